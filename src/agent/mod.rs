@@ -1,0 +1,1 @@
+//! Agents: the Kimi Code CLI.

@@ -1,0 +1,1 @@
+//! The loop: gather facts, the engine takes them, write and sync, carry out the orders.

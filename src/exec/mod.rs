@@ -1,0 +1,151 @@
+//! Children: every agent, gate and command is started here, each under a shepherd process of its own.
+//!
+//! The shepherd is `omk` itself in another role (`omk __shepherd`). It is a child subreaper that holds a pipe from omk; on
+//! the child's exit, at a deadline, or when the pipe breaks because omk died, it ends and reaps every descendant,
+//! detached ones too. It refuses to know what the child is for.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::fact::Containment;
+use crate::id::Sha256;
+
+/// What to run.
+#[derive(Debug, Clone)]
+pub enum Program {
+    /// `sh -c`, as plans write commands.
+    Shell(String),
+    /// A program with arguments, found on the child's PATH unless it is a path.
+    Direct(OsString, Vec<OsString>),
+}
+
+/// A child to be.
+#[derive(Debug, Clone)]
+pub struct Child {
+    /// What to run.
+    pub program: Program,
+    /// Where.
+    pub cwd: PathBuf,
+    /// The whole environment, HOME and TMPDIR included; nothing else is inherited.
+    pub env: BTreeMap<OsString, OsString>,
+    /// Where it may write, beside `/dev/null` and its like; `None` = no confinement was asked for.
+    pub writable: Option<Vec<PathBuf>>,
+    /// Wall time.
+    pub timeout: Duration,
+    /// No output and no other sign of life for so long = hung; `None` = does not matter.
+    pub idle_timeout: Option<Duration>,
+    /// Where the full output goes, standard output and standard error together, up to a cap.
+    pub log: PathBuf,
+    /// The cap of that file, in bytes.
+    pub log_cap: u64,
+}
+
+/// Signs of life from elsewhere (the gateway) that wind the idle clock.
+#[derive(Debug, Clone, Default)]
+pub struct Pulse(Arc<std::sync::atomic::AtomicU64>);
+
+impl Pulse {
+    /// Something happened.
+    pub fn beat(&self) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// How often something happened.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+/// What surrounds a running child.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// Ends the child when cancelled.
+    pub stop: CancellationToken,
+    /// Other signs of life.
+    pub pulse: Pulse,
+    /// Each line of standard output as it comes, without its end; lines over 8 MiB are dropped whole.
+    pub stdout_lines: Option<mpsc::UnboundedSender<Vec<u8>>>,
+}
+
+/// How a child ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// By itself, with that code.
+    Exited(i32),
+    /// By a signal that omk did not send.
+    Signalled(i32),
+    /// At its `timeout`.
+    TimedOut,
+    /// At its `idle_timeout`.
+    Hung,
+    /// Because it was told to stop.
+    Stopped,
+}
+
+/// A child that has ended, with all its descendants.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// How.
+    pub ending: Ending,
+    /// Wall time.
+    pub duration: Duration,
+    /// The first 16 KiB of its output.
+    pub head: Vec<u8>,
+    /// The last 48 KiB, where there was more.
+    pub tail: Vec<u8>,
+    /// The last 16 KiB of standard error alone.
+    pub stderr_tail: Vec<u8>,
+    /// How much it printed in all, in bytes.
+    pub bytes: u64,
+    /// SHA-256 of the log file.
+    pub log_sha256: Sha256,
+    /// How it was confined.
+    pub containment: Containment,
+    /// Descendants that were still alive when it ended, and were ended.
+    pub stragglers: u32,
+}
+
+/// Why a child could not be run.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecError {
+    /// The shepherd or the child could not be started, or the log not written.
+    #[error("{what}: {source}")]
+    Io {
+        /// What failed: "start `sh`".
+        what: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Starts children. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Shepherd {
+    exe: PathBuf,
+}
+
+impl Shepherd {
+    /// A shepherd that runs `exe __shepherd` for each child; `exe` is omk itself.
+    #[must_use]
+    pub fn new(exe: PathBuf) -> Self {
+        Self { exe }
+    }
+
+    /// Runs a child to its end, and returns when it and every descendant are gone.
+    ///
+    /// # Errors
+    /// Where it could not be started, or its log not written.
+    pub async fn run(&self, _child: &Child, _around: &Surroundings) -> Result<Ended, ExecError> {
+        Err(ExecError::Io {
+            what: format!("start {}", self.exe.display()),
+            source: std::io::ErrorKind::Unsupported.into(),
+        })
+    }
+}

@@ -1,0 +1,1 @@
+//! Gates: run, and read their reports.

@@ -1,0 +1,1 @@
+//! The gateway: a loopback model proxy.

@@ -1,0 +1,1 @@
+//! Directed graphs over dense indexes: order, cycles, ancestors, the critical path. No recursion.

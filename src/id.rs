@@ -1,0 +1,346 @@
+//! Names and digests that cannot be wrong: parsed once, at the edge, and trusted afterwards.
+//!
+//! It refuses to know what any of these names refers to: a [`TaskId`] is well-formed text, not the promise that a
+//! plan holds such a task.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Why a text is not the name it was meant to be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not {expected}")]
+pub struct BadName {
+    /// The text as it was given, clipped to 80 characters.
+    pub text: String,
+    /// What would have been right, with its article: `a task id: …`.
+    pub expected: &'static str,
+}
+
+impl BadName {
+    fn new(text: &str, expected: &'static str) -> Self {
+        Self { text: text.chars().take(80).collect(), expected }
+    }
+}
+
+fn is_lower_alnum(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit()
+}
+
+/// `[a-z0-9][a-z0-9{extra}]{0,max-1}`, the shape that all names of a plan share.
+fn is_slug(text: &str, extra: &[u8], max: usize) -> bool {
+    let bytes = text.as_bytes();
+    (1..=max).contains(&bytes.len())
+        && is_lower_alnum(bytes[0])
+        && bytes.iter().all(|&byte| is_lower_alnum(byte) || extra.contains(&byte))
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $expected:literal, $valid:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The name as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = BadName;
+            fn from_str(text: &str) -> Result<Self, BadName> {
+                let valid: fn(&str) -> bool = $valid;
+                if valid(text) { Ok(Self(text.into())) } else { Err(BadName::new(text, $expected)) }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), &self.0)
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+            }
+        }
+    };
+}
+
+name!(
+    /// The id of a task, unique in its plan.
+    TaskId,
+    "a task id: 1 to 64 of a-z, 0-9, `_` and `-`, not starting with `_` or `-`",
+    |text| is_slug(text, b"_-", 64)
+);
+
+name!(
+    /// The id of a gate, unique in its plan.
+    GateId,
+    "a gate id: 1 to 64 of a-z, 0-9, `_` and `-`, not starting with `_` or `-`",
+    |text| is_slug(text, b"_-", 64)
+);
+
+name!(
+    /// The name of a plan. Never `pr-N` or `mr-N`: those are scopes of pull and merge requests.
+    PlanName,
+    "a plan name: 1 to 40 of a-z, 0-9 and `-`, not starting with `-`, and not `pr-N` or `mr-N`",
+    |text| is_slug(text, b"-", 40) && !is_request_scope(text)
+);
+
+name!(
+    /// What a run's branches are named after: `pr-12`, `mr-12`, or the plan's name.
+    Scope,
+    "a scope: `pr-N`, `mr-N` or a plan name",
+    |text| is_slug(text, b"-", 40)
+);
+
+name!(
+    /// One run: `20261122t185155z-4f2a9c`, the UTC second it began at and six hex digits of chance.
+    RunId,
+    "a run id like `20261122t185155z-4f2a9c`",
+    |text| is_run_id(text)
+);
+
+name!(
+    /// The SHA-256 of some bytes, as 64 lower-case hex digits.
+    Sha256,
+    "a SHA-256: 64 lower-case hex digits",
+    |text| is_hex(text, 64)
+);
+
+name!(
+    /// A commit of the repository, as 40 lower-case hex digits.
+    CommitId,
+    "a commit id: 40 lower-case hex digits",
+    |text| is_hex(text, 40)
+);
+
+name!(
+    /// A tree of the repository, as 40 lower-case hex digits.
+    TreeId,
+    "a tree id: 40 lower-case hex digits",
+    |text| is_hex(text, 40)
+);
+
+impl From<PlanName> for Scope {
+    fn from(name: PlanName) -> Self {
+        Self(name.0)
+    }
+}
+
+impl Sha256 {
+    /// The digest of `bytes`.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        use sha2::Digest as _;
+        Self::from_digest(&sha2::Sha256::digest(bytes))
+    }
+
+    /// A finished digest as a name.
+    #[must_use]
+    pub fn from_digest(digest: &[u8]) -> Self {
+        let mut hex = String::with_capacity(64);
+        for byte in digest {
+            hex.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
+            hex.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
+        }
+        Self(hex.into())
+    }
+}
+
+fn is_hex(text: &str, length: usize) -> bool {
+    text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+fn is_request_scope(text: &str) -> bool {
+    let number = text.strip_prefix("pr-").or_else(|| text.strip_prefix("mr-"));
+    number.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn is_run_id(text: &str) -> bool {
+    let Some((stamp, chance)) = text.split_once('-') else { return false };
+    let digits = |range: std::ops::Range<usize>| stamp.as_bytes()[range].iter().all(u8::is_ascii_digit);
+    let stamped = stamp.len() == 16
+        && stamp.is_ascii()
+        && digits(0..8)
+        && &stamp[8..9] == "t"
+        && digits(9..15)
+        && &stamp[15..] == "z";
+    stamped && is_hex(chance, 6)
+}
+
+/// A path inside the repository, as git stores it: bytes, `/` between components, never absolute.
+///
+/// As text it is itself, or quoted as git does (`core.quotePath`) where it is not UTF-8, holds a control character, or
+/// starts with a quote; the text parses back to the same bytes.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RepoPath(Arc<[u8]>);
+
+impl RepoPath {
+    /// A path from git's own bytes; `None` where it is empty, absolute, or has an empty, `.` or `..` component.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let sound = bytes.split(|&byte| byte == b'/').all(|part| !matches!(part, b"" | b"." | b".."));
+        (sound && !bytes.contains(&0)).then(|| Self(bytes.into()))
+    }
+
+    /// The path as git stores it.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for RepoPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+        if let Ok(text) = std::str::from_utf8(&self.0)
+            && !text.starts_with('"')
+            && !text.chars().any(char::is_control)
+        {
+            return f.write_str(text);
+        }
+        f.write_char('"')?;
+        for &byte in self.0.iter() {
+            match byte {
+                b'"' => f.write_str("\\\"")?,
+                b'\\' => f.write_str("\\\\")?,
+                b'\n' => f.write_str("\\n")?,
+                b'\t' => f.write_str("\\t")?,
+                b'\r' => f.write_str("\\r")?,
+                b' '..=b'~' => f.write_char(char::from(byte))?,
+                _ => write!(f, "\\{byte:03o}")?,
+            }
+        }
+        f.write_char('"')
+    }
+}
+
+impl fmt::Debug for RepoPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RepoPath({self})")
+    }
+}
+
+impl FromStr for RepoPath {
+    type Err = BadName;
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        const EXPECTED: &str = "a path inside the repository: relative, without `.`, `..` or empty parts";
+        let bytes = match text.strip_prefix('"') {
+            Some(rest) => rest.strip_suffix('"').and_then(unquote),
+            None => Some(text.as_bytes().to_vec()),
+        };
+        bytes.and_then(|bytes| Self::from_bytes(&bytes)).ok_or_else(|| BadName::new(text, EXPECTED))
+    }
+}
+
+fn unquote(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = text.bytes();
+    let mut out = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        if byte != b'\\' {
+            out.push(byte);
+            continue;
+        }
+        match bytes.next()? {
+            b'n' => out.push(b'\n'),
+            b't' => out.push(b'\t'),
+            b'r' => out.push(b'\r'),
+            quoted @ (b'"' | b'\\') => out.push(quoted),
+            high @ b'0'..=b'3' => {
+                let (middle, low) = (bytes.next()?, bytes.next()?);
+                if !(b'0'..=b'7').contains(&middle) || !(b'0'..=b'7').contains(&low) {
+                    return None;
+                }
+                out.push((high - b'0') << 6 | (middle - b'0') << 3 | (low - b'0'));
+            }
+            _ => return None,
+        }
+    }
+    Some(out)
+}
+
+impl Serialize for RepoPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for RepoPath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+/// A commit and its tree.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Tip {
+    /// The commit.
+    pub commit: CommitId,
+    /// Its tree.
+    pub tree: TreeId,
+}
+
+/// A point in time: milliseconds since 1970-01-01T00:00Z, as told by the run's clock, which never runs backwards inside a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Moment(i64);
+
+impl Moment {
+    /// The moment so many milliseconds after 1970.
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since 1970.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// This moment and `duration` more; stays at the end of time rather than overflow.
+    #[must_use]
+    pub fn after(self, duration: std::time::Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// How long from `earlier` to this; zero where `earlier` is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> std::time::Duration {
+        std::time::Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// As a date for people and records.
+    #[must_use]
+    pub fn to_utc(self) -> chrono::DateTime<chrono::Utc> {
+        chrono::DateTime::from_timestamp_millis(self.0).unwrap_or(chrono::DateTime::<chrono::Utc>::MAX_UTC)
+    }
+}

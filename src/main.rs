@@ -1,0 +1,3 @@
+//! `omk`: parse, run, exit code.
+
+fn main() {}

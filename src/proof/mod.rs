@@ -1,0 +1,1 @@
+//! Proofs: in-toto statements, and the rules they must keep.

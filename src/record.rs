@@ -1,0 +1,1 @@
+//! Task records in the format of omk 0.5.0.

@@ -1,0 +1,1 @@
+//! Words for people: clipping, plurals, durations, and the [`Scrubber`] that keeps secrets out of them.

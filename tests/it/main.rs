@@ -1,0 +1,1 @@
+//! One integration crate: stories about the whole, with real git and a scripted agent.
