@@ -10,6 +10,7 @@ pub mod glob;
 pub mod graph;
 pub mod plan;
 pub mod fact;
+pub mod scope;
 
 // Thinking.
 pub mod engine;
@@ -27,4 +28,5 @@ pub mod gateway;
 pub mod gate;
 pub mod store;
 pub mod drive;
+pub mod work;
 pub mod cli;

@@ -1,1 +1,341 @@
-//! Where runs live on disk.
+//! Where runs live on disk: `omk/runs/<run-id>/` in the repository's git common directory, never in the work tree.
+//!
+//! It knows files and locks, and refuses to know what a journal line means.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::fact::{Fact, Order};
+use crate::id::{Moment, RunId, Scope};
+use crate::journal::{self, Chain, Damage, Journal};
+
+/// Why runs could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file could not be read or written.
+    #[error("{doing} {}: {source}", path.display())]
+    Io {
+        /// "read", "write", "create", …
+        doing: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another run of the same scope is under way.
+    #[error("start a run of `{scope}`: {holder} holds it")]
+    Held {
+        /// The scope.
+        scope: Scope,
+        /// Who has it.
+        holder: Box<Holder>,
+    },
+    /// There is no such run.
+    #[error("find run `{0}`")]
+    NoSuchRun(String),
+    /// The journal was changed.
+    #[error("read the journal {}: {damage}", path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// Where and how.
+        damage: Damage,
+    },
+    /// A line could not be put into words.
+    #[error("write a journal line: {0}")]
+    Line(#[from] serde_json::Error),
+}
+
+/// Who holds a scope.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The run.
+    pub run: RunId,
+    /// omk's process.
+    pub pid: u32,
+    /// The machine.
+    pub host: String,
+    /// Since when.
+    pub since: Moment,
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let since = self.since.to_utc().format("%Y-%m-%d %H:%M:%S UTC");
+        write!(f, "run {} (process {} on {}, since {since})", self.run, self.pid, self.host)
+    }
+}
+
+fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
+    let path = path.to_path_buf();
+    move |source| StoreError::Io { doing, path, source }
+}
+
+/// All runs of one repository.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+}
+
+impl Store {
+    /// The runs of the repository with that git common directory. Nothing is created yet.
+    #[must_use]
+    pub fn new(common_dir: &Path) -> Self {
+        Self { root: common_dir.join("omk") }
+    }
+
+    /// `omk/` itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Every run there is, oldest first.
+    ///
+    /// # Errors
+    /// Where the directory cannot be read.
+    pub fn runs(&self) -> Result<Vec<RunId>, StoreError> {
+        let path = self.root.join("runs");
+        let entries = match fs::read_dir(&path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(io("read", &path)(error)),
+        };
+        let names = entries.filter_map(Result::ok).filter_map(|entry| entry.file_name().into_string().ok());
+        let mut runs: Vec<RunId> = names.filter_map(|name| name.parse().ok()).collect();
+        runs.sort();
+        Ok(runs)
+    }
+
+    /// The run of that id, or of the only id that begins so; the newest where none is given.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn find(&self, name: Option<&str>) -> Result<RunDir, StoreError> {
+        let runs = self.runs()?;
+        let found = match name {
+            None => runs.last(),
+            Some(prefix) => {
+                let mut fitting = runs.iter().filter(|run| run.as_str().starts_with(prefix));
+                fitting.next().filter(|_| fitting.next().is_none())
+            }
+        };
+        let missing = || StoreError::NoSuchRun(name.unwrap_or("(the newest)").to_owned());
+        Ok(self.dir(found.ok_or_else(missing)?))
+    }
+
+    /// Where that run lives, whether it exists or not.
+    #[must_use]
+    pub fn dir(&self, run: &RunId) -> RunDir {
+        RunDir { run: run.clone(), path: self.root.join("runs").join(run.as_str()) }
+    }
+
+    /// Takes a scope for a run, until the returned lock is dropped or the process ends.
+    ///
+    /// # Errors
+    /// [`StoreError::Held`] where another process has it.
+    pub fn lock(&self, scope: &Scope, holder: &Holder) -> Result<ScopeLock, StoreError> {
+        let path = self.lock_path(scope);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(io("create", parent))?;
+        }
+        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut file = open.map_err(io("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let unknown = Holder { run: holder.run.clone(), pid: 0, host: "another machine".into(), since: holder.since };
+                let holder = Box::new(read_holder(&mut file).unwrap_or(unknown));
+                return Err(StoreError::Held { scope: scope.clone(), holder });
+            }
+            Err(TryLockError::Error(error)) => return Err(io("lock", &path)(error)),
+        }
+        let written = serde_json::to_vec(holder)?;
+        let write = |file: &mut File| -> std::io::Result<()> {
+            file.set_len(0)?;
+            file.seek(SeekFrom::Start(0))?;
+            file.write_all(&written)
+        };
+        write(&mut file).map_err(io("write", &path))?;
+        Ok(ScopeLock { _file: file })
+    }
+
+    /// Who holds a scope now.
+    ///
+    /// # Errors
+    /// Where the lock cannot be looked at.
+    pub fn holder(&self, scope: &Scope) -> Result<Option<Holder>, StoreError> {
+        let path = self.lock_path(scope);
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io("open", &path)(error)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(read_holder(&mut file)),
+            Err(TryLockError::Error(error)) => Err(io("lock", &path)(error)),
+        }
+    }
+
+    fn lock_path(&self, scope: &Scope) -> PathBuf {
+        self.root.join("locks").join(format!("{scope}.lock"))
+    }
+}
+
+fn read_holder(file: &mut File) -> Option<Holder> {
+    let mut text = Vec::new();
+    file.read_to_end(&mut text).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
+/// A scope that is ours.
+#[derive(Debug)]
+pub struct ScopeLock {
+    _file: File,
+}
+
+/// One run's directory.
+#[derive(Debug, Clone)]
+pub struct RunDir {
+    run: RunId,
+    path: PathBuf,
+}
+
+impl RunDir {
+    /// The run.
+    #[must_use]
+    pub fn run(&self) -> &RunId {
+        &self.run
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the directory and its rooms, and keeps the plan as it was.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn create(&self, plan: &[u8]) -> Result<JournalFile, StoreError> {
+        for room in ["proofs", "logs", "transcripts", "cancel"] {
+            let path = self.path.join(room);
+            fs::create_dir_all(&path).map_err(io("create", &path))?;
+        }
+        self.write("plan.yaml", plan)?;
+        let path = self.path.join("journal.jsonl");
+        let file = OpenOptions::new().append(true).create_new(true).open(&path).map_err(io("create", &path))?;
+        sync_dir(&self.path);
+        if let Some(runs) = self.path.parent() {
+            sync_dir(runs);
+        }
+        Ok(JournalFile { path, file, chain: Chain::default(), buffer: Vec::new() })
+    }
+
+    /// The plan of the run, byte for byte.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn plan(&self) -> Result<Vec<u8>, StoreError> {
+        self.read("plan.yaml")
+    }
+
+    /// The journal, as far as it is sound.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or was changed.
+    pub fn journal(&self) -> Result<Journal, StoreError> {
+        let path = self.path.join("journal.jsonl");
+        let bytes = fs::read(&path).map_err(io("read", &path))?;
+        journal::read(&bytes).map_err(|damage| StoreError::Damaged { path, damage })
+    }
+
+    /// Opens the journal to append to it, and cuts off a damaged tail.
+    ///
+    /// # Errors
+    /// Where it cannot be read or written, or was changed.
+    pub fn reopen(&self) -> Result<(Journal, JournalFile), StoreError> {
+        let journal = self.journal()?;
+        let path = self.path.join("journal.jsonl");
+        let file = OpenOptions::new().append(true).open(&path).map_err(io("open", &path))?;
+        file.set_len(journal.sound_bytes).map_err(io("write", &path))?;
+        let chain = journal.chain.clone();
+        Ok((journal, JournalFile { path, file, chain, buffer: Vec::new() }))
+    }
+
+    /// Reads a file of the run.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn read(&self, name: &str) -> Result<Vec<u8>, StoreError> {
+        let path = self.path.join(name);
+        fs::read(&path).map_err(io("read", &path))
+    }
+
+    /// Writes a file of the run, whole or not at all.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, StoreError> {
+        let path = self.path.join(name);
+        let parent = path.parent().unwrap_or(&self.path);
+        fs::create_dir_all(parent).map_err(io("create", parent))?;
+        let mut temporary = tempfile::NamedTempFile::new_in(parent).map_err(io("create", &path))?;
+        temporary.write_all(bytes).map_err(io("write", &path))?;
+        temporary.as_file().sync_data().map_err(io("write", &path))?;
+        temporary.persist(&path).map_err(|error| io("write", &path)(error.error))?;
+        Ok(path)
+    }
+}
+
+/// A directory's own entries reach the disk on their own time unless told; where that is refused nothing is lost but
+/// after a power failure.
+fn sync_dir(path: &Path) {
+    if let Ok(dir) = File::open(path) {
+        let _ = dir.sync_all();
+    }
+}
+
+/// The journal of a run under way, open for appending.
+#[derive(Debug)]
+pub struct JournalFile {
+    path: PathBuf,
+    file: File,
+    chain: Chain,
+    buffer: Vec<u8>,
+}
+
+impl JournalFile {
+    /// Adds a line to those that the next [`JournalFile::sync`] writes.
+    ///
+    /// # Errors
+    /// Where it cannot be put into words.
+    pub fn push(&mut self, at: Moment, fact: &Fact, orders: &[Order]) -> Result<(), StoreError> {
+        Ok(self.chain.push(at, fact, orders, &mut self.buffer)?)
+    }
+
+    /// Writes what was pushed, and returns when it is on disk.
+    ///
+    /// # Errors
+    /// Where it cannot be written; what depends on it must not be done then.
+    pub fn sync(&mut self) -> Result<(), StoreError> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        self.file.write_all(&self.buffer).map_err(io("write", &self.path))?;
+        self.file.sync_data().map_err(io("write", &self.path))?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// The end of the journal.
+    #[must_use]
+    pub fn chain(&self) -> &Chain {
+        &self.chain
+    }
+}

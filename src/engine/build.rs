@@ -56,6 +56,7 @@ pub(super) fn run(plan: &Plan, began: &Began, at: Moment) -> Run {
         phase: Phase::Working,
         take_outs: 0,
         result_passed: false,
+        stopped_early: false,
         began_at: at,
         orders: Vec::new(),
         nodes,
@@ -131,7 +132,7 @@ fn node(
 
 /// Highest priority first; then the longest chain of dependents; then id. Rank 0 goes first.
 fn ranks(tasks: &[&Task], graph: &Graph) -> Vec<u32> {
-    let chains = graph.chain_lengths();
+    let chains = graph.longest_chains().unwrap_or_else(|_| vec![0; tasks.len()]);
     let mut order: Vec<usize> = (0..tasks.len()).collect();
     order.sort_by(|&a, &b| {
         let by_priority = tasks[b].priority.cmp(&tasks[a].priority);

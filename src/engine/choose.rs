@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
+use super::fold::expiry;
 use super::state::{Node, State};
 use super::{Alarm, HELD, LEASE, Run};
 use crate::fact::{Order, Session};
@@ -104,7 +105,7 @@ impl Run {
         node.state = State::Claimed { expires };
         let session = if std::mem::replace(&mut node.fresh_session, false) { Session::New } else { Session::Resumed };
         let (attempt, retry_count) = (node.attempt, node.retry_count);
-        self.alarms.insert((expires, Alarm::Task(index)));
+        self.alarms.insert((expiry(expires), Alarm::Task(index)));
         self.workers_free -= 1;
         let onto = self.build_onto(index);
         let order = Order::Start {

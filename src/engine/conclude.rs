@@ -86,10 +86,7 @@ impl Run {
 
     /// A landed task's place in the order of landings; the end for others.
     pub(super) fn landing_number(&self, index: u32) -> u32 {
-        match &self.node(index).state {
-            State::Completed { landed: Some(landed) } => landed.number,
-            _ => u32::MAX,
-        }
+        self.node(index).landed().map_or(u32::MAX, |landed| landed.number)
     }
 
     fn begin_judging(&mut self) {

@@ -2,11 +2,11 @@
 
 use super::state::{CancelReason, Landed, State};
 use super::{Alarm, DEATHS_PER_FAILURE, Illegal, LEASE, Run};
-use crate::engine::conclude::Phase;
-use crate::engine::retry::jittered_backoff;
+use super::conclude::Phase;
+use super::retry::jittered_backoff;
 use crate::fact::{Change, Class, Evidence, Fact, Failure, Order, Outcome, RunVerdict};
 use crate::glob::Glob;
-use crate::id::{Moment, RepoPath, TaskId, Tip};
+use crate::id::{GateId, Moment, RepoPath, TaskId, Tip};
 
 /// A fact's name, as the journal has it.
 pub(super) fn name_of(fact: &Fact) -> &'static str {
@@ -128,6 +128,10 @@ impl Run {
         self.by_id.get(task).copied().ok_or_else(|| Illegal::UnknownTask { task: task.clone() })
     }
 
+    fn node_count(&self) -> u32 {
+        u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)
+    }
+
     fn attempt_fact(&mut self, index: u32, fact: &Fact) {
         match fact {
             Fact::Prepared { base, .. } => self.prepared(index, base),
@@ -197,7 +201,7 @@ impl Run {
 
     /// A tree on which all required gates passed cleanly needs no second look.
     fn remember_proof(&mut self, index: u32, change: &Change, evidence: &Evidence) {
-        let clean = |gate| {
+        let clean = |gate: &GateId| {
             let of_gate = |outcome: &&crate::fact::GateOutcome| outcome.gate == *gate;
             evidence.gates.iter().find(of_gate).is_some_and(|o| o.verdict == crate::fact::GateVerdict::Passed)
         };
@@ -222,10 +226,12 @@ impl Run {
         self.landing = None;
         self.release(index);
         let node = self.node(index);
-        let touched = match &node.state {
-            State::Landing { change } if node.learns_sets => change.paths.iter().map(Glob::literal).collect(),
-            _ => Vec::new(),
-        };
+        let mut touched: Vec<Glob> = Vec::new();
+        if let State::Landing { change } = &node.state
+            && node.learns_sets
+        {
+            touched.extend(change.paths.iter().map(Glob::literal));
+        }
         let winners = self.winners(index, paths);
         let node = self.node_mut(index);
         if !touched.is_empty() {
@@ -247,13 +253,13 @@ impl Run {
     /// The landed tasks that changed any of these paths, and on which `index` was not built.
     fn winners(&self, index: u32, paths: &[RepoPath]) -> Vec<u32> {
         let node = self.node(index);
-        let lost_to = |other: &u32| match &self.node(*other).state {
-            State::Completed { landed: Some(landed) } => {
+        let lost_to = |other: &u32| {
+            self.node(*other).landed().is_some_and(|landed| {
                 landed.number >= node.onto_landings && landed.change.paths.iter().any(|path| paths.contains(path))
-            }
-            _ => false,
+            })
         };
-        self.landings.iter().map(|(other, _)| *other).filter(|other| !node.onto.contains(other)).filter(lost_to).collect()
+        let landed = self.landings.iter().map(|(other, _)| *other);
+        landed.filter(|other| !node.onto.contains(other)).filter(lost_to).collect()
     }
 
     fn fail(&mut self, index: u32, mut failure: Failure) {
@@ -377,8 +383,7 @@ impl Run {
 
     /// Puts every attempt under way back; nothing is counted.
     pub(super) fn interrupt_all(&mut self) -> Vec<u32> {
-        let indexes = 0..u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
-        let active: Vec<u32> = indexes.filter(|&index| self.node(index).state.lease().is_some()).collect();
+        let active: Vec<u32> = (0..self.node_count()).filter(|&index| self.node(index).state.lease().is_some()).collect();
         for &index in &active {
             self.end_lease(index);
             self.release(index);
@@ -429,12 +434,9 @@ impl Run {
             return;
         }
         if tasks.is_empty() {
-            for index in self.interrupt_all() {
-                self.order_end(index);
+            for index in 0..self.node_count() {
+                self.cancel_one(index);
             }
-            self.landing = None;
-            self.landing_queue.clear();
-            self.cancel_pending(&CancelReason::Person);
             self.stopped_early = false;
             self.conclude_with(RunVerdict::Cancelled);
             return;
@@ -477,10 +479,8 @@ impl Run {
 
     /// Cancels all that nobody works on.
     fn cancel_pending(&mut self, reason: &CancelReason) {
-        for index in 0..u32::try_from(self.nodes.len()).unwrap_or(u32::MAX) {
-            let state = &self.node(index).state;
-            let landing = matches!(state, State::Landing { .. }) && *reason == CancelReason::Person;
-            if landing || state.public() == super::TaskState::Pending {
+        for index in 0..self.node_count() {
+            if self.node(index).state.public() == super::TaskState::Pending {
                 self.cancel(index, reason.clone());
             }
         }
@@ -488,6 +488,6 @@ impl Run {
 }
 
 /// A lease has expired when now is *past* its end.
-fn expiry(expires: Moment) -> Moment {
+pub(super) fn expiry(expires: Moment) -> Moment {
     expires.after(std::time::Duration::from_millis(1))
 }

@@ -11,7 +11,7 @@ mod choose;
 mod fold;
 mod conclude;
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,6 +101,7 @@ pub struct Engine {
 #[derive(Debug, Clone)]
 struct Run {
     began: Began,
+    began_at: Moment,
     at: Moment,
     nodes: Vec<Node>,
     dependents: Vec<Vec<u32>>,
@@ -119,6 +120,7 @@ struct Run {
     alarms: BTreeSet<(Moment, Alarm)>,
     /// The moment of the last order to wake.
     armed: Option<Moment>,
+    time_limit: Option<Duration>,
     deadline: Option<Moment>,
     provider_pause: Option<Moment>,
     paused: Vec<u32>,
@@ -128,7 +130,6 @@ struct Run {
     /// Landed tasks in order; the last one's tip is the integration tip.
     landings: Vec<(u32, Tip)>,
     landing_of_commit: HashMap<CommitId, u32>,
-    landed_ever: u32,
     /// Trees on which all required gates passed cleanly, and the task that showed it.
     proven: HashMap<TreeId, u32>,
 
@@ -137,7 +138,8 @@ struct Run {
     take_outs: u32,
     /// The required gates have passed on the present tip.
     result_passed: bool,
-    cancelled_by_person: bool,
+    /// It ended before all was done, and can be taken up again.
+    stopped_early: bool,
     orders: Vec<Order>,
 }
 
@@ -154,15 +156,14 @@ impl Engine {
     /// Where the fact cannot have happened; nothing has changed then. An answer of a revoked attempt is not an error:
     /// it is ignored.
     pub fn take(&mut self, at: Moment, fact: &Fact) -> Result<Vec<Order>, Illegal> {
-        let run = match (&mut self.run, fact) {
-            (Some(_), Fact::Began(_)) => return Err(Illegal::BegunTwice),
-            (None, Fact::Began(began)) => self.run.insert(build::run(&self.plan, began, at)),
-            (None, _) => return Err(Illegal::NotBegun { fact: fold::name_of(fact) }),
-            (Some(run), _) => {
-                fold::check(run, fact)?;
-                run
+        if let Fact::Began(began) = fact {
+            if self.run.is_some() {
+                return Err(Illegal::BegunTwice);
             }
-        };
+            self.run = Some(build::run(&self.plan, began, at));
+        }
+        let Some(run) = &mut self.run else { return Err(Illegal::NotBegun { fact: fold::name_of(fact) }) };
+        fold::check(run, fact)?;
         run.at = run.at.max(at);
         fold::apply(run, fact);
         run.settle();
@@ -198,7 +199,7 @@ impl Engine {
     pub fn can_go_on(&self) -> bool {
         self.run.as_ref().is_some_and(|run| match run.phase.verdict() {
             None => true,
-            Some(RunVerdict::Cancelled | RunVerdict::NeedsMoreBudget) => run.unfinished > 0 || !run.is_judged(),
+            Some(RunVerdict::Cancelled | RunVerdict::NeedsMoreBudget) => run.stopped_early,
             Some(
                 RunVerdict::FailedInfra
                 | RunVerdict::BlockedOnExternal
@@ -254,10 +255,7 @@ impl Run {
     }
 
     fn status<'a>(&'a self, node: &'a Node) -> TaskStatus<'a> {
-        let landed = match &node.state {
-            State::Completed { landed } => landed.as_ref(),
-            _ => None,
-        };
+        let landed = node.landed();
         TaskStatus {
             id: &node.id,
             state: node.state.public(),
@@ -270,7 +268,7 @@ impl Run {
             change: if let State::Landing { change } = &node.state { Some(change) } else { landed.map(|l| &l.change) },
             landed: landed.map(|landed| &landed.tip),
             ejected: landed.and_then(|landed| landed.ejected.as_ref()),
-            created_at: self.began_at(),
+            created_at: self.began_at,
             started_at: node.started_at,
             completed_at: node.completed_at,
         }

@@ -214,3 +214,10 @@ pub(super) struct Node {
     pub(super) started_at: Option<Moment>,
     pub(super) completed_at: Option<Moment>,
 }
+
+impl Node {
+    /// Its landed change, where it has one.
+    pub(super) fn landed(&self) -> Option<&Landed> {
+        if let State::Completed { landed } = &self.state { landed.as_ref() } else { None }
+    }
+}

@@ -54,6 +54,21 @@ pub struct BadGlob {
 }
 
 impl Glob {
+    /// The glob of exactly this path and what is below it; where the path is not UTF-8, each stretch of odd bytes
+    /// matches anything.
+    #[must_use]
+    pub fn literal(path: &RepoPath) -> Self {
+        let mut text = String::new();
+        for character in String::from_utf8_lossy(path.as_bytes()).chars() {
+            match character {
+                char::REPLACEMENT_CHARACTER => text.push('*'),
+                '*' | '?' | '[' | ']' | '{' | '}' | '\\' | ',' => text.extend(['\\', character]),
+                _ => text.push(character),
+            }
+        }
+        text.parse().expect("every special character is escaped, and a repository path is relative")
+    }
+
     /// Whether `path` is one of the paths meant: it, or a directory above it, matches the pattern.
     #[must_use]
     pub fn matches(&self, path: &RepoPath) -> bool {

@@ -1,1 +1,220 @@
 //! The journal: what a run is made of, one hash-chained line for each fact.
+//!
+//! A line is `{v, seq, at, prev, fact, orders}` as JSON; `prev` is the SHA-256 of the line before it, without its
+//! newline. This room turns facts into lines and lines into facts; it refuses to read or write files.
+
+mod replay;
+
+use serde::{Deserialize, Serialize};
+
+use crate::fact::{Fact, Order};
+use crate::id::{Moment, Sha256};
+
+pub use replay::{Difference, replay};
+
+/// The version of the line format. Readers refuse any other.
+pub const VERSION: u32 = 1;
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// [`VERSION`].
+    pub v: u32,
+    /// Counted from 1.
+    pub seq: u64,
+    /// When the fact happened.
+    pub at: Moment,
+    /// SHA-256 of the line before; of nothing for the first.
+    pub prev: Sha256,
+    /// What happened.
+    pub fact: Fact,
+    /// What the engine said is to be done about it.
+    pub orders: Vec<Order>,
+}
+
+/// A line to be written, without owning what it says.
+#[derive(Serialize)]
+struct NewLine<'a> {
+    v: u32,
+    seq: u64,
+    at: Moment,
+    prev: &'a Sha256,
+    fact: &'a Fact,
+    orders: &'a [Order],
+}
+
+/// The end of a journal: what the next line is chained to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    lines: u64,
+    head: Sha256,
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self { lines: 0, head: Sha256::of(b"") }
+    }
+}
+
+impl Chain {
+    /// SHA-256 of the last line.
+    #[must_use]
+    pub fn head(&self) -> &Sha256 {
+        &self.head
+    }
+
+    /// How many lines there are.
+    #[must_use]
+    pub fn lines(&self) -> u64 {
+        self.lines
+    }
+
+    /// Appends the next line, with its newline, to `out`.
+    ///
+    /// # Errors
+    /// Where a value cannot be written as JSON, which none of the types here allows.
+    pub fn push(&mut self, at: Moment, fact: &Fact, orders: &[Order], out: &mut Vec<u8>) -> serde_json::Result<()> {
+        let start = out.len();
+        let line = NewLine { v: VERSION, seq: self.lines + 1, at, prev: &self.head, fact, orders };
+        serde_json::to_writer(&mut *out, &line)?;
+        self.head = Sha256::of(&out[start..]);
+        self.lines += 1;
+        out.push(b'\n');
+        Ok(())
+    }
+}
+
+/// A journal that was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Journal {
+    /// Every sound line.
+    pub lines: Vec<Line>,
+    /// What the next line is chained to.
+    pub chain: Chain,
+    /// How many bytes are sound. What follows is to be cut off before anything is appended.
+    pub sound_bytes: u64,
+    /// Why the rest was dropped, where there was any.
+    pub dropped: Option<Damage>,
+}
+
+/// What is wrong with a line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line} is damaged: {what}")]
+pub struct Damage {
+    /// From 1.
+    pub line: u64,
+    /// What is wrong, as a clause.
+    pub what: String,
+}
+
+/// Reads a journal. A damaged tail, with nothing valid after it, is dropped and said: it was never acted upon.
+///
+/// # Errors
+/// Any other [`Damage`], with its line: somebody changed what had been acted upon.
+pub fn read(bytes: &[u8]) -> Result<Journal, Damage> {
+    let mut journal = Journal { lines: Vec::new(), chain: Chain::default(), sound_bytes: 0, dropped: None };
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (text, after) = match rest.iter().position(|&byte| byte == b'\n') {
+            Some(end) => (&rest[..end], &rest[end + 1..]),
+            None => (rest, &rest[rest.len()..]),
+        };
+        let torn = text.len() == rest.len();
+        match sound_line(text, torn, &journal.chain) {
+            Ok(line) => journal.lines.push(line),
+            Err(what) => {
+                let damage = Damage { line: journal.chain.lines + 1, what };
+                let valid_after = after.split(|&byte| byte == b'\n').any(|text| parse(text).is_ok());
+                if valid_after {
+                    return Err(damage);
+                }
+                journal.dropped = Some(damage);
+                return Ok(journal);
+            }
+        }
+        journal.chain = Chain { lines: journal.chain.lines + 1, head: Sha256::of(text) };
+        journal.sound_bytes += text.len() as u64 + 1;
+        rest = after;
+    }
+    Ok(journal)
+}
+
+fn parse(text: &[u8]) -> Result<Line, String> {
+    serde_json::from_slice(text).map_err(|error| match error.classify() {
+        serde_json::error::Category::Eof => "it ends too early".to_owned(),
+        serde_json::error::Category::Io
+        | serde_json::error::Category::Syntax
+        | serde_json::error::Category::Data => format!("it is not a journal line (column {})", error.column()),
+    })
+}
+
+fn sound_line(text: &[u8], torn: bool, chain: &Chain) -> Result<Line, String> {
+    let line = parse(text)?;
+    if line.v != VERSION {
+        return Err(format!("it is of version {}, and this omk reads version {VERSION}", line.v));
+    }
+    if line.seq != chain.lines + 1 {
+        return Err(format!("it says it is number {}", line.seq));
+    }
+    if line.prev != chain.head {
+        return Err("it does not follow from the line before it (`prev` differs)".to_owned());
+    }
+    if torn {
+        return Err("it ends without a newline".to_owned());
+    }
+    Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(count: usize) -> Vec<u8> {
+        let (mut chain, mut out) = (Chain::default(), Vec::new());
+        for index in 0..count {
+            let at = Moment::from_millis(i64::try_from(index).unwrap());
+            chain.push(at, &Fact::Woke, &[Order::Wake { at }], &mut out).unwrap();
+        }
+        out
+    }
+
+    #[test]
+    fn what_was_written_is_read_again() {
+        let bytes = written(3);
+        let journal = read(&bytes).unwrap();
+        assert_eq!((journal.lines.len(), journal.sound_bytes, journal.dropped), (3, bytes.len() as u64, None));
+    }
+
+    #[test]
+    fn a_journal_cut_anywhere_loses_only_its_last_line() {
+        let bytes = written(4);
+        for end in 0..bytes.len() {
+            let journal = read(&bytes[..end]).unwrap();
+            let whole = bytes[..end].iter().filter(|&&byte| byte == b'\n').count();
+            assert_eq!(journal.lines.len(), whole, "cut at {end}");
+            assert_eq!(journal.dropped.is_some(), journal.sound_bytes != end as u64);
+        }
+    }
+
+    #[test]
+    fn a_changed_line_in_the_middle_is_refused_with_its_number() {
+        let bytes = written(4);
+        let text = String::from_utf8(bytes).unwrap();
+        let changed = text.replacen("\"at\":1", "\"at\":7", 1);
+        assert_eq!(read(changed.as_bytes()).unwrap_err().line, 3);
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines.remove(1);
+        assert_eq!(read((lines.join("\n") + "\n").as_bytes()).unwrap_err().line, 2);
+        let garbled = text.replacen("{\"v\":1,\"seq\":2", "{\"v\":1,\"sXq\":2", 1);
+        assert_eq!(read(garbled.as_bytes()).unwrap_err().line, 2);
+    }
+
+    #[test]
+    fn a_tail_of_rubbish_is_dropped_and_said() {
+        let mut bytes = written(2);
+        bytes.extend_from_slice(b"\0\0\0\0\n{\"v\":1,");
+        let journal = read(&bytes).unwrap();
+        assert_eq!(journal.lines.len(), 2);
+        assert_eq!(journal.dropped.unwrap().line, 3);
+    }
+}

@@ -1,0 +1,1 @@
+//! The workshop: hands that do real work.

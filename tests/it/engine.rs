@@ -1,0 +1,570 @@
+//! The laws of the engine, held against random plans, random outcomes and random deaths.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use omk_action::engine::{Engine, TaskState};
+use omk_action::fact::{
+    Began, Change, Class, Evidence, Fact, Failure, GateOutcome, GateVerdict, Host, Landing, Order, Outcome, PlanSource,
+    RunVerdict, Session, Trigger,
+};
+use omk_action::glob::Glob;
+use omk_action::id::{CommitId, GateId, Moment, Sha256, TaskId, Tip, TreeId};
+use omk_action::plan::{Event, OnDependencyFailure, Plan, RetryPolicy, Task, WriteSet};
+use proptest::prelude::*;
+
+/// A plan of so many bare command tasks; the test fills in the rest.
+fn plan_of(count: usize) -> Plan {
+    let mut text = String::from("version: 1\nname: sim\ngates: [{id: test, run: 'true'}]\ntasks:\n");
+    for index in 0..count {
+        text.push_str(&format!("- {{id: t{index}, run: 'true'}}\n"));
+    }
+    omk_action::plan::parse(text.as_bytes(), "omk.yaml", "sim").expect("a plan made here is sound")
+}
+
+fn tip(number: u32) -> Tip {
+    Tip { commit: format!("{number:040x}").parse().unwrap(), tree: format!("{number:040x}").parse().unwrap() }
+}
+
+fn host() -> Host {
+    Host { name: "here".into(), pid: 1, platform: "linux/x86_64".into() }
+}
+
+fn began(plan: &Plan, workers: u32) -> Fact {
+    Fact::Began(Box::new(Began {
+        run: "20261122t185155z-4f2a9c".parse().unwrap(),
+        scope: "sim".parse().unwrap(),
+        omk: "0".into(),
+        plan: PlanSource {
+            path: "omk.yaml".into(),
+            digest: Sha256::of(b""),
+            commit: None::<CommitId>,
+            uncommitted: false,
+        },
+        base: tip(0),
+        workers,
+        selected: plan.tasks.iter().map(|task| task.id.clone()).collect(),
+        left_out: Vec::new(),
+        fail_fast: false,
+        trigger: Trigger { event: Event::Manual, actor: "me".into(), comment: None },
+        host: host(),
+        branch_was: None,
+    }))
+}
+
+/// What the world will do, as a stream of small numbers that proptest shrinks.
+struct Dice {
+    throws: Vec<u8>,
+    next: usize,
+}
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        let throw = self.throws.get(self.next).copied().unwrap_or(7);
+        self.next += 1;
+        usize::from(throw) % limit.max(1)
+    }
+}
+
+/// A world that carries out orders in any sequence the dice give, and watches the laws.
+struct World {
+    engine: Engine,
+    now: i64,
+    facts: Vec<(Moment, Fact, Vec<Order>)>,
+    /// Attempts under way: prepared or not.
+    active: BTreeMap<TaskId, (u32, bool)>,
+    to_land: Vec<(TaskId, u32)>,
+    wake: Option<Moment>,
+    judge: Option<u32>,
+    rebuild: Option<Vec<TaskId>>,
+    concluded: Option<RunVerdict>,
+    failures: HashMap<TaskId, u32>,
+    starts: HashMap<TaskId, u32>,
+    /// Paths are held from the claim to the landing.
+    holding: BTreeSet<TaskId>,
+    commits: u32,
+    deaths_left: u32,
+    landed_once: BTreeSet<TaskId>,
+}
+
+impl World {
+    fn new(plan: Plan, workers: u32, deaths: u32) -> Self {
+        let fact = began(&plan, workers);
+        let mut world = Self {
+            engine: Engine::new(Arc::new(plan)),
+            now: 1_000_000,
+            facts: Vec::new(),
+            active: BTreeMap::new(),
+            to_land: Vec::new(),
+            wake: None,
+            judge: None,
+            rebuild: None,
+            concluded: None,
+            failures: HashMap::new(),
+            starts: HashMap::new(),
+            holding: BTreeSet::new(),
+            commits: 0,
+            deaths_left: deaths,
+            landed_once: BTreeSet::new(),
+        };
+        world.happens(fact);
+        world
+    }
+
+    fn plan(&self) -> Arc<Plan> {
+        self.engine.plan().clone()
+    }
+
+    fn happens(&mut self, fact: Fact) {
+        let at = Moment::from_millis(self.now);
+        let orders = self.engine.take(at, &fact).expect("the world only does what was ordered");
+        self.facts.push((at, fact, orders.clone()));
+        for order in orders {
+            self.obey(order);
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Start { task, attempt, .. } => {
+                for other in &self.holding {
+                    assert!(!self.overlap(&task, other), "`{task}` started beside `{other}`, which it overlaps");
+                }
+                assert!(self.dependencies_are_met(&task), "`{task}` started before its dependencies ended");
+                self.holding.insert(task.clone());
+                *self.starts.entry(task.clone()).or_default() += 1;
+                assert!(self.active.insert(task, (attempt, false)).is_none(), "one attempt at a time");
+                let workers = self.engine.began().unwrap().workers as usize;
+                assert!(self.active.len() <= workers);
+            }
+            Order::Land { task, attempt } => self.to_land.push((task, attempt)),
+            Order::End { task, .. } => {
+                self.active.remove(&task);
+                self.holding.remove(&task);
+            }
+            Order::Wake { at } => self.wake = Some(at),
+            Order::Judge { prefix } => self.judge = Some(prefix),
+            Order::Rebuild { without } => self.rebuild = Some(without),
+            Order::Conclude { verdict } => self.concluded = Some(verdict),
+        }
+    }
+
+    fn overlap(&self, one: &TaskId, other: &TaskId) -> bool {
+        let plan = self.plan();
+        let (one, other) = (plan.task(one).unwrap(), plan.task(other).unwrap());
+        let writes = |task: &Task| match &task.write_set {
+            WriteSet::Declared(globs) => globs.clone(),
+            WriteSet::Unknown => Vec::new(),
+        };
+        let meet = |a: &[Glob], b: &[Glob]| a.iter().any(|a| b.iter().any(|b| a.intersects(b)));
+        let (mine, theirs) = (writes(one), writes(other));
+        meet(&mine, &theirs) || meet(&mine, &other.read_set) || meet(&one.read_set, &theirs)
+    }
+
+    fn dependencies_are_met(&self, task: &TaskId) -> bool {
+        let plan = self.plan();
+        let task = plan.task(task).unwrap();
+        task.dependencies.iter().all(|dependency| {
+            let state = self.engine.task(dependency).unwrap().state;
+            state == TaskState::Completed || (state.is_final() && task.on_dependency_failure == OnDependencyFailure::Run)
+        })
+    }
+
+    /// One thing happens, whichever the dice choose; false once nothing can.
+    fn step(&mut self, dice: &mut Dice) -> bool {
+        self.now += i64::try_from(dice.below(50)).unwrap();
+        if self.deaths_left > 0 && dice.below(23) == 0 {
+            self.deaths_left -= 1;
+            self.active.clear();
+            self.to_land.clear();
+            self.holding.clear();
+            (self.wake, self.judge, self.rebuild) = (None, None, None);
+            for status in self.engine.tasks() {
+                if status.change.is_some() && !status.state.is_final() {
+                    self.holding.insert(status.id.clone());
+                }
+            }
+            self.happens(Fact::TookUp { host: host(), workers: None });
+            return true;
+        }
+        if let Some(prefix) = self.judge.take() {
+            let fails = prefix > 0 && dice.below(3) == 0;
+            self.happens(Fact::Judged { prefix, tip: tip(0), gates: vec![outcome(!fails)] });
+            return true;
+        }
+        if let Some(without) = self.rebuild.take() {
+            let kept: Vec<TaskId> = self.engine.landings().map(|(task, _)| task.clone()).collect();
+            let landings = kept.into_iter().filter(|task| !without.contains(task));
+            let landings: Vec<Landing> = landings.map(|task| Landing { task, tip: self.fresh_tip() }).collect();
+            self.happens(Fact::Rebuilt { landings, clashed: Vec::new() });
+            return true;
+        }
+        let choices = self.active.len() + self.to_land.len();
+        if choices == 0 {
+            let Some(at) = self.wake.take() else { return false };
+            self.now = self.now.max(at.as_millis());
+            self.happens(Fact::Woke);
+            return true;
+        }
+        let choice = dice.below(choices);
+        if choice < self.to_land.len() {
+            self.land(choice, dice);
+        } else {
+            self.work(choice - self.to_land.len(), dice);
+        }
+        true
+    }
+
+    fn fresh_tip(&mut self) -> Tip {
+        self.commits += 1;
+        tip(self.commits)
+    }
+
+    fn land(&mut self, choice: usize, dice: &mut Dice) {
+        let (task, attempt) = self.to_land.remove(choice);
+        self.holding.remove(&task);
+        if dice.below(6) == 0 {
+            *self.failures.entry(task.clone()).or_default() += 1;
+            self.happens(Fact::Clashed { task, attempt, paths: vec!["src/a".parse().unwrap()] });
+        } else {
+            assert!(self.landed_once.insert(task.clone()), "`{task}` landed twice");
+            let tip = self.fresh_tip();
+            self.happens(Fact::Landed { task, attempt, tip });
+        }
+    }
+
+    fn work(&mut self, choice: usize, dice: &mut Dice) {
+        let (task, &(attempt, prepared)) = self.active.iter().nth(choice).unwrap();
+        let task = task.clone();
+        if !prepared {
+            self.active.insert(task.clone(), (attempt, true));
+            let base = self.engine.tip().unwrap().clone();
+            self.happens(Fact::Prepared { task, attempt, base, slot: "slot".into() });
+            return;
+        }
+        self.active.remove(&task);
+        let outcome = match dice.below(5) {
+            0 => {
+                *self.failures.entry(task.clone()).or_default() += 1;
+                let class = [Class::Gate, Class::RateLimit, Class::Scope, Class::Provider, Class::Host][dice.below(5)];
+                let retry_after_ms = (class == Class::RateLimit).then_some(5000);
+                Outcome::Failed(Failure { class, message: "no".into(), retry_after_ms })
+            }
+            1 => Outcome::Unchanged,
+            _ => Outcome::Changed(Change { tip: self.fresh_tip(), paths: vec!["src/a".parse().unwrap()] }),
+        };
+        if !matches!(outcome, Outcome::Changed(_)) {
+            self.holding.remove(&task);
+        }
+        self.happens(Fact::Worked { task, attempt, outcome, evidence: Box::new(Evidence::default()) });
+    }
+}
+
+fn outcome(passed: bool) -> GateOutcome {
+    GateOutcome {
+        gate: "test".parse::<GateId>().unwrap(),
+        command: "true".into(),
+        required: true,
+        verdict: if passed { GateVerdict::Passed } else { GateVerdict::Failed },
+        against_base: None,
+        counts_as_passed: passed,
+        exit: Some(i32::from(!passed)),
+        duration_ms: 1,
+        attempts: 1,
+        log: None,
+        failing: Vec::new(),
+        failing_total: 0,
+        note: String::new(),
+    }
+}
+
+/// A task's random traits: dependencies among earlier tasks, write and read sets, policy.
+type Traits = (Vec<u8>, u8, u8, u8, bool, i8);
+
+fn random_plan(traits: &[Traits]) -> Plan {
+    let globs = ["src/a", "src/**", "docs/*.md", "src/b/**", "{src/a,docs}/x", "**"];
+    let mut plan = plan_of(traits.len());
+    for (index, (dependencies, write, read, attempts, runs, priority)) in traits.iter().enumerate() {
+        let task = &mut plan.tasks[index];
+        let earlier = |&d: &u8| (index > 0).then(|| format!("t{}", usize::from(d) % index).parse().unwrap());
+        task.dependencies = dependencies.iter().filter_map(earlier).collect::<BTreeSet<TaskId>>().into_iter().collect();
+        task.write_set = match write % 8 {
+            0 => WriteSet::Unknown,
+            1 => WriteSet::Declared(Vec::new()),
+            n => WriteSet::Declared(vec![globs[usize::from(n) - 2].parse().unwrap()]),
+        };
+        task.read_set = globs.get(usize::from(read % 12)).map(|glob| glob.parse().unwrap()).into_iter().collect();
+        task.retry_policy = RetryPolicy { max_attempts: u32::from(attempts % 4), ..RetryPolicy::default() };
+        task.on_dependency_failure = if *runs { OnDependencyFailure::Run } else { OnDependencyFailure::Skip };
+        task.priority = i32::from(*priority);
+    }
+    plan
+}
+
+fn traits() -> impl Strategy<Value = Traits> {
+    (prop::collection::vec(any::<u8>(), 0..3), any::<u8>(), any::<u8>(), any::<u8>(), any::<bool>(), any::<i8>())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_run_settles_within_its_retries_and_replays_exactly(
+        tasks in prop::collection::vec(traits(), 1..14),
+        workers in 1u32..5,
+        deaths in 0u32..6,
+        throws in prop::collection::vec(any::<u8>(), 0..600),
+    ) {
+        let plan = random_plan(&tasks);
+        let mut world = World::new(plan, workers, deaths);
+        let mut dice = Dice { throws, next: 0 };
+        let mut steps = 0;
+        while world.concluded.is_none() {
+            prop_assert!(world.step(&mut dice), "nothing under way, nothing to wake for, and no verdict");
+            steps += 1;
+            prop_assert!(steps < 5000, "the run does not settle");
+        }
+        for task in world.engine.tasks() {
+            prop_assert!(task.state.is_final(), "{} is {:?} at the end", task.id, task.state);
+            let most = world.plan().task(task.id).unwrap().retry_policy.max_attempts + 1;
+            prop_assert!(task.retry_count <= most, "{} failed {} times of {most}", task.id, task.retry_count);
+            prop_assert!(world.failures.get(task.id).copied().unwrap_or(0) <= most);
+        }
+        let mut again = Engine::new(world.plan());
+        for (at, fact, orders) in &world.facts {
+            prop_assert_eq!(&again.take(*at, fact).unwrap(), orders);
+        }
+        prop_assert_eq!(again.verdict(), world.concluded);
+    }
+}
+
+/// A run in which every attempt changes something and lands at once, told as the sequence of starts.
+fn order_of_starts(plan: Plan, workers: u32) -> Vec<String> {
+    let mut world = World::new(plan, workers, 0);
+    let mut dice = Dice { throws: Vec::new(), next: 0 };
+    while world.concluded.is_none() && world.step(&mut dice) {}
+    let orders = world.facts.iter().flat_map(|(_, _, orders)| orders);
+    orders.filter_map(|order| if let Order::Start { task, .. } = order { Some(task.to_string()) } else { None }).collect()
+}
+
+#[test]
+fn highest_priority_first_then_longest_chain_then_id() {
+    let mut plan = plan_of(5);
+    plan.tasks[3].priority = 5;
+    plan.tasks[4].dependencies = vec!["t2".parse().unwrap()];
+    assert_eq!(order_of_starts(plan, 1), ["t3", "t2", "t0", "t1", "t4"]);
+}
+
+fn declared(globs: &[&str]) -> WriteSet {
+    WriteSet::Declared(globs.iter().map(|glob| glob.parse().unwrap()).collect())
+}
+
+#[test]
+fn a_held_back_task_reserves_its_paths_and_is_built_on_what_it_waited_for() {
+    let mut plan = plan_of(4);
+    for (index, set) in [["src/a"], ["src/**"], ["src/b"], ["docs/x"]].iter().enumerate() {
+        plan.tasks[index].write_set = declared(set);
+    }
+    let world = World::new(plan, 4, 0);
+    let started: Vec<&TaskId> = world.active.keys().collect();
+    // t1 overlaps t0 and waits; t2 would overlap only t1, and waits for its reservation; t3 overtakes.
+    assert_eq!(started, [&"t0".parse::<TaskId>().unwrap(), &"t3".parse().unwrap()]);
+    let mut world = world;
+    let mut dice = Dice { throws: Vec::new(), next: 0 };
+    while world.concluded.is_none() && world.step(&mut dice) {}
+    let onto: BTreeMap<String, Vec<String>> = world
+        .facts
+        .iter()
+        .flat_map(|(_, _, orders)| orders)
+        .filter_map(|order| match order {
+            Order::Start { task, onto, .. } => {
+                Some((task.to_string(), onto.iter().map(ToString::to_string).collect()))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(onto["t1"], ["t0"]);
+    assert_eq!(onto["t2"], ["t1"]);
+    assert!(onto["t3"].is_empty());
+}
+
+#[test]
+fn an_answer_of_a_revoked_attempt_is_ignored() {
+    let mut world = World::new(plan_of(1), 1, 0);
+    let task: TaskId = "t0".parse().unwrap();
+    world.happens(Fact::Prepared { task: task.clone(), attempt: 1, base: tip(0), slot: "s".into() });
+    world.now += 301_000;
+    world.happens(Fact::Woke);
+    assert_eq!(world.engine.task(&task).unwrap().failure.unwrap().class, Class::Host);
+    let late = Fact::Worked {
+        task: task.clone(),
+        attempt: 1,
+        outcome: Outcome::Changed(Change { tip: tip(9), paths: Vec::new() }),
+        evidence: Box::default(),
+    };
+    world.happens(late.clone());
+    assert_eq!(world.engine.task(&task).unwrap().state, TaskState::Pending);
+    world.now += 10_000;
+    world.happens(Fact::Woke);
+    world.happens(late);
+    assert_eq!(world.engine.task(&task).unwrap().state, TaskState::Claimed);
+}
+
+#[test]
+fn a_renewed_lease_does_not_expire() {
+    let mut world = World::new(plan_of(1), 1, 0);
+    let task: TaskId = "t0".parse().unwrap();
+    for _ in 0..10 {
+        world.now += 100_000;
+        world.happens(Fact::Renewed { task: task.clone(), attempt: 1 });
+        world.happens(Fact::Woke);
+    }
+    assert_eq!(world.engine.task(&task).unwrap().state, TaskState::Claimed);
+}
+
+#[test]
+fn the_third_death_during_one_task_is_a_failure_and_the_first_two_are_not() {
+    let mut plan = plan_of(1);
+    plan.tasks[0].retry_policy.max_attempts = 0;
+    let mut world = World::new(plan, 1, 0);
+    let task: TaskId = "t0".parse().unwrap();
+    for death in 1..=3 {
+        world.active.clear();
+        world.holding.clear();
+        world.happens(Fact::TookUp { host: host(), workers: None });
+        assert_eq!(world.engine.task(&task).unwrap().retry_count, u32::from(death == 3));
+    }
+    assert_eq!(world.concluded, Some(RunVerdict::FailedInfra));
+}
+
+#[test]
+fn a_session_goes_on_after_a_red_gate_and_starts_anew_after_a_conflict() {
+    let mut plan = plan_of(1);
+    plan.tasks[0].work = omk_action::plan::Work::Prompt("do".into());
+    let mut world = World::new(plan, 1, 0);
+    let mut sessions = Vec::new();
+    let task: TaskId = "t0".parse().unwrap();
+    for (attempt, class) in [(1, Class::Gate), (2, Class::Conflict)] {
+        world.active.clear();
+        world.holding.clear();
+        world.happens(Fact::Worked {
+            task: task.clone(),
+            attempt,
+            outcome: Outcome::Failed(Failure { class, message: "no".into(), retry_after_ms: None }),
+            evidence: Box::default(),
+        });
+        world.now += 10_000;
+        world.happens(Fact::Woke);
+        let (_, _, orders) = world.facts.last().unwrap();
+        sessions.extend(orders.iter().filter_map(|order| match order {
+            Order::Start { session, .. } => Some(*session),
+            _ => None,
+        }));
+    }
+    assert_eq!(sessions, [Session::Resumed, Session::New]);
+}
+
+#[test]
+fn retry_after_pauses_every_agent_task_but_no_command() {
+    let mut plan = plan_of(3);
+    plan.tasks[0].work = omk_action::plan::Work::Prompt("do".into());
+    plan.tasks[1].work = omk_action::plan::Work::Prompt("do".into());
+    let mut world = World::new(plan, 1, 0);
+    world.active.clear();
+    world.holding.clear();
+    world.happens(Fact::Worked {
+        task: "t0".parse().unwrap(),
+        attempt: 1,
+        outcome: Outcome::Failed(Failure { class: Class::RateLimit, message: "slow".into(), retry_after_ms: Some(60_000) }),
+        evidence: Box::default(),
+    });
+    assert_eq!(world.active.keys().map(TaskId::as_str).collect::<Vec<_>>(), ["t2"]);
+    assert_eq!(world.wake.unwrap().as_millis(), world.now + 60_000);
+}
+
+#[test]
+fn a_wait_past_the_end_of_the_run_is_a_used_up_quota() {
+    let mut plan = plan_of(1);
+    plan.limits.time = Some(Duration::from_secs(30));
+    plan.tasks[0].work = omk_action::plan::Work::Prompt("do".into());
+    let mut world = World::new(plan, 1, 0);
+    world.active.clear();
+    world.happens(Fact::Worked {
+        task: "t0".parse().unwrap(),
+        attempt: 1,
+        outcome: Outcome::Failed(Failure { class: Class::RateLimit, message: "slow".into(), retry_after_ms: Some(60_000) }),
+        evidence: Box::default(),
+    });
+    assert_eq!(world.concluded, Some(RunVerdict::BlockedOnExternal));
+}
+
+#[test]
+fn a_used_up_budget_puts_tasks_back_and_a_new_process_goes_on() {
+    let mut plan = plan_of(2);
+    plan.limits.time = Some(Duration::from_secs(30));
+    let mut world = World::new(plan, 1, 0);
+    world.now += 30_000;
+    world.happens(Fact::Woke);
+    assert_eq!(world.concluded, Some(RunVerdict::NeedsMoreBudget));
+    assert!(world.active.is_empty() && world.engine.can_go_on());
+    world.concluded = None;
+    world.happens(Fact::TookUp { host: host(), workers: Some(2) });
+    assert_eq!(world.active.len(), 1);
+    assert!(world.engine.tasks().all(|task| task.retry_count == 0));
+}
+
+/// Lands t0, t1, … in turn; then judges with the given failing prefixes, and tells how it ended.
+fn judged(count: usize, fails: impl Fn(u32, usize) -> bool) -> (RunVerdict, Vec<String>, Vec<u32>) {
+    let mut world = World::new(plan_of(count), 1, 0);
+    let (mut probes, mut rebuilds) = (Vec::new(), 0);
+    while world.concluded.is_none() {
+        if let Some(prefix) = world.judge.take() {
+            probes.push(prefix);
+            let gates = vec![outcome(!fails(prefix, rebuilds))];
+            world.happens(Fact::Judged { prefix, tip: tip(0), gates });
+        } else {
+            rebuilds += usize::from(world.rebuild.is_some());
+            world.step(&mut Dice { throws: Vec::new(), next: 0 });
+        }
+    }
+    let ejected = world.engine.tasks().filter(|task| task.ejected.is_some()).map(|task| task.id.to_string()).collect();
+    (world.concluded.unwrap(), ejected, probes)
+}
+
+#[test]
+fn the_culprit_is_the_last_task_of_the_shortest_prefix_that_fails() {
+    let (verdict, ejected, probes) = judged(6, |prefix, rebuilds| rebuilds == 0 && prefix >= 4);
+    assert_eq!(verdict, RunVerdict::NotReady);
+    // Each dice throw of 7 lands in order t0, t1, …; the fourth landing is t3.
+    assert_eq!(ejected, ["t3"]);
+    assert_eq!(probes[..2], [6, 0]);
+}
+
+#[test]
+fn a_base_that_fails_by_itself_has_no_culprit() {
+    let (verdict, ejected, probes) = judged(3, |_, _| true);
+    assert_eq!((verdict, ejected.len(), probes), (RunVerdict::NotReady, 0, vec![3, 0]));
+}
+
+#[test]
+fn after_three_take_outs_nothing_is_integrated() {
+    let (verdict, ejected, _) = judged(5, |prefix, _| prefix > 0);
+    assert_eq!((verdict, ejected.len()), (RunVerdict::NotReady, 5));
+}
+
+#[test]
+fn a_tree_that_was_already_proven_is_not_judged_again() {
+    let mut world = World::new(plan_of(1), 1, 0);
+    let task: TaskId = "t0".parse().unwrap();
+    let tree: TreeId = tip(5).tree;
+    world.happens(Fact::Prepared { task: task.clone(), attempt: 1, base: tip(0), slot: "s".into() });
+    world.happens(Fact::Worked {
+        task: task.clone(),
+        attempt: 1,
+        outcome: Outcome::Changed(Change { tip: tip(5), paths: Vec::new() }),
+        evidence: Box::new(Evidence { tree: Some(tree), gates: vec![outcome(true)], ..Evidence::default() }),
+    });
+    world.happens(Fact::Landed { task, attempt: 1, tip: tip(5) });
+    assert_eq!(world.concluded, Some(RunVerdict::Ready));
+}
