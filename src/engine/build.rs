@@ -1,0 +1,154 @@
+//! From a checked plan and the beginning of a run to a [`Run`]: dense indexes, ranks, counts of open dependencies.
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+
+use super::conclude::Phase;
+use super::overlap::{Index, Sets};
+use super::state::{Node, State};
+use super::{Alarm, Run};
+use crate::fact::Began;
+use crate::graph::Graph;
+use crate::id::{Moment, TaskId};
+use crate::plan::{OnDependencyFailure, Plan, Task, Work, WriteSet};
+
+/// The run as it stands when it has begun, before anything was ordered.
+pub(super) fn run(plan: &Plan, began: &Began, at: Moment) -> Run {
+    let selected: HashSet<&TaskId> = began.selected.iter().collect();
+    let tasks: Vec<&Task> = plan.tasks.iter().filter(|task| selected.contains(&task.id)).collect();
+    let by_id: HashMap<TaskId, u32> =
+        tasks.iter().zip(0..).map(|(task, index): (_, u32)| (task.id.clone(), index)).collect();
+    let edges: Vec<(usize, usize)> = tasks
+        .iter()
+        .enumerate()
+        .flat_map(|(index, task)| {
+            let present = task.dependencies.iter().filter_map(|dependency| by_id.get(dependency));
+            present.map(move |&dependency| (dependency as usize, index)).collect::<Vec<_>>()
+        })
+        .collect();
+    let graph = Graph::new(tasks.len(), &edges);
+    let ranks = ranks(&tasks, &graph);
+    let mut classes = HashMap::new();
+    let nodes: Vec<Node> =
+        tasks.iter().enumerate().map(|(index, task)| node(task, index, &graph, ranks[index], &mut classes)).collect();
+    let mut run = Run {
+        began: began.clone(),
+        at,
+        dependents: (0..nodes.len()).map(|index| narrow(graph.dependents(index))).collect(),
+        by_id,
+        required_gates: plan.gates.iter().filter(|gate| gate.required).map(|gate| gate.id.clone()).collect(),
+        workers_free: began.workers.max(1),
+        ready: BTreeSet::new(),
+        watchers: HashMap::new(),
+        held: Index::default(),
+        landed_paths: Index::default(),
+        alarms: BTreeSet::new(),
+        armed: None,
+        time_limit: plan.limits.time,
+        deadline: None,
+        provider_pause: None,
+        paused: Vec::new(),
+        landing_queue: VecDeque::new(),
+        landing: None,
+        landings: Vec::new(),
+        landing_of_commit: HashMap::new(),
+        proven: HashMap::new(),
+        unfinished: u32::try_from(nodes.len()).unwrap_or(u32::MAX),
+        phase: Phase::Working,
+        take_outs: 0,
+        result_passed: false,
+        began_at: at,
+        orders: Vec::new(),
+        nodes,
+    };
+    run.start_time_limit(at);
+    for index in 0..run.nodes.len() {
+        let node = &mut run.nodes[index];
+        if node.unmet == 0 {
+            node.state = State::Ready;
+            run.ready.insert((node.rank, narrow_one(index)));
+        }
+    }
+    run
+}
+
+impl Run {
+    /// The time limit counts from here, anew in each process that works on the run.
+    pub(super) fn start_time_limit(&mut self, at: Moment) {
+        if let Some(old) = self.deadline.take() {
+            self.alarms.remove(&(old, Alarm::Deadline));
+        }
+        if let Some(limit) = self.time_limit {
+            let deadline = at.after(limit);
+            self.deadline = Some(deadline);
+            self.alarms.insert((deadline, Alarm::Deadline));
+        }
+    }
+}
+
+fn node(
+    task: &Task,
+    index: usize,
+    graph: &Graph,
+    rank: u32,
+    classes: &mut HashMap<(Vec<String>, Vec<String>), u32>,
+) -> Node {
+    let write = match &task.write_set {
+        WriteSet::Unknown => Vec::new(),
+        WriteSet::Declared(globs) => globs.clone(),
+    };
+    let sets = Sets { write, read: task.read_set.clone() };
+    let texts = |globs: &[crate::glob::Glob]| globs.iter().map(|glob| glob.as_str().to_owned()).collect::<Vec<_>>();
+    let next = u32::try_from(classes.len()).unwrap_or(u32::MAX);
+    let sets_class = *classes.entry((texts(&sets.write), texts(&sets.read))).or_insert(next);
+    let dependencies = narrow(graph.dependencies(index));
+    Node {
+        id: task.id.clone(),
+        is_agent: matches!(task.work, Work::Prompt(_)),
+        policy: task.retry_policy,
+        runs_after_failure: task.on_dependency_failure == OnDependencyFailure::Run,
+        rank,
+        sets,
+        sets_class,
+        learns_sets: task.write_set == WriteSet::Unknown,
+        state: State::Waiting,
+        unmet: u32::try_from(dependencies.len()).unwrap_or(u32::MAX),
+        dependencies,
+        attempt: 0,
+        retry_count: 0,
+        deaths: 0,
+        failure: None,
+        fresh_session: true,
+        reserved: false,
+        blocked_since: None,
+        was_blocked_at: None,
+        predecessors: Vec::new(),
+        onto: Vec::new(),
+        onto_landings: 0,
+        started_at: None,
+        completed_at: None,
+    }
+}
+
+/// Highest priority first; then the longest chain of dependents; then id. Rank 0 goes first.
+fn ranks(tasks: &[&Task], graph: &Graph) -> Vec<u32> {
+    let chains = graph.chain_lengths();
+    let mut order: Vec<usize> = (0..tasks.len()).collect();
+    order.sort_by(|&a, &b| {
+        let by_priority = tasks[b].priority.cmp(&tasks[a].priority);
+        by_priority.then(chains[b].cmp(&chains[a])).then_with(|| tasks[a].id.cmp(&tasks[b].id))
+    });
+    let mut ranks = vec![0; tasks.len()];
+    for (rank, index) in order.into_iter().enumerate() {
+        ranks[index] = narrow_one(rank);
+    }
+    ranks
+}
+
+fn narrow(indexes: &[usize]) -> Vec<u32> {
+    indexes.iter().map(|&index| narrow_one(index)).collect()
+}
+
+/// A plan holds at most 10,000 tasks, and no graph here comes near 2^32.
+fn narrow_one(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}

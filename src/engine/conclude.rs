@@ -1,0 +1,314 @@
+//! How a run ends: landing in turn, judging the result, taking out culprits, and the verdict.
+
+use super::state::{CancelReason, Ejected, State};
+use super::{Alarm, Run};
+use crate::fact::{Class, GateOutcome, Landing, Order, RunVerdict};
+use crate::id::TaskId;
+
+/// So many times a culprit is taken out; then nothing is integrated.
+const MOST_TAKE_OUTS: u32 = 3;
+
+/// Where the run as a whole is.
+#[derive(Debug, Clone)]
+pub(super) enum Phase {
+    Working,
+    Judging(Hunt),
+    Rebuilding { without: Vec<u32>, ejected: Ejected },
+    Concluded(RunVerdict),
+}
+
+/// The search for the shortest prefix of landings that fails.
+#[derive(Debug, Clone)]
+pub(super) struct Hunt {
+    /// The prefix being judged.
+    probing: u32,
+    /// A prefix that passes, once one is known.
+    passes: Option<u32>,
+    /// The shortest prefix known to fail, and what failed there.
+    fails: Option<(u32, Ejected)>,
+}
+
+impl Phase {
+    pub(super) fn verdict(&self) -> Option<RunVerdict> {
+        if let Self::Concluded(verdict) = self { Some(*verdict) } else { None }
+    }
+
+    pub(super) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Working => "under way",
+            Self::Judging(_) => "being judged",
+            Self::Rebuilding { .. } => "being rebuilt",
+            Self::Concluded(_) => "over",
+        }
+    }
+}
+
+impl Run {
+    /// Orders all that can be ordered now.
+    pub(super) fn settle(&mut self) {
+        if matches!(self.phase, Phase::Working) {
+            self.dispatch();
+            self.land_next();
+            if self.unfinished == 0 {
+                self.begin_judging();
+            }
+        }
+        self.arm();
+    }
+
+    fn land_next(&mut self) {
+        if self.landing.is_some() {
+            return;
+        }
+        let Some(index) = self.landing_queue.pop_front() else { return };
+        self.landing = Some(index);
+        let node = self.node(index);
+        let order = Order::Land { task: node.id.clone(), attempt: node.attempt };
+        self.orders.push(order);
+    }
+
+    /// Asks to be woken for the first alarm, unless an earlier wake is already on its way.
+    fn arm(&mut self) {
+        if self.phase.verdict().is_some() {
+            return;
+        }
+        let Some(&(due, _)) = self.alarms.first() else { return };
+        if self.armed.is_none_or(|armed| due < armed) {
+            self.armed = Some(due);
+            self.orders.push(Order::Wake { at: due });
+        }
+    }
+
+    /// How many landings there are on the integration branch.
+    pub(super) fn landing_count(&self) -> u32 {
+        u32::try_from(self.landings.len()).unwrap_or(u32::MAX)
+    }
+
+    /// A landed task's place in the order of landings; the end for others.
+    pub(super) fn landing_number(&self, index: u32) -> u32 {
+        match &self.node(index).state {
+            State::Completed { landed: Some(landed) } => landed.number,
+            _ => u32::MAX,
+        }
+    }
+
+    fn begin_judging(&mut self) {
+        let Some((_, tip)) = self.landings.last() else { return self.conclude() };
+        if self.required_gates.is_empty() {
+            return self.conclude();
+        }
+        if self.proven.contains_key(&tip.tree) {
+            self.result_passed = true;
+            return self.conclude();
+        }
+        self.probe(Hunt { probing: self.landing_count(), passes: None, fails: None });
+    }
+
+    fn probe(&mut self, hunt: Hunt) {
+        self.orders.push(Order::Judge { prefix: hunt.probing });
+        self.phase = Phase::Judging(hunt);
+    }
+
+    /// The gates have spoken on a prefix of the landings.
+    pub(super) fn judged(&mut self, prefix: u32, gates: &[GateOutcome]) {
+        let Phase::Judging(hunt) = &self.phase else { return };
+        if hunt.probing != prefix {
+            return;
+        }
+        let mut hunt = hunt.clone();
+        match self.first_failing(gates) {
+            None if prefix == self.landing_count() => {
+                self.result_passed = true;
+                return self.conclude();
+            }
+            None => hunt.passes = Some(prefix),
+            // The base fails by itself: nobody here is the culprit.
+            Some(_) if prefix == 0 => return self.conclude(),
+            Some(ejected) => hunt.fails = Some((prefix, ejected)),
+        }
+        self.hunt_on(hunt);
+    }
+
+    fn first_failing(&self, gates: &[GateOutcome]) -> Option<Ejected> {
+        self.required_gates.iter().find_map(|gate| {
+            let outcome = gates.iter().find(|outcome| outcome.gate == *gate);
+            if outcome.is_some_and(|outcome| outcome.counts_as_passed) {
+                return None;
+            }
+            let log = outcome.and_then(|outcome| outcome.log.as_ref()).map(|log| log.path.clone());
+            Some(Ejected { gate: Some(gate.clone()), log })
+        })
+    }
+
+    /// Halves the stretch between a prefix that passes and one that fails; at its end stands the culprit.
+    fn hunt_on(&mut self, mut hunt: Hunt) {
+        let Some((fails, ejected)) = hunt.fails.clone() else { return };
+        if self.take_outs >= MOST_TAKE_OUTS {
+            let all = self.landings.iter().map(|(index, _)| *index).collect();
+            return self.take_out(all, ejected);
+        }
+        let Some(mut passes) = hunt.passes else {
+            hunt.probing = 0;
+            return self.probe(hunt);
+        };
+        while fails - passes > 1 {
+            let middle = passes + (fails - passes) / 2;
+            if !self.proven.contains_key(&self.landings[middle as usize - 1].1.tree) {
+                hunt.probing = middle;
+                hunt.passes = Some(passes);
+                return self.probe(hunt);
+            }
+            passes = middle;
+        }
+        let culprit = self.landings[fails as usize - 1].0;
+        self.take_outs += 1;
+        let without = self.built_on(culprit);
+        self.take_out(without, ejected);
+    }
+
+    fn take_out(&mut self, without: Vec<u32>, ejected: Ejected) {
+        let names: Vec<TaskId> = without.iter().map(|&index| self.node(index).id.clone()).collect();
+        self.orders.push(Order::Rebuild { without: names });
+        self.phase = Phase::Rebuilding { without, ejected };
+    }
+
+    /// The culprit and the landed tasks that are built on it, however indirectly.
+    fn built_on(&self, culprit: u32) -> Vec<u32> {
+        let mut out = vec![culprit];
+        let first = self.landing_number(culprit);
+        for (index, _) in &self.landings {
+            let node = self.node(*index);
+            let on_all_of_it = node.onto_landings > first;
+            if *index != culprit && (on_all_of_it || node.onto.iter().any(|other| out.contains(other))) {
+                out.push(*index);
+            }
+        }
+        out
+    }
+
+    /// The integration branch stands anew.
+    pub(super) fn rebuilt(&mut self, landings: &[Landing], clashed: &[TaskId]) {
+        let Phase::Rebuilding { without, ejected } = std::mem::replace(&mut self.phase, Phase::Working) else { return };
+        for index in without {
+            self.eject(index, ejected.clone());
+        }
+        for task in clashed {
+            if let Ok(index) = self.index(task) {
+                self.eject(index, Ejected { gate: None, log: None });
+            }
+        }
+        self.landings.clear();
+        self.landing_of_commit.clear();
+        for (landing, number) in landings.iter().zip(0..) {
+            let Ok(index) = self.index(&landing.task) else { continue };
+            self.landings.push((index, landing.tip.clone()));
+            self.landing_of_commit.insert(landing.tip.commit.clone(), number);
+            let node = self.node_mut(index);
+            // What it was built on is told by name alone from here on.
+            node.onto_landings = 0;
+            if let State::Completed { landed: Some(landed) } = &mut node.state {
+                landed.number = number;
+                landed.tip = landing.tip.clone();
+            }
+        }
+    }
+
+    fn eject(&mut self, index: u32, why: Ejected) {
+        if let State::Completed { landed: Some(landed) } = &mut self.node_mut(index).state {
+            landed.ejected = Some(why);
+        }
+    }
+
+    fn conclude(&mut self) {
+        let verdict = self.verdict_of_tasks();
+        self.conclude_with(verdict);
+    }
+
+    /// Ends the run; what the tasks say comes first where it weighs more.
+    pub(super) fn conclude_with(&mut self, verdict: RunVerdict) {
+        let verdict = match verdict {
+            RunVerdict::NeedsMoreBudget => match self.worst_class() {
+                Some(heavier @ (RunVerdict::FailedInfra | RunVerdict::BlockedOnExternal)) => heavier,
+                _ => RunVerdict::NeedsMoreBudget,
+            },
+            RunVerdict::Cancelled
+            | RunVerdict::FailedInfra
+            | RunVerdict::BlockedOnExternal
+            | RunVerdict::BlockedOnHuman
+            | RunVerdict::NotReady
+            | RunVerdict::Neutral
+            | RunVerdict::Ready => verdict,
+        };
+        self.phase = Phase::Concluded(verdict);
+        self.orders.push(Order::Conclude { verdict });
+        if let Some(deadline) = self.deadline.take() {
+            self.alarms.remove(&(deadline, Alarm::Deadline));
+        }
+    }
+
+    /// What the failed tasks amount to.
+    fn worst_class(&self) -> Option<RunVerdict> {
+        let failed = self.nodes.iter().filter(|node| matches!(node.state, State::Failed));
+        failed.filter_map(|node| node.failure.as_ref()).map(|failure| verdict_of(failure.class)).min_by_key(|v| weight(*v))
+    }
+
+    fn verdict_of_tasks(&self) -> RunVerdict {
+        if let Some(verdict) = self.worst_class() {
+            return verdict;
+        }
+        let unsound = |state: &State| match state {
+            State::Cancelled { reason } => match reason {
+                CancelReason::Dependency(_) | CancelReason::Person | CancelReason::FailFast(_) => true,
+            },
+            State::Completed { landed } => landed.as_ref().is_some_and(|landed| landed.ejected.is_some()),
+            State::Waiting
+            | State::Ready
+            | State::Blocked { .. }
+            | State::Paused
+            | State::Backoff { .. }
+            | State::Claimed { .. }
+            | State::Working { .. }
+            | State::Landing { .. }
+            | State::Failed => true,
+        };
+        if self.nodes.iter().any(|node| unsound(&node.state)) {
+            return RunVerdict::NotReady;
+        }
+        if self.landings.is_empty() || self.required_gates.is_empty() {
+            return RunVerdict::Neutral;
+        }
+        if self.result_passed { RunVerdict::Ready } else { RunVerdict::NotReady }
+    }
+}
+
+fn verdict_of(class: Class) -> RunVerdict {
+    match class {
+        Class::Host | Class::Lost => RunVerdict::FailedInfra,
+        Class::Auth | Class::Config | Class::Quota | Class::RateLimit | Class::Provider => {
+            RunVerdict::BlockedOnExternal
+        }
+        Class::Gate
+        | Class::Scope
+        | Class::Refused
+        | Class::Context
+        | Class::Conflict
+        | Class::Timeout
+        | Class::Hung
+        | Class::NoChange
+        | Class::Steps => RunVerdict::NotReady,
+    }
+}
+
+/// The order in which verdicts hold: the first that does is the run's.
+fn weight(verdict: RunVerdict) -> u8 {
+    match verdict {
+        RunVerdict::Cancelled => 0,
+        RunVerdict::FailedInfra => 1,
+        RunVerdict::BlockedOnExternal => 2,
+        RunVerdict::BlockedOnHuman => 3,
+        RunVerdict::NeedsMoreBudget => 4,
+        RunVerdict::NotReady => 5,
+        RunVerdict::Neutral => 6,
+        RunVerdict::Ready => 7,
+    }
+}
