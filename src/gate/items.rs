@@ -1,0 +1,224 @@
+//! Failing items: what a gate's report says is wrong, in one shape for all formats.
+//!
+//! Reports are written by other people's tools about code that an agent wrote: any bytes may come. It refuses to
+//! panic, to expand entities, to recurse, or to keep more than [`KEPT`] items; a report that does not read to its very
+//! end gives no items at all, so that half a report never passes for a small one.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+
+use crate::fact::{FailingItem, Level, Place};
+use crate::id::Sha256;
+use crate::plan::ReportFormat;
+
+/// The largest report that is read, in bytes: ten times the largest JUnit file of a big project.
+pub const SIZE_CAP: u64 = 32 * 1024 * 1024;
+
+/// How many items are kept; the rest is counted. A person reads fewer, and a journal line must stay small.
+pub const KEPT: usize = 200;
+
+/// The longest message kept, in characters: a few lines of an assertion.
+const MESSAGE_CAP: usize = 1000;
+
+/// The longest key kept, in characters; a longer one ends in its digest.
+const KEY_CAP: usize = 300;
+
+/// What a report says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Items {
+    /// The first failing items, in the order of the report.
+    pub failing: Vec<FailingItem>,
+    /// How many there were in all.
+    pub total: u32,
+    /// What a person must know about the report itself: "the report is not JUnit XML: …". Empty where all is well.
+    pub note: String,
+}
+
+impl Items {
+    /// No items, and the reason.
+    #[must_use]
+    pub fn unread(note: impl Into<String>) -> Self {
+        Self { note: note.into(), ..Self::default() }
+    }
+}
+
+/// Reads a report. Never fails: what cannot be read is said in [`Items::note`].
+///
+/// `roots` are the directories that the gate ran in, as the tools may have spelled them; they are cut from paths, keys
+/// and messages, so that the same failure has the same key in every slot.
+#[must_use]
+pub fn read(format: ReportFormat, bytes: &[u8], roots: &[String]) -> Items {
+    if bytes.len() as u64 > SIZE_CAP {
+        return Items::unread("the report is larger than 32 MiB and was not read");
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let mut found = Found::new(roots);
+    let (name, ending) = match format {
+        ReportFormat::Junit => ("JUnit XML", super::junit::read(text, &mut found)),
+        ReportFormat::Sarif => ("SARIF", super::sarif::read(text, &mut found)),
+        ReportFormat::CargoJson => ("cargo's JSON messages", super::cargo_json::read(text, &mut found)),
+    };
+    match ending {
+        Ok(()) => Items { failing: found.failing, total: found.total, note: String::new() },
+        Err(why) => Items::unread(format!("the report is not {name}: {}", clip(&why, 200))),
+    }
+}
+
+/// Items while a report is being read.
+pub(super) struct Found {
+    roots: Vec<String>,
+    failing: Vec<FailingItem>,
+    total: u32,
+    seen: HashMap<String, u32>,
+}
+
+impl Found {
+    fn new(roots: &[String]) -> Self {
+        // The longest first, so that `/tmp/a` does not spoil `/tmp/a/b`.
+        let mut roots: Vec<String> =
+            roots.iter().map(|root| format!("{}/", root.trim_end_matches('/'))).filter(|root| root != "/").collect();
+        roots.sort_by_key(|root| std::cmp::Reverse(root.len()));
+        Self { roots, failing: Vec::new(), total: 0, seen: HashMap::new() }
+    }
+
+    /// Adds an item. The second of the same key becomes `key#2`, so that one more of a kind is one more.
+    pub(super) fn add(&mut self, key: &str, message: &str, place: Option<Place>, level: Level) {
+        self.total = self.total.saturating_add(1);
+        if self.failing.len() == KEPT {
+            return;
+        }
+        let mut key = clip_key(&one_line(&self.without_roots(key)));
+        let count = self.seen.entry(key.clone()).or_insert(0);
+        *count += 1;
+        if *count > 1 {
+            key = format!("{key}#{count}");
+        }
+        let message = clip(self.without_roots(message).trim(), MESSAGE_CAP);
+        self.failing.push(FailingItem { key, message, place, level });
+    }
+
+    /// Whether nothing has been found so far.
+    pub(super) fn is_empty(&self) -> bool {
+        self.total == 0
+    }
+
+    /// Counts items that cannot be looked at any more.
+    pub(super) fn count_unseen(&mut self, count: u64) {
+        self.total = self.total.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+    }
+
+    /// A path relative to the repository's top, where it is one.
+    pub(super) fn relative(&self, path: &str) -> Option<String> {
+        let path = if path.contains('/') { path.to_owned() } else { path.replace('\\', "/") };
+        let inside = self.roots.iter().find_map(|root| path.strip_prefix(root.as_str())).unwrap_or(&path);
+        let inside = inside.trim_start_matches("./");
+        let sound = inside.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        (sound && !inside.contains(|ch: char| ch == '\0' || ch == ':')).then(|| inside.to_owned())
+    }
+
+    /// A place, where the path is inside the repository. A missing line is the first.
+    pub(super) fn place(&self, path: &str, line: Option<u64>, end_line: Option<u64>) -> Option<Place> {
+        let path = self.relative(path)?;
+        let line = u32::try_from(line.unwrap_or(1)).unwrap_or(u32::MAX).max(1);
+        let end_line = end_line.map_or(line, |end| u32::try_from(end).unwrap_or(u32::MAX)).max(line);
+        Some(Place { path, line, end_line })
+    }
+
+    fn without_roots(&self, text: &str) -> String {
+        // Clipped before it is searched: a message may be as long as the report.
+        let mut text = clip(text, 4 * MESSAGE_CAP);
+        for root in &self.roots {
+            if text.contains(root.as_str()) {
+                text = text.replace(root.as_str(), "");
+            }
+        }
+        text
+    }
+}
+
+/// A message as part of a key: its first line, every number as `#`, so that a moved or grown thing keeps its key.
+pub(super) fn keyed(message: &str) -> String {
+    let mut key = String::new();
+    let first = message.trim().lines().next().unwrap_or("");
+    for ch in first.chars().take(160) {
+        if !ch.is_ascii_digit() {
+            key.push(ch);
+        } else if !key.ends_with('#') {
+            key.push('#');
+        }
+    }
+    key
+}
+
+/// The first `most` characters, and `…` where there were more.
+pub(super) fn clip(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// The first `most` bytes, or a few less so that no character is cut.
+pub(super) fn cut(text: &str, most: usize) -> &str {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+fn one_line(text: &str) -> String {
+    text.trim().chars().map(|ch| if ch.is_control() { ' ' } else { ch }).collect()
+}
+
+fn clip_key(key: &str) -> String {
+    if key.chars().count() <= KEY_CAP {
+        return key.to_owned();
+    }
+    let digest = Sha256::of(key.as_bytes());
+    let start: String = key.chars().take(KEY_CAP - 17).collect();
+    format!("{start}~{}", &digest.as_str()[..16])
+}
+
+/// A list of which the first `MOST` entries are kept and the rest is counted, so that `[{},{},…` costs no memory.
+#[derive(Debug)]
+pub(super) struct Capped<T, const MOST: usize> {
+    pub(super) kept: Vec<T>,
+    pub(super) dropped: u64,
+}
+
+impl<T, const MOST: usize> Default for Capped<T, MOST> {
+    fn default() -> Self {
+        Self { kept: Vec::new(), dropped: 0 }
+    }
+}
+
+impl<'de, T: Deserialize<'de>, const MOST: usize> Deserialize<'de> for Capped<T, MOST> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Seq<T, const MOST: usize>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for Seq<T, MOST> {
+            type Value = Capped<T, MOST>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a list")
+            }
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(Capped::default())
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+                let mut capped = Capped::default();
+                while capped.kept.len() < MOST {
+                    let Some(entry) = entries.next_element()? else { return Ok(capped) };
+                    capped.kept.push(entry);
+                }
+                while entries.next_element::<IgnoredAny>()?.is_some() {
+                    capped.dropped += 1;
+                }
+                Ok(capped)
+            }
+        }
+        deserializer.deserialize_any(Seq(std::marker::PhantomData))
+    }
+}

@@ -1,0 +1,203 @@
+//! JUnit XML: test cases that failed or broke off, from suites nested in any way.
+//!
+//! It refuses documents that end early or nest absurdly, and never looks at a document type: what an entity stands for
+//! is nobody's business here.
+
+use quick_xml::XmlVersion;
+use quick_xml::escape::resolve_predefined_entity;
+use quick_xml::events::{BytesRef, BytesStart, Event};
+
+use super::items::{Found, clip, cut};
+use crate::fact::Level;
+
+/// How deep elements may nest. Real reports need five.
+const DEPTH_CAP: usize = 128;
+
+/// How much of a failure's text is kept while reading, in bytes: more than a message may have.
+const TEXT_CAP: usize = 16 * 1024;
+
+/// Reads the whole document, or says why it cannot.
+pub(super) fn read(text: &str, found: &mut Found) -> Result<(), String> {
+    let mut reader = quick_xml::Reader::from_str(text);
+    reader.config_mut().allow_dangling_amp = true;
+    let mut walk = Walk { found, open: Vec::new(), case: None, rooted: false };
+    loop {
+        match reader.read_event().map_err(|error| error.to_string())? {
+            Event::Start(element) => walk.open(&element)?,
+            Event::Empty(element) => {
+                walk.open(&element)?;
+                walk.close();
+            }
+            Event::End(_) => walk.close(),
+            Event::Text(text) => walk.text(&text.xml10_content()),
+            Event::CData(text) => walk.text(&text.xml10_content()),
+            Event::GeneralRef(reference) => walk.reference(&reference),
+            Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
+            Event::Eof => break,
+        }
+    }
+    if !walk.open.is_empty() {
+        return Err("it ends in the middle".to_owned());
+    }
+    if !walk.rooted {
+        return Err("it has no test suite".to_owned());
+    }
+    Ok(())
+}
+
+/// An element that is open.
+enum Element {
+    Suite { name: String, file: Option<String>, failed: Option<String> },
+    Case,
+    Failure,
+    Other,
+}
+
+struct Case {
+    class: String,
+    name: String,
+    file: Option<String>,
+    line: Option<u64>,
+    failed: Option<String>,
+}
+
+struct Walk<'a> {
+    found: &'a mut Found,
+    open: Vec<Element>,
+    case: Option<Case>,
+    rooted: bool,
+}
+
+impl Walk<'_> {
+    fn open(&mut self, element: &BytesStart<'_>) -> Result<(), String> {
+        if self.open.len() == DEPTH_CAP {
+            return Err(format!("it nests deeper than {DEPTH_CAP} elements"));
+        }
+        let name = element.local_name();
+        let next = match name.as_ref() {
+            "testsuites" | "testsuite" => {
+                self.rooted = true;
+                let [name, file] = attributes(element, ["name", "file"]);
+                Element::Suite { name: name.unwrap_or_default(), file, failed: None }
+            }
+            "testcase" if self.case.is_none() => {
+                self.case = Some(self.case_of(element));
+                Element::Case
+            }
+            "failure" | "error" => self.failure(element),
+            _ => Element::Other,
+        };
+        if self.open.is_empty() && !matches!(next, Element::Suite { .. }) {
+            return Err(format!("its root is `{}`", clip(name.as_ref(), 40)));
+        }
+        self.open.push(next);
+        Ok(())
+    }
+
+    fn case_of(&self, element: &BytesStart<'_>) -> Case {
+        let [class, name, file, line] = attributes(element, ["classname", "name", "file", "line"]);
+        let suites = self.open.iter().filter_map(|element| match element {
+            Element::Suite { name, .. } if !name.is_empty() => Some(name.as_str()),
+            Element::Suite { .. } | Element::Case | Element::Failure | Element::Other => None,
+        });
+        let class = match class.filter(|class| !class.is_empty()) {
+            Some(class) => class,
+            None => suites.collect::<Vec<_>>().join("/"),
+        };
+        let suite_file = self.open.iter().rev().find_map(|element| match element {
+            Element::Suite { file, .. } => file.clone(),
+            Element::Case | Element::Failure | Element::Other => None,
+        });
+        Case {
+            class,
+            name: name.unwrap_or_default(),
+            file: file.or(suite_file),
+            line: line.and_then(|line| line.trim().parse().ok()),
+            failed: None,
+        }
+    }
+
+    /// A `failure` or `error` begins: of the open test case, else of the suite itself.
+    fn failure(&mut self, element: &BytesStart<'_>) -> Element {
+        let Some(failed) = self.failed_mut() else { return Element::Other };
+        if failed.is_some() {
+            return Element::Other;
+        }
+        let [message] = attributes(element, ["message"]);
+        *failed = Some(message.map_or_else(String::new, |mut message| {
+            message.truncate(cut(&message, TEXT_CAP).len());
+            message.push('\n');
+            message
+        }));
+        Element::Failure
+    }
+
+    fn failed_mut(&mut self) -> Option<&mut Option<String>> {
+        if let Some(case) = &mut self.case {
+            return Some(&mut case.failed);
+        }
+        match self.open.last_mut() {
+            Some(Element::Suite { failed, .. }) => Some(failed),
+            Some(Element::Case | Element::Failure | Element::Other) | None => None,
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        if !matches!(self.open.last(), Some(Element::Failure)) {
+            return;
+        }
+        let parent = self.open.len().saturating_sub(2);
+        let failed = match (&mut self.case, self.open.get_mut(parent)) {
+            (Some(case), _) => &mut case.failed,
+            (None, Some(Element::Suite { failed, .. })) => failed,
+            (None, Some(Element::Case | Element::Failure | Element::Other) | None) => return,
+        };
+        if let Some(message) = failed {
+            let room = TEXT_CAP.saturating_sub(message.len()).min(text.len());
+            message.push_str(cut(text, room));
+        }
+    }
+
+    /// `&lt;` and `&#65;` are themselves; any other entity stays as it is written, and is never looked up.
+    fn reference(&mut self, reference: &BytesRef<'_>) {
+        if let Ok(Some(ch)) = reference.resolve_char_ref() {
+            return self.text(ch.encode_utf8(&mut [0; 4]));
+        }
+        let name = reference.xml10_content();
+        match resolve_predefined_entity(&name) {
+            Some(known) => self.text(known),
+            None => self.text(&format!("&{name};")),
+        }
+    }
+
+    fn close(&mut self) {
+        match self.open.pop() {
+            Some(Element::Case) => self.close_case(),
+            Some(Element::Suite { name, file, failed: Some(message) }) => {
+                let place = file.and_then(|file| self.found.place(&file, None, None));
+                self.found.add(&name, &message, place, Level::Error);
+            }
+            Some(Element::Suite { failed: None, .. } | Element::Failure | Element::Other) | None => {}
+        }
+    }
+
+    fn close_case(&mut self) {
+        let Some(Case { class, name, file, line, failed: Some(message) }) = self.case.take() else { return };
+        let place = file.and_then(|file| self.found.place(&file, line, None));
+        let key = if class.is_empty() { name } else { format!("{class}::{name}") };
+        self.found.add(&key, &message, place, Level::Error);
+    }
+}
+
+/// The values of some attributes, in the order asked for.
+fn attributes<const N: usize>(element: &BytesStart<'_>, names: [&str; N]) -> [Option<String>; N] {
+    let mut values = [const { None }; N];
+    let mut attributes = element.attributes();
+    // Looking for duplicates would take the square of their number.
+    for attribute in attributes.with_checks(false).flatten() {
+        let Some(index) = names.iter().position(|name| *name == attribute.key.local_name().as_ref()) else { continue };
+        let value = attribute.normalized_value(XmlVersion::Implicit1_0);
+        values[index] = Some(value.map_or_else(|_| attribute.value.to_string(), |value| value.into_owned()));
+    }
+    values
+}

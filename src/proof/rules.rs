@@ -1,0 +1,152 @@
+//! The rules: what a set of gate outcomes is worth, and when `ready` may be said.
+//!
+//! This is the one place that decides it, for landing, for writing proofs and for checking them. It refuses the benefit
+//! of the doubt.
+
+use crate::fact::{AgainstBase, GateOutcome, GateVerdict};
+use crate::id::{GateId, TreeId};
+
+/// What a set of outcomes is worth.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// At least one required gate, and each one passed.
+    Proven,
+    /// No gate is required: nothing stands in the way, and nothing is verified.
+    Unproven,
+    /// These required gates did not run or did not pass.
+    Held(Vec<GateId>),
+}
+
+/// What the outcomes are worth where these gates are required.
+#[must_use]
+pub fn standing(outcomes: &[GateOutcome], required: &[GateId]) -> Standing {
+    let held: Vec<GateId> = required.iter().filter(|gate| !has_passed(outcomes, gate)).cloned().collect();
+    if !held.is_empty() {
+        return Standing::Held(held);
+    }
+    if required.is_empty() { Standing::Unproven } else { Standing::Proven }
+}
+
+fn has_passed(outcomes: &[GateOutcome], gate: &GateId) -> bool {
+    let mut own = outcomes.iter().filter(|outcome| outcome.gate == *gate).peekable();
+    own.peek().is_some() && own.all(|outcome| outcome.counts_as_passed && counts(outcome.verdict, outcome.against_base))
+}
+
+/// Whether a verdict may count as passed at all; whether it does is also the plan's `baseline` to say.
+#[must_use]
+pub fn counts(verdict: GateVerdict, against_base: Option<AgainstBase>) -> bool {
+    match verdict {
+        GateVerdict::Passed | GateVerdict::Flaky | GateVerdict::Reused => true,
+        GateVerdict::Failed => against_base == Some(AgainstBase::PreExisting),
+        GateVerdict::TimedOut | GateVerdict::Skipped => false,
+    }
+}
+
+/// Why `ready` cannot be said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unmet {
+    /// No task is completed.
+    NoCompletedTask,
+    /// No required gate ran: nothing was verified.
+    NothingVerified,
+    /// This required gate has no outcome.
+    Missing(GateId),
+    /// This required gate did not pass.
+    NotPassed(GateId, GateVerdict),
+    /// The gates saw another tree than the result's.
+    OtherTree {
+        /// The tree that they saw, where they saw one.
+        judged: Option<TreeId>,
+        /// The result's.
+        result: TreeId,
+    },
+}
+
+/// Everything that stands between this evidence and `ready`; empty = nothing.
+#[must_use]
+pub fn unmet(
+    completed: bool,
+    outcomes: &[GateOutcome],
+    required: &[GateId],
+    judged: Option<&TreeId>,
+    result: &TreeId,
+) -> Vec<Unmet> {
+    let mut unmet = Vec::new();
+    if !completed {
+        unmet.push(Unmet::NoCompletedTask);
+    }
+    match standing(outcomes, required) {
+        Standing::Proven => {}
+        Standing::Unproven => unmet.push(Unmet::NothingVerified),
+        Standing::Held(gates) => unmet.extend(gates.into_iter().map(|gate| {
+            let held = |outcome: &&GateOutcome| {
+                outcome.gate == gate && !(outcome.counts_as_passed && counts(outcome.verdict, outcome.against_base))
+            };
+            match outcomes.iter().find(held).map(|outcome| outcome.verdict) {
+                Some(verdict) => Unmet::NotPassed(gate, verdict),
+                None => Unmet::Missing(gate),
+            }
+        })),
+    }
+    if !required.is_empty() && judged != Some(result) {
+        unmet.push(Unmet::OtherTree { judged: judged.cloned(), result: result.clone() });
+    }
+    unmet
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate(id: &str) -> GateId {
+        id.parse().expect("a gate id")
+    }
+
+    fn outcome(id: &str, verdict: GateVerdict, counts_as_passed: bool) -> GateOutcome {
+        GateOutcome {
+            gate: gate(id),
+            command: "true".to_owned(),
+            required: true,
+            verdict,
+            against_base: None,
+            counts_as_passed,
+            exit: None,
+            duration_ms: 0,
+            attempts: 1,
+            log: None,
+            failing: Vec::new(),
+            failing_total: 0,
+            note: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_required_gate_that_did_not_run_holds_a_change_back() {
+        let ran = [outcome("lint", GateVerdict::Passed, true)];
+        assert_eq!(standing(&ran, &[gate("lint"), gate("test")]), Standing::Held(vec![gate("test")]));
+        let skipped = [outcome("lint", GateVerdict::Skipped, true)];
+        assert_eq!(standing(&skipped, &[gate("lint")]), Standing::Held(vec![gate("lint")]));
+    }
+
+    #[test]
+    fn no_gates_prove_nothing() {
+        let ran = [outcome("lint", GateVerdict::Passed, true)];
+        assert_eq!(standing(&ran, &[]), Standing::Unproven);
+    }
+
+    #[test]
+    fn a_failure_said_to_count_does_not_count_unless_it_is_old() {
+        let mut failed = outcome("test", GateVerdict::Failed, true);
+        assert_eq!(standing(std::slice::from_ref(&failed), &[gate("test")]), Standing::Held(vec![gate("test")]));
+        failed.against_base = Some(AgainstBase::PreExisting);
+        assert_eq!(standing(std::slice::from_ref(&failed), &[gate("test")]), Standing::Proven);
+        failed.counts_as_passed = false;
+        assert_eq!(standing(&[failed], &[gate("test")]), Standing::Held(vec![gate("test")]));
+    }
+
+    #[test]
+    fn one_failing_outcome_of_two_for_a_gate_decides() {
+        let both = [outcome("test", GateVerdict::Passed, true), outcome("test", GateVerdict::Failed, false)];
+        assert_eq!(standing(&both, &[gate("test")]), Standing::Held(vec![gate("test")]));
+    }
+}
