@@ -1,0 +1,177 @@
+//! Text made inert for Markdown and HTML: it is shown as it is, notifies nobody, and hides nothing.
+//!
+//! It refuses to let any formatting of the author through.
+
+use std::fmt::Write as _;
+
+/// What breaks a reference: GitHub and GitLab both look for references in the text between tags, show no comment, and
+/// do not join the texts around one.
+const BREAK: &str = "<!-- -->";
+
+/// Text for HTML, inside elements and quoted attributes.
+#[must_use]
+pub fn escape_html(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for next in text.chars() {
+        match next {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            plain => out.push(plain),
+        }
+    }
+    out
+}
+
+/// The text with what cannot be seen, or turns the direction of others, spelled out as `[U+202E]`; control characters
+/// too, but for line breaks and tabs. An emoji keeps its one variation selector.
+#[must_use]
+pub fn escape_invisible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut before = '\u{fe0f}';
+    for next in text.chars() {
+        let is_emoji_style = next == '\u{fe0f}' && before != '\u{fe0f}' && !before.is_whitespace();
+        if is_invisible(next) && !is_emoji_style {
+            let _ = write!(out, "[U+{:04X}]", u32::from(next));
+        } else {
+            out.push(next);
+        }
+        before = next;
+    }
+    out
+}
+
+fn is_invisible(found: char) -> bool {
+    match found {
+        '\n' | '\t' => false,
+        control if control.is_control() => true,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' => true,
+        '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' => true,
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => true,
+        '\u{fe00}'..='\u{fe0f}' | '\u{fff9}'..='\u{fffb}' => true,
+        '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}' => true,
+        _ => false,
+    }
+}
+
+/// Text for Markdown that shows as it is written, paragraphs aside. Goes before [`defuse_mentions`].
+#[must_use]
+pub fn escape_markdown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + text.len() / 8);
+    for line in text.split_inclusive('\n') {
+        // Four blanks would make a block of code, in which nothing is escaped.
+        let body = line.trim_start_matches([' ', '\t']);
+        let digits = body.len() - body.trim_start_matches(|digit: char| digit.is_ascii_digit()).len();
+        for (at, next) in body.char_indices() {
+            let special = match next {
+                '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '&' | '|' | '~' => true,
+                '#' | '+' | '-' | '=' | ':' => at == 0,
+                '.' | ')' => at > 0 && at == digits,
+                _ => false,
+            };
+            if special {
+                out.push('\\');
+            }
+            out.push(next);
+        }
+    }
+    out
+}
+
+/// Markdown that refers to nobody and nothing, and gives GitLab no quick action: `@name`, `#12`, `!12`, `GH-12` are
+/// broken up by an empty HTML comment, and a line's leading `/word` is escaped. Everything else stays Markdown.
+#[must_use]
+pub fn defuse_mentions(markdown: &str) -> String {
+    let mut out = String::with_capacity(markdown.len());
+    let mut at_line_start = true;
+    let mut rest = markdown.chars().peekable();
+    let mut last_two = (' ', ' ');
+    while let Some(next) = rest.next() {
+        let follower = rest.peek().copied().unwrap_or(' ');
+        if next == '/' && at_line_start && follower.is_alphabetic() {
+            out.push('\\');
+        }
+        if next == '-'
+            && follower.is_ascii_digit()
+            && last_two.0.eq_ignore_ascii_case(&'g')
+            && last_two.1.eq_ignore_ascii_case(&'h')
+        {
+            out.push_str(BREAK);
+        }
+        out.push(next);
+        let refers = match next {
+            '@' => follower.is_alphanumeric() || matches!(follower, '_' | '-' | '\\'),
+            '#' | '!' => follower.is_ascii_digit(),
+            _ => false,
+        };
+        if refers {
+            out.push_str(BREAK);
+        }
+        at_line_start = next == '\n' || next == '\r' || (at_line_start && next.is_whitespace());
+        last_two = (last_two.1, next);
+    }
+    out
+}
+
+/// Hostile text for a paragraph, a list item or a table's cell of a comment: shown as it is, line breaks included, and
+/// inert.
+#[must_use]
+pub fn inert_markdown(text: &str) -> String {
+    defuse_mentions(&escape_markdown(&escape_invisible(text)))
+}
+
+/// Hostile text as a block of code: its fence is longer than any run of backticks within. Ends with a line break.
+#[must_use]
+pub fn fenced(text: &str) -> String {
+    let text = escape_invisible(text);
+    let longest = text.split(|next| next != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    format!("{fence}text\n{text}{end}{fence}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn html_is_shown_not_obeyed() {
+        assert_eq!(escape_html("<a href=\"x\">'&'</a>"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;&lt;/a&gt;");
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_spelled_out() {
+        let check = |text, expect: &str| assert_eq!(escape_invisible(text), expect);
+        check("a\u{202e}b\u{200b}c\u{feff}", "a[U+202E]b[U+200B]c[U+FEFF]");
+        check("tag\u{e0041}\u{ad}", "tag[U+E0041][U+00AD]");
+        check("esc\x1b[1m\n\tä日本", "esc[U+001B][1m\n\tä日本");
+        check("❤\u{fe0f}\u{fe0f}", "❤\u{fe0f}[U+FE0F]");
+    }
+
+    #[test]
+    fn markdown_is_shown_not_obeyed() {
+        let check = |text, expect: &str| assert_eq!(escape_markdown(text), expect);
+        check("# a *b* `c` [d](e) <b> & | x_y_z", "\\# a \\*b\\* \\`c\\` \\[d\\](e) \\<b\\> \\& \\| x\\_y\\_z");
+        check("- a\n+ b\n12. c\n    code\na - b. c", "\\- a\n\\+ b\n12\\. c\ncode\na - b. c");
+        check("a\n===\n---\n:---", "a\n\\===\n\\---\n\\:---");
+    }
+
+    #[test]
+    fn nobody_is_called_and_nothing_closed() {
+        let check = |text, expect: &str| assert_eq!(defuse_mentions(text), expect);
+        check("@everyone, @org/team", "@<!-- -->everyone, @<!-- -->org/team");
+        check("fixes #12, !3 and GH-4", "fixes #<!-- -->12, !<!-- -->3 and GH<!-- -->-4");
+        check("/close\n  /merge a/b\n/ x", "\\/close\n  \\/merge a/b\n/ x");
+        check("a @ b # c", "a @ b # c");
+        check("@_x", "@<!-- -->_x");
+        assert_eq!(inert_markdown("@_x_ closes #1"), "@<!-- -->\\_x\\_ closes #<!-- -->1");
+    }
+
+    #[test]
+    fn a_fence_cannot_be_closed_from_within() {
+        assert_eq!(fenced("a\n```\n@x"), "````text\na\n```\n@x\n````\n");
+        assert_eq!(fenced(""), "```text\n```\n");
+    }
+}
