@@ -1,1 +1,2 @@
 //! One integration crate: stories about the whole, with real git and a scripted agent.
+mod git;
