@@ -6,3 +6,4 @@ mod plan_limits;
 mod plan_mistakes;
 mod plan_roundtrip;
 mod plan_schema;
+mod git;
