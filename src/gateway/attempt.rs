@@ -81,6 +81,10 @@ impl Attempt {
         self.seen().usage.cassette_miss.get_or_insert(what);
     }
 
+    pub(super) fn over_budget(&self) {
+        self.seen().usage.over_budget = true;
+    }
+
     pub(super) fn unrecorded(&self, why: String) {
         self.seen().usage.unrecorded.get_or_insert(why);
     }

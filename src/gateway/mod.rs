@@ -147,6 +147,8 @@ pub struct Usage {
     pub first_byte: Option<Duration>,
     /// What the cassette could not give: "the cassette has no answer api/0-3 (in …)". The attempt is to fail as `config`.
     pub cassette_miss: Option<String>,
+    /// Whether an answer was cut or refused because a limit is used up. The attempt is interrupted then, not failed.
+    pub over_budget: bool,
     /// Why the recording is not whole.
     pub unrecorded: Option<String>,
 }

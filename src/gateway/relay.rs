@@ -87,7 +87,11 @@ impl Relay {
             match relay.next().await {
                 Next::Chunk(chunk) => Some((Ok(chunk), Some(relay))),
                 Next::End => None,
-                Next::Broken(_) | Next::Cut => Some((Err(io::Error::from(io::ErrorKind::ConnectionReset)), None)),
+                Next::Broken(_) | Next::Cut => {
+                    // A pause, in which the server sends what it has; an error would make it drop that.
+                    tokio::task::yield_now().await;
+                    Some((Err(io::Error::from(io::ErrorKind::ConnectionReset)), None))
+                }
             }
         });
         head.body(Body::from_stream(chunks)).unwrap_or_default()
@@ -132,7 +136,10 @@ impl Relay {
         tokio::select! {
             biased;
             () = self.attempt.closed.cancelled() => Next::Cut,
-            _ = broken.wait_for(Option::is_some), if !complete => Next::Cut,
+            _ = broken.wait_for(Option::is_some), if !complete => {
+                self.attempt.over_budget();
+                Next::Cut
+            }
             chunk = chunk => match chunk {
                 Ok(Some(Ok(chunk))) => Next::Chunk(chunk),
                 Ok(None) => Next::End,

@@ -102,6 +102,7 @@ impl Asked {
 
 async fn pass_on(inner: &Inner, attempt: &Arc<Attempt>, headers: &HeaderMap, asked: Asked) -> Response {
     if inner.ledger.broken().borrow().is_some() {
+        attempt.over_budget();
         return refuse(402, "the run's budget is used up");
     }
     attempt.asked(Instant::now());
