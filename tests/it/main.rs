@@ -7,3 +7,7 @@ mod plan_mistakes;
 mod plan_roundtrip;
 mod plan_schema;
 mod git;
+
+mod agent;
+mod gateway;
+mod model;
