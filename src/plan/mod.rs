@@ -3,6 +3,22 @@
 //! Text becomes a [`Plan`] in two steps, `raw` (a spanned YAML tree) and `lower` (types that cannot be wrong, or every
 //! complaint at once). Behind this module nobody checks a plan again. It refuses to read files.
 
+mod complaint;
+mod duration;
+mod lower;
+mod name;
+mod nearest;
+mod raw;
+mod scalar;
+mod schema;
+mod syntax;
+mod write;
+
+pub use complaint::{Complaint, Complaints, Place};
+pub use name::default_name;
+pub use schema::schema;
+pub use write::to_yaml;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -331,6 +347,54 @@ pub struct Bot {
     pub id: u64,
 }
 
+/// Wall time of an agent or command where the plan says nothing.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
+/// Silence that counts as hung where the plan says nothing.
+pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+
+/// Wall time of a gate where the plan says nothing.
+pub const DEFAULT_GATE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+/// Reads a plan, or tells everything that is wrong with it.
+///
+/// `file_name` is what complaints call the text. `default_name` names a plan that does not name itself: any text,
+/// usually the directory's name, made to fit by [`default_name`].
+///
+/// # Errors
+/// All mistakes at once; a mistake of syntax alone stops at the first. Files over 1 MiB, files that are not text, and
+/// files that stand for more than a few times their size are refused before they cost anything.
+pub fn parse(text: &[u8], file_name: &str, default_name: &str) -> Result<Plan, Complaints> {
+    let refuse = |complaint| Err(Complaints::one(file_name, complaint));
+    if text.len() > raw::MAX_BYTES {
+        let mut complaint = Complaint::new("the plan is larger than 1 MiB");
+        complaint.advise("split it into several plans");
+        return refuse(complaint);
+    }
+    let whole = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let lossy = String::from_utf8_lossy(whole);
+    let mut critic = complaint::Critic::new(file_name, &lossy);
+    let foreign = std::str::from_utf8(whole).err().map(|error| error.valid_up_to());
+    let wrong = match (foreign, whole.iter().position(|&byte| byte == 0)) {
+        (_, Some(at)) => Some((at, "the file holds a NUL byte, so it is not text", "save it as UTF-8 text")),
+        (Some(at), None) => Some((at, "the file is not UTF-8 from here on", "save it as UTF-8 text")),
+        (None, None) => None,
+    };
+    let plan = match wrong {
+        Some((at, what, hint)) => {
+            critic.say(complaint::Span { start: at, end: at + 1 }, what).advise(hint);
+            None
+        }
+        None => raw::read(&lossy, &mut critic)
+            .and_then(|root| lower::lower(&root, name::default_name(default_name), &mut critic)),
+    };
+    match (critic.verdict(), plan) {
+        (None, Some(plan)) => Ok(plan),
+        (Some(complaints), _) => Err(complaints),
+        (None, None) => refuse(Complaint::new("the plan cannot be read")),
+    }
+}
+
 impl Plan {
     /// The task of that id.
     #[must_use]
@@ -342,5 +406,50 @@ impl Plan {
     #[must_use]
     pub fn gate(&self, id: &GateId) -> Option<&Gate> {
         self.gates.iter().find(|gate| gate.id == *id)
+    }
+}
+
+impl Default for Agent {
+    fn default() -> Self {
+        Self {
+            kind: AgentKind::KimiCode,
+            version: "2.1.0".to_owned(),
+            model: "kimi-k2-0905-preview".to_owned(),
+            base_url: "https://api.moonshot.ai/v1".to_owned(),
+            key_env: "KIMI_API_KEY".to_owned(),
+            max_steps: 200,
+            tools_disabled: Vec::new(),
+        }
+    }
+}
+
+impl Default for Deliver {
+    fn default() -> Self {
+        Self {
+            form: DeliverAs::PullRequest,
+            draft: true,
+            labels: Vec::new(),
+            partial: false,
+            limit: 5,
+            sign_off: false,
+        }
+    }
+}
+
+impl Default for Commands {
+    fn default() -> Self {
+        Self { permission: Permission::Write, bots: Vec::new() }
+    }
+}
+
+impl ChangePolicy {
+    /// What holds where a task does not say: a prompt that may write something must change something.
+    #[must_use]
+    pub fn usual(work: &Work, write_set: &WriteSet) -> Self {
+        match (work, write_set) {
+            (Work::Prompt(_), WriteSet::Declared(globs)) if globs.is_empty() => Self::Optional,
+            (Work::Prompt(_), WriteSet::Declared(_) | WriteSet::Unknown) => Self::Required,
+            (Work::Run(_), WriteSet::Declared(_) | WriteSet::Unknown) => Self::Optional,
+        }
     }
 }

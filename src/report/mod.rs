@@ -1,1 +1,19 @@
-//! Reports: one view of a run, rendered.
+//! Reports: one [`View`] of a run, rendered for everyone who looks at it.
+//!
+//! Every rendering is a pure function of the view and keeps its limits for any text. It refuses to decide anything, to
+//! look anything up, and to trust a word: what agents, gates and authors wrote goes through [`View::scrubbed`] first,
+//! and through the escaping of its rendering last.
+
+pub mod html;
+pub mod json;
+pub mod junit;
+pub mod markdown;
+pub mod terminal;
+
+mod ink;
+mod mermaid;
+mod next;
+mod view;
+
+pub use next::{Step, steps};
+pub use view::{Count, Ejection, LimitsView, Mark, Stage, TaskView, VERSION, View};

@@ -1,1 +1,219 @@
-//! The workshop: hands that do real work.
+//! The workshop: the hands that do real work. It prepares slots, runs agents, commands and gates, lands changes, and
+//! tells the loop what happened.
+//!
+//! It refuses to decide what is done next: it carries out orders, and reports facts.
+
+mod attempt;
+mod errand;
+mod integrate;
+mod judging;
+mod place;
+mod turn;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::agent;
+use crate::clock::Clock;
+use crate::drive::Hands;
+use crate::engine::Engine;
+use crate::exec::Shepherd;
+use crate::exec::environment::Caller;
+use crate::fact::{Began, Fact, Order};
+use crate::gateway::Gateway;
+use crate::git::{Expected, Pool, Repo};
+use crate::history::{History, run_branch, task_branch};
+use crate::id::{CommitId, Moment, TaskId};
+use crate::plan::Plan;
+use crate::store::{JournalFile, RunDir};
+use crate::text::Scrubber;
+
+use errand::Errand;
+use judging::BaseOutcomes;
+use place::Parked;
+
+/// What every piece of work in a run needs.
+#[derive(Debug)]
+pub struct Tools {
+    /// The repository.
+    pub repo: Repo,
+    /// Its slots.
+    pub pool: Pool,
+    /// Starts children.
+    pub shepherd: Shepherd,
+    /// The environment that omk was started in.
+    pub caller: Caller,
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// How the run began.
+    pub began: Began,
+    /// Where the run's files are.
+    pub run_dir: RunDir,
+    /// The agent and its way to the model, where the run has prompts.
+    pub agent: Option<AgentTools>,
+    /// Takes secrets out of text.
+    pub scrubber: Scrubber,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// What prompts need.
+#[derive(Debug)]
+pub struct AgentTools {
+    /// The CLI.
+    pub installed: agent::kimi::Installed,
+    /// The way to the model.
+    pub gateway: Gateway,
+}
+
+/// What the pieces of work share while a run goes on.
+#[derive(Debug)]
+struct Shared {
+    tools: Tools,
+    facts: UnboundedSender<Fact>,
+    /// Slots and sessions that wait for their task's next attempt.
+    parked: Mutex<HashMap<TaskId, Parked>>,
+    /// What gates say of the run's base, each asked once.
+    base_outcomes: BaseOutcomes,
+}
+
+/// Hears of everything that happens, in order; for people to read.
+pub trait Listener {
+    /// Facts were taken and orders given. The history holds them already.
+    fn heard(&mut self, facts: &[(Moment, Fact)], engine: &Engine, history: &History);
+}
+
+/// Real hands.
+pub struct Workshop<L> {
+    shared: Arc<Shared>,
+    history: History,
+    listener: L,
+    /// How to end the attempt that each task is in.
+    attempts: HashMap<TaskId, (u32, CancellationToken)>,
+    /// Ends everything.
+    stop: CancellationToken,
+    under_way: TaskTracker,
+    /// Where the result's branch was last put, and from where it may be moved.
+    branch: Branch,
+}
+
+/// The result's branch, as far as this process knows.
+#[derive(Debug)]
+enum Branch {
+    /// It may be moved from there.
+    From(Expected),
+    /// Somebody else moved it; it is left alone.
+    Lost,
+}
+
+impl<L: Listener> Workshop<L> {
+    /// A workshop that sends its facts to `facts`. `expected` is where the result's branch must be for its first move.
+    #[must_use]
+    pub fn new(tools: Tools, facts: UnboundedSender<Fact>, history: History, expected: Expected, listener: L) -> Self {
+        let shared =
+            Shared { tools, facts, parked: Mutex::default(), base_outcomes: BaseOutcomes::default() };
+        Self {
+            shared: Arc::new(shared),
+            history,
+            listener,
+            attempts: HashMap::new(),
+            stop: CancellationToken::new(),
+            under_way: TaskTracker::new(),
+            branch: Branch::From(expected),
+        }
+    }
+
+    /// What happened, and whoever listened.
+    #[must_use]
+    pub fn into_parts(self) -> (History, L) {
+        (self.history, self.listener)
+    }
+
+    fn start(&mut self, order: &Order, engine: &Engine) {
+        let Some(errand) = Errand::of(order, engine, &self.history) else { return };
+        let stop = self.stop.child_token();
+        self.attempts.insert(errand.task.id.clone(), (errand.attempt, stop.clone()));
+        self.under_way.spawn(attempt::carry_out(Arc::clone(&self.shared), errand, stop));
+    }
+
+    /// Puts the branches where the journal says they are. A branch that somebody else moved is left to them.
+    fn move_branches(&mut self, facts: &[(Moment, Fact)], engine: &Engine) {
+        let Some(began) = engine.began() else { return };
+        for (_, fact) in facts {
+            if let Fact::Landed { task, .. } = fact
+                && let Some(change) = engine.task(task).and_then(|status| status.change)
+            {
+                let name = task_branch(began, task);
+                self.move_branch(&name, &change.tip.commit, &Expected::Ours);
+            }
+        }
+        let landed = facts.iter().any(|(_, fact)| matches!(fact, Fact::Landed { .. } | Fact::Rebuilt { .. } | Fact::TookUp { .. }));
+        let Branch::From(expected) = &self.branch else { return };
+        let Some(tip) = engine.tip().filter(|tip| landed && **tip != began.base) else { return };
+        let expected = expected.clone();
+        let commit = tip.commit.clone();
+        self.branch = if self.move_branch(&run_branch(began), &commit, &expected) {
+            Branch::From(Expected::At(commit))
+        } else {
+            Branch::Lost
+        };
+    }
+
+    fn move_branch(&mut self, name: &str, to: &CommitId, expected: &Expected) -> bool {
+        let why = format!("omk: run {}", self.shared.tools.began.run);
+        match self.shared.tools.repo.move_branch(name, to, expected, &why, self.shared.tools.clock.now()) {
+            Ok(()) => true,
+            Err(error) => {
+                self.history.warnings.push(format!("{name} was not moved to {}: failed to {error}", &to.as_str()[..12]));
+                false
+            }
+        }
+    }
+}
+
+impl<L: Listener> Hands for Workshop<L> {
+    fn carry_out(&mut self, order: &Order, engine: &Engine) {
+        match order {
+            Order::Start { .. } => self.start(order, engine),
+            Order::End { task, attempt } => {
+                if let Some((_, stop)) = self.attempts.get(task).filter(|(current, _)| current == attempt) {
+                    stop.cancel();
+                }
+            }
+            Order::Land { task, .. } => {
+                if let Some(landing) = integrate::Landing::of(task, engine) {
+                    self.under_way.spawn(integrate::land(Arc::clone(&self.shared), landing));
+                }
+            }
+            Order::Rebuild { without } => {
+                let rebuild = integrate::Rebuild::of(without, engine);
+                self.under_way.spawn(integrate::rebuild(Arc::clone(&self.shared), rebuild));
+            }
+            Order::Judge { prefix } => {
+                if let Some(tip) = judging::tip_of(*prefix, engine) {
+                    let stop = self.stop.child_token();
+                    self.under_way.spawn(judging::judge_result(Arc::clone(&self.shared), *prefix, tip, stop));
+                }
+            }
+            Order::Wake { .. } | Order::Conclude { .. } => {}
+        }
+    }
+
+    fn turn_over(&mut self, facts: &[(Moment, Fact)], orders: &[Vec<Order>], engine: &Engine, _journal: &JournalFile) {
+        for ((at, fact), orders) in facts.iter().zip(orders) {
+            self.history.take(*at, fact, orders);
+        }
+        self.move_branches(facts, engine);
+        self.listener.heard(facts, engine, &self.history);
+    }
+
+    async fn rest(&mut self) {
+        self.stop.cancel();
+        self.under_way.close();
+        self.under_way.wait().await;
+    }
+}

@@ -1,0 +1,257 @@
+//! The command line as people type it. It only names; what a command does is in the file of its name.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs coding agents so that their work can be trusted: a plan, gates, worktrees, proofs.
+#[derive(Debug, Parser)]
+#[command(name = "omk", version, max_term_width = 100, propagate_version = true)]
+#[command(after_help = "Start with `omk init`, look with `omk plan`, go with `omk run`.")]
+pub(crate) struct Cli {
+    /// Work as if started in this directory
+    #[arg(short = 'C', long, global = true, value_name = "DIR", help_heading = "Everywhere")]
+    pub(crate) directory: Option<PathBuf>,
+    /// When to use colours
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", help_heading = "Everywhere")]
+    pub(crate) color: When,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// When to do something that depends on the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum When {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Also elsewhere.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write a first omk.yaml, or one made of omk 0.5.0's records
+    #[command(after_help = "Examples:\n  omk init\n  omk init --from-omk tasks.json > omk.yaml")]
+    Init(Init),
+    /// Check the plan and show what a run would do
+    #[command(after_help = "Examples:\n  omk plan\n  omk plan --format mermaid\n  omk plan --json | jq '.waves'")]
+    Plan(Plan),
+    /// Run the plan, or some tasks of it with what they need
+    #[command(after_help = "Examples:\n  omk run\n  omk run api docs --workers 2\n  omk run --limits time=1h,tokens=500000\n  omk run --cassette recorded/   # recorded model answers: no key, no network")]
+    Run(Run),
+    /// Go on with a run that was interrupted or killed
+    #[command(after_help = "Examples:\n  omk resume            # the newest run\n  omk resume 20261122t18")]
+    Resume(Resume),
+    /// Cancel a run, or some tasks of it, for good
+    #[command(after_help = "Examples:\n  omk cancel\n  omk cancel --task api")]
+    Cancel(Cancel),
+    /// Show where the tasks of a run stand
+    #[command(after_help = "Examples:\n  omk status\n  omk status --json | jq '.[] | select(.state == \"failed\")'")]
+    Status(Status),
+    /// Fold a run's journal again, check every order, and print the timeline
+    #[command(after_help = "Examples:\n  omk replay\n  omk replay --json")]
+    Replay(Replay),
+    /// Check proofs against the repository, offline
+    #[command(after_help = "Examples:\n  omk verify                       # every proof of the newest run\n  omk verify .git/omk/runs/*/proofs/api.json")]
+    Verify(Verify),
+    /// Render a run
+    #[command(after_help = "Examples:\n  omk report --format markdown\n  omk report --format junit > omk.xml")]
+    Report(Report),
+    /// Print the JSON Schema of omk.yaml
+    #[command(after_help = "Example:\n  omk schema > .vscode/omk.schema.json")]
+    Schema,
+    /// Install or check the coding agent that the plan pins
+    #[command(after_help = "Examples:\n  omk agent install\n  omk agent check")]
+    Agent(Agent),
+    /// Remove old runs, their worktrees and their branches
+    #[command(after_help = "Example:\n  omk clean --keep 5")]
+    Clean(Clean),
+    /// Print completions for a shell
+    #[command(after_help = "Example:\n  omk completions bash > /etc/bash_completion.d/omk")]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Records of omk 0.5.0: a JSON array or JSON lines; the plan is printed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from_omk: Option<PathBuf>,
+    /// Replace an existing omk.yaml
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Which plan.
+#[derive(Debug, Args, Clone)]
+pub(crate) struct PlanFile {
+    /// The plan; omk.yaml at the top of the repository unless given
+    #[arg(long = "plan", value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) plan: PlanFile,
+    /// Print as JSON; short for --format json
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) json: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: PlanFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum PlanFormat {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs.
+    Json,
+    /// A graph for Markdown.
+    Mermaid,
+    /// A graph for Graphviz.
+    Dot,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Tasks to run, with what they depend on; all unless given
+    #[arg(value_name = "TASK")]
+    pub(crate) tasks: Vec<String>,
+    #[command(flatten)]
+    pub(crate) plan: PlanFile,
+    /// The commit to build on
+    #[arg(long, value_name = "REV", default_value = "HEAD")]
+    pub(crate) base: String,
+    /// Cancel the rest once a task has failed
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+    /// Replace result branches even where they hold commits that are not omk's
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Do not ask before spending
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+/// How to work, for `run` and `resume`.
+#[derive(Debug, Args, Clone)]
+pub(crate) struct How {
+    /// Tasks at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) workers: Option<u32>,
+    /// What the run may spend, over the plan: time=1h,tokens=500000,usd=2.50
+    #[arg(long, value_name = "LIMITS", value_delimiter = ',')]
+    pub(crate) limits: Vec<String>,
+    /// Serve recorded model answers from this directory instead of asking a model
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cassette: Option<PathBuf>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resume {
+    /// The run, or how its id begins; the newest unless given
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cancel {
+    /// The run, or how its id begins; the newest unless given
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    /// Only this task and what depends on it; may be given again
+    #[arg(long = "task", value_name = "TASK")]
+    pub(crate) tasks: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// The run, or how its id begins; the newest unless given
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    /// Print task records in the format of omk 0.5.0
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// The run, or how its id begins; the newest unless given
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    /// Print the timeline as JSON lines
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// Proof files, or a run; the proofs of the newest run unless given
+    #[arg(value_name = "PROOF|RUN")]
+    pub(crate) proofs: Vec<String>,
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// The run, or how its id begins; the newest unless given
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: ReportFormat,
+    /// Print as JSON; short for --format json
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// For a terminal.
+    #[default]
+    Terminal,
+    /// For a comment or a summary.
+    Markdown,
+    /// For programs.
+    Json,
+    /// For CI systems that show test results.
+    Junit,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Agent {
+    #[command(subcommand)]
+    pub(crate) action: AgentAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AgentAction {
+    /// Put the pinned CLI, and a Node new enough where yours is not, into omk's tool cache, with npm
+    Install(PlanFile),
+    /// Say which CLI a run would use, or what is missing
+    Check(PlanFile),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Clean {
+    /// Keep this many of the newest runs
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) keep: usize,
+}

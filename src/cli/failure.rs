@@ -1,0 +1,79 @@
+//! What a command says when it cannot do what it was asked: whose turn it is, what went wrong, what next.
+
+use std::fmt::Write as _;
+
+/// Whose turn it is; decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The person who typed the command, or wrote the plan.
+    Usage,
+    /// A check did not pass.
+    NotReady,
+    /// Something outside: a key, a tool, another run.
+    Blocked,
+    /// The machine.
+    Infra,
+}
+
+impl Kind {
+    /// The exit code, as the contract's list has it.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Usage => 2,
+            Self::NotReady => 1,
+            Self::Blocked => 3,
+            Self::Infra => 5,
+        }
+    }
+}
+
+/// A command that could not do what it was asked.
+#[derive(Debug)]
+pub struct Failure {
+    /// Whose turn it is.
+    pub kind: Kind,
+    /// What went wrong, after "failed to"; or a whole text of its own where `whole` says so.
+    pub error: String,
+    /// What to do next, each a sentence.
+    pub hints: Vec<String>,
+    /// `error` is a rendered text already.
+    whole: bool,
+}
+
+impl Failure {
+    /// A failure in words that are shown after `error: `.
+    #[must_use]
+    pub fn new(kind: Kind, error: impl Into<String>) -> Self {
+        Self { kind, error: error.into(), hints: Vec::new(), whole: false }
+    }
+
+    /// A failure that is a rendered text already, such as a plan's complaints.
+    #[must_use]
+    pub fn rendered(kind: Kind, text: impl Into<String>) -> Self {
+        Self { kind, error: text.into(), hints: Vec::new(), whole: true }
+    }
+
+    /// The same, and what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// As a person reads it, with a newline at the end.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut out = if self.whole { self.error.trim_end().to_owned() } else { format!("error: {}", self.error) };
+        for hint in &self.hints {
+            let _ = write!(out, "\n  hint: {hint}");
+        }
+        out.push('\n');
+        out
+    }
+}
+
+/// An error of a room below, in the voice of the edge.
+pub(crate) fn infra(error: impl std::fmt::Display) -> Failure {
+    Failure::new(Kind::Infra, format!("failed to {error}"))
+}

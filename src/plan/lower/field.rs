@@ -1,0 +1,352 @@
+//! Reading the fields of a map, each as what it should be.
+//!
+//! It refuses to stop: a wrong value is complained of, and reads as `None`.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::rc::Rc;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::id::BadName;
+use crate::plan::complaint::{Critic, Span, quoted};
+use crate::plan::duration::{self, BadDuration};
+use crate::plan::raw::{Entry, Node, Value};
+use crate::plan::scalar::{Meaning, Scalar};
+
+/// The fields of a map whose keys are all known.
+#[derive(Clone, Copy)]
+pub(super) struct Fields<'n> {
+    entries: &'n [Entry],
+    /// Where the map stands.
+    pub(super) at: Span,
+}
+
+/// One field.
+#[derive(Clone, Copy)]
+pub(super) struct Field<'n> {
+    /// Its key, or for an item the key of its list.
+    pub(super) key: &'n str,
+    /// Where the key stands; for an item the item itself.
+    pub(super) key_at: Span,
+    pub(super) node: &'n Node,
+}
+
+impl<'n> Fields<'n> {
+    /// The fields of `node`, which is `owner` ("task `api`"); complains where it is no map and about unknown keys.
+    pub(super) fn open(node: &'n Node, owner: &str, known: &[&str], critic: &mut Critic<'_>) -> Option<Self> {
+        let entries = match &node.value {
+            Value::Map(entries) => entries,
+            Value::Broken => return None,
+            Value::Scalar(_) | Value::List(_) => {
+                let what = format!("{owner} must be a map of keys, but this is {}", describe(node));
+                critic.say(node.at, what).advise(format!("its keys are {}", known_keys(known)));
+                return None;
+            }
+        };
+        for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
+            let hint = match critic.guess(&entry.key, known.iter().copied()) {
+                Some(key) => format!("did you mean `{key}`?"),
+                None => format!("the keys here are {}", known_keys(known)),
+            };
+            critic.say(entry.key_at, format!("{owner} has no key {}", quoted(&entry.key))).advise(hint);
+        }
+        Some(Self { entries, at: node.at })
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<Field<'n>> {
+        let entry = self.entries.iter().find(|entry| entry.key == key)?;
+        Some(Field { key: &entry.key, key_at: entry.key_at, node: &entry.node })
+    }
+}
+
+fn known_keys(known: &[&str]) -> String {
+    known.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// What a node is, with its article.
+pub(super) fn describe(node: &Node) -> &'static str {
+    match &node.value {
+        Value::List(_) => "a list",
+        Value::Map(_) => "a map",
+        Value::Broken => "unreadable",
+        Value::Scalar(scalar) => match scalar.meaning() {
+            Meaning::Nothing => "nothing",
+            Meaning::Bool(_) => "`true` or `false`",
+            Meaning::Whole(_) | Meaning::Number(_) => "a number",
+            Meaning::Text => "text",
+        },
+    }
+}
+
+impl<'n> Field<'n> {
+    /// The scalar that it holds; complains where it holds something else.
+    fn scalar(self, expected: &str, critic: &mut Critic<'_>) -> Option<&'n Scalar> {
+        match &self.node.value {
+            Value::Scalar(scalar) => Some(scalar),
+            Value::List(_) | Value::Map(_) | Value::Broken => {
+                self.wrong(expected, critic);
+                None
+            }
+        }
+    }
+
+    /// Complains that it is not `expected`, and says what to write where that is plain.
+    fn wrong(self, expected: &str, critic: &mut Critic<'_>) {
+        let hint = match &self.node.value {
+            Value::Broken => return,
+            Value::Scalar(scalar) if scalar.meaning() == Meaning::Nothing => {
+                Some("give it a value, or remove the key".to_owned())
+            }
+            Value::Scalar(_) | Value::List(_) | Value::Map(_) => None,
+        };
+        let at = if self.node.at.start == self.node.at.end { self.key_at } else { self.node.at };
+        let said = critic.say(at, format!("`{}` must be {expected}, but this is {}", self.key, describe(self.node)));
+        if let Some(hint) = hint {
+            said.advise(hint);
+        }
+    }
+
+    /// Text of any length.
+    pub(super) fn text(self, critic: &mut Critic<'_>) -> Option<String> {
+        let scalar = self.scalar("text", critic)?;
+        match scalar.meaning() {
+            Meaning::Text if scalar.text.contains('\0') => {
+                critic.say(self.node.at, format!("`{}` holds a NUL character", self.key)).advise("remove it");
+                None
+            }
+            Meaning::Text => Some(scalar.text.clone()),
+            Meaning::Nothing => {
+                self.wrong("text", critic);
+                None
+            }
+            Meaning::Bool(_) | Meaning::Whole(_) | Meaning::Number(_) => {
+                let what = format!("`{}` must be text, but without quotes this is {}", self.key, describe(self.node));
+                critic.say(self.node.at, what).advise(format!("write `\"{}\"`", clip(&scalar.text)));
+                None
+            }
+        }
+    }
+
+    /// Text that says something.
+    pub(super) fn words(self, critic: &mut Critic<'_>) -> Option<String> {
+        let text = self.text(critic)?;
+        if text.trim().is_empty() {
+            critic.say(self.pointed(), format!("`{}` is empty", self.key)).advise("write something, or remove the key");
+            return None;
+        }
+        Some(text)
+    }
+
+    /// Where to point at: the value, or the key where the value cannot be seen.
+    fn pointed(self) -> Span {
+        if self.node.at.start < self.node.at.end { self.node.at } else { self.key_at }
+    }
+
+    /// A name of one of our types.
+    pub(super) fn name<T: FromStr<Err = BadName>>(self, critic: &mut Critic<'_>) -> Option<T> {
+        let text = self.text(critic)?;
+        text.parse()
+            .map_err(|bad: BadName| {
+                let (kind, rule) = bad.expected.split_once(": ").unwrap_or((bad.expected, bad.expected));
+                critic.say(self.pointed(), format!("{} is not {kind}", quoted(&text))).advise(rule);
+            })
+            .ok()
+    }
+
+    pub(super) fn boolean(self, critic: &mut Critic<'_>) -> Option<bool> {
+        const EXPECTED: &str = "`true` or `false`";
+        let scalar = self.scalar(EXPECTED, critic)?;
+        match scalar.meaning() {
+            Meaning::Bool(value) => return Some(value),
+            Meaning::Text => {
+                let meant = match scalar.text.to_ascii_lowercase().as_str() {
+                    "yes" | "on" | "true" | "y" => Some("write `true`"),
+                    "no" | "off" | "false" | "n" => Some("write `false`"),
+                    _ => None,
+                };
+                let what = format!("`{}` must be {EXPECTED}, but this is text", self.key);
+                let said = critic.say(self.pointed(), what);
+                if let Some(hint) = meant {
+                    said.advise(hint);
+                }
+            }
+            Meaning::Nothing | Meaning::Whole(_) | Meaning::Number(_) => self.wrong(EXPECTED, critic),
+        }
+        None
+    }
+
+    /// A whole number within `range`.
+    pub(super) fn whole<T>(self, range: RangeInclusive<T>, critic: &mut Critic<'_>) -> Option<T>
+    where
+        T: TryFrom<i128> + Into<i128> + Copy,
+    {
+        let scalar = self.scalar("a whole number", critic)?;
+        let (least, most) = ((*range.start()).into(), (*range.end()).into());
+        match scalar.meaning() {
+            Meaning::Whole(Some(value)) if (least..=most).contains(&value) => return T::try_from(value).ok(),
+            Meaning::Whole(_) => {
+                let what = format!("`{}` is out of range", self.key);
+                critic.say(self.node.at, what).advise(format!("it goes from {least} to {most}"));
+            }
+            Meaning::Number(_) | Meaning::Bool(_) | Meaning::Nothing => self.wrong("a whole number", critic),
+            Meaning::Text => self.number_as_text("a whole number", scalar, critic),
+        }
+        None
+    }
+
+    /// A finite number for which `sound` holds; `rule` says what that is.
+    pub(super) fn number(self, rule: &str, sound: fn(f64) -> bool, critic: &mut Critic<'_>) -> Option<f64> {
+        let scalar = self.scalar("a number", critic)?;
+        let value = match scalar.meaning() {
+            Meaning::Whole(_) => scalar.text.parse::<f64>().ok(),
+            Meaning::Number(value) => Some(value),
+            Meaning::Bool(_) | Meaning::Nothing => {
+                self.wrong("a number", critic);
+                return None;
+            }
+            Meaning::Text => {
+                self.number_as_text("a number", scalar, critic);
+                return None;
+            }
+        };
+        match value {
+            Some(value) if !value.is_finite() => {
+                critic.say(self.node.at, format!("`{}` must be finite", self.key)).advise(format!("it must be {rule}"));
+                None
+            }
+            Some(value) if sound(value) => Some(value),
+            Some(_) | None => {
+                critic
+                    .say(self.node.at, format!("`{}` is out of range", self.key))
+                    .advise(format!("it must be {rule}"));
+                None
+            }
+        }
+    }
+
+    fn number_as_text(self, expected: &str, scalar: &Scalar, critic: &mut Critic<'_>) {
+        let digits: String = scalar.text.chars().filter(|character| !matches!(character, '_' | ',' | ' ')).collect();
+        let bare = Scalar { text: digits, plain: true };
+        let hint = match bare.meaning() {
+            Meaning::Whole(_) | Meaning::Number(_) => Some(format!("write {} without quotes", clip(&bare.text))),
+            Meaning::Text | Meaning::Bool(_) | Meaning::Nothing => None,
+        };
+        let said = critic.say(self.pointed(), format!("`{}` must be {expected}, but this is text", self.key));
+        if let Some(hint) = hint {
+            said.advise(hint);
+        }
+    }
+
+    /// A duration with its unit.
+    pub(super) fn duration(self, critic: &mut Critic<'_>) -> Option<Duration> {
+        let scalar = self.scalar("a duration", critic)?;
+        if scalar.meaning() == Meaning::Nothing || matches!(scalar.meaning(), Meaning::Bool(_)) {
+            self.wrong("a duration", critic);
+            return None;
+        }
+        let bad = match duration::parse(&scalar.text) {
+            Ok(duration) => return Some(duration),
+            Err(bad) => bad,
+        };
+        let hint = match &bad {
+            BadDuration::NoUnit if scalar.text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                format!("write `{0}s` or `{0}m`", clip(&scalar.text))
+            }
+            BadDuration::UnknownUnit(_) => "the units are `s`, `m`, `h` and `d`".to_owned(),
+            BadDuration::TooLong | BadDuration::TooShort | BadDuration::Negative => {
+                "it goes from `1ms` to `365d`".to_owned()
+            }
+            BadDuration::NoUnit | BadDuration::Malformed => "write it like `90s`, `30m` or `5h30m`".to_owned(),
+        };
+        critic.say(self.pointed(), format!("the duration {} {bad}", quoted(&scalar.text))).advise(hint);
+        None
+    }
+
+    /// One of a few words.
+    pub(super) fn choice<T: Copy>(self, choices: &[(&str, T)], critic: &mut Critic<'_>) -> Option<T> {
+        let text = self.text(critic)?;
+        if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text) {
+            return Some(*value);
+        }
+        let all = choices.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+        let hint = match critic.guess(&text, choices.iter().map(|(word, _)| *word)) {
+            Some(word) => format!("did you mean `{word}`?"),
+            None if choices.len() == 1 => format!("it can only be {all}"),
+            None => format!("it is one of {all}"),
+        };
+        critic.say(self.pointed(), format!("`{}` cannot be {}", self.key, quoted(&text))).advise(hint);
+        None
+    }
+
+    /// The items of a list, as fields of the same key.
+    pub(super) fn items(self, critic: &mut Critic<'_>) -> Option<impl Iterator<Item = Field<'n>> + use<'n>> {
+        let Value::List(items) = &self.node.value else {
+            self.not_a_list(critic);
+            return None;
+        };
+        let field = move |node: &'n Rc<Node>| Field { key: self.key, key_at: node.at, node: node.as_ref() };
+        Some(items.iter().map(field))
+    }
+
+    fn not_a_list(self, critic: &mut Critic<'_>) {
+        let Value::Scalar(scalar) = &self.node.value else { return self.wrong("a list", critic) };
+        if scalar.meaning() == Meaning::Nothing {
+            return self.wrong("a list", critic);
+        }
+        let what = format!("`{}` must be a list, but this is {}", self.key, describe(self.node));
+        critic.say(self.pointed(), what).advise(format!("write `[{}]`", clip(&scalar.text)));
+    }
+
+    /// The items of a list, each read by `read`; those that cannot be read are left out.
+    pub(super) fn list<T>(
+        self,
+        critic: &mut Critic<'_>,
+        mut read: impl FnMut(Field<'n>, &mut Critic<'_>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let items = self.items(critic)?;
+        Some(items.filter_map(|item| read(item, critic)).collect())
+    }
+
+    /// Variables: names and texts.
+    pub(super) fn variables(self, critic: &mut Critic<'_>) -> Option<BTreeMap<String, String>> {
+        let Value::Map(entries) = &self.node.value else {
+            self.wrong("a map of names and texts", critic);
+            return None;
+        };
+        let mut variables = BTreeMap::new();
+        for entry in entries {
+            let value = Field { key: &entry.key, key_at: entry.key_at, node: &entry.node }.text(critic);
+            if !is_variable(&entry.key) {
+                critic
+                    .say(entry.key_at, format!("{} is not the name of a variable", quoted(&entry.key)))
+                    .advise("use letters, digits and `_`, and no digit first");
+            } else if let Some(value) = value {
+                variables.insert(entry.key.clone(), value);
+            }
+        }
+        Some(variables)
+    }
+
+    /// The name of a variable.
+    pub(super) fn variable(self, critic: &mut Critic<'_>) -> Option<String> {
+        let name = self.text(critic)?;
+        if is_variable(&name) {
+            return Some(name);
+        }
+        critic
+            .say(self.pointed(), format!("{} is not the name of a variable", quoted(&name)))
+            .advise("use letters, digits and `_`, and no digit first");
+        None
+    }
+}
+
+fn is_variable(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|first: char| first.is_ascii_digit())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+fn clip(text: &str) -> String {
+    text.chars().take(40).collect()
+}

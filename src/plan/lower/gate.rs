@@ -1,0 +1,52 @@
+//! Gates of a plan.
+//!
+//! It refuses a gate that checks nothing.
+
+use super::field::{Field, Fields};
+use super::{keys, paths};
+use crate::id::GateId;
+use crate::plan::complaint::Critic;
+use crate::plan::{DEFAULT_GATE_TIMEOUT, Gate, Report, ReportFormat};
+
+pub(in crate::plan) const FORMATS: &[(&str, ReportFormat)] =
+    &[("junit", ReportFormat::Junit), ("sarif", ReportFormat::Sarif), ("cargo-json", ReportFormat::CargoJson)];
+
+/// The most further executions of a failing gate. One that needs more is not flaky but broken.
+const MAX_RETRIES: u32 = 100;
+
+pub(super) fn gate(fields: &Fields<'_>, owner: &str, critic: &mut Critic<'_>) -> Option<Gate> {
+    let id: Option<GateId> = fields.get("id").and_then(|id| id.name(critic));
+    let run = match fields.get("run") {
+        Some(run) => run.words(critic),
+        None => {
+            critic
+                .say(fields.at, format!("{owner} has no `run`"))
+                .advise("add the shell command that checks: `run: …`");
+            None
+        }
+    };
+    // The two that may be missing come last, so that all the others are read, and complained of, in any case.
+    Some(Gate {
+        timeout: fields.get("timeout").and_then(|time| time.duration(critic)).unwrap_or(DEFAULT_GATE_TIMEOUT),
+        required: fields.get("required").and_then(|required| required.boolean(critic)).unwrap_or(true),
+        retries: fields.get("retries").and_then(|retries| retries.whole(0..=MAX_RETRIES, critic)).unwrap_or(0),
+        inputs: fields.get("inputs").and_then(|inputs| paths::globs(inputs, critic)),
+        trusted: fields.get("trusted").and_then(|trusted| paths::globs(trusted, critic)).unwrap_or_default(),
+        report: fields.get("report").and_then(|report| self::report(report, owner, critic)),
+        env: fields.get("env").and_then(|env| env.variables(critic)).unwrap_or_default(),
+        id: id?,
+        run: run?,
+    })
+}
+
+fn report(field: Field<'_>, owner: &str, critic: &mut Critic<'_>) -> Option<Report> {
+    let fields = Fields::open(field.node, "`report`", keys::REPORT, critic)?;
+    for key in keys::REPORT.iter().filter(|key| fields.get(key).is_none()) {
+        critic
+            .say(fields.at, format!("the report of {owner} has no `{key}`"))
+            .advise("add it: `report: { format: junit, path: target/junit.xml }`");
+    }
+    let format = fields.get("format").and_then(|format| format.choice(FORMATS, critic));
+    let path = fields.get("path").and_then(|path| paths::path(path, critic));
+    Some(Report { format: format?, path: path? })
+}

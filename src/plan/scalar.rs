@@ -1,0 +1,100 @@
+//! Scalars as YAML 1.2 means them: `yes` is text, `true` is not, and a number is what it was written as.
+//!
+//! It refuses to turn one into the other: text that looks like a number has to be quoted.
+
+/// A scalar as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Scalar {
+    /// After quotes and escapes are undone.
+    pub(super) text: String,
+    /// Whether it stood without quotes, so that it may mean something else than text.
+    pub(super) plain: bool,
+}
+
+/// What a scalar means.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Meaning {
+    Nothing,
+    Bool(bool),
+    /// A whole number; `None` where it has more digits than any number of a plan.
+    Whole(Option<i128>),
+    /// A number with a fraction or an exponent, `.inf` or `.nan`.
+    Number(f64),
+    Text,
+}
+
+impl Scalar {
+    /// What it means by the core schema of YAML 1.2.
+    pub(super) fn meaning(&self) -> Meaning {
+        if !self.plain {
+            return Meaning::Text;
+        }
+        match self.text.as_str() {
+            "" | "~" | "null" | "Null" | "NULL" => return Meaning::Nothing,
+            "true" | "True" | "TRUE" => return Meaning::Bool(true),
+            "false" | "False" | "FALSE" => return Meaning::Bool(false),
+            ".nan" | ".NaN" | ".NAN" => return Meaning::Number(f64::NAN),
+            _ => {}
+        }
+        whole(&self.text).or_else(|| number(&self.text)).unwrap_or(Meaning::Text)
+    }
+}
+
+fn whole(text: &str) -> Option<Meaning> {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Meaning::Whole(text.parse().ok()));
+    }
+    let (radix, digits) = text
+        .strip_prefix("0x")
+        .map_or_else(|| text.strip_prefix("0o").map(|digits| (8, digits)), |digits| Some((16, digits)))?;
+    let sound = !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix));
+    sound.then(|| Meaning::Whole(i128::from_str_radix(digits, radix).ok()))
+}
+
+fn number(text: &str) -> Option<Meaning> {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if matches!(unsigned, ".inf" | ".Inf" | ".INF") {
+        return Some(Meaning::Number(if text.starts_with('-') { f64::NEG_INFINITY } else { f64::INFINITY }));
+    }
+    // Rust reads more than YAML does (`inf`, `nan`), so the letters are looked at first.
+    let starts = unsigned.starts_with(|first: char| first.is_ascii_digit() || first == '.');
+    let sound = unsigned.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
+    if starts && sound { text.parse().ok().map(Meaning::Number) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(text: &str) -> Meaning {
+        Scalar { text: text.to_owned(), plain: true }.meaning()
+    }
+
+    #[test]
+    fn words_of_older_yaml_are_text() {
+        for text in
+            ["yes", "no", "on", "off", "y", "1_000", "0b1", "1:30", "inf", "nan", "e5", "1.2.3", "30m", "-", "."]
+        {
+            assert_eq!(plain(text), Meaning::Text, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_whole_or_with_a_fraction() {
+        assert_eq!(plain("-7"), Meaning::Whole(Some(-7)));
+        assert_eq!(plain("0x1F"), Meaning::Whole(Some(31)));
+        assert_eq!(plain("0o17"), Meaning::Whole(Some(15)));
+        assert_eq!(plain(&"9".repeat(99)), Meaning::Whole(None));
+        assert_eq!(plain("2.5e3"), Meaning::Number(2500.0));
+        assert_eq!(plain(".5"), Meaning::Number(0.5));
+        assert_eq!(plain("-.inf"), Meaning::Number(f64::NEG_INFINITY));
+    }
+
+    #[test]
+    fn quoted_text_is_text() {
+        assert_eq!(Scalar { text: "1".to_owned(), plain: false }.meaning(), Meaning::Text);
+        assert_eq!(plain("~"), Meaning::Nothing);
+        assert_eq!(plain("True"), Meaning::Bool(true));
+    }
+}

@@ -1,0 +1,157 @@
+//! The view as JUnit XML: a suite for each task with a case for its work and one for each gate, and a suite for the
+//! result.
+//!
+//! It refuses to call a failure what does not decide: a gate that only warns is `skipped` with the reason.
+
+use std::fmt::Write as _;
+
+use super::view::{Stage, TaskView, View, gate_words};
+use crate::fact::{GateOutcome, GateVerdict};
+
+/// How much of a gate's log goes into a case, in characters.
+const LOG_CAP: usize = 8_000;
+
+/// A JUnit XML document; well-formed for any text in the view.
+#[must_use]
+pub fn render(view: &View) -> String {
+    let mut suites: Vec<Suite> = view.tasks.iter().map(suite_of).collect();
+    if !view.gates.is_empty() {
+        let mut suite = Suite::new(format!("{}: result", view.scope));
+        let class = format!("omk.{}", view.scope);
+        view.gates.iter().for_each(|gate| suite.gate(&class, gate));
+        suites.push(suite);
+    }
+    let sum = |count: fn(&Suite) -> usize| suites.iter().map(count).sum::<usize>();
+    let time = view.ended.map_or(0, |ended| millis(ended.since(view.started)));
+    let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let _ = writeln!(
+        text,
+        "<testsuites name=\"omk {}\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\" time=\"{}\">",
+        xml(view.plan.as_str()),
+        sum(|suite| suite.cases),
+        sum(|suite| suite.failures),
+        sum(|suite| suite.skipped),
+        seconds(time),
+    );
+    suites.iter().for_each(|suite| suite.write(&mut text));
+    text.push_str("</testsuites>\n");
+    text
+}
+
+struct Suite {
+    name: String,
+    body: String,
+    cases: usize,
+    failures: usize,
+    skipped: usize,
+    millis: u64,
+}
+
+fn suite_of(task: &TaskView) -> Suite {
+    let mut suite = Suite::new(task.id.to_string());
+    let class = format!("omk.{}", task.id);
+    let gates: u64 = task.gates.iter().map(|gate| gate.duration_ms).sum();
+    let work = task.worked_ms.saturating_sub(gates);
+    let why =
+        task.failure.as_ref().map_or_else(String::new, |failure| format!("{}: {}", failure.class, failure.message));
+    match &task.stage {
+        Stage::Completed { ejected: None, .. } => suite.case(&class, "task", work, &Said::Passed),
+        Stage::Completed { ejected: Some(ejected), .. } => {
+            let gate = ejected.gate.as_ref().map_or_else(|| "a gate".to_owned(), |gate| format!("gate {gate}"));
+            let why = format!("left the result: {gate} failed with it");
+            suite.case(&class, "task", work, &Said::Failed { message: &why, text: "" });
+        }
+        Stage::Failed => suite.case(&class, "task", work, &Said::Failed { message: &why, text: "" }),
+        Stage::Cancelled { why } => suite.case(&class, "task", work, &Said::Skipped(&format!("cancelled: {why}"))),
+        Stage::LeftOut | Stage::Pending { .. } | Stage::Claimed | Stage::Running { .. } => {
+            suite.case(&class, "task", work, &Said::Skipped(task.stage.as_str()));
+        }
+    }
+    task.gates.iter().for_each(|gate| suite.gate(&class, gate));
+    suite
+}
+
+/// What a case says.
+enum Said<'a> {
+    Passed,
+    Failed { message: &'a str, text: &'a str },
+    Skipped(&'a str),
+}
+
+impl Suite {
+    fn new(name: String) -> Self {
+        Self { name, body: String::new(), cases: 0, failures: 0, skipped: 0, millis: 0 }
+    }
+
+    fn gate(&mut self, class: &str, gate: &GateOutcome) {
+        let words =
+            if gate.note.is_empty() { gate_words(gate) } else { format!("{}; {}", gate_words(gate), gate.note) };
+        let log = gate.log.as_ref().map_or("", |log| if log.tail.is_empty() { &log.head } else { &log.tail });
+        let said = if gate.counts_as_passed {
+            Said::Passed
+        } else if gate.required && gate.verdict != GateVerdict::Skipped {
+            Said::Failed { message: &words, text: log }
+        } else {
+            Said::Skipped(&words)
+        };
+        self.case(class, &format!("gate {}", gate.gate), gate.duration_ms, &said);
+    }
+
+    fn case(&mut self, class: &str, name: &str, millis: u64, said: &Said<'_>) {
+        self.cases += 1;
+        self.millis = self.millis.saturating_add(millis);
+        let (class, name, time) = (xml(class), xml(name), seconds(millis));
+        let _ = write!(self.body, "    <testcase classname=\"{class}\" name=\"{name}\" time=\"{time}\"");
+        match said {
+            Said::Passed => self.body.push_str("/>\n"),
+            Said::Failed { message, text } => {
+                self.failures += 1;
+                let (message, text) = (xml(&super::ink::clip(message, 500)), xml(super::ink::end(text, LOG_CAP)));
+                let _ =
+                    writeln!(self.body, ">\n      <failure message=\"{message}\">{text}</failure>\n    </testcase>");
+            }
+            Said::Skipped(why) => {
+                self.skipped += 1;
+                let why = xml(&super::ink::clip(why, 500));
+                let _ = writeln!(self.body, ">\n      <skipped message=\"{why}\"/>\n    </testcase>");
+            }
+        }
+    }
+
+    fn write(&self, text: &mut String) {
+        let (name, time) = (xml(&self.name), seconds(self.millis));
+        let _ = writeln!(
+            text,
+            "  <testsuite name=\"{name}\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\" time=\"{time}\">",
+            self.cases, self.failures, self.skipped,
+        );
+        text.push_str(&self.body);
+        text.push_str("  </testsuite>\n");
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn seconds(millis: u64) -> String {
+    format!("{}.{:03}", millis / 1000, millis % 1000)
+}
+
+/// Text that XML 1.0 can hold: markup escaped, characters that it forbids replaced, line ends kept in attributes too.
+fn xml(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for ch in text.chars() {
+        match ch {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\n' => out.push_str("&#10;"),
+            '\t' => out.push_str("&#9;"),
+            '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
+            ch => out.push(ch),
+        }
+    }
+    out
+}

@@ -1,0 +1,292 @@
+//! The view as Markdown, for comments, job summaries and checks.
+//!
+//! Most important first: the verdict, what failed and why, how to look at it and take it; then the graph, the table and
+//! the logs as far as there is room. It refuses to grow over its limit, and to leave anything out without saying so.
+
+use super::ink;
+use super::mermaid;
+use super::next::{Step, steps};
+use super::view::{Mark, Stage, TaskView, View, gate_mark, gate_words};
+use crate::fact::{GateOutcome, RunVerdict};
+use crate::text;
+
+/// The most bytes of a comment. GitHub takes 65,536 characters; the rest is left for a marker and a link.
+pub const COMMENT_LIMIT: usize = 64_000;
+
+/// The most bytes of a job summary. GitHub takes 1 MiB for a step.
+pub const SUMMARY_LIMIT: usize = 1_000_000;
+
+/// The least limit that is kept: what the fixed parts may need.
+const LEAST_LIMIT: usize = 16_000;
+
+/// Failing tasks and warnings that are told at the top.
+const TOLD: usize = 8;
+
+/// Lines and bytes of a gate's log.
+const LOG_LINES: usize = 60;
+const LOG_BYTES: usize = 6_000;
+
+/// Failing items that are listed for a gate.
+const ITEMS: usize = 20;
+
+/// Markdown of at most `limit` bytes; a limit below 16,000 counts as 16,000.
+#[must_use]
+pub fn render(view: &View, limit: usize) -> String {
+    let mut page = Page { text: String::new(), limit: limit.max(LEAST_LIMIT) };
+    page.text.push_str(&head(view));
+    page.text.push_str(&failures(view));
+    page.text.push_str(&next_steps(&steps(view)));
+    let foot = foot(view);
+    // What comes last is written last, but its room is taken first.
+    page.limit -= foot.len();
+    match mermaid::graph(view) {
+        Some(graph) if page.add(&format!("\n```mermaid\n{graph}```\n")) => {}
+        Some(_) => page.say("\nThe graph is too large to draw here.\n"),
+        None => {}
+    }
+    table(view, &mut page);
+    logs(view, &mut page);
+    page.text.push_str(&foot);
+    page.text
+}
+
+/// Text that knows how much room is left.
+struct Page {
+    text: String,
+    limit: usize,
+}
+
+/// Room that [`Page::add`] leaves for [`Page::say`]: enough for every "N more" of a page.
+const RESERVE: usize = 600;
+
+impl Page {
+    /// Adds a part if there is room for it.
+    fn add(&mut self, part: &str) -> bool {
+        let fits = self.text.len() + part.len() + RESERVE <= self.limit;
+        if fits {
+            self.text.push_str(part);
+        }
+        fits
+    }
+
+    /// Adds a short sentence, for which room was kept.
+    fn say(&mut self, sentence: &str) {
+        if self.text.len() + sentence.len() <= self.limit {
+            self.text.push_str(sentence);
+        }
+    }
+}
+
+fn sign(mark: Mark) -> &'static str {
+    match mark {
+        Mark::Good => "✅",
+        Mark::Bad => "❌",
+        Mark::Doubtful => "⚠️",
+        Mark::Busy => "🔄",
+        Mark::Idle => "⚪",
+    }
+}
+
+/// Hostile text as one inert line of at most `most` characters before escaping, and a known number of bytes after.
+fn inert(text: &str, most: usize) -> String {
+    let mut most = most;
+    loop {
+        let shown = text::inert_markdown(&ink::line(text, most));
+        // Escaping may make a character many; four bytes each is plenty for words, and what is worse is shortened.
+        if shown.len() <= 4 * most.max(40) || most < 8 {
+            return shown;
+        }
+        most /= 2;
+    }
+}
+
+/// The verdict in words: `not ready`.
+fn verdict(view: &View) -> (String, &'static str) {
+    let Some(verdict) = view.verdict else { return ("under way".to_owned(), sign(Mark::Busy)) };
+    let words = match (verdict, view.pre_existing()) {
+        (RunVerdict::Ready, count @ 1..) => format!("ready, {}", text::plural(count as usize, "pre-existing failure")),
+        _ => verdict.as_str().replace('_', " "),
+    };
+    let mark = match verdict {
+        RunVerdict::Ready => Mark::Good,
+        RunVerdict::Neutral | RunVerdict::Cancelled => Mark::Idle,
+        RunVerdict::NotReady | RunVerdict::FailedInfra | RunVerdict::BlockedOnExternal => Mark::Bad,
+        RunVerdict::BlockedOnHuman | RunVerdict::NeedsMoreBudget => Mark::Doubtful,
+    };
+    (words, sign(mark))
+}
+
+fn head(view: &View) -> String {
+    let (words, sign) = verdict(view);
+    let count = view.count();
+    let mut facts = vec![format!("{} of {} completed", count.completed, text::plural(count.all, "task"))];
+    for (number, word) in [(count.failed, "failed"), (count.cancelled, "cancelled"), (count.busy, "running")] {
+        if number > 0 {
+            facts.push(format!("{number} {word}"));
+        }
+    }
+    facts.extend(ink::run_time(view, None).map(text::duration));
+    let spent = ink::spent(view.tokens, view.cost_micro_usd);
+    if !spent.is_empty() {
+        facts.push(spent);
+    }
+    format!("### {sign} omk `{}`: {words}\n\n{}\n", view.plan, facts.join(" · "))
+}
+
+/// What did not go as it should, a line each.
+fn failures(view: &View) -> String {
+    let mut lines = Vec::new();
+    for gate in view.gates.iter().filter(|gate| matches!(gate_mark(gate), Mark::Bad | Mark::Doubtful)) {
+        let note = if gate.note.is_empty() { String::new() } else { format!(": {}", inert(&gate.note, 200)) };
+        lines.push(format!("{} gate `{}` on the result: {}{note}", sign(gate_mark(gate)), gate.gate, gate_words(gate)));
+    }
+    for task in view.tasks.iter().filter(|task| task.stage.mark() == Mark::Bad) {
+        lines.push(format!("{} `{}`: {}", sign(Mark::Bad), task.id, inert(&ink::why(task), 300)));
+    }
+    for warning in &view.warnings {
+        lines.push(format!("{} {}", sign(Mark::Doubtful), inert(warning, 300)));
+    }
+    if lines.is_empty() {
+        return String::new();
+    }
+    let more = lines.len().saturating_sub(TOLD);
+    lines.truncate(TOLD);
+    if more > 0 {
+        lines.push(format!("{more} more"));
+    }
+    format!("\n- {}\n", lines.join("\n- "))
+}
+
+fn next_steps(steps: &[Step]) -> String {
+    let mut text = String::new();
+    let width = steps.iter().map(|step| step.command.len()).max().unwrap_or(0);
+    let commands: Vec<String> = steps
+        .iter()
+        .filter(|step| !step.command.is_empty())
+        .map(|step| {
+            let words = if step.words.is_empty() { &step.what } else { &step.words };
+            format!("{:width$}  # {}", ink::line(&step.command, 300), ink::line(words, 120))
+        })
+        .collect();
+    if !commands.is_empty() {
+        text.push('\n');
+        text.push_str(&text::fenced(&commands.join("\n")).replacen("text\n", "sh\n", 1));
+    }
+    for step in steps.iter().filter(|step| step.command.is_empty()).take(TOLD) {
+        text.push_str(&format!("\n{}\n", inert(&step.words, 300)));
+    }
+    text
+}
+
+fn table(view: &View, page: &mut Page) {
+    if view.tasks.is_empty() {
+        return;
+    }
+    // A table of nothing would be worse than none.
+    if !page.add("\n| | task | state | tries | time | gates | |\n|-|-|-|-:|-:|-|-|\n") {
+        return page.say(&format!("\n{} not shown here.\n", text::plural(view.tasks.len(), "task")));
+    }
+    for (at, task) in view.tasks.iter().enumerate() {
+        if !page.add(&row(task)) {
+            page.say(&format!("\n{} more {}.\n", view.tasks.len() - at, plural_noun(view.tasks.len() - at, "task")));
+            return;
+        }
+    }
+}
+
+fn plural_noun(count: usize, noun: &str) -> String {
+    text::plural(count, noun).split_once(' ').map_or_else(String::new, |(_, noun)| noun.to_owned())
+}
+
+fn row(task: &TaskView) -> String {
+    let name = if task.name == task.id.as_str() { String::new() } else { format!(" {}", inert(&task.name, 80)) };
+    let tries = if task.attempts == 0 { String::new() } else { task.attempts.to_string() };
+    let time = ink::task_time(task, None).map_or_else(String::new, text::duration);
+    let why = match task.stage.mark() {
+        // The reason of a failure is told at the top already, or among the "N more" there: here in short.
+        Mark::Bad => inert(&ink::why(task), 120),
+        Mark::Good | Mark::Doubtful | Mark::Busy | Mark::Idle => inert(&ink::why(task), 80),
+    };
+    let sign = sign(task.stage.mark());
+    format!(
+        "| {sign} | `{}`{name} | {} | {tries} | {time} | {} | {why} |\n",
+        task.id,
+        task.stage.as_str(),
+        gate_cell(task)
+    )
+}
+
+/// Gates that are as they should be are counted, the others named.
+fn gate_cell(task: &TaskView) -> String {
+    const NAMED: usize = 3;
+    let (good, other): (Vec<_>, Vec<_>) = task.gates.iter().partition(|gate| gate_mark(gate) == Mark::Good);
+    let mut words = Vec::new();
+    match good.as_slice() {
+        [] => {}
+        [gate] => words.push(format!("`{}` {}", gate.gate, gate.verdict.as_str())),
+        gates => words.push(format!("{} passed", gates.len())),
+    }
+    words.extend(other.iter().take(NAMED).map(|gate| format!("`{}` {}", gate.gate, gate_words(gate))));
+    if other.len() > NAMED {
+        words.push(format!("{} more", other.len() - NAMED));
+    }
+    words.join(", ")
+}
+
+/// A folded block for each gate that is not as it should be: the result's first.
+fn logs(view: &View, page: &mut Page) {
+    let of_result = view.gates.iter().map(|gate| (None, gate));
+    let failed = view.tasks.iter().filter(|task| !matches!(task.stage, Stage::Completed { ejected: None, .. }));
+    let of_tasks = failed.flat_map(|task| task.gates.iter().map(move |gate| (Some(task), gate)));
+    let worth: Vec<_> = of_result
+        .chain(of_tasks)
+        .filter(|(_, gate)| matches!(gate_mark(gate), Mark::Bad | Mark::Doubtful))
+        .filter(|(_, gate)| gate.log.is_some() || !gate.failing.is_empty())
+        .collect();
+    for (at, (task, gate)) in worth.iter().enumerate() {
+        if !page.add(&folded(*task, gate)) {
+            let more = worth.len() - at;
+            return page.say(&format!("\n{more} more gate {}.\n", plural_noun(more, "log")));
+        }
+    }
+}
+
+fn folded(task: Option<&TaskView>, gate: &GateOutcome) -> String {
+    let whose = task.map_or_else(|| "the result".to_owned(), |task| task.id.to_string());
+    let mut text = format!("\n<details><summary>{}: gate {} {}</summary>\n", whose, gate.gate, gate_words(gate));
+    for item in gate.failing.iter().take(ITEMS) {
+        let place = item.place.as_ref().map_or_else(String::new, |place| format!(" ({}:{})", place.path, place.line));
+        let said = ink::line(ink::first_line(&item.message), 200);
+        let said = if said.is_empty() { said } else { format!(": {said}") };
+        text.push_str(&format!("\n- {}", inert(&format!("{}{place}{said}", item.key), 400)));
+    }
+    let more = (gate.failing_total as usize).saturating_sub(gate.failing.len().min(ITEMS));
+    if more > 0 {
+        text.push_str(&format!("\n- {more} more"));
+    }
+    if let Some(log) = &gate.log {
+        let printed = if log.tail.is_empty() { &log.head } else { &log.tail };
+        let printed = text::escape_invisible(&text::printable(ink::end(printed, 4 * LOG_BYTES).as_bytes()));
+        let printed = text::clip_lines(printed.trim_end(), LOG_LINES, LOG_BYTES);
+        text.push_str(&format!("\n\n{}", text::fenced(&printed)));
+    }
+    text.push_str("\n</details>\n");
+    text
+}
+
+/// The small print: what the run was, and how far it can be trusted.
+fn foot(view: &View) -> String {
+    let mut facts = vec![
+        format!("run `{}`", view.run),
+        format!("base `{}`", &view.base.commit.as_str()[..12]),
+        format!("plan {} `{}`", inert(&view.plan_path, 120), view.plan_digest.get(..12).unwrap_or("")),
+        format!("asked for by {}", inert(&view.trigger.actor, 60)),
+    ];
+    facts.extend(view.judged_by.map(|judge| format!("judged_by: {}", judge.as_str())));
+    facts.extend(view.containment.map(|containment| {
+        let on = if containment.landlock { "writes confined" } else { "writes not confined" };
+        format!("sandbox: {on}")
+    }));
+    facts.push(format!("omk {}", inert(&view.omk, 40)));
+    format!("\n<sub>{}</sub>\n", facts.join(" · "))
+}

@@ -1,0 +1,108 @@
+//! What next: how to look at a result, how to take it, and what to do where there is none.
+//!
+//! It refuses to guess: every step is a command that works as it stands, or a sentence.
+
+use super::view::{Stage, View};
+use crate::fact::{Class, Limit, RunVerdict};
+
+/// Something that a person can do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What for, in a word or two: `look`, `take`.
+    pub what: String,
+    /// A command line; empty where words must do.
+    pub command: String,
+    /// Words beside the command, or in its place.
+    pub words: String,
+}
+
+impl Step {
+    fn command(what: &str, command: String) -> Self {
+        Self { what: what.to_owned(), command, words: String::new() }
+    }
+
+    fn words(what: &str, words: &str) -> Self {
+        Self { what: what.to_owned(), command: String::new(), words: words.to_owned() }
+    }
+}
+
+/// The steps after this run, most useful first.
+#[must_use]
+pub fn steps(view: &View) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if view.result.as_ref().is_some_and(|result| result.commit != view.base.commit) {
+        let base = &view.base.commit.as_str()[..12];
+        steps.push(Step::command("look", format!("git diff {base} {}", view.branch)));
+        if view.verdict == Some(RunVerdict::Ready) {
+            steps.push(Step::command("take", format!("git merge {}", view.branch)));
+        }
+    }
+    let resume = |words: &str| Step {
+        what: "go on".to_owned(),
+        command: format!("omk resume {}", view.run),
+        words: words.to_owned(),
+    };
+    match view.verdict {
+        None | Some(RunVerdict::Ready) => {}
+        Some(RunVerdict::Neutral) => {
+            let words = if view.count().completed == 0 {
+                "no task was selected"
+            } else if view.result.as_ref().is_none_or(|result| result.commit == view.base.commit) {
+                "no task changed anything"
+            } else {
+                "nothing was verified: add a gate to the plan"
+            };
+            steps.push(Step::words("note", words));
+        }
+        Some(RunVerdict::NotReady) => {
+            let failed = view.tasks.iter().filter(|task| task.stage == Stage::Failed).map(|task| task.id.to_string());
+            let failed: Vec<String> = failed.take(5).collect();
+            if !failed.is_empty() {
+                steps.push(Step::command("try again", format!("omk run {}", failed.join(" "))));
+            }
+        }
+        Some(RunVerdict::NeedsMoreBudget) => steps.push(resume(match view.limited {
+            Some(Limit::Time) => "with more `limits: time`",
+            Some(Limit::Tokens) => "with more `limits: tokens`",
+            Some(Limit::Usd) => "with more `limits: usd`",
+            None => "with higher `limits`",
+        })),
+        Some(RunVerdict::BlockedOnExternal) => steps.push(resume(blocked(view))),
+        Some(RunVerdict::BlockedOnHuman) => {
+            steps.push(Step::words("note", "an approval is missing"));
+        }
+        Some(RunVerdict::FailedInfra) => steps.push(resume("once the machine is well again")),
+        Some(RunVerdict::Cancelled) => steps.push(resume("")),
+    }
+    steps.extend(view.next.iter().map(|words| Step::words("note", words)));
+    steps
+}
+
+fn blocked(view: &View) -> &'static str {
+    let class = view
+        .tasks
+        .iter()
+        .filter(|task| task.stage == Stage::Failed)
+        .find_map(|task| task.failure.as_ref().map(|failure| failure.class));
+    match class {
+        Some(Class::Auth) => "once the provider's key is right",
+        Some(Class::Config) => "once the setup is right",
+        Some(Class::Quota) => "once there is credit",
+        Some(Class::RateLimit) => "once the provider has room",
+        Some(
+            Class::Gate
+            | Class::Scope
+            | Class::Refused
+            | Class::Context
+            | Class::Conflict
+            | Class::Provider
+            | Class::Timeout
+            | Class::Hung
+            | Class::Host
+            | Class::Lost
+            | Class::NoChange
+            | Class::Steps,
+        )
+        | None => "once the provider is back",
+    }
+}

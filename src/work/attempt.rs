@@ -1,0 +1,225 @@
+//! One attempt, from its order to its answer: a place, the work, what changed, whether it may, the gates, a commit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::errand::Errand;
+use super::place::{Parked, Place, make_private};
+use super::turn::{Turn, TurnEnd};
+use super::{Shared, judging, turn};
+use crate::engine::LEASE;
+use crate::fact::{Change, Class, Evidence, Fact, Failure, Outcome, Session};
+use crate::git::{GitError, MergedBase, Message};
+use crate::id::{CommitId, RepoPath, TreeId};
+use crate::plan::ChangePolicy;
+use crate::proof::{Standing, standing};
+use crate::scope::{Scope, Touched, TouchedKind};
+use crate::text;
+
+/// How many offending paths a message names.
+const PATHS_SHOWN: usize = 20;
+
+/// Why an attempt came to no answer of its own.
+pub(super) enum Trouble {
+    /// It failed.
+    Failed(Failure),
+    /// It was stopped from outside.
+    Interrupted,
+}
+
+impl Trouble {
+    pub(super) fn new(class: Class, message: impl Into<String>) -> Self {
+        Self::Failed(Failure { class, message: message.into(), retry_after_ms: None })
+    }
+}
+
+impl From<GitError> for Trouble {
+    fn from(error: GitError) -> Self {
+        let class = if error.is_scope() { Class::Scope } else { Class::Host };
+        Self::new(class, format!("failed to {error}"))
+    }
+}
+
+/// Carries out an attempt and reports how it ended; renews its lease meanwhile.
+pub(super) async fn carry_out(shared: Arc<Shared>, errand: Errand, stop: CancellationToken) {
+    let (task, attempt) = (errand.task.id.clone(), errand.attempt);
+    let facts = shared.facts.clone();
+    let renewals = async {
+        loop {
+            tokio::time::sleep(LEASE / 3).await;
+            // Where nobody listens any more the attempt is about to be stopped.
+            let _ = facts.send(Fact::Renewed { task: task.clone(), attempt });
+        }
+    };
+    let watch = shared.tools.clock.stopwatch();
+    let mut evidence = Evidence::default();
+    let outcome = tokio::select! {
+        outcome = Attempt { shared: &shared, errand: &errand, stop: &stop }.run(&mut evidence) => outcome,
+        () = renewals => Outcome::Interrupted,
+    };
+    evidence.duration_ms = millis(watch.elapsed());
+    let _ = shared.facts.send(Fact::Worked { task: errand.task.id.clone(), attempt, outcome, evidence: Box::new(evidence) });
+}
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Runs blocking work beside the async world.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+struct Attempt<'a> {
+    shared: &'a Arc<Shared>,
+    errand: &'a Errand,
+    stop: &'a CancellationToken,
+}
+
+impl Attempt<'_> {
+    async fn run(&self, evidence: &mut Evidence) -> Outcome {
+        match self.try_run(evidence).await {
+            Ok(outcome) => outcome,
+            Err(_) if self.stop.is_cancelled() => Outcome::Interrupted,
+            Err(Trouble::Interrupted) => Outcome::Interrupted,
+            Err(Trouble::Failed(mut failure)) => {
+                failure.message = self.shared.tools.scrubber.scrub(&failure.message);
+                Outcome::Failed(failure)
+            }
+        }
+    }
+
+    async fn try_run(&self, evidence: &mut Evidence) -> Result<Outcome, Trouble> {
+        let (place, session) = self.prepare().await?;
+        evidence.base = Some(place.base.clone());
+        let _ = self.shared.facts.send(Fact::Prepared {
+            task: self.errand.task.id.clone(),
+            attempt: self.errand.attempt,
+            base: place.base.clone(),
+            slot: place.slot.path().display().to_string(),
+        });
+        let turn = Turn { shared: self.shared, errand: self.errand, place: &place, stop: self.stop };
+        let (end, session) = turn::take(&turn, session, evidence).await?;
+        let result = match end {
+            TurnEnd::Done => self.finish(&place, evidence).await,
+            TurnEnd::Failed(failure) => Err(Trouble::Failed(failure)),
+        };
+        if let Err(Trouble::Failed(failure)) = &result
+            && failure.class.keeps_session()
+            && session.is_some()
+        {
+            let parked = Parked { place, session };
+            self.shared.parked().insert(self.errand.task.id.clone(), parked);
+        }
+        result
+    }
+
+    /// The parked place where the session goes on, else a slot on a fresh base.
+    async fn prepare(&self) -> Result<(Place, Option<String>), Trouble> {
+        let parked = self.shared.parked().remove(&self.errand.task.id);
+        if let (Session::Resumed, Some(parked)) = (self.errand.session, parked) {
+            return Ok((parked.place, parked.session));
+        }
+        let (shared, errand) = (Arc::clone(self.shared), self.errand.clone());
+        let place = blocking(move || fresh_place(&shared, &errand)).await?;
+        Ok((place, None))
+    }
+
+    /// What came of the work: nothing, something that may not be, or a change for the gates.
+    async fn finish(&self, place: &Place, evidence: &mut Evidence) -> Result<Outcome, Trouble> {
+        let keep = self.shared.tools.plan.keep.clone();
+        let (slot, base) = (place.slot.clone(), place.base.clone());
+        let tree = blocking(move || slot.snapshot(&base, &keep)).await?;
+        if tree == place.base.tree {
+            return match self.errand.task.change {
+                ChangePolicy::Optional => Ok(Outcome::Unchanged),
+                ChangePolicy::Required => Err(Trouble::new(Class::NoChange, "a change was required, and none was made")),
+            };
+        }
+        evidence.observed = self.check_scope(place, &tree)?;
+        evidence.tree = Some(tree.clone());
+        evidence.gates = judging::judge_task(self.shared, &self.errand.task, self.errand.attempt, place, &tree, self.stop).await?;
+        if self.stop.is_cancelled() {
+            return Err(Trouble::Interrupted);
+        }
+        self.hold_to_gates(evidence)?;
+        let commit = self.commit(place, &tree)?;
+        let tip = crate::id::Tip { commit, tree };
+        Ok(Outcome::Changed(Change { tip, paths: evidence.observed.clone() }))
+    }
+
+    fn check_scope(&self, place: &Place, tree: &TreeId) -> Result<Vec<RepoPath>, Trouble> {
+        let tools = &self.shared.tools;
+        let changed = tools.repo.changed(&place.base.tree, tree)?;
+        let escaping = tools.repo.escaping_symlinks(&place.base.tree, tree)?;
+        let touched: Vec<Touched> = changed
+            .iter()
+            .map(|entry| {
+                let kind = if entry.is_submodule() {
+                    TouchedKind::Submodule
+                } else if escaping.contains(&entry.path) {
+                    TouchedKind::EscapingLink
+                } else {
+                    TouchedKind::Plain
+                };
+                Touched { path: entry.path.clone(), kind }
+            })
+            .collect();
+        let scope = Scope {
+            write_set: &self.errand.task.write_set,
+            protect: &tools.plan.protect,
+            plan_path: &tools.began.plan.path,
+        };
+        let violations = scope.violations(&touched);
+        if violations.is_empty() {
+            return Ok(touched.into_iter().map(|touched| touched.path).collect());
+        }
+        let shown: Vec<String> = violations.iter().take(PATHS_SHOWN).map(|v| format!("{} {}", v.path, v.why)).collect();
+        let more = violations.len().saturating_sub(PATHS_SHOWN);
+        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+        Err(Trouble::new(Class::Scope, format!("{}{more}", shown.join("; "))))
+    }
+
+    fn hold_to_gates(&self, evidence: &Evidence) -> Result<(), Trouble> {
+        let plan = &self.shared.tools.plan;
+        let required = |gate: &&crate::id::GateId| plan.gate(gate).is_some_and(|gate| gate.required);
+        let required: Vec<_> = self.errand.task.gates.iter().filter(required).cloned().collect();
+        let Standing::Held(gates) = standing(&evidence.gates, &required) else { return Ok(()) };
+        let said: Vec<String> = evidence.gates.iter().filter(|o| gates.contains(&o.gate)).map(judging::in_words).collect();
+        Err(Trouble::new(Class::Gate, said.join("\n\n")))
+    }
+
+    fn commit(&self, place: &Place, tree: &TreeId) -> Result<CommitId, Trouble> {
+        let tools = &self.shared.tools;
+        let message = message(self.shared, &self.errand.task.name, &self.errand.task.description, &self.errand.task.id, self.errand.attempt);
+        Ok(tools.repo.commit(tree, std::slice::from_ref(&place.base.commit), &message, tools.clock.now())?)
+    }
+}
+
+/// The message of a task's commit.
+pub(super) fn message(shared: &Shared, name: &str, description: &str, task: &crate::id::TaskId, attempt: u32) -> Message {
+    let scrub = |text: &str| shared.tools.scrubber.scrub(text);
+    let began = &shared.tools.began;
+    let message = Message::new(&scrub(name), &began.run, task, attempt).body(&scrub(&text::printable(description.as_bytes())));
+    if began.trigger.event == crate::plan::Event::Comment { message.requested_by(&began.trigger.actor) } else { message }
+}
+
+/// A slot that holds the attempt's base, and private directories.
+fn fresh_place(shared: &Shared, errand: &Errand) -> Result<Place, Trouble> {
+    let tools = &shared.tools;
+    let results: Vec<CommitId> = errand.onto.iter().map(|other| other.commit.clone()).collect();
+    let base = match tools.repo.base_of(&tools.began.base.commit, &results)? {
+        MergedBase::Clean(base) => base,
+        MergedBase::Conflict(_) => errand.tip.clone(),
+    };
+    let slot = tools.pool.acquire(None)?;
+    slot.reset(&base.commit, &tools.plan.keep)?;
+    let private = tools.pool.root().join(format!("{}.private", slot.name()));
+    make_private(&private)?;
+    Ok(Place { slot, private, base })
+}

@@ -1,0 +1,52 @@
+//! What one attempt is to do, taken from the engine when it is ordered.
+
+use crate::engine::Engine;
+use crate::fact::{Failure, Order, Session};
+use crate::history::History;
+use crate::id::{CommitId, RepoPath, TaskId, Tip};
+use crate::plan::Task;
+
+/// One attempt's orders.
+#[derive(Debug, Clone)]
+pub(super) struct Errand {
+    pub(super) task: Task,
+    pub(super) attempt: u32,
+    pub(super) retry_count: u32,
+    pub(super) session: Session,
+    /// The results that its base holds, oldest landing first.
+    pub(super) onto: Vec<Foundation>,
+    /// The integration tip when it was ordered; its base where the results do not fit together.
+    pub(super) tip: Tip,
+    /// Why the last attempt failed.
+    pub(super) last_failure: Option<Failure>,
+}
+
+/// A landed task that the base holds.
+#[derive(Debug, Clone)]
+pub(super) struct Foundation {
+    pub(super) id: TaskId,
+    pub(super) name: String,
+    pub(super) commit: CommitId,
+    pub(super) paths: Vec<RepoPath>,
+}
+
+impl Errand {
+    /// The errand that an [`Order::Start`] means; `None` for other orders.
+    pub(super) fn of(order: &Order, engine: &Engine, _history: &History) -> Option<Self> {
+        let Order::Start { task, attempt, retry_count, session, onto, .. } = order else { return None };
+        let onto = onto.iter().filter_map(|other| {
+            let change = engine.task(other)?.change?;
+            let name = engine.plan().task(other)?.name.clone();
+            Some(Foundation { id: other.clone(), name, commit: change.tip.commit.clone(), paths: change.paths.clone() })
+        });
+        Some(Self {
+            task: engine.plan().task(task)?.clone(),
+            attempt: *attempt,
+            retry_count: *retry_count,
+            session: *session,
+            onto: onto.collect(),
+            tip: engine.tip()?.clone(),
+            last_failure: engine.task(task)?.failure.cloned(),
+        })
+    }
+}

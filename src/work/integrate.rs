@@ -1,0 +1,117 @@
+//! The integration tip: landing one change on it, and building it anew without some.
+
+use std::sync::Arc;
+
+use super::Shared;
+use super::attempt::{blocking, message};
+use crate::engine::Engine;
+use crate::fact::{Change, Fact, Failure};
+use crate::git::{GitError, Landed};
+use crate::id::{RepoPath, TaskId, Tip};
+
+/// A change that is to land.
+#[derive(Debug, Clone)]
+pub(super) struct Landing {
+    task: TaskId,
+    name: String,
+    description: String,
+    attempt: u32,
+    change: Change,
+    tip: Tip,
+}
+
+impl Landing {
+    pub(super) fn of(task: &TaskId, engine: &Engine) -> Option<Self> {
+        let status = engine.task(task)?;
+        let planned = engine.plan().task(task)?;
+        Some(Self {
+            task: task.clone(),
+            name: planned.name.clone(),
+            description: planned.description.clone(),
+            attempt: status.attempt,
+            change: status.change?.clone(),
+            tip: engine.tip()?.clone(),
+        })
+    }
+
+    /// Puts the change onto `tip`: as it is where it was made on just that, else as a new commit.
+    fn put_onto(&self, shared: &Shared, tip: &Tip) -> Result<Put, GitError> {
+        let tools = &shared.tools;
+        if tools.repo.parents(&self.change.tip.commit)?.first() == Some(&tip.commit) {
+            return Ok(Put::Clean(self.change.tip.clone()));
+        }
+        let message = message(shared, &self.name, &self.description, &self.task, self.attempt);
+        Ok(match tools.repo.land(tip, &self.change.tip, &message, tools.clock.now())? {
+            Landed::Clean(new) => Put::Clean(new),
+            Landed::Empty => Put::Clean(tip.clone()),
+            Landed::Conflict(paths) => Put::Clash(paths),
+        })
+    }
+}
+
+enum Put {
+    Clean(Tip),
+    Clash(Vec<RepoPath>),
+}
+
+/// Lands a change, and reports it.
+pub(super) async fn land(shared: Arc<Shared>, landing: Landing) {
+    let facts = shared.facts.clone();
+    let (task, attempt) = (landing.task.clone(), landing.attempt);
+    let put = blocking(move || {
+        let put = landing.put_onto(&shared, &landing.tip)?;
+        if let Put::Clean(new) = &put {
+            shared.tools.repo.settle(&landing.tip.tree, new)?;
+        }
+        Ok::<Put, GitError>(put)
+    })
+    .await;
+    let fact = match put {
+        Ok(Put::Clean(tip)) => Fact::Landed { task, attempt, tip },
+        Ok(Put::Clash(paths)) => Fact::Clashed { task, attempt, paths, trouble: None },
+        Err(error) => {
+            let class = crate::fact::Class::Host;
+            let trouble = Failure { class, message: format!("failed to {error}"), retry_after_ms: None };
+            Fact::Clashed { task, attempt, paths: Vec::new(), trouble: Some(trouble) }
+        }
+    };
+    let _ = facts.send(fact);
+}
+
+/// The landings that are to stay, oldest first.
+#[derive(Debug, Clone)]
+pub(super) struct Rebuild {
+    base: Option<Tip>,
+    stay: Vec<Landing>,
+}
+
+impl Rebuild {
+    pub(super) fn of(without: &[TaskId], engine: &Engine) -> Self {
+        let stay = engine.landings().filter(|(task, _)| !without.contains(task));
+        Self {
+            base: engine.began().map(|began| began.base.clone()),
+            stay: stay.filter_map(|(task, _)| Landing::of(task, engine)).collect(),
+        }
+    }
+}
+
+/// Builds the integration tip anew, and reports it. What does not merge without the ones taken out is left out too.
+pub(super) async fn rebuild(shared: Arc<Shared>, rebuild: Rebuild) {
+    let facts = shared.facts.clone();
+    let fact = blocking(move || {
+        let (mut landings, mut clashed) = (Vec::new(), Vec::new());
+        let Some(mut tip) = rebuild.base else { return Fact::Rebuilt { landings, clashed } };
+        for landing in rebuild.stay {
+            match landing.put_onto(&shared, &tip) {
+                Ok(Put::Clean(new)) => {
+                    tip = new.clone();
+                    landings.push(crate::fact::Landing { task: landing.task, tip: new });
+                }
+                Ok(Put::Clash(_)) | Err(_) => clashed.push(landing.task),
+            }
+        }
+        Fact::Rebuilt { landings, clashed }
+    })
+    .await;
+    let _ = facts.send(fact);
+}

@@ -1,0 +1,241 @@
+//! Gates at work: on a task's change, on the result, and on the base where that explains a failure.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
+
+use super::Shared;
+use super::attempt::{Trouble, blocking};
+use super::place::{Place, make_private};
+use crate::engine::Engine;
+use crate::exec::environment::{ChildEnv, Toolchains, child_env};
+use crate::fact::{Class, Fact, GateOutcome, GateVerdict};
+use crate::gate::{baseline, judge};
+use crate::id::{GateId, Tip, TreeId};
+use crate::plan::{Gate, Task};
+use crate::text;
+
+/// How much of a gate's output the next attempt and a person are shown in a failure's message.
+const SHOWN_LINES: usize = 60;
+const SHOWN_BYTES: usize = 6 * 1024;
+
+/// What gates say of the run's base: each is asked at most once.
+#[derive(Debug, Default)]
+pub(super) struct BaseOutcomes(Mutex<HashMap<GateId, Arc<OnceCell<Option<GateOutcome>>>>>);
+
+impl BaseOutcomes {
+    fn cell(&self, gate: &GateId) -> Arc<OnceCell<Option<GateOutcome>>> {
+        let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(cells.entry(gate.clone()).or_default())
+    }
+}
+
+/// Where the logs of one judging go.
+struct Logs {
+    path: PathBuf,
+    name: String,
+}
+
+impl Logs {
+    fn new(shared: &Shared, name: String) -> Self {
+        Self { path: shared.tools.run_dir.path().join(&name), name }
+    }
+}
+
+/// The landed prefix's tip: the run's base for none.
+pub(super) fn tip_of(prefix: u32, engine: &Engine) -> Option<Tip> {
+    match prefix {
+        0 => engine.began().map(|began| began.base.clone()),
+        _ => engine.landings().nth(prefix as usize - 1).map(|(_, tip)| tip.clone()),
+    }
+}
+
+/// The gates of a task, on its change.
+pub(super) async fn judge_task(
+    shared: &Arc<Shared>,
+    task: &Task,
+    attempt: u32,
+    place: &Place,
+    tree: &TreeId,
+    stop: &CancellationToken,
+) -> Result<Vec<GateOutcome>, Trouble> {
+    let gates: Vec<&Gate> = task.gates.iter().filter_map(|gate| shared.tools.plan.gate(gate)).collect();
+    let logs = Logs::new(shared, format!("logs/{}/{attempt}", task.id));
+    judge_all(shared, &gates, place, tree, &logs, stop).await
+}
+
+/// The plan's required gates, on the result or a part of it; reported as a fact.
+pub(super) async fn judge_result(shared: Arc<Shared>, prefix: u32, tip: Tip, stop: CancellationToken) {
+    let gates: Vec<&Gate> = shared.tools.plan.gates.iter().filter(|gate| gate.required).collect();
+    let logs = Logs::new(&shared, format!("logs/result/{}", &tip.commit.as_str()[..12]));
+    let judged = async {
+        let place = place_at(&shared, &tip).await?;
+        let judged = judge_all(&shared, &gates, &place, &tip.tree, &logs, &stop).await;
+        discard(place).await;
+        judged
+    };
+    let outcomes = judged.await.unwrap_or_else(|trouble| {
+        let why = match trouble {
+            Trouble::Failed(failure) => failure.message,
+            Trouble::Interrupted => "it was stopped".to_owned(),
+        };
+        gates.iter().map(|gate| judge::skipped(gate, &why)).collect()
+    });
+    if !stop.is_cancelled() {
+        let _ = shared.facts.send(Fact::Judged { prefix, tip, gates: outcomes });
+    }
+}
+
+/// A slot with that commit in it.
+async fn place_at(shared: &Arc<Shared>, tip: &Tip) -> Result<Place, Trouble> {
+    let (shared, base) = (Arc::clone(shared), tip.clone());
+    blocking(move || {
+        let tools = &shared.tools;
+        let slot = tools.pool.acquire(None)?;
+        slot.reset(&base.commit, &tools.plan.keep)?;
+        let private = tools.pool.root().join(format!("{}.private", slot.name()));
+        make_private(&private)?;
+        Ok(Place { slot, private, base })
+    })
+    .await
+}
+
+async fn discard(place: Place) {
+    blocking(move || drop(place)).await;
+}
+
+async fn judge_all(
+    shared: &Arc<Shared>,
+    gates: &[&Gate],
+    place: &Place,
+    tree: &TreeId,
+    logs: &Logs,
+    stop: &CancellationToken,
+) -> Result<Vec<GateOutcome>, Trouble> {
+    let mut outcomes = Vec::with_capacity(gates.len());
+    for gate in gates {
+        if stop.is_cancelled() {
+            outcomes.push(judge::skipped(gate, "the attempt was stopped"));
+            continue;
+        }
+        restore_trusted(shared, gate, place).await?;
+        let mut outcome = judge_one(shared, gate, place, logs, stop).await?;
+        restore(shared, place, tree).await?;
+        if outcome.verdict == GateVerdict::Failed && gate.report.is_some() && place.base.tree != *tree {
+            outcome = compare(shared, gate, outcome, stop).await?;
+        }
+        outcomes.push(outcome);
+    }
+    Ok(outcomes)
+}
+
+async fn judge_one(
+    shared: &Arc<Shared>,
+    gate: &Gate,
+    place: &Place,
+    logs: &Logs,
+    stop: &CancellationToken,
+) -> Result<GateOutcome, Trouble> {
+    let tools = &shared.tools;
+    let ChildEnv { vars, caches } = child_env(
+        &tools.caller,
+        &place.home(),
+        &place.tmp(),
+        &tools.plan.env,
+        &tools.plan.pass_env,
+        &gate.env,
+        Toolchains::Yes,
+    );
+    let mut writable = vec![place.slot.path().to_path_buf(), place.home(), place.tmp()];
+    writable.extend(caches);
+    let scrub = |text: &str| tools.scrubber.scrub(text);
+    let site = judge::Site {
+        shepherd: &tools.shepherd,
+        dir: place.slot.path(),
+        env: &vars,
+        writable: Some(&writable),
+        logs: &logs.path,
+        logs_name: &logs.name,
+        scrub: &scrub,
+        stop,
+    };
+    let judged = judge::judge(gate, &site).await;
+    Ok(judged.map_err(|error| Trouble::new(Class::Host, format!("failed to {error}")))?.outcome)
+}
+
+/// Puts the gate's trusted files back to what the run's base has.
+async fn restore_trusted(shared: &Arc<Shared>, gate: &Gate, place: &Place) -> Result<(), Trouble> {
+    if gate.trusted.is_empty() {
+        return Ok(());
+    }
+    let (shared, slot, trusted) = (Arc::clone(shared), place.slot.clone(), gate.trusted.clone());
+    blocking(move || {
+        let tools = &shared.tools;
+        let wanted = |path: &crate::id::RepoPath| trusted.iter().any(|glob| glob.matches(path));
+        slot.restore_paths(&tools.began.base.commit, &tools.plan.keep, &wanted)
+    })
+    .await
+    .map_err(Trouble::from)
+}
+
+/// What a gate changed is no part of what it judged.
+async fn restore(shared: &Arc<Shared>, place: &Place, tree: &TreeId) -> Result<(), Trouble> {
+    let (shared, slot, base, tree) = (Arc::clone(shared), place.slot.clone(), place.base.clone(), tree.clone());
+    blocking(move || {
+        let keep = &shared.tools.plan.keep;
+        if slot.snapshot(&base, keep).ok().as_ref() == Some(&tree) {
+            return Ok(());
+        }
+        slot.checkout_tree(&base.commit, &tree, keep)
+    })
+    .await
+    .map_err(Trouble::from)
+}
+
+/// Holds a failure against what the same gate says of the run's base.
+async fn compare(
+    shared: &Arc<Shared>,
+    gate: &Gate,
+    outcome: GateOutcome,
+    stop: &CancellationToken,
+) -> Result<GateOutcome, Trouble> {
+    let cell = shared.base_outcomes.cell(&gate.id);
+    let on_base = cell
+        .get_or_try_init(|| async {
+            let base = shared.tools.began.base.clone();
+            let place = place_at(shared, &base).await?;
+            let logs = Logs::new(shared, "logs/base".to_owned());
+            restore_trusted(shared, gate, &place).await?;
+            let outcome = judge_one(shared, gate, &place, &logs, stop).await?;
+            discard(place).await;
+            if stop.is_cancelled() { Err(Trouble::Interrupted) } else { Ok(Some(outcome)) }
+        })
+        .await?;
+    Ok(match on_base {
+        Some(base) => baseline::compare(outcome, base, shared.tools.plan.baseline),
+        None => outcome,
+    })
+}
+
+/// A failing gate, for the next attempt and for people.
+pub(super) fn in_words(outcome: &GateOutcome) -> String {
+    let how = match (outcome.verdict, outcome.exit) {
+        (GateVerdict::TimedOut, _) => "ran into its timeout".to_owned(),
+        (_, Some(code)) => format!("exited with {code}"),
+        (_, None) => "was ended".to_owned(),
+    };
+    let mut said = format!("gate `{}` (`{}`) {how}", outcome.gate, text::clip(outcome.command.trim(), 200));
+    for item in outcome.failing.iter().take(SHOWN_LINES / 3) {
+        said.push_str(&format!("\n- {}: {}", item.key, text::clip(&item.message, 300)));
+    }
+    if let Some(log) = &outcome.log {
+        let output = if log.tail.is_empty() { log.head.clone() } else { format!("{}\n…\n{}", log.head, log.tail) };
+        if !output.trim().is_empty() {
+            said.push_str(&format!("\n\n{}", text::clip_lines(output.trim_end(), SHOWN_LINES, SHOWN_BYTES)));
+        }
+    }
+    said
+}
