@@ -76,6 +76,24 @@ impl Token {
 }
 
 impl Component {
+    /// What matches `part` alone; a byte that is no text stands for any character.
+    pub(super) fn literal(part: &[u8]) -> Self {
+        if let Ok(text) = std::str::from_utf8(part) {
+            return Self::Literal(text.into());
+        }
+        let mut tokens = Vec::with_capacity(part.len());
+        let mut at = 0;
+        while at < part.len() {
+            let (unit, length) = first_unit(&part[at..]);
+            at += length;
+            tokens.push(match unit {
+                Unit::Char(found) => Token::Char(found),
+                Unit::Byte => Token::Any,
+            });
+        }
+        Self::Pattern(tokens.into())
+    }
+
     /// Whether one component of a path, without slashes, is meant.
     pub(super) fn matches(&self, part: &[u8]) -> bool {
         match self {
@@ -84,6 +102,22 @@ impl Component {
             Self::Pattern(tokens) => match_part(tokens, part),
         }
     }
+}
+
+/// One component of a path as a glob spells it: with backslashes before what is special, and `?` for what is no text.
+pub(super) fn spell(part: &[u8]) -> String {
+    let mut text = String::with_capacity(part.len());
+    let mut at = 0;
+    while at < part.len() {
+        let (unit, length) = first_unit(&part[at..]);
+        at += length;
+        match unit {
+            Unit::Byte => text.push('?'),
+            Unit::Char(special @ ('\\' | '*' | '?' | '[' | ']' | '{' | '}' | ',')) => text.extend(['\\', special]),
+            Unit::Char(plain) => text.push(plain),
+        }
+    }
+    text
 }
 
 /// Whether `tokens` match the whole of `part`. Only the last star is ever tried again, so this is at worst the product

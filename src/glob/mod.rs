@@ -54,19 +54,17 @@ pub struct BadGlob {
 }
 
 impl Glob {
-    /// The glob of exactly this path and what is below it; where the path is not UTF-8, each stretch of odd bytes
-    /// matches anything.
+    /// The glob of this path and all below it, however long the path is; a byte that is no text stands for any one
+    /// character.
     #[must_use]
     pub fn literal(path: &RepoPath) -> Self {
-        let mut text = String::new();
-        for character in String::from_utf8_lossy(path.as_bytes()).chars() {
-            match character {
-                char::REPLACEMENT_CHARACTER => text.push('*'),
-                '*' | '?' | '[' | ']' | '{' | '}' | '\\' | ',' => text.extend(['\\', character]),
-                _ => text.push(character),
-            }
-        }
-        text.parse().expect("every special character is escaped, and a repository path is relative")
+        let parts = path.as_bytes().split(|&byte| byte == b'/');
+        let text: Vec<String> = parts.clone().map(component::spell).collect();
+        let components: Vec<Component> = parts.map(Component::literal).collect();
+        let prefix: Vec<String> = component::literal_prefix(&components).map(str::to_owned).collect();
+        let literal = prefix.len() == components.len();
+        let meaning = Meaning { alternatives: vec![components], prefix, literal };
+        Self { text: text.join("/").into(), meaning: Arc::new(meaning) }
     }
 
     /// Whether `path` is one of the paths meant: it, or a directory above it, matches the pattern.

@@ -138,6 +138,23 @@ fn exactly_256_alternatives_are_fine() {
 }
 
 #[test]
+fn a_path_is_a_glob_of_its_own() {
+    for text in ["src/a.rs", "app/[id]/{x,y}*.tsx", "a\\b?"] {
+        let literal = Glob::literal(&path(text));
+        assert!(literal.matches(&path(text)) && literal.is_literal(), "{text}");
+        let again = glob(literal.as_str());
+        assert!(again.matches(&path(text)) && again.is_literal(), "{text}");
+        assert_eq!(again.literal_prefix(), literal.literal_prefix());
+    }
+    let raw = RepoPath::from_bytes(b"a/b\xff\xfe").expect("a path");
+    assert!(Glob::literal(&raw).matches(&raw));
+    assert_eq!(Glob::literal(&raw).as_str(), "a/b??");
+    assert_eq!(Glob::literal(&raw).literal_prefix(), ["a"]);
+    let long = path("a/".repeat(4000).trim_end_matches('/'));
+    assert!(Glob::literal(&long).matches(&long), "longer than a glob of a plan may be");
+}
+
+#[test]
 fn prefixes_end_at_the_first_wildcard() {
     assert_eq!(glob("src/api/*.rs").literal_prefix(), ["src", "api"]);
     assert_eq!(glob("src/**/api").literal_prefix(), ["src"]);

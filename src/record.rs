@@ -1,1 +1,0 @@
-//! Task records in the format of omk 0.5.0.
