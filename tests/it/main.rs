@@ -1,1 +1,3 @@
 //! One integration crate: stories about the whole, with real git and a scripted agent.
+
+mod exec;
