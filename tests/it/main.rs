@@ -11,3 +11,5 @@ mod git;
 mod agent;
 mod gateway;
 mod model;
+
+mod exec;
