@@ -28,6 +28,6 @@ pub mod agent;
 pub mod gateway;
 pub mod gate;
 pub mod store;
-// pub mod drive;
-// pub mod work;
+pub mod drive;
+pub mod work;
 // pub mod cli;

@@ -256,6 +256,17 @@ impl Slot {
         &self.admin
     }
 
+    /// An empty directory beside the slot, for what its holder keeps to itself; whatever was there is gone.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub fn fresh_private(&self) -> Result<PathBuf, GitError> {
+        let path = self.own_file("private");
+        remove(&path, &self.attic)?;
+        make_directory(&path)?;
+        Ok(path)
+    }
+
     pub(super) fn known(&self) -> MutexGuard<'_, Option<Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

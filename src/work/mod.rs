@@ -11,7 +11,7 @@ mod place;
 mod turn;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
@@ -65,7 +65,7 @@ pub struct Tools {
 #[derive(Debug)]
 pub struct AgentTools {
     /// The CLI.
-    pub installed: agent::kimi::Installed,
+    pub installed: agent::Installed,
     /// The way to the model.
     pub gateway: Gateway,
 }
@@ -79,6 +79,12 @@ struct Shared {
     parked: Mutex<HashMap<TaskId, Parked>>,
     /// What gates say of the run's base, each asked once.
     base_outcomes: BaseOutcomes,
+}
+
+impl Shared {
+    fn parked(&self) -> MutexGuard<'_, HashMap<TaskId, Parked>> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Hears of everything that happens, in order; for people to read.
@@ -134,7 +140,7 @@ impl<L: Listener> Workshop<L> {
     }
 
     fn start(&mut self, order: &Order, engine: &Engine) {
-        let Some(errand) = Errand::of(order, engine, &self.history) else { return };
+        let Some(errand) = Errand::of(order, engine) else { return };
         let stop = self.stop.child_token();
         self.attempts.insert(errand.task.id.clone(), (errand.attempt, stop.clone()));
         self.under_way.spawn(attempt::carry_out(Arc::clone(&self.shared), errand, stop));

@@ -9,7 +9,7 @@ use super::attempt::Trouble;
 use super::errand::Errand;
 use super::place::Place;
 use crate::agent::prompt::{self, Brief, Setback};
-use crate::agent::run::{self, Model};
+use crate::agent::{self, Model};
 use crate::agent::{AgentOutcome, Observed};
 use crate::exec::environment::{ChildEnv, Toolchains, child_env};
 use crate::exec::{Child, Ended, Ending, Program, Pulse, Surroundings};
@@ -169,10 +169,6 @@ impl Turn<'_> {
             transcript: Some(transcript),
             said: text::clip(scrubbed.trim(), 2000),
         });
-        // What a used-up budget broke off is no failure of the task.
-        if usage.over_budget {
-            return Err(Trouble::Interrupted);
-        }
         match ended.outcome {
             AgentOutcome::Done => Ok((TurnEnd::Done, ended.session)),
             AgentOutcome::Failed(failure) => Ok((TurnEnd::Failed(failure), ended.session)),
@@ -204,12 +200,12 @@ impl Turn<'_> {
         model: Model,
         pulse: Pulse,
         log: std::path::PathBuf,
-    ) -> run::Errand {
+    ) -> agent::Errand {
         let scrub = |text: &str| self.shared.tools.scrubber.scrub(text);
         let agent = &self.shared.tools.plan.agent;
         let kind = if session.is_some() { Session::Resumed } else { Session::New };
         let ChildEnv { vars, .. } = self.env(Toolchains::No);
-        run::Errand {
+        agent::Errand {
             prompt: prompt::build(&self.brief(text, kind), &scrub),
             session,
             cwd: self.place.slot.path().to_path_buf(),
@@ -259,5 +255,6 @@ fn observed(usage: &Usage) -> Observed {
         kind: last.map(|error| error.kind.clone()),
         message: last.map(|error| error.message.clone()),
         cassette_miss: usage.cassette_miss.clone(),
+        over_budget: usage.over_budget,
     }
 }
