@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::id::BadName;
 use crate::plan::complaint::{Critic, quoted};
-use crate::plan::duration::{self, BadDuration};
+use crate::plan::duration::{BadDuration, parse_duration};
 use crate::plan::excerpt::Span;
 use crate::plan::raw::{Entry, Node, Value};
 use crate::plan::scalar::{Meaning, Scalar};
@@ -200,7 +200,8 @@ impl<'n> Field<'n> {
     pub(super) fn number(self, rule: &str, sound: fn(f64) -> bool, critic: &mut Critic<'_>) -> Option<f64> {
         let scalar = self.scalar("a number", critic)?;
         let value = match scalar.meaning() {
-            Meaning::Whole(_) => scalar.text.parse::<f64>().ok(),
+            #[expect(clippy::cast_precision_loss, reason = "prices and factors are no counts")]
+            Meaning::Whole(value) => value.map(|value| value as f64),
             Meaning::Number(value) => Some(value),
             Meaning::Bool(_) | Meaning::Nothing => {
                 self.wrong("a number", critic);
@@ -246,7 +247,7 @@ impl<'n> Field<'n> {
             self.wrong("a duration", critic);
             return None;
         }
-        let bad = match duration::parse(&scalar.text) {
+        let bad = match parse_duration(&scalar.text) {
             Ok(duration) => return Some(duration),
             Err(bad) => bad,
         };
