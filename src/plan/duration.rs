@@ -45,6 +45,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, BadDuration> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         return Err(BadDuration::NoUnit);
     }
+    // To the library `M` is a month; whoever writes it here means minutes.
+    if let Some(upper) = text.chars().find(char::is_ascii_uppercase) {
+        return Err(BadDuration::UnknownUnit(upper.to_string()));
+    }
     let duration = humantime::parse_duration(text).map_err(|error| reword(&error))?;
     match duration {
         short if short < SHORTEST => Err(BadDuration::TooShort),
@@ -101,6 +105,7 @@ mod tests {
         assert_eq!(parse_duration("2years"), Err(BadDuration::TooLong));
         assert_eq!(parse_duration("99999999999999999999h"), Err(BadDuration::TooLong));
         assert_eq!(parse_duration("5 parsecs"), Err(BadDuration::UnknownUnit("parsecs".to_owned())));
+        assert_eq!(parse_duration("1M"), Err(BadDuration::UnknownUnit("M".to_owned())));
         assert_eq!(parse_duration("soon"), Err(BadDuration::Malformed));
         assert_eq!(parse_duration(""), Err(BadDuration::Malformed));
     }
