@@ -163,6 +163,6 @@ pub(super) fn close_inherited() {
     for file in open.into_iter().filter(|&file| file > 2) {
         // SAFETY: nothing in this process owns a file above 2 yet; the listing's own is closed already, and closing it
         // again does nothing, as no other thread can have opened one meanwhile.
-        unsafe { rustix::io::close(file) };
+        unsafe { libc::close(file) };
     }
 }

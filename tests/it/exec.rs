@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::Read as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +10,8 @@ use omk_action::exec::environment::{Caller, Toolchains, child_env};
 use omk_action::exec::secret::shed_secrets;
 use omk_action::exec::{Child, Ended, Ending, ExecError, Program, Pulse, Shepherd, Surroundings};
 use omk_action::id::Sha256;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::unix::pipe;
 
 /// Longer than any of these stories takes, even on a busy machine.
 const LONG: Duration = Duration::from_secs(60);
@@ -285,11 +286,11 @@ async fn a_process_that_flees_from_session_to_session_is_caught() {
 #[tokio::test]
 async fn a_dropped_child_is_ended() {
     let yard = Yard::new();
-    let witness = Witness::new(&yard);
+    let mut witness = Witness::new(&yard);
     let child = yard.child(&witness.keep_open("echo ready >&3; exec sleep 1000"));
     let shepherd = Shepherd::new(env!("CARGO_BIN_EXE_omk").into());
     let running = tokio::spawn(async move { shepherd.run(&child, &Surroundings::default()).await.map(|_| ()) });
-    let witness = witness.says("ready").await;
+    witness.says("ready").await;
     running.abort();
     witness.falls_silent().await;
 }
@@ -297,40 +298,36 @@ async fn a_dropped_child_is_ended() {
 /// A pipe that every descendant holds open: it falls silent when the last is gone.
 struct Witness {
     path: PathBuf,
-    seen: String,
-    pipe: Option<std::fs::File>,
+    ears: pipe::Receiver,
+    /// Keeps the pipe from being silent before anybody has opened it.
+    mouth: pipe::Sender,
+    seen: Vec<u8>,
 }
 
 impl Witness {
     fn new(yard: &Yard) -> Self {
         let path = yard.path("witness");
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
-        Self { path, seen: String::new(), pipe: None }
+        let ears = pipe::OpenOptions::new().open_receiver(&path).unwrap();
+        let mouth = pipe::OpenOptions::new().open_sender(&path).unwrap();
+        Self { path, ears, mouth, seen: Vec::new() }
     }
 
     fn keep_open(&self, script: &str) -> String {
         format!("exec 3> '{}'\n{script}", self.path.display())
     }
 
-    async fn says(mut self, word: &'static str) -> Self {
-        let reading = tokio::task::spawn_blocking(move || {
-            let mut pipe = self.pipe.take().unwrap_or_else(|| std::fs::File::open(&self.path).unwrap());
-            let mut byte = [0];
-            while !self.seen.contains(word) {
-                assert_eq!(pipe.read(&mut byte).unwrap(), 1, "it said only {:?}", self.seen);
-                self.seen.push(byte[0].into());
-            }
-            self.pipe = Some(pipe);
-            self
-        });
-        tokio::time::timeout(LONG, reading).await.expect("it speaks").unwrap()
+    async fn says(&mut self, word: &str) {
+        while !text(&self.seen).contains(word) {
+            let read = tokio::time::timeout(LONG, self.ears.read_buf(&mut self.seen)).await;
+            read.unwrap_or_else(|_| panic!("it says {word}, not only {:?}", text(&self.seen))).unwrap();
+        }
     }
 
     async fn falls_silent(mut self) {
-        let reading = tokio::task::spawn_blocking(move || {
-            self.pipe.as_mut().unwrap().read_to_end(&mut Vec::new()).unwrap();
-        });
-        tokio::time::timeout(LONG, reading).await.expect("every process that holds the pipe ends").unwrap();
+        drop(self.mouth);
+        let read = tokio::time::timeout(LONG, self.ears.read_to_end(&mut self.seen)).await;
+        read.expect("every process that holds the pipe ends").unwrap();
     }
 }
 
@@ -372,7 +369,7 @@ fn role_of_omk() {
 #[tokio::test]
 async fn omk_killed_leaves_no_process_behind() {
     let yard = Yard::new();
-    let witness = Witness::new(&yard);
+    let mut witness = Witness::new(&yard);
     let script = witness.keep_open(
         "setsid -f sh -c 'trap \"\" TERM HUP; echo daemon >&3; while :; do sleep 1; done'
          trap '' TERM
@@ -380,7 +377,8 @@ async fn omk_killed_leaves_no_process_behind() {
          while :; do sleep 1; done",
     );
     let mut omk = omk_with_child(&yard, &script).spawn().unwrap();
-    let witness = witness.says("ready").await.says("daemon").await;
+    witness.says("ready").await;
+    witness.says("daemon").await;
     omk.kill().unwrap();
     assert_eq!(omk.wait().unwrap().signal(), Some(9));
     witness.falls_silent().await;
@@ -400,12 +398,12 @@ async fn a_shepherd_survives_the_signals_that_end_omk() {
 #[tokio::test]
 async fn a_shepherd_that_is_killed_is_reported_and_its_child_is_not_left() {
     let yard = Yard::new();
-    let witness = Witness::new(&yard);
+    let mut witness = Witness::new(&yard);
     let script = witness.keep_open("sleep 1000 & echo ready >&3; kill -KILL $PPID; sleep 1000");
     let child = yard.child(&script);
     let shepherd = Shepherd::new(env!("CARGO_BIN_EXE_omk").into());
     let running = tokio::spawn(async move { shepherd.run(&child, &Surroundings::default()).await });
-    let witness = witness.says("ready").await;
+    witness.says("ready").await;
     let error = running.await.unwrap().unwrap_err();
     assert!(error.to_string().contains("ended before the child"), "{error}");
     witness.falls_silent().await;
