@@ -33,10 +33,14 @@ pub(super) enum Report {
         /// The system's error number, where there is one.
         errno: Option<i32>,
     },
-    /// The child runs.
-    Started {
+    /// The child exists and is about to execute its program. It says so itself, so that omk knows it even if the
+    /// child's first act is to kill its shepherd.
+    Born {
         /// Its process id, which is its group's and session's too.
         pid: i32,
+    },
+    /// The child runs.
+    Started {
         /// Landlock confines it.
         landlock: bool,
         /// The shepherd adopts every orphan.

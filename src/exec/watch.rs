@@ -213,8 +213,8 @@ impl<'a> Watch<'a> {
                 let source = errno.map_or_else(|| io::ErrorKind::InvalidInput.into(), io::Error::from_raw_os_error);
                 return Err(ExecError::io(what, source));
             }
-            Report::Started { pid, landlock, subreaper } => {
-                self.leader = Some(pid);
+            Report::Born { pid } => self.leader = Some(pid),
+            Report::Started { landlock, subreaper } => {
                 self.containment = Containment { landlock, subreaper };
             }
             Report::Over { status, ordered, stragglers, complete } => {

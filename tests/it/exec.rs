@@ -392,7 +392,7 @@ async fn a_shepherd_survives_the_signals_that_end_omk() {
     assert_eq!((ended.ending, text(&ended.head).as_str()), (Ending::Exited(0), "alive\n"));
     // And the child itself does not inherit that deafness.
     let ended = run(&yard.child("sh -c 'kill -HUP $$'; echo $?")).await;
-    assert_eq!(text(&ended.head).lines().last(), Some("129"));
+    assert!(text(&ended.head).lines().any(|line| line == "129"), "{}", text(&ended.head));
 }
 
 #[tokio::test]
@@ -413,14 +413,15 @@ async fn a_shepherd_that_is_killed_is_reported_and_its_child_is_not_left() {
 async fn a_child_finds_nothing_open_but_0_1_and_2() {
     let yard = Yard::new();
     // omk itself is started with files left open by a careless caller.
-    let script = "ls /proc/$$/fd | tr '\\n' ' ' > fds; if read line; then echo input; else echo closed; fi";
+    let script = "for n in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do [ -e /proc/$$/fd/$n ] && echo $n >> fds; done
+        if read line; then echo input; else echo closed; fi";
     let inner = format!("exec 7</dev/null 8>{0} 9<>{0}; exec \"$@\"", yard.path("open").display());
     let omk = omk_with_child(&yard, script);
     let mut careless = std::process::Command::new("sh");
     careless.args(["-c", &inner, "sh"]).arg(omk.get_program()).args(omk.get_args());
     careless.envs(omk.get_envs().filter_map(|(name, value)| Some((name, value?))));
     assert!(careless.stdout(std::process::Stdio::null()).status().unwrap().success());
-    assert_eq!(yard.read("slot/fds").trim(), "0 1 2");
+    assert_eq!(yard.read("slot/fds"), "0\n1\n2\n");
     assert_eq!(yard.read("log"), "closed\n");
 }
 
@@ -441,8 +442,8 @@ async fn the_environment_is_exactly_what_was_given() {
 const LOOK: &str = r#"
     pid=$$; while [ "$pid" -gt 1 ]; do
       pid=$(awk '/^PPid/ {print $2}' /proc/$pid/status); [ "$pid" -gt 0 ] || break
-      if tr '\0' '\n' < /proc/$pid/environ 2>/dev/null | grep -q 'hunter''2'; then echo "found in environ of $pid"; fi
-      if tr '\0' ' ' < /proc/$pid/cmdline 2>/dev/null | grep -q 'hunter''2'; then echo "found in cmdline of $pid"; fi
+      if cat /proc/$pid/environ 2>/dev/null | tr '\0' '\n' | grep -q 'hunter''2'; then echo "found in environ of $pid"; fi
+      if cat /proc/$pid/cmdline 2>/dev/null | tr '\0' ' ' | grep -q 'hunter''2'; then echo "found in cmdline of $pid"; fi
     done
     if env | grep -q 'hunter''2'; then echo "found in its own environment"; fi
     echo "held $HELD"; echo "looked"
@@ -479,7 +480,7 @@ macro_rules! landlock_or_return {
 #[test]
 fn a_confined_child_of_root_cannot_look_into_omk_at_all() {
     let yard = Yard::new();
-    let mut omk = omk_with_child(&yard, &format!("{LOOK}; cat /proc/$PPID/environ > seen && echo read"));
+    let mut omk = omk_with_child(&yard, &format!("{LOOK}; cat /proc/$PPID/environ > seen 2>&1 && echo read"));
     omk.env("ANOTHER_NAME", "hunter2").env("OMK_TEST_CONFINED", "1").stdout(std::process::Stdio::null());
     assert!(omk.status().unwrap().success());
     let log = yard.read("log");
@@ -497,9 +498,10 @@ async fn a_confined_child_writes_only_where_it_may() {
     let script = "
         echo a > in-slot && echo b > \"$HOME/in-home\" && echo c > \"$TMPDIR/in-tmp\" && mkdir -p d/e && mv in-slot d/e/f &&
         echo x > /dev/null && echo shown > /dev/stderr && python3 -c 'import multiprocessing as m; m.Lock()' && echo inside
+        export SHEPHERD=$PPID
         for try in 'echo x > ../outside/new' 'echo x >> ../outside/old' ': > ../outside/old' 'rm ../outside/old' \
                    'mv ../outside/old .' 'ln -s /x ../outside/link' 'mkdir ../outside/dir' 'echo x > /tmp/omk-outside' \
-                   'truncate -s 0 ../outside/old' 'kill -0 $PPID'; do
+                   'truncate -s 0 ../outside/old' 'kill -0 $SHEPHERD'; do
             if sh -c \"$try\" 2>/dev/null; then echo \"allowed: $try\"; fi
         done
         cat ../outside/old";
