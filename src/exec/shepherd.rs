@@ -10,6 +10,7 @@ use std::io::{self, BufReader, Read as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
@@ -79,7 +80,7 @@ fn start(orders: &Orders, omk: &UnixStream) -> Result<(Pid, bool), Report> {
     let Some((program, arguments)) = orders.argv.split_first() else {
         return Err(Report::Failed { what: "start nothing".to_owned(), errno: None });
     };
-    if let Err(error) = std::fs::metadata(orders.cwd.join(".")) {
+    if let Err(error) = std::fs::metadata(Path::new(&orders.cwd).join(".")) {
         return Err(failed(format!("enter `{}`", orders.cwd.display()), &error));
     }
     let confinement = orders.writable.as_deref().and_then(Confinement::prepare);

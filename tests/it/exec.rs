@@ -1,5 +1,8 @@
 //! Stories about children: real processes under the real `omk` as their shepherd.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of a test may fail it")]
+#![expect(clippy::print_stderr, reason = "a skipped test says so")]
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt as _;
