@@ -250,7 +250,7 @@ mod tests {
         TERM=dumb
         TMPDIR=/t
         ");
-        assert_eq!(env.caches, [PathBuf::new(); 0]);
+        assert!(env.caches.is_empty(), "{:?}", env.caches);
     }
 
     #[test]
