@@ -239,7 +239,7 @@ fn the_users_checkout_is_never_touched_though_it_is_dirty_and_in_the_middle_of_a
     put(slot.path(), "new", "new\n");
     let tree = slot.snapshot(&head, &[]).unwrap();
     let repo = world.repo();
-    let commit = repo.commit(&tree, &[head.commit.clone()], &message("new"), WHEN).unwrap();
+    let commit = repo.commit(&tree, std::slice::from_ref(&head.commit), &message("new"), WHEN).unwrap();
     let landed = repo.land(&head, &Tip { commit, tree }, &message("new"), WHEN).unwrap();
     assert!(matches!(landed, Landed::Clean(_)));
     world.check_reset(&slot, &head);
