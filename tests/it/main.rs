@@ -3,3 +3,4 @@
 mod agent;
 mod gateway;
 mod model;
+mod exec;
