@@ -3,3 +3,4 @@
 mod gate;
 mod proof;
 mod report;
+mod exec;
