@@ -20,11 +20,22 @@ pub trait Hands {
     /// Begins to carry out an order that is on disk. Must not block; [`Order::Wake`] and [`Order::Conclude`] never come here.
     fn carry_out(&mut self, order: &Order, engine: &Engine);
 
-    /// A turn is over: its facts are on disk, and its orders were given.
-    fn turn_over(&mut self, facts: &[(Moment, Fact)], engine: &Engine, journal: &JournalFile);
+    /// A turn is over: its facts are on disk, and the orders that each one brought were given.
+    fn turn_over(&mut self, turn: &[Taken], engine: &Engine);
 
     /// Returns when nothing that was begun is under way any more.
     fn rest(&mut self) -> impl Future<Output = ()>;
+}
+
+/// A fact that the engine took, and what it ordered because of it.
+#[derive(Debug)]
+pub struct Taken {
+    /// When.
+    pub at: Moment,
+    /// What happened.
+    pub fact: Fact,
+    /// What is to be done.
+    pub orders: Vec<Order>,
 }
 
 /// Why the loop gave up. The journal holds all that was acted upon; `omk resume` goes on from there.
@@ -91,18 +102,16 @@ fn one_turn<H: Hands>(
     wake: &mut Option<Moment>,
     clock: &Clock,
 ) -> Result<Option<RunVerdict>, DriveError> {
-    let mut orders = Vec::new();
     let mut taken = Vec::with_capacity(turn.len());
     for fact in turn.drain(..) {
         let at = clock.now();
-        let given = engine.take(at, &fact)?;
-        journal.push(at, &fact, &given)?;
-        orders.extend(given);
-        taken.push((at, fact));
+        let orders = engine.take(at, &fact)?;
+        journal.push(at, &fact, &orders)?;
+        taken.push(Taken { at, fact, orders });
     }
     journal.sync()?;
     let mut verdict = None;
-    for order in &orders {
+    for order in taken.iter().flat_map(|taken| &taken.orders) {
         match order {
             Order::Wake { at } => *wake = Some(*at),
             Order::Conclude { verdict: end } => verdict = Some(*end),
@@ -111,6 +120,6 @@ fn one_turn<H: Hands>(
             }
         }
     }
-    hands.turn_over(&taken, engine, journal);
+    hands.turn_over(&taken, engine);
     Ok(verdict)
 }

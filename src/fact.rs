@@ -68,6 +68,9 @@ pub enum Fact {
         attempt: u32,
         /// Where it did not merge.
         paths: Vec<RepoPath>,
+        /// What went wrong instead, where the merge could not even be tried.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trouble: Option<Failure>,
     },
     /// A moment the engine asked to be woken at has come.
     Woke,

@@ -11,7 +11,7 @@ use crate::fact::{
 };
 use crate::id::{GateId, Moment, RepoPath, Sha256, TaskId, Tip};
 use crate::plan::{Limits, Plan, Task, WriteSet};
-use crate::proof::{Input, JudgedBy, Share, TaskShare};
+use crate::proof::{Input, JudgedBy, Share, Standing, TaskShare, standing};
 use crate::report::{Ejection, LimitsView, Stage, TaskView, VERSION, View};
 use crate::text;
 
@@ -223,7 +223,7 @@ impl History {
             WriteSet::Declared(globs) => Some(globs.iter().map(ToString::to_string).collect()),
         };
         let required: Vec<GateId> = task.gates.iter().filter(|gate| is_required(engine.plan(), gate)).cloned().collect();
-        let passed = !required.is_empty() && crate::gate_rules::passes(&evidence.gates, &required);
+        let passed = standing(&evidence.gates, &required) == Standing::Proven;
         let share = TaskShare {
             id: status.id.clone(),
             attempts: status.attempt,

@@ -18,6 +18,7 @@ pub mod journal;
 pub mod record;
 pub mod proof;
 pub mod report;
+pub mod history;
 
 // The waterline: below it async, I/O, time, and as little thinking as possible.
 pub mod clock;
@@ -29,4 +30,4 @@ pub mod gate;
 pub mod store;
 pub mod drive;
 pub mod work;
-pub mod cli;
+// pub mod cli;

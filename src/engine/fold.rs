@@ -138,6 +138,11 @@ impl Run {
             Fact::Renewed { .. } => self.renew(index),
             Fact::Worked { outcome, evidence, .. } => self.worked(index, outcome, evidence),
             Fact::Landed { tip, .. } => self.landed(index, tip),
+            Fact::Clashed { trouble: Some(trouble), .. } => {
+                self.landing = None;
+                self.release(index);
+                self.fail(index, trouble.clone());
+            }
             Fact::Clashed { paths, .. } => self.clashed(index, paths),
             Fact::Began(_)
             | Fact::TookUp { .. }

@@ -37,7 +37,9 @@ pub fn jittered_backoff(policy: &RetryPolicy, run: &RunId, task: &TaskId, retry_
     if jitter == 0.0 {
         return full;
     }
-    full.mul_f64((1.0 - jitter * chance(run, task, retry_count)).clamp(0.0, 1.0))
+    let seconds = full.as_secs_f64() * (1.0 - jitter * chance(run, task, retry_count));
+    // Rounding may go past `full`, or past what a duration holds, where it is as long as the universe.
+    Duration::try_from_secs_f64(seconds).map_or(full, |short| short.min(full))
 }
 
 /// A number in `[0, 1)` that depends on the names alone.

@@ -4,6 +4,16 @@
 //! the child's exit, at a deadline, or when the pipe breaks because omk died, it ends and reaps every descendant,
 //! detached ones too. It refuses to know what the child is for.
 
+mod capture;
+mod confine;
+mod flock;
+mod orders;
+mod shepherd;
+mod watch;
+
+pub mod environment;
+pub mod secret;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -15,6 +25,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fact::Containment;
 use crate::id::Sha256;
+
+pub use shepherd::shepherd_main;
+
+/// The first argument that makes `omk` a shepherd: `main` then calls [`shepherd_main`] and nothing else.
+pub const SHEPHERD_ROLE: &str = "__shepherd";
 
 /// What to run.
 #[derive(Debug, Clone)]
@@ -140,12 +155,17 @@ impl Shepherd {
 
     /// Runs a child to its end, and returns when it and every descendant are gone.
     ///
+    /// Dropping the future ends the child too, without waiting for it.
+    ///
     /// # Errors
-    /// Where it could not be started, or its log not written.
-    pub async fn run(&self, _child: &Child, _around: &Surroundings) -> Result<Ended, ExecError> {
-        Err(ExecError::Io {
-            what: format!("start {}", self.exe.display()),
-            source: std::io::ErrorKind::Unsupported.into(),
-        })
+    /// Where it could not be started, its log not be written, or its shepherd died.
+    pub async fn run(&self, child: &Child, around: &Surroundings) -> Result<Ended, ExecError> {
+        watch::run(&self.exe, child, around).await
+    }
+}
+
+impl ExecError {
+    fn io(what: impl Into<String>, source: std::io::Error) -> Self {
+        Self::Io { what: what.into(), source }
     }
 }

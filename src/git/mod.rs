@@ -1,1 +1,29 @@
 //! Git: objects in process, the git binary for work trees and the network.
+//!
+//! The room is synchronous, `Send` and `Sync`: it opens the repository anew where threads meet, and keeps no lock while
+//! it works on objects. It refuses to touch the user's own checkout, index and HEAD, to run hooks, to read the caller's
+//! `GIT_*` variables, and to believe anything that a child left in a slot's `.git`.
+//!
+//! Objects are written as git writes them by default, without waiting for the disk; [`Repo::settle`] waits for those of
+//! one landing, so that a journal may call it landed.
+
+mod error;
+mod repo;
+mod tree;
+mod merge;
+mod message;
+mod refs;
+mod binary;
+mod convert;
+mod facts;
+mod walk;
+mod pool;
+mod slot;
+
+pub use error::GitError;
+pub use merge::{Landed, Merge, MergedBase};
+pub use message::{Message, Trailers};
+pub use pool::{Pool, Removed, Slot, SlotName};
+pub use refs::{Branch, Expected};
+pub use repo::Repo;
+pub use tree::{Changed, EntryKind};

@@ -5,9 +5,11 @@
 
 mod complaint;
 mod duration;
+mod excerpt;
 mod lower;
 mod name;
 mod nearest;
+mod parse;
 mod raw;
 mod scalar;
 mod schema;
@@ -16,6 +18,7 @@ mod write;
 
 pub use complaint::{Complaint, Complaints, Place};
 pub use name::default_name;
+pub use parse::parse;
 pub use schema::schema;
 pub use write::to_yaml;
 
@@ -355,45 +358,6 @@ pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
 /// Wall time of a gate where the plan says nothing.
 pub const DEFAULT_GATE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
-
-/// Reads a plan, or tells everything that is wrong with it.
-///
-/// `file_name` is what complaints call the text. `default_name` names a plan that does not name itself: any text,
-/// usually the directory's name, made to fit by [`default_name`].
-///
-/// # Errors
-/// All mistakes at once; a mistake of syntax alone stops at the first. Files over 1 MiB, files that are not text, and
-/// files that stand for more than a few times their size are refused before they cost anything.
-pub fn parse(text: &[u8], file_name: &str, default_name: &str) -> Result<Plan, Complaints> {
-    let refuse = |complaint| Err(Complaints::one(file_name, complaint));
-    if text.len() > raw::MAX_BYTES {
-        let mut complaint = Complaint::new("the plan is larger than 1 MiB");
-        complaint.advise("split it into several plans");
-        return refuse(complaint);
-    }
-    let whole = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let lossy = String::from_utf8_lossy(whole);
-    let mut critic = complaint::Critic::new(file_name, &lossy);
-    let foreign = std::str::from_utf8(whole).err().map(|error| error.valid_up_to());
-    let wrong = match (foreign, whole.iter().position(|&byte| byte == 0)) {
-        (_, Some(at)) => Some((at, "the file holds a NUL byte, so it is not text", "save it as UTF-8 text")),
-        (Some(at), None) => Some((at, "the file is not UTF-8 from here on", "save it as UTF-8 text")),
-        (None, None) => None,
-    };
-    let plan = match wrong {
-        Some((at, what, hint)) => {
-            critic.say(complaint::Span { start: at, end: at + 1 }, what).advise(hint);
-            None
-        }
-        None => raw::read(&lossy, &mut critic)
-            .and_then(|root| lower::lower(&root, name::default_name(default_name), &mut critic)),
-    };
-    match (critic.verdict(), plan) {
-        (None, Some(plan)) => Ok(plan),
-        (Some(complaints), _) => Err(complaints),
-        (None, None) => refuse(Complaint::new("the plan cannot be read")),
-    }
-}
 
 impl Plan {
     /// The task of that id.

@@ -13,7 +13,7 @@ const LONGEST: usize = 64;
 const COMPARISONS: usize = 300_000;
 
 /// Words that other tools use for ours.
-const FOREIGN: [(&str, &str); 10] = [
+const FOREIGN: [(&str, &str); 11] = [
     ("needs", "dependencies"),
     ("depends_on", "dependencies"),
     ("depends-on", "dependencies"),
@@ -23,6 +23,7 @@ const FOREIGN: [(&str, &str); 10] = [
     ("paths", "write_set"),
     ("environment", "env"),
     ("retry", "retry_policy"),
+    ("max_retries", "retry_policy"),
     ("jobs", "tasks"),
 ];
 

@@ -8,7 +8,8 @@ use std::rc::Rc;
 
 use serde_yaml::granit_parser::{self as yaml, Event, Marker, ScalarStyle, StructureStyle};
 
-use super::complaint::{Critic, Span, quoted};
+use super::complaint::{Critic, quoted};
+use super::excerpt::Span;
 use super::scalar::Scalar;
 use super::syntax;
 

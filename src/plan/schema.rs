@@ -434,3 +434,37 @@ mod mirror {
         id: u64,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::plan::lower::keys;
+
+    #[test]
+    fn schema_and_parser_know_the_same_keys() {
+        let schema = schema();
+        let check = |place: &str, keys: &[&str]| {
+            let definition = schema.pointer(place).unwrap();
+            let described: BTreeSet<_> =
+                definition["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+            assert_eq!(described, keys.iter().copied().collect(), "{place}");
+            assert_eq!(definition["additionalProperties"], false, "{place}");
+        };
+        check("", keys::PLAN);
+        check("/$defs/Agent", keys::AGENT);
+        check("/$defs/Tools", keys::TOOLS);
+        check("/$defs/Limits", keys::LIMITS);
+        check("/$defs/Prices", keys::PRICES);
+        check("/$defs/Gate", keys::GATE);
+        check("/$defs/Report", keys::REPORT);
+        check("/$defs/Task", keys::TASK);
+        check("/$defs/Defaults", keys::DEFAULTS);
+        check("/$defs/RetryPolicy", keys::RETRY);
+        check("/$defs/When", keys::WHEN);
+        check("/$defs/Deliver", keys::DELIVER);
+        check("/$defs/Commands", keys::COMMANDS);
+        check("/$defs/Bot", keys::BOT);
+    }
+}

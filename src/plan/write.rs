@@ -282,13 +282,24 @@ fn atom(value: &Value) -> String {
 
 /// Text without quotes where that is safe in every position, else in double quotes.
 fn scalar(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let inner = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'/' | b'-' | b' ');
-    let bare = bytes.first().is_some_and(|&byte| byte.is_ascii_alphabetic() || byte == b'_')
-        && bytes.iter().all(inner)
-        && !text.ends_with(' ')
+    // Older readers of YAML take these for `true` and `false`.
+    let older = ["y", "n", "yes", "no", "on", "off"].iter().any(|word| text.eq_ignore_ascii_case(word));
+    let bare = (is_word(text) || is_duration(text))
+        && !older
         && Scalar { text: text.to_owned(), plain: true }.meaning() == Meaning::Text;
     if bare { text.to_owned() } else { double_quoted(text) }
+}
+
+fn is_word(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'/' | b'-' | b' ');
+    text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && text.bytes().all(inner)
+        && !text.ends_with(' ')
+}
+
+fn is_duration(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_digit())
+        && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'd' | b'h' | b'm' | b's'))
 }
 
 fn double_quoted(text: &str) -> String {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::errand::Errand;
-use super::place::{Parked, Place, make_private};
+use super::place::{Parked, Place};
 use super::turn::{Turn, TurnEnd};
 use super::{Shared, judging, turn};
 use crate::engine::LEASE;
@@ -55,8 +55,9 @@ pub(super) async fn carry_out(shared: Arc<Shared>, errand: Errand, stop: Cancell
     };
     let watch = shared.tools.clock.stopwatch();
     let mut evidence = Evidence::default();
+    let work = Attempt { shared: &shared, errand: &errand, stop: &stop };
     let outcome = tokio::select! {
-        outcome = Attempt { shared: &shared, errand: &errand, stop: &stop }.run(&mut evidence) => outcome,
+        outcome = work.run(&mut evidence) => outcome,
         () = renewals => Outcome::Interrupted,
     };
     evidence.duration_ms = millis(watch.elapsed());
@@ -209,17 +210,14 @@ pub(super) fn message(shared: &Shared, name: &str, description: &str, task: &cra
     if began.trigger.event == crate::plan::Event::Comment { message.requested_by(&began.trigger.actor) } else { message }
 }
 
-/// A slot that holds the attempt's base, and private directories.
-fn fresh_place(shared: &Shared, errand: &Errand) -> Result<Place, Trouble> {
+/// A place on the attempt's base: the run's base with the results it is built on, or the integration tip where those do
+/// not fit together.
+fn fresh_place(shared: &Shared, errand: &Errand) -> Result<Place, GitError> {
     let tools = &shared.tools;
     let results: Vec<CommitId> = errand.onto.iter().map(|other| other.commit.clone()).collect();
     let base = match tools.repo.base_of(&tools.began.base.commit, &results)? {
         MergedBase::Clean(base) => base,
         MergedBase::Conflict(_) => errand.tip.clone(),
     };
-    let slot = tools.pool.acquire(None)?;
-    slot.reset(&base.commit, &tools.plan.keep)?;
-    let private = tools.pool.root().join(format!("{}.private", slot.name()));
-    make_private(&private)?;
-    Ok(Place { slot, private, base })
+    Place::open(tools, base)
 }

@@ -2,7 +2,6 @@
 
 use crate::engine::Engine;
 use crate::fact::{Failure, Order, Session};
-use crate::history::History;
 use crate::id::{CommitId, RepoPath, TaskId, Tip};
 use crate::plan::Task;
 
@@ -25,19 +24,17 @@ pub(super) struct Errand {
 #[derive(Debug, Clone)]
 pub(super) struct Foundation {
     pub(super) id: TaskId,
-    pub(super) name: String,
     pub(super) commit: CommitId,
     pub(super) paths: Vec<RepoPath>,
 }
 
 impl Errand {
     /// The errand that an [`Order::Start`] means; `None` for other orders.
-    pub(super) fn of(order: &Order, engine: &Engine, _history: &History) -> Option<Self> {
+    pub(super) fn of(order: &Order, engine: &Engine) -> Option<Self> {
         let Order::Start { task, attempt, retry_count, session, onto, .. } = order else { return None };
         let onto = onto.iter().filter_map(|other| {
             let change = engine.task(other)?.change?;
-            let name = engine.plan().task(other)?.name.clone();
-            Some(Foundation { id: other.clone(), name, commit: change.tip.commit.clone(), paths: change.paths.clone() })
+            Some(Foundation { id: other.clone(), commit: change.tip.commit.clone(), paths: change.paths.clone() })
         });
         Some(Self {
             task: engine.plan().task(task)?.clone(),

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::attempt::{Trouble, blocking};
-use super::place::{Place, make_private};
+use super::place::Place;
 use crate::engine::Engine;
 use crate::exec::environment::{ChildEnv, Toolchains, child_env};
 use crate::fact::{Class, Fact, GateOutcome, GateVerdict};
@@ -92,15 +92,7 @@ pub(super) async fn judge_result(shared: Arc<Shared>, prefix: u32, tip: Tip, sto
 /// A slot with that commit in it.
 async fn place_at(shared: &Arc<Shared>, tip: &Tip) -> Result<Place, Trouble> {
     let (shared, base) = (Arc::clone(shared), tip.clone());
-    blocking(move || {
-        let tools = &shared.tools;
-        let slot = tools.pool.acquire(None)?;
-        slot.reset(&base.commit, &tools.plan.keep)?;
-        let private = tools.pool.root().join(format!("{}.private", slot.name()));
-        make_private(&private)?;
-        Ok(Place { slot, private, base })
-    })
-    .await
+    Ok(blocking(move || Place::open(&shared.tools, base)).await?)
 }
 
 async fn discard(place: Place) {

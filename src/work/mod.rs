@@ -11,7 +11,7 @@ mod place;
 mod turn;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::agent;
 use crate::clock::Clock;
-use crate::drive::Hands;
+use crate::drive::{Hands, Taken};
 use crate::engine::Engine;
 use crate::exec::Shepherd;
 use crate::exec::environment::Caller;
@@ -27,9 +27,9 @@ use crate::fact::{Began, Fact, Order};
 use crate::gateway::Gateway;
 use crate::git::{Expected, Pool, Repo};
 use crate::history::{History, run_branch, task_branch};
-use crate::id::{CommitId, Moment, TaskId};
+use crate::id::{CommitId, TaskId};
 use crate::plan::Plan;
-use crate::store::{JournalFile, RunDir};
+use crate::store::RunDir;
 use crate::text::Scrubber;
 
 use errand::Errand;
@@ -65,7 +65,7 @@ pub struct Tools {
 #[derive(Debug)]
 pub struct AgentTools {
     /// The CLI.
-    pub installed: agent::kimi::Installed,
+    pub installed: agent::Installed,
     /// The way to the model.
     pub gateway: Gateway,
 }
@@ -81,10 +81,16 @@ struct Shared {
     base_outcomes: BaseOutcomes,
 }
 
+impl Shared {
+    fn parked(&self) -> MutexGuard<'_, HashMap<TaskId, Parked>> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Hears of everything that happens, in order; for people to read.
 pub trait Listener {
     /// Facts were taken and orders given. The history holds them already.
-    fn heard(&mut self, facts: &[(Moment, Fact)], engine: &Engine, history: &History);
+    fn heard(&mut self, turn: &[Taken], engine: &Engine, history: &History);
 }
 
 /// Real hands.
@@ -134,24 +140,24 @@ impl<L: Listener> Workshop<L> {
     }
 
     fn start(&mut self, order: &Order, engine: &Engine) {
-        let Some(errand) = Errand::of(order, engine, &self.history) else { return };
+        let Some(errand) = Errand::of(order, engine) else { return };
         let stop = self.stop.child_token();
         self.attempts.insert(errand.task.id.clone(), (errand.attempt, stop.clone()));
         self.under_way.spawn(attempt::carry_out(Arc::clone(&self.shared), errand, stop));
     }
 
     /// Puts the branches where the journal says they are. A branch that somebody else moved is left to them.
-    fn move_branches(&mut self, facts: &[(Moment, Fact)], engine: &Engine) {
+    fn move_branches(&mut self, turn: &[Taken], engine: &Engine) {
         let Some(began) = engine.began() else { return };
-        for (_, fact) in facts {
-            if let Fact::Landed { task, .. } = fact
+        for taken in turn {
+            if let Fact::Landed { task, .. } = &taken.fact
                 && let Some(change) = engine.task(task).and_then(|status| status.change)
             {
                 let name = task_branch(began, task);
                 self.move_branch(&name, &change.tip.commit, &Expected::Ours);
             }
         }
-        let landed = facts.iter().any(|(_, fact)| matches!(fact, Fact::Landed { .. } | Fact::Rebuilt { .. } | Fact::TookUp { .. }));
+        let landed = turn.iter().any(|taken| matches!(taken.fact, Fact::Landed { .. } | Fact::Rebuilt { .. } | Fact::TookUp { .. }));
         let Branch::From(expected) = &self.branch else { return };
         let Some(tip) = engine.tip().filter(|tip| landed && **tip != began.base) else { return };
         let expected = expected.clone();
@@ -203,12 +209,12 @@ impl<L: Listener> Hands for Workshop<L> {
         }
     }
 
-    fn turn_over(&mut self, facts: &[(Moment, Fact)], orders: &[Vec<Order>], engine: &Engine, _journal: &JournalFile) {
-        for ((at, fact), orders) in facts.iter().zip(orders) {
-            self.history.take(*at, fact, orders);
+    fn turn_over(&mut self, turn: &[Taken], engine: &Engine) {
+        for taken in turn {
+            self.history.take(taken.at, &taken.fact, &taken.orders);
         }
-        self.move_branches(facts, engine);
-        self.listener.heard(facts, engine, &self.history);
+        self.move_branches(turn, engine);
+        self.listener.heard(turn, engine, &self.history);
     }
 
     async fn rest(&mut self) {

@@ -86,6 +86,7 @@ struct World {
     commits: u32,
     deaths_left: u32,
     landed_once: BTreeSet<TaskId>,
+    workers: u32,
 }
 
 impl World {
@@ -107,6 +108,7 @@ impl World {
             commits: 0,
             deaths_left: deaths,
             landed_once: BTreeSet::new(),
+            workers,
         };
         world.happens(fact);
         world
@@ -135,8 +137,7 @@ impl World {
                 self.holding.insert(task.clone());
                 *self.starts.entry(task.clone()).or_default() += 1;
                 assert!(self.active.insert(task, (attempt, false)).is_none(), "one attempt at a time");
-                let workers = self.engine.began().unwrap().workers as usize;
-                assert!(self.active.len() <= workers);
+                assert!(self.active.len() <= self.workers as usize);
             }
             Order::Land { task, attempt } => self.to_land.push((task, attempt)),
             Order::End { task, .. } => {
@@ -176,6 +177,11 @@ impl World {
         self.now += i64::try_from(dice.below(50)).unwrap();
         if self.deaths_left > 0 && dice.below(23) == 0 {
             self.deaths_left -= 1;
+            if dice.below(2) == 0 {
+                self.happens(Fact::Stopped { signal: "SIGINT".into() });
+                assert!(self.active.is_empty(), "every attempt is ended");
+                assert_eq!(self.concluded.take(), Some(RunVerdict::Cancelled));
+            }
             self.active.clear();
             self.to_land.clear();
             self.holding.clear();
@@ -226,7 +232,7 @@ impl World {
         self.holding.remove(&task);
         if dice.below(6) == 0 {
             *self.failures.entry(task.clone()).or_default() += 1;
-            self.happens(Fact::Clashed { task, attempt, paths: vec!["src/a".parse().unwrap()] });
+            self.happens(Fact::Clashed { task, attempt, paths: vec!["src/a".parse().unwrap()], trouble: None });
         } else {
             assert!(self.landed_once.insert(task.clone()), "`{task}` landed twice");
             let tip = self.fresh_tip();
@@ -509,8 +515,9 @@ fn a_used_up_budget_puts_tasks_back_and_a_new_process_goes_on() {
     assert_eq!(world.concluded, Some(RunVerdict::NeedsMoreBudget));
     assert!(world.active.is_empty() && world.engine.can_go_on());
     world.concluded = None;
+    world.workers = 2;
     world.happens(Fact::TookUp { host: host(), workers: Some(2) });
-    assert_eq!(world.active.len(), 1);
+    assert_eq!(world.active.len(), 2);
     assert!(world.engine.tasks().all(|task| task.retry_count == 0));
 }
 

@@ -9,8 +9,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::id::BadName;
-use crate::plan::complaint::{Critic, Span, quoted};
+use crate::plan::complaint::{Critic, quoted};
 use crate::plan::duration::{self, BadDuration};
+use crate::plan::excerpt::Span;
 use crate::plan::raw::{Entry, Node, Value};
 use crate::plan::scalar::{Meaning, Scalar};
 

@@ -6,7 +6,8 @@ use serde_json::{Map, Number, Value as Json};
 
 use super::field::Field;
 use super::keys;
-use crate::plan::complaint::{Critic, Span, quoted};
+use crate::plan::complaint::{Critic, quoted};
+use crate::plan::excerpt::Span;
 use crate::plan::raw::{Node, Value};
 use crate::plan::scalar::{Meaning, Scalar};
 

@@ -66,7 +66,7 @@ fn version(fields: &Fields<'_>, critic: &mut Critic<'_>) {
     let one = matches!(&version.node.value, Value::Scalar(scalar) if scalar.meaning() == Meaning::Whole(Some(1)));
     if !one && !matches!(version.node.value, Value::Broken) {
         let found = match &version.node.value {
-            Value::Scalar(scalar) if scalar.meaning() != Meaning::Nothing => quoted(&scalar.text),
+            Value::Scalar(scalar) if scalar.plain && scalar.meaning() != Meaning::Nothing => quoted(&scalar.text),
             Value::Scalar(_) | Value::List(_) | Value::Map(_) | Value::Broken => describe(version.node).to_owned(),
         };
         let at = if version.node.at.start == version.node.at.end { version.key_at } else { version.node.at };

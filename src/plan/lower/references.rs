@@ -5,7 +5,8 @@
 use std::collections::HashMap;
 
 use super::field::{Field, Fields};
-use crate::plan::complaint::{Critic, Span, quoted};
+use crate::plan::complaint::{Critic, quoted};
+use crate::plan::excerpt::Span;
 use crate::plan::raw::Value;
 
 /// How many ids of a cycle are printed from each end of it.

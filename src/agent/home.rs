@@ -1,0 +1,130 @@
+//! The agent's own directories, one set per task: HOME, TMPDIR, and the CLI's settings and sessions.
+//!
+//! It refuses to put a secret there: the agent can read all of it. The token in the settings is good for one attempt.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::AgentError;
+use super::run::Errand;
+
+/// The directories of one task's agent.
+#[derive(Debug)]
+pub(super) struct Home {
+    pub(super) home: PathBuf,
+    pub(super) tmp: PathBuf,
+    pub(super) kimi: PathBuf,
+}
+
+/// The context size of Kimi K2 models; the CLI compacts before it is full.
+const CONTEXT_TOKENS: u32 = 262_144;
+
+/// Tries per model call, unless the caller says otherwise. The CLI's own 10 can take minutes; omk retries the task.
+const TRIES_PER_STEP: &str = "3";
+
+impl Home {
+    /// Makes the directories where they are missing, and writes the settings anew.
+    pub(super) fn prepare(errand: &Errand) -> Result<Self, AgentError> {
+        let home = Self {
+            home: errand.state.join("home"),
+            tmp: errand.state.join("tmp"),
+            kimi: errand.state.join("kimi"),
+        };
+        for dir in [&home.home, &home.tmp, &home.kimi] {
+            std::fs::create_dir_all(dir).map_err(io("make", dir))?;
+        }
+        let path = home.kimi.join("config.toml");
+        write_private(&home.kimi, &path, &settings(errand)).map_err(io("write", &path))?;
+        Ok(home)
+    }
+
+    /// The whole environment of the CLI: the caller's, and what it needs beside.
+    pub(super) fn env(&self, errand: &Errand, path_end: &[PathBuf]) -> BTreeMap<OsString, OsString> {
+        let mut env = errand.env.clone();
+        let mut default = |name: &str, value: &str| {
+            env.entry(name.into()).or_insert_with(|| value.into());
+        };
+        default("LANG", "C.UTF-8");
+        default("KIMI_LOOP_MAX_ATTEMPTS_PER_STEP", TRIES_PER_STEP);
+        let steps = errand.max_steps.to_string();
+        for (name, value) in [
+            ("KIMI_LOOP_MAX_STEPS_PER_TURN", steps.as_str()),
+            ("CI", "1"),
+            ("NO_COLOR", "1"),
+            ("KIMI_DISABLE_TELEMETRY", "1"),
+            ("KIMI_CODE_NO_AUTO_UPDATE", "1"),
+            ("KIMI_DISABLE_CRON", "1"),
+        ] {
+            env.insert(name.into(), value.into());
+        }
+        for (name, dir) in [("HOME", &self.home), ("TMPDIR", &self.tmp), ("KIMI_CODE_HOME", &self.kimi)] {
+            env.insert(name.into(), dir.into());
+        }
+        // At the end of PATH: the project's own tools come first.
+        let path = env.get(&OsString::from("PATH")).cloned().unwrap_or_default();
+        let dirs = std::env::split_paths(&path).chain(path_end.iter().cloned());
+        if let Ok(path) = std::env::join_paths(dirs) {
+            env.insert("PATH".into(), path);
+        }
+        env
+    }
+}
+
+pub(super) fn io(verb: &str, path: &Path) -> impl FnOnce(std::io::Error) -> AgentError {
+    let what = format!("{verb} {}", path.display());
+    move |source| AgentError::Io { what, source }
+}
+
+/// Writes a file whole, for its owner only.
+fn write_private(dir: &Path, path: &Path, text: &str) -> std::io::Result<()> {
+    // Temporary files are made with mode 0600.
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    file.write_all(text.as_bytes())?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// `config.toml`.
+fn settings(errand: &Errand) -> String {
+    let disabled: Vec<String> = errand.tools_disabled.iter().map(|tool| quoted(tool)).collect();
+    format!(
+        "default_model = \"m\"\ntelemetry = false\n\n\
+         [providers.omk]\ntype = \"kimi\"\nbase_url = {}\napi_key = {}\n\n\
+         [models.m]\nprovider = \"omk\"\nmodel = {}\nmax_context_size = {CONTEXT_TOKENS}\n\n\
+         [tools]\ndisabled = [{}]\n",
+        quoted(&errand.model.base_url),
+        quoted(&errand.model.token),
+        quoted(&errand.model.name),
+        disabled.join(", ")
+    )
+}
+
+/// A TOML basic string. One that is not valid would silently undo all settings.
+fn quoted(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            c if c.is_control() => {
+                let _ = write!(out, "\\u{:04X}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_breaks_out_of_the_settings() {
+        assert_eq!(quoted("a\"\nb = \"c\\\u{7f}é"), "\"a\\\"\\u000Ab = \\\"c\\\\\\u007Fé\"");
+    }
+}

@@ -1,0 +1,198 @@
+//! Finding the Kimi Code CLI of the pinned version, with a Node.js that can run it.
+//!
+//! omk's own tool cache comes first: it holds exactly the pinned version. Then the caller's PATH. It refuses another
+//! version, and it never puts its own Node.js on the agent's PATH, where the project's tools must win.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::AgentError;
+use crate::exec::{Child, Ended, Ending, Program, Shepherd, Surroundings};
+
+/// Where to look.
+#[derive(Debug, Clone)]
+pub struct Locate {
+    /// The pinned version.
+    pub version: String,
+    /// omk's tool cache: `$XDG_CACHE_HOME/omk/tools`.
+    pub tools: PathBuf,
+    /// The caller's environment, as far as children may see it; PATH is looked through.
+    pub env: BTreeMap<OsString, OsString>,
+}
+
+/// A CLI that is ready to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installed {
+    /// The pinned version; it is the one that is there.
+    pub version: String,
+    /// Whether `rg` is there. Without it the CLI's Grep and Glob fail offline, though its turns go on.
+    pub has_ripgrep: bool,
+    pub(super) program: OsString,
+    pub(super) first_args: Vec<OsString>,
+    /// Directories for the end of the agent's PATH.
+    pub(super) path_end: Vec<PathBuf>,
+}
+
+/// Finds the CLI.
+///
+/// # Errors
+/// Where it is missing, of another version, broken, or its Node.js is too old; each says what to do.
+pub async fn locate(shepherd: &Shepherd, wanted: &Locate) -> Result<Installed, AgentError> {
+    let dir = tool_dir(&wanted.tools, &wanted.version);
+    if let Some(installed) = in_cache(&dir, wanted) {
+        return Ok(installed);
+    }
+    let Some(path) = on_path(&wanted.env, "kimi") else {
+        return Err(AgentError::Missing { wanted: wanted.version.clone(), cache: dir });
+    };
+    let found = ask_version(shepherd, &path, Vec::new(), &wanted.env).await?;
+    if found != wanted.version {
+        return Err(AgentError::OtherVersion { path, found, wanted: wanted.version.clone() });
+    }
+    let has_ripgrep = on_path(&wanted.env, "rg").is_some();
+    let version = wanted.version.clone();
+    Ok(Installed { version, has_ripgrep, program: path.into(), first_args: Vec::new(), path_end: Vec::new() })
+}
+
+pub(super) fn tool_dir(tools: &Path, version: &str) -> PathBuf {
+    tools.join(format!("kimi-code-{version}"))
+}
+
+/// What lies in that directory of the tool cache, if it is whole and of the wanted version.
+pub(super) fn in_cache(dir: &Path, wanted: &Locate) -> Option<Installed> {
+    let modules = dir.join("node_modules");
+    let package = modules.join("@moonshot-ai/kimi-code");
+    let manifest = std::fs::read_to_string(package.join("package.json")).ok()?;
+    let manifest: Value = serde_json::from_str(&manifest).ok()?;
+    if manifest.get("version").and_then(Value::as_str) != Some(&wanted.version) {
+        return None;
+    }
+    let main = package.join(manifest.pointer("/bin/kimi").and_then(Value::as_str)?);
+    let node = super::install::node_package().map(|name| modules.join(name).join("bin/node"));
+    let node = node.filter(|node| node.is_file()).or_else(|| on_path(&wanted.env, "node"))?;
+    let ripgrep = super::install::ripgrep_package().map(|name| modules.join(name).join("bin"));
+    let ripgrep = ripgrep.filter(|dir| dir.join("rg").is_file());
+    Some(Installed {
+        version: wanted.version.clone(),
+        has_ripgrep: ripgrep.is_some() || on_path(&wanted.env, "rg").is_some(),
+        program: node.into(),
+        first_args: vec![main.into()],
+        path_end: ripgrep.into_iter().collect(),
+    })
+}
+
+/// The program of that name on the PATH in `env`.
+pub(super) fn on_path(env: &BTreeMap<OsString, OsString>, name: &str) -> Option<PathBuf> {
+    let path = env.get(&OsString::from("PATH"))?;
+    std::env::split_paths(path).filter(|dir| dir.is_absolute()).map(|dir| dir.join(name)).find(|path| is_program(path))
+}
+
+#[cfg(unix)]
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_program(path: &Path) -> bool {
+    path.is_file()
+}
+
+/// What the CLI says its version is.
+pub(super) async fn ask_version(
+    shepherd: &Shepherd,
+    program: &Path,
+    mut arguments: Vec<OsString>,
+    env: &BTreeMap<OsString, OsString>,
+) -> Result<String, AgentError> {
+    arguments.push("--version".into());
+    let (ended, said) = ask(shepherd, program, arguments, env, ANSWER_TIME).await?;
+    let said = said.trim();
+    if ended.ending == Ending::Exited(0) && is_version(said) {
+        return Ok(said.to_owned());
+    }
+    let stderr = String::from_utf8_lossy(&ended.stderr_tail);
+    if stderr.contains("createZstdDecompress") || stderr.contains("requires Node") {
+        let found = stderr.lines().find_map(|line| line.trim().strip_prefix("Node.js ")).map(str::to_owned);
+        return Err(AgentError::OldNode { found });
+    }
+    let last = stderr.trim().lines().next_back().unwrap_or(said);
+    Err(AgentError::Broken { path: program.to_owned(), said: super::clip(last, 300) })
+}
+
+/// The CLI takes 2 s to say its version on an idle machine, and machines are not idle.
+const ANSWER_TIME: Duration = Duration::from_secs(60);
+
+/// Runs a program for its standard output, in a directory of its own that is gone afterwards.
+pub(super) async fn ask(
+    shepherd: &Shepherd,
+    program: &Path,
+    arguments: Vec<OsString>,
+    env: &BTreeMap<OsString, OsString>,
+    timeout: Duration,
+) -> Result<(Ended, String), AgentError> {
+    let scratch = tempfile::tempdir()
+        .map_err(|source| AgentError::Io { what: "make a temporary directory".to_owned(), source })?;
+    let mut env = env.clone();
+    env.entry("HOME".into()).or_insert_with(|| scratch.path().into());
+    env.entry("TMPDIR".into()).or_insert_with(|| scratch.path().into());
+    env.insert("KIMI_CODE_HOME".into(), scratch.path().into());
+    env.insert("KIMI_CODE_NO_AUTO_UPDATE".into(), "1".into());
+    env.insert("KIMI_DISABLE_TELEMETRY".into(), "1".into());
+    let child = Child {
+        program: Program::Direct(program.into(), arguments),
+        cwd: scratch.path().to_owned(),
+        env,
+        writable: None,
+        timeout,
+        idle_timeout: None,
+        log: scratch.path().join("log"),
+        log_cap: 1 << 20,
+    };
+    let (lines_in, mut lines) = mpsc::unbounded_channel();
+    let ended = {
+        let around = Surroundings { stdout_lines: Some(lines_in), ..Surroundings::default() };
+        shepherd.run(&child, &around).await?
+    };
+    let mut said = String::new();
+    while let Ok(line) = lines.try_recv() {
+        said.push_str(&String::from_utf8_lossy(&line));
+        said.push('\n');
+    }
+    Ok((ended, said))
+}
+
+/// `2.1.0`, perhaps with a suffix.
+pub(super) fn is_version(text: &str) -> bool {
+    let (numbers, suffix) = text.split_once('-').unwrap_or((text, "0"));
+    let numbers: Vec<&str> = numbers.split('.').collect();
+    let is_number = |part: &&str| !part.is_empty() && part.len() < 10 && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_suffix = !suffix.is_empty() && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte));
+    numbers.len() == 3 && numbers.iter().all(|part| is_number(part)) && is_suffix
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_three_numbers() {
+        for good in ["2.1.0", "0.43.1", "3.0.0-beta.1"] {
+            assert!(is_version(good), "{good}");
+        }
+        for bad in ["", "2", "2.1", "latest", "2.1.0 ", "../x", "2.1.x", "2.1.0-", "1.2.3-a/b", "^2.1.0"] {
+            assert!(!is_version(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn relative_directories_on_path_are_not_looked_into() {
+        let env = BTreeMap::from([(OsString::from("PATH"), OsString::from(".:target:"))]);
+        assert_eq!(on_path(&env, "sh"), None);
+    }
+}

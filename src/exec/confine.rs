@@ -1,0 +1,168 @@
+//! What a child may not do: taken away in the child itself, between fork and exec.
+//!
+//! Landlock confines where it writes, and keeps it from signalling or tracing processes outside; a child of root loses
+//! the capabilities that would let it look into other processes. It is best effort, and says what came of it. It
+//! refuses to restrict reading and the network.
+
+use std::io;
+use std::path::PathBuf;
+
+/// The error number with which a child says that Landlock, announced by the kernel, could not be put in force.
+///
+/// It is none that starting a program can give, so that the two can be told apart.
+pub(super) const NOT_CONFINED: i32 = libc::ENOTRECOVERABLE;
+
+/// Confinement that is ready to be put in force.
+#[derive(Debug)]
+#[cfg(target_os = "linux")]
+pub(super) struct Confinement {
+    ruleset: landlock::RulesetCreated,
+    /// Whether it is tight enough to be called confinement.
+    pub(super) claimed: bool,
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use landlock::{
+        ABI, Access as _, AccessFs, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _,
+        RulesetStatus, Scope, path_beneath_rules,
+    };
+    use rustix::thread::CapabilitySet;
+
+    use super::{Confinement, NOT_CONFINED, PathBuf, io};
+
+    /// Devices that keep nothing, terminals, and POSIX shared memory, without which Python's multiprocessing fails.
+    const DEVICES: [&str; 9] = [
+        "/dev/null",
+        "/dev/zero",
+        "/dev/full",
+        "/dev/random",
+        "/dev/urandom",
+        "/dev/tty",
+        "/dev/ptmx",
+        "/dev/pts",
+        "/dev/shm",
+    ];
+
+    /// The newest rules that were tried; kernels without the newest parts get the rest.
+    const TRIED: ABI = ABI::V7;
+
+    /// The oldest kernel interface under which programs work: the one before refuses every rename between directories.
+    const USABLE: ABI = ABI::V2;
+
+    /// The oldest kernel interface that keeps files from being truncated, below which we do not claim confinement.
+    const CLAIMED: ABI = ABI::V3;
+
+    /// What lets root look into processes that do not concern it, change the kernel, or undo all this. A container's
+    /// root has none of them either.
+    const CAPABILITIES: [CapabilitySet; 6] = [
+        CapabilitySet::SYS_PTRACE,
+        CapabilitySet::PERFMON,
+        CapabilitySet::SYS_ADMIN,
+        CapabilitySet::SYS_MODULE,
+        CapabilitySet::SYS_RAWIO,
+        CapabilitySet::BPF,
+    ];
+
+    impl Confinement {
+        /// Rules under which only what is below `writable` can be written; paths that do not exist are left out.
+        pub(in super::super) fn prepare(writable: &[PathBuf]) -> Option<Self> {
+            if !kernel_has(USABLE) {
+                return None;
+            }
+            let write = AccessFs::from_write(TRIED);
+            let devices = DEVICES.iter().map(PathBuf::from);
+            let ruleset = Ruleset::default()
+                .set_compatibility(CompatLevel::BestEffort)
+                .handle_access(write)
+                .and_then(|ruleset| ruleset.scope(Scope::from_all(TRIED)))
+                .and_then(Ruleset::create)
+                .and_then(|ruleset| {
+                    ruleset.add_rules(path_beneath_rules(writable.iter().cloned().chain(devices), write))
+                })
+                .ok()?;
+            Some(Self { ruleset, claimed: kernel_has(CLAIMED) })
+        }
+
+        /// Puts the rules in force for this process and all it will start.
+        ///
+        /// # Errors
+        /// [`NOT_CONFINED`] where the kernel, though it announced Landlock, does not.
+        pub(in super::super) fn enforce(self) -> io::Result<()> {
+            let enforced =
+                self.ruleset.restrict_self().is_ok_and(|status| status.ruleset != RulesetStatus::NotEnforced);
+            if enforced { Ok(()) } else { Err(io::Error::from_raw_os_error(NOT_CONFINED)) }
+        }
+    }
+
+    fn kernel_has(abi: ABI) -> bool {
+        let strict = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+        strict.handle_access(AccessFs::from_write(abi)).is_ok()
+    }
+
+    /// Takes the capabilities to look into other processes from whatever this process executes.
+    pub(in super::super) fn shed_capabilities() {
+        for capability in CAPABILITIES {
+            // Only root has them to lose, and the kernel refuses everybody else: nothing is missing then.
+            let _ = rustix::thread::remove_capability_from_bounding_set(capability);
+        }
+    }
+
+    /// Neither this process nor what it starts gains rights by executing set-user-id programs.
+    pub(in super::super) fn forgo_new_privileges() -> io::Result<()> {
+        Ok(rustix::thread::set_no_new_privs(true)?)
+    }
+}
+
+#[cfg(target_os = "linux")]
+pub(super) use linux::{forgo_new_privileges, shed_capabilities};
+
+/// Confinement, of which there is none here.
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug)]
+pub(super) struct Confinement {
+    pub(super) claimed: bool,
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Confinement {
+    /// There is none here.
+    pub(super) fn prepare(_writable: &[PathBuf]) -> Option<Self> {
+        None
+    }
+
+    /// Never called: there is nothing to enforce.
+    ///
+    /// # Errors
+    /// Always [`NOT_CONFINED`].
+    pub(super) fn enforce(self) -> io::Result<()> {
+        Err(io::Error::from_raw_os_error(NOT_CONFINED))
+    }
+}
+
+/// There are none here.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn shed_capabilities() {}
+
+/// There are none to forgo here.
+///
+/// # Errors
+/// Never.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn forgo_new_privileges() -> io::Result<()> {
+    Ok(())
+}
+
+/// Closes every file that was inherited beside standard input, output and error, whoever left it open.
+///
+/// Only for a process that has opened nothing of its own yet.
+pub(super) fn close_inherited() {
+    let list = if cfg!(target_os = "linux") { "/proc/self/fd" } else { "/dev/fd" };
+    let Ok(entries) = std::fs::read_dir(list) else { return };
+    let open: Vec<i32> = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    for file in open.into_iter().filter(|&file| file > 2) {
+        // SAFETY: nothing in this process owns a file above 2 yet; the listing's own is closed already, and closing it
+        // again does nothing, as no other thread can have opened one meanwhile.
+        unsafe { rustix::io::close(file) };
+    }
+}

@@ -1,0 +1,298 @@
+//! What a child finds in its environment: an allow-list, never an inheritance.
+//!
+//! [`Caller::read`] is the only place that reads omk's own environment for children. It refuses to pass on anything
+//! that is named like a secret or speaks of the CI job, whoever asks for it.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// Parts of names whose values are secrets.
+const SECRET: [&str; 4] = ["KEY", "TOKEN", "SECRET", "PASSWORD"];
+
+/// Beginnings of names by which a CI job's own rights and channels are passed about.
+const JOB: [&str; 5] = ["GITHUB_", "ACTIONS_", "RUNNER_", "CI_", "GITLAB_"];
+
+/// Where programs are found if the caller does not say: what a login shell has.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The caller's environment, as it was when it was read.
+#[derive(Clone, Default)]
+pub struct Caller(BTreeMap<OsString, OsString>);
+
+impl Caller {
+    /// A snapshot of this process's environment.
+    #[must_use]
+    pub fn read() -> Self {
+        std::env::vars_os().collect()
+    }
+
+    fn get(&self, name: &str) -> Option<&OsString> {
+        self.0.get(OsStr::new(name)).filter(|value| !value.is_empty())
+    }
+
+    /// The directory that the variable names, else that one below the caller's home; only where it exists.
+    fn directory(&self, name: &str, below_home: Option<&str>) -> Option<PathBuf> {
+        let named = self.get(name).map(PathBuf::from);
+        let usual = || Some(Path::new(self.get("HOME")?).join(below_home?));
+        named.or_else(usual).filter(|path| path.is_absolute() && path.is_dir())
+    }
+}
+
+impl FromIterator<(OsString, OsString)> for Caller {
+    fn from_iter<I: IntoIterator<Item = (OsString, OsString)>>(variables: I) -> Self {
+        Self(variables.into_iter().collect())
+    }
+}
+
+impl std::fmt::Debug for Caller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Values may be secrets.
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// Whether a child is pointed at the caller's toolchains and caches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Toolchains {
+    /// It is: commands and gates.
+    Yes,
+    /// It is not: agents.
+    No,
+}
+
+/// The environment of a child, and what goes with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChildEnv {
+    /// The whole environment.
+    pub vars: BTreeMap<OsString, OsString>,
+    /// The caches outside HOME that it points at: to be writable where the child is confined.
+    pub caches: Vec<PathBuf>,
+}
+
+/// Whether a variable of that name may be taken from the caller's environment.
+#[must_use]
+pub fn may_pass(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    !SECRET.iter().any(|part| upper.contains(part)) && !JOB.iter().any(|start| upper.starts_with(start))
+}
+
+/// The environment of a child whose private directories are `home` and `tmp`.
+///
+/// Later wins: the allow-list, the toolchains, `pass_env` (names [`may_pass`] refuses are left out), the plan's own
+/// variables, the task's or gate's; HOME and TMPDIR stay private whatever they say. Cache directories that a tool of
+/// the caller would make itself are made here, because a confined child could not.
+#[must_use]
+pub fn child_env(
+    caller: &Caller,
+    home: &Path,
+    tmp: &Path,
+    plan_env: &BTreeMap<String, String>,
+    pass_env: &[String],
+    task_env: &BTreeMap<String, String>,
+    toolchains: Toolchains,
+) -> ChildEnv {
+    let mut vars = BTreeMap::new();
+    let mut set = |name: &str, value: OsString| vars.insert(OsString::from(name), value);
+    set("PATH", caller.get("PATH").cloned().unwrap_or_else(|| PATH.into()));
+    set("LANG", caller.get("LANG").cloned().unwrap_or_else(|| "C.UTF-8".into()));
+    set("TERM", "dumb".into());
+    set("CI", "1".into());
+    set("NO_COLOR", "1".into());
+    let tools = match toolchains {
+        Toolchains::Yes => Tools::of(caller),
+        Toolchains::No => Tools::default(),
+    };
+    for (name, directory) in tools.vars {
+        set(name, directory.into());
+    }
+    for name in pass_env.iter().filter(|name| may_pass(name)) {
+        if let Some(value) = caller.0.get(OsStr::new(name)) {
+            set(name, value.clone());
+        }
+    }
+    for (name, value) in plan_env.iter().chain(task_env) {
+        set(name, value.into());
+    }
+    set("HOME", home.into());
+    set("TMPDIR", tmp.into());
+    ChildEnv { vars, caches: tools.caches }
+}
+
+/// The caller's toolchains: the variables that lead to them, and what a child writes of them.
+#[derive(Default)]
+struct Tools {
+    vars: Vec<(&'static str, PathBuf)>,
+    caches: Vec<PathBuf>,
+}
+
+impl Tools {
+    fn of(caller: &Caller) -> Self {
+        let mut tools = Self::default();
+        tools.rust(caller);
+        tools.go(caller);
+        tools.cache("npm_config_cache", caller.directory("npm_config_cache", Some(".npm")));
+        tools.cache("PIP_CACHE_DIR", caller.directory("PIP_CACHE_DIR", Some(".cache/pip")));
+        tools.vars.extend(caller.directory("JAVA_HOME", None).map(|found| ("JAVA_HOME", found)));
+        tools
+    }
+
+    /// Cargo's downloads are writable; its programs, configuration and credentials are not, nor are the toolchains.
+    fn rust(&mut self, caller: &Caller) {
+        self.vars.extend(caller.directory("RUSTUP_HOME", Some(".rustup")).map(|found| ("RUSTUP_HOME", found)));
+        let Some(home) = caller.directory("CARGO_HOME", Some(".cargo")) else { return };
+        for name in ["registry", "git"] {
+            self.caches.extend(made_directory(home.join(name)));
+        }
+        // Cargo locks these, in its home directory itself.
+        for name in [".package-cache", ".package-cache-mutate", ".global-cache"] {
+            self.caches.extend(made_file(home.join(name)));
+        }
+        self.vars.push(("CARGO_HOME", home));
+    }
+
+    fn go(&mut self, caller: &Caller) {
+        let home = caller.directory("GOPATH", Some("go"));
+        let modules = caller.get("GOMODCACHE").map(PathBuf::from).filter(|path| path.is_dir());
+        match (home, modules) {
+            (Some(home), modules) => {
+                let packages = made_directory(home.join("pkg"));
+                let modules = modules.or_else(|| made_directory(home.join("pkg/mod")));
+                self.vars.push(("GOPATH", home));
+                self.caches.extend(packages);
+                self.cache("GOMODCACHE", modules);
+            }
+            (None, modules) => self.cache("GOMODCACHE", modules),
+        }
+    }
+
+    fn cache(&mut self, name: &'static str, directory: Option<PathBuf>) {
+        if let Some(directory) = directory {
+            self.caches.push(directory.clone());
+            self.vars.push((name, directory));
+        }
+    }
+}
+
+/// The directory, made where it is missing; none where that is refused: the tool will say so itself.
+fn made_directory(path: PathBuf) -> Option<PathBuf> {
+    (path.is_dir() || std::fs::create_dir_all(&path).is_ok()).then_some(path)
+}
+
+/// The file, made empty where it is missing; none where that is refused.
+fn made_file(path: PathBuf) -> Option<PathBuf> {
+    std::fs::OpenOptions::new().append(true).create(true).open(&path).is_ok().then_some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn caller(variables: &[(&str, &str)]) -> Caller {
+        variables.iter().map(|(name, value)| (name.into(), value.into())).collect()
+    }
+
+    fn map(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
+        variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    fn names(env: &ChildEnv) -> Vec<&str> {
+        env.vars.keys().map(|name| name.to_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn nothing_is_inherited_but_the_allow_list() {
+        let caller =
+            caller(&[("PATH", "/p"), ("LANG", "de_DE.UTF-8"), ("HOME", "/nowhere"), ("FOO", "1"), ("LC_ALL", "x")]);
+        let env = child_env(
+            &caller,
+            Path::new("/h"),
+            Path::new("/t"),
+            &map(&[("A", "plan"), ("B", "plan"), ("HOME", "/root")]),
+            &["FOO".to_owned(), "ABSENT".to_owned()],
+            &map(&[("B", "task")]),
+            Toolchains::Yes,
+        );
+        let text: Vec<String> =
+            env.vars.iter().map(|(name, value)| format!("{}={}", name.display(), value.display())).collect();
+        insta::assert_snapshot!(text.join("\n"), @r"
+        A=plan
+        B=task
+        CI=1
+        FOO=1
+        HOME=/h
+        LANG=de_DE.UTF-8
+        NO_COLOR=1
+        PATH=/p
+        TERM=dumb
+        TMPDIR=/t
+        ");
+        assert_eq!(env.caches, [PathBuf::new(); 0]);
+    }
+
+    #[test]
+    fn an_empty_caller_still_finds_programs() {
+        let none = BTreeMap::new();
+        let env = child_env(&Caller::default(), Path::new("/h"), Path::new("/t"), &none, &[], &none, Toolchains::No);
+        assert_eq!(env.vars[OsStr::new("LANG")], "C.UTF-8");
+        assert!(env.vars[OsStr::new("PATH")].to_str().unwrap().contains("/usr/bin"));
+    }
+
+    #[test]
+    fn toolchains_are_the_callers_and_only_their_caches_are_writable() {
+        let home = tempfile::tempdir().unwrap();
+        for directory in [".cargo/bin", ".rustup", "go", ".npm", "elsewhere"] {
+            std::fs::create_dir_all(home.path().join(directory)).unwrap();
+        }
+        let elsewhere = home.path().join("elsewhere");
+        let caller: Caller = [
+            ("HOME".into(), home.path().into()),
+            ("PIP_CACHE_DIR".into(), elsewhere.into()),
+            ("JAVA_HOME".into(), "/no/such/java".into()),
+        ]
+        .into_iter()
+        .collect();
+        let none = BTreeMap::new();
+        let with = child_env(&caller, Path::new("/h"), Path::new("/t"), &none, &[], &none, Toolchains::Yes);
+        let without = child_env(&caller, Path::new("/h"), Path::new("/t"), &none, &[], &none, Toolchains::No);
+
+        assert_eq!(names(&without), ["CI", "HOME", "LANG", "NO_COLOR", "PATH", "TERM", "TMPDIR"]);
+        let mut more = names(&with);
+        more.retain(|name| !names(&without).contains(name));
+        assert_eq!(more, ["CARGO_HOME", "GOMODCACHE", "GOPATH", "PIP_CACHE_DIR", "RUSTUP_HOME", "npm_config_cache"]);
+        let caches: Vec<&str> =
+            with.caches.iter().map(|path| path.strip_prefix(home.path()).unwrap().to_str().unwrap()).collect();
+        assert_eq!(
+            caches,
+            [
+                ".cargo/registry",
+                ".cargo/git",
+                ".cargo/.package-cache",
+                ".cargo/.package-cache-mutate",
+                ".cargo/.global-cache",
+                "go/pkg",
+                "go/pkg/mod",
+                ".npm",
+                "elsewhere"
+            ]
+        );
+        assert!(with.caches.iter().all(|path| path.exists()));
+    }
+
+    proptest! {
+        #[test]
+        fn no_secret_and_nothing_of_the_job_passes(
+            before in "[A-Za-z_]{0,6}", after in "[A-Za-z_]{0,6}",
+            part in proptest::sample::select(vec!["KEY", "Token", "secret", "PASSWORD"]),
+            start in proptest::sample::select(vec!["GITHUB_", "ACTIONS_", "RUNNER_", "CI_", "GITLAB_"]),
+        ) {
+            let asked = vec![format!("{before}{part}{after}"), format!("{start}{after}")];
+            let caller: Caller = asked.iter().map(|name| (name.into(), "leak".into())).collect();
+            let none = BTreeMap::new();
+            let env = child_env(&caller, Path::new("/h"), Path::new("/t"), &none, &asked, &none, Toolchains::Yes);
+            prop_assert!(env.vars.values().all(|value| value != "leak"));
+        }
+    }
+}

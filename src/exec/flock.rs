@@ -1,0 +1,242 @@
+//! A child and all its descendants, as their shepherd sees them: who has ended, and the end of the rest.
+//!
+//! The shepherd is a child subreaper, so every descendant stays below it, detached ones too, and *no child left* means
+//! no descendant left. Waiting and signalling exclude each other, so that no signal ever meets a process id that was
+//! given away again. It refuses to know why anything is ended.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus, kill_process, kill_process_group, wait, waitid,
+};
+
+use super::orders::{Report, Status};
+
+/// How often a flock is stopped before it is killed, so that nobody forks between being seen and being killed; what
+/// still slips through is caught in the next pass.
+const FREEZES: usize = 8;
+
+/// How long descendants may outlive the child by themselves: long enough for the end of a pipeline.
+const AFTERLIFE: Duration = Duration::from_millis(100);
+
+/// The child and all its descendants.
+#[derive(Debug)]
+pub(super) struct Flock {
+    leader: Pid,
+    adopts: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// How the child itself ended, once it has been reaped.
+    status: Option<Status>,
+    /// The child was still running when it was told to stop.
+    ordered: bool,
+    /// Nobody is spared any more.
+    ending: bool,
+    /// `/proc` could not be read: there may be descendants that were not found.
+    blind: bool,
+    stragglers: BTreeSet<i32>,
+}
+
+/// Who is left after reaping.
+#[derive(Debug, PartialEq, Eq)]
+enum Left {
+    Some,
+    Nobody,
+}
+
+impl Flock {
+    /// The flock of `leader`, a child of this process in a session of its own. Orphans come to this process if it
+    /// `adopts` them.
+    pub(super) fn new(leader: Pid, adopts: bool) -> Self {
+        Self { leader, adopts, state: Mutex::default() }
+    }
+
+    /// Waits until the child has ended, ends what it left behind, and returns when nobody is left.
+    ///
+    /// # Errors
+    /// Where the system refuses to wait.
+    pub(super) fn await_end(&'static self) -> io::Result<Report> {
+        while self.await_any()? {
+            let mut state = self.lock();
+            let was_over = state.status.is_some();
+            if self.reap(&mut state)? == Left::Nobody {
+                break;
+            }
+            if state.ending {
+                self.end_all(&mut state);
+            }
+            let over = state.status.is_some();
+            if over && (!self.adopts || state.blind) {
+                break;
+            }
+            if over && !was_over && !state.ordered {
+                std::thread::spawn(move || {
+                    std::thread::sleep(AFTERLIFE);
+                    self.end_now();
+                });
+            }
+        }
+        let state = self.lock();
+        if !self.adopts || state.blind {
+            self.signal_group(Signal::KILL);
+        }
+        let status = state.status.ok_or_else(|| io::Error::other("the child was reaped by somebody else"))?;
+        let stragglers = u32::try_from(state.stragglers.len()).unwrap_or(u32::MAX);
+        Ok(Report::Over { status, ordered: state.ordered, stragglers, complete: !state.blind })
+    }
+
+    /// Tells the child's group to end, and ends everybody who is left after `grace`.
+    pub(super) fn stop(&self, grace: Duration) {
+        {
+            let mut state = self.lock();
+            state.ordered = state.status.is_none();
+            if state.ordered {
+                self.signal_group(Signal::TERM);
+                // A stopped process takes no other signal before it goes on.
+                self.signal_group(Signal::CONT);
+            }
+        }
+        std::thread::sleep(grace);
+        self.end_now();
+    }
+
+    fn end_now(&self) {
+        let mut state = self.lock();
+        state.ending = true;
+        self.end_all(&mut state);
+    }
+
+    /// Blocks until some child of this process has ended, and leaves it to be reaped. False: there is none left.
+    fn await_any(&self) -> io::Result<bool> {
+        loop {
+            match waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
+                Ok(_) => return Ok(true),
+                Err(Errno::CHILD) => return Ok(false),
+                Err(Errno::INTR) => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+    }
+
+    fn reap(&self, state: &mut State) -> io::Result<Left> {
+        loop {
+            match wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) if pid == self.leader => state.status = Some(translate(status)),
+                Ok(Some(_)) | Err(Errno::INTR) => {}
+                Ok(None) => return Ok(Left::Some),
+                Err(Errno::CHILD) => return Ok(Left::Nobody),
+                Err(other) => return Err(other.into()),
+            }
+        }
+    }
+
+    /// One pass: stops all until no new ones appear, then kills them. Whoever was born in between is an orphan soon,
+    /// and the death of its parent brings about the next pass.
+    fn end_all(&self, state: &mut State) {
+        let mut seen = BTreeSet::new();
+        for _ in 0..FREEZES {
+            let Ok(living) = descendants() else {
+                state.blind = true;
+                return self.signal_group(Signal::KILL);
+            };
+            let new: Vec<Pid> = living.into_iter().filter(|pid| seen.insert(pid.as_raw_pid())).collect();
+            if new.is_empty() {
+                break;
+            }
+            for pid in new {
+                send(pid, Signal::STOP);
+            }
+        }
+        for &pid in &seen {
+            if let Some(pid) = Pid::from_raw(pid) {
+                send(pid, Signal::KILL);
+            }
+        }
+        seen.remove(&self.leader.as_raw_pid());
+        state.stragglers.append(&mut seen);
+    }
+
+    /// Signals the child's process group. Its number cannot mean another's: while this process has not reaped the
+    /// child it is taken, and afterwards it is taken as long as a member lives, or, on the last pass, only just free.
+    fn signal_group(&self, signal: Signal) {
+        // It fails where nobody is left, which is what was wanted.
+        let _ = kill_process_group(self.leader, signal);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn send(pid: Pid, signal: Signal) {
+    // It fails where the process has ended meanwhile, which is what was wanted.
+    let _ = kill_process(pid, signal);
+}
+
+fn translate(status: WaitStatus) -> Status {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => Status::Exited(code),
+        (None, signal) => Status::Signalled(signal.unwrap_or(0)),
+    }
+}
+
+/// Every living process below this one, in no order. Zombies are not alive.
+#[cfg(target_os = "linux")]
+fn descendants() -> io::Result<Vec<Pid>> {
+    let mut alive = BTreeSet::new();
+    let mut children: std::collections::BTreeMap<i32, Vec<i32>> = std::collections::BTreeMap::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        // One that has ended meanwhile cannot be read, and needs not be.
+        let Ok(stat) = std::fs::read(format!("/proc/{pid}/stat")) else { continue };
+        let Some((zombie, parent)) = state_and_parent(&stat) else { continue };
+        children.entry(parent).or_default().push(pid);
+        if !zombie {
+            alive.insert(pid);
+        }
+    }
+    let mut below = vec![rustix::process::getpid().as_raw_pid()];
+    let mut found = Vec::new();
+    while let Some(parent) = below.pop() {
+        for child in children.remove(&parent).unwrap_or_default() {
+            below.push(child);
+            found.extend(Pid::from_raw(child).filter(|_| alive.contains(&child)));
+        }
+    }
+    Ok(found)
+}
+
+/// There is no way to list them here.
+#[cfg(not(target_os = "linux"))]
+fn descendants() -> io::Result<Vec<Pid>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// From `/proc/PID/stat`: `PID (name) S PPID …`, where the name may hold anything.
+#[cfg(target_os = "linux")]
+fn state_and_parent(stat: &[u8]) -> Option<(bool, i32)> {
+    let after_name = stat.iter().rposition(|&byte| byte == b')')? + 1;
+    let mut fields = std::str::from_utf8(&stat[after_name..]).ok()?.split_ascii_whitespace();
+    let zombie = matches!(fields.next()?, "Z" | "X");
+    Some((zombie, fields.next()?.parse().ok()?))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_spaces_and_parentheses_hides_nothing() {
+        assert_eq!(state_and_parent(b"12 (a) Z 1) S 34 12 12 0 -1"), Some((false, 34)));
+        assert_eq!(state_and_parent(b"12 (sh) Z 7 12 12 0 -1"), Some((true, 7)));
+        assert_eq!(state_and_parent(b"12 (sh"), None);
+    }
+}

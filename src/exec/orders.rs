@@ -1,0 +1,106 @@
+//! What omk and a shepherd say to each other: one JSON text a line, over a socket that is the shepherd's standard input.
+//!
+//! Orders hold the child's whole environment, so they never travel in arguments or variables, which others can read.
+//! It refuses to be promised to anyone: both ends are the same binary.
+
+use std::ffi::OsString;
+use std::io::{self, BufRead, Write};
+use std::path::PathBuf;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// The first line from omk. Any byte after it means *stop*; the end of the stream means that omk is gone.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Orders {
+    /// The program and its arguments.
+    pub(super) argv: Vec<OsString>,
+    /// Where to start it.
+    pub(super) cwd: PathBuf,
+    /// Its whole environment.
+    pub(super) env: Vec<(OsString, OsString)>,
+    /// Where it may write; `None` = anywhere.
+    pub(super) writable: Option<Vec<PathBuf>>,
+}
+
+/// A line from the shepherd.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Report {
+    /// The child could not be started. The last line.
+    Failed {
+        /// What failed: "start `sh`".
+        what: String,
+        /// The system's error number, where there is one.
+        errno: Option<i32>,
+    },
+    /// The child runs.
+    Started {
+        /// Its process id, which is its group's and session's too.
+        pid: i32,
+        /// Landlock confines it.
+        landlock: bool,
+        /// The shepherd adopts every orphan.
+        subreaper: bool,
+    },
+    /// The child and all its descendants are gone. The last line.
+    Over {
+        /// How the child itself ended.
+        status: Status,
+        /// Whether it was still running when the order to stop came.
+        ordered: bool,
+        /// Descendants that had to be ended.
+        stragglers: u32,
+        /// Whether every descendant was found; false where `/proc` could not be read.
+        complete: bool,
+    },
+}
+
+/// How a child ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Status {
+    /// With that code.
+    Exited(i32),
+    /// By that signal.
+    Signalled(i32),
+}
+
+/// Writes `message` as one line.
+pub(super) fn say<M: Serialize>(mut to: impl Write, message: &M) -> io::Result<()> {
+    to.write_all(&line(message)?)
+}
+
+/// `message` as one line, with its end.
+pub(super) fn line<M: Serialize>(message: &M) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// Reads one line.
+pub(super) fn hear<M: DeserializeOwned>(from: &mut impl BufRead) -> io::Result<M> {
+    let mut line = Vec::new();
+    from.read_until(b'\n', &mut line)?;
+    Ok(serde_json::from_slice(&line)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStringExt as _;
+
+    use super::*;
+
+    #[test]
+    fn orders_keep_bytes_that_are_not_text() {
+        let odd = OsString::from_vec(vec![b'a', 0xff, b'\n', b'"']);
+        let orders = Orders {
+            argv: vec![odd.clone()],
+            cwd: PathBuf::from(odd.clone()),
+            env: vec![("A".into(), odd.clone())],
+            writable: None,
+        };
+        let line = line(&orders).unwrap();
+        assert_eq!(line.iter().filter(|&&byte| byte == b'\n').count(), 1);
+        let back: Orders = hear(&mut &line[..]).unwrap();
+        assert_eq!((back.argv, back.cwd, back.env), (vec![odd.clone()], odd.clone().into(), vec![("A".into(), odd)]));
+    }
+}

@@ -1,0 +1,154 @@
+//! The shepherd: a process between omk and one child, which outlives them both.
+//!
+//! It starts the child in a session of its own, confined, with nothing open but 0, 1 and 2, and stays until the child
+//! and every descendant are gone, whatever becomes of omk. It refuses to read the child's output, to keep time limits,
+//! and to know what the child is for.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, BufReader, Read as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use rustix::process::Pid;
+
+use super::confine::{Confinement, NOT_CONFINED, close_inherited, forgo_new_privileges, shed_capabilities};
+use super::flock::Flock;
+use super::orders::{Orders, Report, hear, say};
+
+/// How long a child has to end by itself when it is told to stop: the Kimi CLI needs 0.3 s to end its own children.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The same when omk is gone: nobody will see the result, and the runner may be about to clear everything away.
+const GRACE_ALONE: Duration = Duration::from_millis(200);
+
+/// What ends a process that a person or a runner wants gone. The shepherd ends when omk does, not before.
+const REQUESTS: [libc::c_int; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+
+/// The whole life of a shepherd: the entry point of `omk __shepherd`.
+///
+/// It is to be called before anything else in `main`: it takes the process to have one thread and no open files.
+pub fn shepherd_main() -> ExitCode {
+    close_inherited();
+    for signal in REQUESTS {
+        dispose(signal, libc::SIG_IGN);
+    }
+    match tend() {
+        Ok(()) => ExitCode::SUCCESS,
+        // omk sees the socket close without a last report, and says so.
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn tend() -> io::Result<()> {
+    let omk = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let mut ears = BufReader::new(omk.try_clone()?);
+    let orders: Orders = hear(&mut ears)?;
+    forgo_new_privileges()?;
+    let subreaper = adopt_orphans();
+    let (pid, landlock) = match start(&orders) {
+        Ok(started) => started,
+        Err(failure) => return say(&omk, &failure),
+    };
+    // Only the child and its descendants hold the pipes now, so omk sees their end.
+    let nowhere = File::options().write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdout(&nowhere)?;
+    rustix::stdio::dup2_stderr(&nowhere)?;
+
+    let flock: &'static Flock = Box::leak(Box::new(Flock::new(pid, subreaper)));
+    std::thread::spawn(move || {
+        let grace = match ears.read(&mut [0]) {
+            Ok(1) => GRACE,
+            Ok(_) | Err(_) => GRACE_ALONE,
+        };
+        flock.stop(grace);
+    });
+    // omk may be gone: the child is tended all the same.
+    let _ = say(&omk, &Report::Started { pid: pid.as_raw_pid(), landlock, subreaper });
+    let over = flock.await_end()?;
+    let _ = say(&omk, &over);
+    Ok(())
+}
+
+/// Starts the child, and says whether Landlock confines it.
+fn start(orders: &Orders) -> Result<(Pid, bool), Report> {
+    let failed = |what: String, error: &io::Error| Report::Failed { what, errno: error.raw_os_error() };
+    let Some((program, arguments)) = orders.argv.split_first() else {
+        return Err(Report::Failed { what: "start nothing".to_owned(), errno: None });
+    };
+    if let Err(error) = std::fs::metadata(orders.cwd.join(".")) {
+        return Err(failed(format!("enter `{}`", orders.cwd.display()), &error));
+    }
+    let confinement = orders.writable.as_deref().and_then(Confinement::prepare);
+    let claimed = confinement.as_ref().is_some_and(|confinement| confinement.claimed);
+    let spawned = match command(program, arguments, orders, confinement).spawn() {
+        Err(error) if error.raw_os_error() == Some(NOT_CONFINED) => {
+            command(program, arguments, orders, None).spawn().map(|child| (child, false))
+        }
+        other => other.map(|child| (child, claimed)),
+    };
+    let (child, landlock) = spawned.map_err(|error| failed(format!("start `{}`", program.display()), &error))?;
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or_else(|| failed("start a child".to_owned(), &io::ErrorKind::InvalidData.into()))?;
+    Ok((pid, landlock))
+}
+
+fn command(
+    program: &OsString,
+    arguments: &[OsString],
+    orders: &Orders,
+    mut confinement: Option<Confinement>,
+) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(&orders.cwd).stdin(Stdio::null());
+    command.env_clear().envs(orders.env.iter().map(|(name, value)| (name, value)));
+    let shepherd = rustix::process::getpid();
+    let confined = orders.writable.is_some();
+    let child_side = move || {
+        rustix::process::setsid()?;
+        die_with(shepherd)?;
+        for signal in REQUESTS {
+            dispose(signal, libc::SIG_DFL);
+        }
+        if confined {
+            shed_capabilities();
+        }
+        confinement.take().map_or(Ok(()), Confinement::enforce)
+    };
+    // SAFETY: this process has a single thread until its child runs, so whatever the new process does between fork and
+    // exec finds every lock free; it opens nothing that outlives exec.
+    unsafe { command.pre_exec(child_side) };
+    command
+}
+
+/// Has the kernel kill this process when its shepherd dies: the last resort, should the shepherd itself be killed.
+#[cfg(target_os = "linux")]
+fn die_with(shepherd: Pid) -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    if rustix::process::getppid() == Some(shepherd) { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn die_with(_shepherd: Pid) -> io::Result<()> {
+    Ok(())
+}
+
+/// Makes every orphan below this process its child; false where the system does not know how, or hides who is whose.
+#[cfg(target_os = "linux")]
+fn adopt_orphans() -> bool {
+    let visible = std::path::Path::new("/proc/self/stat").exists();
+    visible && rustix::process::set_child_subreaper(Some(rustix::process::getpid())).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn adopt_orphans() -> bool {
+    false
+}
+
+fn dispose(signal: libc::c_int, disposition: libc::sighandler_t) {
+    // SAFETY: the dispositions used here, ignore and default, run no code of ours.
+    unsafe { libc::signal(signal, disposition) };
+}

@@ -1,0 +1,312 @@
+//! omk's side of a child: starts the shepherd, reads the output, keeps the deadline and the idle clock.
+//!
+//! It refuses to signal anything itself while the shepherd lives: it only says *stop*.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::process::{ChildStderr, ChildStdout, Command};
+use tokio::time::Instant;
+
+use super::capture::Capture;
+use super::orders::{Orders, Report, Status, line};
+use super::{Child, Ended, Ending, ExecError, Program, SHEPHERD_ROLE, Surroundings};
+use crate::fact::Containment;
+
+/// What is read at once: a pipe's whole content.
+const CHUNK: usize = 64 * 1024;
+
+/// How long output is awaited once everybody is gone: a pipe that is still open then was given to a stranger.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// How long the shepherd may take to end everybody. It needs little more than its grace, unless a process cannot be
+/// killed because the kernel is busy for it, with a dead network disk for instance.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs `child` under a shepherd that is `exe` in another role.
+pub(super) async fn run(exe: &Path, child: &Child, around: &Surroundings) -> Result<Ended, ExecError> {
+    let capture = Capture::create(&child.log, child.log_cap, around.stdout_lines.clone())
+        .map_err(|error| ExecError::io(format!("write the log {}", child.log.display()), error))?;
+    let mut watch = Watch::start(exe, child, around, capture).await?;
+    watch.to_the_end().await?;
+    watch.finish(child)
+}
+
+struct Watch<'a> {
+    shepherd: tokio::process::Child,
+    orders: OwnedWriteHalf,
+    reports: Lines<BufReader<OwnedReadHalf>>,
+    stdout: Option<ChildStdout>,
+    stderr: Option<ChildStderr>,
+    capture: Capture,
+    around: &'a Surroundings,
+    began: Instant,
+    deadline: Instant,
+    idle: Option<Idle>,
+    leader: Option<i32>,
+    containment: Containment,
+    phase: Phase,
+}
+
+/// Where the child is in its life.
+enum Phase {
+    /// It runs.
+    Running,
+    /// It was told to stop for that reason, and must be gone at that time.
+    Stopping(Ending, Instant),
+    /// It is gone, and what is left in the pipes is awaited until that time.
+    Over { ending: Ending, stragglers: u32, until: Instant },
+}
+
+/// When the child was last seen alive.
+struct Idle {
+    limit: Duration,
+    alarm: Instant,
+    pulse: u64,
+}
+
+/// What happened next.
+enum Seen {
+    Stdout(io::Result<usize>),
+    Stderr(io::Result<usize>),
+    Report(io::Result<Option<String>>),
+    StopAsked,
+    Alarm,
+}
+
+impl<'a> Watch<'a> {
+    async fn start(exe: &Path, child: &Child, around: &'a Surroundings, capture: Capture) -> Result<Self, ExecError> {
+        let failed = |error| ExecError::io(format!("start a shepherd, {}", exe.display()), error);
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(failed)?;
+        ours.set_nonblocking(true).map_err(failed)?;
+        let (from, mut to) = UnixStream::from_std(ours).map_err(failed)?.into_split();
+        let mut shepherd = Command::new(exe)
+            .arg(SHEPHERD_ROLE)
+            .env_clear()
+            .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // Ctrl-C at a terminal goes to the whole group: omk answers it, not the shepherd.
+            .process_group(0)
+            .spawn()
+            .map_err(failed)?;
+        to.write_all(&line(&orders(child)).map_err(failed)?).await.map_err(failed)?;
+        let began = Instant::now();
+        Ok(Self {
+            stdout: shepherd.stdout.take(),
+            stderr: shepherd.stderr.take(),
+            shepherd,
+            orders: to,
+            reports: BufReader::new(from).lines(),
+            capture,
+            around,
+            began,
+            deadline: after(began, child.timeout),
+            idle: child.idle_timeout.map(|limit| Idle {
+                limit,
+                alarm: after(began, limit),
+                pulse: around.pulse.count(),
+            }),
+            leader: None,
+            containment: Containment::default(),
+            phase: Phase::Running,
+        })
+    }
+
+    /// Returns when the child is over and its output read.
+    async fn to_the_end(&mut self) -> Result<(), ExecError> {
+        let mut out = vec![0; CHUNK];
+        let mut err = vec![0; CHUNK];
+        loop {
+            let over = matches!(self.phase, Phase::Over { .. });
+            if over && self.stdout.is_none() && self.stderr.is_none() {
+                return Ok(());
+            }
+            let running = matches!(self.phase, Phase::Running);
+            let alarm = self.alarm();
+            let seen = tokio::select! {
+                read = read(&mut self.stdout, &mut out), if self.stdout.is_some() => Seen::Stdout(read),
+                read = read(&mut self.stderr, &mut err), if self.stderr.is_some() => Seen::Stderr(read),
+                report = self.reports.next_line(), if !over => Seen::Report(report),
+                () = self.around.stop.cancelled(), if running => Seen::StopAsked,
+                () = tokio::time::sleep_until(alarm) => Seen::Alarm,
+            };
+            match seen {
+                Seen::Stdout(Ok(length @ 1..)) => {
+                    self.capture.stdout(&out[..length]);
+                    self.heard_something().await;
+                }
+                Seen::Stderr(Ok(length @ 1..)) => {
+                    self.capture.stderr(&err[..length]);
+                    self.heard_something().await;
+                }
+                Seen::Stdout(Ok(0) | Err(_)) => self.stdout = None,
+                Seen::Stderr(Ok(0) | Err(_)) => self.stderr = None,
+                Seen::Report(report) => self.heed(report).await?,
+                Seen::StopAsked => self.stop(Ending::Stopped).await,
+                Seen::Alarm => {
+                    if self.rang().await? == Rang::Last {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// The next time at which something must happen by itself.
+    fn alarm(&self) -> Instant {
+        match &self.phase {
+            Phase::Running => self.idle.as_ref().map_or(self.deadline, |idle| self.deadline.min(idle.alarm)),
+            Phase::Stopping(_, until) | Phase::Over { until, .. } => *until,
+        }
+    }
+
+    async fn rang(&mut self) -> Result<Rang, ExecError> {
+        match &self.phase {
+            Phase::Running if Instant::now() >= self.deadline => self.stop(Ending::TimedOut).await,
+            Phase::Running => {
+                if self.idle.as_mut().is_some_and(|idle| idle.is_hung(self.around.pulse.count())) {
+                    self.stop(Ending::Hung).await;
+                }
+            }
+            Phase::Stopping(..) => {
+                let what = format!("end every process of the child within {} s", PATIENCE.as_secs());
+                return Err(ExecError::io(what, io::ErrorKind::TimedOut.into()));
+            }
+            Phase::Over { .. } => return Ok(Rang::Last),
+        }
+        Ok(Rang::Once)
+    }
+
+    async fn heard_something(&mut self) {
+        if let Some(idle) = &mut self.idle {
+            idle.alarm = after(Instant::now(), idle.limit);
+        }
+        if self.capture.has_failed() {
+            self.stop(Ending::Stopped).await;
+        }
+    }
+
+    async fn stop(&mut self, why: Ending) {
+        if matches!(self.phase, Phase::Running) {
+            self.phase = Phase::Stopping(why, Instant::now() + PATIENCE);
+            // A shepherd that does not hear it is gone, and the end of its reports will say so.
+            let _ = self.orders.write_all(b"\n").await;
+        }
+    }
+
+    async fn heed(&mut self, report: io::Result<Option<String>>) -> Result<(), ExecError> {
+        let report = match report.map(|line| line.and_then(|line| serde_json::from_str(&line).ok())) {
+            Ok(Some(report)) => report,
+            Ok(None) => return Err(self.bereft(io::ErrorKind::UnexpectedEof.into()).await),
+            Err(error) => return Err(self.bereft(error).await),
+        };
+        match report {
+            Report::Failed { what, errno } => {
+                let _ = self.shepherd.wait().await;
+                let source = errno.map_or_else(|| io::ErrorKind::InvalidInput.into(), io::Error::from_raw_os_error);
+                return Err(ExecError::io(what, source));
+            }
+            Report::Started { pid, landlock, subreaper } => {
+                self.leader = Some(pid);
+                self.containment = Containment { landlock, subreaper };
+            }
+            Report::Over { status, ordered, stragglers, complete } => {
+                self.containment.subreaper &= complete;
+                let running = std::mem::replace(&mut self.phase, Phase::Running);
+                let ending = match (running, ordered, status) {
+                    (Phase::Stopping(why, _), true, _) => why,
+                    (_, _, Status::Exited(code)) => Ending::Exited(code),
+                    (_, _, Status::Signalled(signal)) => Ending::Signalled(signal),
+                };
+                self.phase = Phase::Over { ending, stragglers, until: Instant::now() + DRAIN };
+                // It says this last, so this takes no time; it leaves no zombie.
+                let _ = self.shepherd.wait().await;
+            }
+        }
+        Ok(())
+    }
+
+    /// The shepherd died: the child died with it, and its group is ended here, which is all that can still be found.
+    async fn bereft(&mut self, error: io::Error) -> ExecError {
+        if let Some(group) = self.leader.and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+        let _ = self.shepherd.wait().await;
+        ExecError::io("keep the child's shepherd, which ended before the child", error)
+    }
+
+    fn finish(self, child: &Child) -> Result<Ended, ExecError> {
+        let Phase::Over { ending, stragglers, .. } = self.phase else {
+            return Err(ExecError::io("await the child", io::ErrorKind::UnexpectedEof.into()));
+        };
+        let captured = self
+            .capture
+            .finish()
+            .map_err(|error| ExecError::io(format!("write the log {}", child.log.display()), error))?;
+        Ok(Ended {
+            ending,
+            duration: self.began.elapsed(),
+            head: captured.head,
+            tail: captured.tail,
+            stderr_tail: captured.stderr_tail,
+            bytes: captured.bytes,
+            log_sha256: captured.log_sha256,
+            containment: self.containment,
+            stragglers,
+        })
+    }
+}
+
+/// Whether to go on after an alarm.
+#[derive(PartialEq, Eq)]
+enum Rang {
+    Once,
+    Last,
+}
+
+impl Idle {
+    /// Whether there was no other sign of life either; if there was, the clock is wound.
+    fn is_hung(&mut self, pulse: u64) -> bool {
+        if pulse == self.pulse {
+            return true;
+        }
+        self.pulse = pulse;
+        self.alarm = after(Instant::now(), self.limit);
+        false
+    }
+}
+
+async fn read(from: &mut Option<impl AsyncRead + Unpin>, into: &mut [u8]) -> io::Result<usize> {
+    match from {
+        Some(from) => from.read(into).await,
+        None => Ok(0),
+    }
+}
+
+/// A time that far away, or a year where that cannot be told.
+fn after(start: Instant, duration: Duration) -> Instant {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+    start.checked_add(duration).unwrap_or_else(|| start + YEAR)
+}
+
+fn orders(child: &Child) -> Orders {
+    let argv = match &child.program {
+        Program::Shell(text) => vec!["/bin/sh".into(), "-c".into(), text.into()],
+        Program::Direct(program, arguments) => {
+            std::iter::once(program).chain(arguments).cloned().collect::<Vec<OsString>>()
+        }
+    };
+    Orders {
+        argv,
+        cwd: child.cwd.clone(),
+        env: child.env.clone().into_iter().collect(),
+        writable: child.writable.clone(),
+    }
+}

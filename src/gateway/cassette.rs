@@ -1,0 +1,405 @@
+//! Cassettes: the model's recorded answers, one JSON file each, to be served again without a key or a network.
+//!
+//! An answer is found by task, failures so far, and the number of assistant messages since the last user message:
+//! `<task>/<retry_count>-<n>.json`, and `-2`, `-3`, … where the same place is asked for again. Requests are kept for
+//! people only; they hold dates and paths, so they are never compared. Paths of the machine are stored as placeholders.
+//! It refuses to guess: an answer that is not there is a miss.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::turn::{Ending, Turn};
+use crate::id::TaskId;
+
+/// One recorded answer, also as written by hand: `{"turn": {"text": "…"}}`, `{"status": 429, "headers": {…}}`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recording {
+    /// The format's version; 1, which is also what absent means.
+    #[serde(default = "one")]
+    pub v: u32,
+    /// What was asked, scrubbed and shortened, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Value>,
+    /// The HTTP status; 200 where absent.
+    #[serde(default = "ok", skip_serializing_if = "is_ok")]
+    pub status: u16,
+    /// `content-type` and `retry-after`, in lower case.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// The model's answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<Turn>,
+    /// Any other answer: its text, or the JSON it consists of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Value>,
+    /// How it ended.
+    #[serde(default, skip_serializing_if = "Ending::is_complete")]
+    pub end: Ending,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn ok() -> u16 {
+    200
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_ok(status: &u16) -> bool {
+    *status == 200
+}
+
+/// Paths of this machine and the names they have in a cassette.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Places {
+    by_length: Vec<(String, String)>,
+}
+
+impl Places {
+    /// From pairs of placeholder and path.
+    pub(super) fn new(mut pairs: Vec<(String, String)>) -> Self {
+        pairs.retain(|(placeholder, path)| !placeholder.is_empty() && path.len() > 1);
+        // The longest first, so that a directory does not swallow a longer path below it.
+        pairs.sort_by_key(|(_, path)| std::cmp::Reverse(path.len()));
+        Self { by_length: pairs }
+    }
+
+    /// Paths become placeholders.
+    fn hide(&self, text: &str) -> String {
+        self.by_length.iter().fold(text.to_owned(), |text, (placeholder, path)| replace_path(&text, path, placeholder))
+    }
+
+    /// Placeholders become paths.
+    fn fill(&self, text: &str) -> String {
+        self.by_length.iter().fold(text.to_owned(), |text, (placeholder, path)| text.replace(placeholder, path))
+    }
+}
+
+/// Replaces `path` where it is not the beginning of a longer name: `/slots/1` is not in `/slots/10`.
+fn replace_path(text: &str, path: &str, placeholder: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(path) {
+        let (before, from) = rest.split_at(at);
+        let after = &from[path.len()..];
+        let mut next = after.chars();
+        let goes_on = match next.next() {
+            Some('.') => next.next().is_some_and(|c| c.is_alphanumeric()),
+            Some(c) => c.is_alphanumeric() || c == '_' || c == '-',
+            None => false,
+        };
+        out.push_str(before);
+        out.push_str(if goes_on { path } else { placeholder });
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Applies `change` to every text in `value`.
+fn map_texts(value: &Value, change: &dyn Fn(&str) -> String) -> Value {
+    match value {
+        Value::String(text) => Value::String(change(text)),
+        Value::Array(items) => items.iter().map(|item| map_texts(item, change)).collect(),
+        Value::Object(members) => {
+            Value::Object(members.iter().map(|(key, member)| (key.clone(), map_texts(member, change))).collect())
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
+/// Applies `change` inside a text that may itself be JSON; one that is not touched stays as it was, byte for byte.
+fn map_json_text(text: &str, change: &dyn Fn(&str) -> String) -> String {
+    match serde_json::from_str::<Value>(text) {
+        Ok(value) if value.is_object() || value.is_array() => {
+            let changed = map_texts(&value, change);
+            if changed == value { text.to_owned() } else { changed.to_string() }
+        }
+        Ok(_) | Err(_) => change(text),
+    }
+}
+
+impl Turn {
+    fn map(mut self, change: &dyn Fn(&str) -> String) -> Self {
+        self.text = change(&self.text);
+        self.reasoning = change(&self.reasoning);
+        for call in &mut self.tool_calls {
+            call.arguments = match &call.arguments {
+                Value::String(text) => Value::String(map_json_text(text, change)),
+                other => map_texts(other, change),
+            };
+        }
+        self
+    }
+}
+
+impl Recording {
+    fn map(mut self, change: &dyn Fn(&str) -> String) -> Self {
+        self.request = self.request.map(|request| map_texts(&request, change));
+        self.turn = self.turn.map(|turn| turn.map(change));
+        self.body = self.body.map(|body| match body {
+            Value::String(text) => Value::String(map_json_text(&text, change)),
+            other => map_texts(&other, change),
+        });
+        self
+    }
+
+    /// The body of an answer that is not a turn.
+    pub(super) fn body_text(&self) -> String {
+        match &self.body {
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+            None => json!({"error": {"message": format!("recorded status {}", self.status), "type": "recorded"}})
+                .to_string(),
+        }
+    }
+}
+
+/// The part of a request that a person wants to see beside the answer.
+pub(super) fn request_for_people(request: &Value) -> Value {
+    let empty = Vec::new();
+    let messages = request.get("messages").and_then(Value::as_array).unwrap_or(&empty);
+    let last = messages.iter().rposition(|message| role(message) == "assistant").map_or(0, |at| at + 1);
+    let news: Vec<&Value> = messages[last..].iter().filter(|message| role(message) != "system").collect();
+    json!({"model": request.get("model"), "messages_before": last, "messages": news})
+}
+
+fn role(message: &Value) -> &str {
+    message.get("role").and_then(Value::as_str).unwrap_or("")
+}
+
+/// How many assistant messages a request holds since the last user message. What the CLI itself injects in the user's
+/// name (`<system-reminder>`) does not count as one: it comes at any time.
+pub(super) fn turns_since_user(request: &Value) -> u32 {
+    let mut turns = 0;
+    for message in request.get("messages").and_then(Value::as_array).into_iter().flatten() {
+        match role(message) {
+            "user" if !is_injected(message) => turns = 0,
+            "assistant" => turns += 1,
+            _ => {}
+        }
+    }
+    turns
+}
+
+fn is_injected(message: &Value) -> bool {
+    let reminds = |text: &str| text.trim_start().starts_with("<system-reminder>");
+    match message.get("content") {
+        Some(Value::String(text)) => reminds(text),
+        Some(Value::Array(parts)) => {
+            !parts.is_empty() && parts.iter().all(|part| part.get("text").and_then(Value::as_str).is_some_and(reminds))
+        }
+        Some(_) | None => false,
+    }
+}
+
+/// The place of one attempt's answers in a cassette.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    dir: PathBuf,
+    task: TaskId,
+    retry_count: u32,
+    places: Places,
+    asked: Mutex<HashMap<u32, u32>>,
+}
+
+/// Why an answer could not be served or kept.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CassetteError {
+    #[error("the cassette has no answer {key} (in {})", dir.display())]
+    Missing { key: String, dir: PathBuf },
+    #[error("the cassette's answer {key} cannot be used: {why}")]
+    Unusable { key: String, why: String },
+    #[error("the answer {key} could not be recorded: {source}")]
+    Unwritten { key: String, source: std::io::Error },
+}
+
+impl Shelf {
+    pub(super) fn new(dir: PathBuf, task: TaskId, retry_count: u32, places: Places) -> Self {
+        Self { dir, task, retry_count, places, asked: Mutex::default() }
+    }
+
+    /// Removes what an earlier attempt left at the same place: one that was interrupted counts as nothing.
+    pub(super) fn clear(&self) {
+        let prefix = format!("{}-", self.retry_count);
+        let entries = std::fs::read_dir(self.dir.join(self.task.as_str()));
+        for entry in entries.into_iter().flatten().flatten() {
+            if entry.file_name().to_str().is_some_and(|name| name.starts_with(&prefix)) {
+                // What stays is written over by the same keys.
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    /// The key of the next answer after so many turns: `api/0-3`, then `api/0-3-2`.
+    pub(super) fn next_key(&self, turns: u32) -> String {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = asked.entry(turns).or_insert(0);
+        *count += 1;
+        let key = format!("{}/{}-{turns}", self.task, self.retry_count);
+        if *count == 1 { key } else { format!("{key}-{count}") }
+    }
+
+    /// The recorded answer of that key, with this machine's paths.
+    pub(super) fn load(&self, key: &str) -> Result<Recording, CassetteError> {
+        let unusable = |why: String| CassetteError::Unusable { key: key.to_owned(), why };
+        let text = match std::fs::read_to_string(self.path(key)) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(CassetteError::Missing { key: key.to_owned(), dir: self.dir.clone() });
+            }
+            Err(error) => return Err(unusable(error.to_string())),
+        };
+        let recording: Recording = serde_json::from_str(&text).map_err(|error| unusable(error.to_string()))?;
+        if recording.v != 1 {
+            return Err(unusable(format!("it is of version {}, and this omk reads version 1", recording.v)));
+        }
+        if recording.turn.is_some() && recording.body.is_some() {
+            return Err(unusable("it has both `turn` and `body`".to_owned()));
+        }
+        if !(100..=599).contains(&recording.status) {
+            return Err(unusable(format!("{} is not an HTTP status", recording.status)));
+        }
+        Ok(recording.map(&|text| self.places.fill(text)))
+    }
+
+    /// Keeps an answer under that key: whole or not at all. `scrub` takes secrets out.
+    pub(super) fn save(
+        &self,
+        key: &str,
+        recording: Recording,
+        scrub: &dyn Fn(&str) -> String,
+    ) -> Result<(), CassetteError> {
+        let recording = recording.map(&|text| scrub(&self.places.hide(text)));
+        let path = self.path(key);
+        let write = || -> std::io::Result<()> {
+            let dir = path.parent().unwrap_or(Path::new("."));
+            std::fs::create_dir_all(dir)?;
+            let mut file = tempfile::NamedTempFile::new_in(dir)?;
+            serde_json::to_writer_pretty(&mut file, &recording)?;
+            file.write_all(b"\n")?;
+            file.as_file().sync_all()?;
+            file.persist(&path).map_err(|error| error.error)?;
+            Ok(())
+        };
+        write().map_err(|source| CassetteError::Unwritten { key: key.to_owned(), source })
+    }
+
+    fn path(&self, key: &str) -> PathBuf {
+        self.dir.join(format!("{key}.json"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::turn::ToolCall;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn shelf(dir: &Path, slot: &str) -> Shelf {
+        let places = Places::new(vec![("{{slot}}".to_owned(), slot.to_owned())]);
+        Shelf::new(dir.to_owned(), "api".parse().unwrap(), 0, places)
+    }
+
+    fn writes(path: &str) -> Recording {
+        let arguments = Value::String(json!({"path": path, "content": "a \"b\""}).to_string());
+        let call = ToolCall { id: None, name: "Write".to_owned(), arguments };
+        Recording {
+            v: 1,
+            status: 200,
+            turn: Some(Turn { text: format!("see {path}."), tool_calls: vec![call], ..Turn::default() }),
+            ..Recording::default()
+        }
+    }
+
+    #[test]
+    fn an_answer_comes_back_with_the_paths_of_another_machine() {
+        let dir = tempfile::tempdir().unwrap();
+        // A path that JSON must escape.
+        let (here, there) = (r#"/tmp/a "b"/slot"#, r"/srv/c\d/slot");
+        shelf(dir.path(), here).save("api/0-0", writes(&format!("{here}/x")), &str::to_owned).unwrap();
+        let kept = std::fs::read_to_string(dir.path().join("api/0-0.json")).unwrap();
+        assert!(kept.contains("{{slot}}/x") && !kept.contains("/tmp/a"), "{kept}");
+        assert_eq!(shelf(dir.path(), there).load("api/0-0").unwrap(), writes(&format!("{there}/x")));
+    }
+
+    #[test]
+    fn a_longer_name_is_not_a_path_below() {
+        let places = Places::new(vec![
+            ("{{slot}}".to_owned(), "/s/1".to_owned()),
+            ("{{home}}".to_owned(), "/s/1/home".to_owned()),
+        ]);
+        assert_eq!(
+            places.hide("/s/1 /s/10 /s/1/x /s/1/home/y /s/1. /s/1.old /s/1-b"),
+            "{{slot}} /s/10 {{slot}}/x {{home}}/y {{slot}}. /s/1.old /s/1-b"
+        );
+    }
+
+    #[test]
+    fn a_place_that_is_asked_again_gets_a_running_number() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = shelf(dir.path(), "/s");
+        assert_eq!(
+            [shelf.next_key(0), shelf.next_key(1), shelf.next_key(0), shelf.next_key(0)],
+            ["api/0-0", "api/0-1", "api/0-0-2", "api/0-0-3"]
+        );
+    }
+
+    #[test]
+    fn a_miss_names_the_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let miss = shelf(dir.path(), "/s").load("api/0-3").unwrap_err().to_string();
+        assert!(miss.contains("api/0-3"), "{miss}");
+    }
+
+    #[test]
+    fn an_interrupted_recording_gives_way_to_the_next_and_other_retries_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = shelf(dir.path(), "/s");
+        for key in ["api/0-0", "api/0-1-2", "api/10-0"] {
+            shelf.save(key, writes("x"), &str::to_owned).unwrap();
+        }
+        shelf.clear();
+        let left: Vec<_> = std::fs::read_dir(dir.path().join("api")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, ["10-0.json"]);
+    }
+
+    #[test]
+    fn what_is_written_by_hand_is_understood() {
+        let turn: Recording = serde_json::from_value(
+            json!({"turn": {"text": "hi", "tool_calls": [{"name": "Write", "arguments": {"path": "a", "content": "b"}}]}}),
+        )
+        .unwrap();
+        assert_eq!((turn.status, turn.end), (200, Ending::Complete));
+        let slow: Recording = serde_json::from_value(json!({"status": 429, "headers": {"retry-after": "1"}})).unwrap();
+        assert_eq!(slow.status, 429);
+        assert!(serde_json::from_value::<Recording>(json!({"turns": {}})).is_err());
+    }
+
+    #[test]
+    fn reminders_of_the_cli_are_not_the_user() {
+        let request = json!({"messages": [
+            {"role": "system", "content": "s"}, {"role": "user", "content": "old"}, {"role": "assistant", "content": "a"},
+            {"role": "user", "content": [{"type": "text", "text": "new"}]},
+            {"role": "assistant", "content": "b"}, {"role": "tool", "content": "t"},
+            {"role": "user", "content": "<system-reminder>\ndate\n</system-reminder>"},
+            {"role": "assistant", "content": "c"}, {"role": "tool", "content": "t"},
+        ]});
+        assert_eq!(turns_since_user(&request), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn hiding_and_filling_give_the_text_back(text in "[a-z/ .\"\\\\]{0,30}(/s/1)?[a-z/ 0-9.]{0,30}") {
+            let places = Places::new(vec![("{{slot}}".to_owned(), "/s/1".to_owned())]);
+            prop_assert_eq!(places.fill(&places.hide(&text)), text);
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! An answer passing through: counted, timed, recorded, and cut where it must be.
+//!
+//! It refuses to hold bytes back: what has come goes on at once. A stream that ends without its own end is broken off
+//! towards the agent too, since the CLI takes a truncated answer for a whole one.
+
+use std::io;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::http::StatusCode;
+use axum::response::Response;
+use futures_util::{StreamExt as _, stream};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::attempt::{Attempt, Meter};
+use super::cassette::Recording;
+use super::turn::Ending;
+use super::upstream::{Answer, read_error};
+use super::{ProviderError, Scrub};
+
+/// An answer that is not a stream is small; one over this many bytes is broken.
+const LONGEST_WHOLE: usize = 16 << 20;
+
+/// What to keep of an answer, and under which key.
+pub(super) struct Tape {
+    pub(super) key: String,
+    pub(super) request: Value,
+    pub(super) scrub: Scrub,
+}
+
+/// An answer on its way to the agent.
+pub(super) struct Relay {
+    attempt: Arc<Attempt>,
+    meter: Arc<Meter>,
+    answer: Answer,
+    tape: Option<Tape>,
+    /// The text of an answer that is not a stream.
+    whole: Option<String>,
+    ending: Option<Ending>,
+}
+
+/// What came next.
+enum Next {
+    Chunk(Bytes),
+    End,
+    Broken(&'static str),
+    /// The pass was closed, or a limit is used up.
+    Cut,
+}
+
+impl Relay {
+    /// One whose answer has not come yet.
+    pub(super) fn new(attempt: Arc<Attempt>, tape: Option<Tape>) -> Self {
+        let meter = attempt.open_meter();
+        Self { attempt, meter, answer: Answer::none(), tape, whole: None, ending: None }
+    }
+
+    /// The answer to a request of so many bytes has come. One that was turned down costs nothing.
+    pub(super) fn arrived(&mut self, answer: Answer, request_bytes: u64) {
+        if (200..300).contains(&answer.status) {
+            self.meter.accepted(request_bytes);
+        }
+        self.answer = answer;
+    }
+
+    /// The response to the agent. `key` is taken out of answers that are not streams.
+    pub(super) async fn into_response(self, key: Option<&str>) -> Response {
+        let content_type = self.answer.headers.get("content-type").map_or("", String::as_str);
+        if (200..300).contains(&self.answer.status) && content_type.starts_with("text/event-stream") {
+            self.pass_stream()
+        } else {
+            self.pass_whole(key).await
+        }
+    }
+
+    fn head(&self) -> axum::http::response::Builder {
+        let status = StatusCode::from_u16(self.answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let shown = self.answer.headers.iter().filter(|(name, _)| name.as_str() != "date");
+        shown.fold(Response::builder().status(status), |head, (name, value)| head.header(name, value))
+    }
+
+    fn pass_stream(self) -> Response {
+        let head = self.head();
+        let chunks = stream::unfold(Some(self), |relay| async {
+            let mut relay = relay?;
+            match relay.next().await {
+                Next::Chunk(chunk) => Some((Ok(chunk), Some(relay))),
+                Next::End => None,
+                Next::Broken(_) | Next::Cut => {
+                    // A pause, in which the server sends what it has; an error would make it drop that.
+                    tokio::task::yield_now().await;
+                    Some((Err(io::Error::from(io::ErrorKind::ConnectionReset)), None))
+                }
+            }
+        });
+        head.body(Body::from_stream(chunks)).unwrap_or_default()
+    }
+
+    async fn next(&mut self) -> Next {
+        let next = self.pull().await;
+        match &next {
+            Next::Chunk(chunk) => {
+                self.attempt.heard(Instant::now());
+                self.meter.look_at(chunk);
+            }
+            Next::End if self.meter.is_complete() => {
+                self.ending = Some(Ending::Complete);
+                self.attempt.answered_well();
+            }
+            Next::End => return self.broke("dropped", "the model's answer broke off"),
+            Next::Broken(kind) => return self.broke(kind, "the model's answer broke off"),
+            Next::Cut => self.ending = Some(Ending::Cancelled),
+        }
+        next
+    }
+
+    fn broke(&mut self, kind: &'static str, message: &str) -> Next {
+        self.ending = Some(Ending::Dropped);
+        let message = message.to_owned();
+        self.attempt.failed(ProviderError { status: None, retry_after: None, kind: kind.to_owned(), message });
+        Next::Broken(kind)
+    }
+
+    async fn pull(&mut self) -> Next {
+        let mut broken = self.attempt.ledger.broken();
+        let body = &mut self.answer.body;
+        let stall = self.answer.stall;
+        let complete = self.meter.is_complete();
+        let chunk = async {
+            match stall {
+                Some(stall) => tokio::time::timeout(stall, body.next()).await.map_err(|_| ()),
+                None => Ok(body.next().await),
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.attempt.closed.cancelled() => Next::Cut,
+            _ = broken.wait_for(Option::is_some), if !complete => {
+                self.attempt.over_budget();
+                Next::Cut
+            }
+            chunk = chunk => match chunk {
+                Ok(Some(Ok(chunk))) => Next::Chunk(chunk),
+                Ok(None) => Next::End,
+                // Some providers close the connection hard after their last word.
+                Ok(Some(Err(()))) if complete => Next::End,
+                Ok(Some(Err(()))) => Next::Broken("dropped"),
+                Err(()) => Next::Broken("stalled"),
+            },
+        }
+    }
+
+    async fn pass_whole(mut self, key: Option<&str>) -> Response {
+        let mut body = Vec::new();
+        let broken = loop {
+            match self.pull().await {
+                Next::Chunk(chunk) if body.len() + chunk.len() <= LONGEST_WHOLE => {
+                    self.attempt.heard(Instant::now());
+                    body.extend_from_slice(&chunk);
+                }
+                Next::Chunk(_) => break Some("not-an-answer"),
+                Next::End => break None,
+                Next::Broken(kind) => break Some(kind),
+                Next::Cut => break Some("cut"),
+            }
+        };
+        if let Some(kind) = broken {
+            self.broke(kind, "the model's answer broke off");
+            return refuse(502, "the model's answer broke off");
+        }
+        self.judge_whole(&body);
+        let text = String::from_utf8_lossy(&body).into_owned();
+        let text = key.map_or(text.clone(), |key| text.replace(key, "***"));
+        let response = self.head().body(Body::from(text.clone())).unwrap_or_default();
+        self.whole = Some(text);
+        self.ending = Some(Ending::Complete);
+        response
+    }
+
+    fn judge_whole(&mut self, body: &[u8]) {
+        let status = self.answer.status;
+        if (200..300).contains(&status) {
+            self.meter.look_at_whole(body);
+            if self.meter.is_complete() {
+                return self.attempt.answered_well();
+            }
+        }
+        let error = self.answer.error.take();
+        self.attempt.failed(error.unwrap_or_else(|| read_error(status, &self.answer.headers, body)));
+    }
+
+    fn record(&mut self) {
+        let (Some(tape), Some(shelf)) = (self.tape.take(), &self.attempt.recorded) else { return };
+        let mut recording = Recording {
+            v: 1,
+            request: Some(tape.request),
+            status: self.answer.status,
+            headers: self.answer.headers.clone(),
+            end: self.ending.unwrap_or(Ending::Cancelled),
+            ..Recording::default()
+        };
+        recording.headers.remove("date");
+        match self.whole.take() {
+            Some(whole) if !self.meter.is_complete() => recording.body = Some(Value::String(whole)),
+            Some(_) | None => recording.turn = Some(self.meter.turn()),
+        }
+        if let Err(error) = shelf.save(&tape.key, recording, &*tape.scrub) {
+            self.attempt.unrecorded(error.to_string());
+        }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.record();
+        self.attempt.close_meter(&self.meter);
+    }
+}
+
+/// A refusal of omk's own, in the provider's form.
+pub(super) fn refuse(status: u16, message: &str) -> Response {
+    let body = serde_json::json!({"error": {"message": format!("omk: {message}"), "type": "omk"}}).to_string();
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+    let head = Response::builder().status(status).header("content-type", "application/json");
+    head.body(Body::from(body)).unwrap_or_default()
+}

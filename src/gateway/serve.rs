@@ -1,0 +1,151 @@
+//! The door: who may ask, and for what.
+//!
+//! It refuses every other host, path and method, tokens it did not give out, and requests that are too long.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, header};
+use axum::response::Response;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::attempt::Attempt;
+use super::cassette::{request_for_people, turns_since_user};
+use super::relay::{Relay, Tape, refuse};
+use super::upstream::{self, Answer, Source};
+use super::{Inner, Scrub};
+use crate::id::Sha256;
+
+/// A whole context of the largest model with some images fits; a longer request is not one.
+const LONGEST_REQUEST: usize = 64 << 20;
+
+/// Serves until the gateway is dropped.
+pub(super) fn spawn(listener: tokio::net::TcpListener, inner: Arc<Inner>) {
+    let stop = inner.stop.clone();
+    let router = Router::new().fallback(answer).with_state(inner);
+    tokio::spawn(async move {
+        let serving = axum::serve(listener, router);
+        tokio::select! {
+            () = stop.cancelled() => {}
+            // It only ends by itself if the listener is gone.
+            _ = serving.into_future() => {}
+        }
+    });
+}
+
+async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    if !is_ours(&head.headers, inner.port) {
+        return refuse(421, "this door is for this machine only");
+    }
+    let Some(attempt) = admitted(&inner, &head.headers) else {
+        return refuse(401, "this token is not, or no longer, admitted");
+    };
+    match (&head.method, head.uri.path()) {
+        (&Method::POST, "/v1/chat/completions") => {}
+        (&Method::GET, "/v1/models") => return models(&inner),
+        _ => return refuse(404, "only POST /v1/chat/completions is served here"),
+    }
+    let Ok(body) = axum::body::to_bytes(body, LONGEST_REQUEST).await else {
+        return refuse(413, "the request is too long, or broke off");
+    };
+    match Asked::read(body, inner.config.model.as_deref()) {
+        Ok(asked) => pass_on(&inner, &attempt, &head.headers, asked).await,
+        Err(why) => refuse(400, &why),
+    }
+}
+
+/// Another page's script may reach a loopback port under a name of its own; the host tells.
+fn is_ours(headers: &HeaderMap, port: u16) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
+    host == format!("127.0.0.1:{port}") || host == format!("localhost:{port}")
+}
+
+fn admitted(inner: &Inner, headers: &HeaderMap) -> Option<Arc<Attempt>> {
+    let token = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
+    inner.admitted().get(&Sha256::of(token.as_bytes())).map(Arc::clone)
+}
+
+fn models(inner: &Inner) -> Response {
+    let models = inner.config.model.iter().map(|id| json!({"id": id, "object": "model"}));
+    let list = json!({"object": "list", "data": models.collect::<Vec<_>>()}).to_string();
+    let head = Response::builder().header(header::CONTENT_TYPE, "application/json");
+    head.body(Body::from(list)).unwrap_or_default()
+}
+
+/// A request that was understood.
+struct Asked {
+    body: Bytes,
+    said: Value,
+    streams: bool,
+}
+
+impl Asked {
+    fn read(body: Bytes, model: Option<&str>) -> Result<Self, String> {
+        let mut said: Value = serde_json::from_slice(&body).map_err(|_| "the request is not JSON".to_owned())?;
+        let wanted = said.get("model").and_then(Value::as_str).unwrap_or("");
+        if let Some(model) = model.filter(|model| *model != wanted) {
+            return Err(format!("the plan's model is `{model}`, not `{wanted}`"));
+        }
+        let streams = said.get("stream").and_then(Value::as_bool).unwrap_or(false);
+        if !streams || said.pointer("/stream_options/include_usage") == Some(&Value::Bool(true)) {
+            return Ok(Self { body, said, streams });
+        }
+        // What is not counted is not served.
+        said["stream_options"] = json!({"include_usage": true});
+        Ok(Self { body: said.to_string().into(), said, streams })
+    }
+}
+
+async fn pass_on(inner: &Inner, attempt: &Arc<Attempt>, headers: &HeaderMap, asked: Asked) -> Response {
+    if inner.ledger.broken().borrow().is_some() {
+        attempt.over_budget();
+        return refuse(402, "the run's budget is used up");
+    }
+    attempt.asked(Instant::now());
+    let turns = turns_since_user(&asked.said);
+    let tape = attempt.recorded.as_ref().map(|shelf| Tape {
+        key: shelf.next_key(turns),
+        request: request_for_people(&asked.said),
+        scrub: scrub(inner),
+    });
+    let request_bytes = asked.body.len() as u64;
+    // From here on the answer is accounted for, even if the agent goes away before it comes.
+    let mut relay = Relay::new(Arc::clone(attempt), tape);
+    let answer = match &inner.source {
+        Source::Live { client, url, key, timeouts } => {
+            let asking = upstream::ask_live((client, url, key, *timeouts), headers, asked.body);
+            tokio::select! {
+                () = attempt.closed.cancelled() => return refuse(401, "the attempt is over"),
+                answer = asking => answer,
+            }
+        }
+        Source::Cassette => played(attempt, turns, asked.streams),
+    };
+    relay.arrived(answer, request_bytes);
+    relay.into_response(inner.source.key()).await
+}
+
+/// The recorded answer; a miss is one that the CLI does not retry.
+fn played(attempt: &Attempt, turns: u32, streams: bool) -> Answer {
+    let Some(shelf) = &attempt.played else { return upstream::refusal(400, "cassette", "there is no cassette") };
+    let key = shelf.next_key(turns);
+    match shelf.load(&key) {
+        Ok(recording) => upstream::play(&recording, &key, streams),
+        Err(error) => {
+            attempt.missed(error.to_string());
+            upstream::refusal(400, "cassette", &error.to_string())
+        }
+    }
+}
+
+fn scrub(inner: &Inner) -> Scrub {
+    let further = Arc::clone(&inner.config.scrub);
+    match inner.source.key().map(str::to_owned) {
+        Some(key) => Arc::new(move |text| further(&text.replace(&key, "***"))),
+        None => further,
+    }
+}

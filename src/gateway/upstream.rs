@@ -1,0 +1,226 @@
+//! Where answers come from: the provider, or a cassette. Both give the same [`Answer`].
+//!
+//! It refuses to follow redirects, and shows the key to nobody but the provider.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::http::HeaderMap;
+use futures_util::stream::{self, BoxStream};
+use futures_util::StreamExt as _;
+use serde_json::{Value, json};
+
+use super::cassette::Recording;
+use super::{Config, Ending, GatewayError, Key, ProviderError, Timeouts, Upstream};
+
+/// An answer on its way.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// The headers that matter to an agent, in lower case.
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) body: BoxStream<'static, Result<Bytes, ()>>,
+    /// How long it may fall silent; `None` = for ever.
+    pub(super) stall: Option<Duration>,
+    /// What is wrong with it, where that is not to be read from its body.
+    pub(super) error: Option<ProviderError>,
+}
+
+impl Answer {
+    /// What stands in for an answer that has not come.
+    pub(super) fn none() -> Self {
+        Self { status: 200, headers: BTreeMap::new(), body: stream::pending().boxed(), stall: None, error: None }
+    }
+}
+
+/// Headers of an answer that matter to an agent, or to omk.
+const KEPT: [&str; 4] = ["content-type", "retry-after", "retry-after-ms", "date"];
+
+/// Headers of a request that a provider may want to see. The rest tells of the machine, or is ours to say.
+const PASSED_ON: [&str; 4] = ["accept", "user-agent", "x-msh-platform", "x-msh-version"];
+
+/// Where answers come from.
+#[derive(Debug)]
+pub(super) enum Source {
+    Live { client: reqwest::Client, url: String, key: Key, timeouts: Timeouts },
+    Cassette,
+}
+
+impl Source {
+    pub(super) fn new(config: &Config) -> Result<Self, GatewayError> {
+        match &config.upstream {
+            Upstream::Cassette { dir: _ } => Ok(Self::Cassette),
+            Upstream::Live { base_url, key } => {
+                let url = format!("{}/chat/completions", base_url.trim_end_matches('/'));
+                let client = client(base_url, config.timeouts)?;
+                Ok(Self::Live { client, url, key: key.clone(), timeouts: config.timeouts })
+            }
+        }
+    }
+
+    /// The key, so that it can be taken out of what a provider echoes.
+    pub(super) fn key(&self) -> Option<&str> {
+        match self {
+            Self::Live { key, .. } => Some(key.reveal()).filter(|key| !key.is_empty()),
+            Self::Cassette => None,
+        }
+    }
+}
+
+fn client(base_url: &str, timeouts: Timeouts) -> Result<reqwest::Client, GatewayError> {
+    // Another part of the program may have been first; all of them mean ring.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let address = reqwest::Url::parse(base_url).ok().filter(|url| url.has_host());
+    let address = address.ok_or_else(|| GatewayError::BaseUrl(base_url.to_owned()))?;
+    let mut builder = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(timeouts.connect)
+        .tcp_nodelay(true);
+    match address.scheme() {
+        "https" => {}
+        // Without TLS no roots are needed, and a bare container has none.
+        "http" => builder = builder.tls_certs_only([]),
+        _ => return Err(GatewayError::BaseUrl(base_url.to_owned())),
+    }
+    if matches!(address.host_str(), Some("127.0.0.1" | "localhost" | "[::1]")) {
+        builder = builder.no_proxy();
+    }
+    builder.build().map_err(GatewayError::Client)
+}
+
+/// Asks the provider. Trouble on the way becomes an answer that the agent understands.
+pub(super) async fn ask_live(
+    (client, url, key, timeouts): (&reqwest::Client, &str, &Key, Timeouts),
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Answer {
+    let mut request = client.post(url).bearer_auth(key.reveal()).header("content-type", "application/json");
+    request = request.header("accept-encoding", "identity");
+    for name in PASSED_ON {
+        if let Some(value) = headers.get(name) {
+            request = request.header(name, value);
+        }
+    }
+    match tokio::time::timeout(timeouts.answer, request.body(body).send()).await {
+        Err(_) => {
+            let waited = timeouts.answer.as_secs();
+            refusal(504, "silent", &format!("the model's provider gave no answer in {waited} s"))
+        }
+        Ok(Err(error)) if error.is_connect() => refusal(502, "connect", "the model's provider could not be reached"),
+        Ok(Err(_)) => refusal(502, "dropped", "the connection to the model's provider broke"),
+        Ok(Ok(response)) if response.status().is_redirection() => {
+            refusal(400, "redirect", "the model's provider answers with a redirect; correct `base_url`")
+        }
+        Ok(Ok(response)) => Answer {
+            status: response.status().as_u16(),
+            headers: kept(response.headers()),
+            body: response.bytes_stream().map(|chunk| chunk.map_err(|_| ())).boxed(),
+            stall: Some(timeouts.stall),
+            error: None,
+        },
+    }
+}
+
+fn kept(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let one = |name: &&str| Some(((*name).to_owned(), headers.get(*name)?.to_str().ok()?.to_owned()));
+    KEPT.iter().filter_map(one).collect()
+}
+
+/// An answer that omk itself gives.
+pub(super) fn refusal(status: u16, kind: &str, message: &str) -> Answer {
+    let body = json!({"error": {"message": format!("omk: {message}"), "type": kind}}).to_string();
+    let told = matches!(kind, "silent" | "connect" | "dropped");
+    let error = ProviderError {
+        status: (!told).then_some(status),
+        retry_after: None,
+        kind: kind.to_owned(),
+        message: message.to_owned(),
+    };
+    Answer {
+        status,
+        headers: BTreeMap::from([("content-type".to_owned(), "application/json".to_owned())]),
+        body: stream::iter([Ok(Bytes::from(body))]).boxed(),
+        stall: None,
+        error: Some(error),
+    }
+}
+
+/// A recorded answer as one on its way.
+pub(super) fn play(recording: &Recording, key: &str, wants_stream: bool) -> Answer {
+    let seed = key.replace('/', "-");
+    let (content_type, chunks) = match &recording.turn {
+        Some(turn) if wants_stream => ("text/event-stream", turn.to_events(&seed, recording.end)),
+        Some(turn) => ("application/json", vec![turn.to_completion(&seed).to_string()]),
+        None => ("application/json", vec![recording.body_text()]),
+    };
+    let mut headers = recording.headers.clone();
+    if recording.turn.is_some() {
+        headers.insert("content-type".to_owned(), content_type.to_owned());
+    } else {
+        headers.entry("content-type".to_owned()).or_insert_with(|| content_type.to_owned());
+    }
+    let chunks = stream::iter(chunks.into_iter().map(|chunk| Ok(Bytes::from(chunk))));
+    let body = match recording.end {
+        Ending::Complete => chunks.boxed(),
+        Ending::Dropped => chunks.chain(stream::iter([Err(())])).boxed(),
+        // The agent went away then; so it will now, by its own clock.
+        Ending::Cancelled => chunks.chain(stream::pending()).boxed(),
+    };
+    Answer { status: recording.status, headers, body, stall: None, error: None }
+}
+
+/// Reads what a provider says of its own trouble.
+pub(super) fn read_error(status: u16, headers: &BTreeMap<String, String>, body: &[u8]) -> ProviderError {
+    let said: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+    let text = |pointer: &str| said.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let kind = text("/error/type").or_else(|| text("/error/code")).unwrap_or_else(|| "not-an-answer".to_owned());
+    let message = text("/error/message").or_else(|| text("/message")).unwrap_or_default();
+    let message = message.chars().take(500).collect();
+    ProviderError { status: Some(status), retry_after: retry_after(headers), kind, message }
+}
+
+/// `retry-after` in seconds or as a date, the latter counted from the answer's own date; or `retry-after-ms`.
+fn retry_after(headers: &BTreeMap<String, String>) -> Option<Duration> {
+    if let Some(millis) = headers.get("retry-after-ms").and_then(|text| text.trim().parse().ok()) {
+        return Some(Duration::from_millis(millis));
+    }
+    let text = headers.get("retry-after")?.trim();
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let until = chrono::DateTime::parse_from_rfc2822(text).ok()?;
+    let now = chrono::DateTime::parse_from_rfc2822(headers.get("date")?).ok()?;
+    Some((until - now).to_std().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(pairs: &[(&str, &str)]) -> Option<Duration> {
+        retry_after(&pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn a_wait_is_read_in_all_its_spellings() {
+        let date = ("date", "Sun, 22 Nov 2026 19:00:00 GMT");
+        assert_eq!(after(&[("retry-after", "7")]), Some(Duration::from_secs(7)));
+        assert_eq!(after(&[("retry-after", "1.5")]), Some(Duration::from_millis(1500)));
+        assert_eq!(after(&[("retry-after-ms", "20"), ("retry-after", "7")]), Some(Duration::from_millis(20)));
+        assert_eq!(
+            after(&[("retry-after", "Sun, 22 Nov 2026 19:01:00 GMT"), date]),
+            Some(Duration::from_secs(60))
+        );
+        assert_eq!(after(&[("retry-after", "Sun, 22 Nov 2026 18:00:00 GMT"), date]), Some(Duration::ZERO));
+        assert_eq!(after(&[("retry-after", "soon")]), None);
+        assert_eq!(after(&[("retry-after", "-1")]), None);
+    }
+
+    #[test]
+    fn what_a_provider_says_of_itself_is_read() {
+        let body = br#"{"error":{"message":"You exceeded your quota","type":"exceeded_current_quota_error"}}"#;
+        let error = read_error(429, &BTreeMap::new(), body);
+        assert_eq!((error.kind.as_str(), error.message.as_str()), ("exceeded_current_quota_error", "You exceeded your quota"));
+        assert_eq!(read_error(500, &BTreeMap::new(), b"<html>").kind, "not-an-answer");
+    }
+}

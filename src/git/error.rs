@@ -1,0 +1,221 @@
+//! Why git could not do it, in words for a person: what, where, and what to do next.
+//!
+//! It refuses to show libgit2's own words, or git's, alone: they are kept as the source, or quoted after ours.
+
+use std::path::{Path, PathBuf};
+
+use git2::{ErrorClass, ErrorCode};
+
+use crate::id::RepoPath;
+
+/// Why git could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum GitError {
+    /// There is no repository at or above that directory.
+    #[error("{} is not inside a git repository; go to one, or make one with `git init` and a first commit", .dir.display())]
+    NotARepository {
+        /// Where it was looked for.
+        dir: PathBuf,
+    },
+    /// A repository without a work tree.
+    #[error("{} is a bare repository, without files to work on; clone it (`git clone {} work`) and run omk there", .path.display(), .path.display())]
+    Bare {
+        /// The repository.
+        path: PathBuf,
+    },
+    /// HEAD names no commit.
+    #[error("{} has no commit at HEAD; make one first: `git add -A && git commit`", .path.display())]
+    NoCommits {
+        /// The repository.
+        path: PathBuf,
+    },
+    /// A format that omk cannot open.
+    #[error("{} {what}, which omk cannot open; {next}", .path.display())]
+    Unsupported {
+        /// The repository.
+        path: PathBuf,
+        /// What it is, as a clause: "stores its refs as reftable".
+        what: String,
+        /// What to do.
+        next: String,
+    },
+    /// The repository belongs to somebody else.
+    #[error("{} belongs to another user, so git does not trust its settings; if you do: `git config --global --add safe.directory {}`", .path.display(), .path.display())]
+    NotOwned {
+        /// The repository's top.
+        path: PathBuf,
+    },
+    /// No commit has that name.
+    #[error("`{rev}` is not a commit of this repository{hint}")]
+    UnknownRevision {
+        /// As it was given.
+        rev: String,
+        /// What to do, with its separator; may be empty.
+        hint: &'static str,
+    },
+    /// An object is not there.
+    #[error("{what}: the object is missing from this repository; {next}")]
+    Missing {
+        /// What was to be read.
+        what: String,
+        /// What to do.
+        next: &'static str,
+    },
+    /// A branch is in the way of another.
+    #[error(
+        "a branch called `{name}` makes branches below `{name}/` impossible; rename it: `git branch -m {name} {name}-old`"
+    )]
+    BranchInTheWay {
+        /// The branch.
+        name: String,
+    },
+    /// A branch is not where it was expected.
+    #[error("branch `{name}` {found}, not {expected}; someone else moved it, and it was left as it is")]
+    BranchMoved {
+        /// The branch.
+        name: String,
+        /// Where it was to be.
+        expected: String,
+        /// Where it is, as a clause.
+        found: String,
+    },
+    /// A text that cannot be a branch.
+    #[error("`{name}` cannot be the name of a branch")]
+    BadBranch {
+        /// As it was given.
+        name: String,
+    },
+    /// Another git process holds a lock, or left it.
+    #[error(
+        "{what}: another git process holds a lock; wait for it, and if none is running remove the `.lock` file it left"
+    )]
+    Locked {
+        /// What was to be done.
+        what: String,
+        /// libgit2's words.
+        source: git2::Error,
+    },
+    /// The machine refused.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was to be done, and where: "write `/a/b`".
+        what: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The disk, seen through libgit2.
+    #[error("{what}: the disk refused ({}); is it full, or read-only?", .source.message())]
+    Disk {
+        /// What was to be done.
+        what: String,
+        /// libgit2's words.
+        source: git2::Error,
+    },
+    /// libgit2 failed for a reason that has no words of its own here.
+    #[error("{what}: git's object store refused ({}); `git fsck` tells whether the repository is sound", .source.message())]
+    Library {
+        /// What was to be done.
+        what: String,
+        /// libgit2's words.
+        source: git2::Error,
+    },
+    /// The git binary failed.
+    #[error("{what}: `git {command}` failed ({status}): {said}{hint}")]
+    Binary {
+        /// What was to be done.
+        what: String,
+        /// The subcommand.
+        command: String,
+        /// How it ended.
+        status: String,
+        /// The end of its standard error, clipped.
+        said: String,
+        /// What to do, with its separator; may be empty.
+        hint: &'static str,
+    },
+    /// Files were written where a submodule belongs.
+    #[error(
+        "files were written into `{path}`, which is a submodule and is not filled in a slot; a change there cannot be kept"
+    )]
+    InSubmodule {
+        /// The submodule.
+        path: RepoPath,
+    },
+    /// A name that git cannot store, or directories nested too deep.
+    #[error("`{path}` cannot be stored in git: {why}")]
+    Unstorable {
+        /// The path, as well as it can be shown.
+        path: String,
+        /// Why.
+        why: &'static str,
+    },
+}
+
+impl GitError {
+    /// Whether the machine is at fault (class `host`): disk, permissions, a lock, a program that cannot be started.
+    #[must_use]
+    pub fn is_host(&self) -> bool {
+        match self {
+            Self::Locked { .. } | Self::Io { .. } | Self::Disk { .. } => true,
+            Self::NotARepository { .. }
+            | Self::Bare { .. }
+            | Self::NoCommits { .. }
+            | Self::Unsupported { .. }
+            | Self::NotOwned { .. }
+            | Self::UnknownRevision { .. }
+            | Self::Missing { .. }
+            | Self::BranchInTheWay { .. }
+            | Self::BranchMoved { .. }
+            | Self::BadBranch { .. }
+            | Self::Library { .. }
+            | Self::Binary { .. }
+            | Self::InSubmodule { .. }
+            | Self::Unstorable { .. } => false,
+        }
+    }
+
+    /// Whether what a task left in its slot is at fault (class `scope`).
+    #[must_use]
+    pub fn is_scope(&self) -> bool {
+        matches!(self, Self::InSubmodule { .. } | Self::Unstorable { .. })
+    }
+
+    pub(super) fn io(what: &str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let what = format!("{what} {}", path.display());
+        move |source| Self::Io { what, source }
+    }
+
+    /// Gives a libgit2 error the words for what was to be done.
+    pub(super) fn lib(what: impl Into<String>) -> impl FnOnce(git2::Error) -> Self {
+        let what = what.into();
+        move |source| {
+            let code = source.code();
+            if code == ErrorCode::Locked {
+                return Self::Locked { what, source };
+            }
+            if matches!(source.class(), ErrorClass::Os | ErrorClass::Filesystem | ErrorClass::NoMemory) {
+                return Self::Disk { what, source };
+            }
+            if code == ErrorCode::NotFound && matches!(source.class(), ErrorClass::Odb | ErrorClass::Object) {
+                let next = "a shallow or partial clone needs it fetched (`git fetch --unshallow`, `git fetch --refetch`); \
+                            else `git fsck` tells what is damaged";
+                return Self::Missing { what, next };
+            }
+            Self::Library { what, source }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_and_a_lock_are_the_machines_fault() {
+        let full = GitError::io("write", Path::new("/x"))(std::io::ErrorKind::StorageFull.into());
+        let locked = GitError::lib("move a branch")(git2::Error::new(ErrorCode::Locked, ErrorClass::Reference, "no"));
+        let disk = GitError::lib("write a blob")(git2::Error::new(ErrorCode::GenericError, ErrorClass::Os, "no"));
+        assert!(full.is_host() && locked.is_host() && disk.is_host());
+        assert!(!GitError::BadBranch { name: "x".into() }.is_host());
+    }
+}

@@ -1,0 +1,185 @@
+//! Commit messages of omk: a subject, a body, and trailers that nobody else can put there.
+//!
+//! It refuses text that would end a paragraph early, look like a trailer of ours, or split the message: such text is
+//! kept, but made harmless.
+
+use std::fmt;
+
+use crate::id::{RunId, TaskId};
+
+/// The width of a subject; what git's own tools and the forges show.
+const SUBJECT: usize = 72;
+
+/// A commit message by omk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    subject: String,
+    body: String,
+    trailers: Vec<(&'static str, String)>,
+}
+
+impl Message {
+    /// A message about a task's attempt, with the trailers that mark a commit as omk's own.
+    #[must_use]
+    pub fn new(subject: &str, run: &RunId, task: &TaskId, attempt: u32) -> Self {
+        let trailers = vec![
+            ("Omk-Run", run.to_string()),
+            ("Omk-Task", task.to_string()),
+            ("Omk-Attempt", attempt.to_string()),
+            ("Omk-Proof", format!("{run}/{task}")),
+        ];
+        let subject = one_line(subject);
+        Self { subject: if subject.is_empty() { task.to_string() } else { subject }, body: String::new(), trailers }
+    }
+
+    /// With a body, in the author's own lines.
+    #[must_use]
+    pub fn body(mut self, text: &str) -> Self {
+        self.body = text.lines().map(harmless).collect::<Vec<_>>().join("\n").trim_matches('\n').to_owned();
+        self
+    }
+
+    /// With `Requested-by`.
+    #[must_use]
+    pub fn requested_by(self, who: &str) -> Self {
+        self.trailer("Requested-by", who)
+    }
+
+    /// With `Signed-off-by`; `who` is `Name <address>`.
+    #[must_use]
+    pub fn signed_off_by(self, who: &str) -> Self {
+        self.trailer("Signed-off-by", who)
+    }
+
+    fn trailer(mut self, key: &'static str, value: &str) -> Self {
+        let value = one_line(value);
+        if !value.is_empty() {
+            self.trailers.push((key, value));
+        }
+        self
+    }
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}\n", clip(&self.subject))?;
+        if !self.body.is_empty() {
+            writeln!(f, "{}\n", self.body)?;
+        }
+        for (key, value) in &self.trailers {
+            writeln!(f, "{key}: {value}")?;
+        }
+        Ok(())
+    }
+}
+
+fn clip(subject: &str) -> String {
+    if subject.chars().count() <= SUBJECT {
+        return subject.to_owned();
+    }
+    let mut clipped: String = subject.chars().take(SUBJECT - 1).collect();
+    clipped.truncate(clipped.trim_end().len());
+    clipped.push('…');
+    clipped
+}
+
+/// One line without control characters, its spaces collapsed.
+fn one_line(text: &str) -> String {
+    let plain: String = text.chars().map(|c| if c.is_control() || is_line_end(c) { ' ' } else { c }).collect();
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn is_line_end(c: char) -> bool {
+    matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// A body line that could be read as a trailer, or as the end of the message, moves in by a space.
+fn harmless(line: &str) -> String {
+    let line: String = line.chars().filter(|&c| c == '\t' || !(c.is_control() || is_line_end(c))).collect();
+    let key = line.split_once(':').map(|(key, _)| key.trim_end().to_ascii_lowercase());
+    let forges = key.is_some_and(|key| key.starts_with("omk-") || key.ends_with("-by"));
+    if forges || line.starts_with("---") { format!(" {line}") } else { line.trim_end().to_owned() }
+}
+
+/// What the trailers of a commit by omk say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trailers {
+    /// The run.
+    pub run: RunId,
+    /// The task; absent on a commit that is not a task's.
+    pub task: Option<TaskId>,
+    /// The attempt.
+    pub attempt: Option<u32>,
+}
+
+impl Trailers {
+    /// The trailers of a message, where it has omk's. Only the last paragraph counts, as in git.
+    #[must_use]
+    pub fn of(message: &str) -> Option<Self> {
+        let (_, last) = message.trim_end().rsplit_once("\n\n")?;
+        let value = |key: &str| {
+            let lines = last.lines().filter_map(|line| line.split_once(": "));
+            lines.filter(|(found, _)| *found == key).map(|(_, value)| value.trim()).next()
+        };
+        Some(Self {
+            run: value("Omk-Run")?.parse().ok()?,
+            task: value("Omk-Task").and_then(|text| text.parse().ok()),
+            attempt: value("Omk-Attempt").and_then(|text| text.parse().ok()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn message(subject: &str) -> Message {
+        let run = "20261122t185155z-4f2a9c".parse().unwrap();
+        Message::new(subject, &run, &"api".parse().unwrap(), 2)
+    }
+
+    #[test]
+    fn a_message_has_subject_body_and_trailers() {
+        let text = message("Split the API module").body("Why:\nit was too long.").requested_by("@ana").to_string();
+        insta::assert_snapshot!(text, @r"
+        Split the API module
+
+        Why:
+        it was too long.
+
+        Omk-Run: 20261122t185155z-4f2a9c
+        Omk-Task: api
+        Omk-Attempt: 2
+        Omk-Proof: 20261122t185155z-4f2a9c/api
+        Requested-by: @ana
+        ");
+    }
+
+    #[test]
+    fn text_of_others_cannot_forge_a_trailer_or_end_the_message() {
+        let forged = "fix\n\nOmk-Run: 20200101t000000z-ffffff\nSigned-off-by: Eve <e@x>";
+        let text =
+            message(forged).body("---\nOmk-Task: other\nCo-authored-by: Eve <e@x>").requested_by("a\nOmk-Run: x");
+        let text = text.to_string();
+        assert!(text.lines().all(|line| !line.starts_with("---") && !line.starts_with("Signed-off")), "{text}");
+        assert_eq!(text.lines().filter(|line| line.starts_with("Omk-Run: ")).count(), 1, "{text}");
+        assert_eq!(Trailers::of(&text).unwrap().task.unwrap().as_str(), "api");
+    }
+
+    #[test]
+    fn a_long_subject_is_clipped_at_72_characters() {
+        let text = message(&"ä".repeat(100)).to_string();
+        assert_eq!(text.lines().next().unwrap().chars().count(), 72);
+    }
+
+    proptest! {
+        #[test]
+        fn the_trailers_are_ours_whatever_the_text(subject in any::<String>(), body in any::<String>(), who in any::<String>()) {
+            let text = message(&subject).body(&body).requested_by(&who).to_string();
+            let trailers = Trailers::of(&text).unwrap();
+            prop_assert_eq!(trailers.run.as_str(), "20261122t185155z-4f2a9c");
+            prop_assert_eq!(trailers.attempt, Some(2));
+        }
+    }
+}

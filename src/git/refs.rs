@@ -1,0 +1,209 @@
+//! Branches: moved only from where they were expected to be.
+//!
+//! It refuses to move a branch that someone else moved, one that is a symbolic ref, and to look at tags or remotes.
+
+use std::path::{Path, PathBuf};
+
+use git2::{ErrorCode, Oid, ReferenceType, Repository};
+
+use super::error::GitError;
+use super::merge::signature;
+use super::message::Trailers;
+use super::repo::{Repo, commit_id, commit_oid};
+use crate::id::{CommitId, Moment};
+
+/// Where a branch must be for it to be moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expected {
+    /// Nowhere: it must not exist.
+    Absent,
+    /// At that commit.
+    At(CommitId),
+    /// Nowhere, or at a commit that carries omk's trailers.
+    Ours,
+    /// Anywhere: a person said `--force`.
+    Anything,
+}
+
+/// A branch and where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Branch {
+    /// Without `refs/heads/`.
+    pub name: String,
+    /// Its tip.
+    pub tip: CommitId,
+}
+
+impl Repo {
+    /// Moves a branch, or makes it, if it is where it was expected. The comparison happens under git's own lock of the
+    /// branch, so no other git process comes between. The reflog says `why`.
+    ///
+    /// # Errors
+    /// [`GitError::BranchMoved`] where it is elsewhere; where the name is no branch name, a branch is in the way of its
+    /// name, or another process holds the lock.
+    pub fn move_branch(
+        &self,
+        name: &str,
+        to: &CommitId,
+        expected: &Expected,
+        why: &str,
+        when: Moment,
+    ) -> Result<(), GitError> {
+        let full = full_name(name)?;
+        self.with(|repo| {
+            let what = || format!("move branch `{name}`");
+            self.refuse_prefixes(repo, name)?;
+            let mut transaction = repo.transaction().map_err(GitError::lib(what()))?;
+            transaction.lock_ref(&full).map_err(GitError::lib(what()))?;
+            compare(repo, name, &full, expected)?;
+            let by = signature(when.as_millis().div_euclid(1000)).map_err(GitError::lib(what()))?;
+            let why: String = why.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            transaction.set_target(&full, commit_oid(to), Some(&by), &why).map_err(GitError::lib(what()))?;
+            transaction.commit().map_err(GitError::lib(what()))
+        })
+    }
+
+    /// Deletes a branch if it is where it was expected; one that is gone already is fine.
+    ///
+    /// # Errors
+    /// As [`Repo::move_branch`].
+    pub fn delete_branch(&self, name: &str, expected: &Expected) -> Result<(), GitError> {
+        let full = full_name(name)?;
+        self.with(|repo| {
+            let what = || format!("delete branch `{name}`");
+            if current(repo, name, &full)?.is_none() {
+                return Ok(());
+            }
+            let mut transaction = repo.transaction().map_err(GitError::lib(what()))?;
+            transaction.lock_ref(&full).map_err(GitError::lib(what()))?;
+            compare(repo, name, &full, expected)?;
+            transaction.remove(&full).map_err(GitError::lib(what()))?;
+            transaction.commit().map_err(GitError::lib(what()))
+        })
+    }
+
+    /// Where a branch is; `None` where there is none of that name.
+    ///
+    /// # Errors
+    /// Where the name is no branch name, or the refs cannot be read.
+    pub fn branch_tip(&self, name: &str) -> Result<Option<CommitId>, GitError> {
+        let full = full_name(name)?;
+        self.with(|repo| Ok(current(repo, name, &full)?.map(commit_id)))
+    }
+
+    /// The branches below `omk/`, in order.
+    ///
+    /// # Errors
+    /// Where the refs cannot be read.
+    pub fn omk_branches(&self) -> Result<Vec<Branch>, GitError> {
+        self.with(|repo| {
+            let read = || {
+                let mut found = Vec::new();
+                for reference in repo.references_glob("refs/heads/omk/*")? {
+                    let reference = reference?;
+                    let name = String::from_utf8_lossy(reference.name_bytes()).into_owned();
+                    let Some(tip) = reference.target() else { continue };
+                    found.push(Branch { name: name.trim_start_matches("refs/heads/").to_owned(), tip: commit_id(tip) });
+                }
+                found.sort_by(|one, other| one.name.cmp(&other.name));
+                Ok(found)
+            };
+            read().map_err(GitError::lib("list the branches below `omk/`"))
+        })
+    }
+
+    /// Whether a branch called `omk` exists; it makes every branch of ours impossible.
+    ///
+    /// # Errors
+    /// Where the refs cannot be read.
+    pub fn branch_named_omk_exists(&self) -> Result<bool, GitError> {
+        Ok(self.branch_tip("omk")?.is_some())
+    }
+
+    /// The worktree in which a branch is checked out, or being rebased; slots of omk do not count.
+    ///
+    /// # Errors
+    /// Where the worktrees cannot be read.
+    pub fn checked_out_anywhere(&self, name: &str) -> Result<Option<PathBuf>, GitError> {
+        let full = full_name(name)?;
+        let main = self.common_dir();
+        if holds(main, &full) {
+            let top = if main.ends_with(".git") { main.parent().unwrap_or(main) } else { main };
+            return Ok(Some(top.to_owned()));
+        }
+        let linked = main.join("worktrees");
+        let entries = match std::fs::read_dir(&linked) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(GitError::io("read", &linked)(error)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(GitError::io("read", &linked))?;
+            if super::pool::is_slot(&entry.file_name()) || !holds(&entry.path(), &full) {
+                continue;
+            }
+            let place = std::fs::read_to_string(entry.path().join("gitdir")).unwrap_or_default();
+            let place = Path::new(place.trim_end()).parent().map(Path::to_owned);
+            return Ok(Some(place.filter(|path| !path.as_os_str().is_empty()).unwrap_or(entry.path())));
+        }
+        Ok(None)
+    }
+
+    /// A branch `a` makes `a/b` impossible; said in words rather than as a failed lock.
+    fn refuse_prefixes(&self, repo: &Repository, name: &str) -> Result<(), GitError> {
+        for (slash, _) in name.match_indices('/') {
+            let shorter = &name[..slash];
+            if current(repo, shorter, &format!("refs/heads/{shorter}"))?.is_some() {
+                return Err(GitError::BranchInTheWay { name: shorter.to_owned() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a worktree's git directory has the branch as HEAD, or in a rebase that will end on it.
+fn holds(git_dir: &Path, full: &str) -> bool {
+    let says = |file: &str| std::fs::read_to_string(git_dir.join(file)).unwrap_or_default();
+    says("HEAD").trim_end().strip_prefix("ref:").is_some_and(|name| name.trim() == full)
+        || ["rebase-merge/head-name", "rebase-apply/head-name"].iter().any(|file| says(file).trim_end() == full)
+}
+
+fn full_name(name: &str) -> Result<String, GitError> {
+    let full = format!("refs/heads/{name}");
+    if git2::Reference::is_valid_name(&full) && !name.starts_with('-') {
+        return Ok(full);
+    }
+    Err(GitError::BadBranch { name: name.chars().take(80).collect() })
+}
+
+fn current(repo: &Repository, name: &str, full: &str) -> Result<Option<Oid>, GitError> {
+    match repo.find_reference(full) {
+        Ok(reference) if reference.kind() == Some(ReferenceType::Symbolic) => {
+            let found = "is a symbolic ref to another branch".into();
+            Err(GitError::BranchMoved { name: name.into(), expected: "a branch of its own".into(), found })
+        }
+        Ok(reference) => Ok(reference.target()),
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+        Err(error) => Err(GitError::lib(format!("read branch `{name}`"))(error)),
+    }
+}
+
+fn compare(repo: &Repository, name: &str, full: &str, expected: &Expected) -> Result<(), GitError> {
+    let found = current(repo, name, full)?;
+    let (right, expected) = match (expected, found) {
+        (Expected::Anything, _) => (true, String::new()),
+        (Expected::Absent, found) => (found.is_none(), "absent".to_owned()),
+        (Expected::At(commit), found) => (found == Some(commit_oid(commit)), format!("at {commit}")),
+        (Expected::Ours, None) => (true, String::new()),
+        (Expected::Ours, Some(found)) => {
+            let tip = repo.find_commit(found).map_err(GitError::lib(format!("read branch `{name}`")))?;
+            let ours = Trailers::of(&String::from_utf8_lossy(tip.message_bytes())).is_some();
+            (ours, "at a commit that omk made (none of its trailers is there)".to_owned())
+        }
+    };
+    if right {
+        return Ok(());
+    }
+    let found = found.map_or_else(|| "does not exist".to_owned(), |oid| format!("is at {oid}"));
+    Err(GitError::BranchMoved { name: name.into(), expected, found })
+}

@@ -1,0 +1,326 @@
+//! The user's repository: found, checked once for what omk cannot work with, and read.
+//!
+//! It refuses to write anything.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use git2::{ErrorCode, ObjectType, Oid, Repository};
+
+use super::error::GitError;
+use super::tree::Listing;
+use crate::id::{CommitId, RepoPath, Tip, TreeId};
+
+/// How far back a commit with a given file is looked for; a plan older than that is as good as unknown.
+const HISTORY: usize = 1000;
+
+/// Listings kept: a slot is filled from, and compared with, the same few trees.
+const LISTINGS: usize = 4;
+
+/// A repository with a work tree and at least one commit. Cheap to clone, and shared between threads.
+#[derive(Clone)]
+pub struct Repo {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    git_dir: PathBuf,
+    common_dir: PathBuf,
+    top: PathBuf,
+    idle: Mutex<Vec<Repository>>,
+    listings: Mutex<Vec<(Oid, Arc<Listing>)>>,
+}
+
+impl std::fmt::Debug for Repo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Repo({})", self.inner.common_dir.display())
+    }
+}
+
+impl Repo {
+    /// The repository that `dir` lies in, whichever worktree of it.
+    ///
+    /// # Errors
+    /// Where there is none, or one that omk cannot work with: bare, without commits, reftable or SHA-256, somebody
+    /// else's. Each says what to do.
+    pub fn discover(dir: &Path) -> Result<Self, GitError> {
+        accept_partial_clones();
+        let found = Repository::discover_path(dir, [] as [&Path; 0])
+            .map_err(|_| GitError::NotARepository { dir: dir.to_owned() })?;
+        let repo = Repository::open(&found).map_err(|error| why_not_opened(&found, error))?;
+        refuse_formats(&repo)?;
+        let Some(top) = repo.workdir().map(Path::to_owned) else {
+            return Err(GitError::Bare { path: repo.path().to_owned() });
+        };
+        let head = repo.head().and_then(|head| head.peel_to_commit()).map(drop);
+        if let Err(error) = head {
+            return Err(match error.code() {
+                ErrorCode::UnbornBranch | ErrorCode::NotFound => GitError::NoCommits { path: top },
+                _ => GitError::lib(format!("read HEAD of {}", top.display()))(error),
+            });
+        }
+        let absolute = |path: &Path| std::fs::canonicalize(path).map_err(GitError::io("resolve", path));
+        let inner = Inner {
+            git_dir: absolute(repo.path())?,
+            common_dir: absolute(repo.commondir())?,
+            top: absolute(&top)?,
+            idle: Mutex::new(Vec::new()),
+            listings: Mutex::new(Vec::new()),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The directory that all worktrees share: `.git` of the main one. Absolute.
+    #[must_use]
+    pub fn common_dir(&self) -> &Path {
+        &self.inner.common_dir
+    }
+
+    /// The top of the user's own work tree. Absolute.
+    #[must_use]
+    pub fn workdir(&self) -> &Path {
+        &self.inner.top
+    }
+
+    /// The commit that a person's words name (`HEAD`, `main~2`, a digest), and its tree.
+    ///
+    /// # Errors
+    /// Where it names no commit of this repository.
+    pub fn resolve(&self, rev: &str) -> Result<Tip, GitError> {
+        self.with(|repo| {
+            let commit = repo.revparse_single(rev).and_then(|object| object.peel_to_commit()).map_err(|_| {
+                let hint = if repo.is_shallow() { "; this clone is shallow: `git fetch --unshallow`" } else { "" };
+                GitError::UnknownRevision { rev: rev.to_owned(), hint }
+            })?;
+            Ok(tip_of(&commit))
+        })
+    }
+
+    /// A commit with its tree.
+    ///
+    /// # Errors
+    /// Where the commit is not there.
+    pub fn tip(&self, commit: &CommitId) -> Result<Tip, GitError> {
+        self.with(|repo| Ok(tip_of(&find_commit(repo, commit)?)))
+    }
+
+    /// The parents of a commit, first one first.
+    ///
+    /// # Errors
+    /// Where the commit is not there.
+    pub fn parents(&self, commit: &CommitId) -> Result<Vec<CommitId>, GitError> {
+        self.with(|repo| Ok(find_commit(repo, commit)?.parent_ids().map(commit_id).collect()))
+    }
+
+    /// The message of a commit, as well as it can be shown.
+    ///
+    /// # Errors
+    /// Where the commit is not there.
+    pub fn message(&self, commit: &CommitId) -> Result<String, GitError> {
+        self.with(|repo| Ok(String::from_utf8_lossy(find_commit(repo, commit)?.message_bytes()).into_owned()))
+    }
+
+    /// The bytes of a file at a commit, as stored (no filters); `None` where there is no such file. A symlink gives
+    /// `None`: it is not followed.
+    ///
+    /// # Errors
+    /// Where the commit or the blob is not there.
+    pub fn read_file(&self, commit: &CommitId, path: &RepoPath) -> Result<Option<Vec<u8>>, GitError> {
+        self.with(|repo| {
+            let tree =
+                find_commit(repo, commit)?.tree().map_err(GitError::lib(format!("read the tree of {commit}")))?;
+            read_blob(repo, &tree, path)
+        })
+    }
+
+    /// Whether HEAD has other bytes at that path, or nothing.
+    ///
+    /// # Errors
+    /// Where HEAD cannot be read.
+    pub fn head_differs(&self, path: &RepoPath, bytes: &[u8]) -> Result<bool, GitError> {
+        let head = self.resolve("HEAD")?;
+        Ok(self.read_file(&head.commit, path)?.as_deref() != Some(bytes))
+    }
+
+    /// The newest commit, from HEAD along first parents, that has exactly these bytes at that path.
+    ///
+    /// # Errors
+    /// Where HEAD cannot be read. The end of a shallow history is not an error.
+    pub fn last_commit_with(&self, path: &RepoPath, bytes: &[u8]) -> Result<Option<CommitId>, GitError> {
+        let head = self.resolve("HEAD")?;
+        self.with(|repo| {
+            let wanted = Oid::hash_object(ObjectType::Blob, bytes).map_err(GitError::lib("hash a file"))?;
+            let mut at = find_commit(repo, &head.commit)?;
+            for _ in 0..HISTORY {
+                let entry = at.tree().ok().and_then(|tree| tree.get_path(path.as_path()).ok());
+                if entry.is_some_and(|entry| entry.id() == wanted) {
+                    return Ok(Some(commit_id(at.id())));
+                }
+                let Ok(parent) = at.parent(0) else { break };
+                at = parent;
+            }
+            Ok(None)
+        })
+    }
+
+    /// Whether a commit and everything in its tree is in the repository: false after a crash lost what was written.
+    ///
+    /// # Errors
+    /// Where the object store cannot be read at all.
+    pub fn is_whole(&self, commit: &CommitId) -> Result<bool, GitError> {
+        self.with(|repo| {
+            let Ok(commit) = find_commit(repo, commit) else { return Ok(false) };
+            let Ok(listing) = Listing::read(repo, commit.tree_id()) else { return Ok(false) };
+            let odb = repo.odb().map_err(GitError::lib("open the object store"))?;
+            Ok(listing.files().all(|(_, entry)| entry.is_submodule() || odb.read_header(entry.oid).is_ok()))
+        })
+    }
+
+    pub(super) fn git_dir(&self) -> &Path {
+        &self.inner.git_dir
+    }
+
+    /// Lends an open repository to one thread. Opening costs more than most of what is done with it.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&Repository) -> Result<T, GitError>) -> Result<T, GitError> {
+        let idle = self.idle().pop();
+        let repo = match idle {
+            Some(repo) => repo,
+            None => open(self.git_dir())?,
+        };
+        let result = work(&repo);
+        self.idle().push(repo);
+        result
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Repository>> {
+        self.inner.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Every entry of a tree, from memory where it was asked for lately.
+    pub(super) fn listing(&self, tree: &TreeId) -> Result<Arc<Listing>, GitError> {
+        let oid = tree_oid(tree);
+        let lock = || self.inner.listings.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some((_, listing)) = lock().iter().find(|(id, _)| *id == oid) {
+            return Ok(Arc::clone(listing));
+        }
+        let listing = Arc::new(self.with(|repo| Listing::read(repo, oid))?);
+        let mut kept = lock();
+        kept.truncate(LISTINGS - 1);
+        kept.insert(0, (oid, Arc::clone(&listing)));
+        Ok(listing)
+    }
+}
+
+/// Lets libgit2 open partial clones: it reads what is there, and the git binary fetches what is not.
+fn accept_partial_clones() {
+    static ONCE: OnceLock<()> = OnceLock::new();
+    ONCE.get_or_init(|| {
+        // SAFETY: the list is written here alone, once, before this crate opens any repository, so no thread reads it
+        // meanwhile.
+        let _ = unsafe { git2::opts::set_extensions(&["partialclone"]) };
+    });
+}
+
+pub(super) fn open(git_dir: &Path) -> Result<Repository, GitError> {
+    Repository::open(git_dir).map_err(|error| why_not_opened(git_dir, error))
+}
+
+/// libgit2 opens some SHA-256 repositories; omk's ids are SHA-1.
+fn refuse_formats(repo: &Repository) -> Result<(), GitError> {
+    match format_refusal(repo.commondir()) {
+        Some(refusal) => Err(refusal),
+        None => Ok(()),
+    }
+}
+
+fn format_refusal(common_dir: &Path) -> Option<GitError> {
+    let config = git2::Config::open(&common_dir.join("config")).ok()?;
+    let refused = |what: &str, next: &str| {
+        let path = common_dir.to_owned();
+        Some(GitError::Unsupported { path, what: what.into(), next: next.into() })
+    };
+    let storage = config.get_string("extensions.refstorage").unwrap_or_default();
+    if !storage.is_empty() && storage != "files" {
+        let what = format!("stores its refs as {storage}");
+        return refused(
+            &what,
+            "`git refs migrate --ref-format=files` converts it (git 2.46 or newer), or clone it with `--ref-format=files`",
+        );
+    }
+    let format = config.get_string("extensions.objectformat").unwrap_or_default();
+    if !format.is_empty() && format != "sha1" {
+        let what = format!("names its objects by {format}");
+        return refused(&what, "only SHA-1 repositories work so far; clone it from a SHA-1 one");
+    }
+    None
+}
+
+fn why_not_opened(git_dir: &Path, error: git2::Error) -> GitError {
+    if error.code() == ErrorCode::Owner {
+        let path = git_dir.parent().filter(|_| git_dir.ends_with(".git")).unwrap_or(git_dir);
+        return GitError::NotOwned { path: path.to_owned() };
+    }
+    let common = std::fs::read_to_string(git_dir.join("commondir")).unwrap_or_default();
+    if let Some(refusal) = format_refusal(&git_dir.join(common.trim_end())) {
+        return refusal;
+    }
+    if error.message().contains("extension") {
+        let what = format!("uses a repository format that is too new ({})", error.message());
+        let next = "clone it without that extension".into();
+        return GitError::Unsupported { path: git_dir.to_owned(), what, next };
+    }
+    GitError::lib(format!("open the repository {}", git_dir.display()))(error)
+}
+
+impl RepoPath {
+    /// The path for calls that take one.
+    pub(super) fn as_path(&self) -> &Path {
+        use std::os::unix::ffi::OsStrExt as _;
+        Path::new(std::ffi::OsStr::from_bytes(self.as_bytes()))
+    }
+}
+
+pub(super) fn read_blob(
+    repo: &Repository,
+    tree: &git2::Tree<'_>,
+    path: &RepoPath,
+) -> Result<Option<Vec<u8>>, GitError> {
+    let entry = match tree.get_path(path.as_path()) {
+        Ok(entry) => entry,
+        Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
+        Err(error) => return Err(GitError::lib(format!("look for `{path}`"))(error)),
+    };
+    if entry.kind() != Some(ObjectType::Blob) || entry.filemode() == 0o120_000 {
+        return Ok(None);
+    }
+    let blob = repo.find_blob(entry.id()).map_err(GitError::lib(format!("read `{path}`")))?;
+    Ok(Some(blob.content().to_vec()))
+}
+
+pub(super) fn find_commit<'repo>(repo: &'repo Repository, id: &CommitId) -> Result<git2::Commit<'repo>, GitError> {
+    repo.find_commit(commit_oid(id)).map_err(GitError::lib(format!("read commit {id}")))
+}
+
+pub(super) fn find_tree(repo: &Repository, oid: Oid) -> Result<git2::Tree<'_>, GitError> {
+    repo.find_tree(oid).map_err(GitError::lib(format!("read tree {oid}")))
+}
+
+pub(super) fn commit_oid(id: &CommitId) -> Oid {
+    Oid::from_str(id.as_str()).expect("a CommitId is 40 hex digits")
+}
+
+pub(super) fn tree_oid(id: &TreeId) -> Oid {
+    Oid::from_str(id.as_str()).expect("a TreeId is 40 hex digits")
+}
+
+pub(super) fn commit_id(oid: Oid) -> CommitId {
+    oid.to_string().parse().expect("SHA-256 repositories were refused when this one was opened")
+}
+
+pub(super) fn tree_id(oid: Oid) -> TreeId {
+    oid.to_string().parse().expect("SHA-256 repositories were refused when this one was opened")
+}
+
+pub(super) fn tip_of(commit: &git2::Commit<'_>) -> Tip {
+    Tip { commit: commit_id(commit.id()), tree: tree_id(commit.tree_id()) }
+}

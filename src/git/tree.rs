@@ -1,0 +1,398 @@
+//! Trees: what is in one, what differs between two, and a new one made from an old one and some changes.
+//!
+//! It refuses to look at files on disk.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use git2::{Delta, DiffOptions, ErrorCode, ObjectType, Oid, Repository};
+
+use super::error::GitError;
+use super::repo::{Repo, find_tree, tree_id, tree_oid};
+use crate::id::{RepoPath, TreeId};
+
+pub(super) const FILE: u32 = 0o100_644;
+pub(super) const EXECUTABLE: u32 = 0o100_755;
+pub(super) const SYMLINK: u32 = 0o120_000;
+const DIRECTORY: u32 = 0o040_000;
+const SUBMODULE: u32 = 0o160_000;
+
+/// Symlinks followed before a chain counts as endless; Linux has the same number.
+const LINKS: u32 = 40;
+
+/// Trees nested deeper are refused: every step costs stack, and no path of that depth can be opened anyway.
+const DEPTH: usize = 1024;
+
+/// What is at a path of a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EntryKind {
+    /// A file.
+    File,
+    /// A file that may be executed.
+    Executable,
+    /// A symbolic link.
+    Symlink,
+    /// A commit of another repository.
+    Submodule,
+}
+
+/// A path that differs between two trees. A rename is two of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// Where.
+    pub path: RepoPath,
+    /// What was there.
+    pub before: Option<EntryKind>,
+    /// What is there now.
+    pub after: Option<EntryKind>,
+}
+
+impl Changed {
+    /// Whether a submodule is on either side.
+    #[must_use]
+    pub fn is_submodule(&self) -> bool {
+        self.touches(EntryKind::Submodule)
+    }
+
+    /// Whether a symbolic link is on either side.
+    #[must_use]
+    pub fn is_symlink(&self) -> bool {
+        self.touches(EntryKind::Symlink)
+    }
+
+    fn touches(&self, kind: EntryKind) -> bool {
+        self.before == Some(kind) || self.after == Some(kind)
+    }
+}
+
+/// An entry of a tree that is not a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) mode: u32,
+    pub(super) oid: Oid,
+}
+
+impl Entry {
+    pub(super) fn is_submodule(self) -> bool {
+        self.mode == SUBMODULE
+    }
+
+    pub(super) fn is_symlink(self) -> bool {
+        self.mode == SYMLINK
+    }
+
+    fn kind(self) -> EntryKind {
+        kind_of(self.mode).unwrap_or(EntryKind::File)
+    }
+}
+
+fn kind_of(mode: u32) -> Option<EntryKind> {
+    match mode {
+        0 | DIRECTORY => None,
+        SYMLINK => Some(EntryKind::Symlink),
+        SUBMODULE => Some(EntryKind::Submodule),
+        mode if mode & 0o111 != 0 => Some(EntryKind::Executable),
+        _ => Some(EntryKind::File),
+    }
+}
+
+/// A tree, flat: every entry by its path, and every directory.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    entries: BTreeMap<Vec<u8>, Entry>,
+    directories: BTreeSet<Vec<u8>>,
+}
+
+impl Listing {
+    pub(super) fn read(repo: &Repository, tree: Oid) -> Result<Self, GitError> {
+        let mut listing = Self::default();
+        listing.add(repo, tree, &mut Vec::new(), 0)?;
+        Ok(listing)
+    }
+
+    fn add(&mut self, repo: &Repository, tree: Oid, path: &mut Vec<u8>, depth: usize) -> Result<(), GitError> {
+        if depth > DEPTH {
+            return Err(too_deep(path));
+        }
+        let tree = find_tree(repo, tree)?;
+        for entry in &tree {
+            let length = path.len();
+            if length > 0 {
+                path.push(b'/');
+            }
+            path.extend_from_slice(entry.name_bytes());
+            if entry.kind() == Some(ObjectType::Tree) {
+                self.directories.insert(path.clone());
+                self.add(repo, entry.id(), path, depth + 1)?;
+            } else {
+                let mode = u32::try_from(entry.filemode()).unwrap_or(FILE);
+                self.entries.insert(path.clone(), Entry { mode, oid: entry.id() });
+            }
+            path.truncate(length);
+        }
+        Ok(())
+    }
+
+    pub(super) fn get(&self, path: &[u8]) -> Option<Entry> {
+        self.entries.get(path).copied()
+    }
+
+    pub(super) fn has_directory(&self, path: &[u8]) -> bool {
+        self.directories.contains(path)
+    }
+
+    pub(super) fn files(&self) -> impl Iterator<Item = (&[u8], Entry)> {
+        self.entries.iter().map(|(path, entry)| (path.as_slice(), *entry))
+    }
+}
+
+pub(super) fn too_deep(path: &[u8]) -> GitError {
+    let shown: String = String::from_utf8_lossy(path).chars().take(80).collect();
+    GitError::Unstorable { path: format!("{shown}…"), why: "its directories are nested too deep" }
+}
+
+/// Changes to a tree: what a path holds from now on; `None` = nothing.
+pub(super) type Changes = BTreeMap<Vec<u8>, Option<Entry>>;
+
+/// `base` with `changes`. Only the trees on the way to a change are read and written. Where a file becomes a directory
+/// or the other way round, what is set wins over what is removed.
+pub(super) fn build(repo: &Repository, base: Oid, changes: &Changes) -> Result<Oid, GitError> {
+    let flat: Vec<(&[u8], Option<Entry>)> = changes.iter().map(|(path, entry)| (path.as_slice(), *entry)).collect();
+    let base = find_tree(repo, base)?;
+    match build_below(repo, Some(&base), &flat, 0)? {
+        Some(tree) => Ok(tree),
+        None => {
+            repo.treebuilder(None).and_then(|builder| builder.write()).map_err(GitError::lib("write an empty tree"))
+        }
+    }
+}
+
+fn build_below(
+    repo: &Repository,
+    base: Option<&git2::Tree<'_>>,
+    changes: &[(&[u8], Option<Entry>)],
+    depth: usize,
+) -> Result<Option<Oid>, GitError> {
+    if depth > DEPTH {
+        return Err(too_deep(changes.first().map_or(b"", |(path, _)| path)));
+    }
+    let mut here: BTreeMap<&[u8], Option<Entry>> = BTreeMap::new();
+    let mut below: BTreeMap<&[u8], Vec<(&[u8], Option<Entry>)>> = BTreeMap::new();
+    for (path, entry) in changes {
+        match path.iter().position(|&byte| byte == b'/') {
+            Some(slash) => below.entry(&path[..slash]).or_default().push((&path[slash + 1..], *entry)),
+            None => {
+                here.insert(path, *entry);
+            }
+        }
+    }
+    let mut builder = repo.treebuilder(base).map_err(GitError::lib("build a tree"))?;
+    for (name, changes) in below {
+        if matches!(here.get(name), Some(Some(_))) {
+            continue;
+        }
+        let old = base.and_then(|tree| tree.get_name_bytes(name));
+        let old = match old {
+            Some(entry) if entry.kind() == Some(ObjectType::Tree) => Some(find_tree(repo, entry.id())?),
+            Some(_) | None => None,
+        };
+        here.remove(name);
+        match build_below(repo, old.as_ref(), &changes, depth + 1)? {
+            Some(tree) => insert(&mut builder, name, Entry { mode: DIRECTORY, oid: tree })?,
+            // Removals below what is not a directory leave it alone.
+            None if old.is_some() => remove(&mut builder, name)?,
+            None => {}
+        }
+    }
+    for (name, entry) in here {
+        match entry {
+            Some(entry) => insert(&mut builder, name, entry)?,
+            None => remove(&mut builder, name)?,
+        }
+    }
+    if builder.is_empty() {
+        return Ok(None);
+    }
+    builder.write().map(Some).map_err(GitError::lib("write a tree"))
+}
+
+fn insert(builder: &mut git2::TreeBuilder<'_>, name: &[u8], entry: Entry) -> Result<(), GitError> {
+    let mode = i32::try_from(entry.mode).unwrap_or(0o100_644);
+    builder.insert(name, entry.oid, mode).map(drop).map_err(|error| match error.class() {
+        git2::ErrorClass::Tree if error.message().contains("name") => {
+            let path = String::from_utf8_lossy(name).into_owned();
+            GitError::Unstorable { path, why: "git keeps that name for itself" }
+        }
+        _ => GitError::lib(format!("put `{}` into a tree", String::from_utf8_lossy(name)))(error),
+    })
+}
+
+fn remove(builder: &mut git2::TreeBuilder<'_>, name: &[u8]) -> Result<(), GitError> {
+    let there = builder.get(name).map(|entry| entry.is_some()).unwrap_or(true);
+    if there { builder.remove(name).map_err(GitError::lib("take an entry out of a tree")) } else { Ok(()) }
+}
+
+/// Every path that differs, with what it holds in `new`.
+pub(super) fn difference(repo: &Repository, old: Oid, new: Oid) -> Result<BTreeMap<Vec<u8>, Sides>, GitError> {
+    let mut found: BTreeMap<Vec<u8>, Sides> = BTreeMap::new();
+    if old == new {
+        return Ok(found);
+    }
+    let (old, new) = (find_tree(repo, old)?, find_tree(repo, new)?);
+    let mut options = DiffOptions::new();
+    options.include_typechange(true).ignore_submodules(false).skip_binary_check(true);
+    let diff = repo
+        .diff_tree_to_tree(Some(&old), Some(&new), Some(&mut options))
+        .map_err(GitError::lib("compare two trees"))?;
+    for delta in diff.deltas() {
+        if delta.status() == Delta::Unmodified {
+            continue;
+        }
+        // libgit2 splits a change of type in two on some paths, so both sides are gathered by path.
+        for (file, is_new) in [(delta.old_file(), false), (delta.new_file(), true)] {
+            let mode = u32::from(file.mode());
+            let Some(path) = file.path_bytes().filter(|_| kind_of(mode).is_some() && !file.id().is_zero()) else {
+                continue;
+            };
+            let sides = found.entry(path.to_vec()).or_default();
+            let side = if is_new { &mut sides.after } else { &mut sides.before };
+            *side = Some(Entry { mode, oid: file.id() });
+        }
+    }
+    Ok(found)
+}
+
+/// What a path holds in two trees.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sides {
+    pub(super) before: Option<Entry>,
+    pub(super) after: Option<Entry>,
+}
+
+impl Repo {
+    /// Every path that differs between two trees: content, mode, type, submodules and symlinks. A rename gives both
+    /// paths. In byte order.
+    ///
+    /// # Errors
+    /// Where a tree cannot be read.
+    pub fn changed_paths(&self, old: &TreeId, new: &TreeId) -> Result<Vec<RepoPath>, GitError> {
+        Ok(self.changed(old, new)?.into_iter().map(|changed| changed.path).collect())
+    }
+
+    /// As [`Repo::changed_paths`], with what is on either side.
+    ///
+    /// # Errors
+    /// Where a tree cannot be read.
+    pub fn changed(&self, old: &TreeId, new: &TreeId) -> Result<Vec<Changed>, GitError> {
+        let found = self.with(|repo| difference(repo, tree_oid(old), tree_oid(new)))?;
+        let named = found.into_iter().filter_map(|(path, sides)| {
+            let (before, after) = (sides.before.map(Entry::kind), sides.after.map(Entry::kind));
+            RepoPath::from_bytes(&path).map(|path| Changed { path, before, after })
+        });
+        Ok(named.collect())
+    }
+
+    /// What a tree has at that path; `None` for nothing and for a directory.
+    ///
+    /// # Errors
+    /// Where the tree cannot be read.
+    pub fn entry(&self, tree: &TreeId, path: &RepoPath) -> Result<Option<EntryKind>, GitError> {
+        self.with(|repo| match find_tree(repo, tree_oid(tree))?.get_path(path.as_path()) {
+            Ok(entry) => Ok(kind_of(u32::try_from(entry.filemode()).unwrap_or(0))),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(GitError::lib(format!("look for `{path}`"))(error)),
+        })
+    }
+
+    /// Symlinks that lead out of `new` (or into a `.git`), and did not lead out of `old`. A link is followed through the
+    /// other links of the tree, so one that a changed link redirects is found too.
+    ///
+    /// # Errors
+    /// Where a tree cannot be read.
+    pub fn escaping_symlinks(&self, old: &TreeId, new: &TreeId) -> Result<Vec<RepoPath>, GitError> {
+        if !self.changed(old, new)?.iter().any(Changed::is_symlink) {
+            return Ok(Vec::new());
+        }
+        let (old, new) = (self.listing(old)?, self.listing(new)?);
+        self.with(|repo| {
+            let before = escaping(repo, &old)?;
+            let fresh = escaping(repo, &new)?.into_iter().filter(|path| {
+                !before.contains(path) || old.get(path).map(|entry| entry.oid) != new.get(path).map(|entry| entry.oid)
+            });
+            Ok(fresh.filter_map(|path| RepoPath::from_bytes(&path)).collect())
+        })
+    }
+
+    /// The tree without anything in it.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn empty_tree(&self) -> Result<TreeId, GitError> {
+        self.with(|repo| {
+            let tree = repo.treebuilder(None).and_then(|builder| builder.write());
+            tree.map(tree_id).map_err(GitError::lib("write an empty tree"))
+        })
+    }
+}
+
+fn escaping(repo: &Repository, listing: &Listing) -> Result<BTreeSet<Vec<u8>>, GitError> {
+    let mut links = BTreeMap::new();
+    for (path, entry) in listing.files().filter(|(_, entry)| entry.is_symlink()) {
+        let blob = repo.find_blob(entry.oid).map_err(GitError::lib("read a symlink"))?;
+        links.insert(path.to_vec(), blob.content().to_vec());
+    }
+    Ok(links.keys().filter(|path| leads_out(path, &links)).cloned().collect())
+}
+
+/// Follows a link as the kernel would, inside the tree.
+fn leads_out(link: &[u8], links: &BTreeMap<Vec<u8>, Vec<u8>>) -> bool {
+    let mut at: Vec<Vec<u8>> = Vec::new();
+    let mut todo: Vec<Vec<u8>> = components(link);
+    let mut followed = 0;
+    while let Some(part) = todo.pop() {
+        match part.as_slice() {
+            b"." | b"" => continue,
+            b".." if at.pop().is_none() => return true,
+            b".." => continue,
+            _ if part.eq_ignore_ascii_case(b".git") => return true,
+            _ => at.push(part),
+        }
+        let Some(target) = links.get(&at.join(&b'/')) else { continue };
+        followed += 1;
+        if followed > LINKS {
+            // A loop leads nowhere.
+            return false;
+        }
+        if target.starts_with(b"/") {
+            return true;
+        }
+        at.pop();
+        todo.extend(components(target));
+    }
+    false
+}
+
+/// The components, last one first.
+fn components(path: &[u8]) -> Vec<Vec<u8>> {
+    path.split(|&byte| byte == b'/').rev().map(<[u8]>::to_vec).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn out(links: &[(&str, &str)], link: &str) -> bool {
+        let links = links.iter().map(|(path, to)| (path.as_bytes().to_vec(), to.as_bytes().to_vec())).collect();
+        leads_out(link.as_bytes(), &links)
+    }
+
+    #[test]
+    fn links_are_followed_through_other_links_of_the_tree() {
+        assert!(!out(&[("a/b", "../c")], "a/b"));
+        assert!(out(&[("a/b", "../../c")], "a/b"));
+        assert!(out(&[("a", "/etc/passwd")], "a"));
+        assert!(out(&[("a", "sub/.GIT/hooks")], "a"));
+        assert!(out(&[("p/q/d", "../.."), ("e", "p/q/d/../z")], "e"), "inside by its letters, outside by its steps");
+        assert!(!out(&[("p/q/d", "../.."), ("e", "p/q/d/z")], "e"));
+        assert!(!out(&[("a", "b"), ("b", "a")], "a"), "a loop leads nowhere");
+    }
+}

@@ -1,0 +1,260 @@
+//! The work itself: a command, or a turn of the agent.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Shared;
+use super::attempt::Trouble;
+use super::errand::Errand;
+use super::place::Place;
+use crate::agent::prompt::{self, Brief, Setback};
+use crate::agent::{self, Model};
+use crate::agent::{AgentOutcome, Observed};
+use crate::exec::environment::{ChildEnv, Toolchains, child_env};
+use crate::exec::{Child, Ended, Ending, Program, Pulse, Surroundings};
+use crate::fact::{AgentEvidence, Class, CommandEvidence, Evidence, Failure, LogEvidence, Session};
+use crate::gateway::{Admission, Usage};
+use crate::id::Sha256;
+use crate::plan::{ChangePolicy, Work, WriteSet};
+use crate::text;
+
+/// The cap of a command's log file, in bytes.
+const LOG_CAP: u64 = 16 << 20;
+
+/// How much of a log's start and end is kept as evidence, in bytes.
+const HEAD: usize = 2 << 10;
+const TAIL: usize = 6 << 10;
+
+/// A provider that wants to be waited for longer than this gets its worker taken away meanwhile.
+const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// One attempt's work.
+pub(super) struct Turn<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) errand: &'a Errand,
+    pub(super) place: &'a Place,
+    pub(super) stop: &'a CancellationToken,
+}
+
+/// How the work ended.
+pub(super) enum TurnEnd {
+    /// It came to its end.
+    Done,
+    /// It failed.
+    Failed(Failure),
+}
+
+/// Does the work; with the agent's session, to go on with or to be gone on with.
+pub(super) async fn take(
+    turn: &Turn<'_>,
+    session: Option<String>,
+    evidence: &mut Evidence,
+) -> Result<(TurnEnd, Option<String>), Trouble> {
+    match &turn.errand.task.work {
+        Work::Run(command) => Ok((turn.command(command, evidence).await?, None)),
+        Work::Prompt(text) => turn.agent(text, session, evidence).await,
+    }
+}
+
+impl Turn<'_> {
+    fn env(&self, toolchains: Toolchains) -> ChildEnv {
+        let tools = &self.shared.tools;
+        let (home, tmp) = (self.place.home(), self.place.tmp());
+        let plan = &tools.plan;
+        child_env(&tools.caller, &home, &tmp, &plan.env, &plan.pass_env, &self.errand.task.env, toolchains)
+    }
+
+    async fn command(&self, command: &str, evidence: &mut Evidence) -> Result<TurnEnd, Trouble> {
+        let ChildEnv { vars, caches } = self.env(Toolchains::Yes);
+        let mut writable = vec![self.place.slot.path().to_path_buf(), self.place.home(), self.place.tmp()];
+        writable.extend(caches);
+        let name = format!("logs/{}/{}/command.log", self.errand.task.id, self.errand.attempt);
+        let child = Child {
+            program: Program::Shell(command.to_owned()),
+            cwd: self.place.slot.path().to_path_buf(),
+            env: vars,
+            writable: Some(writable),
+            timeout: self.errand.task.timeout,
+            idle_timeout: Some(self.errand.task.idle_timeout),
+            log: self.make_log(&name)?,
+            log_cap: LOG_CAP,
+        };
+        let around = Surroundings { stop: self.stop.clone(), ..Surroundings::default() };
+        let ended = self.shared.tools.shepherd.run(&child, &around).await;
+        let ended = ended.map_err(|error| Trouble::new(Class::Host, format!("failed to {error}")))?;
+        evidence.containment = ended.containment;
+        let exit = if let Ending::Exited(code) = ended.ending { Some(code) } else { None };
+        let log = self.log_evidence(&ended, name);
+        let output = if log.tail.is_empty() { log.head.clone() } else { format!("{}\n…\n{}", log.head, log.tail) };
+        evidence.command = Some(CommandEvidence { command: command.to_owned(), exit, log });
+        let (class, how) = match ended.ending {
+            Ending::Exited(0) => return Ok(TurnEnd::Done),
+            Ending::Exited(code) => (Class::Gate, format!("its command exited with {code}")),
+            // The kernel's own killer, or a person's: nothing the command says of itself.
+            Ending::Signalled(9) => (Class::Host, "its command was killed".to_owned()),
+            Ending::Signalled(signal) => (Class::Gate, format!("its command was ended by signal {signal}")),
+            Ending::TimedOut => (Class::Timeout, format!("it took longer than {}", text::duration(child.timeout))),
+            Ending::Hung => {
+                (Class::Hung, format!("it was silent for {}", text::duration(self.errand.task.idle_timeout)))
+            }
+            Ending::Stopped => return Err(Trouble::Interrupted),
+        };
+        let said = text::clip_lines(output.trim_end(), 40, 4 << 10);
+        let message = if said.is_empty() { how } else { format!("{how}\n{said}") };
+        Ok(TurnEnd::Failed(Failure { class, message, retry_after_ms: None }))
+    }
+
+    /// The log's path, its directory made.
+    fn make_log(&self, name: &str) -> Result<std::path::PathBuf, Trouble> {
+        let path = self.shared.tools.run_dir.path().join(name);
+        let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        made.map_err(|error| Trouble::new(Class::Host, format!("failed to make {}: {error}", path.display())))?;
+        Ok(path)
+    }
+
+    fn log_evidence(&self, ended: &Ended, path: String) -> LogEvidence {
+        let scrub = |bytes: &[u8]| self.shared.tools.scrubber.scrub(&text::printable(bytes));
+        let (head, tail) = if ended.tail.is_empty() && ended.head.len() <= HEAD + TAIL {
+            (scrub(&ended.head), String::new())
+        } else {
+            let tail = if ended.tail.is_empty() { &ended.head } else { &ended.tail };
+            (scrub(&ended.head[..HEAD.min(ended.head.len())]), scrub(&tail[tail.len().saturating_sub(TAIL)..]))
+        };
+        LogEvidence { path, sha256: ended.log_sha256.clone(), bytes: ended.bytes, head, tail }
+    }
+
+    async fn agent(
+        &self,
+        text: &str,
+        session: Option<String>,
+        evidence: &mut Evidence,
+    ) -> Result<(TurnEnd, Option<String>), Trouble> {
+        let Some(agent) = &self.shared.tools.agent else {
+            return Err(Trouble::new(Class::Config, "this run was started without an agent"));
+        };
+        let pulse = Pulse::default();
+        let admission = Admission {
+            task: self.errand.task.id.clone(),
+            retry_count: self.errand.retry_count,
+            attempt: self.errand.attempt,
+            placeholders: self.placeholders(),
+            pulse: pulse.clone(),
+        };
+        let pass = agent.gateway.admit(admission).map_err(|error| Trouble::new(Class::Host, format!("failed to {error}")))?;
+        let resumed = session.is_some();
+        let name = format!("transcripts/{}/{}.jsonl", self.errand.task.id, self.errand.attempt);
+        let model = Model {
+            name: self.shared.tools.plan.agent.model.clone(),
+            base_url: pass.base_url.clone(),
+            token: pass.token.clone(),
+        };
+        let errand = self.errand_of(text, session, model, pulse, self.make_log(&name)?);
+        let ran = agent.installed.run(&self.shared.tools.shepherd, &errand).await;
+        let usage = pass.close();
+        let ran = ran.map_err(|error| Trouble::new(Class::Host, format!("failed to {error}")))?;
+        evidence.containment = ran.child.containment;
+        let transcript = self.transcript(&ran.child, name);
+        let ended = ran.judge(&observed(&usage));
+        let scrubbed = self.shared.tools.scrubber.scrub(&text::printable(ended.said.as_bytes()));
+        evidence.agent = Some(AgentEvidence {
+            kind: "kimi-code".to_owned(),
+            version: agent.installed.version.clone(),
+            model: self.shared.tools.plan.agent.model.clone(),
+            tokens: usage.tokens,
+            cost_micro_usd: usage.cost_micro_usd,
+            requests: usage.requests,
+            session: ended.session.clone(),
+            resumed,
+            transcript: Some(transcript),
+            said: text::clip(scrubbed.trim(), 2000),
+        });
+        match ended.outcome {
+            AgentOutcome::Done => Ok((TurnEnd::Done, ended.session)),
+            AgentOutcome::Failed(failure) => Ok((TurnEnd::Failed(failure), ended.session)),
+            AgentOutcome::Interrupted => Err(Trouble::Interrupted),
+        }
+    }
+
+    /// A transcript is evidence by its digest; what it says is for those who may read the run's directory.
+    fn transcript(&self, ended: &Ended, path: String) -> LogEvidence {
+        let (head, tail) = (String::new(), String::new());
+        let sha256: Sha256 = ended.log_sha256.clone();
+        LogEvidence { path, sha256, bytes: ended.bytes, head, tail }
+    }
+
+    fn placeholders(&self) -> Vec<(String, String)> {
+        let place = |name: &str, path: std::path::PathBuf| (format!("{{{{omk:{name}}}}}"), path.display().to_string());
+        vec![
+            place("slot", self.place.slot.path().to_path_buf()),
+            place("home", self.place.home()),
+            place("tmp", self.place.tmp()),
+            place("kimi", self.place.private.join("kimi")),
+        ]
+    }
+
+    fn errand_of(
+        &self,
+        text: &str,
+        session: Option<String>,
+        model: Model,
+        pulse: Pulse,
+        log: std::path::PathBuf,
+    ) -> agent::Errand {
+        let scrub = |text: &str| self.shared.tools.scrubber.scrub(text);
+        let agent = &self.shared.tools.plan.agent;
+        let kind = if session.is_some() { Session::Resumed } else { Session::New };
+        let ChildEnv { vars, .. } = self.env(Toolchains::No);
+        agent::Errand {
+            prompt: prompt::build(&self.brief(text, kind), &scrub),
+            session,
+            cwd: self.place.slot.path().to_path_buf(),
+            state: self.place.private.clone(),
+            env: vars,
+            model,
+            max_steps: agent.max_steps,
+            tools_disabled: agent.tools_disabled.clone(),
+            timeout: self.errand.task.timeout,
+            idle_timeout: Some(self.errand.task.idle_timeout),
+            longest_wait: LONGEST_WAIT,
+            writable: Some(vec![self.place.slot.path().to_path_buf()]),
+            log,
+            stop: self.stop.clone(),
+            pulse,
+        }
+    }
+
+    fn brief(&self, text: &str, session: Session) -> Brief {
+        let (task, plan) = (&self.errand.task, &self.shared.tools.plan);
+        let gates = task.gates.iter().filter_map(|gate| plan.gate(gate));
+        Brief {
+            task: task.id.clone(),
+            text: text.to_owned(),
+            write_set: match &task.write_set {
+                WriteSet::Unknown => None,
+                WriteSet::Declared(globs) => Some(globs.iter().map(ToString::to_string).collect()),
+            },
+            change_required: task.change == ChangePolicy::Required,
+            gates: gates.map(|gate| (gate.id.to_string(), gate.run.clone())).collect(),
+            built_on: self.errand.onto.iter().map(|other| (other.id.clone(), other.paths.clone())).collect(),
+            setback: self.errand.last_failure.as_ref().map(|failure| {
+                let (message, output) = failure.message.split_once('\n').unwrap_or((&failure.message, ""));
+                let (message, output) = (message.to_owned(), output.trim_start().to_owned());
+                Setback { class: failure.class, message, output, paths: Vec::new() }
+            }),
+            session,
+        }
+    }
+}
+
+fn observed(usage: &Usage) -> Observed {
+    let last = usage.last_error.as_ref();
+    Observed {
+        status: last.and_then(|error| error.status),
+        retry_after: last.and_then(|error| error.retry_after),
+        kind: last.map(|error| error.kind.clone()),
+        message: last.map(|error| error.message.clone()),
+        cassette_miss: usage.cassette_miss.clone(),
+        over_budget: usage.over_budget,
+    }
+}

@@ -1,0 +1,566 @@
+//! Stories about children: real processes under the real `omk` as their shepherd.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::Read as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use omk_action::exec::environment::{Caller, Toolchains, child_env};
+use omk_action::exec::secret::shed_secrets;
+use omk_action::exec::{Child, Ended, Ending, ExecError, Program, Pulse, Shepherd, Surroundings};
+use omk_action::id::Sha256;
+
+/// Longer than any of these stories takes, even on a busy machine.
+const LONG: Duration = Duration::from_secs(60);
+
+/// A place for one story: a directory with a slot, a HOME and a TMPDIR.
+struct Yard {
+    dir: tempfile::TempDir,
+}
+
+impl Yard {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["slot", "home", "tmp", "outside"] {
+            std::fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        Self { dir }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    fn child(&self, script: &str) -> Child {
+        let none = BTreeMap::new();
+        let caller = Caller::read();
+        let env = child_env(&caller, &self.path("home"), &self.path("tmp"), &none, &[], &none, Toolchains::Yes);
+        Child {
+            program: Program::Shell(script.to_owned()),
+            cwd: self.path("slot"),
+            env: env.vars,
+            writable: None,
+            timeout: LONG,
+            idle_timeout: None,
+            log: self.path("log"),
+            log_cap: 1 << 20,
+        }
+    }
+
+    /// A child that may write where the contract says, and nowhere else.
+    fn confined(&self, script: &str) -> Child {
+        let none = BTreeMap::new();
+        let caller = Caller::read();
+        let env = child_env(&caller, &self.path("home"), &self.path("tmp"), &none, &[], &none, Toolchains::Yes);
+        let mut writable = env.caches;
+        writable.extend(["slot", "home", "tmp"].map(|name| self.path(name)));
+        Child { writable: Some(writable), ..self.child(script) }
+    }
+}
+
+async fn run(child: &Child) -> Ended {
+    run_in(child, &Surroundings::default()).await
+}
+
+async fn run_in(child: &Child, around: &Surroundings) -> Ended {
+    let shepherd = Shepherd::new(env!("CARGO_BIN_EXE_omk").into());
+    tokio::time::timeout(LONG, shepherd.run(child, around)).await.expect("it takes less than a minute").unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Whether a process of that number lives; a zombie does not.
+fn lives(pid: &str) -> bool {
+    std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()))
+        .is_ok_and(|stat| !stat.rsplit(')').next().unwrap().trim_start().starts_with('Z'))
+}
+
+/// Every living process that has `needle` in its arguments.
+fn processes_with(needle: &str) -> Vec<String> {
+    let entries = std::fs::read_dir("/proc").unwrap();
+    let pids = entries.filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+    pids.filter(|pid| pid.bytes().all(|byte| byte.is_ascii_digit()))
+        .filter(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| text(&line).contains(needle)))
+        .filter(|pid| lives(pid))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_child_ends_with_its_code_and_its_output_is_kept() {
+    let yard = Yard::new();
+    let ended = run(&yard.child("echo out; echo err >&2; pwd; exit 7")).await;
+    assert_eq!(ended.ending, Ending::Exited(7));
+    let log = yard.read("log");
+    for line in ["out", "err", yard.path("slot").to_str().unwrap()] {
+        assert!(log.lines().any(|found| found == line), "{line} is in {log}");
+    }
+    assert_eq!(text(&ended.head), log);
+    assert_eq!((ended.tail.len(), text(&ended.stderr_tail).as_str()), (0, "err\n"));
+    assert_eq!(ended.bytes, log.len() as u64);
+    assert_eq!(ended.log_sha256, Sha256::of(log.as_bytes()));
+    assert_eq!(ended.stragglers, 0);
+    assert_eq!(ended.containment.subreaper, cfg!(target_os = "linux"));
+    assert!(!ended.containment.landlock, "it was not asked for");
+    assert!(ended.duration < LONG);
+}
+
+#[tokio::test]
+async fn a_program_is_found_on_the_childs_own_path() {
+    let yard = Yard::new();
+    std::fs::write(yard.path("slot/mine"), "#!/bin/sh\necho \"mine: $1\"\n").unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(yard.path("slot/mine"), executable).unwrap();
+    let mut child = yard.child("");
+    child.program = Program::Direct("mine".into(), vec!["a b".into()]);
+    child.env.insert("PATH".into(), yard.path("slot").into());
+    assert_eq!(text(&run(&child).await.head), "mine: a b\n");
+}
+
+#[tokio::test]
+async fn a_program_that_is_missing_is_named() {
+    let yard = Yard::new();
+    let mut child = yard.child("");
+    child.program = Program::Direct("no-such-program".into(), Vec::new());
+    let shepherd = Shepherd::new(env!("CARGO_BIN_EXE_omk").into());
+    let error = shepherd.run(&child, &Surroundings::default()).await.unwrap_err();
+    let ExecError::Io { what, source } = error;
+    assert_eq!((what.as_str(), source.kind()), ("start `no-such-program`", std::io::ErrorKind::NotFound));
+
+    let lost = Child { cwd: yard.path("nowhere"), ..yard.child("true") };
+    let error = shepherd.run(&lost, &Surroundings::default()).await.unwrap_err();
+    assert!(error.to_string().starts_with("enter `/"), "{error}");
+}
+
+#[tokio::test]
+async fn a_signal_that_omk_did_not_send_is_told_apart() {
+    let yard = Yard::new();
+    assert_eq!(run(&yard.child("kill -SEGV $$")).await.ending, Ending::Signalled(11));
+    assert_eq!(run(&yard.child("kill -TERM $$")).await.ending, Ending::Signalled(15));
+}
+
+#[tokio::test]
+async fn a_child_is_ended_at_its_deadline_and_may_tidy_up() {
+    let yard = Yard::new();
+    let script = "trap 'echo tidy; exit 0' TERM; echo $$ > pid; sleep 1000 & wait";
+    let child = Child { timeout: Duration::from_millis(300), ..yard.child(script) };
+    let ended = run(&child).await;
+    assert_eq!(ended.ending, Ending::TimedOut);
+    assert_eq!(text(&ended.head), "tidy\n");
+    assert!(!lives(&yard.read("slot/pid")));
+}
+
+#[tokio::test]
+async fn a_child_that_ignores_the_request_is_killed() {
+    let yard = Yard::new();
+    let script = "trap '' TERM; echo $$ > pid; while :; do sleep 1; done";
+    let child = Child { timeout: Duration::from_millis(300), ..yard.child(script) };
+    let ended = run(&child).await;
+    assert_eq!(ended.ending, Ending::TimedOut);
+    assert!(ended.duration >= Duration::from_secs(2), "it had its grace: {:?}", ended.duration);
+    assert!(!lives(&yard.read("slot/pid")));
+}
+
+#[tokio::test]
+async fn a_stopped_child_hears_the_request_too() {
+    let yard = Yard::new();
+    let script = "trap 'echo tidy; exit 0' TERM; kill -STOP $$; while :; do :; done";
+    let child = Child { timeout: Duration::from_millis(300), ..yard.child(script) };
+    let ended = run(&child).await;
+    assert_eq!((ended.ending, text(&ended.head).as_str()), (Ending::TimedOut, "tidy\n"));
+}
+
+#[tokio::test]
+async fn a_silent_child_is_hung_and_a_talking_one_is_not() {
+    let yard = Yard::new();
+    let patience = Some(Duration::from_millis(400));
+    let ended = run(&Child { idle_timeout: patience, ..yard.child("echo once; sleep 1000") }).await;
+    assert_eq!(ended.ending, Ending::Hung);
+
+    let talks = "for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.1; done";
+    let ended = run(&Child { idle_timeout: patience, ..yard.child(talks) }).await;
+    assert_eq!(ended.ending, Ending::Exited(0));
+}
+
+#[tokio::test]
+async fn model_traffic_winds_the_idle_clock() {
+    let yard = Yard::new();
+    let pulse = Pulse::default();
+    let around = Surroundings { pulse: pulse.clone(), ..Surroundings::default() };
+    let beats = tokio::spawn(async move {
+        for _ in 0..30 {
+            pulse.beat();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let child = Child { idle_timeout: Some(Duration::from_millis(300)), ..yard.child("sleep 1.2; echo done") };
+    let ended = run_in(&child, &around).await;
+    assert_eq!((ended.ending, text(&ended.head).as_str()), (Ending::Exited(0), "done\n"));
+    beats.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_child_is_stopped_on_request_and_its_lines_come_at_once() {
+    let yard = Yard::new();
+    let (to, mut lines) = tokio::sync::mpsc::unbounded_channel();
+    let around = Surroundings { stdout_lines: Some(to), ..Surroundings::default() };
+    let stop = around.stop.clone();
+    let listener = tokio::spawn(async move {
+        let first = lines.recv().await.unwrap();
+        stop.cancel();
+        first
+    });
+    let ended = run_in(&yard.child("echo first; exec sleep 1000"), &around).await;
+    assert_eq!(ended.ending, Ending::Stopped);
+    assert_eq!(listener.await.unwrap(), b"first");
+}
+
+#[tokio::test]
+async fn a_gigabyte_of_output_stays_in_bounds() {
+    let yard = Yard::new();
+    let ended = run(&yard.child("head -c 1000000000 /dev/zero; echo the end")).await;
+    assert_eq!(ended.ending, Ending::Exited(0));
+    assert_eq!(ended.bytes, 1_000_000_008);
+    assert_eq!(std::fs::metadata(yard.path("log")).unwrap().len(), 1 << 20);
+    assert_eq!((ended.head.len(), ended.tail.len()), (16 * 1024, 48 * 1024));
+    assert!(ended.tail.ends_with(b"\0the end\n"));
+    assert_eq!(ended.log_sha256, Sha256::of(&std::fs::read(yard.path("log")).unwrap()));
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_written_ends_the_child() {
+    let yard = Yard::new();
+    let child = Child { log: "/dev/full".into(), ..yard.child("echo $$ > pid; echo something; exec sleep 1000") };
+    let shepherd = Shepherd::new(env!("CARGO_BIN_EXE_omk").into());
+    let error = shepherd.run(&child, &Surroundings::default()).await.unwrap_err();
+    assert!(error.to_string().starts_with("write the log /dev/full: No space left"), "{error}");
+    assert!(!lives(&yard.read("slot/pid")));
+}
+
+#[tokio::test]
+async fn a_detached_daemon_does_not_outlive_its_child() {
+    let yard = Yard::new();
+    // A double fork into a session of its own, which holds the output open and ignores polite requests.
+    let script = "setsid -f sh -c 'trap \"\" TERM HUP; echo $$ > pid; while :; do sleep 1; done'
+        nohup sleep 1000 & echo $! > other
+        while ! [ -s pid ]; do :; done
+        echo over";
+    let ended = run(&yard.child(script)).await;
+    assert_eq!(ended.ending, Ending::Exited(0));
+    assert!(ended.stragglers >= 2, "{}", ended.stragglers);
+    assert!(text(&ended.head).contains("over"));
+    assert!(!lives(&yard.read("slot/pid")) && !lives(&yard.read("slot/other")));
+}
+
+#[tokio::test]
+async fn the_end_of_a_pipeline_may_finish_by_itself() {
+    let yard = Yard::new();
+    let ended = run(&yard.child("(sleep 0.02; echo late > late) & exit 3")).await;
+    assert_eq!((ended.ending, ended.stragglers), (Ending::Exited(3), 0));
+    assert_eq!(yard.read("slot/late"), "late\n");
+}
+
+#[tokio::test]
+async fn a_process_that_flees_from_session_to_session_is_caught() {
+    let yard = Yard::new();
+    let hare = yard.path("slot/hare");
+    std::fs::write(&hare, "#!/bin/sh\nsetsid -f \"$0\" &\nsetsid -f \"$0.leaf\" &\n").unwrap();
+    std::fs::write(yard.path("slot/hare.leaf"), "#!/bin/sh\nsleep 1000\n").unwrap();
+    let executable: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    for name in ["slot/hare", "slot/hare.leaf"] {
+        std::fs::set_permissions(yard.path(name), executable.clone()).unwrap();
+    }
+    let ended = run(&yard.child("./hare; ./hare; exec \"$PWD/hare\"")).await;
+    assert!(ended.stragglers > 0);
+    assert_eq!(processes_with(hare.to_str().unwrap()), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_dropped_child_is_ended() {
+    let yard = Yard::new();
+    let witness = Witness::new(&yard);
+    let child = yard.child(&witness.keep_open("echo ready >&3; exec sleep 1000"));
+    let shepherd = Shepherd::new(env!("CARGO_BIN_EXE_omk").into());
+    let running = tokio::spawn(async move { shepherd.run(&child, &Surroundings::default()).await.map(|_| ()) });
+    let witness = witness.says("ready").await;
+    running.abort();
+    witness.falls_silent().await;
+}
+
+/// A pipe that every descendant holds open: it falls silent when the last is gone.
+struct Witness {
+    path: PathBuf,
+    seen: String,
+    pipe: Option<std::fs::File>,
+}
+
+impl Witness {
+    fn new(yard: &Yard) -> Self {
+        let path = yard.path("witness");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        Self { path, seen: String::new(), pipe: None }
+    }
+
+    fn keep_open(&self, script: &str) -> String {
+        format!("exec 3> '{}'\n{script}", self.path.display())
+    }
+
+    async fn says(mut self, word: &'static str) -> Self {
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut pipe = self.pipe.take().unwrap_or_else(|| std::fs::File::open(&self.path).unwrap());
+            let mut byte = [0];
+            while !self.seen.contains(word) {
+                assert_eq!(pipe.read(&mut byte).unwrap(), 1, "it said only {:?}", self.seen);
+                self.seen.push(byte[0].into());
+            }
+            self.pipe = Some(pipe);
+            self
+        });
+        tokio::time::timeout(LONG, reading).await.expect("it speaks").unwrap()
+    }
+
+    async fn falls_silent(mut self) {
+        let reading = tokio::task::spawn_blocking(move || {
+            self.pipe.as_mut().unwrap().read_to_end(&mut Vec::new()).unwrap();
+        });
+        tokio::time::timeout(LONG, reading).await.expect("every process that holds the pipe ends").unwrap();
+    }
+}
+
+/// This very test binary in the role of omk, with one child; the script comes in a variable.
+fn omk_with_child(yard: &Yard, script: &str) -> std::process::Command {
+    let mut omk = std::process::Command::new(std::env::current_exe().unwrap());
+    omk.args(["exec::role_of_omk", "--exact", "--ignored", "--nocapture"]);
+    omk.env(ROLE, yard.dir.path()).env("OMK_TEST_SCRIPT", script);
+    omk
+}
+
+const ROLE: &str = "OMK_TEST_YARD";
+
+#[test]
+#[ignore = "a role in other tests, which start it"]
+fn role_of_omk() {
+    let Some(dir) = std::env::var_os(ROLE) else { return };
+    let secrets = shed_secrets(&["OMK_TEST_API_KEY", "OMK_TEST_ABSENT"]).unwrap();
+    let lengths: Vec<String> =
+        secrets.iter().map(|(name, secret)| format!("{name}:{}", secret.expose().len())).collect();
+    let dir = PathBuf::from(dir);
+    let env: BTreeMap<OsString, OsString> =
+        [("PATH".into(), std::env::var_os("PATH").unwrap()), ("HELD".into(), lengths.join(" ").into())].into();
+    let confined = std::env::var_os("OMK_TEST_CONFINED").is_some();
+    let child = Child {
+        program: Program::Shell(std::env::var("OMK_TEST_SCRIPT").unwrap()),
+        cwd: dir.join("slot"),
+        env,
+        writable: confined.then(|| vec![dir.join("slot")]),
+        timeout: LONG,
+        idle_timeout: None,
+        log: dir.join("log"),
+        log_cap: 1 << 20,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(run(&child));
+}
+
+#[tokio::test]
+async fn omk_killed_leaves_no_process_behind() {
+    let yard = Yard::new();
+    let witness = Witness::new(&yard);
+    let script = witness.keep_open(
+        "setsid -f sh -c 'trap \"\" TERM HUP; echo daemon >&3; while :; do sleep 1; done'
+         trap '' TERM
+         (trap '' TERM; echo ready >&3; sleep 1000)
+         while :; do sleep 1; done",
+    );
+    let mut omk = omk_with_child(&yard, &script).spawn().unwrap();
+    let witness = witness.says("ready").await.says("daemon").await;
+    omk.kill().unwrap();
+    assert_eq!(omk.wait().unwrap().signal(), Some(9));
+    witness.falls_silent().await;
+}
+
+#[tokio::test]
+async fn a_shepherd_survives_the_signals_that_end_omk() {
+    let yard = Yard::new();
+    // The child's parent is its shepherd.
+    let ended = run(&yard.child("kill -TERM $PPID; kill -INT $PPID; kill -HUP $PPID; sleep 0.1; echo alive")).await;
+    assert_eq!((ended.ending, text(&ended.head).as_str()), (Ending::Exited(0), "alive\n"));
+    // And the child itself does not inherit that deafness.
+    let ended = run(&yard.child("sh -c 'kill -HUP $$'; echo $?")).await;
+    assert_eq!(text(&ended.head).lines().last(), Some("129"));
+}
+
+#[tokio::test]
+async fn a_shepherd_that_is_killed_is_reported_and_its_child_is_not_left() {
+    let yard = Yard::new();
+    let witness = Witness::new(&yard);
+    let script = witness.keep_open("sleep 1000 & echo ready >&3; kill -KILL $PPID; sleep 1000");
+    let child = yard.child(&script);
+    let shepherd = Shepherd::new(env!("CARGO_BIN_EXE_omk").into());
+    let running = tokio::spawn(async move { shepherd.run(&child, &Surroundings::default()).await });
+    let witness = witness.says("ready").await;
+    let error = running.await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("ended before the child"), "{error}");
+    witness.falls_silent().await;
+}
+
+#[tokio::test]
+async fn a_child_finds_nothing_open_but_0_1_and_2() {
+    let yard = Yard::new();
+    // omk itself is started with files left open by a careless caller.
+    let script = "ls /proc/$$/fd | tr '\\n' ' ' > fds; if read line; then echo input; else echo closed; fi";
+    let inner = format!("exec 7</dev/null 8>{0} 9<>{0}; exec \"$@\"", yard.path("open").display());
+    let omk = omk_with_child(&yard, script);
+    let mut careless = std::process::Command::new("sh");
+    careless.args(["-c", &inner, "sh"]).arg(omk.get_program()).args(omk.get_args());
+    careless.envs(omk.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    assert!(careless.stdout(std::process::Stdio::null()).status().unwrap().success());
+    assert_eq!(yard.read("slot/fds").trim(), "0 1 2");
+    assert_eq!(yard.read("log"), "closed\n");
+}
+
+#[tokio::test]
+async fn the_environment_is_exactly_what_was_given() {
+    let yard = Yard::new();
+    let mut child = yard.child("");
+    child.program = Program::Direct("/usr/bin/env".into(), vec!["-0".into()]);
+    let ended = run(&child).await;
+    let mut found: Vec<String> = text(&ended.head).split_terminator('\0').map(str::to_owned).collect();
+    found.sort();
+    let expected: Vec<String> =
+        child.env.iter().map(|(name, value)| format!("{}={}", name.display(), value.display())).collect();
+    assert_eq!(found, expected);
+}
+
+/// Looks through what a process can see of its ancestors, and of everybody, for a text.
+const LOOK: &str = r#"
+    pid=$$; while [ "$pid" -gt 1 ]; do
+      pid=$(awk '/^PPid/ {print $2}' /proc/$pid/status); [ "$pid" -gt 0 ] || break
+      if tr '\0' '\n' < /proc/$pid/environ 2>/dev/null | grep -q 'hunter''2'; then echo "found in environ of $pid"; fi
+      if tr '\0' ' ' < /proc/$pid/cmdline 2>/dev/null | grep -q 'hunter''2'; then echo "found in cmdline of $pid"; fi
+    done
+    if env | grep -q 'hunter''2'; then echo "found in its own environment"; fi
+    echo "held $HELD"; echo "looked"
+"#;
+
+#[test]
+fn a_secret_is_out_of_sight_of_children() {
+    let yard = Yard::new();
+    let mut omk = omk_with_child(&yard, LOOK);
+    omk.env("OMK_TEST_API_KEY", "hunter2").env("OMK_TEST_ABSENT", "").stdout(std::process::Stdio::null());
+    assert!(omk.status().unwrap().success());
+    assert_eq!(yard.read("log"), "held OMK_TEST_API_KEY:7\nlooked\n");
+}
+
+#[test]
+fn the_look_finds_a_secret_that_is_not_shed() {
+    let yard = Yard::new();
+    let mut omk = omk_with_child(&yard, LOOK);
+    omk.env("ANOTHER_NAME", "hunter2").stdout(std::process::Stdio::null());
+    assert!(omk.status().unwrap().success());
+    assert!(yard.read("log").contains("found in environ"), "{}", yard.read("log"));
+}
+
+/// Skips what needs Landlock where the kernel has none, and says so.
+macro_rules! landlock_or_return {
+    ($ended:expr) => {
+        if !$ended.containment.landlock {
+            eprintln!("skipped: this kernel has no Landlock");
+            return;
+        }
+    };
+}
+
+#[test]
+fn a_confined_child_of_root_cannot_look_into_omk_at_all() {
+    let yard = Yard::new();
+    let mut omk = omk_with_child(&yard, &format!("{LOOK}; cat /proc/$PPID/environ > seen && echo read"));
+    omk.env("ANOTHER_NAME", "hunter2").env("OMK_TEST_CONFINED", "1").stdout(std::process::Stdio::null());
+    assert!(omk.status().unwrap().success());
+    let log = yard.read("log");
+    if !Path::new("/sys/kernel/security/landlock").exists() && log.contains("\nread") {
+        eprintln!("skipped: this kernel has no Landlock");
+        return;
+    }
+    assert!(!log.contains("found in") && !log.contains("\nread"), "{log}");
+}
+
+#[tokio::test]
+async fn a_confined_child_writes_only_where_it_may() {
+    let yard = Yard::new();
+    std::fs::write(yard.path("outside/old"), "old").unwrap();
+    let script = "
+        echo a > in-slot && echo b > \"$HOME/in-home\" && echo c > \"$TMPDIR/in-tmp\" && mkdir -p d/e && mv in-slot d/e/f &&
+        echo x > /dev/null && echo shown > /dev/stderr && python3 -c 'import multiprocessing as m; m.Lock()' && echo inside
+        for try in 'echo x > ../outside/new' 'echo x >> ../outside/old' ': > ../outside/old' 'rm ../outside/old' \
+                   'mv ../outside/old .' 'ln -s /x ../outside/link' 'mkdir ../outside/dir' 'echo x > /tmp/omk-outside' \
+                   'truncate -s 0 ../outside/old' 'kill -0 $PPID'; do
+            if sh -c \"$try\" 2>/dev/null; then echo \"allowed: $try\"; fi
+        done
+        cat ../outside/old";
+    let ended = run(&yard.confined(script)).await;
+    landlock_or_return!(ended);
+    let said = text(&ended.head);
+    let mut lines: Vec<&str> = said.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["inside", "old", "shown"], "{said}");
+    assert_eq!(std::fs::read_dir(yard.path("outside")).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_confined_child_and_its_daemons_can_still_be_ended() {
+    let yard = Yard::new();
+    let script = "setsid -f sh -c 'trap \"\" TERM; echo $$ > pid; while :; do sleep 1; done'
+        while ! [ -s pid ]; do :; done; exec sleep 1000";
+    let child = Child { timeout: Duration::from_secs(1), ..yard.confined(script) };
+    let ended = run(&child).await;
+    assert_eq!(ended.ending, Ending::TimedOut);
+    assert!(!lives(&yard.read("slot/pid")));
+}
+
+#[tokio::test]
+async fn toolchains_work_in_a_private_home() {
+    let yard = Yard::new();
+    std::fs::create_dir(yard.path("slot/src")).unwrap();
+    std::fs::write(yard.path("slot/Cargo.toml"), "[package]\nname = \"x\"\nversion = \"0.0.0\"\nedition = \"2021\"\n")
+        .unwrap();
+    std::fs::write(yard.path("slot/src/main.rs"), "fn main() { println!(\"built\"); }").unwrap();
+    let script = "
+        try() { command -v \"$1\" > /dev/null || return 0; \"$@\" || echo \"failed: $*\"; }
+        try cargo run -q --offline; try npm --version; try node --version; try python3 -c 'print(1)'; try go version; try git --version
+        echo done";
+    for child in [yard.child(script), yard.confined(script)] {
+        let ended = run(&child).await;
+        let said = text(&ended.head);
+        assert!(!said.contains("failed: ") && said.contains("built") && said.contains("done"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn new_privileges_are_forgone() {
+    let yard = Yard::new();
+    let ended = run(&yard.child("grep NoNewPrivs /proc/self/status")).await;
+    assert_eq!(text(&ended.head).split_whitespace().collect::<Vec<_>>(), ["NoNewPrivs:", "1"]);
+}
+
+#[tokio::test]
+async fn many_children_at_once_do_not_hold_each_others_pipes() {
+    let yard = Yard::new();
+    let mut running = tokio::task::JoinSet::new();
+    for number in 0..16 {
+        let script = format!("echo {number}; [ {number} -gt 0 ] || exec sleep 0.5");
+        let child = Child { log: yard.path(&format!("log-{number}")), ..yard.child(&script) };
+        running.spawn(async move { (number, run(&child).await) });
+    }
+    while let Some(ended) = running.join_next().await {
+        let (number, ended) = ended.unwrap();
+        assert_eq!((ended.ending, text(&ended.head)), (Ending::Exited(0), format!("{number}\n")));
+    }
+}

@@ -1,0 +1,251 @@
+//! The gateway between a plain client and a scripted model.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use omk_action::exec::Pulse;
+use omk_action::fact::{Limit, Tokens};
+use omk_action::gateway::{Admission, Budget, Config, Gateway, Key, Pass, Timeouts, Upstream};
+use serde_json::{Value, json};
+
+use crate::model::{Model, Turn};
+
+pub(crate) const KEY: &str = "sk-the-real-key-0123456789";
+
+pub(crate) fn live(model: &Model) -> Config {
+    Config {
+        upstream: Upstream::Live { base_url: model.base_url.clone(), key: Key::new(KEY.to_owned()) },
+        record: None,
+        budget: Budget::default(),
+        timeouts: Timeouts::default(),
+        model: Some("kimi-k2-0905-preview".to_owned()),
+        scrub: Arc::new(str::to_owned),
+    }
+}
+
+pub(crate) fn taped(dir: &Path) -> Config {
+    let upstream = Upstream::Cassette { dir: dir.to_owned() };
+    let scrub = Arc::new(str::to_owned);
+    let (budget, timeouts) = (Budget::default(), Timeouts::default());
+    Config { upstream, record: None, budget, timeouts, model: None, scrub }
+}
+
+pub(crate) fn admission(placeholders: Vec<(String, String)>, pulse: Pulse) -> Admission {
+    Admission { task: "api".parse().unwrap(), retry_count: 0, attempt: 1, placeholders, pulse }
+}
+
+fn admit(gateway: &Gateway) -> Pass {
+    gateway.admit(admission(Vec::new(), Pulse::default())).unwrap()
+}
+
+fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap()
+}
+
+fn question() -> Value {
+    json!({"model": "kimi-k2-0905-preview", "stream": true, "messages": [{"role": "user", "content": "do it"}]})
+}
+
+fn ask(pass: &Pass) -> reqwest::RequestBuilder {
+    let url = format!("{}/chat/completions", pass.base_url);
+    client().post(url).bearer_auth(&pass.token).json(&question())
+}
+
+async fn scripted(turns: Vec<Turn>) -> Model {
+    Model::start(vec![("do it", turns)]).await
+}
+
+#[tokio::test]
+async fn the_key_goes_to_the_provider_and_the_token_stays_here() {
+    let model = scripted(vec![Turn::Say("hello")]).await;
+    let gateway = Gateway::start(live(&model)).await.unwrap();
+    let pass = admit(&gateway);
+    let said = ask(&pass).send().await.unwrap().text().await.unwrap();
+    assert!(said.contains("hello") && said.ends_with("data: [DONE]\n\n"), "{said}");
+    let asked = model.asked();
+    assert_eq!(asked[0].authorization, format!("Bearer {KEY}"));
+    assert!(!asked[0].body.to_string().contains(&pass.token));
+    assert_eq!(asked[0].body["stream_options"], json!({"include_usage": true}), "what is not counted is not served");
+    let usage = pass.close();
+    assert_eq!(usage.tokens, Tokens { input: 60, cached_input: 40, output: 10 });
+    assert_eq!((usage.requests, usage.estimated, usage.last_error), (1, false, None));
+    assert!(usage.first_byte.is_some());
+}
+
+#[tokio::test]
+async fn only_the_admitted_come_in_and_only_through_one_door() {
+    let model = scripted(vec![Turn::Say("hello")]).await;
+    let gateway = Gateway::start(live(&model)).await.unwrap();
+    let (pass, other) = (admit(&gateway), admit(&gateway));
+    let status = async |request: reqwest::RequestBuilder| request.send().await.unwrap().status().as_u16();
+    let post = |path: &str| client().post(format!("{}{path}", pass.base_url)).json(&question());
+    assert_eq!(status(post("/chat/completions")).await, 401);
+    assert_eq!(status(post("/chat/completions").bearer_auth("omk-guess")).await, 401);
+    assert_eq!(status(post("/chat/completions").bearer_auth(KEY)).await, 401);
+    assert_eq!(status(post("/files").bearer_auth(&pass.token)).await, 404);
+    assert_eq!(status(post("/chat/completions").bearer_auth(&pass.token).header("host", "evil.example")).await, 421);
+    let another = json!({"model": "gpt", "messages": []});
+    assert_eq!(status(post("/chat/completions").bearer_auth(&pass.token).json(&another)).await, 400);
+    assert_eq!(status(client().get(format!("{}/models", pass.base_url)).bearer_auth(&pass.token)).await, 200);
+    assert_eq!(model.asked().len(), 0);
+    // One attempt's end is not another's.
+    let token = pass.token.clone();
+    let base_url = pass.base_url.clone();
+    assert_eq!(pass.close().requests, 0);
+    let again = client().post(format!("{base_url}/chat/completions")).bearer_auth(token).json(&question());
+    assert_eq!(status(again).await, 401);
+    assert_eq!(status(ask(&other)).await, 200);
+}
+
+#[tokio::test]
+async fn words_pass_as_they_come_and_beat_the_pulse() {
+    let model = scripted(vec![Turn::Stalled]).await;
+    let gateway = Gateway::start(live(&model)).await.unwrap();
+    let pulse = Pulse::default();
+    let pass = gateway.admit(admission(Vec::new(), pulse.clone())).unwrap();
+    let mut response = ask(&pass).send().await.unwrap();
+    // The model never finishes; what it said is here all the same.
+    let mut heard = String::new();
+    while !heard.contains("par") {
+        heard.push_str(std::str::from_utf8(&response.chunk().await.unwrap().unwrap()).unwrap());
+    }
+    assert!(pulse.count() >= 2);
+    // The client goes away, and so does the request to the provider.
+    drop(response);
+    model.given_up(1).await;
+    let usage = pass.close();
+    assert!(usage.estimated && usage.tokens.input > 0, "{usage:?}");
+}
+
+#[tokio::test]
+async fn closing_a_pass_breaks_off_what_is_under_way() {
+    let model = scripted(vec![Turn::Stalled]).await;
+    let gateway = Gateway::start(live(&model)).await.unwrap();
+    let pass = admit(&gateway);
+    let response = ask(&pass).send().await.unwrap();
+    drop(pass);
+    assert!(response.bytes().await.is_err());
+    model.given_up(1).await;
+}
+
+#[tokio::test]
+async fn a_stream_without_its_end_breaks_for_the_agent_too() {
+    for turn in [Turn::Truncated, Turn::Dropped, Turn::Malformed] {
+        let model = scripted(vec![turn.clone()]).await;
+        let gateway = Gateway::start(live(&model)).await.unwrap();
+        let pass = admit(&gateway);
+        let response = ask(&pass).send().await.unwrap();
+        assert!(response.bytes().await.is_err(), "{turn:?}");
+        let error = pass.close().last_error.unwrap();
+        assert_eq!((error.status, error.kind.as_str()), (None, "dropped"), "{turn:?}");
+    }
+}
+
+#[tokio::test]
+async fn silence_ends_before_the_agents_own_patience() {
+    let short = Timeouts { answer: Duration::from_millis(50), stall: Duration::from_millis(50), ..Timeouts::default() };
+    let model = scripted(vec![Turn::InTurn(vec![Turn::Hanging, Turn::Stalled])]).await;
+    let gateway = Gateway::start(Config { timeouts: short, ..live(&model) }).await.unwrap();
+    let pass = admit(&gateway);
+    assert_eq!(ask(&pass).send().await.unwrap().status(), 504);
+    assert_eq!(pass.usage().last_error.unwrap().kind, "silent");
+    assert!(ask(&pass).send().await.unwrap().bytes().await.is_err());
+    assert_eq!(pass.close().last_error.unwrap().kind, "stalled");
+    model.given_up(2).await;
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let elsewhere = ("location", "http://127.0.0.1:9/v1");
+    let model = scripted(vec![Turn::Status(307, Some(elsewhere), "x", "go there")]).await;
+    let gateway = Gateway::start(live(&model)).await.unwrap();
+    let pass = admit(&gateway);
+    assert_eq!(ask(&pass).send().await.unwrap().status(), 400);
+    assert_eq!(pass.close().last_error.unwrap().kind, "redirect");
+}
+
+#[tokio::test]
+async fn trouble_is_passed_on_with_its_wait_but_never_with_the_key() {
+    let message = "wrong key sk-the-real-key-0123456789";
+    let model = scripted(vec![Turn::Status(429, Some(("retry-after", "7")), "rate_limit_reached_error", message)]).await;
+    let gateway = Gateway::start(live(&model)).await.unwrap();
+    let pass = admit(&gateway);
+    let response = ask(&pass).send().await.unwrap();
+    assert_eq!((response.status().as_u16(), response.headers()["retry-after"].to_str().unwrap()), (429, "7"));
+    let body = response.text().await.unwrap();
+    assert!(body.contains("wrong key ***"), "{body}");
+    let error = pass.close().last_error.unwrap();
+    assert_eq!((error.retry_after, error.kind.as_str()), (Some(Duration::from_secs(7)), "rate_limit_reached_error"));
+}
+
+#[tokio::test]
+async fn a_used_up_budget_cuts_the_model_while_it_speaks() {
+    let budget = Budget { tokens_left: Some(2), ..Budget::default() };
+    let model = scripted(vec![Turn::Say("one two three four five six seven eight nine ten eleven twelve")]).await;
+    let gateway = Gateway::start(Config { budget, ..live(&model) }).await.unwrap();
+    let (pass, other) = (admit(&gateway), admit(&gateway));
+    assert!(ask(&pass).send().await.unwrap().bytes().await.is_err());
+    assert_eq!(*gateway.limits().borrow(), Some(Limit::Tokens));
+    assert_eq!(ask(&other).send().await.unwrap().status(), 402);
+    assert!(pass.close().over_budget && other.close().over_budget);
+    assert_eq!(model.asked().len(), 1);
+}
+
+fn places(slot: &str) -> Vec<(String, String)> {
+    vec![("{{slot}}".to_owned(), slot.to_owned())]
+}
+
+async fn record(dir: &Path, turns: Vec<Turn>) -> Model {
+    let model = scripted(turns).await;
+    let gateway = Gateway::start(Config { record: Some(dir.to_owned()), ..live(&model) }).await.unwrap();
+    let pass = gateway.admit(admission(places("/here/slot-1"), Pulse::default())).unwrap();
+    drop(ask(&pass).send().await.unwrap().bytes().await);
+    drop(ask(&pass).send().await.unwrap().bytes().await);
+    assert_eq!(pass.close().unrecorded, None);
+    model
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> = std::fs::read_dir(dir.join("api")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+#[tokio::test]
+async fn what_was_recorded_is_served_again_with_the_paths_of_the_new_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = Turn::Use(vec![("Write", json!({"path": "/here/slot-1/a.txt", "content": "sk-the-real-key-0123456789"}))]);
+    record(dir.path(), vec![Turn::InTurn(vec![Turn::Status(429, Some(("retry-after", "1")), "slow", "later"), write])]).await;
+    let names: Vec<_> = files(dir.path()).iter().map(|path| path.file_name().unwrap().to_owned()).collect();
+    assert_eq!(names, ["0-0-2.json", "0-0.json"]);
+    let kept = std::fs::read_to_string(&files(dir.path())[0]).unwrap();
+    assert!(kept.contains("{{slot}}/a.txt") && kept.contains("***") && !kept.contains(KEY), "{kept}");
+
+    let gateway = Gateway::start(taped(dir.path())).await.unwrap();
+    let pass = gateway.admit(admission(places("/there"), Pulse::default())).unwrap();
+    let first = ask(&pass).send().await.unwrap();
+    assert_eq!((first.status().as_u16(), first.headers()["retry-after"].to_str().unwrap()), (429, "1"));
+    let second = ask(&pass).send().await.unwrap().text().await.unwrap();
+    assert!(second.contains(r#"{\"path\":\"/there/a.txt\""#), "{second}");
+    // A third answer was never recorded.
+    let third = ask(&pass).send().await.unwrap();
+    assert_eq!(third.status(), 400);
+    assert!(third.text().await.unwrap().contains("api/0-0-3"));
+    let usage = pass.close();
+    assert!(usage.cassette_miss.unwrap().contains("api/0-0-3"));
+    assert_eq!(usage.tokens, Tokens { input: 60, cached_input: 40, output: 10 });
+}
+
+#[tokio::test]
+async fn a_broken_answer_breaks_again_in_the_replay() {
+    let dir = tempfile::tempdir().unwrap();
+    record(dir.path(), vec![Turn::InTurn(vec![Turn::Dropped, Turn::Page])]).await;
+    let gateway = Gateway::start(taped(dir.path())).await.unwrap();
+    let pass = admit(&gateway);
+    assert!(ask(&pass).send().await.unwrap().bytes().await.is_err());
+    let page = ask(&pass).send().await.unwrap();
+    assert_eq!((page.headers()["content-type"].to_str().unwrap(), page.status().as_u16()), ("text/html", 200));
+    assert_eq!(page.text().await.unwrap(), "<html>hi");
+}

@@ -1,0 +1,242 @@
+//! A scripted model: a server that speaks `/chat/completions` and answers from a script.
+//!
+//! Which script is told by a text in the user's prompt; which answer, by the number of assistant messages since that
+//! prompt, so that parallel and resumed runs get the same ones. It says everything in small pieces. It refuses to make
+//! answers up: past the end of a script it says so with status 418.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use futures_util::{StreamExt as _, stream};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+/// One answer.
+#[derive(Debug, Clone)]
+pub(crate) enum Turn {
+    /// Words.
+    Say(&'static str),
+    /// Tools: (name, arguments).
+    Use(Vec<(&'static str, Value)>),
+    /// An HTTP status with a header and an error's type and message.
+    Status(u16, Option<(&'static str, &'static str)>, &'static str, &'static str),
+    /// Words, with another reason to stop.
+    Finish(&'static str, &'static str),
+    /// A web page.
+    Page,
+    /// A stream that is not one.
+    Malformed,
+    /// A stream that ends without its end.
+    Truncated,
+    /// A stream whose connection breaks.
+    Dropped,
+    /// No answer at all.
+    Hanging,
+    /// A first word and then nothing.
+    Stalled,
+    /// Later.
+    Delayed(Duration, Box<Turn>),
+    /// The first time the first, then the second, and so on; the last for ever.
+    InTurn(Vec<Turn>),
+}
+
+/// What was asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) authorization: String,
+    pub(crate) body: Value,
+}
+
+#[derive(Debug)]
+struct Inner {
+    scripts: Vec<(&'static str, Vec<Turn>)>,
+    asked: Mutex<Vec<Asked>>,
+    times: Mutex<HashMap<(usize, usize), usize>>,
+    /// How many answers were given up by the other side before their end.
+    given_up: watch::Sender<usize>,
+}
+
+/// A running one; it ends with the test.
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) base_url: String,
+    inner: Arc<Inner>,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Model {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl Model {
+    /// Starts one with scripts: (a text in the prompt, the answers).
+    pub(crate) async fn start(scripts: Vec<(&'static str, Vec<Turn>)>) -> Self {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
+        let given_up = watch::Sender::new(0);
+        let inner = Arc::new(Inner { scripts, asked: Mutex::default(), times: Mutex::default(), given_up });
+        let router = axum::Router::new().fallback(answer).with_state(Arc::clone(&inner));
+        let serving = tokio::spawn(async move { drop(axum::serve(listener, router).await) });
+        Self { base_url, inner, serving }
+    }
+
+    /// What was asked so far.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.inner.asked.lock().unwrap().clone()
+    }
+
+    /// Waits until so many answers were given up by the other side.
+    pub(crate) async fn given_up(&self, times: usize) {
+        self.inner.given_up.subscribe().wait_for(|count| *count >= times).await.unwrap();
+    }
+}
+
+async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let authorization = head.headers.get("authorization").map_or("", |value| value.to_str().unwrap()).to_owned();
+    let body: Value = serde_json::from_slice(&axum::body::to_bytes(body, usize::MAX).await.unwrap()).unwrap();
+    inner.asked.lock().unwrap().push(Asked { authorization, body: body.clone() });
+    let turn = choose(&inner, &body);
+    perform(&inner, turn).await
+}
+
+fn text_of(message: &Value) -> String {
+    match &message["content"] {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).collect(),
+        _ => String::new(),
+    }
+}
+
+fn choose(inner: &Inner, body: &Value) -> Turn {
+    let (mut script, mut place) = (None, 0);
+    for message in body["messages"].as_array().unwrap() {
+        let text = text_of(message);
+        match message["role"].as_str() {
+            Some("user") if !text.trim_start().starts_with("<system-reminder>") => {
+                let named = inner.scripts.iter().position(|(marker, _)| text.contains(marker));
+                script = named.or(script);
+                place = 0;
+            }
+            Some("assistant") => place += 1,
+            _ => {}
+        }
+    }
+    let over = Turn::Status(418, None, "script", "the script is over");
+    let Some(script) = script else { return over };
+    let turn = inner.scripts[script].1.get(place).cloned().unwrap_or(over);
+    let mut times = inner.times.lock().unwrap();
+    let time = times.entry((script, place)).or_insert(0);
+    *time += 1;
+    match turn {
+        Turn::InTurn(turns) => turns[(*time - 1).min(turns.len() - 1)].clone(),
+        turn => turn,
+    }
+}
+
+/// Counts an answer that is dropped before its end.
+struct Open<'a>(&'a watch::Sender<usize>);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count += 1);
+    }
+}
+
+async fn perform(inner: &Arc<Inner>, turn: Turn) -> Response {
+    match turn {
+        Turn::Say(text) => events(spoken(text, "stop")),
+        Turn::Finish(text, finish) => events(spoken(text, finish)),
+        Turn::Use(calls) => events(used(&calls)),
+        Turn::Status(status, header, kind, message) => {
+            let body = json!({"error": {"message": message, "type": kind}}).to_string();
+            let head = Response::builder().status(StatusCode::from_u16(status).unwrap());
+            let head = header.into_iter().fold(head, |head, (name, value)| head.header(name, value));
+            head.header("content-type", "application/json").body(Body::from(body)).unwrap()
+        }
+        Turn::Page => Response::builder().header("content-type", "text/html").body(Body::from("<html>hi")).unwrap(),
+        Turn::Malformed => events(vec!["data: {\"choices\": [\n\n".to_owned(), "\u{0}garbage\n\n".to_owned()]),
+        Turn::Truncated => events(spoken("par", "stop").into_iter().take(2).collect()),
+        Turn::Dropped => {
+            let first = spoken("par", "stop").into_iter().take(2).map(Ok);
+            // The pause lets the server send what it has.
+            let rest = stream::once(async {
+                tokio::task::yield_now().await;
+                Err(std::io::Error::other("the cable is out"))
+            });
+            stream_of(stream::iter(first).chain(rest))
+        }
+        Turn::Hanging => {
+            let _open = Open(&inner.given_up);
+            std::future::pending().await
+        }
+        Turn::Stalled => {
+            let inner = Arc::clone(inner);
+            let first = spoken("par", "stop").into_iter().take(2).map(Ok::<_, std::io::Error>);
+            let rest = stream::once(async move {
+                let _open = Open(&inner.given_up);
+                std::future::pending().await
+            });
+            stream_of(stream::iter(first).chain(rest))
+        }
+        Turn::Delayed(delay, turn) => {
+            tokio::time::sleep(delay).await;
+            Box::pin(perform(inner, *turn)).await
+        }
+        Turn::InTurn(_) => unreachable!("`choose` resolves it"),
+    }
+}
+
+fn events(events: Vec<String>) -> Response {
+    stream_of(stream::iter(events.into_iter().map(Ok::<_, std::io::Error>)))
+}
+
+fn stream_of(chunks: impl stream::Stream<Item = std::io::Result<String>> + Send + 'static) -> Response {
+    Response::builder().header("content-type", "text/event-stream").body(Body::from_stream(chunks)).unwrap()
+}
+
+fn event(delta: &Value, finish: Option<&str>) -> String {
+    let mut chunk = json!({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m",
+        "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]});
+    if finish.is_some() {
+        chunk["usage"] = json!({"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110,
+            "prompt_tokens_details": {"cached_tokens": 40}});
+    }
+    format!("data: {chunk}\n\n")
+}
+
+/// Pieces of at most five characters, so that no path comes in one.
+fn pieces(text: &str) -> Vec<String> {
+    text.chars().collect::<Vec<_>>().chunks(5).map(|piece| piece.iter().collect()).collect()
+}
+
+fn spoken(text: &str, finish: &str) -> Vec<String> {
+    let mut events = vec![event(&json!({"role": "assistant", "content": ""}), None)];
+    events.extend(pieces(text).iter().map(|piece| event(&json!({"content": piece}), None)));
+    events.push(event(&json!({}), Some(finish)));
+    events.push("data: [DONE]\n\n".to_owned());
+    events
+}
+
+fn used(calls: &[(&str, Value)]) -> Vec<String> {
+    let mut events = vec![event(&json!({"role": "assistant", "content": ""}), None)];
+    for (index, (name, arguments)) in calls.iter().enumerate() {
+        let head = json!({"index": index, "id": format!("{name}:{index}"), "type": "function",
+            "function": {"name": name, "arguments": ""}});
+        events.push(event(&json!({"tool_calls": [head]}), None));
+        for piece in pieces(&arguments.to_string()) {
+            let more = json!({"index": index, "function": {"arguments": piece}});
+            events.push(event(&json!({"tool_calls": [more]}), None));
+        }
+    }
+    events.push(event(&json!({}), Some("tool_calls")));
+    events.push("data: [DONE]\n\n".to_owned());
+    events
+}
