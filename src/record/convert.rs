@@ -11,8 +11,8 @@ use crate::glob::Glob;
 use crate::graph::Graph;
 use crate::id::{PlanName, TaskId};
 use crate::plan::{
-    Agent, AgentKind, Baseline, ChangePolicy, Commands, Deliver, DeliverAs, Limits, OnDependencyFailure, Permission,
-    Plan, RetryPolicy, Task, Work, WriteSet,
+    Agent, Baseline, ChangePolicy, Commands, DEFAULT_IDLE_TIMEOUT, DEFAULT_TIMEOUT, Deliver, Limits,
+    OnDependencyFailure, Plan, RetryPolicy, Task, Work, WriteSet,
 };
 use crate::text::plural;
 
@@ -176,11 +176,11 @@ fn task(record: &Record, id: TaskId, dependencies: Vec<TaskId>, said: &mut Vec<S
         description,
         priority: record.priority,
         read_set: globs(&record.read_set, &id, "read_set", said).0,
-        change: change(&work, &write_set),
+        change: ChangePolicy::usual(&work, &write_set),
         write_set,
         retry_policy: policy(record.effective_policy(), &id, said),
-        timeout: std::time::Duration::from_secs(30 * 60),
-        idle_timeout: std::time::Duration::from_secs(10 * 60),
+        timeout: DEFAULT_TIMEOUT,
+        idle_timeout: DEFAULT_IDLE_TIMEOUT,
         gates: Vec::new(),
         when: None,
         on_dependency_failure: if dependencies.is_empty() {
@@ -263,27 +263,11 @@ fn policy(policy: Policy, id: &TaskId, said: &mut Vec<String>) -> RetryPolicy {
     }
 }
 
-fn change(work: &Work, write_set: &WriteSet) -> ChangePolicy {
-    match (work, write_set) {
-        (Work::Prompt(_), WriteSet::Declared(globs)) if globs.is_empty() => ChangePolicy::Optional,
-        (Work::Prompt(_), WriteSet::Declared(_) | WriteSet::Unknown) => ChangePolicy::Required,
-        (Work::Run(_), WriteSet::Declared(_) | WriteSet::Unknown) => ChangePolicy::Optional,
-    }
-}
-
 /// The tasks, and the defaults of a plan for all else.
 fn plan(name: PlanName, tasks: Vec<Task>) -> Plan {
     Plan {
         name,
-        agent: Agent {
-            kind: AgentKind::KimiCode,
-            version: "2.1.0".into(),
-            model: "kimi-k2-0905-preview".into(),
-            base_url: "https://api.moonshot.ai/v1".into(),
-            key_env: "KIMI_API_KEY".into(),
-            max_steps: 200,
-            tools_disabled: Vec::new(),
-        },
+        agent: Agent::default(),
         limits: Limits::default(),
         prices: None,
         env: BTreeMap::new(),
@@ -292,15 +276,8 @@ fn plan(name: PlanName, tasks: Vec<Task>) -> Plan {
         baseline: Baseline::Allow,
         gates: Vec::new(),
         tasks,
-        deliver: Deliver {
-            form: DeliverAs::PullRequest,
-            draft: true,
-            labels: Vec::new(),
-            partial: false,
-            limit: 5,
-            sign_off: false,
-        },
+        deliver: Deliver::default(),
         protect: Vec::new(),
-        commands: Commands { permission: Permission::Write, bots: Vec::new() },
+        commands: Commands::default(),
     }
 }

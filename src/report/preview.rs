@@ -1,0 +1,180 @@
+//! What `omk plan` shows: the order, the waves, who keeps whom waiting, and what it may take at most.
+//!
+//! It is a pure function of the plan and quick for the largest one. It refuses to foretell time or money: only a run
+//! knows.
+
+mod draw;
+mod overlap;
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use crate::graph::Graph;
+use crate::id::{PlanName, TaskId};
+use crate::plan::{Limits, Plan, Task, Work, WriteSet};
+
+pub use self::overlap::{Overlap, OverlapKind, Overlaps};
+
+/// A plan, looked at before it runs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Preview {
+    /// The plan's name.
+    pub plan: PlanName,
+    /// All tasks in the order in which a single worker would take them.
+    pub tasks: Vec<PreviewTask>,
+    /// Tasks that could run at the same time, were there no overlaps and enough workers; each wave needs the one
+    /// before.
+    pub waves: Vec<Vec<TaskId>>,
+    /// Tasks that never run at the same time although neither depends on the other.
+    pub overlaps: Overlaps,
+    /// The longest chain of dependencies, first task first.
+    pub critical_path: Vec<TaskId>,
+    /// Executions of all tasks together, at most.
+    pub executions: u64,
+    /// What the run may spend.
+    pub limits: PreviewLimits,
+    /// Gates that decide. None of them = the run can never be ready.
+    pub required_gates: usize,
+}
+
+/// A task of a [`Preview`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PreviewTask {
+    /// Its id.
+    pub id: TaskId,
+    /// Its name, as the author wrote it.
+    pub name: String,
+    /// Whether it is words for the agent or a command.
+    pub kind: WorkKind,
+    /// Higher first.
+    pub priority: i32,
+    /// The tasks it waits for.
+    pub dependencies: Vec<TaskId>,
+    /// Counted from 1; the index into [`Preview::waves`] and 1.
+    pub wave: usize,
+    /// How many tasks the longest chain of its dependents has.
+    pub chain: usize,
+    /// How often it may be executed, at most.
+    pub executions: u64,
+    /// Whether the plan says what it may write.
+    pub write_set_declared: bool,
+    /// Whether it takes part only under a condition.
+    pub conditional: bool,
+}
+
+/// What kind of work a task is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkKind {
+    /// Words for the agent.
+    Prompt,
+    /// A shell command.
+    Run,
+}
+
+/// The limits of a plan; absent = unlimited.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct PreviewLimits {
+    /// Tasks at once; absent = the cores.
+    pub workers: Option<u32>,
+    /// Wall time, in seconds.
+    pub time_seconds: Option<u64>,
+    /// Input, cached input and output.
+    pub tokens: Option<u64>,
+    /// Money.
+    pub usd: Option<f64>,
+}
+
+impl Preview {
+    /// The preview of a checked plan.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Self {
+        let graph = graph_of(&plan.tasks);
+        let acyclic = "a checked plan has no cycle";
+        let chains = graph.longest_chains().expect(acyclic);
+        let rank = |at: usize| (Reverse(plan.tasks[at].priority), Reverse(chains[at]), &plan.tasks[at].id);
+        let order = graph.order_by(rank).expect(acyclic);
+        let waves = graph.waves().expect(acyclic);
+        let mut wave_of = vec![0; plan.tasks.len()];
+        for (number, wave) in waves.iter().enumerate() {
+            wave.iter().for_each(|&at| wave_of[at] = number + 1);
+        }
+        let ids = |nodes: &[usize]| nodes.iter().map(|&at| plan.tasks[at].id.clone()).collect::<Vec<_>>();
+        let tasks: Vec<_> = order.iter().map(|&at| preview_task(&plan.tasks[at], wave_of[at], chains[at])).collect();
+        Self {
+            plan: plan.name.clone(),
+            executions: tasks.iter().map(|task| task.executions).sum(),
+            tasks,
+            waves: waves.iter().map(|wave| ids(wave)).collect(),
+            overlaps: overlap::find(&plan.tasks, &graph, &order),
+            critical_path: ids(&graph.critical_path().expect(acyclic)),
+            limits: limits(&plan.limits),
+            required_gates: plan.gates.iter().filter(|gate| gate.required).count(),
+        }
+    }
+
+    /// As JSON, indented; the field names are promised to readers.
+    #[must_use]
+    pub fn json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a preview holds nothing that JSON cannot")
+    }
+
+    /// As a table and lists for a terminal, without colours.
+    #[must_use]
+    pub fn terminal(&self) -> String {
+        draw::terminal(self)
+    }
+
+    /// As a Mermaid diagram without its fence, kept below the limits of GitHub's renderer: what does not fit is counted.
+    #[must_use]
+    pub fn mermaid(&self) -> String {
+        draw::mermaid(self)
+    }
+
+    /// As a graph for Graphviz.
+    #[must_use]
+    pub fn dot(&self) -> String {
+        draw::dot(self)
+    }
+}
+
+fn graph_of(tasks: &[Task]) -> Graph {
+    let index: HashMap<&TaskId, usize> = tasks.iter().enumerate().map(|(at, task)| (&task.id, at)).collect();
+    let mut edges = Vec::new();
+    for (at, task) in tasks.iter().enumerate() {
+        edges.extend(task.dependencies.iter().filter_map(|id| index.get(id)).map(|&on| (on, at)));
+    }
+    Graph::new(tasks.len(), &edges)
+}
+
+fn preview_task(task: &Task, wave: usize, chain: usize) -> PreviewTask {
+    PreviewTask {
+        id: task.id.clone(),
+        name: task.name.clone(),
+        kind: match task.work {
+            Work::Prompt(_) => WorkKind::Prompt,
+            Work::Run(_) => WorkKind::Run,
+        },
+        priority: task.priority,
+        dependencies: task.dependencies.clone(),
+        wave,
+        chain,
+        executions: u64::from(task.retry_policy.max_attempts) + 1,
+        write_set_declared: task.write_set != WriteSet::Unknown,
+        conditional: task.when.is_some(),
+    }
+}
+
+fn limits(limits: &Limits) -> PreviewLimits {
+    PreviewLimits {
+        workers: limits.workers,
+        time_seconds: limits.time.map(|time| time.as_secs()),
+        tokens: limits.tokens,
+        usd: limits.usd,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! The renderings of a preview.
+//!
+//! It refuses to print an author's text as it is: ids are plain by their type, names and globs are made visible and
+//! clipped.
+
+use std::fmt::Write as _;
+
+use unicode_width::UnicodeWidthStr as _;
+
+use super::{Overlap, OverlapKind, Preview, PreviewTask};
+use crate::id::TaskId;
+use crate::text::{clip, duration, escape_invisible, plural};
+
+/// Characters of a name or a glob in a line of the terminal.
+const MAX_TEXT: usize = 48;
+
+/// Ids of a list in a line of the terminal.
+const MAX_IDS: usize = 6;
+
+/// Tasks that Mermaid draws; more is a carpet, not a picture.
+const MAX_DRAWN: usize = 100;
+
+/// Arrows that Mermaid draws, below its own limit of 500 with room for the overlaps.
+const MAX_ARROWS: usize = 350;
+
+pub(super) fn terminal(preview: &Preview) -> String {
+    let mut out = format!("{}: {}", preview.plan, plural(preview.tasks.len(), "task"));
+    let _ = writeln!(out, ", up to {}", plural(usize::try_from(preview.executions).unwrap_or(usize::MAX), "execution"));
+    if let Some(limits) = limits(preview) {
+        let _ = writeln!(out, "limits: {limits}");
+    }
+    if preview.required_gates == 0 {
+        out.push_str("no required gate: nothing will be verified, so the run can never be ready\n");
+    }
+    if preview.tasks.is_empty() {
+        return out;
+    }
+    out.push('\n');
+    table(&mut out, &preview.tasks);
+    let _ = writeln!(out, "\n{}, if there are workers enough:", plural(preview.waves.len(), "wave"));
+    for (number, wave) in preview.waves.iter().enumerate() {
+        let _ = writeln!(out, "  {}. {}", number + 1, ids(wave));
+    }
+    let _ = writeln!(out, "\ncritical path, {}:", plural(preview.critical_path.len(), "task"));
+    let _ = writeln!(out, "  {}", path(&preview.critical_path));
+    overlaps(&mut out, preview);
+    undeclared(&mut out, &preview.tasks);
+    out
+}
+
+fn limits(preview: &Preview) -> Option<String> {
+    let limits = &preview.limits;
+    let parts: Vec<String> = [
+        limits.workers.map(|workers| plural(workers as usize, "worker")),
+        limits.time_seconds.map(|seconds| duration(std::time::Duration::from_secs(seconds))),
+        limits.tokens.map(|tokens| format!("{tokens} tokens")),
+        limits.usd.map(|usd| format!("{usd:.2} USD")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+fn table(out: &mut String, tasks: &[PreviewTask]) {
+    let header = ["", "task", "priority", "executions", "after", "name"].map(String::from);
+    let rows: Vec<[String; 6]> = tasks.iter().enumerate().map(|(at, task)| row(at, task)).collect();
+    let mut widths = [0; 6];
+    for row in rows.iter().chain([&header]) {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.width());
+        }
+    }
+    for row in [&header].into_iter().chain(&rows) {
+        let mut line = String::new();
+        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+            let gap = " ".repeat(width - cell.width());
+            // Numbers end, words begin at the same place.
+            let padded = if matches!(column, 0 | 2) { format!("{gap}{cell}  ") } else { format!("{cell}{gap}  ") };
+            line.push_str(&padded);
+        }
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+}
+
+fn row(at: usize, task: &PreviewTask) -> [String; 6] {
+    let mut name = if task.name == task.id.as_str() { String::new() } else { visible(&task.name) };
+    if task.conditional {
+        name.push_str(if name.is_empty() { "(conditional)" } else { " (conditional)" });
+    }
+    [
+        (at + 1).to_string(),
+        task.id.to_string(),
+        task.priority.to_string(),
+        if task.executions == 1 { "1".into() } else { format!("up to {}", task.executions) },
+        ids(&task.dependencies),
+        name,
+    ]
+}
+
+fn visible(text: &str) -> String {
+    clip(&escape_invisible(&text.replace(['\n', '\t'], " ")), MAX_TEXT)
+}
+
+fn ids(ids: &[TaskId]) -> String {
+    let shown: Vec<&str> = ids.iter().take(MAX_IDS).map(TaskId::as_str).collect();
+    let more = ids.len() - shown.len();
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    format!("{}{more}", shown.join(", "))
+}
+
+fn path(ids: &[TaskId]) -> String {
+    let shown: Vec<&str> = ids.iter().map(TaskId::as_str).collect();
+    if shown.len() <= 2 * MAX_IDS {
+        return shown.join(" -> ");
+    }
+    let (head, tail) = (&shown[..MAX_IDS], &shown[shown.len() - MAX_IDS..]);
+    format!("{} -> ({} more) -> {}", head.join(" -> "), shown.len() - 2 * MAX_IDS, tail.join(" -> "))
+}
+
+fn overlaps(out: &mut String, preview: &Preview) {
+    let overlaps = &preview.overlaps;
+    if overlaps.total == 0 {
+        return;
+    }
+    let at_least = if overlaps.exact { "" } else { "at least " };
+    let _ = writeln!(out, "\n{at_least}{}, never at the same time:", plural(overlaps.total, "overlap"));
+    for overlap in &overlaps.listed {
+        let _ = writeln!(out, "  {} and {}: {}", overlap.first, overlap.second, explain(overlap));
+    }
+    if overlaps.total > overlaps.listed.len() {
+        let _ = writeln!(out, "  … {} more …", overlaps.total - overlaps.listed.len());
+    }
+}
+
+fn explain(overlap: &Overlap) -> String {
+    let (one, other) = (visible(&overlap.first_glob), visible(&overlap.second_glob));
+    if one.is_empty() {
+        return "their paths meet".into();
+    }
+    match overlap.kind {
+        OverlapKind::BothWrite if one == other => format!("both write {one}"),
+        OverlapKind::BothWrite => format!("{one} and {other} are written"),
+        OverlapKind::FirstWrites => format!("{one} is written, {other} is read"),
+        OverlapKind::SecondWrites => format!("{one} is read, {other} is written"),
+    }
+}
+
+fn undeclared(out: &mut String, tasks: &[PreviewTask]) {
+    let unknown: Vec<TaskId> =
+        tasks.iter().filter(|task| !task.write_set_declared).map(|task| task.id.clone()).collect();
+    if !unknown.is_empty() {
+        let _ = writeln!(out, "\nwithout a write_set, so conflicts show only when landing: {}", ids(&unknown));
+    }
+}
+
+pub(super) fn mermaid(preview: &Preview) -> String {
+    let mut out = String::from("flowchart LR\n");
+    let drawn = &preview.tasks[..preview.tasks.len().min(MAX_DRAWN)];
+    let index: std::collections::HashMap<&TaskId, usize> =
+        drawn.iter().enumerate().map(|(at, task)| (&task.id, at)).collect();
+    for (at, task) in drawn.iter().enumerate() {
+        let _ = writeln!(out, "  t{at}[\"{}\"]", task.id);
+    }
+    let mut arrows = Vec::new();
+    for (at, task) in drawn.iter().enumerate() {
+        arrows.extend(task.dependencies.iter().filter_map(|id| index.get(id)).map(|on| format!("  t{on} --> t{at}\n")));
+    }
+    let met =
+        preview.overlaps.listed.iter().filter_map(|pair| Some((index.get(&pair.first)?, index.get(&pair.second)?)));
+    let met: Vec<String> = met.map(|(first, second)| format!("  t{first} -. overlap .- t{second}\n")).collect();
+    out.extend(arrows.iter().take(MAX_ARROWS).map(String::as_str));
+    out.extend(met.iter().map(String::as_str));
+    let undrawn = preview.tasks.len() - drawn.len();
+    if undrawn > 0 {
+        let _ = writeln!(out, "  more[\"{}\"]", plural(undrawn, "more task"));
+    }
+    if arrows.len() > MAX_ARROWS {
+        let _ = writeln!(out, "  arrows[\"{} not drawn\"]", plural(arrows.len() - MAX_ARROWS, "dependency"));
+    }
+    out
+}
+
+pub(super) fn dot(preview: &Preview) -> String {
+    let mut out = format!("digraph \"{}\" {{\n  rankdir=LR;\n  node [shape=box];\n", preview.plan);
+    for task in &preview.tasks {
+        let _ = writeln!(out, "  \"{}\";", task.id);
+    }
+    for task in &preview.tasks {
+        for dependency in &task.dependencies {
+            let _ = writeln!(out, "  \"{dependency}\" -> \"{}\";", task.id);
+        }
+    }
+    for overlap in &preview.overlaps.listed {
+        let _ = writeln!(out, "  \"{}\" -> \"{}\" [style=dashed, dir=none];", overlap.first, overlap.second);
+    }
+    out.push_str("}\n");
+    out
+}
