@@ -115,7 +115,11 @@ fn one_turn<H: Hands>(
         match order {
             Order::Wake { at } => *wake = Some(*at),
             Order::Conclude { verdict: end } => verdict = Some(*end),
-            Order::Start { .. } | Order::Land { .. } | Order::End { .. } | Order::Judge { .. } | Order::Rebuild { .. } => {
+            Order::Start { .. }
+            | Order::Land { .. }
+            | Order::End { .. }
+            | Order::Judge { .. }
+            | Order::Rebuild { .. } => {
                 hands.carry_out(order, engine);
             }
         }

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::engine::{CancelReason, Engine, TaskState, TaskStatus, Waits};
 use crate::fact::{
-    AgentEvidence, Began, Containment, Evidence, Fact, GateOutcome, GateVerdict, Host, Limit, Order, RunVerdict, Spending,
-    Tokens,
+    AgentEvidence, Began, Containment, Evidence, Fact, GateOutcome, GateVerdict, Host, Limit, Order, RunVerdict,
+    Spending, Tokens,
 };
 use crate::id::{GateId, Moment, RepoPath, Sha256, TaskId, Tip};
 use crate::plan::{Plan, Task, WriteSet};
@@ -222,7 +222,9 @@ impl History {
     pub fn task_proofs(&self, engine: &Engine, journal_head: &Sha256) -> Vec<(TaskId, Input)> {
         let Some(began) = engine.began() else { return Vec::new() };
         let landed = engine.tasks().filter(|status| status.landed.is_some());
-        landed.filter_map(|status| Some((status.id.clone(), self.task_proof(engine, began, &status, journal_head)?))).collect()
+        landed
+            .filter_map(|status| Some((status.id.clone(), self.task_proof(engine, began, &status, journal_head)?)))
+            .collect()
     }
 
     fn task_proof(
@@ -238,7 +240,8 @@ impl History {
             WriteSet::Unknown => None,
             WriteSet::Declared(globs) => Some(globs.iter().map(ToString::to_string).collect()),
         };
-        let required: Vec<GateId> = task.gates.iter().filter(|gate| is_required(engine.plan(), gate)).cloned().collect();
+        let required: Vec<GateId> =
+            task.gates.iter().filter(|gate| is_required(engine.plan(), gate)).cloned().collect();
         let passed = standing(&evidence.gates, &required) == Standing::Proven;
         let share = TaskShare {
             id: status.id.clone(),
@@ -280,7 +283,13 @@ impl History {
         input.required = required.map(|gate| gate.id.clone()).collect();
         input.gates = self.result_gates(engine);
         input.judged_tree = (!input.gates.is_empty()).then_some(tip.tree);
-        input.agent = engine.plan().tasks.iter().filter_map(|task| self.tasks.get(&task.id)).flat_map(|task| task.agents.clone()).collect();
+        input.agent = engine
+            .plan()
+            .tasks
+            .iter()
+            .filter_map(|task| self.tasks.get(&task.id))
+            .flat_map(|task| task.agents.clone())
+            .collect();
         input.verdict = engine.verdict().unwrap_or(RunVerdict::NotReady);
         Some(input)
     }

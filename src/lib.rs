@@ -30,4 +30,4 @@ pub mod gate;
 pub mod store;
 pub mod drive;
 pub mod work;
-// pub mod cli;
+pub mod cli;

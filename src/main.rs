@@ -7,5 +7,5 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|role| role == omk_action::exec::SHEPHERD_ROLE) {
         return omk_action::exec::shepherd_main();
     }
-    ExitCode::SUCCESS
+    omk_action::cli::main()
 }

@@ -69,7 +69,10 @@ impl Scope<'_> {
     pub fn violations(&self, change: &[Touched]) -> Vec<Violation> {
         let protected: Vec<Glob> = PROTECTED.iter().filter_map(|text| text.parse().ok()).collect();
         let why = |touched: &Touched| self.violation(touched, &protected);
-        change.iter().filter_map(|touched| why(touched).map(|why| Violation { path: touched.path.clone(), why })).collect()
+        change
+            .iter()
+            .filter_map(|touched| why(touched).map(|why| Violation { path: touched.path.clone(), why }))
+            .collect()
     }
 
     fn violation(&self, touched: &Touched, protected: &[Glob]) -> Option<&'static str> {
@@ -79,7 +82,10 @@ impl Scope<'_> {
             TouchedKind::EscapingLink if !named => return Some("is a symbolic link that leads out of the repository"),
             TouchedKind::Plain | TouchedKind::Submodule | TouchedKind::EscapingLink => {}
         }
-        if !named && (touched.path.to_string() == self.plan_path || lower(&touched.path).is_some_and(|path| any(protected, &path))) {
+        if !named
+            && (touched.path.to_string() == self.plan_path
+                || lower(&touched.path).is_some_and(|path| any(protected, &path)))
+        {
             return Some("is protected: its write set must name that very path");
         }
         let permitted = |glob: &&Glob| named || self.names(glob.as_str());
@@ -138,7 +144,9 @@ mod tests {
     #[test]
     fn protected_paths_want_their_very_name() {
         let refused = Some("is protected: its write set must name that very path");
-        for path in [".github/workflows/ci.yml", "omk.yaml", ".GitHub/x", "sub/.gitattributes", "CodeOwners", "ci/plan.yaml"] {
+        for path in
+            [".github/workflows/ci.yml", "omk.yaml", ".GitHub/x", "sub/.gitattributes", "CodeOwners", "ci/plan.yaml"]
+        {
             assert_eq!(check(None, &[], path), refused, "{path}");
             assert_eq!(check(Some(&["**"]), &[], path), refused, "{path}");
             assert_eq!(check(Some(&[path]), &[], path), None, "{path}");

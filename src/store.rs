@@ -147,7 +147,8 @@ impl Store {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let unknown = Holder { run: holder.run.clone(), pid: 0, host: "another machine".into(), since: holder.since };
+                let unknown =
+                    Holder { run: holder.run.clone(), pid: 0, host: "another machine".into(), since: holder.since };
                 let holder = Box::new(read_holder(&mut file).unwrap_or(unknown));
                 return Err(StoreError::Held { scope: scope.clone(), holder });
             }

@@ -40,7 +40,9 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  omk plan\n  omk plan --format mermaid\n  omk plan --json | jq '.waves'")]
     Plan(Plan),
     /// Run the plan, or some tasks of it with what they need
-    #[command(after_help = "Examples:\n  omk run\n  omk run api docs --workers 2\n  omk run --limits time=1h,tokens=500000\n  omk run --cassette recorded/   # recorded model answers: no key, no network")]
+    #[command(
+        after_help = "Examples:\n  omk run\n  omk run api docs --workers 2\n  omk run --limits time=1h,tokens=500000\n  omk run --cassette recorded/   # recorded model answers: no key, no network"
+    )]
     Run(Run),
     /// Go on with a run that was interrupted or killed
     #[command(after_help = "Examples:\n  omk resume            # the newest run\n  omk resume 20261122t18")]
@@ -55,7 +57,9 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  omk replay\n  omk replay --json")]
     Replay(Replay),
     /// Check proofs against the repository, offline
-    #[command(after_help = "Examples:\n  omk verify                       # every proof of the newest run\n  omk verify .git/omk/runs/*/proofs/api.json")]
+    #[command(
+        after_help = "Examples:\n  omk verify                       # every proof of the newest run\n  omk verify .git/omk/runs/*/proofs/api.json"
+    )]
     Verify(Verify),
     /// Render a run
     #[command(after_help = "Examples:\n  omk report --format markdown\n  omk report --format junit > omk.xml")]
@@ -229,6 +233,8 @@ pub(crate) enum ReportFormat {
     Terminal,
     /// For a comment or a summary.
     Markdown,
+    /// For a browser, in one file.
+    Html,
     /// For programs.
     Json,
     /// For CI systems that show test results.

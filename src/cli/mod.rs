@@ -55,9 +55,8 @@ pub fn main() -> ExitCode {
 
 fn dispatch(cli: Cli, terminal: &Terminal) -> Result<u8, Failure> {
     if let Some(directory) = &cli.directory {
-        std::env::set_current_dir(directory).map_err(|error| {
-            Failure::new(Kind::Usage, format!("failed to go to {}: {error}", directory.display()))
-        })?;
+        std::env::set_current_dir(directory)
+            .map_err(|error| Failure::new(Kind::Usage, format!("failed to go to {}: {error}", directory.display())))?;
     }
     match cli.command {
         Command::Init(args) => init::init(&args, terminal),
@@ -111,7 +110,9 @@ impl Home {
                     None => Failure::new(Kind::Usage, "there has been no run here yet"),
                 };
                 match known.last() {
-                    Some(newest) => failure.hint(format!("the newest of {} is {newest}", crate::text::plural(known.len(), "run"))),
+                    Some(newest) => {
+                        failure.hint(format!("the newest of {} is {newest}", crate::text::plural(known.len(), "run")))
+                    }
                     None => failure.hint("start one with `omk run`"),
                 }
             }
@@ -135,7 +136,9 @@ fn store(error: StoreError) -> Failure {
     };
     let hint = match &error {
         StoreError::Held { .. } => Some("wait for it, or end it with `omk cancel`"),
-        StoreError::Damaged { .. } => Some("the journal was changed after it was written; what it says cannot be trusted"),
+        StoreError::Damaged { .. } => {
+            Some("the journal was changed after it was written; what it says cannot be trusted")
+        }
         StoreError::NoSuchRun(_) | StoreError::Io { .. } | StoreError::Line(_) => None,
     };
     let failure = Failure::new(kind, format!("failed to {error}"));

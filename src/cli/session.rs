@@ -130,7 +130,11 @@ pub(super) fn spending(plan: &Plan, over: &[String]) -> Result<Spending, Failure
     Ok(spending)
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be positive, and the cast saturates")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "checked to be positive, and the cast saturates"
+)]
 fn micro_usd(usd: f64) -> u64 {
     (usd * 1e6).round() as u64
 }
@@ -158,9 +162,8 @@ impl Session {
         let mut tools = self.tools(&facts).await?;
         let scrubber = std::mem::replace(&mut tools.scrubber, self.secrets.scrubber());
         signals::listen(facts.clone(), self.run_dir.clone(), terminal);
-        let progress = Progress::new(terminal, &scrubber, self.clock.clone());
-        let mut hands =
-            Workshop::new(tools, facts, std::mem::take(&mut self.history), self.expected.clone(), progress);
+        let progress = Progress::new(terminal, &scrubber, self.clock);
+        let mut hands = Workshop::new(tools, facts, std::mem::take(&mut self.history), self.expected.clone(), progress);
         let driven = drive(&mut self.engine, &mut self.journal, &mut hands, &mut inbox, first, &self.clock).await;
         let (history, progress) = hands.into_parts();
         progress.finish();
@@ -185,7 +188,8 @@ impl Session {
             .map_err(|error| Failure::new(Kind::Infra, format!("failed to find omk's own program: {error}")))?;
         let shepherd = Shepherd::new(exe);
         let cache = cache_dir(&caller)?;
-        let agent = if self.has_prompts() { Some(self.agent_tools(&shepherd, &caller, &cache, facts).await?) } else { None };
+        let agent =
+            if self.has_prompts() { Some(self.agent_tools(&shepherd, &caller, &cache, facts).await?) } else { None };
         Ok(Tools {
             repo: self.home.repo.clone(),
             pool: Pool::open(&self.home.repo, &cache).map_err(super::git)?,
@@ -196,7 +200,7 @@ impl Session {
             run_dir: self.run_dir.clone(),
             agent,
             scrubber: self.secrets.scrubber(),
-            clock: self.clock.clone(),
+            clock: self.clock,
         })
     }
 
@@ -301,4 +305,3 @@ fn no_key(plan: &Plan) -> Failure {
         .hint(format!("get one from the provider at {}, and set {name} for omk alone", plan.agent.base_url))
         .hint("or serve recorded answers with `--cassette DIR`, which needs no key")
 }
-

@@ -246,7 +246,10 @@ impl Run {
     /// What the failed tasks amount to.
     fn worst_class(&self) -> Option<RunVerdict> {
         let failed = self.nodes.iter().filter(|node| matches!(node.state, State::Failed));
-        failed.filter_map(|node| node.failure.as_ref()).map(|failure| verdict_of(failure.class)).min_by_key(|v| weight(*v))
+        failed
+            .filter_map(|node| node.failure.as_ref())
+            .map(|failure| verdict_of(failure.class))
+            .min_by_key(|v| weight(*v))
     }
 
     fn verdict_of_tasks(&self) -> RunVerdict {

@@ -1,9 +1,9 @@
 //! What each fact does to the run. One total `match`; what cannot have happened is refused before anything changes.
 
-use super::state::{CancelReason, Landed, State};
-use super::{Alarm, DEATHS_PER_FAILURE, Illegal, LEASE, Run};
 use super::conclude::Phase;
 use super::retry::jittered_backoff;
+use super::state::{CancelReason, Landed, State};
+use super::{Alarm, DEATHS_PER_FAILURE, Illegal, LEASE, Run};
 use crate::fact::{Change, Class, Evidence, Fact, Failure, Order, Outcome, RunVerdict, Spending};
 use crate::glob::Glob;
 use crate::id::{GateId, Moment, RepoPath, TaskId, Tip};
@@ -388,7 +388,8 @@ impl Run {
 
     /// Puts every attempt under way back; nothing is counted.
     pub(super) fn interrupt_all(&mut self) -> Vec<u32> {
-        let active: Vec<u32> = (0..self.node_count()).filter(|&index| self.node(index).state.lease().is_some()).collect();
+        let active: Vec<u32> =
+            (0..self.node_count()).filter(|&index| self.node(index).state.lease().is_some()).collect();
         for &index in &active {
             self.end_lease(index);
             self.release(index);

@@ -13,8 +13,7 @@ const DEFAULT_MAX_BACKOFF_SECONDS: u64 = 3600;
 /// The waiting time after `retry_count` failures, before jitter; whole seconds, saturating at the policy's maximum.
 #[must_use]
 pub fn next_backoff(policy: &RetryPolicy, retry_count: u32) -> Duration {
-    let longest =
-        policy.max_backoff_seconds.unwrap_or_else(|| policy.backoff_seconds.max(DEFAULT_MAX_BACKOFF_SECONDS));
+    let longest = policy.max_backoff_seconds.unwrap_or_else(|| policy.backoff_seconds.max(DEFAULT_MAX_BACKOFF_SECONDS));
     let seconds = match retry_count {
         0 | 1 => policy.backoff_seconds,
         _ => grown(policy, retry_count - 1),

@@ -356,7 +356,9 @@ mod tests {
     #[test]
     fn usage_inside_the_choice_counts_too() {
         let mut reader = TurnReader::default();
-        reader.look_at(b"data: {\"choices\":[{\"delta\":{},\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}]}\n\n");
+        reader.look_at(
+            b"data: {\"choices\":[{\"delta\":{},\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}]}\n\n",
+        );
         assert_eq!(reader.usage().map(|usage| usage.completion_tokens), Some(4));
     }
 

@@ -142,9 +142,9 @@ pub fn read(bytes: &[u8]) -> Result<Journal, Damage> {
 fn parse(text: &[u8]) -> Result<Line, String> {
     serde_json::from_slice(text).map_err(|error| match error.classify() {
         serde_json::error::Category::Eof => "it ends too early".to_owned(),
-        serde_json::error::Category::Io
-        | serde_json::error::Category::Syntax
-        | serde_json::error::Category::Data => format!("it is not a journal line (column {})", error.column()),
+        serde_json::error::Category::Io | serde_json::error::Category::Syntax | serde_json::error::Category::Data => {
+            format!("it is not a journal line (column {})", error.column())
+        }
     })
 }
 

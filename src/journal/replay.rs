@@ -41,9 +41,8 @@ fn in_words(orders: &[Order]) -> String {
 pub fn replay(plan: Arc<Plan>, lines: &[Line]) -> Result<Engine, Difference> {
     let mut engine = Engine::new(plan);
     for line in lines {
-        let given = engine
-            .take(line.at, &line.fact)
-            .map_err(|reason| Difference::Refused { line: line.seq, reason })?;
+        let given =
+            engine.take(line.at, &line.fact).map_err(|reason| Difference::Refused { line: line.seq, reason })?;
         if given != line.orders {
             return Err(Difference::Orders { line: line.seq, recorded: line.orders.clone(), given });
         }

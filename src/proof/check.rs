@@ -425,7 +425,8 @@ fn logs(claims: &Predicate, seen: &Seen, findings: &mut Vec<Finding>) {
 }
 
 /// Every file whose digest the statement gives.
-fn claimed_logs(claims: &Predicate) -> impl Iterator<Item = &LogClaim> {
+/// Every log and transcript that a statement names.
+pub fn claimed_logs(claims: &Predicate) -> impl Iterator<Item = &LogClaim> {
     let gates = claims.gates.iter().filter_map(|gate| gate.log.as_ref());
     gates.chain(claims.agent.iter().filter_map(|agent| agent.transcript.as_ref()))
 }

@@ -10,7 +10,9 @@ mod rules;
 mod statement;
 mod test_result;
 
-pub use check::{Checked, Finding, Remark, Seen, SeenCommit, SeenPlan, Signature, Unreadable, check, read};
+pub use check::{
+    Checked, Finding, Remark, Seen, SeenCommit, SeenPlan, Signature, Unreadable, check, claimed_logs, read,
+};
 pub use input::{Input, JudgedBy, Share, TaskShare};
 pub use rules::{Standing, Unmet, counts, standing, unmet};
 pub use statement::{

@@ -294,13 +294,17 @@ impl View {
         each(&mut self.plan_path);
         each(&mut self.branch);
         each(&mut self.trigger.actor);
-        self.trigger.comment.as_mut().map(each);
+        if let Some(comment) = &mut self.trigger.comment {
+            each(comment);
+        }
         self.warnings.iter_mut().chain(&mut self.next).for_each(each);
         self.gates.iter_mut().for_each(|gate| scrub_gate(gate, scrub));
         for task in &mut self.tasks {
             each(&mut task.name);
             task.owner.as_mut().map(each);
-            task.failure.as_mut().map(|failure| each(&mut failure.message));
+            if let Some(failure) = task.failure.as_mut() {
+                each(&mut failure.message)
+            }
             task.gates.iter_mut().for_each(|gate| scrub_gate(gate, scrub));
             match &mut task.stage {
                 Stage::Pending { waits: text, .. }
@@ -333,7 +337,9 @@ fn scrub_gate(gate: &mut GateOutcome, scrub: &dyn Fn(&str) -> String) {
     for item in &mut gate.failing {
         each(&mut item.key);
         each(&mut item.message);
-        item.place.as_mut().map(|place| each(&mut place.path));
+        if let Some(place) = item.place.as_mut() {
+            each(&mut place.path)
+        }
     }
 }
 

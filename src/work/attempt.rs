@@ -61,7 +61,12 @@ pub(super) async fn carry_out(shared: Arc<Shared>, errand: Errand, stop: Cancell
         () = renewals => Outcome::Interrupted,
     };
     evidence.duration_ms = millis(watch.elapsed());
-    let _ = shared.facts.send(Fact::Worked { task: errand.task.id.clone(), attempt, outcome, evidence: Box::new(evidence) });
+    let _ = shared.facts.send(Fact::Worked {
+        task: errand.task.id.clone(),
+        attempt,
+        outcome,
+        evidence: Box::new(evidence),
+    });
 }
 
 pub(super) fn millis(duration: Duration) -> u64 {
@@ -139,12 +144,15 @@ impl Attempt<'_> {
         if tree == place.base.tree {
             return match self.errand.task.change {
                 ChangePolicy::Optional => Ok(Outcome::Unchanged),
-                ChangePolicy::Required => Err(Trouble::new(Class::NoChange, "a change was required, and none was made")),
+                ChangePolicy::Required => {
+                    Err(Trouble::new(Class::NoChange, "a change was required, and none was made"))
+                }
             };
         }
         evidence.observed = self.check_scope(place, &tree)?;
         evidence.tree = Some(tree.clone());
-        evidence.gates = judging::judge_task(self.shared, &self.errand.task, self.errand.attempt, place, &tree, self.stop).await?;
+        evidence.gates =
+            judging::judge_task(self.shared, &self.errand.task, self.errand.attempt, place, &tree, self.stop).await?;
         if self.stop.is_cancelled() {
             return Err(Trouble::Interrupted);
         }
@@ -191,23 +199,41 @@ impl Attempt<'_> {
         let required = |gate: &&crate::id::GateId| plan.gate(gate).is_some_and(|gate| gate.required);
         let required: Vec<_> = self.errand.task.gates.iter().filter(required).cloned().collect();
         let Standing::Held(gates) = standing(&evidence.gates, &required) else { return Ok(()) };
-        let said: Vec<String> = evidence.gates.iter().filter(|o| gates.contains(&o.gate)).map(judging::in_words).collect();
+        let said: Vec<String> =
+            evidence.gates.iter().filter(|o| gates.contains(&o.gate)).map(judging::in_words).collect();
         Err(Trouble::new(Class::Gate, said.join("\n\n")))
     }
 
     fn commit(&self, place: &Place, tree: &TreeId) -> Result<CommitId, Trouble> {
         let tools = &self.shared.tools;
-        let message = message(self.shared, &self.errand.task.name, &self.errand.task.description, &self.errand.task.id, self.errand.attempt);
+        let message = message(
+            self.shared,
+            &self.errand.task.name,
+            &self.errand.task.description,
+            &self.errand.task.id,
+            self.errand.attempt,
+        );
         Ok(tools.repo.commit(tree, std::slice::from_ref(&place.base.commit), &message, tools.clock.now())?)
     }
 }
 
 /// The message of a task's commit.
-pub(super) fn message(shared: &Shared, name: &str, description: &str, task: &crate::id::TaskId, attempt: u32) -> Message {
+pub(super) fn message(
+    shared: &Shared,
+    name: &str,
+    description: &str,
+    task: &crate::id::TaskId,
+    attempt: u32,
+) -> Message {
     let scrub = |text: &str| shared.tools.scrubber.scrub(text);
     let began = &shared.tools.began;
-    let message = Message::new(&scrub(name), &began.run, task, attempt).body(&scrub(&text::printable(description.as_bytes())));
-    if began.trigger.event == crate::plan::Event::Comment { message.requested_by(&began.trigger.actor) } else { message }
+    let message =
+        Message::new(&scrub(name), &began.run, task, attempt).body(&scrub(&text::printable(description.as_bytes())));
+    if began.trigger.event == crate::plan::Event::Comment {
+        message.requested_by(&began.trigger.actor)
+    } else {
+        message
+    }
 }
 
 /// A place on the attempt's base: the run's base with the results it is built on, or the integration tip where those do

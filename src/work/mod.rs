@@ -120,8 +120,7 @@ impl<L: Listener> Workshop<L> {
     /// A workshop that sends its facts to `facts`. `expected` is where the result's branch must be for its first move.
     #[must_use]
     pub fn new(tools: Tools, facts: UnboundedSender<Fact>, history: History, expected: Expected, listener: L) -> Self {
-        let shared =
-            Shared { tools, facts, parked: Mutex::default(), base_outcomes: BaseOutcomes::default() };
+        let shared = Shared { tools, facts, parked: Mutex::default(), base_outcomes: BaseOutcomes::default() };
         Self {
             shared: Arc::new(shared),
             history,
@@ -157,7 +156,9 @@ impl<L: Listener> Workshop<L> {
                 self.move_branch(&name, &change.tip.commit, &Expected::Ours);
             }
         }
-        let landed = turn.iter().any(|taken| matches!(taken.fact, Fact::Landed { .. } | Fact::Rebuilt { .. } | Fact::TookUp { .. }));
+        let landed = turn
+            .iter()
+            .any(|taken| matches!(taken.fact, Fact::Landed { .. } | Fact::Rebuilt { .. } | Fact::TookUp { .. }));
         let Branch::From(expected) = &self.branch else { return };
         let Some(tip) = engine.tip().filter(|tip| landed && **tip != began.base) else { return };
         let expected = expected.clone();
@@ -174,7 +175,9 @@ impl<L: Listener> Workshop<L> {
         match self.shared.tools.repo.move_branch(name, to, expected, &why, self.shared.tools.clock.now()) {
             Ok(()) => true,
             Err(error) => {
-                self.history.warnings.push(format!("{name} was not moved to {}: failed to {error}", &to.as_str()[..12]));
+                self.history
+                    .warnings
+                    .push(format!("{name} was not moved to {}: failed to {error}", &to.as_str()[..12]));
                 false
             }
         }

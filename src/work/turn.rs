@@ -141,7 +141,8 @@ impl Turn<'_> {
             placeholders: self.placeholders(),
             pulse: pulse.clone(),
         };
-        let pass = agent.gateway.admit(admission).map_err(|error| Trouble::new(Class::Host, format!("failed to {error}")))?;
+        let pass =
+            agent.gateway.admit(admission).map_err(|error| Trouble::new(Class::Host, format!("failed to {error}")))?;
         let resumed = session.is_some();
         let name = format!("transcripts/{}/{}.jsonl", self.errand.task.id, self.errand.attempt);
         let model = Model {

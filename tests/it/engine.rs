@@ -172,7 +172,8 @@ impl World {
         let task = plan.task(task).unwrap();
         task.dependencies.iter().all(|dependency| {
             let state = self.engine.task(dependency).unwrap().state;
-            state == TaskState::Completed || (state.is_final() && task.on_dependency_failure == OnDependencyFailure::Run)
+            state == TaskState::Completed
+                || (state.is_final() && task.on_dependency_failure == OnDependencyFailure::Run)
         })
     }
 
@@ -355,7 +356,9 @@ fn order_of_starts(plan: Plan, workers: u32) -> Vec<String> {
     let mut dice = Dice { throws: Vec::new(), next: 0 };
     while world.concluded.is_none() && world.step(&mut dice) {}
     let orders = world.facts.iter().flat_map(|(_, _, orders)| orders);
-    orders.filter_map(|order| if let Order::Start { task, .. } = order { Some(task.to_string()) } else { None }).collect()
+    orders
+        .filter_map(|order| if let Order::Start { task, .. } = order { Some(task.to_string()) } else { None })
+        .collect()
 }
 
 #[test]
@@ -388,9 +391,7 @@ fn a_held_back_task_reserves_its_paths_and_is_built_on_what_it_waited_for() {
         .iter()
         .flat_map(|(_, _, orders)| orders)
         .filter_map(|order| match order {
-            Order::Start { task, onto, .. } => {
-                Some((task.to_string(), onto.iter().map(ToString::to_string).collect()))
-            }
+            Order::Start { task, onto, .. } => Some((task.to_string(), onto.iter().map(ToString::to_string).collect())),
             _ => None,
         })
         .collect();
@@ -486,7 +487,11 @@ fn retry_after_pauses_every_agent_task_but_no_command() {
     world.happens(Fact::Worked {
         task: "t0".parse().unwrap(),
         attempt: 1,
-        outcome: Outcome::Failed(Failure { class: Class::RateLimit, message: "slow".into(), retry_after_ms: Some(60_000) }),
+        outcome: Outcome::Failed(Failure {
+            class: Class::RateLimit,
+            message: "slow".into(),
+            retry_after_ms: Some(60_000),
+        }),
         evidence: Box::default(),
     });
     assert_eq!(world.active.keys().map(TaskId::as_str).collect::<Vec<_>>(), ["t2"]);
@@ -503,7 +508,11 @@ fn a_wait_past_the_end_of_the_run_is_a_used_up_quota() {
     world.happens(Fact::Worked {
         task: "t0".parse().unwrap(),
         attempt: 1,
-        outcome: Outcome::Failed(Failure { class: Class::RateLimit, message: "slow".into(), retry_after_ms: Some(60_000) }),
+        outcome: Outcome::Failed(Failure {
+            class: Class::RateLimit,
+            message: "slow".into(),
+            retry_after_ms: Some(60_000),
+        }),
         evidence: Box::default(),
     });
     assert_eq!(world.concluded, Some(RunVerdict::BlockedOnExternal));

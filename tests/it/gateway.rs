@@ -169,7 +169,8 @@ async fn a_redirect_is_not_followed() {
 #[tokio::test]
 async fn trouble_is_passed_on_with_its_wait_but_never_with_the_key() {
     let message = "wrong key sk-the-real-key-0123456789";
-    let model = scripted(vec![Turn::Status(429, Some(("retry-after", "7")), "rate_limit_reached_error", message)]).await;
+    let model =
+        scripted(vec![Turn::Status(429, Some(("retry-after", "7")), "rate_limit_reached_error", message)]).await;
     let gateway = Gateway::start(live(&model)).await.unwrap();
     let pass = admit(&gateway);
     let response = ask(&pass).send().await.unwrap();
@@ -216,8 +217,10 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 #[tokio::test]
 async fn what_was_recorded_is_served_again_with_the_paths_of_the_new_place() {
     let dir = tempfile::tempdir().unwrap();
-    let write = Turn::Use(vec![("Write", json!({"path": "/here/slot-1/a.txt", "content": "sk-the-real-key-0123456789"}))]);
-    record(dir.path(), vec![Turn::InTurn(vec![Turn::Status(429, Some(("retry-after", "1")), "slow", "later"), write])]).await;
+    let write =
+        Turn::Use(vec![("Write", json!({"path": "/here/slot-1/a.txt", "content": "sk-the-real-key-0123456789"}))]);
+    record(dir.path(), vec![Turn::InTurn(vec![Turn::Status(429, Some(("retry-after", "1")), "slow", "later"), write])])
+        .await;
     let names: Vec<_> = files(dir.path()).iter().map(|path| path.file_name().unwrap().to_owned()).collect();
     assert_eq!(names, ["0-0-2.json", "0-0.json"]);
     let kept = std::fs::read_to_string(&files(dir.path())[0]).unwrap();

@@ -1,0 +1,22 @@
+//! `omk plan`: checks the plan and shows what a run would do.
+
+use super::args::{Plan, PlanFormat};
+use super::terminal::Terminal;
+use super::{Failure, Home, plan_file};
+use crate::report::preview::Preview;
+
+pub(super) fn plan(args: &Plan, terminal: &Terminal) -> Result<u8, Failure> {
+    let home = Home::find()?;
+    let read = plan_file::read(&home, &args.plan)?;
+    let preview = Preview::of(&read.plan);
+    let format = if args.json { PlanFormat::Json } else { args.format };
+    let text = match format {
+        PlanFormat::Table => preview.terminal(),
+        PlanFormat::Json => preview.json(),
+        PlanFormat::Mermaid => preview.mermaid(),
+        PlanFormat::Dot => preview.dot(),
+    };
+    terminal.print(text.trim_end_matches('\n'));
+    terminal.print("\n");
+    Ok(0)
+}

@@ -1,0 +1,32 @@
+//! `omk report`: a run, rendered.
+
+use super::args::{Report, ReportFormat};
+use super::resume::{Told, tell};
+use super::terminal::Terminal;
+use super::{Failure, Home};
+use crate::report::{self, html, json, junit, markdown};
+use crate::text::Scrubber;
+
+/// A Markdown report fits into a comment of GitHub, which takes 65,536 characters.
+pub(super) const COMMENT: usize = 65_000;
+
+pub(super) fn report(args: &Report, terminal: &Terminal) -> Result<u8, Failure> {
+    let home = Home::find()?;
+    let run_dir = home.run_dir(args.run.as_deref())?;
+    let journal = run_dir.journal().map_err(super::store)?;
+    let Told { engine, history } = tell(&run_dir, &journal)?;
+    let Some(view) = history.view(&engine) else { return Ok(0) };
+    let scrubber = Scrubber::new(Vec::<String>::new());
+    let view = view.scrubbed(&|text: &str| scrubber.scrub(text));
+    let format = if args.json { ReportFormat::Json } else { args.format };
+    let text = match format {
+        ReportFormat::Terminal => report::terminal::summary(&view, terminal.colour_out()),
+        ReportFormat::Markdown => markdown::render(&view, COMMENT),
+        ReportFormat::Html => html::render(&view),
+        ReportFormat::Json => json::render(&view),
+        ReportFormat::Junit => junit::render(&view),
+    };
+    terminal.print(text.trim_end_matches('\n'));
+    terminal.print("\n");
+    Ok(0)
+}

@@ -1,0 +1,110 @@
+//! `omk resume`: goes on with a run that was interrupted or killed.
+
+use std::sync::Arc;
+
+use super::args::Resume;
+use super::session::{self, Secrets, Session};
+use super::terminal::Terminal;
+use super::{Failure, Home, Kind};
+use crate::clock::Clock;
+use crate::engine::Engine;
+use crate::fact::Fact;
+use crate::git::{Expected, Repo};
+use crate::history::{History, run_branch};
+use crate::journal::{self, Journal, Line};
+use crate::plan::Plan;
+use crate::store::RunDir;
+
+/// A run as its journal tells it.
+pub(super) struct Told {
+    pub(super) engine: Engine,
+    pub(super) history: History,
+}
+
+/// The plan of a run, as it was when the run began.
+pub(super) fn plan_of(run_dir: &RunDir, lines: &[Line]) -> Result<Arc<Plan>, Failure> {
+    let bytes = run_dir.plan().map_err(super::store)?;
+    let name = match lines.first() {
+        Some(Line { fact: Fact::Began(began), .. }) => began.scope.to_string(),
+        _ => {
+            return Err(Failure::new(Kind::Infra, format!("run {} has not begun: its journal is empty", run_dir.run()))
+                .hint("start it again with `omk run`"));
+        }
+    };
+    let plan = crate::plan::parse(&bytes, "plan.yaml", &name)
+        .map_err(|complaints| Failure::rendered(Kind::Infra, complaints.render()))?;
+    Ok(Arc::new(plan))
+}
+
+/// Folds a journal; every order is checked on the way.
+pub(super) fn tell(run_dir: &RunDir, journal: &Journal) -> Result<Told, Failure> {
+    let plan = plan_of(run_dir, &journal.lines)?;
+    let engine = journal::replay(plan, &journal.lines).map_err(|difference| {
+        Failure::new(Kind::NotReady, format!("the journal of run {} does not replay: {difference}", run_dir.run()))
+            .hint("it was written by another version of omk, or changed since")
+    })?;
+    let mut history = History::default();
+    for line in &journal.lines {
+        history.take(line.at, &line.fact, &line.orders);
+    }
+    if let Some(damage) = &journal.dropped {
+        history.warnings.push(format!("the end of the journal was torn and is dropped: {damage}"));
+    }
+    Ok(Told { engine, history })
+}
+
+pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> {
+    let home = Home::find()?;
+    let run_dir = home.run_dir(args.run.as_deref())?;
+    // Read twice: the secrets go before anything else, and what is locked must be read again.
+    let glance = run_dir.journal().map_err(super::store)?;
+    let secrets = Secrets::shed(&*plan_of(&run_dir, &glance.lines)?)?;
+    let Some(Line { fact: Fact::Began(began), .. }) = glance.lines.first() else {
+        return Err(Failure::new(Kind::Usage, "this run has not begun"));
+    };
+    let clock = Clock::start();
+    let lock = home.store.lock(&began.scope, &session::holder(run_dir.run(), clock.now())).map_err(super::store)?;
+    let (journal, file) = run_dir.reopen().map_err(super::store)?;
+    let Told { engine, history } = tell(&run_dir, &journal)?;
+    for warning in &history.warnings {
+        terminal.complain(&format!("warning: {warning}\n"));
+    }
+    if !engine.can_go_on() {
+        let verdict = engine.verdict().map_or("over", crate::fact::RunVerdict::as_str);
+        return Err(Failure::new(Kind::Usage, format!("run {} is over: {verdict}", run_dir.run()))
+            .hint(format!("look at it with `omk status {}`, or start anew with `omk run`", run_dir.run())));
+    }
+    let clock = match engine.at() {
+        Some(at) => clock.no_earlier_than(at),
+        None => clock,
+    };
+    let began = (**began).clone();
+    let over = (!args.how.limits.is_empty()).then(|| session::spending(engine.plan(), &args.how.limits)).transpose()?;
+    let spending = over.unwrap_or(began.spending);
+    let expected = where_the_branch_is(&home.repo, &began, &engine)?;
+    terminal.complain(&format!("run {}: going on\n", run_dir.run()));
+    let first = Fact::TookUp { host: session::host(), workers: args.how.workers, spending: over };
+    let session = Session {
+        home,
+        run_dir,
+        engine,
+        history,
+        journal: file,
+        began,
+        spending,
+        secrets,
+        clock,
+        how: args.how.clone(),
+        expected,
+        _lock: lock,
+    };
+    session.go(first, terminal)
+}
+
+/// The branch is where it was before the run, or at one of the run's own tips, of which the last may not have been reached.
+fn where_the_branch_is(repo: &Repo, began: &crate::fact::Began, engine: &Engine) -> Result<Expected, Failure> {
+    let name = run_branch(began);
+    let Some(tip) = repo.branch_tip(&name).map_err(super::git)? else { return Ok(Expected::Absent) };
+    let ours = engine.landings().any(|(_, landed)| landed.commit == tip) || began.branch_was.as_ref() == Some(&tip);
+    Ok(if ours { Expected::At(tip) } else { Expected::Ours })
+}

@@ -1,0 +1,27 @@
+//! `omk status`: where the tasks of a run stand.
+
+use super::args::Status;
+use super::resume::{Told, tell};
+use super::terminal::Terminal;
+use super::{Failure, Home};
+use crate::record::Record;
+
+pub(super) fn status(args: &Status, terminal: &Terminal) -> Result<u8, Failure> {
+    let home = Home::find()?;
+    let run_dir = home.run_dir(args.run.as_deref())?;
+    let journal = run_dir.journal().map_err(super::store)?;
+    let Told { engine, history } = tell(&run_dir, &journal)?;
+    if args.json {
+        let owner = engine.began().map(|began| format!("{}:{}", began.host.name, began.host.pid)).unwrap_or_default();
+        let tasks = engine.tasks();
+        let records: Vec<Record> =
+            tasks.filter_map(|status| Some(Record::of(engine.plan().task(status.id)?, &status, &owner))).collect();
+        let text = serde_json::to_string_pretty(&records).map_err(super::failure::infra)?;
+        terminal.print(&format!("{text}\n"));
+        return Ok(0);
+    }
+    if let Some(view) = history.view(&engine) {
+        terminal.print(&crate::report::terminal::summary(&view, terminal.colour_out()));
+    }
+    Ok(0)
+}

@@ -1,0 +1,148 @@
+//! `omk verify`: proofs held against the repository, offline.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::args::Verify;
+use super::terminal::Terminal;
+use super::{Failure, Home, Kind, writing};
+use crate::git::Repo;
+use crate::id::{CommitId, GateId, Sha256};
+use crate::plan::Plan;
+use crate::proof::{self, Checked, Seen, SeenCommit, SeenPlan, Statement};
+use crate::text;
+
+pub(super) fn verify(args: &Verify, terminal: &Terminal) -> Result<u8, Failure> {
+    let home = Home::find()?;
+    let files = files(&home, &args.proofs)?;
+    if files.is_empty() {
+        return Err(Failure::new(Kind::NotReady, "there is nothing to check: the run has no proof")
+            .hint("a proof is written for every task whose change landed"));
+    }
+    let mut out = String::new();
+    let mut broken = 0;
+    let mut results = Vec::new();
+    for path in &files {
+        let checked = check(&home, path)?;
+        broken += usize::from(!checked.holds());
+        results.push(serde_json::json!({
+            "proof": path.display().to_string(),
+            "holds": checked.holds(),
+            "findings": checked.findings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "remarks": checked.remarks.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        }));
+        tell(&mut out, path, &checked);
+    }
+    if args.json {
+        out = serde_json::to_string_pretty(&results).map_err(super::failure::infra)? + "\n";
+    } else {
+        let _ = match broken {
+            0 => writeln!(out, "{} checked, all hold", text::plural(files.len(), "proof")),
+            n => writeln!(out, "{} checked, {n} do not hold", text::plural(files.len(), "proof")),
+        };
+    }
+    terminal.print(&out);
+    Ok(if broken == 0 { 0 } else { Kind::NotReady.exit_code() })
+}
+
+fn tell(out: &mut String, path: &Path, checked: &Checked) {
+    let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let what = checked.statement.as_ref().map(|statement| {
+        let gates: Vec<String> = statement.predicate.gates.iter().map(|gate| gate.id.to_string()).collect();
+        let commit = &statement.predicate.result.commit.as_str()[..12];
+        format!("commit {commit}, gates {}", if gates.is_empty() { "none".to_owned() } else { gates.join(", ") })
+    });
+    let sign = if checked.holds() { "holds " } else { "BROKEN" };
+    let _ = writeln!(out, "{sign}  {name}  {}", what.unwrap_or_default());
+    for finding in &checked.findings {
+        let _ = writeln!(out, "        - {finding}");
+    }
+    for remark in &checked.remarks {
+        let _ = writeln!(out, "        ({remark})");
+    }
+}
+
+/// The proofs that were named: files, or all of a run.
+fn files(home: &Home, named: &[String]) -> Result<Vec<PathBuf>, Failure> {
+    if named.is_empty() {
+        return Ok(writing::proofs(&home.run_dir(None)?));
+    }
+    let mut files = Vec::new();
+    for name in named {
+        let path = PathBuf::from(name);
+        if path.is_file() {
+            files.push(path);
+        } else if let Ok(run_dir) = home.store.find(Some(name)) {
+            files.extend(writing::proofs(&run_dir));
+        } else {
+            return Err(Failure::new(Kind::Usage, format!("`{name}` is neither a file nor a run")));
+        }
+    }
+    Ok(files)
+}
+
+fn check(home: &Home, path: &Path) -> Result<Checked, Failure> {
+    let bytes = std::fs::read(path)
+        .map_err(|error| Failure::new(Kind::Usage, format!("failed to read {}: {error}", path.display())))?;
+    let seen = match proof::read(&bytes) {
+        Ok(statement) => look(home, path, &statement),
+        Err(_) => Seen::default(),
+    };
+    Ok(proof::check(&bytes, &seen))
+}
+
+/// What the repository and the run's directory say of the things that a statement names.
+fn look(home: &Home, path: &Path, statement: &Statement) -> Seen {
+    let claims = &statement.predicate;
+    let repo = &home.repo;
+    let run_dir = path.parent().and_then(Path::parent);
+    Seen {
+        result: commit(repo, &claims.result.commit),
+        base: commit(repo, &claims.base.commit),
+        base_is_ancestor: repo.descends(&claims.result.commit, &claims.base.commit).ok(),
+        plan: plan(repo, run_dir, statement),
+        logs: logs(run_dir, statement),
+        ..Seen::default()
+    }
+}
+
+fn commit(repo: &Repo, id: &CommitId) -> Option<SeenCommit> {
+    if !repo.is_whole(id).ok()? {
+        return None;
+    }
+    Some(SeenCommit { tree: repo.tip(id).ok()?.tree, parents: repo.parents(id).ok()? })
+}
+
+/// The plan at the named commit, else the one that the run kept.
+fn plan(repo: &Repo, run_dir: Option<&Path>, statement: &Statement) -> Option<SeenPlan> {
+    let claim = &statement.predicate.plan;
+    let committed = claim.commit.as_ref().and_then(|commit| {
+        let path = claim.path.parse().ok()?;
+        repo.read_file(commit, &path).ok().flatten()
+    });
+    let bytes = committed.or_else(|| std::fs::read(run_dir?.join("plan.yaml")).ok())?;
+    let digest = Sha256::of(&bytes);
+    let plan = crate::plan::parse(&bytes, &claim.path, statement.predicate.scope.as_str()).ok()?;
+    let required = required(&plan, statement);
+    Some(SeenPlan { digest, required, baseline: plan.baseline })
+}
+
+/// The gates that the plan requires of what is proven: of the task, or of the result.
+fn required(plan: &Plan, statement: &Statement) -> BTreeMap<GateId, String> {
+    let task = statement.predicate.task.as_ref().and_then(|claim| plan.task(&claim.id));
+    let of_task = |gate: &&crate::plan::Gate| task.is_none_or(|task| task.gates.contains(&gate.id));
+    let gates = plan.gates.iter().filter(|gate| gate.required).filter(of_task);
+    gates.map(|gate| (gate.id.clone(), gate.run.clone())).collect()
+}
+
+fn logs(run_dir: Option<&Path>, statement: &Statement) -> BTreeMap<String, Sha256> {
+    let Some(run_dir) = run_dir else { return BTreeMap::new() };
+    let read = |path: &String| {
+        // A proof from elsewhere may name any path; only logs of this run are looked at.
+        let inside = Path::new(path).components().all(|part| matches!(part, std::path::Component::Normal(_)));
+        let bytes = inside.then(|| std::fs::read(run_dir.join(path)).ok()).flatten()?;
+        Some((path.clone(), Sha256::of(&bytes)))
+    };
+    proof::claimed_logs(&statement.predicate).map(|log| &log.path).filter_map(read).collect()
+}

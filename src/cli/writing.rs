@@ -1,0 +1,68 @@
+//! What a run leaves in its directory when it is over: proofs and reports.
+
+use super::report::COMMENT;
+use super::{Failure, Home};
+use crate::engine::Engine;
+use crate::history::History;
+use crate::id::Sha256;
+use crate::proof;
+use crate::report::{html, json, junit, markdown};
+use crate::store::RunDir;
+use crate::text::Scrubber;
+
+/// The name of the run's own proof; no task can have it, for ids have no dot.
+pub(super) const RUN_PROOF: &str = "run.result";
+
+/// Writes every proof and report anew. Doing it twice is harmless.
+pub(super) fn write(
+    home: &Home,
+    run_dir: &RunDir,
+    engine: &Engine,
+    history: &History,
+    journal_head: &Sha256,
+    scrubber: &Scrubber,
+) -> Result<(), Failure> {
+    let observed = match (engine.began(), engine.tip()) {
+        (Some(began), Some(tip)) => home.repo.changed_paths(&began.base.tree, &tip.tree).map_err(super::git)?,
+        _ => Vec::new(),
+    };
+    let tasks = history.task_proofs(engine, journal_head).into_iter().map(|(task, input)| (task.to_string(), input));
+    let run = history.run_proof(engine, observed, journal_head).map(|input| (RUN_PROOF.to_owned(), input));
+    for (name, input) in tasks.chain(run) {
+        let statement = proof::prove(&input);
+        run_dir.write(&format!("proofs/{name}.json"), &statement.to_bytes()).map_err(super::store)?;
+        if let Some(result) = proof::test_result(&input) {
+            run_dir.write(&format!("proofs/{name}.test-result.json"), &result.to_bytes()).map_err(super::store)?;
+        }
+    }
+    let Some(view) = history.view(engine) else { return Ok(()) };
+    let view = view.scrubbed(&|text: &str| scrubber.scrub(text));
+    let reports = [
+        ("report.md", markdown::render(&view, COMMENT)),
+        ("report.html", html::render(&view)),
+        ("report.json", json::render(&view)),
+        ("junit.xml", junit::render(&view)),
+    ];
+    for (name, text) in reports {
+        run_dir.write(name, text.as_bytes()).map_err(super::store)?;
+    }
+    Ok(())
+}
+
+/// The proofs of a run, without their second statements, by path.
+pub(super) fn proofs(run_dir: &RunDir) -> Vec<std::path::PathBuf> {
+    let Ok(entries) = std::fs::read_dir(run_dir.path().join("proofs")) else { return Vec::new() };
+    let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
+    let is_proof = |path: &std::path::PathBuf| {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        name.ends_with(".json") && !name.ends_with(".test-result.json")
+    };
+    let mut proofs: Vec<_> = paths.filter(is_proof).collect();
+    proofs.sort();
+    proofs
+}
+
+/// How many proofs a run has.
+pub(super) fn proof_count(run_dir: &RunDir) -> usize {
+    proofs(run_dir).len()
+}
