@@ -23,7 +23,7 @@ use crate::fact::Containment;
 const CHUNK: usize = 64 * 1024;
 
 /// How long output is awaited once everybody is gone: a pipe that is still open then was given to a stranger.
-const DRAIN: Duration = Duration::from_secs(1);
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// How long the shepherd may take to end everybody. It needs little more than its grace, unless a process cannot be
 /// killed because the kernel is busy for it, with a dead network disk for instance.
@@ -186,7 +186,7 @@ impl<'a> Watch<'a> {
 
     async fn heard_something(&mut self) {
         if let Some(idle) = &mut self.idle {
-            idle.alarm = after(Instant::now(), idle.limit);
+            idle.wind(self.around.pulse.count());
         }
         if self.capture.has_failed() {
             self.stop(Ending::Stopped).await;
@@ -277,9 +277,13 @@ impl Idle {
         if pulse == self.pulse {
             return true;
         }
+        self.wind(pulse);
+        false
+    }
+
+    fn wind(&mut self, pulse: u64) {
         self.pulse = pulse;
         self.alarm = after(Instant::now(), self.limit);
-        false
     }
 }
 

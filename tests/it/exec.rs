@@ -275,15 +275,39 @@ async fn the_end_of_a_pipeline_may_finish_by_itself() {
 async fn a_process_that_flees_from_session_to_session_is_caught() {
     let yard = Yard::new();
     let hare = yard.path("slot/hare");
-    std::fs::write(&hare, "#!/bin/sh\nsetsid -f \"$0\" &\nsetsid -f \"$0.leaf\" &\n").unwrap();
+    std::fs::write(
+        &hare,
+        "#!/bin/sh\n[ $1 -lt 300 ] || exit\nsetsid -f \"$0\" $(($1 + 1)) &\nsetsid -f \"$0.leaf\" &\n",
+    )
+    .unwrap();
     std::fs::write(yard.path("slot/hare.leaf"), "#!/bin/sh\nsleep 1000\n").unwrap();
     let executable: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     for name in ["slot/hare", "slot/hare.leaf"] {
         std::fs::set_permissions(yard.path(name), executable.clone()).unwrap();
     }
-    let ended = run(&yard.child("./hare; ./hare; exec \"$PWD/hare\"")).await;
+    let ended = run(&yard.child("./hare 0; ./hare 0; exec \"$PWD/hare\" 0")).await;
     assert!(ended.stragglers > 0);
     assert_eq!(processes_with(hare.to_str().unwrap()), [""; 0]);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_process_that_calls_itself_a_zombie_but_runs_on_is_ended() {
+    let yard = Yard::new();
+    // Its first thread ends by itself; the second goes on, and /proc says Z.
+    let exit = if cfg!(target_arch = "aarch64") { 93 } else { 60 };
+    let undead = format!(
+        "import ctypes, os, threading, time
+threading.Thread(target=time.sleep, args=(1000,)).start()
+open('pid', 'w').write(str(os.getpid()))
+ctypes.CDLL(None).syscall({exit}, 0)"
+    );
+    std::fs::write(yard.path("slot/undead.py"), undead).unwrap();
+    let script = "python3 undead.py &
+        while ! [ -s pid ] || ! grep -q '^State:.Z' \"/proc/$(cat pid)/status\"; do :; done";
+    let ended = run(&yard.child(script)).await;
+    assert_eq!(ended.ending, Ending::Exited(0));
+    assert!(!Path::new("/proc").join(yard.read("slot/pid")).exists());
 }
 
 #[tokio::test]
@@ -459,6 +483,17 @@ fn a_secret_is_out_of_sight_of_children() {
     omk.env("OMK_TEST_API_KEY", "hunter2").env("OMK_TEST_ABSENT", "").stdout(std::process::Stdio::null());
     assert!(omk.status().unwrap().success());
     assert_eq!(yard.read("log"), "held OMK_TEST_API_KEY:7\nlooked\n");
+}
+
+#[test]
+fn a_made_up_handover_of_secrets_is_ignored() {
+    let yard = Yard::new();
+    for file in ["0", "99", "-1", "x"] {
+        let mut omk = omk_with_child(&yard, "echo \"held $HELD\"");
+        omk.env("OMK_SECRETS_FD", file).stdout(std::process::Stdio::null());
+        assert!(omk.status().unwrap().success());
+        assert_eq!(yard.read("log"), "held \n");
+    }
 }
 
 #[test]
