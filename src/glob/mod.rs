@@ -75,7 +75,7 @@ impl Glob {
     }
 
     /// Whether some path could match both. Never misses one; a `true` is exact but for globs so large that comparing
-    /// them would take more than [`meet::MAX_STEPS`] steps.
+    /// them would take more than a million steps.
     #[must_use]
     pub fn intersects(&self, other: &Self) -> bool {
         if !share_a_line(&self.meaning.prefix, &other.meaning.prefix) {
