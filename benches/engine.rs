@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use omk_action::engine::Engine;
-use omk_action::fact::{Began, Evidence, Fact, Host, Order, Outcome, PlanSource, Trigger};
+use omk_action::fact::{Began, Evidence, Fact, Host, Order, Outcome, PlanSource, Spending, Trigger};
 use omk_action::id::{Moment, Sha256, TaskId, Tip};
 use omk_action::plan::{Event, Plan};
 
@@ -56,6 +56,7 @@ fn began(plan: &Plan) -> Fact {
         workers: 8,
         selected: plan.tasks.iter().map(|task| task.id.clone()).collect(),
         left_out: Vec::new(),
+        spending: Spending::default(),
         fail_fast: false,
         trigger: Trigger { event: Event::Manual, actor: "bench".into(), comment: None },
         host: Host { name: "bench".into(), pid: 1, platform: "bench".into() },

@@ -18,9 +18,12 @@ pub enum Fact {
     TookUp {
         /// The process that goes on.
         host: Host,
-        /// New limits where the person gave some.
+        /// Tasks at once, where the person gave another number.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         workers: Option<u32>,
+        /// What may be spent, where the person gave other limits.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        spending: Option<Spending>,
     },
     /// A claimed task's slot is ready, and its work begins.
     Prepared {
@@ -126,6 +129,9 @@ pub struct Began {
     pub selected: Vec<TaskId>,
     /// Tasks left out because their `when` is false.
     pub left_out: Vec<TaskId>,
+    /// What the run may spend.
+    #[serde(default)]
+    pub spending: Spending,
     /// The first task that fails cancels the rest.
     pub fail_fast: bool,
     /// Who or what asked for it.
@@ -135,6 +141,20 @@ pub struct Began {
     /// The integration branch's value when the run began; it is moved only from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch_was: Option<CommitId>,
+}
+
+/// What a run may spend; absent = unlimited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Spending {
+    /// Wall time of each process that works on it, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_ms: Option<u64>,
+    /// Input + cached input + output, of all processes together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
+    /// Money, in millionths of a USD, of all processes together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micro_usd: Option<u64>,
 }
 
 /// Where a plan was read from.

@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::engine::{CancelReason, Engine, TaskState, TaskStatus, Waits};
 use crate::fact::{
-    AgentEvidence, Began, Containment, Evidence, Fact, GateOutcome, GateVerdict, Host, Limit, Order, RunVerdict, Tokens,
+    AgentEvidence, Began, Containment, Evidence, Fact, GateOutcome, GateVerdict, Host, Limit, Order, RunVerdict, Spending,
+    Tokens,
 };
 use crate::id::{GateId, Moment, RepoPath, Sha256, TaskId, Tip};
-use crate::plan::{Limits, Plan, Task, WriteSet};
+use crate::plan::{Plan, Task, WriteSet};
 use crate::proof::{Input, JudgedBy, Share, Standing, TaskShare, standing};
 use crate::report::{Ejection, LimitsView, Stage, TaskView, VERSION, View};
 use crate::text;
@@ -25,6 +26,9 @@ pub struct History {
     containment: Option<Containment>,
     ended: Option<Moment>,
     host: Option<Host>,
+    /// What the last process was given, where that differs from the beginning.
+    workers: Option<u32>,
+    spending: Option<Spending>,
     /// What a person must know, a sentence each.
     pub warnings: Vec<String>,
 }
@@ -48,8 +52,10 @@ impl History {
     pub fn take(&mut self, at: Moment, fact: &Fact, orders: &[Order]) {
         match fact {
             Fact::Began(began) => self.host = Some(began.host.clone()),
-            Fact::TookUp { host, .. } => {
+            Fact::TookUp { host, workers, spending } => {
                 self.host = Some(host.clone());
+                self.workers = workers.or(self.workers);
+                self.spending = spending.or(self.spending);
                 (self.ended, self.limited) = (None, None);
             }
             Fact::Prepared { task, base, .. } => self.task_mut(task).base = Some(base.clone()),
@@ -163,7 +169,7 @@ impl History {
             base: began.base.clone(),
             result: engine.tip().filter(|_| landed).cloned(),
             branch: run_branch(began),
-            limits: limits_view(&plan.limits, began.workers),
+            limits: self.limits_view(began),
             limited: self.limited,
             tokens: self.tokens(),
             cost_micro_usd: self.cost_micro_usd(),
@@ -174,6 +180,16 @@ impl History {
             warnings: self.warnings.clone(),
             next: Vec::new(),
         })
+    }
+
+    fn limits_view(&self, began: &Began) -> LimitsView {
+        let spending = self.spending.unwrap_or(began.spending);
+        LimitsView {
+            workers: Some(self.workers.unwrap_or(began.workers)),
+            time_ms: spending.time_ms,
+            tokens: spending.tokens,
+            micro_usd: spending.micro_usd,
+        }
     }
 
     fn task_view(&self, engine: &Engine, task: &Task) -> TaskView {
@@ -309,16 +325,6 @@ pub fn task_branch(began: &Began, task: &TaskId) -> String {
 
 fn is_required(plan: &Plan, gate: &GateId) -> bool {
     plan.gate(gate).is_some_and(|gate| gate.required)
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a limit is checked to be positive, and the cast saturates")]
-fn limits_view(limits: &Limits, workers: u32) -> LimitsView {
-    LimitsView {
-        workers: Some(workers),
-        time_ms: limits.time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
-        tokens: limits.tokens,
-        micro_usd: limits.usd.map(|usd| (usd * 1e6).round() as u64),
-    }
 }
 
 fn stage(status: &TaskStatus<'_>, task: &Task) -> Stage {

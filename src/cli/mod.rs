@@ -1,1 +1,146 @@
-//! The command line.
+//! The command line: one file for each subcommand, and [`Failure`] for what they could not do.
+//!
+//! It is the only place that prints. It refuses to decide anything about a run.
+
+mod agent;
+mod args;
+mod cancel;
+mod clean;
+mod failure;
+mod init;
+mod plan;
+mod plan_file;
+mod progress;
+mod replay;
+mod report;
+mod resume;
+mod run;
+mod session;
+mod signals;
+mod status;
+mod terminal;
+mod verify;
+mod writing;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use crate::git::Repo;
+use crate::store::{RunDir, Store, StoreError};
+use args::{Cli, Command};
+pub use failure::{Failure, Kind};
+use terminal::Terminal;
+
+/// Parses the command line, does what it says, and tells the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and versions come this way too. Where they cannot be printed nobody reads them.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let terminal = Terminal::new(cli.color);
+    match dispatch(cli, &terminal) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            terminal.complain(&failure.render());
+            ExitCode::from(failure.kind.exit_code())
+        }
+    }
+}
+
+fn dispatch(cli: Cli, terminal: &Terminal) -> Result<u8, Failure> {
+    if let Some(directory) = &cli.directory {
+        std::env::set_current_dir(directory).map_err(|error| {
+            Failure::new(Kind::Usage, format!("failed to go to {}: {error}", directory.display()))
+        })?;
+    }
+    match cli.command {
+        Command::Init(args) => init::init(&args, terminal),
+        Command::Plan(args) => plan::plan(&args, terminal),
+        Command::Run(args) => run::run(&args, terminal),
+        Command::Resume(args) => resume::resume(&args, terminal),
+        Command::Cancel(args) => cancel::cancel(&args, terminal),
+        Command::Status(args) => status::status(&args, terminal),
+        Command::Replay(args) => replay::replay(&args, terminal),
+        Command::Verify(args) => verify::verify(&args, terminal),
+        Command::Report(args) => report::report(&args, terminal),
+        Command::Schema => {
+            let schema = serde_json::to_string_pretty(&crate::plan::schema()).map_err(failure::infra)?;
+            terminal.print(&format!("{schema}\n"));
+            Ok(0)
+        }
+        Command::Agent(args) => agent::agent(&args, terminal),
+        Command::Clean(args) => clean::clean(&args, terminal),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "omk", &mut text);
+            terminal.print(&String::from_utf8_lossy(&text));
+            Ok(0)
+        }
+    }
+}
+
+/// The repository that omk was started in, and its runs.
+struct Home {
+    repo: Repo,
+    store: Store,
+}
+
+impl Home {
+    fn find() -> Result<Self, Failure> {
+        let here = std::env::current_dir().map_err(|error| {
+            let failure = Failure::new(Kind::Infra, format!("failed to tell the current directory: {error}"));
+            failure.hint("It may have been removed; go to another one.")
+        })?;
+        let repo = Repo::discover(&here).map_err(git)?;
+        let store = Store::new(repo.common_dir());
+        Ok(Self { repo, store })
+    }
+
+    fn run_dir(&self, name: Option<&str>) -> Result<RunDir, Failure> {
+        self.store.find(name).map_err(|error| match error {
+            StoreError::NoSuchRun(_) => {
+                let known = self.store.runs().unwrap_or_default();
+                let failure = match name {
+                    Some(name) => Failure::new(Kind::Usage, format!("there is no single run `{name}` here")),
+                    None => Failure::new(Kind::Usage, "there has been no run here yet"),
+                };
+                match known.last() {
+                    Some(newest) => failure.hint(format!("the newest of {} is {newest}", crate::text::plural(known.len(), "run"))),
+                    None => failure.hint("start one with `omk run`"),
+                }
+            }
+            other => store(other),
+        })
+    }
+}
+
+/// Git's trouble, at the edge: a setup that a person can mend, or the machine.
+fn git(error: crate::git::GitError) -> Failure {
+    let kind = if error.is_host() { Kind::Infra } else { Kind::Usage };
+    Failure::new(kind, error.to_string())
+}
+
+/// The store's trouble, at the edge.
+fn store(error: StoreError) -> Failure {
+    let kind = match &error {
+        StoreError::Held { .. } => Kind::Blocked,
+        StoreError::NoSuchRun(_) => Kind::Usage,
+        StoreError::Io { .. } | StoreError::Damaged { .. } | StoreError::Line(_) => Kind::Infra,
+    };
+    let hint = match &error {
+        StoreError::Held { .. } => Some("wait for it, or end it with `omk cancel`"),
+        StoreError::Damaged { .. } => Some("the journal was changed after it was written; what it says cannot be trusted"),
+        StoreError::NoSuchRun(_) | StoreError::Io { .. } | StoreError::Line(_) => None,
+    };
+    let failure = Failure::new(kind, format!("failed to {error}"));
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}

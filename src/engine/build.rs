@@ -1,6 +1,7 @@
 //! From a checked plan and the beginning of a run to a [`Run`]: dense indexes, ranks, counts of open dependencies.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::time::Duration;
 
 use super::conclude::Phase;
 use super::overlap::{Index, Sets};
@@ -43,7 +44,7 @@ pub(super) fn run(plan: &Plan, began: &Began, at: Moment) -> Run {
         landed_paths: Index::default(),
         alarms: BTreeSet::new(),
         armed: None,
-        time_limit: plan.limits.time,
+        time_limit: began.spending.time_ms.map(Duration::from_millis),
         deadline: None,
         provider_pause: None,
         paused: Vec::new(),

@@ -4,7 +4,7 @@ use super::state::{CancelReason, Landed, State};
 use super::{Alarm, DEATHS_PER_FAILURE, Illegal, LEASE, Run};
 use super::conclude::Phase;
 use super::retry::jittered_backoff;
-use crate::fact::{Change, Class, Evidence, Fact, Failure, Order, Outcome, RunVerdict};
+use crate::fact::{Change, Class, Evidence, Fact, Failure, Order, Outcome, RunVerdict, Spending};
 use crate::glob::Glob;
 use crate::id::{GateId, Moment, RepoPath, TaskId, Tip};
 
@@ -107,7 +107,7 @@ pub(super) fn apply(run: &mut Run, fact: &Fact) {
         return;
     }
     match fact {
-        Fact::TookUp { workers, .. } => run.took_up(*workers),
+        Fact::TookUp { workers, spending, .. } => run.took_up(*workers, *spending),
         Fact::Woke => run.woke(),
         Fact::Judged { prefix, gates, .. } => run.judged(*prefix, gates),
         Fact::Rebuilt { landings, clashed } => run.rebuilt(landings, clashed),
@@ -409,7 +409,10 @@ impl Run {
         self.conclude_with(verdict);
     }
 
-    fn took_up(&mut self, workers: Option<u32>) {
+    fn took_up(&mut self, workers: Option<u32>, spending: Option<Spending>) {
+        if let Some(spending) = spending {
+            self.time_limit = spending.time_ms.map(std::time::Duration::from_millis);
+        }
         for index in self.interrupt_all() {
             let node = self.node_mut(index);
             node.deaths += 1;

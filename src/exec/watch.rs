@@ -34,7 +34,7 @@ pub(super) async fn run(exe: &Path, child: &Child, around: &Surroundings) -> Res
     let capture = Capture::create(&child.log, child.log_cap, around.stdout_lines.clone())
         .map_err(|error| ExecError::io(format!("write the log {}", child.log.display()), error))?;
     let mut watch = Watch::start(exe, child, around, capture).await?;
-    watch.to_the_end().await?;
+    watch.await_end().await?;
     watch.finish(child)
 }
 
@@ -120,7 +120,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Returns when the child is over and its output read.
-    async fn to_the_end(&mut self) -> Result<(), ExecError> {
+    async fn await_end(&mut self) -> Result<(), ExecError> {
         let mut out = vec![0; CHUNK];
         let mut err = vec![0; CHUNK];
         loop {
@@ -213,8 +213,8 @@ impl<'a> Watch<'a> {
                 let source = errno.map_or_else(|| io::ErrorKind::InvalidInput.into(), io::Error::from_raw_os_error);
                 return Err(ExecError::io(what, source));
             }
-            Report::Started { pid, landlock, subreaper } => {
-                self.leader = Some(pid);
+            Report::Born { pid } => self.leader = Some(pid),
+            Report::Started { landlock, subreaper } => {
                 self.containment = Containment { landlock, subreaper };
             }
             Report::Over { status, ordered, stragglers, complete } => {
@@ -305,8 +305,8 @@ fn orders(child: &Child) -> Orders {
     };
     Orders {
         argv,
-        cwd: child.cwd.clone(),
+        cwd: child.cwd.clone().into(),
         env: child.env.clone().into_iter().collect(),
-        writable: child.writable.clone(),
+        writable: child.writable.as_ref().map(|paths| paths.iter().map(OsString::from).collect()),
     }
 }

@@ -10,7 +10,9 @@ pub mod judge;
 
 mod cargo_json;
 mod junit;
+mod report_file;
 mod sarif;
+mod tally;
 
 use crate::fact::GateOutcome;
 use crate::id::GateId;

@@ -3,13 +3,17 @@
 //! It refuses hooks, fsmonitor, `ext::` transports, prompts and every `GIT_*` variable of the caller. The system's
 //! configuration is read: Git LFS is often installed there.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use git2::Repository;
+
 use super::error::GitError;
 use super::repo::Repo;
+use super::tree::Listing;
 
 /// Settings that no configuration may override.
 const SETTINGS: [&str; 9] = [
@@ -104,4 +108,38 @@ fn hardened(without_secrets: bool) -> Command {
         command.args(["-c", setting]);
     }
     command
+}
+
+/// Fetches the blobs that a partial clone does not have, all at once.
+pub(super) fn fetch_missing(repo: &Repo, objects: &Repository, listing: &Listing, list: &Path) -> Result<(), GitError> {
+    let config = objects.config().map_err(GitError::lib("read git's configuration"))?;
+    let Some(remote) = promisor(&config) else { return Ok(()) };
+    let odb = objects.odb().map_err(GitError::lib("open the object store"))?;
+    let wanted = listing.files().filter(|(_, entry)| !entry.is_submodule() && !odb.exists(entry.oid));
+    let lines: BTreeSet<String> = wanted.map(|(_, entry)| format!("{}\n", entry.oid)).collect();
+    if lines.is_empty() {
+        return Ok(());
+    }
+    std::fs::write(list, lines.into_iter().collect::<String>()).map_err(GitError::io("write", list))?;
+    let git = Git::on_network(repo, "fetch what this partial clone does not have", "fetch");
+    let options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no", "--filter=blob:none"];
+    git.args(options).args(["--stdin", "--", &remote]).run(list)?;
+    odb.refresh().map_err(GitError::lib("open the object store"))
+}
+
+/// The remote that a partial clone gets missing objects from.
+fn promisor(config: &git2::Config) -> Option<String> {
+    if let Ok(remote) = config.get_string("extensions.partialclone") {
+        return Some(remote);
+    }
+    let mut found = None;
+    let entries = config.entries(Some("^remote\\..*\\.promisor$")).ok()?;
+    let _ = entries.for_each(|entry| {
+        let name = String::from_utf8_lossy(entry.name_bytes());
+        let remote = name.strip_prefix("remote.").and_then(|rest| rest.strip_suffix(".promisor"));
+        if entry.value_bytes() == b"true" && found.is_none() {
+            found = remote.map(str::to_owned);
+        }
+    });
+    found
 }

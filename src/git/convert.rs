@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use git2::{Oid, Repository};
+use git2::Repository;
 
 use super::error::GitError;
 use super::tree::Listing;
@@ -77,11 +77,6 @@ pub(super) fn asks(text: &[u8]) -> bool {
                 matches!(name, "text" | "eol" | "crlf" | "ident" | "filter" | "working-tree-encoding")
             })
     })
-}
-
-/// The content of a file as a blob, with its bytes only where it may have to be written.
-pub(super) fn blob_id(bytes: &[u8]) -> Result<Oid, GitError> {
-    Oid::hash_object(git2::ObjectType::Blob, bytes).map_err(GitError::lib("hash a file"))
 }
 
 #[cfg(test)]

@@ -17,8 +17,11 @@ mod binary;
 mod convert;
 mod facts;
 mod walk;
+mod content;
+mod keep;
 mod pool;
 mod slot;
+mod snapshot;
 
 pub use error::GitError;
 pub use merge::{Landed, Merge, MergedBase};

@@ -54,10 +54,9 @@ impl Repo {
         };
         let head = repo.head().and_then(|head| head.peel_to_commit()).map(drop);
         if let Err(error) = head {
-            return Err(match error.code() {
-                ErrorCode::UnbornBranch | ErrorCode::NotFound => GitError::NoCommits { path: top },
-                _ => GitError::lib(format!("read HEAD of {}", top.display()))(error),
-            });
+            let unborn = matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound);
+            let what = format!("read HEAD of {}", top.display());
+            return Err(if unborn { GitError::NoCommits { path: top } } else { GitError::lib(what)(error) });
         }
         let absolute = |path: &Path| std::fs::canonicalize(path).map_err(GitError::io("resolve", path));
         let inner = Inner {

@@ -153,10 +153,13 @@ pub(super) fn too_deep(path: &[u8]) -> GitError {
 /// Changes to a tree: what a path holds from now on; `None` = nothing.
 pub(super) type Changes = BTreeMap<Vec<u8>, Option<Entry>>;
 
+/// One of them, its path relative to the tree at hand.
+type Change<'a> = (&'a [u8], Option<Entry>);
+
 /// `base` with `changes`. Only the trees on the way to a change are read and written. Where a file becomes a directory
 /// or the other way round, what is set wins over what is removed.
 pub(super) fn build(repo: &Repository, base: Oid, changes: &Changes) -> Result<Oid, GitError> {
-    let flat: Vec<(&[u8], Option<Entry>)> = changes.iter().map(|(path, entry)| (path.as_slice(), *entry)).collect();
+    let flat: Vec<Change<'_>> = changes.iter().map(|(path, entry)| (path.as_slice(), *entry)).collect();
     let base = find_tree(repo, base)?;
     match build_below(repo, Some(&base), &flat, 0)? {
         Some(tree) => Ok(tree),
@@ -169,14 +172,14 @@ pub(super) fn build(repo: &Repository, base: Oid, changes: &Changes) -> Result<O
 fn build_below(
     repo: &Repository,
     base: Option<&git2::Tree<'_>>,
-    changes: &[(&[u8], Option<Entry>)],
+    changes: &[Change<'_>],
     depth: usize,
 ) -> Result<Option<Oid>, GitError> {
     if depth > DEPTH {
         return Err(too_deep(changes.first().map_or(b"", |(path, _)| path)));
     }
     let mut here: BTreeMap<&[u8], Option<Entry>> = BTreeMap::new();
-    let mut below: BTreeMap<&[u8], Vec<(&[u8], Option<Entry>)>> = BTreeMap::new();
+    let mut below: BTreeMap<&[u8], Vec<Change<'_>>> = BTreeMap::new();
     for (path, entry) in changes {
         match path.iter().position(|&byte| byte == b'/') {
             Some(slash) => below.entry(&path[..slash]).or_default().push((&path[slash + 1..], *entry)),
@@ -217,12 +220,12 @@ fn build_below(
 
 fn insert(builder: &mut git2::TreeBuilder<'_>, name: &[u8], entry: Entry) -> Result<(), GitError> {
     let mode = i32::try_from(entry.mode).unwrap_or(0o100_644);
-    builder.insert(name, entry.oid, mode).map(drop).map_err(|error| match error.class() {
-        git2::ErrorClass::Tree if error.message().contains("name") => {
-            let path = String::from_utf8_lossy(name).into_owned();
-            GitError::Unstorable { path, why: "git keeps that name for itself" }
+    builder.insert(name, entry.oid, mode).map(drop).map_err(|error| {
+        let path = String::from_utf8_lossy(name).into_owned();
+        if error.class() == git2::ErrorClass::Tree && error.message().contains("name") {
+            return GitError::Unstorable { path, why: "git keeps that name for itself" };
         }
-        _ => GitError::lib(format!("put `{}` into a tree", String::from_utf8_lossy(name)))(error),
+        GitError::lib(format!("put `{path}` into a tree"))(error)
     })
 }
 

@@ -30,25 +30,20 @@ pub(super) enum Step {
     Skip,
 }
 
+/// Says what to do with the entry at a path below the root.
+pub(super) type Decide<'a> = dyn FnMut(&[u8], &Metadata) -> Result<Step, GitError> + 'a;
+
 /// The path below a slot for a path of a tree.
 pub(super) fn below(root: &Path, path: &[u8]) -> PathBuf {
     root.join(OsStr::from_bytes(path))
 }
 
 /// Asks `decide` about every entry below `root`; in each directory first about those that begin with `.git`.
-pub(super) fn walk(
-    root: &Path,
-    decide: &mut dyn FnMut(&[u8], &Metadata) -> Result<Step, GitError>,
-) -> Result<(), GitError> {
+pub(super) fn walk(root: &Path, decide: &mut Decide<'_>) -> Result<(), GitError> {
     walk_at(root, &mut Vec::new(), 0, decide)
 }
 
-fn walk_at(
-    directory: &Path,
-    path: &mut Vec<u8>,
-    depth: usize,
-    decide: &mut dyn FnMut(&[u8], &Metadata) -> Result<Step, GitError>,
-) -> Result<(), GitError> {
+fn walk_at(directory: &Path, path: &mut Vec<u8>, depth: usize, decide: &mut Decide<'_>) -> Result<(), GitError> {
     if depth > DEPTH {
         return Err(too_deep(path));
     }

@@ -73,6 +73,12 @@ impl Complaints {
         Self { file: file.to_owned(), text: String::new(), kept: vec![complaint], more: 0 }
     }
 
+    /// What the text was called.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
     /// How many mistakes there are.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "there is always at least one")]

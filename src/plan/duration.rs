@@ -12,7 +12,7 @@ pub(super) const SHORTEST: Duration = Duration::from_millis(1);
 
 /// Why a text is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadDuration {
+pub enum BadDuration {
     /// A number alone.
     #[error("has no unit")]
     NoUnit,
@@ -33,14 +33,21 @@ pub(super) enum BadDuration {
     Malformed,
 }
 
-/// Reads a duration.
-pub(super) fn parse(text: &str) -> Result<Duration, BadDuration> {
+/// Reads a duration as plans write them, from `1ms` to `365d`.
+///
+/// # Errors
+/// Where it has no unit or an unknown one, is out of range, or is no duration at all.
+pub fn parse_duration(text: &str) -> Result<Duration, BadDuration> {
     let text = text.trim();
     if text.starts_with('-') {
         return Err(BadDuration::Negative);
     }
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         return Err(BadDuration::NoUnit);
+    }
+    // To the library `M` is a month; whoever writes it here means minutes.
+    if let Some(upper) = text.chars().find(char::is_ascii_uppercase) {
+        return Err(BadDuration::UnknownUnit(upper.to_string()));
     }
     let duration = humantime::parse_duration(text).map_err(|error| reword(&error))?;
     match duration {
@@ -62,7 +69,8 @@ fn reword(error: &humantime::DurationError) -> BadDuration {
 }
 
 /// A duration as plans write it; reads back as the same.
-pub(super) fn format(duration: Duration) -> String {
+#[must_use]
+pub fn format_duration(duration: Duration) -> String {
     let (seconds, mut out) = (duration.as_secs(), String::new());
     let whole = [("d", seconds / 86_400), ("h", seconds / 3600 % 24), ("m", seconds / 60 % 60), ("s", seconds % 60)];
     let nanos = u64::from(duration.subsec_nanos());
@@ -81,36 +89,37 @@ mod tests {
 
     #[test]
     fn durations_of_plans_are_read() {
-        let seconds = |text| parse(text).map(|duration| duration.as_secs());
+        let seconds = |text| parse_duration(text).map(|duration| duration.as_secs());
         assert_eq!(seconds("30m"), Ok(1800));
         assert_eq!(seconds("5h30m"), Ok(19_800));
         assert_eq!(seconds("1d 2h"), Ok(93_600));
-        assert_eq!(parse("1500ms"), Ok(Duration::from_millis(1500)));
+        assert_eq!(parse_duration("1500ms"), Ok(Duration::from_millis(1500)));
     }
 
     #[test]
     fn mistakes_are_told_apart() {
-        assert_eq!(parse("30"), Err(BadDuration::NoUnit));
-        assert_eq!(parse("1h30"), Err(BadDuration::NoUnit));
-        assert_eq!(parse("-5m"), Err(BadDuration::Negative));
-        assert_eq!(parse("0s"), Err(BadDuration::TooShort));
-        assert_eq!(parse("2years"), Err(BadDuration::TooLong));
-        assert_eq!(parse("99999999999999999999h"), Err(BadDuration::TooLong));
-        assert_eq!(parse("5 parsecs"), Err(BadDuration::UnknownUnit("parsecs".to_owned())));
-        assert_eq!(parse("soon"), Err(BadDuration::Malformed));
-        assert_eq!(parse(""), Err(BadDuration::Malformed));
+        assert_eq!(parse_duration("30"), Err(BadDuration::NoUnit));
+        assert_eq!(parse_duration("1h30"), Err(BadDuration::NoUnit));
+        assert_eq!(parse_duration("-5m"), Err(BadDuration::Negative));
+        assert_eq!(parse_duration("0s"), Err(BadDuration::TooShort));
+        assert_eq!(parse_duration("2years"), Err(BadDuration::TooLong));
+        assert_eq!(parse_duration("99999999999999999999h"), Err(BadDuration::TooLong));
+        assert_eq!(parse_duration("5 parsecs"), Err(BadDuration::UnknownUnit("parsecs".to_owned())));
+        assert_eq!(parse_duration("1M"), Err(BadDuration::UnknownUnit("M".to_owned())));
+        assert_eq!(parse_duration("soon"), Err(BadDuration::Malformed));
+        assert_eq!(parse_duration(""), Err(BadDuration::Malformed));
     }
 
     proptest::proptest! {
         #[test]
         fn written_durations_read_back(millis in 1u64..31_536_000_000) {
             let duration = Duration::from_millis(millis);
-            proptest::prop_assert_eq!(parse(&format(duration)), Ok(duration));
+            proptest::prop_assert_eq!(parse_duration(&format_duration(duration)), Ok(duration));
         }
 
         #[test]
         fn no_text_panics(text in "\\PC{0,20}") {
-            drop(parse(&text));
+            drop(parse_duration(&text));
         }
     }
 }

@@ -17,6 +17,7 @@ mod syntax;
 mod write;
 
 pub use complaint::{Complaint, Complaints, Place};
+pub use duration::{BadDuration, format_duration, parse_duration};
 pub use name::default_name;
 pub use parse::parse;
 pub use schema::schema;

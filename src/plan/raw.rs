@@ -155,18 +155,18 @@ impl Tree<'_, '_> {
     fn take(&mut self, event: Event<'_>, at: Span) -> Option<()> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                self.refuse_tag(tag.is_some(), at);
+                self.refuse_tag(tag.as_deref(), at);
                 let plain = style == ScalarStyle::Plain;
                 let written = plain && at.start == at.end;
                 let text = if written { String::new() } else { text.into_owned() };
                 self.close(Node::new(at, Value::Scalar(Scalar { text, plain })), anchor);
             }
             Event::SequenceStart(style, anchor, tag) => {
-                self.refuse_tag(tag.is_some(), at);
+                self.refuse_tag(tag.as_deref(), at);
                 self.open.push(Open { at, style, anchor, kind: Kind::List(Vec::new()) });
             }
             Event::MappingStart(style, anchor, tag) => {
-                self.refuse_tag(tag.is_some(), at);
+                self.refuse_tag(tag.as_deref(), at);
                 let kind = Kind::Map { entries: Vec::new(), places: HashMap::new(), key: None };
                 self.open.push(Open { at, style, anchor, kind });
             }
@@ -193,11 +193,10 @@ impl Tree<'_, '_> {
         Some(())
     }
 
-    fn refuse_tag(&mut self, tagged: bool, at: Span) {
-        if tagged {
-            self.critic
-                .say(at, "a plan has no YAML tags")
-                .advise("remove the word with `!`; quote what is meant as text");
+    fn refuse_tag(&mut self, tag: Option<&yaml::Tag>, at: Span) {
+        if tag.is_some() {
+            let hint = "remove the word with `!`; quote what is meant as text";
+            self.critic.say(at, "a plan has no YAML tags").advise(hint);
         }
     }
 

@@ -11,24 +11,25 @@ use serde_json::{Map, Value};
 pub fn schema() -> Value {
     let root = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<mirror::Plan>();
     let mut schema = root.to_value();
-    forbid_null(&mut schema);
+    tidy(&mut schema);
     schema
 }
 
-/// A field that may be left out is an `Option` in the mirror, which schemars describes as nullable; plans have no
-/// nulls. Recursion is bounded by the schema, which is ours.
-fn forbid_null(schema: &mut Value) {
+/// Makes of a description of Rust types one of plans. Recursion is bounded by the schema, which is ours.
+fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
-            forbid_null_here(object);
-            object.values_mut().for_each(forbid_null);
+            forbid_null(object);
+            bound_integers(object);
+            object.values_mut().for_each(tidy);
         }
-        Value::Array(items) => items.iter_mut().for_each(forbid_null),
+        Value::Array(items) => items.iter_mut().for_each(tidy),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
-fn forbid_null_here(object: &mut Map<String, Value>) {
+/// A field that may be left out is an `Option` in the mirror, which schemars calls nullable; plans have no nulls.
+fn forbid_null(object: &mut Map<String, Value>) {
     if let Some(Value::Array(types)) = object.get_mut("type") {
         types.retain(|name| name != "null");
         if let [only] = types.as_slice() {
@@ -42,6 +43,24 @@ fn forbid_null_here(object: &mut Map<String, Value>) {
         let only = only.clone();
         object.remove("anyOf");
         object.extend(only);
+    }
+}
+
+/// Formats like `uint32` mean nothing to validators, and strict ones refuse them: bounds say the same.
+fn bound_integers(object: &mut Map<String, Value>) {
+    let Some(format) = object.get("format").and_then(Value::as_str) else { return };
+    let (least, most) = match format {
+        "int32" => (Some(i32::MIN), Value::from(i32::MAX)),
+        "uint32" => (None, Value::from(u32::MAX)),
+        "uint64" => (None, Value::from(u64::MAX)),
+        _ => (None, Value::Null),
+    };
+    object.remove("format");
+    if let Some(least) = least {
+        object.entry("minimum").or_insert(Value::from(least));
+    }
+    if !most.is_null() {
+        object.entry("maximum").or_insert(most);
     }
 }
 

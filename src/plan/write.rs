@@ -11,7 +11,7 @@ use super::lower::{BASELINES, gate, settings, task};
 use super::scalar::{Meaning, Scalar};
 use super::{
     Agent, Baseline, ChangePolicy, Commands, DEFAULT_GATE_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_TIMEOUT, Deliver,
-    Gate, Limits, OnDependencyFailure, Plan, RetryPolicy, Task, When, Work, WriteSet, duration,
+    Gate, Limits, OnDependencyFailure, Plan, RetryPolicy, Task, When, Work, WriteSet, format_duration,
 };
 use crate::glob::Glob;
 
@@ -121,7 +121,7 @@ fn agent(agent: &Agent) -> Value {
 fn limits(limits: &Limits) -> Value {
     let mut fields = Fields::default();
     fields.full("workers", json!(limits.workers));
-    fields.full("time", json!(limits.time.map(duration::format)));
+    fields.full("time", json!(limits.time.map(format_duration)));
     fields.full("tokens", json!(limits.tokens));
     fields.full("usd", limits.usd.map_or(Value::Null, number));
     fields.value()
@@ -131,7 +131,7 @@ fn gate(gate: &Gate) -> Value {
     let mut fields = Fields::default();
     fields.put("id", gate.id.as_str());
     fields.put("run", gate.run.as_str());
-    fields.unless("timeout", duration::format(gate.timeout), &duration::format(DEFAULT_GATE_TIMEOUT));
+    fields.unless("timeout", format_duration(gate.timeout), &format_duration(DEFAULT_GATE_TIMEOUT));
     fields.unless("required", gate.required, &true);
     fields.unless("retries", gate.retries, &0);
     if let Some(inputs) = &gate.inputs {
@@ -163,8 +163,8 @@ fn task(task: &Task) -> Value {
     let usual = ChangePolicy::usual(&task.work, &task.write_set);
     fields.unless("change", word(task::CHANGES, task.change), &word(task::CHANGES, usual));
     fields.full("retry_policy", retry_policy(&task.retry_policy));
-    fields.unless("timeout", duration::format(task.timeout), &duration::format(DEFAULT_TIMEOUT));
-    fields.unless("idle_timeout", duration::format(task.idle_timeout), &duration::format(DEFAULT_IDLE_TIMEOUT));
+    fields.unless("timeout", format_duration(task.timeout), &format_duration(DEFAULT_TIMEOUT));
+    fields.unless("idle_timeout", format_duration(task.idle_timeout), &format_duration(DEFAULT_IDLE_TIMEOUT));
     fields.full("gates", json!(task.gates));
     if let Some(when) = &task.when {
         fields.put("when", self::when(when));

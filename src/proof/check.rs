@@ -265,6 +265,7 @@ impl Checked {
 /// Where it is too large, malformed, or of another type or version.
 pub fn read(bytes: &[u8]) -> Result<Statement, Unreadable> {
     #[derive(Deserialize)]
+    #[serde(expecting = "an object")]
     struct Head {
         #[serde(rename = "_type")]
         kind: String,

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::view::{TaskView, View};
-use crate::fact::Tokens;
+use crate::fact::{Failure, Tokens};
 use crate::id::Moment;
 use crate::text;
 
@@ -81,12 +81,18 @@ pub(super) fn task_time(task: &TaskView, now: Option<Moment>) -> Option<Duration
     task.ended.or(now).map(|ended| ended.since(started))
 }
 
+/// A failure with its class before it, unless it says so itself: "timeout: …", "gate `test` failed".
+pub(super) fn failure(failure: &Failure) -> String {
+    let (class, message) = (failure.class.as_str(), failure.message.trim_start());
+    if message.starts_with(class) { message.to_owned() } else { format!("{class}: {message}") }
+}
+
 /// Why a task is where it is, in one clause; empty where nothing is to be said.
 pub(super) fn why(task: &TaskView) -> String {
     use super::Stage;
     let failure = || {
         let failure = task.failure.as_ref();
-        failure.map_or_else(String::new, |failure| format!("{}: {}", failure.class, first_line(&failure.message)))
+        failure.map_or_else(String::new, |failure| first_line(&self::failure(failure)).to_owned())
     };
     match &task.stage {
         Stage::LeftOut => "not selected".to_owned(),

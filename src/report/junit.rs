@@ -5,7 +5,8 @@
 
 use std::fmt::Write as _;
 
-use super::view::{Stage, TaskView, View, gate_words};
+use super::ink;
+use super::view::{Stage, TaskView, View, gate_told};
 use crate::fact::{GateOutcome, GateVerdict};
 
 /// How much of a gate's log goes into a case, in characters.
@@ -52,8 +53,7 @@ fn suite_of(task: &TaskView) -> Suite {
     let class = format!("omk.{}", task.id);
     let gates: u64 = task.gates.iter().map(|gate| gate.duration_ms).sum();
     let work = task.worked_ms.saturating_sub(gates);
-    let why =
-        task.failure.as_ref().map_or_else(String::new, |failure| format!("{}: {}", failure.class, failure.message));
+    let why = task.failure.as_ref().map_or_else(String::new, ink::failure);
     match &task.stage {
         Stage::Completed { ejected: None, .. } => suite.case(&class, "task", work, &Said::Passed),
         Stage::Completed { ejected: Some(ejected), .. } => {
@@ -84,8 +84,7 @@ impl Suite {
     }
 
     fn gate(&mut self, class: &str, gate: &GateOutcome) {
-        let words =
-            if gate.note.is_empty() { gate_words(gate) } else { format!("{}; {}", gate_words(gate), gate.note) };
+        let words = gate_told(gate);
         let log = gate.log.as_ref().map_or("", |log| if log.tail.is_empty() { &log.head } else { &log.tail });
         let said = if gate.counts_as_passed {
             Said::Passed
@@ -106,13 +105,13 @@ impl Suite {
             Said::Passed => self.body.push_str("/>\n"),
             Said::Failed { message, text } => {
                 self.failures += 1;
-                let (message, text) = (xml(&super::ink::clip(message, 500)), xml(super::ink::end(text, LOG_CAP)));
+                let (message, text) = (xml(&ink::clip(message, 500)), xml(ink::end(text, LOG_CAP)));
                 let _ =
                     writeln!(self.body, ">\n      <failure message=\"{message}\">{text}</failure>\n    </testcase>");
             }
             Said::Skipped(why) => {
                 self.skipped += 1;
-                let why = xml(&super::ink::clip(why, 500));
+                let why = xml(&ink::clip(why, 500));
                 let _ = writeln!(self.body, ">\n      <skipped message=\"{why}\"/>\n    </testcase>");
             }
         }

@@ -6,7 +6,7 @@
 use super::ink;
 use super::mermaid;
 use super::next::{Step, steps};
-use super::view::{Mark, Stage, TaskView, View, gate_mark, gate_words};
+use super::view::{Mark, Stage, TaskView, View, gate_mark, gate_told, gate_words};
 use crate::fact::{GateOutcome, RunVerdict};
 use crate::text;
 
@@ -21,6 +21,9 @@ const LEAST_LIMIT: usize = 16_000;
 
 /// Failing tasks and warnings that are told at the top.
 const TOLD: usize = 8;
+
+/// Steps that are words and not commands.
+const WORDS: usize = 3;
 
 /// Lines and bytes of a gate's log.
 const LOG_LINES: usize = 60;
@@ -87,16 +90,16 @@ fn sign(mark: Mark) -> &'static str {
     }
 }
 
-/// Hostile text as one inert line of at most `most` characters before escaping, and a known number of bytes after.
+/// Hostile text as one inert line of at most `most` characters and `2 * most` bytes after escaping.
 fn inert(text: &str, most: usize) -> String {
-    let mut most = most;
+    let mut kept = most;
     loop {
-        let shown = text::inert_markdown(&ink::line(text, most));
-        // Escaping may make a character many; four bytes each is plenty for words, and what is worse is shortened.
-        if shown.len() <= 4 * most.max(40) || most < 8 {
+        let shown = text::inert_markdown(&ink::line(text, kept));
+        // Escaping makes a character many; words have room enough, and what is worse is shortened.
+        if shown.len() <= 2 * most || kept == 0 {
             return shown;
         }
-        most /= 2;
+        kept /= 2;
     }
 }
 
@@ -137,8 +140,8 @@ fn head(view: &View) -> String {
 fn failures(view: &View) -> String {
     let mut lines = Vec::new();
     for gate in view.gates.iter().filter(|gate| matches!(gate_mark(gate), Mark::Bad | Mark::Doubtful)) {
-        let note = if gate.note.is_empty() { String::new() } else { format!(": {}", inert(&gate.note, 200)) };
-        lines.push(format!("{} gate `{}` on the result: {}{note}", sign(gate_mark(gate)), gate.gate, gate_words(gate)));
+        let said = inert(&gate_told(gate), 240);
+        lines.push(format!("{} gate `{}` on the result: {said}", sign(gate_mark(gate)), gate.gate));
     }
     for task in view.tasks.iter().filter(|task| task.stage.mark() == Mark::Bad) {
         lines.push(format!("{} `{}`: {}", sign(Mark::Bad), task.id, inert(&ink::why(task), 300)));
@@ -159,20 +162,20 @@ fn failures(view: &View) -> String {
 
 fn next_steps(steps: &[Step]) -> String {
     let mut text = String::new();
-    let width = steps.iter().map(|step| step.command.len()).max().unwrap_or(0);
+    let width = steps.iter().map(|step| step.command.len()).max().unwrap_or(0).min(60);
     let commands: Vec<String> = steps
         .iter()
         .filter(|step| !step.command.is_empty())
         .map(|step| {
             let words = if step.words.is_empty() { &step.what } else { &step.words };
-            format!("{:width$}  # {}", ink::line(&step.command, 300), ink::line(words, 120))
+            format!("{:width$}  # {}", ink::line(&step.command, 200), ink::line(words, 120))
         })
         .collect();
     if !commands.is_empty() {
         text.push('\n');
         text.push_str(&text::fenced(&commands.join("\n")).replacen("text\n", "sh\n", 1));
     }
-    for step in steps.iter().filter(|step| step.command.is_empty()).take(TOLD) {
+    for step in steps.iter().filter(|step| step.command.is_empty()).take(WORDS) {
         text.push_str(&format!("\n{}\n", inert(&step.words, 300)));
     }
     text
@@ -268,7 +271,8 @@ fn folded(task: Option<&TaskView>, gate: &GateOutcome) -> String {
         let printed = if log.tail.is_empty() { &log.head } else { &log.tail };
         let printed = text::escape_invisible(&text::printable(ink::end(printed, 4 * LOG_BYTES).as_bytes()));
         let printed = text::clip_lines(printed.trim_end(), LOG_LINES, LOG_BYTES);
-        text.push_str(&format!("\n\n{}", text::fenced(&printed)));
+        let gap = if gate.failing.is_empty() { "\n" } else { "\n\n" };
+        text.push_str(&format!("{gap}{}", text::fenced(&printed)));
     }
     text.push_str("\n</details>\n");
     text
@@ -287,6 +291,6 @@ fn foot(view: &View) -> String {
         let on = if containment.landlock { "writes confined" } else { "writes not confined" };
         format!("sandbox: {on}")
     }));
-    facts.push(format!("omk {}", inert(&view.omk, 40)));
+    facts.push(inert(&format!("omk {}", view.omk), 40));
     format!("\n<sub>{}</sub>\n", facts.join(" · "))
 }

@@ -371,3 +371,15 @@ pub(super) fn gate_words(gate: &GateOutcome) -> String {
     let verdict = gate.verdict.as_str();
     if aside.is_empty() { verdict.to_owned() } else { format!("{verdict} ({})", aside.join(", ")) }
 }
+
+/// The same, with the gate's note where it has one.
+pub(super) fn gate_told(gate: &GateOutcome) -> String {
+    let words = gate_words(gate);
+    if gate.note.is_empty() {
+        words
+    } else if gate.note.starts_with(words.as_str()) {
+        gate.note.clone()
+    } else {
+        format!("{words}; {}", gate.note)
+    }
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use omk_action::engine::{Engine, TaskState};
 use omk_action::fact::{
     Began, Change, Class, Evidence, Fact, Failure, GateOutcome, GateVerdict, Host, Landing, Order, Outcome, PlanSource,
-    RunVerdict, Session, Trigger,
+    RunVerdict, Session, Spending, Trigger,
 };
 use omk_action::glob::Glob;
 use omk_action::id::{CommitId, GateId, Moment, Sha256, TaskId, Tip, TreeId};
@@ -46,6 +46,10 @@ fn began(plan: &Plan, workers: u32) -> Fact {
         workers,
         selected: plan.tasks.iter().map(|task| task.id.clone()).collect(),
         left_out: Vec::new(),
+        spending: Spending {
+            time_ms: plan.limits.time.map(|time| u64::try_from(time.as_millis()).unwrap()),
+            ..Spending::default()
+        },
         fail_fast: false,
         trigger: Trigger { event: Event::Manual, actor: "me".into(), comment: None },
         host: host(),
@@ -191,7 +195,7 @@ impl World {
                     self.holding.insert(status.id.clone());
                 }
             }
-            self.happens(Fact::TookUp { host: host(), workers: None });
+            self.happens(Fact::TookUp { host: host(), workers: None, spending: None });
             return true;
         }
         if let Some(prefix) = self.judge.take() {
@@ -438,7 +442,7 @@ fn the_third_death_during_one_task_is_a_failure_and_the_first_two_are_not() {
     for death in 1..=3 {
         world.active.clear();
         world.holding.clear();
-        world.happens(Fact::TookUp { host: host(), workers: None });
+        world.happens(Fact::TookUp { host: host(), workers: None, spending: None });
         assert_eq!(world.engine.task(&task).unwrap().retry_count, u32::from(death == 3));
     }
     assert_eq!(world.concluded, Some(RunVerdict::FailedInfra));
@@ -516,7 +520,7 @@ fn a_used_up_budget_puts_tasks_back_and_a_new_process_goes_on() {
     assert!(world.active.is_empty() && world.engine.can_go_on());
     world.concluded = None;
     world.workers = 2;
-    world.happens(Fact::TookUp { host: host(), workers: Some(2) });
+    world.happens(Fact::TookUp { host: host(), workers: Some(2), spending: None });
     assert_eq!(world.active.len(), 2);
     assert!(world.engine.tasks().all(|task| task.retry_count == 0));
 }

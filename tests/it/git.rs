@@ -1,5 +1,7 @@
 //! The git room against real repositories: what it refuses, what a slot survives, what lands.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic, and so may what only tests call")]
+
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -91,6 +93,10 @@ impl World {
 
     /// The slot is reset, and then holds exactly what `git` thinks HEAD holds.
     fn check_reset(&self, slot: &Slot, head: &Tip) {
+        self.check_reset_after("the test", slot, head);
+    }
+
+    fn check_reset_after(&self, what: &str, slot: &Slot, head: &Tip) {
         slot.reset(&head.commit, &[]).unwrap();
         let expected = self.home.path().join("expected");
         let _ = fs::remove_dir_all(&expected);
@@ -102,8 +108,8 @@ impl World {
         command.current_dir(self.top()).env("GIT_INDEX_FILE", &index).env("GIT_CONFIG_GLOBAL", "/dev/null");
         command.args(["--work-tree", expected_text, "checkout", head.commit.as_str(), "--", "."]);
         assert!(command.status().unwrap().success());
-        assert_eq!(contents(slot.path()), contents(&expected));
-        assert_eq!(git_in(slot.path(), &["status", "--porcelain", "--ignored"]), "");
+        assert_eq!(contents(slot.path()), contents(&expected), "after {what}");
+        assert_eq!(git_in(slot.path(), &["status", "--porcelain", "--ignored"]), "", "after {what}");
         assert_eq!(git_in(slot.path(), &["rev-parse", "HEAD"]), head.commit.as_str());
         assert_eq!(slot.snapshot(head, &[]).unwrap(), head.tree);
     }
@@ -233,7 +239,7 @@ fn the_users_checkout_is_never_touched_though_it_is_dirty_and_in_the_middle_of_a
     put(slot.path(), "new", "new\n");
     let tree = slot.snapshot(&head, &[]).unwrap();
     let repo = world.repo();
-    let commit = repo.commit(&tree, &[head.commit.clone()], &message("new"), WHEN).unwrap();
+    let commit = repo.commit(&tree, std::slice::from_ref(&head.commit), &message("new"), WHEN).unwrap();
     let landed = repo.land(&head, &Tip { commit, tree }, &message("new"), WHEN).unwrap();
     assert!(matches!(landed, Landed::Clean(_)));
     world.check_reset(&slot, &head);
@@ -336,8 +342,7 @@ fn a_slot_is_restored_whatever_the_last_holder_left() {
     let (slot, head) = world.slot();
     for (what, vandal) in vandals {
         vandal(slot.path(), slot.git_dir());
-        println!("after {what}");
-        world.check_reset(&slot, &head);
+        world.check_reset_after(what, &slot, &head);
         assert_eq!(fs::read_to_string(outside.join("deep/er/x")).unwrap(), "precious");
     }
     assert_eq!(world.git(&["status", "--porcelain"]), "");

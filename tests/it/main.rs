@@ -12,4 +12,7 @@ mod agent;
 mod gateway;
 mod model;
 
+mod gate;
+mod proof;
+mod report;
 mod exec;

@@ -99,7 +99,11 @@ defaults:
   timeout: 5m
   gates: [test]
   env: { A: a, B: b }
-  retry_policy: { max_attempts: 7, jitter: 0.5 }
+  metadata: { team: core, role: any }
+  priority: 3
+  write_set: [src]
+  on_dependency_failure: run
+  retry_policy: { max_attempts: 7, jitter: 0.5, max_backoff_seconds: 60, terminal_on_permanent_failure: false }
 tasks:
   - { id: plain, run: x }
   - id: own
@@ -107,6 +111,10 @@ tasks:
     timeout: 1m
     gates: [lint]
     env: { B: own }
+    metadata: { role: own }
+    priority: 4
+    write_set: []
+    on_dependency_failure: skip
     retry_policy: { jitter: 0.25 }
 ",
     );
@@ -114,10 +122,18 @@ tasks:
     assert_eq!(plain.timeout, minutes(5));
     assert_eq!(plain.gates, ["test".parse().unwrap()]);
     assert_eq!((plain.retry_policy.max_attempts, plain.retry_policy.jitter), (7, 0.5));
+    assert_eq!((plain.priority, own.priority), (3, 4));
+    assert_eq!(plain.write_set, WriteSet::Declared(vec!["src".parse().unwrap()]));
+    assert_eq!(own.write_set, WriteSet::Declared(Vec::new()));
+    assert_eq!(plain.on_dependency_failure, OnDependencyFailure::Run);
+    assert_eq!(own.on_dependency_failure, OnDependencyFailure::Skip);
+    assert_eq!(serde_json::Value::Object(own.metadata.clone()), json!({ "team": "core", "role": "own" }));
     assert_eq!(own.timeout, minutes(1));
     assert_eq!(own.gates, ["lint".parse().unwrap()]);
     assert_eq!((own.env["A"].as_str(), own.env["B"].as_str()), ("a", "own"));
     assert_eq!((own.retry_policy.max_attempts, own.retry_policy.jitter), (7, 0.25));
+    assert_eq!(own.retry_policy.max_backoff_seconds, Some(60));
+    assert!(!own.retry_policy.terminal_on_permanent_failure);
     assert_eq!(own.retry_policy.backoff_multiplier, 2.0);
 }
 

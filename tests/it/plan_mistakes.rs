@@ -327,3 +327,30 @@ fn mistakes_of_syntax_are_told_in_our_words() {
     check("%YAML 1.1\n---\na: 1\n", "a plan has no `%` directives");
     check("version: 1\n---\nversion: 1\n", "a second document begins here, but a plan is one");
 }
+
+#[test]
+fn name_that_cannot_be_one_is_complained_of_once() {
+    for name in ["B!", "7", "~", "[b]"] {
+        let all = of_task(&format!("dependencies: [{name}]"));
+        assert_eq!(all.matches("error:").count(), 1, "{all}");
+    }
+}
+
+#[test]
+fn every_complaint_says_what_to_do_next() {
+    let text = "version: 1
+agent: { kind: kimi, version: 2.1.0, max_step: 3, base_url: x, key_env: 1, max_steps: many, tools: [] }
+defaults: { max_retries: 3, prompt: hi, gates: [tests], retry_policy: 3, env: [A=b] }
+gates: { test: x }
+limits: { workers: [], time: {}, tokens: 2_000, usd: true }
+tasks:
+  - { id: a, prompt: { x: y }, when: schedule, write_set: src, change: maybe, priority: 1.5, timeout: 1M }
+  - just text
+  - run: x
+deliver: { as: pr, limit: 0, labels: omk, draft: maybe }
+commands: { permission: read, bots: [x] }
+";
+    let complaints = plan::parse(text.as_bytes(), "omk.yaml", "x").expect_err("nothing here is right");
+    let mute: Vec<_> = complaints.iter().filter(|complaint| complaint.hint.is_none()).collect();
+    assert!(complaints.len() > 25 && mute.is_empty(), "{complaints}");
+}

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::id::BadName;
 use crate::plan::complaint::{Critic, quoted};
-use crate::plan::duration::{self, BadDuration};
+use crate::plan::duration::{BadDuration, parse_duration};
 use crate::plan::excerpt::Span;
 use crate::plan::raw::{Entry, Node, Value};
 use crate::plan::scalar::{Meaning, Scalar};
@@ -65,6 +65,21 @@ fn known_keys(known: &[&str]) -> String {
     known.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
 }
 
+/// An example of what was expected.
+fn like(expected: &str) -> String {
+    let example = match expected {
+        "a list" => "write it like `[a, b]`, or each item on a line of its own after `- `",
+        VARIABLES => "write it like `{ NAME: \"value\" }`",
+        "a duration" => "write it like `90s`, `30m` or `5h30m`",
+        "text" => "write one text, in quotes if need be",
+        other => return format!("write {other}"),
+    };
+    example.to_owned()
+}
+
+/// What `env` must be.
+const VARIABLES: &str = "a map of names and texts";
+
 /// What a node is, with its article.
 pub(super) fn describe(node: &Node) -> &'static str {
     match &node.value {
@@ -94,18 +109,13 @@ impl<'n> Field<'n> {
 
     /// Complains that it is not `expected`, and says what to write where that is plain.
     fn wrong(self, expected: &str, critic: &mut Critic<'_>) {
-        let hint = match &self.node.value {
-            Value::Broken => return,
-            Value::Scalar(scalar) if scalar.meaning() == Meaning::Nothing => {
-                Some("give it a value, or remove the key".to_owned())
-            }
-            Value::Scalar(_) | Value::List(_) | Value::Map(_) => None,
-        };
-        let at = if self.node.at.start == self.node.at.end { self.key_at } else { self.node.at };
-        let said = critic.say(at, format!("`{}` must be {expected}, but this is {}", self.key, describe(self.node)));
-        if let Some(hint) = hint {
-            said.advise(hint);
+        if matches!(self.node.value, Value::Broken) {
+            return;
         }
+        let nothing = matches!(&self.node.value, Value::Scalar(scalar) if scalar.meaning() == Meaning::Nothing);
+        let hint = if nothing { "give it a value, or remove the key".to_owned() } else { like(expected) };
+        let what = format!("`{}` must be {expected}, but this is {}", self.key, describe(self.node));
+        critic.say(self.pointed(), what).advise(hint);
     }
 
     /// Text of any length.
@@ -167,10 +177,7 @@ impl<'n> Field<'n> {
                     _ => None,
                 };
                 let what = format!("`{}` must be {EXPECTED}, but this is text", self.key);
-                let said = critic.say(self.pointed(), what);
-                if let Some(hint) = meant {
-                    said.advise(hint);
-                }
+                critic.say(self.pointed(), what).advise(meant.unwrap_or("write `true` or `false`"));
             }
             Meaning::Nothing | Meaning::Whole(_) | Meaning::Number(_) => self.wrong(EXPECTED, critic),
         }
@@ -200,7 +207,8 @@ impl<'n> Field<'n> {
     pub(super) fn number(self, rule: &str, sound: fn(f64) -> bool, critic: &mut Critic<'_>) -> Option<f64> {
         let scalar = self.scalar("a number", critic)?;
         let value = match scalar.meaning() {
-            Meaning::Whole(_) => scalar.text.parse::<f64>().ok(),
+            #[expect(clippy::cast_precision_loss, reason = "prices and factors are no counts")]
+            Meaning::Whole(value) => value.map(|value| value as f64),
             Meaning::Number(value) => Some(value),
             Meaning::Bool(_) | Meaning::Nothing => {
                 self.wrong("a number", critic);
@@ -230,13 +238,10 @@ impl<'n> Field<'n> {
         let digits: String = scalar.text.chars().filter(|character| !matches!(character, '_' | ',' | ' ')).collect();
         let bare = Scalar { text: digits, plain: true };
         let hint = match bare.meaning() {
-            Meaning::Whole(_) | Meaning::Number(_) => Some(format!("write {} without quotes", clip(&bare.text))),
-            Meaning::Text | Meaning::Bool(_) | Meaning::Nothing => None,
+            Meaning::Whole(_) | Meaning::Number(_) => format!("write {} without quotes", clip(&bare.text)),
+            Meaning::Text | Meaning::Bool(_) | Meaning::Nothing => format!("write {expected}"),
         };
-        let said = critic.say(self.pointed(), format!("`{}` must be {expected}, but this is text", self.key));
-        if let Some(hint) = hint {
-            said.advise(hint);
-        }
+        critic.say(self.pointed(), format!("`{}` must be {expected}, but this is text", self.key)).advise(hint);
     }
 
     /// A duration with its unit.
@@ -246,7 +251,7 @@ impl<'n> Field<'n> {
             self.wrong("a duration", critic);
             return None;
         }
-        let bad = match duration::parse(&scalar.text) {
+        let bad = match parse_duration(&scalar.text) {
             Ok(duration) => return Some(duration),
             Err(bad) => bad,
         };
@@ -296,7 +301,7 @@ impl<'n> Field<'n> {
             return self.wrong("a list", critic);
         }
         let what = format!("`{}` must be a list, but this is {}", self.key, describe(self.node));
-        critic.say(self.pointed(), what).advise(format!("write `[{}]`", clip(&scalar.text)));
+        critic.say(self.pointed(), what).advise(format!("write `[\"{}\"]`", clip(&scalar.text)));
     }
 
     /// The items of a list, each read by `read`; those that cannot be read are left out.
@@ -312,7 +317,7 @@ impl<'n> Field<'n> {
     /// Variables: names and texts.
     pub(super) fn variables(self, critic: &mut Critic<'_>) -> Option<BTreeMap<String, String>> {
         let Value::Map(entries) = &self.node.value else {
-            self.wrong("a map of names and texts", critic);
+            self.wrong(VARIABLES, critic);
             return None;
         };
         let mut variables = BTreeMap::new();

@@ -19,7 +19,9 @@ fn glob(item: Field<'_>, critic: &mut Critic<'_>) -> Option<Glob> {
     }
     text.parse()
         .map_err(|BadGlob { reason }| {
-            critic.say(item.node.at, format!("the glob {} is not one: {reason}", quoted(&text)));
+            critic
+                .say(item.node.at, format!("{} is not a glob: {reason}", quoted(&text)))
+                .advise("the wildcards are `**`, `*`, `?`, `{a,b}` and `[a-z]`");
         })
         .ok()
 }

@@ -5,9 +5,11 @@
 use std::collections::HashMap;
 
 use super::field::{Field, Fields};
+use crate::id::TaskId;
 use crate::plan::complaint::{Critic, quoted};
 use crate::plan::excerpt::Span;
 use crate::plan::raw::Value;
+use crate::plan::scalar::Meaning;
 
 /// How many ids of a cycle are printed from each end of it.
 const SHOWN: usize = 10;
@@ -46,6 +48,8 @@ impl<'n> Ids<'n> {
     /// The list's item that has the id named by `item`; complains where none has, or where `named` has it already.
     fn find(&self, item: Field<'n>, owner: &str, named: &mut Vec<usize>, critic: &mut Critic<'_>) -> Option<usize> {
         let text = text(item)?;
+        // What cannot be an id was complained of when it was read.
+        text.parse::<TaskId>().ok()?;
         let Some(&index) = self.places.get(text) else {
             let at = item.node.at;
             let guess = critic.guess(text, self.order.iter().copied());
@@ -78,7 +82,7 @@ impl<'n> Ids<'n> {
 
 fn text(field: Field<'_>) -> Option<&str> {
     match &field.node.value {
-        Value::Scalar(scalar) => Some(scalar.text.as_str()),
+        Value::Scalar(scalar) => (scalar.meaning() == Meaning::Text).then_some(scalar.text.as_str()),
         Value::List(_) | Value::Map(_) | Value::Broken => None,
     }
 }

@@ -8,7 +8,7 @@ use super::{Colour, Tint, fit, pad};
 use crate::fact::{GateOutcome, RunVerdict};
 use crate::report::ink;
 use crate::report::next::steps;
-use crate::report::view::{Mark, Stage, TaskView, View, gate_mark, gate_words};
+use crate::report::view::{Mark, Stage, TaskView, View, gate_mark, gate_told, gate_words};
 use crate::text;
 
 /// The widest line, in columns: a log is read in windows of any width, and this one fits nearly all.
@@ -80,9 +80,7 @@ fn gates(view: &View, colour: Colour, text: &mut String) {
     let width = view.gates.iter().map(|gate| gate.gate.as_str().len()).max().unwrap_or(0).min(32);
     for gate in view.gates.iter().take(ROWS) {
         let time = text::duration(std::time::Duration::from_millis(gate.duration_ms));
-        let words = gate_words(gate);
-        let note = if gate.note.is_empty() { words } else { format!("{words}; {}", gate.note) };
-        let note = fit(&ink::line(&note, 300), WIDTH - 30);
+        let note = fit(&ink::line(&gate_told(gate), 300), WIDTH - 30);
         let id = pad(&fit(gate.gate.as_str(), width), width);
         let _ = writeln!(text, "  {} gate {id} {time:>8}  {note}", colour.sign(gate_mark(gate)));
     }
@@ -113,7 +111,7 @@ fn failures(view: &View, colour: Colour, text: &mut String) {
 
 fn message(task: &TaskView) -> String {
     let failure = task.failure.as_ref();
-    failure.map_or_else(|| "failed".to_owned(), |failure| format!("{}: {}", failure.class, failure.message))
+    failure.map_or_else(|| "failed".to_owned(), ink::failure)
 }
 
 fn log(gate: &GateOutcome, colour: Colour, text: &mut String) {

@@ -1,0 +1,304 @@
+//! A run in this process: its tools are got ready, the loop drives it, and what it leaves is written.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+use super::args::How;
+use super::progress::Progress;
+use super::terminal::Terminal;
+use super::{Failure, Home, Kind, signals, writing};
+use crate::agent::{self, Locate};
+use crate::clock::Clock;
+use crate::drive::{DriveError, drive};
+use crate::engine::Engine;
+use crate::exec::Shepherd;
+use crate::exec::environment::Caller;
+use crate::exec::secret::{Secret, shed_secrets};
+use crate::fact::{Began, Fact, Host, Limit, RunVerdict, Spending};
+use crate::gateway::{self, Budget, Gateway, Key, Upstream};
+use crate::git::{Expected, Pool};
+use crate::history::History;
+use crate::id::{Moment, RunId};
+use crate::plan::{Plan, Work};
+use crate::store::{Holder, JournalFile, RunDir, ScopeLock};
+use crate::text::Scrubber;
+use crate::work::{AgentTools, Tools, Workshop};
+
+/// The secrets that omk was started with, out of reach of its children.
+pub(super) struct Secrets(BTreeMap<String, Secret>);
+
+impl Secrets {
+    /// Takes every variable that looks like a secret, and the plan's own key, out of omk's environment. Starts omk anew
+    /// where there is one, so this must come before any thread and any child.
+    pub(super) fn shed(plan: &Plan) -> Result<Self, Failure> {
+        let caller = Caller::read();
+        let mut names: Vec<&str> = caller.secret_names().collect();
+        if !names.contains(&plan.agent.key_env.as_str()) {
+            names.push(&plan.agent.key_env);
+        }
+        shed_secrets(&names).map(Self).map_err(super::failure::infra)
+    }
+
+    pub(super) fn key(&self, plan: &Plan) -> Option<&Secret> {
+        self.0.get(&plan.agent.key_env)
+    }
+
+    pub(super) fn scrubber(&self) -> Scrubber {
+        Scrubber::new(self.0.values().map(Secret::expose))
+    }
+}
+
+/// A run that is about to go on.
+pub(super) struct Session {
+    pub(super) home: Home,
+    pub(super) run_dir: RunDir,
+    pub(super) engine: Engine,
+    pub(super) history: History,
+    pub(super) journal: JournalFile,
+    pub(super) began: Began,
+    /// The effective limits of this process.
+    pub(super) spending: Spending,
+    pub(super) secrets: Secrets,
+    pub(super) clock: Clock,
+    pub(super) how: How,
+    /// Where the result's branch must be for its first move.
+    pub(super) expected: Expected,
+    pub(super) _lock: ScopeLock,
+}
+
+/// omk's own cache: slots and tools.
+pub(super) fn cache_dir(caller: &Caller) -> Result<PathBuf, Failure> {
+    let named = caller.text("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    // In CI a runner's temp directory is emptied between jobs, and a cache of slots would be in nobody's way there.
+    let runner = caller.text("RUNNER_TEMP").map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || caller.text("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let cache = runner.or(named).or_else(home);
+    cache.map(|cache| cache.join("omk")).ok_or_else(|| {
+        Failure::new(Kind::Usage, "failed to find a cache directory: neither XDG_CACHE_HOME nor HOME is set")
+            .hint("set one of them to a directory that can be written")
+    })
+}
+
+/// This process on this machine.
+pub(super) fn host() -> Host {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let platform = format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH);
+    Host { name, pid: std::process::id(), platform }
+}
+
+pub(super) fn holder(run: &RunId, since: Moment) -> Holder {
+    let host = host();
+    Holder { run: run.clone(), pid: host.pid, host: host.name, since }
+}
+
+/// The limits of a plan, with what a person gave over them.
+pub(super) fn spending(plan: &Plan, over: &[String]) -> Result<Spending, Failure> {
+    let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let mut spending = Spending {
+        time_ms: plan.limits.time.map(millis),
+        tokens: plan.limits.tokens,
+        micro_usd: plan.limits.usd.map(micro_usd),
+    };
+    for text in over {
+        let wrong = |what: &str| {
+            Failure::new(Kind::Usage, format!("`{text}` is not a limit: {what}"))
+                .hint("limits look like `--limits time=1h,tokens=500000,usd=2.50`")
+        };
+        let (name, value) = text.split_once('=').ok_or_else(|| wrong("there is no `=`"))?;
+        match name {
+            "time" => {
+                let time = humantime::parse_duration(value).map_err(|_| wrong("the time needs a unit, like `90m`"))?;
+                spending.time_ms = Some(millis(time));
+            }
+            "tokens" => spending.tokens = Some(value.parse().map_err(|_| wrong("tokens are a whole number"))?),
+            "usd" => {
+                let usd: f64 = value.parse().map_err(|_| wrong("usd is a number"))?;
+                if !usd.is_finite() || usd < 0.0 {
+                    return Err(wrong("usd is a number from 0"));
+                }
+                if plan.prices.is_none() {
+                    return Err(wrong("without `prices` in the plan nobody knows what a token costs"));
+                }
+                spending.micro_usd = Some(micro_usd(usd));
+            }
+            _ => return Err(wrong("there are `time`, `tokens` and `usd`")),
+        }
+    }
+    Ok(spending)
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be positive, and the cast saturates")]
+fn micro_usd(usd: f64) -> u64 {
+    (usd * 1e6).round() as u64
+}
+
+impl Session {
+    fn has_prompts(&self) -> bool {
+        let plan = self.engine.plan();
+        let selected = |task: &&crate::plan::Task| self.began.selected.contains(&task.id);
+        plan.tasks.iter().filter(selected).any(|task| matches!(task.work, Work::Prompt(_)))
+    }
+
+    /// Drives the run from `first` to its end; the exit code.
+    pub(super) fn go(self, first: Fact, terminal: &Terminal) -> Result<u8, Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
+        let terminal = *terminal;
+        let code = runtime.block_on(self.go_async(first, terminal));
+        // Blocking work that is still under way (none but a walk over a removed slot) is not waited for.
+        runtime.shutdown_background();
+        code
+    }
+
+    async fn go_async(mut self, first: Fact, terminal: Terminal) -> Result<u8, Failure> {
+        let (facts, mut inbox) = unbounded_channel();
+        let mut tools = self.tools(&facts).await?;
+        let scrubber = std::mem::replace(&mut tools.scrubber, self.secrets.scrubber());
+        signals::listen(facts.clone(), self.run_dir.clone(), terminal);
+        let progress = Progress::new(terminal, &scrubber, self.clock.clone());
+        let mut hands =
+            Workshop::new(tools, facts, std::mem::take(&mut self.history), self.expected.clone(), progress);
+        let driven = drive(&mut self.engine, &mut self.journal, &mut hands, &mut inbox, first, &self.clock).await;
+        let (history, progress) = hands.into_parts();
+        progress.finish();
+        let verdict = driven.map_err(|error| self.gave_up(&error))?;
+        writing::write(&self.home, &self.run_dir, &self.engine, &history, self.journal.chain().head(), &scrubber)?;
+        self.tell(&history, verdict, &scrubber, terminal);
+        Ok(verdict.exit_code())
+    }
+
+    fn gave_up(&self, error: &DriveError) -> Failure {
+        let text = match error {
+            DriveError::Store(error) => format!("failed to {error}"),
+            DriveError::Illegal(_) | DriveError::Silence => format!("failed to {error}"),
+        };
+        let hint = format!("nothing is lost: go on with `omk resume {}` once this is mended", self.run_dir.run());
+        Failure::new(Kind::Infra, text).hint(hint)
+    }
+
+    async fn tools(&self, facts: &UnboundedSender<Fact>) -> Result<Tools, Failure> {
+        let caller = Caller::read();
+        let exe = std::env::current_exe()
+            .map_err(|error| Failure::new(Kind::Infra, format!("failed to find omk's own program: {error}")))?;
+        let shepherd = Shepherd::new(exe);
+        let cache = cache_dir(&caller)?;
+        let agent = if self.has_prompts() { Some(self.agent_tools(&shepherd, &caller, &cache, facts).await?) } else { None };
+        Ok(Tools {
+            repo: self.home.repo.clone(),
+            pool: Pool::open(&self.home.repo, &cache).map_err(super::git)?,
+            shepherd,
+            caller,
+            plan: Arc::clone(self.engine.plan()),
+            began: self.began.clone(),
+            run_dir: self.run_dir.clone(),
+            agent,
+            scrubber: self.secrets.scrubber(),
+            clock: self.clock.clone(),
+        })
+    }
+
+    async fn agent_tools(
+        &self,
+        shepherd: &Shepherd,
+        caller: &Caller,
+        cache: &std::path::Path,
+        facts: &UnboundedSender<Fact>,
+    ) -> Result<AgentTools, Failure> {
+        let plan = self.engine.plan();
+        let installed = find_agent(shepherd, caller, cache, plan).await?;
+        let upstream = match (&self.how.cassette, self.secrets.key(plan)) {
+            (Some(dir), _) => Upstream::Cassette { dir: dir.clone() },
+            (None, Some(key)) => {
+                Upstream::Live { base_url: plan.agent.base_url.clone(), key: Key::new(key.expose().to_owned()) }
+            }
+            (None, None) => return Err(no_key(plan)),
+        };
+        let record = match upstream {
+            Upstream::Live { .. } => Some(self.run_dir.path().join("cassette")),
+            Upstream::Cassette { .. } => None,
+        };
+        let spent = self.history.tokens();
+        let paid = self.history.cost_micro_usd().unwrap_or(0);
+        let budget = Budget {
+            tokens_left: self.spending.tokens.map(|limit| limit.saturating_sub(spent.total())),
+            micro_usd_left: self.spending.micro_usd.map(|limit| limit.saturating_sub(paid)),
+            prices: plan.prices,
+        };
+        let scrubber = self.secrets.scrubber();
+        let config = gateway::Config {
+            upstream,
+            record,
+            budget,
+            timeouts: gateway::Timeouts::default(),
+            model: Some(plan.agent.model.clone()),
+            scrub: Arc::new(move |text: &str| scrubber.scrub(text)),
+        };
+        let gateway = Gateway::start(config).await.map_err(super::failure::infra)?;
+        watch_budget(&gateway, facts.clone());
+        Ok(AgentTools { installed, gateway })
+    }
+
+    fn tell(&self, history: &History, verdict: RunVerdict, scrubber: &Scrubber, terminal: Terminal) {
+        let Some(view) = history.view(&self.engine) else { return };
+        let view = view.scrubbed(&|text: &str| scrubber.scrub(text));
+        if self.how.json {
+            terminal.print(&crate::report::json::render(&view));
+            return;
+        }
+        terminal.print(&crate::report::terminal::summary(&view, terminal.colour_out()));
+        let proofs = writing::proof_count(&self.run_dir);
+        if proofs > 0 && verdict != RunVerdict::Cancelled {
+            terminal.print(&format!(
+                "\n  proofs   {} in {}; check them with `omk verify`\n",
+                proofs,
+                self.run_dir.path().join("proofs").display()
+            ));
+        }
+        terminal.print(&format!("  report   {}\n", self.run_dir.path().join("report.html").display()));
+    }
+}
+
+/// Tells the loop when a limit is used up.
+fn watch_budget(gateway: &Gateway, facts: UnboundedSender<Fact>) {
+    let mut limits = gateway.limits();
+    tokio::spawn(async move {
+        if let Ok(limit) = limits.wait_for(Option::is_some).await.map(|limit| *limit) {
+            let _ = facts.send(Fact::Limited { limit: limit.unwrap_or(Limit::Tokens) });
+        }
+    });
+}
+
+/// The pinned CLI, or one clear message.
+pub(super) async fn find_agent(
+    shepherd: &Shepherd,
+    caller: &Caller,
+    cache: &std::path::Path,
+    plan: &Plan,
+) -> Result<agent::Installed, Failure> {
+    agent::locate(shepherd, &locate(caller, cache, plan)).await.map_err(|error| agent_failure(&error))
+}
+
+pub(super) fn agent_failure(error: &agent::AgentError) -> Failure {
+    let text = error.to_string();
+    match text.split_once("; ") {
+        Some((what, next)) => Failure::new(Kind::Blocked, format!("failed to {what}")).hint(next),
+        None => Failure::new(Kind::Blocked, format!("failed to {text}")),
+    }
+}
+
+/// What finding or installing the CLI needs to know.
+pub(super) fn locate(caller: &Caller, cache: &std::path::Path, plan: &Plan) -> Locate {
+    let env = caller.passable().map(|(name, value)| (name.clone(), value.clone())).collect();
+    Locate { version: plan.agent.version.clone(), tools: cache.join("tools"), env }
+}
+
+fn no_key(plan: &Plan) -> Failure {
+    let name = &plan.agent.key_env;
+    Failure::new(Kind::Blocked, format!("there is no key for the model: the variable {name} is not set"))
+        .hint(format!("get one from the provider at {}, and set {name} for omk alone", plan.agent.base_url))
+        .hint("or serve recorded answers with `--cassette DIR`, which needs no key")
+}
+

@@ -1,0 +1,252 @@
+//! What a child left in a slot, as a tree.
+//!
+//! It refuses to believe the slot's own `.git`, HEAD and index. Decided here: paths of `keep` are no part of a change
+//! unless the base tracks them; neither are other ignored files, as the `.gitignore` files say that lie in the slot *now*;
+//! a repository that a child made inside the slot is ordinary files, without its `.git`; a submodule stays what it was
+//! unless its directory is gone, and files written into it are refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Metadata;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::Path;
+
+use git2::{ObjectType, Repository};
+
+use super::binary::Git;
+use super::content::{LARGE, blob_id, large_blob, make_readable, mode_of, read_file, read_link};
+use super::convert::{self, Conversion, is_attributes};
+use super::error::GitError;
+use super::facts::{Stamp, Stat, read_index, write_index};
+use super::keep::Keep;
+use super::pool::Slot;
+use super::repo::{open, tree_id, tree_oid};
+use super::tree::{Changes, Entry, Listing, build};
+use super::walk::{Step, below, walk};
+use crate::id::{RepoPath, Tip, TreeId};
+
+impl Slot {
+    /// The tree of what is in the slot: tracked files as they are, and untracked ones that are not ignored. The base's
+    /// own tree where nothing changed.
+    ///
+    /// # Errors
+    /// Where the disk or a filter refuses, or something was left that a tree cannot hold ([`GitError::is_scope`]).
+    pub fn snapshot(&self, base: &Tip, keep: &[String]) -> Result<TreeId, GitError> {
+        let repo = self.pool.repo();
+        let listing = repo.listing(&base.tree)?;
+        if !std::fs::symlink_metadata(self.path()).is_ok_and(|meta| meta.is_dir()) {
+            // The whole slot was removed, or replaced. That is a change too: everything is gone.
+            return repo.empty_tree();
+        }
+        let mut known = self.known();
+        let known = known.get_or_insert_with(|| self.forgotten());
+        let stamp = Stamp::take(&self.own_file("stamp"))?;
+        let found = self.look(&listing, &Keep::new(keep))?;
+        repo.with(|objects| {
+            let mut changes = Changes::new();
+            let lost =
+                listing.files().filter(|(path, _)| !found.files.contains_key(*path) && !found.same.contains(*path));
+            changes.extend(lost.map(|(path, _)| (path.to_vec(), None)));
+            let conversion = self.conversion_now(objects, &listing, &found)?;
+            known.facts.under(&conversion);
+            let mut unsure: Vec<(&[u8], &Metadata)> = Vec::new();
+            for (path, meta) in &found.files {
+                match known.facts.entry(path, &Stat::of(meta)) {
+                    Some(entry) => note(&mut changes, &listing, path, entry),
+                    None => unsure.push((path, meta)),
+                }
+            }
+            let read = match &conversion {
+                Conversion::Plain => self.read_plain(objects, &listing, &unsure)?,
+                Conversion::Rules(_) => self.read_by_git(objects, &listing, &unsure)?,
+            };
+            for ((path, meta), entry) in unsure.iter().zip(read) {
+                known.facts.learn(path, Stat::of(meta), entry, Some(stamp));
+                note(&mut changes, &listing, path, entry);
+            }
+            if changes.is_empty() {
+                return Ok(base.tree.clone());
+            }
+            build(objects, tree_oid(&base.tree), &changes).map(tree_id)
+        })
+    }
+
+    /// What is in the slot, as far as it could be part of a change.
+    fn look(&self, listing: &Listing, keep: &Keep) -> Result<Found, GitError> {
+        let mut found = Found::default();
+        let mut ignores: Option<Repository> = None;
+        walk(self.path(), &mut |path, meta| {
+            let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
+            if name.eq_ignore_ascii_case(b".git") {
+                return Ok(Step::Skip);
+            }
+            if matches!(name, b".gitignore" | b".gitattributes") {
+                refuse_endless(&below(self.path(), path), path)?;
+            }
+            let tracked = listing.get(path);
+            if meta.is_dir() {
+                if tracked.is_some_and(Entry::is_submodule) {
+                    refuse_strays(&below(self.path(), path), path)?;
+                    found.same.insert(path.to_vec());
+                    return Ok(Step::Skip);
+                }
+                if listing.has_directory(path) || keep.is_above(path) {
+                    return Ok(Step::Enter);
+                }
+            } else if !(meta.is_file() || meta.is_symlink()) {
+                // git knows no sockets, pipes and devices.
+                return Ok(Step::Skip);
+            }
+            let known_file = !meta.is_dir() && tracked.is_some_and(|entry| !entry.is_submodule());
+            if !known_file && (keep.covers(path) || self.is_ignored(&mut ignores, path)?) {
+                return Ok(Step::Skip);
+            }
+            if meta.is_dir() {
+                return Ok(Step::Enter);
+            }
+            found.files.insert(path.to_vec(), meta.clone());
+            Ok(Step::Skip)
+        })?;
+        Ok(found)
+    }
+
+    fn is_ignored(&self, opened: &mut Option<Repository>, path: &[u8]) -> Result<bool, GitError> {
+        let repo = match opened {
+            Some(repo) => repo,
+            None => {
+                // Opened anew each time, so that no rule of an earlier task is remembered.
+                let repo = open(self.pool.repo().common_dir())?;
+                repo.set_workdir(self.path(), false).map_err(GitError::lib("look into a slot"))?;
+                opened.insert(repo)
+            }
+        };
+        let path = std::ffi::OsString::from_vec(path.to_vec());
+        repo.is_path_ignored(Path::new(&path)).map_err(GitError::lib("read .gitignore"))
+    }
+
+    /// How the slot's files become blobs: by the attributes that lie in it now.
+    fn conversion_now(&self, repo: &Repository, base: &Listing, found: &Found) -> Result<Conversion, GitError> {
+        let before = convert::of(repo, base)?;
+        let mut rules: BTreeMap<&[u8], Vec<u8>> = BTreeMap::new();
+        for (path, _) in found.files.iter().filter(|(path, meta)| is_attributes(path) && meta.is_file()) {
+            let on_disk = below(self.path(), path);
+            rules.insert(path, std::fs::read(&on_disk).unwrap_or_default());
+        }
+        let mut same = true;
+        for (path, text) in &rules {
+            same &= base.get(path).map(|entry| entry.oid) == Some(blob_id(text)?);
+        }
+        same &= base.files().filter(|(path, _)| is_attributes(path)).all(|(path, _)| rules.contains_key(path));
+        if same || (before == Conversion::Plain && !rules.values().any(|text| convert::asks(text))) {
+            return Ok(before);
+        }
+        let mut all = format!("{before:?}").into_bytes();
+        for (path, text) in rules {
+            all.extend(path);
+            all.extend(text);
+        }
+        Ok(Conversion::Rules(crate::id::Sha256::of(&all)))
+    }
+
+    /// Reads files whose bytes are their blobs'. Blobs are written only where the base has others there.
+    fn read_plain(
+        &self,
+        repo: &Repository,
+        base: &Listing,
+        files: &[(&[u8], &Metadata)],
+    ) -> Result<Vec<Entry>, GitError> {
+        let odb = repo.odb().map_err(GitError::lib("open the object store"))?;
+        let trusts_mode = repo.config().and_then(|config| config.get_bool("core.filemode")).unwrap_or(true);
+        let mut read = Vec::with_capacity(files.len());
+        for (path, meta) in files {
+            let on_disk = below(self.path(), path);
+            let was = base.get(path);
+            let mode = mode_of(meta, was.filter(|_| !trusts_mode));
+            if meta.len() > LARGE && meta.is_file() {
+                read.push(Entry { mode, oid: large_blob(repo, &on_disk)? });
+                continue;
+            }
+            let bytes = if meta.is_symlink() { read_link(&on_disk)? } else { read_file(&on_disk, meta)? };
+            let mut oid = blob_id(&bytes)?;
+            if was.is_none_or(|was| was.oid != oid) {
+                oid = odb
+                    .write(ObjectType::Blob, &bytes)
+                    .map_err(GitError::lib(format!("store {}", on_disk.display())))?;
+            }
+            read.push(Entry { mode, oid });
+        }
+        Ok(read)
+    }
+
+    /// Reads files that git converts, by `git update-index` with an index of our own.
+    fn read_by_git(
+        &self,
+        repo: &Repository,
+        base: &Listing,
+        files: &[(&[u8], &Metadata)],
+    ) -> Result<Vec<Entry>, GitError> {
+        let (links, regular): (Vec<_>, Vec<_>) = files.iter().partition(|(_, meta)| meta.is_symlink());
+        let mut read: BTreeMap<&[u8], Entry> = BTreeMap::new();
+        let link_entries = self.read_plain(repo, base, &links)?;
+        read.extend(links.iter().map(|(path, _)| *path).zip(link_entries));
+        if !regular.is_empty() {
+            let (index, list) = (self.own_file("index"), self.own_file("list"));
+            // git would take attributes that were removed from the slot from the index.
+            let stands = |path: &[u8]| std::fs::symlink_metadata(below(self.path(), path)).is_ok();
+            let entries = base.files().filter(|(path, _)| !is_attributes(path) || stands(path));
+            write_index(&index, entries, None)?;
+            let mut paths = Vec::new();
+            for (path, meta) in &regular {
+                make_readable(&below(self.path(), path), meta)?;
+                paths.extend_from_slice(path);
+                paths.push(0);
+            }
+            std::fs::write(&list, &paths).map_err(GitError::io("write", &list))?;
+            let git = Git::on_files(self.pool.repo(), self.path(), &index, "read the files of a slot", "update-index");
+            git.args(["--add", "--replace", "-z", "--stdin"]).run(&list)?;
+            let index = read_index(&index)?;
+            for (path, _) in &regular {
+                let Some(&(mode, oid)) = index.get(*path) else {
+                    let path = String::from_utf8_lossy(path).into_owned();
+                    return Err(GitError::Unstorable { path, why: "git left it out" });
+                };
+                read.insert(path, Entry { mode, oid });
+            }
+        }
+        Ok(files.iter().filter_map(|(path, _)| read.get(path).copied()).collect())
+    }
+}
+
+/// What was found in a slot.
+#[derive(Default)]
+struct Found {
+    files: BTreeMap<Vec<u8>, Metadata>,
+    /// Entries of the base that count as unchanged without a file: submodules.
+    same: BTreeSet<Vec<u8>>,
+}
+
+fn note(changes: &mut Changes, base: &Listing, path: &[u8], entry: Entry) {
+    if base.get(path) != Some(entry) {
+        changes.insert(path.to_vec(), Some(entry));
+    }
+}
+
+/// git reads these while it looks at other files; a pipe or a device in their place would hold it forever.
+fn refuse_endless(on_disk: &Path, path: &[u8]) -> Result<(), GitError> {
+    match std::fs::metadata(on_disk) {
+        Ok(meta) if !meta.is_file() && !meta.is_dir() => {
+            let path = String::from_utf8_lossy(path).into_owned();
+            Err(GitError::Unstorable { path, why: "it is, or leads to, a pipe or a device" })
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// Files in a submodule's directory would be lost without a word, unless the submodule itself was filled there.
+fn refuse_strays(directory: &Path, path: &[u8]) -> Result<(), GitError> {
+    let filled = std::fs::symlink_metadata(directory.join(".git")).is_ok();
+    let some = std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some());
+    match RepoPath::from_bytes(path) {
+        Some(path) if some && !filled => Err(GitError::InSubmodule { path }),
+        Some(_) | None => Ok(()),
+    }
+}

@@ -1,0 +1,307 @@
+//! Gates: what their reports say, what the base says, what lets a change through.
+
+use omk_action::fact::{AgainstBase, GateOutcome, GateVerdict};
+use omk_action::gate::baseline::compare;
+use omk_action::gate::items::{Items, KEPT, read};
+use omk_action::gate::passes;
+use omk_action::plan::{Baseline, ReportFormat};
+use proptest::prelude::*;
+
+/// Items as a person would note them down.
+fn told(items: &Items) -> String {
+    let mut text = String::new();
+    for item in &items.failing {
+        let place = item
+            .place
+            .as_ref()
+            .map_or("-".to_owned(), |place| format!("{}:{}-{}", place.path, place.line, place.end_line));
+        text.push_str(&format!("{} | {place} | {:?} | {}\n", item.key, item.level, item.message.replace('\n', "\\n")));
+    }
+    text.push_str(&format!("total {}; {}", items.total, items.note));
+    text
+}
+
+fn junit(text: &str) -> Items {
+    read(ReportFormat::Junit, text.as_bytes(), &["/slots/1".to_owned()])
+}
+
+#[test]
+fn junit_suites_nest_and_only_failing_cases_count() {
+    let items = junit(
+        r#"<?xml version="1.0"?>
+        <!DOCTYPE x [<!ENTITY lol "lol">]>
+        <testsuites name="all">
+          <testsuite name="outer"><testsuite name="inner" file="tests/inner.py">
+            <testcase name="passes" classname="a"/>
+            <testcase name="breaks" line="7"><failure message="1 &lt; 2 &amp; so on">at <![CDATA[<raw> & ]]>&#65;&lol;</failure></testcase>
+            <testcase name="errors" classname="b.C" file="/slots/1/src/b.py" line="3"><error type="E">boom in /slots/1/src/b.py</error><failure/></testcase>
+            <testcase name="skips"><skipped/></testcase>
+            <testcase name="flaky"><flakyFailure message="once"/></testcase>
+          </testsuite></testsuite>
+          <testsuite name="import" file="../x.py"><error message="no such module"/></testsuite>
+        </testsuites>"#,
+    );
+    insta::assert_snapshot!(told(&items), @r#"
+all/outer/inner::breaks | tests/inner.py:7-7 | Error | 1 < 2 & so on\nat <raw> & A&lol;
+b.C::errors | src/b.py:3-3 | Error | boom in src/b.py
+import | - | Error | no such module
+total 3;
+"#);
+}
+
+#[test]
+fn the_same_test_twice_is_two() {
+    let items = junit(
+        "<testsuite><testcase name='t' classname='c'><failure/></testcase>\
+         <testcase name='t' classname='c'><failure/></testcase></testsuite>",
+    );
+    let keys: Vec<&str> = items.failing.iter().map(|item| item.key.as_str()).collect();
+    assert_eq!(keys, ["c::t", "c::t#2"]);
+}
+
+#[test]
+fn at_most_200_are_kept_and_all_are_counted() {
+    let case = |n: usize| format!("<testcase name='t{n}'><failure>{}</failure></testcase>", "x".repeat(5000));
+    let text = format!("<testsuite>{}</testsuite>", (0..450).map(case).collect::<String>());
+    let items = junit(&text);
+    assert_eq!((items.failing.len(), items.total, items.note.as_str()), (KEPT, 450, ""));
+    assert!(items.failing.iter().all(|item| item.message.chars().count() <= 1001));
+}
+
+#[test]
+fn a_report_that_does_not_read_to_its_end_gives_nothing_but_a_note() {
+    let good = "<testsuite><testcase name='t'><failure/></testcase></testsuite>";
+    assert_eq!(junit(good).total, 1);
+    let mut notes = String::new();
+    for text in [
+        "",
+        "not xml",
+        "<html><body/></html>",
+        &good[..good.len() - 12],
+        "<testsuite><testcase></testsuite>",
+        &"<testsuite>".repeat(100_000),
+    ] {
+        let items = junit(text);
+        assert_eq!((items.failing.len(), items.total), (0, 0), "{text:.60}");
+        notes.push_str(&items.note);
+        notes.push('\n');
+    }
+    for (format, text) in [
+        (ReportFormat::Sarif, "{\"runs\": 7}"),
+        (ReportFormat::Sarif, "[[[["),
+        (ReportFormat::CargoJson, "warning: unused"),
+    ] {
+        let items = read(format, text.as_bytes(), &[]);
+        assert_eq!(items.total, 0);
+        notes.push_str(&items.note);
+        notes.push('\n');
+    }
+    insta::assert_snapshot!(notes, @r#"
+the report is not JUnit XML: it has no test suite
+the report is not JUnit XML: it has no test suite
+the report is not JUnit XML: its root is `html`
+the report is not JUnit XML: it ends in the middle
+the report is not JUnit XML: ill-formed document: expected `</testcase>`, but `</testsuite>` was found
+the report is not JUnit XML: it nests deeper than 128 elements
+the report is not SARIF: invalid type: integer `7`, expected a list at line 1 column 10
+the report is not SARIF: EOF while parsing a list at line 1 column 4
+the report is not cargo's JSON messages: it holds no message
+"#);
+}
+
+#[test]
+fn a_bomb_of_entities_stays_small() {
+    let items = junit(
+        r#"<!DOCTYPE b [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>
+        <testsuite><testcase name="&b;"><failure message="&b;">&b;</failure></testcase></testsuite>"#,
+    );
+    assert_eq!(told(&items), "&b; | - | Error | &b;\\n&b;\ntotal 1; ");
+}
+
+#[test]
+fn sarif_results_fail_unless_they_say_otherwise() {
+    let log = serde_json::json!({"version": "2.1.0", "runs": [{
+    "tool": {"driver": {"name": "lint", "rules": [{"id": "soft", "defaultConfiguration": {"level": "note"}}]}},
+    "results": [
+        {"ruleId": "hard", "level": "error", "message": {"text": "line 12 is 130 long"}, "locations": [{"physicalLocation":
+            {"artifactLocation": {"uri": "file:///slots/1/src/a%20b.rs"}, "region": {"startLine": 12, "endLine": 13}}}]},
+        {"ruleId": "hard", "level": "error", "message": {"text": "line 99 is 180 long"}, "locations": [{"physicalLocation":
+            {"artifactLocation": {"uri": "src/a b.rs"}, "region": {"startLine": 99}}}]},
+        {"ruleIndex": 0, "message": {"text": "hm"}},
+        {"ruleId": "plain", "message": {"markdown": "**w**"}},
+        {"ruleId": "fine", "kind": "pass", "message": {"text": "ok"}},
+        {"ruleId": "none", "level": "none", "message": {"text": "ok"}},
+        {"ruleId": "gone", "baselineState": "absent", "message": {"text": "ok"}},
+        {"ruleId": "hushed", "suppressions": [{"kind": "inSource"}], "message": {"text": "ok"}},
+        {"ruleId": "refused", "suppressions": [{"kind": "inSource", "status": "rejected"}], "message": {"text": "x"}},
+    ]}]});
+    let items = read(ReportFormat::Sarif, log.to_string().as_bytes(), &["/slots/1".to_owned()]);
+    insta::assert_snapshot!(told(&items), @r#"
+hard@src/a b.rs: line # is # long | src/a b.rs:12-13 | Error | line 12 is 130 long
+hard@src/a b.rs: line # is # long#2 | src/a b.rs:99-99 | Error | line 99 is 180 long
+soft@: hm | - | Notice | hm
+plain@: **w** | - | Warning | **w**
+refused@: x | - | Warning | x
+total 5;
+"#);
+}
+
+#[test]
+fn cargo_messages_are_errors_or_else_warnings() {
+    let message = |level: &str, code: &str, text: &str, line: u32| {
+        serde_json::json!({"reason": "compiler-message", "message": {"message": text, "level": level,
+            "code": {"code": code}, "rendered": format!("{level}: {text}\n --> /slots/1/src/lib.rs:{line}"), "children": [],
+            "spans": [{"file_name": "src/other.rs", "line_start": 1, "line_end": 1, "is_primary": false},
+                      {"file_name": "src/lib.rs", "line_start": line, "line_end": line + 1, "is_primary": true}]}})
+        .to_string()
+    };
+    let sum = r#"{"reason":"compiler-message","message":{"message":"aborting due to 2 previous errors","level":"error","code":null,"spans":[],"children":[]}}"#;
+    let warning = message("warning", "unused_variables", "unused variable: `x`", 4);
+    let error = message("error", "E0308", "mismatched types", 10);
+    let again = message("error", "E0308", "mismatched types", 90);
+    let end = r#"{"reason":"build-finished","success":false}"#;
+
+    let lines = ["running 3 tests", &warning, &error, &again, sum, end, "{not json"].join("\n");
+    let items = read(ReportFormat::CargoJson, lines.as_bytes(), &["/slots/1".to_owned()]);
+    insta::assert_snapshot!(told(&items), @r#"
+E0308@src/lib.rs: mismatched types | src/lib.rs:10-11 | Error | error: mismatched types\n --> src/lib.rs:10
+E0308@src/lib.rs: mismatched types#2 | src/lib.rs:90-91 | Error | error: mismatched types\n --> src/lib.rs:90
+total 2;
+"#);
+
+    let lines = [warning.as_str(), end].join("\n");
+    let items = read(ReportFormat::CargoJson, lines.as_bytes(), &["/slots/1".to_owned()]);
+    insta::assert_snapshot!(told(&items), @r#"
+unused_variables@src/lib.rs: unused variable: `x` | src/lib.rs:4-5 | Warning | warning: unused variable: `x`\n --> src/lib.rs:4
+total 1;
+"#);
+}
+
+#[test]
+fn a_moved_failure_keeps_its_key() {
+    let at = |root: &str, line: u32| {
+        let text = format!(
+            r#"{{"runs":[{{"results":[{{"ruleId":"r","message":{{"text":"{root}/a.c:{line}: 3 uses"}},"locations":[
+            {{"physicalLocation":{{"artifactLocation":{{"uri":"{root}/a.c"}},"region":{{"startLine":{line}}}}}}}]}}]}}]}}"#
+        );
+        read(ReportFormat::Sarif, text.as_bytes(), &[root.to_owned()]).failing[0].key.clone()
+    };
+    assert_eq!(at("/slots/1", 7), at("/slots/22", 1234));
+}
+
+fn outcome(verdict: GateVerdict, failing: &[&str]) -> GateOutcome {
+    let text: String = failing.iter().map(|name| format!("<testcase name='{name}'><failure/></testcase>")).collect();
+    let items = junit(&format!("<testsuite>{text}</testsuite>"));
+    let exit = match verdict {
+        GateVerdict::Passed | GateVerdict::Flaky => Some(0),
+        GateVerdict::Failed => Some(1),
+        GateVerdict::TimedOut | GateVerdict::Skipped | GateVerdict::Reused => None,
+    };
+    GateOutcome {
+        gate: "test".parse().expect("a gate id"),
+        command: "make test".to_owned(),
+        required: true,
+        verdict,
+        against_base: None,
+        counts_as_passed: matches!(verdict, GateVerdict::Passed | GateVerdict::Flaky | GateVerdict::Reused),
+        exit,
+        duration_ms: 1,
+        attempts: 1,
+        log: None,
+        failing: items.failing,
+        failing_total: items.total,
+        note: String::new(),
+    }
+}
+
+#[track_caller]
+fn check(change: &GateOutcome, base: &GateOutcome, expect: Option<AgainstBase>) {
+    let test = "test".parse().expect("a gate id");
+    let allowed = compare(change.clone(), base, Baseline::Allow);
+    assert_eq!(allowed.against_base, expect);
+    let forgiven = expect == Some(AgainstBase::PreExisting);
+    assert_eq!(allowed.counts_as_passed, change.counts_as_passed || forgiven);
+    assert_eq!(passes(&[allowed], std::slice::from_ref(&test)), change.counts_as_passed || forgiven);
+    let strict = compare(change.clone(), base, Baseline::Strict);
+    assert_eq!(strict.against_base, expect);
+    assert_eq!(strict.counts_as_passed, change.counts_as_passed);
+}
+
+#[test]
+fn only_a_reported_subset_of_the_bases_failures_is_forgiven() {
+    use AgainstBase::{Broke, Fixed, PreExisting};
+    use GateVerdict::{Failed, Flaky, Passed, Skipped, TimedOut};
+    check(&outcome(Failed, &["a"]), &outcome(Failed, &["a", "b"]), Some(PreExisting));
+    check(&outcome(Failed, &["a", "b"]), &outcome(Failed, &["b", "a"]), Some(PreExisting));
+    check(&outcome(Failed, &["a", "c"]), &outcome(Failed, &["a", "b"]), Some(Broke));
+    check(&outcome(Failed, &["a", "a"]), &outcome(Failed, &["a"]), Some(Broke));
+    check(&outcome(Failed, &["a"]), &outcome(Passed, &[]), Some(Broke));
+    check(&outcome(Failed, &[]), &outcome(Flaky, &[]), Some(Broke));
+    check(&outcome(Failed, &[]), &outcome(Failed, &["a"]), None);
+    check(&outcome(Failed, &["a"]), &outcome(Failed, &[]), None);
+    check(&outcome(Failed, &[]), &outcome(Failed, &[]), None);
+    check(&outcome(Failed, &["a"]), &outcome(TimedOut, &["a"]), None);
+    check(&outcome(TimedOut, &["a"]), &outcome(Failed, &["a"]), None);
+    check(&outcome(TimedOut, &[]), &outcome(TimedOut, &[]), None);
+    check(&outcome(TimedOut, &[]), &outcome(Passed, &[]), Some(Broke));
+    check(&outcome(Skipped, &[]), &outcome(Failed, &["a"]), None);
+    check(&outcome(Failed, &["a"]), &outcome(Skipped, &["a"]), None);
+    check(&outcome(Passed, &[]), &outcome(Failed, &["a"]), Some(Fixed));
+    check(&outcome(Flaky, &[]), &outcome(Failed, &["a"]), None);
+    check(&outcome(Passed, &[]), &outcome(Passed, &[]), None);
+}
+
+#[test]
+fn a_crash_half_way_through_its_report_is_not_forgiven() {
+    let base = outcome(GateVerdict::Failed, &["a", "b"]);
+    let mut change = outcome(GateVerdict::Failed, &["a"]);
+    change.exit = None;
+    check(&change, &base, None);
+    change.exit = Some(139);
+    check(&change, &base, None);
+}
+
+#[test]
+fn what_was_only_counted_cannot_be_compared() {
+    let names: Vec<String> = (0..250).map(|n| format!("t{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let many = outcome(GateVerdict::Failed, &names);
+    check(&many, &many, None);
+    check(&outcome(GateVerdict::Failed, &["t249"]), &many, None);
+    check(&outcome(GateVerdict::Failed, &["new"]), &many, None);
+}
+
+#[test]
+fn another_command_on_the_base_says_nothing() {
+    let mut base = outcome(GateVerdict::Failed, &["a"]);
+    base.command = "make other".to_owned();
+    check(&outcome(GateVerdict::Failed, &["a"]), &base, None);
+}
+
+proptest! {
+    #[test]
+    fn reading_never_panics_and_keeps_its_limits(
+        bytes in proptest::collection::vec(any::<u8>(), 0..2000),
+        markup in "(<testsuite>|</testsuite>|<testcase name='|'>|<failure>|</failure>|</testcase>|&|;|\\PC|\\{|\\[|\"runs\":|\\]|\\}){0,60}",
+    ) {
+        for format in [ReportFormat::Junit, ReportFormat::Sarif, ReportFormat::CargoJson] {
+            for bytes in [&bytes, markup.as_bytes()] {
+                let items = read(format, bytes, &["/slots/1".to_owned()]);
+                prop_assert!(items.failing.len() <= KEPT);
+                prop_assert!(items.failing.len() as u64 <= u64::from(items.total));
+                prop_assert!(items.note.is_empty() || items.total == 0);
+            }
+        }
+    }
+
+    #[test]
+    fn forgiveness_is_a_subset(change in proptest::collection::vec("[a-d]", 0..5), base in proptest::collection::vec("[a-d]", 0..5)) {
+        let text = |names: &[String]| names.iter().map(String::as_str).collect::<Vec<_>>().join(",");
+        let names = |names: &[String]| outcome(GateVerdict::Failed, &names.iter().map(String::as_str).collect::<Vec<_>>());
+        let compared = compare(names(&change), &names(&base), Baseline::Allow);
+        let mut left = base.clone();
+        let subset = change.iter().all(|name| left.iter().position(|other| other == name).map(|at| left.remove(at)).is_some());
+        let expect = !change.is_empty() && !base.is_empty() && subset;
+        prop_assert_eq!(compared.counts_as_passed, expect, "{} on {}", text(&change), text(&base));
+    }
+}
