@@ -23,7 +23,7 @@ struct Adjacency {
 
 /// Nodes that depend on each other in a circle: each needs the next one, and the last needs the first.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("these {} depend on each other in a circle", .path.len())]
+#[error("order the graph: {} of its nodes need each other in a circle", .path.len())]
 pub struct Cycle {
     /// The nodes, each once, beginning with the smallest.
     pub path: Vec<usize>,

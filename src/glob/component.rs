@@ -94,6 +94,15 @@ impl Component {
         Self::Pattern(tokens.into())
     }
 
+    /// The positions within it.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Deep => 1,
+            Self::Literal(text) => text.len(),
+            Self::Pattern(tokens) => tokens.len(),
+        }
+    }
+
     /// Whether one component of a path, without slashes, is meant.
     pub(super) fn matches(&self, part: &[u8]) -> bool {
         match self {

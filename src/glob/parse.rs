@@ -98,7 +98,8 @@ pub(super) fn parse(text: &str) -> Result<Meaning, String> {
     let prefix = common_prefix(&alternatives);
     let literal = !braces
         && alternatives.iter().all(|row| row.iter().all(|component| matches!(component, Component::Literal(_))));
-    Ok(Meaning { alternatives, prefix, literal })
+    let size = alternatives.iter().flatten().map(Component::size).sum();
+    Ok(Meaning { alternatives, prefix, literal, size })
 }
 
 /// The alternatives, and whether there was any brace.

@@ -157,9 +157,15 @@ fn task(record: &Record, id: TaskId, dependencies: Vec<TaskId>, said: &mut Vec<S
     if record.state != crate::engine::TaskState::Pending {
         said.push(format!("`{id}` was {}, and starts anew", record.state.as_str()));
     }
-    let words = |text: &str| (!text.trim().is_empty()).then(|| text.to_owned());
+    let mut words = |text: &str| {
+        let kept = text.replace('\0', "");
+        if kept.len() < text.len() {
+            said.push(format!("`{id}` lost the NUL characters of its texts"));
+        }
+        (!kept.trim().is_empty()).then_some(kept)
+    };
     let name = words(&record.name).unwrap_or_else(|| id.to_string());
-    let command = record.extra.get("command").and_then(Value::as_str).and_then(words);
+    let command = record.extra.get("command").and_then(Value::as_str).and_then(&mut words);
     let (work, description) = match (command, words(&record.description)) {
         (Some(command), description) => (Work::Run(command), description.unwrap_or_default()),
         // As the prompt it would be there twice.

@@ -245,6 +245,23 @@ proptest! {
     }
 
     #[test]
+    fn a_plan_made_of_a_record_is_one_that_can_be_read(
+        texts in prop::array::uniform4("(?s).{0,12}"), numbers in any::<(i32, u32, u64)>(), factor in -2.0..9.0,
+        paths in prop::collection::vec("[ab*/.\\[]{0,6}", 0..3),
+    ) {
+        let [id, name, description, role] = texts;
+        let made = convert(vec![json!({
+            "id": id, "name": name, "description": description, "priority": numbers.0, "role": role, "write_set": paths,
+            "retry_policy": {"max_attempts": numbers.1, "backoff_seconds": numbers.2, "backoff_multiplier": factor},
+        })]);
+        let text = crate::plan::to_yaml(&made.plan);
+        match crate::plan::parse(text.as_bytes(), "omk.yaml", "old") {
+            Ok(plan) => prop_assert_eq!(plan, made.plan),
+            Err(complaints) => prop_assert!(false, "{complaints}"),
+        }
+    }
+
+    #[test]
     fn every_set_of_records_makes_a_plan(
         rows in prop::collection::vec(("[aB -]{0,3}", prop::collection::vec("[aB -]{0,3}", 0..3)), 0..8),
     ) {

@@ -56,11 +56,11 @@ fn is_invisible(found: char) -> bool {
     }
 }
 
-/// Text for Markdown that shows as it is written, paragraphs aside. Goes before [`defuse_mentions`].
+/// Text for Markdown that shows as it is written, but for indentation. Goes before [`defuse_mentions`].
 #[must_use]
 pub fn escape_markdown(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 8);
-    for line in text.split_inclusive('\n') {
+    for line in text.split_inclusive(['\n', '\r']) {
         // Four blanks would make a block of code, in which nothing is escaped.
         let body = line.trim_start_matches([' ', '\t']);
         let digits = body.len() - body.trim_start_matches(|digit: char| digit.is_ascii_digit()).len();
@@ -115,8 +115,8 @@ pub fn defuse_mentions(markdown: &str) -> String {
     out
 }
 
-/// Hostile text for a paragraph, a list item or a table's cell of a comment: shown as it is, line breaks included, and
-/// inert.
+/// Hostile text for a paragraph or list item of a comment, shown as it is and inert. For a table's cell its lines are
+/// to be joined before.
 #[must_use]
 pub fn inert_markdown(text: &str) -> String {
     defuse_mentions(&escape_markdown(&escape_invisible(text)))
@@ -155,6 +155,7 @@ mod tests {
         let check = |text, expect: &str| assert_eq!(escape_markdown(text), expect);
         check("# a *b* `c` [d](e) <b> & | x_y_z", "\\# a \\*b\\* \\`c\\` \\[d\\](e) \\<b\\> \\& \\| x\\_y\\_z");
         check("- a\n+ b\n12. c\n    code\na - b. c", "\\- a\n\\+ b\n12\\. c\ncode\na - b. c");
+        check("a\r# b", "a\r\\# b");
         check("a\n===\n---\n:---", "a\n\\===\n\\---\n\\:---");
     }
 
