@@ -10,6 +10,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use proptest::prelude::*;
+
 use omk_action::git::{EntryKind, Expected, GitError, Landed, Merge, MergedBase, Message, Pool, Repo, Slot, Trailers};
 use omk_action::id::{CommitId, Moment, RepoPath, Tip, TreeId};
 
@@ -181,7 +183,7 @@ fn what_omk_cannot_work_with_is_refused_with_the_reason_and_the_next_step() {
     let outside = tempfile::tempdir().unwrap();
     insta::assert_snapshot!(refusal(outside.path()), @"[DIR] is not inside a git repository; go to one, or make one with `git init` and a first commit");
     let world = World::empty();
-    insta::assert_snapshot!(refusal(&world.top()), @"[DIR]/ has no commit at HEAD; make one first: `git add -A && git commit`");
+    insta::assert_snapshot!(refusal(&world.top()), @"[DIR] has no commit at HEAD; make one first: `git add -A && git commit`");
     for (kind, options) in
         [("bare", "--bare"), ("reftable", "--ref-format=reftable"), ("sha256", "--object-format=sha256")]
     {
@@ -192,13 +194,13 @@ fn what_omk_cannot_work_with_is_refused_with_the_reason_and_the_next_step() {
         }
         match kind {
             "bare" => {
-                insta::assert_snapshot!(refusal(&directory), @"[DIR]/ is a bare repository, without files to work on; clone it (`git clone [DIR]/ work`) and run omk there")
+                insta::assert_snapshot!(refusal(&directory), @"[DIR] is a bare repository, without files to work on; clone it (`git clone [DIR] work`) and run omk there")
             }
             "reftable" => {
-                insta::assert_snapshot!(refusal(&directory), @"[DIR]/.git/ stores its refs as reftable, which omk cannot open; `git refs migrate --ref-format=files` converts it (git 2.46 or newer), or clone it with `--ref-format=files`")
+                insta::assert_snapshot!(refusal(&directory), @"[DIR]/.git stores its refs as reftable, which omk cannot open; `git refs migrate --ref-format=files` converts it (git 2.46 or newer), or clone it with `--ref-format=files`")
             }
             _ => {
-                insta::assert_snapshot!(refusal(&directory), @"[DIR]/.git/ names its objects by sha256, which omk cannot open; only SHA-1 repositories work so far; clone it from a SHA-1 one")
+                insta::assert_snapshot!(refusal(&directory), @"[DIR]/.git names its objects by sha256, which omk cannot open; only SHA-1 repositories work so far; clone it from a SHA-1 one")
             }
         }
     }
@@ -789,5 +791,50 @@ fn many_threads_use_the_room_at_once() {
     });
     for (number, tree) in trees.iter().enumerate() {
         assert_eq!(world.git(&["cat-file", "-p", &format!("{tree}:mine")]), number.to_string());
+    }
+}
+
+#[test]
+fn a_git_file_that_leads_nowhere_is_named() {
+    let outside = tempfile::tempdir().unwrap();
+    put(outside.path(), ".git", "gitdir: /nowhere/x\n");
+    fs::create_dir(outside.path().join("below")).unwrap();
+    let error = Repo::discover(&outside.path().join("below")).unwrap_err().to_string();
+    assert!(error.contains("leads to no repository"), "{error}");
+}
+
+#[test]
+fn locks_that_a_killed_omk_left_are_no_obstacle() {
+    let world = World::new();
+    world.write(".gitattributes", "*.txt eol=crlf\n");
+    world.commit("attributes");
+    let (slot, head) = world.slot();
+    for kind in ["index", "known", "list"] {
+        fs::write(slot.path().with_extension(format!("{kind}.lock")), "").unwrap();
+    }
+    put(slot.path(), "a.txt", "b\r\n");
+    assert_ne!(slot.snapshot(&head, &[]).unwrap(), head.tree);
+    world.check_reset(&slot, &head);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #[test]
+    fn what_is_ignored_is_what_git_ignores(
+        rules in prop::collection::vec("(!)?(/)?(a|b|\\*|\\*\\*|a\\*|\\*b|\\[ab\\])(/(a|b|\\*|\\*\\*|x))?(/)?", 0..5),
+        nested in prop::collection::vec("(!)?(/)?(a|b|x|\\*)(/)?", 0..3),
+        files in prop::collection::btree_set("([ab]/){0,3}(x|ab|aa)", 1..12),
+    ) {
+        let world = World::new();
+        let (slot, head) = world.slot();
+        put(slot.path(), ".gitignore", &rules.join("\n"));
+        put(slot.path(), "a/.gitignore", &nested.join("\n"));
+        for file in &files {
+            put(slot.path(), file, file);
+        }
+        let tree = slot.snapshot(&head, &[]).unwrap();
+        git_in(slot.path(), &["add", "-A"]);
+        let by_git: TreeId = git_in(slot.path(), &["write-tree"]).parse().unwrap();
+        prop_assert_eq!(world.repo().changed_paths(&by_git, &tree).unwrap(), []);
     }
 }
