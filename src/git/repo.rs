@@ -219,7 +219,7 @@ fn accept_partial_clones() {
     });
 }
 
-pub(super) fn open(git_dir: &Path) -> Result<Repository, GitError> {
+fn open(git_dir: &Path) -> Result<Repository, GitError> {
     Repository::open(git_dir).map_err(|error| why_not_opened(git_dir, error))
 }
 
