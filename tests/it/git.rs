@@ -826,7 +826,7 @@ fn locks_that_a_killed_omk_left_are_no_obstacle() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
     #[test]
     fn what_is_ignored_is_what_git_ignores(
         rules in prop::collection::vec("(!)?(/)?(a|b|\\*|\\*\\*|a\\*|\\*b|\\?|\\[!a\\]|\\[ab\\])(/(a|b|\\*|\\*\\*|x))?(/)?", 0..5),
@@ -869,7 +869,7 @@ fn the_room_is_shared_between_threads() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
     #[test]
     fn landing_is_what_git_merges(
         ours in prop::collection::btree_map("[ab](/[ab])?", 0..4u8, 1..4),
