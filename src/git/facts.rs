@@ -116,7 +116,7 @@ impl Facts {
 
     /// Leaves what will hold in another process too. Facts under rules of conversion do not: the rules may change.
     pub(super) fn save(&self, file: &Path) -> Result<(), git2::Error> {
-        let _ = std::fs::remove_file(file);
+        clear_the_way(file);
         if self.conversion != Conversion::Plain {
             return Ok(());
         }
@@ -170,7 +170,7 @@ pub(super) fn write_index<'a>(
 ) -> Result<(), GitError> {
     let what = || format!("write the index {}", file.display());
     let write = || {
-        let _ = std::fs::remove_file(file);
+        clear_the_way(file);
         let mut index = Index::open(file)?;
         for (path, entry) in entries {
             let known = facts.and_then(|facts| facts.known.get(path)).filter(|fact| fact.entry == entry);
@@ -180,6 +180,14 @@ pub(super) fn write_index<'a>(
         index.write()
     };
     write().map_err(GitError::lib(what()))
+}
+
+/// Removes an index, and the lock that a killed process left beside it: the slot's own lock is held.
+fn clear_the_way(file: &Path) {
+    let _ = std::fs::remove_file(file);
+    let mut lock = file.as_os_str().to_owned();
+    lock.push(".lock");
+    let _ = std::fs::remove_file(lock);
 }
 
 /// What git takes for "not looked at yet".

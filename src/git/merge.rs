@@ -10,7 +10,7 @@ use git2::{MergeOptions, Oid, Repository, Signature, Time};
 use super::error::GitError;
 use super::message::Message;
 use super::repo::{Repo, commit_id, commit_oid, find_commit, find_tree, tip_of, tree_id, tree_oid};
-use super::tree::{Changes, build, difference};
+use super::tree::{Changes, Difference, build, difference};
 use crate::id::{CommitId, Moment, RepoPath, Tip, TreeId};
 
 /// Who omk's commits are by.
@@ -190,7 +190,13 @@ fn join(repo: &Repository, run_base: Oid, ours: Oid, theirs: Oid) -> Result<Resu
         // A shallow history may not hold the place where they part; all results are built on the run's base.
         [] => three_way(repo, commit(run_base)?.tree_id(), our.tree_id(), their.tree_id())?,
         [base] => three_way(repo, commit(*base)?.tree_id(), our.tree_id(), their.tree_id())?,
-        _ => {
+        [first, ..] => {
+            let first = commit(*first)?.tree_id();
+            let (ours, theirs) = (difference(repo, first, our.tree_id())?, difference(repo, first, their.tree_id())?);
+            let colliding = collisions(&ours, &theirs);
+            if !colliding.is_empty() {
+                return Ok(Err(colliding.into_iter().filter_map(RepoPath::from_bytes).collect()));
+            }
             let merged = repo.merge_commits(&our, &their, Some(&options()));
             finish(repo, merged.map_err(GitError::lib("merge two commits"))?)?
         }
@@ -213,8 +219,12 @@ fn three_way(repo: &Repository, base: Oid, ours: Oid, theirs: Oid) -> Result<Mer
     // Where the two sides touch different paths there is nothing to merge, and no tree needs to be read whole. A rename
     // has both its paths among those of its side, so it cannot be missed here.
     let (our, their) = (difference(repo, base, ours)?, difference(repo, base, theirs)?);
-    let apart = !their.keys().any(|path| our.contains_key(path)) && !nested(our.keys(), their.keys());
-    if apart {
+    // libgit2 lets a file and a directory of one name pass, and one of them is lost.
+    let colliding = collisions(&our, &their);
+    if !colliding.is_empty() {
+        return Ok(Merge::Conflict(colliding.iter().filter_map(|path| RepoPath::from_bytes(path)).collect()));
+    }
+    if !their.keys().any(|path| our.contains_key(path)) {
         let changes: Changes = their.into_iter().map(|(path, sides)| (path, sides.after)).collect();
         return build(repo, ours, &changes).map(tree_id).map(Merge::Clean);
     }
@@ -223,19 +233,19 @@ fn three_way(repo: &Repository, base: Oid, ours: Oid, theirs: Oid) -> Result<Mer
     finish(repo, merged)
 }
 
-/// Whether a path of one side lies below a path of the other.
-fn nested<'a>(
-    ours: impl Iterator<Item = &'a Vec<u8>> + Clone,
-    theirs: impl Iterator<Item = &'a Vec<u8>> + Clone,
-) -> bool {
-    let below = |paths: BTreeSet<&[u8]>, mut others: Box<dyn Iterator<Item = &'a Vec<u8>> + '_>| {
-        others.any(|path| {
-            let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-            slashes.into_iter().any(|(slash, _)| paths.contains(&path[..slash]))
-        })
-    };
-    let set = |paths: &mut dyn Iterator<Item = &'a Vec<u8>>| paths.map(Vec::as_slice).collect::<BTreeSet<_>>();
-    below(set(&mut ours.clone()), Box::new(theirs.clone())) || below(set(&mut theirs.clone()), Box::new(ours))
+/// Paths that one side made a file, and the other a directory with something in it.
+fn collisions<'a>(ours: &'a Difference, theirs: &'a Difference) -> BTreeSet<&'a [u8]> {
+    let mut found = BTreeSet::new();
+    for (files, inside) in [(ours, theirs), (theirs, ours)] {
+        for path in inside.iter().filter(|(_, sides)| sides.after.is_some()).map(|(path, _)| path) {
+            for (slash, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+                if files.get(&path[..slash]).is_some_and(|sides| sides.after.is_some()) {
+                    found.extend([&path[..slash], path]);
+                }
+            }
+        }
+    }
+    found
 }
 
 fn options() -> MergeOptions {

@@ -18,6 +18,7 @@ mod convert;
 mod facts;
 mod walk;
 mod content;
+mod ignore;
 mod keep;
 mod pool;
 mod slot;

@@ -122,7 +122,7 @@ impl Pool {
     /// Where the pool's directory cannot be written.
     pub fn acquire(&self, prefer: Option<SlotName>) -> Result<Slot, GitError> {
         for name in prefer.into_iter().chain((1..=SLOTS).map(SlotName)) {
-            let Some(lock) = self.lock(name)? else { continue };
+            let Some(lock) = lock(self.root(), name)? else { continue };
             let known = self.idle().remove(&name);
             let known = known.unwrap_or_else(|| Known { facts: Facts::load(&self.file(name, "known")), index: None });
             let attic = self.file(name, "attic");
@@ -149,7 +149,7 @@ impl Pool {
             name.strip_suffix(".lock").unwrap_or(&name).parse::<SlotName>().ok()
         });
         for name in names.collect::<std::collections::BTreeSet<_>>() {
-            if self.lock(name)?.is_none() {
+            if lock(self.root(), name)?.is_none() {
                 removed.busy.push(name);
                 continue;
             }
@@ -185,17 +185,6 @@ impl Pool {
         Sha256::of(self.inner.root.as_os_str().as_bytes()).to_string()
     }
 
-    fn lock(&self, name: SlotName) -> Result<Option<File>, GitError> {
-        let path = self.file(name, "lock");
-        let opened = File::options().create(true).truncate(false).write(true).open(&path);
-        let file = opened.map_err(GitError::io("open", &path))?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(file)),
-            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-            Err(errno) => Err(GitError::io("lock", &path)(errno.into())),
-        }
-    }
-
     fn idle(&self) -> MutexGuard<'_, HashMap<SlotName, Known>> {
         self.inner.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -205,9 +194,23 @@ impl Drop for Inner {
     /// Leaves what is known to the next process. Lost where this one is killed: then files are read once more.
     fn drop(&mut self) {
         let idle = self.idle.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for (name, known) in idle.iter() {
-            let _ = known.facts.save(&self.root.join(format!("{name}.known")));
+        for (name, known) in std::mem::take(idle) {
+            if let Ok(Some(_held)) = lock(&self.root, name) {
+                let _ = known.facts.save(&self.root.join(format!("{name}.known")));
+            }
         }
+    }
+}
+
+/// Takes a slot's lock, if nobody has it.
+fn lock(root: &Path, name: SlotName) -> Result<Option<File>, GitError> {
+    let path = root.join(format!("{name}.lock"));
+    let opened = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = opened.map_err(GitError::io("open", &path))?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Err(errno) => Err(GitError::io("lock", &path)(errno.into())),
     }
 }
 

@@ -45,18 +45,17 @@ impl Repo {
     /// else's. Each says what to do.
     pub fn discover(dir: &Path) -> Result<Self, GitError> {
         accept_partial_clones();
-        let found = Repository::discover_path(dir, [] as [&Path; 0])
-            .map_err(|_| GitError::NotARepository { dir: dir.to_owned() })?;
+        let found = Repository::discover_path(dir, [] as [&Path; 0]).map_err(|_| why_not_found(dir))?;
         let repo = Repository::open(&found).map_err(|error| why_not_opened(&found, error))?;
         refuse_formats(&repo)?;
         let Some(top) = repo.workdir().map(Path::to_owned) else {
-            return Err(GitError::Bare { path: repo.path().to_owned() });
+            return Err(GitError::Bare { path: tidy(repo.path()) });
         };
         let head = repo.head().and_then(|head| head.peel_to_commit()).map(drop);
         if let Err(error) = head {
             let unborn = matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound);
             let what = format!("read HEAD of {}", top.display());
-            return Err(if unborn { GitError::NoCommits { path: top } } else { GitError::lib(what)(error) });
+            return Err(if unborn { GitError::NoCommits { path: tidy(&top) } } else { GitError::lib(what)(error) });
         }
         let absolute = |path: &Path| std::fs::canonicalize(path).map_err(GitError::io("resolve", path));
         let inner = Inner {
@@ -220,7 +219,7 @@ fn accept_partial_clones() {
     });
 }
 
-pub(super) fn open(git_dir: &Path) -> Result<Repository, GitError> {
+fn open(git_dir: &Path) -> Result<Repository, GitError> {
     Repository::open(git_dir).map_err(|error| why_not_opened(git_dir, error))
 }
 
@@ -235,7 +234,7 @@ fn refuse_formats(repo: &Repository) -> Result<(), GitError> {
 fn format_refusal(common_dir: &Path) -> Option<GitError> {
     let config = git2::Config::open(&common_dir.join("config")).ok()?;
     let refused = |what: &str, next: &str| {
-        let path = common_dir.to_owned();
+        let path = tidy(common_dir);
         Some(GitError::Unsupported { path, what: what.into(), next: next.into() })
     };
     let storage = config.get_string("extensions.refstorage").unwrap_or_default();
@@ -254,10 +253,24 @@ fn format_refusal(common_dir: &Path) -> Option<GitError> {
     None
 }
 
+fn why_not_found(dir: &Path) -> GitError {
+    let Some(top) = dir.ancestors().find(|above| above.join(".git").exists()) else {
+        return GitError::NotARepository { dir: dir.to_owned() };
+    };
+    let what = "holds a `.git` that leads to no repository".into();
+    let next = "if it was moved, `git worktree repair` in the main repository mends it".into();
+    GitError::Unsupported { path: top.to_owned(), what, next }
+}
+
+/// A path as a person writes it: libgit2 ends directories with a slash.
+fn tidy(path: &Path) -> PathBuf {
+    path.components().collect()
+}
+
 fn why_not_opened(git_dir: &Path, error: git2::Error) -> GitError {
     if error.code() == ErrorCode::Owner {
         let path = git_dir.parent().filter(|_| git_dir.ends_with(".git")).unwrap_or(git_dir);
-        return GitError::NotOwned { path: path.to_owned() };
+        return GitError::NotOwned { path: tidy(path) };
     }
     let common = std::fs::read_to_string(git_dir.join("commondir")).unwrap_or_default();
     if let Some(refusal) = format_refusal(&git_dir.join(common.trim_end())) {
@@ -266,7 +279,7 @@ fn why_not_opened(git_dir: &Path, error: git2::Error) -> GitError {
     if error.message().contains("extension") {
         let what = format!("uses a repository format that is too new ({})", error.message());
         let next = "clone it without that extension".into();
-        return GitError::Unsupported { path: git_dir.to_owned(), what, next };
+        return GitError::Unsupported { path: tidy(git_dir), what, next };
     }
     GitError::lib(format!("open the repository {}", git_dir.display()))(error)
 }

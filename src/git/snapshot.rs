@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
-use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 
 use git2::{ObjectType, Repository};
@@ -17,9 +16,10 @@ use super::content::{LARGE, blob_id, large_blob, make_readable, mode_of, read_fi
 use super::convert::{self, Conversion, is_attributes};
 use super::error::GitError;
 use super::facts::{Stamp, Stat, read_index, write_index};
+use super::ignore::Ignores;
 use super::keep::Keep;
 use super::pool::Slot;
-use super::repo::{open, tree_id, tree_oid};
+use super::repo::{tree_id, tree_oid};
 use super::tree::{Changes, Entry, Listing, build};
 use super::walk::{Step, below, walk};
 use crate::id::{RepoPath, Tip, TreeId};
@@ -73,7 +73,7 @@ impl Slot {
     /// What is in the slot, as far as it could be part of a change.
     fn look(&self, listing: &Listing, keep: &Keep) -> Result<Found, GitError> {
         let mut found = Found::default();
-        let mut ignores: Option<Repository> = None;
+        let mut ignores = self.pool.repo().with(|repo| Ignores::new(repo, self.path()))?;
         walk(self.path(), &mut |path, meta| {
             let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
             if name.eq_ignore_ascii_case(b".git") {
@@ -97,7 +97,7 @@ impl Slot {
                 return Ok(Step::Skip);
             }
             let known_file = !meta.is_dir() && tracked.is_some_and(|entry| !entry.is_submodule());
-            if !known_file && (keep.covers(path) || self.is_ignored(&mut ignores, path)?) {
+            if !known_file && (keep.covers(path) || ignores.covers(path, meta.is_dir())?) {
                 return Ok(Step::Skip);
             }
             if meta.is_dir() {
@@ -107,20 +107,6 @@ impl Slot {
             Ok(Step::Skip)
         })?;
         Ok(found)
-    }
-
-    fn is_ignored(&self, opened: &mut Option<Repository>, path: &[u8]) -> Result<bool, GitError> {
-        let repo = match opened {
-            Some(repo) => repo,
-            None => {
-                // Opened anew each time, so that no rule of an earlier task is remembered.
-                let repo = open(self.pool.repo().common_dir())?;
-                repo.set_workdir(self.path(), false).map_err(GitError::lib("look into a slot"))?;
-                opened.insert(repo)
-            }
-        };
-        let path = std::ffi::OsString::from_vec(path.to_vec());
-        repo.is_path_ignored(Path::new(&path)).map_err(GitError::lib("read .gitignore"))
     }
 
     /// How the slot's files become blobs: by the attributes that lie in it now.

@@ -235,8 +235,8 @@ fn remove(builder: &mut git2::TreeBuilder<'_>, name: &[u8]) -> Result<(), GitErr
 }
 
 /// Every path that differs, with what it holds in `new`.
-pub(super) fn difference(repo: &Repository, old: Oid, new: Oid) -> Result<BTreeMap<Vec<u8>, Sides>, GitError> {
-    let mut found: BTreeMap<Vec<u8>, Sides> = BTreeMap::new();
+pub(super) fn difference(repo: &Repository, old: Oid, new: Oid) -> Result<Difference, GitError> {
+    let mut found = Difference::new();
     if old == new {
         return Ok(found);
     }
@@ -263,6 +263,9 @@ pub(super) fn difference(repo: &Repository, old: Oid, new: Oid) -> Result<BTreeM
     }
     Ok(found)
 }
+
+/// The paths in which two trees differ.
+pub(super) type Difference = BTreeMap<Vec<u8>, Sides>;
 
 /// What a path holds in two trees.
 #[derive(Debug, Clone, Copy, Default)]

@@ -10,6 +10,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use proptest::prelude::*;
+
 use omk_action::git::{EntryKind, Expected, GitError, Landed, Merge, MergedBase, Message, Pool, Repo, Slot, Trailers};
 use omk_action::id::{CommitId, Moment, RepoPath, Tip, TreeId};
 
@@ -181,7 +183,7 @@ fn what_omk_cannot_work_with_is_refused_with_the_reason_and_the_next_step() {
     let outside = tempfile::tempdir().unwrap();
     insta::assert_snapshot!(refusal(outside.path()), @"[DIR] is not inside a git repository; go to one, or make one with `git init` and a first commit");
     let world = World::empty();
-    insta::assert_snapshot!(refusal(&world.top()), @"[DIR]/ has no commit at HEAD; make one first: `git add -A && git commit`");
+    insta::assert_snapshot!(refusal(&world.top()), @"[DIR] has no commit at HEAD; make one first: `git add -A && git commit`");
     for (kind, options) in
         [("bare", "--bare"), ("reftable", "--ref-format=reftable"), ("sha256", "--object-format=sha256")]
     {
@@ -192,13 +194,13 @@ fn what_omk_cannot_work_with_is_refused_with_the_reason_and_the_next_step() {
         }
         match kind {
             "bare" => {
-                insta::assert_snapshot!(refusal(&directory), @"[DIR]/ is a bare repository, without files to work on; clone it (`git clone [DIR]/ work`) and run omk there")
+                insta::assert_snapshot!(refusal(&directory), @"[DIR] is a bare repository, without files to work on; clone it (`git clone [DIR] work`) and run omk there")
             }
             "reftable" => {
-                insta::assert_snapshot!(refusal(&directory), @"[DIR]/.git/ stores its refs as reftable, which omk cannot open; `git refs migrate --ref-format=files` converts it (git 2.46 or newer), or clone it with `--ref-format=files`")
+                insta::assert_snapshot!(refusal(&directory), @"[DIR]/.git stores its refs as reftable, which omk cannot open; `git refs migrate --ref-format=files` converts it (git 2.46 or newer), or clone it with `--ref-format=files`")
             }
             _ => {
-                insta::assert_snapshot!(refusal(&directory), @"[DIR]/.git/ names its objects by sha256, which omk cannot open; only SHA-1 repositories work so far; clone it from a SHA-1 one")
+                insta::assert_snapshot!(refusal(&directory), @"[DIR]/.git names its objects by sha256, which omk cannot open; only SHA-1 repositories work so far; clone it from a SHA-1 one")
             }
         }
     }
@@ -656,6 +658,14 @@ fn a_base_of_results_is_the_same_commit_every_time() {
     let both = of(&[&onto_one, &two]);
     let names = world.git(&["ls-tree", "-r", "--name-only", both.tree.as_str()]);
     assert!(["one", "two", "three"].iter().all(|name| names.lines().any(|line| line == *name)), "{names}");
+    // Two that were merged both ways, and so have two merge bases.
+    let across = |results: [&Tip; 2]| {
+        let onto = of(&results);
+        world.change(&onto.commit, &[(if *results[0] == one { "left" } else { "right" }, Some("x"))])
+    };
+    let crossed = of(&[&across([&one, &two]), &across([&two, &one])]);
+    let names = world.git(&["ls-tree", "-r", "--name-only", crossed.tree.as_str()]);
+    assert!(["one", "two", "left", "right"].iter().all(|name| names.lines().any(|line| line == *name)), "{names}");
     let clash = world.change(&base.commit, &[("one", Some("other"))]);
     let clashing = repo.base_of(&base.commit, &[one.commit, clash.commit]).unwrap();
     assert_eq!(clashing, MergedBase::Conflict(vec![path("one")]));
@@ -789,5 +799,123 @@ fn many_threads_use_the_room_at_once() {
     });
     for (number, tree) in trees.iter().enumerate() {
         assert_eq!(world.git(&["cat-file", "-p", &format!("{tree}:mine")]), number.to_string());
+    }
+}
+
+#[test]
+fn a_git_file_that_leads_nowhere_is_named() {
+    let outside = tempfile::tempdir().unwrap();
+    put(outside.path(), ".git", "gitdir: /nowhere/x\n");
+    fs::create_dir(outside.path().join("below")).unwrap();
+    let error = Repo::discover(&outside.path().join("below")).unwrap_err().to_string();
+    assert!(error.contains("leads to no repository"), "{error}");
+}
+
+#[test]
+fn locks_that_a_killed_omk_left_are_no_obstacle() {
+    let world = World::new();
+    world.write(".gitattributes", "*.txt eol=crlf\n");
+    world.commit("attributes");
+    let (slot, head) = world.slot();
+    for kind in ["index", "known", "list"] {
+        fs::write(slot.path().with_extension(format!("{kind}.lock")), "").unwrap();
+    }
+    put(slot.path(), "a.txt", "b\r\n");
+    assert_ne!(slot.snapshot(&head, &[]).unwrap(), head.tree);
+    world.check_reset(&slot, &head);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #[test]
+    fn what_is_ignored_is_what_git_ignores(
+        rules in prop::collection::vec("(!)?(/)?(a|b|\\*|\\*\\*|a\\*|\\*b|\\?|\\[!a\\]|\\[ab\\])(/(a|b|\\*|\\*\\*|x))?(/)?", 0..5),
+        nested in prop::collection::vec("(!)?(/)?(a|b|x|\\*)(/)?", 0..3),
+        files in prop::collection::btree_set("([ab]/){0,3}(x|ab|aa)", 1..12),
+    ) {
+        let world = World::new();
+        world.write("a/b/tracked", "x");
+        world.commit("tracked");
+        let (slot, head) = world.slot();
+        put(slot.path(), ".gitignore", &rules.join("\n"));
+        put(slot.path(), "a/.gitignore", &nested.join("\n"));
+        for file in &files {
+            put(slot.path(), file, file);
+        }
+        let tree = slot.snapshot(&head, &[]).unwrap();
+        git_in(slot.path(), &["add", "-A"]);
+        let by_git: TreeId = git_in(slot.path(), &["write-tree"]).parse().unwrap();
+        prop_assert_eq!(world.repo().changed_paths(&by_git, &tree).unwrap(), []);
+    }
+}
+
+#[test]
+fn what_a_crash_lost_is_noticed() {
+    let world = World::new();
+    let repo = world.repo();
+    let head = repo.resolve("HEAD").unwrap();
+    let change = world.change(&head.commit, &[("new/file", Some("x"))]);
+    assert!(repo.is_whole(&change.commit).unwrap());
+    let blob = world.git(&["rev-parse", &format!("{}:new/file", change.tree)]);
+    fs::remove_file(world.top().join(".git/objects").join(&blob[..2]).join(&blob[2..])).unwrap();
+    assert!(!world.repo().is_whole(&change.commit).unwrap());
+    assert!(!repo.is_whole(&"0123456789012345678901234567890123456789".parse().unwrap()).unwrap());
+}
+
+#[test]
+fn the_room_is_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<(Repo, Pool, Slot, GitError)>();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #[test]
+    fn landing_is_what_git_merges(
+        ours in prop::collection::btree_map("[ab](/[ab])?", 0..4u8, 1..4),
+        theirs in prop::collection::btree_map("[ab](/[ab])?", 0..4u8, 1..4),
+    ) {
+        let world = World::new();
+        for directory in ["a", "b"] {
+            world.write(&format!("{directory}/a"), &format!("{directory} first\nsecond\nthird\n"));
+        }
+        let base = world.repo().tip(&world.commit("base")).unwrap();
+        // 0 = removed, else other bytes; of two that cannot both be, the later one is.
+        let side = |name: &str, edits: &BTreeMap<String, u8>| {
+            let (repo, slot) = (world.repo(), world.pool().acquire(None).unwrap());
+            slot.reset(&base.commit, &[]).unwrap();
+            for (path, edit) in edits {
+                let at = slot.path().join(path);
+                let _ = fs::remove_dir_all(&at);
+                let _ = fs::remove_file(&at);
+                let parent = at.parent().unwrap();
+                if parent.is_file() {
+                    fs::remove_file(parent).unwrap();
+                }
+                match edit {
+                    0 => {}
+                    // Only where it is an edit: similar bytes elsewhere would be a rename.
+                    2 if path.ends_with("/a") => put(slot.path(), path, &format!("{} first\nsecond\n{name} third\n", &path[..1])),
+                    3 => put(slot.path(), path, "the same\n"),
+                    _ => put(slot.path(), path, &format!("{name} {path} {}\n", name.repeat(40))),
+                }
+            }
+            let tree = slot.snapshot(&base, &[]).unwrap();
+            let parent = std::slice::from_ref(&base.commit);
+            let commit = repo.commit(&tree, parent, &message("side"), WHEN).unwrap();
+            Tip { commit, tree }
+        };
+        let (ours, theirs) = (side("ours", &ours), side("theirs", &theirs));
+        let mut git = Command::new("git");
+        git.current_dir(world.top()).args(["merge-tree", "--write-tree", "--name-only", "-Xno-renames"]);
+        git.args([ours.commit.as_str(), theirs.commit.as_str()]);
+        let output = git.output().unwrap();
+        let landed = world.repo().land(&ours, &theirs, &message("x"), WHEN).unwrap();
+        let by_git = String::from_utf8(output.stdout).unwrap();
+        match landed {
+            Landed::Clean(tip) => prop_assert_eq!((true, tip.tree.as_str()), (output.status.success(), by_git.trim_end())),
+            Landed::Empty => prop_assert_eq!((true, ours.tree.as_str()), (output.status.success(), by_git.trim_end())),
+            Landed::Conflict(paths) => prop_assert!(!output.status.success() && !paths.is_empty(), "{paths:?} {by_git}"),
+        }
     }
 }

@@ -1,0 +1,340 @@
+//! Which untracked files git ignores: `.gitignore` files, `info/exclude` and the user's own excludes.
+//!
+//! It refuses to read a `.gitignore` that is not a plain file, as git does. Written by hand because libgit2 drops some
+//! negated patterns, and with them files that a task made; a test compares it with git itself.
+
+use std::path::{Path, PathBuf};
+
+use git2::Repository;
+
+use super::error::GitError;
+use super::walk::below;
+
+/// The rules for one work tree. Files are read as directories are asked about, each once.
+pub(super) struct Ignores {
+    root: PathBuf,
+    /// The user's excludes, then the repository's; the later one wins.
+    machine: Vec<Vec<Rule>>,
+    /// The rules of the directories on the way to the last path, outermost first.
+    stack: Vec<Directory>,
+}
+
+struct Directory {
+    /// With its slash at the end; empty for the root.
+    path: Vec<u8>,
+    rules: Vec<Rule>,
+    /// Whether it is ignored itself, and with it all untracked files below.
+    ignored: bool,
+}
+
+struct Rule {
+    pattern: Vec<u8>,
+    negated: bool,
+    directories_only: bool,
+    /// Matched against the whole path below the rule's directory, not only the name.
+    anchored: bool,
+}
+
+impl Ignores {
+    pub(super) fn new(repo: &Repository, root: &Path) -> Result<Self, GitError> {
+        let config = repo.config().map_err(GitError::lib("read git's configuration"))?;
+        let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".config"));
+        let base = || {
+            let named = std::env::var_os("XDG_CONFIG_HOME").filter(|path| !path.is_empty());
+            named.map(PathBuf::from).or_else(home).map(|base| base.join("git/ignore"))
+        };
+        let own = config.get_path("core.excludesfile").ok().or_else(base);
+        let files = own.into_iter().chain([repo.commondir().join("info/exclude")]);
+        let machine = files.map(|file| std::fs::read(file).map(|text| rules(&text)).unwrap_or_default()).collect();
+        Ok(Self { root: root.to_owned(), machine, stack: Vec::new() })
+    }
+
+    /// Whether an untracked path is ignored, by itself or with a directory above it.
+    pub(super) fn covers(&mut self, path: &[u8], is_directory: bool) -> Result<bool, GitError> {
+        self.enter(path)?;
+        Ok(self.stack.last().is_some_and(|directory| directory.ignored) || self.decides(path, is_directory))
+    }
+
+    /// What the last rule that matches says.
+    fn decides(&self, path: &[u8], is_directory: bool) -> bool {
+        let in_tree = self.stack.iter().rev().map(|directory| (directory.path.len(), &directory.rules));
+        let machine = self.machine.iter().rev().map(|rules| (0, rules));
+        for (length, rules) in in_tree.chain(machine) {
+            let relative = path.get(length..).unwrap_or(path);
+            if let Some(rule) = rules.iter().rev().find(|rule| rule.matches(relative, is_directory)) {
+                return !rule.negated;
+            }
+        }
+        false
+    }
+
+    /// Brings the stack to the directory of `path`.
+    fn enter(&mut self, path: &[u8]) -> Result<(), GitError> {
+        self.stack.retain(|directory| path.starts_with(&directory.path));
+        let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(slash, _)| slash + 1);
+        for end in std::iter::once(0).chain(slashes) {
+            if self.stack.iter().any(|directory| directory.path.len() == end) {
+                continue;
+            }
+            let above = self.stack.last().is_some_and(|directory| directory.ignored);
+            let ignored = above || (end > 0 && self.decides(&path[..end - 1], true));
+            let file = below(&self.root, &path[..end]).join(".gitignore");
+            let plain = std::fs::symlink_metadata(&file).is_ok_and(|meta| meta.is_file());
+            let text = if plain { std::fs::read(&file).map_err(GitError::io("read", &file))? } else { Vec::new() };
+            self.stack.push(Directory { path: path[..end].to_vec(), rules: rules(&text), ignored });
+        }
+        Ok(())
+    }
+}
+
+impl Rule {
+    fn matches(&self, path: &[u8], is_directory: bool) -> bool {
+        if self.directories_only && !is_directory {
+            return false;
+        }
+        if self.anchored {
+            return wild(&self.pattern, path, true);
+        }
+        let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
+        wild(&self.pattern, name, false)
+    }
+}
+
+fn rules(text: &[u8]) -> Vec<Rule> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    text.split(|&byte| byte == b'\n').filter_map(rule).collect()
+}
+
+fn rule(line: &[u8]) -> Option<Rule> {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.first() == Some(&b'#') {
+        return None;
+    }
+    let mut pattern = without_trailing_spaces(line);
+    let negated = pattern.first() == Some(&b'!');
+    if negated {
+        pattern = &pattern[1..];
+    }
+    let directories_only = pattern.last() == Some(&b'/');
+    if directories_only {
+        pattern = &pattern[..pattern.len() - 1];
+    }
+    let anchored = pattern.contains(&b'/');
+    pattern = pattern.strip_prefix(b"/").unwrap_or(pattern);
+    (!pattern.is_empty()).then(|| Rule { pattern: pattern.to_vec(), negated, directories_only, anchored })
+}
+
+/// Spaces at the end do not count, unless one is escaped.
+fn without_trailing_spaces(line: &[u8]) -> &[u8] {
+    let mut end = 0;
+    let mut at = 0;
+    while at < line.len() {
+        match line[at] {
+            b'\\' => {
+                at += 2;
+                end = at.min(line.len());
+            }
+            b' ' => at += 1,
+            _ => {
+                at += 1;
+                end = at;
+            }
+        }
+    }
+    &line[..end]
+}
+
+/// git's `wildmatch`: with `paths`, `*` and `?` stop at slashes and `**` between slashes does not.
+fn wild(pattern: &[u8], text: &[u8], paths: bool) -> bool {
+    // Positions of the text that the pattern so far can have reached; no backtracking, so no pattern is slow.
+    let mut reached = vec![false; text.len() + 1];
+    reached[0] = true;
+    let mut at = 0;
+    while at < pattern.len() {
+        let (next, width) = match pattern[at] {
+            b'*' => {
+                let stars = pattern[at..].iter().take_while(|&&byte| byte == b'*').count();
+                let starts = at == 0 || pattern[at - 1] == b'/';
+                let ends = matches!(pattern.get(at + stars), None | Some(b'/'));
+                let deep = !paths || (stars > 1 && starts && ends);
+                let slash = pattern.get(at + stars) == Some(&b'/');
+                if paths && deep && slash {
+                    (directories(&reached, text), stars + 1)
+                } else {
+                    (run(&reached, text, deep), stars)
+                }
+            }
+            _ => {
+                let Some((width, class)) = atom(&pattern[at..]) else { return false };
+                let mut next = vec![false; text.len() + 1];
+                for (index, &byte) in text.iter().enumerate() {
+                    let fits = class.holds(byte) && !(paths && byte == b'/' && !class.is_literal());
+                    next[index + 1] = reached[index] && fits;
+                }
+                (next, width)
+            }
+        };
+        reached = next;
+        at += width;
+    }
+    reached[text.len()]
+}
+
+/// `*`, or with `deep` `**` at an end.
+fn run(reached: &[bool], text: &[u8], deep: bool) -> Vec<bool> {
+    let mut next = reached.to_vec();
+    for (index, &byte) in text.iter().enumerate() {
+        next[index + 1] |= next[index] && (deep || byte != b'/');
+    }
+    next
+}
+
+/// `**/`: nothing, or any directories.
+fn directories(reached: &[bool], text: &[u8]) -> Vec<bool> {
+    let mut next = reached.to_vec();
+    let mut open = false;
+    for (index, &byte) in text.iter().enumerate() {
+        open |= reached[index];
+        next[index + 1] |= open && byte == b'/';
+    }
+    next
+}
+
+/// What one character may be.
+enum Class {
+    Any,
+    Literal(u8),
+    Set { negated: bool, members: Box<[bool; 256]> },
+}
+
+impl Class {
+    fn holds(&self, byte: u8) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Literal(literal) => *literal == byte,
+            Self::Set { negated, members } => members[usize::from(byte)] != *negated,
+        }
+    }
+
+    fn is_literal(&self) -> bool {
+        matches!(self, Self::Literal(_))
+    }
+}
+
+/// The first atom of a pattern that does not begin with `*`, and its width; `None` where it is malformed, and so
+/// matches nothing.
+fn atom(pattern: &[u8]) -> Option<(usize, Class)> {
+    match pattern {
+        [b'?', ..] => Some((1, Class::Any)),
+        [b'\\', byte, ..] => Some((2, Class::Literal(*byte))),
+        [b'\\'] => None,
+        [b'[', ..] => set(pattern),
+        [byte, ..] => Some((1, Class::Literal(*byte))),
+        [] => None,
+    }
+}
+
+fn set(pattern: &[u8]) -> Option<(usize, Class)> {
+    let negated = matches!(pattern.get(1), Some(b'!' | b'^'));
+    let first = if negated { 2 } else { 1 };
+    let mut members = Box::new([false; 256]);
+    let mut at = first;
+    let mut previous: Option<u8> = None;
+    loop {
+        let byte = *pattern.get(at)?;
+        if byte == b']' && at > first {
+            return Some((at + 1, Class::Set { negated, members }));
+        }
+        if byte == b'[' && pattern.get(at + 1) == Some(&b':') {
+            let rest = pattern.get(at + 2..)?;
+            let end = rest.windows(2).position(|pair| pair == b":]")?;
+            add_named(&mut members, &rest[..end])?;
+            at += end + 4;
+            previous = None;
+            continue;
+        }
+        let range = byte == b'-' && previous.is_some() && !matches!(pattern.get(at + 1), None | Some(b']'));
+        if range {
+            at += 1;
+        }
+        let (width, byte) = match *pattern.get(at)? {
+            b'\\' => (2, *pattern.get(at + 1)?),
+            byte => (1, byte),
+        };
+        let from = if range { previous.unwrap_or(byte) } else { byte };
+        (from..=byte).for_each(|member| members[usize::from(member)] = true);
+        previous = if range { None } else { Some(byte) };
+        at += width;
+    }
+}
+
+/// `[:alpha:]` and its like.
+fn add_named(members: &mut [bool; 256], name: &[u8]) -> Option<()> {
+    let belongs: fn(u8) -> bool = match name {
+        b"alnum" => |byte| byte.is_ascii_alphanumeric(),
+        b"alpha" => |byte| byte.is_ascii_alphabetic(),
+        b"blank" => |byte| matches!(byte, b' ' | b'\t'),
+        b"cntrl" => |byte| byte.is_ascii_control(),
+        b"digit" => |byte| byte.is_ascii_digit(),
+        b"graph" => |byte| byte.is_ascii_graphic(),
+        b"lower" => |byte| byte.is_ascii_lowercase(),
+        b"print" => |byte| byte.is_ascii_graphic() || byte == b' ',
+        b"punct" => |byte| byte.is_ascii_punctuation(),
+        b"space" => |byte| byte.is_ascii_whitespace() || byte == 0x0b,
+        b"upper" => |byte| byte.is_ascii_uppercase(),
+        b"xdigit" => |byte| byte.is_ascii_hexdigit(),
+        _ => return None,
+    };
+    (0..=255).filter(|&byte| belongs(byte)).for_each(|byte| members[usize::from(byte)] = true);
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ignored(line: &str, path: &str) -> bool {
+        rule(line.as_bytes()).is_some_and(|rule| rule.matches(path.as_bytes(), false))
+    }
+
+    #[test]
+    fn patterns_mean_what_they_mean_to_git() {
+        for (line, path) in [
+            ("*.log", "a/b.log"),
+            ("/a", "a"),
+            ("a/**/b", "a/b"),
+            ("a/**/b", "a/x/y/b"),
+            ("**/b", "b"),
+            ("a/**", "a/x/y"),
+            ("[[:digit:]]x", "7x"),
+            ("[a-c-]", "-"),
+            ("[]x]", "]"),
+            ("a\\ ", "a "),
+            ("a   ", "a"),
+            ("\\#a", "#a"),
+            ("\\!a", "!a"),
+            ("a\r", "a"),
+            ("**a", "xa"),
+        ] {
+            assert!(ignored(line, path), "{line:?} {path:?}");
+        }
+        for (line, path) in [
+            ("/a", "b/a"),
+            ("a/*", "a/b/c"),
+            ("a/**/b", "a/xb"),
+            ("a?b/c", "a/b/c"),
+            ("#a", "#a"),
+            ("[a", "[a"),
+            ("a/", "a"),
+            ("x/a**b", "x/a/b"),
+            ("a\\", "a"),
+        ] {
+            assert!(!ignored(line, path), "{line:?} {path:?}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_made_to_be_slow_is_not() {
+        assert!(!ignored(&format!("{}b", "a*".repeat(200)), &"a".repeat(4000)));
+    }
+}
