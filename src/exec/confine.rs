@@ -4,8 +4,8 @@
 //! the capabilities that would let it look into other processes. It is best effort, and says what came of it. It
 //! refuses to restrict reading and the network.
 
+use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
 
 /// The error number with which a child says that Landlock, announced by the kernel, could not be put in force.
 ///
@@ -29,7 +29,7 @@ mod linux {
     };
     use rustix::thread::CapabilitySet;
 
-    use super::{Confinement, NOT_CONFINED, PathBuf, io};
+    use super::{Confinement, NOT_CONFINED, OsString, io};
 
     /// Devices that keep nothing, terminals, and POSIX shared memory, without which Python's multiprocessing fails.
     const DEVICES: [&str; 9] = [
@@ -66,12 +66,12 @@ mod linux {
 
     impl Confinement {
         /// Rules under which only what is below `writable` can be written; paths that do not exist are left out.
-        pub(in super::super) fn prepare(writable: &[PathBuf]) -> Option<Self> {
+        pub(in super::super) fn prepare(writable: &[OsString]) -> Option<Self> {
             if !kernel_has(USABLE) {
                 return None;
             }
             let write = AccessFs::from_write(TRIED);
-            let devices = DEVICES.iter().map(PathBuf::from);
+            let devices = DEVICES.iter().map(OsString::from);
             let ruleset = Ruleset::default()
                 .set_compatibility(CompatLevel::BestEffort)
                 .handle_access(write)
@@ -127,7 +127,7 @@ pub(super) struct Confinement {
 #[cfg(not(target_os = "linux"))]
 impl Confinement {
     /// There is none here.
-    pub(super) fn prepare(_writable: &[PathBuf]) -> Option<Self> {
+    pub(super) fn prepare(_writable: &[OsString]) -> Option<Self> {
         None
     }
 
@@ -163,6 +163,6 @@ pub(super) fn close_inherited() {
     for file in open.into_iter().filter(|&file| file > 2) {
         // SAFETY: nothing in this process owns a file above 2 yet; the listing's own is closed already, and closing it
         // again does nothing, as no other thread can have opened one meanwhile.
-        unsafe { rustix::io::close(file) };
+        unsafe { libc::close(file) };
     }
 }

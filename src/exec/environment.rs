@@ -229,7 +229,7 @@ mod tests {
         TERM=dumb
         TMPDIR=/t
         ");
-        assert_eq!(env.caches, [PathBuf::new(); 0]);
+        assert!(env.caches.is_empty(), "{:?}", env.caches);
     }
 
     #[test]

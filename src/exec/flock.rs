@@ -142,25 +142,24 @@ impl Flock {
     fn end_all(&self, state: &mut State) {
         let mut seen = BTreeSet::new();
         for _ in 0..FREEZES {
-            let Ok(living) = descendants() else {
+            let Ok(below) = descendants() else {
                 state.blind = true;
                 return self.signal_group(Signal::KILL);
             };
-            let new: Vec<Pid> = living.into_iter().filter(|pid| seen.insert(pid.as_raw_pid())).collect();
+            let new: Vec<Descendant> = below.into_iter().filter(|found| seen.insert(found.pid)).collect();
             if new.is_empty() {
                 break;
             }
-            for pid in new {
-                send(pid, Signal::STOP);
+            for found in new {
+                send(found.pid, Signal::STOP);
+                if found.alive && found.pid != self.leader.as_raw_pid() {
+                    state.stragglers.insert(found.pid);
+                }
             }
         }
-        for &pid in &seen {
-            if let Some(pid) = Pid::from_raw(pid) {
-                send(pid, Signal::KILL);
-            }
+        for pid in seen {
+            send(pid, Signal::KILL);
         }
-        seen.remove(&self.leader.as_raw_pid());
-        state.stragglers.append(&mut seen);
     }
 
     /// Signals the child's process group. Its number cannot mean another's: while this process has not reaped the
@@ -175,9 +174,9 @@ impl Flock {
     }
 }
 
-fn send(pid: Pid, signal: Signal) {
+fn send(pid: i32, signal: Signal) {
     // It fails where the process has ended meanwhile, which is what was wanted.
-    let _ = kill_process(pid, signal);
+    let _ = Pid::from_raw(pid).map(|pid| kill_process(pid, signal));
 }
 
 fn translate(status: WaitStatus) -> Status {
@@ -187,28 +186,31 @@ fn translate(status: WaitStatus) -> Status {
     }
 }
 
-/// Every living process below this one, in no order. Zombies are not alive.
+/// A process below this one.
+struct Descendant {
+    pid: i32,
+    /// It does not call itself a zombie. One that does may still run: in threads that outlive the first.
+    alive: bool,
+}
+
+/// Every process below this one, in no order.
 #[cfg(target_os = "linux")]
-fn descendants() -> io::Result<Vec<Pid>> {
-    let mut alive = BTreeSet::new();
-    let mut children: std::collections::BTreeMap<i32, Vec<i32>> = std::collections::BTreeMap::new();
+fn descendants() -> io::Result<Vec<Descendant>> {
+    let mut children: std::collections::BTreeMap<i32, Vec<Descendant>> = std::collections::BTreeMap::new();
     for entry in std::fs::read_dir("/proc")? {
         let name = entry?.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
         // One that has ended meanwhile cannot be read, and needs not be.
         let Ok(stat) = std::fs::read(format!("/proc/{pid}/stat")) else { continue };
         let Some((zombie, parent)) = state_and_parent(&stat) else { continue };
-        children.entry(parent).or_default().push(pid);
-        if !zombie {
-            alive.insert(pid);
-        }
+        children.entry(parent).or_default().push(Descendant { pid, alive: !zombie });
     }
-    let mut below = vec![rustix::process::getpid().as_raw_pid()];
+    let mut parents = vec![rustix::process::getpid().as_raw_pid()];
     let mut found = Vec::new();
-    while let Some(parent) = below.pop() {
+    while let Some(parent) = parents.pop() {
         for child in children.remove(&parent).unwrap_or_default() {
-            below.push(child);
-            found.extend(Pid::from_raw(child).filter(|_| alive.contains(&child)));
+            parents.push(child.pid);
+            found.push(child);
         }
     }
     Ok(found)
@@ -216,7 +218,7 @@ fn descendants() -> io::Result<Vec<Pid>> {
 
 /// There is no way to list them here.
 #[cfg(not(target_os = "linux"))]
-fn descendants() -> io::Result<Vec<Pid>> {
+fn descendants() -> io::Result<Vec<Descendant>> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

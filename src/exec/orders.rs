@@ -5,7 +5,6 @@
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, Write};
-use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -16,11 +15,11 @@ pub(super) struct Orders {
     /// The program and its arguments.
     pub(super) argv: Vec<OsString>,
     /// Where to start it.
-    pub(super) cwd: PathBuf,
+    pub(super) cwd: OsString,
     /// Its whole environment.
     pub(super) env: Vec<(OsString, OsString)>,
     /// Where it may write; `None` = anywhere.
-    pub(super) writable: Option<Vec<PathBuf>>,
+    pub(super) writable: Option<Vec<OsString>>,
 }
 
 /// A line from the shepherd.
@@ -33,10 +32,14 @@ pub(super) enum Report {
         /// The system's error number, where there is one.
         errno: Option<i32>,
     },
-    /// The child runs.
-    Started {
+    /// The child exists and is about to execute its program. It says so itself, so that omk knows it even if the
+    /// child's first act is to kill its shepherd.
+    Born {
         /// Its process id, which is its group's and session's too.
         pid: i32,
+    },
+    /// The child runs.
+    Started {
         /// Landlock confines it.
         landlock: bool,
         /// The shepherd adopts every orphan.
@@ -92,15 +95,11 @@ mod tests {
     #[test]
     fn orders_keep_bytes_that_are_not_text() {
         let odd = OsString::from_vec(vec![b'a', 0xff, b'\n', b'"']);
-        let orders = Orders {
-            argv: vec![odd.clone()],
-            cwd: PathBuf::from(odd.clone()),
-            env: vec![("A".into(), odd.clone())],
-            writable: None,
-        };
+        let orders =
+            Orders { argv: vec![odd.clone()], cwd: odd.clone(), env: vec![("A".into(), odd.clone())], writable: None };
         let line = line(&orders).unwrap();
         assert_eq!(line.iter().filter(|&&byte| byte == b'\n').count(), 1);
         let back: Orders = hear(&mut &line[..]).unwrap();
-        assert_eq!((back.argv, back.cwd, back.env), (vec![odd.clone()], odd.clone().into(), vec![("A".into(), odd)]));
+        assert_eq!((back.argv, back.cwd, back.env), (vec![odd.clone()], odd.clone(), vec![("A".into(), odd)]));
     }
 }

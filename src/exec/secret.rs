@@ -73,7 +73,7 @@ mod unix {
     use std::collections::BTreeMap;
     use std::fs::File;
     use std::io::{Read as _, Write as _};
-    use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+    use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
     use std::os::unix::process::CommandExt as _;
     use std::process::Command;
 
@@ -122,7 +122,7 @@ mod unix {
         let Some(file) = std::env::var(FILE).ok() else { return Ok(None) };
         // SAFETY: nothing else runs in this process yet that could read or write variables.
         unsafe { std::env::remove_var(FILE) };
-        let Some(file) = file.parse().ok().filter(|&file: &i32| file > 2) else { return Ok(None) };
+        let Some(file) = file.parse().ok().filter(|&file| is_pipe(file)) else { return Ok(None) };
         // SAFETY: it was opened for this process by the one before, and nothing here owns it: the variable that names
         // it has just been taken away, so this happens once.
         let mut pipe = File::from(unsafe { OwnedFd::from_raw_fd(file) });
@@ -132,6 +132,17 @@ mod unix {
         wipe(bytes);
         hide();
         Ok(Some(plain.into_iter().map(|(name, text)| (name, Secret::new(text))).collect()))
+    }
+
+    /// Whether that file can be what an omk before this one left; a caller may have set the variable for fun.
+    fn is_pipe(file: i32) -> bool {
+        if file <= 2 {
+            return false;
+        }
+        // SAFETY: it is only asked what it is; where nothing is open under that number, the system says so.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(file) };
+        rustix::fs::fstat(borrowed)
+            .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Fifo)
     }
 
     /// Keeps other processes of the same user from reading this one's memory, where the system can.

@@ -10,6 +10,7 @@ use std::io::{self, BufReader, Read as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
@@ -49,7 +50,7 @@ fn tend() -> io::Result<()> {
     let orders: Orders = hear(&mut ears)?;
     forgo_new_privileges()?;
     let subreaper = adopt_orphans();
-    let (pid, landlock) = match start(&orders) {
+    let (pid, landlock) = match start(&orders, &omk) {
         Ok(started) => started,
         Err(failure) => return say(&omk, &failure),
     };
@@ -67,26 +68,26 @@ fn tend() -> io::Result<()> {
         flock.stop(grace);
     });
     // omk may be gone: the child is tended all the same.
-    let _ = say(&omk, &Report::Started { pid: pid.as_raw_pid(), landlock, subreaper });
+    let _ = say(&omk, &Report::Started { landlock, subreaper });
     let over = flock.await_end()?;
     let _ = say(&omk, &over);
     Ok(())
 }
 
 /// Starts the child, and says whether Landlock confines it.
-fn start(orders: &Orders) -> Result<(Pid, bool), Report> {
+fn start(orders: &Orders, omk: &UnixStream) -> Result<(Pid, bool), Report> {
     let failed = |what: String, error: &io::Error| Report::Failed { what, errno: error.raw_os_error() };
     let Some((program, arguments)) = orders.argv.split_first() else {
         return Err(Report::Failed { what: "start nothing".to_owned(), errno: None });
     };
-    if let Err(error) = std::fs::metadata(orders.cwd.join(".")) {
+    if let Err(error) = std::fs::metadata(Path::new(&orders.cwd).join(".")) {
         return Err(failed(format!("enter `{}`", orders.cwd.display()), &error));
     }
     let confinement = orders.writable.as_deref().and_then(Confinement::prepare);
     let claimed = confinement.as_ref().is_some_and(|confinement| confinement.claimed);
-    let spawned = match command(program, arguments, orders, confinement).spawn() {
+    let spawned = match command(program, arguments, orders, confinement, omk.try_clone().ok()).spawn() {
         Err(error) if error.raw_os_error() == Some(NOT_CONFINED) => {
-            command(program, arguments, orders, None).spawn().map(|child| (child, false))
+            command(program, arguments, orders, None, omk.try_clone().ok()).spawn().map(|child| (child, false))
         }
         other => other.map(|child| (child, claimed)),
     };
@@ -101,6 +102,7 @@ fn command(
     arguments: &[OsString],
     orders: &Orders,
     mut confinement: Option<Confinement>,
+    omk: Option<UnixStream>,
 ) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(&orders.cwd).stdin(Stdio::null());
@@ -110,6 +112,9 @@ fn command(
     let child_side = move || {
         rustix::process::setsid()?;
         die_with(shepherd)?;
+        if let Some(omk) = &omk {
+            say(omk, &Report::Born { pid: rustix::process::getpid().as_raw_pid() })?;
+        }
         for signal in REQUESTS {
             dispose(signal, libc::SIG_DFL);
         }

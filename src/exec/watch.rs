@@ -23,7 +23,7 @@ use crate::fact::Containment;
 const CHUNK: usize = 64 * 1024;
 
 /// How long output is awaited once everybody is gone: a pipe that is still open then was given to a stranger.
-const DRAIN: Duration = Duration::from_secs(1);
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// How long the shepherd may take to end everybody. It needs little more than its grace, unless a process cannot be
 /// killed because the kernel is busy for it, with a dead network disk for instance.
@@ -34,7 +34,7 @@ pub(super) async fn run(exe: &Path, child: &Child, around: &Surroundings) -> Res
     let capture = Capture::create(&child.log, child.log_cap, around.stdout_lines.clone())
         .map_err(|error| ExecError::io(format!("write the log {}", child.log.display()), error))?;
     let mut watch = Watch::start(exe, child, around, capture).await?;
-    watch.to_the_end().await?;
+    watch.await_end().await?;
     watch.finish(child)
 }
 
@@ -120,7 +120,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Returns when the child is over and its output read.
-    async fn to_the_end(&mut self) -> Result<(), ExecError> {
+    async fn await_end(&mut self) -> Result<(), ExecError> {
         let mut out = vec![0; CHUNK];
         let mut err = vec![0; CHUNK];
         loop {
@@ -186,7 +186,7 @@ impl<'a> Watch<'a> {
 
     async fn heard_something(&mut self) {
         if let Some(idle) = &mut self.idle {
-            idle.alarm = after(Instant::now(), idle.limit);
+            idle.wind(self.around.pulse.count());
         }
         if self.capture.has_failed() {
             self.stop(Ending::Stopped).await;
@@ -213,8 +213,8 @@ impl<'a> Watch<'a> {
                 let source = errno.map_or_else(|| io::ErrorKind::InvalidInput.into(), io::Error::from_raw_os_error);
                 return Err(ExecError::io(what, source));
             }
-            Report::Started { pid, landlock, subreaper } => {
-                self.leader = Some(pid);
+            Report::Born { pid } => self.leader = Some(pid),
+            Report::Started { landlock, subreaper } => {
                 self.containment = Containment { landlock, subreaper };
             }
             Report::Over { status, ordered, stragglers, complete } => {
@@ -277,9 +277,13 @@ impl Idle {
         if pulse == self.pulse {
             return true;
         }
+        self.wind(pulse);
+        false
+    }
+
+    fn wind(&mut self, pulse: u64) {
         self.pulse = pulse;
         self.alarm = after(Instant::now(), self.limit);
-        false
     }
 }
 
@@ -305,8 +309,8 @@ fn orders(child: &Child) -> Orders {
     };
     Orders {
         argv,
-        cwd: child.cwd.clone(),
+        cwd: child.cwd.clone().into(),
         env: child.env.clone().into_iter().collect(),
-        writable: child.writable.clone(),
+        writable: child.writable.as_ref().map(|paths| paths.iter().map(OsString::from).collect()),
     }
 }
