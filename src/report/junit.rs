@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use super::ink;
 use super::view::{Stage, TaskView, View, gate_told};
 use crate::fact::{GateOutcome, GateVerdict};
+use crate::text;
 
 /// How much of a gate's log goes into a case, in characters.
 const LOG_CAP: usize = 8_000;
@@ -103,9 +104,10 @@ impl Suite {
         let _ = write!(self.body, "    <testcase classname=\"{class}\" name=\"{name}\" time=\"{time}\"");
         match said {
             Said::Passed => self.body.push_str("/>\n"),
-            Said::Failed { message, text } => {
+            Said::Failed { message, text: printed } => {
                 self.failures += 1;
-                let (message, text) = (xml(&ink::clip(message, 500)), xml(ink::end(text, LOG_CAP)));
+                let (message, text) =
+                    (xml(&ink::clip(message, 500)), xml(ink::end(&text::printable(printed.as_bytes()), LOG_CAP)));
                 let _ =
                     writeln!(self.body, ">\n      <failure message=\"{message}\">{text}</failure>\n    </testcase>");
             }

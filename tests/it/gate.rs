@@ -1,11 +1,19 @@
 //! Gates: what their reports say, what the base says, what lets a change through.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use omk_action::exec::Shepherd;
 use omk_action::fact::{AgainstBase, GateOutcome, GateVerdict};
 use omk_action::gate::baseline::compare;
 use omk_action::gate::items::{Items, KEPT, read};
+use omk_action::gate::judge::{Judged, Site, judge};
 use omk_action::gate::passes;
-use omk_action::plan::{Baseline, ReportFormat};
+use omk_action::id::Sha256;
+use omk_action::plan::{Baseline, Gate, Report, ReportFormat};
 use proptest::prelude::*;
+use tokio_util::sync::CancellationToken;
 
 /// Items as a person would note them down.
 fn told(items: &Items) -> String {
@@ -304,4 +312,158 @@ proptest! {
         let expect = !change.is_empty() && !base.is_empty() && subset;
         prop_assert_eq!(compared.counts_as_passed, expect, "{} on {}", text(&change), text(&base));
     }
+}
+
+/// A slot, a directory for logs, and a gate that is judged there by the real shepherd.
+struct Bench {
+    dir: tempfile::TempDir,
+    gate: Gate,
+    stop: CancellationToken,
+}
+
+impl Bench {
+    fn new(run: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        for name in ["slot", "outside"] {
+            std::fs::create_dir(dir.path().join(name)).expect("a directory");
+        }
+        let gate = Gate {
+            id: "test".parse().expect("a gate id"),
+            run: run.to_owned(),
+            timeout: Duration::from_secs(60),
+            required: true,
+            retries: 0,
+            inputs: None,
+            trusted: Vec::new(),
+            report: Some(Report { format: ReportFormat::Junit, path: "out/junit.xml".to_owned() }),
+            env: [("GREETING".to_owned(), "hello".to_owned())].into(),
+        };
+        Self { dir, gate, stop: CancellationToken::new() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    async fn judge(&self) -> Judged {
+        let path = std::env::var_os("PATH").expect("a PATH");
+        let env = BTreeMap::from([("PATH".into(), path)]);
+        let shepherd = Shepherd::new(env!("CARGO_BIN_EXE_omk").into());
+        let site = Site {
+            shepherd: &shepherd,
+            dir: &self.path("slot"),
+            env: &env,
+            writable: None,
+            logs: &self.path("run/logs/api-1"),
+            logs_name: "logs/api-1",
+            scrub: &|text| text.replace("s3cr3t", "***"),
+            stop: &self.stop,
+        };
+        judge(&self.gate, &site).await.expect("the machine is well")
+    }
+}
+
+const REPORT: &str = "<testsuite><testcase name=\"a\"><failure message=\"s3cr3t\"/></testcase></testsuite>";
+
+#[tokio::test]
+async fn a_failing_gate_leaves_its_report_and_its_log() {
+    let bench = Bench::new(&format!("mkdir -p out; echo '{REPORT}' > out/junit.xml; echo $GREETING s3cr3t; exit 3"));
+    let outcome = bench.judge().await.outcome;
+    assert_eq!((outcome.verdict, outcome.exit, outcome.counts_as_passed), (GateVerdict::Failed, Some(3), false));
+    assert_eq!((outcome.attempts, outcome.failing_total, outcome.note.as_str()), (1, 1, ""));
+    assert_eq!((outcome.failing[0].key.as_str(), outcome.failing[0].message.as_str()), ("a", "***"));
+    let log = outcome.log.expect("it printed");
+    assert_eq!(
+        (log.path.as_str(), log.head.as_str(), log.tail.as_str()),
+        ("logs/api-1/gate-test-1.log", "hello ***\n", "")
+    );
+    let bytes = std::fs::read(bench.path("run").join(&log.path)).expect("the log is there");
+    assert_eq!(log.sha256, Sha256::of(&bytes));
+}
+
+#[tokio::test]
+async fn a_gate_that_passes_the_second_time_is_flaky() {
+    let mut bench = Bench::new("test -e seen && exit 0; touch seen; exit 1");
+    bench.gate.retries = 2;
+    let outcome = bench.judge().await.outcome;
+    assert_eq!((outcome.verdict, outcome.attempts, outcome.counts_as_passed), (GateVerdict::Flaky, 2, true));
+    assert_eq!(outcome.note, "flaky: passed on the 2nd of 2 executions");
+    assert!(
+        bench.path("run/logs/api-1/gate-test-1.log").exists() && bench.path("run/logs/api-1/gate-test-2.log").exists()
+    );
+}
+
+#[tokio::test]
+async fn a_report_from_before_is_not_read() {
+    let bench = Bench::new("exit 1");
+    std::fs::create_dir(bench.path("slot/out")).expect("a directory");
+    std::fs::write(bench.path("slot/out/junit.xml"), REPORT).expect("a file");
+    let outcome = bench.judge().await.outcome;
+    assert_eq!((outcome.failing_total, outcome.note.as_str()), (0, "it left no report at out/junit.xml"));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_symlink_leads_no_report_out_of_the_slot() {
+    let bench = Bench::new("exit 1");
+    std::fs::write(bench.path("outside/junit.xml"), REPORT).expect("a file");
+    std::os::unix::fs::symlink(bench.path("outside"), bench.path("slot/out")).expect("a symlink");
+    let outcome = bench.judge().await.outcome;
+    assert_eq!(outcome.failing_total, 0);
+    assert_eq!(
+        outcome.note,
+        "an old report at out/junit.xml could not be removed, so none is read: a symlink leads out of the slot"
+    );
+    assert!(bench.path("outside/junit.xml").exists(), "a file outside the slot is gone");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_report_that_is_no_plain_file_is_not_read() {
+    for made in ["mkfifo out/junit.xml", "ln -s /etc/passwd out/junit.xml", "mkdir out/junit.xml"] {
+        let bench = Bench::new(&format!("mkdir -p out && {made}; exit 1"));
+        let outcome = bench.judge().await.outcome;
+        assert_eq!(
+            (outcome.failing_total, outcome.note.as_str()),
+            (0, "the report at out/junit.xml is not a plain file")
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_gate_over_its_time_is_ended_and_never_forgiven() {
+    let mut bench = Bench::new("sleep 600");
+    bench.gate.timeout = Duration::from_millis(300);
+    let outcome = bench.judge().await.outcome;
+    assert_eq!((outcome.verdict, outcome.exit, outcome.counts_as_passed), (GateVerdict::TimedOut, None, false));
+    check(&outcome, &outcome, None);
+}
+
+#[tokio::test]
+async fn a_cancelled_gate_is_skipped_and_no_pass() {
+    let bench = Bench::new("touch ran");
+    bench.stop.cancel();
+    let judged = bench.judge().await;
+    assert_eq!((judged.outcome.verdict, judged.outcome.attempts), (GateVerdict::Skipped, 0));
+    assert_eq!(judged.containment, None);
+    assert!(!passes(&[judged.outcome], &[bench.gate.id.clone()]));
+    assert!(!bench.path("slot/ran").exists());
+}
+
+#[tokio::test]
+async fn a_gate_stopped_on_its_way_is_skipped() {
+    let mut bench = Bench::new("touch begun; sleep 600");
+    bench.gate.retries = 3;
+    let begun = bench.path("slot/begun");
+    let stop = bench.stop.clone();
+    let watch = tokio::spawn(async move {
+        while !begun.exists() {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+    });
+    let outcome = bench.judge().await.outcome;
+    watch.await.expect("it saw the gate begin");
+    assert_eq!((outcome.verdict, outcome.attempts, outcome.counts_as_passed), (GateVerdict::Skipped, 1, false));
+    assert_eq!(outcome.note, "stopped before it was done");
 }

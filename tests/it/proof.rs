@@ -414,7 +414,7 @@ fn what_is_no_proof_of_ours_is_named_and_never_holds() {
     insta::assert_snapshot!(all, @r#"
 the statement is malformed: EOF while parsing a value at line 1 column 0
 the statement is malformed: missing field `_type` at line 1 column 2
-the statement is malformed: invalid length 0, expected struct Head with 2 elements at line 1 column 2
+the statement is malformed: invalid length 0, expected an object at line 1 column 2
 the statement is malformed: EOF while parsing a string at line 6 column 7
 the predicate type "urn:omk-action:proof:v2" is unknown; this omk reads `urn:omk-action:proof:v1`
 the file is not an in-toto Statement v1: its `_type` is "https://in-toto.io/Statement/v0.1"
