@@ -9,60 +9,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use omk_action::engine::Engine;
-use omk_action::fact::{Began, Evidence, Fact, Host, Order, Outcome, PlanSource, Spending, Trigger};
-use omk_action::id::{Moment, Sha256, TaskId, Tip};
-use omk_action::plan::{Event, Plan};
+use omk_action::fact::{Evidence, Fact, Order, Outcome};
+use omk_action::id::Moment;
+use omk_action::plan::Plan;
 
-/// So many tasks in one layer of a layered plan.
-const LAYER: usize = 100;
+mod support;
 
-#[derive(Clone, Copy)]
-enum Shape {
-    Wide,
-    Layered,
-    Chain,
-}
-
-fn plan(shape: Shape, count: usize) -> Plan {
-    let text = "version: 1\nname: bench\ntasks: [{id: t, run: 'true'}]\n";
-    let mut plan = omk_action::plan::parse(text.as_bytes(), "omk.yaml", "bench").expect("a sound plan");
-    let template = plan.tasks.pop().expect("one task");
-    let id = |index: usize| -> TaskId { format!("t{index:06}").parse().expect("a sound id") };
-    plan.tasks = (0..count)
-        .map(|index| {
-            let mut task = template.clone();
-            task.id = id(index);
-            task.dependencies = match shape {
-                Shape::Wide => Vec::new(),
-                Shape::Chain => index.checked_sub(1).map(id).into_iter().collect(),
-                Shape::Layered if index < LAYER => Vec::new(),
-                // Each task needs three of the layer before it.
-                Shape::Layered => (0..3).map(|k| id((index / LAYER - 1) * LAYER + (index + k) % LAYER)).collect(),
-            };
-            task
-        })
-        .collect();
-    plan
-}
-
-fn began(plan: &Plan) -> Fact {
-    let zeros = "0".repeat(40);
-    Fact::Began(Box::new(Began {
-        run: "20261122t185155z-4f2a9c".parse().expect("a sound id"),
-        scope: "bench".parse().expect("a sound scope"),
-        omk: "bench".into(),
-        plan: PlanSource { path: "omk.yaml".into(), digest: Sha256::of(b""), commit: None, uncommitted: false },
-        base: Tip { commit: zeros.parse().expect("hex"), tree: zeros.parse().expect("hex") },
-        workers: 8,
-        selected: plan.tasks.iter().map(|task| task.id.clone()).collect(),
-        left_out: Vec::new(),
-        spending: Spending::default(),
-        fail_fast: false,
-        trigger: Trigger { event: Event::Manual, actor: "bench".into(), comment: None },
-        host: Host { name: "bench".into(), pid: 1, platform: "bench".into() },
-        branch_was: None,
-    }))
-}
+use support::{Shape, began, plan};
 
 /// A whole run in which every task is prepared and completes at once; microseconds a task.
 fn run(plan: Arc<Plan>, began: &Fact) -> f64 {
@@ -86,7 +39,11 @@ fn run(plan: Arc<Plan>, began: &Fact) -> f64 {
                 orders.extend(engine.take(at, &worked).expect("legal"));
             }
             Order::Conclude { .. } => concluded = true,
-            Order::Land { .. } | Order::End { .. } | Order::Wake { .. } | Order::Judge { .. } | Order::Rebuild { .. } => {}
+            Order::Land { .. }
+            | Order::End { .. }
+            | Order::Wake { .. }
+            | Order::Judge { .. }
+            | Order::Rebuild { .. } => {}
         }
     }
     assert!(concluded, "the run settles");

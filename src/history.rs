@@ -14,7 +14,6 @@ use crate::id::{GateId, Moment, RepoPath, Sha256, TaskId, Tip};
 use crate::plan::{Plan, Task, WriteSet};
 use crate::proof::{Input, JudgedBy, Share, Standing, TaskShare, standing};
 use crate::report::{Ejection, LimitsView, Stage, TaskView, VERSION, View};
-use crate::text;
 
 /// The facts of a run, by task.
 #[derive(Debug, Clone, Default)]
@@ -367,7 +366,7 @@ fn pending(status: &TaskStatus<'_>, task: &Task) -> Stage {
 fn named(tasks: &[TaskId]) -> String {
     let mut names: Vec<String> = tasks.iter().take(3).map(ToString::to_string).collect();
     if tasks.len() > 3 {
-        names.push(text::plural(tasks.len() - 3, "more"));
+        names.push(format!("{} more", tasks.len() - 3));
     }
     names.join(", ")
 }

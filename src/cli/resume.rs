@@ -27,8 +27,11 @@ pub(super) fn plan_of(run_dir: &RunDir, lines: &[Line]) -> Result<Arc<Plan>, Fai
     let name = match lines.first() {
         Some(Line { fact: Fact::Began(began), .. }) => began.scope.to_string(),
         _ => {
-            return Err(Failure::new(Kind::Infra, format!("run {} has not begun: its journal is empty", run_dir.run()))
-                .hint("start it again with `omk run`"));
+            return Err(Failure::new(
+                Kind::Infra,
+                format!("run {} has not begun: its journal is empty", run_dir.run()),
+            )
+            .hint("start it again with `omk run`"));
         }
     };
     let plan = crate::plan::parse(&bytes, "plan.yaml", &name)

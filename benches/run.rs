@@ -1,0 +1,101 @@
+//! The program as a whole: `omk run` of 200 command tasks on a small repository against a shell loop of
+//! `git worktree add`, commit, `git worktree remove`, side by side; `omk --version`, `omk plan`, and the binary's size.
+
+#![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark reads the clock and prints")]
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// So many tasks in the comparison.
+const TASKS: usize = 200;
+
+const LOOP: &str = r#"
+set -e
+i=0
+while [ $i -lt $1 ]; do
+  git worktree add -q -b "task-$i" "$2/slot" main
+  (cd "$2/slot" && sh -c "echo $i > out-$i.txt" && git add -A && git commit -q -m "task $i")
+  git worktree remove --force "$2/slot"
+  i=$((i + 1))
+done
+"#;
+
+fn omk() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_omk"))
+}
+
+/// Runs to the end; seconds of wall time.
+fn seconds(command: &mut Command) -> f64 {
+    let start = Instant::now();
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let taken = start.elapsed().as_secs_f64();
+    assert!(status.expect("it starts").success(), "{command:?} succeeds");
+    taken
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+fn git(repo: &Path, arguments: &[&str]) {
+    let identity = ["-c", "user.name=bench", "-c", "user.email=bench@example.invalid"];
+    assert!(Command::new("git").current_dir(repo).args(identity).args(arguments).status().expect("git").success());
+}
+
+/// A repository of twenty small files, with a plan of so many commands.
+fn repository(at: &Path, tasks: usize) {
+    std::fs::create_dir_all(at.join("src")).expect("a directory");
+    for index in 0..20 {
+        std::fs::write(at.join(format!("src/file-{index}.txt")), "text\n".repeat(50)).expect("a file");
+    }
+    let mut plan = String::from("version: 1\nname: bench\ntasks:\n");
+    for index in 0..tasks {
+        plan.push_str(&format!(
+            "- {{id: t{index}, run: 'echo {index} > out-{index}.txt', write_set: [out-{index}.txt]}}\n"
+        ));
+    }
+    std::fs::write(at.join("omk.yaml"), plan).expect("a plan");
+    git(at, &["init", "-q", "-b", "main"]);
+    git(at, &["config", "user.name", "bench"]);
+    git(at, &["config", "user.email", "bench@example.invalid"]);
+    git(at, &["add", "-A"]);
+    git(at, &["commit", "-q", "-m", "begin"]);
+}
+
+fn compare() {
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a scratch directory");
+        let (one, other) = (scratch.path().join("one"), scratch.path().join("other"));
+        repository(&one, TASKS);
+        repository(&other, TASKS);
+        let run =
+            seconds(omk().current_dir(&one).args(["run", "--yes"]).env("XDG_CACHE_HOME", scratch.path().join("cache")));
+        ours.push(run);
+        let slots = scratch.path().join("slots");
+        std::fs::create_dir_all(&slots).expect("a directory");
+        let mut shell = Command::new("sh");
+        shell.current_dir(&other).args(["-c", LOOP, "loop", &TASKS.to_string()]).arg(&slots);
+        theirs.push(seconds(&mut shell));
+    }
+    let (ours, theirs) = (median(ours), median(theirs));
+    println!("{TASKS} command tasks on a small repository (median of 3, run in turn)");
+    println!("  omk run      {ours:>8.2} s   {:>6.1} ms a task", ours * 1e3 / TASKS as f64);
+    println!("  shell loop   {theirs:>8.2} s   {:>6.1} ms a task", theirs * 1e3 / TASKS as f64);
+    println!("  ratio        {:>8.2}", ours / theirs);
+}
+
+fn main() {
+    compare();
+    let version = median((0..21).map(|_| seconds(omk().arg("--version"))).collect());
+    println!("omk --version            {:>8.1} ms (median of 21)", version * 1e3);
+    let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a scratch directory");
+    let repo = scratch.path().join("plan");
+    repository(&repo, 1000);
+    let plan = median((0..11).map(|_| seconds(omk().current_dir(&repo).arg("plan"))).collect());
+    println!("omk plan, 1,000 tasks    {:>8.1} ms (median of 11)", plan * 1e3);
+    let size = std::fs::metadata(env!("CARGO_BIN_EXE_omk")).expect("the binary").len();
+    println!("this binary              {:>8.1} MB (the release profile also strips it)", size as f64 / 1e6);
+}
