@@ -132,7 +132,8 @@ impl Clue<'_> {
         if self.status == Some(400) && (kind.contains("content_filter") || self.message.contains("high risk")) {
             return Some(Class::Refused);
         }
-        if self.name.contains("QuotaExhausted") || self.status == Some(402) || is_quota(self.status, kind, self.message) {
+        if self.name.contains("QuotaExhausted") || self.status == Some(402) || is_quota(self.status, kind, self.message)
+        {
             return Some(Class::Quota);
         }
         match self.code {
@@ -200,7 +201,11 @@ fn retry_after(class: Class, observed: &Observed, delay: Option<Duration>) -> Op
 
 fn failed(class: Class, said: &str, retry_after: Option<Duration>) -> AgentOutcome {
     let retry_after_ms = retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-    AgentOutcome::Failed(Failure { class, message: clip(said.trim_end_matches(['\n', ' ', ';']), LONGEST_MESSAGE), retry_after_ms })
+    AgentOutcome::Failed(Failure {
+        class,
+        message: clip(said.trim_end_matches(['\n', ' ', ';']), LONGEST_MESSAGE),
+        retry_after_ms,
+    })
 }
 
 #[cfg(test)]
@@ -247,19 +252,58 @@ mod tests {
         for (rest, expected) in [
             (r#""reason":"completed""#, "done"),
             (r#""reason":"completed","stopReason":"repeat_breaker""#, "steps"),
-            (r#""reason":"failed","error":{"code":"provider.auth_error","message":"401 Invalid Authentication","name":"APIStatusError","details":{"statusCode":401},"retryable":false}"#, "auth"),
-            (r#""reason":"failed","error":{"code":"provider.auth_error","message":"403 no","name":"APIStatusError","details":{"statusCode":403},"retryable":false}"#, "auth"),
-            (r#""reason":"failed","error":{"code":"provider.api_error","message":"400 bad req","name":"APIStatusError","details":{"statusCode":400},"retryable":false}"#, "config"),
-            (r#""reason":"failed","error":{"code":"provider.api_error","message":"404 no model","name":"APIStatusError","details":{"statusCode":404},"retryable":false}"#, "config"),
-            (r#""reason":"failed","error":{"code":"provider.rate_limit","message":"429 slow down","name":"APIProviderRateLimitError","details":{"statusCode":429},"retryable":true}"#, "rate-limit"),
-            (r#""reason":"failed","error":{"code":"provider.api_error","message":"429 You exceeded your current token quota: please check your account balance","name":"APIProviderQuotaExhaustedError","details":{"statusCode":429},"retryable":false}"#, "quota"),
-            (r#""reason":"failed","error":{"code":"provider.api_error","message":"500 boom","name":"APIStatusError","details":{"statusCode":500,"requestId":null,"traceId":null},"retryable":false}"#, "provider"),
-            (r#""reason":"failed","error":{"code":"provider.connection_error","message":"terminated","name":"APIConnectionError","retryable":true}"#, "provider"),
-            (r#""reason":"failed","error":{"code":"provider.api_error","message":"The API returned an empty response (no content, no tool calls).","name":"APIEmptyResponseError","details":{"finishReason":null,"rawFinishReason":null},"retryable":false}"#, "provider"),
-            (r#""reason":"failed","error":{"code":"loop.max_steps_exceeded","message":"Turn exceeded maxSteps=4.","name":"LoopError","details":{"maxSteps":4},"retryable":false}"#, "steps"),
-            (r#""reason":"failed","error":{"code":"compaction.failed","message":"APIContextOverflowError: 400 Your request exceeded model token limit: 262144","name":"Error2","retryable":false,"cause":{"code":"context.overflow","message":"400 Your request exceeded","name":"APIContextOverflowError","details":{"statusCode":400},"retryable":true}}"#, "context"),
-            (r#""reason":"failed","error":{"code":"provider.filtered","message":"The API returned an empty response","name":"APIEmptyResponseError","details":{"finishReason":"filtered","rawFinishReason":"content_filter"},"retryable":false}"#, "refused"),
-            (r#""reason":"failed","error":{"code":"provider.api_error","message":"400 The request was rejected because it was considered high risk","name":"APIStatusError","details":{"statusCode":400},"retryable":false}"#, "refused"),
+            (
+                r#""reason":"failed","error":{"code":"provider.auth_error","message":"401 Invalid Authentication","name":"APIStatusError","details":{"statusCode":401},"retryable":false}"#,
+                "auth",
+            ),
+            (
+                r#""reason":"failed","error":{"code":"provider.auth_error","message":"403 no","name":"APIStatusError","details":{"statusCode":403},"retryable":false}"#,
+                "auth",
+            ),
+            (
+                r#""reason":"failed","error":{"code":"provider.api_error","message":"400 bad req","name":"APIStatusError","details":{"statusCode":400},"retryable":false}"#,
+                "config",
+            ),
+            (
+                r#""reason":"failed","error":{"code":"provider.api_error","message":"404 no model","name":"APIStatusError","details":{"statusCode":404},"retryable":false}"#,
+                "config",
+            ),
+            (
+                r#""reason":"failed","error":{"code":"provider.rate_limit","message":"429 slow down","name":"APIProviderRateLimitError","details":{"statusCode":429},"retryable":true}"#,
+                "rate-limit",
+            ),
+            (
+                r#""reason":"failed","error":{"code":"provider.api_error","message":"429 You exceeded your current token quota: please check your account balance","name":"APIProviderQuotaExhaustedError","details":{"statusCode":429},"retryable":false}"#,
+                "quota",
+            ),
+            (
+                r#""reason":"failed","error":{"code":"provider.api_error","message":"500 boom","name":"APIStatusError","details":{"statusCode":500,"requestId":null,"traceId":null},"retryable":false}"#,
+                "provider",
+            ),
+            (
+                r#""reason":"failed","error":{"code":"provider.connection_error","message":"terminated","name":"APIConnectionError","retryable":true}"#,
+                "provider",
+            ),
+            (
+                r#""reason":"failed","error":{"code":"provider.api_error","message":"The API returned an empty response (no content, no tool calls).","name":"APIEmptyResponseError","details":{"finishReason":null,"rawFinishReason":null},"retryable":false}"#,
+                "provider",
+            ),
+            (
+                r#""reason":"failed","error":{"code":"loop.max_steps_exceeded","message":"Turn exceeded maxSteps=4.","name":"LoopError","details":{"maxSteps":4},"retryable":false}"#,
+                "steps",
+            ),
+            (
+                r#""reason":"failed","error":{"code":"compaction.failed","message":"APIContextOverflowError: 400 Your request exceeded model token limit: 262144","name":"Error2","retryable":false,"cause":{"code":"context.overflow","message":"400 Your request exceeded","name":"APIContextOverflowError","details":{"statusCode":400},"retryable":true}}"#,
+                "context",
+            ),
+            (
+                r#""reason":"failed","error":{"code":"provider.filtered","message":"The API returned an empty response","name":"APIEmptyResponseError","details":{"finishReason":"filtered","rawFinishReason":"content_filter"},"retryable":false}"#,
+                "refused",
+            ),
+            (
+                r#""reason":"failed","error":{"code":"provider.api_error","message":"400 The request was rejected because it was considered high risk","name":"APIStatusError","details":{"statusCode":400},"retryable":false}"#,
+                "refused",
+            ),
         ] {
             let ran = ran(Ending::Exited(1), &ended(rest), "");
             assert_eq!(class(classify(&ran, &Observed::default())), expected, "{rest}");
@@ -287,7 +331,8 @@ mod tests {
 
     #[test]
     fn a_miss_in_the_cassette_decides_even_over_a_good_end() {
-        let observed = Observed { cassette_miss: Some("the cassette has no answer api/0-3".to_owned()), ..Observed::default() };
+        let observed =
+            Observed { cassette_miss: Some("the cassette has no answer api/0-3".to_owned()), ..Observed::default() };
         let ran = ran(Ending::Exited(0), &ended(r#""reason":"completed""#), "");
         assert_eq!(class(classify(&ran, &observed)), "config");
     }
@@ -295,10 +340,17 @@ mod tests {
     #[test]
     fn omks_own_clocks_and_stops_are_told_apart() {
         let cancelled = ended(r#""reason":"cancelled""#);
-        for (ending, expected) in
-            [(Ending::TimedOut, "timeout"), (Ending::Hung, "hung"), (Ending::Stopped, "interrupted"), (Ending::Signalled(9), "host")]
-        {
-            assert_eq!(class(classify(&ran(ending.clone(), &cancelled, ""), &Observed::default())), expected, "{ending:?}");
+        for (ending, expected) in [
+            (Ending::TimedOut, "timeout"),
+            (Ending::Hung, "hung"),
+            (Ending::Stopped, "interrupted"),
+            (Ending::Signalled(9), "host"),
+        ] {
+            assert_eq!(
+                class(classify(&ran(ending.clone(), &cancelled, ""), &Observed::default())),
+                expected,
+                "{ending:?}"
+            );
         }
     }
 
@@ -327,14 +379,20 @@ mod tests {
             ("error: failed to run prompt: Provider safety policy blocked the response.\n", "refused"),
             ("SyntaxError: … does not provide an export named 'createZstdDecompress'\n", "config"),
         ] {
-            assert_eq!(class(classify(&ran(Ending::Exited(1), "", stderr), &Observed::default())), expected, "{stderr}");
+            assert_eq!(
+                class(classify(&ran(Ending::Exited(1), "", stderr), &Observed::default())),
+                expected,
+                "{stderr}"
+            );
         }
     }
 
     #[test]
     fn a_used_up_budget_interrupts_whatever_the_cli_makes_of_it() {
         let observed = Observed { over_budget: true, ..Observed::default() };
-        let refused = ended(r#""reason":"failed","error":{"code":"provider.api_error","message":"402 omk: the run's budget is used up","name":"APIStatusError","details":{"statusCode":402}}"#);
+        let refused = ended(
+            r#""reason":"failed","error":{"code":"provider.api_error","message":"402 omk: the run's budget is used up","name":"APIStatusError","details":{"statusCode":402}}"#,
+        );
         assert_eq!(class(classify(&ran(Ending::Exited(1), &refused, ""), &observed)), "interrupted");
         assert_eq!(class(classify(&ran(Ending::Exited(0), &ended(r#""reason":"completed""#), ""), &observed)), "done");
     }

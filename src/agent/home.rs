@@ -27,11 +27,8 @@ const TRIES_PER_STEP: &str = "3";
 impl Home {
     /// Makes the directories where they are missing, and writes the settings anew.
     pub(super) fn prepare(errand: &Errand) -> Result<Self, AgentError> {
-        let home = Self {
-            home: errand.state.join("home"),
-            tmp: errand.state.join("tmp"),
-            kimi: errand.state.join("kimi"),
-        };
+        let home =
+            Self { home: errand.state.join("home"), tmp: errand.state.join("tmp"), kimi: errand.state.join("kimi") };
         for dir in [&home.home, &home.tmp, &home.kimi] {
             std::fs::create_dir_all(dir).map_err(io("make", dir))?;
         }

@@ -46,7 +46,8 @@ pub async fn install(shepherd: &Shepherd, wanted: &Install) -> Result<Installed,
     if let Some(installed) = in_cache(&dir, wanted) {
         return Ok(installed);
     }
-    let new = tempfile::Builder::new().prefix(".new-").tempdir_in(&wanted.tools).map_err(io("write in", &wanted.tools))?;
+    let new =
+        tempfile::Builder::new().prefix(".new-").tempdir_in(&wanted.tools).map_err(io("write in", &wanted.tools))?;
     fill(shepherd, new.path(), wanted).await?;
     // What is in the way is not whole, or it would have been found.
     if dir.exists() {
@@ -140,9 +141,14 @@ mod tests {
 
     #[test]
     fn old_nodes_are_known() {
-        for (said, enough) in
-            [("v24.21.0\n", true), ("v22.19.0", true), ("v22.18.9", false), ("v20.20.2", false), ("", false), ("v9", false)]
-        {
+        for (said, enough) in [
+            ("v24.21.0\n", true),
+            ("v22.19.0", true),
+            ("v22.18.9", false),
+            ("v20.20.2", false),
+            ("", false),
+            ("v9", false),
+        ] {
             assert_eq!(is_new_enough(said), enough, "{said}");
         }
     }

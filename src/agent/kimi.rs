@@ -172,8 +172,9 @@ pub(super) fn is_version(text: &str) -> bool {
     let (numbers, suffix) = text.split_once('-').unwrap_or((text, "0"));
     let numbers: Vec<&str> = numbers.split('.').collect();
     let is_number = |part: &&str| !part.is_empty() && part.len() < 10 && part.bytes().all(|byte| byte.is_ascii_digit());
-    let is_suffix = !suffix.is_empty() && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte));
-    numbers.len() == 3 && numbers.iter().all(|part| is_number(part)) && is_suffix
+    let is_suffix =
+        !suffix.is_empty() && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte));
+    numbers.len() == 3 && numbers.iter().all(is_number) && is_suffix
 }
 
 #[cfg(test)]

@@ -53,7 +53,9 @@ pub fn build(brief: &Brief, scrub: &dyn Fn(&str) -> String) -> String {
     let mut parts = Vec::new();
     match (brief.session, &brief.setback) {
         (Session::Resumed, Some(setback)) => {
-            parts.push("Your last attempt at the task did not get through. The working tree is as you left it.".to_owned());
+            parts.push(
+                "Your last attempt at the task did not get through. The working tree is as you left it.".to_owned(),
+            );
             parts.push(what_went_wrong(setback, scrub));
             parts.push("Go on from there and finish the task. The rules are the same:".to_owned());
             parts.push(rules(brief));
@@ -94,14 +96,19 @@ fn rules(brief: &Brief) -> String {
             .to_owned(),
     );
     rules.push(
-        "Do not commit, stage, stash, switch branches or push: omk commits what you leave in the working tree.".to_owned(),
+        "Do not commit, stage, stash, switch branches or push: omk commits what you leave in the working tree."
+            .to_owned(),
     );
     if brief.change_required {
         rules.push("The task needs a change in the working tree; words alone are not enough.".to_owned());
     }
     if !brief.gates.is_empty() {
-        let gates: Vec<String> = brief.gates.iter().map(|(id, run)| format!("\n   - {id}: {}", one_line(run))).collect();
-        rules.push(format!("Your change is judged by these commands, run after you in the same tree:{}", gates.concat()));
+        let gates: Vec<String> =
+            brief.gates.iter().map(|(id, run)| format!("\n   - {id}: {}", one_line(run))).collect();
+        rules.push(format!(
+            "Your change is judged by these commands, run after you in the same tree:{}",
+            gates.concat()
+        ));
     }
     rules.push("Nobody can answer questions. Decide, finish, and say in a few sentences what you did.".to_owned());
     let numbered = rules.iter().enumerate().map(|(at, rule)| format!("{}. {rule}", at + 1));

@@ -166,7 +166,10 @@ mod tests {
     fn an_error_is_read_with_what_was_behind_it() {
         let error = read_lines(OVERFLOW).end.and_then(|end| end.error).unwrap();
         let cause = error.cause.unwrap();
-        assert_eq!((error.code.as_str(), cause.code.as_str(), cause.status), ("compaction.failed", "context.overflow", Some(400)));
+        assert_eq!(
+            (error.code.as_str(), cause.code.as_str(), cause.status),
+            ("compaction.failed", "context.overflow", Some(400))
+        );
     }
 
     #[test]
@@ -190,7 +193,10 @@ mod tests {
         std::fs::write(home.path().join("session_index.jsonl"), format!("{index}\n")).unwrap();
         std::fs::write(wire_of(&dir), COMPLETED).unwrap();
         let before = Before::look(home.path());
-        assert_eq!(before.since(home.path(), Some("s1")), Recorded { session: Some("s1".to_owned()), ..Recorded::default() });
+        assert_eq!(
+            before.since(home.path(), Some("s1")),
+            Recorded { session: Some("s1".to_owned()), ..Recorded::default() }
+        );
         std::fs::write(wire_of(&dir), format!("{COMPLETED}{OVERFLOW}\n")).unwrap();
         let since = before.since(home.path(), Some("s1"));
         assert_eq!(since.end.map(|end| end.reason).as_deref(), Some("failed"));

@@ -44,10 +44,7 @@ pub struct ToolCall {
 
 impl ToolCall {
     fn arguments_text(&self) -> String {
-        match &self.arguments {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        }
+        self.arguments.as_str().map_or_else(|| self.arguments.to_string(), str::to_owned)
     }
 }
 
@@ -356,7 +353,9 @@ mod tests {
     #[test]
     fn usage_inside_the_choice_counts_too() {
         let mut reader = TurnReader::default();
-        reader.look_at(b"data: {\"choices\":[{\"delta\":{},\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}]}\n\n");
+        reader.look_at(
+            b"data: {\"choices\":[{\"delta\":{},\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}]}\n\n",
+        );
         assert_eq!(reader.usage().map(|usage| usage.completion_tokens), Some(4));
     }
 

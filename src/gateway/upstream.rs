@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::HeaderMap;
-use futures_util::stream::{self, BoxStream};
 use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
 use serde_json::{Value, json};
 
 use super::cassette::Recording;
@@ -207,10 +207,7 @@ mod tests {
         assert_eq!(after(&[("retry-after", "7")]), Some(Duration::from_secs(7)));
         assert_eq!(after(&[("retry-after", "1.5")]), Some(Duration::from_millis(1500)));
         assert_eq!(after(&[("retry-after-ms", "20"), ("retry-after", "7")]), Some(Duration::from_millis(20)));
-        assert_eq!(
-            after(&[("retry-after", "Sun, 22 Nov 2026 19:01:00 GMT"), date]),
-            Some(Duration::from_secs(60))
-        );
+        assert_eq!(after(&[("retry-after", "Sun, 22 Nov 2026 19:01:00 GMT"), date]), Some(Duration::from_secs(60)));
         assert_eq!(after(&[("retry-after", "Sun, 22 Nov 2026 18:00:00 GMT"), date]), Some(Duration::ZERO));
         assert_eq!(after(&[("retry-after", "soon")]), None);
         assert_eq!(after(&[("retry-after", "-1")]), None);
@@ -220,7 +217,10 @@ mod tests {
     fn what_a_provider_says_of_itself_is_read() {
         let body = br#"{"error":{"message":"You exceeded your quota","type":"exceeded_current_quota_error"}}"#;
         let error = read_error(429, &BTreeMap::new(), body);
-        assert_eq!((error.kind.as_str(), error.message.as_str()), ("exceeded_current_quota_error", "You exceeded your quota"));
+        assert_eq!(
+            (error.kind.as_str(), error.message.as_str()),
+            ("exceeded_current_quota_error", "You exceeded your quota")
+        );
         assert_eq!(read_error(500, &BTreeMap::new(), b"<html>").kind, "not-an-answer");
     }
 }

@@ -3,6 +3,8 @@
 //! The CLI is installed by omk itself, once, into `target/tools`. At most two run at once: each takes 400 MB and 2 s of
 //! a core.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
@@ -205,7 +207,7 @@ async fn a_long_wait_ends_the_attempt_and_says_how_long() {
 
 #[tokio::test]
 async fn a_short_trouble_is_retried_by_the_cli_itself() {
-    let again = Turn::InTurn(vec![
+    let again = Turn::OneByOne(vec![
         Turn::Status(500, None, "server_error", "boom"),
         Turn::Status(429, Some(("retry-after", "0")), "rate_limit_reached_error", "slow down"),
         Turn::Say("done"),
@@ -295,7 +297,7 @@ async fn silence_for_the_whole_idle_timeout_is_hung() {
 #[tokio::test]
 async fn the_step_limit_is_steps_and_the_session_goes_on() {
     let bash = |n: u32| Turn::Use(vec![("Bash", json!({"command": format!("echo {n} >> steps.txt")}))]);
-    let scripts = vec![("do slot", vec![Turn::InTurn(vec![bash(1), Turn::Say("all done")]), bash(2), bash(3)])];
+    let scripts = vec![("do slot", vec![Turn::OneByOne(vec![bash(1), Turn::Say("all done")]), bash(2), bash(3)])];
     let model = Model::start(scripts).await;
     let mut world = World { max_steps: 2, ..World::new(live(&model)).await };
     let (ended, _) = world.run().await;
@@ -328,7 +330,7 @@ async fn four_at_once_do_not_mix() {
 fn writes_below(slot: &Path) -> Vec<Turn> {
     let path = slot.join("deep/er.txt").to_str().unwrap().to_owned();
     vec![
-        Turn::InTurn(vec![Turn::Status(500, None, "server_error", "boom"), write(&path)]),
+        Turn::OneByOne(vec![Turn::Status(500, None, "server_error", "boom"), write(&path)]),
         Turn::Use(vec![("Bash", json!({"command": "pwd > where.txt; cat deep/er.txt >> where.txt"}))]),
         Turn::Say("done"),
     ]
