@@ -275,13 +275,17 @@ async fn the_end_of_a_pipeline_may_finish_by_itself() {
 async fn a_process_that_flees_from_session_to_session_is_caught() {
     let yard = Yard::new();
     let hare = yard.path("slot/hare");
-    std::fs::write(&hare, "#!/bin/sh\nsetsid -f \"$0\" &\nsetsid -f \"$0.leaf\" &\n").unwrap();
+    std::fs::write(
+        &hare,
+        "#!/bin/sh\n[ $1 -lt 300 ] || exit\nsetsid -f \"$0\" $(($1 + 1)) &\nsetsid -f \"$0.leaf\" &\n",
+    )
+    .unwrap();
     std::fs::write(yard.path("slot/hare.leaf"), "#!/bin/sh\nsleep 1000\n").unwrap();
     let executable: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     for name in ["slot/hare", "slot/hare.leaf"] {
         std::fs::set_permissions(yard.path(name), executable.clone()).unwrap();
     }
-    let ended = run(&yard.child("./hare; ./hare; exec \"$PWD/hare\"")).await;
+    let ended = run(&yard.child("./hare 0; ./hare 0; exec \"$PWD/hare\" 0")).await;
     assert!(ended.stragglers > 0);
     assert_eq!(processes_with(hare.to_str().unwrap()), [""; 0]);
 }
