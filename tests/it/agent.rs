@@ -68,6 +68,8 @@ struct World {
     max_steps: u32,
     idle_timeout: Duration,
     session: Option<String>,
+    /// Whether writes are confined to the slot.
+    confined: bool,
     stop: CancellationToken,
     _place: File,
 }
@@ -86,6 +88,7 @@ impl World {
             max_steps: 20,
             idle_timeout: Duration::from_secs(60),
             session: None,
+            confined: false,
             stop: CancellationToken::new(),
             _place: place,
         }
@@ -112,6 +115,7 @@ impl World {
         let errand = Errand {
             prompt: format!("do {name}"),
             session: self.session.clone(),
+            writable: self.confined.then(|| vec![cwd.clone()]),
             cwd,
             state,
             env,
@@ -125,7 +129,6 @@ impl World {
             timeout: Duration::from_secs(60),
             idle_timeout: Some(self.idle_timeout),
             longest_wait: Duration::from_secs(30),
-            writable: None,
             log: self.root.path().join(format!("{name}.jsonl")),
             stop: self.stop.clone(),
             pulse,
@@ -193,6 +196,18 @@ async fn a_task_is_done_when_its_turn_came_to_its_end() {
     // Neither the settings nor anything else the agent could read holds the key.
     let settings = std::fs::read_to_string(world.root.path().join("slot-state/kimi/config.toml")).unwrap();
     assert!(settings.contains("omk-") && !settings.contains(KEY));
+}
+
+#[tokio::test]
+async fn a_confined_agent_works_in_its_slot_and_nowhere_else() {
+    let bash = json!({"command": "echo in > in.txt; echo out > ../out.txt; true"});
+    let model = scripted(vec![write("hello.txt"), Turn::Use(vec![("Bash", bash)]), Turn::Say("done")]).await;
+    let world = World { confined: true, ..World::new(live(&model)).await };
+    let (ended, _) = world.run().await;
+    assert_eq!(ended.outcome, AgentOutcome::Done);
+    assert!(world.slot().join("hello.txt").exists() && world.slot().join("in.txt").exists());
+    // A kernel without Landlock cannot confine; the report says so then.
+    assert_eq!(world.root.path().join("out.txt").exists(), !ended.child.containment.landlock);
 }
 
 #[tokio::test]
