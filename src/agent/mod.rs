@@ -127,7 +127,7 @@ pub enum AgentOutcome {
 }
 
 /// An agent's turn that is over.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct AgentEnded {
     /// How.
     pub outcome: AgentOutcome,
@@ -139,6 +139,8 @@ pub struct AgentEnded {
     pub transcript: PathBuf,
     /// Model calls that ended well.
     pub steps: u32,
+    /// The child itself: how it was confined, how long it took, the transcript's digest.
+    pub child: Ended,
 }
 
 impl Ran {
@@ -151,6 +153,7 @@ impl Ran {
             said: self.heard.said,
             transcript: self.transcript,
             steps: self.heard.steps,
+            child: self.child,
         }
     }
 }

@@ -115,6 +115,11 @@ fn map_texts(value: &Value, change: &dyn Fn(&str) -> String) -> Value {
     }
 }
 
+/// Applies `change` inside a document, or a text that holds one.
+fn map_json(value: &Value, change: &dyn Fn(&str) -> String) -> Value {
+    if let Value::String(text) = value { map_json_text(text, change).into() } else { map_texts(value, change) }
+}
+
 /// Applies `change` inside a text that may itself be JSON; one that is not touched stays as it was, byte for byte.
 fn map_json_text(text: &str, change: &dyn Fn(&str) -> String) -> String {
     match serde_json::from_str::<Value>(text) {
@@ -131,10 +136,7 @@ impl Turn {
         self.text = change(&self.text);
         self.reasoning = change(&self.reasoning);
         for call in &mut self.tool_calls {
-            call.arguments = match &call.arguments {
-                Value::String(text) => Value::String(map_json_text(text, change)),
-                other => map_texts(other, change),
-            };
+            call.arguments = map_json(&call.arguments, change);
         }
         self
     }
@@ -144,18 +146,14 @@ impl Recording {
     fn map(mut self, change: &dyn Fn(&str) -> String) -> Self {
         self.request = self.request.map(|request| map_texts(&request, change));
         self.turn = self.turn.map(|turn| turn.map(change));
-        self.body = self.body.map(|body| match body {
-            Value::String(text) => Value::String(map_json_text(&text, change)),
-            other => map_texts(&other, change),
-        });
+        self.body = self.body.map(|body| map_json(&body, change));
         self
     }
 
     /// The body of an answer that is not a turn.
     pub(super) fn body_text(&self) -> String {
         match &self.body {
-            Some(Value::String(text)) => text.clone(),
-            Some(other) => other.to_string(),
+            Some(body) => body.as_str().map_or_else(|| body.to_string(), str::to_owned),
             None => json!({"error": {"message": format!("recorded status {}", self.status), "type": "recorded"}})
                 .to_string(),
         }

@@ -44,10 +44,7 @@ pub struct ToolCall {
 
 impl ToolCall {
     fn arguments_text(&self) -> String {
-        match &self.arguments {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        }
+        self.arguments.as_str().map_or_else(|| self.arguments.to_string(), str::to_owned)
     }
 }
 

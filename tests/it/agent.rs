@@ -3,6 +3,8 @@
 //! The CLI is installed by omk itself, once, into `target/tools`. At most two run at once: each takes 400 MB and 2 s of
 //! a core.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
@@ -66,6 +68,8 @@ struct World {
     max_steps: u32,
     idle_timeout: Duration,
     session: Option<String>,
+    /// Whether writes are confined to the slot.
+    confined: bool,
     stop: CancellationToken,
     _place: File,
 }
@@ -84,6 +88,7 @@ impl World {
             max_steps: 20,
             idle_timeout: Duration::from_secs(60),
             session: None,
+            confined: false,
             stop: CancellationToken::new(),
             _place: place,
         }
@@ -110,6 +115,7 @@ impl World {
         let errand = Errand {
             prompt: format!("do {name}"),
             session: self.session.clone(),
+            writable: self.confined.then(|| vec![cwd.clone()]),
             cwd,
             state,
             env,
@@ -123,7 +129,6 @@ impl World {
             timeout: Duration::from_secs(60),
             idle_timeout: Some(self.idle_timeout),
             longest_wait: Duration::from_secs(30),
-            writable: None,
             log: self.root.path().join(format!("{name}.jsonl")),
             stop: self.stop.clone(),
             pulse,
@@ -194,6 +199,18 @@ async fn a_task_is_done_when_its_turn_came_to_its_end() {
 }
 
 #[tokio::test]
+async fn a_confined_agent_works_in_its_slot_and_nowhere_else() {
+    let bash = json!({"command": "echo in > in.txt; echo out > ../out.txt; true"});
+    let model = scripted(vec![write("hello.txt"), Turn::Use(vec![("Bash", bash)]), Turn::Say("done")]).await;
+    let world = World { confined: true, ..World::new(live(&model)).await };
+    let (ended, _) = world.run().await;
+    assert_eq!(ended.outcome, AgentOutcome::Done);
+    assert!(world.slot().join("hello.txt").exists() && world.slot().join("in.txt").exists());
+    // A kernel without Landlock cannot confine; the report says so then.
+    assert_eq!(world.root.path().join("out.txt").exists(), !ended.child.containment.landlock);
+}
+
+#[tokio::test]
 async fn a_long_wait_ends_the_attempt_and_says_how_long() {
     let slow = Turn::Status(429, Some(("retry-after", "3600")), "rate_limit_reached_error", "slow down");
     let model = scripted(vec![slow]).await;
@@ -205,7 +222,7 @@ async fn a_long_wait_ends_the_attempt_and_says_how_long() {
 
 #[tokio::test]
 async fn a_short_trouble_is_retried_by_the_cli_itself() {
-    let again = Turn::InTurn(vec![
+    let again = Turn::OneByOne(vec![
         Turn::Status(500, None, "server_error", "boom"),
         Turn::Status(429, Some(("retry-after", "0")), "rate_limit_reached_error", "slow down"),
         Turn::Say("done"),
@@ -295,7 +312,7 @@ async fn silence_for_the_whole_idle_timeout_is_hung() {
 #[tokio::test]
 async fn the_step_limit_is_steps_and_the_session_goes_on() {
     let bash = |n: u32| Turn::Use(vec![("Bash", json!({"command": format!("echo {n} >> steps.txt")}))]);
-    let scripts = vec![("do slot", vec![Turn::InTurn(vec![bash(1), Turn::Say("all done")]), bash(2), bash(3)])];
+    let scripts = vec![("do slot", vec![Turn::OneByOne(vec![bash(1), Turn::Say("all done")]), bash(2), bash(3)])];
     let model = Model::start(scripts).await;
     let mut world = World { max_steps: 2, ..World::new(live(&model)).await };
     let (ended, _) = world.run().await;
@@ -328,7 +345,7 @@ async fn four_at_once_do_not_mix() {
 fn writes_below(slot: &Path) -> Vec<Turn> {
     let path = slot.join("deep/er.txt").to_str().unwrap().to_owned();
     vec![
-        Turn::InTurn(vec![Turn::Status(500, None, "server_error", "boom"), write(&path)]),
+        Turn::OneByOne(vec![Turn::Status(500, None, "server_error", "boom"), write(&path)]),
         Turn::Use(vec![("Bash", json!({"command": "pwd > where.txt; cat deep/er.txt >> where.txt"}))]),
         Turn::Say("done"),
     ]

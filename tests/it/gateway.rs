@@ -1,5 +1,7 @@
 //! The gateway between a plain client and a scripted model.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,7 +148,7 @@ async fn a_stream_without_its_end_breaks_for_the_agent_too() {
 #[tokio::test]
 async fn silence_ends_before_the_agents_own_patience() {
     let short = Timeouts { answer: Duration::from_millis(50), stall: Duration::from_millis(50), ..Timeouts::default() };
-    let model = scripted(vec![Turn::InTurn(vec![Turn::Hanging, Turn::Stalled])]).await;
+    let model = scripted(vec![Turn::OneByOne(vec![Turn::Hanging, Turn::Stalled])]).await;
     let gateway = Gateway::start(Config { timeouts: short, ..live(&model) }).await.unwrap();
     let pass = admit(&gateway);
     assert_eq!(ask(&pass).send().await.unwrap().status(), 504);
@@ -219,8 +221,11 @@ async fn what_was_recorded_is_served_again_with_the_paths_of_the_new_place() {
     let dir = tempfile::tempdir().unwrap();
     let write =
         Turn::Use(vec![("Write", json!({"path": "/here/slot-1/a.txt", "content": "sk-the-real-key-0123456789"}))]);
-    record(dir.path(), vec![Turn::InTurn(vec![Turn::Status(429, Some(("retry-after", "1")), "slow", "later"), write])])
-        .await;
+    record(
+        dir.path(),
+        vec![Turn::OneByOne(vec![Turn::Status(429, Some(("retry-after", "1")), "slow", "later"), write])],
+    )
+    .await;
     let names: Vec<_> = files(dir.path()).iter().map(|path| path.file_name().unwrap().to_owned()).collect();
     assert_eq!(names, ["0-0-2.json", "0-0.json"]);
     let kept = std::fs::read_to_string(&files(dir.path())[0]).unwrap();
@@ -244,7 +249,7 @@ async fn what_was_recorded_is_served_again_with_the_paths_of_the_new_place() {
 #[tokio::test]
 async fn a_broken_answer_breaks_again_in_the_replay() {
     let dir = tempfile::tempdir().unwrap();
-    record(dir.path(), vec![Turn::InTurn(vec![Turn::Dropped, Turn::Page])]).await;
+    record(dir.path(), vec![Turn::OneByOne(vec![Turn::Dropped, Turn::Page])]).await;
     let gateway = Gateway::start(taped(dir.path())).await.unwrap();
     let pass = admit(&gateway);
     assert!(ask(&pass).send().await.unwrap().bytes().await.is_err());

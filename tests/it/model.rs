@@ -4,9 +4,10 @@
 //! prompt, so that parallel and resumed runs get the same ones. It says everything in small pieces. It refuses to make
 //! answers up: past the end of a script it says so with status 418.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -39,10 +40,8 @@ pub(crate) enum Turn {
     Hanging,
     /// A first word and then nothing.
     Stalled,
-    /// Later.
-    Delayed(Duration, Box<Turn>),
     /// The first time the first, then the second, and so on; the last for ever.
-    InTurn(Vec<Turn>),
+    OneByOne(Vec<Turn>),
 }
 
 /// What was asked.
@@ -108,11 +107,10 @@ async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
 }
 
 fn text_of(message: &Value) -> String {
-    match &message["content"] {
-        Value::String(text) => text.clone(),
-        Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).collect(),
-        _ => String::new(),
+    if let Some(text) = message["content"].as_str() {
+        return text.to_owned();
     }
+    message["content"].as_array().into_iter().flatten().filter_map(|part| part["text"].as_str()).collect()
 }
 
 fn choose(inner: &Inner, body: &Value) -> Turn {
@@ -130,15 +128,13 @@ fn choose(inner: &Inner, body: &Value) -> Turn {
         }
     }
     let over = Turn::Status(418, None, "script", "the script is over");
-    let Some(script) = script else { return over };
+    // A compaction asks without the prompt; where there is only one script, it can be no other.
+    let Some(script) = script.or((inner.scripts.len() == 1).then_some(0)) else { return over };
     let turn = inner.scripts[script].1.get(place).cloned().unwrap_or(over);
     let mut times = inner.times.lock().unwrap();
     let time = times.entry((script, place)).or_insert(0);
     *time += 1;
-    match turn {
-        Turn::InTurn(turns) => turns[(*time - 1).min(turns.len() - 1)].clone(),
-        turn => turn,
-    }
+    if let Turn::OneByOne(turns) = &turn { turns[(*time - 1).min(turns.len() - 1)].clone() } else { turn }
 }
 
 /// Counts an answer that is dropped before its end.
@@ -186,11 +182,7 @@ async fn perform(inner: &Arc<Inner>, turn: Turn) -> Response {
             });
             stream_of(stream::iter(first).chain(rest))
         }
-        Turn::Delayed(delay, turn) => {
-            tokio::time::sleep(delay).await;
-            Box::pin(perform(inner, *turn)).await
-        }
-        Turn::InTurn(_) => unreachable!("`choose` resolves it"),
+        Turn::OneByOne(_) => unreachable!("`choose` resolves it"),
     }
 }
 
