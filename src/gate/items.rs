@@ -116,7 +116,7 @@ impl Found {
         let inside = self.roots.iter().find_map(|root| path.strip_prefix(root.as_str())).unwrap_or(&path);
         let inside = inside.trim_start_matches("./");
         let sound = inside.split('/').all(|part| !matches!(part, "" | "." | ".."));
-        (sound && !inside.contains(|ch: char| ch == '\0' || ch == ':')).then(|| inside.to_owned())
+        (sound && !inside.contains(['\0', ':'])).then(|| inside.to_owned())
     }
 
     /// A place, where the path is inside the repository. A missing line is the first.

@@ -294,13 +294,13 @@ impl View {
         each(&mut self.plan_path);
         each(&mut self.branch);
         each(&mut self.trigger.actor);
-        self.trigger.comment.as_mut().map(each);
+        self.trigger.comment.iter_mut().for_each(each);
         self.warnings.iter_mut().chain(&mut self.next).for_each(each);
         self.gates.iter_mut().for_each(|gate| scrub_gate(gate, scrub));
         for task in &mut self.tasks {
             each(&mut task.name);
-            task.owner.as_mut().map(each);
-            task.failure.as_mut().map(|failure| each(&mut failure.message));
+            task.owner.iter_mut().for_each(each);
+            task.failure.iter_mut().for_each(|failure| each(&mut failure.message));
             task.gates.iter_mut().for_each(|gate| scrub_gate(gate, scrub));
             match &mut task.stage {
                 Stage::Pending { waits: text, .. }
@@ -333,7 +333,7 @@ fn scrub_gate(gate: &mut GateOutcome, scrub: &dyn Fn(&str) -> String) {
     for item in &mut gate.failing {
         each(&mut item.key);
         each(&mut item.message);
-        item.place.as_mut().map(|place| each(&mut place.path));
+        item.place.iter_mut().for_each(|place| each(&mut place.path));
     }
 }
 
