@@ -85,6 +85,9 @@ pub enum Fact {
         tip: Tip,
         /// What each gate said.
         gates: Vec<GateOutcome>,
+        /// What went wrong instead, where they could not be run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trouble: Option<Failure>,
     },
     /// The integration branch was built anew, without some tasks.
     Rebuilt {

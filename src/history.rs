@@ -59,6 +59,9 @@ impl History {
             }
             Fact::Prepared { task, base, .. } => self.task_mut(task).base = Some(base.clone()),
             Fact::Worked { task, evidence, .. } => self.worked(task, evidence),
+            Fact::Judged { trouble: Some(trouble), .. } => {
+                self.warnings.push(format!("the result could not be judged: {}", trouble.message));
+            }
             Fact::Judged { tip, gates, .. } => self.judged = Some((tip.clone(), gates.clone())),
             Fact::Limited { limit } => self.limited = Some(*limit),
             Fact::Woke

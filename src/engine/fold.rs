@@ -109,6 +109,7 @@ pub(super) fn apply(run: &mut Run, fact: &Fact) {
     match fact {
         Fact::TookUp { workers, spending, .. } => run.took_up(*workers, *spending),
         Fact::Woke => run.woke(),
+        Fact::Judged { trouble: Some(_), .. } => run.stop_early(RunVerdict::FailedInfra),
         Fact::Judged { prefix, gates, .. } => run.judged(*prefix, gates),
         Fact::Rebuilt { landings, clashed } => run.rebuilt(landings, clashed),
         Fact::Limited { .. } => run.stop_early(RunVerdict::NeedsMoreBudget),

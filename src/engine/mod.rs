@@ -197,18 +197,7 @@ impl Engine {
     /// Whether something could still be done: a task that is not final, a result not judged.
     #[must_use]
     pub fn can_go_on(&self) -> bool {
-        self.run.as_ref().is_some_and(|run| match run.phase.verdict() {
-            None => true,
-            Some(RunVerdict::Cancelled | RunVerdict::NeedsMoreBudget) => run.stopped_early,
-            Some(
-                RunVerdict::FailedInfra
-                | RunVerdict::BlockedOnExternal
-                | RunVerdict::BlockedOnHuman
-                | RunVerdict::NotReady
-                | RunVerdict::Neutral
-                | RunVerdict::Ready,
-            ) => false,
-        })
+        self.run.as_ref().is_some_and(|run| run.phase.verdict().is_none() || run.stopped_early)
     }
 
     /// Where every task stands, in the order of the plan.

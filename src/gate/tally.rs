@@ -123,7 +123,7 @@ impl<'a> Tally<'a> {
             log,
             failing,
             failing_total: total,
-            note,
+            note: scrub(&note),
         };
         Judged { outcome, containment: self.containment }
     }

@@ -390,7 +390,13 @@ fn gates(claims: &Predicate, seen: &Seen, findings: &mut Vec<Finding>) {
     match claims.verdict {
         RunVerdict::Ready if findings.len() > before => findings.push(Finding::ReadyUncarried),
         RunVerdict::Ready => {}
-        other => findings.push(Finding::NotReady(other)),
+        RunVerdict::Cancelled
+        | RunVerdict::FailedInfra
+        | RunVerdict::BlockedOnExternal
+        | RunVerdict::BlockedOnHuman
+        | RunVerdict::NeedsMoreBudget
+        | RunVerdict::NotReady
+        | RunVerdict::Neutral => findings.push(Finding::NotReady(claims.verdict)),
     }
 }
 

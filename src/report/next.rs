@@ -55,11 +55,7 @@ pub fn steps(view: &View) -> Vec<Step> {
             steps.push(Step::words("note", words));
         }
         Some(RunVerdict::NotReady) => {
-            let failed = view.tasks.iter().filter(|task| task.stage == Stage::Failed).map(|task| task.id.to_string());
-            let failed: Vec<String> = failed.take(5).collect();
-            if !failed.is_empty() {
-                steps.push(Step::command("try again", format!("omk run {}", failed.join(" "))));
-            }
+            steps.extend(try_again(view, ""));
         }
         Some(RunVerdict::NeedsMoreBudget) => steps.push(resume(match view.limited {
             Some(Limit::Time) => "with more `limits: time`",
@@ -67,15 +63,29 @@ pub fn steps(view: &View) -> Vec<Step> {
             Some(Limit::Usd) => "with more `limits: usd`",
             None => "with higher `limits`",
         })),
-        Some(RunVerdict::BlockedOnExternal) => steps.push(resume(blocked(view))),
+        Some(RunVerdict::BlockedOnExternal) => {
+            let words = blocked(view);
+            steps.push(try_again(view, words).unwrap_or_else(|| resume(words)));
+        }
         Some(RunVerdict::BlockedOnHuman) => {
             steps.push(Step::words("note", "an approval is missing"));
         }
-        Some(RunVerdict::FailedInfra) => steps.push(resume("once the machine is well again")),
+        Some(RunVerdict::FailedInfra) => {
+            let words = "once the machine is well again";
+            steps.push(try_again(view, words).unwrap_or_else(|| resume(words)));
+        }
         Some(RunVerdict::Cancelled) => steps.push(resume("")),
     }
     steps.extend(view.next.iter().map(|words| Step::words("note", words)));
     steps
+}
+
+/// A new run of the tasks that failed for good; `None` where none did, so that the run itself can go on.
+fn try_again(view: &View, words: &str) -> Option<Step> {
+    let failed = view.tasks.iter().filter(|task| task.stage == Stage::Failed).map(|task| task.id.to_string());
+    let failed: Vec<String> = failed.take(5).collect();
+    let command = format!("omk run {}", failed.join(" "));
+    (!failed.is_empty()).then(|| Step { what: "try again".to_owned(), command, words: words.to_owned() })
 }
 
 fn blocked(view: &View) -> &'static str {

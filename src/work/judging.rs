@@ -77,15 +77,13 @@ pub(super) async fn judge_result(shared: Arc<Shared>, prefix: u32, tip: Tip, sto
         discard(place).await;
         judged
     };
-    let outcomes = judged.await.unwrap_or_else(|trouble| {
-        let why = match trouble {
-            Trouble::Failed(failure) => failure.message,
-            Trouble::Interrupted => "it was stopped".to_owned(),
-        };
-        gates.iter().map(|gate| judge::skipped(gate, &why)).collect()
-    });
+    let (gates, trouble) = match judged.await {
+        Ok(outcomes) => (outcomes, None),
+        Err(Trouble::Failed(failure)) => (Vec::new(), Some(failure)),
+        Err(Trouble::Interrupted) => return,
+    };
     if !stop.is_cancelled() {
-        let _ = shared.facts.send(Fact::Judged { prefix, tip, gates: outcomes });
+        let _ = shared.facts.send(Fact::Judged { prefix, tip, gates, trouble });
     }
 }
 

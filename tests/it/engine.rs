@@ -201,7 +201,7 @@ impl World {
         }
         if let Some(prefix) = self.judge.take() {
             let fails = prefix > 0 && dice.below(3) == 0;
-            self.happens(Fact::Judged { prefix, tip: tip(0), gates: vec![outcome(!fails)] });
+            self.happens(Fact::Judged { prefix, tip: tip(0), gates: vec![outcome(!fails)], trouble: None });
             return true;
         }
         if let Some(without) = self.rebuild.take() {
@@ -542,7 +542,7 @@ fn judged(count: usize, fails: impl Fn(u32, usize) -> bool) -> (RunVerdict, Vec<
         if let Some(prefix) = world.judge.take() {
             probes.push(prefix);
             let gates = vec![outcome(!fails(prefix, rebuilds))];
-            world.happens(Fact::Judged { prefix, tip: tip(0), gates });
+            world.happens(Fact::Judged { prefix, tip: tip(0), gates, trouble: None });
         } else {
             rebuilds += usize::from(world.rebuild.is_some());
             world.step(&mut Dice { throws: Vec::new(), next: 0 });

@@ -446,7 +446,7 @@ async fn a_cancelled_gate_is_skipped_and_no_pass() {
     let judged = bench.judge().await;
     assert_eq!((judged.outcome.verdict, judged.outcome.attempts), (GateVerdict::Skipped, 0));
     assert_eq!(judged.containment, None);
-    assert!(!passes(&[judged.outcome], &[bench.gate.id.clone()]));
+    assert!(!passes(&[judged.outcome], std::slice::from_ref(&bench.gate.id)));
     assert!(!bench.path("slot/ran").exists());
 }
 

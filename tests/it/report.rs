@@ -428,8 +428,7 @@ fn under_way() -> View {
     let mut view = failing();
     view.verdict = None;
     view.ended = None;
-    let doing = |what: &str| Stage::Running { doing: what.to_owned() };
-    view.tasks[1].stage = doing("agent");
+    view.tasks[1].stage = Stage::Running { doing: "agent".to_owned() };
     view.tasks[1].ended = None;
     let until = Some(at(130));
     view.tasks[2].stage = Stage::Pending { waits: String::new(), until };
