@@ -294,26 +294,13 @@ impl View {
         each(&mut self.plan_path);
         each(&mut self.branch);
         each(&mut self.trigger.actor);
-<<<<<<< HEAD
-        if let Some(comment) = &mut self.trigger.comment {
-            each(comment);
-        }
-=======
         self.trigger.comment.iter_mut().for_each(each);
->>>>>>> proof
         self.warnings.iter_mut().chain(&mut self.next).for_each(each);
         self.gates.iter_mut().for_each(|gate| scrub_gate(gate, scrub));
         for task in &mut self.tasks {
             each(&mut task.name);
-<<<<<<< HEAD
-            task.owner.as_mut().map(each);
-            if let Some(failure) = task.failure.as_mut() {
-                each(&mut failure.message)
-            }
-=======
             task.owner.iter_mut().for_each(each);
             task.failure.iter_mut().for_each(|failure| each(&mut failure.message));
->>>>>>> proof
             task.gates.iter_mut().for_each(|gate| scrub_gate(gate, scrub));
             match &mut task.stage {
                 Stage::Pending { waits: text, .. }
@@ -346,13 +333,7 @@ fn scrub_gate(gate: &mut GateOutcome, scrub: &dyn Fn(&str) -> String) {
     for item in &mut gate.failing {
         each(&mut item.key);
         each(&mut item.message);
-<<<<<<< HEAD
-        if let Some(place) = item.place.as_mut() {
-            each(&mut place.path)
-        }
-=======
         item.place.iter_mut().for_each(|place| each(&mut place.path));
->>>>>>> proof
     }
 }
 
