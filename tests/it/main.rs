@@ -1,18 +1,18 @@
 //! One integration crate: stories about the whole, with real git and a scripted agent.
-mod engine;
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod agent;
+mod engine;
+mod exec;
+mod gate;
+mod gateway;
+mod git;
+mod model;
 mod plan;
 mod plan_limits;
 mod plan_mistakes;
 mod plan_roundtrip;
 mod plan_schema;
-mod git;
-
-mod agent;
-mod gateway;
-mod model;
-
-mod gate;
 mod proof;
 mod report;
-mod exec;
