@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod agent;
+mod cli;
 mod engine;
+mod examples;
 mod exec;
 mod gate;
 mod gateway;
@@ -16,3 +18,4 @@ mod plan_roundtrip;
 mod plan_schema;
 mod proof;
 mod report;
+mod tidy;
