@@ -41,6 +41,12 @@ fn wanted() -> Install {
     Install { version: "2.1.0".to_owned(), tools: tools(), env }
 }
 
+/// The directory of tools with the CLI in it, and a place on the machine for whoever runs it.
+pub(crate) async fn installed() -> (PathBuf, File) {
+    install(&shepherd(), &wanted()).await.unwrap();
+    (tools(), tokio::task::spawn_blocking(place_on_the_machine).await.unwrap())
+}
+
 /// One of two places on the machine, until it is dropped.
 fn place_on_the_machine() -> File {
     std::fs::create_dir_all(tools()).unwrap();

@@ -1,7 +1,9 @@
-//! The examples are sound plans, and their previews hold no surprise; the quickstart's answers fit its prompts.
+//! The examples are sound plans, and their previews hold no surprise; the quickstart runs with the real Kimi CLI.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use omk_action::gateway::Recording;
 use omk_action::plan::{Plan, Work};
@@ -134,4 +136,52 @@ fn the_quickstarts_cassette_answers_its_prompts_and_nothing_else() {
     // A red gate lies between the two conversations of `discount`.
     assert_eq!(answers("discount"), [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)].into());
     assert_eq!(answers("receipt"), [(0, 0), (0, 1), (0, 2), (0, 3)].into());
+}
+
+/// A command in that directory, with nothing of the caller's but PATH.
+fn command(program: &str, dir: &Path, home: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(dir).env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", home);
+    command.env("XDG_CACHE_HOME", home.join("cache")).env("GIT_CONFIG_NOSYSTEM", "1").env("LANG", "C.UTF-8");
+    command
+}
+
+fn said(mut command: Command) -> String {
+    let out = command.output().unwrap();
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(out.status.success(), "{command:?}\n{said}\n{}", String::from_utf8_lossy(&out.stderr));
+    said
+}
+
+#[tokio::test]
+async fn the_quickstart_keeps_the_promises_of_the_demo() {
+    let (tools, _place) = crate::agent::installed().await;
+    let root = tempfile::tempdir().unwrap();
+    let (home, till, result) = (root.path().join("home"), root.path().join("till"), root.path().join("result"));
+    std::fs::create_dir_all(home.join("cache/omk")).unwrap();
+    std::os::unix::fs::symlink(tools, home.join("cache/omk/tools")).unwrap();
+    let run = |program: &str, dir: &Path, arguments: &[&str]| {
+        let mut command = command(program, dir, &home);
+        command.args(arguments);
+        said(command)
+    };
+    let (omk, text) = (env!("CARGO_BIN_EXE_omk"), |path: &Path| path.to_str().unwrap().to_owned());
+
+    run("cp", root.path(), &["-R", &text(&example("quickstart").join("program")), "till"]);
+    run("cp", root.path(), &[&text(&example("quickstart").join("omk.yaml")), "till"]);
+    run("git", &till, &["init", "--quiet", "--initial-branch=main"]);
+    run("git", &till, &["add", "--all"]);
+    run("git", &till, &["-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "--quiet", "--message=A till"]);
+    run(omk, &till, &["run", "--cassette", &text(&example("quickstart").join("cassette"))]);
+    assert!(run(omk, &till, &["verify"]).ends_with("5 proofs checked, all hold\n"));
+    let report = run(omk, &till, &["report", "--json"]);
+    run("git", root.path(), &["clone", "--quiet", "--branch", "omk/run/quickstart", "till", "result"]);
+
+    let promises = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/demo_promises.py");
+    let mut python = command("python3", root.path(), &home);
+    python.arg(promises).arg(result).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = python.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(report.as_bytes()).unwrap();
+    let out = child.wait_with_output().unwrap();
+    assert!(out.status.success(), "{}\n{report}", String::from_utf8_lossy(&out.stderr));
 }
