@@ -1,8 +1,6 @@
 //! A small language for stories about the built binary: a repository, a plan, `omk` in a clean environment, and what
 //! it leaves behind. It refuses to look into omk: it reads what a person could read, and the journal.
 
-#![expect(clippy::unwrap_used, reason = "the words of a test may fail it")]
-
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::Read as _;
