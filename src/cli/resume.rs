@@ -5,15 +5,18 @@ use std::sync::Arc;
 use super::args::Resume;
 use super::session::{self, Secrets, Session};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind};
+use super::{Failure, Home, Kind, writing};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::fact::Fact;
 use crate::git::{Expected, Repo};
 use crate::history::{History, run_branch};
+use crate::id::Sha256;
 use crate::journal::{self, Journal, Line};
 use crate::plan::Plan;
 use crate::store::RunDir;
+use crate::text::Scrubber;
+use crate::work::Branches;
 
 /// A run as its journal tells it.
 pub(super) struct Told {
@@ -67,6 +70,7 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
     };
     let clock = Clock::start();
     let lock = home.store.lock(&began.scope, &session::holder(run_dir.run(), clock.now())).map_err(super::store)?;
+    home.repo.remove_left_locks(&began.scope);
     let (journal, file) = run_dir.reopen().map_err(super::store)?;
     let Told { engine, history } = tell(&run_dir, &journal)?;
     for warning in &history.warnings {
@@ -74,6 +78,10 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
     }
     if !engine.can_go_on() {
         let verdict = engine.verdict().map_or("over", crate::fact::RunVerdict::as_str);
+        if !writing::is_written(&run_dir, file.chain().head()) {
+            let told = Told { engine, history };
+            return finish(&home, &run_dir, told, file.chain().head(), &secrets.scrubber(), terminal);
+        }
         return Err(Failure::new(Kind::Usage, format!("run {} is over: {verdict}", run_dir.run()))
             .hint(format!("look at it with `omk status {}`, or start anew with `omk run`", run_dir.run())));
     }
@@ -104,6 +112,25 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
         _lock: lock,
     };
     session.go(first, terminal)
+}
+
+/// Does what a run that is over still left undone when omk was killed: branches, proofs, reports.
+pub(super) fn finish(
+    home: &Home,
+    run_dir: &RunDir,
+    told: Told,
+    journal_head: &Sha256,
+    scrubber: &Scrubber,
+    terminal: &Terminal,
+) -> Result<u8, Failure> {
+    let Told { engine, mut history } = told;
+    let Some(began) = engine.began() else { return Ok(0) };
+    let expected = where_the_branch_is(&home.repo, began, &engine)?;
+    let clock = Clock::start();
+    history.warnings.extend(Branches::new(home.repo.clone(), clock, expected).put_all(&engine));
+    writing::write(home, run_dir, &engine, &history, journal_head, scrubber)?;
+    session::tell_end(run_dir, &engine, &history, scrubber, *terminal);
+    Ok(engine.verdict().map_or(0, crate::fact::RunVerdict::exit_code))
 }
 
 /// The branch is where it was before the run, or at one of the run's own tips, of which the last may not have been reached.

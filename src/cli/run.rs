@@ -18,8 +18,8 @@ use crate::journal;
 use crate::plan::{Event, Plan, Work};
 use crate::text;
 
-/// Run ids hold this many hex digits of chance, so that two runs of one second differ.
-const CHANCE: usize = 6;
+/// After the second and its milliseconds, so many hex digits of chance: two runs of one millisecond differ.
+const CHANCE: usize = 3;
 
 pub(super) fn run(args: &Run, terminal: &Terminal) -> Result<u8, Failure> {
     let home = Home::find()?;
@@ -53,6 +53,7 @@ pub(super) fn run(args: &Run, terminal: &Terminal) -> Result<u8, Failure> {
     let ready = session::get_ready(&read.plan, &began.selected, &secrets, &args.how)?;
     say_what_will_be_spent(&read.plan, &began, args, terminal)?;
     let lock = home.store.lock(&scope, &session::holder(&run, clock.now())).map_err(super::store)?;
+    home.repo.remove_left_locks(&scope);
     let run_dir = home.store.dir(&run);
     let plan = Arc::new(read.plan);
     let session = Session {
@@ -81,10 +82,10 @@ fn actor() -> String {
 
 fn new_run_id(now: Moment) -> RunId {
     let stamp = now.to_utc().format("%Y%m%dt%H%M%Sz");
-    // A directory name that nobody else has: chance from the temporary file's name would do, the clock's own
-    // nanoseconds and the process do as well.
+    // The newest run is the last by name, so the order of two within one second must not be left to chance.
+    let millis = now.as_millis().rem_euclid(1000);
     let chance = Sha256::of(format!("{}\n{}", now.as_millis(), std::process::id()).as_bytes());
-    let id = format!("{stamp}-{}", &chance.as_str()[..CHANCE]);
+    let id = format!("{stamp}-{millis:03x}{}", &chance.as_str()[..CHANCE]);
     id.parse().expect("a UTC stamp and six hex digits are a run id")
 }
 

@@ -212,7 +212,7 @@ impl Session {
         progress.finish();
         let verdict = driven.map_err(|error| self.gave_up(&error))?;
         writing::write(&self.home, &self.run_dir, &self.engine, &history, self.journal.chain().head(), &scrubber)?;
-        self.tell(&history, verdict, &scrubber, terminal);
+        self.tell(&history, &scrubber, terminal);
         Ok(verdict.exit_code())
     }
 
@@ -274,24 +274,30 @@ impl Session {
         Ok(AgentTools { installed, gateway })
     }
 
-    fn tell(&self, history: &History, verdict: RunVerdict, scrubber: &Scrubber, terminal: Terminal) {
-        let Some(view) = history.view(&self.engine) else { return };
-        let view = view.scrubbed(&|text: &str| scrubber.scrub(text));
-        if self.how.json {
-            terminal.print(&crate::report::json::render(&view));
+    fn tell(&self, history: &History, scrubber: &Scrubber, terminal: Terminal) {
+        if !self.how.json {
+            tell_end(&self.run_dir, &self.engine, history, scrubber, terminal);
             return;
         }
-        terminal.print(&crate::report::terminal::summary(&view, terminal.colour_out()));
-        let proofs = writing::proof_count(&self.run_dir);
-        if proofs > 0 && verdict != RunVerdict::Cancelled {
-            terminal.print(&format!(
-                "\n  proofs   {} in {}; check them with `omk verify`\n",
-                proofs,
-                self.run_dir.path().join("proofs").display()
-            ));
-        }
-        terminal.print(&format!("  report   {}\n", self.run_dir.path().join("report.html").display()));
+        let Some(view) = history.view(&self.engine) else { return };
+        terminal.print(&crate::report::json::render(&view.scrubbed(&|text: &str| scrubber.scrub(text))));
     }
+}
+
+/// How a run ended, for a person.
+pub(super) fn tell_end(run_dir: &RunDir, engine: &Engine, history: &History, scrubber: &Scrubber, terminal: Terminal) {
+    let Some(view) = history.view(engine) else { return };
+    let view = view.scrubbed(&|text: &str| scrubber.scrub(text));
+    terminal.print(&crate::report::terminal::summary(&view, terminal.colour_out()));
+    let proofs = writing::proof_count(run_dir);
+    if proofs > 0 && engine.verdict() != Some(RunVerdict::Cancelled) {
+        terminal.print(&format!(
+            "\n  proofs   {} in {}; check them with `omk verify`\n",
+            proofs,
+            run_dir.path().join("proofs").display()
+        ));
+    }
+    terminal.print(&format!("  report   {}\n", run_dir.path().join("report.html").display()));
 }
 
 /// Tells the loop when a limit is used up.

@@ -13,6 +13,14 @@ use crate::text::Scrubber;
 /// The name of the run's own proof; no task can have it, for ids have no dot.
 pub(super) const RUN_PROOF: &str = "run.result";
 
+/// Holds the journal's head that proofs and reports were last written for; omk may be killed before that is done.
+const WRITTEN: &str = "written";
+
+/// Whether proofs and reports were written for just that journal.
+pub(super) fn is_written(run_dir: &RunDir, journal_head: &Sha256) -> bool {
+    run_dir.read(WRITTEN).is_ok_and(|bytes| bytes == journal_head.as_str().as_bytes())
+}
+
 /// Writes every proof and report anew. Doing it twice is harmless.
 pub(super) fn write(
     home: &Home,
@@ -46,6 +54,7 @@ pub(super) fn write(
     for (name, text) in reports {
         run_dir.write(name, text.as_bytes()).map_err(super::store)?;
     }
+    run_dir.write(WRITTEN, journal_head.as_str().as_bytes()).map_err(super::store)?;
     Ok(())
 }
 

@@ -10,6 +10,7 @@
 mod error;
 mod repo;
 mod tree;
+mod left;
 mod merge;
 mod message;
 mod refs;

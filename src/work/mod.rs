@@ -4,6 +4,7 @@
 //! It refuses to decide what is done next: it carries out orders, and reports facts.
 
 mod attempt;
+mod branches;
 mod errand;
 mod integrate;
 mod judging;
@@ -26,12 +27,13 @@ use crate::exec::environment::Caller;
 use crate::fact::{Began, Fact, Order};
 use crate::gateway::Gateway;
 use crate::git::{Expected, Pool, Repo};
-use crate::history::{History, run_branch, task_branch};
-use crate::id::{CommitId, TaskId};
+use crate::history::History;
+use crate::id::TaskId;
 use crate::plan::Plan;
 use crate::store::RunDir;
 use crate::text::Scrubber;
 
+pub use branches::Branches;
 use errand::Errand;
 use judging::BaseOutcomes;
 use place::Parked;
@@ -103,23 +105,14 @@ pub struct Workshop<L> {
     /// Ends everything.
     stop: CancellationToken,
     under_way: TaskTracker,
-    /// Where the result's branch was last put, and from where it may be moved.
-    branch: Branch,
-}
-
-/// The result's branch, as far as this process knows.
-#[derive(Debug)]
-enum Branch {
-    /// It may be moved from there.
-    From(Expected),
-    /// Somebody else moved it; it is left alone.
-    Lost,
+    branches: Branches,
 }
 
 impl<L: Listener> Workshop<L> {
     /// A workshop that sends its facts to `facts`. `expected` is where the result's branch must be for its first move.
     #[must_use]
     pub fn new(tools: Tools, facts: UnboundedSender<Fact>, history: History, expected: Expected, listener: L) -> Self {
+        let branches = Branches::new(tools.repo.clone(), tools.clock, expected);
         let shared = Shared { tools, facts, parked: Mutex::default(), base_outcomes: BaseOutcomes::default() };
         Self {
             shared: Arc::new(shared),
@@ -128,7 +121,7 @@ impl<L: Listener> Workshop<L> {
             attempts: HashMap::new(),
             stop: CancellationToken::new(),
             under_way: TaskTracker::new(),
-            branch: Branch::From(expected),
+            branches,
         }
     }
 
@@ -143,44 +136,6 @@ impl<L: Listener> Workshop<L> {
         let stop = self.stop.child_token();
         self.attempts.insert(errand.task.id.clone(), (errand.attempt, stop.clone()));
         self.under_way.spawn(attempt::carry_out(Arc::clone(&self.shared), errand, stop));
-    }
-
-    /// Puts the branches where the journal says they are. A branch that somebody else moved is left to them.
-    fn move_branches(&mut self, turn: &[Taken], engine: &Engine) {
-        let Some(began) = engine.began() else { return };
-        for taken in turn {
-            if let Fact::Landed { task, .. } = &taken.fact
-                && let Some(change) = engine.task(task).and_then(|status| status.change)
-            {
-                let name = task_branch(began, task);
-                self.move_branch(&name, &change.tip.commit, &Expected::Ours);
-            }
-        }
-        let landed = turn
-            .iter()
-            .any(|taken| matches!(taken.fact, Fact::Landed { .. } | Fact::Rebuilt { .. } | Fact::TookUp { .. }));
-        let Branch::From(expected) = &self.branch else { return };
-        let Some(tip) = engine.tip().filter(|tip| landed && **tip != began.base) else { return };
-        let expected = expected.clone();
-        let commit = tip.commit.clone();
-        self.branch = if self.move_branch(&run_branch(began), &commit, &expected) {
-            Branch::From(Expected::At(commit))
-        } else {
-            Branch::Lost
-        };
-    }
-
-    fn move_branch(&mut self, name: &str, to: &CommitId, expected: &Expected) -> bool {
-        let why = format!("omk: run {}", self.shared.tools.began.run);
-        match self.shared.tools.repo.move_branch(name, to, expected, &why, self.shared.tools.clock.now()) {
-            Ok(()) => true,
-            Err(error) => {
-                self.history
-                    .warnings
-                    .push(format!("{name} was not moved to {}: failed to {error}", &to.as_str()[..12]));
-                false
-            }
-        }
     }
 }
 
@@ -216,7 +171,7 @@ impl<L: Listener> Hands for Workshop<L> {
         for taken in turn {
             self.history.take(taken.at, &taken.fact, &taken.orders);
         }
-        self.move_branches(turn, engine);
+        self.history.warnings.extend(self.branches.follow(turn, engine));
         self.listener.heard(turn, engine, &self.history);
     }
 

@@ -1,0 +1,57 @@
+//! Locks that a killed omk left on its own branches.
+//!
+//! It refuses to take a lock away from a process that still works: it looks twice, and only below `omk/`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::repo::Repo;
+use crate::id::Scope;
+
+/// A git process holds a branch's lock for a few milliseconds; one that is the same file after this long was left.
+const HOLDS_AT_MOST: Duration = Duration::from_millis(300);
+
+impl Repo {
+    /// Removes the locks of a scope's branches that nobody holds any more. The caller has the scope to itself, so no
+    /// other omk moves these branches. Blocks for a moment where there is any lock, and not otherwise.
+    ///
+    /// What cannot be removed stays: moving the branch then says so.
+    pub fn remove_left_locks(&self, scope: &Scope) {
+        let before = self.locks(scope);
+        if before.is_empty() {
+            return;
+        }
+        std::thread::sleep(HOLDS_AT_MOST);
+        let after = self.locks(scope);
+        for (path, identity) in &before {
+            if after.get(path) == Some(identity) {
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+
+    fn locks(&self, scope: &Scope) -> BTreeMap<PathBuf, (u64, i64, i64)> {
+        let ours = self.common_dir().join("refs/heads/omk");
+        let mut found = BTreeMap::new();
+        let mut look = |path: PathBuf| {
+            if let Ok(meta) = fs::symlink_metadata(&path) {
+                found.insert(path, (meta.ino(), meta.mtime(), meta.mtime_nsec()));
+            }
+        };
+        look(ours.join("run").join(format!("{scope}.lock")));
+        for path in entries(&ours.join("task").join(scope.as_str())) {
+            if path.extension().is_some_and(|extension| extension == "lock") {
+                look(path);
+            }
+        }
+        found
+    }
+}
+
+fn entries(directory: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    entries.filter_map(Result::ok).map(|entry| entry.path()).collect()
+}
