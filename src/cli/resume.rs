@@ -85,6 +85,7 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
     let over = (!args.how.limits.is_empty()).then(|| session::spending(engine.plan(), &args.how.limits)).transpose()?;
     let spending = over.unwrap_or(began.spending);
     let expected = where_the_branch_is(&home.repo, &began, &engine)?;
+    let agent = session::look_for_agent(engine.plan(), &began.selected, &args.how, &secrets)?;
     terminal.complain(&format!("run {}: going on\n", run_dir.run()));
     let first = Fact::TookUp { host: session::host(), workers: args.how.workers, spending: over };
     let session = Session {
@@ -96,6 +97,7 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
         began,
         spending,
         secrets,
+        agent,
         clock,
         how: args.how.clone(),
         expected,

@@ -1,6 +1,6 @@
 //! A run in this process: its tools are got ready, the loop drives it, and what it leaves is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::fact::{Began, Fact, Host, Limit, RunVerdict, Spending};
 use crate::gateway::{self, Budget, Gateway, Key, Upstream};
 use crate::git::{Expected, Pool};
 use crate::history::History;
-use crate::id::{Moment, RunId};
+use crate::id::{Moment, RunId, TaskId};
 use crate::plan::{Plan, Work};
 use crate::store::{Holder, JournalFile, RunDir, ScopeLock};
 use crate::text::Scrubber;
@@ -62,6 +62,8 @@ pub(super) struct Session {
     /// The effective limits of this process.
     pub(super) spending: Spending,
     pub(super) secrets: Secrets,
+    /// The CLI, where the run has prompts.
+    pub(super) agent: Option<agent::Installed>,
     pub(super) clock: Clock,
     pub(super) how: How,
     /// Where the result's branch must be for its first move.
@@ -140,12 +142,6 @@ fn micro_usd(usd: f64) -> u64 {
 }
 
 impl Session {
-    fn has_prompts(&self) -> bool {
-        let plan = self.engine.plan();
-        let selected = |task: &&crate::plan::Task| self.began.selected.contains(&task.id);
-        plan.tasks.iter().filter(selected).any(|task| matches!(task.work, Work::Prompt(_)))
-    }
-
     /// Drives the run from `first` to its end; the exit code.
     pub(super) fn go(self, first: Fact, terminal: &Terminal) -> Result<u8, Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -184,12 +180,12 @@ impl Session {
 
     async fn tools(&self, facts: &UnboundedSender<Fact>) -> Result<Tools, Failure> {
         let caller = Caller::read();
-        let exe = std::env::current_exe()
-            .map_err(|error| Failure::new(Kind::Infra, format!("failed to find omk's own program: {error}")))?;
-        let shepherd = Shepherd::new(exe);
+        let shepherd = own_shepherd()?;
         let cache = cache_dir(&caller)?;
-        let agent =
-            if self.has_prompts() { Some(self.agent_tools(&shepherd, &caller, &cache, facts).await?) } else { None };
+        let agent = match &self.agent {
+            Some(installed) => Some(self.agent_tools(installed.clone(), facts).await?),
+            None => None,
+        };
         Ok(Tools {
             repo: self.home.repo.clone(),
             pool: Pool::open(&self.home.repo, &cache).map_err(super::git)?,
@@ -206,13 +202,10 @@ impl Session {
 
     async fn agent_tools(
         &self,
-        shepherd: &Shepherd,
-        caller: &Caller,
-        cache: &std::path::Path,
+        installed: agent::Installed,
         facts: &UnboundedSender<Fact>,
     ) -> Result<AgentTools, Failure> {
         let plan = self.engine.plan();
-        let installed = find_agent(shepherd, caller, cache, plan).await?;
         let upstream = match (&self.how.cassette, self.secrets.key(plan)) {
             (Some(dir), _) => Upstream::Cassette { dir: dir.clone() },
             (None, Some(key)) => {
@@ -273,6 +266,37 @@ fn watch_budget(gateway: &Gateway, facts: UnboundedSender<Fact>) {
             let _ = facts.send(Fact::Limited { limit: limit.unwrap_or(Limit::Tokens) });
         }
     });
+}
+
+/// The CLI that the selected tasks need, where they need one. Neither it nor the key may be found missing once a run has
+/// been made, so this comes before.
+pub(super) fn look_for_agent(
+    plan: &Plan,
+    selected: &[TaskId],
+    how: &How,
+    secrets: &Secrets,
+) -> Result<Option<agent::Installed>, Failure> {
+    let prompts = plan.tasks.iter().filter(|task| matches!(task.work, Work::Prompt(_)));
+    let prompts: HashSet<&TaskId> = prompts.map(|task| &task.id).collect();
+    if !selected.iter().any(|task| prompts.contains(task)) {
+        return Ok(None);
+    }
+    if how.cassette.is_none() && secrets.key(plan).is_none() {
+        return Err(no_key(plan));
+    }
+    let caller = Caller::read();
+    let cache = cache_dir(&caller)?;
+    let shepherd = own_shepherd()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
+    runtime.block_on(find_agent(&shepherd, &caller, &cache, plan)).map(Some)
+}
+
+/// What starts children: omk's own program.
+fn own_shepherd() -> Result<Shepherd, Failure> {
+    let exe = std::env::current_exe();
+    let exe = exe.map_err(|error| Failure::new(Kind::Infra, format!("failed to find omk's own program: {error}")))?;
+    Ok(Shepherd::new(exe))
 }
 
 /// The pinned CLI, or one clear message.
