@@ -3,6 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod agent;
+mod e2e;
+mod e2e_limits;
+mod e2e_secrets;
+mod e2e_world;
 mod engine;
 mod exec;
 mod gate;
