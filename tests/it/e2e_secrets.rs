@@ -1,7 +1,5 @@
 //! The key while the real Kimi CLI works for the built omk: who can see it, and what is left when omk is killed.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
