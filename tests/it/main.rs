@@ -4,6 +4,10 @@
 
 mod agent;
 mod cli;
+mod e2e;
+mod e2e_limits;
+mod e2e_secrets;
+mod e2e_world;
 mod engine;
 mod examples;
 mod exec;
