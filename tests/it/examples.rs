@@ -108,6 +108,15 @@ fn refactor_overlaps_on_purpose() {
     ");
 }
 
+#[test]
+fn the_plan_in_the_readme_is_sound_and_has_ten_lines() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let (_, from) = readme.split_once("```yaml\n").unwrap();
+    let (plan, _) = from.split_once("```").unwrap();
+    assert_eq!(plan.lines().count(), 10);
+    assert_eq!(sound(plan).tasks.len(), 2);
+}
+
 /// The answers of a task's cassette, by failures so far and assistant messages so far.
 fn answers(task: &str) -> BTreeSet<(u32, u32)> {
     let mut keys = BTreeSet::new();
