@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod agent;
+mod bad_input;
 mod engine;
 mod exec;
 mod gate;
 mod gateway;
 mod git;
 mod kill;
+mod misbehave;
 mod model;
 mod plan;
 mod plan_limits;
