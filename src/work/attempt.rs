@@ -140,6 +140,11 @@ impl Attempt<'_> {
     async fn finish(&self, place: &Place, evidence: &mut Evidence) -> Result<Outcome, Trouble> {
         let keep = self.shared.tools.plan.keep.clone();
         let (slot, base) = (place.slot.clone(), place.base.clone());
+        if !slot.path().is_dir() {
+            // Not a change that deletes everything: that leaves the directory.
+            let gone = format!("its slot {} was removed while it worked there", slot.path().display());
+            return Err(Trouble::new(Class::Host, gone));
+        }
         let tree = blocking(move || slot.snapshot(&base, &keep)).await?;
         if tree == place.base.tree {
             return match self.errand.task.change {
