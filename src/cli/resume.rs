@@ -85,7 +85,7 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
     let over = (!args.how.limits.is_empty()).then(|| session::spending(engine.plan(), &args.how.limits)).transpose()?;
     let spending = over.unwrap_or(began.spending);
     let expected = where_the_branch_is(&home.repo, &began, &engine)?;
-    let agent = session::look_for_agent(engine.plan(), &began.selected, &args.how, &secrets)?;
+    let ready = session::get_ready(engine.plan(), &began.selected, &secrets, &args.how)?;
     terminal.complain(&format!("run {}: going on\n", run_dir.run()));
     let first = Fact::TookUp { host: session::host(), workers: args.how.workers, spending: over };
     let session = Session {
@@ -97,7 +97,7 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
         began,
         spending,
         secrets,
-        agent,
+        ready,
         clock,
         how: args.how.clone(),
         expected,

@@ -50,7 +50,7 @@ pub(super) fn run(args: &Run, terminal: &Terminal) -> Result<u8, Failure> {
     };
     let expected = look_at_branches(&home.repo, &began, args.force)?;
     began.branch_was = home.repo.branch_tip(&run_branch(&began)).map_err(super::git)?;
-    let agent = session::look_for_agent(&read.plan, &began.selected, &args.how, &secrets)?;
+    let ready = session::get_ready(&read.plan, &began.selected, &secrets, &args.how)?;
     say_what_will_be_spent(&read.plan, &began, args, terminal)?;
     let lock = home.store.lock(&scope, &session::holder(&run, clock.now())).map_err(super::store)?;
     let run_dir = home.store.dir(&run);
@@ -64,7 +64,7 @@ pub(super) fn run(args: &Run, terminal: &Terminal) -> Result<u8, Failure> {
         began: began.clone(),
         spending,
         secrets,
-        agent,
+        ready,
         clock,
         how: args.how.clone(),
         expected,

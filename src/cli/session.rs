@@ -1,6 +1,6 @@
 //! A run in this process: its tools are got ready, the loop drives it, and what it leaves is written.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::gateway::{self, Budget, Gateway, Key, Upstream};
 use crate::git::{Expected, Pool};
 use crate::history::History;
 use crate::id::{Moment, RunId, TaskId};
-use crate::plan::{Plan, Work};
+use crate::plan::{Plan, Task, Work};
 use crate::store::{Holder, JournalFile, RunDir, ScopeLock};
 use crate::text::Scrubber;
 use crate::work::{AgentTools, Tools, Workshop};
@@ -62,13 +62,60 @@ pub(super) struct Session {
     /// The effective limits of this process.
     pub(super) spending: Spending,
     pub(super) secrets: Secrets,
-    /// The CLI, where the run has prompts.
-    pub(super) agent: Option<agent::Installed>,
+    /// The agent, where a task has a prompt.
+    pub(super) ready: Option<Ready>,
     pub(super) clock: Clock,
     pub(super) how: How,
     /// Where the result's branch must be for its first move.
     pub(super) expected: Expected,
     pub(super) _lock: ScopeLock,
+}
+
+/// An agent that can start: its CLI, and who answers it.
+pub(super) struct Ready {
+    installed: agent::Installed,
+    upstream: Upstream,
+}
+
+/// Looks for what the selected tasks' agent needs, before anything is written or asked: the key or the cassette, and the
+/// pinned CLI. `None` where no task has a prompt.
+pub(super) fn get_ready(
+    plan: &Plan,
+    selected: &[TaskId],
+    secrets: &Secrets,
+    how: &How,
+) -> Result<Option<Ready>, Failure> {
+    let has_prompt = |task: &Task| matches!(task.work, Work::Prompt(_)) && selected.contains(&task.id);
+    if !plan.tasks.iter().any(has_prompt) {
+        return Ok(None);
+    }
+    let upstream = match (&how.cassette, secrets.key(plan)) {
+        (Some(dir), _) if !dir.is_dir() => {
+            return Err(Failure::new(
+                Kind::Usage,
+                format!("there is no cassette: {} is not a directory", dir.display()),
+            )
+            .hint("each run keeps its own in `.git/omk/runs/RUN/cassette`"));
+        }
+        (Some(dir), _) => Upstream::Cassette { dir: dir.clone() },
+        (None, Some(key)) => {
+            Upstream::Live { base_url: plan.agent.base_url.clone(), key: Key::new(key.expose().to_owned()) }
+        }
+        (None, None) => return Err(no_key(plan)),
+    };
+    let caller = Caller::read();
+    let cache = cache_dir(&caller)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
+    let installed = runtime.block_on(find_agent(&shepherd()?, &caller, &cache, plan))?;
+    Ok(Some(Ready { installed, upstream }))
+}
+
+/// The starter of children: omk's own program.
+pub(super) fn shepherd() -> Result<Shepherd, Failure> {
+    let exe = std::env::current_exe();
+    let exe = exe.map_err(|error| Failure::new(Kind::Infra, format!("failed to find omk's own program: {error}")))?;
+    Ok(Shepherd::new(exe))
 }
 
 /// omk's own cache: slots and tools.
@@ -178,18 +225,17 @@ impl Session {
         Failure::new(Kind::Infra, text).hint(hint)
     }
 
-    async fn tools(&self, facts: &UnboundedSender<Fact>) -> Result<Tools, Failure> {
+    async fn tools(&mut self, facts: &UnboundedSender<Fact>) -> Result<Tools, Failure> {
         let caller = Caller::read();
-        let shepherd = own_shepherd()?;
         let cache = cache_dir(&caller)?;
-        let agent = match &self.agent {
-            Some(installed) => Some(self.agent_tools(installed.clone(), facts).await?),
+        let agent = match self.ready.take() {
+            Some(ready) => Some(self.agent_tools(ready, facts).await?),
             None => None,
         };
         Ok(Tools {
             repo: self.home.repo.clone(),
             pool: Pool::open(&self.home.repo, &cache).map_err(super::git)?,
-            shepherd,
+            shepherd: shepherd()?,
             caller,
             plan: Arc::clone(self.engine.plan()),
             began: self.began.clone(),
@@ -200,19 +246,9 @@ impl Session {
         })
     }
 
-    async fn agent_tools(
-        &self,
-        installed: agent::Installed,
-        facts: &UnboundedSender<Fact>,
-    ) -> Result<AgentTools, Failure> {
+    async fn agent_tools(&self, ready: Ready, facts: &UnboundedSender<Fact>) -> Result<AgentTools, Failure> {
+        let Ready { installed, upstream } = ready;
         let plan = self.engine.plan();
-        let upstream = match (&self.how.cassette, self.secrets.key(plan)) {
-            (Some(dir), _) => Upstream::Cassette { dir: dir.clone() },
-            (None, Some(key)) => {
-                Upstream::Live { base_url: plan.agent.base_url.clone(), key: Key::new(key.expose().to_owned()) }
-            }
-            (None, None) => return Err(no_key(plan)),
-        };
         let record = match upstream {
             Upstream::Live { .. } => Some(self.run_dir.path().join("cassette")),
             Upstream::Cassette { .. } => None,
@@ -268,37 +304,6 @@ fn watch_budget(gateway: &Gateway, facts: UnboundedSender<Fact>) {
     });
 }
 
-/// The CLI that the selected tasks need, where they need one. Neither it nor the key may be found missing once a run has
-/// been made, so this comes before.
-pub(super) fn look_for_agent(
-    plan: &Plan,
-    selected: &[TaskId],
-    how: &How,
-    secrets: &Secrets,
-) -> Result<Option<agent::Installed>, Failure> {
-    let prompts = plan.tasks.iter().filter(|task| matches!(task.work, Work::Prompt(_)));
-    let prompts: HashSet<&TaskId> = prompts.map(|task| &task.id).collect();
-    if !selected.iter().any(|task| prompts.contains(task)) {
-        return Ok(None);
-    }
-    if how.cassette.is_none() && secrets.key(plan).is_none() {
-        return Err(no_key(plan));
-    }
-    let caller = Caller::read();
-    let cache = cache_dir(&caller)?;
-    let shepherd = own_shepherd()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
-    runtime.block_on(find_agent(&shepherd, &caller, &cache, plan)).map(Some)
-}
-
-/// What starts children: omk's own program.
-fn own_shepherd() -> Result<Shepherd, Failure> {
-    let exe = std::env::current_exe();
-    let exe = exe.map_err(|error| Failure::new(Kind::Infra, format!("failed to find omk's own program: {error}")))?;
-    Ok(Shepherd::new(exe))
-}
-
 /// The pinned CLI, or one clear message.
 pub(super) async fn find_agent(
     shepherd: &Shepherd,
@@ -310,11 +315,7 @@ pub(super) async fn find_agent(
 }
 
 pub(super) fn agent_failure(error: &agent::AgentError) -> Failure {
-    let text = error.to_string();
-    match text.split_once("; ") {
-        Some((what, next)) => Failure::new(Kind::Blocked, format!("failed to {what}")).hint(next),
-        None => Failure::new(Kind::Blocked, format!("failed to {text}")),
-    }
+    Failure::with_advice(Kind::Blocked, &format!("failed to {error}"))
 }
 
 /// What finding or installing the CLI needs to know.

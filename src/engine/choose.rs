@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use super::fold::expiry;
+use super::attempts::expiry;
 use super::state::{Node, State};
 use super::{Alarm, HELD, LEASE, Run};
 use crate::fact::{Order, Session};

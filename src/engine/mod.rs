@@ -9,6 +9,8 @@ mod state;
 mod build;
 mod choose;
 mod fold;
+mod attempts;
+mod stop;
 mod conclude;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};

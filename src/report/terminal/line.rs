@@ -94,7 +94,7 @@ pub enum Event<'a> {
 pub fn line(event: &Event<'_>, at: Duration, colour: Colour) -> String {
     let (mark, whose, words) = told(event);
     let whose = pad(&whose, 16);
-    let at = colour.paint(Tint::Dim, &format!("{:>8}", text::duration(at.max(Duration::from_secs(1)))));
+    let at = colour.paint(Tint::Dim, &format!("{:>8}", text::duration(at)));
     let text = format!("{at} {} {whose} {}", colour.paint(Tint::Of(mark), sign(mark)), ink::line(&words, 400));
     text::neutralise_workflow_commands(text.trim_end())
 }

@@ -1,0 +1,208 @@
+//! What comes of attempts: their work, their landing, their failures, and what waits for them.
+
+use std::time::Duration;
+
+use super::retry::jittered_backoff;
+use super::state::{CancelReason, Landed, State};
+use super::{Alarm, LEASE, Run};
+use crate::fact::{Change, Class, Evidence, Failure, GateOutcome, GateVerdict, Outcome};
+use crate::glob::Glob;
+use crate::id::{GateId, Moment, RepoPath, Tip};
+
+impl Run {
+    pub(super) fn prepared(&mut self, index: u32, base: &Tip) {
+        let onto_landings = self.landing_of_commit.get(&base.commit).map_or(0, |number| number + 1);
+        let node = self.node_mut(index);
+        node.onto_landings = onto_landings;
+        if let State::Claimed { expires } = node.state {
+            node.state = State::Working { expires };
+        }
+    }
+
+    pub(super) fn renew(&mut self, index: u32) {
+        let later = self.at.after(LEASE);
+        let node = self.node_mut(index);
+        let (State::Claimed { expires } | State::Working { expires }) = &mut node.state else { return };
+        let earlier = std::mem::replace(expires, later);
+        self.alarms.remove(&(expiry(earlier), Alarm::Task(index)));
+        self.alarms.insert((expiry(later), Alarm::Task(index)));
+    }
+
+    /// Takes a task out of its worker's hands.
+    pub(super) fn end_lease(&mut self, index: u32) {
+        if let Some(expires) = self.node(index).state.lease() {
+            self.alarms.remove(&(expiry(expires), Alarm::Task(index)));
+            self.workers_free += 1;
+        }
+    }
+
+    pub(super) fn worked(&mut self, index: u32, outcome: &Outcome, evidence: &Evidence) {
+        self.end_lease(index);
+        match outcome {
+            Outcome::Changed(change) => {
+                self.remember_proof(index, change, evidence);
+                self.node_mut(index).state = State::Landing { change: change.clone() };
+                self.landing_queue.push_back(index);
+            }
+            Outcome::Unchanged => {
+                self.release(index);
+                self.complete(index, None);
+            }
+            Outcome::Failed(failure) => {
+                self.release(index);
+                self.fail(index, failure.clone());
+            }
+            Outcome::Interrupted => {
+                self.release(index);
+                self.make_ready(index);
+            }
+        }
+    }
+
+    /// A tree on which all required gates passed cleanly needs no second look.
+    pub(super) fn remember_proof(&mut self, index: u32, change: &Change, evidence: &Evidence) {
+        let clean = |gate: &GateId| {
+            let of_gate = |outcome: &&GateOutcome| outcome.gate == *gate;
+            evidence.gates.iter().find(of_gate).is_some_and(|o| o.verdict == GateVerdict::Passed)
+        };
+        if evidence.tree.as_ref() == Some(&change.tip.tree) && self.required_gates.iter().all(clean) {
+            self.proven.insert(change.tip.tree.clone(), index);
+        }
+    }
+
+    pub(super) fn landed(&mut self, index: u32, tip: &Tip) {
+        let number = self.landing_count();
+        let node = self.node_mut(index);
+        let State::Landing { change } = std::mem::replace(&mut node.state, State::Ready) else { return };
+        self.landing = None;
+        self.landings.push((index, tip.clone()));
+        self.landing_of_commit.insert(tip.commit.clone(), number);
+        self.release(index);
+        self.landed_paths.insert((number, index), &self.nodes[index as usize].sets);
+        self.complete(index, Some(Landed { change, tip: tip.clone(), number, ejected: None }));
+    }
+
+    pub(super) fn clashed(&mut self, index: u32, paths: &[RepoPath]) {
+        self.landing = None;
+        self.release(index);
+        let node = self.node(index);
+        let mut touched: Vec<Glob> = Vec::new();
+        if let State::Landing { change } = &node.state
+            && node.learns_sets
+        {
+            touched.extend(change.paths.iter().map(Glob::literal));
+        }
+        let winners = self.winners(index, paths);
+        let node = self.node_mut(index);
+        if !touched.is_empty() {
+            node.sets.write = touched;
+            // A class of its own: nobody else has just these paths by declaration.
+            node.sets_class = u32::MAX - index;
+        }
+        for winner in winners {
+            if !node.predecessors.contains(&winner) {
+                node.predecessors.push(winner);
+            }
+        }
+        let listed: Vec<String> = paths.iter().take(20).map(ToString::to_string).collect();
+        let more = if paths.len() > 20 { format!(" and {} more", paths.len() - 20) } else { String::new() };
+        let message = format!("its change does not merge with what landed meanwhile, in {}{more}", listed.join(", "));
+        self.fail(index, Failure { class: Class::Conflict, message, retry_after_ms: None });
+    }
+
+    /// The landed tasks that changed any of these paths, and on which `index` was not built.
+    pub(super) fn winners(&self, index: u32, paths: &[RepoPath]) -> Vec<u32> {
+        let node = self.node(index);
+        let lost_to = |other: &u32| {
+            self.node(*other).landed().is_some_and(|landed| {
+                landed.number >= node.onto_landings && landed.change.paths.iter().any(|path| paths.contains(path))
+            })
+        };
+        let landed = self.landings.iter().map(|(other, _)| *other);
+        landed.filter(|other| !node.onto.contains(other)).filter(lost_to).collect()
+    }
+
+    pub(super) fn fail(&mut self, index: u32, mut failure: Failure) {
+        let wait = failure.retry_after_ms.map(Duration::from_millis).unwrap_or_default();
+        if failure.class == Class::RateLimit && !wait.is_zero() {
+            self.pause_provider(&mut failure, self.at.after(wait));
+        }
+        let node = &mut self.nodes[index as usize];
+        node.retry_count = node.retry_count.saturating_add(1);
+        node.fresh_session = !(node.is_agent && failure.class.keeps_session());
+        let permanent = !failure.class.is_transient() && node.policy.terminal_on_permanent_failure;
+        node.failure = Some(failure);
+        if permanent || node.retry_count > node.policy.max_attempts {
+            node.state = State::Failed;
+            self.finish(index);
+            if self.began.fail_fast {
+                self.cancel_pending(&CancelReason::FailFast(self.node(index).id.clone()));
+            }
+            return;
+        }
+        let backoff = jittered_backoff(&node.policy, &self.began.run, &node.id, node.retry_count);
+        let until = self.at.after(backoff.max(wait));
+        node.state = State::Backoff { until };
+        self.alarms.insert((until, Alarm::Task(index)));
+    }
+
+    /// No agent task starts before the provider wants it; a wait past the run's end is as good as no credit.
+    pub(super) fn pause_provider(&mut self, failure: &mut Failure, until: Moment) {
+        if self.deadline.is_some_and(|deadline| until > deadline) {
+            failure.class = Class::Quota;
+            failure.message.push_str("; the provider asks to wait longer than this run may take");
+            return;
+        }
+        if self.provider_pause.is_some_and(|pause| pause >= until) {
+            return;
+        }
+        if let Some(earlier) = self.provider_pause.replace(until) {
+            self.alarms.remove(&(earlier, Alarm::ProviderPause));
+        }
+        self.alarms.insert((until, Alarm::ProviderPause));
+    }
+
+    pub(super) fn complete(&mut self, index: u32, landed: Option<Landed>) {
+        self.node_mut(index).state = State::Completed { landed };
+        self.finish(index);
+    }
+
+    /// The task has become final: those that wait for it go on, or are cancelled in turn.
+    pub(super) fn finish(&mut self, index: u32) {
+        let mut stack = vec![index];
+        while let Some(index) = stack.pop() {
+            let at = self.at;
+            self.unfinished -= 1;
+            self.node_mut(index).completed_at = Some(at);
+            let failed = !matches!(self.node(index).state, State::Completed { .. });
+            let id = self.node(index).id.clone();
+            for position in 0..self.dependents[index as usize].len() {
+                let dependent = self.dependents[index as usize][position];
+                let node = &mut self.nodes[dependent as usize];
+                if !matches!(node.state, State::Waiting) {
+                    continue;
+                }
+                if failed && !node.runs_after_failure {
+                    node.state = State::Cancelled { reason: CancelReason::Dependency(id.clone()) };
+                    stack.push(dependent);
+                    continue;
+                }
+                node.unmet -= 1;
+                if node.unmet == 0 {
+                    self.make_ready(dependent);
+                }
+            }
+        }
+    }
+
+    pub(super) fn make_ready(&mut self, index: u32) {
+        let node = &mut self.nodes[index as usize];
+        node.state = State::Ready;
+        self.ready.insert((node.rank, index));
+    }
+}
+
+/// A lease has expired when now is *past* its end.
+pub(super) fn expiry(expires: Moment) -> Moment {
+    expires.after(Duration::from_millis(1))
+}

@@ -1,0 +1,125 @@
+//! Why attempts fail: classes, and whether trying again can help.
+
+use serde::{Deserialize, Serialize};
+
+/// Why an attempt failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Whose turn it is, and whether trying again can help.
+    pub class: Class,
+    /// What happened, for people and for the next attempt; clipped and scrubbed.
+    pub message: String,
+    /// How long the provider asked to wait, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+}
+
+/// The class of a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// A required gate said no.
+    Gate,
+    /// It wrote elsewhere than it may.
+    Scope,
+    /// The provider's safety filter refused.
+    Refused,
+    /// The model's context overflowed.
+    Context,
+    /// The key was refused.
+    Auth,
+    /// Something is set up wrongly.
+    Config,
+    /// No credit is left.
+    Quota,
+    /// Its commit did not merge.
+    Conflict,
+    /// The provider asked to slow down.
+    RateLimit,
+    /// The provider failed, or the network.
+    Provider,
+    /// Its own timeout.
+    Timeout,
+    /// Silence.
+    Hung,
+    /// The machine: disk, spawn.
+    Host,
+    /// omk itself died during it, for the third time.
+    Lost,
+    /// A change was required, and none was made.
+    NoChange,
+    /// The step limit was reached.
+    Steps,
+}
+
+impl Class {
+    /// Whether trying again can help. The one place that says so.
+    #[must_use]
+    pub fn is_transient(self) -> bool {
+        match self {
+            Self::Scope | Self::Refused | Self::Context | Self::Auth | Self::Config | Self::Quota => false,
+            Self::Gate
+            | Self::Conflict
+            | Self::RateLimit
+            | Self::Provider
+            | Self::Timeout
+            | Self::Hung
+            | Self::Host
+            | Self::Lost
+            | Self::NoChange
+            | Self::Steps => true,
+        }
+    }
+
+    /// Whether the next attempt goes on with the agent's session, on the tree as it was left.
+    #[must_use]
+    pub fn keeps_session(self) -> bool {
+        match self {
+            Self::Gate
+            | Self::Steps
+            | Self::NoChange
+            | Self::RateLimit
+            | Self::Provider
+            | Self::Hung
+            | Self::Timeout => true,
+            Self::Scope
+            | Self::Conflict
+            | Self::Lost
+            | Self::Refused
+            | Self::Context
+            | Self::Auth
+            | Self::Config
+            | Self::Quota
+            | Self::Host => false,
+        }
+    }
+
+    /// The class's name in records and reports: `rate-limit`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gate => "gate",
+            Self::Scope => "scope",
+            Self::Refused => "refused",
+            Self::Context => "context",
+            Self::Auth => "auth",
+            Self::Config => "config",
+            Self::Quota => "quota",
+            Self::Conflict => "conflict",
+            Self::RateLimit => "rate-limit",
+            Self::Provider => "provider",
+            Self::Timeout => "timeout",
+            Self::Hung => "hung",
+            Self::Host => "host",
+            Self::Lost => "lost",
+            Self::NoChange => "no-change",
+            Self::Steps => "steps",
+        }
+    }
+}
+
+impl std::fmt::Display for Class {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}

@@ -1,0 +1,249 @@
+//! What was seen: of agents, commands and gates.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{GateId, RepoPath, Sha256, Tip, TreeId};
+
+/// What was seen during an attempt.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Evidence {
+    /// What the work was built on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Tip>,
+    /// Every path that was changed, whether allowed or not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub observed: Vec<RepoPath>,
+    /// The tree that the gates saw, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<TreeId>,
+    /// What each gate said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<GateOutcome>,
+    /// What the agent did and cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentEvidence>,
+    /// What the command did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandEvidence>,
+    /// How the children were confined.
+    #[serde(default)]
+    pub containment: Containment,
+    /// How long the attempt took, gates included, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// How children were confined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Containment {
+    /// Landlock confined writes to the slot, HOME, TMPDIR and caches.
+    pub landlock: bool,
+    /// A child subreaper ended every descendant; otherwise only the process group was.
+    pub subreaper: bool,
+}
+
+/// What an agent did and cost in one attempt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AgentEvidence {
+    /// `kimi-code`.
+    pub kind: String,
+    /// The version that ran.
+    pub version: String,
+    /// The model's name.
+    pub model: String,
+    /// What it used.
+    pub tokens: Tokens,
+    /// What that cost, in millionths of a USD, where prices are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_micro_usd: Option<u64>,
+    /// Requests to the provider.
+    pub requests: u32,
+    /// The agent's own name of the session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// Whether it went on with an earlier attempt's session.
+    pub resumed: bool,
+    /// The transcript, relative to the run's directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transcript: Option<LogEvidence>,
+    /// The agent's last words, clipped and scrubbed.
+    pub said: String,
+}
+
+/// Tokens used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Tokens {
+    /// Input that was not cached.
+    pub input: u64,
+    /// Input that the provider had cached.
+    pub cached_input: u64,
+    /// Output.
+    pub output: u64,
+}
+
+impl Tokens {
+    /// All together.
+    #[must_use]
+    pub fn total(self) -> u64 {
+        self.input.saturating_add(self.cached_input).saturating_add(self.output)
+    }
+}
+
+impl std::ops::AddAssign for Tokens {
+    fn add_assign(&mut self, other: Self) {
+        self.input = self.input.saturating_add(other.input);
+        self.cached_input = self.cached_input.saturating_add(other.cached_input);
+        self.output = self.output.saturating_add(other.output);
+    }
+}
+
+/// What a command did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CommandEvidence {
+    /// The shell command.
+    pub command: String,
+    /// Its exit code; absent where it was ended.
+    pub exit: Option<i32>,
+    /// What it printed.
+    pub log: LogEvidence,
+}
+
+/// What a child printed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogEvidence {
+    /// Relative to the run's directory, with `/`.
+    pub path: String,
+    /// SHA-256 of that file.
+    pub sha256: Sha256,
+    /// How much was printed; more than the file holds where it was cut at the cap.
+    pub bytes: u64,
+    /// The first lines, clipped and scrubbed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub head: String,
+    /// The last lines, clipped and scrubbed; empty where the head holds all.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tail: String,
+}
+
+/// What a gate said of a tree.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GateOutcome {
+    /// The gate.
+    pub gate: GateId,
+    /// Its command, as the plan has it.
+    pub command: String,
+    /// Whether it decides.
+    pub required: bool,
+    /// The verdict on this tree.
+    pub verdict: GateVerdict,
+    /// The verdict against the base, where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against_base: Option<AgainstBase>,
+    /// Whether this outcome lets a change through: passed, flaky, reused, or a forgiven pre-existing failure. False for `skipped`.
+    pub counts_as_passed: bool,
+    /// The exit code of the last execution; absent where it was ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<i32>,
+    /// Wall time of all executions, in milliseconds.
+    pub duration_ms: u64,
+    /// Executions.
+    pub attempts: u32,
+    /// What the last execution printed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogEvidence>,
+    /// Failing items, from the gate's report; at most 200.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failing: Vec<FailingItem>,
+    /// How many failing items there were in all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failing_total: u32,
+    /// What else a person must know: "flaky: passed on the 2nd of 2 executions", "the report is missing".
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+/// The verdict of a gate on a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GateVerdict {
+    /// Exit 0 at the first execution.
+    Passed,
+    /// Another exit at every execution.
+    Failed,
+    /// Exit 0 only at a later execution.
+    Flaky,
+    /// Ended at its timeout.
+    TimedOut,
+    /// Did not run; never a pass.
+    Skipped,
+    /// Taken from an earlier proof.
+    Reused,
+}
+
+impl GateVerdict {
+    /// Its name in records and reports: `timed-out`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Flaky => "flaky",
+            Self::TimedOut => "timed-out",
+            Self::Skipped => "skipped",
+            Self::Reused => "reused",
+        }
+    }
+}
+
+/// A gate's verdict compared with the one on the base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AgainstBase {
+    /// It failed on the base and passes now.
+    Fixed,
+    /// It fails on items that the base has not.
+    Broke,
+    /// Its failing items are a subset of the base's.
+    PreExisting,
+}
+
+/// A failing item of a gate's report: a test, a finding, a compiler's error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailingItem {
+    /// What identifies it between runs: `suite::test`, `rule@path`.
+    pub key: String,
+    /// What it says, clipped and scrubbed.
+    pub message: String,
+    /// Where, where the report says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+    /// How bad.
+    pub level: Level,
+}
+
+/// A place in a file of the repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Relative to the repository's top.
+    pub path: String,
+    /// From 1.
+    pub line: u32,
+    /// The last line, from 1; the same as `line` for a single one.
+    pub end_line: u32,
+}
+
+/// How bad a failing item is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// Worth a look.
+    Notice,
+    /// Not good.
+    Warning,
+    /// Wrong.
+    Error,
+}
