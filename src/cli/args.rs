@@ -134,7 +134,7 @@ pub(crate) struct Run {
     /// The commit to build on
     #[arg(long, value_name = "REV", default_value = "HEAD")]
     pub(crate) base: String,
-    /// Cancel the rest once a task has failed
+    /// Start nothing more once a task has failed for good
     #[arg(long)]
     pub(crate) fail_fast: bool,
     /// Replace result branches even where they hold commits that are not omk's

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::args::Cancel;
-use super::resume::{Told, tell};
+use super::resume::{Told, finish, tell};
 use super::terminal::Terminal;
 use super::{Failure, Home, Kind, session};
 use crate::clock::Clock;
@@ -11,7 +11,7 @@ use crate::fact::Fact;
 use crate::id::TaskId;
 use crate::journal::Line;
 use crate::store::{Holder, RunDir};
-use crate::text;
+use crate::text::{self, Scrubber};
 
 pub(super) fn cancel(args: &Cancel, terminal: &Terminal) -> Result<u8, Failure> {
     let home = Home::find()?;
@@ -36,13 +36,19 @@ pub(super) fn cancel(args: &Cancel, terminal: &Terminal) -> Result<u8, Failure> 
     let clock = Clock::start();
     let _lock = home.store.lock(&began.scope, &session::holder(run_dir.run(), clock.now())).map_err(super::store)?;
     let (journal, mut file) = run_dir.reopen().map_err(super::store)?;
-    let Told { mut engine, .. } = tell(&run_dir, &journal)?;
+    let Told { mut engine, mut history } = tell(&run_dir, &journal)?;
     let clock = engine.at().map_or(clock, |at| clock.no_earlier_than(at));
     let fact = Fact::Cancelled { tasks: tasks.clone() };
-    let orders = engine.take(clock.now(), &fact).map_err(super::failure::infra)?;
-    file.push(clock.now(), &fact, &orders).map_err(super::store)?;
+    let at = clock.now();
+    let orders = engine.take(at, &fact).map_err(super::failure::infra)?;
+    file.push(at, &fact, &orders).map_err(super::store)?;
     file.sync().map_err(super::store)?;
     terminal.print(&format!("cancelled {}\n", in_words(&tasks)));
+    if engine.can_go_on() {
+        return Ok(0);
+    }
+    history.take(at, &fact, &orders);
+    finish(&home, &run_dir, Told { engine, history }, file.chain().head(), &Scrubber::default(), terminal)?;
     Ok(0)
 }
 

@@ -7,7 +7,7 @@ use super::terminal::Terminal;
 use crate::clock::Clock;
 use crate::drive::Taken;
 use crate::engine::{Engine, TaskState, Waits};
-use crate::fact::{Fact, GateOutcome, Order, Outcome};
+use crate::fact::{AgainstBase, Fact, GateOutcome, Order, Outcome};
 use crate::history::History;
 use crate::id::{Moment, TaskId};
 use crate::report::terminal::{Colour, Event, Live, line};
@@ -110,6 +110,9 @@ impl Progress {
     fn gates(&self, task: Option<&TaskId>, outcomes: &[GateOutcome], at: Moment) {
         for outcome in outcomes {
             let verdict = match outcome.exit {
+                _ if outcome.against_base == Some(AgainstBase::PreExisting) => {
+                    format!("{}, but no worse than on the base", outcome.verdict.as_str())
+                }
                 Some(code) if !outcome.counts_as_passed => format!("{} (exit {code})", outcome.verdict.as_str()),
                 _ => outcome.verdict.as_str().to_owned(),
             };

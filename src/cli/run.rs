@@ -236,9 +236,10 @@ fn say_what_will_be_spent(plan: &Plan, began: &Began, args: &Run, terminal: &Ter
         ),
     };
     terminal.complain(&format!(
-        "run {}: {}{agent}; up to {executions} executions, {} at once{}\n",
+        "run {}: {}{agent}; up to {}, {} at once{}\n",
         began.run,
         text::plural(count, "task"),
+        text::plural(usize::try_from(executions).unwrap_or(usize::MAX), "execution"),
         began.workers,
         limits_in_words(&began.spending),
     ));

@@ -74,7 +74,12 @@ pub fn steps(view: &View) -> Vec<Step> {
             let words = "once the machine is well again";
             steps.push(try_again(view, words).unwrap_or_else(|| resume(words)));
         }
-        Some(RunVerdict::Cancelled) => steps.push(resume("")),
+        // Only what was interrupted can go on; what was cancelled is so for good.
+        Some(RunVerdict::Cancelled) => {
+            let count = view.count();
+            let unfinished = count.completed + count.failed + count.cancelled < count.all;
+            steps.extend((unfinished || count.cancelled == 0).then(|| resume("")));
+        }
     }
     steps.extend(view.next.iter().map(|words| Step::words("note", words)));
     steps

@@ -114,7 +114,8 @@ async fn judge_all(
         restore_trusted(shared, gate, place).await?;
         let mut outcome = judge_one(shared, gate, place, logs, stop).await?;
         restore(shared, place, tree).await?;
-        if outcome.verdict == GateVerdict::Failed && gate.report.is_some() && place.base.tree != *tree {
+        let on_base = shared.tools.began.base.tree == *tree;
+        if outcome.verdict == GateVerdict::Failed && gate.report.is_some() && !on_base {
             outcome = compare(shared, gate, outcome, stop).await?;
         }
         outcomes.push(outcome);

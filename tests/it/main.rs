@@ -4,6 +4,11 @@
 
 mod agent;
 mod cli;
+mod e2e;
+mod e2e_limits;
+mod e2e_secrets;
+mod e2e_world;
+mod bad_input;
 mod engine;
 mod examples;
 mod exec;
@@ -11,6 +16,7 @@ mod gate;
 mod gateway;
 mod git;
 mod kill;
+mod misbehave;
 mod model;
 mod plan;
 mod plan_limits;

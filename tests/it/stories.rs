@@ -51,7 +51,14 @@ tasks:
     let text = world.plain(&said.out);
     let last: Vec<&str> = text.lines().skip_while(|line| !line.contains("story: ready")).collect();
     insta::with_settings!({filters => FILTERS.to_vec()}, {
-        insta::assert_snapshot!(last.join("\n"), @"");
+        insta::assert_snapshot!(last.join("\n"), @r"
+        ✓ story: ready (4 of 4 tasks completed, [TIME])
+          look: git diff [COMMIT] omk/run/story
+          take: git merge omk/run/story
+
+          proofs   5 in [DIR]/repo/.git/omk/runs/[RUN]/proofs; check them with `omk verify`
+          report   [DIR]/repo/.git/omk/runs/[RUN]/report.html
+        ");
     });
 }
 
@@ -129,7 +136,7 @@ tasks:
     world.run().exits(0);
     assert_eq!(world.classes("learner"), [Class::Gate]);
     assert_eq!(world.records()["learner"]["retry_count"], 1);
-    insta::assert_snapshot!(world.failures("learner")[0].message, @"");
+    insta::assert_snapshot!(world.failures("learner")[0].message, @"gate `right` (`grep -q right answer`) exited with 1");
     assert_eq!(world.shows("omk/run/story", "answer"), "right");
 }
 
@@ -243,7 +250,20 @@ fn the_culprit_of_a_red_result_is_taken_out_and_the_rest_stays() {
     assert!(two["ejected"]["gate"] == "not-both", "{two:#}");
     let text = world.plain(&said.out);
     insta::with_settings!({filters => FILTERS.to_vec()}, {
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+          ✓ one  completed [TIME]  1 file
+          ✗ two  ejected [TIME]  taken out: gate `not-both` failed with it
+
+          ✓ gate not-both [TIME]  passed
+
+        two: taken out: gate `not-both` failed with it
+
+        ✗ story: not ready (2 of 2 tasks completed, [TIME])
+          look: git diff [COMMIT] omk/run/story
+
+          proofs   3 in [DIR]/repo/.git/omk/runs/[RUN]/proofs; check them with `omk verify`
+          report   [DIR]/repo/.git/omk/runs/[RUN]/report.html
+        ");
     });
 }
 
@@ -338,7 +358,10 @@ fn a_second_run_of_the_same_scope_is_refused_and_told_who_holds_it() {
     let said = world.run().exits(3).says(&holder);
     insta::with_settings!({filters => FILTERS.to_vec()}, {
         let last: Vec<&str> = said.err.lines().skip_while(|line| !line.starts_with("error")).collect();
-        insta::assert_snapshot!(world.plain(&last.join("\n")), @"");
+        insta::assert_snapshot!(world.plain(&last.join("\n")), @r"
+        error: failed to start a run of `story`: run [RUN] (process [PID] on [HOST], since [MOMENT]) holds it
+          hint: wait for it, or end it with `omk cancel`
+        ");
     });
     world.omk(&["resume"]).exits(3).says(&holder);
     open(&world, "go");
@@ -401,20 +424,24 @@ fn a_run_that_was_killed_can_be_cancelled() {
 }
 
 #[test]
-fn fail_fast_cancels_the_rest() {
-    let world = World::with(
+fn fail_fast_starts_nothing_more_and_lets_what_is_under_way_end() {
+    let world = World::new();
+    let wait = gate_file(&world, "go");
+    world.plan(&format!(
         r#"
-limits: { workers: 2 }
-defaults: { retry_policy: { max_attempts: 0 } }
+limits: {{ workers: 2 }}
+defaults: {{ retry_policy: {{ max_attempts: 0 }} }}
 tasks:
-  - { id: long, run: "touch begun; sleep 600" }
-  - { id: broken, run: "exit 1" }
-  - { id: later, run: "echo later > later", priority: -5 }
-"#,
-    );
-    world.omk(&["run", "--fail-fast"]).exits(1);
-    assert_eq!((world.state("long"), world.state("later")), ("cancelled".into(), "cancelled".into()));
-    world.no_child_is_left();
+  - {{ id: long, run: "{wait}; echo long > long" }}
+  - {{ id: broken, run: "exit 1" }}
+  - {{ id: later, run: "echo later > later", priority: -5 }}
+"#
+    ));
+    let running = world.start(&["run", "--fail-fast"]);
+    world.until_fact("it is broken", |fact| matches!(fact, Fact::Worked { task, .. } if task.as_str() == "broken"));
+    open(&world, "go");
+    running.ends().exits(1);
+    assert_eq!((world.state("long"), world.state("later")), ("completed".into(), "cancelled".into()));
 }
 
 #[test]

@@ -442,9 +442,9 @@ impl World {
 pub(crate) const FILTERS: &[(&str, &str)] = &[
     (r"\b[0-9a-f]{40}\b", "[COMMIT]"),
     (r"\b[0-9a-f]{12}\b", "[COMMIT]"),
-    (r"\b\d+(\.\d+)? (ms|s|min)\b", "[TIME]"),
+    (r" +\d+(\.\d+)? (ms|s|min)\b", " [TIME]"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "[MOMENT]"),
-    (r"process \d+ on \S+", "process [PID] on [HOST]"),
+    (r"process \d+ on [^,\s]+", "process [PID] on [HOST]"),
     (r"process \d+", "process [PID]"),
     (r" +\n", "\n"),
 ];
@@ -468,6 +468,8 @@ fn walk(root: &Path, dir: &Path, all: &mut BTreeMap<String, String>) {
         } else if meta.is_dir() {
             walk(root, &path, all);
             "directory".to_owned()
+        } else if !meta.is_file() {
+            "neither file nor directory".to_owned()
         } else {
             omk_action::id::Sha256::of(&std::fs::read(&path).unwrap_or_default()).to_string()
         };

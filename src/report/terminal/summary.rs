@@ -100,8 +100,15 @@ fn failures(view: &View, colour: Colour, text: &mut String) {
     }
     for task in failed.iter().take(TOLD) {
         let why = if task.stage == Stage::Failed { message(task) } else { ink::why(task) };
-        let _ = writeln!(text, "{}: {}", colour.paint(Tint::Bold, task.id.as_str()), ink::line(&why, 600));
-        if let Some(gate) = task.gates.iter().find(|gate| gate_mark(gate) == Mark::Bad) {
+        let gate = task.gates.iter().find(|gate| gate_mark(gate) == Mark::Bad);
+        // What a command printed follows the first line; of a gate there is the log.
+        let (first, printed) = match gate {
+            None => why.split_once('\n').unwrap_or((&why, "")),
+            Some(_) => (why.as_str(), ""),
+        };
+        let _ = writeln!(text, "{}: {}", colour.paint(Tint::Bold, task.id.as_str()), ink::line(first, 600));
+        last_lines(printed, colour, text);
+        if let Some(gate) = gate {
             log(gate, colour, text);
         }
         text.push('\n');
@@ -116,14 +123,17 @@ fn message(task: &TaskView) -> String {
 
 fn log(gate: &GateOutcome, colour: Colour, text: &mut String) {
     let Some(log) = &gate.log else { return };
-    let printed = if log.tail.is_empty() { &log.head } else { &log.tail };
+    last_lines(if log.tail.is_empty() { &log.head } else { &log.tail }, colour, text);
+    let _ = writeln!(text, "    {} {}", colour.paint(Tint::Dim, "log:"), ink::line(&log.path, 300));
+}
+
+fn last_lines(printed: &str, colour: Colour, text: &mut String) {
     let printed = text::printable(printed.as_bytes());
     let lines: Vec<&str> = printed.lines().filter(|line| !line.trim().is_empty()).collect();
     for line in &lines[lines.len().saturating_sub(LOG_LINES)..] {
         let shown = fit(&text::escape_invisible(&line.replace('\t', "    ")), WIDTH - 6);
         let _ = writeln!(text, "    {} {shown}", colour.paint(Tint::Dim, "│"));
     }
-    let _ = writeln!(text, "    {} {}", colour.paint(Tint::Dim, "log:"), ink::line(&log.path, 300));
 }
 
 /// One line with the verdict.

@@ -1,0 +1,507 @@
+//! Bad plans, odd repositories, a world that breaks under a run: it works, or omk says precisely why not; the journal
+//! stays whole, and the user's checkout as it was.
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+
+use omk_action::fact::RunVerdict;
+
+use super::world::{FILTERS, Said, World};
+
+const PLAN: &str = "gates: [{ id: ok, run: 'true' }]\ndefaults: { gates: [ok] }\ntasks:\n  - { id: one, run: 'echo one > one' }\n  - { id: two, run: 'cat one > two', dependencies: [one] }\n";
+
+/// omk with so much memory (address space, in KiB), running the plan.
+fn run_within(world: &World, kib: u64) -> Said {
+    let omk = env!("CARGO_BIN_EXE_omk");
+    let mut command = world.command("sh");
+    command.args(["-c", &format!("ulimit -v {kib}; exec '{omk}' run")]);
+    World::start_command(command).ends()
+}
+
+/// That a run works here as anywhere.
+#[track_caller]
+fn works(world: &World) {
+    let before = world.checkout();
+    world.run().exits(0);
+    assert_eq!(world.checkout(), before, "the user's checkout was touched");
+    assert_eq!(world.shows("omk/run/story", "two"), "one");
+    world.omk(&["verify"]).exits(0);
+    world.ended(RunVerdict::Ready);
+}
+
+/// That omk refuses, and leaves nothing behind.
+#[track_caller]
+fn refused(world: &World, code: i32) -> String {
+    let before = world.checkout();
+    let said = world.run().exits(code);
+    assert_eq!(world.checkout(), before, "the user's checkout was touched");
+    assert_eq!(world.runs(), Vec::<std::path::PathBuf>::new());
+    world.plain(&said.err)
+}
+
+/// Enough for the program itself and its threads, and far from enough for what the file would become.
+const MEMORY_KIB: u64 = 400_000;
+
+#[test]
+fn a_plan_of_nuls_is_refused() {
+    let world = World::new();
+    std::fs::write(world.repo().join("omk.yaml"), vec![0; 4096]).unwrap();
+    let said = run_within(&world, MEMORY_KIB).exits(2);
+    insta::assert_snapshot!(said.err, @r"
+    error: the file holds a NUL byte, so it is not text
+      --> omk.yaml:1:1
+      1 | ����������������������������������������������������������������������������������������������������…
+        | ^ save it as UTF-8 text
+    ");
+}
+
+#[test]
+fn a_plan_of_100_megabytes_is_refused_without_reading_it() {
+    let world = World::new();
+    let file = std::fs::File::create(world.repo().join("omk.yaml")).unwrap();
+    file.set_len(100 << 20).unwrap();
+    let said = run_within(&world, MEMORY_KIB).exits(2);
+    insta::assert_snapshot!(said.err, @r"
+    error: the plan is larger than 1 MiB
+      --> omk.yaml
+        = hint: split it into several plans
+    ");
+}
+
+#[test]
+fn an_alias_bomb_is_refused() {
+    let world = World::new();
+    let mut text = "version: 1\nmetadata:\n  a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..40 {
+        let last = format!("*a{}", level - 1);
+        let row = [last.as_str(); 9].join(", ");
+        text.push_str(&format!("  a{level}: &a{level} [{row}]\n"));
+    }
+    text.push_str("tasks: *a39\n");
+    world.write("omk.yaml", &text);
+    let said = run_within(&world, MEMORY_KIB).exits(2);
+    assert!(said.err.len() < 10_000, "{} bytes", said.err.len());
+    insta::assert_snapshot!(said.err.lines().next().unwrap(), @"error: the aliases up to this one stand for more than 4 MiB");
+}
+
+#[test]
+fn a_plan_that_is_no_file_is_refused() {
+    let world = World::new();
+    insta::assert_snapshot!(refused(&world, 2), @r"
+    error: there is no plan: omk.yaml does not exist
+      hint: write a first one with `omk init`, or name another with `--plan FILE`
+    ");
+    std::fs::create_dir(world.repo().join("omk.yaml")).unwrap();
+    insta::assert_snapshot!(refused(&world, 2), @"error: failed to read the plan omk.yaml: Is a directory (os error 21)");
+    std::fs::remove_dir(world.repo().join("omk.yaml")).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        world.repo().join("omk.yaml"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::from_raw_mode(0o644),
+        0,
+    )
+    .unwrap();
+    insta::assert_snapshot!(refused(&world, 2), @"");
+}
+
+#[test]
+fn every_mistake_of_a_plan_is_told_and_nothing_is_touched() {
+    let world = World::new();
+    world.write("omk.yaml", "version: 1\ntask: []\ntasks:\n  - { id: A, run: x, prompt: y }\n  - { id: b, dependencies: [c], run: x }\n  - { id: b, run: x, timeout: 5 }\n");
+    let text = refused(&world, 2);
+    assert!(text.matches("error").count() >= 5, "{text}");
+    assert!(!world.repo().join(".git/omk").exists());
+}
+
+#[test]
+fn outside_a_repository_omk_says_so() {
+    let world = World::empty();
+    world.write("omk.yaml", "version: 1\ntasks: []\n");
+    insta::assert_snapshot!(refused(&world, 2), @"error: [DIR]/repo is not inside a git repository; go to one, or make one with `git init` and a first commit");
+}
+
+#[test]
+fn a_repository_without_commits_is_refused() {
+    let world = World::empty();
+    world.git(&["init", "--quiet"]);
+    world.write("omk.yaml", &format!("version: 1\n{PLAN}"));
+    insta::assert_snapshot!(refused(&world, 2), @"error: [DIR]/repo has no commit at HEAD; make one first: `git add -A && git commit`");
+}
+
+#[test]
+fn a_bare_repository_is_refused() {
+    let world = World::empty();
+    world.git(&["init", "--quiet", "--bare", "."]);
+    let said = world.run().exits(2);
+    insta::assert_snapshot!(world.plain(&said.err), @"error: [DIR]/repo is a bare repository, without files to work on; clone it (`git clone [DIR]/repo work`) and run omk there");
+}
+
+#[test]
+fn a_reftable_repository_is_refused_with_that_reason() {
+    let world = World::empty();
+    let made = world.command("git").args(["init", "--quiet", "--ref-format=reftable"]).status().unwrap();
+    if !made.success() {
+        return;
+    }
+    world.write("omk.yaml", &format!("version: 1\nname: story\n{PLAN}"));
+    world.commit("first");
+    let said = world.run().exits(2);
+    insta::assert_snapshot!(world.plain(&said.err), @"error: [DIR]/repo/.git stores its refs as reftable, which omk cannot open; `git refs migrate --ref-format=files` converts it (git 2.46 or newer), or clone it with `--ref-format=files`");
+}
+
+#[test]
+fn a_shallow_clone_works() {
+    let origin = World::with(PLAN);
+    origin.write("b.txt", "b\n");
+    origin.commit("second");
+    let world = World::empty();
+    std::fs::remove_dir(world.repo()).unwrap();
+    let url = format!("file://{}", origin.repo().display());
+    let cloned =
+        std::process::Command::new("git").args(["clone", "--quiet", "--depth=1", &url]).arg(world.repo()).status();
+    assert!(cloned.unwrap().success());
+    works(&world);
+}
+
+#[test]
+fn a_dirty_repository_in_the_middle_of_a_merge_works_and_stays_so() {
+    let world = World::with(PLAN);
+    world.git(&["checkout", "--quiet", "-b", "side"]);
+    world.write("a.txt", "side\n");
+    world.commit("side");
+    world.git(&["checkout", "--quiet", "main"]);
+    world.write("a.txt", "main\n");
+    world.commit("main");
+    let merge = world.command("git").args(["merge", "side"]).output().unwrap();
+    assert!(!merge.status.success());
+    world.write("src/lib.rs", "dirty\n");
+    world.write("untracked", "new\n");
+    world.write("staged", "staged\n");
+    world.git(&["add", "staged"]);
+    works(&world);
+    assert!(!world.rev("MERGE_HEAD").is_empty());
+    assert_eq!(world.shows("omk/run/story", "a.txt"), "main");
+}
+
+#[test]
+fn a_repository_with_a_submodule_works() {
+    let inner = World::new();
+    let world = World::with(PLAN);
+    let url = inner.repo().display().to_string();
+    world.git(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &url, "vendor/inner"]);
+    world.commit("submodule");
+    works(&world);
+    let entry = world.git(&["ls-tree", "omk/run/story", "vendor/inner"]);
+    assert!(entry.starts_with("160000"), "{entry}");
+}
+
+#[test]
+fn lfs_pointers_without_lfs_stay_what_they_are() {
+    let world = World::new();
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n";
+    world.write("big.bin", pointer);
+    world.write(".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n");
+    world.plan(PLAN);
+    works(&world);
+    assert_eq!(format!("{}\n", world.shows("omk/run/story", "big.bin")), pointer);
+}
+
+#[test]
+fn a_required_filter_that_fails_is_said() {
+    let world = World::new();
+    world.write("big.bin", "x\n");
+    world.write(".gitattributes", "*.bin filter=lfs\n");
+    world.plan(&PLAN.replace("defaults: {", "defaults: { retry_policy: { max_attempts: 0 }, "));
+    world.git(&["config", "filter.lfs.smudge", "no-such-filter smudge"]);
+    world.git(&["config", "filter.lfs.required", "true"]);
+    let said = world.run();
+    assert!(said.code == 5 || said.code == 0, "{said:?}");
+    if said.code == 5 {
+        said.says("big.bin");
+    }
+    world.omk(&["replay"]).exits(0);
+    world.no_child_is_left();
+}
+
+#[test]
+fn names_with_spaces_newlines_and_other_bytes_work() {
+    let world = World::new();
+    for name in [&b"with space"[..], b"new\nline", b"caf\xe9", "snowman \u{2603}".as_bytes(), b"-dash", b"quote\"'`$x"]
+    {
+        let path = world.repo().join(std::ffi::OsStr::from_bytes(name));
+        std::fs::write(path, "x\n").unwrap();
+    }
+    world.plan(PLAN);
+    works(&world);
+}
+
+#[test]
+fn a_repository_whose_own_path_is_odd_works() {
+    let world = World::with(PLAN);
+    let odd = world.dir().join("odd\n 'name\" $x");
+    std::fs::rename(world.repo(), &odd).unwrap();
+    let mut command = world.omk_command(&["run"]);
+    command.current_dir(&odd);
+    World::start_command(command).ends().exits(0);
+    let mut command = world.omk_command(&["verify"]);
+    command.current_dir(&odd);
+    World::start_command(command).ends().exits(0);
+}
+
+#[test]
+fn a_linked_worktree_and_a_directory_below_work() {
+    let world = World::with(PLAN);
+    let linked = world.dir().join("linked");
+    world.git(&["worktree", "add", "--quiet", "-b", "other", &linked.display().to_string()]);
+    std::fs::create_dir(linked.join("below")).unwrap();
+    let mut command = world.omk_command(&["run"]);
+    command.current_dir(linked.join("below"));
+    World::start_command(command).ends().exits(0);
+    assert_eq!(world.shows("omk/run/story", "two"), "one");
+    works(&world);
+}
+
+#[test]
+fn a_branch_named_omk_is_refused_before_anything_runs() {
+    let world = World::with(PLAN);
+    world.git(&["branch", "omk"]);
+    insta::assert_snapshot!(refused(&world, 2), @r"
+    error: a branch called `omk` is in the way of `omk/run/…` and `omk/task/…`
+      hint: rename it: `git branch -m omk something-else`
+    ");
+}
+
+#[test]
+fn a_result_branch_that_is_checked_out_is_refused_before_anything_runs() {
+    let world = World::with(PLAN);
+    let elsewhere = world.dir().join("elsewhere");
+    world.git(&["worktree", "add", "--quiet", "-b", "omk/run/story", &elsewhere.display().to_string()]);
+    insta::assert_snapshot!(refused(&world, 2), @r"
+    error: the branch `omk/run/story` is checked out in [DIR]/elsewhere
+      hint: omk is about to move it: switch to another branch there, with `git switch -`
+    ");
+    world.git(&["worktree", "remove", &elsewhere.display().to_string()]);
+    insta::with_settings!({filters => FILTERS.to_vec()}, {
+        insta::assert_snapshot!(refused(&world, 2), @r"
+        error: the branch `omk/run/story` is at [COMMIT], a commit that is not omk's
+          hint: somebody has worked on it: merge or rename it first, or replace it with `--force`
+        ");
+    });
+    world.omk(&["run", "--force"]).exits(0);
+}
+
+#[test]
+fn a_result_branch_that_a_person_moved_meanwhile_is_left_to_them() {
+    let world = World::with(PLAN);
+    world.run().exits(0);
+    world.git(&["branch", "--force", "omk/run/story", "main"]);
+    insta::with_settings!({filters => FILTERS.to_vec()}, {
+        insta::assert_snapshot!(world.plain(&world.run().exits(2).err), @r"
+        error: the branch `omk/run/story` is at [COMMIT], a commit that is not omk's
+          hint: somebody has worked on it: merge or rename it first, or replace it with `--force`
+        ");
+    });
+    assert_eq!(world.rev("omk/run/story"), world.rev("main"));
+}
+
+#[test]
+fn a_slot_that_is_removed_under_a_running_task_fails_that_attempt_only() {
+    let world = World::new();
+    let go = world.dir().join("go");
+    world.plan(&format!(
+        "gates: [{{ id: ok, run: 'true' }}]\ndefaults: {{ gates: [ok], retry_policy: {{ backoff_seconds: 0 }} }}\ntasks:\n  - {{ id: one, run: 'touch begun; while [ ! -e {} ]; do sleep 0.02; done; echo one > one; rm -f begun' }}\n",
+        go.display()
+    ));
+    let running = world.start(&["run"]);
+    let slot = world.until_file("one", "begun");
+    std::fs::remove_dir_all(&slot).unwrap();
+    std::fs::write(&go, "").unwrap();
+    running.ends().exits(0);
+    assert_eq!(world.files("omk/run/story"), [".gitignore", "a.txt", "omk.yaml", "one", "src/lib.rs"]);
+    world.ended(RunVerdict::Ready);
+    world.run().exits(0);
+}
+
+#[test]
+fn removed_caches_between_two_runs_are_made_again() {
+    let world = World::with(PLAN);
+    world.run().exits(0);
+    std::fs::remove_dir_all(world.dir().join("cache")).unwrap();
+    world.run().exits(0);
+    world.git(&["worktree", "prune"]);
+    world.run().exits(0);
+}
+
+#[test]
+fn files_that_may_not_grow_end_the_run_clearly_and_the_journal_stays_whole() {
+    // The journal meets the limit as it would meet a full disk; omk must not die of SIGXFSZ.
+    let world = World::with(
+        "tasks:\n  - { id: one, run: 'true' }\n  - { id: two, run: 'true', dependencies: [one] }\n  - { id: three, run: 'true', dependencies: [two] }\n",
+    );
+    for blocks in [1, 2, 3, 4, 6, 8] {
+        let omk = env!("CARGO_BIN_EXE_omk");
+        let mut command = world.command("bash");
+        command.args(["-c", &format!("trap '' XFSZ; ulimit -f {blocks}; exec '{omk}' run")]);
+        let said = World::start_command(command).ends();
+        assert!(said.code == 5 || said.code == 0, "{blocks}: {said:?}");
+        assert!(said.code == 0 || said.err.contains("error"), "{said:?}");
+        world.no_child_is_left();
+        if !world.facts().is_empty() {
+            world.omk(&["replay"]).exits(0);
+            let said = world.omk(&["resume"]);
+            assert!(said.code == 0 || said.err.contains("is over"), "{said:?}");
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_is_said_and_the_run_goes_on_once_there_is_room() {
+    let world = World::with(PLAN);
+    let small = world.dir().join("cache");
+    std::fs::create_dir(&small).unwrap();
+    let mounted = world.command("mount").args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"]).arg(&small).output();
+    if !mounted.is_ok_and(|out| out.status.success()) {
+        return;
+    }
+    std::fs::write(small.join("ballast"), vec![1; 250 << 10]).unwrap();
+    let said = world.run();
+    let unmounted = world.command("umount").arg("--lazy").arg(&small).status().unwrap();
+    assert!(unmounted.success());
+    assert_eq!(said.code, 5, "{said:?}");
+    assert!(said.err.contains("No space left on device") || said.out.contains("No space left on device"), "{said:?}");
+    world.no_child_is_left();
+    if !world.runs().is_empty() {
+        world.omk(&["replay"]).exits(0);
+    }
+    works(&world);
+}
+
+#[test]
+fn a_read_only_directory_is_said() {
+    let world = World::with(PLAN);
+    let cache = world.dir().join("cache");
+    std::fs::write(&cache, "a file where a directory should be").unwrap();
+    let said = world.run();
+    assert!(said.code == 5 || said.code == 2, "{said:?}");
+    said.says(&cache.display().to_string());
+    std::fs::remove_file(&cache).unwrap();
+    world.git(&["status"]);
+    // Root writes anywhere; then there is nothing to see here.
+    let omk = world.repo().join(".git/omk");
+    if omk.exists() {
+        std::fs::remove_dir_all(&omk).unwrap();
+    }
+    std::fs::write(&omk, "in the way").unwrap();
+    let before = world.checkout();
+    let said = world.run().exits(5);
+    insta::assert_snapshot!(world.plain(&said.err.lines().last().unwrap_or_default()), @"error: failed to create [DIR]/repo/.git/omk/locks: Not a directory (os error 20)");
+    assert_eq!(world.checkout(), before);
+    std::fs::remove_file(&omk).unwrap();
+    works(&world);
+}
+
+#[test]
+fn a_repository_that_another_user_may_not_write_is_said() {
+    let world = World::with(PLAN);
+    let git = world.repo().join(".git");
+    std::fs::set_permissions(&git, std::fs::Permissions::from_mode(0o555)).unwrap();
+    let said = world.run();
+    std::fs::set_permissions(&git, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // Root may all the same.
+    if rustix::process::geteuid().is_root() {
+        said.exits(0);
+    } else {
+        said.exits(5).says("Permission denied");
+    }
+}
+
+#[test]
+fn a_changed_byte_in_the_middle_of_the_journal_is_refused_with_its_line() {
+    let world = World::with(PLAN);
+    world.run().exits(0);
+    let path = world.run_dir().join("journal.jsonl");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let changed = text.replacen("\"attempt\":1", "\"attempt\":2", 1);
+    assert_ne!(text, changed);
+    std::fs::write(&path, changed).unwrap();
+    for command in ["replay", "resume", "status", "report", "cancel"] {
+        let said = world.omk(&[command]).exits(5);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(world.plain(&said.err), @r"
+            error: failed to read the journal [DIR]/repo/.git/omk/runs/[RUN]/journal.jsonl: line 2 is damaged: it does not follow from the line before it (`prev` differs)
+              hint: the journal was changed after it was written; what it says cannot be trusted
+            ");
+        }
+    }
+}
+
+#[test]
+fn a_torn_tail_of_the_journal_is_dropped_with_a_warning() {
+    let world = World::with(PLAN);
+    world.run().exits(0);
+    let path = world.run_dir().join("journal.jsonl");
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() - 20]).unwrap();
+    let said = world.omk(&["replay"]).exits(0);
+    insta::assert_snapshot!(said.err.lines().next().unwrap_or_default(), @"warning: the end of the journal was torn and is dropped: line 7 is damaged: it ends too early");
+    world.omk(&["resume"]).exits(0).says("torn");
+    world.ended(RunVerdict::Ready);
+    assert_eq!(world.landed_on("omk/run/story"), ["one", "two"]);
+}
+
+#[test]
+fn verify_names_what_was_tampered_with() {
+    let world = World::with(&PLAN.replace("run: 'true'", "run: 'echo fine'"));
+    world.run().exits(0);
+    let run = world.run_dir();
+    let tamper = |name: &str, from: &str, to: &str| {
+        let path = run.join(name);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let changed = text.replacen(from, to, 1);
+        assert_ne!(text, changed, "{name}");
+        std::fs::write(&path, changed).unwrap();
+        let said = world.omk(&["verify"]).exits(1);
+        std::fs::write(&path, text).unwrap();
+        let broken: Vec<&str> =
+            said.out.lines().filter(|line| !line.starts_with("holds") && !line.contains('(')).collect();
+        world.plain(&broken.join("\n"))
+    };
+    let log =
+        std::fs::read_dir(run.join("logs/one/1")).unwrap().map(|entry| entry.unwrap().file_name()).next().unwrap();
+    insta::with_settings!({filters => [FILTERS, &[(r"\b[0-9a-f]{64}\b", "[SHA256]")]].concat()}, {
+        let tree = world.tree("omk/run/story");
+        insta::assert_snapshot!(tamper("proofs/run.result.json", &tree, &world.tree("main")), @r"
+        BROKEN  run.result  commit [COMMIT], gates ok
+                - the subjects of the statement are not the commit, tree and bundle it speaks of
+        3 proofs checked, 1 do not hold
+        ");
+        insta::assert_snapshot!(tamper("proofs/one.json", "\"passed\"", "\"failed\""), @r"
+        BROKEN  one  commit [COMMIT], gates ok
+                - the required gate `ok` did not pass: failed
+                - the proof says `ready`, which its evidence does not carry
+        3 proofs checked, 1 do not hold
+        ");
+        insta::assert_snapshot!(tamper(&format!("logs/one/1/{}", log.to_string_lossy()), "fine", "bad!"), @r"
+        BROKEN  one  commit [COMMIT], gates ok
+                - the digest of logs/one/1/gate-ok-1.log is [SHA256], the proof says [SHA256]
+        3 proofs checked, 1 do not hold
+        ");
+    });
+}
+
+#[test]
+fn verify_names_a_changed_plan() {
+    let world = World::new();
+    // Uncommitted: the run's own copy is all there is to hold the proof against.
+    world.write("omk.yaml", &format!("version: 1\nname: story\n{PLAN}"));
+    world.run().exits(0);
+    world.omk(&["verify"]).exits(0);
+    let path = world.run_dir().join("plan.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("'true'", "'exit 0'")).unwrap();
+    world.omk(&["verify"]).exits(1).says("plan");
+    std::fs::write(&path, text).unwrap();
+    world.git(&["branch", "--list"]);
+    world.omk(&["verify"]).exits(0);
+}
