@@ -53,7 +53,11 @@ fn in_words(checked: &[(&PathBuf, Checked)], broken: usize) -> String {
     for (path, checked) in checked {
         tell(&mut out, &format!("{:width$}", name(path)), checked, &shared);
     }
-    let held = if broken == 0 { "all hold".to_owned() } else { format!("{broken} do not hold") };
+    let held = match broken {
+        0 => "all hold".to_owned(),
+        1 => "1 does not hold".to_owned(),
+        n => format!("{n} do not hold"),
+    };
     let _ = writeln!(out, "{} checked, {held}", text::plural(checked.len(), "proof"));
     for remark in shared {
         let _ = writeln!(out, "  all: {remark}");

@@ -471,21 +471,27 @@ fn verify_names_what_was_tampered_with() {
         std::fs::read_dir(run.join("logs/one/1")).unwrap().map(|entry| entry.unwrap().file_name()).next().unwrap();
     insta::with_settings!({filters => [FILTERS, &[(r"\b[0-9a-f]{64}\b", "[SHA256]")]].concat()}, {
         let tree = world.tree("omk/run/story");
-        insta::assert_snapshot!(tamper("proofs/run.result.json", &tree, &world.tree("main")), @r"
+        insta::assert_snapshot!(tamper("proofs/run.result.json", &tree, &world.tree("main")), @"
         BROKEN  run.result  commit [COMMIT], gates ok
                 - the subjects of the statement are not the commit, tree and bundle it speaks of
-        3 proofs checked, 1 do not hold
+        3 proofs checked, 1 does not hold
+          all: unsigned
+          all: judged_by: same-job, the job that ran the agent
         ");
-        insta::assert_snapshot!(tamper("proofs/one.json", "\"passed\"", "\"failed\""), @r"
-        BROKEN  one  commit [COMMIT], gates ok
+        insta::assert_snapshot!(tamper("proofs/one.json", "\"passed\"", "\"failed\""), @"
+        BROKEN  one         commit [COMMIT], gates ok
                 - the required gate `ok` did not pass: failed
                 - the proof says `ready`, which its evidence does not carry
-        3 proofs checked, 1 do not hold
+        3 proofs checked, 1 does not hold
+          all: unsigned
+          all: judged_by: same-job, the job that ran the agent
         ");
-        insta::assert_snapshot!(tamper(&format!("logs/one/1/{}", log.to_string_lossy()), "fine", "bad!"), @r"
-        BROKEN  one  commit [COMMIT], gates ok
+        insta::assert_snapshot!(tamper(&format!("logs/one/1/{}", log.to_string_lossy()), "fine", "bad!"), @"
+        BROKEN  one         commit [COMMIT], gates ok
                 - the digest of logs/one/1/gate-ok-1.log is [SHA256], the proof says [SHA256]
-        3 proofs checked, 1 do not hold
+        3 proofs checked, 1 does not hold
+          all: unsigned
+          all: judged_by: same-job, the job that ran the agent
         ");
     });
 }

@@ -2,6 +2,8 @@
 //!
 //! The moments are a fixed sequence for each story, so that what failed can be looked at again.
 
+#![expect(clippy::print_stdout, reason = "what failed is found again by its seed and moments")]
+
 use std::time::Duration;
 
 use omk_action::clock::Clock;
