@@ -39,6 +39,7 @@ pub(super) fn verify(args: &Verify, terminal: &Terminal) -> Result<u8, Failure> 
     } else {
         let _ = match broken {
             0 => writeln!(out, "{} checked, all hold", text::plural(files.len(), "proof")),
+            1 => writeln!(out, "{} checked, 1 does not hold", text::plural(files.len(), "proof")),
             n => writeln!(out, "{} checked, {n} do not hold", text::plural(files.len(), "proof")),
         };
     }
