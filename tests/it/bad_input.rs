@@ -92,7 +92,7 @@ fn a_plan_that_is_no_file_is_refused() {
       hint: write a first one with `omk init`, or name another with `--plan FILE`
     ");
     std::fs::create_dir(world.repo().join("omk.yaml")).unwrap();
-    insta::assert_snapshot!(refused(&world, 2), @"error: failed to read the plan omk.yaml: Is a directory (os error 21)");
+    insta::assert_snapshot!(refused(&world, 2), @"error: failed to read the plan omk.yaml: it is not a file");
     std::fs::remove_dir(world.repo().join("omk.yaml")).unwrap();
     rustix::fs::mknodat(
         rustix::fs::CWD,
@@ -102,7 +102,7 @@ fn a_plan_that_is_no_file_is_refused() {
         0,
     )
     .unwrap();
-    insta::assert_snapshot!(refused(&world, 2), @"");
+    insta::assert_snapshot!(refused(&world, 2), @"error: failed to read the plan omk.yaml: it is not a file");
 }
 
 #[test]
@@ -474,18 +474,18 @@ fn verify_names_what_was_tampered_with() {
         insta::assert_snapshot!(tamper("proofs/run.result.json", &tree, &world.tree("main")), @r"
         BROKEN  run.result  commit [COMMIT], gates ok
                 - the subjects of the statement are not the commit, tree and bundle it speaks of
-        3 proofs checked, 1 do not hold
+        3 proofs checked, 1 does not hold
         ");
         insta::assert_snapshot!(tamper("proofs/one.json", "\"passed\"", "\"failed\""), @r"
         BROKEN  one  commit [COMMIT], gates ok
                 - the required gate `ok` did not pass: failed
                 - the proof says `ready`, which its evidence does not carry
-        3 proofs checked, 1 do not hold
+        3 proofs checked, 1 does not hold
         ");
         insta::assert_snapshot!(tamper(&format!("logs/one/1/{}", log.to_string_lossy()), "fine", "bad!"), @r"
         BROKEN  one  commit [COMMIT], gates ok
                 - the digest of logs/one/1/gate-ok-1.log is [SHA256], the proof says [SHA256]
-        3 proofs checked, 1 do not hold
+        3 proofs checked, 1 does not hold
         ");
     });
 }

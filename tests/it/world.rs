@@ -356,11 +356,6 @@ impl World {
         self.facts().into_iter().filter_map(landed).collect()
     }
 
-    /// How many attempts of a task were prepared.
-    pub(crate) fn attempts(&self, id: &str) -> usize {
-        self.facts().iter().filter(|fact| matches!(fact, Fact::Prepared { task, .. } if task.as_str() == id)).count()
-    }
-
     /// The run's report, as JSON.
     #[track_caller]
     pub(crate) fn report(&self) -> serde_json::Value {
