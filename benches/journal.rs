@@ -32,7 +32,7 @@ impl Hands for Idle {
             task: task.clone(),
             attempt: *attempt,
             base: self.base.clone(),
-            slot: "/home/user/.cache/omk/slots/0123456789ab/1".into(),
+            slot: "/var/cache/omk/slots/0123456789ab/1".into(),
         };
         let evidence = Box::new(Evidence::default());
         let worked = Fact::Worked { task: task.clone(), attempt: *attempt, outcome: Outcome::Unchanged, evidence };

@@ -71,6 +71,7 @@ pub async fn drive<H: Hands>(
             Ok(None) => {}
             Ok(Some(verdict)) => {
                 hands.rest().await;
+                take_late(engine, journal, hands, facts, clock)?;
                 return Ok(verdict);
             }
             Err(error) => {
@@ -91,6 +92,27 @@ pub async fn drive<H: Hands>(
             turn.push(fact);
         }
     }
+}
+
+/// Keeps what attempts that the end of the run interrupted have to tell: what they used counts against the limits of
+/// whoever takes the run up. It changes nothing else; the attempts are revoked.
+fn take_late<H: Hands>(
+    engine: &mut Engine,
+    journal: &mut JournalFile,
+    hands: &mut H,
+    facts: &mut UnboundedReceiver<Fact>,
+    clock: &Clock,
+) -> Result<(), DriveError> {
+    let mut late = Vec::new();
+    while let Ok(fact) = facts.try_recv() {
+        if matches!(fact, Fact::Worked { .. }) {
+            late.push(fact);
+        }
+    }
+    if late.is_empty() {
+        return Ok(());
+    }
+    one_turn(engine, journal, hands, &mut late, &mut None, clock).map(drop)
 }
 
 /// Takes the facts, syncs, gives the orders; the verdict where the run has ended.

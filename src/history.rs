@@ -39,7 +39,9 @@ struct TaskHistory {
     tokens: Tokens,
     cost_micro_usd: Option<u64>,
     agents: Vec<AgentEvidence>,
-    /// The evidence of the last attempt that was over.
+    /// The newest attempt that was over.
+    attempt: u32,
+    /// Its evidence.
     last: Option<Evidence>,
     /// Of the last attempt that came to its gates.
     gates: Vec<GateOutcome>,
@@ -58,7 +60,7 @@ impl History {
                 (self.ended, self.limited) = (None, None);
             }
             Fact::Prepared { task, base, .. } => self.task_mut(task).base = Some(base.clone()),
-            Fact::Worked { task, evidence, .. } => self.worked(task, evidence),
+            Fact::Worked { task, attempt, evidence, .. } => self.worked(task, *attempt, evidence),
             Fact::Judged { trouble: Some(trouble), .. } => {
                 self.warnings.push(format!("the result could not be judged: {}", trouble.message));
             }
@@ -86,7 +88,7 @@ impl History {
         self.tasks.entry(task.clone()).or_default()
     }
 
-    fn worked(&mut self, task: &TaskId, evidence: &Evidence) {
+    fn worked(&mut self, task: &TaskId, attempt: u32, evidence: &Evidence) {
         if evidence.agent.is_some() || evidence.command.is_some() || !evidence.gates.is_empty() {
             let weakest = self.containment.unwrap_or(evidence.containment);
             self.containment = Some(Containment {
@@ -103,6 +105,11 @@ impl History {
             }
             task.agents.push(agent.clone());
         }
+        // A revoked attempt may answer after the one that took its place. What it used counts, and nothing else.
+        if attempt < task.attempt {
+            return;
+        }
+        task.attempt = attempt;
         if !evidence.gates.is_empty() {
             task.gates.clone_from(&evidence.gates);
         }

@@ -37,13 +37,13 @@ pub async fn install(shepherd: &Shepherd, wanted: &Install) -> Result<Installed,
         return Err(AgentError::BadVersion(wanted.version.clone()));
     }
     let dir = tool_dir(&wanted.tools, &wanted.version);
-    if let Some(installed) = in_cache(&dir, wanted) {
+    if let Some(installed) = ready(shepherd, &dir, wanted).await? {
         return Ok(installed);
     }
     std::fs::create_dir_all(&wanted.tools).map_err(io("make", &wanted.tools))?;
     let _lock = lock(wanted.tools.join(format!(".kimi-code-{}.lock", wanted.version))).await?;
     // Another process may have been faster.
-    if let Some(installed) = in_cache(&dir, wanted) {
+    if let Some(installed) = ready(shepherd, &dir, wanted).await? {
         return Ok(installed);
     }
     let new =
@@ -55,6 +55,13 @@ pub async fn install(shepherd: &Shepherd, wanted: &Install) -> Result<Installed,
     }
     std::fs::rename(new.path(), &dir).map_err(io("rename to", &dir))?;
     in_cache(&dir, wanted).ok_or_else(|| AgentError::Broken { path: dir, said: "it is not whole".to_owned() })
+}
+
+/// What is in the cache, if it runs: the machine's Node.js may have changed since it was put there.
+async fn ready(shepherd: &Shepherd, dir: &Path, wanted: &Install) -> Result<Option<Installed>, AgentError> {
+    let Some(installed) = in_cache(dir, wanted) else { return Ok(None) };
+    let runs = installed.program_is_below(dir) || !needs_node(shepherd, wanted).await?;
+    Ok(runs.then_some(installed))
 }
 
 /// Holds the lock until the file is dropped, or this process dies.
@@ -99,9 +106,22 @@ async fn fill(shepherd: &Shepherd, dir: &Path, wanted: &Install) -> Result<(), A
 }
 
 async fn needs_node(shepherd: &Shepherd, wanted: &Install) -> Result<bool, AgentError> {
-    let Some(node) = on_path(&wanted.env, "node") else { return Ok(true) };
+    match check_node(shepherd, wanted).await {
+        Ok(()) => Ok(false),
+        Err(AgentError::OldNode { .. }) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes sure that the Node.js on PATH can run the CLI.
+pub(super) async fn check_node(shepherd: &Shepherd, wanted: &Install) -> Result<(), AgentError> {
+    let Some(node) = on_path(&wanted.env, "node") else { return Err(AgentError::OldNode { found: None }) };
     let (_, said) = ask(shepherd, &node, vec!["--version".into()], &wanted.env, Duration::from_secs(30)).await?;
-    Ok(!is_new_enough(&said))
+    if is_new_enough(&said) {
+        return Ok(());
+    }
+    let said = said.trim();
+    Err(AgentError::OldNode { found: (!said.is_empty()).then(|| super::clip(said, 40)) })
 }
 
 /// Whether `v22.19.0` or the like is new enough.

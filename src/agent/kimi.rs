@@ -45,6 +45,9 @@ pub struct Installed {
 pub async fn locate(shepherd: &Shepherd, wanted: &Locate) -> Result<Installed, AgentError> {
     let dir = tool_dir(&wanted.tools, &wanted.version);
     if let Some(installed) = in_cache(&dir, wanted) {
+        if !installed.program_is_below(&dir) {
+            super::install::check_node(shepherd, wanted).await?;
+        }
         return Ok(installed);
     }
     let Some(path) = on_path(&wanted.env, "kimi") else {
@@ -57,6 +60,13 @@ pub async fn locate(shepherd: &Shepherd, wanted: &Locate) -> Result<Installed, A
     let has_ripgrep = on_path(&wanted.env, "rg").is_some();
     let version = wanted.version.clone();
     Ok(Installed { version, has_ripgrep, program: path.into(), first_args: Vec::new(), path_end: Vec::new() })
+}
+
+impl Installed {
+    /// Whether the cache holds its Node.js too, rather than the machine.
+    pub(super) fn program_is_below(&self, dir: &Path) -> bool {
+        Path::new(&self.program).starts_with(dir)
+    }
 }
 
 pub(super) fn tool_dir(tools: &Path, version: &str) -> PathBuf {

@@ -1,11 +1,10 @@
 //! `omk agent`: installs or checks the coding agent that the plan pins.
 
 use super::args::{Agent, AgentAction, PlanFile};
-use super::session::{agent_failure, cache_dir, find_agent, locate};
+use super::session::{agent_failure, cache_dir, find_agent, locate, shepherd};
 use super::terminal::Terminal;
 use super::{Failure, Home, Kind, plan_file};
 use crate::agent;
-use crate::exec::Shepherd;
 use crate::exec::environment::Caller;
 use crate::plan;
 
@@ -17,9 +16,7 @@ pub(super) fn agent(args: &Agent, terminal: &Terminal) -> Result<u8, Failure> {
     let plan = plan_or_default(file)?;
     let caller = Caller::read();
     let cache = cache_dir(&caller)?;
-    let exe =
-        std::env::current_exe().map_err(|error| Failure::new(Kind::Infra, format!("failed to find omk: {error}")))?;
-    let shepherd = Shepherd::new(exe);
+    let shepherd = shepherd()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
     let found = runtime.block_on(async {

@@ -54,6 +54,15 @@ impl Failure {
         Self { kind, error: text.into(), hints: Vec::new(), whole: true }
     }
 
+    /// A failure in the words of a room below, which say what to do next after a semicolon.
+    #[must_use]
+    pub fn with_advice(kind: Kind, text: &str) -> Self {
+        match text.rsplit_once("; ") {
+            Some((what, next)) => Self::new(kind, what).hint(next),
+            None => Self::new(kind, text),
+        }
+    }
+
     /// The same, and what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -124,7 +124,7 @@ impl Home {
 /// Git's trouble, at the edge: a setup that a person can mend, or the machine.
 fn git(error: crate::git::GitError) -> Failure {
     let kind = if error.is_host() { Kind::Infra } else { Kind::Usage };
-    Failure::new(kind, error.to_string())
+    Failure::with_advice(kind, &error.to_string())
 }
 
 /// The store's trouble, at the edge.

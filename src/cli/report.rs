@@ -7,9 +7,6 @@ use super::{Failure, Home};
 use crate::report::{self, html, json, junit, markdown};
 use crate::text::Scrubber;
 
-/// A Markdown report fits into a comment of GitHub, which takes 65,536 characters.
-pub(super) const COMMENT: usize = 65_000;
-
 pub(super) fn report(args: &Report, terminal: &Terminal) -> Result<u8, Failure> {
     let home = Home::find()?;
     let run_dir = home.run_dir(args.run.as_deref())?;
@@ -21,7 +18,7 @@ pub(super) fn report(args: &Report, terminal: &Terminal) -> Result<u8, Failure> 
     let format = if args.json { ReportFormat::Json } else { args.format };
     let text = match format {
         ReportFormat::Terminal => report::terminal::summary(&view, terminal.colour_out()),
-        ReportFormat::Markdown => markdown::render(&view, COMMENT),
+        ReportFormat::Markdown => markdown::render(&view, markdown::COMMENT_LIMIT),
         ReportFormat::Html => html::render(&view),
         ReportFormat::Json => json::render(&view),
         ReportFormat::Junit => junit::render(&view),

@@ -93,6 +93,7 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
     let over = (!args.how.limits.is_empty()).then(|| session::spending(engine.plan(), &args.how.limits)).transpose()?;
     let spending = over.or(history.spending()).unwrap_or(began.spending);
     let expected = where_the_branch_is(&home.repo, &began, &engine)?;
+    let ready = session::get_ready(engine.plan(), &began.selected, &secrets, &args.how)?;
     terminal.complain(&format!("run {}: going on\n", run_dir.run()));
     let first = Fact::TookUp { host: session::host(), workers: args.how.workers, spending: over };
     let session = Session {
@@ -104,6 +105,7 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
         began,
         spending,
         secrets,
+        ready,
         clock,
         how: args.how.clone(),
         expected,

@@ -50,6 +50,7 @@ pub(super) fn run(args: &Run, terminal: &Terminal) -> Result<u8, Failure> {
     };
     let expected = look_at_branches(&home.repo, &began, args.force)?;
     began.branch_was = home.repo.branch_tip(&run_branch(&began)).map_err(super::git)?;
+    let ready = session::get_ready(&read.plan, &began.selected, &secrets, &args.how)?;
     say_what_will_be_spent(&read.plan, &began, args, terminal)?;
     let lock = home.store.lock(&scope, &session::holder(&run, clock.now())).map_err(super::store)?;
     home.repo.remove_left_locks(&scope);
@@ -64,6 +65,7 @@ pub(super) fn run(args: &Run, terminal: &Terminal) -> Result<u8, Failure> {
         began: began.clone(),
         spending,
         secrets,
+        ready,
         clock,
         how: args.how.clone(),
         expected,

@@ -21,8 +21,8 @@ use crate::fact::{Began, Fact, Host, Limit, RunVerdict, Spending};
 use crate::gateway::{self, Budget, Gateway, Key, Upstream};
 use crate::git::{Expected, Pool};
 use crate::history::History;
-use crate::id::{Moment, RunId};
-use crate::plan::{Plan, Work};
+use crate::id::{Moment, RunId, TaskId};
+use crate::plan::{Plan, Task, Work};
 use crate::store::{Holder, JournalFile, RunDir, ScopeLock};
 use crate::text::Scrubber;
 use crate::work::{AgentTools, Tools, Workshop};
@@ -62,11 +62,60 @@ pub(super) struct Session {
     /// The effective limits of this process.
     pub(super) spending: Spending,
     pub(super) secrets: Secrets,
+    /// The agent, where a task has a prompt.
+    pub(super) ready: Option<Ready>,
     pub(super) clock: Clock,
     pub(super) how: How,
     /// Where the result's branch must be for its first move.
     pub(super) expected: Expected,
     pub(super) _lock: ScopeLock,
+}
+
+/// An agent that can start: its CLI, and who answers it.
+pub(super) struct Ready {
+    installed: agent::Installed,
+    upstream: Upstream,
+}
+
+/// Looks for what the selected tasks' agent needs, before anything is written or asked: the key or the cassette, and the
+/// pinned CLI. `None` where no task has a prompt.
+pub(super) fn get_ready(
+    plan: &Plan,
+    selected: &[TaskId],
+    secrets: &Secrets,
+    how: &How,
+) -> Result<Option<Ready>, Failure> {
+    let has_prompt = |task: &Task| matches!(task.work, Work::Prompt(_)) && selected.contains(&task.id);
+    if !plan.tasks.iter().any(has_prompt) {
+        return Ok(None);
+    }
+    let upstream = match (&how.cassette, secrets.key(plan)) {
+        (Some(dir), _) if !dir.is_dir() => {
+            return Err(Failure::new(
+                Kind::Usage,
+                format!("there is no cassette: {} is not a directory", dir.display()),
+            )
+            .hint("each run keeps its own in `.git/omk/runs/RUN/cassette`"));
+        }
+        (Some(dir), _) => Upstream::Cassette { dir: dir.clone() },
+        (None, Some(key)) => {
+            Upstream::Live { base_url: plan.agent.base_url.clone(), key: Key::new(key.expose().to_owned()) }
+        }
+        (None, None) => return Err(no_key(plan)),
+    };
+    let caller = Caller::read();
+    let cache = cache_dir(&caller)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
+    let installed = runtime.block_on(find_agent(&shepherd()?, &caller, &cache, plan))?;
+    Ok(Some(Ready { installed, upstream }))
+}
+
+/// The starter of children: omk's own program.
+pub(super) fn shepherd() -> Result<Shepherd, Failure> {
+    let exe = std::env::current_exe();
+    let exe = exe.map_err(|error| Failure::new(Kind::Infra, format!("failed to find omk's own program: {error}")))?;
+    Ok(Shepherd::new(exe))
 }
 
 /// omk's own cache: slots and tools.
@@ -140,12 +189,6 @@ fn micro_usd(usd: f64) -> u64 {
 }
 
 impl Session {
-    fn has_prompts(&self) -> bool {
-        let plan = self.engine.plan();
-        let selected = |task: &&crate::plan::Task| self.began.selected.contains(&task.id);
-        plan.tasks.iter().filter(selected).any(|task| matches!(task.work, Work::Prompt(_)))
-    }
-
     /// Drives the run from `first` to its end; the exit code.
     pub(super) fn go(self, first: Fact, terminal: &Terminal) -> Result<u8, Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -183,18 +226,17 @@ impl Session {
         Failure::new(Kind::Infra, text).hint(hint)
     }
 
-    async fn tools(&self, facts: &UnboundedSender<Fact>) -> Result<Tools, Failure> {
+    async fn tools(&mut self, facts: &UnboundedSender<Fact>) -> Result<Tools, Failure> {
         let caller = Caller::read();
-        let exe = std::env::current_exe()
-            .map_err(|error| Failure::new(Kind::Infra, format!("failed to find omk's own program: {error}")))?;
-        let shepherd = Shepherd::new(exe);
         let cache = cache_dir(&caller)?;
-        let agent =
-            if self.has_prompts() { Some(self.agent_tools(&shepherd, &caller, &cache, facts).await?) } else { None };
+        let agent = match self.ready.take() {
+            Some(ready) => Some(self.agent_tools(ready, facts).await?),
+            None => None,
+        };
         Ok(Tools {
             repo: self.home.repo.clone(),
             pool: Pool::open(&self.home.repo, &cache).map_err(super::git)?,
-            shepherd,
+            shepherd: shepherd()?,
             caller,
             plan: Arc::clone(self.engine.plan()),
             began: self.began.clone(),
@@ -205,22 +247,9 @@ impl Session {
         })
     }
 
-    async fn agent_tools(
-        &self,
-        shepherd: &Shepherd,
-        caller: &Caller,
-        cache: &std::path::Path,
-        facts: &UnboundedSender<Fact>,
-    ) -> Result<AgentTools, Failure> {
+    async fn agent_tools(&self, ready: Ready, facts: &UnboundedSender<Fact>) -> Result<AgentTools, Failure> {
+        let Ready { installed, upstream } = ready;
         let plan = self.engine.plan();
-        let installed = find_agent(shepherd, caller, cache, plan).await?;
-        let upstream = match (&self.how.cassette, self.secrets.key(plan)) {
-            (Some(dir), _) => Upstream::Cassette { dir: dir.clone() },
-            (None, Some(key)) => {
-                Upstream::Live { base_url: plan.agent.base_url.clone(), key: Key::new(key.expose().to_owned()) }
-            }
-            (None, None) => return Err(no_key(plan)),
-        };
         let record = match upstream {
             Upstream::Live { .. } => Some(self.run_dir.path().join("cassette")),
             Upstream::Cassette { .. } => None,
@@ -293,11 +322,7 @@ pub(super) async fn find_agent(
 }
 
 pub(super) fn agent_failure(error: &agent::AgentError) -> Failure {
-    let text = error.to_string();
-    match text.split_once("; ") {
-        Some((what, next)) => Failure::new(Kind::Blocked, format!("failed to {what}")).hint(next),
-        None => Failure::new(Kind::Blocked, format!("failed to {text}")),
-    }
+    Failure::with_advice(Kind::Blocked, &format!("failed to {error}"))
 }
 
 /// What finding or installing the CLI needs to know.

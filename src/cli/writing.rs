@@ -1,6 +1,5 @@
 //! What a run leaves in its directory when it is over: proofs and reports.
 
-use super::report::COMMENT;
 use super::{Failure, Home};
 use crate::engine::Engine;
 use crate::history::History;
@@ -46,7 +45,7 @@ pub(super) fn write(
     let Some(view) = history.view(engine) else { return Ok(()) };
     let view = view.scrubbed(&|text: &str| scrubber.scrub(text));
     let reports = [
-        ("report.md", markdown::render(&view, COMMENT)),
+        ("report.md", markdown::render(&view, markdown::COMMENT_LIMIT)),
         ("report.html", html::render(&view)),
         ("report.json", json::render(&view)),
         ("junit.xml", junit::render(&view)),

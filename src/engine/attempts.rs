@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::build::narrow;
 use super::retry::jittered_backoff;
 use super::state::{CancelReason, Landed, State};
 use super::{Alarm, LEASE, Run};
@@ -41,7 +42,7 @@ impl Run {
         match outcome {
             Outcome::Changed(change) => {
                 self.remember_proof(index, change, evidence);
-                self.node_mut(index).state = State::Landing { change: change.clone() };
+                self.node_mut(index).state = State::Landing { change: Box::new(change.clone()) };
                 self.landing_queue.push_back(index);
             }
             Outcome::Unchanged => {
@@ -79,7 +80,7 @@ impl Run {
         self.landing_of_commit.insert(tip.commit.clone(), number);
         self.release(index);
         self.landed_paths.insert((number, index), &self.nodes[index as usize].sets);
-        self.complete(index, Some(Landed { change, tip: tip.clone(), number, ejected: None }));
+        self.complete(index, Some(Landed { change: *change, tip: tip.clone(), number, ejected: None }));
     }
 
     pub(super) fn clashed(&mut self, index: u32, paths: &[RepoPath]) {
@@ -131,7 +132,7 @@ impl Run {
         node.retry_count = node.retry_count.saturating_add(1);
         node.fresh_session = !(node.is_agent && failure.class.keeps_session());
         let permanent = !failure.class.is_transient() && node.policy.terminal_on_permanent_failure;
-        node.failure = Some(failure);
+        node.failure = Some(Box::new(failure));
         if permanent || node.retry_count > node.policy.max_attempts {
             node.state = State::Failed;
             self.finish(index);
@@ -163,7 +164,7 @@ impl Run {
     }
 
     pub(super) fn complete(&mut self, index: u32, landed: Option<Landed>) {
-        self.node_mut(index).state = State::Completed { landed };
+        self.node_mut(index).state = State::Completed { landed: landed.map(Box::new) };
         self.finish(index);
     }
 
@@ -176,20 +177,20 @@ impl Run {
             self.node_mut(index).completed_at = Some(at);
             let failed = !matches!(self.node(index).state, State::Completed { .. });
             let id = self.node(index).id.clone();
-            for position in 0..self.dependents[index as usize].len() {
-                let dependent = self.dependents[index as usize][position];
-                let node = &mut self.nodes[dependent as usize];
+            for position in 0..self.graph.dependents(index as usize).len() {
+                let dependent = self.graph.dependents(index as usize)[position];
+                let node = &mut self.nodes[dependent];
                 if !matches!(node.state, State::Waiting) {
                     continue;
                 }
                 if failed && !node.runs_after_failure {
                     node.state = State::Cancelled { reason: CancelReason::Dependency(id.clone()) };
-                    stack.push(dependent);
+                    stack.push(narrow(dependent));
                     continue;
                 }
                 node.unmet -= 1;
                 if node.unmet == 0 {
-                    self.make_ready(dependent);
+                    self.make_ready(narrow(dependent));
                 }
             }
         }

@@ -8,6 +8,7 @@ use super::overlap::{Index, Sets};
 use super::state::{Node, State};
 use super::{Alarm, Run};
 use crate::fact::Began;
+use crate::glob::Glob;
 use crate::graph::Graph;
 use crate::id::{Moment, TaskId};
 use crate::plan::{OnDependencyFailure, Plan, Task, Work, WriteSet};
@@ -34,7 +35,6 @@ pub(super) fn run(plan: &Plan, began: &Began, at: Moment) -> Run {
     let mut run = Run {
         began: began.clone(),
         at,
-        dependents: (0..nodes.len()).map(|index| narrow(graph.dependents(index))).collect(),
         by_id,
         required_gates: plan.gates.iter().filter(|gate| gate.required).map(|gate| gate.id.clone()).collect(),
         workers_free: began.workers.max(1),
@@ -61,13 +61,14 @@ pub(super) fn run(plan: &Plan, began: &Began, at: Moment) -> Run {
         began_at: at,
         orders: Vec::new(),
         nodes,
+        graph,
     };
     run.start_time_limit(at);
     for index in 0..run.nodes.len() {
         let node = &mut run.nodes[index];
         if node.unmet == 0 {
             node.state = State::Ready;
-            run.ready.insert((node.rank, narrow_one(index)));
+            run.ready.insert((node.rank, narrow(index)));
         }
     }
     run
@@ -99,10 +100,7 @@ fn node(
         WriteSet::Declared(globs) => globs.clone(),
     };
     let sets = Sets { write, read: task.read_set.clone() };
-    let texts = |globs: &[crate::glob::Glob]| globs.iter().map(|glob| glob.as_str().to_owned()).collect::<Vec<_>>();
-    let next = u32::try_from(classes.len()).unwrap_or(u32::MAX);
-    let sets_class = *classes.entry((texts(&sets.write), texts(&sets.read))).or_insert(next);
-    let dependencies = narrow(graph.dependencies(index));
+    let sets_class = if sets.is_empty() { 0 } else { class_of(&sets, classes) };
     Node {
         id: task.id.clone(),
         is_agent: matches!(task.work, Work::Prompt(_)),
@@ -113,8 +111,7 @@ fn node(
         sets_class,
         learns_sets: task.write_set == WriteSet::Unknown,
         state: State::Waiting,
-        unmet: u32::try_from(dependencies.len()).unwrap_or(u32::MAX),
-        dependencies,
+        unmet: narrow(graph.dependencies(index).len()),
         attempt: 0,
         retry_count: 0,
         deaths: 0,
@@ -131,6 +128,13 @@ fn node(
     }
 }
 
+/// A number that tasks with equal sets share; 0 is for those that hold nothing.
+fn class_of(sets: &Sets, classes: &mut HashMap<(Vec<String>, Vec<String>), u32>) -> u32 {
+    let texts = |globs: &[Glob]| globs.iter().map(|glob| glob.as_str().to_owned()).collect();
+    let next = narrow(classes.len() + 1);
+    *classes.entry((texts(&sets.write), texts(&sets.read))).or_insert(next)
+}
+
 /// Highest priority first; then the longest chain of dependents; then id. Rank 0 goes first.
 fn ranks(tasks: &[&Task], graph: &Graph) -> Vec<u32> {
     let chains = graph.longest_chains().unwrap_or_else(|_| vec![0; tasks.len()]);
@@ -141,16 +145,12 @@ fn ranks(tasks: &[&Task], graph: &Graph) -> Vec<u32> {
     });
     let mut ranks = vec![0; tasks.len()];
     for (rank, index) in order.into_iter().enumerate() {
-        ranks[index] = narrow_one(rank);
+        ranks[index] = narrow(rank);
     }
     ranks
 }
 
-fn narrow(indexes: &[usize]) -> Vec<u32> {
-    indexes.iter().map(|&index| narrow_one(index)).collect()
-}
-
 /// A plan holds at most 10,000 tasks, and no graph here comes near 2^32.
-fn narrow_one(index: usize) -> u32 {
+pub(super) fn narrow(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }

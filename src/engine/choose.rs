@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use super::attempts::expiry;
+use super::build::narrow;
 use super::state::{Node, State};
 use super::{Alarm, HELD, LEASE, Run};
 use crate::fact::{Order, Session};
@@ -155,7 +156,8 @@ impl Run {
     fn build_onto(&self, index: u32) -> Vec<u32> {
         let node = self.node(index);
         let mut onto: HashSet<u32> = HashSet::new();
-        for &other in node.dependencies.iter().chain(&node.predecessors) {
+        let dependencies = self.graph.dependencies(index as usize).iter().map(|&other| narrow(other));
+        for other in dependencies.chain(node.predecessors.iter().copied()) {
             match &self.node(other).state {
                 State::Completed { landed: Some(_) } => {
                     onto.insert(other);

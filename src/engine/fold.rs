@@ -44,8 +44,8 @@ fn attempt_of(fact: &Fact) -> Option<(&TaskId, u32)> {
     }
 }
 
-/// Refuses what cannot have happened.
-pub(super) fn check(run: &Run, fact: &Fact) -> Result<(), Illegal> {
+/// Refuses what cannot have happened; the task that the fact is about, where it is about one.
+pub(super) fn check(run: &Run, fact: &Fact) -> Result<Option<u32>, Illegal> {
     if let Some((task, attempt)) = attempt_of(fact) {
         let index = run.index(task)?;
         let node = run.node(index);
@@ -57,14 +57,15 @@ pub(super) fn check(run: &Run, fact: &Fact) -> Result<(), Illegal> {
             let state = node.state.public().as_str();
             return Err(Illegal::WrongState { fact: name_of(fact), task: task.clone(), state });
         }
+        return Ok(Some(index));
     }
     let wrong_phase = |phase: &'static str| Err(Illegal::WrongPhase { fact: name_of(fact), phase });
     match (fact, &run.phase) {
-        (Fact::Cancelled { tasks }, _) => tasks.iter().try_for_each(|task| run.index(task).map(drop)),
+        (Fact::Cancelled { tasks }, _) => tasks.iter().try_for_each(|task| run.index(task).map(drop)).map(|()| None),
         (Fact::Judged { .. }, Phase::Working | Phase::Rebuilding { .. }) => wrong_phase(run.phase.as_str()),
         (Fact::Rebuilt { .. }, Phase::Working | Phase::Judging(_)) => wrong_phase(run.phase.as_str()),
         (Fact::TookUp { .. }, Phase::Concluded(_)) if !run.stopped_early => wrong_phase(run.phase.as_str()),
-        _ => Ok(()),
+        _ => Ok(None),
     }
 }
 
@@ -94,10 +95,9 @@ fn is_late(state: &State) -> bool {
     state.lease().is_none() && !matches!(state, State::Landing { .. })
 }
 
-/// Lets the fact happen. It has been checked.
-pub(super) fn apply(run: &mut Run, fact: &Fact) {
-    if let Some((task, attempt)) = attempt_of(fact) {
-        let Ok(index) = run.index(task) else { return };
+/// Lets the fact happen. It has been checked, and found to be about that task.
+pub(super) fn apply(run: &mut Run, fact: &Fact, about: Option<u32>) {
+    if let (Some(index), Some((_, attempt))) = (about, attempt_of(fact)) {
         let node = run.node(index);
         if attempt == node.attempt && fits(fact, &node.state) && run.phase.verdict().is_none() {
             run.attempt_fact(index, fact);

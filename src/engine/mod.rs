@@ -21,6 +21,7 @@ pub use retry::{jittered_backoff, next_backoff};
 pub use state::{CancelReason, Ejected, TaskState, TaskStatus, Waits};
 
 use crate::fact::{Began, Fact, Order, RunVerdict};
+use crate::graph::Graph;
 use crate::id::{CommitId, GateId, Moment, TaskId, Tip, TreeId};
 use crate::plan::Plan;
 use conclude::Phase;
@@ -106,7 +107,7 @@ struct Run {
     began_at: Moment,
     at: Moment,
     nodes: Vec<Node>,
-    dependents: Vec<Vec<u32>>,
+    graph: Graph,
     by_id: HashMap<TaskId, u32>,
     required_gates: Vec<GateId>,
 
@@ -165,9 +166,9 @@ impl Engine {
             self.run = Some(build::run(&self.plan, began, at));
         }
         let Some(run) = &mut self.run else { return Err(Illegal::NotBegun { fact: fold::name_of(fact) }) };
-        fold::check(run, fact)?;
+        let about = fold::check(run, fact)?;
         run.at = run.at.max(at);
-        fold::apply(run, fact);
+        fold::apply(run, fact, about);
         run.settle();
         Ok(std::mem::take(&mut run.orders))
     }
@@ -254,7 +255,7 @@ impl Run {
             attempt: node.attempt,
             retry_count: node.retry_count,
             lease_expires: node.state.lease(),
-            failure: node.failure.as_ref(),
+            failure: node.failure.as_deref(),
             cancelled: if let State::Cancelled { reason } = &node.state { Some(reason) } else { None },
             change: if let State::Landing { change } = &node.state { Some(change) } else { landed.map(|l| &l.change) },
             landed: landed.map(|landed| &landed.tip),

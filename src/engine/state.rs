@@ -127,8 +127,8 @@ pub(super) enum State {
     Backoff { until: Moment },
     Claimed { expires: Moment },
     Working { expires: Moment },
-    Landing { change: Change },
-    Completed { landed: Option<Landed> },
+    Landing { change: Box<Change> },
+    Completed { landed: Option<Box<Landed>> },
     Failed,
     Cancelled { reason: CancelReason },
 }
@@ -181,7 +181,6 @@ pub(super) struct Node {
     pub(super) is_agent: bool,
     pub(super) policy: RetryPolicy,
     pub(super) runs_after_failure: bool,
-    pub(super) dependencies: Vec<u32>,
     pub(super) rank: u32,
     pub(super) sets: Sets,
     /// Equal for tasks with equal sets.
@@ -196,7 +195,7 @@ pub(super) struct Node {
     pub(super) retry_count: u32,
     /// How often omk died during this task since its last failure of that class.
     pub(super) deaths: u32,
-    pub(super) failure: Option<Failure>,
+    pub(super) failure: Option<Box<Failure>>,
     /// Its paths are reserved in the index of held paths.
     pub(super) reserved: bool,
     /// The next attempt starts a new session of the agent on a fresh base.
@@ -218,6 +217,6 @@ pub(super) struct Node {
 impl Node {
     /// Its landed change, where it has one.
     pub(super) fn landed(&self) -> Option<&Landed> {
-        if let State::Completed { landed } = &self.state { landed.as_ref() } else { None }
+        if let State::Completed { landed } = &self.state { landed.as_deref() } else { None }
     }
 }

@@ -226,7 +226,9 @@ impl Gateway {
     /// Where the system gives no random bytes for a token.
     pub fn admit(&self, admission: Admission) -> Result<Pass, GatewayError> {
         let token = random_token()?;
-        let Admission { task, retry_count, attempt: _, placeholders, pulse } = admission;
+        let Admission { task, retry_count, attempt: _, mut placeholders, pulse } = admission;
+        // An agent that prints its settings has the model speak of the token.
+        placeholders.push(("{{omk:token}}".to_owned(), token.clone()));
         let places = Places::new(placeholders);
         let shelf = |dir: &PathBuf| Shelf::new(dir.clone(), task.clone(), retry_count, places.clone());
         let played = match &self.inner.config.upstream {

@@ -18,6 +18,7 @@ mod write;
 
 pub use complaint::{Complaint, Complaints, Place};
 pub use duration::{BadDuration, format_duration, parse_duration};
+pub use lower::keys::RECORD as RECORD_FIELDS;
 pub use name::default_name;
 pub use parse::parse;
 pub use schema::schema;

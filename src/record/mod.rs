@@ -17,25 +17,7 @@ use crate::plan::{RetryPolicy, Task, WriteSet};
 pub use self::convert::{FromOmk, to_plan};
 
 /// Every field of a record. Metadata stands beside them and cannot have these names.
-pub const FIELDS: &[&str] = &[
-    "id",
-    "name",
-    "description",
-    "dependencies",
-    "priority",
-    "owner",
-    "lease_expires",
-    "retry_count",
-    "retry_policy",
-    "max_retries",
-    "state",
-    "created_at",
-    "started_at",
-    "completed_at",
-    "read_set",
-    "write_set",
-    "write_set_declared",
-];
+pub use crate::plan::RECORD_FIELDS as FIELDS;
 
 /// What `max_retries` was when it was not given; only another number takes effect.
 const DEFAULT_MAX_RETRIES: u32 = 2;

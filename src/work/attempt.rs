@@ -156,6 +156,7 @@ impl Attempt<'_> {
         }
         evidence.observed = self.check_scope(place, &tree)?;
         evidence.tree = Some(tree.clone());
+        self.leave_only(place, &tree).await?;
         evidence.gates =
             judging::judge_task(self.shared, &self.errand.task, self.errand.attempt, place, &tree, self.stop).await?;
         if self.stop.is_cancelled() {
@@ -165,6 +166,16 @@ impl Attempt<'_> {
         let commit = self.commit(place, &tree)?;
         let tip = crate::id::Tip { commit, tree };
         Ok(Outcome::Changed(Change { tip, paths: evidence.observed.clone() }))
+    }
+
+    /// Gates judge exactly the tree: what git ignores and a `.git` that was bent could make them say yes to something else.
+    async fn leave_only(&self, place: &Place, tree: &TreeId) -> Result<(), Trouble> {
+        if self.errand.task.gates.is_empty() {
+            return Ok(());
+        }
+        let keep = self.shared.tools.plan.keep.clone();
+        let (slot, base, tree) = (place.slot.clone(), place.base.commit.clone(), tree.clone());
+        Ok(blocking(move || slot.checkout_tree(&base, &tree, &keep)).await?)
     }
 
     fn check_scope(&self, place: &Place, tree: &TreeId) -> Result<Vec<RepoPath>, Trouble> {

@@ -150,6 +150,8 @@ impl Turn<'_> {
             base_url: pass.base_url.clone(),
             token: pass.token.clone(),
         };
+        let token = pass.token.clone();
+        let hide = |text: &str| self.shared.tools.scrubber.scrub(&text.replace(&token, "***"));
         let errand = self.errand_of(text, session, model, pulse, self.make_log(&name)?);
         let ran = agent.installed.run(&self.shared.tools.shepherd, &errand).await;
         let usage = pass.close();
@@ -157,7 +159,7 @@ impl Turn<'_> {
         evidence.containment = ran.child.containment;
         let transcript = self.transcript(&ran.child, name);
         let ended = ran.judge(&observed(&usage));
-        let scrubbed = self.shared.tools.scrubber.scrub(&text::printable(ended.said.as_bytes()));
+        let said = hide(&text::printable(ended.said.as_bytes()));
         evidence.agent = Some(AgentEvidence {
             kind: "kimi-code".to_owned(),
             version: agent.installed.version.clone(),
@@ -168,11 +170,14 @@ impl Turn<'_> {
             session: ended.session.clone(),
             resumed,
             transcript: Some(transcript),
-            said: text::clip(scrubbed.trim(), 2000),
+            said: text::clip(said.trim(), 2000),
         });
         match ended.outcome {
             AgentOutcome::Done => Ok((TurnEnd::Done, ended.session)),
-            AgentOutcome::Failed(failure) => Ok((TurnEnd::Failed(failure), ended.session)),
+            AgentOutcome::Failed(mut failure) => {
+                failure.message = hide(&failure.message);
+                Ok((TurnEnd::Failed(failure), ended.session))
+            }
             AgentOutcome::Interrupted => Err(Trouble::Interrupted),
         }
     }

@@ -21,16 +21,16 @@ use tokio_util::sync::CancellationToken;
 use crate::gateway::{KEY, admission, live, taped};
 use crate::model::{Model, Turn};
 
-fn shepherd() -> Shepherd {
+pub(crate) fn shepherd() -> Shepherd {
     Shepherd::new(env!("CARGO_BIN_EXE_omk").into())
 }
 
-fn tools() -> PathBuf {
+pub(crate) fn tools() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("tools")
 }
 
 /// What npm may need of this machine; nothing of CI.
-fn wanted() -> Install {
+pub(crate) fn wanted() -> Install {
     let wanted = |name: &str| {
         let lower = name.to_lowercase();
         ["path", "home", "http_proxy", "https_proxy", "no_proxy", "ssl_cert_file", "node_extra_ca_certs"]
@@ -41,8 +41,14 @@ fn wanted() -> Install {
     Install { version: "2.1.0".to_owned(), tools: tools(), env }
 }
 
+/// The directory of tools with the CLI in it, and a place on the machine for whoever runs it.
+pub(crate) async fn installed() -> (PathBuf, File) {
+    install(&shepherd(), &wanted()).await.unwrap();
+    (tools(), tokio::task::spawn_blocking(place_on_the_machine).await.unwrap())
+}
+
 /// One of two places on the machine, until it is dropped.
-fn place_on_the_machine() -> File {
+pub(crate) fn place_on_the_machine() -> File {
     std::fs::create_dir_all(tools()).unwrap();
     let open = |n: u32| File::create(tools().join(format!(".test-place-{n}"))).unwrap();
     for n in 0..2 {

@@ -3,8 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod agent;
+mod cli;
+mod e2e;
+mod e2e_limits;
+mod e2e_secrets;
+mod e2e_world;
 mod bad_input;
 mod engine;
+mod examples;
 mod exec;
 mod gate;
 mod gateway;
@@ -19,5 +25,6 @@ mod plan_roundtrip;
 mod plan_schema;
 mod proof;
 mod report;
+mod tidy;
 mod stories;
 mod world;

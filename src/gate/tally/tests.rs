@@ -1,3 +1,5 @@
+//! What a gate's tries come to.
+
 use super::*;
 use crate::id::Sha256;
 

@@ -63,7 +63,7 @@ pub(in crate::plan) const COMMANDS: &[&str] = &["permission", "bots"];
 pub(in crate::plan) const BOT: &[&str] = &["login", "id"];
 
 /// Fields of a task's record (`omk status --json`); metadata is flattened beside them, so it cannot have their names.
-pub(in crate::plan) const RECORD: &[&str] = &[
+pub const RECORD: &[&str] = &[
     "id",
     "name",
     "description",

@@ -1,0 +1,1 @@
+"""A till: what is bought, and what it costs."""

@@ -1,0 +1,218 @@
+//! The house stays as ARCHITECTURE.md says: modules in order, no shortcuts, nothing of one machine, help with examples.
+//!
+//! It reads source as text, line by line, and refuses to be a parser: what it looks for has one spelling here, and
+//! rustfmt keeps it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Files of more than 400 lines, tests at their end not counted, and why they stay whole.
+const LONG: &[(&str, &str)] = &[
+    ("src/plan/mod.rs", "the plan's types: one structure, in the order of the file that people write"),
+    ("src/plan/schema.rs", "mirrors the plan's format for the JSON Schema, in the same order"),
+    ("src/proof/check.rs", "every reason that `omk verify` can give, one after the other"),
+    ("tests/it/engine.rs", "the engine's laws share one generator of worlds"),
+    ("tests/it/agent.rs", "one table of endings for one real CLI, which is dear to start"),
+    ("tests/it/exec.rs", "stories about children share one small world"),
+    ("tests/it/gate.rs", "stories about gates share one small world"),
+    ("tests/it/git.rs", "hostile repositories share one small world"),
+    ("tests/it/proof.rs", "each thing that can be wrong with a proof, after the one that is right"),
+    ("tests/it/report.rs", "whole texts, as people read them"),
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All tracked files, and those that are about to be.
+fn tracked() -> Vec<String> {
+    let mut git = Command::new("git");
+    git.args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"]).current_dir(root());
+    let listed = git.output().unwrap();
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    let names = String::from_utf8(listed.stdout).unwrap();
+    names.split_terminator('\0').filter(|name| root().join(name).is_file()).map(str::to_owned).collect()
+}
+
+fn read(name: &str) -> String {
+    String::from_utf8_lossy(&std::fs::read(root().join(name)).unwrap()).into_owned()
+}
+
+/// All Rust files, by name.
+fn sources() -> BTreeMap<String, String> {
+    let rust = tracked().into_iter().filter(|name| name.ends_with(".rs"));
+    let sources: BTreeMap<String, String> = rust.map(|name| (name.clone(), read(&name))).collect();
+    assert!(sources.len() > 100, "the sources are not where this test looks");
+    sources
+}
+
+/// What ships: the files in src/ without their tests and comments.
+fn shipped() -> BTreeMap<String, String> {
+    let in_src = |name: &String| name.starts_with("src/") && !name.ends_with("/tests.rs");
+    sources().into_iter().filter(|(name, _)| in_src(name)).map(|(name, text)| (name, code_of(&text))).collect()
+}
+
+fn without_tests(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text)
+}
+
+fn code_of(text: &str) -> String {
+    without_tests(text).lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// The top-level modules in the order of lib.rs.
+fn modules() -> Vec<String> {
+    let list = read("src/lib.rs");
+    let names = list.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+    names.map(str::to_owned).collect()
+}
+
+/// The modules that a text names as `crate::NAME`.
+fn named_modules(code: &str) -> Vec<&str> {
+    let ends = |c: char| !(c.is_alphanumeric() || c == '_');
+    code.split("crate::").skip(1).filter_map(|rest| rest.split(ends).next()).collect()
+}
+
+fn nothing(found: &[String]) {
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+#[test]
+fn a_module_uses_only_modules_declared_above_it() {
+    let order = modules();
+    assert!(order.len() > 20, "{order:?}");
+    let rank = |module: &str| order.iter().position(|other| other == module);
+    let mut wrong = Vec::new();
+    for (name, code) in shipped() {
+        let path = name.trim_start_matches("src/").trim_end_matches(".rs");
+        let module = path.split('/').next().unwrap_or(path);
+        if matches!(module, "lib" | "main") {
+            continue;
+        }
+        let own = rank(module).unwrap_or_else(|| panic!("{name} is in no module of lib.rs"));
+        for used in named_modules(&code) {
+            match rank(used) {
+                Some(other) if other <= own => {}
+                Some(_) => wrong.push(format!("{name} uses `{used}`, which is declared below `{module}`")),
+                // A brace or a name at the crate's top would hide what is used.
+                None => wrong.push(format!("{name} says `crate::{used}`: name the module")),
+            }
+        }
+    }
+    nothing(&wrong);
+}
+
+#[test]
+fn every_file_opens_with_what_it_is_for() {
+    let bare = sources().into_iter().filter(|(_, text)| !text.starts_with("//!"));
+    nothing(&bare.map(|(name, _)| format!("{name} does not open with `//!`")).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_ships_takes_no_shortcut() {
+    let shortcuts = [".unwrap()", "todo!(", "unimplemented!(", "dbg!(", "#[allow(", "#![allow(", "#[cfg(test)]\n"];
+    let mut found = Vec::new();
+    for (name, code) in shipped() {
+        // A module of tests in a file of its own is declared so.
+        let code = code.replace("#[cfg(test)]\nmod tests;", "");
+        let taken = shortcuts.into_iter().filter(|shortcut| code.contains(shortcut));
+        found.extend(taken.map(|shortcut| format!("{name} has `{}`", shortcut.trim())));
+    }
+    nothing(&found);
+}
+
+/// Whether `text` holds `path` as the beginning of an absolute path.
+fn holds_path(text: &str, path: &str) -> bool {
+    text.match_indices(path).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        before.is_none_or(|c| !(c.is_alphanumeric() || "/._-}$*".contains(c)))
+    })
+}
+
+#[test]
+fn nothing_of_one_machine_is_tracked() {
+    let host = |name: &str, top: &str| format!("{name}.{top}");
+    let hosts = [host("registry.npmjs", "org"), host("pypi", "org"), host("pythonhosted", "org"), host("crates", "io")];
+    // Homes of people, and where this very copy lies.
+    let slash = '/';
+    let paths = [format!("{slash}root{slash}"), format!("{slash}home{slash}"), root().display().to_string()];
+    let mut found = Vec::new();
+    for name in tracked() {
+        let text = read(&name);
+        let here = paths.iter().filter(|path| holds_path(&text, path));
+        found.extend(here.map(|path| format!("{name} holds a path below {path}")));
+        // Cargo writes its registry's name into every lock file.
+        if name != "Cargo.lock" {
+            found.extend(hosts.iter().filter(|host| text.contains(*host)).map(|host| format!("{name} names {host}")));
+        }
+    }
+    nothing(&found);
+}
+
+#[test]
+fn long_files_have_a_reason() {
+    let mut wrong = Vec::new();
+    let sources = sources();
+    for (name, text) in &sources {
+        let lines = without_tests(text).lines().count();
+        let excused = LONG.iter().any(|(long, _)| long == name);
+        match (lines > 400, excused) {
+            (true, false) => wrong.push(format!("{name} has {lines} lines: split it by idea, or say why not")),
+            (false, true) => wrong.push(format!("{name} has only {lines} lines, and needs no excuse")),
+            (true, true) | (false, false) => {}
+        }
+    }
+    let gone = LONG.iter().filter(|(long, _)| !sources.contains_key(*long));
+    wrong.extend(gone.map(|(long, _)| format!("{long} is excused, and does not exist")));
+    nothing(&wrong);
+}
+
+fn help_of(arguments: &[&str]) -> String {
+    let out = Command::new(env!("CARGO_BIN_EXE_omk")).args(arguments).arg("--help").output().unwrap();
+    assert!(out.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8(out.stdout).unwrap()
+}
+
+#[test]
+fn every_command_shows_an_example() {
+    let help = help_of(&[]);
+    let (_, commands) = help.split_once("Commands:\n").unwrap();
+    let names: Vec<&str> = commands.lines().map_while(|line| line.split_whitespace().next()).collect();
+    assert!(names.len() > 12 && names.contains(&"run"), "{names:?}");
+    let names = names.into_iter().filter(|name| *name != "help");
+    let bare = names.filter(|name| !help_of(&[name]).contains("Example"));
+    nothing(&bare.map(|name| format!("`omk {name} --help` shows no example")).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_architecture_names_every_module_in_order() {
+    let map = read("ARCHITECTURE.md");
+    let at = |module: &str| map.find(&format!("| `{module}` |"));
+    let places: Vec<Option<usize>> = modules().iter().map(|module| at(module)).collect();
+    let missing: Vec<String> = modules().into_iter().filter(|module| at(module).is_none()).collect();
+    nothing(&missing);
+    assert!(places.is_sorted(), "ARCHITECTURE.md lists the modules in another order than lib.rs");
+}
+
+/// The targets of a page's links that lead into the repository.
+fn links(page: &str) -> Vec<&str> {
+    let targets = page.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    targets.filter(|target| !target.contains("://") && !target.starts_with(['#', '<'])).collect()
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let mut dead = Vec::new();
+    for name in tracked().into_iter().filter(|name| name.ends_with(".md")) {
+        let page = read(&name);
+        let dir: PathBuf = root().join(&name).parent().unwrap().to_owned();
+        for target in links(&page) {
+            let file = target.split('#').next().unwrap_or(target);
+            if !dir.join(file).exists() {
+                dead.push(format!("{name} leads to {target}"));
+            }
+        }
+    }
+    nothing(&dead);
+}
