@@ -2,6 +2,8 @@
 //!
 //! The moments are a fixed sequence for each story, so that what failed can be looked at again.
 
+#![expect(clippy::print_stdout, reason = "where a moment finds a fault, a person must know which it was")]
+
 use std::time::Duration;
 
 use omk_action::clock::Clock;
