@@ -116,6 +116,12 @@ impl History {
         task.last = Some(evidence.clone());
     }
 
+    /// The limits that the last process was given over those of the beginning.
+    #[must_use]
+    pub fn spending(&self) -> Option<Spending> {
+        self.spending
+    }
+
     /// What all tasks used so far.
     #[must_use]
     pub fn tokens(&self) -> Tokens {

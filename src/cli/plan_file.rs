@@ -30,6 +30,10 @@ pub(super) fn read(home: &Home, args: &PlanFile) -> Result<Read, Failure> {
     let top = home.repo.workdir();
     let path = args.file.clone().unwrap_or_else(|| top.join(USUAL));
     let shown = shown(&path, top);
+    // A pipe that nobody writes to would be waited for for ever; one that a person names has its writer.
+    if args.file.is_none() && path.metadata().is_ok_and(|meta| !meta.is_file()) {
+        return Err(Failure::new(Kind::Usage, format!("failed to read the plan {shown}: it is not a file")));
+    }
     let bytes = read_bytes(&path, &shown)?;
     let default = top.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let plan = crate::plan::parse(&bytes, &shown, &default)

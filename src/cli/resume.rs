@@ -91,7 +91,7 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
     };
     let began = (**began).clone();
     let over = (!args.how.limits.is_empty()).then(|| session::spending(engine.plan(), &args.how.limits)).transpose()?;
-    let spending = over.unwrap_or(began.spending);
+    let spending = over.or(history.spending()).unwrap_or(began.spending);
     let expected = where_the_branch_is(&home.repo, &began, &engine)?;
     let ready = session::get_ready(engine.plan(), &began.selected, &secrets, &args.how)?;
     terminal.complain(&format!("run {}: going on\n", run_dir.run()));

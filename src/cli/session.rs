@@ -202,9 +202,10 @@ impl Session {
 
     async fn go_async(mut self, first: Fact, terminal: Terminal) -> Result<u8, Failure> {
         let (facts, mut inbox) = unbounded_channel();
+        // Before anything that takes time: `omk cancel` may ring as soon as the scope is held.
+        signals::listen(facts.clone(), self.run_dir.clone(), terminal);
         let mut tools = self.tools(&facts).await?;
         let scrubber = std::mem::replace(&mut tools.scrubber, self.secrets.scrubber());
-        signals::listen(facts.clone(), self.run_dir.clone(), terminal);
         let progress = Progress::new(terminal, &scrubber, self.clock);
         let mut hands = Workshop::new(tools, facts, std::mem::take(&mut self.history), self.expected.clone(), progress);
         let driven = drive(&mut self.engine, &mut self.journal, &mut hands, &mut inbox, first, &self.clock).await;

@@ -25,9 +25,13 @@ pub(super) fn listen(facts: UnboundedSender<Fact>, run_dir: RunDir, terminal: Te
 }
 
 async fn cancels(mut bell: Signal, facts: UnboundedSender<Fact>, run_dir: RunDir) {
-    while bell.recv().await.is_some() {
+    loop {
+        // The first look is for what was asked of an omk that was killed before it heard.
         for tasks in cancel::take_requests(&run_dir) {
             let _ = facts.send(Fact::Cancelled { tasks });
+        }
+        if bell.recv().await.is_none() {
+            return;
         }
     }
 }

@@ -92,7 +92,7 @@ fn a_plan_that_is_no_file_is_refused() {
       hint: write a first one with `omk init`, or name another with `--plan FILE`
     ");
     std::fs::create_dir(world.repo().join("omk.yaml")).unwrap();
-    insta::assert_snapshot!(refused(&world, 2), @"error: failed to read the plan omk.yaml: Is a directory (os error 21)");
+    insta::assert_snapshot!(refused(&world, 2), @"error: failed to read the plan omk.yaml: it is not a file");
     std::fs::remove_dir(world.repo().join("omk.yaml")).unwrap();
     rustix::fs::mknodat(
         rustix::fs::CWD,
@@ -102,7 +102,7 @@ fn a_plan_that_is_no_file_is_refused() {
         0,
     )
     .unwrap();
-    insta::assert_snapshot!(refused(&world, 2), @"");
+    insta::assert_snapshot!(refused(&world, 2), @"error: failed to read the plan omk.yaml: it is not a file");
 }
 
 #[test]

@@ -424,6 +424,35 @@ fn a_run_that_was_killed_can_be_cancelled() {
 }
 
 #[test]
+fn a_request_to_cancel_outlives_the_omk_that_was_killed_before_it_heard() {
+    let world = World::with(r#"tasks: [{ id: one, run: "touch begun; sleep 600" }]"#);
+    let running = world.start(&["run"]);
+    world.until_file("one", "begun");
+    // It hears nothing any more, and still holds the scope.
+    running.signal(Signal::STOP);
+    world.omk(&["cancel"]).exits(0).says("asked process");
+    running.signal(Signal::KILL);
+    running.ends().exits(-9);
+    world.omk(&["resume"]).exits(130);
+    assert_eq!(world.state("one"), "cancelled");
+    world.ended(RunVerdict::Cancelled);
+}
+
+#[test]
+fn a_lock_that_a_killed_omk_left_on_a_branch_stops_nobody() {
+    let world =
+        World::with("gates: [{ id: ok, run: 'true' }]\ntasks: [{ id: one, run: 'echo one > one', gates: [ok] }]");
+    for name in ["run/story", "task/story/one"] {
+        let lock = world.repo().join(".git/refs/heads/omk").join(format!("{name}.lock"));
+        std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
+        std::fs::write(lock, "").unwrap();
+    }
+    world.run().exits(0);
+    assert_eq!(world.landed_on("omk/run/story"), ["one"]);
+    assert_eq!(world.landed_on("omk/task/story/one"), ["one"]);
+}
+
+#[test]
 fn fail_fast_starts_nothing_more_and_lets_what_is_under_way_end() {
     let world = World::new();
     let wait = gate_file(&world, "go");
