@@ -118,7 +118,10 @@ fn every_mistake_of_a_plan_is_told_and_nothing_is_touched() {
 fn outside_a_repository_omk_says_so() {
     let world = World::empty();
     world.write("omk.yaml", "version: 1\ntasks: []\n");
-    insta::assert_snapshot!(refused(&world, 2), @"error: [DIR]/repo is not inside a git repository; go to one, or make one with `git init` and a first commit");
+    insta::assert_snapshot!(refused(&world, 2), @r"
+    error: [DIR]/repo is not inside a git repository
+      hint: go to one, or make one with `git init` and a first commit
+    ");
 }
 
 #[test]
@@ -126,7 +129,10 @@ fn a_repository_without_commits_is_refused() {
     let world = World::empty();
     world.git(&["init", "--quiet"]);
     world.write("omk.yaml", &format!("version: 1\n{PLAN}"));
-    insta::assert_snapshot!(refused(&world, 2), @"error: [DIR]/repo has no commit at HEAD; make one first: `git add -A && git commit`");
+    insta::assert_snapshot!(refused(&world, 2), @r"
+    error: [DIR]/repo has no commit at HEAD
+      hint: make one first: `git add -A && git commit`
+    ");
 }
 
 #[test]
@@ -134,7 +140,10 @@ fn a_bare_repository_is_refused() {
     let world = World::empty();
     world.git(&["init", "--quiet", "--bare", "."]);
     let said = world.run().exits(2);
-    insta::assert_snapshot!(world.plain(&said.err), @"error: [DIR]/repo is a bare repository, without files to work on; clone it (`git clone [DIR]/repo work`) and run omk there");
+    insta::assert_snapshot!(world.plain(&said.err), @r"
+    error: [DIR]/repo is a bare repository, without files to work on
+      hint: clone it (`git clone [DIR]/repo work`) and run omk there
+    ");
 }
 
 #[test]
@@ -147,7 +156,10 @@ fn a_reftable_repository_is_refused_with_that_reason() {
     world.write("omk.yaml", &format!("version: 1\nname: story\n{PLAN}"));
     world.commit("first");
     let said = world.run().exits(2);
-    insta::assert_snapshot!(world.plain(&said.err), @"error: [DIR]/repo/.git stores its refs as reftable, which omk cannot open; `git refs migrate --ref-format=files` converts it (git 2.46 or newer), or clone it with `--ref-format=files`");
+    insta::assert_snapshot!(world.plain(&said.err), @r"
+    error: [DIR]/repo/.git stores its refs as reftable, which omk cannot open
+      hint: `git refs migrate --ref-format=files` converts it (git 2.46 or newer), or clone it with `--ref-format=files`
+    ");
 }
 
 #[test]
