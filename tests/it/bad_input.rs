@@ -318,6 +318,26 @@ fn a_result_branch_that_a_person_moved_meanwhile_is_left_to_them() {
 }
 
 #[test]
+fn a_result_branch_that_a_person_moves_during_the_run_is_not_offered_as_the_result() {
+    let world = World::new();
+    let go = world.dir().join("go");
+    world.plan(&format!(
+        "gates: [{{ id: ok, run: 'true' }}]\ndefaults: {{ gates: [ok] }}\ntasks:\n  - {{ id: one, run: 'echo one > one' }}\n  - {{ id: two, run: 'touch begun; while [ ! -e {} ]; do sleep 0.02; done; rm begun; cat one > two', dependencies: [one] }}\n",
+        go.display()
+    ));
+    let running = world.start(&["run"]);
+    world.until_file("two", "begun");
+    world.git(&["branch", "--force", "omk/run/story", "main"]);
+    std::fs::write(&go, "").unwrap();
+    let said = running.ends().exits(0).says("someone else moved it");
+    assert!(!said.out.contains("git merge omk/run/story"), "{}", said.out);
+    let result = said.out.lines().find_map(|line| line.trim().strip_prefix("take: git merge ")).unwrap();
+    assert_eq!(world.shows(result, "two"), "one");
+    assert_eq!(world.rev("omk/run/story"), world.rev("main"));
+    world.omk(&["verify"]).exits(0);
+}
+
+#[test]
 fn a_slot_that_is_removed_under_a_running_task_fails_that_attempt_only() {
     let world = World::new();
     let go = world.dir().join("go");
