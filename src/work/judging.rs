@@ -114,15 +114,20 @@ async fn judge_all(
         restore_trusted(shared, gate, place).await?;
         let mut outcome = judge_one(shared, gate, place, logs, stop).await?;
         restore(shared, place, tree).await?;
-        let on_base = shared.tools.began.base.tree == *tree;
-        if outcome.verdict == GateVerdict::Failed && gate.report.is_some() && !on_base {
-            outcome = compare(shared, gate, outcome, stop).await?;
+        if outcome.verdict == GateVerdict::Failed && gate.report.is_some() {
+            outcome = if shared.tools.began.base.tree == *tree {
+                // The base is no worse than itself: who broke more is looked for among the landings.
+                baseline::compare(outcome.clone(), &outcome, shared.tools.plan.baseline)
+            } else {
+                compare(shared, gate, outcome, stop).await?
+            };
         }
         outcomes.push(outcome);
     }
     Ok(outcomes)
 }
 
+/// Runs one gate, with a HOME and a TMPDIR that whoever made the change has never seen.
 async fn judge_one(
     shared: &Arc<Shared>,
     gate: &Gate,
