@@ -136,16 +136,21 @@ async fn judge_one(
     stop: &CancellationToken,
 ) -> Result<GateOutcome, Trouble> {
     let tools = &shared.tools;
+    let (home, tmp) = blocking({
+        let place = place.clone();
+        move || place.fresh_for_gate()
+    })
+    .await?;
     let ChildEnv { vars, caches } = child_env(
         &tools.caller,
-        &place.home(),
-        &place.tmp(),
+        &home,
+        &tmp,
         &tools.plan.env,
         &tools.plan.pass_env,
         &gate.env,
         Toolchains::Yes,
     );
-    let mut writable = vec![place.slot.path().to_path_buf(), place.home(), place.tmp()];
+    let mut writable = vec![place.slot.path().to_path_buf(), home, tmp];
     writable.extend(caches);
     let scrub = |text: &str| tools.scrubber.scrub(text);
     let site = judge::Site {
