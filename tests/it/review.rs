@@ -1,7 +1,11 @@
 //! Stories of what a second look at the run found: seldom paths through it.
 
+use std::collections::BTreeSet;
+
 use omk_action::fact::RunVerdict;
 
+use super::e2e_world::{self, write};
+use super::model::{Model, Turn};
 use super::world::World;
 
 #[test]
@@ -66,4 +70,24 @@ tasks: [{ id: one, run: "echo 1 > one" }]
     world.git(&["branch", "--force", "omk/run/story", "HEAD"]);
     world.git(&["reset", "--quiet", "--hard", "HEAD~1"]);
     world.run().exits(2).says("not omk's");
+}
+
+#[tokio::test]
+async fn a_slot_is_not_kept_for_a_task_that_is_never_tried_again() {
+    let wrong = || vec![write("fix.txt", "wrong\n"), Turn::Say("done")];
+    let model = Model::start(vec![("do one", wrong()), ("do two", wrong())]).await;
+    let plan = r#"
+limits: { workers: 1 }
+defaults: { gates: [check], retry_policy: { max_attempts: 0 } }
+gates: [{ id: check, run: sh check.sh }]
+tasks:
+  - { id: one, prompt: do one }
+  - { id: two, prompt: do two }
+"#;
+    let world = e2e_world::World::new(&model, plan).await;
+    let ended = world.run(&["run"]).await;
+    assert_eq!((ended.code, world.attempts("one"), world.attempts("two")), (Some(1), "gate".into(), "gate".into()));
+    let journal = world.journal();
+    let slots: BTreeSet<&str> = journal.iter().filter_map(|line| line["fact"]["slot"].as_str()).collect();
+    assert_eq!(slots.len(), 1, "{slots:?}");
 }
