@@ -135,10 +135,12 @@ pub(super) fn finish(
     Ok(engine.verdict().map_or(0, crate::fact::RunVerdict::exit_code))
 }
 
-/// The branch is where it was before the run, or at one of the run's own tips, of which the last may not have been reached.
+/// The branch is where it was before the run, or at one of the run's own tips, of which the last may not have been reached;
+/// or at its base, where all was taken out again.
 fn where_the_branch_is(repo: &Repo, began: &crate::fact::Began, engine: &Engine) -> Result<Expected, Failure> {
     let name = run_branch(began);
     let Some(tip) = repo.branch_tip(&name).map_err(super::git)? else { return Ok(Expected::Absent) };
-    let ours = engine.landings().any(|(_, landed)| landed.commit == tip) || began.branch_was.as_ref() == Some(&tip);
+    let landed = engine.landings().any(|(_, landed)| landed.commit == tip);
+    let ours = landed || began.branch_was.as_ref() == Some(&tip) || began.base.commit == tip;
     Ok(if ours { Expected::At(tip) } else { Expected::Ours })
 }

@@ -16,6 +16,7 @@ use crate::history::{History, run_branch, task_branch};
 use crate::id::{CommitId, Moment, RunId, Scope, Sha256, TaskId};
 use crate::journal;
 use crate::plan::{Event, Plan, Work};
+use crate::store::Store;
 use crate::text;
 
 /// After the second and its milliseconds, so many hex digits of chance: two runs of one millisecond differ.
@@ -33,6 +34,9 @@ pub(super) fn run(args: &Run, terminal: &Terminal) -> Result<u8, Failure> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let workers = args.how.workers.or(read.plan.limits.workers).unwrap_or(u32::try_from(cores).unwrap_or(1));
     let run = new_run_id(clock.now());
+    // From here on nobody else moves this scope's branches.
+    let lock = home.store.lock(&scope, &session::holder(&run, clock.now())).map_err(super::store)?;
+    home.repo.remove_left_locks(&scope);
     let mut began = Began {
         run: run.clone(),
         scope: scope.clone(),
@@ -48,12 +52,10 @@ pub(super) fn run(args: &Run, terminal: &Terminal) -> Result<u8, Failure> {
         host: session::host(),
         branch_was: None,
     };
-    let expected = look_at_branches(&home.repo, &began, args.force)?;
+    let expected = look_at_branches(&home, &began, args.force)?;
     began.branch_was = home.repo.branch_tip(&run_branch(&began)).map_err(super::git)?;
     let ready = session::get_ready(&read.plan, &began.selected, &secrets, &args.how)?;
     say_what_will_be_spent(&read.plan, &began, args, terminal)?;
-    let lock = home.store.lock(&scope, &session::holder(&run, clock.now())).map_err(super::store)?;
-    home.repo.remove_left_locks(&scope);
     let run_dir = home.store.dir(&run);
     let plan = Arc::new(read.plan);
     let session = Session {
@@ -190,7 +192,8 @@ impl<'a> Changed<'a> {
 }
 
 /// Refuses what would end badly later: a branch `omk`, a result branch that is checked out, or that is not omk's.
-fn look_at_branches(repo: &Repo, began: &Began, force: bool) -> Result<Expected, Failure> {
+fn look_at_branches(home: &Home, began: &Began, force: bool) -> Result<Expected, Failure> {
+    let repo = &home.repo;
     if repo.branch_named_omk_exists().map_err(super::git)? {
         return Err(Failure::new(Kind::Usage, "a branch called `omk` is in the way of `omk/run/…` and `omk/task/…`")
             .hint("rename it: `git branch -m omk something-else`"));
@@ -206,7 +209,9 @@ fn look_at_branches(repo: &Repo, began: &Began, force: bool) -> Result<Expected,
     match repo.branch_tip(&run).map_err(super::git)? {
         None => Ok(Expected::Absent),
         Some(tip) if force => Ok(Expected::At(tip)),
-        Some(tip) if is_ours(repo, &tip) => Ok(Expected::At(tip)),
+        Some(tip) if is_ours(repo, &tip) || last_put(&home.store, &began.scope).as_ref() == Some(&tip) => {
+            Ok(Expected::At(tip))
+        }
         Some(tip) => Err(Failure::new(
             Kind::Usage,
             format!("the branch `{run}` is at {}, a commit that is not omk's", &tip.as_str()[..12]),
@@ -217,6 +222,33 @@ fn look_at_branches(repo: &Repo, began: &Began, force: bool) -> Result<Expected,
 
 fn is_ours(repo: &Repo, tip: &CommitId) -> bool {
     repo.message(tip).ok().and_then(|message| crate::git::Trailers::of(&message)).is_some()
+}
+
+/// Where the newest run that moved the result's branch left it: at a base, where all was taken out again.
+fn last_put(store: &Store, scope: &Scope) -> Option<CommitId> {
+    let runs = store.runs().ok()?;
+    let journals = runs.iter().rev().filter_map(|run| store.dir(run).journal().ok());
+    journals.filter_map(|journal| put_by(&journal.lines, scope)).next()
+}
+
+fn put_by(lines: &[journal::Line], scope: &Scope) -> Option<CommitId> {
+    let Fact::Began(began) = &lines.first()?.fact else { return None };
+    let newest = lines.iter().rev().find_map(|line| match &line.fact {
+        Fact::Landed { tip, .. } => Some(tip),
+        Fact::Rebuilt { landings, .. } => Some(landings.last().map_or(&began.base, |landing| &landing.tip)),
+        Fact::Began(_)
+        | Fact::TookUp { .. }
+        | Fact::Prepared { .. }
+        | Fact::Renewed { .. }
+        | Fact::Worked { .. }
+        | Fact::Clashed { .. }
+        | Fact::Woke
+        | Fact::Judged { .. }
+        | Fact::Limited { .. }
+        | Fact::Stopped { .. }
+        | Fact::Cancelled { .. } => None,
+    });
+    newest.filter(|_| began.scope == *scope).map(|tip| tip.commit.clone())
 }
 
 fn say_what_will_be_spent(plan: &Plan, began: &Began, args: &Run, terminal: &Terminal) -> Result<(), Failure> {

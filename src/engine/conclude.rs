@@ -158,7 +158,6 @@ impl Run {
             passes = middle;
         }
         let culprit = self.landings[fails as usize - 1].0;
-        self.take_outs += 1;
         let without = self.built_on(culprit);
         self.take_out(without, ejected);
     }
@@ -185,7 +184,10 @@ impl Run {
 
     /// The integration branch stands anew.
     pub(super) fn rebuilt(&mut self, landings: &[Landing], clashed: &[TaskId]) {
-        let Phase::Rebuilding { without, ejected } = std::mem::replace(&mut self.phase, Phase::Working) else { return };
+        // A run that ended meanwhile stays ended; whoever takes it up looks for the culprit again.
+        let Phase::Rebuilding { without, ejected } = self.phase.clone() else { return };
+        self.phase = Phase::Working;
+        self.take_outs += 1;
         for index in without {
             self.eject(index, ejected.clone());
         }

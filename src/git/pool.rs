@@ -264,7 +264,18 @@ impl Slot {
     /// # Errors
     /// Where the disk refuses.
     pub fn fresh_private(&self) -> Result<PathBuf, GitError> {
-        let path = self.own_file("private");
+        self.emptied(self.own_file("private"))
+    }
+
+    /// An empty directory of that name inside the one of [`Slot::fresh_private`]; the rest there stays.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub fn fresh_private_part(&self, name: &str) -> Result<PathBuf, GitError> {
+        self.emptied(self.own_file("private").join(name))
+    }
+
+    fn emptied(&self, path: PathBuf) -> Result<PathBuf, GitError> {
         remove(&path, &self.attic)?;
         make_directory(&path)?;
         Ok(path)

@@ -114,15 +114,20 @@ async fn judge_all(
         restore_trusted(shared, gate, place).await?;
         let mut outcome = judge_one(shared, gate, place, logs, stop).await?;
         restore(shared, place, tree).await?;
-        let on_base = shared.tools.began.base.tree == *tree;
-        if outcome.verdict == GateVerdict::Failed && gate.report.is_some() && !on_base {
-            outcome = compare(shared, gate, outcome, stop).await?;
+        if outcome.verdict == GateVerdict::Failed && gate.report.is_some() {
+            outcome = if shared.tools.began.base.tree == *tree {
+                // The base is no worse than itself: who broke more is looked for among the landings.
+                baseline::compare(outcome.clone(), &outcome, shared.tools.plan.baseline)
+            } else {
+                compare(shared, gate, outcome, stop).await?
+            };
         }
         outcomes.push(outcome);
     }
     Ok(outcomes)
 }
 
+/// Runs one gate, with a HOME and a TMPDIR that whoever made the change has never seen.
 async fn judge_one(
     shared: &Arc<Shared>,
     gate: &Gate,
@@ -131,16 +136,14 @@ async fn judge_one(
     stop: &CancellationToken,
 ) -> Result<GateOutcome, Trouble> {
     let tools = &shared.tools;
-    let ChildEnv { vars, caches } = child_env(
-        &tools.caller,
-        &place.home(),
-        &place.tmp(),
-        &tools.plan.env,
-        &tools.plan.pass_env,
-        &gate.env,
-        Toolchains::Yes,
-    );
-    let mut writable = vec![place.slot.path().to_path_buf(), place.home(), place.tmp()];
+    let (home, tmp) = blocking({
+        let place = place.clone();
+        move || place.fresh_for_gate()
+    })
+    .await?;
+    let ChildEnv { vars, caches } =
+        child_env(&tools.caller, &home, &tmp, &tools.plan.env, &tools.plan.pass_env, &gate.env, Toolchains::Yes);
+    let mut writable = vec![place.slot.path().to_path_buf(), home, tmp];
     writable.extend(caches);
     let scrub = |text: &str| tools.scrubber.scrub(text);
     let site = judge::Site {

@@ -131,6 +131,16 @@ impl<L: Listener> Workshop<L> {
         (self.history, self.listener)
     }
 
+    /// Gives back the slots that were kept for a next attempt which will never come.
+    fn give_back(&self, engine: &Engine) {
+        let is_over = |task: &TaskId| engine.task(task).is_none_or(|status| status.state.is_final());
+        let over: Vec<Parked> =
+            self.shared.parked().extract_if(|task, _| is_over(task)).map(|(_, kept)| kept).collect();
+        if !over.is_empty() {
+            self.under_way.spawn_blocking(move || drop(over));
+        }
+    }
+
     fn start(&mut self, order: &Order, engine: &Engine) {
         let Some(errand) = Errand::of(order, engine) else { return };
         let stop = self.stop.child_token();
@@ -173,6 +183,7 @@ impl<L: Listener> Hands for Workshop<L> {
         }
         self.history.warnings.extend(self.branches.follow(turn, engine));
         self.history.branch_lost = self.branches.is_result_lost();
+        self.give_back(engine);
         self.listener.heard(turn, engine, &self.history);
     }
 

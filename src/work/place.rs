@@ -1,6 +1,6 @@
 //! Where an attempt works: a slot, and private directories beside it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Tools;
@@ -8,7 +8,7 @@ use crate::git::{GitError, Slot};
 use crate::id::Tip;
 
 /// A place to work in.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) slot: Arc<Slot>,
     /// Private directories of the task: `home`, `tmp`, and what an agent keeps between attempts.
@@ -30,11 +30,16 @@ impl Place {
         let slot = Arc::new(tools.pool.acquire(None)?);
         slot.reset(&base.commit, &tools.plan.keep)?;
         let place = Self { private: slot.fresh_private()?, slot, base };
-        for path in [place.home(), place.tmp()] {
-            let made = std::fs::create_dir_all(&path);
-            made.map_err(|source| GitError::Io { what: format!("make {}", path.display()), source })?;
-        }
+        make(&[place.home(), place.tmp()])?;
         Ok(place)
+    }
+
+    /// An empty HOME and TMPDIR for one gate. Those of the work may hold what bends a verdict. Blocks.
+    pub(super) fn fresh_for_gate(&self) -> Result<(PathBuf, PathBuf), GitError> {
+        let gate = self.slot.fresh_private_part("gate")?;
+        let dirs = (gate.join("home"), gate.join("tmp"));
+        make(&[&dirs.0, &dirs.1])?;
+        Ok(dirs)
     }
 
     pub(super) fn home(&self) -> PathBuf {
@@ -44,4 +49,12 @@ impl Place {
     pub(super) fn tmp(&self) -> PathBuf {
         self.private.join("tmp")
     }
+}
+
+fn make(directories: &[impl AsRef<Path>]) -> Result<(), GitError> {
+    for path in directories.iter().map(AsRef::as_ref) {
+        let made = std::fs::create_dir_all(path);
+        made.map_err(|source| GitError::Io { what: format!("make {}", path.display()), source })?;
+    }
+    Ok(())
 }

@@ -588,3 +588,41 @@ fn a_tree_that_was_already_proven_is_not_judged_again() {
     world.happens(Fact::Landed { task, attempt: 1, tip: tip(5) });
     assert_eq!(world.concluded, Some(RunVerdict::Ready));
 }
+
+/// A world in which everything has landed, the last landing is the culprit, and the branch is to be built anew.
+fn about_to_rebuild(count: usize) -> World {
+    let mut world = World::new(plan_of(count), 1, 0);
+    while world.rebuild.is_none() {
+        if let Some(prefix) = world.judge.take() {
+            let gates = vec![outcome(prefix < u32::try_from(count).unwrap())];
+            world.happens(Fact::Judged { prefix, tip: tip(0), gates, trouble: None });
+        } else {
+            world.step(&mut Dice { throws: Vec::new(), next: 0 });
+        }
+    }
+    world
+}
+
+#[test]
+fn a_branch_that_is_rebuilt_too_late_revives_no_run() {
+    for end in [Fact::Stopped { signal: "SIGINT".into() }, Fact::Cancelled { tasks: Vec::new() }] {
+        let mut world = about_to_rebuild(3);
+        world.happens(end);
+        world.happens(Fact::Rebuilt { landings: Vec::new(), clashed: Vec::new() });
+        assert_eq!((world.engine.verdict(), world.judge), (Some(RunVerdict::Cancelled), None));
+        assert_eq!(world.engine.landings().count(), 3, "what it did not wait for has not happened");
+    }
+}
+
+#[test]
+fn a_take_out_that_omk_did_not_live_to_see_is_not_counted() {
+    let mut world = about_to_rebuild(3);
+    for _ in 0..4 {
+        world.rebuild = None;
+        world.happens(Fact::TookUp { host: host(), workers: None, spending: None });
+        while let Some(prefix) = world.judge.take() {
+            world.happens(Fact::Judged { prefix, tip: tip(0), gates: vec![outcome(prefix < 3)], trouble: None });
+        }
+    }
+    assert_eq!(world.rebuild, Some(vec!["t2".parse().unwrap()]));
+}

@@ -25,6 +25,7 @@ mod plan_roundtrip;
 mod plan_schema;
 mod proof;
 mod report;
+mod review;
 mod tidy;
 mod stories;
 mod world;

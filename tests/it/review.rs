@@ -1,0 +1,93 @@
+//! Stories of what a second look at the run found: seldom paths through it.
+
+use std::collections::BTreeSet;
+
+use omk_action::fact::RunVerdict;
+
+use super::e2e_world::{self, write};
+use super::model::{Model, Turn};
+use super::world::World;
+
+#[test]
+fn a_gate_sees_nothing_that_the_work_left_in_its_home() {
+    let world = World::with(
+        r#"
+gates:
+  - { id: clean, run: "test ! -e \"$HOME/bent\" && test ! -e \"$TMPDIR/bent\" && touch \"$HOME/bent\"" }
+  - { id: again, run: "test ! -e \"$HOME/bent\"" }
+defaults: { gates: [clean, again], retry_policy: { max_attempts: 0 } }
+tasks: [{ id: bends, run: "touch \"$HOME/bent\" \"$TMPDIR/bent\"; echo work > work" }]
+"#,
+    );
+    world.run().exits(0);
+    world.ended(RunVerdict::Ready);
+}
+
+#[test]
+fn a_culprit_is_found_where_the_base_itself_fails_on_something_older() {
+    let world = World::new();
+    world.write(
+        "suite.sh",
+        r#"
+echo '<testsuite name="s"><testcase classname="s" name="old"><failure message="as ever"/></testcase>'
+[ -e one ] && [ -e two ] && echo '<testcase classname="s" name="both"><failure message="broke"/></testcase>'
+echo '<testcase classname="s" name="fine"/></testsuite>'
+"#,
+    );
+    world.plan(
+        r#"
+limits: { workers: 2 }
+gates:
+  - id: suite
+    run: "sh suite.sh > report.xml; ! grep -q '<failure' report.xml"
+    report: { format: junit, path: report.xml }
+defaults: { gates: [suite], retry_policy: { max_attempts: 0 } }
+tasks:
+  - { id: one, run: "echo 1 > one", write_set: [one] }
+  - { id: two, run: "echo 2 > two", write_set: [two] }
+"#,
+    );
+    world.run().exits(1);
+    assert_eq!(world.landed_on("omk/run/story").len(), 1, "the one that landed last is taken out");
+    world.ended(RunVerdict::NotReady);
+}
+
+#[test]
+fn a_run_after_one_that_lost_everything_needs_no_force() {
+    let world = World::with(
+        r#"
+gates: [{ id: judge, run: "test ! -e one" }]
+tasks: [{ id: one, run: "echo 1 > one" }]
+"#,
+    );
+    world.run().exits(1);
+    assert_eq!(world.rev("omk/run/story"), world.rev("HEAD"), "everything was taken out");
+    world.run().exits(1);
+    world.ended(RunVerdict::NotReady);
+    // A commit that somebody else put there is theirs.
+    world.git(&["branch", "--force", "omk/run/story", "HEAD"]);
+    world.git(&["commit", "--quiet", "--allow-empty", "-m", "mine"]);
+    world.git(&["branch", "--force", "omk/run/story", "HEAD"]);
+    world.git(&["reset", "--quiet", "--hard", "HEAD~1"]);
+    world.run().exits(2).says("not omk's");
+}
+
+#[tokio::test]
+async fn a_slot_is_not_kept_for_a_task_that_is_never_tried_again() {
+    let wrong = || vec![write("fix.txt", "wrong\n"), Turn::Say("done")];
+    let model = Model::start(vec![("do one", wrong()), ("do two", wrong())]).await;
+    let plan = r#"
+limits: { workers: 1 }
+defaults: { gates: [check], retry_policy: { max_attempts: 0 } }
+gates: [{ id: check, run: sh check.sh }]
+tasks:
+  - { id: one, prompt: do one }
+  - { id: two, prompt: do two }
+"#;
+    let world = e2e_world::World::new(&model, plan).await;
+    let ended = world.run(&["run"]).await;
+    assert_eq!((ended.code, world.attempts("one"), world.attempts("two")), (Some(1), "gate".into(), "gate".into()));
+    let journal = world.journal();
+    let slots: BTreeSet<&str> = journal.iter().filter_map(|line| line["fact"]["slot"].as_str()).collect();
+    assert_eq!(slots.len(), 1, "{slots:?}");
+}
