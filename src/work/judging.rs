@@ -79,7 +79,10 @@ pub(super) async fn judge_result(shared: Arc<Shared>, prefix: u32, tip: Tip, sto
     };
     let (gates, trouble) = match judged.await {
         Ok(outcomes) => (outcomes, None),
-        Err(Trouble::Failed(failure)) => (Vec::new(), Some(failure)),
+        Err(Trouble::Failed(mut failure)) => {
+            failure.message = shared.tools.scrubber.scrub(&failure.message);
+            (Vec::new(), Some(failure))
+        }
         Err(Trouble::Interrupted) => return,
     };
     if !stop.is_cancelled() {
@@ -141,15 +144,8 @@ async fn judge_one(
         move || place.fresh_for_gate()
     })
     .await?;
-    let ChildEnv { vars, caches } = child_env(
-        &tools.caller,
-        &home,
-        &tmp,
-        &tools.plan.env,
-        &tools.plan.pass_env,
-        &gate.env,
-        Toolchains::Yes,
-    );
+    let ChildEnv { vars, caches } =
+        child_env(&tools.caller, &home, &tmp, &tools.plan.env, &tools.plan.pass_env, &gate.env, Toolchains::Yes);
     let mut writable = vec![place.slot.path().to_path_buf(), home, tmp];
     writable.extend(caches);
     let scrub = |text: &str| tools.scrubber.scrub(text);
