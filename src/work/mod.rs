@@ -134,7 +134,8 @@ impl<L: Listener> Workshop<L> {
     /// Gives back the slots that were kept for a next attempt which will never come.
     fn give_back(&self, engine: &Engine) {
         let is_over = |task: &TaskId| engine.task(task).is_none_or(|status| status.state.is_final());
-        let over: Vec<Parked> = self.shared.parked().extract_if(|task, _| is_over(task)).map(|(_, kept)| kept).collect();
+        let over: Vec<Parked> =
+            self.shared.parked().extract_if(|task, _| is_over(task)).map(|(_, kept)| kept).collect();
         if !over.is_empty() {
             self.under_way.spawn_blocking(move || drop(over));
         }
