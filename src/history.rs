@@ -30,6 +30,8 @@ pub struct History {
     spending: Option<Spending>,
     /// What a person must know, a sentence each.
     pub warnings: Vec<String>,
+    /// Somebody else moved the result's branch, so that it does not hold the result.
+    pub branch_lost: bool,
 }
 
 /// What was seen of one task.
@@ -183,7 +185,11 @@ impl History {
             ended: self.ended,
             base: began.base.clone(),
             result: engine.tip().filter(|_| landed).cloned(),
-            branch: run_branch(began),
+            // A branch that is not at the result must not be offered for it.
+            branch: match engine.tip().filter(|_| self.branch_lost) {
+                Some(tip) => tip.commit.as_str()[..12].to_owned(),
+                None => run_branch(began),
+            },
             limits: self.limits_view(began),
             limited: self.limited,
             tokens: self.tokens(),

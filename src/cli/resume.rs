@@ -131,7 +131,9 @@ pub(super) fn finish(
     let Some(began) = engine.began() else { return Ok(0) };
     let expected = where_the_branch_is(&home.repo, began, &engine)?;
     let clock = Clock::start();
-    history.warnings.extend(Branches::new(home.repo.clone(), clock, expected).put_all(&engine));
+    let mut branches = Branches::new(home.repo.clone(), clock, expected);
+    history.warnings.extend(branches.put_all(&engine));
+    history.branch_lost = branches.is_result_lost();
     writing::write(home, run_dir, &engine, &history, journal_head, scrubber)?;
     session::tell_end(run_dir, &engine, &history, scrubber, *terminal);
     Ok(engine.verdict().map_or(0, crate::fact::RunVerdict::exit_code))

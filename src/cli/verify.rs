@@ -20,46 +20,67 @@ pub(super) fn verify(args: &Verify, terminal: &Terminal) -> Result<u8, Failure> 
         return Err(Failure::new(Kind::NotReady, "there is nothing to check: the run has no proof")
             .hint("a proof is written for every task whose change landed"));
     }
-    let mut out = String::new();
-    let mut broken = 0;
-    let mut results = Vec::new();
-    for path in &files {
-        let checked = check(&home, path)?;
-        broken += usize::from(!checked.holds());
-        results.push(serde_json::json!({
-            "proof": path.display().to_string(),
-            "holds": checked.holds(),
-            "findings": checked.findings.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "remarks": checked.remarks.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        }));
-        tell(&mut out, path, &checked);
-    }
-    if args.json {
-        out = serde_json::to_string_pretty(&results).map_err(super::failure::infra)? + "\n";
-    } else {
-        let _ = match broken {
-            0 => writeln!(out, "{} checked, all hold", text::plural(files.len(), "proof")),
-            1 => writeln!(out, "{} checked, 1 does not hold", text::plural(files.len(), "proof")),
-            n => writeln!(out, "{} checked, {n} do not hold", text::plural(files.len(), "proof")),
-        };
-    }
-    terminal.print(&out);
+    let checked: Vec<(&PathBuf, Checked)> =
+        files.iter().map(|path| Ok((path, check(&home, path)?))).collect::<Result<_, Failure>>()?;
+    let broken = checked.iter().filter(|(_, checked)| !checked.holds()).count();
+    terminal.print(&if args.json { json(&checked)? } else { in_words(&checked, broken) });
     Ok(if broken == 0 { 0 } else { Kind::NotReady.exit_code() })
 }
 
-fn tell(out: &mut String, path: &Path, checked: &Checked) {
-    let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+fn json(checked: &[(&PathBuf, Checked)]) -> Result<String, Failure> {
+    let one = |(path, checked): &(&PathBuf, Checked)| {
+        serde_json::json!({
+            "proof": path.display().to_string(),
+            "holds": checked.holds(),
+            "findings": checked.findings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "remarks": remarks(checked),
+        })
+    };
+    let all: Vec<serde_json::Value> = checked.iter().map(one).collect();
+    Ok(serde_json::to_string_pretty(&all).map_err(super::failure::infra)? + "\n")
+}
+
+fn remarks(checked: &Checked) -> Vec<String> {
+    checked.remarks.iter().map(ToString::to_string).collect()
+}
+
+fn in_words(checked: &[(&PathBuf, Checked)], broken: usize) -> String {
+    let mut out = String::new();
+    // What is true of all proofs is said once, at the end.
+    let mut shared = checked.first().map(|(_, checked)| remarks(checked)).unwrap_or_default();
+    shared.retain(|remark| checked.len() > 1 && checked.iter().all(|(_, checked)| remarks(checked).contains(remark)));
+    let width = checked.iter().map(|(path, _)| name(path).chars().count()).max().unwrap_or(0);
+    for (path, checked) in checked {
+        tell(&mut out, &format!("{:width$}", name(path)), checked, &shared);
+    }
+    let held = match broken {
+        0 => "all hold".to_owned(),
+        1 => "1 does not hold".to_owned(),
+        n => format!("{n} do not hold"),
+    };
+    let _ = writeln!(out, "{} checked, {held}", text::plural(checked.len(), "proof"));
+    for remark in shared {
+        let _ = writeln!(out, "  all: {remark}");
+    }
+    out
+}
+
+fn name(path: &Path) -> String {
+    path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn tell(out: &mut String, name: &str, checked: &Checked, shared: &[String]) {
     let what = checked.statement.as_ref().map(|statement| {
         let gates: Vec<String> = statement.predicate.gates.iter().map(|gate| gate.id.to_string()).collect();
         let commit = &statement.predicate.result.commit.as_str()[..12];
         format!("commit {commit}, gates {}", if gates.is_empty() { "none".to_owned() } else { gates.join(", ") })
     });
     let sign = if checked.holds() { "holds " } else { "BROKEN" };
-    let _ = writeln!(out, "{sign}  {name}  {}", what.unwrap_or_default());
+    let _ = writeln!(out, "{}", format!("{sign}  {name}  {}", what.unwrap_or_default()).trim_end());
     for finding in &checked.findings {
         let _ = writeln!(out, "        - {finding}");
     }
-    for remark in &checked.remarks {
+    for remark in remarks(checked).iter().filter(|remark| !shared.contains(remark)) {
         let _ = writeln!(out, "        ({remark})");
     }
 }

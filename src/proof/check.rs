@@ -227,7 +227,7 @@ impl std::fmt::Display for Remark {
         match self {
             Self::Unsigned => f.write_str("unsigned"),
             Self::SignedBy(identity) => write!(f, "signed by {identity}"),
-            Self::SameJob => f.write_str("judged_by: same-job (the job that ran the agent)"),
+            Self::SameJob => f.write_str("judged_by: same-job, the job that ran the agent"),
             Self::Uncommitted => f.write_str("the plan was not committed"),
             Self::BaseUnseen => f.write_str("the base commit is not here and was not checked"),
             Self::LogsUnseen(1) => f.write_str("1 log is not here and was not checked"),

@@ -34,6 +34,12 @@ impl Branches {
         Self { repo, clock, result: Result::From(expected) }
     }
 
+    /// Whether the result's branch was left to somebody who moved it.
+    #[must_use]
+    pub fn is_result_lost(&self) -> bool {
+        matches!(self.result, Result::Lost)
+    }
+
     /// Follows a turn that is on disk; with a warning for each branch that could not be moved.
     pub fn follow(&mut self, turn: &[Taken], engine: &Engine) -> Vec<String> {
         let took_up = turn.iter().any(|taken| matches!(taken.fact, Fact::TookUp { .. }));
@@ -104,6 +110,6 @@ impl Branches {
         let why = format!("omk: run {}", began.run);
         let moved = self.repo.move_branch(name, to, expected, &why, self.clock.now());
         let error = moved.err()?;
-        Some(format!("{name} was not moved to {}: failed to {error}", &to.as_str()[..12]))
+        Some(format!("{name} was not moved to {}: {error}", &to.as_str()[..12]))
     }
 }

@@ -183,6 +183,7 @@ impl<L: Listener> Hands for Workshop<L> {
         }
         self.history.warnings.extend(self.branches.follow(turn, engine));
         self.give_back(engine);
+        self.history.branch_lost = self.branches.is_result_lost();
         self.listener.heard(turn, engine, &self.history);
     }
 

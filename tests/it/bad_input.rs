@@ -118,7 +118,10 @@ fn every_mistake_of_a_plan_is_told_and_nothing_is_touched() {
 fn outside_a_repository_omk_says_so() {
     let world = World::empty();
     world.write("omk.yaml", "version: 1\ntasks: []\n");
-    insta::assert_snapshot!(refused(&world, 2), @"error: [DIR]/repo is not inside a git repository; go to one, or make one with `git init` and a first commit");
+    insta::assert_snapshot!(refused(&world, 2), @"
+    error: [DIR]/repo is not inside a git repository
+      hint: go to one, or make one with `git init` and a first commit
+    ");
 }
 
 #[test]
@@ -126,7 +129,10 @@ fn a_repository_without_commits_is_refused() {
     let world = World::empty();
     world.git(&["init", "--quiet"]);
     world.write("omk.yaml", &format!("version: 1\n{PLAN}"));
-    insta::assert_snapshot!(refused(&world, 2), @"error: [DIR]/repo has no commit at HEAD; make one first: `git add -A && git commit`");
+    insta::assert_snapshot!(refused(&world, 2), @"
+    error: [DIR]/repo has no commit at HEAD
+      hint: make one first: `git add -A && git commit`
+    ");
 }
 
 #[test]
@@ -134,7 +140,10 @@ fn a_bare_repository_is_refused() {
     let world = World::empty();
     world.git(&["init", "--quiet", "--bare", "."]);
     let said = world.run().exits(2);
-    insta::assert_snapshot!(world.plain(&said.err), @"error: [DIR]/repo is a bare repository, without files to work on; clone it (`git clone [DIR]/repo work`) and run omk there");
+    insta::assert_snapshot!(world.plain(&said.err), @"
+    error: [DIR]/repo is a bare repository, without files to work on
+      hint: clone it (`git clone [DIR]/repo work`) and run omk there
+    ");
 }
 
 #[test]
@@ -147,7 +156,10 @@ fn a_reftable_repository_is_refused_with_that_reason() {
     world.write("omk.yaml", &format!("version: 1\nname: story\n{PLAN}"));
     world.commit("first");
     let said = world.run().exits(2);
-    insta::assert_snapshot!(world.plain(&said.err), @"error: [DIR]/repo/.git stores its refs as reftable, which omk cannot open; `git refs migrate --ref-format=files` converts it (git 2.46 or newer), or clone it with `--ref-format=files`");
+    insta::assert_snapshot!(world.plain(&said.err), @"
+    error: [DIR]/repo/.git stores its refs as reftable, which omk cannot open
+      hint: `git refs migrate --ref-format=files` converts it (git 2.46 or newer), or clone it with `--ref-format=files`
+    ");
 }
 
 #[test]
@@ -306,6 +318,26 @@ fn a_result_branch_that_a_person_moved_meanwhile_is_left_to_them() {
 }
 
 #[test]
+fn a_result_branch_that_a_person_moves_during_the_run_is_not_offered_as_the_result() {
+    let world = World::new();
+    let go = world.dir().join("go");
+    world.plan(&format!(
+        "gates: [{{ id: ok, run: 'true' }}]\ndefaults: {{ gates: [ok] }}\ntasks:\n  - {{ id: one, run: 'echo one > one' }}\n  - {{ id: two, run: 'touch begun; while [ ! -e {} ]; do sleep 0.02; done; rm begun; cat one > two', dependencies: [one] }}\n",
+        go.display()
+    ));
+    let running = world.start(&["run"]);
+    world.until_file("two", "begun");
+    world.git(&["branch", "--force", "omk/run/story", "main"]);
+    std::fs::write(&go, "").unwrap();
+    let said = running.ends().exits(0).says("someone else moved it");
+    assert!(!said.out.contains("git merge omk/run/story"), "{}", said.out);
+    let result = said.out.lines().find_map(|line| line.trim().strip_prefix("take: git merge ")).unwrap();
+    assert_eq!(world.shows(result, "two"), "one");
+    assert_eq!(world.rev("omk/run/story"), world.rev("main"));
+    world.omk(&["verify"]).exits(0);
+}
+
+#[test]
 fn a_slot_that_is_removed_under_a_running_task_fails_that_attempt_only() {
     let world = World::new();
     let go = world.dir().join("go");
@@ -395,7 +427,7 @@ fn a_read_only_directory_is_said() {
     std::fs::write(&omk, "in the way").unwrap();
     let before = world.checkout();
     let said = world.run().exits(5);
-    insta::assert_snapshot!(world.plain(&said.err.lines().last().unwrap_or_default()), @"error: failed to create [DIR]/repo/.git/omk/locks: Not a directory (os error 20)");
+    insta::assert_snapshot!(world.plain(said.err.lines().last().unwrap_or_default()), @"error: failed to create [DIR]/repo/.git/omk/locks: Not a directory (os error 20)");
     assert_eq!(world.checkout(), before);
     std::fs::remove_file(&omk).unwrap();
     works(&world);
@@ -471,21 +503,27 @@ fn verify_names_what_was_tampered_with() {
         std::fs::read_dir(run.join("logs/one/1")).unwrap().map(|entry| entry.unwrap().file_name()).next().unwrap();
     insta::with_settings!({filters => [FILTERS, &[(r"\b[0-9a-f]{64}\b", "[SHA256]")]].concat()}, {
         let tree = world.tree("omk/run/story");
-        insta::assert_snapshot!(tamper("proofs/run.result.json", &tree, &world.tree("main")), @r"
+        insta::assert_snapshot!(tamper("proofs/run.result.json", &tree, &world.tree("main")), @"
         BROKEN  run.result  commit [COMMIT], gates ok
                 - the subjects of the statement are not the commit, tree and bundle it speaks of
         3 proofs checked, 1 does not hold
+          all: unsigned
+          all: judged_by: same-job, the job that ran the agent
         ");
-        insta::assert_snapshot!(tamper("proofs/one.json", "\"passed\"", "\"failed\""), @r"
-        BROKEN  one  commit [COMMIT], gates ok
+        insta::assert_snapshot!(tamper("proofs/one.json", "\"passed\"", "\"failed\""), @"
+        BROKEN  one         commit [COMMIT], gates ok
                 - the required gate `ok` did not pass: failed
                 - the proof says `ready`, which its evidence does not carry
         3 proofs checked, 1 does not hold
+          all: unsigned
+          all: judged_by: same-job, the job that ran the agent
         ");
-        insta::assert_snapshot!(tamper(&format!("logs/one/1/{}", log.to_string_lossy()), "fine", "bad!"), @r"
-        BROKEN  one  commit [COMMIT], gates ok
+        insta::assert_snapshot!(tamper(&format!("logs/one/1/{}", log.to_string_lossy()), "fine", "bad!"), @"
+        BROKEN  one         commit [COMMIT], gates ok
                 - the digest of logs/one/1/gate-ok-1.log is [SHA256], the proof says [SHA256]
         3 proofs checked, 1 does not hold
+          all: unsigned
+          all: judged_by: same-job, the job that ran the agent
         ");
     });
 }

@@ -232,7 +232,7 @@ fn a_good_proof_holds_and_says_what_it_is_worth() {
     let checked = check(&prove(&input()).to_bytes(), &seen());
     assert_eq!(told(&checked), "");
     let remarks: Vec<String> = checked.remarks.iter().map(ToString::to_string).collect();
-    assert_eq!(remarks, ["unsigned", "judged_by: same-job (the job that ran the agent)"]);
+    assert_eq!(remarks, ["unsigned", "judged_by: same-job, the job that ran the agent"]);
 }
 
 #[test]
