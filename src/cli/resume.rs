@@ -90,12 +90,16 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
         None => clock,
     };
     let began = (**began).clone();
-    let over = (!args.how.limits.is_empty()).then(|| session::spending(engine.plan(), &args.how.limits)).transpose()?;
-    let spending = over.or(history.spending()).unwrap_or(began.spending);
+    let so_far = history.spending().unwrap_or(began.spending);
+    let spending = session::spending(so_far, engine.plan(), &args.how.limits)?;
     let expected = where_the_branch_is(&home.repo, &began, &engine)?;
     let ready = session::get_ready(engine.plan(), &began.selected, &secrets, &args.how)?;
     terminal.complain(&format!("run {}: going on\n", run_dir.run()));
-    let first = Fact::TookUp { host: session::host(), workers: args.how.workers, spending: over };
+    let first = Fact::TookUp {
+        host: session::host(),
+        workers: args.how.workers,
+        spending: (spending != so_far).then_some(spending),
+    };
     let session = Session {
         home,
         run_dir,

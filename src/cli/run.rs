@@ -30,7 +30,7 @@ pub(super) fn run(args: &Run, terminal: &Terminal) -> Result<u8, Failure> {
     let base = home.repo.resolve(&args.base).map_err(super::git)?;
     let scope = Scope::from(read.plan.name.clone());
     let (selected, left_out) = select(&home, &read.plan, &scope, &args.tasks, &base.tree)?;
-    let spending = session::spending(&read.plan, &args.how.limits)?;
+    let spending = session::spending(session::planned_spending(&read.plan), &read.plan, &args.how.limits)?;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let workers = args.how.workers.or(read.plan.limits.workers).unwrap_or(u32::try_from(cores).unwrap_or(1));
     let run = new_run_id(clock.now());

@@ -143,14 +143,21 @@ pub(super) fn holder(run: &RunId, since: Moment) -> Holder {
     Holder { run: run.clone(), pid: host.pid, host: host.name, since }
 }
 
-/// The limits of a plan, with what a person gave over them.
-pub(super) fn spending(plan: &Plan, over: &[String]) -> Result<Spending, Failure> {
-    let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    let mut spending = Spending {
+/// The limits of a plan.
+pub(super) fn planned_spending(plan: &Plan) -> Spending {
+    Spending {
         time_ms: plan.limits.time.map(millis),
         tokens: plan.limits.tokens,
         micro_usd: plan.limits.usd.map(micro_usd),
-    };
+    }
+}
+
+fn millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The limits so far, with what a person gives over them.
+pub(super) fn spending(mut spending: Spending, plan: &Plan, over: &[String]) -> Result<Spending, Failure> {
     for text in over {
         let wrong = |what: &str| {
             Failure::new(Kind::Usage, format!("`{text}` is not a limit: {what}"))

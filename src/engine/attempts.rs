@@ -115,12 +115,13 @@ impl Run {
     pub(super) fn winners(&self, index: u32, paths: &[RepoPath]) -> Vec<u32> {
         let node = self.node(index);
         let lost_to = |other: &u32| {
-            self.node(*other).landed().is_some_and(|landed| {
-                landed.number >= node.onto_landings && landed.change.paths.iter().any(|path| paths.contains(path))
-            })
+            self.node(*other).landed().is_some_and(|landed| landed.change.paths.iter().any(|path| paths.contains(path)))
         };
-        let landed = self.landings.iter().map(|(other, _)| *other);
-        landed.filter(|other| !node.onto.contains(other)).filter(lost_to).collect()
+        let landed = self.landings.iter().skip(node.onto_landings as usize).map(|(other, _)| *other);
+        let unseen: Vec<u32> = landed.filter(|other| !node.onto.contains(other)).collect();
+        let winners: Vec<u32> = unseen.iter().copied().filter(lost_to).collect();
+        // A file against a directory of that name is a conflict in a path that nobody else changed.
+        if winners.is_empty() { unseen } else { winners }
     }
 
     pub(super) fn fail(&mut self, index: u32, mut failure: Failure) {

@@ -37,6 +37,7 @@ pub(super) fn run(plan: &Plan, began: &Began, at: Moment) -> Run {
         at,
         by_id,
         required_gates: plan.gates.iter().filter(|gate| gate.required).map(|gate| gate.id.clone()).collect(),
+        workers: began.workers.max(1),
         workers_free: began.workers.max(1),
         ready: BTreeSet::new(),
         watchers: HashMap::new(),

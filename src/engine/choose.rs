@@ -20,6 +20,8 @@ impl Run {
             if node.is_agent && self.provider_pause.is_some() {
                 self.node_mut(index).state = State::Paused;
                 self.paused.push(index);
+                // Others need not wait for the provider too.
+                self.unreserve(index);
             } else if let Some(by) = self.blocker(node, index) {
                 self.hold_back(index, by);
             } else {

@@ -111,6 +111,7 @@ struct Run {
     by_id: HashMap<TaskId, u32>,
     required_gates: Vec<GateId>,
 
+    workers: u32,
     workers_free: u32,
     /// Pending tasks to look at, by rank.
     ready: BTreeSet<(u32, u32)>,

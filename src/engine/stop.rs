@@ -94,7 +94,8 @@ impl Run {
         if let Some(landing) = self.landing.take() {
             self.landing_queue.push_front(landing);
         }
-        self.workers_free = workers.unwrap_or(self.began.workers).max(1);
+        self.workers = workers.unwrap_or(self.workers).max(1);
+        self.workers_free = self.workers;
         self.phase = Phase::Working;
         self.stopped_early = false;
         self.armed = None;

@@ -12,7 +12,7 @@ use super::{Shared, judging, turn};
 use crate::engine::LEASE;
 use crate::fact::{Change, Class, Evidence, Fact, Failure, Outcome, Session};
 use crate::git::{GitError, MergedBase, Message};
-use crate::id::{CommitId, RepoPath, TreeId};
+use crate::id::{CommitId, TreeId};
 use crate::plan::ChangePolicy;
 use crate::proof::{Standing, standing};
 use crate::scope::{Scope, Touched, TouchedKind};
@@ -154,7 +154,7 @@ impl Attempt<'_> {
                 }
             };
         }
-        evidence.observed = self.check_scope(place, &tree)?;
+        self.check_scope(place, &tree, evidence)?;
         evidence.tree = Some(tree.clone());
         self.leave_only(place, &tree).await?;
         evidence.gates =
@@ -178,7 +178,7 @@ impl Attempt<'_> {
         Ok(blocking(move || slot.checkout_tree(&base, &tree, &keep)).await?)
     }
 
-    fn check_scope(&self, place: &Place, tree: &TreeId) -> Result<Vec<RepoPath>, Trouble> {
+    fn check_scope(&self, place: &Place, tree: &TreeId, evidence: &mut Evidence) -> Result<(), Trouble> {
         let tools = &self.shared.tools;
         let changed = tools.repo.changed(&place.base.tree, tree)?;
         let escaping = tools.repo.escaping_symlinks(&place.base.tree, tree)?;
@@ -195,6 +195,7 @@ impl Attempt<'_> {
                 Touched { path: entry.path.clone(), kind }
             })
             .collect();
+        evidence.observed = touched.iter().map(|touched| touched.path.clone()).collect();
         let scope = Scope {
             write_set: &self.errand.task.write_set,
             protect: &tools.plan.protect,
@@ -202,7 +203,7 @@ impl Attempt<'_> {
         };
         let violations = scope.violations(&touched);
         if violations.is_empty() {
-            return Ok(touched.into_iter().map(|touched| touched.path).collect());
+            return Ok(());
         }
         let shown: Vec<String> = violations.iter().take(PATHS_SHOWN).map(|v| format!("{} {}", v.path, v.why)).collect();
         let more = violations.len().saturating_sub(PATHS_SHOWN);

@@ -34,8 +34,17 @@ impl Landing {
         })
     }
 
-    /// Puts the change onto `tip`: as it is where it was made on just that, else as a new commit.
+    /// Puts the change onto `tip`; what comes of it is on the disk before anybody hears of it.
     fn put_onto(&self, shared: &Shared, tip: &Tip) -> Result<Put, GitError> {
+        let put = self.merge_onto(shared, tip)?;
+        if let Put::Clean(new) = &put {
+            shared.tools.repo.settle(&tip.tree, new)?;
+        }
+        Ok(put)
+    }
+
+    /// The change as it is where it was made on just that tip, else as a new commit.
+    fn merge_onto(&self, shared: &Shared, tip: &Tip) -> Result<Put, GitError> {
         let tools = &shared.tools;
         if tools.repo.parents(&self.change.tip.commit)?.first() == Some(&tip.commit) {
             return Ok(Put::Clean(self.change.tip.clone()));
@@ -58,20 +67,17 @@ enum Put {
 pub(super) async fn land(shared: Arc<Shared>, landing: Landing) {
     let facts = shared.facts.clone();
     let (task, attempt) = (landing.task.clone(), landing.attempt);
-    let put = blocking(move || {
-        let put = landing.put_onto(&shared, &landing.tip)?;
-        if let Put::Clean(new) = &put {
-            shared.tools.repo.settle(&landing.tip.tree, new)?;
-        }
-        Ok::<Put, GitError>(put)
-    })
-    .await;
-    let fact = match put {
+    let put = blocking({
+        let shared = Arc::clone(&shared);
+        move || landing.put_onto(&shared, &landing.tip)
+    });
+    let fact = match put.await {
         Ok(Put::Clean(tip)) => Fact::Landed { task, attempt, tip },
         Ok(Put::Clash(paths)) => Fact::Clashed { task, attempt, paths, trouble: None },
         Err(error) => {
             let class = crate::fact::Class::Host;
-            let trouble = Failure { class, message: format!("failed to {error}"), retry_after_ms: None };
+            let message = shared.tools.scrubber.scrub(&format!("failed to {error}"));
+            let trouble = Failure { class, message, retry_after_ms: None };
             Fact::Clashed { task, attempt, paths: Vec::new(), trouble: Some(trouble) }
         }
     };

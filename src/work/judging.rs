@@ -79,7 +79,10 @@ pub(super) async fn judge_result(shared: Arc<Shared>, prefix: u32, tip: Tip, sto
     };
     let (gates, trouble) = match judged.await {
         Ok(outcomes) => (outcomes, None),
-        Err(Trouble::Failed(failure)) => (Vec::new(), Some(failure)),
+        Err(Trouble::Failed(mut failure)) => {
+            failure.message = shared.tools.scrubber.scrub(&failure.message);
+            (Vec::new(), Some(failure))
+        }
         Err(Trouble::Interrupted) => return,
     };
     if !stop.is_cancelled() {

@@ -182,8 +182,8 @@ impl<L: Listener> Hands for Workshop<L> {
             self.history.take(taken.at, &taken.fact, &taken.orders);
         }
         self.history.warnings.extend(self.branches.follow(turn, engine));
-        self.history.branch_lost = self.branches.is_result_lost();
         self.give_back(engine);
+        self.history.branch_lost = self.branches.is_result_lost();
         self.listener.heard(turn, engine, &self.history);
     }
 

@@ -626,3 +626,58 @@ fn a_take_out_that_omk_did_not_live_to_see_is_not_counted() {
     }
     assert_eq!(world.rebuild, Some(vec!["t2".parse().unwrap()]));
 }
+
+/// The task's first attempt ends so.
+fn ends(world: &mut World, task: &str, outcome: Outcome) {
+    let task: TaskId = task.parse().unwrap();
+    let (attempt, _) = world.active.remove(&task).unwrap();
+    if !matches!(outcome, Outcome::Changed(_)) {
+        world.holding.remove(&task);
+    }
+    let base = world.engine.tip().unwrap().clone();
+    world.happens(Fact::Prepared { task: task.clone(), attempt, base, slot: "s".into() });
+    world.happens(Fact::Worked { task, attempt, outcome, evidence: Box::default() });
+}
+
+#[test]
+fn what_waits_for_the_provider_reserves_nothing() {
+    let mut plan = plan_of(4);
+    for (index, set) in [(1, "src/a"), (2, "src/**"), (3, "src/b")] {
+        plan.tasks[index].write_set = declared(&[set]);
+    }
+    plan.tasks[0].work = omk_action::plan::Work::Prompt("do".into());
+    plan.tasks[2].work = omk_action::plan::Work::Prompt("do".into());
+    let mut world = World::new(plan, 3, 0);
+    let slow = Failure { class: Class::RateLimit, message: "slow".into(), retry_after_ms: Some(60_000) };
+    ends(&mut world, "t0", Outcome::Failed(slow));
+    ends(&mut world, "t1", Outcome::Unchanged);
+    assert_eq!(world.active.keys().map(TaskId::as_str).collect::<Vec<_>>(), ["t3"]);
+}
+
+#[test]
+fn the_loser_against_a_directory_of_its_name_is_built_on_the_winner() {
+    let mut world = World::new(plan_of(2), 2, 0);
+    let change = |number, path: &str| Outcome::Changed(Change { tip: tip(number), paths: vec![path.parse().unwrap()] });
+    let (winner, loser): (TaskId, TaskId) = ("t0".parse().unwrap(), "t1".parse().unwrap());
+    ends(&mut world, "t0", change(5, "x/y"));
+    ends(&mut world, "t1", change(6, "x"));
+    world.happens(Fact::Landed { task: winner.clone(), attempt: 1, tip: tip(5) });
+    world.holding.clear();
+    world.happens(Fact::Clashed { task: loser, attempt: 1, paths: vec!["x".parse().unwrap()], trouble: None });
+    world.now += 10_000;
+    world.happens(Fact::Woke);
+    let (_, _, orders) = world.facts.last().unwrap();
+    assert!(matches!(&orders[..], [Order::Start { onto, .. }, ..] if *onto == [winner]), "{orders:?}");
+}
+
+#[test]
+fn a_number_of_workers_given_on_the_way_stays() {
+    let mut world = World::new(plan_of(3), 1, 0);
+    for workers in [Some(2), None] {
+        world.active.clear();
+        world.holding.clear();
+        world.workers = 2;
+        world.happens(Fact::TookUp { host: host(), workers, spending: None });
+        assert_eq!(world.active.len(), 2);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use omk_action::fact::RunVerdict;
+use omk_action::fact::{Fact, RunVerdict};
 
 use super::e2e_world::{self, write};
 use super::model::{Model, Turn};
@@ -90,4 +90,26 @@ tasks:
     let journal = world.journal();
     let slots: BTreeSet<&str> = journal.iter().filter_map(|line| line["fact"]["slot"].as_str()).collect();
     assert_eq!(slots.len(), 1, "{slots:?}");
+}
+
+#[test]
+fn a_limit_given_on_the_way_leaves_the_others_as_they_were() {
+    let world = World::with(r#"tasks: [{ id: one, run: "sleep 600" }]"#);
+    world.omk(&["run", "--limits", "time=200ms,tokens=5"]).exits(4);
+    world.omk(&["resume", "--limits", "time=300ms"]).exits(4);
+    let limits = &world.report()["limits"];
+    assert_eq!((&limits["time_ms"], &limits["tokens"]), (&300.into(), &5.into()), "{limits:#}");
+}
+
+#[test]
+fn paths_outside_the_write_set_are_on_record() {
+    let world = World::with(
+        r#"tasks: [{ id: one, run: "echo > b.txt; echo > c.txt", write_set: [c.txt], retry_policy: { max_attempts: 0 } }]"#,
+    );
+    world.run().exits(1);
+    let observed = world.facts().into_iter().find_map(|fact| match fact {
+        Fact::Worked { evidence, .. } => Some(evidence.observed.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        _ => None,
+    });
+    assert_eq!(observed.unwrap(), ["b.txt", "c.txt"]);
 }
