@@ -38,7 +38,7 @@ pub enum Order {
         /// The attempt.
         attempt: u32,
     },
-    /// Report [`Fact::Woke`] at that moment. Replaces the last such order.
+    /// Report [`Fact::Woke`](super::Fact::Woke) at that moment. Replaces the last such order.
     Wake {
         /// When.
         at: Moment,
