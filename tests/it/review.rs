@@ -75,7 +75,7 @@ tasks: [{ id: one, run: "echo 1 > one" }]
 #[tokio::test]
 async fn a_slot_is_not_kept_for_a_task_that_is_never_tried_again() {
     let wrong = || vec![write("fix.txt", "wrong\n"), Turn::Say("done")];
-    let model = Model::start(vec![("do one", wrong()), ("do two", wrong())]).await;
+    let model = Model::start(vec![("do one", wrong()), ("do two", wrong()), ("do three", wrong())]).await;
     let plan = r#"
 limits: { workers: 1 }
 defaults: { gates: [check], retry_policy: { max_attempts: 0 } }
@@ -83,13 +83,16 @@ gates: [{ id: check, run: sh check.sh }]
 tasks:
   - { id: one, prompt: do one }
   - { id: two, prompt: do two }
+  - { id: three, prompt: do three }
 "#;
     let world = e2e_world::World::new(&model, plan).await;
     let ended = world.run(&["run"]).await;
-    assert_eq!((ended.code, world.attempts("one"), world.attempts("two")), (Some(1), "gate".into(), "gate".into()));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(["one", "two", "three"].map(|task| world.attempts(task)), ["gate"; 3]);
     let journal = world.journal();
     let slots: BTreeSet<&str> = journal.iter().filter_map(|line| line["fact"]["slot"].as_str()).collect();
-    assert_eq!(slots.len(), 1, "{slots:?}");
+    // The next task may begin before the first slot is back; the third must not need a third.
+    assert!(slots.len() < 3, "{slots:?}");
 }
 
 #[test]
