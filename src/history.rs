@@ -66,13 +66,16 @@ impl History {
             Fact::Judged { trouble: Some(trouble), .. } => {
                 self.warnings.push(format!("the result could not be judged: {}", trouble.message));
             }
+            Fact::Rebuilt { trouble: Some(trouble), .. } => {
+                self.warnings.push(format!("the result could not be built anew: {}", trouble.message));
+            }
             Fact::Judged { tip, gates, .. } => self.judged = Some((tip.clone(), gates.clone())),
             Fact::Limited { limit } => self.limited = Some(*limit),
             Fact::Woke
             | Fact::Renewed { .. }
             | Fact::Landed { .. }
             | Fact::Clashed { .. }
-            | Fact::Rebuilt { .. }
+            | Fact::Rebuilt { trouble: None, .. }
             | Fact::Stopped { .. }
             | Fact::Cancelled { .. } => {}
         }

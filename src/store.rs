@@ -117,7 +117,8 @@ impl Store {
     pub fn find(&self, name: Option<&str>) -> Result<RunDir, StoreError> {
         let runs = self.runs()?;
         let found = match name {
-            None => runs.last(),
+            // A run that was killed before its first line never began.
+            None => runs.iter().rfind(|run| self.dir(run).has_begun()),
             Some(prefix) => {
                 let mut fitting = runs.iter().filter(|run| run.as_str().starts_with(prefix));
                 fitting.next().filter(|_| fitting.next().is_none())
@@ -236,6 +237,12 @@ impl RunDir {
             sync_dir(runs);
         }
         Ok(JournalFile { path, file, chain: Chain::default(), buffer: Vec::new() })
+    }
+
+    /// Whether its journal holds anything.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        std::fs::metadata(self.path.join("journal.jsonl")).is_ok_and(|journal| journal.len() > 0)
     }
 
     /// The plan of the run, byte for byte.

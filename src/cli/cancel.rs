@@ -38,16 +38,23 @@ pub(super) fn cancel(args: &Cancel, terminal: &Terminal) -> Result<u8, Failure> 
     let (journal, mut file) = run_dir.reopen().map_err(super::store)?;
     let Told { mut engine, mut history } = tell(&run_dir, &journal)?;
     let clock = engine.at().map_or(clock, |at| clock.no_earlier_than(at));
-    let fact = Fact::Cancelled { tasks: tasks.clone() };
-    let at = clock.now();
-    let orders = engine.take(at, &fact).map_err(super::failure::infra)?;
-    file.push(at, &fact, &orders).map_err(super::store)?;
+    // A task alone is cancelled in a run that is at rest: who died in it has been counted, and nothing is ordered.
+    let at_rest = [
+        Fact::TookUp { host: session::host(), workers: None, spending: None },
+        Fact::Stopped { signal: "omk cancel".to_owned() },
+    ];
+    let rest = if tasks.is_empty() || engine.verdict().is_some() { &[][..] } else { &at_rest };
+    for fact in rest.iter().chain([&Fact::Cancelled { tasks: tasks.clone() }]) {
+        let at = clock.now();
+        let orders = engine.take(at, fact).map_err(super::failure::infra)?;
+        file.push(at, fact, &orders).map_err(super::store)?;
+        history.take(at, fact, &orders);
+    }
     file.sync().map_err(super::store)?;
     terminal.print(&format!("cancelled {}\n", in_words(&tasks)));
     if engine.can_go_on() {
         return Ok(0);
     }
-    history.take(at, &fact, &orders);
     finish(&home, &run_dir, Told { engine, history }, file.chain().head(), &Scrubber::default(), terminal)?;
     Ok(0)
 }

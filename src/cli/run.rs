@@ -167,7 +167,8 @@ impl<'a> Changed<'a> {
     fn paths(&mut self) -> Result<Option<&Vec<crate::id::RepoPath>>, Failure> {
         if self.known.is_none() {
             self.known = Some(match self.last_ready_base()? {
-                Some(base) => Some(self.home.repo.changed_paths(&base, self.tree).map_err(super::git)?),
+                // A base that is gone is as good as none: then everything may have changed.
+                Some(base) => self.home.repo.changed_paths(&base, self.tree).ok(),
                 None => None,
             });
         }
@@ -235,7 +236,9 @@ fn put_by(lines: &[journal::Line], scope: &Scope) -> Option<CommitId> {
     let Fact::Began(began) = &lines.first()?.fact else { return None };
     let newest = lines.iter().rev().find_map(|line| match &line.fact {
         Fact::Landed { tip, .. } => Some(tip),
-        Fact::Rebuilt { landings, .. } => Some(landings.last().map_or(&began.base, |landing| &landing.tip)),
+        Fact::Rebuilt { landings, trouble: None, .. } => {
+            Some(landings.last().map_or(&began.base, |landing| &landing.tip))
+        }
         Fact::Began(_)
         | Fact::TookUp { .. }
         | Fact::Prepared { .. }
@@ -244,6 +247,7 @@ fn put_by(lines: &[journal::Line], scope: &Scope) -> Option<CommitId> {
         | Fact::Clashed { .. }
         | Fact::Woke
         | Fact::Judged { .. }
+        | Fact::Rebuilt { trouble: Some(_), .. }
         | Fact::Limited { .. }
         | Fact::Stopped { .. }
         | Fact::Cancelled { .. } => None,
@@ -252,7 +256,8 @@ fn put_by(lines: &[journal::Line], scope: &Scope) -> Option<CommitId> {
 }
 
 fn say_what_will_be_spent(plan: &Plan, began: &Began, args: &Run, terminal: &Terminal) -> Result<(), Failure> {
-    let tasks = plan.tasks.iter().filter(|task| began.selected.contains(&task.id));
+    let selected: BTreeSet<&TaskId> = began.selected.iter().collect();
+    let tasks = plan.tasks.iter().filter(|task| selected.contains(&task.id));
     let (mut executions, mut prompts) = (0_u64, 0);
     for task in tasks {
         executions += u64::from(task.retry_policy.max_attempts) + 1;

@@ -134,10 +134,11 @@ impl Run {
         node.fresh_session = !(node.is_agent && failure.class.keeps_session());
         let permanent = !failure.class.is_transient() && node.policy.terminal_on_permanent_failure;
         node.failure = Some(Box::new(failure));
-        if permanent || node.retry_count > node.policy.max_attempts {
+        if permanent || node.retry_count > node.policy.max_attempts || self.failing_fast {
             node.state = State::Failed;
             self.finish(index);
             if self.began.fail_fast {
+                self.failing_fast = true;
                 self.cancel_pending(&CancelReason::FailFast(self.node(index).id.clone()));
             }
             return;

@@ -59,6 +59,7 @@ pub(super) fn run(plan: &Plan, began: &Began, at: Moment) -> Run {
         take_outs: 0,
         result_passed: false,
         stopped_early: false,
+        failing_fast: false,
         began_at: at,
         orders: Vec::new(),
         nodes,

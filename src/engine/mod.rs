@@ -144,6 +144,8 @@ struct Run {
     result_passed: bool,
     /// It ended before all was done, and can be taken up again.
     stopped_early: bool,
+    /// A task has failed, and that was to end the run: nothing is tried again.
+    failing_fast: bool,
     orders: Vec<Order>,
 }
 

@@ -106,6 +106,9 @@ pub enum Fact {
         landings: Vec<Landing>,
         /// Tasks that could not be merged without the ones taken out.
         clashed: Vec<TaskId>,
+        /// What went wrong instead, where it could not be built.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trouble: Option<Failure>,
     },
     /// A limit of the run is used up.
     Limited {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use super::report_file;
@@ -25,7 +26,7 @@ pub struct Site<'a> {
     pub shepherd: &'a Shepherd,
     /// The directory: a slot that holds the tree to be judged.
     pub dir: &'a Path,
-    /// The whole environment, HOME and TMPDIR included; the gate's own variables are laid over it.
+    /// The whole environment, the gate's own variables, HOME and TMPDIR included.
     pub env: &'a BTreeMap<OsString, OsString>,
     /// Where the gate may write; `None` = no confinement.
     pub writable: Option<&'a [PathBuf]>,
@@ -36,6 +37,9 @@ pub struct Site<'a> {
     pub logs_name: &'a str,
     /// Takes secrets out of text.
     pub scrub: &'a (dyn Fn(&str) -> String + Sync),
+    /// Makes the directory as the gate is to find it; called before each execution, so that what one execution changed
+    /// is not what the next one judges. Says what failed, after "failed to".
+    pub lay_out: &'a (dyn Fn() -> BoxFuture<'a, Result<(), String>> + Sync),
     /// Ends the gate when cancelled.
     pub stop: &'a CancellationToken,
 }
@@ -60,6 +64,14 @@ pub enum GateError {
         /// Why.
         source: ExecError,
     },
+    /// The directory could not be made as the gate is to find it.
+    #[error("lay out the tree for gate `{gate}`: {what}")]
+    LayOut {
+        /// The gate.
+        gate: String,
+        /// What failed.
+        what: String,
+    },
     /// The directory for logs could not be made.
     #[error("make {}: {source}", path.display())]
     Logs {
@@ -81,6 +93,7 @@ pub async fn judge(gate: &Gate, site: &Site<'_>) -> Result<Judged, GateError> {
     let mut tally = Tally::new(gate);
     let mut cleared = Ok(());
     while !tally.is_settled() && !site.stop.is_cancelled() {
+        (site.lay_out)().await.map_err(|what| GateError::LayOut { gate: gate.id.to_string(), what })?;
         if let Some(report) = &gate.report {
             cleared = report_file::clear(site.dir, report);
         }
@@ -114,12 +127,10 @@ pub fn reused(gate: &Gate, proof: &str) -> GateOutcome {
 }
 
 fn child(gate: &Gate, site: &Site<'_>, log: &str) -> Child {
-    let mut env = site.env.clone();
-    env.extend(gate.env.iter().map(|(name, value)| (name.into(), value.into())));
     Child {
         program: Program::Shell(gate.run.clone()),
         cwd: site.dir.to_owned(),
-        env,
+        env: site.env.clone(),
         writable: site.writable.map(<[PathBuf]>::to_vec),
         timeout: gate.timeout,
         // A gate may think in silence; its timeout is its only clock.

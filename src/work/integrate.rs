@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Shared;
 use super::attempt::{blocking, message};
 use crate::engine::Engine;
-use crate::fact::{Change, Fact, Failure};
+use crate::fact::{self, Change, Class, Fact, Failure};
 use crate::git::{GitError, Landed};
 use crate::id::{RepoPath, TaskId, Tip};
 
@@ -75,13 +75,16 @@ pub(super) async fn land(shared: Arc<Shared>, landing: Landing) {
         Ok(Put::Clean(tip)) => Fact::Landed { task, attempt, tip },
         Ok(Put::Clash(paths)) => Fact::Clashed { task, attempt, paths, trouble: None },
         Err(error) => {
-            let class = crate::fact::Class::Host;
-            let message = shared.tools.scrubber.scrub(&format!("failed to {error}"));
-            let trouble = Failure { class, message, retry_after_ms: None };
-            Fact::Clashed { task, attempt, paths: Vec::new(), trouble: Some(trouble) }
+            let trouble = Some(host_trouble(&shared, &error));
+            Fact::Clashed { task, attempt, paths: Vec::new(), trouble }
         }
     };
     let _ = facts.send(fact);
+}
+
+fn host_trouble(shared: &Shared, error: &GitError) -> Failure {
+    let message = shared.tools.scrubber.scrub(&format!("failed to {error}"));
+    Failure { class: Class::Host, message, retry_after_ms: None }
 }
 
 /// The landings that are to stay, oldest first.
@@ -101,23 +104,37 @@ impl Rebuild {
     }
 }
 
+impl Rebuild {
+    /// The landings that stand, and the tasks that do not merge any more.
+    fn build(self, shared: &Shared) -> Result<(Vec<fact::Landing>, Vec<TaskId>), GitError> {
+        let (mut landings, mut clashed) = (Vec::new(), Vec::new());
+        let Some(mut tip) = self.base else { return Ok((landings, clashed)) };
+        for landing in self.stay {
+            match landing.put_onto(shared, &tip)? {
+                Put::Clean(new) => {
+                    tip = new.clone();
+                    landings.push(fact::Landing { task: landing.task, tip: new });
+                }
+                Put::Clash(_) => clashed.push(landing.task),
+            }
+        }
+        Ok((landings, clashed))
+    }
+}
+
 /// Builds the integration tip anew, and reports it. What does not merge without the ones taken out is left out too.
 pub(super) async fn rebuild(shared: Arc<Shared>, rebuild: Rebuild) {
     let facts = shared.facts.clone();
-    let fact = blocking(move || {
-        let (mut landings, mut clashed) = (Vec::new(), Vec::new());
-        let Some(mut tip) = rebuild.base else { return Fact::Rebuilt { landings, clashed } };
-        for landing in rebuild.stay {
-            match landing.put_onto(&shared, &tip) {
-                Ok(Put::Clean(new)) => {
-                    tip = new.clone();
-                    landings.push(crate::fact::Landing { task: landing.task, tip: new });
-                }
-                Ok(Put::Clash(_)) | Err(_) => clashed.push(landing.task),
-            }
+    let built = blocking({
+        let shared = Arc::clone(&shared);
+        move || rebuild.build(&shared)
+    });
+    let fact = match built.await {
+        Ok((landings, clashed)) => Fact::Rebuilt { landings, clashed, trouble: None },
+        Err(error) => {
+            let trouble = Some(host_trouble(&shared, &error));
+            Fact::Rebuilt { landings: Vec::new(), clashed: Vec::new(), trouble }
         }
-        Fact::Rebuilt { landings, clashed }
-    })
-    .await;
+    };
     let _ = facts.send(fact);
 }

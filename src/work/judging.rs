@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +15,7 @@ use crate::engine::Engine;
 use crate::exec::environment::{ChildEnv, Toolchains, child_env};
 use crate::fact::{Class, Fact, GateOutcome, GateVerdict};
 use crate::gate::{baseline, judge};
+use crate::git::GitError;
 use crate::id::{GateId, Tip, TreeId};
 use crate::plan::{Gate, Task};
 use crate::text;
@@ -114,9 +116,7 @@ async fn judge_all(
             outcomes.push(judge::skipped(gate, "the attempt was stopped"));
             continue;
         }
-        restore_trusted(shared, gate, place).await?;
-        let mut outcome = judge_one(shared, gate, place, logs, stop).await?;
-        restore(shared, place, tree).await?;
+        let mut outcome = judge_one(shared, gate, place, tree, logs, stop).await?;
         if outcome.verdict == GateVerdict::Failed && gate.report.is_some() {
             outcome = if shared.tools.began.base.tree == *tree {
                 // The base is no worse than itself: who broke more is looked for among the landings.
@@ -127,6 +127,8 @@ async fn judge_all(
         }
         outcomes.push(outcome);
     }
+    // An agent that is told what the gates said finds its own work, not theirs.
+    restore(shared, place, tree).await?;
     Ok(outcomes)
 }
 
@@ -135,15 +137,13 @@ async fn judge_one(
     shared: &Arc<Shared>,
     gate: &Gate,
     place: &Place,
+    tree: &TreeId,
     logs: &Logs,
     stop: &CancellationToken,
 ) -> Result<GateOutcome, Trouble> {
     let tools = &shared.tools;
-    let (home, tmp) = blocking({
-        let place = place.clone();
-        move || place.fresh_for_gate()
-    })
-    .await?;
+    let (home, tmp) = place.gate_dirs();
+    let lay_out = || -> BoxFuture<'_, Result<(), String>> { Box::pin(lay_out(shared, gate, place, tree)) };
     let ChildEnv { vars, caches } =
         child_env(&tools.caller, &home, &tmp, &tools.plan.env, &tools.plan.pass_env, &gate.env, Toolchains::Yes);
     let mut writable = vec![place.slot.path().to_path_buf(), home, tmp];
@@ -157,39 +157,40 @@ async fn judge_one(
         logs: &logs.path,
         logs_name: &logs.name,
         scrub: &scrub,
+        lay_out: &lay_out,
         stop,
     };
     let judged = judge::judge(gate, &site).await;
     Ok(judged.map_err(|error| Trouble::new(Class::Host, format!("failed to {error}")))?.outcome)
 }
 
-/// Puts the gate's trusted files back to what the run's base has.
-async fn restore_trusted(shared: &Arc<Shared>, gate: &Gate, place: &Place) -> Result<(), Trouble> {
-    if gate.trusted.is_empty() {
-        return Ok(());
-    }
-    let (shared, slot, trusted) = (Arc::clone(shared), place.slot.clone(), gate.trusted.clone());
-    blocking(move || {
+/// The slot as a gate is to find it: the tree, its trusted files as the run's base has them, an empty HOME and TMPDIR.
+async fn lay_out(shared: &Arc<Shared>, gate: &Gate, place: &Place, tree: &TreeId) -> Result<(), String> {
+    let (shared, place, tree, trusted) = (Arc::clone(shared), place.clone(), tree.clone(), gate.trusted.clone());
+    let laid_out = blocking(move || {
         let tools = &shared.tools;
-        let wanted = |path: &crate::id::RepoPath| trusted.iter().any(|glob| glob.matches(path));
-        slot.restore_paths(&tools.began.base.commit, &tools.plan.keep, &wanted)
-    })
-    .await
-    .map_err(Trouble::from)
+        put_back(&shared, &place, &tree)?;
+        if !trusted.is_empty() {
+            let wanted = |path: &crate::id::RepoPath| trusted.iter().any(|glob| glob.matches(path));
+            place.slot.restore_paths(&tools.began.base.commit, &tools.plan.keep, &wanted)?;
+        }
+        place.fresh_for_gate()
+    });
+    laid_out.await.map_err(|error| error.to_string())
 }
 
 /// What a gate changed is no part of what it judged.
 async fn restore(shared: &Arc<Shared>, place: &Place, tree: &TreeId) -> Result<(), Trouble> {
-    let (shared, slot, base, tree) = (Arc::clone(shared), place.slot.clone(), place.base.clone(), tree.clone());
-    blocking(move || {
-        let keep = &shared.tools.plan.keep;
-        if slot.snapshot(&base, keep).ok().as_ref() == Some(&tree) {
-            return Ok(());
-        }
-        slot.checkout_tree(&base.commit, &tree, keep)
-    })
-    .await
-    .map_err(Trouble::from)
+    let (shared, place, tree) = (Arc::clone(shared), place.clone(), tree.clone());
+    blocking(move || put_back(&shared, &place, &tree)).await.map_err(Trouble::from)
+}
+
+fn put_back(shared: &Shared, place: &Place, tree: &TreeId) -> Result<(), GitError> {
+    let keep = &shared.tools.plan.keep;
+    if place.slot.snapshot(&place.base, keep).ok().as_ref() == Some(tree) {
+        return Ok(());
+    }
+    place.slot.checkout_tree(&place.base.commit, tree, keep)
 }
 
 /// Holds a failure against what the same gate says of the run's base.
@@ -205,8 +206,7 @@ async fn compare(
             let base = shared.tools.began.base.clone();
             let place = place_at(shared, &base).await?;
             let logs = Logs::new(shared, "logs/base".to_owned());
-            restore_trusted(shared, gate, &place).await?;
-            let outcome = judge_one(shared, gate, &place, &logs, stop).await?;
+            let outcome = judge_one(shared, gate, &place, &base.tree, &logs, stop).await?;
             discard(place).await;
             if stop.is_cancelled() { Err(Trouble::Interrupted) } else { Ok(Some(outcome)) }
         })

@@ -7,6 +7,9 @@ use super::Tools;
 use crate::git::{GitError, Slot};
 use crate::id::Tip;
 
+/// The directory of gates among a place's private ones.
+const GATE: &str = "gate";
+
 /// A place to work in.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
@@ -34,12 +37,17 @@ impl Place {
         Ok(place)
     }
 
-    /// An empty HOME and TMPDIR for one gate. Those of the work may hold what bends a verdict. Blocks.
-    pub(super) fn fresh_for_gate(&self) -> Result<(PathBuf, PathBuf), GitError> {
-        let gate = self.slot.fresh_private_part("gate")?;
-        let dirs = (gate.join("home"), gate.join("tmp"));
-        make(&[&dirs.0, &dirs.1])?;
-        Ok(dirs)
+    /// Empties the HOME and TMPDIR of gates. Those of the work may hold what bends a verdict. Blocks.
+    pub(super) fn fresh_for_gate(&self) -> Result<(), GitError> {
+        self.slot.fresh_private_part(GATE)?;
+        let (home, tmp) = self.gate_dirs();
+        make(&[&home, &tmp])
+    }
+
+    /// HOME and TMPDIR of gates, once [`Place::fresh_for_gate`] has made them.
+    pub(super) fn gate_dirs(&self) -> (PathBuf, PathBuf) {
+        let gate = self.private.join(GATE);
+        (gate.join("home"), gate.join("tmp"))
     }
 
     pub(super) fn home(&self) -> PathBuf {

@@ -208,7 +208,7 @@ impl World {
             let kept: Vec<TaskId> = self.engine.landings().map(|(task, _)| task.clone()).collect();
             let landings = kept.into_iter().filter(|task| !without.contains(task));
             let landings: Vec<Landing> = landings.map(|task| Landing { task, tip: self.fresh_tip() }).collect();
-            self.happens(Fact::Rebuilt { landings, clashed: Vec::new() });
+            self.happens(Fact::Rebuilt { landings, clashed: Vec::new(), trouble: None });
             return true;
         }
         let choices = self.active.len() + self.to_land.len();
@@ -608,7 +608,7 @@ fn a_branch_that_is_rebuilt_too_late_revives_no_run() {
     for end in [Fact::Stopped { signal: "SIGINT".into() }, Fact::Cancelled { tasks: Vec::new() }] {
         let mut world = about_to_rebuild(3);
         world.happens(end);
-        world.happens(Fact::Rebuilt { landings: Vec::new(), clashed: Vec::new() });
+        world.happens(Fact::Rebuilt { landings: Vec::new(), clashed: Vec::new(), trouble: None });
         assert_eq!((world.engine.verdict(), world.judge), (Some(RunVerdict::Cancelled), None));
         assert_eq!(world.engine.landings().count(), 3, "what it did not wait for has not happened");
     }

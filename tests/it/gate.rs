@@ -347,7 +347,7 @@ impl Bench {
 
     async fn judge(&self) -> Judged {
         let path = std::env::var_os("PATH").expect("a PATH");
-        let env = BTreeMap::from([("PATH".into(), path)]);
+        let env = BTreeMap::from([("PATH".into(), path), ("GREETING".into(), "hello".into())]);
         let shepherd = Shepherd::new(env!("CARGO_BIN_EXE_omk").into());
         let site = Site {
             shepherd: &shepherd,
@@ -357,6 +357,7 @@ impl Bench {
             logs: &self.path("run/logs/api-1"),
             logs_name: "logs/api-1",
             scrub: &|text| text.replace("s3cr3t", "***"),
+            lay_out: &|| Box::pin(async { Ok(()) }),
             stop: &self.stop,
         };
         judge(&self.gate, &site).await.expect("the machine is well")

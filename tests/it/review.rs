@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use omk_action::fact::{Fact, RunVerdict};
+use rustix::process::Signal;
 
 use super::e2e_world::{self, write};
 use super::model::{Model, Turn};
@@ -115,4 +116,50 @@ fn paths_outside_the_write_set_are_on_record() {
         _ => None,
     });
     assert_eq!(observed.unwrap(), ["b.txt", "c.txt"]);
+}
+
+#[test]
+fn a_gate_that_mends_the_tree_does_not_pass_on_its_retry() {
+    let world = World::with(
+        r#"
+gates: [{ id: format, retries: 1, run: "grep -q tidy one || { echo tidy > one; exit 1; }" }]
+defaults: { gates: [format], retry_policy: { max_attempts: 0 } }
+tasks: [{ id: one, run: "echo untidy-no > one; sed -i s/untidy-no/rough/ one" }]
+"#,
+    );
+    world.run().exits(1);
+    assert_eq!(world.state("one"), "failed");
+}
+
+#[test]
+fn one_task_of_a_killed_run_is_cancelled_without_starting_another() {
+    let world = World::with(
+        r#"
+limits: { workers: 1 }
+tasks:
+  - { id: first, priority: 1, run: "touch begun; sleep 600" }
+  - { id: second, run: "echo second > second" }
+"#,
+    );
+    let running = world.start(&["run"]);
+    world.until_file("first", "begun");
+    running.signal(Signal::KILL);
+    running.ends().exits(-9);
+    world.omk(&["cancel", "--task", "first"]).exits(0);
+    assert_eq!((world.state("first"), world.state("second")), ("cancelled".into(), "pending".into()));
+    world.omk(&["replay"]).exits(0);
+    world.omk(&["resume"]).exits(1);
+    assert_eq!(world.state("second"), "completed");
+}
+
+#[test]
+fn a_gates_own_variables_reach_it_and_its_home_stays_private() {
+    let world = World::with(
+        r#"
+gates: [{ id: look, env: { GREETING: hello, HOME: /nowhere }, run: "test $GREETING = hello && test $HOME != /nowhere" }]
+defaults: { gates: [look] }
+tasks: [{ id: one, run: "echo one > one" }]
+"#,
+    );
+    world.run().exits(0);
 }
