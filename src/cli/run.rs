@@ -201,7 +201,10 @@ fn look_at_branches(home: &Home, began: &Began, force: bool) -> Result<Expected,
     }
     let run = run_branch(began);
     let tasks = began.selected.iter().map(|task| task_branch(began, task));
-    for name in std::iter::once(run.clone()).chain(tasks) {
+    let ours: BTreeSet<String> = std::iter::once(run.clone()).chain(tasks).collect();
+    // Only what exists can be checked out, and most runs are the first of their scope.
+    let existing = repo.omk_branches().map_err(super::git)?.into_iter().map(|branch| branch.name);
+    for name in existing.filter(|name| ours.contains(name)) {
         if let Some(path) = repo.checked_out_anywhere(&name).map_err(super::git)? {
             return Err(Failure::new(Kind::Usage, format!("the branch `{name}` is checked out in {}", path.display()))
                 .hint("omk is about to move it: switch to another branch there, with `git switch -`"));

@@ -1,6 +1,6 @@
 //! A run in this process: its tools are got ready, the loop drives it, and what it leaves is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -85,8 +85,9 @@ pub(super) fn get_ready(
     secrets: &Secrets,
     how: &How,
 ) -> Result<Option<Ready>, Failure> {
-    let has_prompt = |task: &Task| matches!(task.work, Work::Prompt(_)) && selected.contains(&task.id);
-    if !plan.tasks.iter().any(has_prompt) {
+    let has_prompt = |task: &&Task| matches!(task.work, Work::Prompt(_));
+    let prompts: HashSet<&TaskId> = plan.tasks.iter().filter(has_prompt).map(|task| &task.id).collect();
+    if !selected.iter().any(|task| prompts.contains(task)) {
         return Ok(None);
     }
     let upstream = match (&how.cassette, secrets.key(plan)) {
