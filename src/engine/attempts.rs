@@ -1,8 +1,10 @@
 //! What comes of attempts: their work, their landing, their failures, and what waits for them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::build::narrow;
+use super::overlap::Sets;
 use super::retry::jittered_backoff;
 use super::state::{CancelReason, Landed, State};
 use super::{Alarm, LEASE, Run};
@@ -96,9 +98,7 @@ impl Run {
         let winners = self.winners(index, paths);
         let node = self.node_mut(index);
         if !touched.is_empty() {
-            node.sets.write = touched;
-            // A class of its own: nobody else has just these paths by declaration.
-            node.sets_class = u32::MAX - index;
+            node.sets = Arc::new(Sets { write: touched, read: node.sets.read.clone() });
         }
         for winner in winners {
             if !node.predecessors.contains(&winner) {

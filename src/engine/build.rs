@@ -1,6 +1,7 @@
 //! From a checked plan and the beginning of a run to a [`Run`]: dense indexes, ranks, counts of open dependencies.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::conclude::Phase;
@@ -11,12 +12,13 @@ use crate::fact::Began;
 use crate::glob::Glob;
 use crate::graph::Graph;
 use crate::id::{Moment, TaskId};
-use crate::plan::{OnDependencyFailure, Plan, Task, Work, WriteSet};
+use crate::plan::{OnDependencyFailure, Plan, RetryPolicy, Task, Work, WriteSet};
 
 /// The run as it stands when it has begun, before anything was ordered.
 pub(super) fn run(plan: &Plan, began: &Began, at: Moment) -> Run {
-    let selected: HashSet<&TaskId> = began.selected.iter().collect();
-    let tasks: Vec<&Task> = plan.tasks.iter().filter(|task| selected.contains(&task.id)).collect();
+    let all = began.selected.len() == plan.tasks.len();
+    let selected: HashSet<&TaskId> = if all { HashSet::new() } else { began.selected.iter().collect() };
+    let tasks: Vec<&Task> = plan.tasks.iter().filter(|task| all || selected.contains(&task.id)).collect();
     let by_id: HashMap<TaskId, u32> =
         tasks.iter().zip(0..).map(|(task, index): (_, u32)| (task.id.clone(), index)).collect();
     let edges: Vec<(usize, usize)> = tasks
@@ -29,9 +31,11 @@ pub(super) fn run(plan: &Plan, began: &Began, at: Moment) -> Run {
         .collect();
     let graph = Graph::new(tasks.len(), &edges);
     let ranks = ranks(&tasks, &graph);
-    let mut classes = HashMap::new();
+    let mut common = Common::default();
     let nodes: Vec<Node> =
-        tasks.iter().enumerate().map(|(index, task)| node(task, index, &graph, ranks[index], &mut classes)).collect();
+        tasks.iter().enumerate().map(|(index, task)| node(task, index, &graph, ranks[index], &mut common)).collect();
+    let ready = nodes.iter().enumerate().filter(|(_, node)| matches!(node.state, State::Ready));
+    let ready = ready.map(|(index, node)| (node.rank, narrow(index))).collect();
     let mut run = Run {
         began: began.clone(),
         at,
@@ -39,7 +43,7 @@ pub(super) fn run(plan: &Plan, began: &Began, at: Moment) -> Run {
         required_gates: plan.gates.iter().filter(|gate| gate.required).map(|gate| gate.id.clone()).collect(),
         workers: began.workers.max(1),
         workers_free: began.workers.max(1),
-        ready: BTreeSet::new(),
+        ready,
         watchers: HashMap::new(),
         held: Index::default(),
         landed_paths: Index::default(),
@@ -66,13 +70,6 @@ pub(super) fn run(plan: &Plan, began: &Began, at: Moment) -> Run {
         graph,
     };
     run.start_time_limit(at);
-    for index in 0..run.nodes.len() {
-        let node = &mut run.nodes[index];
-        if node.unmet == 0 {
-            node.state = State::Ready;
-            run.ready.insert((node.rank, narrow(index)));
-        }
-    }
     run
 }
 
@@ -90,30 +87,18 @@ impl Run {
     }
 }
 
-fn node(
-    task: &Task,
-    index: usize,
-    graph: &Graph,
-    rank: u32,
-    classes: &mut HashMap<(Vec<String>, Vec<String>), u32>,
-) -> Node {
-    let write = match &task.write_set {
-        WriteSet::Unknown => Vec::new(),
-        WriteSet::Declared(globs) => globs.clone(),
-    };
-    let sets = Sets { write, read: task.read_set.clone() };
-    let sets_class = if sets.is_empty() { 0 } else { class_of(&sets, classes) };
+fn node(task: &Task, index: usize, graph: &Graph, rank: u32, common: &mut Common) -> Node {
+    let unmet = narrow(graph.dependencies(index).len());
     Node {
         id: task.id.clone(),
         is_agent: matches!(task.work, Work::Prompt(_)),
-        policy: task.retry_policy,
+        policy: common.policy(task.retry_policy),
         runs_after_failure: task.on_dependency_failure == OnDependencyFailure::Run,
         rank,
-        sets,
-        sets_class,
+        sets: common.sets(task),
         learns_sets: task.write_set == WriteSet::Unknown,
-        state: State::Waiting,
-        unmet: narrow(graph.dependencies(index).len()),
+        state: if unmet == 0 { State::Ready } else { State::Waiting },
+        unmet,
         attempt: 0,
         retry_count: 0,
         deaths: 0,
@@ -130,11 +115,35 @@ fn node(
     }
 }
 
-/// A number that tasks with equal sets share; 0 is for those that hold nothing.
-fn class_of(sets: &Sets, classes: &mut HashMap<(Vec<String>, Vec<String>), u32>) -> u32 {
-    let texts = |globs: &[Glob]| globs.iter().map(|glob| glob.as_str().to_owned()).collect();
-    let next = narrow(classes.len() + 1);
-    *classes.entry((texts(&sets.write), texts(&sets.read))).or_insert(next)
+/// What many tasks have in common is kept once.
+#[derive(Default)]
+struct Common {
+    policy: Arc<RetryPolicy>,
+    nothing: Arc<Sets>,
+    sets: HashMap<(Vec<String>, Vec<String>), Arc<Sets>>,
+}
+
+impl Common {
+    fn policy(&mut self, policy: RetryPolicy) -> Arc<RetryPolicy> {
+        if *self.policy != policy {
+            self.policy = Arc::new(policy);
+        }
+        Arc::clone(&self.policy)
+    }
+
+    fn sets(&mut self, task: &Task) -> Arc<Sets> {
+        let write: &[Glob] = match &task.write_set {
+            WriteSet::Unknown => &[],
+            WriteSet::Declared(globs) => globs,
+        };
+        if write.is_empty() && task.read_set.is_empty() {
+            return Arc::clone(&self.nothing);
+        }
+        let texts = |globs: &[Glob]| globs.iter().map(|glob| glob.as_str().to_owned()).collect();
+        let known = self.sets.entry((texts(write), texts(&task.read_set)));
+        let sets = || Arc::new(Sets { write: write.to_vec(), read: task.read_set.clone() });
+        Arc::clone(known.or_insert_with(sets))
+    }
 }
 
 /// Highest priority first; then the longest chain of dependents; then id. Rank 0 goes first.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use super::attempts::expiry;
 use super::build::narrow;
@@ -142,7 +143,7 @@ impl Run {
             // One with the same paths that waited at least as long is itself built on all the earlier ones.
             let other = self.node(other);
             let waited_as_long = other.was_blocked_at.is_some_and(|at| at <= since);
-            if other.sets_class == node.sets_class && waited_as_long {
+            if Arc::ptr_eq(&other.sets, &node.sets) && waited_as_long {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())

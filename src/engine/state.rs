@@ -1,5 +1,7 @@
 //! What the engine knows of one task, inside and as shown outside.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::overlap::Sets;
@@ -179,12 +181,11 @@ impl State {
 pub(super) struct Node {
     pub(super) id: TaskId,
     pub(super) is_agent: bool,
-    pub(super) policy: RetryPolicy,
+    pub(super) policy: Arc<RetryPolicy>,
     pub(super) runs_after_failure: bool,
     pub(super) rank: u32,
-    pub(super) sets: Sets,
-    /// Equal for tasks with equal sets.
-    pub(super) sets_class: u32,
+    /// The same one for tasks with equal sets.
+    pub(super) sets: Arc<Sets>,
     /// The plan declares no write set: what it touched counts after a conflict.
     pub(super) learns_sets: bool,
 
