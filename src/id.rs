@@ -122,7 +122,8 @@ name!(
 );
 
 name!(
-    /// One run: `20261122t185155z-4f2a9c`, the UTC second it began at and six hex digits of chance.
+    /// One run: `20261122t185155z-4f2a9c`, the UTC second it began at, and six hex digits that tell apart and order the runs
+    /// of one second.
     RunId,
     "a run id like `20261122t185155z-4f2a9c`",
     |text| is_run_id(text)
