@@ -226,10 +226,7 @@ impl Session {
     }
 
     fn gave_up(&self, error: &DriveError) -> Failure {
-        let text = match error {
-            DriveError::Store(error) => format!("failed to {error}"),
-            DriveError::Illegal(_) | DriveError::Silence => format!("failed to {error}"),
-        };
+        let text = format!("failed to {error}");
         let hint = format!("nothing is lost: go on with `omk resume {}` once this is mended", self.run_dir.run());
         Failure::new(Kind::Infra, text).hint(hint)
     }

@@ -26,10 +26,10 @@ const SHOWN_BYTES: usize = 6 * 1024;
 
 /// What gates say of the run's base: each is asked at most once.
 #[derive(Debug, Default)]
-pub(super) struct BaseOutcomes(Mutex<HashMap<GateId, Arc<OnceCell<Option<GateOutcome>>>>>);
+pub(super) struct BaseOutcomes(Mutex<HashMap<GateId, Arc<OnceCell<GateOutcome>>>>);
 
 impl BaseOutcomes {
-    fn cell(&self, gate: &GateId) -> Arc<OnceCell<Option<GateOutcome>>> {
+    fn cell(&self, gate: &GateId) -> Arc<OnceCell<GateOutcome>> {
         let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(cells.entry(gate.clone()).or_default())
     }
@@ -208,13 +208,10 @@ async fn compare(
             let logs = Logs::new(shared, "logs/base".to_owned());
             let outcome = judge_one(shared, gate, &place, &base.tree, &logs, stop).await?;
             discard(place).await;
-            if stop.is_cancelled() { Err(Trouble::Interrupted) } else { Ok(Some(outcome)) }
+            if stop.is_cancelled() { Err(Trouble::Interrupted) } else { Ok(outcome) }
         })
         .await?;
-    Ok(match on_base {
-        Some(base) => baseline::compare(outcome, base, shared.tools.plan.baseline),
-        None => outcome,
-    })
+    Ok(baseline::compare(outcome, on_base, shared.tools.plan.baseline))
 }
 
 /// A failing gate, for the next attempt and for people.
