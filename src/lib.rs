@@ -11,6 +11,9 @@ pub mod graph;
 pub mod plan;
 pub mod fact;
 pub mod scope;
+pub mod command;
+pub mod trust;
+pub mod request;
 
 // Thinking.
 pub mod engine;
@@ -27,7 +30,10 @@ pub mod git;
 pub mod agent;
 pub mod gateway;
 pub mod gate;
+pub mod forge;
 pub mod store;
+pub mod bundle;
 pub mod drive;
 pub mod work;
+pub mod deliver;
 pub mod cli;
