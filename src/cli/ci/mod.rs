@@ -3,9 +3,11 @@
 //! Each stage is a file. It refuses to decide here: who may do what on which commit with which plan is `gate`'s, and
 //! no later stage asks again.
 
+mod inputs;
 mod runner;
 
-pub(in crate::cli) use runner::{EventName, Inputs, Machine, RunArgs, Runner, Speaker, Stage, Upload, forge};
+pub(in crate::cli) use inputs::{Inputs, RunArgs, Speaker, Stage, Upload};
+pub(in crate::cli) use runner::{EventName, Machine, Runner, forge};
 
 use tokio::runtime::Runtime;
 

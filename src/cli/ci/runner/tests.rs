@@ -1,7 +1,10 @@
 //! The runner's variables and the action's inputs, as a workflow's author and a stranger would set them.
 
 use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
 
+use super::super::inputs::{Stage, Upload};
 use super::*;
 
 const USUAL: [(&str, &str); 6] = [
