@@ -6,6 +6,7 @@
 mod complaint;
 mod duration;
 mod excerpt;
+mod governed;
 mod lower;
 mod name;
 mod nearest;
@@ -18,6 +19,7 @@ mod write;
 
 pub use complaint::{Complaint, Complaints, Place};
 pub use duration::{BadDuration, format_duration, parse_duration};
+pub use governed::governed;
 pub use lower::keys::RECORD as RECORD_FIELDS;
 pub use name::default_name;
 pub use parse::parse;

@@ -3,7 +3,9 @@
 //! Each stage is a file. It refuses to decide here: who may do what on which commit with which plan is `gate`'s, and
 //! no later stage asks again.
 
+mod event;
 mod inputs;
+mod outputs;
 mod runner;
 
 pub(in crate::cli) use inputs::{Inputs, RunArgs, Speaker, Stage, Upload};

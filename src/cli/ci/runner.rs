@@ -176,7 +176,7 @@ pub(in crate::cli) fn forge(error: &ForgeError) -> Failure {
 }
 
 impl EventName {
-    fn named(name: &str) -> Self {
+    pub(super) fn named(name: &str) -> Self {
         match name {
             "issue_comment" => Self::IssueComment,
             "schedule" => Self::Schedule,
