@@ -9,6 +9,7 @@ pub mod json;
 pub mod junit;
 pub mod markdown;
 pub mod preview;
+pub mod reply;
 pub mod terminal;
 
 mod ink;
