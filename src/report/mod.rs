@@ -12,6 +12,7 @@ pub mod junit;
 pub mod markdown;
 pub mod preview;
 pub mod pull;
+pub mod reply;
 pub mod sticky;
 pub mod terminal;
 
