@@ -6,6 +6,7 @@
 mod event;
 mod inputs;
 mod outputs;
+mod plans;
 mod runner;
 
 pub(in crate::cli) use inputs::{Inputs, RunArgs, Speaker, Stage, Upload};
