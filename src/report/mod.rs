@@ -13,6 +13,7 @@ pub mod markdown;
 pub mod preview;
 pub mod pull;
 pub mod sticky;
+pub mod reply;
 pub mod terminal;
 
 mod ink;
