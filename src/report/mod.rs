@@ -14,6 +14,7 @@ pub mod preview;
 pub mod pull;
 pub mod reply;
 pub mod sticky;
+pub mod reply;
 pub mod terminal;
 
 mod ink;
