@@ -15,7 +15,7 @@ mod admit;
 mod judged;
 
 pub use admit::{Admitted, admit};
-pub use judged::{judge, proof_input, proofs, view};
+pub use judged::{fit, judge, proof_input, proofs, view};
 pub use manifest::{CHANGES, FileClaim, FileName, JOURNAL, MANIFEST, Manifest, TaskChange, Upload, VERSION};
 pub use open::{Limits, Opened, open};
 pub use refused::Refused;
