@@ -33,7 +33,7 @@ pub(super) fn write(
         _ => Vec::new(),
     };
     let tasks = history.task_proofs(engine, journal_head).into_iter().map(|(task, input)| (task.to_string(), input));
-    let run = history.run_proof(engine, observed, journal_head).map(|input| (RUN_PROOF.to_owned(), input));
+    let run = history.run_proof(engine, observed, journal_head).map(|input| (proof::RUN_PROOF.to_owned(), input));
     for (name, input) in tasks.chain(run) {
         let statement = proof::prove(&input);
         run_dir.write(&format!("proofs/{name}.json"), &statement.to_bytes()).map_err(super::store)?;

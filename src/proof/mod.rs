@@ -13,7 +13,7 @@ mod test_result;
 pub use check::{
     Checked, Finding, Remark, Seen, SeenCommit, SeenPlan, Signature, Unreadable, check, claimed_logs, read,
 };
-pub use input::{Input, JudgedBy, Share, TaskShare};
+pub use input::{Input, JudgedBy, RUN_PROOF, Share, TaskShare};
 pub use rules::{Standing, Unmet, counts, standing, unmet};
 pub use statement::{
     AgentClaim, BaseClaim, Digests, GateClaim, LogClaim, PREDICATE_TYPE, PlanClaim, Predicate, ResultClaim,
