@@ -9,8 +9,6 @@ use crate::report::{html, json, junit, markdown};
 use crate::store::RunDir;
 use crate::text::Scrubber;
 
-pub(super) use crate::proof::RUN_PROOF;
-
 /// Holds the journal's head that proofs and reports were last written for; omk may be killed before that is done.
 const WRITTEN: &str = "written";
 
@@ -33,7 +31,7 @@ pub(super) fn write(
         _ => Vec::new(),
     };
     let tasks = history.task_proofs(engine, journal_head).into_iter().map(|(task, input)| (task.to_string(), input));
-    let run = history.run_proof(engine, observed, journal_head).map(|input| (RUN_PROOF.to_owned(), input));
+    let run = history.run_proof(engine, observed, journal_head).map(|input| (proof::RUN_PROOF.to_owned(), input));
     for (name, input) in tasks.chain(run) {
         let statement = proof::prove(&input);
         run_dir.write(&format!("proofs/{name}.json"), &statement.to_bytes()).map_err(super::store)?;
