@@ -286,6 +286,3 @@ fn log(gate: &GateOutcome) -> String {
     let printed = text::clip_lines(printed.trim_end(), LOG_LINES, LOG_BYTES);
     if printed.is_empty() { String::new() } else { format!("\n{}", text::fenced(&printed)) }
 }
-
-#[cfg(test)]
-mod tests;

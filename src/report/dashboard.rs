@@ -95,9 +95,13 @@ pub fn body(request: &Request, last: Last<'_>, at: Moment, open: &[Open], earlie
         }
         Last::Lost(lost) => (sticky::lost_body(request, lost), lost.verdict(), super::Count::default()),
     };
+    let over = match last {
+        Last::Ended(view, _) => view.ended.unwrap_or(at),
+        Last::Lost(_) => at,
+    };
     let this = Entry {
         run: request.run.clone(),
-        at,
+        at: over,
         verdict,
         completed: u32::try_from(count.completed).unwrap_or(u32::MAX),
         tasks: u32::try_from(count.all).unwrap_or(u32::MAX),
@@ -145,6 +149,3 @@ fn table(entries: &[Entry]) -> String {
     out.push_str("\n</details>\n");
     out
 }
-
-#[cfg(test)]
-mod tests;

@@ -23,6 +23,9 @@ const LEAST_LIMIT: usize = 16_000;
 /// Failing tasks and warnings that are told at the top.
 const TOLD: usize = 8;
 
+/// The same where other words stand there too.
+const TOLD_FOLDED: usize = 5;
+
 /// Steps that are words and not commands.
 const WORDS: usize = 3;
 
@@ -63,7 +66,7 @@ pub(super) enum Layout {
 pub(super) fn page(view: &View, around: &Around<'_>, limit: usize) -> String {
     let mut page = Page { text: String::new(), limit: limit.max(LEAST_LIMIT) };
     page.text.push_str(&head(view));
-    page.text.push_str(&failures(view));
+    page.text.push_str(&failures(view, around.layout));
     page.text.push_str(around.next);
     let foot = format!("{}{}", around.tail, foot(view));
     // What comes last is written last, but its room is taken first.
@@ -163,7 +166,11 @@ fn head(view: &View) -> String {
 }
 
 /// What did not go as it should, a line each.
-fn failures(view: &View) -> String {
+fn failures(view: &View, layout: Layout) -> String {
+    let told = match layout {
+        Layout::Open => TOLD,
+        Layout::Folded => TOLD_FOLDED,
+    };
     let mut lines = Vec::new();
     for gate in view.gates.iter().filter(|gate| matches!(gate_mark(gate), Mark::Bad | Mark::Doubtful)) {
         let said = inert(&gate_told(gate), 240);
@@ -178,8 +185,8 @@ fn failures(view: &View) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    let more = lines.len().saturating_sub(TOLD);
-    lines.truncate(TOLD);
+    let more = lines.len().saturating_sub(told);
+    lines.truncate(told);
     if more > 0 {
         lines.push(format!("{more} more"));
     }

@@ -9,6 +9,8 @@ use super::sticky::{verifying, without_markers};
 use super::view::{Stage, TaskView, View, gate_mark, gate_told};
 use super::{Mark, ink};
 use crate::id::{Sha256, TaskId, Tip};
+use crate::plan::Event;
+use crate::proof::{JudgedBy, RUN_PROOF};
 use crate::request::Request;
 use crate::text;
 
@@ -117,10 +119,14 @@ pub fn body(text: &PullText<'_>) -> String {
         About::Task { task, with } => body.push_str(&of_task(task, with)),
     }
     body.push_str(&gates(text));
+    let proof = match text.about {
+        About::Run => RUN_PROOF,
+        About::Task { task, .. } => task.id.as_str(),
+    };
     if let Some(proofs) = text.proofs {
         body.push_str(&format!(
             "\n<details><summary>Proof, and how to verify it</summary>\n\n{}\n</details>\n",
-            verifying(proofs)
+            verifying(proofs, proof)
         ));
     }
     body.push_str(&format!("\n{}\n", notes(text).join("\n")));
@@ -135,25 +141,19 @@ pub fn body(text: &PullText<'_>) -> String {
 
 fn opening(text: &PullText<'_>) -> String {
     let who = code(&text.request.trigger.actor, 60);
-    let asked = match &text.request.trigger.comment {
-        Some(url) => format!("{who} {}", link("asked for it", url)),
-        None => format!("{who} asked for it ({})", event(text.request)),
+    let asked = match (text.request.trigger.event, &text.request.trigger.comment) {
+        (Event::Comment, Some(url)) => format!("{who} asked for it {}", link("in a comment", url)),
+        (Event::Comment, None) => format!("{who} asked for it in a comment"),
+        (Event::Manual, _) => format!("{who} ran it by hand"),
+        (Event::Schedule, _) => "by schedule".to_owned(),
+        (Event::Dispatch, _) => format!("{who} dispatched it"),
     };
     let judged = match text.view.judged_by {
-        Some(crate::proof::JudgedBy::SeparateJob) => "judged in a job of its own",
-        Some(crate::proof::JudgedBy::SameJob) => "judged by the job that ran it",
+        Some(JudgedBy::SeparateJob) => "judged in a job of its own",
+        Some(JudgedBy::SameJob) => "judged by the job that ran it",
         None => "not judged",
     };
-    format!("Made by omk's run `{}`: {asked}; {judged}.\n", text.request.run)
-}
-
-fn event(request: &Request) -> &'static str {
-    match request.trigger.event {
-        crate::plan::Event::Manual => "by hand",
-        crate::plan::Event::Comment => "in a comment",
-        crate::plan::Event::Schedule => "by schedule",
-        crate::plan::Event::Dispatch => "by dispatch",
-    }
+    format!("Made by omk's run `{}`: {asked}; {judged}.", text.request.run)
 }
 
 /// The tasks that are on the result, with their commits there.
@@ -263,6 +263,3 @@ fn foot(text: &PullText<'_>) -> String {
         inert(&text.view.omk, 40)
     )
 }
-
-#[cfg(test)]
-mod tests;

@@ -19,7 +19,7 @@ pub const LIMIT: usize = 65_000;
 const HIDDEN: usize = 700;
 
 /// Troubles that are told.
-const TOLD: usize = 5;
+const TOLD: usize = 4;
 
 /// Pull requests that are named.
 const PULLS: usize = 5;
@@ -89,7 +89,7 @@ pub fn ended(request: &Request, view: &View, placed: &Placed) -> String {
 /// The same without what is hidden, in at most so many bytes.
 pub(super) fn ended_body(request: &Request, view: &View, placed: &Placed, limit: usize) -> String {
     let mut next = String::new();
-    let what = delivered(placed);
+    let what = delivered(view, placed);
     if !what.is_empty() {
         next.push_str(&format!("\n{what}\n"));
     }
@@ -142,10 +142,7 @@ pub(super) fn lost_body(request: &Request, lost: &Lost) -> String {
          {}</sub>\n",
         lost.verdict().as_str().replace('_', " "),
         lost.why(),
-        bullets(&[
-            format!("See {} for what happened.", link("the workflow run", &request.workflow.url)),
-            again(request)
-        ]),
+        bullets(&[see(request), again(request, Again::Run)]),
         request.run,
         short(&request.base),
         code(&request.trigger.actor, 60),
@@ -170,10 +167,7 @@ pub fn stale(request: &Request, stale: &Stale) -> String {
     };
     let body = format!(
         "### ⚪ omk: stale\n\n{why}\n\n{}\n<sub>run `{}` · {}</sub>\n",
-        bullets(&[
-            again(request),
-            format!("See {} for what happened.", link("the workflow run", &request.workflow.url))
-        ]),
+        bullets(&[again(request, Again::Run), see(request)]),
         request.run,
         workflow(request),
     );
@@ -198,13 +192,24 @@ pub(super) fn without_markers(text: &str) -> String {
     text.replace("<!-- omk:", "<!- - omk:")
 }
 
-/// Where the result is: one sentence; empty where it is nowhere.
-fn delivered(placed: &Placed) -> String {
+/// Where the result is: one sentence; empty where there is nothing to be anywhere.
+fn delivered(view: &View, placed: &Placed) -> String {
     let pulls: Vec<String> = placed.pulls.iter().take(PULLS).map(pull).collect();
     let more = placed.pulls.len().saturating_sub(PULLS);
     let branches: Vec<&String> = placed.branches.iter().collect();
     match (pulls.as_slice(), branches.as_slice()) {
-        ([], []) => String::new(),
+        ([], []) => match view.verdict {
+            None | Some(RunVerdict::Neutral) => String::new(),
+            Some(RunVerdict::Ready) => "**Nothing was delivered.**".to_owned(),
+            Some(
+                RunVerdict::NotReady
+                | RunVerdict::NeedsMoreBudget
+                | RunVerdict::BlockedOnExternal
+                | RunVerdict::BlockedOnHuman
+                | RunVerdict::FailedInfra
+                | RunVerdict::Cancelled,
+            ) => "**Nothing was delivered**: only what is ready is.".to_owned(),
+        },
         ([], _) => format!("**Pushed** to {}.", codes(&branches, 5)),
         ([only], _) => format!("**Delivered** as pull request {only}."),
         (several, _) => {
@@ -253,15 +258,15 @@ fn steps(request: &Request, view: &View, placed: &Placed) -> Vec<String> {
         Some(RunVerdict::Neutral) => steps.push(neutral(view).to_owned()),
         Some(RunVerdict::NotReady) => {
             steps.push("See what failed above, and mend the task or the gate.".to_owned());
-            steps.push(again(request));
+            steps.push(again(request, Again::Retry));
         }
         Some(RunVerdict::NeedsMoreBudget) => {
             steps.push(format!("Raise {} in the plan on the default branch.", limit(view.limited)));
-            steps.push(again(request));
+            steps.push(again(request, Again::Retry));
         }
         Some(RunVerdict::BlockedOnExternal) => {
             steps.push("Mend what blocks it outside: the provider's key, its credit, its limits.".to_owned());
-            steps.push(again(request));
+            steps.push(again(request, Again::Retry));
         }
         Some(RunVerdict::BlockedOnHuman) => {
             steps.push(
@@ -273,9 +278,9 @@ fn steps(request: &Request, view: &View, placed: &Placed) -> Vec<String> {
                 "The machine failed, not the work: {} says how.",
                 link("the workflow run", &request.workflow.url)
             ));
-            steps.push(again(request));
+            steps.push(again(request, Again::Retry));
         }
-        Some(RunVerdict::Cancelled) => steps.push(again(request)),
+        Some(RunVerdict::Cancelled) => steps.push(again(request, Again::Retry)),
         None => steps.push(watch(request)),
     }
     steps
@@ -302,15 +307,14 @@ fn limit(limited: Option<Limit>) -> &'static str {
 
 fn how_to_verify(placed: &Placed) -> String {
     let Some(name) = &placed.proofs else { return String::new() };
-    format!("\n<details><summary>Proof, and how to verify it</summary>\n\n{}\n</details>\n", verifying(name))
+    format!("\n<details><summary>Proof, and how to verify it</summary>\n\n{}\n</details>\n", verifying(name, RUN_PROOF))
 }
 
-/// How to verify a result: commands that work as they stand, in a clone of the repository.
-pub(super) fn verifying(proofs: &str) -> String {
+/// How to verify a proof: commands that work as they stand, in a clone of the repository.
+pub(super) fn verifying(proofs: &str, proof: &str) -> String {
     format!(
-        "```sh\ngit fetch origin {proofs}\ngit show FETCH_HEAD:{}.json > proof.json\nomk verify proof.json\n```\n\nThe ref \
-         holds a proof for each task too, and the commits they speak of.\n",
-        RUN_PROOF
+        "```sh\ngit fetch origin {proofs}\ngit show FETCH_HEAD:{proof}.json > proof.json\nomk verify proof.json\n```\n\nThe \
+         ref holds a proof for each task that landed, one for the result, and the commits they speak of.\n"
     )
 }
 
@@ -330,6 +334,10 @@ fn watch(request: &Request) -> String {
     format!("Watch it in {}.", link("the workflow run", &request.workflow.url))
 }
 
+fn see(request: &Request) -> String {
+    format!("See {} for what happened.", link("the workflow run", &request.workflow.url))
+}
+
 fn end(request: &Request) -> String {
     match request.pull {
         Some(_) => "End it with a comment `/omk cancel`.".to_owned(),
@@ -337,16 +345,25 @@ fn end(request: &Request) -> String {
     }
 }
 
-fn again(request: &Request) -> String {
-    match request.pull {
-        Some(_) => "Try again with a comment `/omk retry`: what is proven already is kept.".to_owned(),
-        None => "Try again by running the workflow once more.".to_owned(),
+/// How to try again.
+enum Again {
+    /// What is proven is kept.
+    Retry,
+    /// From the beginning.
+    Run,
+}
+
+fn again(request: &Request, how: Again) -> String {
+    match (&request.pull, how) {
+        (Some(_), Again::Retry) => "Try again with a comment `/omk retry`: what is proven already is kept.".to_owned(),
+        (Some(_), Again::Run) => "Start anew with a comment `/omk run`.".to_owned(),
+        (None, Again::Retry | Again::Run) => "Try again by running the workflow once more.".to_owned(),
     }
 }
 
 fn workflow(request: &Request) -> String {
     let run = link(&format!("workflow run {}", request.workflow.id), &request.workflow.url);
-    format!("{run}, attempt {}", request.workflow.attempt)
+    format!("{run}, attempt {}, artifact `omk-{}-{}`", request.workflow.attempt, request.scope, request.run)
 }
 
 fn short(commit: &CommitId) -> &str {
@@ -356,6 +373,3 @@ fn short(commit: &CommitId) -> &str {
 fn bullets(lines: &[String]) -> String {
     lines.iter().map(|line| format!("- {line}\n")).collect()
 }
-
-#[cfg(test)]
-mod tests;
