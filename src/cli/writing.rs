@@ -9,8 +9,6 @@ use crate::report::{html, json, junit, markdown};
 use crate::store::RunDir;
 use crate::text::Scrubber;
 
-pub(super) use crate::proof::RUN_PROOF;
-
 /// Holds the journal's head that proofs and reports were last written for; omk may be killed before that is done.
 const WRITTEN: &str = "written";
 
