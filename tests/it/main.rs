@@ -12,6 +12,8 @@ mod bad_input;
 mod engine;
 mod examples;
 mod exec;
+mod forge_door;
+mod forge_world;
 mod gate;
 mod gateway;
 mod git;
