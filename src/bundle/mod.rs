@@ -2,3 +2,7 @@
 //!
 //! Whoever reads one believes nothing in it: sizes, paths, refs and digests are checked before anything is used. It
 //! refuses links, names that are not its own, and more than it allows.
+
+mod archive;
+
+pub use archive::{BadArchive, unpack};

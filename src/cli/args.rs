@@ -64,6 +64,11 @@ pub(crate) enum Command {
     /// Render a run
     #[command(after_help = "Examples:\n  omk report --format markdown\n  omk report --format junit > omk.xml")]
     Report(Report),
+    /// Do what a workflow's event asks for; the action runs this
+    #[command(
+        after_help = "It is configured by the action's inputs and the runner's variables; see action.yml.\n\nExample, in a step of a workflow:\n  uses: owner/omk-action@v1"
+    )]
+    Ci,
     /// Print the JSON Schema of omk.yaml
     #[command(after_help = "Example:\n  omk schema > .vscode/omk.schema.json")]
     Schema,

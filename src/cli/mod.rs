@@ -5,6 +5,7 @@
 mod agent;
 mod args;
 mod cancel;
+mod ci;
 mod clean;
 mod failure;
 mod init;
@@ -68,6 +69,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<u8, Failure> {
         Command::Replay(args) => replay::replay(&args, terminal),
         Command::Verify(args) => verify::verify(&args, terminal),
         Command::Report(args) => report::report(&args, terminal),
+        Command::Ci => ci::ci(terminal),
         Command::Schema => {
             let schema = serde_json::to_string_pretty(&crate::plan::schema()).map_err(failure::infra)?;
             terminal.print(&format!("{schema}\n"));

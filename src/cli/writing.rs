@@ -9,8 +9,7 @@ use crate::report::{html, json, junit, markdown};
 use crate::store::RunDir;
 use crate::text::Scrubber;
 
-/// The name of the run's own proof; no task can have it, for ids have no dot.
-pub(super) const RUN_PROOF: &str = "run.result";
+pub(super) use crate::proof::RUN_PROOF;
 
 /// Holds the journal's head that proofs and reports were last written for; omk may be killed before that is done.
 const WRITTEN: &str = "written";

@@ -1,4 +1,4 @@
-//! The git binary, hardened: for what libgit2 cannot do alone, which is filters and fetching for partial clones.
+//! The git binary, hardened: for what libgit2 cannot do alone, which is filters, packs, and everything over the network.
 //!
 //! It refuses hooks, fsmonitor, `ext::` transports, prompts and every `GIT_*` variable of the caller. The system's
 //! configuration is read: Git LFS is often installed there.
@@ -6,8 +6,12 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
+use std::io::Read;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
 use git2::Repository;
 
@@ -34,6 +38,12 @@ const SECRET: [&str; 4] = ["KEY", "TOKEN", "SECRET", "PASSWORD"];
 /// How much of git's standard error a person is shown.
 const SAID: usize = 600;
 
+/// How much of git's standard output is kept: the refs of a very large repository.
+const HEARD: u64 = 64 << 20;
+
+/// How much of git's standard error is kept, from its beginning; progress is switched off.
+const COMPLAINED: u64 = 1 << 20;
+
 /// A call of git.
 pub(super) struct Git<'a> {
     command: Command,
@@ -58,6 +68,43 @@ impl<'a> Git<'a> {
         Self { command, what, subcommand }
     }
 
+    /// A call on the repository's objects and refs, or to a remote, that ends of itself. No credentials of anybody's.
+    pub(super) fn bare(repo: &Repo, what: &'a str, subcommand: &'a str) -> Self {
+        let mut command = hardened(true);
+        command.args(["-c", "credential.helper="]).arg("--git-dir").arg(repo.common_dir()).arg(subcommand);
+        command.current_dir(repo.common_dir()).stdin(Stdio::null());
+        Self { command, what, subcommand }
+    }
+
+    /// A call of `git config` that adds no setting of its own.
+    pub(super) fn settings_of(repo: &Repo, what: &'a str) -> Self {
+        let mut command = cleared(true);
+        command.arg("--git-dir").arg(repo.git_dir()).arg("config").current_dir(repo.common_dir()).stdin(Stdio::null());
+        Self { command, what, subcommand: "config" }
+    }
+
+    /// The same, and it reads that file from where it stands.
+    pub(super) fn input(mut self, file: File) -> Self {
+        self.command.stdin(file);
+        self
+    }
+
+    /// The same, and it refuses to ask for more memory than that at once: `640m`.
+    pub(super) fn memory(mut self, most: &str) -> Self {
+        self.command.env("GIT_ALLOC_LIMIT", most);
+        self
+    }
+
+    /// Settings that the process list does not show. They win over every configuration.
+    pub(super) fn settings(mut self, settings: &[(String, String)]) -> Self {
+        self.command.env("GIT_CONFIG_COUNT", settings.len().to_string());
+        for (index, (key, value)) in settings.iter().enumerate() {
+            self.command.env(format!("GIT_CONFIG_KEY_{index}"), key);
+            self.command.env(format!("GIT_CONFIG_VALUE_{index}"), value);
+        }
+        self
+    }
+
     pub(super) fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
         self.command.args(args);
         self
@@ -71,30 +118,132 @@ impl<'a> Git<'a> {
         if output.status.success() {
             return Ok(());
         }
-        let text = String::from_utf8_lossy(&output.stderr);
-        let said: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        let said = said.join("; ");
-        let start = said.char_indices().rev().nth(SAID).map_or(0, |(at, _)| at);
-        if said.contains("No space left") || said.contains("Read-only file system") {
-            let source = std::io::Error::other(said);
-            return Err(GitError::Io { what: self.what.into(), source });
-        }
-        let hint = if said.contains("filter") || said.contains("lfs") {
-            "; a filter that .gitattributes asks for failed: install what it needs (Git LFS: `git lfs install` and `git lfs fetch`)"
-        } else {
-            ""
+        Err(failed(self.what, self.subcommand, output.status, &String::from_utf8_lossy(&output.stderr)))
+    }
+
+    /// Runs it for at most that long, and says what it said, however it ended. Its standard output goes to
+    /// the file where one is given. Nothing of it is left when this returns.
+    pub(super) fn hear(mut self, most: Duration, to: Option<File>) -> Result<Heard, GitError> {
+        let could_not = |source| GitError::Io { what: "start `git`".into(), source };
+        self.command.stderr(Stdio::piped()).process_group(0);
+        self.command.stdout(to.map_or_else(Stdio::piped, Stdio::from));
+        let mut child = self.command.spawn().map_err(could_not)?;
+        let (out, err) = (child.stdout.take(), child.stderr.take());
+        let (sender, receiver) = channel();
+        let reader = std::thread::spawn(move || {
+            let err = std::thread::spawn(move || err.map(|pipe| drain(pipe, COMPLAINED)).unwrap_or_default());
+            let out = out.map(|pipe| drain(pipe, HEARD)).unwrap_or_default();
+            // Nobody listens where the time was up.
+            let _ = sender.send((out, err.join().unwrap_or_default()));
+        });
+        let heard = receiver.recv_timeout(most);
+        let ended = if heard.is_ok() { End::Of(child.wait().map_err(could_not)?) } else { kill(&mut child) };
+        let (out, err) = match heard {
+            Ok(heard) => heard,
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                let _ = reader.join();
+                receiver.try_recv().unwrap_or_default()
+            }
         };
-        Err(GitError::Binary {
-            what: self.what.into(),
-            command: self.subcommand.into(),
-            status: output.status.to_string(),
-            said: said[start..].to_owned(),
-            hint,
-        })
+        Ok(Heard { what: self.what.into(), subcommand: self.subcommand.into(), end: ended, out, err: lossy(&err) })
     }
 }
 
+/// What a call of git said.
+pub(super) struct Heard {
+    what: String,
+    subcommand: String,
+    pub(super) end: End,
+    pub(super) out: Vec<u8>,
+    pub(super) err: String,
+}
+
+/// How a call of git ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Of(ExitStatus),
+    OutOfTime,
+}
+
+impl Heard {
+    pub(super) fn succeeded(&self) -> bool {
+        match self.end {
+            End::Of(status) => status.success(),
+            End::OutOfTime => false,
+        }
+    }
+
+    /// What it said, where it went well.
+    pub(super) fn ok(self) -> Result<Vec<u8>, GitError> {
+        if self.succeeded() { Ok(self.out) } else { Err(self.failure()) }
+    }
+
+    /// Its failure, in general words.
+    pub(super) fn failure(&self) -> GitError {
+        match self.end {
+            End::Of(status) => failed(&self.what, &self.subcommand, status, &self.err),
+            End::OutOfTime => {
+                let source = std::io::Error::new(std::io::ErrorKind::TimedOut, "git took too long, and was ended");
+                GitError::Io { what: self.what.clone(), source }
+            }
+        }
+    }
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Reads to the end, and keeps the beginning.
+fn drain(mut pipe: impl Read, most: u64) -> Vec<u8> {
+    let mut kept = Vec::new();
+    // What cannot be read was not said.
+    let _ = pipe.by_ref().take(most).read_to_end(&mut kept);
+    let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+    kept
+}
+
+/// Ends git and all that it started.
+fn kill(child: &mut Child) -> End {
+    if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+        // It may have ended just now.
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+    let _ = child.wait();
+    End::OutOfTime
+}
+
+/// What git complained of in one line, its end where it is long.
+pub(super) fn said(complaint: &str) -> String {
+    let said: Vec<&str> = complaint.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let said = said.join("; ");
+    let start = said.char_indices().rev().nth(SAID).map_or(0, |(at, _)| at);
+    said[start..].to_owned()
+}
+
+fn failed(what: &str, subcommand: &str, status: ExitStatus, complaint: &str) -> GitError {
+    let said = said(complaint);
+    if complaint.contains("No space left") || complaint.contains("Read-only file system") {
+        return GitError::Io { what: what.into(), source: std::io::Error::other(said) };
+    }
+    let hint = if complaint.contains("filter") || complaint.contains("lfs") {
+        "; a filter that .gitattributes asks for failed: install what it needs (Git LFS: `git lfs install` and `git lfs fetch`)"
+    } else {
+        ""
+    };
+    GitError::Binary { what: what.into(), command: subcommand.into(), status: status.to_string(), said, hint }
+}
+
 fn hardened(without_secrets: bool) -> Command {
+    let mut command = cleared(without_secrets);
+    for setting in SETTINGS {
+        command.args(["-c", setting]);
+    }
+    command
+}
+
+/// git without the caller's `GIT_*` variables, and, where asked, without what looks like a secret.
+fn cleared(without_secrets: bool) -> Command {
     let mut command = Command::new("git");
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy().to_ascii_uppercase();
@@ -104,9 +253,6 @@ fn hardened(without_secrets: bool) -> Command {
     }
     command.env("GIT_TERMINAL_PROMPT", "0").env("GIT_OPTIONAL_LOCKS", "0").env("GIT_LITERAL_PATHSPECS", "1");
     command.env("LC_ALL", "C").env("GIT_ASKPASS", "true").env("SSH_ASKPASS_REQUIRE", "never");
-    for setting in SETTINGS {
-        command.args(["-c", setting]);
-    }
     command
 }
 

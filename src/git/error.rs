@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use git2::{ErrorClass, ErrorCode};
 
-use crate::id::RepoPath;
+use crate::id::{CommitId, RepoPath};
 
 /// Why git could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -133,6 +133,92 @@ pub enum GitError {
         /// What to do, with its separator; may be empty.
         hint: &'static str,
     },
+    /// An address that is not spoken.
+    #[error("the address of a remote is not usable: {why}; give it as https://host/owner/name.git")]
+    BadRemote {
+        /// Why, as a sentence's half.
+        why: &'static str,
+    },
+    /// A ref of a remote is not where it was expected. Nothing was pushed.
+    #[error(
+        "push to {remote}: `{name}` {found}, not {expected}; somebody moved it meanwhile and nothing was pushed, so start anew on what is there now"
+    )]
+    RemoteMoved {
+        /// The remote's address.
+        remote: String,
+        /// The ref's full name.
+        name: String,
+        /// Where it was to be.
+        expected: String,
+        /// Where it is, where that could be told.
+        now: Option<CommitId>,
+        /// The same as a clause.
+        found: String,
+    },
+    /// A remote does not want a ref changed. Nothing was pushed.
+    #[error("push to {remote}: `{name}` was refused ({said}); {}", .why.next())]
+    RemoteRefused {
+        /// The remote's address.
+        remote: String,
+        /// The ref's full name.
+        name: String,
+        /// Which rule it is.
+        why: Refusal,
+        /// The remote's own words, clipped.
+        said: String,
+    },
+    /// A remote does not know us, or not well enough.
+    #[error(
+        "{what}: {remote} refuses the token ({said}); it may have expired, or lack the permission `contents: write`"
+    )]
+    RemoteUnauthorised {
+        /// What was to be done.
+        what: String,
+        /// The remote's address.
+        remote: String,
+        /// git's words, clipped.
+        said: String,
+    },
+    /// There is no repository at that address.
+    #[error(
+        "{what}: there is no repository at {remote}, or the token may not see it; check the address, and the token's repositories"
+    )]
+    RemoteNotFound {
+        /// What was to be done.
+        what: String,
+        /// The remote's address.
+        remote: String,
+    },
+    /// The remote has no such commit or ref.
+    #[error("{what}: {remote} does not have it ({said}); it may have been deleted or replaced meanwhile")]
+    RemoteLacks {
+        /// What was to be done.
+        what: String,
+        /// The remote's address.
+        remote: String,
+        /// git's words, clipped.
+        said: String,
+    },
+    /// A remote sends us elsewhere, where the token must not go.
+    #[error(
+        "{what}: {remote} sends us to another address, which is not followed; was the repository renamed? Use its new address"
+    )]
+    RemoteRedirects {
+        /// What was to be done.
+        what: String,
+        /// The remote's address.
+        remote: String,
+    },
+    /// A remote, or the line to it, is out of order. What was to be done may have been done.
+    #[error("{what}: {remote} does not answer as it should ({said}); try again later")]
+    RemoteUnavailable {
+        /// What was to be done.
+        what: String,
+        /// The remote's address.
+        remote: String,
+        /// git's words, clipped.
+        said: String,
+    },
     /// Files were written where a submodule belongs.
     #[error(
         "files were written into `{path}`, which is a submodule and is not filled in a slot; a change there cannot be kept"
@@ -149,6 +235,32 @@ pub enum GitError {
         /// Why.
         why: &'static str,
     },
+}
+
+/// Which rule of a remote a push ran into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The branch is protected, or a ruleset covers it.
+    Protected,
+    /// Workflow files need a right of their own.
+    Workflow,
+    /// Another one: a hook, a quota, a name.
+    Other,
+}
+
+impl Refusal {
+    /// What a person can do about it.
+    #[must_use]
+    pub fn next(self) -> &'static str {
+        match self {
+            Self::Protected => "let omk's token past the rule for that branch, or deliver `as: pull-request`",
+            Self::Workflow => {
+                "a change of workflow files needs an App's token with the permission `workflows: write`, \
+                 which GITHUB_TOKEN never has"
+            }
+            Self::Other => "the remote's words say which rule it is",
+        }
+    }
 }
 
 impl GitError {
@@ -169,6 +281,14 @@ impl GitError {
             | Self::BadBranch { .. }
             | Self::Library { .. }
             | Self::Binary { .. }
+            | Self::BadRemote { .. }
+            | Self::RemoteMoved { .. }
+            | Self::RemoteRefused { .. }
+            | Self::RemoteUnauthorised { .. }
+            | Self::RemoteNotFound { .. }
+            | Self::RemoteLacks { .. }
+            | Self::RemoteRedirects { .. }
+            | Self::RemoteUnavailable { .. }
             | Self::InSubmodule { .. }
             | Self::Unstorable { .. } => false,
         }

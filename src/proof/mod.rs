@@ -20,3 +20,6 @@ pub use statement::{
     RunnerClaim, STATEMENT_TYPE, SandboxClaim, Statement, Subject, TaskClaim, TriggerClaim, prove, schema,
 };
 pub use test_result::{TEST_RESULT_TYPE, TestResult, TestStatement, Verdict, test_result};
+
+/// The name of the run's own proof, beside those of tasks; no task can have it, for ids have no dot.
+pub const RUN_PROOF: &str = "run.result";

@@ -4,6 +4,8 @@
 
 mod agent;
 mod cli;
+mod deliver_sample;
+mod deliver_texts;
 mod e2e;
 mod e2e_limits;
 mod e2e_secrets;

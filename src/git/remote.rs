@@ -1,0 +1,334 @@
+//! A repository at a forge: what refs it has, pushing to it all at once, fetching from it.
+//!
+//! The token goes with one call, in the environment of that call's git, and into no argument, file or message. It refuses
+//! to move a ref from anywhere but where it was expected, to follow a redirect, to ask anybody for a password, and to
+//! push again what may have been pushed already before it has looked.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::answer::{self, Answer};
+use super::binary::{Git, Heard};
+use super::error::GitError;
+use super::repo::Repo;
+use crate::exec::secret::Secret;
+use crate::id::CommitId;
+use crate::text::Scrubber;
+
+/// How long one call may take: a large repository over a slow line. Silence ends it sooner.
+const MOST: Duration = Duration::from_secs(600);
+
+/// Waits before a push is tried again; a forge that is still down after that is down.
+const WAITS: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(3)];
+
+/// Where fetched refs and commits are kept, out of the way of everybody's branches.
+const FETCHED: &str = "refs/omk/fetched";
+
+/// A repository somewhere else, and who we are there.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    url: String,
+    token: Option<Secret>,
+    most: Duration,
+}
+
+/// A ref of a remote that is to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefUpdate {
+    /// Its full name: `refs/heads/omk/run/pr-12`.
+    pub name: String,
+    /// Where it is to be; `None` = nowhere, it is deleted.
+    pub to: Option<CommitId>,
+    /// Where it must be until then; `None` = nowhere, it must not exist.
+    pub expected: Option<CommitId>,
+}
+
+/// What is wanted of a remote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// A commit, with its history.
+    Commit(CommitId),
+    /// Whatever a ref is at, by its full name.
+    Ref(String),
+}
+
+impl Remote {
+    /// The repository at that address: `https://`, `http://`, `file://` or an absolute path. The token is sent to an
+    /// HTTP address, as GitHub and GitLab want it of git.
+    ///
+    /// # Errors
+    /// [`GitError::BadRemote`] for every other address, and for one that holds a user or a password.
+    pub fn new(url: &str, token: Option<Secret>) -> Result<Self, GitError> {
+        let why = if url.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            Some("it holds a space or a control character")
+        } else if let Some(rest) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) {
+            let host = rest.split('/').next().unwrap_or_default();
+            if host.is_empty() {
+                Some("it names no host")
+            } else {
+                host.contains('@').then_some("it holds a user or a password, which belong into the token")
+            }
+        } else {
+            let local = url.starts_with("file:///") || url.starts_with('/');
+            (!local).then_some("only https://, http://, file:// and absolute paths are spoken")
+        };
+        match why {
+            Some(why) => Err(GitError::BadRemote { why }),
+            None => Ok(Self { url: url.to_owned(), token, most: MOST }),
+        }
+    }
+
+    /// The same, and each call ends after that long.
+    #[must_use]
+    pub fn within(mut self, most: Duration) -> Self {
+        self.most = most;
+        self
+    }
+
+    /// Its address. It holds no secret.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn is_http(&self) -> bool {
+        self.url.starts_with("http")
+    }
+
+    fn basic(&self) -> Option<String> {
+        self.token.as_ref().map(|token| STANDARD.encode(format!("x-access-token:{}", token.expose())))
+    }
+
+    /// The settings of a call. The header is set for the whole address, because git prefers the longest that fits: one
+    /// that a checkout left behind for the host does not come beside it.
+    fn settings(&self) -> Vec<(String, String)> {
+        let setting = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let mut settings = vec![
+            setting("credential.helper", ""),
+            setting("core.askPass", ""),
+            setting("protocol.allow", "never"),
+            setting("protocol.https.allow", "always"),
+            setting("protocol.http.allow", "always"),
+            setting("protocol.file.allow", "always"),
+            setting("http.followRedirects", "false"),
+            // Below a kilobyte a second for two minutes nothing will come any more.
+            setting("http.lowSpeedLimit", "1000"),
+            setting("http.lowSpeedTime", "120"),
+            setting("http.extraHeader", ""),
+            setting("push.followTags", "false"),
+            setting("push.gpgSign", "false"),
+            setting("push.recurseSubmodules", "no"),
+            setting("push.autoSetupRemote", "false"),
+            setting("fetch.recurseSubmodules", "false"),
+        ];
+        if self.is_http() {
+            let key = format!("http.{}.extraHeader", self.url);
+            settings.push((key.clone(), String::new()));
+            settings.extend(self.basic().map(|basic| (key, format!("AUTHORIZATION: basic {basic}"))));
+        }
+        settings
+    }
+
+    /// Runs a call; what it says is free of the token.
+    fn call(&self, git: Git<'_>) -> Result<Heard, GitError> {
+        let mut heard = git.settings(&self.settings()).hear(self.most, None)?;
+        let secrets = self.token.iter().map(|token| token.expose().to_owned()).chain(self.basic());
+        heard.err = Scrubber::new(secrets).scrub(&heard.err);
+        Ok(heard)
+    }
+
+    fn trouble(&self, what: &str, heard: &Heard) -> GitError {
+        answer::trouble(what, &self.url, heard)
+    }
+}
+
+impl Repo {
+    /// The refs of a remote that fit one of git's patterns (a full name fits itself), and where they are. All refs for
+    /// no pattern. Nothing is fetched.
+    ///
+    /// # Errors
+    /// Where the remote refuses, is not there, or does not answer.
+    pub fn ls_remote(&self, remote: &Remote, patterns: &[&str]) -> Result<Vec<(String, CommitId)>, GitError> {
+        let what = "look at the refs of the remote";
+        let git = Git::bare(self, what, "ls-remote").args(["--quiet", "--refs", "--", remote.url()]).args(patterns);
+        let heard = remote.call(git)?;
+        if !heard.succeeded() {
+            return Err(remote.trouble(what, &heard));
+        }
+        let text = String::from_utf8_lossy(&heard.out);
+        let lines = text.lines().filter_map(|line| line.split_once('\t'));
+        Ok(lines.filter_map(|(id, name)| Some((name.to_owned(), id.parse().ok()?))).collect())
+    }
+
+    /// Where one ref of a remote is; `None` where there is none of that full name.
+    ///
+    /// # Errors
+    /// As [`Repo::ls_remote`].
+    pub fn remote_ref(&self, remote: &Remote, name: &str) -> Result<Option<CommitId>, GitError> {
+        let refs = self.ls_remote(remote, &[name])?;
+        Ok(refs.into_iter().find(|(found, _)| found == name).map(|(_, id)| id))
+    }
+
+    /// Changes refs of a remote, all or none, each only from where it was expected. What is there already is fine, so
+    /// that it can be repeated. After a failure that leaves open whether it was done, it looks first, and tries again
+    /// where it was not.
+    ///
+    /// # Errors
+    /// [`GitError::RemoteMoved`] where a ref is elsewhere, [`GitError::RemoteRefused`] where the remote does not want it
+    /// changed, and as [`Repo::ls_remote`]. Nothing was changed then; after [`GitError::RemoteUnavailable`] that is not
+    /// known.
+    pub fn push(&self, remote: &Remote, updates: &[RefUpdate]) -> Result<(), GitError> {
+        let updates: Vec<&RefUpdate> = updates.iter().filter(|update| update.to != update.expected).collect();
+        if updates.is_empty() {
+            return Ok(());
+        }
+        for update in &updates {
+            check_name(&update.name)?;
+        }
+        let mut waits = WAITS.into_iter();
+        loop {
+            let unavailable = match self.push_once(remote, &updates) {
+                Err(error @ GitError::RemoteUnavailable { .. }) => error,
+                decided => return decided,
+            };
+            match self.is_done(remote, &updates) {
+                Ok(true) => return Ok(()),
+                Ok(false) | Err(GitError::RemoteUnavailable { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            let Some(wait) = waits.next() else { return Err(unavailable) };
+            std::thread::sleep(wait);
+        }
+    }
+
+    fn push_once(&self, remote: &Remote, updates: &[&RefUpdate]) -> Result<(), GitError> {
+        let what = "push";
+        let lease = |update: &&RefUpdate| {
+            let expected = update.expected.as_ref().map_or("", CommitId::as_str);
+            format!("--force-with-lease={}:{expected}", update.name)
+        };
+        let refspec = |update: &&RefUpdate| {
+            let to = update.to.as_ref().map_or("", CommitId::as_str);
+            format!("{to}:{}", update.name)
+        };
+        let git = Git::bare(self, what, "push").args(["--porcelain", "--atomic", "--no-verify"]);
+        let git = git.args(updates.iter().map(lease)).args(["--", remote.url()]).args(updates.iter().map(refspec));
+        let heard = remote.call(git)?;
+        if heard.succeeded() {
+            return Ok(());
+        }
+        match answer::refused(&heard) {
+            Some(Answer::Moved { name }) => Err(self.moved(remote, updates, name)),
+            Some(Answer::Refused { name, why, said }) => {
+                Err(GitError::RemoteRefused { remote: remote.url().to_owned(), name, why, said })
+            }
+            None => Err(remote.trouble(what, &heard)),
+        }
+    }
+
+    /// Whether every ref is where it is to be; an error where one is neither there nor where it was expected.
+    fn is_done(&self, remote: &Remote, updates: &[&RefUpdate]) -> Result<bool, GitError> {
+        let names: Vec<&str> = updates.iter().map(|update| update.name.as_str()).collect();
+        let refs = self.ls_remote(remote, &names)?;
+        let now = |name: &str| refs.iter().find(|(found, _)| found == name).map(|(_, id)| id);
+        if updates.iter().all(|update| now(&update.name) == update.to.as_ref()) {
+            return Ok(true);
+        }
+        match updates.iter().find(|update| now(&update.name) != update.expected.as_ref()) {
+            Some(update) => Err(moved(remote, update, now(&update.name))),
+            None => Ok(false),
+        }
+    }
+
+    /// The words for a ref that was moved. Where it is now is looked up, if the remote says it.
+    fn moved(&self, remote: &Remote, updates: &[&RefUpdate], name: String) -> GitError {
+        let now = self.remote_ref(remote, &name).ok().flatten();
+        match updates.iter().find(|update| update.name == name) {
+            Some(update) => moved(remote, update, now.as_ref()),
+            None => moved(remote, &RefUpdate { name, to: None, expected: None }, now.as_ref()),
+        }
+    }
+
+    /// Fetches commits and refs, with what they need, into refs of omk's own; the commits, in the order asked for.
+    ///
+    /// # Errors
+    /// As [`Repo::ls_remote`]; [`GitError::UnknownRevision`] where the remote has no such commit or ref.
+    pub fn fetch(&self, remote: &Remote, wanted: &[Wanted]) -> Result<Vec<CommitId>, GitError> {
+        let what = "fetch";
+        let mut kept = Vec::with_capacity(wanted.len());
+        let mut refspecs = Vec::with_capacity(wanted.len());
+        for wanted in wanted {
+            let (from, to) = match wanted {
+                Wanted::Commit(id) => (id.as_str(), format!("{FETCHED}/commit/{id}")),
+                Wanted::Ref(name) => {
+                    check_name(name)?;
+                    (name.as_str(), format!("{FETCHED}/{}", name.trim_start_matches("refs/")))
+                }
+            };
+            refspecs.push(format!("+{from}:{to}"));
+            kept.push(to);
+        }
+        if kept.is_empty() {
+            return Ok(Vec::new());
+        }
+        let git = Git::bare(self, what, "fetch").args(["--quiet", "--no-tags", "--no-write-fetch-head", "--"]);
+        let heard = remote.call(git.args([remote.url()]).args(refspecs))?;
+        if !heard.succeeded() {
+            return Err(remote.trouble(what, &heard));
+        }
+        kept.iter().map(|name| Ok(self.resolve(name)?.commit)).collect()
+    }
+}
+
+fn check_name(name: &str) -> Result<(), GitError> {
+    if name.starts_with("refs/") && git2::Reference::is_valid_name(name) && !name.contains('*') {
+        return Ok(());
+    }
+    Err(GitError::BadBranch { name: name.chars().take(80).collect() })
+}
+
+fn moved(remote: &Remote, update: &RefUpdate, now: Option<&CommitId>) -> GitError {
+    GitError::RemoteMoved {
+        remote: remote.url().to_owned(),
+        name: update.name.clone(),
+        expected: update.expected.as_ref().map_or_else(|| "absent".to_owned(), |id| format!("at {id}")),
+        now: now.cloned(),
+        found: now.map_or_else(|| "is not there".to_owned(), |id| format!("is at {id}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_with_a_password_and_a_strange_transport_are_refused() {
+        for url in [
+            "https://x:y@host/a.git",
+            "https:///a",
+            "ext::sh -c id",
+            "ssh://host/a",
+            "git@host:a.git",
+            "-u",
+            "a/b",
+            "https://host/a\nb",
+        ] {
+            assert!(matches!(Remote::new(url, None), Err(GitError::BadRemote { .. })), "{url}");
+        }
+        for url in ["https://host/a.git", "http://127.0.0.1:80/a.git", "file:///a", "/a"] {
+            assert_eq!(Remote::new(url, None).unwrap().url(), url);
+        }
+    }
+
+    #[test]
+    fn the_token_is_not_printed_and_is_set_for_the_whole_address() {
+        let remote = Remote::new("https://host/a.git", Some(Secret::new("ghs_hush_hush".to_owned()))).unwrap();
+        assert!(!format!("{remote:?}").contains("hush"));
+        let settings = remote.settings();
+        let (key, value) = settings.last().unwrap();
+        assert_eq!(key, "http.https://host/a.git.extraHeader");
+        assert!(value.starts_with("AUTHORIZATION: basic ") && !value.contains("hush"));
+    }
+}

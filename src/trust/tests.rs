@@ -1,0 +1,1 @@
+//! Every case of who, which commit, and which plan.
