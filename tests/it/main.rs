@@ -19,6 +19,7 @@ mod forge_world;
 mod gate;
 mod gateway;
 mod git;
+mod install;
 mod kill;
 mod misbehave;
 mod model;
