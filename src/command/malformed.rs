@@ -79,6 +79,26 @@ impl Malformed {
     }
 }
 
+/// Words that other tools use for ours.
+const FOREIGN: [(&str, &str); 8] = [
+    ("start", "run"),
+    ("test", "run"),
+    ("rerun", "retry"),
+    ("preview", "plan"),
+    ("stop", "cancel"),
+    ("abort", "cancel"),
+    ("check", "verify"),
+    ("usage", "help"),
+];
+
+/// The command that was probably meant. Short words are nothing like each other by likeness, so one slip is looked for
+/// first.
+fn meant(word: &str, names: &[String]) -> Option<String> {
+    let foreign = FOREIGN.iter().find(|(other, _)| *other == word).map(|(_, ours)| (*ours).to_owned());
+    let slip = || names.iter().find(|name| strsim::osa_distance(word, name) == 1).cloned();
+    foreign.or_else(slip).or_else(|| nearest(word, names.iter().map(String::as_str)))
+}
+
 /// A word of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Word<'t> {
@@ -119,9 +139,9 @@ impl<'t> Line<'t> {
         self.words.last().copied().unwrap_or_else(|| self.head())
     }
 
-    /// The word that says so, behind the first one.
+    /// The last word that says so, behind the first one.
     pub(super) fn word(&self, text: &str) -> Word<'t> {
-        self.words.iter().skip(1).find(|word| word.text == text).copied().unwrap_or_else(|| self.last())
+        self.words.iter().skip(1).rfind(|word| word.text == text).copied().unwrap_or_else(|| self.last())
     }
 
     pub(super) fn nothing_asked(&self) -> Malformed {
@@ -133,7 +153,7 @@ impl<'t> Line<'t> {
     pub(super) fn unknown(&self, word: Word<'_>) -> Malformed {
         let names = grammar::names();
         let plain = word.text.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
-        let meant = nearest(&plain, names.iter().map(String::as_str));
+        let meant = meant(&plain, &names);
         let hint =
             meant.map_or_else(|| "`/omk help` tells more".to_owned(), |meant| format!("did you mean `{meant}`?"));
         Malformed::new(self, word, format!("omk does not know the command {}", quoted(word.text)))

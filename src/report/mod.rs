@@ -14,7 +14,6 @@ pub mod preview;
 pub mod pull;
 pub mod reply;
 pub mod sticky;
-pub mod reply;
 pub mod terminal;
 
 mod ink;

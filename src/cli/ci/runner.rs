@@ -169,7 +169,7 @@ impl Runner {
 pub(in crate::cli) fn forge(error: &ForgeError) -> Failure {
     let kind = match error {
         ForgeError::Unauthorized { .. } | ForgeError::Forbidden { .. } | ForgeError::NotFound { .. } => Kind::Blocked,
-        ForgeError::Limited { .. } => Kind::Blocked,
+        ForgeError::Limited { .. } | ForgeError::Misconfigured { .. } => Kind::Blocked,
         ForgeError::Refused { .. } | ForgeError::Unavailable { .. } | ForgeError::Nonsense { .. } => Kind::Infra,
     };
     Failure::new(kind, format!("failed to {error}"))
