@@ -269,6 +269,8 @@ def one_segment(target):
 def serve(door, kind):
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Else head and body wait for each other.
+        disable_nagle_algorithm = True
 
         def any(self):
             body = self.body()

@@ -53,7 +53,7 @@ class Kept:
         self.protected, self.pushes, self.push_age = {"main"}, [], 3600
         self.reactions, self.statuses, self.annotations, self.apps = {}, {}, {}, {}
         self.runs, self.artifacts, self.archives, self.releases = {}, {}, {}, {}
-        self.overrides, self.repository_id = [], None
+        self.labels, self.overrides, self.repository_id = {}, [], None
 
     def next(self):
         self.number += 1
@@ -108,6 +108,8 @@ class Kept:
         (r"GET /check-runs/(\d+)/annotations", "get_annotations"),
         (r"(POST|PATCH) /check-runs(?:/(\d+))?", "check_refused"),
         (r"(?:POST|PATCH) /issues/(?:\d+/comments|comments/\d+)", "comment_refused"),
+        (r"GET /issues/(\d+)", "pull_as_issue"),
+        (r"(GET|POST) /issues/(\d+)/labels", "label"),
         (r"GET /actions/runs", "list_runs"),
         (r"GET /actions/runs/(\d+)", "get_run"),
         (r"POST /actions/runs/(\d+)/cancel", "cancel_run"),
@@ -201,6 +203,25 @@ class Kept:
             return json_answer(422, {"message": "Validation Failed: body is too long (maximum is 65536 characters)"})
         return None
 
+    def pull_as_issue(self, found, *_):
+        """Every pull request is an issue too."""
+        path = f"{self.base}/issues/{found[1]}"
+        pull = None if self.people(path) else self.people(f"{self.base}/pulls/{found[1]}")
+        if pull is None:
+            return None
+        names = ["number", "title", "body", "state", "user", "labels", "created_at", "updated_at", "html_url"]
+        issue = {name: pull.get(name) for name in names}
+        issue.update(url=f"{self.door.url}{path}", pull_request={"url": pull["url"], "html_url": pull["html_url"]})
+        return json_answer(200, self.mend(issue, self.door.repository.refs()))
+
+    def label(self, found, _query, given, _holder):
+        """emulate labels issues alone."""
+        there = self.labels.setdefault(int(found[2]), [])
+        for name in given.get("labels", []) if found[1] == "POST" else []:
+            if name not in [label["name"] for label in there]:
+                there.append({"id": self.next(), "name": name, "color": "ededed"})
+        return json_answer(200, there)
+
     def list_runs(self, _found, query, *_):
         return self.page("/actions/runs", list(reversed(self.runs.values())), query, "workflow_runs")
 
@@ -291,6 +312,8 @@ class Kept:
                 side["sha"] = refs.get(f"refs/heads/{side.get('ref')}", side.get("sha"))
         if isinstance(value.get("name"), str) and "protected" in value and "commit" in value:
             value["protected"] = value["name"] in self.protected
+        if value.get("number") in self.labels and "labels" in value:
+            value["labels"] = self.labels[value["number"]]
         for suffix, values in self.overrides:
             if str(value.get("url", "")).endswith(suffix):
                 merge(value, values)
