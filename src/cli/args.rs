@@ -150,6 +150,9 @@ pub(crate) struct Run {
     /// Replace result branches even where they hold commits that are not omk's
     #[arg(long)]
     pub(crate) force: bool,
+    /// Leave what another job needs to judge and publish the run in this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) bundle: Option<PathBuf>,
     /// Do not ask before spending
     #[arg(long, short)]
     pub(crate) yes: bool,

@@ -2,6 +2,7 @@
 //!
 //! It refuses to take the plan, the rules or the verdict from the bundle, and to judge without having admitted it.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::Path;
@@ -104,6 +105,7 @@ async fn run_gates(
         run_dir: Store::new(&home.store.root().join("judged")).dir(&request.run),
         agent: None,
         scrubber: scrubber.clone(),
+        kept: HashMap::new(),
         clock: Clock::start(),
     };
     let stop = CancellationToken::new();
