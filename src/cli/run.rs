@@ -82,7 +82,7 @@ fn actor() -> String {
     caller.text("USER").or_else(|| caller.text("LOGNAME")).unwrap_or("unknown").to_owned()
 }
 
-fn new_run_id(now: Moment) -> RunId {
+pub(super) fn new_run_id(now: Moment) -> RunId {
     let stamp = now.to_utc().format("%Y%m%dt%H%M%Sz");
     // The newest run is the last by name, so the order of two within one second must not be left to chance.
     let millis = now.as_millis().rem_euclid(1000);

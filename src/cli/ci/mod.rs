@@ -3,13 +3,23 @@
 //! Each stage is a file. It refuses to decide here: who may do what on which commit with which plan is `gate`'s, and
 //! no later stage asks again.
 
+mod answer;
+mod closed;
+mod conversation;
+mod desk;
 mod event;
+mod gate;
 mod inputs;
 mod outputs;
+mod plan_check;
 mod plans;
 mod runner;
+mod start;
 
+pub(in crate::cli) use gate::{Decision, announce, decide};
 pub(in crate::cli) use inputs::{Inputs, RunArgs, Speaker, Stage, Upload};
+pub(in crate::cli) use outputs::{Level, Outputs, Spot};
+pub(in crate::cli) use plans::read_for;
 pub(in crate::cli) use runner::{EventName, Machine, Runner, forge};
 
 use tokio::runtime::Runtime;
@@ -23,6 +33,8 @@ pub(in crate::cli) struct Step {
     pub(in crate::cli) runner: Runner,
     /// Where it prints.
     pub(in crate::cli) terminal: Terminal,
+    /// What it tells its runner.
+    pub(in crate::cli) outputs: Outputs,
     runtime: Runtime,
 }
 
@@ -39,8 +51,10 @@ pub(super) fn ci(terminal: &Terminal) -> Result<u8, Failure> {
     let runner = Runner::read()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
-    let step = Step { runner, terminal: *terminal, runtime };
+    let outputs = Outputs::new(runner.output.clone(), runner.summary.clone(), *terminal);
+    let step = Step { runner, terminal: *terminal, outputs, runtime };
     let code = dispatch(&step);
+    step.outputs.finish();
     // Nothing that is still under way is waited for: a step must be gone within seconds.
     step.runtime.shutdown_background();
     code
@@ -49,7 +63,7 @@ pub(super) fn ci(terminal: &Terminal) -> Result<u8, Failure> {
 fn dispatch(step: &Step) -> Result<u8, Failure> {
     match step.runner.inputs.stage {
         Stage::Whole => by_event(step),
-        Stage::Gate => not_built("gate"),
+        Stage::Gate => gate::gate(step),
         Stage::Run => not_built("run"),
         Stage::Judge => not_built("judge"),
         Stage::Publish => not_built("publish"),
@@ -60,7 +74,7 @@ fn dispatch(step: &Step) -> Result<u8, Failure> {
 fn by_event(step: &Step) -> Result<u8, Failure> {
     match &step.runner.event {
         EventName::IssueComment | EventName::Schedule | EventName::WorkflowDispatch => not_built("one job"),
-        EventName::PullRequest | EventName::PullRequestTarget | EventName::Other(_) => not_built("gate"),
+        EventName::PullRequest | EventName::PullRequestTarget | EventName::Other(_) => gate::gate(step),
     }
 }
 

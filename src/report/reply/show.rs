@@ -31,8 +31,8 @@ pub fn plan(preview: &Preview, whose: &str) -> String {
 pub fn approval_needed(plan_path: &str, digest: &Sha256, permission: Permission, diff: &str) -> String {
     let diff = text::clip_lines(diff, LINES, BYTES);
     let why = format!(
-        "The pull request changes {}, which says what is run. What it says is used once somebody with the permission \
-         `{}` has approved exactly these bytes.",
+        "The pull request changes {}, which says what is run. Until somebody with the permission `{}` has \
+         approved exactly these bytes, the plan of the base branch is used.",
         code(plan_path),
         permission.as_str()
     );
@@ -41,5 +41,5 @@ pub fn approval_needed(plan_path: &str, digest: &Sha256, permission: Permission,
         short(digest.as_str())
     );
     let shown = folded("What changes in the plan", &text::fenced(&diff).replacen("text\n", "diff\n", 1));
-    format!("{}\n{shown}", told("✋", "Nothing was started: the plan is changed here, and not approved", &why, &next))
+    format!("{}\n{shown}", told("✋", "The plan is changed here, and the change is not approved", &why, &next))
 }
