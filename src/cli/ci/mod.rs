@@ -3,16 +3,24 @@
 //! Each stage is a file. It refuses to decide here: who may do what on which commit with which plan is `gate`'s, and
 //! no later stage asks again.
 
+mod answer;
+mod closed;
+mod conversation;
+mod desk;
 mod earlier;
 mod event;
+mod gate;
 mod inputs;
 mod judge;
 mod one_job;
 mod outputs;
+mod plan_check;
 mod plans;
 mod run;
 mod runner;
+mod start;
 
+pub(in crate::cli) use gate::{Decision, announce, decide};
 pub(in crate::cli) use inputs::{Inputs, RunArgs, Speaker, Stage, Upload};
 pub(in crate::cli) use outputs::{Level, Outputs, Spot};
 pub(in crate::cli) use plans::read_for;
@@ -84,7 +92,7 @@ pub(super) fn ci(terminal: &Terminal) -> Result<u8, Failure> {
 fn dispatch(step: &Step) -> Result<u8, Failure> {
     match step.runner.inputs.stage {
         Stage::Whole => by_event(step),
-        Stage::Gate => not_built("gate"),
+        Stage::Gate => gate::gate(step),
         Stage::Run => run::stage(step),
         Stage::Judge => judge::stage(step),
         Stage::Publish => not_built("publish"),
@@ -95,7 +103,7 @@ fn dispatch(step: &Step) -> Result<u8, Failure> {
 fn by_event(step: &Step) -> Result<u8, Failure> {
     match &step.runner.event {
         EventName::IssueComment | EventName::Schedule | EventName::WorkflowDispatch => not_built("one job"),
-        EventName::PullRequest | EventName::PullRequestTarget | EventName::Other(_) => not_built("gate"),
+        EventName::PullRequest | EventName::PullRequestTarget | EventName::Other(_) => gate::gate(step),
     }
 }
 

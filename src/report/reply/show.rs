@@ -27,8 +27,8 @@ pub fn plan(preview: &Preview, whose: &str) -> String {
 pub fn approval_needed(plan_path: &str, digest: &Sha256, permission: Permission, diff: &str) -> String {
     let diff = text::clip_lines(diff, LINES, BYTES);
     let why = format!(
-        "The pull request changes {}, which says what is run. What it says is used once somebody with the permission \
-         `{}` has approved exactly these bytes.",
+        "The pull request changes {}, which says what is run. Until somebody with the permission `{}` has \
+         approved exactly these bytes, the plan of the base branch is used.",
         code(plan_path),
         permission.as_str()
     );
@@ -36,7 +36,7 @@ pub fn approval_needed(plan_path: &str, digest: &Sha256, permission: Permission,
         "Read the change. To approve it, write this in a comment, and then `/omk run` (both may be in one):\n\n```text\n/omk approve {digest}\n```"
     );
     let shown = folded("What changes in the plan", &text::fenced(&diff).replacen("text\n", "diff\n", 1));
-    format!("{}\n{shown}", told("✋", "Nothing was started: the plan is changed here, and not approved", &why, &next))
+    format!("{}\n{shown}", told("✋", "The plan is changed here, and the change is not approved", &why, &next))
 }
 
 #[cfg(test)]
