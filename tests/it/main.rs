@@ -34,6 +34,7 @@ mod plan_mistakes;
 mod plan_roundtrip;
 mod plan_schema;
 mod proof;
+mod remote;
 mod report;
 mod review;
 mod tidy;
