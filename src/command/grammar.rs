@@ -69,12 +69,12 @@ pub fn help() -> String {
     lines.iter().map(|(usage, about)| format!("{usage:width$}  {about}\n")).collect()
 }
 
-/// `/omk run [TASK…]`.
+/// `/omk run [TASK]...`.
 fn usage(command: &clap::Command) -> String {
     let mut words = vec!["/omk".to_owned(), command.get_name().to_owned()];
     for argument in command.get_positionals() {
         let name = argument.get_value_names().and_then(<[_]>::first).map_or("", |name| name.as_str());
-        words.push(if argument.is_required_set() { name.to_owned() } else { format!("[{name}…]") });
+        words.push(if argument.is_required_set() { name.to_owned() } else { format!("[{name}]...") });
     }
     words.join(" ")
 }
@@ -145,21 +145,24 @@ fn targets(named: &Tasks, line: &Line<'_>) -> Result<(Vec<TaskId>, Option<Commit
 /// clap's finding in our own words.
 fn complain(error: &clap::Error, line: &Line<'_>) -> Malformed {
     let Some(first) = line.words.first().copied() else { return line.nothing_asked() };
+    if let Some(option) = line.words.iter().take_while(|word| word.text != "--").find(|word| is_option(word.text)) {
+        return line.option(*option);
+    }
     let argument = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(argument)) => argument.as_str(),
         _ => "",
     };
-    // clap names an option without its value.
-    let culprit = line.words.iter().skip(1).find(|word| word.text == argument);
-    let option = line.words.iter().find(|word| word.text.starts_with('-') && word.text != "--");
     match error.kind() {
-        ErrorKind::UnknownArgument => match (culprit, option) {
-            (Some(word), _) if !word.text.starts_with('-') => line.too_much(*word, first),
-            (_, Some(option)) => line.option(*option),
-            (Some(word), None) => line.too_much(*word, first),
-            (None, None) => line.too_much(line.last(), first),
-        },
+        // Only something with a hyphen in front is too much for a list of tasks.
+        ErrorKind::UnknownArgument if matches!(first.text, "run" | "retry") => line.bad_task(line.word(argument)),
+        ErrorKind::UnknownArgument => line.too_much(line.word(argument), first),
         ErrorKind::MissingRequiredArgument => line.too_little(first),
         _ => line.unknown(first),
     }
+}
+
+/// `-x`, `--long`, `--long=value`; not an arrow or a dash.
+fn is_option(word: &str) -> bool {
+    let name = word.strip_prefix("--").or_else(|| word.strip_prefix('-'));
+    name.is_some_and(|name| name.starts_with(char::is_alphanumeric))
 }

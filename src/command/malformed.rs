@@ -12,7 +12,7 @@ const NAME: &str = "comment";
 /// A command that cannot be understood, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Malformed {
-    complaint: Complaint,
+    complaint: Box<Complaint>,
     text: String,
 }
 
@@ -37,7 +37,8 @@ impl Malformed {
 
     fn new(line: &Line<'_>, word: Word<'_>, what: String) -> Self {
         let place = Place { line: line.number, column: word.column, width: word.text.chars().count().max(1) };
-        Self { complaint: Complaint { what, place: Some(place), ..Complaint::default() }, text: line.text.to_owned() }
+        let complaint = Complaint { what, place: Some(place), ..Complaint::default() };
+        Self { complaint: Box::new(complaint), text: line.text.to_owned() }
     }
 
     fn advise(mut self, hint: impl Into<String>) -> Self {
@@ -77,6 +78,26 @@ impl Malformed {
         let what = format!("a comment starts at most one run, and line {first} asks for one already; none was started");
         Self::new(&line, line.head(), what).advise("write one line: `/omk run` or `/omk retry`")
     }
+}
+
+/// Words that other tools use for ours.
+const FOREIGN: [(&str, &str); 8] = [
+    ("start", "run"),
+    ("test", "run"),
+    ("rerun", "retry"),
+    ("preview", "plan"),
+    ("stop", "cancel"),
+    ("abort", "cancel"),
+    ("check", "verify"),
+    ("usage", "help"),
+];
+
+/// The command that was probably meant. Short words are nothing like each other by likeness, so one slip is looked for
+/// first.
+fn meant(word: &str, names: &[String]) -> Option<String> {
+    let foreign = FOREIGN.iter().find(|(other, _)| *other == word).map(|(_, ours)| (*ours).to_owned());
+    let slip = || names.iter().find(|name| strsim::osa_distance(word, name) == 1).cloned();
+    foreign.or_else(slip).or_else(|| nearest(word, names.iter().map(String::as_str)))
 }
 
 /// A word of a line.
@@ -119,9 +140,9 @@ impl<'t> Line<'t> {
         self.words.last().copied().unwrap_or_else(|| self.head())
     }
 
-    /// The word that says so, behind the first one.
+    /// The last word that says so, behind the first one.
     pub(super) fn word(&self, text: &str) -> Word<'t> {
-        self.words.iter().skip(1).find(|word| word.text == text).copied().unwrap_or_else(|| self.last())
+        self.words.iter().skip(1).rfind(|word| word.text == text).copied().unwrap_or_else(|| self.last())
     }
 
     pub(super) fn nothing_asked(&self) -> Malformed {
@@ -133,7 +154,7 @@ impl<'t> Line<'t> {
     pub(super) fn unknown(&self, word: Word<'_>) -> Malformed {
         let names = grammar::names();
         let plain = word.text.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
-        let meant = nearest(&plain, names.iter().map(String::as_str));
+        let meant = meant(&plain, &names);
         let hint =
             meant.map_or_else(|| "`/omk help` tells more".to_owned(), |meant| format!("did you mean `{meant}`?"));
         Malformed::new(self, word, format!("omk does not know the command {}", quoted(word.text)))

@@ -75,7 +75,8 @@ const LONGEST_LINE: usize = 4096;
 /// How much of a line is kept to be shown, in characters.
 const SHOWN: usize = 400;
 
-/// Every line that speaks to omk, in order. Never more than 21: the last one then says that there are more.
+/// Every line that speaks to omk, in order. Never more than 21: the last one then says that there are more. A comment of
+/// more than 1 MiB is not read.
 #[must_use]
 pub fn read(body: &str) -> Vec<Found> {
     if body.len() > LARGEST {

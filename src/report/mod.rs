@@ -13,8 +13,8 @@ pub mod markdown;
 pub mod plan_check;
 pub mod preview;
 pub mod pull;
-pub mod sticky;
 pub mod reply;
+pub mod sticky;
 pub mod terminal;
 
 mod ink;

@@ -7,12 +7,16 @@ mod answer;
 mod closed;
 mod conversation;
 mod desk;
+mod earlier;
 mod event;
 mod gate;
 mod inputs;
+mod judge;
+mod one_job;
 mod outputs;
 mod plan_check;
 mod plans;
+mod run;
 mod runner;
 mod start;
 
@@ -20,12 +24,15 @@ pub(in crate::cli) use gate::{Decision, announce, decide};
 pub(in crate::cli) use inputs::{Inputs, RunArgs, Speaker, Stage, Upload};
 pub(in crate::cli) use outputs::{Level, Outputs, Spot};
 pub(in crate::cli) use plans::read_for;
-pub(in crate::cli) use runner::{EventName, Machine, Runner, forge};
+pub(in crate::cli) use runner::{Access, EventName, Machine, Runner, forge};
 
 use tokio::runtime::Runtime;
 
 use super::terminal::Terminal;
-use super::{Failure, Kind};
+use super::{Failure, Home, Kind};
+use crate::git::{Remote, Wanted};
+use crate::id::{CommitId, Tip};
+use crate::request::Request;
 
 /// The step of a job that this process is, with what every stage needs.
 pub(in crate::cli) struct Step {
@@ -42,6 +49,28 @@ impl Step {
     /// Waits for `future`. All that a step waits for shares one runtime, so a client of the forge may be kept.
     pub(in crate::cli) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(future)
+    }
+
+    /// The repository's git remote.
+    pub(in crate::cli) fn remote(&self, access: &Access) -> Result<Remote, Failure> {
+        Remote::new(&self.runner.git_url(), Some(access.token.clone())).map_err(super::git)
+    }
+
+    /// A commit that a checkout may not have; fetched where it does not.
+    pub(in crate::cli) fn bring(&self, access: &Access, home: &Home, commit: &CommitId) -> Result<Tip, Failure> {
+        if let Ok(tip) = home.repo.resolve(commit.as_str()) {
+            return Ok(tip);
+        }
+        home.repo.fetch(&self.remote(access)?, &[Wanted::Commit(commit.clone())]).map_err(super::git)?;
+        home.repo.resolve(commit.as_str()).map_err(super::git)
+    }
+
+    /// What the gate job decided, which every later job begins with.
+    pub(in crate::cli) fn request(&self) -> Result<&Request, Failure> {
+        self.runner.inputs.request.as_ref().ok_or_else(|| {
+            Failure::new(Kind::Usage, "nothing says what this job is about: the input `request` is empty")
+                .hint("hand on the gate job's output: `request: ${{ needs.gate.outputs.request }}`")
+        })
     }
 }
 
@@ -64,8 +93,8 @@ fn dispatch(step: &Step) -> Result<u8, Failure> {
     match step.runner.inputs.stage {
         Stage::Whole => by_event(step),
         Stage::Gate => gate::gate(step),
-        Stage::Run => not_built("run"),
-        Stage::Judge => not_built("judge"),
+        Stage::Run => run::stage(step),
+        Stage::Judge => judge::stage(step),
         Stage::Publish => not_built("publish"),
     }
 }
