@@ -128,3 +128,39 @@ pub fn view(judgement: &Judgement, admitted: &Admitted) -> Option<View> {
     view.warnings.extend(judgement.warnings.iter().cloned());
     Some(view)
 }
+
+/// The judgement in at most so many bytes of JSON: what gates printed goes first, then the items that failed, then what
+/// was said of them. Verdicts stay.
+#[must_use]
+pub fn fit(mut judgement: Judgement, most: usize) -> Judgement {
+    let shrink: [fn(&mut GateOutcome); 5] = [
+        |gate| {
+            if gate.counts_as_passed {
+                silence(gate);
+            }
+        },
+        |gate| gate.failing.truncate(20),
+        silence,
+        |gate| gate.failing.clear(),
+        |gate| {
+            gate.note = crate::text::clip(&gate.note, 80);
+            gate.command = crate::text::clip(&gate.command, 80);
+            gate.log = None;
+        },
+    ];
+    for step in shrink {
+        if serde_json::to_vec(&judgement).map_or(0, |bytes| bytes.len()) <= most {
+            break;
+        }
+        judgement.gates.iter_mut().for_each(step);
+    }
+    judgement
+}
+
+/// Forgets what a gate printed, but not where.
+fn silence(gate: &mut GateOutcome) {
+    if let Some(log) = &mut gate.log {
+        log.head.clear();
+        log.tail.clear();
+    }
+}

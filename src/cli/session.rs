@@ -1,6 +1,6 @@
 //! A run in this process: its tools are got ready, the loop drives it, and what it leaves is written.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,11 +21,12 @@ use crate::fact::{Began, Fact, Host, Limit, RunVerdict, Spending};
 use crate::gateway::{self, Budget, Gateway, Key, Upstream};
 use crate::git::{Expected, Pool};
 use crate::history::History;
-use crate::id::{Moment, RunId, TaskId};
+use crate::id::{Moment, RunId, Sha256, TaskId};
 use crate::plan::{Plan, Task, Work};
+use crate::report::View;
 use crate::store::{Holder, JournalFile, RunDir, ScopeLock};
 use crate::text::Scrubber;
-use crate::work::{AgentTools, Tools, Workshop};
+use crate::work::{AgentTools, Kept, Tools, Workshop};
 
 /// The secrets that omk was started with, out of reach of its children.
 pub(super) struct Secrets(BTreeMap<String, Secret>);
@@ -40,6 +41,11 @@ impl Secrets {
             names.push(&plan.agent.key_env);
         }
         shed_secrets(&names).map(Self).map_err(super::failure::infra)
+    }
+
+    /// Secrets that have left the environment already.
+    pub(super) fn known(secrets: BTreeMap<String, Secret>) -> Self {
+        Self(secrets)
     }
 
     pub(super) fn key(&self, plan: &Plan) -> Option<&Secret> {
@@ -66,9 +72,32 @@ pub(super) struct Session {
     pub(super) ready: Option<Ready>,
     pub(super) clock: Clock,
     pub(super) how: How,
+    /// What an earlier run made of tasks.
+    pub(super) kept: HashMap<TaskId, Kept>,
     /// Where the result's branch must be for its first move.
     pub(super) expected: Expected,
     pub(super) _lock: ScopeLock,
+}
+
+/// A run that is over. Its scope is held as long as this lives.
+pub(super) struct Over {
+    pub(super) home: Home,
+    pub(super) run_dir: RunDir,
+    pub(super) engine: Engine,
+    pub(super) history: History,
+    pub(super) secrets: Secrets,
+    pub(super) journal_head: Sha256,
+    pub(super) scrubber: Scrubber,
+    pub(super) verdict: RunVerdict,
+    _lock: ScopeLock,
+}
+
+impl Over {
+    /// The run as people may see it.
+    pub(super) fn view(&self) -> Option<View> {
+        let view = self.history.view(&self.engine)?;
+        Some(view.scrubbed(&|text: &str| self.scrubber.scrub(text)))
+    }
 }
 
 /// An agent that can start: its CLI, and who answers it.
@@ -197,18 +226,18 @@ fn micro_usd(usd: f64) -> u64 {
 }
 
 impl Session {
-    /// Drives the run from `first` to its end; the exit code.
-    pub(super) fn go(self, first: Fact, terminal: &Terminal) -> Result<u8, Failure> {
+    /// Drives the run from `first` to its end, and writes what it leaves.
+    pub(super) fn go(self, first: Fact, terminal: &Terminal) -> Result<Over, Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
         let terminal = *terminal;
-        let code = runtime.block_on(self.go_async(first, terminal));
+        let over = runtime.block_on(self.go_async(first, terminal));
         // Blocking work that is still under way (none but a walk over a removed slot) is not waited for.
         runtime.shutdown_background();
-        code
+        over
     }
 
-    async fn go_async(mut self, first: Fact, terminal: Terminal) -> Result<u8, Failure> {
+    async fn go_async(mut self, first: Fact, terminal: Terminal) -> Result<Over, Failure> {
         let (facts, mut inbox) = unbounded_channel();
         // Before anything that takes time: `omk cancel` may ring as soon as the scope is held.
         signals::listen(facts.clone(), self.run_dir.clone(), terminal);
@@ -220,9 +249,11 @@ impl Session {
         let (history, progress) = hands.into_parts();
         progress.finish();
         let verdict = driven.map_err(|error| self.gave_up(&error))?;
-        writing::write(&self.home, &self.run_dir, &self.engine, &history, self.journal.chain().head(), &scrubber)?;
+        let journal_head = self.journal.chain().head().clone();
+        writing::write(&self.home, &self.run_dir, &self.engine, &history, &journal_head, &scrubber)?;
         self.tell(&history, &scrubber, terminal);
-        Ok(verdict.exit_code())
+        let Self { home, run_dir, engine, secrets, _lock: lock, .. } = self;
+        Ok(Over { home, run_dir, engine, history, secrets, journal_head, scrubber, verdict, _lock: lock })
     }
 
     fn gave_up(&self, error: &DriveError) -> Failure {
@@ -248,6 +279,7 @@ impl Session {
             run_dir: self.run_dir.clone(),
             agent,
             scrubber: self.secrets.scrubber(),
+            kept: std::mem::take(&mut self.kept),
             clock: self.clock,
         })
     }

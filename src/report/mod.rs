@@ -10,8 +10,10 @@ pub mod html;
 pub mod json;
 pub mod junit;
 pub mod markdown;
+pub mod plan_check;
 pub mod preview;
 pub mod pull;
+pub mod reply;
 pub mod sticky;
 pub mod terminal;
 
