@@ -4,7 +4,7 @@
 //! archive says of itself: what is counted is what comes out.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 

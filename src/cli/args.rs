@@ -61,6 +61,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  omk verify                       # every proof of the newest run\n  omk verify .git/omk/runs/*/proofs/api.json"
     )]
     Verify(Verify),
+    /// Judge a run that another job left as a bundle, without believing it
+    #[command(
+        after_help = "Examples:\n  omk judge bundle/ --request request.json\n  omk judge bundle/ --request - --json > judgement.json < request.json"
+    )]
+    Judge(Judge),
     /// Render a run
     #[command(after_help = "Examples:\n  omk report --format markdown\n  omk report --format junit > omk.xml")]
     Report(Report),
@@ -145,6 +150,9 @@ pub(crate) struct Run {
     /// Replace result branches even where they hold commits that are not omk's
     #[arg(long)]
     pub(crate) force: bool,
+    /// Leave what another job needs to judge and publish the run in this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) bundle: Option<PathBuf>,
     /// Do not ask before spending
     #[arg(long, short)]
     pub(crate) yes: bool,
@@ -214,6 +222,25 @@ pub(crate) struct Verify {
     #[arg(value_name = "PROOF|RUN")]
     pub(crate) proofs: Vec<String>,
     /// Print the findings as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Judge {
+    /// The bundle's directory
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// What was asked for, as the gate job said it: a file of JSON, or `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) request: PathBuf,
+    /// Read tasks and gates from this file, which must have the digest that the request names, instead of the commit
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plan: Option<PathBuf>,
+    /// Read protected paths and limits from this plan instead of the default branch's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rules: Option<PathBuf>,
+    /// Print the judgement as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

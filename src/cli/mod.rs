@@ -9,6 +9,7 @@ mod ci;
 mod clean;
 mod failure;
 mod init;
+mod judge;
 mod plan;
 mod plan_file;
 mod progress;
@@ -68,6 +69,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<u8, Failure> {
         Command::Status(args) => status::status(&args, terminal),
         Command::Replay(args) => replay::replay(&args, terminal),
         Command::Verify(args) => verify::verify(&args, terminal),
+        Command::Judge(args) => judge::command(&args, terminal),
         Command::Report(args) => report::report(&args, terminal),
         Command::Ci => ci::ci(terminal),
         Command::Schema => {

@@ -7,6 +7,7 @@ use super::args::{How, Run};
 use super::session::{self, Over, Secrets, Session};
 use super::terminal::Terminal;
 use super::{Failure, Home, Kind, plan_file};
+use crate::bundle::Upload;
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::exec::environment::Caller;
@@ -36,7 +37,7 @@ pub(super) fn run(args: &Run, terminal: &Terminal) -> Result<u8, Failure> {
     let wanted = Wanted {
         run: new_run_id(clock.now()),
         scope,
-        plan: read.plan,
+        plan: Arc::new(read.plan),
         bytes: read.bytes,
         source,
         base,
@@ -51,6 +52,12 @@ pub(super) fn run(args: &Run, terminal: &Terminal) -> Result<u8, Failure> {
         home,
     };
     let over = wanted.go(clock, terminal)?;
+    if let Some(dir) = &args.bundle {
+        for why in super::writing::bundle(&over, dir, Upload::State)?.left_out {
+            terminal.complain(&format!("warning: {why}\n"));
+        }
+        terminal.print(&format!("  bundle   {}\n", dir.display()));
+    }
     Ok(over.verdict.exit_code())
 }
 
@@ -59,7 +66,7 @@ pub(super) struct Wanted {
     pub(super) home: Home,
     pub(super) run: RunId,
     pub(super) scope: Scope,
-    pub(super) plan: Plan,
+    pub(super) plan: Arc<Plan>,
     /// What the plan was read from, or stands for it where it was put together.
     pub(super) bytes: Vec<u8>,
     pub(super) source: PlanSource,
@@ -108,7 +115,7 @@ impl Wanted {
         }
         let run_dir = self.home.store.dir(&began.run);
         let session = Session {
-            engine: Engine::new(Arc::new(self.plan)),
+            engine: Engine::new(self.plan),
             history: History::default(),
             journal: run_dir.create(&self.bytes).map_err(super::store)?,
             run_dir,

@@ -23,6 +23,7 @@ use crate::git::{Expected, Pool};
 use crate::history::History;
 use crate::id::{Moment, RunId, Sha256, TaskId};
 use crate::plan::{Plan, Task, Work};
+use crate::report::View;
 use crate::store::{Holder, JournalFile, RunDir, ScopeLock};
 use crate::text::Scrubber;
 use crate::work::{AgentTools, Kept, Tools, Workshop};
@@ -40,6 +41,11 @@ impl Secrets {
             names.push(&plan.agent.key_env);
         }
         shed_secrets(&names).map(Self).map_err(super::failure::infra)
+    }
+
+    /// Secrets that have left the environment already.
+    pub(super) fn known(secrets: BTreeMap<String, Secret>) -> Self {
+        Self(secrets)
     }
 
     pub(super) fn key(&self, plan: &Plan) -> Option<&Secret> {
@@ -84,6 +90,14 @@ pub(super) struct Over {
     pub(super) scrubber: Scrubber,
     pub(super) verdict: RunVerdict,
     _lock: ScopeLock,
+}
+
+impl Over {
+    /// The run as people may see it.
+    pub(super) fn view(&self) -> Option<View> {
+        let view = self.history.view(&self.engine)?;
+        Some(view.scrubbed(&|text: &str| self.scrubber.scrub(text)))
+    }
 }
 
 /// An agent that can start: its CLI, and who answers it.

@@ -1,6 +1,10 @@
 //! What a run leaves in its directory when it is over: proofs and reports.
 
-use super::{Failure, Home};
+use std::path::Path;
+
+use super::session::Over;
+use super::{Failure, Home, Kind};
+use crate::bundle;
 use crate::engine::Engine;
 use crate::history::History;
 use crate::id::Sha256;
@@ -8,8 +12,6 @@ use crate::proof;
 use crate::report::{html, json, junit, markdown};
 use crate::store::RunDir;
 use crate::text::Scrubber;
-
-pub(super) use crate::proof::RUN_PROOF;
 
 /// Holds the journal's head that proofs and reports were last written for; omk may be killed before that is done.
 const WRITTEN: &str = "written";
@@ -33,7 +35,7 @@ pub(super) fn write(
         _ => Vec::new(),
     };
     let tasks = history.task_proofs(engine, journal_head).into_iter().map(|(task, input)| (task.to_string(), input));
-    let run = history.run_proof(engine, observed, journal_head).map(|input| (RUN_PROOF.to_owned(), input));
+    let run = history.run_proof(engine, observed, journal_head).map(|input| (proof::RUN_PROOF.to_owned(), input));
     for (name, input) in tasks.chain(run) {
         let statement = proof::prove(&input);
         run_dir.write(&format!("proofs/{name}.json"), &statement.to_bytes()).map_err(super::store)?;
@@ -54,6 +56,13 @@ pub(super) fn write(
     }
     run_dir.write(WRITTEN, journal_head.as_str().as_bytes()).map_err(super::store)?;
     Ok(())
+}
+
+/// Writes what another job needs of a run that is over, to `dir`.
+pub(super) fn bundle(over: &Over, dir: &Path, upload: bundle::Upload) -> Result<bundle::Written, Failure> {
+    let Over { home, run_dir, engine, .. } = over;
+    bundle::write(dir, &home.repo, run_dir, engine, upload, &bundle::Limits::default())
+        .map_err(|error| Failure::with_advice(Kind::Infra, &format!("failed to {error}")))
 }
 
 /// The proofs of a run, without their second statements, by path.

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use crate::id::{BadName, Sha256};
 
-/// The fewest digits: 48 bits are more than anybody can find a second plan for between a look and an approval.
+/// The fewest digits that the contract takes. They name a plan among those of honest people; who writes two plans himself
+/// can make them begin alike, so all digits are what is shown to be copied.
 pub(super) const FEWEST: usize = 12;
 
 /// All digits of a SHA-256.
@@ -20,6 +21,12 @@ impl PlanDigest {
     #[must_use]
     pub fn begins(&self, digest: &Sha256) -> bool {
         digest.as_str().starts_with(&self.0)
+    }
+
+    /// Whether it is the whole digest, so that no other plan can have it.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.0.len() == ALL
     }
 
     /// The digits.
@@ -68,7 +75,9 @@ mod tests {
     fn a_digest_begins_only_what_it_begins() {
         let plan = Sha256::of(b"plan");
         let start: PlanDigest = plan.as_str()[..12].parse().unwrap();
-        assert!(start.begins(&plan) && !start.begins(&Sha256::of(b"other")));
+        assert!(start.begins(&plan) && !start.begins(&Sha256::of(b"other")) && !start.is_whole());
+        let whole: PlanDigest = plan.as_str().parse().unwrap();
+        assert!(whole.begins(&plan) && whole.is_whole());
         let middle: PlanDigest = plan.as_str()[1..20].parse().unwrap();
         assert!(!middle.begins(&plan));
     }

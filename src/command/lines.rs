@@ -94,3 +94,6 @@ fn written(body: &str) -> Vec<Range<usize>> {
 fn is_plain(tag: &TagEnd) -> bool {
     matches!(tag, TagEnd::Paragraph | TagEnd::List(_) | TagEnd::Item)
 }
+
+#[cfg(test)]
+mod tests;

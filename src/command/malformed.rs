@@ -12,7 +12,7 @@ const NAME: &str = "comment";
 /// A command that cannot be understood, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Malformed {
-    complaint: Complaint,
+    complaint: Box<Complaint>,
     text: String,
 }
 
@@ -37,7 +37,8 @@ impl Malformed {
 
     fn new(line: &Line<'_>, word: Word<'_>, what: String) -> Self {
         let place = Place { line: line.number, column: word.column, width: word.text.chars().count().max(1) };
-        Self { complaint: Complaint { what, place: Some(place), ..Complaint::default() }, text: line.text.to_owned() }
+        let complaint = Complaint { what, place: Some(place), ..Complaint::default() };
+        Self { complaint: Box::new(complaint), text: line.text.to_owned() }
     }
 
     fn advise(mut self, hint: impl Into<String>) -> Self {

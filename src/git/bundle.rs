@@ -58,6 +58,12 @@ pub struct BundleWanted<'a> {
     pub objects: u32,
 }
 
+/// A bundle whose objects are in the repository, and that no ref keeps yet.
+#[derive(Debug)]
+pub struct TakenIn {
+    refs: BTreeMap<String, CommitId>,
+}
+
 /// Why a bundle was not taken in.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
@@ -208,35 +214,37 @@ impl Repo {
         file.sync_data().map_err(GitError::io("write", path))
     }
 
-    /// Takes in a stranger's bundle: its objects, and its refs below `into` (a full name without its last slash), where
-    /// `refs/omk/bundle/task/a` becomes `<into>/task/a`. Nothing is taken in where it is not exactly what is wanted.
+    /// Takes in a stranger's bundle: its objects, without a ref to them. [`Repo::keep_bundle`] makes those once the
+    /// commits were looked at.
     ///
     /// # Errors
     /// The first thing that is wrong with it.
-    pub fn take_in_bundle(
-        &self,
-        file: &mut File,
-        wanted: &BundleWanted<'_>,
-        prefix: &str,
-        into: &str,
-    ) -> Result<(), BundleError> {
-        let bytes = file.metadata().map_err(|source| GitError::Io { what: "look at a git bundle".into(), source })?;
+    pub fn take_in_bundle(&self, file: &mut File, wanted: &BundleWanted<'_>) -> Result<TakenIn, BundleError> {
+        let meta = file.metadata().map_err(|source| GitError::Io { what: "look at a git bundle".into(), source })?;
         let header = BundleHeader::read(file)?;
-        header.check(wanted, bytes.len())?;
+        header.check(wanted, meta.len())?;
         if self.tip(wanted.base).is_err() {
             return Err(BundleError::NoBase(wanted.base.clone()));
         }
         self.index(file, &header, wanted)?;
         self.check_connected(wanted)?;
+        Ok(TakenIn { refs: wanted.refs.clone() })
+    }
+
+    /// Keeps what was taken in: `<prefix>/task/a` of the bundle becomes `<into>/task/a` here. Both are full names without
+    /// their last slash.
+    ///
+    /// # Errors
+    /// Where a ref cannot be written.
+    pub fn keep_bundle(&self, taken: &TakenIn, prefix: &str, into: &str) -> Result<(), GitError> {
         self.with(|repo| {
-            for (name, commit) in wanted.refs {
-                let name = format!("{into}/{}", name.strip_prefix(prefix).unwrap_or(name).trim_start_matches('/'));
+            for (name, commit) in &taken.refs {
+                let name = format!("{into}{}", name.strip_prefix(prefix).unwrap_or(name));
                 let what = GitError::lib(format!("write the ref {name}"));
                 repo.reference(&name, commit_oid(commit), true, "omk: from a bundle").map_err(what)?;
             }
             Ok(())
-        })?;
-        Ok(())
+        })
     }
 
     /// Puts the pack among the repository's, each object checked as `git fsck` does.

@@ -14,7 +14,7 @@ use super::tree::{Changes, Difference, build, difference};
 use crate::id::{CommitId, Moment, RepoPath, Tip, TreeId};
 
 /// Who omk's commits are by.
-const AUTHOR: (&str, &str) = ("omk[bot]", "omk[bot]@users.noreply.github.com");
+pub(super) const AUTHOR: (&str, &str) = ("omk[bot]", "omk[bot]@users.noreply.github.com");
 
 /// Candidates for a rename; git's own default was 400 for years, and each pair is compared by content.
 const RENAMES: u32 = 200;
@@ -181,7 +181,12 @@ fn descends(repo: &Repository, commit: Oid, ancestor: Oid) -> Result<bool, GitEr
 }
 
 /// A merge commit of two results, or the paths in which they do not fit.
-fn join(repo: &Repository, run_base: Oid, ours: Oid, theirs: Oid) -> Result<Result<Oid, Vec<RepoPath>>, GitError> {
+pub(super) fn join(
+    repo: &Repository,
+    run_base: Oid,
+    ours: Oid,
+    theirs: Oid,
+) -> Result<Result<Oid, Vec<RepoPath>>, GitError> {
     let commit = |oid| repo.find_commit(oid).map_err(GitError::lib(format!("read commit {oid}")));
     let (our, their) = (commit(ours)?, commit(theirs)?);
     let bases: Vec<Oid> =
@@ -276,6 +281,11 @@ fn write_commit(repo: &Repository, tree: Oid, parents: &[Oid], message: &str, se
         repo.commit(None, &author, &author, message, &tree, &parents.iter().collect::<Vec<_>>())
     };
     write().map_err(what)
+}
+
+/// Whether a signature is omk's own.
+pub(super) fn is_author(found: &Signature<'_>) -> bool {
+    found.name_bytes() == AUTHOR.0.as_bytes() && found.email_bytes() == AUTHOR.1.as_bytes()
 }
 
 /// omk's own signature, in UTC.

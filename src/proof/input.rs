@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::fact::{AgentEvidence, Containment, GateOutcome, Host, PlanSource, RunVerdict, Trigger};
 use crate::id::{GateId, RepoPath, RunId, Scope, Sha256, TaskId, Tip, TreeId};
 
+/// The name of a run's own proof; no task can have it, for ids have no dot.
+pub const RUN_PROOF: &str = "run.result";
+
 /// What is known of a task or a run when its proof is written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Input {

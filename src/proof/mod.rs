@@ -13,13 +13,10 @@ mod test_result;
 pub use check::{
     Checked, Finding, Remark, Seen, SeenCommit, SeenPlan, Signature, Unreadable, check, claimed_logs, read,
 };
-pub use input::{Input, JudgedBy, Share, TaskShare};
+pub use input::{Input, JudgedBy, RUN_PROOF, Share, TaskShare};
 pub use rules::{Standing, Unmet, counts, standing, unmet};
 pub use statement::{
     AgentClaim, BaseClaim, Digests, GateClaim, LogClaim, PREDICATE_TYPE, PlanClaim, Predicate, ResultClaim,
     RunnerClaim, STATEMENT_TYPE, SandboxClaim, Statement, Subject, TaskClaim, TriggerClaim, prove, schema,
 };
 pub use test_result::{TEST_RESULT_TYPE, TestResult, TestStatement, Verdict, test_result};
-
-/// The name of the run's own proof, beside those of tasks; no task can have it, for ids have no dot.
-pub const RUN_PROOF: &str = "run.result";

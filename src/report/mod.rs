@@ -10,6 +10,7 @@ pub mod html;
 pub mod json;
 pub mod junit;
 pub mod markdown;
+pub mod plan_check;
 pub mod preview;
 pub mod pull;
 pub mod reply;

@@ -142,10 +142,7 @@ pub(super) fn lost_body(request: &Request, lost: &Lost) -> String {
          {}</sub>\n",
         lost.verdict().as_str().replace('_', " "),
         lost.why(),
-        bullets(&[
-            format!("See {} for what happened.", link("the workflow run", &request.workflow.url)),
-            again(request, Again::Retry)
-        ]),
+        bullets(&[see(request), again(request, Again::Run)]),
         request.run,
         short(&request.base),
         code(&request.trigger.actor, 60),
@@ -170,10 +167,7 @@ pub fn stale(request: &Request, stale: &Stale) -> String {
     };
     let body = format!(
         "### ⚪ omk: stale\n\n{why}\n\n{}\n<sub>run `{}` · {}</sub>\n",
-        bullets(&[
-            again(request, Again::Retry),
-            format!("See {} for what happened.", link("the workflow run", &request.workflow.url))
-        ]),
+        bullets(&[again(request, Again::Run), see(request)]),
         request.run,
         workflow(request),
     );

@@ -23,7 +23,7 @@ pub enum Refusal {
         id: u64,
     },
     /// They may too little here, or the forge does not say what they may.
-    #[error("{login:?} may {} here, and needs {}", said.as_deref().unwrap_or("nothing that is known"), needs.as_str())]
+    #[error("{login:?} needs {} here, and the forge says {said:?}", needs.as_str())]
     Permission {
         /// Who.
         login: String,

@@ -15,7 +15,7 @@ use crate::git::{GitError, MergedBase, Message};
 use crate::id::{CommitId, TreeId};
 use crate::plan::ChangePolicy;
 use crate::proof::{Standing, standing};
-use crate::scope::{Scope, Touched, TouchedKind};
+use crate::scope::Scope;
 use crate::text;
 
 /// How many offending paths a message names.
@@ -195,21 +195,7 @@ impl Attempt<'_> {
 
     fn check_scope(&self, place: &Place, tree: &TreeId, evidence: &mut Evidence) -> Result<(), Trouble> {
         let tools = &self.shared.tools;
-        let changed = tools.repo.changed(&place.base.tree, tree)?;
-        let escaping = tools.repo.escaping_symlinks(&place.base.tree, tree)?;
-        let touched: Vec<Touched> = changed
-            .iter()
-            .map(|entry| {
-                let kind = if entry.is_submodule() {
-                    TouchedKind::Submodule
-                } else if escaping.contains(&entry.path) {
-                    TouchedKind::EscapingLink
-                } else {
-                    TouchedKind::Plain
-                };
-                Touched { path: entry.path.clone(), kind }
-            })
-            .collect();
+        let touched = tools.repo.touched(&place.base.tree, tree)?;
         evidence.observed = touched.iter().map(|touched| touched.path.clone()).collect();
         let scope = Scope {
             write_set: &self.errand.task.write_set,

@@ -8,12 +8,12 @@ use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use super::Shared;
 use super::attempt::{Trouble, blocking};
 use super::place::Place;
+use super::{Shared, Tools};
 use crate::engine::Engine;
 use crate::exec::environment::{ChildEnv, Toolchains, child_env};
-use crate::fact::{Class, Fact, GateOutcome, GateVerdict};
+use crate::fact::{Class, Fact, Failure, GateOutcome, GateVerdict};
 use crate::gate::{baseline, judge};
 use crate::git::GitError;
 use crate::id::{GateId, Tip, TreeId};
@@ -71,25 +71,61 @@ pub(super) async fn judge_task(
 
 /// The plan's required gates, on the result or a part of it; reported as a fact.
 pub(super) async fn judge_result(shared: Arc<Shared>, prefix: u32, tip: Tip, stop: CancellationToken) {
-    let gates: Vec<&Gate> = shared.tools.plan.gates.iter().filter(|gate| gate.required).collect();
-    let logs = Logs::new(&shared, format!("logs/result/{}", &tip.commit.as_str()[..12]));
-    let judged = async {
-        let place = place_at(&shared, &tip).await?;
-        let judged = judge_all(&shared, &gates, &place, &tip.tree, &logs, &stop).await;
-        discard(place).await;
-        judged
-    };
-    let (gates, trouble) = match judged.await {
+    let (gates, trouble) = match judge_required(&shared, &tip, &stop).await {
         Ok(outcomes) => (outcomes, None),
-        Err(Trouble::Failed(mut failure)) => {
-            failure.message = shared.tools.scrubber.scrub(&failure.message);
-            (Vec::new(), Some(failure))
-        }
-        Err(Trouble::Interrupted) => return,
+        Err(Unjudged::Failed(failure)) => (Vec::new(), Some(failure)),
+        Err(Unjudged::Interrupted) => return,
     };
     if !stop.is_cancelled() {
         let _ = shared.facts.send(Fact::Judged { prefix, tip, gates, trouble });
     }
+}
+
+/// Why gates could not be run on a commit.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Unjudged {
+    /// The machine, or the repository.
+    #[error("{}", .0.message)]
+    Failed(Failure),
+    /// It was stopped from outside.
+    #[error("it was stopped")]
+    Interrupted,
+}
+
+/// Runs the plan's required gates on a commit outside of a run, just as a run does on its result: each finds exactly the
+/// commit's tree, a failure is held against what the same gate says of [`Began::base`](crate::fact::Began). Logs go below
+/// the directory of `tools`.
+///
+/// # Errors
+/// Where the machine is at fault, or `stop` was cancelled. Then nothing is judged.
+pub async fn judge_commit(tools: Tools, tip: Tip, stop: CancellationToken) -> Result<Vec<GateOutcome>, Unjudged> {
+    // Nobody listens: there is no run that facts could be about.
+    let (facts, _) = tokio::sync::mpsc::unbounded_channel();
+    let shared = Shared { tools, facts, parked: Mutex::default(), base_outcomes: BaseOutcomes::default() };
+    let outcomes = judge_required(&Arc::new(shared), &tip, &stop).await?;
+    if stop.is_cancelled() { Err(Unjudged::Interrupted) } else { Ok(outcomes) }
+}
+
+async fn judge_required(
+    shared: &Arc<Shared>,
+    tip: &Tip,
+    stop: &CancellationToken,
+) -> Result<Vec<GateOutcome>, Unjudged> {
+    let gates: Vec<&Gate> = shared.tools.plan.gates.iter().filter(|gate| gate.required).collect();
+    let logs = Logs::new(shared, format!("logs/result/{}", &tip.commit.as_str()[..12]));
+    let judged = async {
+        let place = place_at(shared, tip).await?;
+        let judged = judge_all(shared, &gates, &place, &tip.tree, &logs, stop).await;
+        discard(place).await;
+        judged
+    };
+    judged.await.map_err(|trouble| match trouble {
+        Trouble::Failed(mut failure) => {
+            failure.message = shared.tools.scrubber.scrub(&failure.message);
+            Unjudged::Failed(failure)
+        }
+        Trouble::Interrupted => Unjudged::Interrupted,
+    })
 }
 
 /// A slot with that commit in it.

@@ -36,6 +36,7 @@ use crate::text::Scrubber;
 pub use branches::Branches;
 use errand::Errand;
 use judging::BaseOutcomes;
+pub use judging::{Unjudged, judge_commit};
 use place::Parked;
 
 /// What every piece of work in a run needs.

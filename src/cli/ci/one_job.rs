@@ -40,7 +40,9 @@ pub(super) fn refuse_persisted_credentials(home: &Home) -> Result<(), Failure> {
 /// first, on a hosted runner, where the machine is thrown away after the job.
 pub(super) fn allow(one_job: OneJob) -> Result<Vec<String>, Failure> {
     let mut warnings = Vec::new();
-    if is_hosted(&Caller::read()) && let Err(why) = drop_root() {
+    if is_hosted(&Caller::read())
+        && let Err(why) = drop_root()
+    {
         warnings.push(format!("the job can still become root, and so could an agent: {why}"));
     }
     if is_confined()? {
@@ -67,7 +69,8 @@ pub(super) fn allow(one_job: OneJob) -> Result<Vec<String>, Failure> {
 /// Asks the sandbox itself: a child is started in it.
 fn is_confined() -> Result<bool, Failure> {
     let clock = Clock::start();
-    let dir = tempfile::tempdir().map_err(|error| super::super::failure::infra(format!("make a directory: {error}")))?;
+    let dir =
+        tempfile::tempdir().map_err(|error| super::super::failure::infra(format!("make a directory: {error}")))?;
     let path: OsString = std::env::var_os("PATH").unwrap_or_default();
     let child = Child {
         program: Program::Shell("true".to_owned()),

@@ -10,7 +10,7 @@ use super::super::{Failure, Kind};
 use super::inputs::{Inputs, Speaker};
 use crate::exec::environment::Caller;
 use crate::exec::secret::{Secret, shed_secrets};
-use crate::forge::{ForgeError, GitHub, Site};
+use crate::forge::{ForgeError, GitHub, Installation, Site};
 use crate::id::CommitId;
 use crate::request;
 use crate::text::Scrubber;
@@ -132,47 +132,64 @@ impl Runner {
         self.inputs.key.as_ref().or_else(|| self.secrets.get(key_env))
     }
 
-    /// A token to speak to the forge with: the one that was given, or one of the App that is good for an hour.
+    /// The repository at the forge, and the token to push there with: the one that was given, or one of the App that is
+    /// good for an hour.
     ///
     /// # Errors
-    /// Where none was given, or the forge does not mint one.
-    pub(in crate::cli) async fn token(&self) -> Result<Secret, Failure> {
+    /// Where no token was given, or the forge does not mint one.
+    pub(in crate::cli) async fn access(&self) -> Result<Access, Failure> {
+        let site = |token: Secret| Site {
+            api: self.api.clone(),
+            repository: self.repository.clone(),
+            token,
+            spacing: self.inputs.spacing,
+        };
         match &self.inputs.speaker {
-            Some(Speaker::Token(token)) => Ok(token.clone()),
+            Some(Speaker::Token(token)) => {
+                Ok(Access { forge: GitHub::new(site(token.clone()))?, token: token.clone() })
+            }
             Some(Speaker::App { id, private_key }) => {
-                let minted = GitHub::app_token(&self.api, &self.repository, *id, private_key).await;
-                minted.map_err(|error| {
+                let minted = GitHub::installation(&self.api, &self.repository, *id, private_key).await;
+                let Installation { token, slug } = minted.map_err(|error| {
                     forge(&error).hint("check `app-id` and `app-private-key`, and that the App is installed here")
-                })
+                })?;
+                Ok(Access { forge: GitHub::new(site(token.clone()))?.as_app(&slug), token })
             }
             None => Err(Failure::new(Kind::Blocked, "there is no token to speak to the forge with")
                 .hint("give the action `token: ${{ github.token }}`, or `app-id` and `app-private-key`")),
         }
     }
 
-    /// The repository at the forge.
-    ///
-    /// # Errors
-    /// Where there is no token.
-    pub(in crate::cli) async fn github(&self) -> Result<GitHub, Failure> {
-        let site = Site {
-            api: self.api.clone(),
-            repository: self.repository.clone(),
-            token: self.token().await?,
-            spacing: self.inputs.spacing,
-        };
-        GitHub::new(site).map_err(|error| forge(&error))
+    /// The repository's address for git.
+    pub(in crate::cli) fn git_url(&self) -> String {
+        format!("{}/{}.git", self.server, self.repository)
     }
+}
+
+/// Who we are at the forge.
+#[derive(Debug)]
+pub(in crate::cli) struct Access {
+    /// The repository, through its API.
+    pub(in crate::cli) forge: GitHub,
+    /// For git. Where an App's was minted it is in none of the runner's secrets: it is to be scrubbed, too.
+    pub(in crate::cli) token: Secret,
 }
 
 /// The forge's trouble, at the edge: a right that a person can grant, or the machine.
 pub(in crate::cli) fn forge(error: &ForgeError) -> Failure {
     let kind = match error {
         ForgeError::Unauthorized { .. } | ForgeError::Forbidden { .. } | ForgeError::NotFound { .. } => Kind::Blocked,
-        ForgeError::Limited { .. } | ForgeError::Misconfigured { .. } => Kind::Blocked,
+        ForgeError::Misconfigured { .. } => Kind::Usage,
+        ForgeError::Limited { .. } => Kind::Blocked,
         ForgeError::Refused { .. } | ForgeError::Unavailable { .. } | ForgeError::Nonsense { .. } => Kind::Infra,
     };
     Failure::new(kind, format!("failed to {error}"))
+}
+
+impl From<ForgeError> for Failure {
+    fn from(error: ForgeError) -> Self {
+        forge(&error)
+    }
 }
 
 impl EventName {

@@ -4,16 +4,17 @@
 
 use std::time::Duration;
 
+use octocrab::auth::{EncodingKey, create_jwt};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::speaker::{Credential, Speaker, Verb, Write};
+use super::speaker::{Speaker, Verb, Write};
 use super::{GitHub, Patience, owner_and_name};
 use crate::exec::secret::Secret;
 use crate::forge::ForgeError;
 
 /// What is wrong with a key that is none.
-pub(super) const NO_KEY: &str = "the App's private key is not the PEM file of an RSA key, as GitHub hands it out: it \
+const NO_KEY: &str = "the App's private key is not the PEM file of an RSA key, as GitHub hands it out: it \
                                  begins with `-----BEGIN RSA PRIVATE KEY-----`, and its lines matter";
 
 /// An App, where it is installed on the repository.
@@ -57,10 +58,8 @@ impl GitHub {
         private_key: &Secret,
     ) -> Result<Installation, ForgeError> {
         let (owner, name) = owner_and_name(repository)?;
-        // A PEM file that went through an environment file has its line ends spelt out.
-        let key = Secret::new(private_key.expose().trim().replace("\\n", "\n"));
         let patience = Patience::default();
-        let speaker = Speaker::new(api, Credential::App(app, key), Duration::ZERO, patience)?;
+        let speaker = Speaker::new(api, signature(app, private_key)?, Duration::ZERO, patience)?;
         let mint = async {
             let what = format!("find where the App {app} is installed on {repository}");
             let path = format!("/repos/{owner}/{name}/installation");
@@ -80,4 +79,14 @@ impl GitHub {
             Err(_) => Err(speaker.unavailable("get a token of the App", "given up")),
         }
     }
+}
+
+/// What proves to GitHub, for nine minutes, that the App asks.
+fn signature(app: u64, private_key: &Secret) -> Result<Secret, ForgeError> {
+    // A PEM file that went through an environment file has its line ends spelt out.
+    let pem = Secret::new(private_key.expose().trim().replace("\\n", "\n"));
+    let key = EncodingKey::from_rsa_pem(pem.expose().as_bytes());
+    let signed = key.and_then(|key| create_jwt(app.into(), &key));
+    let unusable = || ForgeError::Misconfigured { what: "sign as the App".into(), said: NO_KEY.into() };
+    signed.map(Secret::new).map_err(|_| unusable())
 }

@@ -38,6 +38,15 @@ impl From<RawIssue> for Issue {
 }
 
 impl GitHub {
+    /// The open issue by `me` that holds `marker`; the oldest where there are several.
+    ///
+    /// # Errors
+    /// Where GitHub does not show its issues.
+    pub async fn issue(&self, me: &Account, marker: &str) -> Result<Option<Issue>, ForgeError> {
+        let found = self.within("read an issue", self.our_issue(me, marker)).await?;
+        Ok(found.map(Issue::from))
+    }
+
     /// Makes sure that there is an open issue by `me` that holds `marker`, and that it says so; the oldest where there are
     /// several.
     ///

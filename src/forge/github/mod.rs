@@ -27,7 +27,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 
 pub use self::app::Installation;
-use self::speaker::{Credential, Speaker};
+use self::speaker::Speaker;
 use super::ForgeError;
 use crate::exec::secret::Secret;
 use crate::trust::Account;
@@ -100,7 +100,7 @@ impl GitHub {
         if token.expose().is_empty() || !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(misconfigured("the token is empty, or holds characters that no token has"));
         }
-        let speaker = Speaker::new(&site.api, Credential::Token(token), site.spacing, patience)?;
+        let speaker = Speaker::new(&site.api, token, site.spacing, patience)?;
         Ok(Self {
             path: format!("/repos/{owner}/{name}"),
             owner: owner.to_owned(),

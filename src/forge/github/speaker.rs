@@ -29,14 +29,6 @@ const SAID: usize = 300;
 pub(super) const JSON: &str = "application/vnd.github+json";
 pub(super) const RAW: &str = "application/vnd.github.raw+json";
 
-/// As whom to speak.
-#[derive(Debug)]
-pub(super) enum Credential {
-    Token(Secret),
-    /// A GitHub App by its number and private key.
-    App(u64, Secret),
-}
-
 /// Who speaks, and where.
 #[derive(Debug)]
 pub(super) struct Speaker {
@@ -44,7 +36,7 @@ pub(super) struct Speaker {
     pub(super) http: reqwest::Client,
     /// Made at the first call: it needs the runtime.
     octocrab: OnceLock<Octocrab>,
-    credential: Credential,
+    token: Secret,
     scrubber: Scrubber,
     pub(super) clock: Clock,
     pub(super) spacing: Duration,
@@ -133,21 +125,15 @@ impl Answer {
 }
 
 impl Speaker {
-    pub(super) fn new(
-        api: &str,
-        credential: Credential,
-        spacing: Duration,
-        patience: Patience,
-    ) -> Result<Self, ForgeError> {
+    pub(super) fn new(api: &str, token: Secret, spacing: Duration, patience: Patience) -> Result<Self, ForgeError> {
         let api = api.trim_end_matches('/').to_owned();
         let http = carrier(&api, patience)?;
-        let (Credential::Token(secret) | Credential::App(_, secret)) = &credential;
-        let scrubber = Scrubber::new([secret.expose()]);
+        let scrubber = Scrubber::new([token.expose()]);
         Ok(Self {
             api,
             http,
             octocrab: OnceLock::new(),
-            credential,
+            token,
             scrubber,
             clock: Clock::start(),
             spacing,
@@ -195,17 +181,11 @@ impl Speaker {
         if let Some(octocrab) = self.octocrab.get() {
             return Ok(octocrab);
         }
-        let unusable = |said: &str| ForgeError::Misconfigured { what: "speak to GitHub".into(), said: said.into() };
-        let builder = Octocrab::builder();
-        let builder = match &self.credential {
-            Credential::Token(token) => builder.personal_token(token.expose()),
-            Credential::App(id, key) => {
-                builder.app_from_rsa_pem((*id).into(), key.expose()).map_err(|_| unusable(super::app::NO_KEY))?
-            }
-        };
-        let address = unusable("the API's address is no URL");
-        let builder = builder.base_uri(self.api.as_str()).map_err(|_| address.clone())?;
-        let octocrab = builder.build_with_reqwest(self.http.clone()).map_err(|_| address)?;
+        let said = "the API's address is no URL; GITHUB_API_URL holds it".to_owned();
+        let unusable = ForgeError::Misconfigured { what: "speak to GitHub".into(), said };
+        let builder = Octocrab::builder().personal_token(self.token.expose()).base_uri(self.api.as_str());
+        let octocrab = builder.and_then(|builder| builder.build_with_reqwest(self.http.clone()));
+        let octocrab = octocrab.map_err(|_| unusable)?;
         Ok(self.octocrab.get_or_init(|| octocrab))
     }
 
@@ -235,10 +215,6 @@ impl Speaker {
     fn broken(&self, error: &(dyn std::error::Error + 'static)) -> Failed {
         let mut cause = Some(error);
         while let Some(error) = cause {
-            if let Some(octocrab::Error::JWT { .. }) = error.downcast_ref() {
-                let said = super::app::NO_KEY.to_owned();
-                return ForgeError::Misconfigured { what: "sign as the App".into(), said }.into();
-            }
             match error.downcast_ref::<reqwest::Error>() {
                 Some(error) if error.is_connect() => return doubt(format!("cannot connect to {}", self.api)),
                 Some(error) if error.is_timeout() => return doubt("no answer in time"),

@@ -1,10 +1,14 @@
 //! What is said where something was done.
 
-use super::{code, folded, link, short, told};
+use super::{code, folded, inert, link, short, told};
 use crate::command::{self, PlanDigest};
 use crate::id::{CommitId, RunId, Sha256, TaskId};
 use crate::proof::Checked;
 use crate::text;
+
+/// Lines and bytes of a list of proofs.
+const LINES: usize = 300;
+const BYTES: usize = 20_000;
 
 /// What can be asked.
 #[must_use]
@@ -32,17 +36,20 @@ pub fn accepted(run: &RunId, base: &CommitId, tasks: &[TaskId], workflow_url: &s
     )
 }
 
-/// A plan is approved. `current` is the digest of the plan at the pull request's head, if it differs from the base's.
+/// Somebody who may approves a plan. `current` is the digest of the plan at the pull request's head; `None` = the pull
+/// request does not change it.
 #[must_use]
 pub fn approved(given: &PlanDigest, login: &str, current: Option<&Sha256>) -> String {
     let digest = short(given.as_str());
     match current {
-        Some(current) if given.begins(current) => told(
-            "👍",
-            &format!("The plan `{digest}` is approved by {}", code(login)),
-            "It counts as long as that comment is there, unedited, and its author has the permission.",
-            "Start it with `/omk run`. Delete the comment to take the approval back.",
-        ),
+        Some(current) if given.begins(current) => {
+            let why = "It counts as long as that comment is there, unedited, and its author has the permission.";
+            let next = "Start it with `/omk run`. Delete the comment to take the approval back.";
+            let what = format!("The plan `{digest}` is approved by {}", code(login));
+            let some = "Give all 64 digits next time: who writes two plans can make them begin alike.";
+            let why = if given.is_whole() { why.to_owned() } else { format!("{why} {some}") };
+            told("👍", &what, &why, next)
+        }
         Some(current) => told(
             "😕",
             &format!("`{digest}` is not the plan of this pull request"),
@@ -93,12 +100,7 @@ pub fn status(standing: &Standing<'_>) -> String {
         Some(_) => ("🔄", "`/omk cancel` ends it."),
         None => ("⚪", "`/omk retry` runs again what is not proven."),
     };
-    told(
-        sign,
-        &format!("On `{head}`: {}", text::inert_markdown(&text::clip(title, super::WORD))),
-        &format!("{}.", links.join(", ")),
-        next,
-    )
+    told(sign, &format!("On `{head}`: {}", inert(title)), &format!("{}.", links.join(", ")), next)
 }
 
 /// The run is being ended.
@@ -109,7 +111,7 @@ pub fn cancelled(workflow_url: &str) -> String {
         "The run is being cancelled",
         &format!(
             "{} ends within seconds. What it finished is kept as an artifact, and not delivered.",
-            link("It", workflow_url)
+            link("The run", workflow_url)
         ),
         "Start again with `/omk retry`, which keeps what is proven, or with `/omk run`.",
     )
@@ -126,6 +128,28 @@ pub fn nothing_to_cancel(head: &CommitId) -> String {
     )
 }
 
+/// The run that the check names is not ours to end: it is of another workflow or repository.
+#[must_use]
+pub fn not_ours_to_cancel(workflow_url: &str) -> String {
+    told(
+        "😕",
+        "Nothing was cancelled: the run that the check names is not one of this workflow",
+        "Anybody who can write checks can make one that names another run, so omk ends only runs of its own workflow here.",
+        &format!("If it is to end, somebody who may can do it there: {}.", link("the run", workflow_url)),
+    )
+}
+
+/// A retry that keeps nothing; said beside [`accepted`]. `why` is scrubbed.
+#[must_use]
+pub fn nothing_kept(why: &str) -> String {
+    told(
+        "ℹ️",
+        "All tasks start anew",
+        &format!("Nothing of the last run can be kept: {}.", inert(why)),
+        "A retry keeps what was proven on the same base with the same plan, as long as the last run's artifact is there.",
+    )
+}
+
 /// What `/omk verify` found: proofs by name, each held against the repository.
 #[must_use]
 pub fn verified(run: &RunId, proofs: &[(String, Checked)]) -> String {
@@ -139,26 +163,34 @@ pub fn verified(run: &RunId, proofs: &[(String, Checked)]) -> String {
     }
     let broken = proofs.iter().filter(|(_, checked)| !checked.holds()).count();
     let count = text::plural(proofs.len(), "proof");
-    let (sign, what) = match broken {
-        0 => ("✅", format!("{count} of run `{run}` checked: all hold")),
-        _ => ("❌", format!("{count} of run `{run}` checked: {broken} not holding")),
+    let (sign, held, next) = match broken {
+        0 => ("✅", "all hold".to_owned(), "`omk verify` checks the same on a laptop, offline."),
+        1 => ("❌", "1 does not hold".to_owned(), BROKEN),
+        more => ("❌", format!("{more} do not hold"), BROKEN),
     };
-    let mut all =
-        proofs.iter().flat_map(|(_, checked)| checked.remarks.iter().map(ToString::to_string)).collect::<Vec<_>>();
-    all.dedup();
-    format!("{sign} **{what}**\n\n{}", folded("Each proof", &text::fenced(&list(proofs, &all))))
+    let what = format!("{count} of run `{run}` checked: {held}");
+    let why = "Statement, digests, commit, tree, plan and rules of each were held against this repository.";
+    format!("{}\n{}", told(sign, &what, why, next), folded("Each proof", &text::fenced(&list(proofs))))
 }
 
-fn list(proofs: &[(String, Checked)], remarks: &[String]) -> String {
+const BROKEN: &str = "What does not hold is no evidence: do not merge on its word. `/omk run` makes it anew.";
+
+fn list(proofs: &[(String, Checked)]) -> String {
     let mut out = String::new();
+    let mut remarks: Vec<String> = Vec::new();
     for (name, checked) in proofs {
-        out.push_str(&format!(
-            "{}  {}\n",
-            if checked.holds() { "holds " } else { "BROKEN" },
-            text::clip(name, super::WORD)
-        ));
+        let sign = if checked.holds() { "holds " } else { "BROKEN" };
+        out.push_str(&format!("{sign}  {}\n", text::clip(name, super::WORD)));
         out.extend(checked.findings.iter().map(|finding| format!("        - {finding}\n")));
+        for remark in checked.remarks.iter().map(ToString::to_string) {
+            if !remarks.contains(&remark) {
+                remarks.push(remark);
+            }
+        }
     }
     out.extend(remarks.iter().map(|remark| format!("({remark})\n")));
-    text::clip_lines(&out, 400, 20_000)
+    text::clip_lines(&out, LINES, BYTES)
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,9 @@ const LIMIT: usize = 60_000;
 /// The most characters of somebody's word in a sentence.
 const WORD: usize = 120;
 
+/// The most characters of somebody's sentence: an error with its causes.
+const SENTENCE: usize = 400;
+
 /// What makes a reply known again, so that no comment gets a second one. It is hidden, and decides nothing.
 #[must_use]
 pub fn reply_marker(comment: u64) -> String {
@@ -82,6 +85,12 @@ fn code(said: &str) -> String {
     // A blank keeps a backtick at the edge apart from those that begin the code.
     let gap = if line.starts_with('`') || line.ends_with('`') { " " } else { "" };
     format!("{ticks}{gap}{line}{gap}{ticks}")
+}
+
+/// Hostile text as a part of a sentence: one line, clipped, without a full stop at its end.
+fn inert(said: &str) -> String {
+    let line = text::clip(&said.replace(['\n', '\t', '\r'], " "), SENTENCE);
+    text::inert_markdown(line.trim().trim_end_matches('.'))
 }
 
 /// A link of the forge's own; an address that is none is shown as text.

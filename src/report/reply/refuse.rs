@@ -1,6 +1,6 @@
 //! What is said where something is not done.
 
-use super::{code, link, short, told};
+use super::{code, inert, link, short, told};
 use crate::command::Malformed;
 use crate::id::{CommitId, TaskId};
 use crate::plan::Complaints;
@@ -147,7 +147,7 @@ pub fn malformed(all: &[Malformed]) -> String {
     )
 }
 
-/// Tasks were named that the plan does not have. `nearest` is what was probably meant by the first.
+/// Tasks were named that the plan does not have; what was probably meant by the first is guessed.
 #[must_use]
 pub fn unknown_tasks(unknown: &[TaskId], plan_path: &str, tasks: &[TaskId]) -> String {
     let names = |ids: &[TaskId]| {
@@ -157,11 +157,12 @@ pub fn unknown_tasks(unknown: &[TaskId], plan_path: &str, tasks: &[TaskId]) -> S
         }
         names.join(", ")
     };
+    let noun = if unknown.len() == 1 { "task" } else { "tasks" };
     let first = unknown.first().and_then(|id| crate::plan::nearest(id.as_str(), tasks.iter().map(TaskId::as_str)));
     let meant = first.map(|task| format!(" Did you mean `{task}`?")).unwrap_or_default();
     told(
         SIGN,
-        &format!("Nothing was started: the plan has no task {}", names(unknown)),
+        &format!("Nothing was started: the plan has no {} {}", noun, names(unknown)),
         &format!("{} has: {}.{meant}", code(plan_path), names(tasks)),
         "Name tasks of the plan, or none for all of them.",
     )
@@ -173,7 +174,7 @@ pub fn plan_mistakes(complaints: &Complaints, whose: &str) -> String {
     let shown = text::clip_lines(&complaints.render(), LINES, BYTES);
     format!(
         "{SIGN} **Nothing was started: the plan of {} has {}**\n\n{}\nMend it there; `omk plan` shows the same on a laptop.\n",
-        text::inert_markdown(whose),
+        inert(whose),
         text::plural(complaints.len(), "mistake"),
         text::fenced(&shown)
     )
@@ -185,7 +186,7 @@ pub fn no_plan(plan_path: &str, whose: &str) -> String {
     told(
         SIGN,
         &format!("Nothing was done: there is no {}", code(plan_path)),
-        &format!("It is read from {}, and is not there.", text::inert_markdown(whose)),
+        &format!("It is read from {}, and is not there.", inert(whose)),
         "Write one with `omk init`, and merge it; or set the action's input `plan` to where it is.",
     )
 }
@@ -201,13 +202,17 @@ pub fn busy(workflow_url: &str) -> String {
     )
 }
 
-/// The forge, or something else outside, did not do its part. `why` is scrubbed.
+/// The forge, or something else outside, did not do its part. `what` is what was to be done; `why` fits after "failed to",
+/// as errors do, and is scrubbed.
 #[must_use]
 pub fn could_not(what: &str, why: &str) -> String {
     told(
         SIGN,
-        &format!("omk could not {}", text::inert_markdown(&text::clip(what, super::WORD))),
-        &format!("{}.", text::inert_markdown(text::clip(why, 400).trim_end_matches('.'))),
+        &format!("omk could not {}", inert(what)),
+        &format!("It failed to {}.", inert(why)),
         "Write the command again in a new comment. If it fails again, the log of the job tells more.",
     )
 }
+
+#[cfg(test)]
+mod tests;

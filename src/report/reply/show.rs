@@ -1,6 +1,6 @@
 //! What is shown of a plan: what a run would do, and what a changed one needs.
 
-use super::{code, folded, short, told};
+use super::{code, folded, inert, told};
 use crate::id::Sha256;
 use crate::plan::Permission;
 use crate::report::preview::Preview;
@@ -16,14 +16,10 @@ pub fn plan(preview: &Preview, whose: &str) -> String {
     let tasks = text::plural(preview.tasks.len(), "task");
     let executions = usize::try_from(preview.executions).unwrap_or(usize::MAX);
     let table = text::clip_lines(&preview.terminal(), LINES, BYTES);
-    format!(
-        "📋 **A run would do {tasks}, in up to {}**\n\nThe plan `{}` is that of {}.\n\n{}\n```mermaid\n{}```\n\nStart it with `/omk run`.\n",
-        text::plural(executions, "execution"),
-        preview.plan,
-        text::inert_markdown(whose),
-        folded("Tasks, waves and overlaps", &text::fenced(&table)),
-        preview.mermaid(),
-    )
+    let drawn = format!("```mermaid\n{}```\n\n{}", preview.mermaid(), text::fenced(&table));
+    let what = format!("A run would do {tasks}, in up to {}", text::plural(executions, "execution"));
+    let why = format!("The plan `{}` is that of {}.", preview.plan, inert(whose));
+    format!("{}\n{}", told("📋", &what, &why, "Start it with `/omk run`."), folded("Tasks, waves and overlaps", &drawn))
 }
 
 /// The pull request changes the plan, so that somebody must approve it first. `diff` is scrubbed, and clipped here.
@@ -31,15 +27,17 @@ pub fn plan(preview: &Preview, whose: &str) -> String {
 pub fn approval_needed(plan_path: &str, digest: &Sha256, permission: Permission, diff: &str) -> String {
     let diff = text::clip_lines(diff, LINES, BYTES);
     let why = format!(
-        "The pull request changes {}, which says what is run. What it says is used once somebody with the permission \
-         `{}` has approved exactly these bytes.",
+        "The pull request changes {}, which says what is run. Until somebody with the permission `{}` has \
+         approved exactly these bytes, the plan of the base branch is used.",
         code(plan_path),
         permission.as_str()
     );
     let next = format!(
-        "Read the change. To approve it, write this in a comment, and then `/omk run` (both may be in one):\n\n```text\n/omk approve {}\n```",
-        short(digest.as_str())
+        "Read the change. To approve it, write this in a comment, and then `/omk run` (both may be in one):\n\n```text\n/omk approve {digest}\n```"
     );
     let shown = folded("What changes in the plan", &text::fenced(&diff).replacen("text\n", "diff\n", 1));
-    format!("{}\n{shown}", told("✋", "Nothing was started: the plan is changed here, and not approved", &why, &next))
+    format!("{}\n{shown}", told("✋", "The plan is changed here, and the change is not approved", &why, &next))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+//! Admitting a bundle: what it says, held against what was asked for, what was planned, and what its commits really are.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::commits::Court;
+use super::open::Opened;
+use super::refused::Refused;
+use super::{IN_BUNDLE, changes_of, refs_of, result_of, taken_in};
+use crate::engine::Engine;
+use crate::fact::{Began, Fact};
+use crate::git::{BundleError, BundleWanted, Repo};
+use crate::history::History;
+use crate::id::{CommitId, RepoPath, Sha256, TaskId, Tip};
+use crate::journal;
+use crate::plan::{Plan, Task};
+use crate::request::{Ask, Request};
+
+/// A run whose bundle is about what was asked for, whose journal follows from the plan, and whose commits its tasks may
+/// have made. What it says of its gates is its own opinion still.
+#[derive(Debug)]
+pub struct Admitted {
+    /// What it is built on.
+    pub base: Tip,
+    /// Its result, in the repository now; `None` where nothing landed.
+    pub result: Option<Tip>,
+    /// The commits from the base to the result, oldest first, with their tasks.
+    pub landed: Vec<(TaskId, CommitId)>,
+    /// Each landed task's own change, in landing order.
+    pub task_commits: Vec<(TaskId, CommitId)>,
+    /// Every path that the result changes.
+    pub observed: Vec<RepoPath>,
+    /// The run, folded from its journal by the plan that was given.
+    pub engine: Engine,
+    /// The same for people and proofs.
+    pub history: History,
+    /// SHA-256 of the journal's last line.
+    pub journal_head: Sha256,
+    /// SHA-256 of its file of commits.
+    pub changes: Option<Sha256>,
+}
+
+/// Holds an opened bundle against the request and the effective plan, neither of which comes from it, and takes its
+/// commits into the repository, below [`taken_in`].
+///
+/// # Errors
+/// The first thing that is wrong with it. Objects may have come into the repository then, but no ref to them.
+pub fn admit(repo: &Repo, opened: Opened, request: &Request, plan: &Arc<Plan>) -> Result<Admitted, Refused> {
+    let Opened { manifest, limits, journal, changes } = opened;
+    expect("run", &manifest.run, &request.run)?;
+    expect("scope", &manifest.scope, &request.scope)?;
+    expect("base", &manifest.base.commit, &request.base)?;
+    let journal = journal::read(&journal).map_err(Refused::Damaged)?;
+    if let Some(damage) = journal.dropped {
+        return Err(Refused::Damaged(damage));
+    }
+    let Some(Fact::Began(began)) = journal.lines.first().map(|line| &line.fact) else { return Err(Refused::NotBegun) };
+    check_beginning(repo, began, request, plan)?;
+    let engine = journal::replay(Arc::clone(plan), &journal.lines);
+    let engine = engine.map_err(|difference| Refused::Illegal(Box::new(difference)))?;
+    let (result, tasks) = (result_of(&engine), changes_of(&engine));
+    contradiction("base", manifest.base == began.base)?;
+    contradiction("result", manifest.result == result)?;
+    contradiction("tasks", manifest.tasks == tasks)?;
+    let refs = refs_of(result.as_ref(), &tasks);
+    contradiction("commits", changes.is_some() == !refs.is_empty())?;
+    let court = Court { repo, request, plan, base: &began.base, selected: began.selected.iter().collect() };
+    let (mut landed, mut digest) = (Vec::new(), None);
+    if let Some((mut file, sha256)) = changes {
+        let wanted = BundleWanted { base: &request.base, refs: &refs, bytes: limits.file, objects: limits.objects };
+        let pending = repo.take_in_bundle(&mut file, &wanted).map_err(Refused::Commits)?;
+        landed = court.chain(&engine)?;
+        court.changes(&tasks, &landed)?;
+        repo.keep_bundle(&pending, IN_BUNDLE, &taken_in(&request.run))?;
+        digest = Some(sha256);
+    }
+    let observed = match &result {
+        Some(result) => repo.changed_paths(&began.base.tree, &result.tree)?,
+        None => Vec::new(),
+    };
+    let mut history = History::default();
+    for line in &journal.lines {
+        history.take(line.at, &line.fact, &line.orders);
+    }
+    Ok(Admitted {
+        base: began.base.clone(),
+        result,
+        landed,
+        task_commits: tasks.into_iter().map(|change| (change.task, change.commit)).collect(),
+        observed,
+        engine,
+        history,
+        journal_head: journal.chain.head().clone(),
+        changes: digest,
+    })
+}
+
+fn expect(what: &'static str, found: &impl ToString, expected: &impl ToString) -> Result<(), Refused> {
+    let (found, expected) = (found.to_string(), expected.to_string());
+    if found == expected {
+        return Ok(());
+    }
+    Err(Refused::OtherRun { what, found: crate::text::clip(&found, 80), expected })
+}
+
+fn contradiction(what: &'static str, holds: bool) -> Result<(), Refused> {
+    if holds { Ok(()) } else { Err(Refused::Contradiction { what }) }
+}
+
+/// The first fact is about the run that was asked for.
+fn check_beginning(repo: &Repo, began: &Began, request: &Request, plan: &Plan) -> Result<(), Refused> {
+    expect("run", &began.run, &request.run)?;
+    expect("scope", &began.scope, &request.scope)?;
+    expect("base", &began.base.commit, &request.base)?;
+    let missing = |_| Refused::Commits(BundleError::NoBase(request.base.clone()));
+    expect("base's tree", &began.base.tree, &repo.tip(&request.base).map_err(missing)?.tree)?;
+    expect("plan's path", &began.plan.path, &request.plan.path)?;
+    expect("plan", &began.plan.digest, &request.plan.digest)?;
+    expect("actor", &began.trigger.actor, &request.trigger.actor)?;
+    if began.trigger != request.trigger {
+        return Err(Refused::Contradiction { what: "trigger" });
+    }
+    check_selection(began, request, plan)
+}
+
+/// The tasks that took part are those that were asked for.
+fn check_selection(began: &Began, request: &Request, plan: &Plan) -> Result<(), Refused> {
+    let refused = |task: &TaskId, why| Refused::Task { task: task.to_string(), why };
+    let mut selected = BTreeSet::new();
+    for task in &began.selected {
+        if plan.task(task).is_none() {
+            return Err(refused(task, "took part, and is not in the plan"));
+        }
+        if !selected.insert(task) {
+            return Err(refused(task, "took part twice"));
+        }
+    }
+    let Ask::Run { tasks } = &request.ask else { return Ok(()) };
+    let asked = if tasks.is_empty() { None } else { Some(with_dependencies(plan, tasks)) };
+    for task in &plan.tasks {
+        let takes_part = selected.contains(&task.id);
+        match &asked {
+            Some(asked) if takes_part && !asked.contains(&task.id) => {
+                return Err(refused(&task.id, "took part, and was not asked for"));
+            }
+            Some(asked) if !takes_part && asked.contains(&task.id) => {
+                return Err(refused(&task.id, "was asked for, and took no part"));
+            }
+            None if takes_part && !may_take_part(task, request) => {
+                return Err(refused(&task.id, "took part, and its `when` names other events"));
+            }
+            Some(_) | None => {}
+        }
+    }
+    Ok(())
+}
+
+fn may_take_part(task: &Task, request: &Request) -> bool {
+    task.when.as_ref().is_none_or(|when| when.events.is_empty() || when.events.contains(&request.trigger.event))
+}
+
+fn with_dependencies<'a>(plan: &'a Plan, tasks: &'a [TaskId]) -> BTreeSet<&'a TaskId> {
+    let mut found = BTreeSet::new();
+    let mut open: Vec<&TaskId> = tasks.iter().collect();
+    while let Some(id) = open.pop() {
+        if found.insert(id)
+            && let Some(task) = plan.task(id)
+        {
+            open.extend(&task.dependencies);
+        }
+    }
+    found
+}

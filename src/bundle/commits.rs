@@ -1,0 +1,185 @@
+//! The commits of a bundle, each held against the task that it says it is of.
+//!
+//! It refuses a commit that is not by omk, not of a task of the run, not on what it should be on, or that touches what
+//! its task may not: also one that no ref points at, and that would only be pushed along.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::manifest::TaskChange;
+use super::refused::Refused;
+use crate::engine::Engine;
+use crate::git::{CommitSeen, GitError, Repo, Trailers};
+use crate::id::{CommitId, TaskId, Tip};
+use crate::plan::{Plan, Task};
+use crate::request::Request;
+use crate::scope::Scope;
+
+/// How many offending paths a refusal names.
+const PATHS_SHOWN: usize = 10;
+
+/// Commits between the base and what is brought, for each landing: its own change, its landings, merges of its base.
+const COMMITS_PER_LANDING: usize = 16;
+
+/// Keys of a last paragraph that omk writes itself, once each.
+const KEYS: [&str; 4] = ["Omk-Run", "Omk-Task", "Omk-Attempt", "Omk-Proof"];
+
+/// Holds commits against a run.
+pub(super) struct Court<'a> {
+    pub(super) repo: &'a Repo,
+    pub(super) request: &'a Request,
+    pub(super) plan: &'a Plan,
+    pub(super) base: &'a Tip,
+    pub(super) selected: BTreeSet<&'a TaskId>,
+}
+
+impl Court<'_> {
+    /// The commits from the base to the result: exactly one for each landing that changed something, in their order.
+    pub(super) fn chain(&self, engine: &Engine) -> Result<Vec<(TaskId, CommitId)>, Refused> {
+        let (mut at, mut chain) = (self.base.clone(), Vec::new());
+        for (task, tip) in engine.landings().filter(|(_, tip)| *tip != self.base) {
+            if *tip == at {
+                // It held the change already.
+                continue;
+            }
+            let seen = self.look_at(&tip.commit, "below the result")?;
+            if seen.tip.tree != tip.tree {
+                return Err(refused(&tip.commit, "below the result", "has another tree than the journal says"));
+            }
+            self.check(&seen, Some(task), &at)?;
+            chain.push((task.clone(), tip.commit.clone()));
+            at = tip.clone();
+        }
+        Ok(chain)
+    }
+
+    /// The landed tasks' own changes, and whatever they are built on down to the base.
+    pub(super) fn changes(&self, changes: &[TaskChange], chain: &[(TaskId, CommitId)]) -> Result<(), Refused> {
+        let own: BTreeMap<&CommitId, &TaskId> = changes.iter().map(|change| (&change.commit, &change.task)).collect();
+        let mut known: BTreeSet<CommitId> = chain.iter().map(|(_, commit)| commit.clone()).collect();
+        known.insert(self.base.commit.clone());
+        for (commit, task) in chain.iter().map(|(task, commit)| (commit, task)) {
+            if own.get(commit).is_some_and(|other| *other != task) {
+                return Err(refused(commit, &format!("of task {task}"), "is said to be of another task, too"));
+            }
+        }
+        let most = COMMITS_PER_LANDING.saturating_mul(changes.len().saturating_add(4));
+        let mut open: Vec<CommitId> = own.keys().map(|commit| (*commit).clone()).collect();
+        while let Some(commit) = open.pop() {
+            if !known.insert(commit.clone()) {
+                continue;
+            }
+            if known.len() > most {
+                return Err(refused(
+                    &commit,
+                    "of a task's change",
+                    "is one of more commits than this run can have made",
+                ));
+            }
+            open.extend(self.vouch(&commit, own.get(&commit).copied())?);
+        }
+        Ok(())
+    }
+
+    /// A commit that a task's change is, or is built on; its parents, which are to be looked at too.
+    fn vouch(&self, commit: &CommitId, task: Option<&TaskId>) -> Result<Vec<CommitId>, Refused> {
+        let place = task.map_or_else(|| "below a task's change".to_owned(), |task| format!("of task {task}"));
+        let seen = self.look_at(commit, &place)?;
+        match seen.parents.as_slice() {
+            [parent] => {
+                let parent = self.repo.tip(parent)?;
+                self.check(&seen, task, &parent)?;
+            }
+            [_, _] if task.is_none() => {
+                if !self.repo.is_merge_of_results(&self.base.commit, commit)? {
+                    return Err(refused(commit, &place, "is a merge that omk did not make"));
+                }
+            }
+            parents => {
+                let why = format!("has {} parents, and a task's commit has one", parents.len());
+                return Err(refused(commit, &place, &why));
+            }
+        }
+        Ok(seen.parents)
+    }
+
+    fn look_at(&self, commit: &CommitId, place: &str) -> Result<CommitSeen, Refused> {
+        self.repo.look_at(commit).map_err(|error| match error {
+            GitError::Unstorable { why, .. } => refused(commit, place, why),
+            other => Refused::Git(other),
+        })
+    }
+
+    /// One commit of a task, on that parent and no other.
+    fn check(&self, seen: &CommitSeen, task: Option<&TaskId>, parent: &Tip) -> Result<(), Refused> {
+        let commit = &seen.tip.commit;
+        let place = task.map_or_else(|| "below a task's change".to_owned(), |task| format!("of task {task}"));
+        if seen.parents != [parent.commit.clone()] {
+            let found: Vec<&str> = seen.parents.iter().map(|parent| &parent.as_str()[..12]).collect();
+            let found = if found.is_empty() { "nothing".to_owned() } else { found.join(" and ") };
+            let why = format!("is built on {found}, and not on {} alone", &parent.commit.as_str()[..12]);
+            return Err(refused(commit, &place, &why));
+        }
+        if !seen.by_omk {
+            return Err(refused(commit, &place, "has another author or committer than omk"));
+        }
+        let trailers = self.trailers(&seen.message).map_err(|why| refused(commit, &place, why))?;
+        if task.is_some_and(|task| *task != trailers) {
+            return Err(refused(commit, &place, &format!("says that it is of task {trailers}")));
+        }
+        let Some(planned) = self.plan.task(&trailers).filter(|task| self.selected.contains(&task.id)) else {
+            return Err(refused(commit, &place, &format!("is of task {trailers}, which takes no part in this run")));
+        };
+        self.scope(seen, planned, parent)
+    }
+
+    /// The task that a message's trailers name, where they are as omk writes them.
+    fn trailers(&self, message: &str) -> Result<TaskId, &'static str> {
+        let trailers = Trailers::of(message).ok_or("does not carry omk's trailers")?;
+        if trailers.run != self.request.run {
+            return Err("is of another run, by its trailers");
+        }
+        for key in KEYS {
+            if message.lines().filter(|line| line.starts_with(&format!("{key}:"))).count() != 1 {
+                return Err("does not carry each of omk's trailers once");
+            }
+        }
+        let last = message.trim_end().rsplit_once("\n\n").map_or("", |(_, last)| last);
+        for line in last.lines() {
+            let (key, value) = line.split_once(": ").ok_or("has a trailer that is none")?;
+            let allowed = match key {
+                "Requested-by" => value == self.request.trigger.actor,
+                "Signed-off-by" => self.plan.deliver.sign_off,
+                key => KEYS.contains(&key),
+            };
+            if !allowed {
+                return Err("carries a trailer that omk did not write");
+            }
+        }
+        trailers.task.ok_or("names no task in its trailers")
+    }
+
+    fn scope(&self, seen: &CommitSeen, task: &Task, parent: &Tip) -> Result<(), Refused> {
+        let touched = self.repo.touched(&parent.tree, &seen.tip.tree)?;
+        let scope =
+            Scope { write_set: &task.write_set, protect: &self.plan.protect, plan_path: &self.request.plan.path };
+        let violations = scope.violations(&touched);
+        if violations.is_empty() {
+            return Ok(());
+        }
+        let mut paths: Vec<String> =
+            violations.iter().take(PATHS_SHOWN).map(|found| format!("{} {}", found.path, found.why)).collect();
+        if violations.len() > PATHS_SHOWN {
+            paths.push(format!("and {} more", violations.len() - PATHS_SHOWN));
+        }
+        let commit = short(&seen.tip.commit);
+        Err(Refused::Scope { commit, task: task.id.clone(), paths: paths.join(", ") })
+    }
+}
+
+fn short(commit: &CommitId) -> String {
+    commit.as_str()[..12].to_owned()
+}
+
+fn refused(commit: &CommitId, place: &str, why: &str) -> Refused {
+    Refused::Commit { commit: short(commit), place: place.to_owned(), why: why.to_owned() }
+}

@@ -1,0 +1,231 @@
+//! `omk judge`: a bundle that another job left, opened as hostile; its result, judged anew.
+//!
+//! It refuses to take the plan, the rules or the verdict from the bundle, and to judge without having admitted it.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::args::Judge;
+use super::session::{self, Secrets};
+use super::terminal::Terminal;
+use super::{Failure, Home, Kind};
+use crate::bundle::{self, Admitted, Limits, Refused};
+use crate::clock::Clock;
+use crate::exec::environment::Caller;
+use crate::fact::GateOutcome;
+use crate::git::Pool;
+use crate::id::{CommitId, RepoPath, Sha256, Tip};
+use crate::plan::Plan;
+use crate::request::{self, Judgement, Request};
+use crate::store::Store;
+use crate::text::{self, Scrubber};
+use crate::work::{self, Tools, Unjudged};
+
+/// A request is a job's output, of which a forge allows no more.
+const REQUEST: u64 = 1 << 20;
+
+/// A judgement becomes a job's output, beside others.
+const JUDGEMENT: usize = 900_000;
+
+pub(super) fn command(args: &Judge, terminal: &Terminal) -> Result<u8, Failure> {
+    let home = Home::find()?;
+    let request = read_request(&args.request)?;
+    let plan = read_plan(&home, &request, args.plan.as_deref(), args.rules.as_deref())?;
+    let secrets = Secrets::shed(&plan)?;
+    let judgement = judge(&home, &args.dir, &request, &Arc::new(plan), &secrets.scrubber())?;
+    terminal.print(&if args.json { json(&judgement)? } else { in_words(&judgement) });
+    Ok(judgement.verdict.exit_code())
+}
+
+/// Opens the bundle in `dir`, admits it, runs the required gates on its result, and says what that makes of the run.
+/// Must not be called inside a runtime; [`judge_there`] is for that.
+pub(super) fn judge(
+    home: &Home,
+    dir: &Path,
+    request: &Request,
+    plan: &Arc<Plan>,
+    scrubber: &Scrubber,
+) -> Result<Judgement, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
+    let judgement = runtime.block_on(judge_there(home, dir, request, plan, scrubber));
+    runtime.shutdown_background();
+    judgement
+}
+
+/// As [`judge`], inside a runtime.
+pub(super) async fn judge_there(
+    home: &Home,
+    dir: &Path,
+    request: &Request,
+    plan: &Arc<Plan>,
+    scrubber: &Scrubber,
+) -> Result<Judgement, Failure> {
+    let admitted = admit(home, dir, request, plan)?;
+    let gates = match &admitted.result {
+        Some(result) => run_gates(home, request, plan, &admitted, result, scrubber).await?,
+        None => Vec::new(),
+    };
+    Ok(bundle::fit(bundle::judge(request, &admitted, gates), JUDGEMENT))
+}
+
+/// Opens and admits the bundle in `dir`: what judging and publishing begin with.
+pub(super) fn admit(home: &Home, dir: &Path, request: &Request, plan: &Arc<Plan>) -> Result<Admitted, Failure> {
+    let refused = |refused: Refused| {
+        let kind = if refused.is_host() { Kind::Infra } else { Kind::NotReady };
+        Failure::with_advice(kind, &format!("the bundle {} is refused: {refused}", dir.display()))
+    };
+    let opened = bundle::open(dir, &Limits::default()).map_err(refused)?;
+    bundle::admit(&home.repo, opened, request, plan).map_err(refused)
+}
+
+async fn run_gates(
+    home: &Home,
+    request: &Request,
+    plan: &Arc<Plan>,
+    admitted: &Admitted,
+    result: &Tip,
+    scrubber: &Scrubber,
+) -> Result<Vec<GateOutcome>, Failure> {
+    let caller = Caller::read();
+    let began = admitted.engine.began().cloned();
+    let tools = Tools {
+        repo: home.repo.clone(),
+        pool: Pool::open(&home.repo, &session::cache_dir(&caller)?).map_err(super::git)?,
+        shepherd: session::shepherd()?,
+        caller,
+        plan: Arc::clone(plan),
+        began: began.ok_or_else(|| Failure::new(Kind::Infra, "the admitted run has not begun"))?,
+        // Logs of a run that may lie in this very repository are not written over.
+        run_dir: Store::new(&home.store.root().join("judged")).dir(&request.run),
+        agent: None,
+        scrubber: scrubber.clone(),
+        kept: HashMap::new(),
+        clock: Clock::start(),
+    };
+    let stop = CancellationToken::new();
+    let listening = tokio::spawn(stop_on_signal(stop.clone()));
+    let judged = work::judge_commit(tools, result.clone(), stop).await;
+    listening.abort();
+    judged.map_err(|unjudged| match unjudged {
+        Unjudged::Interrupted => Failure::new(Kind::Infra, "judging was interrupted, so nothing is proven")
+            .hint("run the job again; the bundle is still there"),
+        Unjudged::Failed(failure) => {
+            Failure::new(Kind::Infra, format!("failed to judge the result: {}", failure.message))
+        }
+    })
+}
+
+/// Where signals cannot be listened to, the system's own way of ending holds.
+async fn stop_on_signal(stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    stop.cancel();
+}
+
+fn read_request(path: &Path) -> Result<Request, Failure> {
+    let shown = path.display();
+    let mut bytes = Vec::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().take(REQUEST + 1).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(REQUEST + 1).read_to_end(&mut bytes))
+    };
+    read.map_err(|error| Failure::new(Kind::Usage, format!("failed to read the request {shown}: {error}")))?;
+    let bad = |why: String| {
+        Failure::new(Kind::Usage, format!("{shown} is not a request: {why}"))
+            .hint("pass the gate job's output `request` as it is; all jobs must use one version of omk")
+    };
+    let request: Request = serde_json::from_slice(&bytes).map_err(|error| bad(text::clip(&error.to_string(), 200)))?;
+    if request.version != request::VERSION {
+        return Err(bad(format!("it is of version {}, not {}", request.version, request::VERSION)));
+    }
+    Ok(request)
+}
+
+/// The effective plan of a request: tasks and gates from the one, rules from the other, neither from the bundle.
+fn read_plan(home: &Home, request: &Request, plan: Option<&Path>, rules: Option<&Path>) -> Result<Plan, Failure> {
+    let bytes = match (plan, &request.plan.commit) {
+        (Some(path), _) => read_file(path)?,
+        (None, Some(commit)) => read_at(home, commit, &request.plan.path)?,
+        (None, None) => {
+            return Err(Failure::new(Kind::Usage, "the request names no commit that the plan can be read at")
+                .hint("give the plan with `--plan FILE`"));
+        }
+    };
+    let digest = Sha256::of(&bytes);
+    if digest != request.plan.digest {
+        let what = format!("the plan has the digest {digest}, and the request names {}", request.plan.digest);
+        return Err(Failure::new(Kind::Usage, what).hint("give the very file that the gate job read, with `--plan`"));
+    }
+    let rules = match rules {
+        Some(path) => read_file(path)?,
+        None => read_at(home, &request.rules, &request.plan.path)?,
+    };
+    let parse = |bytes: &[u8]| {
+        crate::plan::parse(bytes, &request.plan.path, request.scope.as_str())
+            .map_err(|complaints| Failure::rendered(Kind::Usage, complaints.render()))
+    };
+    let (plan, rules) = (parse(&bytes)?, parse(&rules)?);
+    Ok(Plan {
+        commands: rules.commands,
+        protect: rules.protect,
+        deliver: rules.deliver,
+        limits: rules.limits,
+        agent: rules.agent,
+        prices: rules.prices,
+        ..plan
+    })
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path)
+        .map_err(|error| Failure::new(Kind::Usage, format!("failed to read the plan {}: {error}", path.display())))
+}
+
+fn read_at(home: &Home, commit: &CommitId, path: &str) -> Result<Vec<u8>, Failure> {
+    let missing = |why: String| {
+        Failure::new(Kind::Usage, format!("failed to read {path} at {}: {why}", &commit.as_str()[..12]))
+            .hint("fetch that commit first (`git fetch origin COMMIT`), or give the file with `--plan` or `--rules`")
+    };
+    let at: RepoPath = path.parse().map_err(|error: crate::id::BadName| missing(error.to_string()))?;
+    let bytes = home.repo.read_file(commit, &at).map_err(|error| missing(error.to_string()))?;
+    bytes.ok_or_else(|| missing("there is no such file".to_owned()))
+}
+
+fn json(judgement: &Judgement) -> Result<String, Failure> {
+    Ok(serde_json::to_string(judgement).map_err(super::failure::infra)? + "\n")
+}
+
+fn in_words(judgement: &Judgement) -> String {
+    let mut out = format!("run {}, judged anew: {}\n", judgement.run, judgement.verdict.as_str());
+    match &judgement.result {
+        Some(result) => {
+            let landed = text::plural(judgement.landed.len(), "commit");
+            let (result, base) = (&result.commit.as_str()[..12], &judgement.base.commit.as_str()[..12]);
+            let _ = writeln!(out, "  result   {result}, {landed} on {base}");
+        }
+        None => out.push_str("  result   none\n"),
+    }
+    for gate in &judgement.gates {
+        let time = text::duration(std::time::Duration::from_millis(gate.duration_ms));
+        let note = if gate.note.is_empty() { String::new() } else { format!(" ({})", gate.note) };
+        let _ = writeln!(out, "  gate     {} {}, {time}{note}", gate.gate, gate.verdict.as_str());
+    }
+    for warning in &judgement.warnings {
+        let _ = writeln!(out, "  warning  {warning}");
+    }
+    out
+}

@@ -1,0 +1,101 @@
+//! What can be told of a commit that a stranger made, before it is used.
+//!
+//! It refuses to read a commit that is too large to be honest.
+
+use git2::{ObjectType, Repository};
+
+use super::error::GitError;
+use super::merge::{is_author, join};
+use super::repo::{Repo, commit_id, commit_oid, find_commit, tip_of, tree_oid};
+use super::tree::difference;
+use crate::id::{CommitId, RepoPath, Tip, TreeId};
+use crate::scope::{Touched, TouchedKind};
+
+/// A commit with a message of a megabyte was not made by omk.
+const COMMIT: usize = 1 << 20;
+
+/// A commit, as far as it can be judged by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitSeen {
+    /// The commit and its tree.
+    pub tip: Tip,
+    /// Its parents, first one first.
+    pub parents: Vec<CommitId>,
+    /// Its message; bytes that are no text are replaced.
+    pub message: String,
+    /// Whether author and committer are omk's.
+    pub by_omk: bool,
+}
+
+impl Repo {
+    /// Looks at a commit.
+    ///
+    /// # Errors
+    /// Where it is not there, is no commit, or is larger than any honest one.
+    pub fn look_at(&self, commit: &CommitId) -> Result<CommitSeen, GitError> {
+        self.with(|repo| {
+            refuse_large(repo, commit)?;
+            let found = find_commit(repo, commit)?;
+            Ok(CommitSeen {
+                tip: tip_of(&found),
+                parents: found.parent_ids().map(commit_id).collect(),
+                message: String::from_utf8_lossy(found.message_bytes()).into_owned(),
+                by_omk: is_author(&found.author()) && is_author(&found.committer()),
+            })
+        })
+    }
+
+    /// Whether a commit is just the merge of its two parents that omk makes for a task which needs both: made anew, it
+    /// gets the same id.
+    ///
+    /// # Errors
+    /// Where an object is missing.
+    pub fn is_merge_of_results(&self, run_base: &CommitId, commit: &CommitId) -> Result<bool, GitError> {
+        let [ours, theirs] = self.parents(commit)?.try_into().unwrap_or_else(|_| [commit.clone(), commit.clone()]);
+        if ours == *commit {
+            return Ok(false);
+        }
+        let join = |repo: &Repository| join(repo, commit_oid(run_base), commit_oid(&ours), commit_oid(&theirs));
+        Ok(self.with(join)?.is_ok_and(|made| made == commit_oid(commit)))
+    }
+
+    /// Every path that differs between two trees, with what is special about it: what [`crate::scope`] wants to know.
+    ///
+    /// # Errors
+    /// Where a tree cannot be read, or holds a path that git itself would not store.
+    pub fn touched(&self, old: &TreeId, new: &TreeId) -> Result<Vec<Touched>, GitError> {
+        let paths = self.with(|repo| difference(repo, tree_oid(old), tree_oid(new)))?;
+        if let Some(path) = paths.keys().find(|path| RepoPath::from_bytes(path).is_none()) {
+            let path = String::from_utf8_lossy(path).chars().take(80).collect();
+            return Err(GitError::Unstorable { path, why: "it is no path inside a repository" });
+        }
+        let escaping = self.escaping_symlinks(old, new)?;
+        let kind = |changed: &super::tree::Changed| {
+            if changed.is_submodule() {
+                TouchedKind::Submodule
+            } else if escaping.contains(&changed.path) {
+                TouchedKind::EscapingLink
+            } else {
+                TouchedKind::Plain
+            }
+        };
+        let changed = self.changed(old, new)?;
+        let mut touched: Vec<Touched> =
+            changed.iter().map(|changed| Touched { path: changed.path.clone(), kind: kind(changed) }).collect();
+        // A link that was not touched itself may lead out through one that was.
+        let redirected = escaping.into_iter().filter(|path| changed.iter().all(|changed| changed.path != *path));
+        touched.extend(redirected.map(|path| Touched { path, kind: TouchedKind::EscapingLink }));
+        Ok(touched)
+    }
+}
+
+fn refuse_large(repo: &Repository, commit: &CommitId) -> Result<(), GitError> {
+    let what = || format!("read commit {commit}");
+    let odb = repo.odb().map_err(GitError::lib(what()))?;
+    let (size, kind) = odb.read_header(commit_oid(commit)).map_err(GitError::lib(what()))?;
+    if kind != ObjectType::Commit || size > COMMIT {
+        let path = commit.to_string();
+        return Err(GitError::Unstorable { path, why: "it is not a commit of a sensible size" });
+    }
+    Ok(())
+}
