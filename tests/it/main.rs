@@ -39,4 +39,5 @@ mod report;
 mod review;
 mod tidy;
 mod stories;
+mod workflows;
 mod world;
