@@ -186,7 +186,10 @@ async fn answer(State(world): State<Arc<Mutex<World>>>, request: Request) -> Res
         Some(Fault::SilentAfter) => std::future::pending().await,
         Some(Fault::CutAfter) => {
             let broken = futures_util::stream::iter([Ok(Bytes::from_static(b"{\"id\":")), Err("cut")]);
-            Response::builder().status(201).body(Body::from_stream(broken)).unwrap()
+            Response::builder()
+                .status(if head.method == Method::POST { 201 } else { 200 })
+                .body(Body::from_stream(broken))
+                .unwrap()
         }
         Some(Fault::Instead(..)) => unreachable!("it was answered above"),
     }
