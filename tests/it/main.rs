@@ -4,6 +4,8 @@
 
 mod agent;
 mod bundle;
+mod bundle_commits;
+mod bundle_world;
 mod cli;
 mod e2e;
 mod e2e_limits;
