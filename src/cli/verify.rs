@@ -129,7 +129,7 @@ fn look(home: &Home, path: &Path, statement: &Statement) -> Seen {
     }
 }
 
-fn commit(repo: &Repo, id: &CommitId) -> Option<SeenCommit> {
+pub(super) fn commit(repo: &Repo, id: &CommitId) -> Option<SeenCommit> {
     if !repo.is_whole(id).ok()? {
         return None;
     }
@@ -151,7 +151,7 @@ fn plan(repo: &Repo, run_dir: Option<&Path>, statement: &Statement) -> Option<Se
 }
 
 /// The gates that the plan requires of what is proven: of the task, or of the result.
-fn required(plan: &Plan, statement: &Statement) -> BTreeMap<GateId, String> {
+pub(super) fn required(plan: &Plan, statement: &Statement) -> BTreeMap<GateId, String> {
     let task = statement.predicate.task.as_ref().and_then(|claim| plan.task(&claim.id));
     let of_task = |gate: &&crate::plan::Gate| task.is_none_or(|task| task.gates.contains(&gate.id));
     let gates = plan.gates.iter().filter(|gate| gate.required).filter(of_task);
