@@ -9,7 +9,7 @@ use super::refused::Refused;
 use super::{IN_BUNDLE, changes_of, refs_of, result_of, taken_in};
 use crate::engine::Engine;
 use crate::fact::{Began, Fact};
-use crate::git::{BundleWanted, Repo};
+use crate::git::{BundleError, BundleWanted, Repo};
 use crate::history::History;
 use crate::id::{CommitId, RepoPath, Sha256, TaskId, Tip};
 use crate::journal;
@@ -112,7 +112,8 @@ fn check_beginning(repo: &Repo, began: &Began, request: &Request, plan: &Plan) -
     expect("run", &began.run, &request.run)?;
     expect("scope", &began.scope, &request.scope)?;
     expect("base", &began.base.commit, &request.base)?;
-    expect("base's tree", &began.base.tree, &repo.tip(&request.base)?.tree)?;
+    let missing = |_| Refused::Commits(BundleError::NoBase(request.base.clone()));
+    expect("base's tree", &began.base.tree, &repo.tip(&request.base).map_err(missing)?.tree)?;
     expect("plan's path", &began.plan.path, &request.plan.path)?;
     expect("plan", &began.plan.digest, &request.plan.digest)?;
     expect("actor", &began.trigger.actor, &request.trigger.actor)?;

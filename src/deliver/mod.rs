@@ -4,10 +4,33 @@
 //! so a repeat makes nothing twice. It refuses to believe a bundle, to deliver what is not ready unless the plan says
 //! `partial`, to move a ref that holds a commit of somebody else, and to fail a run because the forge cannot be told of it.
 
+mod carry;
+mod checks;
+mod definition;
+mod dry;
+mod look;
+mod progress;
+mod proofs;
+mod steps;
+mod wanted;
+
+pub use checks::{conclusion, external_id, opened};
+pub use definition::{of_task as task_definition, of_tasks as definitions};
+pub use progress::Progress;
+pub use steps::{
+    Found, Held, PullStep, Share, Steps, full, plan_delivery, proofs_ref, run_branch, share, task_branch, task_branches,
+};
+
 use crate::fact::RunVerdict;
-use crate::id::{CommitId, TaskId, Tip};
+use crate::forge::GitHub;
+use crate::git::{Remote, Repo};
+use crate::id::{CommitId, Moment, TaskId, Tip};
+use crate::plan::Plan;
 use crate::proof::JudgedBy;
 use crate::report::View;
+use crate::report::sticky::Lost;
+use crate::request::Request;
+use carry::{Carrier, Ends};
 
 /// What a later job believes of a run.
 #[derive(Debug, Clone)]
@@ -41,4 +64,43 @@ pub struct Delivered {
     pub delivered: bool,
     /// In a dry run: what would have been done, a line each.
     pub would: Vec<String>,
+}
+
+impl Delivered {
+    /// Everything that a person must be told, a line each: where the result is, and what was in the way.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        lines.extend(self.pulls.iter().map(|(number, url)| format!("pull request {number}: {url}")));
+        if !self.pushed.is_empty() {
+            lines.push(format!("pushed: {}", self.pushed.join(", ")));
+        }
+        lines.extend(self.comment.iter().map(|url| format!("told at {url}")));
+        lines.extend(self.troubles.iter().map(|trouble| format!("warning: {trouble}")));
+        lines.extend(self.would.iter().map(|line| format!("dry run: {line}")));
+        lines
+    }
+}
+
+/// Delivers what came of a run, and tells about it: one atomic push, pull requests, checks, the comment, the reaction.
+/// What fails is told in [`Delivered::troubles`], and the rest goes on; doing it again makes nothing twice. In a dry run
+/// nothing is written, and [`Delivered::would`] says what would be.
+pub async fn deliver(
+    forge: &GitHub,
+    repo: &Repo,
+    remote: &Remote,
+    plan: &Plan,
+    request: &Request,
+    outcome: &Outcome,
+    now: Moment,
+) -> Delivered {
+    let ends = Ends { repo, remote };
+    let carrier = Carrier::new(forge, request, now).await;
+    if request.dry_run { carrier.dry(&ends, plan, outcome).await } else { carrier.outcome(&ends, plan, outcome).await }
+}
+
+/// Tells about a run of which nothing can be believed: closes the check, edits the comment, reacts. Nothing is delivered.
+pub async fn tell_lost(forge: &GitHub, request: &Request, lost: &Lost, now: Moment) -> Delivered {
+    let carrier = Carrier::new(forge, request, now).await;
+    if request.dry_run { carrier.dry_lost(lost) } else { carrier.lost(lost).await }
 }

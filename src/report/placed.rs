@@ -43,13 +43,32 @@ pub enum Trouble {
     HeadMoved {
         /// The branch.
         branch: String,
-        /// Where it is now; `None` = it is gone.
-        now: Option<CommitId>,
+        /// Where it is now.
+        now: CommitId,
     },
     /// The branch to be pushed to refuses it; the result became a pull request.
     HeadRefused {
         /// The branch.
         branch: String,
+        /// The forge's words.
+        said: String,
+    },
+    /// The head has moved since; the result is of the pinned one.
+    Behind {
+        /// The branch.
+        branch: String,
+        /// Where it is now.
+        now: CommitId,
+    },
+    /// The branch that the result is for does not exist any more.
+    TargetGone {
+        /// The branch.
+        branch: String,
+    },
+    /// The remote refuses one ref; the others are there.
+    RefRefused {
+        /// The branch, or the ref's full name.
+        name: String,
         /// The forge's words.
         said: String,
     },
@@ -114,13 +133,26 @@ impl fmt::Display for Trouble {
                  or turn on \"{PULLS_SETTING}\" (Settings, Actions, General), or give omk an App's token; the result is \
                  pushed and safe"
             ),
-            Self::HeadMoved { branch, now } => {
-                let now = now.as_ref().map_or("is gone".to_owned(), |now| format!("is at {} now", short(now)));
-                write!(
-                    f,
-                    "`{branch}` {now}, so the result was not pushed onto it: it is delivered as a pull request instead"
-                )
-            }
+            Self::HeadMoved { branch, now } => write!(
+                f,
+                "`{branch}` is at {} now, so the result was not pushed onto it: it is delivered as a pull request instead",
+                short(now)
+            ),
+            Self::Behind { branch, now } => write!(
+                f,
+                "`{branch}` has moved since, to {}: the result is of the commit it was asked for on, and the merge may \
+                 want your eye",
+                short(now)
+            ),
+            Self::TargetGone { branch } => write!(
+                f,
+                "`{branch}` is gone, so there is nothing to merge the result into: its own branch is pushed, and can be \
+                 merged elsewhere"
+            ),
+            Self::RefRefused { name, said } => write!(
+                f,
+                "`{name}` was refused ({said}) and is left out; see whether a rule of the repository covers it"
+            ),
             Self::HeadRefused { branch, said } => {
                 write!(f, "`{branch}` refuses the push ({said}): the result is delivered as a pull request instead")
             }

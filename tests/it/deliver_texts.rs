@@ -325,7 +325,7 @@ fn the_comment_of_a_run_that_cannot_be_believed() {
 The job that ran the tasks ended without leaving its result: it was killed, ran out of time or disk, or its artifact is gone. Nothing was delivered.
 
 - See [the workflow run](https://github.com/acme/widget/actions/runs/9001) for what happened.
-- Try again with a comment `/omk retry`: what is proven already is kept.
+- Start anew with a comment `/omk run`.
 
 <sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · asked for by `ann` · [workflow run 9001](https://github.com/acme/widget/actions/runs/9001), attempt 1, artifact `omk-pr-12-20261122t185155z-4f2a9c`</sub>
 "#);
@@ -336,7 +336,7 @@ The job that ran the tasks ended without leaving its result: it was killed, ran 
 What the run left is not to be believed: the path \`../x\` leaves the bundle @<!-- -->everyone \<b\>. Nothing was delivered.
 
 - See [the workflow run](https://github.com/acme/widget/actions/runs/9001) for what happened.
-- Try again with a comment `/omk retry`: what is proven already is kept.
+- Start anew with a comment `/omk run`.
 
 <sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · asked for by `ann` · [workflow run 9001](https://github.com/acme/widget/actions/runs/9001), attempt 1, artifact `omk-pr-12-20261122t185155z-4f2a9c`</sub>
 "#);
@@ -356,7 +356,7 @@ The job that judges the result ended without a judgement, so nobody but the agen
 The workflow was cancelled before the run was over. Nothing was delivered.
 
 - See [the workflow run](https://github.com/acme/widget/actions/runs/9001) for what happened.
-- Try again with a comment `/omk retry`: what is proven already is kept.
+- Start anew with a comment `/omk run`.
 
 <sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · asked for by `ann` · [workflow run 9001](https://github.com/acme/widget/actions/runs/9001), attempt 1, artifact `omk-pr-12-20261122t185155z-4f2a9c`</sub>
 "#);
@@ -371,7 +371,7 @@ fn the_comment_of_a_run_that_is_not_about_the_present() {
 
 This run is of `bbbbbbbbbbbb`; the pull request is at `eeeeeeeeeeee` now. Its result may not fit any more.
 
-- Try again with a comment `/omk retry`: what is proven already is kept.
+- Start anew with a comment `/omk run`.
 - See [the workflow run](https://github.com/acme/widget/actions/runs/9001) for what happened.
 
 <sub>run `20261122t185155z-4f2a9c` · [workflow run 9001](https://github.com/acme/widget/actions/runs/9001), attempt 1, artifact `omk-pr-12-20261122t185155z-4f2a9c`</sub>
@@ -393,7 +393,10 @@ fn each_trouble_of_a_delivery_says_what_why_and_what_next() {
     let branch = || "omk/run/pr-12".to_owned();
     let all = [
         Trouble::PullsNotAllowed,
-        Trouble::HeadMoved { branch: "feature".to_owned(), now: Some(tip('e').commit) },
+        Trouble::HeadMoved { branch: "feature".to_owned(), now: tip('e').commit },
+        Trouble::Behind { branch: "feature".to_owned(), now: tip('e').commit },
+        Trouble::TargetGone { branch: "feature".to_owned() },
+        Trouble::RefRefused { name: branch(), said: "protected".to_owned() },
         Trouble::HeadRefused { branch: "feature".to_owned(), said: "protected branch hook declined".to_owned() },
         Trouble::Foreign { branch: branch(), tip: tip('f').commit },
         Trouble::Closed { number: 13, task: Some("api".parse().unwrap()) },
@@ -407,6 +410,9 @@ fn each_trouble_of_a_delivery_says_what_why_and_what_next() {
     insta::assert_snapshot!(sentences.join("\n"), @r#"
 the pull request could not be opened: this repository does not let the token do it. Open it yourself, or turn on "Allow GitHub Actions to create and approve pull requests" (Settings, Actions, General), or give omk an App's token; the result is pushed and safe
 `feature` is at eeeeeeeeeeee now, so the result was not pushed onto it: it is delivered as a pull request instead
+`feature` has moved since, to eeeeeeeeeeee: the result is of the commit it was asked for on, and the merge may want your eye
+`feature` is gone, so there is nothing to merge the result into: its own branch is pushed, and can be merged elsewhere
+`omk/run/pr-12` was refused (protected) and is left out; see whether a rule of the repository covers it
 `feature` refuses the push (protected branch hook declined): the result is delivered as a pull request instead
 the branch `omk/run/pr-12` holds a commit that is not omk's (ffffffffffff): it was left alone. Merge, rename or delete it, then retry
 the pull request 13 of task `api` was closed by a person: it is left alone until its definition in the plan changes. Reopen it to have it updated again
@@ -445,7 +451,7 @@ fn the_comment_of_a_run_whose_pull_request_may_not_be_opened() {
 #[test]
 fn the_comment_of_a_run_whose_head_has_moved() {
     let request = request();
-    let moved = Trouble::HeadMoved { branch: "feature`@x".to_owned(), now: None };
+    let moved = Trouble::HeadMoved { branch: "feature`@x".to_owned(), now: tip('e').commit };
     let placed = Placed { troubles: vec![moved], ..placed() };
     insta::assert_snapshot!(above_the_fold(&ended(&request, &good(&request), &placed)), @r#"
 ### ✅ omk `nightly`: ready
@@ -454,7 +460,7 @@ fn the_comment_of_a_run_whose_head_has_moved() {
 
 **Delivered** as pull request [#13](https://github.com/acme/widget/pull/13).
 
-> ⚠️ \`feature\`@<!-- -->x\` is gone, so the result was not pushed onto it: it is delivered as a pull request instead
+> ⚠️ \`feature\`@<!-- -->x\` is at eeeeeeeeeeee now, so the result was not pushed onto it: it is delivered as a pull request instead
 
 - Look at it here: `git fetch origin omk/run/pr-12 && git diff bbbbbbbbbbbb FETCH_HEAD`
 - Review it as you would a colleague's, and merge it.

@@ -29,7 +29,7 @@ pub(crate) const GATE: &[(&str, &str)] =
 /// See [`GATE`].
 pub(crate) const RUN: &[(&str, &str)] = &[("contents", "read"), ("actions", "read")];
 /// See [`GATE`].
-pub(crate) const JUDGE: &[(&str, &str)] = &[("contents", "read"), ("actions", "read")];
+pub(crate) const JUDGE: &[(&str, &str)] = &[("contents", "read")];
 /// See [`GATE`].
 pub(crate) const PUBLISH: &[(&str, &str)] =
     &[("contents", "write"), ("pull-requests", "write"), ("issues", "write"), ("checks", "write")];
