@@ -293,9 +293,8 @@ fn moved(remote: &Remote, update: &RefUpdate, now: Option<&CommitId>) -> GitErro
     GitError::RemoteMoved {
         remote: remote.url().to_owned(),
         name: update.name.clone(),
-        expected: update.expected.as_ref().map_or_else(|| "absent".to_owned(), |id| format!("at {id}")),
+        expected: update.expected.clone(),
         now: now.cloned(),
-        found: now.map_or_else(|| "is not there".to_owned(), |id| format!("is at {id}")),
     }
 }
 
