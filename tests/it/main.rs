@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod agent;
+mod ci_gate;
 mod cli;
 mod deliver_sample;
 mod deliver_texts;
