@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod agent;
+mod ci_act;
 mod ci_gate;
 mod cli;
 mod deliver_sample;
@@ -15,6 +16,7 @@ mod bad_input;
 mod engine;
 mod examples;
 mod exec;
+mod forge_act;
 mod forge_door;
 mod forge_world;
 mod gate;
