@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
 
 use super::args::How;
 use super::progress::Progress;
@@ -74,6 +75,8 @@ pub(super) struct Session {
     pub(super) how: How,
     /// What an earlier run made of tasks.
     pub(super) kept: HashMap<TaskId, Kept>,
+    /// Who is shown the run every few seconds.
+    pub(super) follower: Option<watch::Sender<Option<View>>>,
     /// Where the result's branch must be for its first move.
     pub(super) expected: Expected,
     pub(super) _lock: ScopeLock,
@@ -243,7 +246,7 @@ impl Session {
         signals::listen(facts.clone(), self.run_dir.clone(), terminal);
         let mut tools = self.tools(&facts).await?;
         let scrubber = std::mem::replace(&mut tools.scrubber, self.secrets.scrubber());
-        let progress = Progress::new(terminal, &scrubber, self.clock);
+        let progress = Progress::new(terminal, &scrubber, self.clock, self.follower.take());
         let mut hands = Workshop::new(tools, facts, std::mem::take(&mut self.history), self.expected.clone(), progress);
         let driven = drive(&mut self.engine, &mut self.journal, &mut hands, &mut inbox, first, &self.clock).await;
         let (history, progress) = hands.into_parts();

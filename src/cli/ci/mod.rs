@@ -19,6 +19,7 @@ mod plans;
 mod run;
 mod runner;
 mod start;
+mod whole;
 
 pub(in crate::cli) use gate::{Decision, announce, decide};
 pub(in crate::cli) use inputs::{Inputs, RunArgs, Speaker, Stage, Upload};
@@ -49,6 +50,11 @@ impl Step {
     /// Waits for `future`. All that a step waits for shares one runtime, so a client of the forge may be kept.
     pub(in crate::cli) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(future)
+    }
+
+    /// Does something beside what this step does, and does not wait for it.
+    pub(in crate::cli) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(future);
     }
 
     /// The repository's git remote.
@@ -102,7 +108,7 @@ fn dispatch(step: &Step) -> Result<u8, Failure> {
 /// Everything in one job.
 fn by_event(step: &Step) -> Result<u8, Failure> {
     match &step.runner.event {
-        EventName::IssueComment | EventName::Schedule | EventName::WorkflowDispatch => not_built("one job"),
+        EventName::IssueComment | EventName::Schedule | EventName::WorkflowDispatch => whole::whole(step),
         EventName::PullRequest | EventName::PullRequestTarget | EventName::Other(_) => gate::gate(step),
     }
 }

@@ -5,6 +5,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use super::super::run::{Selection, Wanted, select};
 use super::super::session::{Over, Secrets};
 use super::super::{Failure, Home, writing};
@@ -20,12 +22,12 @@ use crate::report::{View, markdown};
 use crate::request::{Ask, Request};
 
 /// Which tokens are in reach of this job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Reach {
     /// None that can write: another job will deliver.
     ReadOnly,
-    /// One that can write: this job delivers too.
-    Writing(OneJob),
+    /// One that can write: this job delivers too, and shows the run meanwhile.
+    Writing(OneJob, watch::Sender<Option<View>>),
 }
 
 /// `command: run`: works, and leaves a bundle for the next jobs.
@@ -48,13 +50,14 @@ pub(super) fn carry_out(step: &Step, access: &Access, request: &Request, reach: 
     let base = step.bring(access, &home, &request.base)?;
     let earlier = earlier(step, github, &home, request, &plan);
     let selection = selection(step, github, request, &plan, earlier.as_ref())?;
-    if let Reach::Writing(one_job) = reach
-        && has_prompt(&plan, &selection)
-    {
-        for warning in one_job::allow(one_job)? {
-            step.outputs.say(Level::Warning, &warning);
+    let follower = match reach {
+        Reach::ReadOnly => None,
+        Reach::Writing(one_job, follower) => {
+            let warnings = if has_prompt(&plan, &selection) { one_job::allow(one_job)? } else { Vec::new() };
+            warnings.iter().for_each(|warning| step.outputs.say(Level::Warning, warning));
+            Some(follower)
         }
-    }
+    };
     let mut secrets = step.runner.secrets.clone();
     if let Some(key) = step.runner.key(&plan.agent.key_env) {
         secrets.insert(plan.agent.key_env.clone(), key.clone());
@@ -74,6 +77,7 @@ pub(super) fn carry_out(step: &Step, access: &Access, request: &Request, reach: 
         force: false,
         yes: true,
         how: step.runner.inputs.run.how.clone(),
+        follower,
         kept: earlier.map(|earlier| earlier.kept).unwrap_or_default(),
     };
     wanted.go(clock, &step.terminal)
