@@ -4,6 +4,8 @@
 
 mod agent;
 mod bundle;
+mod ci_act;
+mod ci_gate;
 mod cli;
 mod deliver_sample;
 mod deliver_texts;
@@ -15,6 +17,7 @@ mod bad_input;
 mod engine;
 mod examples;
 mod exec;
+mod forge_act;
 mod forge_door;
 mod forge_world;
 mod gate;
