@@ -317,7 +317,7 @@ impl ForgeWorld {
             ("GITHUB_PATH", file("path").into()),
             ("GITHUB_STATE", file("state").into()),
             ("RUNNER_TEMP", file("temp").into()),
-            ("RUNNER_ENVIRONMENT", root("github-hosted")),
+            ("RUNNER_ENVIRONMENT", root("self-hosted")),
         ] {
             omk.env(name, value);
         }

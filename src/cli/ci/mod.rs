@@ -19,6 +19,7 @@ mod plans;
 mod run;
 mod runner;
 mod start;
+mod verify;
 mod whole;
 
 pub(in crate::cli) use gate::{Decision, announce, decide};
