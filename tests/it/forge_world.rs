@@ -271,6 +271,17 @@ impl ForgeWorld {
     /// A stage of `omk ci` as its job would start it, with a token of that job's permissions. `command` is empty for all
     /// stages in one job; `env` is set last, and may unset by an empty value.
     pub(crate) fn omk_ci(&self, command: &str, event: &Event, env: &[(&str, &str)]) -> Job {
+        self.started_by(Command::new(env!("CARGO_BIN_EXE_omk")), command, event, env)
+    }
+
+    /// The same on a kernel that has no Landlock.
+    pub(crate) fn omk_ci_without_landlock(&self, command: &str, event: &Event, env: &[(&str, &str)]) -> Job {
+        let mut omk = Command::new("python3");
+        omk.arg(crate::forge_door::rig().join("no_landlock.py")).arg(env!("CARGO_BIN_EXE_omk"));
+        self.started_by(omk, command, event, env)
+    }
+
+    fn started_by(&self, mut omk: Command, command: &str, event: &Event, env: &[(&str, &str)]) -> Job {
         let permissions = match command {
             "gate" => GATE,
             "run" => RUN,
@@ -288,7 +299,6 @@ impl ForgeWorld {
         }
         let workspace = file("workspace");
         std::fs::create_dir_all(&workspace).unwrap();
-        let mut omk = Command::new(env!("CARGO_BIN_EXE_omk"));
         omk.arg("ci").current_dir(&workspace).env_clear();
         omk.env("PATH", std::env::var_os("PATH").unwrap()).env("LANG", "C.UTF-8").env("CI", "true");
         omk.env("HOME", self.at("home")).env("XDG_CACHE_HOME", self.at("cache")).env("TMPDIR", self.at("temp"));
