@@ -9,7 +9,9 @@ use sha2::Digest as _;
 use super::manifest::{CHANGES, FileClaim, JOURNAL, MANIFEST, Manifest, Upload, VERSION};
 use super::refused::Refused;
 use super::walk::{Directory, io, read};
+use crate::fact::{Fact, Trigger};
 use crate::id::Sha256;
+use crate::journal;
 
 /// What a bundle may hold at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +47,16 @@ pub struct Opened {
     pub(super) journal: Vec<u8>,
     /// The commits, in a file that nobody else has, with its digest.
     pub(super) changes: Option<(File, Sha256)>,
+}
+
+impl Opened {
+    /// Who started the run, as the bundle has it. Good for looking at an earlier run, whose trigger nobody else knows any
+    /// more; never for the run that was asked for.
+    #[must_use]
+    pub fn claimed_trigger(&self) -> Option<Trigger> {
+        let first = journal::read(&self.journal).ok()?.lines.into_iter().next()?;
+        if let Fact::Began(began) = first.fact { Some(began.trigger) } else { None }
+    }
 }
 
 /// Opens a bundle's directory, which anybody may have filled.
