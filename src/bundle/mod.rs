@@ -14,7 +14,7 @@ mod commits;
 mod admit;
 mod judged;
 
-pub use admit::{Admitted, admit};
+pub use admit::{Admitted, admit, admit_earlier};
 pub use judged::{fit, judge, proof_input, proofs, view};
 pub use manifest::{CHANGES, FileClaim, FileName, JOURNAL, MANIFEST, Manifest, TaskChange, Upload, VERSION};
 pub use open::{Limits, Opened, open};

@@ -84,6 +84,48 @@ fn a_bundle_replaces_an_earlier_one_and_nothing_else() {
 }
 
 #[test]
+fn what_the_model_said_is_only_in_a_full_bundle() {
+    let ran = Ran::new(ONE);
+    for name in ["transcripts/one/1.jsonl", "cassette/one/0-0.json"] {
+        let path = ran.run_dir().path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "said").unwrap();
+    }
+    let dir = ran.bundle();
+    assert!(dir.join("logs/one/1/command.log").is_file() && dir.join("proofs/run.result.json").is_file());
+    assert!(!dir.join("transcripts").exists() && !dir.join("cassette").exists());
+    let engine = journal::replay(Arc::clone(&ran.plan), &ran.lines()).unwrap();
+    bundle::write(&dir, &ran.repo(), &ran.run_dir(), &engine, Upload::Full, &Limits::default()).unwrap();
+    assert!(dir.join("transcripts/one/1.jsonl").is_file() && dir.join("cassette/one/0-0.json").is_file());
+    ran.admit(&dir).unwrap();
+}
+
+#[test]
+fn what_an_earlier_run_of_the_scope_left_may_have_been_asked_for_by_others_but_not_of_another_plan_or_tree() {
+    let ran = Ran::new(ONE);
+    let dir = ran.bundle();
+    // A later commit with the same files, and a retry by somebody else.
+    ran.world.git(&["commit", "--quiet", "--allow-empty", "--message", "again"]);
+    let mut request = Request { base: ran.world.rev("HEAD").parse().unwrap(), ..ran.request.clone() };
+    request.run = "20200101t000000z-000000".parse().unwrap();
+    request.trigger.actor = "somebody".to_owned();
+    let admit = |request: &Request| {
+        let opened = bundle::open(&dir, &Limits::default()).unwrap();
+        bundle::admit_earlier(&ran.repo(), opened, request, &ran.request.run, &ran.plan)
+    };
+    assert_eq!(admit(&request).unwrap().landed.len(), 1);
+    let refuses = |request: &Request, about: &str| {
+        let refused = admit(request).unwrap_err();
+        assert!(matches!(&refused, Refused::OtherRun { what, .. } if *what == about), "{refused}");
+    };
+    refuses(&Request { scope: "pr-7".parse().unwrap(), ..request.clone() }, "scope");
+    ran.world.write("a.txt", "changed\n");
+    refuses(&Request { base: ran.world.commit("changed").parse().unwrap(), ..request.clone() }, "base's tree");
+    request.plan.digest = Sha256::of(b"other");
+    refuses(&request, "plan");
+}
+
+#[test]
 fn a_name_that_leads_out_of_the_directory_is_refused() {
     let ran = Ran::new(ONE);
     let dir = ran.bundle();

@@ -153,10 +153,17 @@ fn a_task_that_was_not_asked_for_is_refused() {
     assert!(matches!(&refused, Refused::Task { task, .. } if task == "right"), "{refused}");
     ran.request.ask = Ask::Run { tasks: vec!["top".parse().unwrap()] };
     ran.admit(&ran.bundle()).unwrap();
-    // The journal says that only one took part, and a commit is of another.
+    // A task without a `when` is left out by nobody.
     let world = World::with(DIAMOND);
     world.omk(&["run", "left"]).exits(0);
     let ran = Ran::of(world);
+    let refused = ran.refused(&ran.bundle());
+    assert!(matches!(&refused, Refused::Task { task, .. } if task == "right"), "{refused}");
+    // The journal says that only one took part, and a commit is of another.
+    let world = World::with(DIAMOND);
+    world.omk(&["run", "left"]).exits(0);
+    let mut ran = Ran::of(world);
+    ran.request.ask = Ask::Run { tasks: vec!["left".parse().unwrap()] };
     let refused = ran.refused(&ran.with_commit(|world, old| {
         let text = message(world, old).replace("Omk-Task: left", "Omk-Task: right");
         commit(world, &world.tree(old), &[&format!("{old}^")], &text, "omk[bot]")
