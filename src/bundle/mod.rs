@@ -5,6 +5,7 @@
 //! [`judge`] says what is left of the run's own verdict. The room refuses links, names that are not its own, more than it
 //! allows, commits that no selected task may have made, and to take plan, rules, verdict or branch names from a bundle.
 
+mod archive;
 mod manifest;
 mod refused;
 mod walk;
@@ -15,6 +16,7 @@ mod admit;
 mod judged;
 
 pub use admit::{Admitted, admit, admit_earlier};
+pub use archive::{BadArchive, unpack};
 pub use judged::{fit, judge, proof_input, proofs, view};
 pub use manifest::{CHANGES, FileClaim, FileName, JOURNAL, MANIFEST, Manifest, TaskChange, Upload, VERSION};
 pub use open::{Limits, Opened, open};

@@ -5,6 +5,7 @@
 mod agent;
 mod args;
 mod cancel;
+mod ci;
 mod clean;
 mod failure;
 mod init;
@@ -12,6 +13,7 @@ mod judge;
 mod plan;
 mod plan_file;
 mod progress;
+mod publish;
 mod replay;
 mod report;
 mod resume;
@@ -69,7 +71,9 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<u8, Failure> {
         Command::Replay(args) => replay::replay(&args, terminal),
         Command::Verify(args) => verify::verify(&args, terminal),
         Command::Judge(args) => judge::command(&args, terminal),
+        Command::Publish(args) => publish::command(&args, terminal),
         Command::Report(args) => report::report(&args, terminal),
+        Command::Ci => ci::ci(terminal),
         Command::Schema => {
             let schema = serde_json::to_string_pretty(&crate::plan::schema()).map_err(failure::infra)?;
             terminal.print(&format!("{schema}\n"));

@@ -1,5 +1,6 @@
 //! `omk resume`: goes on with a run that was interrupted or killed.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::args::Resume;
@@ -112,10 +113,12 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
         ready,
         clock,
         how: args.how.clone(),
+        kept: HashMap::new(),
+        follower: None,
         expected,
         _lock: lock,
     };
-    session.go(first, terminal)
+    Ok(session.go(first, terminal)?.verdict.exit_code())
 }
 
 /// Does what a run that is over still left undone when omk was killed: branches, proofs, reports.

@@ -3,21 +3,26 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::args::Run;
-use super::session::{self, Secrets, Session};
+use tokio::sync::watch;
+
+use super::args::{How, Run};
+use super::session::{self, Over, Secrets, Session};
 use super::terminal::Terminal;
 use super::{Failure, Home, Kind, plan_file};
+use crate::bundle::Upload;
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::exec::environment::Caller;
-use crate::fact::{Began, Fact, RunVerdict, Spending, Trigger};
+use crate::fact::{Began, Fact, PlanSource, RunVerdict, Spending, Trigger};
 use crate::git::{Expected, Repo};
 use crate::history::{History, run_branch, task_branch};
-use crate::id::{CommitId, Moment, RunId, Scope, Sha256, TaskId};
+use crate::id::{CommitId, Moment, RepoPath, RunId, Scope, Sha256, TaskId, Tip, TreeId};
 use crate::journal;
-use crate::plan::{Event, Plan, Work};
+use crate::plan::{Event, Plan, Task, Work};
+use crate::report::View;
 use crate::store::Store;
 use crate::text;
+use crate::work::Kept;
 
 /// After the second and its milliseconds, so many hex digits of chance: two runs of one millisecond differ.
 const CHANCE: usize = 3;
@@ -29,51 +34,111 @@ pub(super) fn run(args: &Run, terminal: &Terminal) -> Result<u8, Failure> {
     let clock = Clock::start();
     let base = home.repo.resolve(&args.base).map_err(super::git)?;
     let scope = Scope::from(read.plan.name.clone());
-    let (selected, left_out) = select(&home, &read.plan, &scope, &args.tasks, &base.tree)?;
-    let spending = session::spending(session::planned_spending(&read.plan), &read.plan, &args.how.limits)?;
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let workers = args.how.workers.or(read.plan.limits.workers).unwrap_or(u32::try_from(cores).unwrap_or(1));
-    let run = new_run_id(clock.now());
-    // From here on nobody else moves this scope's branches.
-    let lock = home.store.lock(&scope, &session::holder(&run, clock.now())).map_err(super::store)?;
-    home.repo.remove_left_locks(&scope);
-    let mut began = Began {
-        run: run.clone(),
-        scope: scope.clone(),
-        omk: env!("CARGO_PKG_VERSION").to_owned(),
-        plan: plan_file::source(&home.repo, &read)?,
+    let mut changed = || last_ready_base(&home, &scope).map(|last| last.and_then(|last| since(&home, &last, &base)));
+    let selection = select(&read.plan, &args.tasks, Event::Manual, &mut changed)?;
+    let source = plan_file::source(&home.repo, &read)?;
+    let wanted = Wanted {
+        run: new_run_id(clock.now()),
+        scope,
+        plan: Arc::new(read.plan),
+        bytes: read.bytes,
+        source,
         base,
-        workers,
-        selected,
-        left_out,
-        spending,
-        fail_fast: args.fail_fast,
+        selection,
         trigger: Trigger { event: Event::Manual, actor: actor(), comment: None },
-        host: session::host(),
-        branch_was: None,
-    };
-    let expected = look_at_branches(&home, &began, args.force)?;
-    began.branch_was = home.repo.branch_tip(&run_branch(&began)).map_err(super::git)?;
-    let ready = session::get_ready(&read.plan, &began.selected, &secrets, &args.how)?;
-    say_what_will_be_spent(&read.plan, &began, args, terminal)?;
-    let run_dir = home.store.dir(&run);
-    let plan = Arc::new(read.plan);
-    let session = Session {
-        engine: Engine::new(Arc::clone(&plan)),
-        history: History::default(),
-        journal: run_dir.create(&read.bytes).map_err(super::store)?,
-        run_dir,
-        home,
-        began: began.clone(),
-        spending,
         secrets,
-        ready,
-        clock,
+        fail_fast: args.fail_fast,
+        force: args.force,
+        yes: args.yes,
         how: args.how.clone(),
-        expected,
-        _lock: lock,
+        kept: HashMap::new(),
+        follower: None,
+        home,
     };
-    session.go(Fact::Began(Box::new(began)), terminal)
+    let over = wanted.go(clock, terminal)?;
+    if let Some(dir) = &args.bundle {
+        for why in super::writing::bundle(&over, dir, Upload::State)?.left_out {
+            terminal.complain(&format!("warning: {why}\n"));
+        }
+        terminal.print(&format!("  bundle   {}\n", dir.display()));
+    }
+    Ok(over.verdict.exit_code())
+}
+
+/// A run that is to be, by a person or by a forge.
+pub(super) struct Wanted {
+    pub(super) home: Home,
+    pub(super) run: RunId,
+    pub(super) scope: Scope,
+    pub(super) plan: Arc<Plan>,
+    /// What the plan was read from, or stands for it where it was put together.
+    pub(super) bytes: Vec<u8>,
+    pub(super) source: PlanSource,
+    pub(super) base: Tip,
+    pub(super) selection: Selection,
+    pub(super) trigger: Trigger,
+    pub(super) secrets: Secrets,
+    pub(super) fail_fast: bool,
+    pub(super) force: bool,
+    pub(super) yes: bool,
+    pub(super) how: How,
+    pub(super) kept: HashMap<TaskId, Kept>,
+    /// Who is shown the run every few seconds.
+    pub(super) follower: Option<watch::Sender<Option<View>>>,
+}
+
+impl Wanted {
+    /// Runs it to its end.
+    pub(super) fn go(self, clock: Clock, terminal: &Terminal) -> Result<Over, Failure> {
+        let spending = session::spending(session::planned_spending(&self.plan), &self.plan, &self.how.limits)?;
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let workers = self.how.workers.or(self.plan.limits.workers).unwrap_or(u32::try_from(cores).unwrap_or(1));
+        // From here on nobody else moves this scope's branches.
+        let holder = session::holder(&self.run, clock.now());
+        let lock = self.home.store.lock(&self.scope, &holder).map_err(super::store)?;
+        self.home.repo.remove_left_locks(&self.scope);
+        let mut began = Began {
+            run: self.run,
+            scope: self.scope,
+            omk: env!("CARGO_PKG_VERSION").to_owned(),
+            plan: self.source,
+            base: self.base,
+            workers,
+            selected: self.selection.selected,
+            left_out: self.selection.left_out,
+            spending,
+            fail_fast: self.fail_fast,
+            trigger: self.trigger,
+            host: session::host(),
+            branch_was: None,
+        };
+        let expected = look_at_branches(&self.home, &began, self.force)?;
+        began.branch_was = self.home.repo.branch_tip(&run_branch(&began)).map_err(super::git)?;
+        let ready = session::get_ready(&self.plan, &began.selected, &self.secrets, &self.how)?;
+        say_what_will_be_spent(&self.plan, &began, &self.how, terminal);
+        if !self.yes {
+            ask(&self.plan, &began, &self.how, terminal)?;
+        }
+        let run_dir = self.home.store.dir(&began.run);
+        let session = Session {
+            engine: Engine::new(self.plan),
+            history: History::default(),
+            journal: run_dir.create(&self.bytes).map_err(super::store)?,
+            run_dir,
+            home: self.home,
+            began: began.clone(),
+            spending,
+            secrets: self.secrets,
+            ready,
+            clock,
+            how: self.how,
+            kept: self.kept,
+            follower: self.follower,
+            expected,
+            _lock: lock,
+        };
+        session.go(Fact::Began(Box::new(began)), terminal)
+    }
 }
 
 /// Who sits at the keyboard, as the machine names them.
@@ -82,7 +147,8 @@ fn actor() -> String {
     caller.text("USER").or_else(|| caller.text("LOGNAME")).unwrap_or("unknown").to_owned()
 }
 
-fn new_run_id(now: Moment) -> RunId {
+/// A new run's id; two of one millisecond differ, and the newest is the last by name.
+pub(super) fn new_run_id(now: Moment) -> RunId {
     let stamp = now.to_utc().format("%Y%m%dt%H%M%Sz");
     // The newest run is the last by name, so the order of two within one second must not be left to chance.
     let millis = now.as_millis().rem_euclid(1000);
@@ -91,15 +157,24 @@ fn new_run_id(now: Moment) -> RunId {
     id.parse().expect("a UTC stamp and six hex digits are a run id")
 }
 
-/// The tasks that take part, with what they depend on, and those that `when` leaves out.
-fn select(
-    home: &Home,
+/// The tasks of a run.
+#[derive(Debug, Default)]
+pub(super) struct Selection {
+    /// Those that take part, with what they depend on.
+    pub(super) selected: Vec<TaskId>,
+    /// Those that `when` leaves out.
+    pub(super) left_out: Vec<TaskId>,
+}
+
+/// Selects the named tasks, or those whose `when` holds. `changed` says which paths have changed, `None` where there is
+/// nothing to compare with; it is asked when a task first wants to know, and once.
+pub(super) fn select(
     plan: &Plan,
-    scope: &Scope,
     named: &[String],
-    tree: &crate::id::TreeId,
-) -> Result<(Vec<TaskId>, Vec<TaskId>), Failure> {
-    let by_id: HashMap<&str, &crate::plan::Task> = plan.tasks.iter().map(|task| (task.id.as_str(), task)).collect();
+    event: Event,
+    changed: &mut dyn FnMut() -> Result<Option<Vec<RepoPath>>, Failure>,
+) -> Result<Selection, Failure> {
+    let by_id: HashMap<&str, &Task> = plan.tasks.iter().map(|task| (task.id.as_str(), task)).collect();
     let mut wanted: BTreeSet<TaskId> = BTreeSet::new();
     let mut left_out = Vec::new();
     let mut stack: Vec<TaskId> = Vec::new();
@@ -108,9 +183,9 @@ fn select(
         stack.push(task.id.clone());
     }
     if named.is_empty() {
-        let mut changed = Changed::new(home, scope, tree);
+        let mut changed = Changed { look: changed, known: None };
         for task in &plan.tasks {
-            if takes_part(task, &mut changed)? {
+            if takes_part(task, event, &mut changed)? {
                 wanted.insert(task.id.clone())
             } else {
                 left_out.push(task.id.clone());
@@ -126,7 +201,7 @@ fn select(
         }
     }
     let selected = plan.tasks.iter().map(|task| task.id.clone()).filter(|id| wanted.contains(id)).collect();
-    Ok((selected, left_out))
+    Ok(Selection { selected, left_out })
 }
 
 fn unknown_task(name: &str, plan: &Plan) -> Failure {
@@ -138,9 +213,9 @@ fn unknown_task(name: &str, plan: &Plan) -> Failure {
     }
 }
 
-fn takes_part(task: &crate::plan::Task, changed: &mut Changed<'_>) -> Result<bool, Failure> {
+fn takes_part(task: &Task, event: Event, changed: &mut Changed<'_>) -> Result<bool, Failure> {
     let Some(when) = &task.when else { return Ok(true) };
-    if !when.events.is_empty() && !when.events.contains(&Event::Manual) {
+    if !when.events.is_empty() && !when.events.contains(&event) {
         return Ok(false);
     }
     if when.changed.is_empty() {
@@ -150,46 +225,41 @@ fn takes_part(task: &crate::plan::Task, changed: &mut Changed<'_>) -> Result<boo
     Ok(paths.iter().any(|path| when.changed.iter().any(|glob| glob.matches(path))))
 }
 
-/// What has changed since the base of the scope's last ready run; looked up when first asked for.
+/// The paths that have changed, looked up when first asked for.
 struct Changed<'a> {
-    home: &'a Home,
-    scope: &'a Scope,
-    tree: &'a crate::id::TreeId,
-    known: Option<Option<Vec<crate::id::RepoPath>>>,
+    look: &'a mut dyn FnMut() -> Result<Option<Vec<RepoPath>>, Failure>,
+    known: Option<Option<Vec<RepoPath>>>,
 }
 
-impl<'a> Changed<'a> {
-    fn new(home: &'a Home, scope: &'a Scope, tree: &'a crate::id::TreeId) -> Self {
-        Self { home, scope, tree, known: None }
-    }
-
-    /// The paths; `None` = there is nothing to compare with.
-    fn paths(&mut self) -> Result<Option<&Vec<crate::id::RepoPath>>, Failure> {
+impl Changed<'_> {
+    fn paths(&mut self) -> Result<Option<&Vec<RepoPath>>, Failure> {
         if self.known.is_none() {
-            self.known = Some(match self.last_ready_base()? {
-                // A base that is gone is as good as none: then everything may have changed.
-                Some(base) => self.home.repo.changed_paths(&base, self.tree).ok(),
-                None => None,
-            });
+            self.known = Some((self.look)()?);
         }
         Ok(self.known.as_ref().and_then(Option::as_ref))
     }
+}
 
-    fn last_ready_base(&self) -> Result<Option<crate::id::TreeId>, Failure> {
-        for run in self.home.store.runs().map_err(super::store)?.iter().rev() {
-            let Ok(journal) = self.home.store.dir(run).journal() else { continue };
-            let Some(journal::Line { fact: Fact::Began(began), .. }) = journal.lines.first() else { continue };
-            let ready = journal
-                .lines
-                .iter()
-                .flat_map(|line| &line.orders)
-                .any(|order| *order == crate::fact::Order::Conclude { verdict: RunVerdict::Ready });
-            if began.scope == *self.scope && ready {
-                return Ok(Some(began.base.tree.clone()));
-            }
+/// What has changed since `last`. One that is gone is as good as none: then everything may have changed.
+fn since(home: &Home, last: &TreeId, base: &Tip) -> Option<Vec<RepoPath>> {
+    home.repo.changed_paths(last, &base.tree).ok()
+}
+
+/// The base of the scope's last ready run on this machine.
+fn last_ready_base(home: &Home, scope: &Scope) -> Result<Option<TreeId>, Failure> {
+    for run in home.store.runs().map_err(super::store)?.iter().rev() {
+        let Ok(journal) = home.store.dir(run).journal() else { continue };
+        let Some(journal::Line { fact: Fact::Began(began), .. }) = journal.lines.first() else { continue };
+        let ready = journal
+            .lines
+            .iter()
+            .flat_map(|line| &line.orders)
+            .any(|order| *order == crate::fact::Order::Conclude { verdict: RunVerdict::Ready });
+        if began.scope == *scope && ready {
+            return Ok(Some(began.base.tree.clone()));
         }
-        Ok(None)
     }
+    Ok(None)
 }
 
 /// Refuses what would end badly later: a branch `omk`, a result branch that is checked out, or that is not omk's.
@@ -258,27 +328,28 @@ fn put_by(lines: &[journal::Line], scope: &Scope) -> Option<CommitId> {
     newest.filter(|_| began.scope == *scope).map(|tip| tip.commit.clone())
 }
 
-fn say_what_will_be_spent(plan: &Plan, began: &Began, args: &Run, terminal: &Terminal) -> Result<(), Failure> {
+/// How many of the run's tasks are prompts.
+fn prompts(plan: &Plan, began: &Began) -> usize {
+    let selected: BTreeSet<&TaskId> = began.selected.iter().collect();
+    plan.tasks.iter().filter(|task| matches!(task.work, Work::Prompt(_)) && selected.contains(&task.id)).count()
+}
+
+fn say_what_will_be_spent(plan: &Plan, began: &Began, how: &How, terminal: &Terminal) {
     let selected: BTreeSet<&TaskId> = began.selected.iter().collect();
     let tasks = plan.tasks.iter().filter(|task| selected.contains(&task.id));
-    let (mut executions, mut prompts) = (0_u64, 0);
-    for task in tasks {
-        executions += u64::from(task.retry_policy.max_attempts) + 1;
-        prompts += usize::from(matches!(task.work, Work::Prompt(_)));
-    }
-    let count = began.selected.len();
-    let agent = match prompts {
+    let executions: u64 = tasks.map(|task| u64::from(task.retry_policy.max_attempts) + 1).sum();
+    let agent = match prompts(plan, began) {
         0 => String::new(),
         n => format!(
             ", {n} with {} on {}",
             plan.agent.model,
-            if args.how.cassette.is_some() { "a cassette" } else { "the provider" }
+            if how.cassette.is_some() { "a cassette" } else { "the provider" }
         ),
     };
     terminal.complain(&format!(
         "run {}: {}{agent}; up to {}, {} at once{}\n",
         began.run,
-        text::plural(count, "task"),
+        text::plural(began.selected.len(), "task"),
         text::plural(usize::try_from(executions).unwrap_or(usize::MAX), "execution"),
         began.workers,
         limits_in_words(&began.spending),
@@ -286,7 +357,11 @@ fn say_what_will_be_spent(plan: &Plan, began: &Began, args: &Run, terminal: &Ter
     for task in &began.left_out {
         terminal.complain(&format!("  {task} is skipped: its `when` does not hold\n"));
     }
-    if prompts == 0 || args.how.cassette.is_some() || args.yes || !terminal.can_ask() {
+}
+
+/// Asks before money is spent, where there is somebody to ask.
+fn ask(plan: &Plan, began: &Began, how: &How, terminal: &Terminal) -> Result<(), Failure> {
+    if prompts(plan, began) == 0 || how.cassette.is_some() || !terminal.can_ask() {
         return Ok(());
     }
     terminal.complain("Go on? [Y/n] ");

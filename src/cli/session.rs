@@ -1,10 +1,11 @@
 //! A run in this process: its tools are got ready, the loop drives it, and what it leaves is written.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
 
 use super::args::How;
 use super::progress::Progress;
@@ -23,9 +24,10 @@ use crate::git::{Expected, Pool};
 use crate::history::History;
 use crate::id::{Moment, RunId, TaskId};
 use crate::plan::{Plan, Task, Work};
+use crate::report::View;
 use crate::store::{Holder, JournalFile, RunDir, ScopeLock};
 use crate::text::Scrubber;
-use crate::work::{AgentTools, Tools, Workshop};
+use crate::work::{AgentTools, Kept, Tools, Workshop};
 
 /// The secrets that omk was started with, out of reach of its children.
 pub(super) struct Secrets(BTreeMap<String, Secret>);
@@ -40,6 +42,11 @@ impl Secrets {
             names.push(&plan.agent.key_env);
         }
         shed_secrets(&names).map(Self).map_err(super::failure::infra)
+    }
+
+    /// Secrets that have left the environment already.
+    pub(super) fn known(secrets: BTreeMap<String, Secret>) -> Self {
+        Self(secrets)
     }
 
     pub(super) fn key(&self, plan: &Plan) -> Option<&Secret> {
@@ -66,9 +73,32 @@ pub(super) struct Session {
     pub(super) ready: Option<Ready>,
     pub(super) clock: Clock,
     pub(super) how: How,
+    /// What an earlier run made of tasks.
+    pub(super) kept: HashMap<TaskId, Kept>,
+    /// Who is shown the run every few seconds.
+    pub(super) follower: Option<watch::Sender<Option<View>>>,
     /// Where the result's branch must be for its first move.
     pub(super) expected: Expected,
     pub(super) _lock: ScopeLock,
+}
+
+/// A run that is over. Its scope is held as long as this lives.
+pub(super) struct Over {
+    pub(super) home: Home,
+    pub(super) run_dir: RunDir,
+    pub(super) engine: Engine,
+    pub(super) history: History,
+    pub(super) scrubber: Scrubber,
+    pub(super) verdict: RunVerdict,
+    _lock: ScopeLock,
+}
+
+impl Over {
+    /// The run as people may see it.
+    pub(super) fn view(&self) -> Option<View> {
+        let view = self.history.view(&self.engine)?;
+        Some(view.scrubbed(&|text: &str| self.scrubber.scrub(text)))
+    }
 }
 
 /// An agent that can start: its CLI, and who answers it.
@@ -197,24 +227,24 @@ fn micro_usd(usd: f64) -> u64 {
 }
 
 impl Session {
-    /// Drives the run from `first` to its end; the exit code.
-    pub(super) fn go(self, first: Fact, terminal: &Terminal) -> Result<u8, Failure> {
+    /// Drives the run from `first` to its end, and writes what it leaves.
+    pub(super) fn go(self, first: Fact, terminal: &Terminal) -> Result<Over, Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
         let terminal = *terminal;
-        let code = runtime.block_on(self.go_async(first, terminal));
+        let over = runtime.block_on(self.go_async(first, terminal));
         // Blocking work that is still under way (none but a walk over a removed slot) is not waited for.
         runtime.shutdown_background();
-        code
+        over
     }
 
-    async fn go_async(mut self, first: Fact, terminal: Terminal) -> Result<u8, Failure> {
+    async fn go_async(mut self, first: Fact, terminal: Terminal) -> Result<Over, Failure> {
         let (facts, mut inbox) = unbounded_channel();
         // Before anything that takes time: `omk cancel` may ring as soon as the scope is held.
         signals::listen(facts.clone(), self.run_dir.clone(), terminal);
         let mut tools = self.tools(&facts).await?;
         let scrubber = std::mem::replace(&mut tools.scrubber, self.secrets.scrubber());
-        let progress = Progress::new(terminal, &scrubber, self.clock);
+        let progress = Progress::new(terminal, &scrubber, self.clock, self.follower.take());
         let mut hands = Workshop::new(tools, facts, std::mem::take(&mut self.history), self.expected.clone(), progress);
         let driven = drive(&mut self.engine, &mut self.journal, &mut hands, &mut inbox, first, &self.clock).await;
         let (history, progress) = hands.into_parts();
@@ -222,7 +252,8 @@ impl Session {
         let verdict = driven.map_err(|error| self.gave_up(&error))?;
         writing::write(&self.home, &self.run_dir, &self.engine, &history, self.journal.chain().head(), &scrubber)?;
         self.tell(&history, &scrubber, terminal);
-        Ok(verdict.exit_code())
+        let Self { home, run_dir, engine, _lock: lock, .. } = self;
+        Ok(Over { home, run_dir, engine, history, scrubber, verdict, _lock: lock })
     }
 
     fn gave_up(&self, error: &DriveError) -> Failure {
@@ -248,6 +279,7 @@ impl Session {
             run_dir: self.run_dir.clone(),
             agent,
             scrubber: self.secrets.scrubber(),
+            kept: std::mem::take(&mut self.kept),
             clock: self.clock,
         })
     }

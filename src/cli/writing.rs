@@ -1,6 +1,10 @@
 //! What a run leaves in its directory when it is over: proofs and reports.
 
-use super::{Failure, Home};
+use std::path::Path;
+
+use super::session::Over;
+use super::{Failure, Home, Kind};
+use crate::bundle;
 use crate::engine::Engine;
 use crate::history::History;
 use crate::id::Sha256;
@@ -52,6 +56,13 @@ pub(super) fn write(
     }
     run_dir.write(WRITTEN, journal_head.as_str().as_bytes()).map_err(super::store)?;
     Ok(())
+}
+
+/// Writes what another job needs of a run that is over, to `dir`.
+pub(super) fn bundle(over: &Over, dir: &Path, upload: bundle::Upload) -> Result<bundle::Written, Failure> {
+    let Over { home, run_dir, engine, .. } = over;
+    bundle::write(dir, &home.repo, run_dir, engine, upload, &bundle::Limits::default())
+        .map_err(|error| Failure::with_advice(Kind::Infra, &format!("failed to {error}")))
 }
 
 /// The proofs of a run, without their second statements, by path.

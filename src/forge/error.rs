@@ -5,6 +5,14 @@ use std::time::Duration;
 /// A call that did not get what it asked for. Fits after "failed to …".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ForgeError {
+    /// What omk was given cannot work: an address, a key. Nothing was sent.
+    #[error("{what}: {said}")]
+    Misconfigured {
+        /// What was tried.
+        what: String,
+        /// What is wrong, and what would be right.
+        said: String,
+    },
     /// There is no such thing, or the token may not see it.
     #[error("{what}: there is no such thing, or the token may not see it (404)")]
     NotFound {

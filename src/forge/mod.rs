@@ -7,7 +7,7 @@ mod error;
 mod github;
 
 pub use error::ForgeError;
-pub use github::{GitHub, Site};
+pub use github::{GitHub, Installation, Patience, Site};
 
 use crate::id::{CommitId, Moment};
 use crate::trust::Account;

@@ -32,6 +32,14 @@ impl Message {
         Self { subject: if subject.is_empty() { task.to_string() } else { subject }, body: String::new(), trailers }
     }
 
+    /// A message about a run as a whole, with the trailer that marks a commit as omk's own.
+    #[must_use]
+    pub fn of_run(subject: &str, run: &RunId) -> Self {
+        let subject = one_line(subject);
+        let subject = if subject.is_empty() { run.to_string() } else { subject };
+        Self { subject, body: String::new(), trailers: vec![("Omk-Run", run.to_string())] }
+    }
+
     /// With a body, in the author's own lines.
     #[must_use]
     pub fn body(mut self, text: &str) -> Self {
@@ -154,6 +162,13 @@ mod tests {
         Omk-Proof: 20261122t185155z-4f2a9c/api
         Requested-by: @ana
         ");
+    }
+
+    #[test]
+    fn a_message_about_a_run_names_no_task() {
+        let run: RunId = "20261122t185155z-4f2a9c".parse().unwrap();
+        let trailers = Trailers::of(&Message::of_run("Proofs", &run).to_string()).unwrap();
+        assert_eq!((trailers.run, trailers.task, trailers.attempt), (run, None, None));
     }
 
     #[test]

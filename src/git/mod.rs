@@ -13,6 +13,7 @@ mod tree;
 mod left;
 mod merge;
 mod message;
+mod ours;
 mod refs;
 mod binary;
 mod answer;

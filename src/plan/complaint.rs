@@ -55,6 +55,14 @@ impl Complaint {
         self.notes.push(note.into());
         self
     }
+
+    /// It as people read it, ending with a line end, where only the line that it is about is at hand.
+    #[must_use]
+    pub fn render(&self, file: &str, line: &str) -> String {
+        let mut out = String::new();
+        render(&mut out, file, line, self);
+        out
+    }
 }
 
 /// Every mistake of one text, in its order; never empty.
@@ -100,7 +108,8 @@ impl Complaints {
             if index > 0 {
                 out.push('\n');
             }
-            render(&mut out, &self.file, &lines, complaint);
+            let line = complaint.place.map_or("", |place| lines.line(place.line - 1));
+            render(&mut out, &self.file, line, complaint);
         }
         if self.more > 0 {
             out.push_str(&format!("\nerror: {} more mistakes are not shown\n", self.more));
@@ -126,7 +135,7 @@ impl fmt::Display for Complaints {
 impl std::error::Error for Complaints {}
 
 /// `text` in backticks as part of a sentence: clipped, and without anything that could leave its line.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("`");
     for (index, character) in text.chars().enumerate() {
         if index == QUOTED {

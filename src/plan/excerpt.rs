@@ -40,7 +40,7 @@ impl<'t> Lines<'t> {
     }
 
     /// A line without its end; from 0. Past the last line, nothing.
-    fn line(&self, index: usize) -> &'t str {
+    pub(super) fn line(&self, index: usize) -> &'t str {
         let Some(&start) = self.starts.get(index) else { return "" };
         let end = self.starts.get(index + 1).copied().unwrap_or(self.text.len());
         self.text.get(start..end).unwrap_or("").trim_end_matches(['\n', '\r'])
@@ -74,8 +74,8 @@ pub(super) fn visible(character: char) -> char {
     if character.is_control() || hides { '\u{fffd}' } else { character }
 }
 
-/// Writes one complaint.
-pub(super) fn render(out: &mut String, file: &str, lines: &Lines<'_>, complaint: &Complaint) {
+/// Writes one complaint; `line` is the line it is about, where it has a place.
+pub(super) fn render(out: &mut String, file: &str, line: &str, complaint: &Complaint) {
     out.push_str(&format!("error: {}\n", complaint.what));
     let gutter = match complaint.place {
         None => {
@@ -89,7 +89,7 @@ pub(super) fn render(out: &mut String, file: &str, lines: &Lines<'_>, complaint:
             let number = place.line.to_string();
             let gutter = number.len();
             out.push_str(&format!("{:gutter$} --> {file}:{}:{}\n", "", place.line, place.column));
-            let excerpt = Excerpt::of(lines.line(place.line - 1), place);
+            let excerpt = Excerpt::of(line, place);
             out.push_str(format!("  {number} | {}", excerpt.line).trim_end());
             out.push('\n');
             let caret = format!("{}{}", " ".repeat(excerpt.before), "^".repeat(excerpt.under));

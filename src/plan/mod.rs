@@ -6,6 +6,7 @@
 mod complaint;
 mod duration;
 mod excerpt;
+mod governed;
 mod lower;
 mod name;
 mod nearest;
@@ -16,10 +17,13 @@ mod schema;
 mod syntax;
 mod write;
 
+pub(crate) use complaint::quoted;
 pub use complaint::{Complaint, Complaints, Place};
 pub use duration::{BadDuration, format_duration, parse_duration};
+pub use governed::governed;
 pub use lower::keys::RECORD as RECORD_FIELDS;
 pub use name::default_name;
+pub use nearest::nearest;
 pub use parse::parse;
 pub use schema::schema;
 pub use write::to_yaml;
@@ -341,6 +345,19 @@ pub enum Permission {
     Maintain,
     /// May do all.
     Admin,
+}
+
+impl Permission {
+    /// As it is written in a plan.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Triage => "triage",
+            Self::Write => "write",
+            Self::Maintain => "maintain",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// A bot, by its exact login and number.

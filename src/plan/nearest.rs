@@ -27,6 +27,12 @@ const FOREIGN: [(&str, &str); 11] = [
     ("jobs", "tasks"),
 ];
 
+/// The candidate most like `word`, if any is like it.
+#[must_use]
+pub fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<String> {
+    Guesser::new().guess(word, candidates)
+}
+
 /// Finds similar words, until it is tired.
 pub(super) struct Guesser {
     left: usize,

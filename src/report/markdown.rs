@@ -4,6 +4,7 @@
 //! the logs as far as there is room. It refuses to grow over its limit, and to leave anything out without saying so.
 
 use super::ink;
+use super::inline::inert;
 use super::mermaid;
 use super::next::{Step, steps};
 use super::view::{Mark, Stage, TaskView, View, gate_mark, gate_told, gate_words};
@@ -22,6 +23,9 @@ const LEAST_LIMIT: usize = 16_000;
 /// Failing tasks and warnings that are told at the top.
 const TOLD: usize = 8;
 
+/// The same where other words stand there too.
+const TOLD_FOLDED: usize = 5;
+
 /// Steps that are words and not commands.
 const WORDS: usize = 3;
 
@@ -35,23 +39,61 @@ const ITEMS: usize = 20;
 /// Markdown of at most `limit` bytes; a limit below 16,000 counts as 16,000.
 #[must_use]
 pub fn render(view: &View, limit: usize) -> String {
+    let next = next_steps(&steps(view));
+    page(view, &Around { next: &next, tail: "", layout: Layout::Open }, limit)
+}
+
+/// What a text has beside the run itself, both Markdown and short.
+pub(super) struct Around<'a> {
+    /// What a person can do, below the failures.
+    pub(super) next: &'a str,
+    /// What stands above the small print.
+    pub(super) tail: &'a str,
+    /// Whether graph and table are folded.
+    pub(super) layout: Layout,
+}
+
+/// Whether graph and table lie open.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// On the page.
+    Open,
+    /// Behind a line to click on.
+    Folded,
+}
+
+/// The same with other words around it.
+pub(super) fn page(view: &View, around: &Around<'_>, limit: usize) -> String {
     let mut page = Page { text: String::new(), limit: limit.max(LEAST_LIMIT) };
     page.text.push_str(&head(view));
-    page.text.push_str(&failures(view));
-    page.text.push_str(&next_steps(&steps(view)));
-    let foot = foot(view);
+    page.text.push_str(&failures(view, around.layout));
+    page.text.push_str(around.next);
+    let foot = format!("{}{}", around.tail, foot(view));
     // What comes last is written last, but its room is taken first.
-    page.limit -= foot.len();
+    page.limit = page.limit.saturating_sub(foot.len());
+    let folded = around.layout == Layout::Folded && !view.tasks.is_empty();
+    if folded {
+        let count = text::plural(view.tasks.len(), "task");
+        page.say(&format!("\n<details><summary>{count}: graph and table</summary>\n"));
+        page.limit = page.limit.saturating_sub(UNFOLD.len());
+    }
     match mermaid::graph(view) {
         Some(graph) if page.add(&format!("\n```mermaid\n{graph}```\n")) => {}
         Some(_) => page.say("\nThe graph is too large to draw here.\n"),
         None => {}
     }
     table(view, &mut page);
+    if folded {
+        page.limit += UNFOLD.len();
+        page.say(UNFOLD);
+    }
     logs(view, &mut page);
     page.text.push_str(&foot);
     page.text
 }
+
+/// Ends what is folded.
+const UNFOLD: &str = "\n</details>\n";
 
 /// Text that knows how much room is left.
 struct Page {
@@ -80,7 +122,7 @@ impl Page {
     }
 }
 
-fn sign(mark: Mark) -> &'static str {
+pub(super) fn sign(mark: Mark) -> &'static str {
     match mark {
         Mark::Good => "✅",
         Mark::Bad => "❌",
@@ -90,21 +132,8 @@ fn sign(mark: Mark) -> &'static str {
     }
 }
 
-/// Hostile text as one inert line of at most `most` characters and `2 * most` bytes after escaping.
-fn inert(text: &str, most: usize) -> String {
-    let mut kept = most;
-    loop {
-        let shown = text::inert_markdown(&ink::line(text, kept));
-        // Escaping makes a character many; words have room enough, and what is worse is shortened.
-        if shown.len() <= 2 * most || kept == 0 {
-            return shown;
-        }
-        kept /= 2;
-    }
-}
-
-/// The verdict in words: `not ready`.
-fn verdict(view: &View) -> (String, &'static str) {
+/// The verdict in words, and its sign: `not ready`.
+pub(super) fn verdict(view: &View) -> (String, &'static str) {
     let Some(verdict) = view.verdict else { return ("under way".to_owned(), sign(Mark::Busy)) };
     let words = match (verdict, view.pre_existing()) {
         (RunVerdict::Ready, count @ 1..) => format!("ready, {}", text::plural(count as usize, "pre-existing failure")),
@@ -137,7 +166,11 @@ fn head(view: &View) -> String {
 }
 
 /// What did not go as it should, a line each.
-fn failures(view: &View) -> String {
+fn failures(view: &View, layout: Layout) -> String {
+    let told = match layout {
+        Layout::Open => TOLD,
+        Layout::Folded => TOLD_FOLDED,
+    };
     let mut lines = Vec::new();
     for gate in view.gates.iter().filter(|gate| matches!(gate_mark(gate), Mark::Bad | Mark::Doubtful)) {
         let said = inert(&gate_told(gate), 240);
@@ -152,8 +185,8 @@ fn failures(view: &View) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    let more = lines.len().saturating_sub(TOLD);
-    lines.truncate(TOLD);
+    let more = lines.len().saturating_sub(told);
+    lines.truncate(told);
     if more > 0 {
         lines.push(format!("{more} more"));
     }

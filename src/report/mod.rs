@@ -4,17 +4,26 @@
 //! look anything up, and to trust a word: what agents, gates and authors wrote goes through [`View::scrubbed`] first,
 //! and through the escaping of its rendering last.
 
+pub mod check;
+pub mod dashboard;
 pub mod html;
 pub mod json;
 pub mod junit;
 pub mod markdown;
+pub mod plan_check;
 pub mod preview;
+pub mod pull;
+pub mod reply;
+pub mod sticky;
 pub mod terminal;
 
 mod ink;
+mod inline;
 mod mermaid;
 mod next;
+mod placed;
 mod view;
 
 pub use next::{Step, steps};
+pub use placed::{Instead, PULLS_SETTING, Placed, Pull, Trouble};
 pub use view::{Count, Ejection, LimitsView, Mark, Stage, TaskView, VERSION, View};

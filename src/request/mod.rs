@@ -3,6 +3,10 @@
 //! Both travel as job outputs, which only the job that made them can write; a later job believes them and nothing else.
 //! It refuses what is not of this version, and what is larger than a job output may be.
 
+mod external_id;
+
+pub use external_id::ExternalId;
+
 use serde::{Deserialize, Serialize};
 
 use crate::fact::{GateOutcome, PlanSource, RunVerdict, Trigger};

@@ -3,6 +3,14 @@
 //! Everything fails closed: what is not known, not read, or not listed is refused, with a reason that a person can act
 //! on. It refuses to ask anybody; the caller looks things up.
 
+mod commit;
+mod person;
+mod refusal;
+
+pub use commit::{base_is_trusted, is_open, pinned, same_repository};
+pub use person::{approved_by, granted, may, unedited};
+pub use refusal::{Refusal, Unpinned};
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{CommitId, Moment};
@@ -108,3 +116,6 @@ pub struct Branch {
     /// Whether the forge protects it.
     pub protected: bool,
 }
+
+#[cfg(test)]
+mod tests;

@@ -109,8 +109,13 @@ impl Attempt<'_> {
             base: place.base.clone(),
             slot: place.slot.path().display().to_string(),
         });
-        let turn = Turn { shared: self.shared, errand: self.errand, place: &place, stop: self.stop };
-        let (end, session) = turn::take(&turn, session, evidence).await?;
+        let (end, session) = if let Some(tree) = self.kept(&place) {
+            self.lay_out(&place, tree.clone()).await?;
+            (TurnEnd::Done, None)
+        } else {
+            let turn = Turn { shared: self.shared, errand: self.errand, place: &place, stop: self.stop };
+            turn::take(&turn, session, evidence).await?
+        };
         let result = match end {
             TurnEnd::Done => self.finish(&place, evidence).await,
             TurnEnd::Failed(failure) => Err(Trouble::Failed(failure)),
@@ -123,6 +128,12 @@ impl Attempt<'_> {
             self.shared.parked().insert(self.errand.task.id.clone(), parked);
         }
         result
+    }
+
+    /// What an earlier run made of this task on just this tree; asked once, for who fails with it works anew.
+    fn kept(&self, place: &Place) -> Option<&TreeId> {
+        let kept = self.shared.tools.kept.get(&self.errand.task.id)?;
+        (self.errand.attempt == 1 && kept.onto == place.base.tree).then_some(&kept.tree)
     }
 
     /// The parked place where the session goes on, else a slot on a fresh base.
@@ -173,8 +184,12 @@ impl Attempt<'_> {
         if self.errand.task.gates.is_empty() {
             return Ok(());
         }
+        self.lay_out(place, tree.clone()).await
+    }
+
+    async fn lay_out(&self, place: &Place, tree: TreeId) -> Result<(), Trouble> {
         let keep = self.shared.tools.plan.keep.clone();
-        let (slot, base, tree) = (place.slot.clone(), place.base.commit.clone(), tree.clone());
+        let (slot, base) = (place.slot.clone(), place.base.commit.clone());
         Ok(blocking(move || slot.checkout_tree(&base, &tree, &keep)).await?)
     }
 

@@ -28,7 +28,7 @@ use crate::fact::{Began, Fact, Order};
 use crate::gateway::Gateway;
 use crate::git::{Expected, Pool, Repo};
 use crate::history::History;
-use crate::id::TaskId;
+use crate::id::{TaskId, TreeId};
 use crate::plan::Plan;
 use crate::store::RunDir;
 use crate::text::Scrubber;
@@ -60,8 +60,19 @@ pub struct Tools {
     pub agent: Option<AgentTools>,
     /// Takes secrets out of text.
     pub scrubber: Scrubber,
+    /// What an earlier run made of tasks; its objects are in the repository.
+    pub kept: HashMap<TaskId, Kept>,
     /// The time.
     pub clock: Clock,
+}
+
+/// What an earlier run made of a task. It is held to the write set and the gates as if it had been made now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// What it was built on; on another tree it is worth nothing.
+    pub onto: TreeId,
+    /// What came of it.
+    pub tree: TreeId,
 }
 
 /// What prompts need.

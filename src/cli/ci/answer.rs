@@ -1,0 +1,123 @@
+//! Commands that are answered at once: `plan`, `status`, `cancel`, `approve`, `verify`, `help`.
+//!
+//! It refuses to cancel anything but a run of this workflow in this repository, whatever a check says it leads to.
+
+use super::Failure;
+use super::conversation::Conversation;
+use super::desk::Rules;
+use super::start::{same_workflow, scope};
+use crate::command::{Command, PlanDigest};
+use crate::forge::{Check, CheckState};
+use crate::id::Scope;
+use crate::report::preview::Preview;
+use crate::report::reply::{answer, refuse, show};
+use crate::report::{check, sticky};
+use crate::request::ExternalId;
+use crate::trust::{self, PullRequest};
+
+impl Conversation<'_, '_> {
+    pub(super) async fn answer(&mut self, command: &Command, pull: &PullRequest, rules: &Rules) -> Result<(), Failure> {
+        match command {
+            Command::Help => self.say(answer::help()),
+            Command::Plan => self.plan(pull, rules).await?,
+            Command::Status => self.status(pull).await?,
+            Command::Cancel => self.cancel(pull).await?,
+            Command::Approve { digest } => self.approve(digest, pull).await?,
+            Command::Verify => self.verify(pull).await?,
+            // These come last, and not here: `Asked::work`.
+            Command::Run { .. } | Command::Retry { .. } => {}
+        }
+        Ok(())
+    }
+
+    async fn plan(&mut self, pull: &PullRequest, rules: &Rules) -> Result<(), Failure> {
+        let Some(base) = self.trusted_base(pull).await? else { return Ok(()) };
+        let Some(choice) = self.choose(pull, &base, &pull.head.commit, rules).await? else { return Ok(()) };
+        let whose = match &choice.approved_by {
+            Some(login) => format!("the pull request, as {login} approved it"),
+            None => format!("the base branch {}", pull.base.branch),
+        };
+        self.say(show::plan(&Preview::of(&choice.plan), &whose));
+        Ok(())
+    }
+
+    async fn status(&mut self, pull: &PullRequest) -> Result<(), Failure> {
+        let (desk, scope) = (self.desk, scope(pull));
+        let checks = self.own_checks(pull, &scope).await?;
+        let marker = sticky::marker(&scope);
+        let comments = desk.forge.comments(self.issue).await?;
+        let ours = comments.iter().find(|comment| {
+            comment.author.as_ref().is_some_and(|author| author.id == desk.me.id) && comment.body.contains(&marker)
+        });
+        let newest = checks.first();
+        let workflow = newest.filter(|(_, check)| check.state == CheckState::InProgress).map(|(id, _)| {
+            let runner = &desk.step.runner;
+            format!("{}/{}/actions/runs/{}", runner.server, runner.repository, id.workflow)
+        });
+        self.say(answer::status(&answer::Standing {
+            head: &pull.head.commit,
+            check: newest.map(|(_, check)| (check.title.as_str(), check.url.as_str())),
+            workflow_url: workflow.as_deref(),
+            comment_url: ours.map(|comment| comment.url.as_str()),
+        }));
+        Ok(())
+    }
+
+    /// The checks `omk` on the head that are named as ours are, newest first.
+    pub(super) async fn own_checks(
+        &self,
+        pull: &PullRequest,
+        scope: &Scope,
+    ) -> Result<Vec<(ExternalId, Check)>, Failure> {
+        let checks = self.desk.forge.checks(&pull.head.commit, check::NAME).await?;
+        let named = checks.into_iter().filter_map(|check| Some((check.external_id.parse::<ExternalId>().ok()?, check)));
+        let mut ours: Vec<_> = named.filter(|(id, _)| id.scope == *scope).collect();
+        ours.sort_by_key(|(_, check)| std::cmp::Reverse(check.id));
+        Ok(ours)
+    }
+
+    async fn cancel(&mut self, pull: &PullRequest) -> Result<(), Failure> {
+        let desk = self.desk;
+        let own = desk.own_workflow().await?;
+        for (id, check) in self.own_checks(pull, &scope(pull)).await? {
+            if check.state != CheckState::InProgress || id.workflow == desk.step.runner.workflow.id {
+                continue;
+            }
+            let (Some(own), Some(other)) = (&own, desk.forge.workflow_run(id.workflow).await?) else { continue };
+            if other.completed || other.id == own.id || !same_workflow(own, &other, desk.repository.id) {
+                continue;
+            }
+            if !desk.step.runner.inputs.dry_run {
+                desk.forge.cancel_workflow_run(other.id).await?;
+            }
+            self.say(answer::cancelled(&other.url));
+            return Ok(());
+        }
+        self.say(answer::nothing_to_cancel(&pull.head.commit));
+        Ok(())
+    }
+
+    /// The comment itself is the approval; here it is only told what it approves.
+    async fn approve(&mut self, digest: &PlanDigest, pull: &PullRequest) -> Result<(), Failure> {
+        if let Err(refusal) = trust::same_repository(pull, self.desk.repository.id) {
+            self.refused_for(&refusal);
+            return Ok(());
+        }
+        let Some(base) = self.trusted_base(pull).await? else { return Ok(()) };
+        let plans = self.desk.plans().of_pull(&pull.base.branch, &base.commit, &pull.head.commit).await?;
+        let login = self.comment.author.as_ref().map_or("somebody", |author| author.login.as_str());
+        let changed = plans.changed.as_ref();
+        let told = answer::approved(digest, login, changed.map(|changed| &changed.digest));
+        match changed {
+            Some(changed) if !digest.begins(&changed.digest) => self.refuse(told),
+            Some(changed) => {
+                self.say(told);
+                if let Err(complaints) = &changed.read {
+                    self.refuse(refuse::plan_mistakes(complaints, "the pull request"));
+                }
+            }
+            None => self.say(told),
+        }
+        Ok(())
+    }
+}

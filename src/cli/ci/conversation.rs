@@ -1,0 +1,141 @@
+//! One comment, heard and answered: whether its author may, each command in turn, and one reply for all.
+//!
+//! It refuses to answer our own comments, and to answer any comment twice.
+
+use super::Failure;
+use super::desk::{Denied, Desk, Rules};
+use super::event::Place;
+use super::outputs::Level;
+use super::plans::Trouble;
+use crate::command::Asked;
+use crate::forge::Reaction;
+use crate::plan::Commands;
+use crate::report::reply::{Reply, refuse};
+use crate::request::Request;
+use crate::trust::{self, Comment, PullRequest, Refusal};
+
+/// A comment, and what is said back.
+pub(super) struct Conversation<'d, 's> {
+    pub(super) desk: &'d Desk<'s>,
+    pub(super) comment: &'d Comment,
+    /// The number of the issue or pull request.
+    pub(super) issue: u64,
+    reply: Reply,
+    accepted: Option<Reaction>,
+    refused: Option<Reaction>,
+}
+
+impl<'d, 's> Conversation<'d, 's> {
+    pub(super) fn new(desk: &'d Desk<'s>, comment: &'d Comment, issue: u64) -> Self {
+        let login = comment.author.as_ref().map(|author| author.login.as_str());
+        let reply = Reply::to(comment.id, login);
+        Self { desk, comment, issue, reply, accepted: None, refused: None }
+    }
+
+    /// Carries out what the comment asks for; the run that is to follow.
+    pub(super) async fn hold(&mut self, asked: Asked, place: Place) -> Result<Option<Request>, Failure> {
+        let held = self.commands(asked, place).await;
+        if let Err(failure) = &held {
+            let why = self.desk.scrubbed(&failure.error);
+            self.refuse(refuse::could_not("finish this", &why));
+        }
+        held
+    }
+
+    async fn commands(&mut self, asked: Asked, place: Place) -> Result<Option<Request>, Failure> {
+        let Some(rules) = self.permitted().await? else { return Ok(None) };
+        match place {
+            Place::PullRequest => {}
+            Place::Issue => {
+                self.refused_for(&Refusal::NotAPullRequest);
+                return Ok(None);
+            }
+        }
+        let pull: PullRequest = self.desk.forge.pull_request(self.issue).await?;
+        if !asked.malformed.is_empty() {
+            self.refuse(refuse::malformed(&asked.malformed));
+        }
+        for command in &asked.first {
+            self.answer(command, &pull, &rules).await?;
+        }
+        match asked.work {
+            Some(work) => self.start(&work, &pull, &rules).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The repository's rules, where they are there and let the author give commands.
+    async fn permitted(&mut self) -> Result<Option<Rules>, Failure> {
+        if let Err(refusal) = trust::unedited(self.comment) {
+            self.refused_for(&refusal);
+            return Ok(None);
+        }
+        let rules = self.desk.rules().await?;
+        // Without rules nobody is told who may; then the usual ones decide who is told that they are missing.
+        let usual = Commands::default();
+        let commands = rules.as_ref().map_or(&usual, |rules| &rules.found.plan.commands);
+        match (self.desk.may(commands, self.comment.author.as_ref()).await, rules) {
+            (Ok(()), Ok(rules)) => Ok(Some(rules)),
+            (Ok(()), Err(trouble)) => {
+                self.refused_by_plan(&trouble, "default branch");
+                Ok(None)
+            }
+            (Err(Denied::Refused(refusal)), _) => {
+                self.refused_for(&refusal);
+                Ok(None)
+            }
+            (Err(Denied::Unknown { login, error }), _) => {
+                let why = self.desk.scrubbed(&error);
+                self.refuse(refuse::could_not(&format!("ask the forge what {login} may do here"), &why));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Something was done, and is told.
+    pub(super) fn say(&mut self, part: String) {
+        self.accepted = Some(Reaction::Eyes);
+        self.reply.say(part);
+    }
+
+    /// Something is added to what is told.
+    pub(super) fn add(&mut self, part: String) {
+        self.reply.say(part);
+    }
+
+    /// A run will follow; the comment of its own tells of it.
+    pub(super) fn accept(&mut self) {
+        self.accepted = Some(Reaction::Eyes);
+    }
+
+    /// Something was not done, and is told.
+    pub(super) fn refuse(&mut self, part: String) {
+        self.refused = Some(Reaction::Confused);
+        self.reply.say(part);
+    }
+
+    pub(super) fn refused_for(&mut self, refusal: &Refusal) {
+        self.desk.log().say(Level::Notice, &format!("nothing is done: {refusal}"));
+        if !refusal.is_silent() {
+            self.refuse(refuse::refused(refusal));
+        }
+    }
+
+    /// `whose` is the kind of branch: `default branch`.
+    pub(super) fn refused_by_plan(&mut self, trouble: &Trouble, whose: &str) {
+        self.refuse(match trouble {
+            Trouble::Absent { path, branch } => refuse::no_plan(path, &format!("the {whose} {branch}")),
+            Trouble::Wrong { branch, complaints } => {
+                refuse::plan_mistakes(complaints, &format!("the {whose} {branch}"))
+            }
+        });
+    }
+
+    /// Says everything back.
+    pub(super) async fn close(self) {
+        for reaction in [self.accepted, self.refused].into_iter().flatten() {
+            self.desk.react(self.comment.id, reaction).await;
+        }
+        self.desk.reply(self.issue, self.comment.id, &self.reply).await;
+    }
+}

@@ -1,0 +1,113 @@
+//! What an earlier run of the scope left, for a retry.
+//!
+//! It comes from an artifact, which nobody vouches for: it is opened as a bundle of a stranger, and what is kept of it is
+//! held to the write sets and the gates again. It refuses what was made with another plan or on another tree.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::super::Home;
+use super::Step;
+use crate::bundle::{self, Limits};
+use crate::engine::Engine;
+use crate::forge::GitHub;
+use crate::git::Repo;
+use crate::id::{RunId, TaskId};
+use crate::plan::Plan;
+use crate::request::{Previous, Request};
+use crate::work::Kept;
+
+/// The largest artifact that is looked at, packed, in bytes.
+const PACKED: u64 = 512 << 20;
+
+/// What is left of an earlier run.
+#[derive(Debug)]
+pub(super) struct Earlier {
+    /// The run.
+    pub(super) run: RunId,
+    /// The tasks that took part in it.
+    pub(super) selected: Vec<TaskId>,
+    /// What need not be made again.
+    pub(super) kept: HashMap<TaskId, Kept>,
+}
+
+/// Fetches and checks it; why not, in words that fit after "because".
+pub(super) fn look(
+    step: &Step,
+    github: &GitHub,
+    home: &Home,
+    request: &Request,
+    previous: &Previous,
+    plan: &Arc<Plan>,
+    again: &[TaskId],
+) -> Result<Earlier, String> {
+    let dir = tempfile::tempdir_in(&step.runner.temp).map_err(|error| format!("no room for its state: {error}"))?;
+    let (archive, place) = (dir.path().join("state.zip"), dir.path().join("state"));
+    std::fs::create_dir(&place).map_err(|error| format!("no room for its state: {error}"))?;
+    let fetched = step.wait(github.download_artifact(previous.artifact, PACKED, &archive));
+    fetched.map_err(|error| format!("failed to {error}"))?;
+    let limits = Limits::default();
+    bundle::unpack(&archive, &place, limits.all).map_err(|error| format!("failed to {error}"))?;
+    let asked = Request { run: previous.run.clone(), ..request.clone() };
+    let opened = bundle::open(&place, &limits).map_err(|refused| refused.to_string())?;
+    let admitted = bundle::admit(&home.repo, opened, &asked, plan).map_err(|refused| refused.to_string())?;
+    let engine = &admitted.engine;
+    let began = engine.began().ok_or("its journal is empty")?;
+    if began.plan.digest != request.plan.digest {
+        return Err("the plan has changed since".to_owned());
+    }
+    let anew = with_dependents(plan, again);
+    Ok(Earlier { run: previous.run.clone(), selected: began.selected.clone(), kept: kept(&home.repo, engine, &anew) })
+}
+
+/// What landed and stayed, but for the tasks that are to start anew.
+fn kept(repo: &Repo, engine: &Engine, anew: &BTreeSet<TaskId>) -> HashMap<TaskId, Kept> {
+    let stayed = engine.tasks().filter(|status| status.landed.is_some() && status.ejected.is_none());
+    let kept = stayed.filter(|status| !anew.contains(status.id)).filter_map(|status| {
+        let change = status.change?;
+        let parents = repo.parents(&change.tip.commit).ok()?;
+        let onto = repo.resolve(parents.first()?.as_str()).ok()?.tree;
+        Some((status.id.clone(), Kept { onto, tree: change.tip.tree.clone() }))
+    });
+    kept.collect()
+}
+
+/// The tasks and everything that is built on them.
+fn with_dependents(plan: &Plan, tasks: &[TaskId]) -> BTreeSet<TaskId> {
+    let mut found: BTreeSet<TaskId> = tasks.iter().cloned().collect();
+    let mut dependents: HashMap<&TaskId, Vec<&TaskId>> = HashMap::new();
+    for task in &plan.tasks {
+        for dependency in &task.dependencies {
+            dependents.entry(dependency).or_default().push(&task.id);
+        }
+    }
+    let mut stack: Vec<TaskId> = tasks.to_vec();
+    while let Some(task) = stack.pop() {
+        for &dependent in dependents.get(&task).into_iter().flatten() {
+            if found.insert(dependent.clone()) {
+                stack.push(dependent.clone());
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_that_starts_anew_takes_everything_built_on_it_along() {
+        let text = "version: 1\nname: p\ntasks:\n- {id: a, run: x}\n- {id: b, run: x, dependencies: [a]}\n\
+                    - {id: c, run: x, dependencies: [b]}\n- {id: d, run: x}\n";
+        let plan = crate::plan::parse(text.as_bytes(), "omk.yaml", "p").expect("a sound plan");
+        let id = |name: &str| name.parse::<TaskId>().expect("an id");
+        let anew = |names: &[&str]| {
+            let tasks: Vec<TaskId> = names.iter().map(|name| id(name)).collect();
+            with_dependents(&plan, &tasks).iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(anew(&["b"]), "b c");
+        assert_eq!(anew(&["a", "d"]), "a b c d");
+        assert_eq!(anew(&[]), "");
+    }
+}

@@ -1,0 +1,180 @@
+//! The gate job: who asks for what, on which commit, with which plan; and whether that is to be.
+//!
+//! Everything is asked of the forge anew, and what is not known is refused with a reason, which is no failure of the job.
+//! It refuses to run anything: it has no agent, no key, and no checkout.
+
+use super::conversation::Conversation;
+use super::desk::{Desk, Rules};
+use super::event::{self, Event, Place};
+use super::outputs::Level;
+use super::{Failure, Kind, Step, closed, plan_check, plans};
+use crate::command;
+use crate::fact::Trigger;
+use crate::id::{CommitId, Scope, TaskId};
+use crate::plan;
+use crate::request::{self, Ask, Request};
+
+/// What a gate job comes to.
+#[derive(Debug)]
+pub(in crate::cli) enum Decision {
+    /// A run is to follow.
+    Run(Box<Request>),
+    /// There is nothing more to do; the exit code of the job.
+    Done(u8),
+}
+
+/// The gate job as a job of its own.
+pub(super) fn gate(step: &Step) -> Result<u8, Failure> {
+    let decision = decide(step)?;
+    announce(step, &decision)?;
+    match decision {
+        Decision::Run(_) => Ok(0),
+        Decision::Done(code) => Ok(code),
+    }
+}
+
+/// Decides about the event, and says so to whoever asked.
+///
+/// # Errors
+/// Where the event cannot be read, the forge does not answer, or a maintenance run has no plan to go by. A refusal is no
+/// error.
+pub(in crate::cli) fn decide(step: &Step) -> Result<Decision, Failure> {
+    let request = match event::read(&step.runner.event, &step.runner.event_path)? {
+        Event::Commented { comment, issue, place } => step.wait(commented(step, comment, issue, place))?,
+        Event::Due => step.wait(maintenance(step, plan::Event::Schedule, "schedule", &[]))?,
+        Event::Dispatched { actor, tasks } => step.wait(maintenance(step, plan::Event::Dispatch, &actor, &tasks))?,
+        Event::Proposed(proposal) => return step.wait(plan_check::check(step, &proposal)).map(Decision::Done),
+        Event::Closed { pull } => return step.wait(closed::clean(step, pull)).map(Decision::Done),
+        Event::Ignored(why) => {
+            step.outputs.say(Level::Notice, &why);
+            None
+        }
+        Event::Refused(why) => return Err(Failure::with_advice(Kind::Usage, &why)),
+    };
+    Ok(request.map_or(Decision::Done(0), |request| Decision::Run(Box::new(request))))
+}
+
+/// Tells later jobs what was decided.
+///
+/// # Errors
+/// Where the runner's file cannot be written.
+pub(in crate::cli) fn announce(step: &Step, decision: &Decision) -> Result<(), Failure> {
+    let Decision::Run(request) = decision else { return step.outputs.set("go", "false") };
+    let json = serde_json::to_string(request).map_err(super::super::failure::infra)?;
+    let outputs = &step.outputs;
+    outputs.set("request", &json)?;
+    outputs.set("base", request.base.as_str())?;
+    outputs.set("scope", request.scope.as_str())?;
+    outputs.set("run-id", request.run.as_str())?;
+    outputs.set("artifact", &super::run::artifact(request))?;
+    outputs.set("go", "true")
+}
+
+async fn commented(step: &Step, comment: u64, issue: u64, place: Place) -> Result<Option<Request>, Failure> {
+    let desk = Desk::open(step).await?;
+    let Some(comment) = desk.forge.comment(comment).await? else {
+        step.outputs.say(Level::Notice, "the comment is gone: nothing is done for it");
+        return Ok(None);
+    };
+    let asked = command::plan_of(command::read(&comment.body));
+    if asked.is_empty() {
+        step.outputs.say(Level::Notice, "the comment says nothing to omk");
+        return Ok(None);
+    }
+    let mut conversation = Conversation::new(&desk, &comment, issue);
+    let request = conversation.hold(asked, place).await;
+    conversation.close().await;
+    request
+}
+
+/// A run of the default branch, which nobody is answered about.
+async fn maintenance(
+    step: &Step,
+    event: plan::Event,
+    actor: &str,
+    tasks: &[String],
+) -> Result<Option<Request>, Failure> {
+    let desk = Desk::open(step).await?;
+    let branch = &desk.repository.default_branch;
+    if step.runner.ref_name.as_ref().is_some_and(|name| name != branch) {
+        step.outputs.say(Level::Notice, &format!("a maintenance run is of the default branch: {branch}"));
+    }
+    let rules = desk.rules().await?.map_err(|trouble| trouble.failure())?;
+    plans::for_maintenance(&rules.found, branch).map_err(|trouble| trouble.failure())?;
+    let tasks = known_tasks(tasks, &rules.found.plan)?;
+    let request = Wanted {
+        scope: Scope::from(rules.found.plan.name.clone()),
+        trigger: Trigger { event, actor: actor.to_owned(), comment: None },
+        ask: Ask::Run { tasks },
+        base: rules.tip.clone(),
+        pull: None,
+        plan: rules.found.source.clone(),
+        approved_by: None,
+        comment: None,
+        previous: None,
+    };
+    Ok(Some(request.accept(&desk, &rules).await))
+}
+
+fn known_tasks(names: &[String], plan: &plan::Plan) -> Result<Vec<TaskId>, Failure> {
+    let known = |name: &String| plan.tasks.iter().find(|task| task.id.as_str() == name).map(|task| task.id.clone());
+    let mut tasks = Vec::new();
+    for name in names {
+        let task = known(name).ok_or_else(|| {
+            let shown = crate::text::clip(name, 80).escape_debug().to_string();
+            let failure = Failure::new(Kind::Usage, format!("there is no task `{shown}` in the plan"));
+            match plan::nearest(name, plan.tasks.iter().map(|task| task.id.as_str())) {
+                Some(near) => failure.hint(format!("did you mean `{near}`?")),
+                None => failure.hint("`omk plan` lists them"),
+            }
+        })?;
+        if !tasks.contains(&task) {
+            tasks.push(task);
+        }
+    }
+    Ok(tasks)
+}
+
+/// A run that is to be, before it has a name and a check.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) scope: Scope,
+    pub(super) trigger: Trigger,
+    pub(super) ask: Ask,
+    pub(super) base: CommitId,
+    pub(super) pull: Option<request::PullScope>,
+    pub(super) plan: crate::fact::PlanSource,
+    pub(super) approved_by: Option<String>,
+    pub(super) comment: Option<u64>,
+    pub(super) previous: Option<request::Previous>,
+}
+
+impl Wanted {
+    /// Gives the run its name, and says at the forge that it will be.
+    pub(super) async fn accept(self, desk: &Desk<'_>, rules: &Rules) -> Request {
+        let runner = &desk.step.runner;
+        let mut request = Request {
+            version: request::VERSION,
+            run: super::super::run::new_run_id(desk.clock.now()),
+            scope: self.scope,
+            trigger: self.trigger,
+            ask: self.ask,
+            repository: runner.repository.clone(),
+            base: self.base,
+            pull: self.pull,
+            default_branch: desk.repository.default_branch.clone(),
+            rules: rules.tip.clone(),
+            plan: self.plan,
+            approved_by: self.approved_by,
+            comment: self.comment,
+            check: None,
+            workflow: runner.workflow.clone(),
+            previous: self.previous,
+            dry_run: runner.inputs.dry_run,
+        };
+        request.check = desk.open_check(&request).await;
+        desk.accept(&request).await;
+        desk.log().say(Level::Notice, &format!("run {} of {} on {}", request.run, request.scope, request.base));
+        request
+    }
+}

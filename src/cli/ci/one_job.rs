@@ -1,0 +1,116 @@
+//! What must hold before an agent may run in the job that also holds a token that can write.
+//!
+//! A child that could become root, or another program of this user, would find that token wherever it is. It refuses to
+//! start a prompt where that cannot be ruled out, unless the workflow says in so many words that it is wanted.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::super::{Failure, Home, Kind, session};
+use crate::clock::Clock;
+use crate::exec::environment::Caller;
+use crate::exec::{Child, Program, Surroundings};
+
+/// How long the probe of the sandbox may take; it does nothing.
+const PROBE: Duration = Duration::from_secs(20);
+
+/// What takes a hosted runner's two ways to root away for the rest of the job: sudo without a password, and the Docker
+/// socket. Sudo goes last, for it is what this runs with.
+const DROP_ROOT: &str = "chmod 0600 /var/run/docker.sock 2>/dev/null; rm -f /etc/sudoers.d/runner";
+
+/// Whether a workflow has said that it wants an agent beside a writing token all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OneJob {
+    /// Only where the children are confined.
+    Confined,
+    /// `unsafe-one-job: true`.
+    Unsafe,
+}
+
+/// Refuses a checkout that holds credentials: whatever works in it can read them.
+pub(super) fn refuse_persisted_credentials(home: &Home) -> Result<(), Failure> {
+    let Some(place) = home.repo.persisted_credentials().map_err(super::super::git)? else { return Ok(()) };
+    Err(Failure::new(Kind::Usage, format!("the checkout keeps credentials where the agent can read them: {place}"))
+        .hint("set `persist-credentials: false` for actions/checkout; omk pushes with the token that it is given"))
+}
+
+/// Refuses to run prompts beside a token that can write where children are not confined. Takes the ways to root away
+/// first, on a hosted runner, where the machine is thrown away after the job.
+pub(super) fn allow(one_job: OneJob) -> Result<Vec<String>, Failure> {
+    let mut warnings = Vec::new();
+    if is_hosted(&Caller::read())
+        && let Err(why) = drop_root()
+    {
+        warnings.push(format!("the job can still become root, and so could an agent: {why}"));
+    }
+    if is_confined()? {
+        return Ok(warnings);
+    }
+    match one_job {
+        OneJob::Unsafe => {
+            warnings.push(
+                "an agent runs beside a token that can write, without a sandbox, because `unsafe-one-job: true` says so"
+                    .to_owned(),
+            );
+            Ok(warnings)
+        }
+        OneJob::Confined => Err(Failure::new(
+            Kind::Usage,
+            "this job holds a token that can write, and there is no sandbox (Landlock) here to keep an agent from it",
+        )
+        .hint("split the job, as examples/workflows/comment.yml does: gate, run, judge and publish")
+        .hint("or run on a Linux with Landlock (5.13 or newer), which hosted runners have")
+        .hint("or say `unsafe-one-job: true`, if everything that this token can do may be done by the agent")),
+    }
+}
+
+/// Asks the sandbox itself: a child is started in it.
+fn is_confined() -> Result<bool, Failure> {
+    let clock = Clock::start();
+    let dir =
+        tempfile::tempdir().map_err(|error| super::super::failure::infra(format!("make a directory: {error}")))?;
+    let path: OsString = std::env::var_os("PATH").unwrap_or_default();
+    let child = Child {
+        program: Program::Shell("true".to_owned()),
+        cwd: dir.path().to_owned(),
+        env: BTreeMap::from([("PATH".into(), path)]),
+        writable: Some(vec![dir.path().to_owned()]),
+        timeout: PROBE,
+        idle_timeout: None,
+        log: dir.path().join(format!("probe-{}.log", clock.now().as_millis())),
+        log_cap: 1024,
+    };
+    let shepherd = session::shepherd()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| super::super::failure::infra(format!("start: {error}")))?;
+    let ended = runtime.block_on(shepherd.run(&child, &Surroundings::default()));
+    Ok(ended.map_err(super::super::failure::infra)?.containment.landlock)
+}
+
+/// Whether this is a machine of GitHub's that is thrown away after the job, and not one that only looks like it: a
+/// person's own, under a runner such as act, keeps its sudo.
+fn is_hosted(caller: &Caller) -> bool {
+    let is = |name: &str, value: &str| caller.text(name) == Some(value);
+    is("GITHUB_ACTIONS", "true")
+        && is("RUNNER_ENVIRONMENT", "github-hosted")
+        && is("USER", "runner")
+        && caller.text("ImageVersion").is_some()
+        && caller.text("ACT").is_none()
+}
+
+/// Takes sudo and Docker away, and looks whether they are gone.
+fn drop_root() -> Result<(), String> {
+    let sudo = |args: &[&str]| {
+        let mut sudo = Command::new("sudo");
+        sudo.arg("-n").args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        sudo.status().is_ok_and(|status| status.success())
+    };
+    if !sudo(&["true"]) {
+        return Ok(());
+    }
+    sudo(&["sh", "-c", DROP_ROOT]);
+    sudo(&["-k"]);
+    if sudo(&["true"]) { Err("sudo still works without a password".to_owned()) } else { Ok(()) }
+}

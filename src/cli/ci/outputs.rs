@@ -1,0 +1,243 @@
+//! What a step tells its runner: outputs for later jobs, the job's summary, and annotations in the log.
+//!
+//! These are channels that a text could break out of, so every value is fenced or escaped here and nowhere else. It refuses
+//! to write more than the runner keeps, and says what was left out.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::super::terminal::Terminal;
+use super::super::{Failure, Kind};
+use crate::id::Sha256;
+use crate::text;
+
+/// A runner keeps 1 MiB of a step's summary, and drops all of it where it is more.
+const SUMMARY: u64 = 1 << 20;
+
+/// A runner keeps ten annotations of each kind from a step.
+const ANNOTATIONS: usize = 10;
+
+/// The channels of one step.
+#[derive(Debug)]
+pub(in crate::cli) struct Outputs {
+    output: Option<PathBuf>,
+    summary: Option<PathBuf>,
+    terminal: Terminal,
+    said: RefCell<BTreeMap<Level, usize>>,
+}
+
+/// How bad an annotation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::cli) enum Level {
+    /// Good to know.
+    Notice,
+    /// Does not decide.
+    Warning,
+    /// Decides.
+    Error,
+}
+
+impl Level {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// A place in a file, as an annotation names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::cli) struct Spot {
+    /// Relative to the repository's top.
+    pub(in crate::cli) file: String,
+    /// From 1.
+    pub(in crate::cli) line: Option<usize>,
+    /// From 1.
+    pub(in crate::cli) column: Option<usize>,
+}
+
+impl Outputs {
+    pub(super) fn new(output: Option<PathBuf>, summary: Option<PathBuf>, terminal: Terminal) -> Self {
+        Self { output, summary, terminal, said: RefCell::default() }
+    }
+
+    /// Sets an output of the step. Nothing happens where the runner takes none.
+    ///
+    /// # Errors
+    /// Where the runner's file cannot be written: then later jobs would go on without it.
+    pub(in crate::cli) fn set(&self, name: &str, value: &str) -> Result<(), Failure> {
+        let Some(file) = &self.output else { return Ok(()) };
+        append(file, &entry(name, value))
+            .map_err(|error| Failure::new(Kind::Infra, format!("failed to set the output `{name}`: {error}")))
+    }
+
+    /// Adds Markdown, which is inert already, to the job's summary; clipped to what the runner keeps. A summary that
+    /// cannot be written loses nothing else, so that is only warned of.
+    pub(in crate::cli) fn summarise(&self, markdown: &str) {
+        let Some(file) = &self.summary else { return };
+        let there = file.metadata().map_or(0, |file| file.len());
+        let room = usize::try_from(SUMMARY.saturating_sub(there)).unwrap_or(0);
+        let added = fitting(markdown, room);
+        if let Err(error) = append(file, added.as_bytes()) {
+            self.say(Level::Warning, &format!("the job's summary could not be written: {error}"));
+        }
+    }
+
+    /// An annotation of the job, one line or more.
+    pub(in crate::cli) fn say(&self, level: Level, message: &str) {
+        self.annotate(level, None, message);
+    }
+
+    /// An annotation at a place of a file. From the eleventh of a kind on it is an ordinary line of the log, as the runner
+    /// would drop it.
+    pub(in crate::cli) fn annotate(&self, level: Level, spot: Option<&Spot>, message: &str) {
+        let mut said = self.said.borrow_mut();
+        let count = said.entry(level).or_default();
+        *count += 1;
+        let line = if *count <= ANNOTATIONS {
+            command(level.as_str(), &properties(spot), message)
+        } else {
+            let place = spot.map(|spot| format!("{}: ", spot.shown())).unwrap_or_default();
+            format!("{}: {}", level.as_str(), inert(&format!("{place}{message}")))
+        };
+        self.terminal.print(&format!("{line}\n"));
+    }
+
+    /// Lines of the log that are folded below `title`.
+    pub(in crate::cli) fn group(&self, title: &str, lines: &str) {
+        let title = command("group", "", title);
+        self.terminal.print(&format!("{title}\n{}\n::endgroup::\n", inert(lines.trim_end())));
+    }
+
+    /// Says how many annotations the runner was not given.
+    pub(super) fn finish(&self) {
+        for (level, &count) in &*self.said.borrow() {
+            if count > ANNOTATIONS {
+                let more = text::plural(count - ANNOTATIONS, "annotation");
+                let kind = level.as_str();
+                self.terminal.print(&format!("{more} more of the kind `{kind}` are in this log only\n"));
+            }
+        }
+    }
+}
+
+impl Spot {
+    fn shown(&self) -> String {
+        let number = |number: Option<usize>| number.map(|number| format!(":{number}")).unwrap_or_default();
+        format!("{}{}{}", self.file, number(self.line), number(self.column))
+    }
+}
+
+/// An output as the runner reads it: fenced by a line that the value cannot hold, as no text holds its own SHA-256.
+fn entry(name: &str, value: &str) -> Vec<u8> {
+    let fence = Sha256::of(format!("{name}\n{value}").as_bytes());
+    format!("{name}<<{fence}\n{value}\n{fence}\n").into_bytes()
+}
+
+fn fitting(markdown: &str, room: usize) -> String {
+    const LEFT_OUT: &str = "\n\n*The rest is left out: a summary holds 1 MiB.*\n";
+    let whole = format!("{}\n", markdown.trim_end());
+    if whole.len() <= room {
+        return whole;
+    }
+    let Some(room) = room.checked_sub(LEFT_OUT.len()) else { return String::new() };
+    let end = (0..=room).rev().find(|&end| markdown.is_char_boundary(end)).unwrap_or(0);
+    let end = markdown[..end].rfind('\n').unwrap_or(end);
+    format!("{}{LEFT_OUT}", &markdown[..end])
+}
+
+fn append(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    OpenOptions::new().append(true).create(true).open(file)?.write_all(bytes)
+}
+
+/// Text that may be anybody's, as lines of a log that command nothing.
+fn inert(message: &str) -> String {
+    text::neutralise_workflow_commands(&text::printable(message.as_bytes()))
+}
+
+fn command(name: &str, properties: &str, message: &str) -> String {
+    let message = text::printable(message.as_bytes());
+    let message = message.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    format!("::{name}{properties}::{message}")
+}
+
+fn properties(spot: Option<&Spot>) -> String {
+    let Some(spot) = spot else { return String::new() };
+    let file = text::printable(spot.file.as_bytes());
+    let mut out = format!(" file={}", property(&file));
+    if let Some(line) = spot.line {
+        out.push_str(&format!(",line={line}"));
+    }
+    if let Some(column) = spot.column {
+        out.push_str(&format!(",col={column}"));
+    }
+    out
+}
+
+fn property(text: &str) -> String {
+    let escaped = text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    escaped.replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::args::When;
+    use super::*;
+
+    /// Reads outputs as the runner does: a line `name<<FENCE`, then lines up to FENCE.
+    fn outputs(text: &str) -> Vec<(String, String)> {
+        let mut lines = text.lines();
+        let mut found = Vec::new();
+        while let Some(line) = lines.next() {
+            let (name, fence) = line.split_once("<<").unwrap();
+            let value: Vec<&str> = lines.by_ref().take_while(|line| *line != fence).collect();
+            found.push((name.to_owned(), value.join("\n")));
+        }
+        found
+    }
+
+    #[test]
+    fn a_value_cannot_become_another_output() {
+        let hostile = "x\nEOF\ngo=true\ngo<<EOF\ntrue\nEOF\n::set-output name=go::true\n";
+        let fence = Sha256::of(b"request\nv");
+        let knowing = format!("v\n{fence}\ngo=true");
+        let text = [entry("request", hostile), entry("scope", &knowing), entry("go", "false")].concat();
+        let read = outputs(std::str::from_utf8(&text).unwrap());
+        let expected = [("request", hostile), ("scope", knowing.as_str()), ("go", "false")];
+        assert_eq!(read, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+
+    #[test]
+    fn outputs_and_summary_are_appended_to_the_files_of_the_runner() {
+        let dir = tempfile::tempdir().unwrap();
+        let (output, summary) = (dir.path().join("output"), dir.path().join("summary"));
+        std::fs::write(&summary, "before\n").unwrap();
+        let outputs = Outputs::new(Some(output.clone()), Some(summary.clone()), Terminal::new(When::Never));
+        outputs.set("go", "true").unwrap();
+        outputs.set("scope", "pr-12").unwrap();
+        assert_eq!(self::outputs(&std::fs::read_to_string(&output).unwrap()).len(), 2);
+        outputs.summarise("# omk");
+        assert_eq!(std::fs::read_to_string(&summary).unwrap(), "before\n# omk\n");
+        outputs.summarise(&"line ä\n".repeat(200_000));
+        outputs.summarise("no room is left for this one");
+        let whole = std::fs::read_to_string(&summary).unwrap();
+        assert!(whole.len() <= 1 << 20 && whole.len() > (1 << 20) - 100, "{}", whole.len());
+        assert!(whole.trim_end().ends_with("a summary holds 1 MiB.*"), "{}", &whole[whole.len() - 200..]);
+        let nowhere = Outputs::new(Some(dir.path().join("no/such")), None, Terminal::new(When::Never));
+        assert!(nowhere.set("go", "true").is_err());
+    }
+
+    #[test]
+    fn an_annotation_is_one_line_whatever_it_says() {
+        let spot = Spot { file: "a,line=1::b%\n.yaml".to_owned(), line: Some(3), column: Some(7) };
+        let line = command("error", &properties(Some(&spot)), "100%\r\n::set-env name=PATH::x\n\u{1b}[31m");
+        insta::assert_snapshot!(line, @"::error file=a%2Cline=1%3A%3Ab%25%0A.yaml,line=3,col=7::100%25%0A::set-env name=PATH::x%0A");
+        assert_eq!(line.lines().count(), 1);
+        assert_eq!(inert("::stop-commands::x\n##[error]y").lines().filter(|line| line.starts_with("::")).count(), 0);
+    }
+}

@@ -1,0 +1,170 @@
+//! The check `omk plan` of a pull request: its plan is read and shown, and nothing of it is run.
+//!
+//! A fork's job may write nothing, so there the job's result, its summary and annotations tell. It refuses to use a
+//! checkout: a plan is read by API, at the pull request's commit.
+
+use std::time::Duration;
+
+use super::desk::Desk;
+use super::event::Proposal;
+use super::outputs::{Level, Spot};
+use super::plans::{ForPull, Trouble};
+use super::{Failure, Kind, Step};
+use crate::fact;
+use crate::forge::{Annotation, AnnotationLevel, CheckState, Conclusion};
+use crate::plan::{Complaints, Permission, Plan};
+use crate::report::check::{CheckText, Remark};
+use crate::report::plan_check::{Found, Origin, PlanCheck, Whose};
+use crate::report::preview::Preview;
+use crate::text;
+
+/// How long a diff may take to become short; after that it is only right.
+const DIFFING: Duration = Duration::from_secs(2);
+
+/// Unchanged lines around a changed one.
+const AROUND: usize = 3;
+
+/// Checks the plan of a pull request; the job's exit code.
+pub(super) async fn check(step: &Step, proposal: &Proposal) -> Result<u8, Failure> {
+    let desk = Desk::open(step).await?;
+    let origin = if proposal.head_repository == Some(proposal.repository) { Origin::Own } else { Origin::Fork };
+    let Some(base) = desk.forge.branch(&proposal.base).await? else {
+        return Err(Failure::new(Kind::Usage, "the pull request's base branch is gone"));
+    };
+    let plans = desk.plans().of_pull(&proposal.base, &base.commit, &proposal.head).await?;
+    let rules = desk.rules().await?;
+    let permission = rules.ok().map(|rules| rules.found.plan.commands.permission);
+    let parts = Parts::of(&plans, permission);
+    let path = step.runner.inputs.plan.to_string();
+    let told = PlanCheck { path: &path, branch: &proposal.base, origin, found: parts.found() };
+    let (good, text) = (told.is_good(), told.render());
+    let written = match origin {
+        Origin::Own => written(&desk, proposal, good, text.clone()).await,
+        Origin::Fork => None,
+    };
+    if written.is_none() {
+        annotate(step, &text, parts.complaints());
+    }
+    step.outputs.summarise(&format!("### omk plan: {}\n\n{}", text.title, text.summary));
+    Ok(if good { 0 } else { Kind::Usage.exit_code() })
+}
+
+/// What was found, held for as long as it is shown.
+struct Parts<'a> {
+    plans: &'a ForPull,
+    permission: Option<Permission>,
+    preview: Option<Preview>,
+    diff: String,
+}
+
+impl<'a> Parts<'a> {
+    fn of(plans: &'a ForPull, permission: Option<Permission>) -> Self {
+        let shown: Option<&Plan> = match &plans.changed {
+            Some(changed) => changed.read.as_ref().ok().map(|found| &found.plan),
+            None => plans.base.as_ref().ok().map(|found| &found.plan),
+        };
+        let diff = plans.changed.as_ref().map(|changed| diff(changed.before.as_deref(), &changed.bytes));
+        Self { plans, permission, preview: shown.map(Preview::of), diff: diff.unwrap_or_default() }
+    }
+
+    fn complaints(&self) -> Option<&Complaints> {
+        match (&self.plans.changed, &self.plans.base) {
+            (Some(changed), _) => changed.read.as_ref().err(),
+            (None, Err(Trouble::Wrong { complaints, .. })) => Some(complaints),
+            (None, Ok(_) | Err(Trouble::Absent { .. })) => None,
+        }
+    }
+
+    fn found(&self) -> Found<'_> {
+        match (self.complaints(), &self.preview, &self.plans.changed) {
+            (Some(complaints), _, Some(_)) => Found::Wrong { complaints, whose: Whose::PullRequest },
+            (Some(complaints), _, None) => Found::Wrong { complaints, whose: Whose::Base },
+            (None, Some(preview), Some(changed)) => {
+                Found::Changed { digest: &changed.digest, preview, diff: &self.diff, permission: self.permission }
+            }
+            (None, Some(preview), None) => Found::Same(preview),
+            (None, None, _) => Found::Nothing,
+        }
+    }
+}
+
+/// The check, where the token may write one.
+async fn written(desk: &Desk<'_>, proposal: &Proposal, good: bool, text: CheckText) -> Option<u64> {
+    let conclusion = if good { Conclusion::Success } else { Conclusion::Failure };
+    let annotations = text.remarks.iter().map(annotation).collect();
+    // A new one for each run: what a check has been annotated with stays.
+    let workflow = &desk.step.runner.workflow;
+    let external_id = format!("omk/plan/{}/{}", workflow.id, workflow.attempt);
+    let mut wanted = desk.check(text, &proposal.head, external_id, CheckState::Completed(conclusion));
+    wanted.annotations = annotations;
+    desk.put_check(&wanted).await
+}
+
+fn annotation(remark: &Remark) -> Annotation {
+    Annotation {
+        path: remark.place.path.clone(),
+        start_line: remark.place.line,
+        end_line: remark.place.end_line,
+        level: match remark.level {
+            fact::Level::Notice => AnnotationLevel::Notice,
+            fact::Level::Warning => AnnotationLevel::Warning,
+            fact::Level::Error => AnnotationLevel::Failure,
+        },
+        message: remark.message.clone(),
+        title: remark.title.clone(),
+    }
+}
+
+/// What the check would say, in the job's log.
+fn annotate(step: &Step, text: &CheckText, complaints: Option<&Complaints>) {
+    let Some(complaints) = complaints else {
+        step.outputs.say(Level::Notice, &format!("{}: {}", text.name, text.title));
+        return;
+    };
+    for complaint in complaints {
+        let spot = Spot {
+            file: complaints.file().to_owned(),
+            line: complaint.place.map(|place| place.line),
+            column: complaint.place.map(|place| place.column),
+        };
+        let hint = complaint.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+        step.outputs.annotate(Level::Error, Some(&spot), &text::escape_invisible(&format!("{}{hint}", complaint.what)));
+    }
+}
+
+/// What has changed from one plan to another, as people read it: nothing in it hides or moves text.
+pub(super) fn diff(before: Option<&[u8]>, after: &[u8]) -> String {
+    let plain = |bytes: &[u8]| text::escape_invisible(&String::from_utf8_lossy(bytes).replace('\r', "␍"));
+    let (before, after) = (plain(before.unwrap_or_default()), plain(after));
+    let diff = similar::TextDiff::configure().timeout(DIFFING).diff_lines(&before, &after);
+    diff.unified_diff().context_radius(AROUND).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_diff_hides_nothing() {
+        let before = "a\nb\nc\nd\ne\nf\ng\nh\n";
+        let after = "a\nb\nc\nd\r\ne\nf \u{202e}evil\u{2066}\ng\u{200b}\nh\n";
+        insta::assert_snapshot!(diff(Some(before.as_bytes()), after.as_bytes()), @r"
+        @@ -1,8 +1,8 @@
+         a
+         b
+         c
+        -d
+        +d␍
+         e
+        -f
+        -g
+        +f [U+202E]evil[U+2066]
+        +g[U+200B]
+         h
+        ");
+        insta::assert_snapshot!(diff(None, b"a: \x1b[8mhidden\xff\n"), @r"
+        @@ -0,0 +1 @@
+        +a: [U+001B][8mhidden�
+        ");
+    }
+}

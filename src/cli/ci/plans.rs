@@ -1,0 +1,236 @@
+//! Which plan holds, read at commits that are trusted: the rules from the default branch, tasks and gates from the pull
+//! request's base branch, or from the pull request itself where somebody who may has approved exactly that file.
+//!
+//! It refuses to read a plan from a checkout: an agent may have been there. Who may approve is asked of the caller.
+
+use super::super::plan_file::Read;
+use super::super::{Failure, Kind};
+use super::runner::forge as told;
+use crate::fact::PlanSource;
+use crate::forge::{ForgeError, GitHub};
+use crate::id::{CommitId, RepoPath, Sha256};
+use crate::plan::{Complaint, Complaints, DeliverAs, Plan, governed, parse};
+use crate::request::Request;
+
+/// A plan as some commit has it.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    /// What it says.
+    pub(super) plan: Plan,
+    /// Where it was read.
+    pub(super) source: PlanSource,
+}
+
+/// Why there is no plan to go by.
+#[derive(Debug, Clone)]
+pub(super) enum Trouble {
+    /// There is no such file.
+    Absent {
+        /// Its path.
+        path: String,
+        /// The branch that was looked at.
+        branch: String,
+    },
+    /// It is no plan.
+    Wrong {
+        /// The branch that was looked at.
+        branch: String,
+        /// Every mistake.
+        complaints: Complaints,
+    },
+}
+
+impl Trouble {
+    /// As a failure of a job that nobody can be answered in.
+    pub(super) fn failure(&self) -> Failure {
+        match self {
+            Self::Absent { path, branch } => {
+                Failure::new(Kind::Usage, format!("there is no plan: {path} is not on the branch {branch}"))
+                    .hint("commit one there, or name another with the action's input `plan`")
+            }
+            Self::Wrong { branch, complaints } => {
+                let text = crate::text::neutralise_workflow_commands(&complaints.render());
+                Failure::rendered(Kind::Usage, text)
+                    .hint(format!("this is the plan on the branch {branch}; a pull request can mend it"))
+            }
+        }
+    }
+}
+
+/// Reads plans of one repository at one path.
+#[derive(Debug)]
+pub(super) struct Plans<'a> {
+    forge: &'a GitHub,
+    path: String,
+    /// What a plan without a name is named after.
+    directory: String,
+}
+
+/// The tasks and gates for a pull request, and what the pull request wants instead.
+#[derive(Debug)]
+pub(super) struct ForPull {
+    /// What the base branch has.
+    pub(super) base: Result<Found, Trouble>,
+    /// What the pull request would change it to; `None` where it changes nothing.
+    pub(super) changed: Option<Changed>,
+}
+
+/// A plan that a pull request changes.
+#[derive(Debug, Clone)]
+pub(super) struct Changed {
+    /// The SHA-256 of its bytes: what is to be approved.
+    pub(super) digest: Sha256,
+    /// Its bytes, for a diff.
+    pub(super) bytes: Vec<u8>,
+    /// The bytes that it takes the place of; `None` where the base branch has no plan.
+    pub(super) before: Option<Vec<u8>>,
+    /// What it says, or what is wrong with it.
+    pub(super) read: Result<Found, Complaints>,
+}
+
+impl<'a> Plans<'a> {
+    pub(super) fn new(forge: &'a GitHub, path: &RepoPath, repository: &str) -> Self {
+        let directory = repository.rsplit('/').next().unwrap_or(repository).to_owned();
+        Self { forge, path: path.to_string(), directory }
+    }
+
+    /// The plan at a branch's commit.
+    pub(super) async fn at(&self, branch: &str, commit: &CommitId) -> Result<Result<Found, Trouble>, ForgeError> {
+        let bytes = self.forge.file(&self.path, commit).await?;
+        Ok(self.read(branch, commit, bytes.as_deref()))
+    }
+
+    fn read(&self, branch: &str, commit: &CommitId, bytes: Option<&[u8]>) -> Result<Found, Trouble> {
+        match bytes {
+            None => Err(Trouble::Absent { path: self.path.clone(), branch: branch.to_owned() }),
+            Some(bytes) => {
+                self.parse(commit, bytes).map_err(|complaints| Trouble::Wrong { branch: branch.to_owned(), complaints })
+            }
+        }
+    }
+
+    fn parse(&self, commit: &CommitId, bytes: &[u8]) -> Result<Found, Complaints> {
+        let plan = parse(bytes, &self.path, &self.directory)?;
+        let source = PlanSource {
+            path: self.path.clone(),
+            digest: Sha256::of(bytes),
+            commit: Some(commit.clone()),
+            uncommitted: false,
+        };
+        Ok(Found { plan, source })
+    }
+
+    /// The plans of a pull request: `head` is its commit, `base` the tip of the branch that it is to be merged into.
+    pub(super) async fn of_pull(&self, branch: &str, base: &CommitId, head: &CommitId) -> Result<ForPull, ForgeError> {
+        let before = self.forge.file(&self.path, base).await?;
+        let after = self.forge.file(&self.path, head).await?;
+        let found = self.read(branch, base, before.as_deref());
+        let changed = match after {
+            Some(after) if before.as_ref() != Some(&after) && self.changes_it(base, head, &after).await? => {
+                Some(Changed { digest: Sha256::of(&after), read: self.parse(head, &after), bytes: after, before })
+            }
+            Some(_) | None => None,
+        };
+        Ok(ForPull { base: found, changed })
+    }
+
+    /// Whether it is the pull request that changes the plan to `after`, and not the base branch that has moved on.
+    async fn changes_it(&self, base: &CommitId, head: &CommitId, after: &[u8]) -> Result<bool, ForgeError> {
+        let parting = self.forge.compare(base, head).await?.merge_base;
+        let there = self.forge.file(&self.path, &parting).await?;
+        Ok(there.as_deref() != Some(after))
+    }
+}
+
+/// A maintenance run has no branch of somebody's to push to.
+///
+/// # Errors
+/// Where the plan wants that.
+pub(super) fn for_maintenance(found: &Found, branch: &str) -> Result<(), Trouble> {
+    match found.plan.deliver.form {
+        DeliverAs::Push => {
+            let mut complaint = Complaint::new(
+                "`deliver: {as: push}` is for pull requests: a run of the default branch would push onto that branch itself",
+            );
+            complaint.advise("use `as: pull-request`, or start runs from comments only");
+            let complaints = Complaints::one(&found.source.path, complaint);
+            Err(Trouble::Wrong { branch: branch.to_owned(), complaints })
+        }
+        DeliverAs::PullRequest | DeliverAs::PullRequestPerTask | DeliverAs::Branches => Ok(()),
+    }
+}
+
+/// The plan that a request is about: its tasks and gates under the repository's rules, read anew from the commits that
+/// the gate job named. Its bytes are those of the tasks.
+///
+/// # Errors
+/// Where a file is not there any more, is not the one that the gate job saw, or is no plan.
+pub(in crate::cli) async fn read_for(forge: &GitHub, request: &Request) -> Result<Read, Failure> {
+    let source = &request.plan;
+    let lost = |what: String| {
+        Failure::new(Kind::Blocked, format!("the plan of this run cannot be read: {what}"))
+            .hint("start a new run: what the gate job decided does not hold any more")
+    };
+    let commit = source.commit.as_ref().ok_or_else(|| lost("the request names no commit for it".to_owned()))?;
+    let path = source.path.parse::<RepoPath>().map_err(|error| lost(error.to_string()))?;
+    let plans = Plans::new(forge, &path, &request.repository);
+    let file = async |commit: &CommitId| {
+        let bytes = forge.file(&plans.path, commit).await.map_err(|error| told(&error))?;
+        bytes.ok_or_else(|| lost(format!("{path} is not at {commit}")))
+    };
+    let bytes = file(commit).await?;
+    if Sha256::of(&bytes) != source.digest {
+        return Err(lost(format!("{path} at {commit} is not the file that was decided on: its digest differs")));
+    }
+    let read = |commit: &CommitId, bytes: &[u8]| {
+        plans.parse(commit, bytes).map_err(|complaints| {
+            Failure::rendered(Kind::Usage, crate::text::neutralise_workflow_commands(&complaints.render()))
+        })
+    };
+    let tasks = read(commit, &bytes)?.plan;
+    let plan = if *commit == request.rules {
+        tasks
+    } else {
+        let rules = file(&request.rules).await?;
+        governed(tasks, &read(&request.rules, &rules)?.plan)
+    };
+    Ok(Read { plan, bytes, path: plans.path })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_maintenance_run_pushes_onto_no_branch() {
+        let found = |form: &str| {
+            let text = format!("version: 1\nname: n\ntasks: [{{id: a, run: 'true'}}]\ndeliver: {{as: {form}}}\n");
+            let source = PlanSource {
+                path: "omk.yaml".to_owned(),
+                digest: Sha256::of(text.as_bytes()),
+                commit: None,
+                uncommitted: false,
+            };
+            Found { plan: parse(text.as_bytes(), "omk.yaml", "n").unwrap(), source }
+        };
+        for form in ["pull-request", "pull-request-per-task", "branches"] {
+            assert!(for_maintenance(&found(form), "main").is_ok(), "{form}");
+        }
+        let trouble = for_maintenance(&found("push"), "main").unwrap_err();
+        insta::assert_snapshot!(trouble.failure().render(), @r"
+        error: `deliver: {as: push}` is for pull requests: a run of the default branch would push onto that branch itself
+          --> omk.yaml
+            = hint: use `as: pull-request`, or start runs from comments only
+          hint: this is the plan on the branch main; a pull request can mend it
+        ");
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let trouble = Trouble::Absent { path: "ci/omk.yaml".to_owned(), branch: "main".to_owned() };
+        insta::assert_snapshot!(trouble.failure().render(), @r"
+        error: there is no plan: ci/omk.yaml is not on the branch main
+          hint: commit one there, or name another with the action's input `plan`
+        ");
+    }
+}

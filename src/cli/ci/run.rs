@@ -1,0 +1,196 @@
+//! The stage that works: it runs the plan that was decided on, on the commit that was decided on, and leaves a bundle.
+//!
+//! It refuses to decide anything again, to write anything at the forge, and to start where the checkout keeps credentials.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::super::run::{Selection, Wanted, select};
+use super::super::session::{Over, Secrets};
+use super::super::{Failure, Home, writing};
+use super::earlier::{self, Earlier};
+use super::one_job::{self, OneJob};
+use super::{Access, Level, Outputs, Step, Upload, read_for};
+use crate::bundle;
+use crate::clock::Clock;
+use crate::forge::GitHub;
+use crate::id::RepoPath;
+use crate::plan::{Plan, Work, parse, to_yaml};
+use crate::report::{View, markdown};
+use crate::request::{Ask, Request};
+
+/// Which tokens are in reach of this job.
+#[derive(Debug)]
+pub(super) enum Reach {
+    /// None that can write: another job will deliver.
+    ReadOnly,
+    /// One that can write: this job delivers too, and shows the run meanwhile.
+    Writing(OneJob, watch::Sender<Option<View>>),
+}
+
+/// `command: run`: works, and leaves a bundle for the next jobs.
+pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
+    let request = step.request()?;
+    let access = step.wait(step.runner.access())?;
+    let over = carry_out(step, &access, request, Reach::ReadOnly)?;
+    leave(step, &access, request, &over)?;
+    Ok(over.verdict.exit_code())
+}
+
+/// Runs what was asked for to its end.
+pub(super) fn carry_out(step: &Step, access: &Access, request: &Request, reach: Reach) -> Result<Over, Failure> {
+    let clock = Clock::start();
+    let home = Home::find()?;
+    one_job::refuse_persisted_credentials(&home)?;
+    let github = &access.forge;
+    let read = step.wait(read_for(github, request))?;
+    let (plan, bytes) = (Arc::new(read.plan), read.bytes);
+    let base = step.bring(access, &home, &request.base)?;
+    let earlier = earlier(step, github, &home, request, &plan);
+    let selection = selection(step, github, request, &plan, earlier.as_ref())?;
+    let follower = match reach {
+        Reach::ReadOnly => None,
+        Reach::Writing(one_job, follower) => {
+            let warnings = if has_prompt(&plan, &selection) { one_job::allow(one_job)? } else { Vec::new() };
+            warnings.iter().for_each(|warning| step.outputs.say(Level::Warning, warning));
+            Some(follower)
+        }
+    };
+    let mut secrets = step.runner.secrets.clone();
+    if let Some(key) = step.runner.key(&plan.agent.key_env) {
+        secrets.insert(plan.agent.key_env.clone(), key.clone());
+    }
+    let wanted = Wanted {
+        home,
+        run: request.run.clone(),
+        scope: request.scope.clone(),
+        bytes: stored(&plan, bytes, request),
+        plan,
+        source: request.plan.clone(),
+        base,
+        selection,
+        trigger: request.trigger.clone(),
+        secrets: Secrets::known(secrets),
+        fail_fast: step.runner.inputs.run.fail_fast,
+        force: false,
+        yes: true,
+        how: step.runner.inputs.run.how.clone(),
+        follower,
+        kept: earlier.map(|earlier| earlier.kept).unwrap_or_default(),
+    };
+    wanted.go(clock, &step.terminal)
+}
+
+/// What the last run made, for a retry. Without it the retry is a full run, and says so.
+fn earlier(step: &Step, github: &GitHub, home: &Home, request: &Request, plan: &Arc<Plan>) -> Option<Earlier> {
+    let Ask::Retry { tasks } = &request.ask else { return None };
+    let found = match &request.previous {
+        Some(previous) => earlier::look(step, github, home, request, previous, plan, tasks),
+        None => Err("no run of this scope has left its state, or the forge has removed it".to_owned()),
+    };
+    match found {
+        Ok(earlier) => {
+            let kept: Vec<String> = plan
+                .tasks
+                .iter()
+                .filter(|task| earlier.kept.contains_key(&task.id))
+                .map(|task| task.id.to_string())
+                .collect();
+            let names = if kept.is_empty() { "nothing".to_owned() } else { kept.join(", ") };
+            step.outputs.say(Level::Notice, &format!("kept from run {}: {names}", earlier.run));
+            Some(earlier)
+        }
+        Err(why) => {
+            step.outputs.say(Level::Warning, &format!("this retry is a full run: {why}"));
+            None
+        }
+    }
+}
+
+/// The tasks of the run: those that were named, those of the run that is tried again, or those whose `when` holds.
+fn selection(
+    step: &Step,
+    github: &GitHub,
+    request: &Request,
+    plan: &Plan,
+    earlier: Option<&Earlier>,
+) -> Result<Selection, Failure> {
+    let mut named: Vec<String> = match &request.ask {
+        Ask::Run { tasks } => tasks.iter().map(ToString::to_string).collect(),
+        Ask::Retry { tasks } => match earlier {
+            Some(earlier) => earlier.selected.iter().chain(tasks).map(ToString::to_string).collect(),
+            None => Vec::new(),
+        },
+    };
+    named.sort();
+    named.dedup();
+    let mut changed = || Ok(step.wait(changed_paths(github, request)));
+    select(plan, &named, request.trigger.event, &mut changed)
+}
+
+/// What the pull request changes; `None` where that is not known, and then everything may have changed.
+async fn changed_paths(github: &GitHub, request: &Request) -> Option<Vec<RepoPath>> {
+    let pull = request.pull.as_ref()?;
+    let base = github.branch(&pull.base).await.ok()??;
+    let comparison = github.compare(&base.commit, &request.base).await.ok()?;
+    comparison.paths?.iter().map(|path| path.parse().ok()).collect()
+}
+
+/// What the run keeps as its plan: the file's own bytes where they are the whole of it, else the plan that was put together.
+fn stored(plan: &Plan, bytes: Vec<u8>, request: &Request) -> Vec<u8> {
+    let reads_back = parse(&bytes, "plan.yaml", request.scope.as_str()).is_ok_and(|read| read == *plan);
+    if reads_back { bytes } else { to_yaml(plan).into_bytes() }
+}
+
+fn has_prompt(plan: &Plan, selection: &Selection) -> bool {
+    let prompts: HashMap<_, _> =
+        plan.tasks.iter().map(|task| (&task.id, matches!(task.work, Work::Prompt(_)))).collect();
+    selection.selected.iter().any(|task| prompts.get(task).copied().unwrap_or(false))
+}
+
+/// Leaves the bundle, the summary and the step's outputs.
+pub(super) fn leave(step: &Step, access: &Access, request: &Request, over: &Over) -> Result<(), Failure> {
+    let (inputs, outputs) = (&step.runner.inputs, &step.outputs);
+    let upload = match inputs.upload {
+        Upload::State | Upload::None => bundle::Upload::State,
+        Upload::Full if is_private(step, &access.forge) => bundle::Upload::Full,
+        Upload::Full => {
+            let why = "`upload: full` is refused, because everybody can read the artifacts of a public repository";
+            outputs.say(Level::Warning, why);
+            bundle::Upload::State
+        }
+    };
+    writing::bundle(over, &inputs.bundle, upload)?;
+    outputs.set("bundle", &inputs.bundle.display().to_string())?;
+    outputs.set("artifact", &artifact(request))?;
+    let Some(view) = over.view() else { return Ok(()) };
+    outputs.summarise(&markdown::render(&view, markdown::SUMMARY_LIMIT));
+    tell(&step.outputs, over, &view)
+}
+
+/// Whether only members see the repository; what cannot be told counts as public.
+fn is_private(step: &Step, github: &GitHub) -> bool {
+    step.wait(github.repository()).is_ok_and(|repository| repository.private)
+}
+
+/// The name under which a run's state is kept.
+pub(super) fn artifact(request: &Request) -> String {
+    format!("omk-{}-{}", request.scope, request.run)
+}
+
+fn tell(outputs: &Outputs, over: &Over, view: &View) -> Result<(), Failure> {
+    let at = |name: &str| over.run_dir.path().join(name).display().to_string();
+    outputs.set("scope", view.scope.as_str())?;
+    outputs.set("run-id", view.run.as_str())?;
+    outputs.set("verdict", over.verdict.as_str())?;
+    outputs.set("report", &at("report.html"))?;
+    if view.result.is_some() {
+        outputs.set("branch", &view.branch)?;
+        outputs.set("proof", &at("proofs/run.result.json"))?;
+    }
+    outputs.set("tokens", &view.tokens.total().to_string())?;
+    let cost = view.cost_micro_usd.map(|micro| format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000));
+    outputs.set("cost", &cost.unwrap_or_default())
+}

@@ -1,0 +1,168 @@
+//! The runner's variables and the action's inputs, as a workflow's author and a stranger would set them.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
+
+use super::super::inputs::{Stage, Upload};
+use super::*;
+
+const USUAL: [(&str, &str); 6] = [
+    ("GITHUB_EVENT_NAME", "issue_comment"),
+    ("GITHUB_EVENT_PATH", "/t/event.json"),
+    ("GITHUB_REPOSITORY", "acme/widget"),
+    ("GITHUB_RUN_ID", "77"),
+    ("GITHUB_WORKSPACE", "/w"),
+    ("RUNNER_TEMP", "/t"),
+];
+
+fn caller(more: &[(&str, &str)]) -> Caller {
+    let pair = |&(name, value): &(&str, &str)| (OsString::from(name), OsString::from(value));
+    USUAL.iter().chain(more).map(pair).collect()
+}
+
+fn parse_with(more: &[(&str, &str)], secrets: &[(&str, &str)]) -> Result<Runner, Failure> {
+    let secret = |&(name, value): &(&str, &str)| (name.to_owned(), Secret::new(value.to_owned()));
+    Runner::parse(&caller(more), secrets.iter().map(secret).collect())
+}
+
+fn parse(more: &[(&str, &str)]) -> Result<Runner, Failure> {
+    parse_with(more, &[])
+}
+
+#[test]
+fn usual_values_hold_where_nothing_is_given() {
+    let runner = parse(&[]).unwrap();
+    assert_eq!(runner.event, EventName::IssueComment);
+    assert_eq!((runner.api.as_str(), runner.server.as_str()), ("https://api.github.com", "https://github.com"));
+    assert_eq!(runner.workflow.url, "https://github.com/acme/widget/actions/runs/77");
+    assert_eq!((runner.workflow.id, runner.workflow.attempt), (77, 1));
+    assert_eq!(runner.inputs.stage, Stage::Whole);
+    assert_eq!(runner.inputs.plan.to_string(), "omk.yaml");
+    assert_eq!(runner.inputs.bundle, Path::new("/t/omk-bundle"));
+    assert_eq!(runner.inputs.upload, Upload::State);
+    assert_eq!(runner.inputs.spacing, Duration::from_secs(1));
+    assert_eq!(runner.machine, Machine::OwnOrUnknown);
+    assert!(!runner.inputs.dry_run && !runner.inputs.unsafe_one_job);
+    assert!(runner.inputs.speaker.is_none() && runner.inputs.key.is_none());
+}
+
+#[test]
+fn inputs_are_typed() {
+    let runner = parse(&[
+        ("GITHUB_API_URL", "https://ghe.acme.example/api/v3/"),
+        ("GITHUB_SERVER_URL", "https://ghe.acme.example"),
+        ("GITHUB_RUN_ATTEMPT", "3"),
+        ("OMK_COMMAND", "run"),
+        ("OMK_ARGS", "--workers 2 --cassette 'a dir' --limits time=1h,usd=2 --fail-fast"),
+        ("OMK_WRITE_SPACING", "0s"),
+        ("OMK_UPLOAD", "full"),
+        ("OMK_DRY_RUN", "true"),
+        ("RUNNER_ENVIRONMENT", "github-hosted"),
+    ])
+    .unwrap();
+    assert_eq!(runner.api, "https://ghe.acme.example/api/v3");
+    assert_eq!(runner.workflow.attempt, 3);
+    assert_eq!(runner.inputs.stage, Stage::Run);
+    assert_eq!(runner.inputs.run.how.workers, Some(2));
+    assert_eq!(runner.inputs.run.how.cassette.as_deref(), Some(Path::new("a dir")));
+    assert_eq!(runner.inputs.run.how.limits, ["time=1h", "usd=2"]);
+    assert!(runner.inputs.run.fail_fast && runner.inputs.dry_run);
+    assert_eq!(runner.inputs.spacing, Duration::ZERO);
+    assert_eq!(runner.machine, Machine::Hosted);
+}
+
+#[test]
+fn an_app_is_preferred_to_a_token_and_needs_both_its_parts() {
+    let secrets = [("OMK_TOKEN", "ghs_1"), ("OMK_APP_PRIVATE_KEY", "-----BEGIN")];
+    let both = parse_with(&[("OMK_APP_ID", "12")], &secrets).unwrap();
+    assert!(matches!(both.inputs.speaker, Some(Speaker::App { id: 12, .. })));
+    assert!(matches!(parse_with(&[], &secrets[..1]).unwrap().inputs.speaker, Some(Speaker::Token(_))));
+    assert!(parse_with(&[("OMK_APP_ID", "12")], &secrets[..1]).is_err());
+    assert!(parse_with(&[], &secrets[1..]).is_err());
+    assert!(parse_with(&[("OMK_APP_ID", "12; rm -rf /")], &secrets).is_err());
+}
+
+#[test]
+fn the_given_key_comes_before_the_variable_that_the_plan_names() {
+    let secrets = [("OMK_KEY", "given"), ("KIMI_API_KEY", "named")];
+    let key = |secrets: &[(&str, &str)]| {
+        parse_with(&[], secrets).unwrap().key("KIMI_API_KEY").map(|key| key.expose().to_owned())
+    };
+    assert_eq!(key(&secrets).as_deref(), Some("given"));
+    assert_eq!(key(&secrets[1..]).as_deref(), Some("named"));
+    assert_eq!(key(&[("OMK_KEY", " ")]), None);
+}
+
+#[test]
+fn no_secret_is_printed() {
+    let secrets = [("OMK_TOKEN", "ghs_hidden"), ("OMK_KEY", "sk-hidden"), ("OTHER_SECRET", "x-hidden")];
+    let runner = parse_with(&[], &secrets).unwrap();
+    let shown = format!("{runner:?}");
+    assert!(!shown.contains("hidden"), "{shown}");
+    assert_eq!(runner.scrubber().scrub("a ghs_hidden b"), "a *** b");
+}
+
+#[test]
+fn what_is_missing_or_malformed_is_named() {
+    let hostile: &[(&str, &str)] = &[
+        ("GITHUB_REPOSITORY", "acme/widget/../other"),
+        ("GITHUB_REPOSITORY", "acme/.."),
+        ("GITHUB_REPOSITORY", "acme/widget?x=1"),
+        ("GITHUB_REPOSITORY", "acme"),
+        ("GITHUB_RUN_ID", "77/../8"),
+        ("GITHUB_RUN_ID", "-1"),
+        ("GITHUB_RUN_ID", "0"),
+        ("GITHUB_RUN_ATTEMPT", "0"),
+        ("GITHUB_API_URL", "file:///etc/passwd"),
+        ("GITHUB_API_URL", "https://user:pass@host"),
+        ("GITHUB_API_URL", "https://host/?to=elsewhere"),
+        ("GITHUB_SERVER_URL", "javascript:alert(1)"),
+        ("GITHUB_WORKSPACE", "relative"),
+        ("RUNNER_TEMP", ""),
+        ("GITHUB_EVENT_NAME", ""),
+        ("GITHUB_EVENT_PATH", ""),
+        ("OMK_COMMAND", "gate; ls"),
+        ("OMK_PLAN", "../omk.yaml"),
+        ("OMK_PLAN", "/etc/passwd"),
+        ("OMK_PLAN", "a//b"),
+        ("OMK_PLAN", "\"quoted\""),
+        ("OMK_UPLOAD", "all"),
+        ("OMK_DRY_RUN", "yes"),
+        ("OMK_UNSAFE_ONE_JOB", "1"),
+        ("OMK_WRITE_SPACING", "1"),
+        ("OMK_ARGS", "--workers 'open"),
+        ("OMK_ARGS", "--base main"),
+        ("OMK_ARGS", "--plan other.yaml"),
+        ("OMK_ARGS", "task"),
+        ("OMK_ARGS", "--workers 0"),
+        ("OMK_REQUEST", "{}"),
+        ("OMK_REQUEST", "[[[["),
+        ("OMK_JUDGEMENT", "null"),
+    ];
+    for (name, value) in hostile {
+        let failure = parse(&[(name, value)]).expect_err(value);
+        assert!(failure.error.contains(name), "{name}={value}: {}", failure.error);
+        assert_eq!(failure.kind, Kind::Usage);
+    }
+}
+
+#[test]
+fn a_request_of_another_version_or_repository_or_size_is_refused() {
+    let request = |repository: &str, version: u32| {
+        serde_json::json!({
+            "version": version, "run": "20261122t185155z-4f2a9c", "scope": "pr-12",
+            "trigger": {"event": "comment", "actor": "octocat"}, "ask": {"what": "run", "tasks": []},
+            "repository": repository, "base": "1".repeat(40), "default_branch": "main", "rules": "2".repeat(40),
+            "plan": {"path": "omk.yaml", "digest": "3".repeat(64), "commit": null, "uncommitted": false},
+            "workflow": {"id": 77, "attempt": 1, "url": "https://github.com/acme/widget/actions/runs/77"},
+        })
+        .to_string()
+    };
+    let given = |json: &str| parse(&[("OMK_REQUEST", json)]);
+    assert_eq!(given(&request("acme/widget", 1)).unwrap().inputs.request.unwrap().scope.as_str(), "pr-12");
+    assert!(given(&request("acme/other", 1)).unwrap_err().error.contains("another repository"));
+    assert!(given(&request("acme/widget", 2)).unwrap_err().error.contains("version 2"));
+    let large = format!("{}{}", request("acme/widget", 1), " ".repeat(1 << 20));
+    assert!(given(&large).unwrap_err().error.contains("larger than 1 MiB"));
+}

@@ -1,0 +1,366 @@
+//! Carrying a delivery out: push, pull requests, checks, comment, reaction; what fails is collected, and the rest goes on.
+//!
+//! It refuses to go on speaking with a token that is refused, and to lose a result because something about it could not be
+//! said.
+
+use std::collections::BTreeMap;
+
+use super::steps::{self, Found, PullStep, Share, Steps, full, plan_delivery, proofs_ref, run_branch, share};
+use super::wanted::{compare, pull_wanted};
+use super::{Delivered, Outcome, checks, look, proofs};
+use crate::forge::{CheckWanted, ForgeError, GitHub, Reaction};
+use crate::git::{GitError, Remote, Repo};
+use crate::id::{CommitId, Moment, TaskId};
+use crate::plan::Plan;
+use crate::report::dashboard::{self, Last, Open};
+use crate::report::pull::Starts;
+use crate::report::sticky::{self, Lost};
+use crate::report::{Instead, Placed, Pull, Trouble, check};
+use crate::request::Request;
+use crate::trust::{Account, PullRequest};
+
+/// How often a push is planned anew because something moved or was refused meanwhile.
+const ROUNDS: usize = 5;
+
+/// The login of GITHUB_TOKEN: what it opens starts no workflows by itself.
+const ACTIONS: &str = "github-actions[bot]";
+
+/// Everything that a delivery is made with.
+pub(super) struct Carrier<'a> {
+    pub(super) forge: &'a GitHub,
+    pub(super) request: &'a Request,
+    pub(super) now: Moment,
+    me: Option<Account>,
+    placed: Placed,
+    pushed: Vec<String>,
+    comment: Option<String>,
+    /// The result, once it is pushed.
+    result: Option<CommitId>,
+    /// What was not done since the token was refused.
+    undone: Option<Vec<&'static str>>,
+}
+
+/// What is local, and where it goes.
+#[derive(Clone)]
+pub(super) struct Ends<'a> {
+    pub(super) repo: &'a Repo,
+    pub(super) remote: &'a Remote,
+}
+
+impl<'a> Carrier<'a> {
+    pub(super) async fn new(forge: &'a GitHub, request: &'a Request, now: Moment) -> Self {
+        let mut carrier = Self {
+            forge,
+            request,
+            now,
+            me: None,
+            placed: Placed::default(),
+            pushed: Vec::new(),
+            comment: None,
+            result: None,
+            undone: None,
+        };
+        carrier.me = carrier.heard("tell who it is", forge.me().await);
+        carrier
+    }
+
+    /// A forge's answer; trouble is kept, and a refused token ends the talk.
+    fn heard<T>(&mut self, what: &'static str, answer: Result<T, ForgeError>) -> Option<T> {
+        match answer {
+            Ok(answer) => Some(answer),
+            Err(ForgeError::Unauthorized { .. }) => {
+                self.undone.get_or_insert_default().push(what);
+                None
+            }
+            Err(error) => {
+                self.placed.troubles.push(Trouble::Other(format!("failed to {error}")));
+                None
+            }
+        }
+    }
+
+    /// Whether the forge still listens; `what` is not done otherwise.
+    fn may(&mut self, what: &'static str) -> bool {
+        match &mut self.undone {
+            None => true,
+            Some(undone) => {
+                undone.push(what);
+                false
+            }
+        }
+    }
+
+    pub(super) fn trouble(&mut self, trouble: Trouble) {
+        if !self.placed.troubles.contains(&trouble) {
+            self.placed.troubles.push(trouble);
+        }
+    }
+
+    /// Delivers the result, then tells about the run.
+    pub(super) async fn outcome(mut self, ends: &Ends<'_>, plan: &Plan, outcome: &Outcome) -> Delivered {
+        let mut open = Vec::new();
+        if share(plan, outcome) != Share::Nothing
+            && let Some((steps, found)) = self.push(ends, plan, outcome).await
+        {
+            self.pulls(ends.repo, (plan, outcome), &steps).await;
+            self.placed.delivered = self.is_delivered(&steps, plan);
+            self.result =
+                outcome.result.as_ref().map(|tip| tip.commit.clone()).filter(|_| !self.placed.branches.is_empty());
+            open = found.pulls.into_values().flatten().filter(|pull| pull.open).collect();
+        }
+        for wanted in checks::ended(self.request, &outcome.view, &self.placed, self.now) {
+            if !self.check(&wanted).await {
+                break;
+            }
+        }
+        self.tell(Last::Ended(&outcome.view, &self.placed.clone()), &open).await;
+        let reaction = if self.placed.delivered { Reaction::Rocket } else { Reaction::Confused };
+        self.react(reaction).await;
+        self.done(Vec::new())
+    }
+
+    /// Tells that nothing can be said of the run's result.
+    pub(super) async fn lost(mut self, lost: &Lost) -> Delivered {
+        let words = sticky::lost(self.request, lost);
+        let wanted = checks::lost(self.request, lost, &words, self.now);
+        self.check(&wanted).await;
+        self.tell(Last::Lost(lost), &[]).await;
+        self.react(Reaction::Confused).await;
+        self.done(Vec::new())
+    }
+
+    fn is_delivered(&self, steps: &Steps, plan: &Plan) -> bool {
+        let result = full(&run_branch(&self.request.scope));
+        let pushed = self.pushed.contains(&result);
+        let refused = self.placed.troubles.contains(&Trouble::PullsNotAllowed);
+        let wants_pulls = !steps.direct && plan.deliver.form != crate::plan::DeliverAs::Branches;
+        // Where the token may not open pull requests, a person can, with one click.
+        pushed && (!wants_pulls || !self.placed.pulls.is_empty() || refused)
+    }
+
+    /// Looks and pushes, all or nothing, until nothing moves between the two; `None` where nothing could be pushed.
+    async fn push(&mut self, ends: &Ends<'_>, plan: &Plan, outcome: &Outcome) -> Option<(Steps, Found)> {
+        let proofs = match proofs::commit(ends.repo, self.request, outcome) {
+            Ok(commit) => commit,
+            Err(error) => {
+                self.trouble(Trouble::Other(format!("failed to {error}; the result goes without its proofs")));
+                None
+            }
+        };
+        let mut refused = BTreeMap::new();
+        let mut said = "the refs of the remote keep moving".to_owned();
+        for _ in 0..ROUNDS {
+            let mut found = self.look(ends, plan, outcome).await?;
+            found.refused = std::mem::take(&mut refused);
+            let steps = plan_delivery(plan, self.request, outcome, proofs.as_ref(), &found);
+            let pushed = {
+                let (repo, remote, refs) = (ends.repo.clone(), ends.remote.clone(), steps.refs.clone());
+                blocking(move || repo.push(&remote, &refs)).await
+            };
+            match pushed {
+                Ok(()) => {
+                    self.stand(&steps);
+                    return Some((steps, found));
+                }
+                Err(error @ GitError::RemoteMoved { .. }) => {
+                    refused = found.refused;
+                    said = error.to_string();
+                }
+                Err(GitError::RemoteRefused { name, why, said: words, .. }) => {
+                    refused = found.refused;
+                    refused.insert(name, format!("{words}; {}", why.next()));
+                    said = words;
+                }
+                Err(error) => {
+                    said = error.to_string();
+                    break;
+                }
+            }
+        }
+        self.trouble(Trouble::PushRefused { said });
+        None
+    }
+
+    /// The refs are where they should be.
+    fn stand(&mut self, steps: &Steps) {
+        for trouble in &steps.troubles {
+            self.trouble(trouble.clone());
+        }
+        let proofs = proofs_ref(self.request);
+        for update in &steps.refs {
+            self.pushed.push(update.name.clone());
+            if update.name == proofs {
+                self.placed.proofs = Some(proofs.clone());
+            } else if let Some(branch) = update.name.strip_prefix("refs/heads/") {
+                self.placed.branches.push(branch.to_owned());
+            }
+        }
+        // The whole result first, wherever else it is.
+        let run = run_branch(&self.request.scope);
+        self.placed.branches.sort_by_key(|branch| *branch != run);
+    }
+
+    pub(super) async fn look(&mut self, ends: &Ends<'_>, plan: &Plan, outcome: &Outcome) -> Option<Found> {
+        let (repo, remote, request) = (ends.repo.clone(), ends.remote.clone(), self.request.clone());
+        let refs = match blocking(move || look::refs(&repo, &remote, &request)).await {
+            Ok(refs) => refs,
+            Err(error) => {
+                self.trouble(Trouble::PushRefused { said: error.to_string() });
+                return None;
+            }
+        };
+        let pulls = if self.may("read the pull requests") {
+            let pulls = look::pulls(self.forge, plan, self.request, outcome, &refs).await;
+            self.heard("read the pull requests", pulls).unwrap_or_default()
+        } else {
+            BTreeMap::new()
+        };
+        Some(look::found(refs, pulls))
+    }
+
+    async fn pulls(&mut self, repo: &Repo, (plan, outcome): (&Plan, &Outcome), steps: &Steps) {
+        let me = self.me.as_ref().map_or(ACTIONS, |me| me.login.as_str());
+        let starts = if me == ACTIONS { Starts::Approved } else { Starts::Alone };
+        for step in &steps.pulls {
+            if !self.may("open the pull request") {
+                return;
+            }
+            let with = built_on(repo, outcome, step);
+            let of = (plan, self.request, &outcome.view);
+            let Some(wanted) = pull_wanted(of, step, &with, starts, &self.placed) else {
+                continue;
+            };
+            match self.forge.put_pull_request(&wanted).await {
+                Ok(PullRequest { number, url, .. }) => {
+                    self.placed.pulls.push(Pull { number, url, task: step.task.clone() });
+                }
+                Err(ForgeError::Forbidden { .. }) => {
+                    self.placed.compare = compare(self.request, &step.base, &step.head);
+                    self.trouble(Trouble::PullsNotAllowed);
+                    return;
+                }
+                Err(other) => drop(self.heard::<()>("open the pull request", Err(other))),
+            }
+        }
+    }
+
+    /// Writes a check; false where the token may write none. The verdict is told by a commit status then.
+    async fn check(&mut self, wanted: &CheckWanted) -> bool {
+        if !self.may("write the checks") {
+            return false;
+        }
+        let known = self.request.check.filter(|_| wanted.name == check::NAME && wanted.commit == self.request.base);
+        match self.forge.put_check(wanted, known).await {
+            Err(ForgeError::Forbidden { .. }) => {
+                self.status(wanted).await;
+                false
+            }
+            other => {
+                self.heard("write the checks", other);
+                true
+            }
+        }
+    }
+
+    async fn status(&mut self, wanted: &CheckWanted) {
+        let url = wanted.details_url.as_deref();
+        let mut commits = vec![wanted.commit.clone()];
+        commits.extend(self.result.clone().filter(|result| *result != wanted.commit));
+        let mut instead = Instead::Status;
+        for commit in commits {
+            let put = self.forge.put_status(&commit, &wanted.name, wanted.state, &wanted.title, url).await;
+            if put.is_err() {
+                instead = Instead::Nothing;
+            }
+        }
+        self.trouble(Trouble::NoChecks { instead });
+    }
+
+    /// Edits the sticky comment, or the dashboard of a plan.
+    async fn tell(&mut self, last: Last<'_>, open: &[PullRequest]) {
+        if !self.may("write the comment") {
+            return;
+        }
+        let Some(me) = self.me.clone() else { return };
+        let url = match &self.request.pull {
+            Some(pull) => {
+                let body = match last {
+                    Last::Ended(view, placed) => sticky::ended(self.request, view, placed),
+                    Last::Lost(lost) => sticky::lost(self.request, lost),
+                };
+                let marker = sticky::marker(&self.request.scope);
+                let put = self.forge.put_comment(pull.number, &me, &marker, &body).await;
+                self.heard("write the comment", put).map(|comment| comment.url)
+            }
+            None => self.dashboard(&me, last, open).await,
+        };
+        self.comment = url;
+    }
+
+    async fn dashboard(&mut self, me: &Account, last: Last<'_>, open: &[PullRequest]) -> Option<String> {
+        let marker = dashboard::marker(&self.request.scope);
+        let old = self.forge.issue(me, &marker).await;
+        let old = self.heard("read the dashboard", old)?;
+        let earlier = old.map(|issue| dashboard::runs(&issue.body)).unwrap_or_default();
+        let mut open: Vec<Open> = open
+            .iter()
+            .map(|pull| Open { number: pull.number, url: pull.url.clone(), branch: pull.head.branch.clone() })
+            .collect();
+        for pull in &self.placed.pulls {
+            if !open.iter().any(|other| other.number == pull.number) {
+                let branch = pull.task.as_ref().map(|task| steps::task_branch(&self.request.scope, task));
+                let branch = branch.unwrap_or_else(|| run_branch(&self.request.scope));
+                open.push(Open { number: pull.number, url: pull.url.clone(), branch });
+            }
+        }
+        let body = dashboard::body(self.request, last, self.now, &open, &earlier);
+        let put = self.forge.put_issue(me, &marker, &dashboard::title(&self.request.scope), &body).await;
+        self.heard("write the dashboard", put).map(|issue| issue.url)
+    }
+
+    async fn react(&mut self, reaction: Reaction) {
+        let Some(comment) = self.request.comment else { return };
+        if self.may("react to the comment") {
+            let reacted = self.forge.react(comment, reaction).await;
+            self.heard("react to the comment", reacted);
+        }
+    }
+
+    pub(super) fn done(mut self, would: Vec<String>) -> Delivered {
+        if let Some(undone) = self.undone.take() {
+            self.placed.troubles.insert(0, Trouble::TokenGone { undone: undone.join(", ") });
+        }
+        let blocks = |trouble: &Trouble| {
+            matches!(trouble, Trouble::PushRefused { .. } | Trouble::TokenGone { .. } | Trouble::Foreign { .. })
+        };
+        Delivered {
+            blocked: self.placed.troubles.iter().any(blocks),
+            pushed: self.pushed,
+            pulls: self.placed.pulls.into_iter().map(|pull| (pull.number, pull.url)).collect(),
+            comment: self.comment,
+            troubles: self.placed.troubles.iter().map(ToString::to_string).collect(),
+            delivered: self.placed.delivered,
+            would,
+        }
+    }
+}
+
+/// Tasks whose commits a task's branch holds beside its own, in landing order.
+fn built_on(repo: &Repo, outcome: &Outcome, step: &PullStep) -> Vec<TaskId> {
+    let Some(own) = &step.task else { return Vec::new() };
+    let Some((_, tip)) = outcome.tasks.iter().find(|(task, _)| task == own) else { return Vec::new() };
+    let others = outcome.tasks.iter().filter(|(task, _)| task != own);
+    // Where it cannot be told, the pull request shows it anyway.
+    others.filter(|(_, commit)| repo.descends(tip, commit).unwrap_or(false)).map(|(task, _)| task.clone()).collect()
+}
+
+/// Work that waits for git, beside the other work.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, GitError> + Send + 'static,
+) -> Result<T, GitError> {
+    let ended = |error: tokio::task::JoinError| {
+        let source = std::io::Error::other(error.to_string());
+        Err(GitError::Io { what: "wait for git".to_owned(), source })
+    };
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(ended)
+}

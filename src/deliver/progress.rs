@@ -1,0 +1,59 @@
+//! Progress of a run in the sticky comment, while the job that runs it may write.
+//!
+//! It refuses to be a burden: an edit every 15 seconds at most, ever fewer as the run goes on, none where nothing
+//! changed; and to fail a run because the forge does not take one.
+
+use std::time::Duration;
+
+use crate::forge::{ForgeError, GitHub};
+use crate::id::Moment;
+use crate::report::{Count, View, sticky};
+use crate::request::Request;
+use crate::trust::Account;
+
+/// The least time between two edits.
+const SPACING: Duration = Duration::from_secs(15);
+
+/// Edits of a run in all: a run stays under 60 writes together with its checks and pull requests.
+const EDITS: u32 = 20;
+
+/// The sticky comment of a run under way.
+#[derive(Debug)]
+pub struct Progress {
+    forge: GitHub,
+    request: Request,
+    me: Account,
+    began: Moment,
+    last: Moment,
+    edits: u32,
+    shown: Option<Count>,
+}
+
+impl Progress {
+    /// Of a run that began just now, when the comment was written; `me` is who the token is.
+    #[must_use]
+    pub fn new(forge: GitHub, request: Request, me: Account, now: Moment) -> Self {
+        Self { forge, request, me, began: now, last: now, edits: 0, shown: None }
+    }
+
+    /// Whether an edit would be made, if the tasks stand so: cheaper to ask than a view is to make.
+    #[must_use]
+    pub fn is_due(&self, count: Count, now: Moment) -> bool {
+        // A quarter of the run's age: twenty edits last for hours.
+        let wait = SPACING.max(now.since(self.began) / 4);
+        let commented = self.request.pull.is_some() && !self.request.dry_run;
+        commented && self.edits < EDITS && self.shown != Some(count) && now.since(self.last) >= wait
+    }
+
+    /// Edits the comment where that is due. Scrub the view first.
+    ///
+    /// # Errors
+    /// Where the forge does not take it; the run goes on, and the next edit is tried in its time.
+    pub async fn show(&mut self, view: &View, now: Moment) -> Result<(), ForgeError> {
+        let count = view.count();
+        let Some(pull) = self.request.pull.as_ref().filter(|_| self.is_due(count, now)) else { return Ok(()) };
+        (self.last, self.edits, self.shown) = (now, self.edits + 1, Some(count));
+        let (marker, body) = (sticky::marker(&self.request.scope), sticky::running(&self.request, view));
+        self.forge.put_comment(pull.number, &self.me, &marker, &body).await.map(drop)
+    }
+}

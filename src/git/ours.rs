@@ -1,0 +1,25 @@
+//! Whose commit it is: omk's own, or one that somebody else has had a hand on.
+//!
+//! It refuses to call a commit ours that was amended, rebased or merged by another.
+
+use super::error::GitError;
+use super::merge::AUTHOR;
+use super::message::Trailers;
+use super::repo::{Repo, find_commit};
+use crate::id::CommitId;
+
+impl Repo {
+    /// Whether a commit is omk's own: it carries omk's trailers, and nobody else has committed it since.
+    ///
+    /// # Errors
+    /// Where it is not here.
+    pub fn is_ours(&self, commit: &CommitId) -> Result<bool, GitError> {
+        let trailed = Trailers::of(&self.message(commit)?).is_some();
+        self.with(|repo| {
+            let found = find_commit(repo, commit)?;
+            let committer = found.committer();
+            let named = (committer.name_bytes(), committer.email_bytes());
+            Ok(trailed && named == (AUTHOR.0.as_bytes(), AUTHOR.1.as_bytes()))
+        })
+    }
+}

@@ -1,0 +1,210 @@
+//! Where a run's result went, and what was in the way: plain words for the texts that tell it.
+//!
+//! It refuses Markdown: each text escapes for where it goes.
+
+use std::fmt;
+
+use crate::id::{CommitId, TaskId};
+
+/// Where a run's result went.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Placed {
+    /// The result, or all of it that was asked for, is where the plan wants it.
+    pub delivered: bool,
+    /// Branches that are where they should be, without `refs/heads/`.
+    pub branches: Vec<String>,
+    /// The ref that holds the proofs.
+    pub proofs: Option<String>,
+    /// Pull requests with the result.
+    pub pulls: Vec<Pull>,
+    /// Where a person can open the pull request that omk may not open.
+    pub compare: Option<String>,
+    /// What was in the way, most important first.
+    pub troubles: Vec<Trouble>,
+}
+
+/// A pull request with a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pull {
+    /// Its number.
+    pub number: u64,
+    /// Its address for people.
+    pub url: String,
+    /// The task, where each has one of its own.
+    pub task: Option<TaskId>,
+}
+
+/// What stood between a result and its place. Says what, why and what next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    /// The repository does not let Actions open pull requests.
+    PullsNotAllowed,
+    /// The branch to be pushed to has moved; the result became a pull request.
+    HeadMoved {
+        /// The branch.
+        branch: String,
+        /// Where it is now.
+        now: CommitId,
+    },
+    /// The branch to be pushed to refuses it; the result became a pull request.
+    HeadRefused {
+        /// The branch.
+        branch: String,
+        /// The forge's words.
+        said: String,
+    },
+    /// The head has moved since; the result is of the pinned one.
+    Behind {
+        /// The branch.
+        branch: String,
+        /// Where it is now.
+        now: CommitId,
+    },
+    /// The branch that the result is for does not exist any more.
+    TargetGone {
+        /// The branch.
+        branch: String,
+    },
+    /// The remote refuses one ref; the others are there.
+    RefRefused {
+        /// The branch, or the ref's full name.
+        name: String,
+        /// The forge's words.
+        said: String,
+    },
+    /// Somebody else's commit is on a branch of ours.
+    Foreign {
+        /// The branch.
+        branch: String,
+        /// Its tip.
+        tip: CommitId,
+    },
+    /// A person closed the pull request, and its task is still the same.
+    Closed {
+        /// The pull request.
+        number: u64,
+        /// The task, where each has a pull request of its own.
+        task: Option<TaskId>,
+    },
+    /// So many pull requests are open that no more are opened.
+    Full {
+        /// The plan's `deliver: limit`.
+        limit: u32,
+        /// Tasks that wait.
+        waiting: usize,
+    },
+    /// The push was refused.
+    PushRefused {
+        /// The forge's words.
+        said: String,
+    },
+    /// The token may not write checks.
+    NoChecks {
+        /// Whether a commit status tells it instead.
+        instead: Instead,
+    },
+    /// The token is not good any more.
+    TokenGone {
+        /// What was not done, after "could not": `write the comment`.
+        undone: String,
+    },
+    /// Something else; a sentence.
+    Other(String),
+}
+
+/// What tells the verdict where checks are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Instead {
+    /// A commit status.
+    Status,
+    /// Nothing.
+    Nothing,
+}
+
+/// The setting that lets `GITHUB_TOKEN` open pull requests, in GitHub's words.
+pub const PULLS_SETTING: &str = "Allow GitHub Actions to create and approve pull requests";
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PullsNotAllowed => write!(
+                f,
+                "the pull request could not be opened: this repository does not let the token do it. Open it yourself, \
+                 or turn on \"{PULLS_SETTING}\" (Settings, Actions, General), or give omk an App's token; the result is \
+                 pushed and safe"
+            ),
+            Self::HeadMoved { branch, now } => write!(
+                f,
+                "`{branch}` is at {} now, so the result was not pushed onto it: it is delivered as a pull request instead",
+                short(now)
+            ),
+            Self::Behind { branch, now } => write!(
+                f,
+                "`{branch}` has moved since, to {}: the result is of the commit it was asked for on, and the merge may \
+                 want your eye",
+                short(now)
+            ),
+            Self::TargetGone { branch } => write!(
+                f,
+                "`{branch}` is gone, so there is nothing to merge the result into: its own branch is pushed, and can be \
+                 merged elsewhere"
+            ),
+            Self::RefRefused { name, said } => write!(
+                f,
+                "`{name}` was refused ({said}) and is left out; see whether a rule of the repository covers it"
+            ),
+            Self::HeadRefused { branch, said } => {
+                write!(f, "`{branch}` refuses the push ({said}): the result is delivered as a pull request instead")
+            }
+            Self::Foreign { branch, tip } => write!(
+                f,
+                "the branch `{branch}` holds a commit that is not omk's ({}): it was left alone. Merge, rename or delete \
+                 it, then retry",
+                short(tip)
+            ),
+            Self::Closed { number, task } => {
+                let whose = task.as_ref().map_or(String::new(), |task| format!(" of task `{task}`"));
+                write!(
+                    f,
+                    "the pull request {number}{whose} was closed by a person: it is left alone until its definition in \
+                     the plan changes. Reopen it to have it updated again"
+                )
+            }
+            Self::Full { limit, waiting } => write!(
+                f,
+                "{} not opened: the plan allows {limit} at once (`deliver: limit`). Merge or close some, and they follow \
+                 at the next run; their branches are pushed",
+                match waiting {
+                    1 => "1 more pull request was".to_owned(),
+                    more => format!("{more} more pull requests were"),
+                }
+            ),
+            Self::PushRefused { said } => write!(
+                f,
+                "the push was refused ({said}): nothing was delivered. The result is in the run's artifact; `omk publish` \
+                 can be repeated once the token may push (`contents: write`)"
+            ),
+            Self::NoChecks { instead } => {
+                let instead = match instead {
+                    Instead::Status => "a commit status tells the verdict instead",
+                    Instead::Nothing => "this text alone tells the verdict",
+                };
+                write!(
+                    f,
+                    "the token may not write checks: {instead}. Use GITHUB_TOKEN with `checks: write`, or an App's token; \
+                     a personal one cannot"
+                )
+            }
+            Self::TokenGone { undone } => write!(
+                f,
+                "the token is not good any more (401), so omk could not {undone}. What was pushed stays; repeat \
+                 `omk publish` with a fresh token"
+            ),
+            Self::Other(sentence) => f.write_str(sentence),
+        }
+    }
+}
+
+fn short(commit: &CommitId) -> &str {
+    &commit.as_str()[..12]
+}

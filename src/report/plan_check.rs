@@ -1,0 +1,327 @@
+//! The check `omk plan`: whether a pull request's plan is one, and what it changes in it.
+//!
+//! It tells what must be done before a changed plan counts. It refuses to show text of the plan with anything in it that
+//! could hide or move text: people approve what they see here.
+
+use super::check::{CheckText, LIMIT, PLAN, Remark};
+use super::ink;
+use super::inline::code;
+use super::preview::Preview;
+use crate::fact::{Level, Place};
+use crate::id::Sha256;
+use crate::plan::{Complaints, Permission};
+use crate::text;
+
+/// Complaints that are shown with their lines; the rest is counted. All that are known become remarks.
+const SHOWN: usize = 8_000;
+
+/// Bytes of a diff: with the preview, the summary keeps below a check's limit.
+const DIFF: usize = 30_000;
+
+/// Bytes of the preview's table.
+const TABLE: usize = 12_000;
+
+/// What a pull request does to the plan.
+#[derive(Debug)]
+pub struct PlanCheck<'a> {
+    /// The plan's path.
+    pub path: &'a str,
+    /// The base branch.
+    pub branch: &'a str,
+    /// Whether anything of it may ever be used before it is merged.
+    pub origin: Origin,
+    /// What was found.
+    pub found: Found<'a>,
+}
+
+/// Where a pull request comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// This repository.
+    Own,
+    /// Another one, or one that is gone.
+    Fork,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub enum Found<'a> {
+    /// There is no plan, neither before nor after.
+    Nothing,
+    /// The plan is the base branch's.
+    Same(&'a Preview),
+    /// The pull request changes it.
+    Changed {
+        /// What is to be approved.
+        digest: &'a Sha256,
+        /// What a run would do.
+        preview: &'a Preview,
+        /// From the base branch's plan to this one.
+        diff: &'a str,
+        /// Who may approve it; `None` where no rules are there to say so.
+        permission: Option<Permission>,
+    },
+    /// It is no plan.
+    Wrong {
+        /// Every mistake.
+        complaints: &'a Complaints,
+        /// Whose mistakes they are.
+        whose: Whose,
+    },
+}
+
+/// Whose plan has mistakes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// The pull request changed it to this.
+    PullRequest,
+    /// It is the base branch's.
+    Base,
+}
+
+impl PlanCheck<'_> {
+    /// Whether the plan may be merged.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        match self.found {
+            Found::Nothing | Found::Same(_) | Found::Changed { .. } => true,
+            Found::Wrong { .. } => false,
+        }
+    }
+
+    /// What the check says.
+    #[must_use]
+    pub fn render(&self) -> CheckText {
+        let (title, summary, remarks) = match &self.found {
+            Found::Nothing => ("there is no plan".to_owned(), self.nothing(), Vec::new()),
+            Found::Same(preview) => {
+                let title = format!("unchanged: {}", text::plural(preview.tasks.len(), "task"));
+                let summary = format!("{} is that of {}.\n\n{}", self.plan(), code(self.branch, 80), drawn(preview));
+                (title, summary, Vec::new())
+            }
+            Found::Changed { digest, preview, diff, permission } => {
+                let title = format!("changed: valid, {}", text::plural(preview.tasks.len(), "task"));
+                (title, self.changed(digest, preview, diff, *permission), Vec::new())
+            }
+            Found::Wrong { complaints, whose } => {
+                let title = format!("invalid: {}", text::plural(complaints.len(), "mistake"));
+                (title, self.wrong(complaints, *whose), remarks(complaints))
+            }
+        };
+        let summary = super::sticky::without_markers(&text::clip_lines(&summary, 2_000, LIMIT));
+        CheckText { name: PLAN.to_owned(), title: ink::line(&title, 140), summary, text: String::new(), remarks }
+    }
+
+    fn plan(&self) -> String {
+        format!("The plan {}", code(self.path, 120))
+    }
+
+    fn nothing(&self) -> String {
+        format!(
+            "There is no {} on {}, and this pull request adds none.\n\nWrite one with `omk init`, or set the action's input \
+             `plan` to where it is.\n",
+            code(self.path, 120),
+            code(self.branch, 80)
+        )
+    }
+
+    fn changed(&self, digest: &Sha256, preview: &Preview, diff: &str, permission: Option<Permission>) -> String {
+        let digest = &digest.as_str()[..12];
+        let what = match (self.origin, permission) {
+            (Origin::Fork, _) => {
+                "Nothing of it is run: the pull request comes from another repository. It counts once it is merged."
+                    .to_owned()
+            }
+            (Origin::Own, None) => format!(
+                "It counts once it is merged: until there is a plan on the default branch, nobody can be told to have the \
+                 permission to approve `{digest}`."
+            ),
+            (Origin::Own, Some(permission)) => format!(
+                "Until it is merged, runs use the plan of {}. To use this one before that, somebody with the permission \
+                 `{}` writes in a comment:\n\n```text\n/omk approve {digest}\n/omk run\n```\n\nIts `agent`, `limits`, `prices`, \
+                 `deliver`, `protect` and `commands` count once they are on the default branch, approved or not.",
+                code(self.branch, 80),
+                permission.as_str()
+            ),
+        };
+        let diff = text::fenced(&text::clip_lines(diff, 1_000, DIFF)).replacen("text\n", "diff\n", 1);
+        format!("{} is changed, and valid.\n\n{what}\n\n{diff}\n{}", self.plan(), drawn(preview))
+    }
+
+    fn wrong(&self, complaints: &Complaints, whose: Whose) -> String {
+        let next = match whose {
+            Whose::PullRequest => "Mend it in this pull request; `omk plan` shows the same on a laptop.",
+            Whose::Base => {
+                "This pull request does not change it: the mistakes are on the base branch, and runs are refused until \
+                 they are mended there."
+            }
+        };
+        let shown = text::fenced(&text::clip_lines(&text::escape_invisible(&complaints.render()), 200, SHOWN));
+        format!("{} has {}.\n\n{shown}\n{next}\n", self.plan(), text::plural(complaints.len(), "mistake"))
+    }
+}
+
+fn drawn(preview: &Preview) -> String {
+    let table = text::clip_lines(&preview.terminal(), 300, TABLE);
+    format!(
+        "<details><summary>What a run would do</summary>\n\n{}\n```mermaid\n{}```\n\n</details>\n",
+        text::fenced(&table),
+        preview.mermaid()
+    )
+}
+
+/// The mistakes at their lines; those about the file as a whole are at its first.
+#[must_use]
+pub fn remarks(complaints: &Complaints) -> Vec<Remark> {
+    let remark = |complaint: &crate::plan::Complaint| {
+        let line = complaint.place.map_or(1, |place| u32::try_from(place.line).unwrap_or(u32::MAX));
+        let hint = complaint.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+        let title = match complaint.place {
+            Some(place) => format!("omk plan, line {}, column {}", place.line, place.column),
+            None => "omk plan".to_owned(),
+        };
+        Remark {
+            place: Place { path: complaints.file().to_owned(), line, end_line: line },
+            level: Level::Error,
+            title,
+            message: text::clip(&text::escape_invisible(&format!("{}{hint}", complaint.what)), 2_000),
+        }
+    };
+    complaints.iter().take(super::check::REMARKS).map(remark).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::parse;
+
+    const TEXT: &str = "version: 1\nname: nightly\ngates: [{id: test, run: make test}]\n\
+                        tasks: [{id: api, prompt: Mend it, gates: [test]}]\n";
+
+    fn told(found: Found<'_>, origin: Origin) -> CheckText {
+        PlanCheck { path: "omk.yaml", branch: "main", origin, found }.render()
+    }
+
+    fn preview() -> Preview {
+        Preview::of(&parse(TEXT.as_bytes(), "omk.yaml", "d").unwrap())
+    }
+
+    /// The text above what is folded.
+    fn open(check: &CheckText) -> String {
+        let open = check.summary.split("<details>").next().unwrap();
+        format!("{}: {}\n\n{open}", check.name, check.title)
+    }
+
+    #[test]
+    fn a_changed_plan_is_shown_with_what_makes_it_count() {
+        let digest = Sha256::of(TEXT.as_bytes());
+        let preview = preview();
+        let changed = |permission| Found::Changed { digest: &digest, preview: &preview, diff: "-a\n+b\n", permission };
+        insta::assert_snapshot!(open(&told(changed(Some(Permission::Write)), Origin::Own)), @r"
+        omk plan: changed: valid, 1 task
+
+        The plan `omk.yaml` is changed, and valid.
+
+        Until it is merged, runs use the plan of `main`. To use this one before that, somebody with the permission `write` writes in a comment:
+
+        ```text
+        /omk approve 7ca55db3dba4
+        /omk run
+        ```
+
+        Its `agent`, `limits`, `prices`, `deliver`, `protect` and `commands` count once they are on the default branch, approved or not.
+
+        ```diff
+        -a
+        +b
+        ```
+        ");
+        insta::assert_snapshot!(open(&told(changed(Some(Permission::Write)), Origin::Fork)), @r"
+        omk plan: changed: valid, 1 task
+
+        The plan `omk.yaml` is changed, and valid.
+
+        Nothing of it is run: the pull request comes from another repository. It counts once it is merged.
+
+        ```diff
+        -a
+        +b
+        ```
+        ");
+        insta::assert_snapshot!(open(&told(changed(None), Origin::Own)), @r"
+        omk plan: changed: valid, 1 task
+
+        The plan `omk.yaml` is changed, and valid.
+
+        It counts once it is merged: until there is a plan on the default branch, nobody can be told to have the permission to approve `7ca55db3dba4`.
+
+        ```diff
+        -a
+        +b
+        ```
+        ");
+    }
+
+    #[test]
+    fn an_unchanged_one_is_shown_shortly() {
+        let preview = preview();
+        let check = told(Found::Same(&preview), Origin::Own);
+        insta::assert_snapshot!(open(&check), @r"
+        omk plan: unchanged: 1 task
+
+        The plan `omk.yaml` is that of `main`.
+        ");
+        assert!(check.summary.contains("```mermaid\n"), "{}", check.summary);
+        insta::assert_snapshot!(open(&told(Found::Nothing, Origin::Own)), @r"
+        omk plan: there is no plan
+
+        There is no `omk.yaml` on `main`, and this pull request adds none.
+
+        Write one with `omk init`, or set the action's input `plan` to where it is.
+        ");
+    }
+
+    #[test]
+    fn mistakes_are_at_their_lines() {
+        let text = "version: 1\ntasks:\n  - id: api\n    dependencies: [databse]\n    run: 'true'\n  - id: database\n    run: 'true'\n";
+        let complaints = parse(text.as_bytes(), "omk.yaml", "d").unwrap_err();
+        let check = told(Found::Wrong { complaints: &complaints, whose: Whose::PullRequest }, Origin::Own);
+        insta::assert_snapshot!(open(&check), @r"
+        omk plan: invalid: 1 mistake
+
+        The plan `omk.yaml` has 1 mistake.
+
+        ```text
+        error: task `api` needs `databse`, which is not in this plan
+          --> omk.yaml:4:20
+          4 |     dependencies: [databse]
+            |                    ^^^^^^^ did you mean `database`?
+        ```
+
+        Mend it in this pull request; `omk plan` shows the same on a laptop.
+        ");
+        assert_eq!((check.remarks[0].place.path.as_str(), check.remarks[0].place.line), ("omk.yaml", 4));
+        insta::assert_snapshot!(format!("{}\n{}", check.remarks[0].title, check.remarks[0].message), @r"
+        omk plan, line 4, column 20
+        task `api` needs `databse`, which is not in this plan
+        hint: did you mean `database`?
+        ");
+    }
+
+    #[test]
+    fn a_large_plan_keeps_below_the_limits_of_a_check() {
+        let tasks: String = (0..900).map(|n| format!("  - {{id: t{n}, runn: '`````'}}\n")).collect();
+        let complaints = parse(format!("version: 1\ntasks:\n{tasks}").as_bytes(), "omk.yaml", "d").unwrap_err();
+        let check = told(Found::Wrong { complaints: &complaints, whose: Whose::Base }, Origin::Own);
+        assert!(check.summary.len() <= 65_535 && check.remarks.len() == super::super::check::REMARKS);
+        let tasks: String = (0..900).map(|n| format!("  - {{id: t{n}, run: 'true'}}\n")).collect();
+        let preview = Preview::of(&parse(format!("version: 1\ntasks:\n{tasks}").as_bytes(), "omk.yaml", "d").unwrap());
+        let diff = "+`````` @everyone <!-- omk:sticky:pr-1 -->\n".repeat(50_000);
+        let digest = Sha256::of(b"");
+        let found =
+            Found::Changed { digest: &digest, preview: &preview, diff: &diff, permission: Some(Permission::Admin) };
+        let check = told(found, Origin::Own);
+        assert!(check.summary.len() <= 65_535, "{}", check.summary.len());
+        assert!(!check.summary.contains("<!-- omk:"));
+    }
+}

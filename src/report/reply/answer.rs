@@ -1,0 +1,196 @@
+//! What is said where something was done.
+
+use super::{code, folded, inert, link, short, told};
+use crate::command::{self, PlanDigest};
+use crate::id::{CommitId, RunId, Sha256, TaskId};
+use crate::proof::Checked;
+use crate::text;
+
+/// Lines and bytes of a list of proofs.
+const LINES: usize = 300;
+const BYTES: usize = 20_000;
+
+/// What can be asked.
+#[must_use]
+pub fn help() -> String {
+    format!(
+        "**What omk can be asked**\n\n{}\nA command is a line of its own in a comment on a pull request, outside code, quotes \
+         and HTML. Tasks are named by id. `run` and `retry` take the head's full commit id too, to say which one you saw.\n",
+        text::fenced(&command::help())
+    )
+}
+
+/// A run starts.
+#[must_use]
+pub fn accepted(run: &RunId, base: &CommitId, tasks: &[TaskId], workflow_url: &str) -> String {
+    let what = match tasks {
+        [] => "all tasks".to_owned(),
+        [task] => format!("`{task}`"),
+        [first, rest @ ..] => format!("`{first}` and {}", text::plural(rest.len(), "more task")),
+    };
+    told(
+        "👀",
+        &format!("Run `{run}` starts"),
+        &format!("It does {what} on `{}`. {}.", short(base.as_str()), link("Its jobs", workflow_url)),
+        "The check `omk` shows where it stands; `/omk cancel` ends it.",
+    )
+}
+
+/// Somebody who may approves a plan. `current` is the digest of the plan at the pull request's head; `None` = the pull
+/// request does not change it.
+#[must_use]
+pub fn approved(given: &PlanDigest, login: &str, current: Option<&Sha256>) -> String {
+    let digest = short(given.as_str());
+    match current {
+        Some(current) if given.begins(current) => {
+            let why = "It counts as long as that comment is there, unedited, and its author has the permission.";
+            let next = "Start it with `/omk run`. Delete the comment to take the approval back.";
+            let what = format!("The plan `{digest}` is approved by {}", code(login));
+            let some = "Give all 64 digits next time: who writes two plans can make them begin alike.";
+            let why = if given.is_whole() { why.to_owned() } else { format!("{why} {some}") };
+            told("👍", &what, &why, next)
+        }
+        Some(current) => told(
+            "😕",
+            &format!("`{digest}` is not the plan of this pull request"),
+            &format!("At the head it is `{}` now; it may have been changed since you looked.", short(current.as_str())),
+            "Look at it again in the check `omk plan`, and approve the digest that it shows.",
+        ),
+        None => told(
+            "👍",
+            "There is nothing to approve",
+            "The pull request does not change the plan; the one of its base branch is used.",
+            "Start it with `/omk run`.",
+        ),
+    }
+}
+
+/// Where the scope's newest run stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing<'a> {
+    /// The commit that was looked at.
+    pub head: &'a CommitId,
+    /// The title and address of the check `omk` on it, where there is one.
+    pub check: Option<(&'a str, &'a str)>,
+    /// The address of the workflow run, where one is under way.
+    pub workflow_url: Option<&'a str>,
+    /// The address of the sticky comment, where there is one.
+    pub comment_url: Option<&'a str>,
+}
+
+/// Where the run stands.
+#[must_use]
+pub fn status(standing: &Standing<'_>) -> String {
+    let head = short(standing.head.as_str());
+    let Some((title, url)) = standing.check else {
+        let more = standing
+            .comment_url
+            .map_or_else(String::new, |url| format!(" {} tells of an earlier one.", link("The report", url)));
+        return told(
+            "⚪",
+            &format!("No run on the head `{head}`"),
+            &format!("It has no check `omk`.{more}"),
+            "Start one with `/omk run`.",
+        );
+    };
+    let mut links = vec![link("Check", url)];
+    links.extend(standing.comment_url.map(|url| link("report", url)));
+    links.extend(standing.workflow_url.map(|url| link("jobs", url)));
+    let (sign, next) = match standing.workflow_url {
+        Some(_) => ("🔄", "`/omk cancel` ends it."),
+        None => ("⚪", "`/omk retry` runs again what is not proven."),
+    };
+    told(sign, &format!("On `{head}`: {}", inert(title)), &format!("{}.", links.join(", ")), next)
+}
+
+/// The run is being ended.
+#[must_use]
+pub fn cancelled(workflow_url: &str) -> String {
+    told(
+        "🛑",
+        "The run is being cancelled",
+        &format!(
+            "{} ends within seconds. What it finished is kept as an artifact, and not delivered.",
+            link("The run", workflow_url)
+        ),
+        "Start again with `/omk retry`, which keeps what is proven, or with `/omk run`.",
+    )
+}
+
+/// There is no run to end.
+#[must_use]
+pub fn nothing_to_cancel(head: &CommitId) -> String {
+    told(
+        "⚪",
+        "There is nothing to cancel",
+        &format!("No check `omk` is in progress on the head `{}`.", short(head.as_str())),
+        "A run on an earlier commit can be ended in the Actions tab. `/omk status` shows where things stand.",
+    )
+}
+
+/// The run that the check names is not ours to end: it is of another workflow or repository.
+#[must_use]
+pub fn not_ours_to_cancel(workflow_url: &str) -> String {
+    told(
+        "😕",
+        "Nothing was cancelled: the run that the check names is not one of this workflow",
+        "Anybody who can write checks can make one that names another run, so omk ends only runs of its own workflow here.",
+        &format!("If it is to end, somebody who may can do it there: {}.", link("the run", workflow_url)),
+    )
+}
+
+/// A retry that keeps nothing; said beside [`accepted`]. `why` is scrubbed.
+#[must_use]
+pub fn nothing_kept(why: &str) -> String {
+    told(
+        "ℹ️",
+        "All tasks start anew",
+        &format!("Nothing of the last run can be kept: {}.", inert(why)),
+        "A retry keeps what was proven on the same base with the same plan, as long as the last run's artifact is there.",
+    )
+}
+
+/// What `/omk verify` found: proofs by name, each held against the repository.
+#[must_use]
+pub fn verified(run: &RunId, proofs: &[(String, Checked)]) -> String {
+    if proofs.is_empty() {
+        return told(
+            "😕",
+            "There is nothing to verify",
+            &format!("Run `{run}` left no proof: one is written for every task whose change landed."),
+            "Start a run with `/omk run`.",
+        );
+    }
+    let broken = proofs.iter().filter(|(_, checked)| !checked.holds()).count();
+    let count = text::plural(proofs.len(), "proof");
+    let (sign, held, next) = match broken {
+        0 => ("✅", "all hold".to_owned(), "`omk verify` checks the same on a laptop, offline."),
+        1 => ("❌", "1 does not hold".to_owned(), BROKEN),
+        more => ("❌", format!("{more} do not hold"), BROKEN),
+    };
+    let what = format!("{count} of run `{run}` checked: {held}");
+    let why = "Statement, digests, commit, tree, plan and rules of each were held against this repository.";
+    format!("{}\n{}", told(sign, &what, why, next), folded("Each proof", &text::fenced(&list(proofs))))
+}
+
+const BROKEN: &str = "What does not hold is no evidence: do not merge on its word. `/omk run` makes it anew.";
+
+fn list(proofs: &[(String, Checked)]) -> String {
+    let mut out = String::new();
+    let mut remarks: Vec<String> = Vec::new();
+    for (name, checked) in proofs {
+        let sign = if checked.holds() { "holds " } else { "BROKEN" };
+        out.push_str(&format!("{sign}  {}\n", text::clip(name, super::WORD)));
+        out.extend(checked.findings.iter().map(|finding| format!("        - {finding}\n")));
+        for remark in checked.remarks.iter().map(ToString::to_string) {
+            if !remarks.contains(&remark) {
+                remarks.push(remark);
+            }
+        }
+    }
+    out.extend(remarks.iter().map(|remark| format!("({remark})\n")));
+    text::clip_lines(&out, LINES, BYTES)
+}
+
+#[cfg(test)]
+mod tests;

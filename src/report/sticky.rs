@@ -1,0 +1,387 @@
+//! The sticky comment: one for each scope, edited in place, from "accepted" to what became of the run.
+//!
+//! What a person needs lies open in under 25 lines; graph, table, logs and how to verify are folded. Its hidden text is
+//! for display only. It refuses to grow over [`LIMIT`], and to let anything inside it look like a marker of ours.
+
+use super::inline::{code, codes, inert, link};
+use super::markdown::{self, Around, Layout};
+use super::placed::Placed;
+use super::view::View;
+use crate::fact::{Limit, RunVerdict};
+use crate::id::{CommitId, Scope};
+use crate::proof::RUN_PROOF;
+use crate::request::{Ask, Request};
+
+/// The most bytes of a comment: GitHub takes 65,536 characters.
+pub const LIMIT: usize = 65_000;
+
+/// Room for the marker and the hidden data.
+const HIDDEN: usize = 700;
+
+/// Troubles that are told.
+const TOLD: usize = 4;
+
+/// Pull requests that are named.
+const PULLS: usize = 5;
+
+/// What finds the comment again, among those that omk wrote.
+#[must_use]
+pub fn marker(scope: &Scope) -> String {
+    format!("<!-- omk:sticky:{scope} -->")
+}
+
+/// Why a run ended without a result that can be believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lost {
+    /// It could not start.
+    NotStarted {
+        /// Why, and what to do.
+        why: String,
+        /// Whose turn it is.
+        verdict: RunVerdict,
+    },
+    /// The job that ran it left nothing behind.
+    NoBundle,
+    /// The job that judges did not say anything.
+    NoJudgement,
+    /// What was left behind is not to be believed, and why.
+    Refused(String),
+    /// A person cancelled the workflow.
+    Cancelled,
+}
+
+/// Why a comment is not about the present any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stale {
+    /// The head has new commits.
+    HeadMoved(CommitId),
+    /// The workflow run is over, and never said how it ended.
+    Silent,
+}
+
+/// The run is accepted, and will begin.
+#[must_use]
+pub fn accepted(request: &Request) -> String {
+    let tasks = match &request.ask {
+        Ask::Run { tasks } if tasks.is_empty() => "all tasks of the plan".to_owned(),
+        Ask::Retry { tasks } if tasks.is_empty() => "the tasks that are not proven".to_owned(),
+        Ask::Run { tasks } | Ask::Retry { tasks } => {
+            codes(&tasks.iter().map(ToString::to_string).collect::<Vec<_>>(), 10)
+        }
+    };
+    let body = format!(
+        "### 🔄 omk: accepted\n\nIt runs {tasks} on {}, with the plan {}, as {} asked. This comment will say how it goes.\n\n{}",
+        place(request),
+        plan(request),
+        code(&request.trigger.actor, 60),
+        bullets(&[watch(request), end(request)]),
+    );
+    assemble(request, "accepted", None, &body)
+}
+
+/// The run is under way.
+#[must_use]
+pub fn running(request: &Request, view: &View) -> String {
+    let next = format!("\n{}", bullets(&[watch(request), end(request)]));
+    let around = Around { next: &next, tail: "", layout: Layout::Folded };
+    assemble(request, "running", None, &markdown::page(view, &around, LIMIT - HIDDEN))
+}
+
+/// The run is over.
+#[must_use]
+pub fn ended(request: &Request, view: &View, placed: &Placed) -> String {
+    assemble(request, "ended", view.verdict, &ended_body(request, view, placed, LIMIT - HIDDEN))
+}
+
+/// The same without what is hidden, in at most so many bytes.
+pub(super) fn ended_body(request: &Request, view: &View, placed: &Placed, limit: usize) -> String {
+    let mut next = String::new();
+    let what = delivered(view, placed);
+    if !what.is_empty() {
+        next.push_str(&format!("\n{what}\n"));
+    }
+    next.push_str(&troubles(placed));
+    let steps = steps(request, view, placed);
+    if !steps.is_empty() {
+        next.push_str(&format!("\n{}", bullets(&steps)));
+    }
+    let tail = format!("{}\n<sub>{}</sub>\n", how_to_verify(placed), workflow(request));
+    let around = Around { next: &next, tail: &tail, layout: Layout::Folded };
+    markdown::page(view, &around, limit)
+}
+
+/// The run is over, and nothing can be said of its result.
+#[must_use]
+pub fn lost(request: &Request, lost: &Lost) -> String {
+    assemble(request, "lost", Some(lost.verdict()), &lost_body(request, lost))
+}
+
+impl Lost {
+    /// What the run is called then.
+    #[must_use]
+    pub fn verdict(&self) -> RunVerdict {
+        match self {
+            Self::NotStarted { verdict, .. } => *verdict,
+            Self::NoBundle | Self::NoJudgement | Self::Refused(_) => RunVerdict::FailedInfra,
+            Self::Cancelled => RunVerdict::Cancelled,
+        }
+    }
+}
+
+impl std::fmt::Display for Lost {
+    /// Why, a sentence of plain text.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotStarted { why, .. } => write!(f, "The run could not start: {}.", why.trim_end_matches('.')),
+            Self::NoBundle => f.write_str(
+                "The job that ran the tasks ended without leaving its result: it was cancelled or killed, ran out of time or \
+                 disk, or its artifact is gone.",
+            ),
+            Self::NoJudgement => f.write_str(
+                "The job that judges the result ended without a judgement, so nobody but the agent's own job has seen it.",
+            ),
+            Self::Refused(why) => write!(f, "What the run left is not to be believed: {}.", why.trim_end_matches('.')),
+            Self::Cancelled => f.write_str("The workflow was cancelled before the run was over."),
+        }
+    }
+}
+
+/// The same without what is hidden.
+pub(super) fn lost_body(request: &Request, lost: &Lost) -> String {
+    let sign = if *lost == Lost::Cancelled { "⚪" } else { "❌" };
+    format!(
+        "### {sign} omk: {}\n\n{} Nothing was delivered.\n\n{}\n<sub>run `{}` · base `{}` · asked for by {} · \
+         {}</sub>\n",
+        lost.verdict().as_str().replace('_', " "),
+        inert(&lost.to_string(), 400),
+        bullets(&[see(request), again(request, Again::Run)]),
+        request.run,
+        short(&request.base),
+        code(&request.trigger.actor, 60),
+        workflow(request),
+    )
+}
+
+/// What the comment says is not about the present any more.
+#[must_use]
+pub fn stale(request: &Request, stale: &Stale) -> String {
+    let why = match stale {
+        Stale::HeadMoved(now) => format!(
+            "This run is of `{}`; the pull request is at `{}` now. Its result may not fit any more.",
+            short(&request.base),
+            short(now)
+        ),
+        Stale::Silent => {
+            "The workflow run is over, and never said how it ended: it was killed, or could not write here. \
+                          Nothing was delivered that this comment knows of."
+                .to_owned()
+        }
+    };
+    let body = format!(
+        "### ⚪ omk: stale\n\n{why}\n\n{}\n<sub>run `{}` · {}</sub>\n",
+        bullets(&[again(request, Again::Run), see(request)]),
+        request.run,
+        workflow(request),
+    );
+    assemble(request, "stale", None, &body)
+}
+
+/// Marker, hidden data and body. Nothing in the body looks like a marker of ours.
+fn assemble(request: &Request, state: &str, verdict: Option<RunVerdict>, body: &str) -> String {
+    let data = serde_json::json!({
+        "run": request.run,
+        "base": request.base,
+        "state": state,
+        "verdict": verdict.map(RunVerdict::as_str),
+        "workflow": request.workflow.id,
+    });
+    // Names of ours have no `>`, so nothing in the data ends the hidden text.
+    format!("{}\n<!-- omk:data {data} -->\n{}", marker(&request.scope), without_markers(body))
+}
+
+/// The text with everything broken up that could be taken for a marker of ours.
+pub(super) fn without_markers(text: &str) -> String {
+    text.replace("<!-- omk:", "<!- - omk:")
+}
+
+/// Where the result is: one sentence; empty where there is nothing to be anywhere.
+fn delivered(view: &View, placed: &Placed) -> String {
+    let pulls: Vec<String> = placed.pulls.iter().take(PULLS).map(pull).collect();
+    let more = placed.pulls.len().saturating_sub(PULLS);
+    let branches: Vec<&String> = placed.branches.iter().collect();
+    match (pulls.as_slice(), branches.as_slice()) {
+        ([], []) => match view.verdict {
+            None | Some(RunVerdict::Neutral) => String::new(),
+            Some(RunVerdict::Ready) => "**Nothing was delivered.**".to_owned(),
+            Some(
+                RunVerdict::NotReady
+                | RunVerdict::NeedsMoreBudget
+                | RunVerdict::BlockedOnExternal
+                | RunVerdict::BlockedOnHuman
+                | RunVerdict::FailedInfra
+                | RunVerdict::Cancelled,
+            ) => "**Nothing was delivered**: only what is ready is.".to_owned(),
+        },
+        ([], _) => format!("**Pushed** to {}.", codes(&branches, 5)),
+        ([only], _) => format!("**Delivered** as pull request {only}."),
+        (several, _) => {
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!("**Delivered** as pull requests {}{more}.", several.join(", "))
+        }
+    }
+}
+
+fn pull(pull: &super::Pull) -> String {
+    let task = pull.task.as_ref().map_or_else(String::new, |task| format!(" (`{task}`)"));
+    format!("{}{task}", link(&format!("#{}", pull.number), &pull.url))
+}
+
+fn troubles(placed: &Placed) -> String {
+    let mut text = String::new();
+    for trouble in placed.troubles.iter().take(TOLD) {
+        text.push_str(&format!("\n> ⚠️ {}\n", inert(&trouble.to_string(), 600)));
+    }
+    match placed.troubles.len().saturating_sub(TOLD) {
+        0 => {}
+        more => text.push_str(&format!("\n> {more} more, in the workflow run's summary\n")),
+    }
+    text
+}
+
+/// What a person can do now, a sentence each.
+fn steps(request: &Request, view: &View, placed: &Placed) -> Vec<String> {
+    let mut steps = Vec::new();
+    if let (Some(compare), true) = (&placed.compare, placed.pulls.is_empty()) {
+        steps.push(format!("{} yourself.", link("Open the pull request", compare)));
+    }
+    if let Some(branch) = placed.branches.first() {
+        let take = format!("git fetch origin {branch} && git diff {} FETCH_HEAD", short(&view.base.commit));
+        steps.push(format!("Look at it here: {}", code(&take, 200)));
+    }
+    match view.verdict {
+        Some(RunVerdict::Ready) => {
+            if !placed.pulls.is_empty() {
+                steps.push("Review it as you would a colleague's, and merge it.".to_owned());
+            } else if let Some(branch) = placed.branches.first() {
+                let take = format!("git fetch origin {branch} && git merge FETCH_HEAD");
+                steps.push(format!("Take it: {}", code(&take, 200)));
+            }
+        }
+        Some(RunVerdict::Neutral) => steps.push(neutral(view).to_owned()),
+        Some(RunVerdict::NotReady) => {
+            steps.push("See what failed above, and mend the task or the gate.".to_owned());
+            steps.push(again(request, Again::Retry));
+        }
+        Some(RunVerdict::NeedsMoreBudget) => {
+            steps.push(format!("Raise {} in the plan on the default branch.", limit(view.limited)));
+            steps.push(again(request, Again::Retry));
+        }
+        Some(RunVerdict::BlockedOnExternal) => {
+            steps.push("Mend what blocks it outside: the provider's key, its credit, its limits.".to_owned());
+            steps.push(again(request, Again::Retry));
+        }
+        Some(RunVerdict::BlockedOnHuman) => {
+            steps.push(
+                "An approval is missing: read the changed plan, and approve it with `/omk approve DIGEST`.".to_owned(),
+            );
+        }
+        Some(RunVerdict::FailedInfra) => {
+            steps.push(format!(
+                "The machine failed, not the work: {} says how.",
+                link("the workflow run", &request.workflow.url)
+            ));
+            steps.push(again(request, Again::Retry));
+        }
+        Some(RunVerdict::Cancelled) => steps.push(again(request, Again::Retry)),
+        None => steps.push(watch(request)),
+    }
+    steps
+}
+
+fn neutral(view: &View) -> &'static str {
+    if view.count().completed == 0 {
+        "No task was selected: name one, or look at the `when` of each."
+    } else if view.result.as_ref().is_none_or(|result| result.commit == view.base.commit) {
+        "Nothing needed to be changed: there is nothing to merge."
+    } else {
+        "Nothing was verified, so nothing is delivered: add a gate to the plan."
+    }
+}
+
+fn limit(limited: Option<Limit>) -> &'static str {
+    match limited {
+        Some(Limit::Time) => "`limits: time`",
+        Some(Limit::Tokens) => "`limits: tokens`",
+        Some(Limit::Usd) => "`limits: usd`",
+        None => "`limits`",
+    }
+}
+
+fn how_to_verify(placed: &Placed) -> String {
+    let Some(name) = &placed.proofs else { return String::new() };
+    format!("\n<details><summary>Proof, and how to verify it</summary>\n\n{}\n</details>\n", verifying(name, RUN_PROOF))
+}
+
+/// How to verify a proof: commands that work as they stand, in a clone of the repository.
+pub(super) fn verifying(proofs: &str, proof: &str) -> String {
+    format!(
+        "```sh\ngit fetch origin {proofs}\ngit show FETCH_HEAD:{proof}.json > proof.json\nomk verify proof.json\n```\n\nThe \
+         ref holds a proof for each task that landed, one for the result, and the commits they speak of.\n"
+    )
+}
+
+fn place(request: &Request) -> String {
+    let commit = short(&request.base);
+    match &request.pull {
+        Some(pull) => format!("`{commit}`, the head of {}", code(&pull.head, 80)),
+        None => format!("`{commit}`, the tip of {}", code(&request.default_branch, 80)),
+    }
+}
+
+fn plan(request: &Request) -> String {
+    format!("{} `{}`", code(&request.plan.path, 120), &request.plan.digest.as_str()[..12])
+}
+
+fn watch(request: &Request) -> String {
+    format!("Watch it in {}.", link("the workflow run", &request.workflow.url))
+}
+
+fn see(request: &Request) -> String {
+    format!("See {} for what happened.", link("the workflow run", &request.workflow.url))
+}
+
+fn end(request: &Request) -> String {
+    match request.pull {
+        Some(_) => "End it with a comment `/omk cancel`.".to_owned(),
+        None => "End it by cancelling the workflow run.".to_owned(),
+    }
+}
+
+/// How to try again.
+enum Again {
+    /// What is proven is kept.
+    Retry,
+    /// From the beginning.
+    Run,
+}
+
+fn again(request: &Request, how: Again) -> String {
+    match (&request.pull, how) {
+        (Some(_), Again::Retry) => "Try again with a comment `/omk retry`: what is proven already is kept.".to_owned(),
+        (Some(_), Again::Run) => "Start anew with a comment `/omk run`.".to_owned(),
+        (None, Again::Retry | Again::Run) => "Try again by running the workflow once more.".to_owned(),
+    }
+}
+
+fn workflow(request: &Request) -> String {
+    let run = link(&format!("workflow run {}", request.workflow.id), &request.workflow.url);
+    format!("{run}, attempt {}, artifact `omk-{}-{}`", request.workflow.attempt, request.scope, request.run)
+}
+
+fn short(commit: &CommitId) -> &str {
+    &commit.as_str()[..12]
+}
+
+fn bullets(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("- {line}\n")).collect()
+}
