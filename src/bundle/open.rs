@@ -9,9 +9,8 @@ use sha2::Digest as _;
 use super::manifest::{CHANGES, FileClaim, JOURNAL, MANIFEST, Manifest, Upload, VERSION};
 use super::refused::Refused;
 use super::walk::{Directory, io, read};
-use crate::fact::{Fact, Trigger};
 use crate::id::Sha256;
-use crate::journal;
+use crate::text;
 
 /// What a bundle may hold at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +32,7 @@ pub struct Limits {
 impl Default for Limits {
     /// Far more than a run of ten thousand tasks leaves, and still less than a runner's disk and memory.
     fn default() -> Self {
-        Self { file: 1 << 30, all: 4 << 30, files: 100_000, manifest: 32 << 20, journal: 512 << 20, objects: 4_000_000 }
+        Self { file: 1 << 30, all: 4 << 30, files: 100_000, manifest: 32 << 20, journal: 256 << 20, objects: 4_000_000 }
     }
 }
 
@@ -47,16 +46,6 @@ pub struct Opened {
     pub(super) journal: Vec<u8>,
     /// The commits, in a file that nobody else has, with its digest.
     pub(super) changes: Option<(File, Sha256)>,
-}
-
-impl Opened {
-    /// Who started the run, as the bundle has it. Good for looking at an earlier run, whose trigger nobody else knows any
-    /// more; never for the run that was asked for.
-    #[must_use]
-    pub fn claimed_trigger(&self) -> Option<Trigger> {
-        let first = journal::read(&self.journal).ok()?.lines.into_iter().next()?;
-        if let Fact::Began(began) = first.fact { Some(began.trigger) } else { None }
-    }
 }
 
 /// Opens a bundle's directory, which anybody may have filled.
@@ -88,7 +77,10 @@ fn read_manifest(directory: &Directory, limits: &Limits) -> Result<Manifest, Ref
     let (file, size) = directory.open_file(MANIFEST)?;
     within("`bundle.json`, in bytes,", size, limits.manifest)?;
     let bytes = read(file, MANIFEST, limits.manifest)?;
-    let refused = |error: serde_json::Error| Refused::Manifest { why: crate::text::clip(&error.to_string(), 200) };
+    let refused = |error: serde_json::Error| {
+        let why = text::printable(error.to_string().as_bytes()).replace('\n', " ");
+        Refused::Manifest { why: text::clip(&why, 200) }
+    };
     // A later version may have other fields.
     let version: serde_json::Value = serde_json::from_slice(&bytes).map_err(refused)?;
     let version = version.get("version").and_then(serde_json::Value::as_u64).unwrap_or_default();
