@@ -6,6 +6,7 @@ mod agent;
 mod bundle;
 mod cli;
 mod deliver_sample;
+mod deliver_steps;
 mod deliver_texts;
 mod e2e;
 mod e2e_limits;
