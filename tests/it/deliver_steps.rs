@@ -324,12 +324,3 @@ fn conclusions_are_those_of_the_contract() {
         assert_eq!(conclusion(verdict), expect);
     }
 }
-
-/// A result for tests that need one with other commits.
-pub(crate) fn outcome_with(
-    view: View,
-    result: Tip,
-    tasks: Vec<(omk_action::id::TaskId, omk_action::id::CommitId)>,
-) -> Outcome {
-    Outcome { result: Some(result), tasks, ..outcome(view) }
-}

@@ -5,9 +5,11 @@
 mod agent;
 mod bundle;
 mod cli;
+mod deliver;
 mod deliver_sample;
 mod deliver_steps;
 mod deliver_texts;
+mod deliver_world;
 mod e2e;
 mod e2e_limits;
 mod e2e_secrets;
