@@ -200,7 +200,7 @@ class FrontDoor:
 
     def serve(self, method, target, headers, body, holder):
         path = urlsplit(target).path
-        if re.match(rf"/{REPO}\.git/", path):
+        if re.match(rf"/{REPO}(\.git)?/(info/refs|git-)", path):
             return self.git(method, target, headers, body, holder)
         if not headers.get("authorization"):
             return json_answer(401, {"message": "Requires authentication"})

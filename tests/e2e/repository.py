@@ -45,7 +45,8 @@ class Repository:
         """One request of git's smart HTTP protocol, by git's own program for it."""
         parts = urlsplit(target)
         environment = {
-            **self.environment(), "GIT_PROJECT_ROOT": str(self.root), "GIT_HTTP_EXPORT_ALL": "1", "PATH_INFO": parts.path,
+            **self.environment(), "GIT_PROJECT_ROOT": str(self.root), "GIT_HTTP_EXPORT_ALL": "1",
+            "PATH_INFO": f"/{self.name}.git" + parts.path.removeprefix(f"/{self.name}").removeprefix(".git"),
             "QUERY_STRING": parts.query, "REQUEST_METHOD": method, "REMOTE_USER": login, "REMOTE_ADDR": "127.0.0.1",
             "CONTENT_TYPE": headers.get("content-type", ""), "CONTENT_LENGTH": str(len(body)),
             "GIT_PROTOCOL": headers.get("git-protocol", ""),
