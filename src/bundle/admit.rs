@@ -63,7 +63,7 @@ pub fn admit(repo: &Repo, opened: Opened, request: &Request, plan: &Arc<Plan>) -
     contradiction("result", manifest.result == result)?;
     contradiction("tasks", manifest.tasks == tasks)?;
     let refs = refs_of(result.as_ref(), &tasks);
-    contradiction("commits", changes.is_some() == !refs.is_empty())?;
+    contradiction("commits", changes.is_none() == refs.is_empty())?;
     let court = Court { repo, request, plan, base: &began.base, selected: began.selected.iter().collect() };
     let (mut landed, mut digest) = (Vec::new(), None);
     if let Some((mut file, sha256)) = changes {

@@ -108,17 +108,15 @@ fn check(home: &Home, path: &Path) -> Result<Checked, Failure> {
     let bytes = std::fs::read(path)
         .map_err(|error| Failure::new(Kind::Usage, format!("failed to read {}: {error}", path.display())))?;
     let seen = match proof::read(&bytes) {
-        Ok(statement) => look(home, path, &statement),
+        Ok(statement) => look(&home.repo, path.parent().and_then(Path::parent), &statement),
         Err(_) => Seen::default(),
     };
     Ok(proof::check(&bytes, &seen))
 }
 
 /// What the repository and the run's directory say of the things that a statement names.
-fn look(home: &Home, path: &Path, statement: &Statement) -> Seen {
+pub(super) fn look(repo: &Repo, run_dir: Option<&Path>, statement: &Statement) -> Seen {
     let claims = &statement.predicate;
-    let repo = &home.repo;
-    let run_dir = path.parent().and_then(Path::parent);
     Seen {
         result: commit(repo, &claims.result.commit),
         base: commit(repo, &claims.base.commit),
@@ -129,7 +127,7 @@ fn look(home: &Home, path: &Path, statement: &Statement) -> Seen {
     }
 }
 
-fn commit(repo: &Repo, id: &CommitId) -> Option<SeenCommit> {
+pub(super) fn commit(repo: &Repo, id: &CommitId) -> Option<SeenCommit> {
     if !repo.is_whole(id).ok()? {
         return None;
     }
@@ -151,7 +149,7 @@ fn plan(repo: &Repo, run_dir: Option<&Path>, statement: &Statement) -> Option<Se
 }
 
 /// The gates that the plan requires of what is proven: of the task, or of the result.
-fn required(plan: &Plan, statement: &Statement) -> BTreeMap<GateId, String> {
+pub(super) fn required(plan: &Plan, statement: &Statement) -> BTreeMap<GateId, String> {
     let task = statement.predicate.task.as_ref().and_then(|claim| plan.task(&claim.id));
     let of_task = |gate: &&crate::plan::Gate| task.is_none_or(|task| task.gates.contains(&gate.id));
     let gates = plan.gates.iter().filter(|gate| gate.required).filter(of_task);

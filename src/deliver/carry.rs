@@ -330,7 +330,11 @@ impl<'a> Carrier<'a> {
         if let Some(undone) = self.undone.take() {
             self.placed.troubles.insert(0, Trouble::TokenGone { undone: undone.join(", ") });
         }
+        let blocks = |trouble: &Trouble| {
+            matches!(trouble, Trouble::PushRefused { .. } | Trouble::TokenGone { .. } | Trouble::Foreign { .. })
+        };
         Delivered {
+            blocked: self.placed.troubles.iter().any(blocks),
             pushed: self.pushed,
             pulls: self.placed.pulls.into_iter().map(|pull| (pull.number, pull.url)).collect(),
             comment: self.comment,

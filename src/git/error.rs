@@ -141,19 +141,19 @@ pub enum GitError {
     },
     /// A ref of a remote is not where it was expected. Nothing was pushed.
     #[error(
-        "push to {remote}: `{name}` {found}, not {expected}; somebody moved it meanwhile and nothing was pushed, so start anew on what is there now"
+        "push to {remote}: `{name}` is {}, not {}; somebody moved it meanwhile and nothing was pushed, so start anew on what is there now",
+        place(.now.as_ref()),
+        place(.expected.as_ref())
     )]
     RemoteMoved {
         /// The remote's address.
         remote: String,
         /// The ref's full name.
         name: String,
-        /// Where it was to be.
-        expected: String,
-        /// Where it is, where that could be told.
+        /// Where it was to be; `None` = nowhere.
+        expected: Option<CommitId>,
+        /// Where it is; `None` = nowhere, or it could not be told.
         now: Option<CommitId>,
-        /// The same as a clause.
-        found: String,
     },
     /// A remote does not want a ref changed. Nothing was pushed.
     #[error("push to {remote}: `{name}` was refused ({said}); {}", .why.next())]
@@ -235,6 +235,10 @@ pub enum GitError {
         /// Why.
         why: &'static str,
     },
+}
+
+fn place(at: Option<&CommitId>) -> String {
+    at.map_or_else(|| "absent".to_owned(), |commit| format!("at {commit}"))
 }
 
 /// Which rule of a remote a push ran into.

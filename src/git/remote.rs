@@ -256,6 +256,19 @@ impl Repo {
     /// # Errors
     /// As [`Repo::ls_remote`]; [`GitError::UnknownRevision`] where the remote has no such commit or ref.
     pub fn fetch(&self, remote: &Remote, wanted: &[Wanted]) -> Result<Vec<CommitId>, GitError> {
+        self.fetch_with(remote, wanted, &[])
+    }
+
+    /// The same, without what those commits are built on: for a repository that is thrown away, and who only wants to
+    /// know whose the commits are.
+    ///
+    /// # Errors
+    /// As [`Repo::fetch`].
+    pub fn fetch_tips(&self, remote: &Remote, wanted: &[Wanted]) -> Result<Vec<CommitId>, GitError> {
+        self.fetch_with(remote, wanted, &["--depth=1"])
+    }
+
+    fn fetch_with(&self, remote: &Remote, wanted: &[Wanted], more: &[&str]) -> Result<Vec<CommitId>, GitError> {
         let what = "fetch";
         let mut kept = Vec::with_capacity(wanted.len());
         let mut refspecs = Vec::with_capacity(wanted.len());
@@ -273,7 +286,10 @@ impl Repo {
         if kept.is_empty() {
             return Ok(Vec::new());
         }
-        let git = Git::bare(self, what, "fetch").args(["--quiet", "--no-tags", "--no-write-fetch-head", "--"]);
+        let git = Git::bare(self, what, "fetch")
+            .args(["--quiet", "--no-tags", "--no-write-fetch-head"])
+            .args(more)
+            .args(["--"]);
         let heard = remote.call(git.args([remote.url()]).args(refspecs))?;
         if !heard.succeeded() {
             return Err(remote.trouble(what, &heard));
@@ -293,9 +309,8 @@ fn moved(remote: &Remote, update: &RefUpdate, now: Option<&CommitId>) -> GitErro
     GitError::RemoteMoved {
         remote: remote.url().to_owned(),
         name: update.name.clone(),
-        expected: update.expected.as_ref().map_or_else(|| "absent".to_owned(), |id| format!("at {id}")),
+        expected: update.expected.clone(),
         now: now.cloned(),
-        found: now.map_or_else(|| "is not there".to_owned(), |id| format!("is at {id}")),
     }
 }
 

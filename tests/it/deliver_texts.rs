@@ -322,7 +322,7 @@ fn the_comment_of_a_run_that_cannot_be_believed() {
 <!-- omk:data {"run":"20261122t185155z-4f2a9c","base":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","state":"lost","verdict":"failed_infra","workflow":9001} -->
 ### ❌ omk: failed infra
 
-The job that ran the tasks ended without leaving its result: it was killed, ran out of time or disk, or its artifact is gone. Nothing was delivered.
+The job that ran the tasks ended without leaving its result: it was cancelled or killed, ran out of time or disk, or its artifact is gone. Nothing was delivered.
 
 - See [the workflow run](https://github.com/acme/widget/actions/runs/9001) for what happened.
 - Start anew with a comment `/omk run`.
@@ -819,7 +819,7 @@ The ref holds a proof for each task that landed, one for the result, and the com
     insta::assert_snapshot!(above_the_fold(&lost), @r#"
 ### ❌ omk: failed infra
 
-The job that ran the tasks ended without leaving its result: it was killed, ran out of time or disk, or its artifact is gone. Nothing was delivered.
+The job that ran the tasks ended without leaving its result: it was cancelled or killed, ran out of time or disk, or its artifact is gone. Nothing was delivered.
 
 - See [the workflow run](https://github.com/acme/widget/actions/runs/9001) for what happened.
 - Try again by running the workflow once more.

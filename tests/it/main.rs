@@ -3,6 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod agent;
+mod bundle;
+mod bundle_commits;
+mod bundle_world;
 mod ci_act;
 mod ci_gate;
 mod cli;

@@ -1,0 +1,286 @@
+//! Bundles between jobs: the good one, and one for each way to lie with its directory, its journal, and what it is about.
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::sync::Arc;
+
+use omk_action::bundle::{self, FileClaim, Limits, Opened, Refused, Upload};
+use omk_action::fact::{Fact, Order, RunVerdict};
+use omk_action::git::{BundleError, Repo};
+use omk_action::id::{CommitId, Sha256};
+use omk_action::journal::{self, Line};
+use omk_action::proof::{JudgedBy, prove};
+use omk_action::request::Request;
+
+use crate::bundle_world::{DIAMOND, ONE, Ran, chained, claim, put};
+use crate::world::World;
+
+#[test]
+fn a_run_of_several_tasks_is_judged_anew_in_a_fresh_clone() {
+    let ran = Ran::new(DIAMOND);
+    let dir = ran.bundle();
+    ran.world.git(&["bundle", "verify", "--quiet", dir.join("changes.bundle").to_str().unwrap()]);
+    let admitted = ran.admit(&dir).unwrap();
+    let result = admitted.result.clone().unwrap();
+    assert_eq!(result.commit.as_str(), ran.world.rev("omk/run/story"));
+    let landed: Vec<String> = admitted.landed.iter().map(|(task, _)| task.to_string()).collect();
+    assert_eq!(landed, ran.world.landed_on("omk/run/story"));
+    assert_eq!(admitted.task_commits.len(), 3);
+    let (said, judgement) = ran.judged(&dir);
+    let judgement = judgement.unwrap();
+    assert_eq!((said.code, judgement.verdict), (0, RunVerdict::Ready), "{}", said.err);
+    assert_eq!((judgement.result.clone(), judgement.gates.len()), (Some(result), 1));
+    assert!(judgement.warnings.is_empty(), "{:?}", judgement.warnings);
+    let input = bundle::proof_input(&ran.request, &judgement, &admitted).unwrap();
+    assert_eq!((input.judged_by, prove(&input).predicate.verdict), (JudgedBy::SeparateJob, RunVerdict::Ready));
+    let names: Vec<String> =
+        bundle::proofs(&ran.request, &judgement, &admitted).into_iter().map(|(name, _)| name).collect();
+    assert!(names.contains(&"run.result.json".to_owned()) && names.contains(&"top.json".to_owned()), "{names:?}");
+    assert_eq!(bundle::view(&judgement, &admitted).unwrap().judged_by, Some(JudgedBy::SeparateJob));
+}
+
+#[test]
+fn a_gate_that_fails_when_judged_anew_makes_it_not_ready() {
+    let world = World::new();
+    let flag = world.dir().join("flag");
+    std::fs::write(&flag, "").unwrap();
+    world.plan(&ONE.replace("test ! -e bad", &format!("test -e {}", flag.display())));
+    world.run().exits(0);
+    let ran = Ran::of(world);
+    let dir = ran.bundle();
+    std::fs::remove_file(flag).unwrap();
+    let (said, judgement) = ran.judged(&dir);
+    let judgement = judgement.unwrap();
+    assert_eq!((said.code, judgement.verdict), (1, RunVerdict::NotReady), "{}", said.err);
+    assert!(
+        judgement.warnings[0].contains("gate `test` passed in the job that made the change"),
+        "{:?}",
+        judgement.warnings
+    );
+}
+
+#[test]
+fn where_nothing_landed_nothing_is_judged() {
+    let ran = Ran::new(&ONE.replace("echo 1 > one.txt", "true"));
+    let dir = ran.bundle();
+    assert!(!dir.join("changes.bundle").exists());
+    let (said, judgement) = ran.judged(&dir);
+    let judgement = judgement.unwrap();
+    assert_eq!((said.code, judgement.verdict, judgement.result), (0, RunVerdict::Neutral, None), "{}", said.err);
+    assert_eq!(judgement.warnings, ["nothing landed, so there was nothing to judge"]);
+}
+
+#[test]
+fn a_bundle_replaces_an_earlier_one_and_nothing_else() {
+    let ran = Ran::new(ONE);
+    ran.admit(&ran.bundle()).unwrap();
+    let dir = ran.bundle();
+    ran.admit(&dir).unwrap();
+    std::fs::remove_file(dir.join("bundle.json")).unwrap();
+    let engine = journal::replay(Arc::clone(&ran.plan), &ran.lines()).unwrap();
+    let error =
+        bundle::write(&dir, &ran.repo(), &ran.run_dir(), &engine, Upload::State, &Limits::default()).unwrap_err();
+    assert!(error.to_string().contains("holds something that is not a bundle"), "{error}");
+}
+
+#[test]
+fn a_name_that_leads_out_of_the_directory_is_refused() {
+    let ran = Ran::new(ONE);
+    let dir = ran.bundle();
+    let path = dir.join("bundle.json");
+    let text = std::fs::read_to_string(&path).unwrap().replace("\"plan.yaml\"", "\"logs/../../plan.yaml\"");
+    std::fs::write(&path, text).unwrap();
+    let refused = ran.refused(&dir);
+    assert!(matches!(refused, Refused::Manifest { .. }), "{refused}");
+    assert!(refused.to_string().contains("logs/../../plan.yaml"), "{refused}");
+}
+
+#[test]
+fn links_pipes_and_strange_files_in_the_directory_are_refused() {
+    let ran = Ran::new(ONE);
+    let refused = |spoil: &dyn Fn(&Path)| {
+        let _ = std::fs::remove_dir_all(ran.world.dir().join("bundle"));
+        let dir = ran.bundle();
+        spoil(&dir);
+        ran.refused(&dir)
+    };
+    let link = |name: &'static str| {
+        move |dir: &Path| {
+            let _ = std::fs::remove_file(dir.join(name));
+            symlink("/etc/passwd", dir.join(name)).unwrap();
+        }
+    };
+    for name in ["journal.jsonl", "plan.yaml", "logs/x.log", "bundle.json"] {
+        let refused = refused(&link(name));
+        assert!(matches!(refused, Refused::NotPlain { .. }), "{name}: {refused}");
+    }
+    let refused_directory = refused(&|dir| {
+        std::fs::rename(dir.join("logs"), dir.join("../logs-elsewhere")).unwrap();
+        symlink("../logs-elsewhere", dir.join("logs")).unwrap();
+    });
+    assert!(matches!(refused_directory, Refused::NotPlain { .. }), "{refused_directory}");
+    for name in ["logs/pipe", "plan.yaml", "bundle.json"] {
+        let refused = refused(&|dir| {
+            let _ = std::fs::remove_file(dir.join(name));
+            rustix::fs::mkfifoat(rustix::fs::CWD, dir.join(name), rustix::fs::Mode::RUSR).unwrap();
+        });
+        assert!(matches!(refused, Refused::NotPlain { .. }), "{name}: {refused}");
+    }
+    for name in ["hooks/post-checkout", "config", ".git/config", "logs/.hidden", "proofs/x.sh", "cassette/one/0-0.json"]
+    {
+        let refused = refused(&|dir| {
+            std::fs::create_dir_all(dir.join(name).parent().unwrap()).unwrap();
+            std::fs::write(dir.join(name), "x").unwrap();
+        });
+        assert!(matches!(refused, Refused::StrangeName { .. }), "{name}: {refused}");
+    }
+    std::fs::remove_dir_all(ran.world.dir().join("bundle")).unwrap();
+    let whole = ran.bundle();
+    symlink(&whole, ran.world.dir().join("link")).unwrap();
+    assert!(matches!(ran.refused(&ran.world.dir().join("link")), Refused::Io { .. }));
+}
+
+#[test]
+fn a_file_that_is_not_what_the_manifest_says_is_refused() {
+    let ran = Ran::new(ONE);
+    let dir = ran.bundle();
+    let text = std::fs::read_to_string(dir.join("report.md")).unwrap();
+    std::fs::write(dir.join("report.md"), text.replacen("ready", "READY", 1)).unwrap();
+    let refused = ran.refused(&dir);
+    assert!(matches!(&refused, Refused::Changed { name, what: "digest" } if name == "report.md"), "{refused}");
+    std::fs::remove_file(dir.join("report.md")).unwrap();
+    assert!(matches!(ran.refused(&dir), Refused::Missing { .. }));
+}
+
+#[test]
+fn ten_gigabytes_are_refused_before_they_are_read() {
+    let ran = Ran::new(ONE);
+    let dir = ran.bundle();
+    let log = std::fs::File::create(dir.join("logs/large.log")).unwrap();
+    log.set_len(10 << 30).unwrap();
+    let refused = ran.refused(&dir);
+    assert!(matches!(&refused, Refused::TooLarge { found, .. } if *found == 10 << 30), "{refused}");
+    let huge = FileClaim { name: "logs/large.log".parse().unwrap(), bytes: 10 << 30, sha256: Sha256::of(b"") };
+    claim(&dir, |manifest| manifest.files.push(huge));
+    assert!(matches!(ran.refused(&dir), Refused::TooLarge { .. }));
+    std::fs::remove_file(dir.join("logs/large.log")).unwrap();
+    assert!(matches!(ran.refused(&dir), Refused::TooLarge { .. }), "a claim alone is enough");
+    let few = Limits { files: 3, ..Limits::default() };
+    assert!(matches!(bundle::open(&ran.bundle(), &few).unwrap_err(), Refused::TooLarge { .. }));
+}
+
+#[test]
+fn another_scope_another_run_another_base_and_another_plan_are_refused() {
+    let ran = Ran::new(ONE);
+    let dir = ran.bundle();
+    let admit = |change: &dyn Fn(&mut Request)| {
+        let mut request = ran.request.clone();
+        change(&mut request);
+        let opened: Opened = bundle::open(&dir, &Limits::default()).unwrap();
+        bundle::admit(&ran.repo(), opened, &request, &ran.plan).unwrap_err()
+    };
+    let parent: CommitId = ran.world.rev("main~1").parse().unwrap();
+    let cases: [(&str, &dyn Fn(&mut Request)); 5] = [
+        ("scope", &|request| request.scope = "pr-7".parse().unwrap()),
+        ("run", &|request| request.run = "20200101t000000z-000000".parse().unwrap()),
+        ("base", &|request| request.base = parent.clone()),
+        ("plan", &|request| request.plan.digest = Sha256::of(b"other")),
+        ("actor", &|request| request.trigger.actor = "somebody".to_owned()),
+    ];
+    for (about, change) in cases {
+        let refused = admit(change);
+        assert!(matches!(&refused, Refused::OtherRun { what, .. } if *what == about), "{about}: {refused}");
+    }
+}
+
+#[test]
+fn a_journal_that_was_torn_cut_or_bent_is_refused() {
+    let ran = Ran::new(ONE);
+    let dir = ran.bundle();
+    let journal = std::fs::read(dir.join("journal.jsonl")).unwrap();
+    put(&dir, "journal.jsonl", &journal[..journal.len() - 20]);
+    assert!(matches!(ran.refused(&dir), Refused::Damaged(_)));
+    let bent = String::from_utf8(journal.clone()).unwrap().replacen("one.txt", "two.txt", 1);
+    put(&dir, "journal.jsonl", bent.as_bytes());
+    assert!(matches!(ran.refused(&dir), Refused::Damaged(_)));
+    put(&dir, "journal.jsonl", b"");
+    assert!(matches!(ran.refused(&dir), Refused::NotBegun));
+    // Whole lines cut off its end are no damage: the run has not come to its end, and nothing landed.
+    let lines: Vec<Line> = ran.lines().into_iter().take(2).collect();
+    put(&dir, "journal.jsonl", &chained(&lines));
+    assert!(matches!(ran.refused(&dir), Refused::Contradiction { .. }));
+}
+
+#[test]
+fn a_verdict_that_was_flipped_helps_nobody() {
+    let ran = Ran::new(&ONE.replace("echo 1 > one.txt", "echo 1 > one.txt; exit 1"));
+    let dir = ran.bundle();
+    let report = String::from_utf8(std::fs::read(dir.join("report.json")).unwrap()).unwrap();
+    put(&dir, "report.json", report.replace("not_ready", "ready").as_bytes());
+    let (said, judgement) = ran.judged(&dir);
+    assert_eq!(judgement.unwrap().verdict, RunVerdict::NotReady, "{}", said.err);
+    let mut lines = ran.lines();
+    for order in lines.iter_mut().flat_map(|line| &mut line.orders) {
+        if let Order::Conclude { verdict } = order {
+            *verdict = RunVerdict::Ready;
+        }
+    }
+    put(&dir, "journal.jsonl", &chained(&lines));
+    let refused = ran.admit(&dir).unwrap_err();
+    assert!(matches!(refused, Refused::Illegal(_)), "{refused}");
+    let (said, judgement) = ran.judged(&dir);
+    assert_eq!((said.code, judgement), (1, None));
+    said.says("does not follow from the plan").says("hint: look at what the job that ran the agent did");
+}
+
+#[test]
+fn a_gate_that_was_removed_from_the_bundles_plan_runs_all_the_same() {
+    let ran = Ran::new(ONE);
+    let dir = ran.bundle();
+    put(&dir, "plan.yaml", b"version: 1\nname: story\ntasks:\n  - { id: one, run: \"true\" }\n");
+    let (_, judgement) = ran.judged(&dir);
+    let judgement = judgement.unwrap();
+    assert_eq!((judgement.verdict, judgement.gates.len()), (RunVerdict::Ready, 1));
+    // A whole run by another plan, said to be by this one, gives other orders.
+    let other = World::with(
+        &ONE.replace("gates: [{ id: test, run: \"test -e one.txt && test ! -e bad\" }]", "")
+            .replace(", gates: [test]", ""),
+    );
+    other.run();
+    let other = Ran::of(other);
+    let dir = other.bundle();
+    let mut lines = other.lines();
+    if let Fact::Began(began) = &mut lines[0].fact {
+        began.plan.digest = ran.request.plan.digest.clone();
+    }
+    put(&dir, "journal.jsonl", &chained(&lines));
+    let request = Request { plan: ran.request.plan.clone(), ..other.request.clone() };
+    let opened = bundle::open(&dir, &Limits::default()).unwrap();
+    let refused = bundle::admit(&other.repo(), opened, &request, &ran.plan).unwrap_err();
+    assert!(matches!(refused, Refused::Illegal(_)), "{refused}");
+}
+
+#[test]
+fn a_repository_without_the_base_is_said_to_lack_it() {
+    let ran = Ran::new(ONE);
+    let dir = ran.bundle();
+    let opened = bundle::open(&dir, &Limits::default()).unwrap();
+    let other = World::new();
+    let refused = bundle::admit(&Repo::discover(&other.repo()).unwrap(), opened, &ran.request, &ran.plan).unwrap_err();
+    assert!(matches!(refused, Refused::Commits(BundleError::NoBase(_))), "{refused}");
+}
+
+#[test]
+fn proofs_become_a_commit_without_a_parent() {
+    let world = World::new();
+    let repo = Repo::discover(&world.repo()).unwrap();
+    let when = omk_action::id::Moment::from_millis(1_700_000_000_000);
+    let files = [("one.json".to_owned(), b"1".to_vec()), ("run.result.json".to_owned(), b"2".to_vec())];
+    let made = repo.commit_files(&files, "omk: proofs\n", when).unwrap();
+    assert_eq!(world.files(made.as_str()), ["one.json", "run.result.json"]);
+    assert_eq!(
+        (world.shows(made.as_str(), "one.json"), world.git(&["rev-list", "--count", made.as_str()])),
+        ("1".into(), "1".into())
+    );
+    assert!(repo.commit_files(&[("a/b".to_owned(), Vec::new())], "x", when).is_err());
+}
