@@ -188,6 +188,8 @@ class FrontDoor:
         entry = {"method": method, "path": target, "who": holder.login if holder else None}
         if body and headers.get("content-type", "").startswith("application/json"):
             entry["body"] = json.loads(body)
+        # What stays so has failed here, not there.
+        entry["status"] = None
         with self.lock:
             self.log.append(entry)
         answer = self.strike("before", method, path) or self.serve(method, target, headers, body, holder)

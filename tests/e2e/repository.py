@@ -17,7 +17,7 @@ class Repository:
     def __init__(self, directory, name, emulate):
         self.root, self.name = directory, name
         self.path = directory / f"{name}.git"
-        self.emulate = http.client.HTTPConnection(urlsplit(emulate).netloc, timeout=60)
+        self.address, self.emulate = urlsplit(emulate).netloc, None
         self.known = set()
         self.run("init", "--quiet", "--bare", "--initial-branch=main", str(self.path), cwd=directory)
         self.git("config", "http.receivepack", "true")
@@ -76,6 +76,8 @@ class Repository:
         """Brings a branch and all that it needs to the emulator; `commit` is all zeros where it was deleted."""
         if not ref.startswith("refs/heads/"):
             return
+        # One connection for each replay: an idle one is closed by the other side.
+        self.emulate = http.client.HTTPConnection(self.address, timeout=60)
         if commit == ZERO:
             self.api("DELETE", "/git/" + ref)
             return
