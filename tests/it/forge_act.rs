@@ -107,11 +107,12 @@ impl ForgeWorld {
         let (mut ready, mut tokens) = (workflow.clone(), Vec::new());
         ready.as_object_mut().unwrap().remove("cache-mode");
         for (id, job) in ready["jobs"].as_object_mut().unwrap() {
-            let granted: Vec<(String, String)> = serde_json::from_value::<Map<String, Value>>(job["permissions"].clone())
-                .unwrap()
-                .into_iter()
-                .map(|(name, right)| (name, right.as_str().unwrap().to_owned()))
-                .collect();
+            let granted: Vec<(String, String)> =
+                serde_json::from_value::<Map<String, Value>>(job["permissions"].clone())
+                    .unwrap()
+                    .into_iter()
+                    .map(|(name, right)| (name, right.as_str().unwrap().to_owned()))
+                    .collect();
             let granted: Vec<(&str, &str)> = granted.iter().map(|(name, right)| (&**name, &**right)).collect();
             let secret = format!("TOKEN_{}", id.to_uppercase());
             tokens.push((secret.clone(), self.door.token(&granted)));

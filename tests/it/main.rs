@@ -5,6 +5,7 @@
 mod agent;
 mod bundle;
 mod ci_act;
+mod ci_answers;
 mod ci_gate;
 mod cli;
 mod deliver_sample;
