@@ -66,6 +66,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  omk judge bundle/ --request request.json\n  omk judge bundle/ --request - --json > judgement.json < request.json"
     )]
     Judge(Judge),
+    /// Deliver a run that another job left as a bundle, as far as its judgement carries it
+    #[command(
+        after_help = "Examples:\n  omk publish bundle/ --request request.json --judgement judgement.json\n  omk publish bundle/ --request request.json                        # say that nobody judged it"
+    )]
+    Publish(Publish),
     /// Render a run
     #[command(after_help = "Examples:\n  omk report --format markdown\n  omk report --format junit > omk.xml")]
     Report(Report),
@@ -241,6 +246,28 @@ pub(crate) struct Judge {
     #[arg(long, value_name = "FILE")]
     pub(crate) rules: Option<PathBuf>,
     /// Print the judgement as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Publish {
+    /// The bundle's directory
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// What was asked for, as the gate job said it: a file of JSON, or `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) request: PathBuf,
+    /// What `omk judge --json` said; nothing is delivered without it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) judgement: Option<PathBuf>,
+    /// Read tasks and gates from this file, which must have the digest that the request names, instead of the commit
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plan: Option<PathBuf>,
+    /// Read how to deliver from this plan instead of the default branch's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rules: Option<PathBuf>,
+    /// Print what was done as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -135,7 +135,7 @@ async fn stop_on_signal(stop: CancellationToken) {
     stop.cancel();
 }
 
-fn read_request(path: &Path) -> Result<Request, Failure> {
+pub(super) fn read_request(path: &Path) -> Result<Request, Failure> {
     let shown = path.display();
     let mut bytes = Vec::new();
     let read = if path == Path::new("-") {
@@ -156,7 +156,12 @@ fn read_request(path: &Path) -> Result<Request, Failure> {
 }
 
 /// The effective plan of a request: tasks and gates from the one, rules from the other, neither from the bundle.
-fn read_plan(home: &Home, request: &Request, plan: Option<&Path>, rules: Option<&Path>) -> Result<Plan, Failure> {
+pub(super) fn read_plan(
+    home: &Home,
+    request: &Request,
+    plan: Option<&Path>,
+    rules: Option<&Path>,
+) -> Result<Plan, Failure> {
     let bytes = match (plan, &request.plan.commit) {
         (Some(path), _) => read_file(path)?,
         (None, Some(commit)) => read_at(home, commit, &request.plan.path)?,

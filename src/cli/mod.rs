@@ -13,6 +13,7 @@ mod judge;
 mod plan;
 mod plan_file;
 mod progress;
+mod publish;
 mod replay;
 mod report;
 mod resume;
@@ -70,6 +71,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<u8, Failure> {
         Command::Replay(args) => replay::replay(&args, terminal),
         Command::Verify(args) => verify::verify(&args, terminal),
         Command::Judge(args) => judge::command(&args, terminal),
+        Command::Publish(args) => publish::command(&args, terminal),
         Command::Report(args) => report::report(&args, terminal),
         Command::Ci => ci::ci(terminal),
         Command::Schema => {

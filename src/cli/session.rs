@@ -22,7 +22,7 @@ use crate::fact::{Began, Fact, Host, Limit, RunVerdict, Spending};
 use crate::gateway::{self, Budget, Gateway, Key, Upstream};
 use crate::git::{Expected, Pool};
 use crate::history::History;
-use crate::id::{Moment, RunId, Sha256, TaskId};
+use crate::id::{Moment, RunId, TaskId};
 use crate::plan::{Plan, Task, Work};
 use crate::report::View;
 use crate::store::{Holder, JournalFile, RunDir, ScopeLock};
@@ -88,8 +88,6 @@ pub(super) struct Over {
     pub(super) run_dir: RunDir,
     pub(super) engine: Engine,
     pub(super) history: History,
-    pub(super) secrets: Secrets,
-    pub(super) journal_head: Sha256,
     pub(super) scrubber: Scrubber,
     pub(super) verdict: RunVerdict,
     _lock: ScopeLock,
@@ -252,11 +250,10 @@ impl Session {
         let (history, progress) = hands.into_parts();
         progress.finish();
         let verdict = driven.map_err(|error| self.gave_up(&error))?;
-        let journal_head = self.journal.chain().head().clone();
-        writing::write(&self.home, &self.run_dir, &self.engine, &history, &journal_head, &scrubber)?;
+        writing::write(&self.home, &self.run_dir, &self.engine, &history, self.journal.chain().head(), &scrubber)?;
         self.tell(&history, &scrubber, terminal);
-        let Self { home, run_dir, engine, secrets, _lock: lock, .. } = self;
-        Ok(Over { home, run_dir, engine, history, secrets, journal_head, scrubber, verdict, _lock: lock })
+        let Self { home, run_dir, engine, _lock: lock, .. } = self;
+        Ok(Over { home, run_dir, engine, history, scrubber, verdict, _lock: lock })
     }
 
     fn gave_up(&self, error: &DriveError) -> Failure {

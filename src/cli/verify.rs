@@ -127,7 +127,7 @@ pub(super) fn look(repo: &Repo, run_dir: Option<&Path>, statement: &Statement) -
     }
 }
 
-fn commit(repo: &Repo, id: &CommitId) -> Option<SeenCommit> {
+pub(super) fn commit(repo: &Repo, id: &CommitId) -> Option<SeenCommit> {
     if !repo.is_whole(id).ok()? {
         return None;
     }
@@ -149,7 +149,7 @@ fn plan(repo: &Repo, run_dir: Option<&Path>, statement: &Statement) -> Option<Se
 }
 
 /// The gates that the plan requires of what is proven: of the task, or of the result.
-fn required(plan: &Plan, statement: &Statement) -> BTreeMap<GateId, String> {
+pub(super) fn required(plan: &Plan, statement: &Statement) -> BTreeMap<GateId, String> {
     let task = statement.predicate.task.as_ref().and_then(|claim| plan.task(&claim.id));
     let of_task = |gate: &&crate::plan::Gate| task.is_none_or(|task| task.gates.contains(&gate.id));
     let gates = plan.gates.iter().filter(|gate| gate.required).filter(of_task);

@@ -167,9 +167,12 @@ impl<'a> Carrier<'a> {
                     said = error.to_string();
                 }
                 Err(GitError::RemoteRefused { name, why, said: words, .. }) => {
+                    said = format!("{words}; {}", why.next());
+                    if name == full(&run_branch(&self.request.scope)) {
+                        break;
+                    }
                     refused = found.refused;
-                    refused.insert(name, format!("{words}; {}", why.next()));
-                    said = words;
+                    refused.insert(name, said.clone());
                 }
                 Err(error) => {
                     said = error.to_string();
@@ -330,7 +333,11 @@ impl<'a> Carrier<'a> {
         if let Some(undone) = self.undone.take() {
             self.placed.troubles.insert(0, Trouble::TokenGone { undone: undone.join(", ") });
         }
+        let blocks = |trouble: &Trouble| {
+            matches!(trouble, Trouble::PushRefused { .. } | Trouble::TokenGone { .. } | Trouble::Foreign { .. })
+        };
         Delivered {
+            blocked: self.placed.troubles.iter().any(blocks),
             pushed: self.pushed,
             pulls: self.placed.pulls.into_iter().map(|pull| (pull.number, pull.url)).collect(),
             comment: self.comment,

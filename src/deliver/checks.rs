@@ -8,13 +8,7 @@ use crate::id::{CommitId, Moment};
 use crate::report::check::{self, CheckText, GateEnd, Remark};
 use crate::report::sticky::Lost;
 use crate::report::{Placed, View};
-use crate::request::Request;
-
-/// omk's own name of a run's checks: readers find the workflow run in it.
-#[must_use]
-pub fn external_id(request: &Request) -> String {
-    format!("omk/{}/{}/{}/{}", request.scope, request.run, request.workflow.id, request.workflow.attempt)
-}
+use crate::request::{ExternalId, Request};
 
 /// How the check `omk` ends.
 #[must_use]
@@ -79,7 +73,7 @@ fn wanted(request: &Request, commit: &CommitId, state: CheckState, span: Span, t
     CheckWanted {
         name: text.name,
         commit: commit.clone(),
-        external_id: external_id(request),
+        external_id: ExternalId::from(request).to_string(),
         state,
         started: span.0,
         completed: span.1,

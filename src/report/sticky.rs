@@ -126,19 +126,22 @@ impl Lost {
             Self::Cancelled => RunVerdict::Cancelled,
         }
     }
+}
 
-    /// Why, a sentence of Markdown.
-    fn why(&self) -> String {
+impl std::fmt::Display for Lost {
+    /// Why, a sentence of plain text.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::NotStarted { why, .. } => format!("The run could not start: {}.", inert(why, 600)),
-            Self::NoBundle => "The job that ran the tasks ended without leaving its result: it was killed, ran out of \
-                               time or disk, or its artifact is gone."
-                .to_owned(),
-            Self::NoJudgement => "The job that judges the result ended without a judgement, so nobody but the agent's \
-                                  own job has seen it."
-                .to_owned(),
-            Self::Refused(why) => format!("What the run left is not to be believed: {}.", inert(why, 300)),
-            Self::Cancelled => "The workflow was cancelled before the run was over.".to_owned(),
+            Self::NotStarted { why, .. } => write!(f, "The run could not start: {}.", why.trim_end_matches('.')),
+            Self::NoBundle => f.write_str(
+                "The job that ran the tasks ended without leaving its result: it was cancelled or killed, ran out of time or \
+                 disk, or its artifact is gone.",
+            ),
+            Self::NoJudgement => f.write_str(
+                "The job that judges the result ended without a judgement, so nobody but the agent's own job has seen it.",
+            ),
+            Self::Refused(why) => write!(f, "What the run left is not to be believed: {}.", why.trim_end_matches('.')),
+            Self::Cancelled => f.write_str("The workflow was cancelled before the run was over."),
         }
     }
 }
@@ -150,7 +153,7 @@ pub(super) fn lost_body(request: &Request, lost: &Lost) -> String {
         "### {sign} omk: {}\n\n{} Nothing was delivered.\n\n{}\n<sub>run `{}` · base `{}` · asked for by {} · \
          {}</sub>\n",
         lost.verdict().as_str().replace('_', " "),
-        lost.why(),
+        inert(&lost.to_string(), 400),
         bullets(&[see(request), again(request, Again::Run)]),
         request.run,
         short(&request.base),

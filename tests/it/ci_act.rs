@@ -11,7 +11,9 @@ fn a_comment_becomes_a_pull_request() {
         assert!(acted.ran(job), "{}", acted.log);
     }
     println!("{}", acted.log);
-    println!("{:#?}", world.remote_refs());
+    for entry in world.door.log() {
+        println!("LOG {} {} {} {}", entry["who"], entry["method"], entry["path"], entry["status"]);
+    }
     println!("{:#?}", world.replies(PULL));
     println!("{:#?}", world.checks(&world.tip(HEAD)));
     println!("{:#?}", world.reactions(&event));

@@ -389,9 +389,10 @@ impl ForgeWorld {
         writes.map(|(method, path)| format!("{method} {}", &path[repo.len()..])).collect()
     }
 
-    /// Requests that GitHub's own API description does not allow.
+    /// Requests that GitHub's own API description does not allow, and such that the front door itself failed at.
     pub(crate) fn violations(&self) -> Vec<Value> {
-        self.door.log().into_iter().filter(|entry| !entry["violation"].is_null()).collect()
+        let wrong = |entry: &Value| !entry["violation"].is_null() || entry["status"].is_null();
+        self.door.log().into_iter().filter(wrong).collect()
     }
 
     /// Says that so many violations are the story's point.

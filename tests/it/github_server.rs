@@ -33,6 +33,8 @@ pub(crate) enum Fault {
     SilentAfter,
     /// It is done, and the answer breaks off.
     CutAfter,
+    /// It is done, and the answer does not say how long it is.
+    Unsized,
     /// It is done, and the answer is a page.
     PageAfter,
 }
@@ -183,10 +185,18 @@ async fn answer(State(world): State<Arc<Mutex<World>>>, request: Request) -> Res
         None => respond(status, &headers, done),
         Some(Fault::After(status)) => respond(status, &[], b"<html>Unicorn!</html>".to_vec()),
         Some(Fault::PageAfter) => respond(200, &[], b"<html>hello</html>".to_vec()),
+        Some(Fault::Unsized) => {
+            let pieces: Vec<Bytes> = done.chunks(1_000).map(Bytes::copy_from_slice).collect();
+            let pieces = futures_util::stream::iter(pieces.into_iter().map(Ok::<_, std::io::Error>));
+            Response::new(Body::from_stream(pieces))
+        }
         Some(Fault::SilentAfter) => std::future::pending().await,
         Some(Fault::CutAfter) => {
             let broken = futures_util::stream::iter([Ok(Bytes::from_static(b"{\"id\":")), Err("cut")]);
-            Response::builder().status(201).body(Body::from_stream(broken)).unwrap()
+            Response::builder()
+                .status(if head.method == Method::POST { 201 } else { 200 })
+                .body(Body::from_stream(broken))
+                .unwrap()
         }
         Some(Fault::Instead(..)) => unreachable!("it was answered above"),
     }
@@ -238,7 +248,17 @@ impl World {
         };
         let page: usize = asked("page=").map_or(1, |page| page.parse().unwrap());
         let start = (page - 1) * 100;
-        let some: Vec<&Value> = kept.iter().skip(start).take(100).collect();
+        // Checks are those of a commit, and of a name where it is asked for.
+        let commit = bare.strip_suffix("/check-runs").and_then(|path| path.rsplit_once("/commits/"));
+        let name = asked("check_name=").map(|name| name.replace("%20", " ").replace("%2F", "/"));
+        let is = |thing: &Value, field: &str, wanted: Option<&str>| {
+            wanted.is_none_or(|wanted| thing[field].is_null() || thing[field] == wanted)
+        };
+        let asked_for = |thing: &&Value| {
+            !wrapped || (is(thing, "head_sha", commit.map(|(_, sha)| sha)) && is(thing, "name", name.as_deref()))
+        };
+        let kept: Vec<&Value> = kept.iter().filter(asked_for).collect();
+        let some: Vec<&Value> = kept.iter().copied().skip(start).take(100).collect();
         let (status, mut headers, body) =
             if wrapped { said(200, &json!({ "check_runs": some })) } else { said(200, &json!(some)) };
         let more = if kept.len() > start + 100 { "<http://x/?page=2>; rel=\"next\", " } else { "" };

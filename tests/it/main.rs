@@ -4,12 +4,17 @@
 
 mod agent;
 mod bundle;
+mod bundle_commits;
+mod bundle_world;
 mod ci_act;
 mod ci_answers;
 mod ci_gate;
 mod cli;
+mod deliver;
 mod deliver_sample;
+mod deliver_steps;
 mod deliver_texts;
+mod deliver_world;
 mod e2e;
 mod e2e_limits;
 mod e2e_secrets;

@@ -16,6 +16,7 @@ mod one_job;
 mod outputs;
 mod plan_check;
 mod plans;
+mod publish;
 mod run;
 mod runner;
 mod start;
@@ -23,10 +24,10 @@ mod verify;
 mod whole;
 
 pub(in crate::cli) use gate::{Decision, announce, decide};
-pub(in crate::cli) use inputs::{Inputs, RunArgs, Speaker, Stage, Upload};
-pub(in crate::cli) use outputs::{Level, Outputs, Spot};
+pub(in crate::cli) use inputs::{Stage, Upload};
+pub(in crate::cli) use outputs::{Level, Outputs};
 pub(in crate::cli) use plans::read_for;
-pub(in crate::cli) use runner::{Access, EventName, Machine, Runner, forge};
+pub(in crate::cli) use runner::{Access, EventName, Runner};
 
 use tokio::runtime::Runtime;
 
@@ -102,7 +103,7 @@ fn dispatch(step: &Step) -> Result<u8, Failure> {
         Stage::Gate => gate::gate(step),
         Stage::Run => run::stage(step),
         Stage::Judge => judge::stage(step),
-        Stage::Publish => not_built("publish"),
+        Stage::Publish => publish::stage(step),
     }
 }
 
@@ -112,8 +113,4 @@ fn by_event(step: &Step) -> Result<u8, Failure> {
         EventName::IssueComment | EventName::Schedule | EventName::WorkflowDispatch => whole::whole(step),
         EventName::PullRequest | EventName::PullRequestTarget | EventName::Other(_) => gate::gate(step),
     }
-}
-
-fn not_built(stage: &str) -> Result<u8, Failure> {
-    Err(Failure::new(Kind::Usage, format!("the stage `{stage}` of `omk ci` is not there yet")))
 }

@@ -37,8 +37,7 @@ pub(super) fn whole(step: &Step) -> Result<u8, Failure> {
     match carry_out(step, &access, &request, Reach::Writing(one_job, follow(step, &access, &request))) {
         Ok(over) => {
             leave(step, &access, &request, &over)?;
-            publish(step, &access, &request, &over)?;
-            Ok(over.verdict.exit_code())
+            publish(step, &access, &request, &over)
         }
         Err(failure) => {
             let lost = not_started(step, &failure);
@@ -77,9 +76,9 @@ fn follow(step: &Step, access: &Access, request: &Request) -> watch::Sender<Opti
     sender
 }
 
-/// Delivers what came of the run, and tells about it.
-fn publish(step: &Step, access: &Access, request: &Request, over: &Over) -> Result<(), Failure> {
-    let Some(outcome) = outcome(over)? else { return Ok(()) };
+/// Delivers what came of the run, and tells about it; the exit code.
+fn publish(step: &Step, access: &Access, request: &Request, over: &Over) -> Result<u8, Failure> {
+    let Some(outcome) = outcome(over)? else { return Ok(over.verdict.exit_code()) };
     let plan = step.wait(read_for(&access.forge, request))?.plan;
     let remote = step.remote(access)?;
     let now = Clock::start().now();
@@ -89,14 +88,15 @@ fn publish(step: &Step, access: &Access, request: &Request, over: &Over) -> Resu
     } else {
         Ok(step.wait(delivering))
     };
-    match delivered {
-        Ok(delivered) => tell(step, &delivered),
-        Err(_) => step.outputs.say(Level::Warning, "cancelled before GitHub could be told of it"),
-    }
     if step.runner.inputs.upload == Upload::None {
         step.outputs.set("artifact", "")?;
     }
-    Ok(())
+    let Ok(delivered) = delivered else {
+        step.outputs.say(Level::Warning, "cancelled before GitHub could be told of it");
+        return Ok(over.verdict.exit_code());
+    };
+    tell(step, &delivered);
+    Ok(if delivered.blocked { Kind::Blocked.exit_code() } else { over.verdict.exit_code() })
 }
 
 /// What is delivered of a run of this process; `None` where it never began.
