@@ -7,6 +7,7 @@ mod bundle;
 mod bundle_commits;
 mod bundle_world;
 mod ci_act;
+mod ci_answers;
 mod ci_gate;
 mod cli;
 mod deliver;
