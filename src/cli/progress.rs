@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::terminal::Terminal;
 use crate::clock::Clock;
 use crate::drive::Taken;
@@ -18,6 +20,9 @@ use crate::work::Listener;
 /// How often a live view is drawn: often enough for a spinner that turns.
 const FRAME: Duration = Duration::from_millis(100);
 
+/// How often a follower is given a new view: making one costs more than a turn where tasks are many.
+const FOLLOWED: Duration = Duration::from_secs(5);
+
 /// Listens to a run and shows it.
 pub(super) struct Progress {
     terminal: Terminal,
@@ -26,6 +31,13 @@ pub(super) struct Progress {
     warned: usize,
     live: Option<Drawing>,
     scrub: Scrubber,
+    follower: Option<Follower>,
+}
+
+/// Somebody who is shown the whole run now and then.
+struct Follower {
+    views: watch::Sender<Option<View>>,
+    shown: Option<Moment>,
 }
 
 /// A live view that is drawn over itself.
@@ -42,7 +54,13 @@ struct Drawn {
 }
 
 impl Progress {
-    pub(super) fn new(terminal: Terminal, scrubber: &Scrubber, clock: Clock) -> Self {
+    /// `views` is given the run as people may see it, every few seconds.
+    pub(super) fn new(
+        terminal: Terminal,
+        scrubber: &Scrubber,
+        clock: Clock,
+        views: Option<watch::Sender<Option<View>>>,
+    ) -> Self {
         let colour = terminal.colour_err();
         let live = terminal.screen().map(|screen| {
             let drawn = Drawn { terminal, live: Live::new(screen, colour), view: None, lines: 0 };
@@ -50,7 +68,8 @@ impl Progress {
             let painter = tokio::spawn(paint(Arc::clone(&shared), clock));
             Drawing { shared, painter }
         });
-        Self { terminal, colour, began: None, warned: 0, live, scrub: scrubber.clone() }
+        let follower = views.map(|views| Follower { views, shown: None });
+        Self { terminal, colour, began: None, warned: 0, live, scrub: scrubber.clone(), follower }
     }
 
     /// Leaves the terminal as it should be.
@@ -156,6 +175,16 @@ impl Progress {
         }
     }
 
+    fn show_follower(&mut self, engine: &Engine, history: &History) {
+        let (Some(follower), Some(at)) = (&mut self.follower, engine.at()) else { return };
+        if follower.shown.is_some_and(|last| at.since(last) < FOLLOWED) {
+            return;
+        }
+        follower.shown = Some(at);
+        let view = history.view(engine).map(|view| view.scrubbed(&|text: &str| self.scrub.scrub(text)));
+        follower.views.send_replace(view);
+    }
+
     fn landed(&self, task: &TaskId, at: Moment, engine: &Engine) {
         let Some(status) = engine.task(task) else { return };
         let files = status.change.map_or(0, |change| change.paths.len());
@@ -175,6 +204,7 @@ impl Listener for Progress {
             self.say(&Event::Warning { what: warning }, at);
         }
         self.warned = history.warnings.len();
+        self.show_follower(engine, history);
         if let Some(drawing) = &self.live {
             let mut drawn = drawing.shared.lock().unwrap_or_else(PoisonError::into_inner);
             let view = history.view(engine).map(|view| view.scrubbed(&|text: &str| self.scrub.scrub(text)));

@@ -114,6 +114,7 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
         clock,
         how: args.how.clone(),
         kept: HashMap::new(),
+        follower: None,
         expected,
         _lock: lock,
     };

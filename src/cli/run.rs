@@ -3,6 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use super::args::{How, Run};
 use super::session::{self, Over, Secrets, Session};
 use super::terminal::Terminal;
@@ -17,6 +19,7 @@ use crate::history::{History, run_branch, task_branch};
 use crate::id::{CommitId, Moment, RepoPath, RunId, Scope, Sha256, TaskId, Tip, TreeId};
 use crate::journal;
 use crate::plan::{Event, Plan, Task, Work};
+use crate::report::View;
 use crate::store::Store;
 use crate::text;
 use crate::work::Kept;
@@ -49,6 +52,7 @@ pub(super) fn run(args: &Run, terminal: &Terminal) -> Result<u8, Failure> {
         yes: args.yes,
         how: args.how.clone(),
         kept: HashMap::new(),
+        follower: None,
         home,
     };
     let over = wanted.go(clock, terminal)?;
@@ -79,6 +83,8 @@ pub(super) struct Wanted {
     pub(super) yes: bool,
     pub(super) how: How,
     pub(super) kept: HashMap<TaskId, Kept>,
+    /// Who is shown the run every few seconds.
+    pub(super) follower: Option<watch::Sender<Option<View>>>,
 }
 
 impl Wanted {
@@ -127,6 +133,7 @@ impl Wanted {
             clock,
             how: self.how,
             kept: self.kept,
+            follower: self.follower,
             expected,
             _lock: lock,
         };

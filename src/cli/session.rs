@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
 
 use super::args::How;
 use super::progress::Progress;
@@ -21,7 +22,7 @@ use crate::fact::{Began, Fact, Host, Limit, RunVerdict, Spending};
 use crate::gateway::{self, Budget, Gateway, Key, Upstream};
 use crate::git::{Expected, Pool};
 use crate::history::History;
-use crate::id::{Moment, RunId, Sha256, TaskId};
+use crate::id::{Moment, RunId, TaskId};
 use crate::plan::{Plan, Task, Work};
 use crate::report::View;
 use crate::store::{Holder, JournalFile, RunDir, ScopeLock};
@@ -74,6 +75,8 @@ pub(super) struct Session {
     pub(super) how: How,
     /// What an earlier run made of tasks.
     pub(super) kept: HashMap<TaskId, Kept>,
+    /// Who is shown the run every few seconds.
+    pub(super) follower: Option<watch::Sender<Option<View>>>,
     /// Where the result's branch must be for its first move.
     pub(super) expected: Expected,
     pub(super) _lock: ScopeLock,
@@ -85,8 +88,6 @@ pub(super) struct Over {
     pub(super) run_dir: RunDir,
     pub(super) engine: Engine,
     pub(super) history: History,
-    pub(super) secrets: Secrets,
-    pub(super) journal_head: Sha256,
     pub(super) scrubber: Scrubber,
     pub(super) verdict: RunVerdict,
     _lock: ScopeLock,
@@ -243,17 +244,16 @@ impl Session {
         signals::listen(facts.clone(), self.run_dir.clone(), terminal);
         let mut tools = self.tools(&facts).await?;
         let scrubber = std::mem::replace(&mut tools.scrubber, self.secrets.scrubber());
-        let progress = Progress::new(terminal, &scrubber, self.clock);
+        let progress = Progress::new(terminal, &scrubber, self.clock, self.follower.take());
         let mut hands = Workshop::new(tools, facts, std::mem::take(&mut self.history), self.expected.clone(), progress);
         let driven = drive(&mut self.engine, &mut self.journal, &mut hands, &mut inbox, first, &self.clock).await;
         let (history, progress) = hands.into_parts();
         progress.finish();
         let verdict = driven.map_err(|error| self.gave_up(&error))?;
-        let journal_head = self.journal.chain().head().clone();
-        writing::write(&self.home, &self.run_dir, &self.engine, &history, &journal_head, &scrubber)?;
+        writing::write(&self.home, &self.run_dir, &self.engine, &history, self.journal.chain().head(), &scrubber)?;
         self.tell(&history, &scrubber, terminal);
-        let Self { home, run_dir, engine, secrets, _lock: lock, .. } = self;
-        Ok(Over { home, run_dir, engine, history, secrets, journal_head, scrubber, verdict, _lock: lock })
+        let Self { home, run_dir, engine, _lock: lock, .. } = self;
+        Ok(Over { home, run_dir, engine, history, scrubber, verdict, _lock: lock })
     }
 
     fn gave_up(&self, error: &DriveError) -> Failure {

@@ -108,17 +108,15 @@ fn check(home: &Home, path: &Path) -> Result<Checked, Failure> {
     let bytes = std::fs::read(path)
         .map_err(|error| Failure::new(Kind::Usage, format!("failed to read {}: {error}", path.display())))?;
     let seen = match proof::read(&bytes) {
-        Ok(statement) => look(home, path, &statement),
+        Ok(statement) => look(&home.repo, path.parent().and_then(Path::parent), &statement),
         Err(_) => Seen::default(),
     };
     Ok(proof::check(&bytes, &seen))
 }
 
 /// What the repository and the run's directory say of the things that a statement names.
-fn look(home: &Home, path: &Path, statement: &Statement) -> Seen {
+pub(super) fn look(repo: &Repo, run_dir: Option<&Path>, statement: &Statement) -> Seen {
     let claims = &statement.predicate;
-    let repo = &home.repo;
-    let run_dir = path.parent().and_then(Path::parent);
     Seen {
         result: commit(repo, &claims.result.commit),
         base: commit(repo, &claims.base.commit),

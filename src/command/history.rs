@@ -3,10 +3,11 @@
 //! What others wrote there must not be taken for the words of whoever answered. It refuses to know any other way of
 //! quoting: that is Markdown's.
 
-/// How many lines are looked at for the rest of a head of a letter.
-const HEAD: usize = 4;
+/// How many lines behind `From:` are looked at for the rest of a letter's head; addresses may be wrapped.
+const HEAD: usize = 8;
 
-/// Words that begin the lines of such a head, behind `From:`.
+/// Words that begin the other lines of such a head. A letter has two of them at least, a sentence that begins with `From:`
+/// seldom more than one.
 const FIELDS: [&str; 4] = ["sent:", "date:", "to:", "subject:"];
 
 /// Lines with their offset, without their end: CR LF, LF, or CR.
@@ -28,24 +29,33 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 /// Where the history begins; the end of the text where there is none.
 pub(super) fn start(text: &str) -> usize {
-    // Lines since `From:`, and where that was.
-    let mut head: Option<(usize, usize)> = None;
+    let mut head: Option<Head> = None;
     for (at, line) in lines(text) {
         let line = plain(line);
         if line.starts_with("-----original message-----") {
             return at;
         }
         if line.starts_with("from:") {
-            head = Some((at, 0));
-            continue;
+            head = Some(Head { at, lines: 0, fields: 0 });
+        } else if let Some(seen) = &mut head {
+            seen.lines += 1;
+            seen.fields += usize::from(FIELDS.iter().any(|field| line.starts_with(field)));
+            if seen.fields == 2 {
+                return seen.at;
+            }
+            if seen.lines == HEAD {
+                head = None;
+            }
         }
-        let Some((from, since)) = head else { continue };
-        if FIELDS.iter().any(|field| line.starts_with(field)) {
-            return from;
-        }
-        head = (since + 1 < HEAD).then_some((from, since + 1));
     }
     text.len()
+}
+
+/// What may be the head of a letter.
+struct Head {
+    at: usize,
+    lines: usize,
+    fields: usize,
 }
 
 /// The line's beginning in lower case, without Markdown's bold and without blanks.

@@ -191,7 +191,7 @@ impl<'t> Line<'t> {
         let plain = plain.to_lowercase();
         match plain.parse::<crate::id::TaskId>() {
             Ok(task) => malformed.advise(format!("did you mean `{task}`?")),
-            Err(_) => malformed.advise("ids are of a-z, 0-9, `_` and `-`, as in the plan"),
+            Err(_) => malformed.advise("an id is of a-z, 0-9, `_` and `-`, and begins with a letter or digit"),
         }
     }
 

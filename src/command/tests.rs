@@ -130,6 +130,18 @@ fn a_malformed_command_is_told_where_and_what_was_meant() {
       1 | /omk run -n
         |          ^^ how a run works is what the plan on the default branch says
     ");
+    insta::assert_snapshot!(complaint("/omk run -- --fast"), @"
+    error: `--fast` is not a task's id
+      --> comment:1:13
+      1 | /omk run -- --fast
+        |             ^^^^^^ an id is of a-z, 0-9, `_` and `-`, and begins with a letter or digit
+    ");
+    insta::assert_snapshot!(complaint("/omk cancel -- --now"), @"
+    error: `--now` is more than `/omk cancel` takes
+      --> comment:1:16
+      1 | /omk cancel -- --now
+        |                ^^^^^ write `/omk cancel`, and nothing behind it
+    ");
     insta::assert_snapshot!(complaint("/omk cancel now"), @"
     error: `now` is more than `/omk cancel` takes
       --> comment:1:13
@@ -158,7 +170,7 @@ fn a_malformed_command_is_told_where_and_what_was_meant() {
     error: `-->` is not a task's id
       --> comment:1:19
       1 | /omk run <!-- api -->
-        |                   ^^^ ids are of a-z, 0-9, `_` and `-`, as in the plan
+        |                   ^^^ an id is of a-z, 0-9, `_` and `-`, and begins with a letter or digit
     ");
     insta::assert_snapshot!(complaint(&format!("/omk run {}", SHA.to_uppercase())), @"
     error: `0123456789ABCDEF0123456789ABCDEF01234567` is not a task's id

@@ -68,6 +68,27 @@ impl Repo {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// A new repository without anything, in a directory that is empty: to fetch into, and to be thrown away.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn empty(dir: &Path) -> Result<Self, GitError> {
+        let absolute = |path: &Path| std::fs::canonicalize(path).map_err(GitError::io("resolve", path));
+        let top = absolute(dir)?;
+        let mut how = git2::RepositoryInitOptions::new();
+        // No template: what a person keeps there, such as hooks, is not for us.
+        how.no_reinit(true).external_template(false);
+        let repo = Repository::init_opts(&top, &how).map_err(GitError::lib("make a repository"))?;
+        let inner = Inner {
+            git_dir: absolute(repo.path())?,
+            common_dir: absolute(repo.commondir())?,
+            top,
+            idle: Mutex::new(Vec::new()),
+            listings: Mutex::new(Vec::new()),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
     /// The directory that all worktrees share: `.git` of the main one. Absolute.
     #[must_use]
     pub fn common_dir(&self) -> &Path {

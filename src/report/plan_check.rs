@@ -217,18 +217,68 @@ mod tests {
         let digest = Sha256::of(TEXT.as_bytes());
         let preview = preview();
         let changed = |permission| Found::Changed { digest: &digest, preview: &preview, diff: "-a\n+b\n", permission };
-        insta::assert_snapshot!(open(&told(changed(Some(Permission::Write)), Origin::Own)), @"");
-        insta::assert_snapshot!(open(&told(changed(Some(Permission::Write)), Origin::Fork)), @"");
-        insta::assert_snapshot!(open(&told(changed(None), Origin::Own)), @"");
+        insta::assert_snapshot!(open(&told(changed(Some(Permission::Write)), Origin::Own)), @r"
+        omk plan: changed: valid, 1 task
+
+        The plan `omk.yaml` is changed, and valid.
+
+        Until it is merged, runs use the plan of `main`. To use this one before that, somebody with the permission `write` writes in a comment:
+
+        ```text
+        /omk approve 7ca55db3dba4
+        /omk run
+        ```
+
+        Its `agent`, `limits`, `prices`, `deliver`, `protect` and `commands` count once they are on the default branch, approved or not.
+
+        ```diff
+        -a
+        +b
+        ```
+        ");
+        insta::assert_snapshot!(open(&told(changed(Some(Permission::Write)), Origin::Fork)), @r"
+        omk plan: changed: valid, 1 task
+
+        The plan `omk.yaml` is changed, and valid.
+
+        Nothing of it is run: the pull request comes from another repository. It counts once it is merged.
+
+        ```diff
+        -a
+        +b
+        ```
+        ");
+        insta::assert_snapshot!(open(&told(changed(None), Origin::Own)), @r"
+        omk plan: changed: valid, 1 task
+
+        The plan `omk.yaml` is changed, and valid.
+
+        It counts once it is merged: until there is a plan on the default branch, nobody can be told to have the permission to approve `7ca55db3dba4`.
+
+        ```diff
+        -a
+        +b
+        ```
+        ");
     }
 
     #[test]
     fn an_unchanged_one_is_shown_shortly() {
         let preview = preview();
         let check = told(Found::Same(&preview), Origin::Own);
-        insta::assert_snapshot!(open(&check), @"");
+        insta::assert_snapshot!(open(&check), @r"
+        omk plan: unchanged: 1 task
+
+        The plan `omk.yaml` is that of `main`.
+        ");
         assert!(check.summary.contains("```mermaid\n"), "{}", check.summary);
-        insta::assert_snapshot!(open(&told(Found::Nothing, Origin::Own)), @"");
+        insta::assert_snapshot!(open(&told(Found::Nothing, Origin::Own)), @r"
+        omk plan: there is no plan
+
+        There is no `omk.yaml` on `main`, and this pull request adds none.
+
+        Write one with `omk init`, or set the action's input `plan` to where it is.
+        ");
     }
 
     #[test]
@@ -236,9 +286,26 @@ mod tests {
         let text = "version: 1\ntasks:\n  - id: api\n    dependencies: [databse]\n    run: 'true'\n  - id: database\n    run: 'true'\n";
         let complaints = parse(text.as_bytes(), "omk.yaml", "d").unwrap_err();
         let check = told(Found::Wrong { complaints: &complaints, whose: Whose::PullRequest }, Origin::Own);
-        insta::assert_snapshot!(open(&check), @"");
+        insta::assert_snapshot!(open(&check), @r"
+        omk plan: invalid: 1 mistake
+
+        The plan `omk.yaml` has 1 mistake.
+
+        ```text
+        error: task `api` needs `databse`, which is not in this plan
+          --> omk.yaml:4:20
+          4 |     dependencies: [databse]
+            |                    ^^^^^^^ did you mean `database`?
+        ```
+
+        Mend it in this pull request; `omk plan` shows the same on a laptop.
+        ");
         assert_eq!((check.remarks[0].place.path.as_str(), check.remarks[0].place.line), ("omk.yaml", 4));
-        insta::assert_snapshot!(format!("{}\n{}", check.remarks[0].title, check.remarks[0].message), @"");
+        insta::assert_snapshot!(format!("{}\n{}", check.remarks[0].title, check.remarks[0].message), @r"
+        omk plan, line 4, column 20
+        task `api` needs `databse`, which is not in this plan
+        hint: did you mean `database`?
+        ");
     }
 
     #[test]

@@ -33,6 +33,13 @@ pub fn marker(scope: &Scope) -> String {
 /// Why a run ended without a result that can be believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lost {
+    /// It could not start.
+    NotStarted {
+        /// Why, and what to do.
+        why: String,
+        /// Whose turn it is.
+        verdict: RunVerdict,
+    },
     /// The job that ran it left nothing behind.
     NoBundle,
     /// The job that judges did not say anything.
@@ -114,6 +121,7 @@ impl Lost {
     #[must_use]
     pub fn verdict(&self) -> RunVerdict {
         match self {
+            Self::NotStarted { verdict, .. } => *verdict,
             Self::NoBundle | Self::NoJudgement | Self::Refused(_) => RunVerdict::FailedInfra,
             Self::Cancelled => RunVerdict::Cancelled,
         }
@@ -124,6 +132,7 @@ impl std::fmt::Display for Lost {
     /// Why, a sentence of plain text.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::NotStarted { why, .. } => write!(f, "The run could not start: {}.", why.trim_end_matches('.')),
             Self::NoBundle => f.write_str(
                 "The job that ran the tasks ended without leaving its result: it was cancelled or killed, ran out of time or \
                  disk, or its artifact is gone.",

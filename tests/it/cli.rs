@@ -78,6 +78,7 @@ fn omk_alone_tells_what_there_is() {
       status       Show where the tasks of a run stand
       replay       Fold a run's journal again, check every order, and print the timeline
       verify       Check proofs against the repository, offline
+      judge        Judge a run that another job left as a bundle, without believing it
       report       Render a run
       schema       Print the JSON Schema of omk.yaml
       agent        Install or check the coding agent that the plan pins

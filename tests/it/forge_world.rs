@@ -29,7 +29,7 @@ pub(crate) const GATE: &[(&str, &str)] =
 /// See [`GATE`].
 pub(crate) const RUN: &[(&str, &str)] = &[("contents", "read"), ("actions", "read")];
 /// See [`GATE`].
-pub(crate) const JUDGE: &[(&str, &str)] = &[("contents", "read"), ("actions", "read")];
+pub(crate) const JUDGE: &[(&str, &str)] = &[("contents", "read")];
 /// See [`GATE`].
 pub(crate) const PUBLISH: &[(&str, &str)] =
     &[("contents", "write"), ("pull-requests", "write"), ("issues", "write"), ("checks", "write")];
@@ -317,7 +317,7 @@ impl ForgeWorld {
             ("GITHUB_PATH", file("path").into()),
             ("GITHUB_STATE", file("state").into()),
             ("RUNNER_TEMP", file("temp").into()),
-            ("RUNNER_ENVIRONMENT", root("github-hosted")),
+            ("RUNNER_ENVIRONMENT", root("self-hosted")),
         ] {
             omk.env(name, value);
         }
@@ -389,9 +389,10 @@ impl ForgeWorld {
         writes.map(|(method, path)| format!("{method} {}", &path[repo.len()..])).collect()
     }
 
-    /// Requests that GitHub's own API description does not allow.
+    /// Requests that GitHub's own API description does not allow, and such that the front door itself failed at.
     pub(crate) fn violations(&self) -> Vec<Value> {
-        self.door.log().into_iter().filter(|entry| !entry["violation"].is_null()).collect()
+        let wrong = |entry: &Value| !entry["violation"].is_null() || entry["status"].is_null();
+        self.door.log().into_iter().filter(wrong).collect()
     }
 
     /// Says that so many violations are the story's point.

@@ -62,9 +62,10 @@ async fn an_artifact_that_is_too_large_leaves_nothing() {
     assert_eq!(error.to_string(), expect);
     assert!(!to.exists());
     // One that hides its size is counted as it comes.
-    store.fault(Method::GET, "/blob", Fault::CutAfter);
-    let error = server.client().download_artifact(8, 3, &to).await.unwrap_err();
+    store.fault(Method::GET, "/blob", Fault::Unsized);
+    let error = server.client().download_artifact(8, 4_999, &to).await.unwrap_err();
     assert!(matches!(error, ForgeError::Refused { status: 413, .. }), "{error:?}");
+    assert_eq!(store.reads(), 2);
     assert!(!to.exists());
 }
 

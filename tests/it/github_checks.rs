@@ -231,3 +231,30 @@ async fn checks_are_read_with_whose_they_are() {
     let asked = server.world().seen[0].path.clone();
     assert!(asked.contains("check-runs?check_name=omk&filter=latest&per_page=100"), "{asked}");
 }
+
+#[tokio::test]
+async fn annotations_that_are_counted_late_are_not_sent_again() {
+    let server = Server::start().await;
+    let told = |count: u64| {
+        let mut check = json!({ "id": 101, "name": "omk / test", "status": "completed", "conclusion": "failure" });
+        check["output"] = json!({ "title": "?", "summary": "reworded", "annotations_count": count });
+        Fault::Instead(201, Vec::new(), check)
+    };
+    server.fault(Method::POST, "/check-runs", told(0));
+    server.fault(Method::PATCH, "/check-runs", told(0));
+    server.fault(Method::PATCH, "/check-runs", Fault::Instead(502, Vec::new(), Value::Null));
+    server.fault(Method::GET, "/check-runs/101", told(120));
+    server.client().put_check(&wanted(FAILED, 120), None).await.unwrap();
+    assert_eq!(batches(&server), [50, 50, 20]);
+}
+
+#[tokio::test]
+async fn a_known_check_that_is_another_one_is_not_touched() {
+    let server = Server::start().await;
+    let client = server.client();
+    let other = CheckWanted { external_id: "omk/pr-13/20261122t185155z-4f2a9c/777/1".into(), ..wanted(BEGINS, 0) };
+    let other = client.put_check(&other, None).await.unwrap();
+    let made = client.put_check(&wanted(READY, 0), Some(other.id)).await.unwrap();
+    assert_ne!(made.id, other.id);
+    assert_eq!(server.writes(), ["POST /check-runs", "POST /check-runs"]);
+}

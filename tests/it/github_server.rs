@@ -33,6 +33,8 @@ pub(crate) enum Fault {
     SilentAfter,
     /// It is done, and the answer breaks off.
     CutAfter,
+    /// It is done, and the answer does not say how long it is.
+    Unsized,
     /// It is done, and the answer is a page.
     PageAfter,
 }
@@ -183,10 +185,18 @@ async fn answer(State(world): State<Arc<Mutex<World>>>, request: Request) -> Res
         None => respond(status, &headers, done),
         Some(Fault::After(status)) => respond(status, &[], b"<html>Unicorn!</html>".to_vec()),
         Some(Fault::PageAfter) => respond(200, &[], b"<html>hello</html>".to_vec()),
+        Some(Fault::Unsized) => {
+            let pieces: Vec<Bytes> = done.chunks(1_000).map(Bytes::copy_from_slice).collect();
+            let pieces = futures_util::stream::iter(pieces.into_iter().map(Ok::<_, std::io::Error>));
+            Response::new(Body::from_stream(pieces))
+        }
         Some(Fault::SilentAfter) => std::future::pending().await,
         Some(Fault::CutAfter) => {
             let broken = futures_util::stream::iter([Ok(Bytes::from_static(b"{\"id\":")), Err("cut")]);
-            Response::builder().status(201).body(Body::from_stream(broken)).unwrap()
+            Response::builder()
+                .status(if head.method == Method::POST { 201 } else { 200 })
+                .body(Body::from_stream(broken))
+                .unwrap()
         }
         Some(Fault::Instead(..)) => unreachable!("it was answered above"),
     }

@@ -4,6 +4,10 @@
 
 mod agent;
 mod bundle;
+mod bundle_commits;
+mod bundle_world;
+mod ci_act;
+mod ci_gate;
 mod cli;
 mod deliver;
 mod deliver_sample;
@@ -18,6 +22,7 @@ mod bad_input;
 mod engine;
 mod examples;
 mod exec;
+mod forge_act;
 mod forge_door;
 mod forge_world;
 mod gate;
@@ -43,4 +48,5 @@ mod report;
 mod review;
 mod tidy;
 mod stories;
+mod workflows;
 mod world;

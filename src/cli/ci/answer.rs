@@ -64,7 +64,11 @@ impl Conversation<'_, '_> {
     }
 
     /// The checks `omk` on the head that are named as ours are, newest first.
-    async fn own_checks(&self, pull: &PullRequest, scope: &Scope) -> Result<Vec<(ExternalId, Check)>, Failure> {
+    pub(super) async fn own_checks(
+        &self,
+        pull: &PullRequest,
+        scope: &Scope,
+    ) -> Result<Vec<(ExternalId, Check)>, Failure> {
         let checks = self.desk.forge.checks(&pull.head.commit, check::NAME).await?;
         let named = checks.into_iter().filter_map(|check| Some((check.external_id.parse::<ExternalId>().ok()?, check)));
         let mut ours: Vec<_> = named.filter(|(id, _)| id.scope == *scope).collect();
@@ -114,11 +118,6 @@ impl Conversation<'_, '_> {
             }
             None => self.say(told),
         }
-        Ok(())
-    }
-
-    async fn verify(&mut self, pull: &PullRequest) -> Result<(), Failure> {
-        let _ = pull;
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ use super::{Failure, Kind, Step};
 use crate::clock::Clock;
 use crate::exec::secret::Secret;
 use crate::forge::{CheckState, CheckWanted, ForgeError, GitHub, Reaction, Repository};
+use crate::git::Remote;
 use crate::id::CommitId;
 use crate::plan::Commands;
 use crate::report::check::CheckText;
@@ -107,6 +108,18 @@ impl<'s> Desk<'s> {
         written
             .map_err(|error| self.log().say(Level::Warning, &format!("omk could not {}", self.scrubbed(&error))))
             .ok()
+    }
+
+    /// The repository, for git.
+    pub(super) fn remote(&self) -> Result<Remote, Failure> {
+        let remote = Remote::new(&self.step.runner.git_url(), Some(self.token.clone()));
+        remote.map_err(super::super::git)
+    }
+
+    /// A directory that is gone when it is dropped.
+    pub(super) fn scratch(&self) -> Result<tempfile::TempDir, Failure> {
+        tempfile::tempdir_in(&self.step.runner.temp)
+            .map_err(|error| Failure::new(Kind::Infra, format!("failed to make a directory for git: {error}")))
     }
 
     fn is_dry(&self) -> bool {

@@ -66,7 +66,7 @@ pub(in crate::cli) fn announce(step: &Step, decision: &Decision) -> Result<(), F
     outputs.set("base", request.base.as_str())?;
     outputs.set("scope", request.scope.as_str())?;
     outputs.set("run-id", request.run.as_str())?;
-    outputs.set("artifact", &format!("omk-{}-{}", request.scope, request.run))?;
+    outputs.set("artifact", &super::run::artifact(request))?;
     outputs.set("go", "true")
 }
 

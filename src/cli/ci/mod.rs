@@ -16,15 +16,18 @@ mod one_job;
 mod outputs;
 mod plan_check;
 mod plans;
+mod publish;
 mod run;
 mod runner;
 mod start;
+mod verify;
+mod whole;
 
 pub(in crate::cli) use gate::{Decision, announce, decide};
-pub(in crate::cli) use inputs::{Inputs, RunArgs, Speaker, Stage, Upload};
-pub(in crate::cli) use outputs::{Level, Outputs, Spot};
+pub(in crate::cli) use inputs::{Stage, Upload};
+pub(in crate::cli) use outputs::{Level, Outputs};
 pub(in crate::cli) use plans::read_for;
-pub(in crate::cli) use runner::{Access, EventName, Machine, Runner, forge};
+pub(in crate::cli) use runner::{Access, EventName, Runner};
 
 use tokio::runtime::Runtime;
 
@@ -49,6 +52,11 @@ impl Step {
     /// Waits for `future`. All that a step waits for shares one runtime, so a client of the forge may be kept.
     pub(in crate::cli) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(future)
+    }
+
+    /// Does something beside what this step does, and does not wait for it.
+    pub(in crate::cli) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(future);
     }
 
     /// The repository's git remote.
@@ -95,18 +103,14 @@ fn dispatch(step: &Step) -> Result<u8, Failure> {
         Stage::Gate => gate::gate(step),
         Stage::Run => run::stage(step),
         Stage::Judge => judge::stage(step),
-        Stage::Publish => not_built("publish"),
+        Stage::Publish => publish::stage(step),
     }
 }
 
 /// Everything in one job.
 fn by_event(step: &Step) -> Result<u8, Failure> {
     match &step.runner.event {
-        EventName::IssueComment | EventName::Schedule | EventName::WorkflowDispatch => not_built("one job"),
+        EventName::IssueComment | EventName::Schedule | EventName::WorkflowDispatch => whole::whole(step),
         EventName::PullRequest | EventName::PullRequestTarget | EventName::Other(_) => gate::gate(step),
     }
-}
-
-fn not_built(stage: &str) -> Result<u8, Failure> {
-    Err(Failure::new(Kind::Usage, format!("the stage `{stage}` of `omk ci` is not there yet")))
 }

@@ -148,7 +148,23 @@ mod tests {
     fn a_diff_hides_nothing() {
         let before = "a\nb\nc\nd\ne\nf\ng\nh\n";
         let after = "a\nb\nc\nd\r\ne\nf \u{202e}evil\u{2066}\ng\u{200b}\nh\n";
-        insta::assert_snapshot!(diff(Some(before.as_bytes()), after.as_bytes()), @"");
-        assert_eq!(diff(None, b"a: \x1b[8mhidden\xff\n"), "");
+        insta::assert_snapshot!(diff(Some(before.as_bytes()), after.as_bytes()), @r"
+        @@ -1,8 +1,8 @@
+         a
+         b
+         c
+        -d
+        +d␍
+         e
+        -f
+        -g
+        +f [U+202E]evil[U+2066]
+        +g[U+200B]
+         h
+        ");
+        insta::assert_snapshot!(diff(None, b"a: \x1b[8mhidden\xff\n"), @r"
+        @@ -0,0 +1 @@
+        +a: [U+001B][8mhidden�
+        ");
     }
 }

@@ -5,6 +5,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use super::super::run::{Selection, Wanted, select};
 use super::super::session::{Over, Secrets};
 use super::super::{Failure, Home, writing};
@@ -20,12 +22,12 @@ use crate::report::{View, markdown};
 use crate::request::{Ask, Request};
 
 /// Which tokens are in reach of this job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Reach {
     /// None that can write: another job will deliver.
     ReadOnly,
-    /// One that can write: this job delivers too.
-    Writing(OneJob),
+    /// One that can write: this job delivers too, and shows the run meanwhile.
+    Writing(OneJob, watch::Sender<Option<View>>),
 }
 
 /// `command: run`: works, and leaves a bundle for the next jobs.
@@ -46,15 +48,16 @@ pub(super) fn carry_out(step: &Step, access: &Access, request: &Request, reach: 
     let read = step.wait(read_for(github, request))?;
     let (plan, bytes) = (Arc::new(read.plan), read.bytes);
     let base = step.bring(access, &home, &request.base)?;
-    let earlier = earlier(step, github, &home, request, &plan);
+    let earlier = earlier(step, access, &home, request, &plan);
     let selection = selection(step, github, request, &plan, earlier.as_ref())?;
-    if let Reach::Writing(one_job) = reach
-        && has_prompt(&plan, &selection)
-    {
-        for warning in one_job::allow(one_job)? {
-            step.outputs.say(Level::Warning, &warning);
+    let follower = match reach {
+        Reach::ReadOnly => None,
+        Reach::Writing(one_job, follower) => {
+            let warnings = if has_prompt(&plan, &selection) { one_job::allow(one_job)? } else { Vec::new() };
+            warnings.iter().for_each(|warning| step.outputs.say(Level::Warning, warning));
+            Some(follower)
         }
-    }
+    };
     let mut secrets = step.runner.secrets.clone();
     if let Some(key) = step.runner.key(&plan.agent.key_env) {
         secrets.insert(plan.agent.key_env.clone(), key.clone());
@@ -74,16 +77,17 @@ pub(super) fn carry_out(step: &Step, access: &Access, request: &Request, reach: 
         force: false,
         yes: true,
         how: step.runner.inputs.run.how.clone(),
+        follower,
         kept: earlier.map(|earlier| earlier.kept).unwrap_or_default(),
     };
     wanted.go(clock, &step.terminal)
 }
 
 /// What the last run made, for a retry. Without it the retry is a full run, and says so.
-fn earlier(step: &Step, github: &GitHub, home: &Home, request: &Request, plan: &Arc<Plan>) -> Option<Earlier> {
+fn earlier(step: &Step, access: &Access, home: &Home, request: &Request, plan: &Arc<Plan>) -> Option<Earlier> {
     let Ask::Retry { tasks } = &request.ask else { return None };
     let found = match &request.previous {
-        Some(previous) => earlier::look(step, github, home, request, previous, plan, tasks),
+        Some(previous) => earlier::look(step, access, home, request, previous, plan, tasks),
         None => Err("no run of this scope has left its state, or the forge has removed it".to_owned()),
     };
     match found {

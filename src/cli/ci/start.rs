@@ -210,7 +210,12 @@ fn under(rules: &Rules, found: Found, approved_by: Option<String>) -> Choice {
 
 /// The scope of a pull request.
 pub(super) fn scope(pull: &PullRequest) -> Scope {
-    format!("pr-{}", pull.number).parse().expect("`pr-` and a number of at most 20 digits is a scope")
+    scope_of(pull.number)
+}
+
+/// The scope of the pull request of that number.
+pub(super) fn scope_of(pull: u64) -> Scope {
+    format!("pr-{pull}").parse().expect("`pr-` and a number of at most 20 digits is a scope")
 }
 
 impl Desk<'_> {

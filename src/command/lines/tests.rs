@@ -61,8 +61,10 @@ fn quotes_are_no_commands() {
     check("> ```\n/omk run", &[2]);
     check("On Monday, Jane wrote:\n> /omk run\n\n/omk plan", &[4]);
     check("Yes.\n\n-----Original Message-----\nFrom: Jane\n\n/omk run", &[]);
-    check("/omk plan\n\n**From:** Jane\n**Sent:** Monday\n\n/omk run", &[1]);
-    check("________________________________\nFrom: Jane <j@example.com>\nDate: Monday\nTo: All\n\n/omk run", &[]);
+    check("/omk plan\n\n**From:** Jane\n**Sent:** Monday\n**To:** All\n\n/omk run", &[1]);
+    check("________________\nFrom: Jane\n  <j@example.com>\nDate: Monday\n\nSubject: x\n\n/omk run", &[]);
+    check("From: main\nTo: release\n\n/omk run", &[4]);
+    check(&format!("From: a point of view\nTo: all\n{}Date: today\n/omk run", "words\n".repeat(9)), &[13]);
     check("From: a point of view\n\nfine\n\n/omk run", &[5]);
 }
 
@@ -86,7 +88,9 @@ fn html_is_no_command() {
     check("- <details>\n\n  /omk run\n\n/omk plan", &[5]);
     check("<details>\n\n> </details>\n\n/omk run", &[]);
     check("<details title=\"</details>\">\n\n/omk run", &[]);
-    check("<!-- <details> -->\n\n/omk plan", &[3]);
+    check("<details title=\"a > b\">x</details>\n\n/omk plan", &[3]);
+    check("<!-- <b> <details> -->\n\n/omk plan", &[3]);
+    check("<?x <b> <details> ?>\n\n/omk plan", &[3]);
     check("<br>\n\n/omk plan\n<br>\n/omk status", &[3, 5]);
     check("I like Vec<String>.\n\n/omk plan", &[3]);
     check("A <p>paragraph.\n\n/omk plan", &[3]);
@@ -146,7 +150,7 @@ fn hard_comments_are_read_in_linear_time() {
     for part in hard {
         let time = |size: usize| {
             let body = format!("{}\n\n/omk run\n", part.repeat(size / part.len()));
-            (0..3).map(|_| processor_time(|| drop(read(&body)))).min().unwrap()
+            (0..2).map(|_| processor_time(|| drop(read(&body)))).min().unwrap()
         };
         let (small, large) = (time(1 << 13), time(1 << 16));
         assert!(large < 16 * small + std::time::Duration::from_millis(20), "{part:?}: {small:?}, then {large:?}");

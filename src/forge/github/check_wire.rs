@@ -29,8 +29,7 @@ pub(super) struct RawCheck {
     conclusion: Option<String>,
     app: Option<Numbered>,
     html_url: Option<String>,
-    #[serde(default)]
-    output: RawOutput,
+    output: Option<RawOutput>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -38,8 +37,7 @@ struct RawOutput {
     title: Option<String>,
     summary: Option<String>,
     text: Option<String>,
-    #[serde(default)]
-    annotations_count: usize,
+    annotations_count: Option<usize>,
 }
 
 #[derive(Deserialize)]
@@ -68,16 +66,17 @@ impl RawCheck {
 
     /// How many annotations it has.
     pub(super) fn annotated(&self) -> usize {
-        self.output.annotations_count
+        self.output.as_ref().and_then(|output| output.annotations_count).unwrap_or_default()
     }
 
     /// Whether it is as wanted, its annotations aside.
     pub(super) fn says(&self, wanted: &CheckWanted) -> bool {
+        let Some(output) = &self.output else { return false };
         let same = |there: &Option<String>, here: &str| there.as_deref().unwrap_or_default() == here;
         self.state() == wanted.state
-            && same(&self.output.title, &title(wanted))
-            && same(&self.output.summary, &cut(&wanted.summary, MOST_BYTES, CUT))
-            && same(&self.output.text, &cut(&wanted.text, MOST_BYTES, CUT))
+            && same(&output.title, &title(wanted))
+            && same(&output.summary, &cut(&wanted.summary, MOST_BYTES, CUT))
+            && same(&output.text, &cut(&wanted.text, MOST_BYTES, CUT))
     }
 }
 
@@ -91,7 +90,7 @@ impl From<RawCheck> for Check {
             state,
             app: raw.app.map(|app| app.id),
             url: raw.html_url.unwrap_or_default(),
-            title: raw.output.title.unwrap_or_default(),
+            title: raw.output.and_then(|output| output.title).unwrap_or_default(),
         }
     }
 }

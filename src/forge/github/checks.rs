@@ -7,7 +7,7 @@ use super::GitHub;
 use super::check_wire::{BATCH, CheckPage, RawCheck, body, output};
 use super::speaker::{Verb, Write};
 use super::wire::encoded;
-use crate::forge::{Check, CheckState, CheckWanted, ForgeError};
+use crate::forge::{Annotation, Check, CheckState, CheckWanted, ForgeError};
 use crate::id::CommitId;
 
 impl GitHub {
@@ -41,7 +41,7 @@ impl GitHub {
     }
 
     /// Makes sure that there is one check of that name, commit and external id, and that it is as wanted. `known` is its
-    /// number where the caller knows it. Annotations that are there already are not sent again. A completed one that is
+    /// number where the caller knows it; that of another check is not believed. Annotations that are there already are not sent again. A completed one that is
     /// wanted in progress is left, and a new one made.
     ///
     /// # Errors
@@ -53,8 +53,9 @@ impl GitHub {
                 Some(found) => self.update_check(found, wanted).await,
                 None => {
                     let first = &wanted.annotations[..wanted.annotations.len().min(BATCH)];
-                    let made = self.create_check(wanted, first.len()).await?;
-                    self.annotate(made, wanted).await
+                    let made = self.create_check(wanted, first).await?;
+                    // GitHub may count later than it answers; what it took with the check is there.
+                    self.annotate_from(made, wanted, first.len()).await
                 }
             }
         };
@@ -63,7 +64,9 @@ impl GitHub {
 
     async fn check_to_update(&self, wanted: &CheckWanted, known: Option<u64>) -> Result<Option<RawCheck>, ForgeError> {
         let begins = wanted.state == CheckState::InProgress;
-        let usable = |check: &RawCheck| !(begins && check.is_completed());
+        let usable = |check: &RawCheck| {
+            check.external_id.as_ref() == Some(&wanted.external_id) && !(begins && check.is_completed())
+        };
         if let Some(id) = known
             && let Some(check) = self.raw_check(id).await?.filter(usable)
         {
@@ -72,8 +75,8 @@ impl GitHub {
         Ok(self.our_check(wanted).await?.filter(usable))
     }
 
-    async fn create_check(&self, wanted: &CheckWanted, annotations: usize) -> Result<RawCheck, ForgeError> {
-        let mut body = body(wanted, &wanted.annotations[..annotations]);
+    async fn create_check(&self, wanted: &CheckWanted, annotations: &[Annotation]) -> Result<RawCheck, ForgeError> {
+        let mut body = body(wanted, annotations);
         body["head_sha"] = wanted.commit.as_str().into();
         let write = Write {
             what: format!("make the check `{}`", wanted.name),
@@ -91,7 +94,8 @@ impl GitHub {
 
     async fn update_check(&self, found: RawCheck, wanted: &CheckWanted) -> Result<RawCheck, ForgeError> {
         if found.says(wanted) {
-            return self.annotate(found, wanted).await;
+            let there = found.annotated();
+            return self.annotate_from(found, wanted, there).await;
         }
         let (id, there) = (found.id, found.annotated().min(wanted.annotations.len()));
         let next = (there + BATCH).min(wanted.annotations.len());
@@ -99,12 +103,7 @@ impl GitHub {
         self.annotate_from(updated, wanted, next).await
     }
 
-    /// Sends the annotations that are missing. What GitHub counts is believed where it counts.
-    async fn annotate(&self, check: RawCheck, wanted: &CheckWanted) -> Result<RawCheck, ForgeError> {
-        let there = check.annotated();
-        self.annotate_from(check, wanted, there).await
-    }
-
+    /// Sends the annotations that are missing; so many are there.
     async fn annotate_from(
         &self,
         mut check: RawCheck,
@@ -133,10 +132,10 @@ impl GitHub {
             path: format!("{}/check-runs/{id}", self.path),
             body,
         };
-        let look = || async move {
-            let found = self.raw_check(id).await?;
-            Ok(found.filter(|check| check.says(wanted) && check.annotated() >= annotated))
-        };
+        // Annotations come with the rest or not at all, and a batch that came must not come again for a word's sake.
+        let batch = write.body["output"]["annotations"].is_array();
+        let done = |check: &RawCheck| if batch { check.annotated() >= annotated } else { check.says(wanted) };
+        let look = || async move { Ok(self.raw_check(id).await?.filter(done)) };
         self.speaker.write(&write, look).await
     }
 }

@@ -41,7 +41,8 @@ pub struct Site {
     pub repository: String,
     /// Who speaks.
     pub token: Secret,
-    /// The least time between two writes, and the first pause before something is tried again.
+    /// The least time between two writes, and the first pause before something is tried again. Sixty times that is
+    /// waited where GitHub asks to wait without saying for how long.
     pub spacing: Duration,
 }
 

@@ -148,7 +148,7 @@ impl Speaker {
         let mut headers = HeaderMap::new();
         headers.extend(HeaderValue::from_str(accept).map(|accept| (ACCEPT, accept)));
         let sent = self.octocrab()?._get_with_headers(format!("{}{path}", self.api), Some(headers)).await;
-        let answer = self.receive(sent, most).await?;
+        let answer = self.receive(what, sent, most).await?;
         self.judge(what, answer)
     }
 
@@ -161,14 +161,14 @@ impl Speaker {
             Verb::Post => octocrab._post(uri, Some(&write.body)).await,
             Verb::Patch => octocrab._patch(uri, Some(&write.body)).await,
         };
-        let answer = self.receive(sent, MOST_JSON).await?;
+        let answer = self.receive(&write.what, sent, MOST_JSON).await?;
         self.judge(&write.what, answer)
     }
 
     /// Asks for a redirect, and says where it leads.
     pub(super) async fn location(&self, what: &str, path: &str) -> Result<String, Failed> {
         let sent = self.octocrab()?._get(format!("{}{path}", self.api)).await;
-        let answer = self.receive(sent, MOST_JSON).await?;
+        let answer = self.receive(what, sent, MOST_JSON).await?;
         let leads = answer.header("location").filter(|_| (300..400).contains(&answer.status)).map(str::to_owned);
         let Some(leads) = leads else {
             let answer = self.judge(what, answer)?;
@@ -190,7 +190,12 @@ impl Speaker {
     }
 
     /// Reads what came, to its end.
-    async fn receive<B>(&self, sent: octocrab::Result<axum::http::Response<B>>, most: usize) -> Result<Answer, Failed>
+    async fn receive<B>(
+        &self,
+        what: &str,
+        sent: octocrab::Result<axum::http::Response<B>>,
+        most: usize,
+    ) -> Result<Answer, Failed>
     where
         B: axum::body::HttpBody + Send + Sync + 'static,
         B::Data: Into<axum::body::Bytes>,
@@ -202,10 +207,8 @@ impl Speaker {
         while let Some(chunk) = response.chunk().await.map_err(|error| self.broken(&error))? {
             body.extend_from_slice(&chunk);
             if body.len() > most {
-                let what = format!("read an answer of more than {most} bytes");
-                return Err(
-                    ForgeError::Refused { what, status: 413, said: "omk reads no more than that".into() }.into()
-                );
+                let said = format!("it is larger than the {most} bytes that omk reads of such a thing");
+                return Err(ForgeError::Refused { what: self.shown(what), status: 413, said }.into());
             }
         }
         Ok(Answer { status: response.status().as_u16(), headers: response.headers().clone(), body })
@@ -261,7 +264,7 @@ impl Speaker {
         let said = said.to_lowercase();
         let limited = answer.status == 429 || said.contains("rate limit") || said.contains("abuse detection");
         // Where it names no time, GitHub asks for a minute: sixty times the second between writes.
-        limited.then_some(self.spacing * 60)
+        limited.then_some(self.spacing.saturating_mul(60))
     }
 
     /// An answer that is none.

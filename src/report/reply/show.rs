@@ -25,7 +25,8 @@ pub fn plan(preview: &Preview, whose: &str) -> String {
 /// The pull request changes the plan, so that somebody must approve it first. `diff` is scrubbed, and clipped here.
 #[must_use]
 pub fn approval_needed(plan_path: &str, digest: &Sha256, permission: Permission, diff: &str) -> String {
-    let diff = text::clip_lines(diff, LINES, BYTES);
+    // What cannot be seen takes more room once it is spelled out, and must not crowd out the rest.
+    let diff = text::clip_lines(&text::escape_invisible(diff), LINES, BYTES);
     let why = format!(
         "The pull request changes {}, which says what is run. Until somebody with the permission `{}` has \
          approved exactly these bytes, the plan of the base branch is used.",

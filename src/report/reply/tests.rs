@@ -200,6 +200,14 @@ fn words_of_others_stay_in_their_place() {
     }
 }
 
+#[test]
+fn only_an_address_is_linked() {
+    assert_eq!(link("jobs", JOBS), format!("[jobs](<{JOBS}>)"));
+    for url in ["", "x", "javascript:alert(1)", "https://a> [b](https://evil)", "https://a b", "https://a\n\n# b"] {
+        assert_eq!(link("jobs", url), "jobs", "{url:?}");
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn code_is_one_line_of_code(said in "[`a-c \\n\\t\\r@#\\\\*<>&\u{202e}é]{0,200}") {

@@ -9,9 +9,9 @@ fn a_changed_plan_is_shown_with_what_approves_it() {
     let diff =
         "@@ -8,3 +8,3 @@\n gates:\n-  - { id: test, run: make test }\n+  - { id: test, run: 'true' } # @everyone ```\n";
     insta::assert_snapshot!(shown(&approval_needed("omk.yaml", &Sha256::of(b"plan"), Permission::Write, diff)), @"
-    ✋ **Nothing was started: the plan is changed here, and not approved**
+    ✋ **The plan is changed here, and the change is not approved**
 
-    The pull request changes `omk.yaml`, which says what is run. What it says is used once somebody with the permission `write` has approved exactly these bytes.
+    The pull request changes `omk.yaml`, which says what is run. Until somebody with the permission `write` has approved exactly these bytes, the plan of the base branch is used.
 
     Read the change. To approve it, write this in a comment, and then `/omk run` (both may be in one):
 
@@ -32,6 +32,8 @@ fn a_changed_plan_is_shown_with_what_approves_it() {
     ");
     let text = approval_needed("omk.yaml", &Sha256::of(b"plan"), Permission::Write, &"+x\n".repeat(10_000));
     assert!(text.contains("more lines …"));
+    let unseen = approval_needed("omk.yaml", &Sha256::of(b"plan"), Permission::Write, &"\u{202e}".repeat(100_000));
+    assert!(unseen.len() < LIMIT / 2 && unseen.contains("[U+202E]"), "{}", unseen.len());
 }
 
 #[test]

@@ -1,0 +1,136 @@
+//! Everything in one job: decide, run, deliver.
+//!
+//! The same steps as in the split, in one process: what judged is the machine that ran the agent, and the proof says so. It
+//! refuses to let a run end without a word where people look, whatever went wrong.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::super::session::Over;
+use super::super::{Failure, Kind, writing};
+use super::one_job::OneJob;
+use super::run::{Reach, carry_out, leave};
+use super::{Access, Decision, Level, Step, Upload, announce, decide, read_for};
+use crate::clock::Clock;
+use crate::deliver::{self, Delivered, Outcome, Progress};
+use crate::fact::RunVerdict;
+use crate::id::TaskId;
+use crate::proof::JudgedBy;
+use crate::report::View;
+use crate::report::sticky::Lost;
+use crate::request::Request;
+
+/// A runner that cancels a job gives it less than eight seconds; what is said by then is said.
+const LAST_WORDS: Duration = Duration::from_millis(4_500);
+
+/// The whole of it, for an event that may lead to a run.
+pub(super) fn whole(step: &Step) -> Result<u8, Failure> {
+    let decision = decide(step)?;
+    announce(step, &decision)?;
+    let request = match decision {
+        Decision::Done(code) => return Ok(code),
+        Decision::Run(request) => *request,
+    };
+    let access = step.wait(step.runner.access())?;
+    let one_job = if step.runner.inputs.unsafe_one_job { OneJob::Unsafe } else { OneJob::Confined };
+    match carry_out(step, &access, &request, Reach::Writing(one_job, follow(step, &access, &request))) {
+        Ok(over) => {
+            leave(step, &access, &request, &over)?;
+            publish(step, &access, &request, &over)
+        }
+        Err(failure) => {
+            let lost = not_started(step, &failure);
+            tell(step, &step.wait(deliver::tell_lost(&access.forge, &request, &lost, Clock::start().now())));
+            Err(failure)
+        }
+    }
+}
+
+fn not_started(step: &Step, failure: &Failure) -> Lost {
+    let words = std::iter::once(&failure.error).chain(&failure.hints).map(|part| part.trim_end_matches('.'));
+    let why = step.runner.scrubber().scrub(&words.collect::<Vec<_>>().join("; "));
+    let verdict = match failure.kind {
+        Kind::Usage | Kind::NotReady => RunVerdict::NotReady,
+        Kind::Blocked => RunVerdict::BlockedOnExternal,
+        Kind::Infra => RunVerdict::FailedInfra,
+    };
+    Lost::NotStarted { why, verdict }
+}
+
+/// Edits the sticky comment while the run goes on, beside it.
+fn follow(step: &Step, access: &Access, request: &Request) -> watch::Sender<Option<View>> {
+    let (sender, mut views) = watch::channel(None);
+    let (forge, request, clock) = (access.forge.clone(), request.clone(), Clock::start());
+    step.spawn(async move {
+        let Ok(me) = forge.me().await else { return };
+        let mut progress = Progress::new(forge, request, me, clock.now());
+        while views.changed().await.is_ok() {
+            let view: Option<View> = views.borrow_and_update().clone();
+            if let Some(view) = view.filter(|view| progress.is_due(view.count(), clock.now())) {
+                // The next edit is tried in its time; a run does not end for want of one.
+                let _ = progress.show(&view, clock.now()).await;
+            }
+        }
+    });
+    sender
+}
+
+/// Delivers what came of the run, and tells about it; the exit code.
+fn publish(step: &Step, access: &Access, request: &Request, over: &Over) -> Result<u8, Failure> {
+    let Some(outcome) = outcome(over)? else { return Ok(over.verdict.exit_code()) };
+    let plan = step.wait(read_for(&access.forge, request))?.plan;
+    let remote = step.remote(access)?;
+    let now = Clock::start().now();
+    let delivering = deliver::deliver(&access.forge, &over.home.repo, &remote, &plan, request, &outcome, now);
+    let delivered = if over.verdict == RunVerdict::Cancelled {
+        step.wait(async { tokio::time::timeout(LAST_WORDS, delivering).await })
+    } else {
+        Ok(step.wait(delivering))
+    };
+    if step.runner.inputs.upload == Upload::None {
+        step.outputs.set("artifact", "")?;
+    }
+    let Ok(delivered) = delivered else {
+        step.outputs.say(Level::Warning, "cancelled before GitHub could be told of it");
+        return Ok(over.verdict.exit_code());
+    };
+    tell(step, &delivered);
+    Ok(if delivered.blocked { Kind::Blocked.exit_code() } else { over.verdict.exit_code() })
+}
+
+/// What is delivered of a run of this process; `None` where it never began.
+fn outcome(over: &Over) -> Result<Option<Outcome>, Failure> {
+    let Some(view) = over.view() else { return Ok(None) };
+    let landings = over.engine.landings().filter_map(|(task, _)| over.engine.task(task));
+    let tasks = landings.filter_map(|status| Some((TaskId::clone(status.id), status.change?.tip.commit.clone())));
+    let mut proofs = Vec::new();
+    for path in writing::proofs(&over.run_dir) {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let bytes = over.run_dir.read(&format!("proofs/{name}")).map_err(super::super::store)?;
+        proofs.push((name, bytes));
+    }
+    Ok(Some(Outcome {
+        verdict: over.verdict,
+        result: view.result.clone(),
+        view,
+        tasks: tasks.collect(),
+        proofs,
+        judged_by: JudgedBy::SameJob,
+    }))
+}
+
+/// What became of the delivery, in the log, the summary and the outputs.
+pub(super) fn tell(step: &Step, delivered: &Delivered) {
+    for line in delivered.lines() {
+        step.terminal.print(&format!("{}\n", crate::text::neutralise_workflow_commands(&line)));
+    }
+    for trouble in &delivered.troubles {
+        step.outputs.say(Level::Warning, trouble);
+    }
+    if let Some((number, _)) = delivered.pulls.first()
+        && let Err(failure) = step.outputs.set("pull-request", &number.to_string())
+    {
+        step.outputs.say(Level::Warning, &failure.error);
+    }
+}
