@@ -25,6 +25,7 @@ mod examples;
 mod exec;
 mod forge_act;
 mod forge_door;
+mod forge_job;
 mod forge_world;
 mod gate;
 mod gateway;
