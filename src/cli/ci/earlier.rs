@@ -48,9 +48,9 @@ pub(super) fn look(
     fetched.map_err(|error| format!("failed to {error}"))?;
     let limits = Limits::default();
     bundle::unpack(&archive, &place, limits.all).map_err(|error| format!("failed to {error}"))?;
-    let asked = Request { run: previous.run.clone(), ..request.clone() };
     let opened = bundle::open(&place, &limits).map_err(|refused| refused.to_string())?;
-    let admitted = bundle::admit(&home.repo, opened, &asked, plan).map_err(|refused| refused.to_string())?;
+    let admitted = bundle::admit_earlier(&home.repo, opened, request, &previous.run, plan);
+    let admitted = admitted.map_err(|refused| refused.to_string())?;
     let engine = &admitted.engine;
     let began = engine.began().ok_or("its journal is empty")?;
     if began.plan.digest != request.plan.digest {
