@@ -5,10 +5,21 @@ use crate::forge_world::{ForgeWorld, HEAD, PULL};
 use crate::workflows::parsed;
 
 fn dump(world: &ForgeWorld) {
-    for entry in world.door.log() { println!("LOG {} {} {} {}", entry["who"], entry["method"], entry["path"], entry["status"]); }
+    for entry in world.door.log() {
+        println!("LOG {} {} {} {}", entry["who"], entry["method"], entry["path"], entry["status"]);
+    }
     println!("{:#?}", world.remote_refs());
-    println!("{}", world.gh("/issues?per_page=100&creator=github-actions[bot]", ".[] | select(.user.login == \"github-actions[bot]\") | .title, .body"));
-    println!("{}", world.gh("/pulls?state=all&per_page=100", ".[] | [.number, .title, .head.ref, .base.ref, .draft, .state]"));
+    println!(
+        "{}",
+        world.gh(
+            "/issues?per_page=100&creator=github-actions[bot]",
+            ".[] | select(.user.login == \"github-actions[bot]\") | .title, .body"
+        )
+    );
+    println!(
+        "{}",
+        world.gh("/pulls?state=all&per_page=100", ".[] | [.number, .title, .head.ref, .base.ref, .draft, .state]")
+    );
 }
 
 #[test]
