@@ -10,6 +10,7 @@ mod ci_act;
 mod ci_gate;
 mod cli;
 mod deliver;
+mod deliver_faults;
 mod deliver_publish;
 mod deliver_sample;
 mod deliver_steps;
