@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
@@ -271,6 +271,13 @@ impl ForgeWorld {
     /// A stage of `omk ci` as its job would start it, with a token of that job's permissions. `command` is empty for all
     /// stages in one job; `env` is set last, and may unset by an empty value.
     pub(crate) fn omk_ci(&self, command: &str, event: &Event, env: &[(&str, &str)]) -> Job {
+        let (mut omk, place) = self.job(command, event, env);
+        ended(omk.output().unwrap(), &place)
+    }
+
+    /// The same job, not yet started, and the directory that is its machine: `workspace`, `bundle`, `temp`. [`ended`] reads
+    /// what it left.
+    pub(crate) fn job(&self, command: &str, event: &Event, env: &[(&str, &str)]) -> (Command, PathBuf) {
         let permissions = match command {
             "gate" => GATE,
             "run" => RUN,
@@ -327,15 +334,8 @@ impl ForgeWorld {
                 value => omk.env(name, value),
             };
         }
-        let output = omk.stdin(Stdio::null()).output().unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Job {
-            code: output.status.code(),
-            out: text(&output.stdout),
-            err: text(&output.stderr),
-            outputs: outputs(&std::fs::read_to_string(file("output")).unwrap()),
-            summary: std::fs::read_to_string(file("summary")).unwrap(),
-        }
+        omk.stdin(Stdio::null());
+        (omk, place)
     }
 
     // What is there afterwards
@@ -420,6 +420,18 @@ pub(crate) fn git(dir: &Path, args: &[&str]) -> String {
     let output = git.stdin(Stdio::null()).output().unwrap();
     assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+}
+
+/// What a job left on its machine.
+pub(crate) fn ended(output: Output, place: &Path) -> Job {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Job {
+        code: output.status.code(),
+        out: text(&output.stdout),
+        err: text(&output.stderr),
+        outputs: outputs(&std::fs::read_to_string(place.join("output")).unwrap()),
+        summary: std::fs::read_to_string(place.join("summary")).unwrap(),
+    }
 }
 
 /// What a job's file of outputs says: `name=value`, or a value between delimiters.
