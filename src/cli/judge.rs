@@ -20,7 +20,7 @@ use crate::exec::environment::Caller;
 use crate::fact::GateOutcome;
 use crate::git::Pool;
 use crate::id::{CommitId, RepoPath, Sha256, Tip};
-use crate::plan::Plan;
+use crate::plan::{Plan, governed};
 use crate::request::{self, Judgement, Request};
 use crate::store::Store;
 use crate::text::{self, Scrubber};
@@ -183,16 +183,7 @@ pub(super) fn read_plan(
         crate::plan::parse(bytes, &request.plan.path, request.scope.as_str())
             .map_err(|complaints| Failure::rendered(Kind::Usage, complaints.render()))
     };
-    let (plan, rules) = (parse(&bytes)?, parse(&rules)?);
-    Ok(Plan {
-        commands: rules.commands,
-        protect: rules.protect,
-        deliver: rules.deliver,
-        limits: rules.limits,
-        agent: rules.agent,
-        prices: rules.prices,
-        ..plan
-    })
+    Ok(governed(parse(&bytes)?, &parse(&rules)?))
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {

@@ -153,10 +153,17 @@ fn a_task_that_was_not_asked_for_is_refused() {
     assert!(matches!(&refused, Refused::Task { task, .. } if task == "right"), "{refused}");
     ran.request.ask = Ask::Run { tasks: vec!["top".parse().unwrap()] };
     ran.admit(&ran.bundle()).unwrap();
-    // The journal says that only one took part, and a commit is of another.
+    // A task without a `when` is left out by nobody.
     let world = World::with(DIAMOND);
     world.omk(&["run", "left"]).exits(0);
     let ran = Ran::of(world);
+    let refused = ran.refused(&ran.bundle());
+    assert!(matches!(&refused, Refused::Task { task, .. } if task == "right"), "{refused}");
+    // The journal says that only one took part, and a commit is of another.
+    let world = World::with(DIAMOND);
+    world.omk(&["run", "left"]).exits(0);
+    let mut ran = Ran::of(world);
+    ran.request.ask = Ask::Run { tasks: vec!["left".parse().unwrap()] };
     let refused = ran.refused(&ran.with_commit(|world, old| {
         let text = message(world, old).replace("Omk-Task: left", "Omk-Task: right");
         commit(world, &world.tree(old), &[&format!("{old}^")], &text, "omk[bot]")
@@ -247,4 +254,15 @@ fn objects_that_git_itself_would_not_make_and_objects_that_are_missing_are_refus
     put(&dir, "changes.bundle", &mixed);
     let refused = ran.refused(&dir);
     assert!(matches!(refused, Refused::Commits(BundleError::Broken(_))), "{refused}");
+}
+
+#[test]
+fn a_person_is_told_which_commit_is_refused_and_why() {
+    let told = |refused: Refused| {
+        let filters = [(r"[0-9a-f]{40}", "[COMMIT]"), (r"[0-9a-f]{12}", "[COMMIT]")];
+        insta::with_settings!({ filters => filters }, { insta::assert_snapshot!(refused, @"commit [COMMIT] of task `one` changes what it may not: .github/workflows/x.yml is protected: its write set must name that very path; nothing was taken from it; look at what the job that ran the agent did before you start a new run") });
+    };
+    let ran = Ran::new(ONE);
+    let workflow = |world: &World| format!("100644,{},.github/workflows/x.yml", blob(world, "on: push\n"));
+    told(ran.refused(&ran.with_commit(adding(workflow))));
 }

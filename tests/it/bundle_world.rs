@@ -137,12 +137,17 @@ impl Ran {
     }
 
     /// `omk judge` in the fresh clone.
-    pub(crate) fn judged(&self, dir: &Path) -> (Said, Option<Judgement>) {
+    pub(crate) fn judge(&self, dir: &Path, more: &[&str]) -> Said {
         let request = self.world.dir().join("request.json");
         std::fs::write(&request, serde_json::to_vec(&self.request).unwrap()).unwrap();
         let (clone, dir) = (self.clone(), dir.display().to_string());
-        let args = ["-C", clone.to_str().unwrap(), "judge", &dir, "--request", request.to_str().unwrap(), "--json"];
-        let said = self.world.omk(&args);
+        let args = ["-C", clone.to_str().unwrap(), "judge", &dir, "--request", request.to_str().unwrap()];
+        self.world.omk(&[&args, more].concat())
+    }
+
+    /// The same as JSON.
+    pub(crate) fn judged(&self, dir: &Path) -> (Said, Option<Judgement>) {
+        let said = self.judge(dir, &["--json"]);
         let judgement = serde_json::from_str(&said.out).ok();
         (said, judgement)
     }

@@ -7,7 +7,8 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::forge_world::{Event, ForgeWorld, HEAD, Job, PULL};
+use crate::forge_job::Job;
+use crate::forge_world::{Event, ForgeWorld, HEAD, PULL};
 
 /// A run's jobs under way, and what they have handed on so far.
 pub(crate) struct Split<'w> {
