@@ -11,8 +11,8 @@ use crate::engine::Engine;
 use crate::fact::{Began, Fact};
 use crate::git::{BundleError, BundleWanted, Repo};
 use crate::history::History;
-use crate::id::{CommitId, RepoPath, Sha256, TaskId, Tip};
-use crate::journal;
+use crate::id::{CommitId, RepoPath, RunId, Sha256, TaskId, Tip};
+use crate::journal::{self, Journal};
 use crate::plan::{Plan, Task};
 use crate::request::{Ask, Request};
 
@@ -46,15 +46,67 @@ pub struct Admitted {
 /// # Errors
 /// The first thing that is wrong with it. Objects may have come into the repository then, but no ref to them.
 pub fn admit(repo: &Repo, opened: Opened, request: &Request, plan: &Arc<Plan>) -> Result<Admitted, Refused> {
-    let Opened { manifest, limits, journal, changes } = opened;
+    let journal = read_journal(&opened)?;
+    admit_journal(repo, opened, journal, request, plan)
+}
+
+/// As [`admit`], for what an earlier run of the scope left: who asked for it, for which tasks, and on which commit are its
+/// own matter. Its scope and its plan must be the request's, and its base must have the tree that the request's has.
+///
+/// # Errors
+/// As [`admit`].
+pub fn admit_earlier(
+    repo: &Repo,
+    opened: Opened,
+    request: &Request,
+    earlier: &RunId,
+    plan: &Arc<Plan>,
+) -> Result<Admitted, Refused> {
+    let journal = read_journal(&opened)?;
+    let began = beginning(&journal)?;
+    let base = repo.tip(&request.base).map_err(|_| no_base(&request.base))?;
+    expect("base's tree", &began.base.tree, &base.tree)?;
+    let asked = Request {
+        run: earlier.clone(),
+        trigger: began.trigger.clone(),
+        ask: Ask::Retry { tasks: Vec::new() },
+        base: began.base.commit.clone(),
+        ..request.clone()
+    };
+    admit_journal(repo, opened, journal, &asked, plan)
+}
+
+fn read_journal(opened: &Opened) -> Result<Journal, Refused> {
+    let journal = journal::read(&opened.journal).map_err(Refused::Damaged)?;
+    match journal.dropped {
+        Some(damage) => Err(Refused::Damaged(damage)),
+        None => Ok(journal),
+    }
+}
+
+fn beginning(journal: &Journal) -> Result<&Began, Refused> {
+    match journal.lines.first().map(|line| &line.fact) {
+        Some(Fact::Began(began)) => Ok(began),
+        Some(_) | None => Err(Refused::NotBegun),
+    }
+}
+
+fn no_base(base: &CommitId) -> Refused {
+    Refused::Commits(BundleError::NoBase(base.clone()))
+}
+
+fn admit_journal(
+    repo: &Repo,
+    opened: Opened,
+    journal: Journal,
+    request: &Request,
+    plan: &Arc<Plan>,
+) -> Result<Admitted, Refused> {
+    let Opened { manifest, limits, changes, .. } = opened;
     expect("run", &manifest.run, &request.run)?;
     expect("scope", &manifest.scope, &request.scope)?;
     expect("base", &manifest.base.commit, &request.base)?;
-    let journal = journal::read(&journal).map_err(Refused::Damaged)?;
-    if let Some(damage) = journal.dropped {
-        return Err(Refused::Damaged(damage));
-    }
-    let Some(Fact::Began(began)) = journal.lines.first().map(|line| &line.fact) else { return Err(Refused::NotBegun) };
+    let began = beginning(&journal)?;
     check_beginning(repo, began, request, plan)?;
     let engine = journal::replay(Arc::clone(plan), &journal.lines);
     let engine = engine.map_err(|difference| Refused::Illegal(Box::new(difference)))?;
@@ -112,8 +164,8 @@ fn check_beginning(repo: &Repo, began: &Began, request: &Request, plan: &Plan) -
     expect("run", &began.run, &request.run)?;
     expect("scope", &began.scope, &request.scope)?;
     expect("base", &began.base.commit, &request.base)?;
-    let missing = |_| Refused::Commits(BundleError::NoBase(request.base.clone()));
-    expect("base's tree", &began.base.tree, &repo.tip(&request.base).map_err(missing)?.tree)?;
+    let base = repo.tip(&request.base).map_err(|_| no_base(&request.base))?;
+    expect("base's tree", &began.base.tree, &base.tree)?;
     expect("plan's path", &began.plan.path, &request.plan.path)?;
     expect("plan", &began.plan.digest, &request.plan.digest)?;
     expect("actor", &began.trigger.actor, &request.trigger.actor)?;
@@ -148,6 +200,9 @@ fn check_selection(began: &Began, request: &Request, plan: &Plan) -> Result<(), 
             }
             None if takes_part && !may_take_part(task, request) => {
                 return Err(refused(&task.id, "took part, and its `when` names other events"));
+            }
+            None if !takes_part && task.when.is_none() => {
+                return Err(refused(&task.id, "was to take part, and did not"));
             }
             Some(_) | None => {}
         }

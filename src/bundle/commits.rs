@@ -36,7 +36,12 @@ impl Court<'_> {
     /// The commits from the base to the result: exactly one for each landing that changed something, in their order.
     pub(super) fn chain(&self, engine: &Engine) -> Result<Vec<(TaskId, CommitId)>, Refused> {
         let (mut at, mut chain) = (self.base.clone(), Vec::new());
-        for (task, tip) in engine.landings().filter(|(_, tip)| *tip != self.base) {
+        let mut once = BTreeSet::new();
+        for (task, tip) in engine.landings() {
+            let is_whole = engine.task(task).is_some_and(|task| task.change.is_some() && task.ejected.is_none());
+            if !once.insert(task) || !is_whole {
+                return Err(refused(&tip.commit, "below the result", &format!("lands task {task}, which had no turn")));
+            }
             if *tip == at {
                 // It held the change already.
                 continue;

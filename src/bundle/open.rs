@@ -10,6 +10,7 @@ use super::manifest::{CHANGES, FileClaim, JOURNAL, MANIFEST, Manifest, Upload, V
 use super::refused::Refused;
 use super::walk::{Directory, io, read};
 use crate::id::Sha256;
+use crate::text;
 
 /// What a bundle may hold at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub struct Limits {
 impl Default for Limits {
     /// Far more than a run of ten thousand tasks leaves, and still less than a runner's disk and memory.
     fn default() -> Self {
-        Self { file: 1 << 30, all: 4 << 30, files: 100_000, manifest: 32 << 20, journal: 512 << 20, objects: 4_000_000 }
+        Self { file: 1 << 30, all: 4 << 30, files: 100_000, manifest: 32 << 20, journal: 256 << 20, objects: 4_000_000 }
     }
 }
 
@@ -76,7 +77,10 @@ fn read_manifest(directory: &Directory, limits: &Limits) -> Result<Manifest, Ref
     let (file, size) = directory.open_file(MANIFEST)?;
     within("`bundle.json`, in bytes,", size, limits.manifest)?;
     let bytes = read(file, MANIFEST, limits.manifest)?;
-    let refused = |error: serde_json::Error| Refused::Manifest { why: crate::text::clip(&error.to_string(), 200) };
+    let refused = |error: serde_json::Error| {
+        let why = text::printable(error.to_string().as_bytes()).replace('\n', " ");
+        Refused::Manifest { why: text::clip(&why, 200) }
+    };
     // A later version may have other fields.
     let version: serde_json::Value = serde_json::from_slice(&bytes).map_err(refused)?;
     let version = version.get("version").and_then(serde_json::Value::as_u64).unwrap_or_default();

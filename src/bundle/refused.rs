@@ -3,6 +3,7 @@
 use crate::git::{BundleError, GitError};
 use crate::id::TaskId;
 use crate::journal::{Damage, Difference};
+use crate::text;
 
 /// What a person can do about a bundle that was damaged on its way.
 const AGAIN: &str = "nothing was taken from it, so start a new run";
@@ -99,7 +100,7 @@ pub enum Refused {
     #[error("its journal does not begin with the beginning of a run; {AGAIN}")]
     NotBegun,
     /// The journal says what this plan does not lead to.
-    #[error("its journal does not follow from the plan ({0}); {SUSPECT}")]
+    #[error("its journal does not follow from the plan ({}); {SUSPECT}", short(.0))]
     Illegal(Box<Difference>),
     /// The manifest says something else than the journal.
     #[error("the manifest's {what} is not what the journal leads to; {SUSPECT}")]
@@ -133,6 +134,11 @@ pub enum Refused {
     /// The repository or the machine, not the bundle.
     #[error("{0}")]
     Git(#[from] GitError),
+}
+
+/// What a stranger's journal orders may be of any length.
+fn short(difference: &Difference) -> String {
+    text::clip(&text::printable(difference.to_string().as_bytes()), 300)
 }
 
 impl Refused {

@@ -115,8 +115,10 @@ fn believe(with: &Publication<'_>, dir: &Path, judgement: Option<&Judgement>) ->
         return Err(Lost::NoBundle);
     }
     let refused = |words: String| Lost::Refused(with.scrubber.scrub(&words));
-    let admitted = judge::admit(with.home, dir, with.request, with.plan);
-    let admitted = admitted.map_err(|failure| refused(failure.error))?;
+    let admitted = bundle::open(dir, &bundle::Limits::default())
+        .and_then(|opened| bundle::admit(&with.home.repo, opened, with.request, with.plan))
+        // What to do about it follows in the comment.
+        .map_err(|error| refused(error.to_string().split("; ").next().unwrap_or_default().to_owned()))?;
     let Some(judgement) = judgement else { return Err(unjudged(&admitted)) };
     agree(with.request, judgement, &admitted).map_err(refused)?;
     let mut judgement = judgement.clone();

@@ -167,9 +167,12 @@ impl<'a> Carrier<'a> {
                     said = error.to_string();
                 }
                 Err(GitError::RemoteRefused { name, why, said: words, .. }) => {
+                    said = format!("{words}; {}", why.next());
+                    if name == full(&run_branch(&self.request.scope)) {
+                        break;
+                    }
                     refused = found.refused;
-                    refused.insert(name, format!("{words}; {}", why.next()));
-                    said = words;
+                    refused.insert(name, said.clone());
                 }
                 Err(error) => {
                     said = error.to_string();

@@ -18,6 +18,7 @@ use git2::Repository;
 use super::error::GitError;
 use super::repo::Repo;
 use super::tree::Listing;
+use crate::text;
 
 /// Settings that no configuration may override.
 const SETTINGS: [&str; 9] = [
@@ -213,8 +214,9 @@ fn kill(child: &mut Child) -> End {
     End::OutOfTime
 }
 
-/// What git complained of in one line, its end where it is long.
+/// What git, or who was at the other end, complained of, in one line without control characters; its end where it is long.
 pub(super) fn said(complaint: &str) -> String {
+    let complaint = text::printable(complaint.as_bytes());
     let said: Vec<&str> = complaint.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let said = said.join("; ");
     let start = said.char_indices().rev().nth(SAID).map_or(0, |(at, _)| at);

@@ -131,11 +131,15 @@ impl Remote {
         settings
     }
 
-    /// Runs a call; what it says is free of the token.
+    /// Runs a call; what it says of a failure is free of the token.
     fn call(&self, git: Git<'_>) -> Result<Heard, GitError> {
         let mut heard = git.settings(&self.settings()).hear(self.most, None)?;
-        let secrets = self.token.iter().map(|token| token.expose().to_owned()).chain(self.basic());
-        heard.err = Scrubber::new(secrets).scrub(&heard.err);
+        if !heard.succeeded() {
+            let secrets = self.token.iter().map(|token| token.expose().to_owned()).chain(self.basic());
+            let scrubber = Scrubber::new(secrets);
+            heard.err = scrubber.scrub(&heard.err);
+            heard.out = scrubber.scrub(&String::from_utf8_lossy(&heard.out)).into_bytes();
+        }
         Ok(heard)
     }
 
@@ -180,25 +184,31 @@ impl Repo {
     /// changed, and as [`Repo::ls_remote`]. Nothing was changed then; after [`GitError::RemoteUnavailable`] that is not
     /// known.
     pub fn push(&self, remote: &Remote, updates: &[RefUpdate]) -> Result<(), GitError> {
-        let updates: Vec<&RefUpdate> = updates.iter().filter(|update| update.to != update.expected).collect();
-        if updates.is_empty() {
-            return Ok(());
-        }
+        // What is to be nowhere, and must be nowhere already, git has no words for.
+        let updates: Vec<&RefUpdate> =
+            updates.iter().filter(|update| update.to.is_some() || update.expected.is_some()).collect();
         for update in &updates {
             check_name(&update.name)?;
         }
+        if updates.is_empty() {
+            return Ok(());
+        }
         let mut waits = WAITS.into_iter();
         loop {
-            let unavailable = match self.push_once(remote, &updates) {
-                Err(error @ GitError::RemoteUnavailable { .. }) => error,
-                decided => return decided,
+            let error = match self.push_once(remote, &updates) {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
             };
+            let open = matches!(error, GitError::RemoteUnavailable { .. });
+            if !open && !matches!(error, GitError::RemoteMoved { .. } | GitError::Binary { .. }) {
+                return Err(error);
+            }
             match self.is_done(remote, &updates) {
                 Ok(true) => return Ok(()),
                 Ok(false) | Err(GitError::RemoteUnavailable { .. }) => {}
-                Err(error) => return Err(error),
+                Err(other) => return Err(if open { other } else { error }),
             }
-            let Some(wait) = waits.next() else { return Err(unavailable) };
+            let Some(wait) = waits.next().filter(|_| open) else { return Err(error) };
             std::thread::sleep(wait);
         }
     }

@@ -130,8 +130,8 @@ impl fmt::Display for Trouble {
             Self::PullsNotAllowed => write!(
                 f,
                 "the pull request could not be opened: this repository does not let the token do it. Open it yourself, \
-                 or turn on \"{PULLS_SETTING}\" (Settings, Actions, General), or give omk an App's token; the result is \
-                 pushed and safe"
+                 or turn on \"{PULLS_SETTING}\" (Settings, Actions, General) and give the job `pull-requests: write`, or \
+                 give omk an App's token; the result is pushed and safe"
             ),
             Self::HeadMoved { branch, now } => write!(
                 f,

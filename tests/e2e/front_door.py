@@ -188,6 +188,8 @@ class FrontDoor:
         entry = {"method": method, "path": target, "who": holder.login if holder else None}
         if body and headers.get("content-type", "").startswith("application/json"):
             entry["body"] = json.loads(body)
+        # What stays so has failed here, not there.
+        entry["status"] = None
         with self.lock:
             self.log.append(entry)
         answer = self.strike("before", method, path) or self.serve(method, target, headers, body, holder)
@@ -200,7 +202,7 @@ class FrontDoor:
 
     def serve(self, method, target, headers, body, holder):
         path = urlsplit(target).path
-        if re.match(rf"/{REPO}\.git/", path):
+        if re.match(rf"/{REPO}(\.git)?/(info/refs|git-)", path):
             return self.git(method, target, headers, body, holder)
         if not headers.get("authorization"):
             return json_answer(401, {"message": "Requires authentication"})

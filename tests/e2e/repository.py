@@ -17,7 +17,7 @@ class Repository:
     def __init__(self, directory, name, emulate):
         self.root, self.name = directory, name
         self.path = directory / f"{name}.git"
-        self.emulate = http.client.HTTPConnection(urlsplit(emulate).netloc, timeout=60)
+        self.address, self.emulate = urlsplit(emulate).netloc, None
         self.known = set()
         self.run("init", "--quiet", "--bare", "--initial-branch=main", str(self.path), cwd=directory)
         self.git("config", "http.receivepack", "true")
@@ -45,7 +45,8 @@ class Repository:
         """One request of git's smart HTTP protocol, by git's own program for it."""
         parts = urlsplit(target)
         environment = {
-            **self.environment(), "GIT_PROJECT_ROOT": str(self.root), "GIT_HTTP_EXPORT_ALL": "1", "PATH_INFO": parts.path,
+            **self.environment(), "GIT_PROJECT_ROOT": str(self.root), "GIT_HTTP_EXPORT_ALL": "1",
+            "PATH_INFO": f"/{self.name}.git" + parts.path.removeprefix(f"/{self.name}").removeprefix(".git"),
             "QUERY_STRING": parts.query, "REQUEST_METHOD": method, "REMOTE_USER": login, "REMOTE_ADDR": "127.0.0.1",
             "CONTENT_TYPE": headers.get("content-type", ""), "CONTENT_LENGTH": str(len(body)),
             "GIT_PROTOCOL": headers.get("git-protocol", ""),
@@ -61,6 +62,8 @@ class Repository:
 
     def api(self, method, path, body=None):
         headers = {"authorization": "Bearer ghp_maintainer", "content-type": "application/json"}
+        # The emulator hangs up after five idle seconds, and between two pushes a whole run may lie.
+        self.emulate.close()
         self.emulate.request(method, f"/repos/{self.name}{path}", json.dumps(body) if body is not None else None, headers)
         answer = self.emulate.getresponse()
         read = answer.read()
@@ -75,6 +78,8 @@ class Repository:
         """Brings a branch and all that it needs to the emulator; `commit` is all zeros where it was deleted."""
         if not ref.startswith("refs/heads/"):
             return
+        # One connection for each replay: an idle one is closed by the other side.
+        self.emulate = http.client.HTTPConnection(self.address, timeout=60)
         if commit == ZERO:
             self.api("DELETE", "/git/" + ref)
             return

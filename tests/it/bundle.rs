@@ -6,14 +6,13 @@ use std::sync::Arc;
 
 use omk_action::bundle::{self, FileClaim, Limits, Opened, Refused, Upload};
 use omk_action::fact::{Fact, Order, RunVerdict};
-use omk_action::git::{BundleError, Repo};
 use omk_action::id::{CommitId, Sha256};
 use omk_action::journal::{self, Line};
 use omk_action::proof::{JudgedBy, prove};
 use omk_action::request::Request;
 
 use crate::bundle_world::{DIAMOND, ONE, Ran, chained, claim, put};
-use crate::world::World;
+use crate::world::{FILTERS, World};
 
 #[test]
 fn a_run_of_several_tasks_is_judged_anew_in_a_fresh_clone() {
@@ -37,6 +36,32 @@ fn a_run_of_several_tasks_is_judged_anew_in_a_fresh_clone() {
         bundle::proofs(&ran.request, &judgement, &admitted).into_iter().map(|(name, _)| name).collect();
     assert!(names.contains(&"run.result.json".to_owned()) && names.contains(&"top.json".to_owned()), "{names:?}");
     assert_eq!(bundle::view(&judgement, &admitted).unwrap().judged_by, Some(JudgedBy::SeparateJob));
+}
+
+#[test]
+fn a_request_comes_through_a_pipe_although_omk_sheds_its_secrets_first() {
+    let ran = Ran::new(&ONE.replace("test ! -e bad", "! env | grep -q hush"));
+    let dir = ran.bundle();
+    let request = std::fs::File::open(ran.asked()).unwrap();
+    let clone = ran.clone();
+    let args = ["-C", clone.to_str().unwrap(), "judge", dir.to_str().unwrap(), "--request", "-"];
+    let mut omk = ran.world.omk_command(&args);
+    omk.env("GITHUB_TOKEN", "ghs_hush_hush").stdin(request);
+    World::start_command(omk).ends().exits(0).says("judged anew: ready");
+}
+
+#[test]
+fn a_plan_of_another_digest_and_a_request_of_another_version_are_refused() {
+    let ran = Ran::new(ONE);
+    let (dir, other) = (ran.bundle(), ran.world.dir().join("other.yaml"));
+    std::fs::write(&other, "version: 1\nname: story\ntasks: []\n").unwrap();
+    ran.judge(&dir, &["--plan", other.to_str().unwrap()]).exits(2).says("the request names");
+    let request = Request { version: 7, ..ran.request.clone() };
+    let ran = Ran { request, ..ran };
+    ran.judge(&dir, &[]).exits(2).says("is not a request: it is of version 7, not 1");
+    let rules = "1".repeat(40).parse().unwrap();
+    let ran = Ran { request: Request { version: 1, rules, ..ran.request.clone() }, ..ran };
+    ran.judge(&dir, &[]).exits(2).says("fetch that commit first");
 }
 
 #[test]
@@ -81,6 +106,48 @@ fn a_bundle_replaces_an_earlier_one_and_nothing_else() {
     let error =
         bundle::write(&dir, &ran.repo(), &ran.run_dir(), &engine, Upload::State, &Limits::default()).unwrap_err();
     assert!(error.to_string().contains("holds something that is not a bundle"), "{error}");
+}
+
+#[test]
+fn what_the_model_said_is_only_in_a_full_bundle() {
+    let ran = Ran::new(ONE);
+    for name in ["transcripts/one/1.jsonl", "cassette/one/0-0.json"] {
+        let path = ran.run_dir().path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "said").unwrap();
+    }
+    let dir = ran.bundle();
+    assert!(dir.join("logs/one/1/command.log").is_file() && dir.join("proofs/run.result.json").is_file());
+    assert!(!dir.join("transcripts").exists() && !dir.join("cassette").exists());
+    let engine = journal::replay(Arc::clone(&ran.plan), &ran.lines()).unwrap();
+    bundle::write(&dir, &ran.repo(), &ran.run_dir(), &engine, Upload::Full, &Limits::default()).unwrap();
+    assert!(dir.join("transcripts/one/1.jsonl").is_file() && dir.join("cassette/one/0-0.json").is_file());
+    ran.admit(&dir).unwrap();
+}
+
+#[test]
+fn what_an_earlier_run_of_the_scope_left_may_have_been_asked_for_by_others_but_not_of_another_plan_or_tree() {
+    let ran = Ran::new(ONE);
+    let dir = ran.bundle();
+    // A later commit with the same files, and a retry by somebody else.
+    ran.world.git(&["commit", "--quiet", "--allow-empty", "--message", "again"]);
+    let mut request = Request { base: ran.world.rev("HEAD").parse().unwrap(), ..ran.request.clone() };
+    request.run = "20200101t000000z-000000".parse().unwrap();
+    request.trigger.actor = "somebody".to_owned();
+    let admit = |request: &Request| {
+        let opened = bundle::open(&dir, &Limits::default()).unwrap();
+        bundle::admit_earlier(&ran.repo(), opened, request, &ran.request.run, &ran.plan)
+    };
+    assert_eq!(admit(&request).unwrap().landed.len(), 1);
+    let refuses = |request: &Request, about: &str| {
+        let refused = admit(request).unwrap_err();
+        assert!(matches!(&refused, Refused::OtherRun { what, .. } if *what == about), "{refused}");
+    };
+    refuses(&Request { scope: "pr-7".parse().unwrap(), ..request.clone() }, "scope");
+    ran.world.write("a.txt", "changed\n");
+    refuses(&Request { base: ran.world.commit("changed").parse().unwrap(), ..request.clone() }, "base's tree");
+    request.plan.digest = Sha256::of(b"other");
+    refuses(&request, "plan");
 }
 
 #[test]
@@ -260,27 +327,57 @@ fn a_gate_that_was_removed_from_the_bundles_plan_runs_all_the_same() {
     assert!(matches!(refused, Refused::Illegal(_)), "{refused}");
 }
 
-#[test]
-fn a_repository_without_the_base_is_said_to_lack_it() {
-    let ran = Ran::new(ONE);
-    let dir = ran.bundle();
-    let opened = bundle::open(&dir, &Limits::default()).unwrap();
-    let other = World::new();
-    let refused = bundle::admit(&Repo::discover(&other.repo()).unwrap(), opened, &ran.request, &ran.plan).unwrap_err();
-    assert!(matches!(refused, Refused::Commits(BundleError::NoBase(_))), "{refused}");
+/// What `omk judge` says to a person, without what differs between two runs.
+fn told(ran: &Ran, dir: &Path) -> String {
+    let said = ran.judge(dir, &[]);
+    let text = ran.world.plain(&format!("{}{}[exit {}]\n", said.out, said.err, said.code));
+    text.replace(&ran.request.scope.to_string(), "[SCOPE]")
 }
 
 #[test]
-fn proofs_become_a_commit_without_a_parent() {
-    let world = World::new();
-    let repo = Repo::discover(&world.repo()).unwrap();
-    let when = omk_action::id::Moment::from_millis(1_700_000_000_000);
-    let files = [("one.json".to_owned(), b"1".to_vec()), ("run.result.json".to_owned(), b"2".to_vec())];
-    let made = repo.commit_files(&files, "omk: proofs\n", when).unwrap();
-    assert_eq!(world.files(made.as_str()), ["one.json", "run.result.json"]);
-    assert_eq!(
-        (world.shows(made.as_str(), "one.json"), world.git(&["rev-list", "--count", made.as_str()])),
-        ("1".into(), "1".into())
-    );
-    assert!(repo.commit_files(&[("a/b".to_owned(), Vec::new())], "x", when).is_err());
+fn a_person_is_told_what_came_of_judging_and_why_a_bundle_is_refused() {
+    insta::with_settings!({ filters => FILTERS.to_vec() }, {
+        let ran = Ran::new(ONE);
+        insta::assert_snapshot!(told(&ran, &ran.bundle()), @r#"
+        run [RUN], judged anew: ready
+          result   [COMMIT], 1 commit on [COMMIT]
+          gate     test passed, [TIME]
+        [exit 0]
+        "#);
+        let dir = ran.bundle();
+        symlink("/etc/passwd", dir.join("logs/x.log")).unwrap();
+        insta::assert_snapshot!(told(&ran, &dir), @r#"
+        error: the bundle [DIR]/bundle is refused: "logs/x.log" is a symbolic link, and only plain files are read; nothing was taken from it
+          hint: look at what the job that ran the agent did before you start a new run
+        [exit 1]
+        "#);
+        std::fs::remove_file(dir.join("logs/x.log")).unwrap();
+        std::fs::write(dir.join("report.md"), "x").unwrap();
+        insta::assert_snapshot!(told(&ran, &dir), @r#"
+        error: the bundle [DIR]/bundle is refused: `report.md` is not what the manifest says: its size differs
+          hint: nothing was taken from it, so start a new run
+        [exit 1]
+        "#);
+        insta::assert_snapshot!(told(&ran, &ran.world.dir().join("nowhere")), @r#"
+        error: the bundle [DIR]/nowhere is refused: read [DIR]/nowhere: No such file or directory (os error 2)
+          hint: check the step that downloads the artifact
+        [exit 5]
+        "#);
+        put(&dir, "report.md", b"x");
+        let lines: Vec<Line> = ran.lines().into_iter().skip(1).collect();
+        put(&dir, "journal.jsonl", &chained(&lines));
+        insta::assert_snapshot!(told(&ran, &dir), @r#"
+        error: the bundle [DIR]/bundle is refused: its journal does not begin with the beginning of a run
+          hint: nothing was taken from it, so start a new run
+        [exit 1]
+        "#);
+        let mut lines = ran.lines();
+        lines.swap(1, 2);
+        put(&dir, "journal.jsonl", &chained(&lines));
+        insta::assert_snapshot!(told(&ran, &dir), @r#"
+        error: the bundle [DIR]/bundle is refused: its journal does not follow from the plan (line 2: `worked` came for task `one`, which is claimed); nothing was taken from it
+          hint: look at what the job that ran the agent did before you start a new run
+        [exit 1]
+        "#);
+    });
 }

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use omk_action::bundle::Refused;
+use omk_action::bundle::{self, Limits, Refused};
 use omk_action::fact::{Fact, Outcome};
-use omk_action::git::BundleError;
+use omk_action::git::{BundleError, Repo};
 use omk_action::request::Ask;
 
 use crate::bundle_world::{DIAMOND, ONE, Ran, chained, put};
@@ -153,10 +153,17 @@ fn a_task_that_was_not_asked_for_is_refused() {
     assert!(matches!(&refused, Refused::Task { task, .. } if task == "right"), "{refused}");
     ran.request.ask = Ask::Run { tasks: vec!["top".parse().unwrap()] };
     ran.admit(&ran.bundle()).unwrap();
-    // The journal says that only one took part, and a commit is of another.
+    // A task without a `when` is left out by nobody.
     let world = World::with(DIAMOND);
     world.omk(&["run", "left"]).exits(0);
     let ran = Ran::of(world);
+    let refused = ran.refused(&ran.bundle());
+    assert!(matches!(&refused, Refused::Task { task, .. } if task == "right"), "{refused}");
+    // The journal says that only one took part, and a commit is of another.
+    let world = World::with(DIAMOND);
+    world.omk(&["run", "left"]).exits(0);
+    let mut ran = Ran::of(world);
+    ran.request.ask = Ask::Run { tasks: vec!["left".parse().unwrap()] };
     let refused = ran.refused(&ran.with_commit(|world, old| {
         let text = message(world, old).replace("Omk-Task: left", "Omk-Task: right");
         commit(world, &world.tree(old), &[&format!("{old}^")], &text, "omk[bot]")
@@ -247,4 +254,40 @@ fn objects_that_git_itself_would_not_make_and_objects_that_are_missing_are_refus
     put(&dir, "changes.bundle", &mixed);
     let refused = ran.refused(&dir);
     assert!(matches!(refused, Refused::Commits(BundleError::Broken(_))), "{refused}");
+}
+
+#[test]
+fn a_person_is_told_which_commit_is_refused_and_why() {
+    let told = |refused: Refused| {
+        let filters = [(r"[0-9a-f]{40}", "[COMMIT]"), (r"[0-9a-f]{12}", "[COMMIT]")];
+        insta::with_settings!({ filters => filters }, { insta::assert_snapshot!(refused, @"commit [COMMIT] of task `one` changes what it may not: .github/workflows/x.yml is protected: its write set must name that very path; nothing was taken from it; look at what the job that ran the agent did before you start a new run") });
+    };
+    let ran = Ran::new(ONE);
+    let workflow = |world: &World| format!("100644,{},.github/workflows/x.yml", blob(world, "on: push\n"));
+    told(ran.refused(&ran.with_commit(adding(workflow))));
+}
+
+#[test]
+fn a_repository_without_the_base_is_said_to_lack_it() {
+    let ran = Ran::new(ONE);
+    let dir = ran.bundle();
+    let opened = bundle::open(&dir, &Limits::default()).unwrap();
+    let other = World::new();
+    let refused = bundle::admit(&Repo::discover(&other.repo()).unwrap(), opened, &ran.request, &ran.plan).unwrap_err();
+    assert!(matches!(refused, Refused::Commits(BundleError::NoBase(_))), "{refused}");
+}
+
+#[test]
+fn proofs_become_a_commit_without_a_parent() {
+    let world = World::new();
+    let repo = Repo::discover(&world.repo()).unwrap();
+    let when = omk_action::id::Moment::from_millis(1_700_000_000_000);
+    let files = [("one.json".to_owned(), b"1".to_vec()), ("run.result.json".to_owned(), b"2".to_vec())];
+    let made = repo.commit_files(&files, "omk: proofs\n", when).unwrap();
+    assert_eq!(world.files(made.as_str()), ["one.json", "run.result.json"]);
+    assert_eq!(
+        (world.shows(made.as_str(), "one.json"), world.git(&["rev-list", "--count", made.as_str()])),
+        ("1".into(), "1".into())
+    );
+    assert!(repo.commit_files(&[("a/b".to_owned(), Vec::new())], "x", when).is_err());
 }

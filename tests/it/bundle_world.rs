@@ -136,13 +136,24 @@ impl Ran {
         refused
     }
 
-    /// `omk judge` in the fresh clone.
-    pub(crate) fn judged(&self, dir: &Path) -> (Said, Option<Judgement>) {
+    /// The request, in a file.
+    pub(crate) fn asked(&self) -> PathBuf {
         let request = self.world.dir().join("request.json");
         std::fs::write(&request, serde_json::to_vec(&self.request).unwrap()).unwrap();
+        request
+    }
+
+    /// `omk judge` in the fresh clone.
+    pub(crate) fn judge(&self, dir: &Path, more: &[&str]) -> Said {
+        let request = self.asked();
         let (clone, dir) = (self.clone(), dir.display().to_string());
-        let args = ["-C", clone.to_str().unwrap(), "judge", &dir, "--request", request.to_str().unwrap(), "--json"];
-        let said = self.world.omk(&args);
+        let args = ["-C", clone.to_str().unwrap(), "judge", &dir, "--request", request.to_str().unwrap()];
+        self.world.omk(&[&args, more].concat())
+    }
+
+    /// The same as JSON.
+    pub(crate) fn judged(&self, dir: &Path) -> (Said, Option<Judgement>) {
+        let said = self.judge(dir, &["--json"]);
         let judgement = serde_json::from_str(&said.out).ok();
         (said, judgement)
     }

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::forge_world::{Event, ForgeWorld, HEAD, Job, PULL};
+use crate::forge_job::Job;
+use crate::forge_world::{Event, ForgeWorld, HEAD, PULL};
 
 /// A gate job that is over, and the refs as they were before it.
 pub(crate) struct Asked<'w> {

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::bundle_world::{chained, claim, put};
 use crate::ci_security::inner;
-use crate::forge_world::{Event, ForgeWorld, HEAD, Job, PULL, git};
+use crate::forge_job::Job;
+use crate::forge_world::{Event, ForgeWorld, HEAD, PULL, git};
 
 /// A run that is over, in jobs of their own, and not published yet.
 struct Split {

@@ -2,15 +2,18 @@
 //! is written for them.
 
 use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
 use crate::ci_security::{Asked, inner};
-use crate::forge_world::{Event, ForgeWorld, GATE, HEAD, ONE_JOB, PULL};
+use crate::forge_door::rig;
+use crate::forge_job::{GATE, Job, ONE_JOB, left};
+use crate::forge_world::{Event, ForgeWorld, HEAD, PULL};
 
 /// That the job was refused before it wrote anything, and did not stumble.
 #[track_caller]
-fn is_refused(world: &ForgeWorld, job: &crate::forge_world::Job, refs: &BTreeMap<String, String>, why: &str) {
+fn is_refused(world: &ForgeWorld, job: &Job, refs: &BTreeMap<String, String>, why: &str) {
     assert!(matches!(job.code, Some(2 | 5)), "{why}: {job:?}");
     assert!(job.err.contains(why) || job.out.contains(why), "{why:?} is not said: {job:?}");
     assert!(!job.err.contains("panicked") && job.err.len() < 4_000, "{job:?}");
@@ -140,7 +143,7 @@ fn an_agent_beside_a_token_that_can_write_needs_a_sandbox() {
     world.checkout(&format!("job-{run}-all/workspace"), &world.tip(HEAD));
     let job = world.omk_ci("", &event, &[("OMK_UNSAFE_ONE_JOB", "yes, please")]);
     is_refused(&world, &job, &refs, "OMK_UNSAFE_ONE_JOB");
-    let job = world.omk_ci_without_landlock("", &event, &[("OMK_KEY", "sk-0123456789abcdefABCDEF")]).exits(2);
+    let job = without_landlock(&world, &event, &[("OMK_KEY", "sk-0123456789abcdefABCDEF")]).exits(2);
     let job = job.says("no sandbox (Landlock)").says("unsafe-one-job: true");
     assert!(!job.out.contains("sk-0123") && !job.err.contains("sk-0123"), "{job:?}");
     assert_eq!(world.remote_refs(), refs);
@@ -148,6 +151,16 @@ fn an_agent_beside_a_token_that_can_write_needs_a_sandbox() {
     assert_eq!(world.checks(&world.tip(HEAD))[0]["conclusion"], "failure");
     let sticky = world.replies(PULL).pop().unwrap();
     assert!(inner(&sticky).contains("no sandbox (Landlock)"), "{sticky}");
+}
+
+/// Everything in one job, on a kernel that has no Landlock.
+fn without_landlock(world: &ForgeWorld, event: &Event, env: &[(&str, &str)]) -> Job {
+    let (omk, place) = world.job("", event, env);
+    let mut python = Command::new("python3");
+    python.arg(rig().join("no_landlock.py")).arg(omk.get_program()).args(omk.get_args());
+    python.current_dir(omk.get_current_dir().unwrap()).env_clear().stdin(Stdio::null());
+    python.envs(omk.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    left(&python.output().unwrap(), &place)
 }
 
 #[test]

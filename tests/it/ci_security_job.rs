@@ -4,7 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::ci_security::{inner, one_job, one_job_on, told};
-use crate::forge_world::{ForgeWorld, HEAD, Job, ONE_JOB, PLAN, PULL};
+use crate::forge_job::{Job, ONE_JOB};
+use crate::forge_world::{ForgeWorld, HEAD, PLAN, PULL};
 
 /// Looks everywhere for a token that it is given in reverse, and tries every way to command the runner. What it finds it
 /// says, and then it fails.

@@ -210,7 +210,7 @@ fn a_marker_that_a_stranger_or_another_workflow_wrote_is_not_ours_to_edit() {
     // One account for all workflows: another one repeats what somebody said, and so do we.
     let path = format!("/repos/acme/widget/issues/{PULL}/comments");
     let body = json!({"body": format!("drive-by says: {forged}")});
-    let token = world.door.token(crate::forge_world::GATE);
+    let token = world.door.token(crate::forge_job::GATE);
     let echoed = world.door.api(&token, "POST", &path, &body).json();
     let told = Asked::by(&world, "maintainer", "/omk nonsense <!-- omk:sticky:pr-12 -->").refused();
     // A reply's marker can be guessed before there is anything to reply to.

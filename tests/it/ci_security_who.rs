@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use crate::ci_security::Asked;
-use crate::forge_world::{Event, ForgeWorld, GATE, PLAN, PULL, REPOSITORY};
+use crate::forge_job::GATE;
+use crate::forge_world::{Event, ForgeWorld, PLAN, PULL, REPOSITORY};
 
 #[test]
 fn somebody_who_is_no_collaborator_is_refused() {

@@ -408,7 +408,7 @@ fn each_trouble_of_a_delivery_says_what_why_and_what_next() {
     ];
     let sentences: Vec<String> = all.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(sentences.join("\n"), @r#"
-the pull request could not be opened: this repository does not let the token do it. Open it yourself, or turn on "Allow GitHub Actions to create and approve pull requests" (Settings, Actions, General), or give omk an App's token; the result is pushed and safe
+the pull request could not be opened: this repository does not let the token do it. Open it yourself, or turn on "Allow GitHub Actions to create and approve pull requests" (Settings, Actions, General) and give the job `pull-requests: write`, or give omk an App's token; the result is pushed and safe
 `feature` is at eeeeeeeeeeee now, so the result was not pushed onto it: it is delivered as a pull request instead
 `feature` has moved since, to eeeeeeeeeeee: the result is of the commit it was asked for on, and the merge may want your eye
 `feature` is gone, so there is nothing to merge the result into: its own branch is pushed, and can be merged elsewhere
@@ -440,7 +440,7 @@ fn the_comment_of_a_run_whose_pull_request_may_not_be_opened() {
 
 **Pushed** to `omk/run/pr-12`.
 
-> ⚠️ the pull request could not be opened: this repository does not let the token do it. Open it yourself, or turn on "Allow GitHub Actions to create and approve pull requests" (Settings, Actions, General), or give omk an App's token; the result is pushed and safe
+> ⚠️ the pull request could not be opened: this repository does not let the token do it. Open it yourself, or turn on "Allow GitHub Actions to create and approve pull requests" (Settings, Actions, General) and give the job \`pull-requests: write\`, or give omk an App's token; the result is pushed and safe
 
 - [Open the pull request](https://github.com/acme/widget/compare/feature...omk/run/pr-12?expand=1) yourself.
 - Look at it here: `git fetch origin omk/run/pr-12 && git diff bbbbbbbbbbbb FETCH_HEAD`

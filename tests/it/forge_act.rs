@@ -187,7 +187,7 @@ fn packed() -> Vec<u8> {
     if !archive.exists() {
         let own = place.join(format!("{}.tar.gz", std::process::id()));
         let mut tar = Command::new("tar");
-        tar.arg("-czf").arg(&own).arg("-C").arg(omk.parent().unwrap()).arg("omk").env("GZIP", "-1");
+        tar.arg("-czf").arg(&own).arg("-C").arg(omk.parent().unwrap()).arg("omk");
         assert!(tar.status().unwrap().success());
         std::fs::rename(&own, &archive).unwrap();
     }

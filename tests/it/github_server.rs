@@ -248,7 +248,17 @@ impl World {
         };
         let page: usize = asked("page=").map_or(1, |page| page.parse().unwrap());
         let start = (page - 1) * 100;
-        let some: Vec<&Value> = kept.iter().skip(start).take(100).collect();
+        // Checks are those of a commit, and of a name where it is asked for.
+        let commit = bare.strip_suffix("/check-runs").and_then(|path| path.rsplit_once("/commits/"));
+        let name = asked("check_name=").map(|name| name.replace("%20", " ").replace("%2F", "/"));
+        let is = |thing: &Value, field: &str, wanted: Option<&str>| {
+            wanted.is_none_or(|wanted| thing[field].is_null() || thing[field] == wanted)
+        };
+        let asked_for = |thing: &&Value| {
+            !wrapped || (is(thing, "head_sha", commit.map(|(_, sha)| sha)) && is(thing, "name", name.as_deref()))
+        };
+        let kept: Vec<&Value> = kept.iter().filter(asked_for).collect();
+        let some: Vec<&Value> = kept.iter().copied().skip(start).take(100).collect();
         let (status, mut headers, body) =
             if wrapped { said(200, &json!({ "check_runs": some })) } else { said(200, &json!(some)) };
         let more = if kept.len() > start + 100 { "<http://x/?page=2>; rel=\"next\", " } else { "" };

@@ -280,6 +280,31 @@ fn windows_is_told_what_to_use() {
 }
 
 #[test]
+fn a_release_is_packed_the_same_each_time_and_can_be_installed() {
+    let world = World::new(Mirror::Whole);
+    let pack = |to: &str| {
+        std::fs::create_dir_all(world.at(to)).unwrap();
+        let mut python = Command::new("python3");
+        python.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/package.py"));
+        python.arg(world.at("made/omk")).args([VERSION, &target()]).arg(world.at(to));
+        let output = python.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let digest = pack("first");
+    // Another time, and another date of the binary.
+    script(&world.at("made/omk"), &format!("echo omk {VERSION}"));
+    assert_eq!(pack("second"), digest);
+    let archive = world.at(&format!("first/omk-{VERSION}-{}.tar.gz", target()));
+    assert_eq!(sha256(&archive), digest);
+    let kept = world.at(&format!("cache/omk/{VERSION}"));
+    std::fs::create_dir_all(&kept).unwrap();
+    std::fs::copy(&archive, kept.join(archive.file_name().unwrap())).unwrap();
+    world.release(&target(), &digest);
+    world.install(&[]).installs("omk 1.2.3").says("from the tool cache");
+}
+
+#[test]
 fn the_projects_own_release_file_is_one_that_the_installer_can_read() {
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("RELEASE")).unwrap();
     let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();

@@ -212,7 +212,13 @@ fn refs_are_pushed_looked_at_fetched_moved_and_deleted_with_a_token() {
     assert_eq!((served.at(PROOF), served.at(RUN)), (String::new(), second.to_string()));
     // What is as it should be already can be said again.
     repo.push(&remote, &[update(RUN, Some(&second), Some(&first))]).unwrap();
-    repo.push(&remote, &[update(PROOF, None, None)]).unwrap();
+    repo.push(&remote, &[update(PROOF, None, None), update(PROOF, None, Some(&first))]).unwrap();
+    repo.push(&remote, &[update(RUN, Some(&second), Some(&second))]).unwrap();
+    let stays = repo.push(&remote, &[update(RUN, Some(&first), Some(&first))]).unwrap_err();
+    assert!(
+        matches!(stays, GitError::RemoteMoved { .. }),
+        "what is not to move must be where it was expected: {stays}"
+    );
 }
 
 #[test]

@@ -7,10 +7,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::super::Home;
-use super::Step;
+use super::{Access, Step};
 use crate::bundle::{self, Limits};
 use crate::engine::Engine;
-use crate::forge::GitHub;
 use crate::git::Repo;
 use crate::id::{RunId, TaskId};
 use crate::plan::Plan;
@@ -34,7 +33,7 @@ pub(super) struct Earlier {
 /// Fetches and checks it; why not, in words that fit after "because".
 pub(super) fn look(
     step: &Step,
-    github: &GitHub,
+    access: &Access,
     home: &Home,
     request: &Request,
     previous: &Previous,
@@ -44,18 +43,17 @@ pub(super) fn look(
     let dir = tempfile::tempdir_in(&step.runner.temp).map_err(|error| format!("no room for its state: {error}"))?;
     let (archive, place) = (dir.path().join("state.zip"), dir.path().join("state"));
     std::fs::create_dir(&place).map_err(|error| format!("no room for its state: {error}"))?;
-    let fetched = step.wait(github.download_artifact(previous.artifact, PACKED, &archive));
+    let fetched = step.wait(access.forge.download_artifact(previous.artifact, PACKED, &archive));
     fetched.map_err(|error| format!("failed to {error}"))?;
     let limits = Limits::default();
     bundle::unpack(&archive, &place, limits.all).map_err(|error| format!("failed to {error}"))?;
-    let asked = Request { run: previous.run.clone(), ..request.clone() };
     let opened = bundle::open(&place, &limits).map_err(|refused| refused.to_string())?;
-    let admitted = bundle::admit(&home.repo, opened, &asked, plan).map_err(|refused| refused.to_string())?;
+    // Its commit may be another one with the same tree; where it cannot be had, the bundle is refused for want of it.
+    let _ = step.bring(access, home, &opened.manifest.base.commit);
+    let admitted = bundle::admit_earlier(&home.repo, opened, request, &previous.run, plan);
+    let admitted = admitted.map_err(|refused| refused.to_string())?;
     let engine = &admitted.engine;
     let began = engine.began().ok_or("its journal is empty")?;
-    if began.plan.digest != request.plan.digest {
-        return Err("the plan has changed since".to_owned());
-    }
     let anew = with_dependents(plan, again);
     Ok(Earlier { run: previous.run.clone(), selected: began.selected.clone(), kept: kept(&home.repo, engine, &anew) })
 }

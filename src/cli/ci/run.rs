@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::super::run::{Selection, Wanted, select};
-use super::super::session::{Over, Secrets};
+use super::super::session::{Missing, Over, Secrets};
 use super::super::{Failure, Home, writing};
 use super::earlier::{self, Earlier};
 use super::one_job::{self, OneJob};
@@ -48,12 +48,13 @@ pub(super) fn carry_out(step: &Step, access: &Access, request: &Request, reach: 
     let read = step.wait(read_for(github, request))?;
     let (plan, bytes) = (Arc::new(read.plan), read.bytes);
     let base = step.bring(access, &home, &request.base)?;
-    let earlier = earlier(step, github, &home, request, &plan);
+    let earlier = earlier(step, access, &home, request, &plan);
     let selection = selection(step, github, request, &plan, earlier.as_ref())?;
     let follower = match reach {
         Reach::ReadOnly => None,
         Reach::Writing(one_job, follower) => {
-            let warnings = if has_prompt(&plan, &selection) { one_job::allow(one_job)? } else { Vec::new() };
+            let warnings =
+                if has_prompt(&plan, &selection) { one_job::allow(one_job, step.runner.machine)? } else { Vec::new() };
             warnings.iter().for_each(|warning| step.outputs.say(Level::Warning, warning));
             Some(follower)
         }
@@ -77,6 +78,7 @@ pub(super) fn carry_out(step: &Step, access: &Access, request: &Request, reach: 
         force: false,
         yes: true,
         how: step.runner.inputs.run.how.clone(),
+        missing: Missing::Install,
         follower,
         kept: earlier.map(|earlier| earlier.kept).unwrap_or_default(),
     };
@@ -84,10 +86,10 @@ pub(super) fn carry_out(step: &Step, access: &Access, request: &Request, reach: 
 }
 
 /// What the last run made, for a retry. Without it the retry is a full run, and says so.
-fn earlier(step: &Step, github: &GitHub, home: &Home, request: &Request, plan: &Arc<Plan>) -> Option<Earlier> {
+fn earlier(step: &Step, access: &Access, home: &Home, request: &Request, plan: &Arc<Plan>) -> Option<Earlier> {
     let Ask::Retry { tasks } = &request.ask else { return None };
     let found = match &request.previous {
-        Some(previous) => earlier::look(step, github, home, request, previous, plan, tasks),
+        Some(previous) => earlier::look(step, access, home, request, previous, plan, tasks),
         None => Err("no run of this scope has left its state, or the forge has removed it".to_owned()),
     };
     match found {
