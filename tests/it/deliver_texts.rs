@@ -360,6 +360,18 @@ The job that judges the result ended without a judgement, so nobody but the agen
 
 <sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · asked for by `schedule` · [workflow run 9001](https://github.com/acme/widget/actions/runs/9001), attempt 1, artifact `omk-nightly-20261122t185155z-4f2a9c`</sub>
 "#);
+    let why = "the plan cannot be read: omk.yaml is not at dddddddddddd; start a new run".to_owned();
+    let lost = Lost::NotStarted { why, verdict: RunVerdict::BlockedOnExternal };
+    insta::assert_snapshot!(above_the_fold(&sticky::lost(&request, &lost)), @r#"
+### ❌ omk: blocked on external
+
+The run could not start: the plan cannot be read: omk.yaml is not at dddddddddddd; start a new run. Nothing was delivered.
+
+- See [the workflow run](https://github.com/acme/widget/actions/runs/9001) for what happened.
+- Start anew with a comment `/omk run`.
+
+<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · asked for by `ann` · [workflow run 9001](https://github.com/acme/widget/actions/runs/9001), attempt 1, artifact `omk-pr-12-20261122t185155z-4f2a9c`</sub>
+"#);
     insta::assert_snapshot!(above_the_fold(&sticky::lost(&request, &Lost::Cancelled)), @r#"
 ### ⚪ omk: cancelled
 
