@@ -176,9 +176,15 @@ fn a_changed_plan_counts_once_it_is_approved_by_somebody_who_may() {
     assert_eq!(plan(&gate(&world, &world.comments("contributor", "/omk run"))), main);
     world.door.control("rights", &json!({"login": "maintainer", "role": "admin"}));
     assert_eq!(plan(&gate(&world, &world.comments("contributor", "/omk run"))), approved);
-    // Neither does an approval that was changed, or taken back.
+    // Neither does an approval that was taken back.
     let path = format!("/issues/comments/{}", approval.payload["comment"]["id"]);
     assert_eq!(world.api("maintainer", "DELETE", &path, &Value::Null).status, 204);
+    assert_eq!(plan(&gate(&world, &world.comments("contributor", "/omk run"))), main);
+    let both = world.comments("maintainer", &format!("/omk approve {digest}\n/omk run"));
+    assert_eq!(plan(&gate(&world, &both)), approved);
+    // Nor does one that was edited: nobody knows what it was read as.
+    let edited = format!("/issues/comments/{}", both.payload["comment"]["id"]);
+    world.door.control("override", &json!({"url": edited, "merge": {"updated_at": "2099-01-01T00:00:00Z"}}));
     assert_eq!(plan(&gate(&world, &world.comments("contributor", "/omk run"))), main);
 }
 
@@ -291,7 +297,10 @@ fn the_plan_of_a_pull_request_is_checked_and_shown() {
         let checks = world.checks(&world.tip(HEAD)).into_iter();
         checks.filter(|check| check["name"] == "omk plan").last().unwrap_or_default()
     };
-    world.omk_ci("", &opened, &[]).exits(0);
+    // As examples/workflows/plan-check.yml grants it.
+    let token = world.door.token(&[("contents", "read"), ("pull-requests", "read"), ("checks", "write")]);
+    let omk_ci = |event: &Event| world.omk_ci("", event, &[("OMK_TOKEN", &token)]);
+    omk_ci(&opened).exits(0);
     assert_eq!(
         (&check(&world)["conclusion"], &check(&world)["output"]["title"]),
         (&"success".into(), &"unchanged: 1 task".into())
@@ -300,7 +309,7 @@ fn the_plan_of_a_pull_request_is_checked_and_shown() {
     world.pushes("contributor", HEAD, &[("omk.yaml", &changed_plan())]);
     let changed = world.pull_request("synchronize");
     world.workflow_run(&changed);
-    let job = world.omk_ci("", &changed, &[]).exits(0);
+    let job = omk_ci(&changed).exits(0);
     let digest = omk_action::id::Sha256::of(changed_plan().as_bytes());
     let summary = check(&world)["output"]["summary"].as_str().unwrap().to_owned();
     assert!(summary.contains(&format!("/omk approve {}", &digest.as_str()[..12])), "{summary}");
@@ -309,7 +318,7 @@ fn the_plan_of_a_pull_request_is_checked_and_shown() {
     world.pushes("contributor", HEAD, &[("omk.yaml", &PLAN.replace("gates: [test]", "gates: [tset]"))]);
     let wrong = world.pull_request("synchronize");
     world.workflow_run(&wrong);
-    world.omk_ci("", &wrong, &[]).exits(2);
+    omk_ci(&wrong).exits(2);
     let (id, conclusion) = (check(&world)["id"].clone(), check(&world)["conclusion"].clone());
     let annotations = world.get(&format!("/check-runs/{id}/annotations"));
     assert_eq!((conclusion, &annotations[0]["start_line"]), ("failure".into(), &json!(6)), "{annotations:#}");
@@ -353,10 +362,42 @@ fn branches_of_a_closed_pull_request_are_removed_unless_somebody_worked_on_them(
     world.pushes("contributor", "omk/task/pr-12/docs", &[("docs.txt", "mine\n")]);
     let closed = world.pull_request("closed");
     world.workflow_run(&closed);
-    world.omk_ci("", &closed, &[]).exits(0).says("is open again");
+    // As examples/workflows/cleanup.yml grants it.
+    let token = world.door.token(&[("contents", "write"), ("pull-requests", "read")]);
+    let omk_ci = || world.omk_ci("", &closed, &[("OMK_TOKEN", &token)]).exits(0);
+    omk_ci().says("is open again");
     assert_eq!(world.api("maintainer", "PATCH", &format!("/pulls/{PULL}"), &json!({"state": "closed"})).status, 200);
-    let job = world.omk_ci("", &closed, &[]).exits(0).says("2 branches of pr-12 removed");
+    let job = omk_ci().says("2 branches of pr-12 removed");
     assert!(job.out.contains("omk/task/pr-12/docs stays"), "{}", job.out);
     let left: Vec<String> = world.remote_refs().into_keys().filter(|name| name.contains("omk/")).collect();
     assert_eq!(left, ["refs/heads/omk/run/pr-121", "refs/heads/omk/task/pr-12/docs", "refs/heads/x/omk/run/pr-12"]);
+}
+
+#[test]
+fn proofs_of_the_newest_result_are_held_against_its_commits() {
+    let world = ForgeWorld::start();
+    let asked = world.comments("contributor", "/omk run");
+    let run = world.workflow_run(&asked);
+    world.checkout(&format!("job-{run}-all/workspace"), &world.tip(HEAD));
+    let job = world.omk_ci("", &asked, &[]).exits(0);
+    assert!(!job.output("proof").is_empty(), "{job:?}");
+    let verify = world.comments("maintainer", "/omk verify");
+    is_answered(&world, &verify, "eyes", &["all hold", "holds   fix.json", "holds   run.result.json"]);
+    // A later change to the proofs is found.
+    let name = format!("refs/omk/proofs/{}", job.output("run-id"));
+    world.git(&["fetch", "--quiet", &world.remote("maintainer"), &name]);
+    world.git(&["checkout", "--quiet", "--detach", "FETCH_HEAD"]);
+    let path = world.at("work/fix.json");
+    let proof = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, proof.replace("sh check.sh", "true # check")).unwrap();
+    world.git(&["add", "--all"]);
+    world.git(&["commit", "--quiet", "--message=A small change"]);
+    world.git(&["push", "--quiet", "--force", &world.remote("maintainer"), &format!("HEAD:{name}")]);
+    let again = world.comments("maintainer", "/omk verify");
+    is_answered(
+        &world,
+        &again,
+        "confused",
+        &["1 does not hold", "BROKEN  fix.json", "ran another command than the plan has"],
+    );
 }
