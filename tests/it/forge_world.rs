@@ -8,13 +8,13 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::forge_door::{Answer, Door};
+use crate::forge_door::{Answer, Door, rig_tools};
+use crate::forge_job::RUN;
 
 /// The repository's name.
 pub(crate) const REPOSITORY: &str = "acme/widget";
@@ -22,25 +22,6 @@ pub(crate) const REPOSITORY: &str = "acme/widget";
 pub(crate) const PULL: u64 = 12;
 /// Its head branch.
 pub(crate) const HEAD: &str = "feature";
-
-/// The permissions of each job, as the example workflows grant them.
-pub(crate) const GATE: &[(&str, &str)] =
-    &[("contents", "read"), ("pull-requests", "write"), ("issues", "write"), ("checks", "write"), ("actions", "write")];
-/// See [`GATE`].
-pub(crate) const RUN: &[(&str, &str)] = &[("contents", "read"), ("actions", "read")];
-/// See [`GATE`].
-pub(crate) const JUDGE: &[(&str, &str)] = &[("contents", "read")];
-/// See [`GATE`].
-pub(crate) const PUBLISH: &[(&str, &str)] =
-    &[("contents", "write"), ("pull-requests", "write"), ("issues", "write"), ("checks", "write")];
-/// What one job for everything needs.
-pub(crate) const ONE_JOB: &[(&str, &str)] = &[
-    ("contents", "write"),
-    ("pull-requests", "write"),
-    ("issues", "write"),
-    ("checks", "write"),
-    ("actions", "write"),
-];
 
 /// A plan without an agent: one task, one gate.
 pub(crate) const PLAN: &str = "\
@@ -61,45 +42,11 @@ pub(crate) struct Event {
     pub(crate) payload: Value,
 }
 
-/// How a job's omk ended.
-#[derive(Debug)]
-pub(crate) struct Job {
-    pub(crate) code: Option<i32>,
-    pub(crate) out: String,
-    pub(crate) err: String,
-    /// What it wrote to `$GITHUB_OUTPUT`.
-    pub(crate) outputs: BTreeMap<String, String>,
-    /// What it wrote to `$GITHUB_STEP_SUMMARY`.
-    pub(crate) summary: String,
-}
-
-impl Job {
-    /// That it ended so; all it said where it did not.
-    #[track_caller]
-    pub(crate) fn exits(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "\n--- out\n{}\n--- err\n{}", self.out, self.err);
-        self
-    }
-
-    /// That a person can read this in the log.
-    #[track_caller]
-    pub(crate) fn says(self, text: &str) -> Self {
-        let said = self.out.contains(text) || self.err.contains(text);
-        assert!(said, "it does not say {text:?}\n--- out\n{}\n--- err\n{}", self.out, self.err);
-        self
-    }
-
-    /// An output; empty where there is none.
-    pub(crate) fn output(&self, name: &str) -> &str {
-        self.outputs.get(name).map_or("", String::as_str)
-    }
-}
-
 /// See the file's head.
 pub(crate) struct ForgeWorld {
     root: tempfile::TempDir,
     pub(crate) door: Door,
-    run: Cell<u64>,
+    pub(crate) run: Cell<u64>,
     forgiven: Cell<usize>,
 }
 
@@ -246,98 +193,6 @@ impl ForgeWorld {
         Event { name, payload }
     }
 
-    // Jobs
-
-    /// Begins another run of the workflow; its number.
-    pub(crate) fn workflow_run(&self, event: &Event) -> u64 {
-        self.run.set(self.run.get() + 1);
-        let run = json!({"id": self.run.get(), "event": event.name});
-        self.door.control("runs", &run);
-        self.run.get()
-    }
-
-    /// Clones the repository as a job's checkout does, without credentials left in it.
-    #[track_caller]
-    pub(crate) fn checkout(&self, name: &str, commit: &str) -> PathBuf {
-        let to = self.at(name);
-        std::fs::create_dir_all(&to).unwrap();
-        git(&to, &["init", "--quiet", "--initial-branch=main"]);
-        git(&to, &["remote", "add", "origin", &format!("{}/{REPOSITORY}", self.door.url)]);
-        git(&to, &["fetch", "--quiet", "--depth=1", &self.remote("maintainer"), commit]);
-        git(&to, &["checkout", "--quiet", "--detach", "FETCH_HEAD"]);
-        to
-    }
-
-    /// A stage of `omk ci` as its job would start it, with a token of that job's permissions. `command` is empty for all
-    /// stages in one job; `env` is set last, and may unset by an empty value.
-    pub(crate) fn omk_ci(&self, command: &str, event: &Event, env: &[(&str, &str)]) -> Job {
-        let permissions = match command {
-            "gate" => GATE,
-            "run" => RUN,
-            "judge" => JUDGE,
-            "publish" => PUBLISH,
-            _ => ONE_JOB,
-        };
-        let token = self.door.token(permissions);
-        let place = self.at(&format!("job-{}-{}", self.run.get(), if command.is_empty() { "all" } else { command }));
-        std::fs::create_dir_all(place.join("temp")).unwrap();
-        let file = |name: &str| place.join(name);
-        std::fs::write(file("event.json"), event.payload.to_string()).unwrap();
-        for name in ["output", "summary", "env", "path", "state"] {
-            std::fs::write(file(name), "").unwrap();
-        }
-        let workspace = file("workspace");
-        std::fs::create_dir_all(&workspace).unwrap();
-        let mut omk = Command::new(env!("CARGO_BIN_EXE_omk"));
-        omk.arg("ci").current_dir(&workspace).env_clear();
-        omk.env("PATH", std::env::var_os("PATH").unwrap()).env("LANG", "C.UTF-8").env("CI", "true");
-        omk.env("HOME", self.at("home")).env("XDG_CACHE_HOME", self.at("cache")).env("TMPDIR", self.at("temp"));
-        let run = self.run.get().to_string();
-        let (url, root) = (self.door.url.as_str(), OsString::from);
-        for (name, value) in [
-            ("OMK_COMMAND", root(command)),
-            ("OMK_TOKEN", root(&token)),
-            ("OMK_BUNDLE", file("bundle").into()),
-            ("OMK_WRITE_SPACING", root("0s")),
-            ("GITHUB_ACTIONS", root("true")),
-            ("GITHUB_EVENT_NAME", root(event.name)),
-            ("GITHUB_EVENT_PATH", file("event.json").into()),
-            ("GITHUB_API_URL", root(url)),
-            ("GITHUB_SERVER_URL", root(url)),
-            ("GITHUB_REPOSITORY", root(REPOSITORY)),
-            ("GITHUB_RUN_ID", root(&run)),
-            ("GITHUB_RUN_ATTEMPT", root("1")),
-            ("GITHUB_SHA", root(&self.tip("main"))),
-            ("GITHUB_REF", root("refs/heads/main")),
-            ("GITHUB_REF_NAME", root("main")),
-            ("GITHUB_WORKSPACE", workspace.into()),
-            ("GITHUB_OUTPUT", file("output").into()),
-            ("GITHUB_STEP_SUMMARY", file("summary").into()),
-            ("GITHUB_ENV", file("env").into()),
-            ("GITHUB_PATH", file("path").into()),
-            ("GITHUB_STATE", file("state").into()),
-            ("RUNNER_TEMP", file("temp").into()),
-            ("RUNNER_ENVIRONMENT", root("self-hosted")),
-        ] {
-            omk.env(name, value);
-        }
-        for (name, value) in env {
-            match *value {
-                "" => omk.env_remove(name),
-                value => omk.env(name, value),
-            };
-        }
-        let output = omk.stdin(Stdio::null()).output().unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Job {
-            code: output.status.code(),
-            out: text(&output.stdout),
-            err: text(&output.stderr),
-            outputs: outputs(&std::fs::read_to_string(file("output")).unwrap()),
-            summary: std::fs::read_to_string(file("summary")).unwrap(),
-        }
-    }
-
     // What is there afterwards
 
     /// The comments on an issue or a pull request, oldest first.
@@ -358,6 +213,18 @@ impl ForgeWorld {
             self.get(&format!("/commits/{commit}/check-runs?per_page=100"))["check_runs"].as_array().unwrap().clone();
         checks.sort_by_key(|check| check["id"].as_u64());
         checks
+    }
+
+    /// What the real `gh` reads of the repository, through a filter of its own: `world.gh("/pulls/13", ".title")`.
+    #[track_caller]
+    pub(crate) fn gh(&self, path: &str, filter: &str) -> String {
+        let mut gh = Command::new(rig_tools().join("python/bin/gh"));
+        gh.args(["api", &format!("{}/repos/{REPOSITORY}{path}", self.door.url), "--jq", filter]).env_clear();
+        gh.env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", self.at("home")).env("GH_HOST", self.door.host());
+        gh.env("GH_ENTERPRISE_TOKEN", "ghp_maintainer").env("GH_NO_UPDATE_NOTIFIER", "1").stdin(Stdio::null());
+        let output = gh.output().unwrap();
+        assert!(output.status.success(), "{path}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 
     /// How people reacted to the comment of an event: `eyes, rocket`.
@@ -421,20 +288,6 @@ pub(crate) fn git(dir: &Path, args: &[&str]) -> String {
     let output = git.stdin(Stdio::null()).output().unwrap();
     assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
-}
-
-/// What a job's file of outputs says: `name=value`, or a value between delimiters.
-fn outputs(text: &str) -> BTreeMap<String, String> {
-    let (mut found, mut lines) = (BTreeMap::new(), text.lines());
-    while let Some(line) = lines.next() {
-        if let Some((name, end)) = line.split_once("<<").filter(|(name, _)| !name.contains('=')) {
-            let value: Vec<&str> = lines.by_ref().take_while(|line| *line != end).collect();
-            found.insert(name.to_owned(), value.join("\n"));
-        } else if let Some((name, value)) = line.split_once('=') {
-            found.insert(name.to_owned(), value.to_owned());
-        }
-    }
-    found
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::forge_world::{GATE, JUDGE, PUBLISH, RUN};
+use crate::forge_job::{GATE, JUDGE, PUBLISH, RUN};
 
 /// The examples with the four jobs.
 const SPLIT: &[&str] = &["comment.yml", "schedule.yml", "dispatch.yml"];
