@@ -12,6 +12,7 @@ mod ci_flow_deliver;
 mod ci_flow_maintenance;
 mod ci_flow_split;
 mod ci_answers;
+mod ci_events;
 mod ci_gate;
 mod cli;
 mod deliver;
