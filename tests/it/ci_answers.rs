@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::forge_world::{Event, ForgeWorld, HEAD, Job, PLAN, PULL};
+use crate::forge_job::Job;
+use crate::forge_world::{Event, ForgeWorld, HEAD, PLAN, PULL};
 
 /// A gate job about that event, as a workflow run of its own.
 #[track_caller]
@@ -79,7 +80,7 @@ fn edited_deleted_and_own_comments_start_nothing() {
     assert_eq!(world.api("maintainer", "DELETE", &format!("/issues/comments/{id}"), &Value::Null).status, 204);
     assert_eq!(gate(&world, &deleted).says("the comment is gone").output("go"), "false");
 
-    let token = world.door.token(crate::forge_world::GATE);
+    let token = world.door.token(crate::forge_job::GATE);
     let path = format!("/repos/{}/issues/{PULL}/comments", crate::forge_world::REPOSITORY);
     let own = world.door.api(&token, "POST", &path, &json!({"body": "/omk run"})).json();
     let mut event = world.comments("maintainer", "nothing");

@@ -18,6 +18,8 @@ mod ci_answers;
 mod ci_gate;
 mod cli;
 mod deliver;
+mod deliver_faults;
+mod deliver_publish;
 mod deliver_sample;
 mod deliver_steps;
 mod deliver_texts;
