@@ -17,10 +17,11 @@ use super::{Failure, Home, Kind};
 use crate::bundle::{self, Admitted, Limits, Refused};
 use crate::clock::Clock;
 use crate::exec::environment::Caller;
+use crate::exec::secret::shed_secrets;
 use crate::fact::GateOutcome;
 use crate::git::Pool;
 use crate::id::{CommitId, RepoPath, Sha256, Tip};
-use crate::plan::Plan;
+use crate::plan::{Plan, governed};
 use crate::request::{self, Judgement, Request};
 use crate::store::Store;
 use crate::text::{self, Scrubber};
@@ -33,10 +34,13 @@ const REQUEST: u64 = 1 << 20;
 const JUDGEMENT: usize = 900_000;
 
 pub(super) fn command(args: &Judge, terminal: &Terminal) -> Result<u8, Failure> {
+    // Secrets go before any thread; and before standard input is read, for omk may start itself anew.
+    let caller = Caller::read();
+    let names: Vec<&str> = caller.secret_names().collect();
+    let secrets = Secrets::known(shed_secrets(&names).map_err(super::failure::infra)?);
     let home = Home::find()?;
     let request = read_request(&args.request)?;
     let plan = read_plan(&home, &request, args.plan.as_deref(), args.rules.as_deref())?;
-    let secrets = Secrets::shed(&plan)?;
     let judgement = judge(&home, &args.dir, &request, &Arc::new(plan), &secrets.scrubber())?;
     terminal.print(&if args.json { json(&judgement)? } else { in_words(&judgement) });
     Ok(judgement.verdict.exit_code())
@@ -183,16 +187,7 @@ pub(super) fn read_plan(
         crate::plan::parse(bytes, &request.plan.path, request.scope.as_str())
             .map_err(|complaints| Failure::rendered(Kind::Usage, complaints.render()))
     };
-    let (plan, rules) = (parse(&bytes)?, parse(&rules)?);
-    Ok(Plan {
-        commands: rules.commands,
-        protect: rules.protect,
-        deliver: rules.deliver,
-        limits: rules.limits,
-        agent: rules.agent,
-        prices: rules.prices,
-        ..plan
-    })
+    Ok(governed(parse(&bytes)?, &parse(&rules)?))
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {

@@ -21,7 +21,6 @@ pub use steps::{
     Found, Held, PullStep, Share, Steps, full, plan_delivery, proofs_ref, run_branch, share, task_branch, task_branches,
 };
 
-use crate::engine::Engine;
 use crate::fact::RunVerdict;
 use crate::forge::GitHub;
 use crate::git::{Remote, Repo};
@@ -67,23 +66,6 @@ pub struct Delivered {
     pub blocked: bool,
     /// In a dry run: what would have been done, a line each.
     pub would: Vec<String>,
-}
-
-impl Outcome {
-    /// What came of a run in this very process, judged by it too; `view` is scrubbed already.
-    #[must_use]
-    pub fn of_same_job(engine: &Engine, view: View, proofs: Vec<(String, Vec<u8>)>) -> Self {
-        let landed = engine.landings().filter_map(|(task, _)| engine.task(task));
-        let changes = landed.filter_map(|status| Some((status.id.clone(), status.change?.tip.commit.clone())));
-        Self {
-            verdict: engine.verdict().unwrap_or(RunVerdict::FailedInfra),
-            result: view.result.clone(),
-            tasks: changes.collect(),
-            view,
-            proofs,
-            judged_by: JudgedBy::SameJob,
-        }
-    }
 }
 
 impl Delivered {

@@ -3,7 +3,7 @@
 //! It refuses to call a commit ours that was amended, rebased or merged by another.
 
 use super::error::GitError;
-use super::merge::AUTHOR;
+use super::merge::is_author;
 use super::message::Trailers;
 use super::repo::{Repo, find_commit};
 use crate::id::CommitId;
@@ -15,11 +15,6 @@ impl Repo {
     /// Where it is not here.
     pub fn is_ours(&self, commit: &CommitId) -> Result<bool, GitError> {
         let trailed = Trailers::of(&self.message(commit)?).is_some();
-        self.with(|repo| {
-            let found = find_commit(repo, commit)?;
-            let committer = found.committer();
-            let named = (committer.name_bytes(), committer.email_bytes());
-            Ok(trailed && named == (AUTHOR.0.as_bytes(), AUTHOR.1.as_bytes()))
-        })
+        self.with(|repo| Ok(trailed && is_author(&find_commit(repo, commit)?.committer())))
     }
 }

@@ -109,7 +109,7 @@ pub fn body(request: &Request, last: Last<'_>, at: Moment, open: &[Open], earlie
     };
     let mut entries = vec![this];
     entries.extend(earlier.iter().filter(|entry| entry.run != request.run).cloned());
-    entries.retain(|entry| link("", &entry.url) != "");
+    entries.retain(|entry| !link("", &entry.url).is_empty());
     entries.truncate(RUNS);
     let hidden = serde_json::to_string(&entries).unwrap_or_default();
     format!(

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use omk_action::bundle::{self, FileClaim, Limits, Opened, Refused, Upload};
 use omk_action::fact::{Fact, Order, RunVerdict};
-use omk_action::git::{BundleError, Repo};
 use omk_action::id::{CommitId, Sha256};
 use omk_action::journal::{self, Line};
 use omk_action::proof::{JudgedBy, prove};
@@ -37,6 +36,32 @@ fn a_run_of_several_tasks_is_judged_anew_in_a_fresh_clone() {
         bundle::proofs(&ran.request, &judgement, &admitted).into_iter().map(|(name, _)| name).collect();
     assert!(names.contains(&"run.result.json".to_owned()) && names.contains(&"top.json".to_owned()), "{names:?}");
     assert_eq!(bundle::view(&judgement, &admitted).unwrap().judged_by, Some(JudgedBy::SeparateJob));
+}
+
+#[test]
+fn a_request_comes_through_a_pipe_although_omk_sheds_its_secrets_first() {
+    let ran = Ran::new(&ONE.replace("test ! -e bad", "! env | grep -q hush"));
+    let dir = ran.bundle();
+    let request = std::fs::File::open(ran.asked()).unwrap();
+    let clone = ran.clone();
+    let args = ["-C", clone.to_str().unwrap(), "judge", dir.to_str().unwrap(), "--request", "-"];
+    let mut omk = ran.world.omk_command(&args);
+    omk.env("GITHUB_TOKEN", "ghs_hush_hush").stdin(request);
+    World::start_command(omk).ends().exits(0).says("judged anew: ready");
+}
+
+#[test]
+fn a_plan_of_another_digest_and_a_request_of_another_version_are_refused() {
+    let ran = Ran::new(ONE);
+    let (dir, other) = (ran.bundle(), ran.world.dir().join("other.yaml"));
+    std::fs::write(&other, "version: 1\nname: story\ntasks: []\n").unwrap();
+    ran.judge(&dir, &["--plan", other.to_str().unwrap()]).exits(2).says("the request names");
+    let request = Request { version: 7, ..ran.request.clone() };
+    let ran = Ran { request, ..ran };
+    ran.judge(&dir, &[]).exits(2).says("is not a request: it is of version 7, not 1");
+    let rules = "1".repeat(40).parse().unwrap();
+    let ran = Ran { request: Request { version: 1, rules, ..ran.request.clone() }, ..ran };
+    ran.judge(&dir, &[]).exits(2).says("fetch that commit first");
 }
 
 #[test]
@@ -300,31 +325,6 @@ fn a_gate_that_was_removed_from_the_bundles_plan_runs_all_the_same() {
     let opened = bundle::open(&dir, &Limits::default()).unwrap();
     let refused = bundle::admit(&other.repo(), opened, &request, &ran.plan).unwrap_err();
     assert!(matches!(refused, Refused::Illegal(_)), "{refused}");
-}
-
-#[test]
-fn a_repository_without_the_base_is_said_to_lack_it() {
-    let ran = Ran::new(ONE);
-    let dir = ran.bundle();
-    let opened = bundle::open(&dir, &Limits::default()).unwrap();
-    let other = World::new();
-    let refused = bundle::admit(&Repo::discover(&other.repo()).unwrap(), opened, &ran.request, &ran.plan).unwrap_err();
-    assert!(matches!(refused, Refused::Commits(BundleError::NoBase(_))), "{refused}");
-}
-
-#[test]
-fn proofs_become_a_commit_without_a_parent() {
-    let world = World::new();
-    let repo = Repo::discover(&world.repo()).unwrap();
-    let when = omk_action::id::Moment::from_millis(1_700_000_000_000);
-    let files = [("one.json".to_owned(), b"1".to_vec()), ("run.result.json".to_owned(), b"2".to_vec())];
-    let made = repo.commit_files(&files, "omk: proofs\n", when).unwrap();
-    assert_eq!(world.files(made.as_str()), ["one.json", "run.result.json"]);
-    assert_eq!(
-        (world.shows(made.as_str(), "one.json"), world.git(&["rev-list", "--count", made.as_str()])),
-        ("1".into(), "1".into())
-    );
-    assert!(repo.commit_files(&[("a/b".to_owned(), Vec::new())], "x", when).is_err());
 }
 
 /// What `omk judge` says to a person, without what differs between two runs.

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use omk_action::bundle::Refused;
+use omk_action::bundle::{self, Limits, Refused};
 use omk_action::fact::{Fact, Outcome};
-use omk_action::git::BundleError;
+use omk_action::git::{BundleError, Repo};
 use omk_action::request::Ask;
 
 use crate::bundle_world::{DIAMOND, ONE, Ran, chained, put};
@@ -265,4 +265,29 @@ fn a_person_is_told_which_commit_is_refused_and_why() {
     let ran = Ran::new(ONE);
     let workflow = |world: &World| format!("100644,{},.github/workflows/x.yml", blob(world, "on: push\n"));
     told(ran.refused(&ran.with_commit(adding(workflow))));
+}
+
+#[test]
+fn a_repository_without_the_base_is_said_to_lack_it() {
+    let ran = Ran::new(ONE);
+    let dir = ran.bundle();
+    let opened = bundle::open(&dir, &Limits::default()).unwrap();
+    let other = World::new();
+    let refused = bundle::admit(&Repo::discover(&other.repo()).unwrap(), opened, &ran.request, &ran.plan).unwrap_err();
+    assert!(matches!(refused, Refused::Commits(BundleError::NoBase(_))), "{refused}");
+}
+
+#[test]
+fn proofs_become_a_commit_without_a_parent() {
+    let world = World::new();
+    let repo = Repo::discover(&world.repo()).unwrap();
+    let when = omk_action::id::Moment::from_millis(1_700_000_000_000);
+    let files = [("one.json".to_owned(), b"1".to_vec()), ("run.result.json".to_owned(), b"2".to_vec())];
+    let made = repo.commit_files(&files, "omk: proofs\n", when).unwrap();
+    assert_eq!(world.files(made.as_str()), ["one.json", "run.result.json"]);
+    assert_eq!(
+        (world.shows(made.as_str(), "one.json"), world.git(&["rev-list", "--count", made.as_str()])),
+        ("1".into(), "1".into())
+    );
+    assert!(repo.commit_files(&[("a/b".to_owned(), Vec::new())], "x", when).is_err());
 }

@@ -136,10 +136,16 @@ impl Ran {
         refused
     }
 
-    /// `omk judge` in the fresh clone.
-    pub(crate) fn judge(&self, dir: &Path, more: &[&str]) -> Said {
+    /// The request, in a file.
+    pub(crate) fn asked(&self) -> PathBuf {
         let request = self.world.dir().join("request.json");
         std::fs::write(&request, serde_json::to_vec(&self.request).unwrap()).unwrap();
+        request
+    }
+
+    /// `omk judge` in the fresh clone.
+    pub(crate) fn judge(&self, dir: &Path, more: &[&str]) -> Said {
+        let request = self.asked();
         let (clone, dir) = (self.clone(), dir.display().to_string());
         let args = ["-C", clone.to_str().unwrap(), "judge", &dir, "--request", request.to_str().unwrap()];
         self.world.omk(&[&args, more].concat())

@@ -50,7 +50,9 @@ fn a_run_under_way_is_cancelled_by_a_comment() {
     world.omk_ci("gate", &event, &[]).exits(0);
     let cancel = world.comments("maintainer", "/omk cancel");
     world.workflow_run(&cancel);
-    world.omk_ci("gate", &cancel, &[]).exits(0);
+    let job = world.omk_ci("gate", &cancel, &[]);
+    println!("{:#?}", world.violations());
+    job.exits(0);
     assert_eq!(world.state()["runs"][run.to_string()]["conclusion"], "cancelled");
     println!("{:#?}", world.replies(PULL));
     println!("{}", world.reactions(&cancel));

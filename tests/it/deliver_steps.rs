@@ -9,7 +9,7 @@ use omk_action::deliver::{
 use omk_action::fact::RunVerdict;
 use omk_action::forge::Conclusion;
 use omk_action::git::RefUpdate;
-use omk_action::id::{Sha256, Tip};
+use omk_action::id::Sha256;
 use omk_action::plan::Plan;
 use omk_action::proof::JudgedBy;
 use omk_action::report::{View, pull};

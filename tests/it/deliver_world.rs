@@ -16,6 +16,20 @@ use crate::deliver_sample::*;
 use crate::github_server::{Fault, Server, TOKEN, bot};
 use crate::world::World;
 
+/// The branch of the result of [`of_pull`].
+pub(crate) const RUN: &str = "refs/heads/omk/run/pr-12";
+
+/// A request on a pull request, whose check was not opened yet.
+pub(crate) fn of_pull() -> Request {
+    let mut request = request();
+    request.check = None;
+    request
+}
+
+pub(crate) fn troubles(delivered: &Delivered) -> String {
+    delivered.troubles.join("\n")
+}
+
 /// The remote, the clone, the forge.
 pub(crate) struct Rig {
     pub(crate) server: Server,

@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
@@ -112,6 +112,12 @@ impl ForgeWorld {
     /// A stage of `omk ci` as its job would start it, with a token of that job's permissions. `command` is empty for all
     /// stages in one job; `env` is set last, and may unset by an empty value.
     pub(crate) fn omk_ci(&self, command: &str, event: &Event, env: &[(&str, &str)]) -> Job {
+        let (mut omk, place) = self.job(command, event, env);
+        left(&omk.output().unwrap(), &place)
+    }
+
+    /// The same job, not yet started, and its machine: `workspace`, `bundle`, `temp`. [`left`] reads what it left there.
+    pub(crate) fn job(&self, command: &str, event: &Event, env: &[(&str, &str)]) -> (Command, PathBuf) {
         let permissions = match command {
             "gate" => GATE,
             "run" => RUN,
@@ -168,15 +174,8 @@ impl ForgeWorld {
                 value => omk.env(name, value),
             };
         }
-        let output = omk.stdin(Stdio::null()).output().unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Job {
-            code: output.status.code(),
-            out: text(&output.stdout),
-            err: text(&output.stderr),
-            outputs: outputs(&std::fs::read_to_string(file("output")).unwrap()),
-            summary: std::fs::read_to_string(file("summary")).unwrap(),
-        }
+        omk.stdin(Stdio::null());
+        (omk, place)
     }
 
     /// All four jobs, as the example workflow has them. `env` is for the one that runs.
@@ -220,6 +219,18 @@ impl ForgeWorld {
         python.env("PATH", std::env::var_os("PATH").unwrap()).env("NAME", name).env("GITHUB_RUN_ID", run.to_string());
         python.env("AT", self.at(&format!("job-{run}-{job}/bundle"))).env("GITHUB_SERVER_URL", &self.door.url);
         assert!(python.stdout(Stdio::null()).status().unwrap().success());
+    }
+}
+
+/// What a job left on its machine.
+pub(crate) fn left(output: &Output, place: &Path) -> Job {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Job {
+        code: output.status.code(),
+        out: text(&output.stdout),
+        err: text(&output.stderr),
+        outputs: outputs(&std::fs::read_to_string(place.join("output")).unwrap()),
+        summary: std::fs::read_to_string(place.join("summary")).unwrap(),
     }
 }
 

@@ -18,6 +18,7 @@ const LONG: &[(&str, &str)] = &[
     ("tests/it/world.rs", "one world for all stories: a repository, a plan, omk, and a scripted model"),
     ("tests/it/engine.rs", "the engine's laws share one generator of worlds"),
     ("tests/it/agent.rs", "one table of endings for one real CLI, which is dear to start"),
+    ("tests/it/deliver_texts.rs", "whole texts, as people read them at a forge"),
     ("tests/it/exec.rs", "stories about children share one small world"),
     ("tests/it/gate.rs", "stories about gates share one small world"),
     ("tests/it/git.rs", "hostile repositories share one small world"),

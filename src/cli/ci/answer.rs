@@ -15,6 +15,9 @@ use crate::report::{check, sticky};
 use crate::request::ExternalId;
 use crate::trust::{self, PullRequest};
 
+/// Workflow runs that are looked at for one that can be cancelled; a group of concurrency has two.
+const LOOKED_AT: usize = 10;
+
 impl Conversation<'_, '_> {
     pub(super) async fn answer(&mut self, command: &Command, pull: &PullRequest, rules: &Rules) -> Result<(), Failure> {
         match command {
@@ -69,20 +72,27 @@ impl Conversation<'_, '_> {
         pull: &PullRequest,
         scope: &Scope,
     ) -> Result<Vec<(ExternalId, Check)>, Failure> {
-        let checks = self.desk.forge.checks(&pull.head.commit, check::NAME).await?;
+        let checks = self.desk.forge.all_checks(&pull.head.commit, check::NAME).await?;
         let named = checks.into_iter().filter_map(|check| Some((check.external_id.parse::<ExternalId>().ok()?, check)));
         let mut ours: Vec<_> = named.filter(|(id, _)| id.scope == *scope).collect();
         ours.sort_by_key(|(_, check)| std::cmp::Reverse(check.id));
         Ok(ours)
     }
 
+    /// Every run under way on the head: one may work, and another wait for it.
     async fn cancel(&mut self, pull: &PullRequest) -> Result<(), Failure> {
         let desk = self.desk;
         let own = desk.own_workflow().await?;
+        let mut seen = vec![desk.step.runner.workflow.id];
+        let mut cancelled = false;
         for (id, check) in self.own_checks(pull, &scope(pull)).await? {
-            if check.state != CheckState::InProgress || id.workflow == desk.step.runner.workflow.id {
+            if check.state != CheckState::InProgress || seen.contains(&id.workflow) {
                 continue;
             }
+            if seen.len() > LOOKED_AT {
+                break;
+            }
+            seen.push(id.workflow);
             let (Some(own), Some(other)) = (&own, desk.forge.workflow_run(id.workflow).await?) else { continue };
             if other.completed || other.id == own.id || !same_workflow(own, &other, desk.repository.id) {
                 continue;
@@ -91,9 +101,11 @@ impl Conversation<'_, '_> {
                 desk.forge.cancel_workflow_run(other.id).await?;
             }
             self.say(answer::cancelled(&other.url));
-            return Ok(());
+            cancelled = true;
         }
-        self.say(answer::nothing_to_cancel(&pull.head.commit));
+        if !cancelled {
+            self.say(answer::nothing_to_cancel(&pull.head.commit));
+        }
         Ok(())
     }
 

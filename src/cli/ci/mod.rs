@@ -27,7 +27,7 @@ pub(in crate::cli) use gate::{Decision, announce, decide};
 pub(in crate::cli) use inputs::{Stage, Upload};
 pub(in crate::cli) use outputs::{Level, Outputs};
 pub(in crate::cli) use plans::read_for;
-pub(in crate::cli) use runner::{Access, EventName, Runner};
+pub(in crate::cli) use runner::{Access, EventName, Machine, Runner};
 
 use tokio::runtime::Runtime;
 

@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::super::{Failure, Home, Kind, session};
+use super::Machine;
 use crate::clock::Clock;
-use crate::exec::environment::Caller;
 use crate::exec::{Child, Program, Surroundings};
 
 /// How long the probe of the sandbox may take; it does nothing.
@@ -38,9 +38,9 @@ pub(super) fn refuse_persisted_credentials(home: &Home) -> Result<(), Failure> {
 
 /// Refuses to run prompts beside a token that can write where children are not confined. Takes the ways to root away
 /// first, on a hosted runner, where the machine is thrown away after the job.
-pub(super) fn allow(one_job: OneJob) -> Result<Vec<String>, Failure> {
+pub(super) fn allow(one_job: OneJob, machine: Machine) -> Result<Vec<String>, Failure> {
     let mut warnings = Vec::new();
-    if is_hosted(&Caller::read())
+    if machine == Machine::Hosted
         && let Err(why) = drop_root()
     {
         warnings.push(format!("the job can still become root, and so could an agent: {why}"));
@@ -87,17 +87,6 @@ fn is_confined() -> Result<bool, Failure> {
     let runtime = runtime.map_err(|error| super::super::failure::infra(format!("start: {error}")))?;
     let ended = runtime.block_on(shepherd.run(&child, &Surroundings::default()));
     Ok(ended.map_err(super::super::failure::infra)?.containment.landlock)
-}
-
-/// Whether this is a machine of GitHub's that is thrown away after the job, and not one that only looks like it: a
-/// person's own, under a runner such as act, keeps its sudo.
-fn is_hosted(caller: &Caller) -> bool {
-    let is = |name: &str, value: &str| caller.text(name) == Some(value);
-    is("GITHUB_ACTIONS", "true")
-        && is("RUNNER_ENVIRONMENT", "github-hosted")
-        && is("USER", "runner")
-        && caller.text("ImageVersion").is_some()
-        && caller.text("ACT").is_none()
 }
 
 /// Takes sudo and Docker away, and looks whether they are gone.

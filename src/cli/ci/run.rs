@@ -53,7 +53,8 @@ pub(super) fn carry_out(step: &Step, access: &Access, request: &Request, reach: 
     let follower = match reach {
         Reach::ReadOnly => None,
         Reach::Writing(one_job, follower) => {
-            let warnings = if has_prompt(&plan, &selection) { one_job::allow(one_job)? } else { Vec::new() };
+            let warnings =
+                if has_prompt(&plan, &selection) { one_job::allow(one_job, step.runner.machine)? } else { Vec::new() };
             warnings.iter().for_each(|warning| step.outputs.say(Level::Warning, warning));
             Some(follower)
         }

@@ -11,7 +11,6 @@ use super::inputs::{Inputs, Speaker};
 use crate::exec::environment::Caller;
 use crate::exec::secret::{Secret, shed_secrets};
 use crate::forge::{ForgeError, GitHub, Installation, Site};
-use crate::id::CommitId;
 use crate::request;
 use crate::text::Scrubber;
 
@@ -30,12 +29,8 @@ pub(in crate::cli) struct Runner {
     pub(in crate::cli) repository: String,
     /// The workflow run that this is.
     pub(in crate::cli) workflow: request::WorkflowRun,
-    /// The commit that the event is about: the default branch's tip for comments.
-    pub(in crate::cli) commit: Option<CommitId>,
     /// The branch's short name, where the event is about one.
     pub(in crate::cli) ref_name: Option<String>,
-    /// Where the repository is checked out, if it is.
-    pub(in crate::cli) workspace: PathBuf,
     /// Where the step's outputs go.
     pub(in crate::cli) output: Option<PathBuf>,
     /// Where the job's summary goes.
@@ -107,16 +102,11 @@ impl Runner {
             workflow: request::WorkflowRun { id, attempt, url: format!("{server}/{repository}/actions/runs/{id}") },
             server,
             repository,
-            commit: caller.text("GITHUB_SHA").and_then(|commit| commit.parse().ok()),
             ref_name: caller.text("GITHUB_REF_NAME").map(str::to_owned),
-            workspace: directory(caller, "GITHUB_WORKSPACE")?,
             output: path(caller, "GITHUB_OUTPUT"),
             summary: path(caller, "GITHUB_STEP_SUMMARY"),
             temp,
-            machine: match caller.text("RUNNER_ENVIRONMENT") {
-                Some("github-hosted") => Machine::Hosted,
-                Some(_) | None => Machine::OwnOrUnknown,
-            },
+            machine: Machine::of(caller),
             inputs,
             secrets,
         })
@@ -189,6 +179,18 @@ pub(in crate::cli) fn forge(error: &ForgeError) -> Failure {
 impl From<ForgeError> for Failure {
     fn from(error: ForgeError) -> Self {
         forge(&error)
+    }
+}
+
+impl Machine {
+    /// Whose it is. A person's own that only looks like a hosted one, under a runner such as act, keeps its sudo.
+    fn of(caller: &Caller) -> Self {
+        let is = |name: &str, value: &str| caller.text(name) == Some(value);
+        let hosted = is("GITHUB_ACTIONS", "true")
+            && is("RUNNER_ENVIRONMENT", "github-hosted")
+            && caller.text("ImageVersion").is_some()
+            && caller.text("ACT").is_none();
+        if hosted { Self::Hosted } else { Self::OwnOrUnknown }
     }
 }
 

@@ -3,7 +3,7 @@
 //! It refuses to say whose they are: it hands on the numbers by which that is judged.
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::GitHub;
 use super::speaker::{Verb, Write};
@@ -109,7 +109,7 @@ impl GitHub {
             what: format!("cancel the workflow run {id}"),
             verb: Verb::Post,
             path: format!("{}/actions/runs/{id}/cancel", self.path),
-            body: json!({}),
+            body: Value::Null,
         };
         // One that is asked twice to end ends once.
         let look = || async { Ok(self.raw_run(id).await?.filter(RawRun::is_over).map(|_| Value::Null)) };

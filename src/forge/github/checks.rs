@@ -20,6 +20,15 @@ impl GitHub {
         Ok(checks.into_iter().map(Check::from).collect())
     }
 
+    /// Every check of that name on a commit: a later one does not hide those before it.
+    ///
+    /// # Errors
+    /// As [`GitHub::checks`].
+    pub async fn all_checks(&self, commit: &CommitId, name: &str) -> Result<Vec<Check>, ForgeError> {
+        let checks = self.within("read the checks", self.raw_checks(commit, name, "all")).await?;
+        Ok(checks.into_iter().map(Check::from).collect())
+    }
+
     async fn raw_checks(&self, commit: &CommitId, name: &str, filter: &str) -> Result<Vec<RawCheck>, ForgeError> {
         let what = format!("read the checks `{name}` on {commit}");
         let name = encoded(name);

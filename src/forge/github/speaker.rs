@@ -53,6 +53,7 @@ pub(super) struct Write {
     pub(super) what: String,
     pub(super) verb: Verb,
     pub(super) path: String,
+    /// `null` = none.
     pub(super) body: Value,
 }
 
@@ -158,7 +159,7 @@ impl Speaker {
         let uri = format!("{}{}", self.api, write.path);
         self.writes.fetch_add(1, Ordering::Relaxed);
         let sent = match write.verb {
-            Verb::Post => octocrab._post(uri, Some(&write.body)).await,
+            Verb::Post => octocrab._post(uri, (!write.body.is_null()).then_some(&write.body)).await,
             Verb::Patch => octocrab._patch(uri, Some(&write.body)).await,
         };
         let answer = self.receive(&write.what, sent, MOST_JSON).await?;

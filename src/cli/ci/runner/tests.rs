@@ -69,7 +69,20 @@ fn inputs_are_typed() {
     assert_eq!(runner.inputs.run.how.limits, ["time=1h", "usd=2"]);
     assert!(runner.inputs.run.fail_fast && runner.inputs.dry_run);
     assert_eq!(runner.inputs.spacing, Duration::ZERO);
-    assert_eq!(runner.machine, Machine::Hosted);
+    assert_eq!(runner.machine, Machine::OwnOrUnknown);
+}
+
+#[test]
+fn a_machine_that_only_looks_hosted_keeps_its_sudo() {
+    let hosted =
+        [("GITHUB_ACTIONS", "true"), ("RUNNER_ENVIRONMENT", "github-hosted"), ("ImageVersion", "20261101.1.0")];
+    assert_eq!(parse(&hosted).unwrap().machine, Machine::Hosted);
+    assert_eq!(parse(&[&hosted[..], &[("ACT", "true")]].concat()).unwrap().machine, Machine::OwnOrUnknown);
+    for missing in 0..hosted.len() {
+        let mut some = hosted.to_vec();
+        some.remove(missing);
+        assert_eq!(parse(&some).unwrap().machine, Machine::OwnOrUnknown, "without {:?}", hosted[missing]);
+    }
 }
 
 #[test]
