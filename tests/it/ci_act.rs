@@ -3,7 +3,6 @@
 
 use serde_json::{Value, json};
 
-<<<<<<< HEAD
 use crate::forge_act::Acted;
 use crate::forge_job::ONE_JOB;
 use crate::forge_world::{ForgeWorld, HEAD, PLAN, PULL, git, steady};
@@ -36,24 +35,6 @@ fn all_four(acted: &Acted) {
     for job in ["gate", "run", "judge", "publish"] {
         assert!(acted.ran(job), "{job} was not run\n{}", acted.log);
     }
-=======
-fn dump(world: &ForgeWorld) {
-    for entry in world.door.log() {
-        println!("LOG {} {} {} {}", entry["who"], entry["method"], entry["path"], entry["status"]);
-    }
-    println!("{:#?}", world.remote_refs());
-    println!(
-        "{}",
-        world.gh(
-            "/issues?per_page=100&creator=github-actions[bot]",
-            ".[] | select(.user.login == \"github-actions[bot]\") | .title, .body"
-        )
-    );
-    println!(
-        "{}",
-        world.gh("/pulls?state=all&per_page=100", ".[] | [.number, .title, .head.ref, .base.ref, .draft, .state]")
-    );
->>>>>>> github
 }
 
 #[test]

@@ -65,7 +65,10 @@ fn nothing_is_delivered_of_a_run_that_is_not_ready() {
     assert_eq!(world.reactions(&split.event), "eyes, confused");
     assert_eq!((jobs.publish.output("verdict"), jobs.publish.output("pull-request")), ("not_ready", ""));
     let replies = world.replies(PULL);
-    assert!(replies.len() == 1 && replies[0].contains("**Nothing was delivered**: only what is ready is."), "{replies:#?}");
+    assert!(
+        replies.len() == 1 && replies[0].contains("**Nothing was delivered**: only what is ready is."),
+        "{replies:#?}"
+    );
     assert!(jobs.publish.summary.contains("bad"), "{}", jobs.publish.summary);
     assert_eq!(pulls(&world), [""; 0]);
 }
@@ -139,7 +142,11 @@ fn push_moves_the_head_where_it_is_still_the_pinned_commit() {
     assert_eq!(seen(&world, &head), ["omk: success", "omk / whole: success"]);
     assert_eq!(world.reactions(&split.event), "eyes, rocket");
     world.git(&["fetch", "--quiet", &world.remote("maintainer"), HEAD]);
-    let messages = world.git(&["log", "--format=%(trailers:key=Signed-off-by,valueonly,separator=;)", &format!("{}..FETCH_HEAD", split.base)]);
+    let messages = world.git(&[
+        "log",
+        "--format=%(trailers:key=Signed-off-by,valueonly,separator=;)",
+        &format!("{}..FETCH_HEAD", split.base),
+    ]);
     assert_eq!(messages.lines().count(), 3, "{messages}");
     assert!(messages.lines().all(|line| !line.is_empty()), "{messages}");
     let said = &world.replies(PULL)[0];
@@ -171,12 +178,15 @@ fn branches_are_pushed_and_nothing_is_opened() {
     let (_, jobs) = run_again(&world);
     assert_eq!(jobs.codes(), [0; 4], "{jobs:#?}");
     let branches: Vec<String> = ours(&world).into_iter().filter(|name| name.starts_with("refs/heads/")).collect();
-    assert_eq!(branches, [
-        "refs/heads/omk/run/pr-12",
-        "refs/heads/omk/task/pr-12/one",
-        "refs/heads/omk/task/pr-12/three",
-        "refs/heads/omk/task/pr-12/two",
-    ]);
+    assert_eq!(
+        branches,
+        [
+            "refs/heads/omk/run/pr-12",
+            "refs/heads/omk/task/pr-12/one",
+            "refs/heads/omk/task/pr-12/three",
+            "refs/heads/omk/task/pr-12/two",
+        ]
+    );
     assert_eq!(pulls(&world), [""; 0]);
     assert!(world.replies(PULL)[0].contains("**Pushed** to"), "{:#?}", world.replies(PULL));
 }
@@ -190,7 +200,8 @@ fn a_pull_request_for_each_task_up_to_the_limit() {
     let second = world.get("/pulls/14");
     assert_eq!(second["draft"], false);
     assert!(second["body"].as_str().unwrap().contains("`one`"), "it is built on one: {second:#}");
-    let labels: Vec<&str> = second["labels"].as_array().unwrap().iter().map(|label| label["name"].as_str().unwrap()).collect();
+    let labels: Vec<&str> =
+        second["labels"].as_array().unwrap().iter().map(|label| label["name"].as_str().unwrap()).collect();
     assert_eq!(labels, ["omk", "robot"]);
     let replies = world.replies(PULL);
     assert!(replies[0].contains("1 more pull request was not opened: the plan allows 2 at once"), "{replies:#?}");

@@ -38,7 +38,10 @@ fn files(world: &ForgeWorld, branch: &str) -> String {
 fn dashboards(world: &ForgeWorld) -> Vec<Value> {
     let issues = world.get("/issues?state=all&per_page=100");
     let issues = issues.as_array().unwrap().iter();
-    issues.filter(|issue| issue["user"]["login"] == "github-actions[bot]" && issue["pull_request"].is_null()).cloned().collect()
+    issues
+        .filter(|issue| issue["user"]["login"] == "github-actions[bot]" && issue["pull_request"].is_null())
+        .cloned()
+        .collect()
 }
 
 #[test]
@@ -62,7 +65,16 @@ fn a_schedule_opens_a_pull_request_against_main_and_keeps_a_dashboard() {
     let body = dashboards(&world).pop().unwrap()["body"].as_str().unwrap().to_owned();
     assert_eq!(dashboards(&world).len(), 1);
     assert!(body.contains(first.gate.output("run-id")) && body.contains(second.gate.output("run-id")), "{body}");
-    assert_eq!(world.get("/pulls?state=all&base=main").as_array().unwrap().iter().filter(|pull| pull["number"] != PULL).count(), 1);
+    assert_eq!(
+        world
+            .get("/pulls?state=all&base=main")
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|pull| pull["number"] != PULL)
+            .count(),
+        1
+    );
 }
 
 #[test]

@@ -235,7 +235,9 @@ fn a_run_goes_through_four_machines_and_a_stranger_can_verify_it() {
     assert_eq!(statement["predicate"]["judged_by"], "separate-job", "{statement:#}");
     assert_eq!(statement["predicate"]["result"]["commit"], result);
     // One that says something else about the same commits does not hold.
-    for (truth, lie) in [(split.base.as_str(), "0".repeat(40).as_str()), ("\"separate-job\"", "\"nobody\""), ("passed", "flaky")] {
+    for (truth, lie) in
+        [(split.base.as_str(), "0".repeat(40).as_str()), ("\"separate-job\"", "\"nobody\""), ("passed", "flaky")]
+    {
         assert!(proof.contains(truth), "{truth}: {proof}");
         std::fs::write(clone.join("lie.json"), proof.replace(truth, lie)).unwrap();
         let output = omk(&clone, &["verify", "lie.json"]);
