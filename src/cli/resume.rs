@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::args::Resume;
-use super::session::{self, Secrets, Session};
+use super::session::{self, Missing, Secrets, Session};
 use super::terminal::Terminal;
 use super::{Failure, Home, Kind, writing};
 use crate::clock::Clock;
@@ -94,7 +94,7 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
     let so_far = history.spending().unwrap_or(began.spending);
     let spending = session::spending(so_far, engine.plan(), &args.how.limits)?;
     let expected = where_the_branch_is(&home.repo, &began, &engine)?;
-    let ready = session::get_ready(engine.plan(), &began.selected, &secrets, &args.how)?;
+    let ready = session::get_ready(engine.plan(), &began.selected, &secrets, &args.how, Missing::Refuse)?;
     terminal.complain(&format!("run {}: going on\n", run_dir.run()));
     let first = Fact::TookUp {
         host: session::host(),

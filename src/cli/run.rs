@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::args::{How, Run};
-use super::session::{self, Over, Secrets, Session};
+use super::session::{self, Missing, Over, Secrets, Session};
 use super::terminal::Terminal;
 use super::{Failure, Home, Kind, plan_file};
 use crate::bundle::Upload;
@@ -51,6 +51,7 @@ pub(super) fn run(args: &Run, terminal: &Terminal) -> Result<u8, Failure> {
         force: args.force,
         yes: args.yes,
         how: args.how.clone(),
+        missing: Missing::Refuse,
         kept: HashMap::new(),
         follower: None,
         home,
@@ -82,6 +83,7 @@ pub(super) struct Wanted {
     pub(super) force: bool,
     pub(super) yes: bool,
     pub(super) how: How,
+    pub(super) missing: Missing,
     pub(super) kept: HashMap<TaskId, Kept>,
     /// Who is shown the run every few seconds.
     pub(super) follower: Option<watch::Sender<Option<View>>>,
@@ -114,7 +116,7 @@ impl Wanted {
         };
         let expected = look_at_branches(&self.home, &began, self.force)?;
         began.branch_was = self.home.repo.branch_tip(&run_branch(&began)).map_err(super::git)?;
-        let ready = session::get_ready(&self.plan, &began.selected, &self.secrets, &self.how)?;
+        let ready = session::get_ready(&self.plan, &began.selected, &self.secrets, &self.how, self.missing)?;
         say_what_will_be_spent(&self.plan, &began, &self.how, terminal);
         if !self.yes {
             ask(&self.plan, &began, &self.how, terminal)?;

@@ -107,6 +107,15 @@ pub(super) struct Ready {
     upstream: Upstream,
 }
 
+/// What becomes of a run whose agent is not installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// A person is told how to install it, on a machine of their own.
+    Refuse,
+    /// It is installed, on a machine that starts empty.
+    Install,
+}
+
 /// Looks for what the selected tasks' agent needs, before anything is written or asked: the key or the cassette, and the
 /// pinned CLI. `None` where no task has a prompt.
 pub(super) fn get_ready(
@@ -114,6 +123,7 @@ pub(super) fn get_ready(
     selected: &[TaskId],
     secrets: &Secrets,
     how: &How,
+    missing: Missing,
 ) -> Result<Option<Ready>, Failure> {
     let has_prompt = |task: &&Task| matches!(task.work, Work::Prompt(_));
     let prompts: HashSet<&TaskId> = plan.tasks.iter().filter(has_prompt).map(|task| &task.id).collect();
@@ -138,7 +148,17 @@ pub(super) fn get_ready(
     let cache = cache_dir(&caller)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
-    let installed = runtime.block_on(find_agent(&shepherd()?, &caller, &cache, plan))?;
+    let installed = runtime.block_on(async {
+        let shepherd = shepherd()?;
+        let found = agent::locate(&shepherd, &locate(&caller, &cache, plan)).await;
+        match (found, missing) {
+            (Err(agent::AgentError::Missing { .. }), Missing::Install) => {
+                agent::install(&shepherd, &locate(&caller, &cache, plan)).await
+            }
+            (found, Missing::Install | Missing::Refuse) => found,
+        }
+        .map_err(|error| agent_failure(&error))
+    })?;
     Ok(Some(Ready { installed, upstream }))
 }
 
@@ -365,7 +385,10 @@ pub(super) fn agent_failure(error: &agent::AgentError) -> Failure {
 /// What finding or installing the CLI needs to know.
 pub(super) fn locate(caller: &Caller, cache: &std::path::Path, plan: &Plan) -> Locate {
     let env = caller.passable().map(|(name, value)| (name.clone(), value.clone())).collect();
-    Locate { version: plan.agent.version.clone(), tools: cache.join("tools"), env }
+    // A runner of one's own keeps its tool cache between jobs.
+    let kept = caller.text("RUNNER_TOOL_CACHE").map(PathBuf::from).filter(|path| path.is_absolute());
+    let tools = kept.map_or_else(|| cache.join("tools"), |kept| kept.join("omk-agents"));
+    Locate { version: plan.agent.version.clone(), tools, env }
 }
 
 fn no_key(plan: &Plan) -> Failure {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::super::run::{Selection, Wanted, select};
-use super::super::session::{Over, Secrets};
+use super::super::session::{Missing, Over, Secrets};
 use super::super::{Failure, Home, writing};
 use super::earlier::{self, Earlier};
 use super::one_job::{self, OneJob};
@@ -78,6 +78,7 @@ pub(super) fn carry_out(step: &Step, access: &Access, request: &Request, reach: 
         force: false,
         yes: true,
         how: step.runner.inputs.run.how.clone(),
+        missing: Missing::Install,
         follower,
         kept: earlier.map(|earlier| earlier.kept).unwrap_or_default(),
     };
