@@ -20,6 +20,7 @@ mod ci_answers;
 mod ci_events;
 mod ci_gate;
 mod ci_stories;
+mod ci_trouble;
 mod cli;
 mod deliver;
 mod deliver_faults;
