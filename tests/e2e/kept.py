@@ -341,6 +341,16 @@ class Kept:
                 self.pushes.append(
                     {**push, "timestamp": iso(time.time() - self.push_age), "actor": self.account(login)})
             self.door.repository.replay(ref, new)
+            if kind == "branch_deletion":
+                self.close_pulls(ref)
+
+    def close_pulls(self, ref):
+        """GitHub closes what has no head any more."""
+        for pull in self.people(f"{self.base}/pulls?per_page=100") or []:
+            if f"refs/heads/{pull['head']['ref']}" == ref:
+                headers = {"authorization": "Bearer ghp_maintainer", "content-type": "application/json"}
+                path = f"{self.base}/pulls/{pull['number']}"
+                self.door.ask(self.door.emulate, "PATCH", path, headers, b'{"state": "closed"}')
 
     # The harness's own door
 

@@ -124,6 +124,11 @@ impl ForgeWorld {
                 if step["with"].is_null() {
                     step["with"] = json!({});
                 }
+                // act hands on the bare expressions of a job that was skipped, where GitHub hands on nothing.
+                if !step["with"]["judgement"].is_null() {
+                    let skipped = "needs.judge.result != 'skipped' && needs.judge.outputs.judgement || ''";
+                    step["with"]["judgement"] = json!(format!("${{{{ {skipped} }}}}"));
+                }
                 step["with"]["token"] = json!(format!("${{{{ secrets.{secret} }}}}"));
                 for (_, name, value) in inputs.iter().filter(|(of, ..)| of == id && uses.contains("omk-action")) {
                     step["with"][*name] = json!(value);

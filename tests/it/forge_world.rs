@@ -278,6 +278,24 @@ impl Drop for ForgeWorld {
     }
 }
 
+/// Runs a snapshot's assertions with everything replaced that differs from run to run.
+pub(crate) fn steady(assert: impl FnOnce()) {
+    let mut settings = insta::Settings::clone_current();
+    for (varies, steady) in [
+        (r"http://127\.0\.0\.1:\d+", "[site]"),
+        (r"\d{8}t\d{6}z-[0-9a-f]{6}", "[run]"),
+        (r"\b[0-9a-f]{64}\b", "[digest]"),
+        (r"\b[0-9a-f]{40}\b", "[commit]"),
+        (r"\b[0-9a-f]{12}\b", "[short]"),
+        (r"\b\d+(\.\d+)? m?s\b", "[time]"),
+        (r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "[date]"),
+        (r#""at":\d+"#, r#""at":[date]"#),
+    ] {
+        settings.add_filter(varies, steady);
+    }
+    settings.bind(assert);
+}
+
 /// What git says there, with nothing of the caller's settings.
 #[track_caller]
 pub(crate) fn git(dir: &Path, args: &[&str]) -> String {
