@@ -4,10 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::forge_job::Job;
+use crate::forge_door::rig;
+use crate::forge_job::{Job, left};
 use crate::forge_world::{Event, ForgeWorld, HEAD, PULL};
 
 /// A gate job that is over, and the refs as they were before it.
@@ -128,4 +130,21 @@ pub(crate) fn inner(body: &str) -> &str {
     assert_eq!(marker, "<!-- omk:sticky:pr-12 -->");
     assert!(data.starts_with("<!-- omk:data {") && data.ends_with("} -->") && !data.contains("PWNED"), "{data}");
     rest
+}
+
+/// Everything in one job, on a kernel that has no Landlock.
+pub(crate) fn without_landlock(world: &ForgeWorld, event: &Event, env: &[(&str, &str)]) -> Job {
+    let (omk, place) = world.job("", event, env);
+    let mut python = Command::new("python3");
+    python.arg(rig().join("no_landlock.py")).arg(omk.get_program()).args(omk.get_args());
+    python.current_dir(omk.get_current_dir().unwrap()).env_clear().stdin(Stdio::null());
+    python.envs(omk.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    left(&python.output().unwrap(), &place)
+}
+
+/// Another push to the pull request's head, so many seconds ago: of two in one second nobody can tell the last.
+#[track_caller]
+pub(crate) fn pushes_later(world: &ForgeWorld, seconds_ago: u64, files: &[(&str, &str)]) -> String {
+    world.door.control("push_age", &json!({"seconds": seconds_ago}));
+    world.pushes("contributor", HEAD, files)
 }

@@ -2,13 +2,11 @@
 //! is written for them.
 
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::ci_security::{Asked, inner};
-use crate::forge_door::rig;
-use crate::forge_job::{GATE, Job, ONE_JOB, left};
+use crate::ci_security::{Asked, inner, without_landlock};
+use crate::forge_job::{GATE, Job, ONE_JOB};
 use crate::forge_world::{Event, ForgeWorld, HEAD, PULL};
 
 /// That the job was refused before it wrote anything, and did not stumble.
@@ -151,16 +149,6 @@ fn an_agent_beside_a_token_that_can_write_needs_a_sandbox() {
     assert_eq!(world.checks(&world.tip(HEAD))[0]["conclusion"], "failure");
     let sticky = world.replies(PULL).pop().unwrap();
     assert!(inner(&sticky).contains("no sandbox (Landlock)"), "{sticky}");
-}
-
-/// Everything in one job, on a kernel that has no Landlock.
-fn without_landlock(world: &ForgeWorld, event: &Event, env: &[(&str, &str)]) -> Job {
-    let (omk, place) = world.job("", event, env);
-    let mut python = Command::new("python3");
-    python.arg(rig().join("no_landlock.py")).arg(omk.get_program()).args(omk.get_args());
-    python.current_dir(omk.get_current_dir().unwrap()).env_clear().stdin(Stdio::null());
-    python.envs(omk.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    left(&python.output().unwrap(), &place)
 }
 
 #[test]

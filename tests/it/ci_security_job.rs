@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::ci_security::{inner, one_job, one_job_on, told};
+use crate::ci_security::{inner, one_job, one_job_on, pushes_later, told, without_landlock};
 use crate::forge_job::{JUDGE, Job, ONE_JOB};
 use crate::forge_world::{ForgeWorld, HEAD, PLAN, PULL};
 
@@ -87,10 +87,29 @@ fn a_task_and_a_gate_find_no_token_and_command_no_runner() {
 
 /// Pushes the attack on that token to the pull request.
 fn attacked(world: &ForgeWorld, token: &str) {
+    attacked_by(world, token, ATTACK);
+}
+
+fn attacked_by(world: &ForgeWorld, token: &str, attack: &str) {
     let reversed: String = token.chars().rev().collect();
     let root = world.at("").display().to_string();
-    let attack = ATTACK.replace("REVERSED", &reversed).replace("ROOT", root.trim_end_matches('/'));
-    world.pushes("contributor", HEAD, &[("attack.sh", &attack.replace("URL", &world.door.url))]);
+    let attack = attack.replace("REVERSED", &reversed).replace("ROOT", root.trim_end_matches('/'));
+    pushes_later(world, 1800, &[("attack.sh", &attack.replace("URL", &world.door.url))]);
+}
+
+#[test]
+fn the_attack_finds_what_there_is_to_be_found() {
+    let world = ForgeWorld::with_plan(&PLAN.replace("run: echo right >", "run: sh attack.sh && echo right >"));
+    let token = world.door.token(ONE_JOB);
+    // Without what would break the repository that omk works in.
+    let (look, _) = ATTACK.split_once("# Whatever").unwrap();
+    attacked_by(&world, &token, &format!("{}[ -z \"$bad\" ]\n", look.replace(" workspace/.git/config", "")));
+    let event = world.comments("maintainer", "/omk run");
+    let run = world.workflow_run(&event);
+    world.checkout(&format!("job-{run}-all/workspace"), &world.tip(HEAD));
+    let job = without_landlock(&world, &event, &[("OMK_TOKEN", &token)]).exits(1);
+    let job = job.says("found: a way to write env");
+    assert!(!job.out.contains("the token in"), "it is nowhere in plain sight, not even there: {}", job.out);
 }
 
 #[test]
@@ -134,7 +153,7 @@ fn what_a_gate_prints_and_a_task_is_called_is_inert_wherever_it_is_shown() {
         "@everyone <!-- omk:sticky:pr-12 --> [x](https://evil.example/PWNED) \\u202eesrever\\u200b ::error::PWNED";
     let plan = PLAN.replace("name: Write it down", &format!("name: \"{name}\""));
     let world = ForgeWorld::with_plan(&plan);
-    world.pushes("contributor", HEAD, &[("loud.txt", LOUD), ("check.sh", "cat loud.txt; cat loud.txt >&2; exit 1\n")]);
+    pushes_later(&world, 1800, &[("loud.txt", LOUD), ("check.sh", "cat loud.txt; cat loud.txt >&2; exit 1\n")]);
     let event = world.comments("maintainer", "/omk run");
     let (_, job) = one_job(&world, &event, &[]);
     let job = job.exits(1);

@@ -3,7 +3,7 @@
 use omk_action::id::Sha256;
 use serde_json::{Value, json};
 
-use crate::ci_security::{Asked, pull_told, told};
+use crate::ci_security::{Asked, pull_told, pushes_later, told};
 use crate::forge_world::{Event, ForgeWorld, HEAD, PLAN, PULL};
 
 const EVIL: &str = "\
@@ -19,7 +19,7 @@ commands: { permission: triage }
 /// A world whose pull request changes the plan.
 fn with_changed_plan() -> ForgeWorld {
     let world = ForgeWorld::start();
-    world.pushes("contributor", HEAD, &[("omk.yaml", EVIL)]);
+    pushes_later(&world, 1800, &[("omk.yaml", EVIL)]);
     world
 }
 
@@ -99,8 +99,7 @@ fn an_approved_plan_has_tasks_and_no_say_in_the_rules() {
     world.door.control("rights", &json!({"login": "reader", "role": "triage"}));
     Asked::by(&world, "reader", "/omk run").refused();
     // Another byte, another plan.
-    world.pushes("contributor", HEAD, &[("omk.yaml", &format!("{EVIL}# and more\n"))]);
-    world.door.control("push_age", &json!({"seconds": 3600}));
+    pushes_later(&world, 900, &[("omk.yaml", &format!("{EVIL}# and more\n"))]);
     let request = Asked::by(&world, "maintainer", "/omk run").accepted();
     assert_eq!((&request["plan"]["digest"], &request["approved_by"]), (&json!(digest(PLAN)), &Value::Null));
 }
