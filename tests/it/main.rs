@@ -11,6 +11,7 @@ mod ci_act;
 mod ci_fault_forge;
 mod ci_fault_large;
 mod ci_agent;
+mod ci_flow_commands;
 mod ci_flow_deliver;
 mod ci_flow_maintenance;
 mod ci_flow_one_job;
