@@ -12,8 +12,6 @@ mod ci_flow_deliver;
 mod ci_flow_maintenance;
 mod ci_flow_split;
 mod ci_answers;
-mod ci_gate;
-mod ci_stories;
 mod cli;
 mod deliver;
 mod deliver_faults;
