@@ -9,7 +9,7 @@ use super::refused::Refused;
 use super::{IN_BUNDLE, changes_of, refs_of, result_of, taken_in};
 use crate::engine::Engine;
 use crate::fact::{Began, Fact};
-use crate::git::{BundleError, BundleWanted, Repo};
+use crate::git::{BundleWanted, Repo};
 use crate::history::History;
 use crate::id::{CommitId, RepoPath, RunId, Sha256, TaskId, Tip};
 use crate::journal::{self, Journal};
@@ -64,7 +64,7 @@ pub fn admit_earlier(
 ) -> Result<Admitted, Refused> {
     let journal = read_journal(&opened)?;
     let began = beginning(&journal)?;
-    let base = repo.tip(&request.base).map_err(|_| no_base(&request.base))?;
+    let base = repo.tip(&request.base).map_err(|_| Refused::NoBase(request.base.clone()))?;
     expect("base's tree", &began.base.tree, &base.tree)?;
     let asked = Request {
         run: earlier.clone(),
@@ -89,10 +89,6 @@ fn beginning(journal: &Journal) -> Result<&Began, Refused> {
         Some(Fact::Began(began)) => Ok(began),
         Some(_) | None => Err(Refused::NotBegun),
     }
-}
-
-fn no_base(base: &CommitId) -> Refused {
-    Refused::Commits(BundleError::NoBase(base.clone()))
 }
 
 fn admit_journal(
@@ -164,7 +160,7 @@ fn check_beginning(repo: &Repo, began: &Began, request: &Request, plan: &Plan) -
     expect("run", &began.run, &request.run)?;
     expect("scope", &began.scope, &request.scope)?;
     expect("base", &began.base.commit, &request.base)?;
-    let base = repo.tip(&request.base).map_err(|_| no_base(&request.base))?;
+    let base = repo.tip(&request.base).map_err(|_| Refused::NoBase(request.base.clone()))?;
     expect("base's tree", &began.base.tree, &base.tree)?;
     expect("plan's path", &began.plan.path, &request.plan.path)?;
     expect("plan", &began.plan.digest, &request.plan.digest)?;

@@ -148,19 +148,22 @@ impl Court<'_> {
                 return Err("does not carry each of omk's trailers once");
             }
         }
+        let task = trailers.task.ok_or("names no task in its trailers")?;
+        let proof = format!("{}/{task}", trailers.run);
         let last = message.trim_end().rsplit_once("\n\n").map_or("", |(_, last)| last);
         for line in last.lines() {
             let (key, value) = line.split_once(": ").ok_or("has a trailer that is none")?;
             let allowed = match key {
                 "Requested-by" => value == self.request.trigger.actor,
                 "Signed-off-by" => self.plan.deliver.sign_off,
+                "Omk-Proof" => value == proof,
                 key => KEYS.contains(&key),
             };
             if !allowed {
                 return Err("carries a trailer that omk did not write");
             }
         }
-        trailers.task.ok_or("names no task in its trailers")
+        Ok(task)
     }
 
     fn scope(&self, seen: &CommitSeen, task: &Task, parent: &Tip) -> Result<(), Refused> {

@@ -123,6 +123,7 @@ impl FromStr for FileName {
         let known = match parts.as_slice() {
             [name] => TOP.contains(name),
             ["proofs", name] => name.ends_with(".json"),
+            ["proofs", ..] => false,
             [first, ..] => (STATE.contains(first) || FULL.contains(first)) && parts.len() <= DEPTH,
             [] => false,
         };

@@ -1,7 +1,7 @@
 //! Why a bundle is refused: what, where, why, and what to do.
 
 use crate::git::{BundleError, GitError};
-use crate::id::TaskId;
+use crate::id::{CommitId, TaskId};
 use crate::journal::{Damage, Difference};
 use crate::text;
 
@@ -108,6 +108,9 @@ pub enum Refused {
         /// `result`, `tasks`, `commits`.
         what: &'static str,
     },
+    /// What the run is built on is not here.
+    #[error("the run's base {0} is not in this repository; check it out or fetch it first")]
+    NoBase(CommitId),
     /// The file of commits.
     #[error("its file of commits is refused: {0}; {SUSPECT}")]
     Commits(#[source] BundleError),
@@ -146,7 +149,7 @@ impl Refused {
     #[must_use]
     pub fn is_host(&self) -> bool {
         match self {
-            Self::Io { .. } => true,
+            Self::Io { .. } | Self::NoBase(_) => true,
             Self::Git(error) | Self::Commits(BundleError::Git(error)) => error.is_host(),
             Self::Manifest { .. }
             | Self::Version { .. }

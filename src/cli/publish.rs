@@ -31,6 +31,9 @@ use crate::text::{self, Scrubber};
 /// The least time between two writes, where nobody says otherwise.
 const SPACING: Duration = Duration::from_secs(1);
 
+/// How much a job says of why it could not start, in characters.
+const TROUBLE: usize = 600;
+
 /// What a publication is made with. Nothing of it comes from the bundle.
 pub(super) struct Publication<'a> {
     pub(super) home: &'a Home,
@@ -40,6 +43,8 @@ pub(super) struct Publication<'a> {
     pub(super) plan: &'a Arc<Plan>,
     pub(super) request: &'a Request,
     pub(super) scrubber: &'a Scrubber,
+    /// Why the run could not start, by the job that was to run it. For show only.
+    pub(super) trouble: Option<&'a str>,
     pub(super) now: Moment,
 }
 
@@ -86,7 +91,7 @@ pub(super) fn command(args: &Publish, terminal: &Terminal) -> Result<u8, Failure
     let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
     let now = Clock::start().now();
     let (forge, remote, scrubber) = (&forge, &remote, &scrubber);
-    let with = Publication { home: &home, forge, remote, plan: &plan, request: &request, scrubber, now };
+    let with = Publication { home: &home, forge, remote, plan: &plan, request: &request, scrubber, trouble: None, now };
     let published = runtime.block_on(publish(&with, &args.dir, judgement.as_ref()));
     runtime.shutdown_background();
     terminal.print(&if args.json { json(&request, &published) } else { in_words(&request, &published) });
@@ -112,7 +117,13 @@ pub(super) async fn publish(with: &Publication<'_>, dir: &Path, judgement: Optio
 /// What of a run can be believed, or why nothing can.
 fn believe(with: &Publication<'_>, dir: &Path, judgement: Option<&Judgement>) -> Result<Outcome, Lost> {
     if !dir.join(bundle::MANIFEST).exists() {
-        return Err(Lost::NoBundle);
+        return Err(match with.trouble {
+            Some(why) => Lost::NotStarted {
+                why: with.scrubber.scrub(&text::clip(why, TROUBLE)),
+                verdict: RunVerdict::BlockedOnExternal,
+            },
+            None => Lost::NoBundle,
+        });
     }
     let refused = |words: String| Lost::Refused(with.scrubber.scrub(&words));
     let admitted = bundle::open(dir, &bundle::Limits::default())

@@ -98,22 +98,22 @@ impl<'a> Carrier<'a> {
 
     /// Delivers the result, then tells about the run.
     pub(super) async fn outcome(mut self, ends: &Ends<'_>, plan: &Plan, outcome: &Outcome) -> Delivered {
-        let mut open = Vec::new();
-        if share(plan, outcome) != Share::Nothing
-            && let Some((steps, found)) = self.push(ends, plan, outcome).await
-        {
+        let mut open = None;
+        if share(plan, outcome) == Share::Nothing {
+            open = self.open(ends, plan, outcome).await;
+        } else if let Some((steps, found)) = self.push(ends, plan, outcome).await {
             self.pulls(ends.repo, (plan, outcome), &steps).await;
             self.placed.delivered = self.is_delivered(&steps, plan);
             self.result =
                 outcome.result.as_ref().map(|tip| tip.commit.clone()).filter(|_| !self.placed.branches.is_empty());
-            open = found.pulls.into_values().flatten().filter(|pull| pull.open).collect();
+            open = Some(found.pulls.into_values().flatten().filter(|pull| pull.open).collect());
         }
         for wanted in checks::ended(self.request, &outcome.view, &self.placed, self.now) {
             if !self.check(&wanted).await {
                 break;
             }
         }
-        self.tell(Last::Ended(&outcome.view, &self.placed.clone()), &open).await;
+        self.tell(Last::Ended(&outcome.view, &self.placed.clone()), open).await;
         let reaction = if self.placed.delivered { Reaction::Rocket } else { Reaction::Confused };
         self.react(reaction).await;
         self.done(Vec::new())
@@ -124,7 +124,7 @@ impl<'a> Carrier<'a> {
         let words = sticky::lost(self.request, lost);
         let wanted = checks::lost(self.request, lost, &words, self.now);
         self.check(&wanted).await;
-        self.tell(Last::Lost(lost), &[]).await;
+        self.tell(Last::Lost(lost), None).await;
         self.react(Reaction::Confused).await;
         self.done(Vec::new())
     }
@@ -204,8 +204,9 @@ impl<'a> Carrier<'a> {
     }
 
     pub(super) async fn look(&mut self, ends: &Ends<'_>, plan: &Plan, outcome: &Outcome) -> Option<Found> {
-        let (repo, remote, request) = (ends.repo.clone(), ends.remote.clone(), self.request.clone());
-        let refs = match blocking(move || look::refs(&repo, &remote, &request)).await {
+        let (repo, remote, request, form) =
+            (ends.repo.clone(), ends.remote.clone(), self.request.clone(), plan.deliver.form);
+        let refs = match blocking(move || look::refs(&repo, &remote, form, &request)).await {
             Ok(refs) => refs,
             Err(error) => {
                 self.trouble(Trouble::PushRefused { said: error.to_string() });
@@ -280,7 +281,7 @@ impl<'a> Carrier<'a> {
     }
 
     /// Edits the sticky comment, or the dashboard of a plan.
-    async fn tell(&mut self, last: Last<'_>, open: &[PullRequest]) {
+    async fn tell(&mut self, last: Last<'_>, open: Option<Vec<PullRequest>>) {
         if !self.may("write the comment") {
             return;
         }
@@ -300,15 +301,22 @@ impl<'a> Carrier<'a> {
         self.comment = url;
     }
 
-    async fn dashboard(&mut self, me: &Account, last: Last<'_>, open: &[PullRequest]) -> Option<String> {
+    async fn dashboard(&mut self, me: &Account, last: Last<'_>, open: Option<Vec<PullRequest>>) -> Option<String> {
         let marker = dashboard::marker(&self.request.scope);
         let old = self.forge.issue(me, &marker).await;
         let old = self.heard("read the dashboard", old)?;
         let earlier = old.map(|issue| dashboard::runs(&issue.body)).unwrap_or_default();
-        let mut open: Vec<Open> = open
-            .iter()
-            .map(|pull| Open { number: pull.number, url: pull.url.clone(), branch: pull.head.branch.clone() })
-            .collect();
+        let open = open.map(|pulls| self.all_open(pulls));
+        let body = dashboard::body(self.request, last, self.now, open.as_deref(), &earlier);
+        let put = self.forge.put_issue(me, &marker, &dashboard::title(&self.request.scope), &body).await;
+        self.heard("write the dashboard", put).map(|issue| issue.url)
+    }
+
+    /// Those that were found, and those that were opened since.
+    fn all_open(&self, found: Vec<PullRequest>) -> Vec<Open> {
+        let found = found.into_iter();
+        let mut open: Vec<Open> =
+            found.map(|pull| Open { number: pull.number, url: pull.url, branch: pull.head.branch }).collect();
         for pull in &self.placed.pulls {
             if !open.iter().any(|other| other.number == pull.number) {
                 let branch = pull.task.as_ref().map(|task| steps::task_branch(&self.request.scope, task));
@@ -316,9 +324,19 @@ impl<'a> Carrier<'a> {
                 open.push(Open { number: pull.number, url: pull.url.clone(), branch });
             }
         }
-        let body = dashboard::body(self.request, last, self.now, &open, &earlier);
-        let put = self.forge.put_issue(me, &marker, &dashboard::title(&self.request.scope), &body).await;
-        self.heard("write the dashboard", put).map(|issue| issue.url)
+        open
+    }
+
+    /// The pull requests of earlier runs, for the dashboard of one that delivers nothing; `None` where nobody can tell.
+    async fn open(&mut self, ends: &Ends<'_>, plan: &Plan, outcome: &Outcome) -> Option<Vec<PullRequest>> {
+        if self.request.pull.is_some() {
+            return None;
+        }
+        let (repo, remote, request, form) =
+            (ends.repo.clone(), ends.remote.clone(), self.request.clone(), plan.deliver.form);
+        let refs = blocking(move || look::refs(&repo, &remote, form, &request)).await.ok()?;
+        let pulls = look::pulls(self.forge, plan, self.request, outcome, &refs).await.ok()?;
+        Some(pulls.into_values().flatten().filter(|pull| pull.open).collect())
     }
 
     async fn react(&mut self, reaction: Reaction) {

@@ -8,38 +8,42 @@ use super::Outcome;
 use super::steps::{Found, Held, full, proofs_ref, run_branch, task_branch, task_branches};
 use crate::forge::{ForgeError, GitHub};
 use crate::git::{GitError, Remote, Repo, Wanted};
+use crate::id::CommitId;
 use crate::plan::{DeliverAs, Plan};
 use crate::request::Request;
 use crate::trust::PullRequest;
 
 /// The refs that a delivery may touch, and the head. Blocks.
-pub(super) fn refs(repo: &Repo, remote: &Remote, request: &Request) -> Result<BTreeMap<String, Held>, GitError> {
-    let mut patterns = vec![
-        full(&run_branch(&request.scope)),
-        full(&format!("{}*", task_branches(&request.scope))),
-        proofs_ref(request),
-    ];
+pub(super) fn refs(
+    repo: &Repo,
+    remote: &Remote,
+    form: DeliverAs,
+    request: &Request,
+) -> Result<BTreeMap<String, Held>, GitError> {
     let head = request.pull.as_ref().map(|pull| full(&pull.head));
-    patterns.extend(head.clone());
-    let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
+    let tasks = full(&task_branches(&request.scope));
+    let mut wanted = vec![full(&run_branch(&request.scope)), proofs_ref(request)];
+    wanted.extend(head.clone());
+    match form {
+        DeliverAs::PullRequestPerTask | DeliverAs::Branches => wanted.push(format!("{tasks}*")),
+        DeliverAs::PullRequest | DeliverAs::Push => {}
+    }
+    let patterns: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    let mut listed = repo.ls_remote(remote, &patterns)?;
+    // A pattern fits the ends of longer names, too.
+    listed.retain(|(name, _)| wanted.contains(name) || name.starts_with(&tasks));
+    let strange = |(name, commit): &&(String, CommitId)| Some(name) != head.as_ref() && repo.tip(commit).is_err();
+    let missing: Vec<String> = listed.iter().filter(strange).map(|(name, _)| name.clone()).collect();
+    let asked: Vec<Wanted> = missing.iter().cloned().map(Wanted::Ref).collect();
+    let fetched: BTreeMap<String, CommitId> = missing.into_iter().zip(repo.fetch(remote, &asked)?).collect();
     let mut found = BTreeMap::new();
-    for (name, commit) in repo.ls_remote(remote, &patterns)? {
+    for (name, commit) in listed {
+        let commit = fetched.get(&name).cloned().unwrap_or(commit);
         // The head is never overwritten from anywhere but the pinned commit, so whose it is does not matter.
-        let held = if Some(&name) == head.as_ref() {
-            Held { commit, ours: false }
-        } else {
-            let commit = if repo.tip(&commit).is_ok() { commit } else { fetched(repo, remote, &name)? };
-            Held { ours: repo.is_ours(&commit)?, commit }
-        };
-        found.insert(name, held);
+        let ours = Some(&name) != head.as_ref() && repo.is_ours(&commit)?;
+        found.insert(name, Held { commit, ours });
     }
     Ok(found)
-}
-
-/// The tip of a ref of the remote, here now.
-fn fetched(repo: &Repo, remote: &Remote, name: &str) -> Result<crate::id::CommitId, GitError> {
-    let mut commits = repo.fetch(remote, &[Wanted::Ref(name.to_owned())])?;
-    commits.pop().ok_or_else(|| GitError::UnknownRevision { rev: name.to_owned(), hint: "" })
 }
 
 /// The pull requests from the branches that a delivery may touch, newest first.

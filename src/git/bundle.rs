@@ -312,3 +312,42 @@ fn text_file(text: &str) -> Result<File, GitError> {
     };
     write().map_err(|source| GitError::Io { what: "write a list for git".into(), source })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(bytes: &[u8]) -> Result<BundleHeader, BundleError> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        BundleHeader::read(&mut file)
+    }
+
+    fn header(line: &str) -> Vec<u8> {
+        let mut bytes = format!("{MAGIC}\n-{} base\n{line}\n\nPACK", "a".repeat(40)).into_bytes();
+        bytes.extend([0, 0, 0, 2, 0, 0, 1, 2]);
+        bytes
+    }
+
+    #[test]
+    fn a_header_is_read_and_one_that_names_no_ref_or_commit_is_not() {
+        let (commit, good) = ("b".repeat(40), format!("{} refs/omk/bundle/result", "b".repeat(40)));
+        let found = read(&header(&good)).unwrap();
+        assert_eq!((found.refs["refs/omk/bundle/result"].as_str(), found.objects), (commit.as_str(), 258));
+        assert_eq!(found.prerequisites[0].as_str(), "a".repeat(40));
+        for bad in ["x refs/heads/a", &commit, &format!("{commit} a..b"), &format!("{good}\n{good}"), "-x base"] {
+            assert!(matches!(read(&header(bad)), Err(BundleError::NotABundle(_))), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic_the_reader(bytes in proptest::collection::vec(any::<u8>(), 0..200), cut in 0_usize..200) {
+            let mut whole = header("");
+            whole.truncate(cut);
+            whole.extend(bytes);
+            let _ = read(&whole);
+        }
+    }
+}

@@ -85,9 +85,10 @@ pub fn runs(body: &str) -> Vec<Entry> {
 
 const HIDDEN: &str = "<!-- omk:runs ";
 
-/// Markdown of at most [`LIMIT`] bytes. `earlier` are the runs that the old body remembered.
+/// Markdown of at most [`LIMIT`] bytes. `open` is `None` where nobody has looked; `earlier` are the runs that the old body
+/// remembered.
 #[must_use]
-pub fn body(request: &Request, last: Last<'_>, at: Moment, open: &[Open], earlier: &[Entry]) -> String {
+pub fn body(request: &Request, last: Last<'_>, at: Moment, open: Option<&[Open]>, earlier: &[Entry]) -> String {
     let (text, verdict, count) = match last {
         Last::Ended(view, placed) => {
             let text = sticky::ended_body(request, view, placed, LIMIT - BESIDE);
@@ -116,7 +117,7 @@ pub fn body(request: &Request, last: Last<'_>, at: Moment, open: &[Open], earlie
         "{}\n{HIDDEN}{hidden} -->\n{}{}{}",
         marker(&request.scope),
         sticky::without_markers(&text),
-        results(open),
+        open.map_or_else(String::new, results),
         table(&entries)
     )
 }

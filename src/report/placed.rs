@@ -93,9 +93,9 @@ pub enum Trouble {
         /// Tasks that wait.
         waiting: usize,
     },
-    /// The push was refused.
+    /// The result could not be pushed.
     PushRefused {
-        /// The forge's words.
+        /// Why, in the words of git or the forge.
         said: String,
     },
     /// The token may not write checks.
@@ -181,8 +181,8 @@ impl fmt::Display for Trouble {
             ),
             Self::PushRefused { said } => write!(
                 f,
-                "the push was refused ({said}): nothing was delivered. The result is in the run's artifact; `omk publish` \
-                 can be repeated once the token may push (`contents: write`)"
+                "the result could not be pushed ({said}). It is in the run's artifact; `omk publish` can be repeated once \
+                 that is mended, with a token that may push (`contents: write`)"
             ),
             Self::NoChecks { instead } => {
                 let instead = match instead {

@@ -242,6 +242,9 @@ fn notes(text: &PullText<'_>) -> Vec<String> {
     if text.request.pull.is_none() {
         notes.push("- Close it, and it is left alone until its definition in the plan changes.".to_owned());
     }
+    if let Some(who) = &text.request.approved_by {
+        notes.push(format!("- The plan is the pull request's own, approved by {}.", code(who, 60)));
+    }
     if text.starts == Starts::Approved {
         notes.push(
             "- Its checks wait for \"Approve workflows to run\" below, because GITHUB_TOKEN opened it; with an App's token \

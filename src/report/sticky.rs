@@ -375,7 +375,10 @@ fn again(request: &Request, how: Again) -> String {
 
 fn workflow(request: &Request) -> String {
     let run = link(&format!("workflow run {}", request.workflow.id), &request.workflow.url);
-    format!("{run}, attempt {}, artifact `omk-{}-{}`", request.workflow.attempt, request.scope, request.run)
+    let approved = request.approved_by.as_ref().map_or_else(String::new, |who| {
+        format!(" · the plan is the pull request's own, approved by {}", code(who, 60))
+    });
+    format!("{run}, attempt {}, artifact `omk-{}-{}`{approved}", request.workflow.attempt, request.scope, request.run)
 }
 
 fn short(commit: &CommitId) -> &str {

@@ -62,8 +62,6 @@ class Repository:
 
     def api(self, method, path, body=None):
         headers = {"authorization": "Bearer ghp_maintainer", "content-type": "application/json"}
-        # The emulator hangs up after five idle seconds, and between two pushes a whole run may lie.
-        self.emulate.close()
         self.emulate.request(method, f"/repos/{self.name}{path}", json.dumps(body) if body is not None else None, headers)
         answer = self.emulate.getresponse()
         read = answer.read()

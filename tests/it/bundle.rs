@@ -8,92 +8,10 @@ use omk_action::bundle::{self, FileClaim, Limits, Opened, Refused, Upload};
 use omk_action::fact::{Fact, Order, RunVerdict};
 use omk_action::id::{CommitId, Sha256};
 use omk_action::journal::{self, Line};
-use omk_action::proof::{JudgedBy, prove};
 use omk_action::request::Request;
 
-use crate::bundle_world::{DIAMOND, ONE, Ran, chained, claim, put};
-use crate::world::{FILTERS, World};
-
-#[test]
-fn a_run_of_several_tasks_is_judged_anew_in_a_fresh_clone() {
-    let ran = Ran::new(DIAMOND);
-    let dir = ran.bundle();
-    ran.world.git(&["bundle", "verify", "--quiet", dir.join("changes.bundle").to_str().unwrap()]);
-    let admitted = ran.admit(&dir).unwrap();
-    let result = admitted.result.clone().unwrap();
-    assert_eq!(result.commit.as_str(), ran.world.rev("omk/run/story"));
-    let landed: Vec<String> = admitted.landed.iter().map(|(task, _)| task.to_string()).collect();
-    assert_eq!(landed, ran.world.landed_on("omk/run/story"));
-    assert_eq!(admitted.task_commits.len(), 3);
-    let (said, judgement) = ran.judged(&dir);
-    let judgement = judgement.unwrap();
-    assert_eq!((said.code, judgement.verdict), (0, RunVerdict::Ready), "{}", said.err);
-    assert_eq!((judgement.result.clone(), judgement.gates.len()), (Some(result), 1));
-    assert!(judgement.warnings.is_empty(), "{:?}", judgement.warnings);
-    let input = bundle::proof_input(&ran.request, &judgement, &admitted).unwrap();
-    assert_eq!((input.judged_by, prove(&input).predicate.verdict), (JudgedBy::SeparateJob, RunVerdict::Ready));
-    let names: Vec<String> =
-        bundle::proofs(&ran.request, &judgement, &admitted).into_iter().map(|(name, _)| name).collect();
-    assert!(names.contains(&"run.result.json".to_owned()) && names.contains(&"top.json".to_owned()), "{names:?}");
-    assert_eq!(bundle::view(&judgement, &admitted).unwrap().judged_by, Some(JudgedBy::SeparateJob));
-}
-
-#[test]
-fn a_request_comes_through_a_pipe_although_omk_sheds_its_secrets_first() {
-    let ran = Ran::new(&ONE.replace("test ! -e bad", "! env | grep -q hush"));
-    let dir = ran.bundle();
-    let request = std::fs::File::open(ran.asked()).unwrap();
-    let clone = ran.clone();
-    let args = ["-C", clone.to_str().unwrap(), "judge", dir.to_str().unwrap(), "--request", "-"];
-    let mut omk = ran.world.omk_command(&args);
-    omk.env("GITHUB_TOKEN", "ghs_hush_hush").stdin(request);
-    World::start_command(omk).ends().exits(0).says("judged anew: ready");
-}
-
-#[test]
-fn a_plan_of_another_digest_and_a_request_of_another_version_are_refused() {
-    let ran = Ran::new(ONE);
-    let (dir, other) = (ran.bundle(), ran.world.dir().join("other.yaml"));
-    std::fs::write(&other, "version: 1\nname: story\ntasks: []\n").unwrap();
-    ran.judge(&dir, &["--plan", other.to_str().unwrap()]).exits(2).says("the request names");
-    let request = Request { version: 7, ..ran.request.clone() };
-    let ran = Ran { request, ..ran };
-    ran.judge(&dir, &[]).exits(2).says("is not a request: it is of version 7, not 1");
-    let rules = "1".repeat(40).parse().unwrap();
-    let ran = Ran { request: Request { version: 1, rules, ..ran.request.clone() }, ..ran };
-    ran.judge(&dir, &[]).exits(2).says("fetch that commit first");
-}
-
-#[test]
-fn a_gate_that_fails_when_judged_anew_makes_it_not_ready() {
-    let world = World::new();
-    let flag = world.dir().join("flag");
-    std::fs::write(&flag, "").unwrap();
-    world.plan(&ONE.replace("test ! -e bad", &format!("test -e {}", flag.display())));
-    world.run().exits(0);
-    let ran = Ran::of(world);
-    let dir = ran.bundle();
-    std::fs::remove_file(flag).unwrap();
-    let (said, judgement) = ran.judged(&dir);
-    let judgement = judgement.unwrap();
-    assert_eq!((said.code, judgement.verdict), (1, RunVerdict::NotReady), "{}", said.err);
-    assert!(
-        judgement.warnings[0].contains("gate `test` passed in the job that made the change"),
-        "{:?}",
-        judgement.warnings
-    );
-}
-
-#[test]
-fn where_nothing_landed_nothing_is_judged() {
-    let ran = Ran::new(&ONE.replace("echo 1 > one.txt", "true"));
-    let dir = ran.bundle();
-    assert!(!dir.join("changes.bundle").exists());
-    let (said, judgement) = ran.judged(&dir);
-    let judgement = judgement.unwrap();
-    assert_eq!((said.code, judgement.verdict, judgement.result), (0, RunVerdict::Neutral, None), "{}", said.err);
-    assert_eq!(judgement.warnings, ["nothing landed, so there was nothing to judge"]);
-}
+use crate::bundle_world::{ONE, Ran, chained, claim, put};
+use crate::world::World;
 
 #[test]
 fn a_bundle_replaces_an_earlier_one_and_nothing_else() {
@@ -325,59 +243,4 @@ fn a_gate_that_was_removed_from_the_bundles_plan_runs_all_the_same() {
     let opened = bundle::open(&dir, &Limits::default()).unwrap();
     let refused = bundle::admit(&other.repo(), opened, &request, &ran.plan).unwrap_err();
     assert!(matches!(refused, Refused::Illegal(_)), "{refused}");
-}
-
-/// What `omk judge` says to a person, without what differs between two runs.
-fn told(ran: &Ran, dir: &Path) -> String {
-    let said = ran.judge(dir, &[]);
-    let text = ran.world.plain(&format!("{}{}[exit {}]\n", said.out, said.err, said.code));
-    text.replace(&ran.request.scope.to_string(), "[SCOPE]")
-}
-
-#[test]
-fn a_person_is_told_what_came_of_judging_and_why_a_bundle_is_refused() {
-    insta::with_settings!({ filters => FILTERS.to_vec() }, {
-        let ran = Ran::new(ONE);
-        insta::assert_snapshot!(told(&ran, &ran.bundle()), @r#"
-        run [RUN], judged anew: ready
-          result   [COMMIT], 1 commit on [COMMIT]
-          gate     test passed, [TIME]
-        [exit 0]
-        "#);
-        let dir = ran.bundle();
-        symlink("/etc/passwd", dir.join("logs/x.log")).unwrap();
-        insta::assert_snapshot!(told(&ran, &dir), @r#"
-        error: the bundle [DIR]/bundle is refused: "logs/x.log" is a symbolic link, and only plain files are read; nothing was taken from it
-          hint: look at what the job that ran the agent did before you start a new run
-        [exit 1]
-        "#);
-        std::fs::remove_file(dir.join("logs/x.log")).unwrap();
-        std::fs::write(dir.join("report.md"), "x").unwrap();
-        insta::assert_snapshot!(told(&ran, &dir), @r#"
-        error: the bundle [DIR]/bundle is refused: `report.md` is not what the manifest says: its size differs
-          hint: nothing was taken from it, so start a new run
-        [exit 1]
-        "#);
-        insta::assert_snapshot!(told(&ran, &ran.world.dir().join("nowhere")), @r#"
-        error: the bundle [DIR]/nowhere is refused: read [DIR]/nowhere: No such file or directory (os error 2)
-          hint: check the step that downloads the artifact
-        [exit 5]
-        "#);
-        put(&dir, "report.md", b"x");
-        let lines: Vec<Line> = ran.lines().into_iter().skip(1).collect();
-        put(&dir, "journal.jsonl", &chained(&lines));
-        insta::assert_snapshot!(told(&ran, &dir), @r#"
-        error: the bundle [DIR]/bundle is refused: its journal does not begin with the beginning of a run
-          hint: nothing was taken from it, so start a new run
-        [exit 1]
-        "#);
-        let mut lines = ran.lines();
-        lines.swap(1, 2);
-        put(&dir, "journal.jsonl", &chained(&lines));
-        insta::assert_snapshot!(told(&ran, &dir), @r#"
-        error: the bundle [DIR]/bundle is refused: its journal does not follow from the plan (line 2: `worked` came for task `one`, which is claimed); nothing was taken from it
-          hint: look at what the job that ran the agent did before you start a new run
-        [exit 1]
-        "#);
-    });
 }

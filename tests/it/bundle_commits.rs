@@ -88,12 +88,18 @@ fn a_commit_that_is_not_of_this_run_and_its_task_by_omk_is_refused() {
             commit(world, &world.tree(old), &[&format!("{old}^")], &change(message(world, old)), author)
         }
     };
-    let cases: [(&str, &'static dyn Fn(String) -> String, &'static str, &str); 6] = [
+    let cases: [(&str, &'static dyn Fn(String) -> String, &'static str, &str); 7] = [
         ("author", &|text| text, "somebody", "another author or committer"),
         ("no trailers", &|_| "fix\n".to_owned(), "omk[bot]", "does not carry omk's trailers"),
-        ("task", &|text| text.replace("Omk-Task: one", "Omk-Task: two"), "omk[bot]", "says that it is of task two"),
+        (
+            "task",
+            &|text| text.replace("Omk-Task: one", "Omk-Task: two").replace("/one", "/two"),
+            "omk[bot]",
+            "says that it is of task two",
+        ),
         ("run", &|text| text.replace("Omk-Run: 20", "Omk-Run: 19"), "omk[bot]", "is of another run"),
         ("twice", &|text| format!("Omk-Task: one\n\n{text}"), "omk[bot]", "each of omk's trailers once"),
+        ("proof", &|text| text.replace("/one", "/two"), "omk[bot]", "omk did not write"),
         ("sign-off", &|text| format!("{}\nSigned-off-by: A <a@b>\n", text.trim_end()), "omk[bot]", "omk did not write"),
     ];
     for (name, change, author, says) in cases {
@@ -165,7 +171,7 @@ fn a_task_that_was_not_asked_for_is_refused() {
     let mut ran = Ran::of(world);
     ran.request.ask = Ask::Run { tasks: vec!["left".parse().unwrap()] };
     let refused = ran.refused(&ran.with_commit(|world, old| {
-        let text = message(world, old).replace("Omk-Task: left", "Omk-Task: right");
+        let text = message(world, old).replace("Omk-Task: left", "Omk-Task: right").replace("/left", "/right");
         commit(world, &world.tree(old), &[&format!("{old}^")], &text, "omk[bot]")
     }));
     assert!(refused.to_string().contains("says that it is of task right"), "{refused}");
@@ -274,7 +280,7 @@ fn a_repository_without_the_base_is_said_to_lack_it() {
     let opened = bundle::open(&dir, &Limits::default()).unwrap();
     let other = World::new();
     let refused = bundle::admit(&Repo::discover(&other.repo()).unwrap(), opened, &ran.request, &ran.plan).unwrap_err();
-    assert!(matches!(refused, Refused::Commits(BundleError::NoBase(_))), "{refused}");
+    assert!(matches!(refused, Refused::NoBase(_)), "{refused}");
 }
 
 #[test]

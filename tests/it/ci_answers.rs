@@ -7,7 +7,7 @@ use crate::forge_world::{Event, ForgeWorld, HEAD, PLAN, PULL};
 
 /// A gate job about that event, as a workflow run of its own.
 #[track_caller]
-fn gate(world: &ForgeWorld, event: &Event) -> Job {
+pub(crate) fn gate(world: &ForgeWorld, event: &Event) -> Job {
     world.workflow_run(event);
     world.omk_ci("gate", event, &[]).exits(0)
 }
@@ -33,7 +33,9 @@ fn is_answered(world: &ForgeWorld, event: &Event, reaction: &str, says: &[&str])
     assert_eq!(world.reactions(event), reaction, "{reply}");
 }
 
-fn request(job: &Job) -> Value {
+/// What later jobs are told.
+#[track_caller]
+pub(crate) fn request(job: &Job) -> Value {
     assert_eq!(job.output("go"), "true", "{job:?}");
     serde_json::from_str(job.output("request")).unwrap()
 }
@@ -139,7 +141,7 @@ fn a_run_is_shown_and_cancelled_and_nothing_else_is() {
 }
 
 /// The plan with another command for its task.
-fn changed_plan() -> String {
+pub(crate) fn changed_plan() -> String {
     PLAN.replace("echo right", "printf right")
 }
 
@@ -177,9 +179,15 @@ fn a_changed_plan_counts_once_it_is_approved_by_somebody_who_may() {
     assert_eq!(plan(&gate(&world, &world.comments("contributor", "/omk run"))), main);
     world.door.control("rights", &json!({"login": "maintainer", "role": "admin"}));
     assert_eq!(plan(&gate(&world, &world.comments("contributor", "/omk run"))), approved);
-    // Neither does an approval that was changed, or taken back.
+    // Neither does an approval that was taken back.
     let path = format!("/issues/comments/{}", approval.payload["comment"]["id"]);
     assert_eq!(world.api("maintainer", "DELETE", &path, &Value::Null).status, 204);
+    assert_eq!(plan(&gate(&world, &world.comments("contributor", "/omk run"))), main);
+    let both = world.comments("maintainer", &format!("/omk approve {digest}\n/omk run"));
+    assert_eq!(plan(&gate(&world, &both)), approved);
+    // Nor does one that was edited: nobody knows what it was read as.
+    let edited = format!("/issues/comments/{}", both.payload["comment"]["id"]);
+    world.door.control("override", &json!({"url": edited, "merge": {"updated_at": "2099-01-01T00:00:00Z"}}));
     assert_eq!(plan(&gate(&world, &world.comments("contributor", "/omk run"))), main);
 }
 
@@ -263,101 +271,52 @@ fn a_retry_goes_on_from_what_this_workflow_left() {
 }
 
 #[test]
-fn maintenance_is_of_the_default_branch_and_pushes_onto_it_never() {
+fn proofs_of_the_newest_result_are_held_against_its_commits() {
     let world = ForgeWorld::start();
-    let due = request(&gate(&world, &world.schedule()));
-    assert_eq!(
-        (&due["scope"], &due["base"], &due["rules"]),
-        (&json!("widget"), &json!(world.tip("main")), &due["base"])
+    let asked = world.comments("contributor", "/omk run");
+    let run = world.workflow_run(&asked);
+    world.checkout(&format!("job-{run}-all/workspace"), &world.tip(HEAD));
+    let job = world.omk_ci("", &asked, &[]).exits(0);
+    assert!(!job.output("proof").is_empty(), "{job:?}");
+    let verify = world.comments("maintainer", "/omk verify");
+    is_answered(&world, &verify, "eyes", &["all hold", "holds   fix.json", "holds   run.result.json"]);
+    // A later change to the proofs is found.
+    let name = format!("refs/omk/proofs/{}", job.output("run-id"));
+    world.git(&["fetch", "--quiet", &world.remote("maintainer"), &name]);
+    world.git(&["checkout", "--quiet", "--detach", "FETCH_HEAD"]);
+    let path = world.at("work/fix.json");
+    let proof = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, proof.replace("sh check.sh", "true # check")).unwrap();
+    world.git(&["add", "--all"]);
+    world.git(&["commit", "--quiet", "--message=A small change"]);
+    world.git(&["push", "--quiet", "--force", &world.remote("maintainer"), &format!("HEAD:{name}")]);
+    let again = world.comments("maintainer", "/omk verify");
+    is_answered(
+        &world,
+        &again,
+        "confused",
+        &["1 does not hold", "BROKEN  fix.json", "ran another command than the plan has"],
     );
-    assert_eq!(due["trigger"], json!({"event": "schedule", "actor": "schedule"}));
-    let mut by_hand = world.dispatch("contributor");
-    by_hand.payload["inputs"] = json!({"tasks": "fix"});
-    let asked = request(&gate(&world, &by_hand));
-    assert_eq!((&asked["trigger"]["actor"], &asked["ask"]["tasks"]), (&json!("contributor"), &json!(["fix"])));
-    assert_eq!(world.checks(&world.tip("main")).len(), 1, "the latest of one name is shown");
-    by_hand.payload["inputs"] = json!({"tasks": "fixx"});
-    world.omk_ci("gate", &by_hand, &[]).exits(2).says("did you mean `fix`?");
-    world.git(&["checkout", "--quiet", "main"]);
-    world.pushes("maintainer", "main", &[("omk.yaml", &PLAN.replace("as: pull-request", "as: push"))]);
-    world.omk_ci("gate", &world.schedule(), &[]).exits(2).says("would push onto that branch itself");
 }
 
 #[test]
-fn the_plan_of_a_pull_request_is_checked_and_shown() {
+fn a_later_job_takes_no_other_plan_than_the_one_that_was_decided_on() {
     let world = ForgeWorld::start();
-    let opened = world.pull_request("opened");
-    world.workflow_run(&opened);
-    let check = |world: &ForgeWorld| {
-        let checks = world.checks(&world.tip(HEAD)).into_iter();
-        checks.filter(|check| check["name"] == "omk plan").last().unwrap_or_default()
+    let asked = world.comments("contributor", "/omk run");
+    let run = world.workflow_run(&asked);
+    let told = request(&world.omk_ci("gate", &asked, &[]).exits(0));
+    world.checkout(&format!("job-{run}-run/workspace"), &world.tip(HEAD));
+    let refused = |request: &Value, code: i32, why: &str| {
+        let env = [("OMK_REQUEST", &*request.to_string())];
+        world.omk_ci("run", &asked, &env).exits(code).says(why);
     };
-    world.omk_ci("", &opened, &[]).exits(0);
-    assert_eq!(
-        (&check(&world)["conclusion"], &check(&world)["output"]["title"]),
-        (&"success".into(), &"unchanged: 1 task".into())
-    );
-
-    world.pushes("contributor", HEAD, &[("omk.yaml", &changed_plan())]);
-    let changed = world.pull_request("synchronize");
-    world.workflow_run(&changed);
-    let job = world.omk_ci("", &changed, &[]).exits(0);
-    let digest = omk_action::id::Sha256::of(changed_plan().as_bytes());
-    let summary = check(&world)["output"]["summary"].as_str().unwrap().to_owned();
-    assert!(summary.contains(&format!("/omk approve {}", &digest.as_str()[..12])), "{summary}");
-    assert!(job.summary.contains("is changed, and valid"), "{}", job.summary);
-
-    world.pushes("contributor", HEAD, &[("omk.yaml", &PLAN.replace("gates: [test]", "gates: [tset]"))]);
-    let wrong = world.pull_request("synchronize");
-    world.workflow_run(&wrong);
-    world.omk_ci("", &wrong, &[]).exits(2);
-    let (id, conclusion) = (check(&world)["id"].clone(), check(&world)["conclusion"].clone());
-    let annotations = world.get(&format!("/check-runs/{id}/annotations"));
-    assert_eq!((conclusion, &annotations[0]["start_line"]), ("failure".into(), &json!(6)), "{annotations:#}");
-
-    // A fork's token may read, and no more.
-    let mut fork = world.pull_request("synchronize");
-    fork.payload["pull_request"]["head"]["repo"] = json!({"id": 987_654});
-    world.workflow_run(&fork);
-    let read = world.door.token(&[("contents", "read"), ("pull-requests", "read")]);
-    let before = world.writes().len();
-    let job = world.omk_ci("", &fork, &[("OMK_TOKEN", &read)]).exits(2);
-    assert!(job.out.contains("::error file=omk.yaml,line=6,col="), "{}", job.out);
-    assert!(job.summary.contains("did you mean `test`?"), "{}", job.summary);
-    assert_eq!(world.writes().len(), before);
-}
-
-#[test]
-fn branches_of_a_closed_pull_request_are_removed_unless_somebody_worked_on_them() {
-    let world = ForgeWorld::start();
-    let ours = |branch: &str| {
-        world.git(&["checkout", "--quiet", "--detach", HEAD]);
-        let message =
-            "fix: done\n\nOmk-Run: 20261122t185155z-4f2a9c\nOmk-Task: fix\nOmk-Attempt: 1\nOmk-Proof: x/fix\n";
-        let name = ("omk[bot]", "omk[bot]@users.noreply.github.com");
-        let set = |key: &str, value: &str| format!("{key}={value}");
-        world.git(&[
-            "-c",
-            &set("user.name", name.0),
-            "-c",
-            &set("user.email", name.1),
-            "commit",
-            "--quiet",
-            "--allow-empty",
-            &format!("--message={message}"),
-        ]);
-        world.git(&["push", "--quiet", &world.remote("maintainer"), &format!("HEAD:refs/heads/{branch}")]);
-    };
-    for branch in ["omk/run/pr-12", "omk/task/pr-12/fix", "omk/task/pr-12/docs", "omk/run/pr-121", "x/omk/run/pr-12"] {
-        ours(branch);
-    }
-    world.pushes("contributor", "omk/task/pr-12/docs", &[("docs.txt", "mine\n")]);
-    let closed = world.pull_request("closed");
-    world.workflow_run(&closed);
-    world.omk_ci("", &closed, &[]).exits(0).says("is open again");
-    assert_eq!(world.api("maintainer", "PATCH", &format!("/pulls/{PULL}"), &json!({"state": "closed"})).status, 200);
-    let job = world.omk_ci("", &closed, &[]).exits(0).says("2 branches of pr-12 removed");
-    assert!(job.out.contains("omk/task/pr-12/docs stays"), "{}", job.out);
-    let left: Vec<String> = world.remote_refs().into_keys().filter(|name| name.contains("omk/")).collect();
-    assert_eq!(left, ["refs/heads/omk/run/pr-121", "refs/heads/omk/task/pr-12/docs", "refs/heads/x/omk/run/pr-12"]);
+    let mut other = told.clone();
+    other["plan"]["digest"] = json!("a".repeat(64));
+    refused(&other, 3, "its digest differs");
+    let mut gone = told.clone();
+    gone["plan"]["path"] = json!("plans/omk.yaml");
+    refused(&gone, 3, "plans/omk.yaml is not at");
+    let mut foreign = told;
+    foreign["repository"] = json!("acme/other");
+    refused(&foreign, 2, "another repository");
 }

@@ -79,7 +79,9 @@ fn omk_alone_tells_what_there_is() {
       replay       Fold a run's journal again, check every order, and print the timeline
       verify       Check proofs against the repository, offline
       judge        Judge a run that another job left as a bundle, without believing it
+      publish      Deliver a run that another job left as a bundle, as far as its judgement carries it
       report       Render a run
+      ci           Do what a workflow's event asks for; the action runs this
       schema       Print the JSON Schema of omk.yaml
       agent        Install or check the coding agent that the plan pins
       clean        Remove old runs, their worktrees and their branches

@@ -214,6 +214,12 @@ async fn a_maintenance_run_is_told_on_its_dashboard_and_a_repeat_adds_nothing() 
     let issues = rig.server.kept("/issues");
     assert_eq!(issues.len(), 1);
     assert!(issues[0]["body"].as_str().unwrap().contains("Last 2 runs"), "{}", issues[0]["body"]);
+    // One that delivers nothing still shows what waits to be merged.
+    request.run = "20261124t185155z-000002".parse().unwrap();
+    let bad = rig.outcome(&mut request, RunVerdict::NotReady, &["deps"]);
+    rig.deliver(&plan("{}"), &request, &bad).await;
+    let body = rig.server.kept("/issues")[0]["body"].as_str().unwrap().to_owned();
+    assert!(body.contains("Last 3 runs") && body.contains("1 open result"), "{body}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -89,7 +89,7 @@ async fn a_push_that_is_refused_is_said_and_nothing_is_opened() {
     let delivered = rig.deliver(&plan("{}"), &request, &outcome).await;
     assert!(!delivered.delivered && delivered.blocked, "{delivered:?}");
     assert_eq!((rig.refs(), rig.server.kept("/pulls")), (vec![], vec![]));
-    assert!(rig.comment().contains("the push was refused"), "{}", rig.comment());
+    assert!(rig.comment().contains("could not be pushed"), "{}", rig.comment());
     // The verdict is told where there is something to tell it on: the pinned commit.
     assert_eq!(rig.checks(), [format!("omk on {}: success", &request.base.as_str()[..7])]);
     assert_eq!(rig.reactions(), ["confused"]);

@@ -36,10 +36,17 @@ struct Stage {
 impl Stage {
     async fn new() -> Self {
         let world = World::with(PLAN);
+        world.run();
+        let mut stage = Self::over(world).await;
+        stage.judgement = Some(stage.judged());
+        stage
+    }
+
+    /// After a run that is over, and that nobody has judged.
+    async fn over(world: World) -> Self {
         world.git(&["init", "--quiet", "--bare", "../site/acme/widget.git"]);
         let bare = world.dir().join("site/acme/widget.git").display().to_string();
         world.git(&["push", "--quiet", &bare, "main:main", "main:feature"]);
-        world.run();
         let Fact::Began(began) = world.facts().swap_remove(0) else { panic!("it has not begun") };
         let url = "https://github.com/acme/widget/actions/runs/9001".to_owned();
         let request = Request {
@@ -73,9 +80,7 @@ impl Stage {
         server.tell_at("/user", 403, &json!({ "message": "Resource not accessible by integration" }));
         let me = json!({ "id": bot().id, "login": bot().login, "type": "Bot" });
         server.tell_at("/users/github-actions%5Bbot%5D", 200, &me);
-        let mut stage = Self { server, world, request, judgement: None, bundle };
-        stage.judgement = Some(stage.judged());
-        stage
+        Self { server, world, request, judgement: None, bundle }
     }
 
     fn file(&self, name: &str, value: &impl serde::Serialize) -> String {
@@ -218,6 +223,20 @@ async fn a_bundle_or_a_judgement_that_is_missing_is_said() {
     assert!(value["lost"].as_str().unwrap().contains("without leaving its result"), "{value}");
     assert!(stage.comment().contains("without leaving its result"));
     assert_eq!(stage.conclusions(), ["failure"], "the same check");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_cancelled_is_called_so() {
+    let world = World::with("tasks: [{ id: one, run: 'touch began; exec sleep 1000' }]");
+    let running = world.start(&["run", "--yes"]);
+    world.until_file("one", "began");
+    running.signal(rustix::process::Signal::INT);
+    running.ends();
+    let stage = Stage::over(world).await;
+    let (said, value) = stage.publish();
+    assert_eq!((said.code, &value["verdict"], &value["pushed"]), (130, &json!("cancelled"), &json!([])), "{value}");
+    assert_eq!(stage.conclusions(), ["cancelled"]);
+    assert!(stage.comment().contains("omk: cancelled"), "{}", stage.comment());
 }
 
 #[tokio::test(flavor = "multi_thread")]

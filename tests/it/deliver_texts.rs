@@ -176,6 +176,16 @@ The ref holds a proof for each task that landed, one for the result, and the com
 }
 
 #[test]
+fn who_approved_a_changed_plan_is_said() {
+    let mut request = request();
+    request.approved_by = Some("bob`@x".to_owned());
+    let (view, marker) = (good(&request), String::new());
+    let said = "approved by ``bob`@x``";
+    assert!(ended(&request, &view, &placed()).contains(said));
+    assert!(pull::body(&pull_text(&request, &view, About::Run, &marker)).contains(said));
+}
+
+#[test]
 fn the_comment_of_a_run_that_is_not_ready() {
     let request = request();
     let placed = Placed { proofs: None, ..Placed::default() };
@@ -350,6 +360,18 @@ The job that judges the result ended without a judgement, so nobody but the agen
 
 <sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · asked for by `schedule` · [workflow run 9001](https://github.com/acme/widget/actions/runs/9001), attempt 1, artifact `omk-nightly-20261122t185155z-4f2a9c`</sub>
 "#);
+    let why = "the plan cannot be read: omk.yaml is not at dddddddddddd; start a new run".to_owned();
+    let lost = Lost::NotStarted { why, verdict: RunVerdict::BlockedOnExternal };
+    insta::assert_snapshot!(above_the_fold(&sticky::lost(&request, &lost)), @r#"
+### ❌ omk: blocked on external
+
+The run could not start: the plan cannot be read: omk.yaml is not at dddddddddddd; start a new run. Nothing was delivered.
+
+- See [the workflow run](https://github.com/acme/widget/actions/runs/9001) for what happened.
+- Start anew with a comment `/omk run`.
+
+<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · asked for by `ann` · [workflow run 9001](https://github.com/acme/widget/actions/runs/9001), attempt 1, artifact `omk-pr-12-20261122t185155z-4f2a9c`</sub>
+"#);
     insta::assert_snapshot!(above_the_fold(&sticky::lost(&request, &Lost::Cancelled)), @r#"
 ### ⚪ omk: cancelled
 
@@ -417,7 +439,7 @@ the pull request could not be opened: this repository does not let the token do 
 the branch `omk/run/pr-12` holds a commit that is not omk's (ffffffffffff): it was left alone. Merge, rename or delete it, then retry
 the pull request 13 of task `api` was closed by a person: it is left alone until its definition in the plan changes. Reopen it to have it updated again
 2 more pull requests were not opened: the plan allows 5 at once (`deliver: limit`). Merge or close some, and they follow at the next run; their branches are pushed
-the push was refused (pre-receive hook declined): nothing was delivered. The result is in the run's artifact; `omk publish` can be repeated once the token may push (`contents: write`)
+the result could not be pushed (pre-receive hook declined). It is in the run's artifact; `omk publish` can be repeated once that is mended, with a token that may push (`contents: write`)
 the token may not write checks: a commit status tells the verdict instead. Use GITHUB_TOKEN with `checks: write`, or an App's token; a personal one cannot
 the token is not good any more (401), so omk could not write the comment. What was pushed stays; repeat `omk publish` with a fresh token
 something else
@@ -744,7 +766,7 @@ fn the_dashboard_of_a_plan() {
         tasks: 2,
         url: "https://github.com/acme/widget/actions/runs/8001".to_owned(),
     };
-    let body = dashboard::body(&request, Last::Ended(&view, &placed), at(730), &open, &[earlier]);
+    let body = dashboard::body(&request, Last::Ended(&view, &placed), at(730), Some(&open), &[earlier]);
     sound(&body, dashboard::LIMIT);
     insta::assert_snapshot!(format!("{}\n{body}", dashboard::title(&request.scope)), @r#"
 omk: maintenance `nightly`
@@ -812,10 +834,10 @@ The ref holds a proof for each task that landed, one for the result, and the com
 "#);
     let remembered = dashboard::runs(&body);
     assert_eq!(remembered.len(), 2);
-    let again = dashboard::body(&request, Last::Ended(&view, &placed), at(730), &open, &remembered);
+    let again = dashboard::body(&request, Last::Ended(&view, &placed), at(730), Some(&open), &remembered);
     assert_eq!(again, body, "a repeat changes nothing");
     assert!(dashboard::runs("<!-- omk:runs [{\"run\":1}] -->").is_empty());
-    let lost = dashboard::body(&request, Last::Lost(&Lost::NoBundle), at(730), &[], &remembered);
+    let lost = dashboard::body(&request, Last::Lost(&Lost::NoBundle), at(730), Some(&[]), &remembered);
     insta::assert_snapshot!(above_the_fold(&lost), @r#"
 ### ❌ omk: failed infra
 
@@ -895,7 +917,7 @@ fn hostile_text_is_inert_and_keeps_every_limit() {
         (sticky::ended(&request, &view, &placed), sticky::LIMIT, 1),
         (sticky::lost(&request, &Lost::Refused(view.warnings[0].clone())), sticky::LIMIT, 1),
         (pull::body(&run), pull::LIMIT, 0),
-        (dashboard::body(&request, Last::Ended(&view, &placed), at(0), &[], &[]), dashboard::LIMIT, 0),
+        (dashboard::body(&request, Last::Ended(&view, &placed), at(0), None, &[]), dashboard::LIMIT, 0),
     ];
     for text in &texts {
         sound(&text.0, text.1);

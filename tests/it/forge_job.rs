@@ -199,7 +199,7 @@ impl ForgeWorld {
         let mut told = vec![("OMK_REQUEST", request.as_str())];
         let given: Vec<(&str, &str)> = told.iter().chain(env).copied().collect();
         let ran = self.omk_ci("run", event, &given);
-        let artifact = ran.output("artifact").to_owned();
+        let (artifact, trouble) = (ran.output("artifact").to_owned(), ran.output("trouble").to_owned());
         self.artifact("upload", &artifact, run, "run");
         jobs.run = Some(ran);
         if !artifact.is_empty() {
@@ -208,7 +208,7 @@ impl ForgeWorld {
             jobs.judge = Some(self.omk_ci("judge", event, &told));
         }
         let judgement = jobs.judge.as_ref().map(|job| job.output("judgement").to_owned()).unwrap_or_default();
-        told.push(("OMK_JUDGEMENT", judgement.as_str()));
+        told.extend([("OMK_JUDGEMENT", judgement.as_str()), ("OMK_TROUBLE", trouble.as_str())]);
         jobs.publish = Some(self.omk_ci("publish", event, &told));
     }
 

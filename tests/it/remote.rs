@@ -263,7 +263,7 @@ fn a_push_whose_answer_is_lost_is_looked_at_before_it_is_tried_again() {
     repo.push(&served.remote(), &[update(RUN, Some(&second), Some(&first))]).unwrap();
     assert_eq!(served.at(RUN), second.as_str());
     served.fault(Fault::Silence);
-    let remote = served.remote().within(Duration::from_secs(2));
+    let remote = served.remote().within(Duration::from_secs(4));
     repo.push(&remote, &[update(PROOF, Some(&first), None)]).unwrap();
     assert_eq!(served.at(PROOF), first.as_str());
 }

@@ -26,6 +26,7 @@ pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
         plan: &plan,
         request,
         scrubber: &scrubber,
+        trouble: step.runner.inputs.trouble.as_deref(),
         now: Clock::start().now(),
     };
     let inputs = &step.runner.inputs;

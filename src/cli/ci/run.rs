@@ -34,9 +34,22 @@ pub(super) enum Reach {
 pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
     let request = step.request()?;
     let access = step.wait(step.runner.access())?;
-    let over = carry_out(step, &access, request, Reach::ReadOnly)?;
+    let over = match carry_out(step, &access, request, Reach::ReadOnly) {
+        Ok(over) => over,
+        Err(failure) => {
+            // The job that publishes has no other way to know.
+            step.outputs.set("trouble", &in_a_sentence(step, &failure))?;
+            return Err(failure);
+        }
+    };
     leave(step, &access, request, &over)?;
     Ok(over.verdict.exit_code())
+}
+
+/// A failure and what to do about it, without secrets.
+pub(super) fn in_a_sentence(step: &Step, failure: &Failure) -> String {
+    let parts = std::iter::once(&failure.error).chain(&failure.hints).map(|part| part.trim_end_matches('.'));
+    step.runner.scrubber().scrub(&parts.collect::<Vec<_>>().join("; "))
 }
 
 /// Runs what was asked for to its end.

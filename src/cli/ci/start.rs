@@ -258,3 +258,47 @@ pub(super) fn same_workflow(own: &WorkflowRun, other: &WorkflowRun, repository: 
         && other.repository == repository
         && other.head_repository == Some(repository)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(path: &str, event: &str, repository: u64, head: Option<u64>) -> WorkflowRun {
+        WorkflowRun {
+            id: 1,
+            path: path.to_owned(),
+            repository,
+            head_repository: head,
+            completed: false,
+            event: event.to_owned(),
+            url: String::new(),
+        }
+    }
+
+    #[test]
+    fn only_a_run_of_the_same_workflow_here_is_ours() {
+        let own = run(".github/workflows/omk.yml", "issue_comment", 9, Some(9));
+        let ours = |other: &WorkflowRun| same_workflow(&own, other, 9);
+        assert!(ours(&own));
+        assert!(ours(&run(".github/workflows/omk.yml@main", "issue_comment", 9, Some(9))));
+        let others = [
+            run(".github/workflows/other.yml", "issue_comment", 9, Some(9)),
+            run(".github/workflows/omk.yml", "pull_request", 9, Some(9)),
+            run(".github/workflows/omk.yml", "issue_comment", 8, Some(9)),
+            run(".github/workflows/omk.yml", "issue_comment", 9, Some(8)),
+            run(".github/workflows/omk.yml", "issue_comment", 9, None),
+            run("", "issue_comment", 9, Some(9)),
+        ];
+        for other in &others {
+            assert!(!ours(other), "{other:?}");
+        }
+        let nowhere = run("", "issue_comment", 9, Some(9));
+        assert!(!same_workflow(&nowhere, &nowhere, 9));
+    }
+
+    #[test]
+    fn the_scope_of_any_number_is_one() {
+        assert_eq!(scope_of(12).as_str(), "pr-12");
+        assert_eq!(scope_of(u64::MAX).as_str(), "pr-18446744073709551615");
+    }
+}

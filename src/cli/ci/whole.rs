@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::super::session::Over;
 use super::super::{Failure, Kind, writing};
 use super::one_job::OneJob;
-use super::run::{Reach, carry_out, leave};
+use super::run::{Reach, carry_out, in_a_sentence, leave};
 use super::{Access, Decision, Level, Step, Upload, announce, decide, read_for};
 use crate::clock::Clock;
 use crate::deliver::{self, Delivered, Outcome, Progress};
@@ -48,8 +48,7 @@ pub(super) fn whole(step: &Step) -> Result<u8, Failure> {
 }
 
 fn not_started(step: &Step, failure: &Failure) -> Lost {
-    let words = std::iter::once(&failure.error).chain(&failure.hints).map(|part| part.trim_end_matches('.'));
-    let why = step.runner.scrubber().scrub(&words.collect::<Vec<_>>().join("; "));
+    let why = in_a_sentence(step, failure);
     let verdict = match failure.kind {
         Kind::Usage | Kind::NotReady => RunVerdict::NotReady,
         Kind::Blocked => RunVerdict::BlockedOnExternal,

@@ -97,17 +97,17 @@ impl GitHub {
         Ok(comments)
     }
 
-    /// The oldest comment by `me` that holds `marker`.
+    /// The oldest comment by `me` that begins with `marker`; one in the middle may be somebody else's words.
     async fn ours(&self, issue: u64, me: &Account, marker: &str) -> Result<Option<RawComment>, ForgeError> {
         let comments = self.raw_comments(issue).await?;
         let mine = |comment: &RawComment| {
             let by_me = comment.user.as_ref().is_some_and(|user| user.id() == me.id);
-            by_me && comment.body.as_deref().is_some_and(|body| body.contains(marker))
+            by_me && comment.body.as_deref().is_some_and(|body| body.starts_with(marker))
         };
         Ok(comments.into_iter().find(mine))
     }
 
-    /// Makes sure that there is a comment by `me` that holds `marker`, and that it says `body`, which holds the marker too.
+    /// Makes sure that there is a comment by `me` that begins with `marker`, and that it says `body`, which begins so too.
     /// Where there are several, the oldest is the one. A forged one by somebody else is not touched. A body of more than
     /// 65,536 characters loses its end, and says so.
     ///

@@ -38,7 +38,7 @@ impl From<RawIssue> for Issue {
 }
 
 impl GitHub {
-    /// The open issue by `me` that holds `marker`; the oldest where there are several.
+    /// The open issue by `me` that begins with `marker`; the oldest where there are several.
     ///
     /// # Errors
     /// Where GitHub does not show its issues.
@@ -47,7 +47,7 @@ impl GitHub {
         Ok(found.map(Issue::from))
     }
 
-    /// Makes sure that there is an open issue by `me` that holds `marker`, and that it says so; the oldest where there are
+    /// Makes sure that there is an open issue by `me` that begins with `marker`, and that it says so; the oldest where there are
     /// several.
     ///
     /// # Errors
@@ -70,7 +70,7 @@ impl GitHub {
         let issues = self.speaker.all("read the issues", &path, |page: Vec<RawIssue>| page).await?;
         let ours = issues.into_iter().filter(|issue| {
             let by_me = issue.user.as_ref().is_some_and(|user| user.id() == me.id);
-            let marked = issue.body.as_deref().is_some_and(|body| body.contains(marker));
+            let marked = issue.body.as_deref().is_some_and(|body| body.starts_with(marker));
             by_me && marked && issue.pull_request.is_none() && issue.state == "open"
         });
         Ok(ours.min_by_key(|issue| issue.number))
