@@ -1,6 +1,8 @@
 //! The example workflows under a real runner, against the emulated GitHub: all jobs, real pushes, read back by others'
 //! programs: `gh`, and `git ls-remote`.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::forge_act::Acted;
@@ -349,4 +351,66 @@ fn a_refusal_is_no_red_job_and_starts_no_agent() {
     let acted = world.act("comment.yml", &event, &[]).green();
     assert!(acted.ran("gate") && !acted.ran("run") && !acted.ran("publish"), "{}", acted.log);
     assert_eq!(world.reactions(&event), "confused");
+}
+
+#[test]
+fn an_app_of_somebodys_own_speaks_where_it_is_given() {
+    let world = ForgeWorld::start();
+    let key = world.door.key.clone();
+    let event = world.comments("maintainer", "/omk run");
+    let inputs = ["gate", "publish"].map(|job| [(job, "app-id", "12345"), (job, "app-private-key", key.as_str())]);
+    all_four(&world.act("comment.yml", &event, &inputs.concat()).green());
+    let who = |path: &str, filter: &str| world.gh(path, filter);
+    assert_eq!(who("/pulls/13", ".user.login"), "omk-action[bot]");
+    assert_eq!(who("/issues/12/comments", ".[-1].user.login"), "omk-action[bot]");
+    let head = world.tip(HEAD);
+    assert_eq!(who(&format!("/commits/{head}/check-runs"), ".check_runs[0].app.slug"), "omk-action");
+    // What an App opens starts workflows: nobody has to approve them.
+    assert!(!who("/pulls/13", ".body").contains("Approve workflows"), "{}", who("/pulls/13", ".body"));
+}
+
+/// A plan of two tasks, the second of which fails until the file is there.
+fn waiting(file: &Path) -> String {
+    let second = format!(
+        "  - {{ id: more, run: \"test -e {} && echo more > more.txt\", write_set: [more.txt], change: required, gates: \
+         [test], retry_policy: {{ max_attempts: 0 }} }}\ndeliver:",
+        file.display()
+    );
+    PLAN.replace("deliver:", &second)
+}
+
+#[test]
+fn a_retry_keeps_what_is_proven_and_delivers_the_whole() {
+    let outside = tempfile::tempdir().unwrap();
+    let world = ForgeWorld::with_plan(&waiting(&outside.path().join("now")));
+    let event = world.comments("maintainer", "/omk run");
+    all_four(&world.act("comment.yml", &event, &[]).red());
+    assert_eq!(world.reactions(&event), "eyes, confused");
+    assert!(!world.remote_refs().contains_key("refs/heads/omk/run/pr-12"), "nothing is delivered of it");
+
+    std::fs::write(outside.path().join("now"), "").unwrap();
+    let event = world.comments("maintainer", "/omk retry");
+    let acted = world.act("comment.yml", &event, &[]).green();
+    all_four(&acted);
+    assert_eq!(world.reactions(&event), "eyes, rocket");
+    let kept = acted.log.lines().any(|line| line.contains("kept from run") && line.ends_with(": fix"));
+    assert!(kept, "{}", acted.log);
+    let clone = world.checkout("read-back", &world.tip("omk/run/pr-12"));
+    for file in ["fix.txt", "more.txt"] {
+        assert!(clone.join(file).exists(), "{file}");
+    }
+    assert_eq!(world.replies(PULL).len(), 1, "one comment tells both runs");
+}
+
+#[test]
+fn a_run_under_way_is_cancelled_by_a_comment() {
+    let world = ForgeWorld::start();
+    let event = world.comments("maintainer", "/omk run");
+    let run = world.workflow_run(&event);
+    world.omk_ci("gate", &event, &[]).exits(0);
+    let cancel = world.comments("contributor", "/omk cancel");
+    let acted = world.act("comment.yml", &cancel, &[]).green();
+    assert!(!acted.ran("run"), "{}", acted.log);
+    assert_eq!(world.state()["runs"][run.to_string()]["conclusion"], "cancelled");
+    assert_eq!(world.reactions(&cancel), "eyes");
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::forge_act::KEY;
-use crate::forge_world::{ForgeWorld, PULL, steady};
+use crate::forge_world::{ForgeWorld, PULL, git, steady};
 
 fn example() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart")
@@ -35,8 +35,11 @@ async fn a_comment_lets_the_agent_work_and_its_work_is_a_pull_request() {
     let files = program();
     let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
     let world = ForgeWorld::with_files(&files);
-    std::fs::create_dir_all(world.at("cache/omk")).unwrap();
-    std::os::unix::fs::symlink(tools, world.at("cache/omk/tools")).unwrap();
+    // The job's machine has the CLI already; omk would get it from npm.
+    for program in ["kimi", "node"] {
+        let installed = tools.join("kimi-code-2.1.0/node_modules/.bin").join(program);
+        std::os::unix::fs::symlink(installed, world.at("bin").join(program)).unwrap();
+    }
 
     let event = world.comments("maintainer", "/omk run");
     let cassette = format!("--cassette '{}'", example().join("cassette").display());
@@ -46,12 +49,77 @@ async fn a_comment_lets_the_agent_work_and_its_work_is_a_pull_request() {
 
     let result = world.tip("omk/run/pr-12");
     let clone = world.checkout("read-back", &result);
-    let subjects = world.gh("/pulls/13/commits", r#".[].commit.message | split("\n")[0]"#);
+    // Tasks land in the order in which they end.
+    let log = git(&world.door.git, &["log", "--format=%s", "feature..omk/run/pr-12"]);
+    let subjects: std::collections::BTreeSet<&str> = log.lines().collect();
     let checks = world.gh(&format!("/commits/{result}/check-runs"), r#".check_runs[] | .name + ": " + .conclusion"#);
     steady(|| {
-        insta::assert_snapshot!(subjects, @"");
-        insta::assert_snapshot!(checks, @"");
-        insta::assert_snapshot!(world.replies(PULL)[0], @"");
+        insta::assert_snapshot!(Vec::from_iter(subjects).join("\n"), @r#"
+        Bring the price list up to date
+        Give 5 % off from 20.00 on
+        Print a receipt
+        Show the program's own output in the README
+        "#);
+        insta::assert_snapshot!(checks, @r#"
+        omk / test: success
+        omk: success
+        "#);
+        let mut settings = insta::Settings::clone_current();
+        settings.add_filter(r"\d+k tokens", "[number]k tokens");
+        let _bound = settings.bind_to_scope();
+        insta::assert_snapshot!(world.replies(PULL)[0], @r#"
+        <!-- omk:sticky:pr-12 -->
+        <!-- omk:data {"run":"[run]","base":"[commit]","state":"ended","verdict":"ready","workflow":4001} -->
+        ### ✅ omk `quickstart`: ready
+
+        4 of 4 tasks completed · [time] · [number]k tokens
+
+        **Delivered** as pull request [#13]([site]/acme/widget/pull/13).
+
+        - Look at it here: `git fetch origin omk/run/pr-12 && git diff [short] FETCH_HEAD`
+        - Review it as you would a colleague's, and merge it.
+
+        <details><summary>4 tasks: graph and table</summary>
+
+        ```mermaid
+        flowchart LR
+          t0["✓ prices<br/>completed"]:::good
+          t1["✓ discount<br/>completed"]:::good
+          t2["✓ receipt<br/>completed"]:::good
+          t3["✓ usage<br/>completed"]:::good
+          t0 --> t1
+          t0 --> t3
+          classDef good fill:#dafbe1,stroke:#1a7f37,color:#0b2e13
+          classDef bad fill:#ffebe9,stroke:#cf222e,color:#4c0a0f
+          classDef busy fill:#ddf4ff,stroke:#0969da,color:#042551
+          classDef idle fill:#f6f8fa,stroke:#8c959f,color:#424a53
+        ```
+
+        | | task | state | tries | time | gates | |
+        |-|-|-|-:|-:|-|-|
+        | ✅ | `prices` Bring the price list up to date | completed | 1 | [time] | `test` passed | 1 file |
+        | ✅ | `discount` Give 5 % off from 20.00 on | completed | 2 | [time] | `test` passed | 2 files |
+        | ✅ | `receipt` Print a receipt | completed | 1 | [time] | `test` passed | 4 files |
+        | ✅ | `usage` Show the program's own output in the README | completed | 1 | [time] | `test` passed | 1 file |
+
+        </details>
+
+        <details><summary>Proof, and how to verify it</summary>
+
+        ```sh
+        git fetch origin refs/omk/proofs/[run]
+        git show FETCH_HEAD:run.result.json > proof.json
+        omk verify proof.json
+        ```
+
+        The ref holds a proof for each task that landed, one for the result, and the commits they speak of.
+
+        </details>
+
+        <sub>[workflow run 4001]([site]/acme/widget/actions/runs/4001), attempt 1, artifact `omk-pr-12-[run]`</sub>
+
+        <sub>run `[run]` · base `[short]` · plan omk.yaml `[short]` · asked for by maintainer · judged_by: separate-job · sandbox: writes confined · omk 0.6.0</sub>
+        "#);
     });
     // What was promised is in the tree, and the tests that the agent wrote pass there.
     let mut python = std::process::Command::new("python3");

@@ -67,6 +67,7 @@ impl ForgeWorld {
         let source = self.checkout(&format!("act-{run}/source"), &self.tip("main"));
         git(&source, &["checkout", "--quiet", "-B", "main"]);
         let mut act = Command::new(rig_tools().join("python/bin/act"));
+        let machine = std::env::var_os("PATH").unwrap();
         let (ready, tokens) = self.prepared(workflow, inputs);
         // YAML holds JSON.
         std::fs::create_dir_all(source.join(".github/workflows")).unwrap();
@@ -94,7 +95,9 @@ impl ForgeWorld {
         ] {
             act.arg("--env").arg(variable);
         }
-        act.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("LANG", "C.UTF-8");
+        // What a toolchain step would put on PATH.
+        let path = std::env::join_paths([self.at("bin")].into_iter().chain(std::env::split_paths(&machine))).unwrap();
+        act.env_clear().env("PATH", path).env("LANG", "C.UTF-8");
         act.env("HOME", self.at("home")).env("TMPDIR", self.at("temp")).stdin(Stdio::null());
         let output = act.output().unwrap();
         let log = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -65,7 +65,7 @@ impl ForgeWorld {
     /// A world with these files on `main`, the plan among them.
     pub(crate) fn with_files(files: &[(&str, &str)]) -> Self {
         let root = tempfile::tempdir().unwrap();
-        for name in ["forge", "work", "home", "cache", "temp"] {
+        for name in ["forge", "work", "home", "cache", "temp", "bin"] {
             std::fs::create_dir(root.path().join(name)).unwrap();
         }
         let door = Door::open(&root.path().join("forge"));
