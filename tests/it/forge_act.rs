@@ -26,8 +26,6 @@ pub(crate) struct Acted {
     pub(crate) code: Option<i32>,
     /// What all jobs said.
     pub(crate) log: String,
-    /// The workflow run's number.
-    pub(crate) run: u64,
 }
 
 impl Acted {
@@ -102,7 +100,7 @@ impl ForgeWorld {
         let output = act.output().unwrap();
         let log = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         self.door.control("runs", &json!({"id": run, "status": "completed", "conclusion": "success"}));
-        Acted { code: output.status.code(), log, run }
+        Acted { code: output.status.code(), log }
     }
 
     /// The workflow as act can run it, and the jobs' tokens by the names of their secrets.

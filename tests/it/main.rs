@@ -19,8 +19,6 @@ mod ci_flow_retry;
 mod ci_flow_split;
 mod ci_answers;
 mod ci_events;
-mod ci_gate;
-mod ci_stories;
 mod ci_trouble;
 mod ci_security;
 mod ci_security_bundle;
