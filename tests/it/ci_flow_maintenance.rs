@@ -104,7 +104,7 @@ fn a_schedule_opens_a_pull_request_against_main_and_keeps_a_dashboard() {
 
         <sub>[workflow run <n>](https://forge.test/acme/widget/actions/runs/<n>), attempt 1, artifact `omk-nightly-<run>`</sub>
 
-        <sub>run `<run>` · base `<HEAD>` · plan omk.yaml `<short>` · asked for by schedule · judged_by: separate-job · sandbox: writes confined · omk 0.6.0</sub>
+        <sub>run `<run>` · base `<HEAD>` · plan omk.yaml `<short>` · asked for by schedule · judged_by: separate-job · sandbox: writes confined · omk <version></sub>
 
         <details><summary>1 open result</summary>
 

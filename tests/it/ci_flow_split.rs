@@ -182,6 +182,7 @@ pub(crate) const FILTERS: &[(&str, &str)] = &[
     (r"\b\d+(\.\d+)?( ms|ms|s| s)\b", "<time>"),
     (r#""at":\d{13}"#, r#""at":<moment>"#),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "<moment>"),
+    (r"omk \d+\\?\.\d+\.\d+", "omk <version>"),
     (r"runs/4\d\d\d", "runs/<n>"),
     (r"workflow run 4\d\d\d", "workflow run <n>"),
 ];
@@ -275,7 +276,7 @@ fn a_run_goes_through_four_machines_and_a_stranger_can_verify_it() {
 
         <sub>[workflow run <n>](https://forge.test/acme/widget/actions/runs/<n>), attempt 1, artifact `omk-pr-12-<run>`</sub>
 
-        <sub>run `<run>` · base `<feature>` · plan omk.yaml `<short>` · asked for by maintainer · judged_by: separate-job · sandbox: writes confined · omk 0.6.0</sub>
+        <sub>run `<run>` · base `<feature>` · plan omk.yaml `<short>` · asked for by maintainer · judged_by: separate-job · sandbox: writes confined · omk <version></sub>
         "#);
         insta::assert_snapshot!(steady(&world, pull["body"].as_str().unwrap()), @r#"
         <!-- omk:pull:pr-12:bbdcf7191277ead6447906bbc4f21a1253a0731f9ae7faca65805706ec4f2869 -->
@@ -302,7 +303,7 @@ fn a_run_goes_through_four_machines_and_a_stranger_can_verify_it() {
         - Updated in place by the next run; a commit that is not omk's stops that, and nothing of yours is overwritten.
         - Its checks wait for "Approve workflows to run" below, because GITHUB_TOKEN opened it; with an App's token they start alone.
 
-        <sub>run `<run>` · base `<feature>` · plan `omk.yaml` `<short>` · [workflow run](https://forge.test/acme/widget/actions/runs/<n>) · omk 0\.6.0</sub>
+        <sub>run `<run>` · base `<feature>` · plan `omk.yaml` `<short>` · [workflow run](https://forge.test/acme/widget/actions/runs/<n>) · omk <version></sub>
         "#);
     });
     let (clone, said) = verified_by_a_stranger(&world, &replies[0], "stranger");
