@@ -29,8 +29,10 @@ fn is_whole(world: &ForgeWorld, split: &Split<'_>) {
     let all = |commit: &str| {
         let path = format!("/commits/{commit}/check-runs?per_page=100&filter=all");
         let checks = world.get(&path)["check_runs"].as_array().unwrap().clone();
-        let mut names: Vec<String> =
-            checks.iter().map(|check| format!("{} {}", check["name"].as_str().unwrap(), check["conclusion"].as_str().unwrap_or("-"))).collect();
+        let mut names: Vec<String> = checks
+            .iter()
+            .map(|check| format!("{} {}", check["name"].as_str().unwrap(), check["conclusion"].as_str().unwrap_or("-")))
+            .collect();
         names.sort();
         names
     };
@@ -97,7 +99,15 @@ fn a_write_whose_answer_never_came_is_not_done_again() {
 #[test]
 fn a_read_that_fails_is_tried_again() {
     let world = ForgeWorld::start();
-    for path in ["/acme/widget$", "/branches/main$", "/pulls/12$", "/permission$", "/contents/omk.yaml$", "/activity$", "/pulls$"] {
+    for path in [
+        "/acme/widget$",
+        "/branches/main$",
+        "/pulls/12$",
+        "/permission$",
+        "/contents/omk.yaml$",
+        "/activity$",
+        "/pulls$",
+    ] {
         world.fault(&json!({"method": "GET", "path": path, "status": 500}));
     }
     let event = {
@@ -167,7 +177,11 @@ fn a_personal_token_writes_statuses_where_it_may_write_no_checks() {
     assert_eq!(seen(&world, &split.base), [""; 0]);
     for commit in [split.base.clone(), world.tip("omk/run/pr-12")] {
         let status = world.get(&format!("/commits/{commit}/status"));
-        assert_eq!((&status["state"], &status["statuses"][0]["context"]), (&"success".into(), &"omk".into()), "{status:#}");
+        assert_eq!(
+            (&status["state"], &status["statuses"][0]["context"]),
+            (&"success".into(), &"omk".into()),
+            "{status:#}"
+        );
     }
     let comments = world.comments_of(PULL);
     let sticky = comments.last().unwrap()["body"].as_str().unwrap();
@@ -195,7 +209,9 @@ fn a_repository_that_lets_actions_open_no_pull_requests_gets_a_link() {
     let world = ForgeWorld::start();
     let split = judged(&world);
     let refused = "GitHub Actions is not permitted to create or approve pull requests.";
-    world.fault(&json!({"method": "POST", "path": "/acme/widget/pulls$", "status": 403, "times": 9, "message": refused}));
+    world.fault(
+        &json!({"method": "POST", "path": "/acme/widget/pulls$", "status": 403, "times": 9, "message": refused}),
+    );
     let job = split.publish().exits(0);
     assert_eq!(ours(&world).len(), 2);
     let reply = &world.replies(PULL)[0];
@@ -242,7 +258,10 @@ fn a_bundle_that_is_gone_is_said() {
 
 #[test]
 fn a_publication_that_is_ended_in_the_middle_can_be_repeated() {
-    for (method, path) in WRITES.iter().filter(|(method, path)| *method == "POST" && !path.contains("reactions") && !path.contains("comments")) {
+    for (method, path) in WRITES
+        .iter()
+        .filter(|(method, path)| *method == "POST" && !path.contains("reactions") && !path.contains("comments"))
+    {
         let world = ForgeWorld::start();
         let split = judged(&world);
         split.fresh("publish", Some("run"));
@@ -253,7 +272,10 @@ fn a_publication_that_is_ended_in_the_middle_can_be_repeated() {
         let (mut omk, _) = world.job("publish", &split.event, &handed);
         let mut child = omk.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let pattern = path.trim_end_matches('$');
-        while !world.door.log()[seen..].iter().any(|entry| entry["method"] == *method && entry["path"].as_str().unwrap().ends_with(pattern)) {
+        while !world.door.log()[seen..]
+            .iter()
+            .any(|entry| entry["method"] == *method && entry["path"].as_str().unwrap().ends_with(pattern))
+        {
             assert!(child.try_wait().unwrap().is_none(), "it ended before {method} {path}");
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -263,4 +285,3 @@ fn a_publication_that_is_ended_in_the_middle_can_be_repeated() {
         is_whole(&world, &split);
     }
 }
-

@@ -41,7 +41,12 @@ fn five_hundred_annotations_go_in_batches() {
     let plan = "version: 1\nname: widget\ngates:\n  - { id: whole, run: test -s README.md }\n  - id: lint\n    run: sh lint.sh\n    \
         required: false\n    report: { format: sarif, path: lint.sarif }\ntasks:\n  - { id: fix, run: echo right > fix.txt, \
         write_set: [fix.txt], gates: [whole, lint] }\n";
-    let world = ForgeWorld::with_files(&[("omk.yaml", plan), ("README.md", "A widget.\n"), ("lint.sh", report), (".gitignore", "lint.sarif\n")]);
+    let world = ForgeWorld::with_files(&[
+        ("omk.yaml", plan),
+        ("README.md", "A widget.\n"),
+        ("lint.sh", report),
+        (".gitignore", "lint.sarif\n"),
+    ]);
     let jobs = run(&world);
     assert_eq!(jobs.codes(), [0; 4], "{jobs:#?}");
     let result = world.tip("omk/run/pr-12");
@@ -81,9 +86,15 @@ fn a_log_of_two_hundred_kilobytes_fits_everywhere() {
 }
 
 fn fifty(deliver: &str) -> ForgeWorld {
-    let mut plan = format!("version: 1\nname: widget\ngates:\n  - {{ id: whole, run: test -s README.md }}\ndeliver: {deliver}\ntasks:\n");
+    let mut plan = format!(
+        "version: 1\nname: widget\ngates:\n  - {{ id: whole, run: test -s README.md }}\ndeliver: {deliver}\ntasks:\n"
+    );
     for task in 0..50 {
-        writeln!(plan, "  - {{ id: task-{task}, run: echo {task} > t{task}.txt, write_set: [t{task}.txt], gates: [whole] }}").unwrap();
+        writeln!(
+            plan,
+            "  - {{ id: task-{task}, run: echo {task} > t{task}.txt, write_set: [t{task}.txt], gates: [whole] }}"
+        )
+        .unwrap();
     }
     ForgeWorld::with_plan(&plan)
 }

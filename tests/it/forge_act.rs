@@ -26,8 +26,6 @@ pub(crate) struct Acted {
     pub(crate) code: Option<i32>,
     /// What all jobs said.
     pub(crate) log: String,
-    /// The workflow run's number.
-    pub(crate) run: u64,
 }
 
 impl Acted {
@@ -102,7 +100,7 @@ impl ForgeWorld {
         let output = act.output().unwrap();
         let log = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         self.door.control("runs", &json!({"id": run, "status": "completed", "conclusion": "success"}));
-        Acted { code: output.status.code(), log, run }
+        Acted { code: output.status.code(), log }
     }
 
     /// The workflow as act can run it, and the jobs' tokens by the names of their secrets.
@@ -181,6 +179,38 @@ impl ForgeWorld {
         assert_eq!(put.status, 200);
         let from = format!("{}/_release", self.door.url);
         std::fs::write(to, format!("version {version}\nfrom {from}\n{target} {digest}\n")).unwrap();
+    }
+}
+
+// Read back
+
+/// Where every ref is, run ids aside.
+pub(crate) fn refs(world: &ForgeWorld) -> Vec<String> {
+    let names = world.remote_refs().into_keys().filter(|name| name != "HEAD");
+    names
+        .map(|name| if name.starts_with("refs/omk/proofs/") { "refs/omk/proofs/RUN".to_owned() } else { name })
+        .collect()
+}
+
+/// The checks on a commit, a line each.
+pub(crate) fn checks(world: &ForgeWorld, commit: &str) -> String {
+    let line = r#"[.name, .status, .conclusion, .output.title] | join(" | ")"#;
+    world.gh(
+        &format!("/commits/{commit}/check-runs?per_page=100"),
+        &format!(".check_runs | sort_by(.id) | .[] | {line}"),
+    )
+}
+
+/// The pull requests, a line each.
+pub(crate) fn pulls(world: &ForgeWorld) -> String {
+    let line = r#"[.number, .title, .head.ref + " -> " + .base.ref, if .draft then "draft, " else "" end + .state]"#;
+    world.gh("/pulls?state=all&per_page=100", &format!(r#"sort_by(.number) | .[] | {line} | join(" | ")"#))
+}
+
+#[track_caller]
+pub(crate) fn all_four(acted: &Acted) {
+    for job in ["gate", "run", "judge", "publish"] {
+        assert!(acted.ran(job), "{job} was not run\n{}", acted.log);
     }
 }
 

@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::forge_door::rig;
 use crate::forge_world::{Event, ForgeWorld, REPOSITORY, git};
