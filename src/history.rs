@@ -10,7 +10,7 @@ use crate::fact::{
     AgentEvidence, Began, Containment, Evidence, Fact, GateOutcome, GateVerdict, Host, Limit, Order, RunVerdict,
     Spending, Tokens,
 };
-use crate::id::{GateId, Moment, RepoPath, Sha256, TaskId, Tip};
+use crate::id::{GateId, Moment, RepoPath, Scope, Sha256, TaskId, Tip};
 use crate::plan::{Plan, Task, WriteSet};
 use crate::proof::{Input, JudgedBy, Share, Standing, TaskShare, standing};
 use crate::report::{Ejection, LimitsView, Stage, TaskView, VERSION, View};
@@ -191,7 +191,7 @@ impl History {
             // A branch that is not at the result must not be offered for it.
             branch: match engine.tip().filter(|_| self.branch_lost) {
                 Some(tip) => tip.commit.as_str()[..12].to_owned(),
-                None => run_branch(began),
+                None => run_branch(&began.scope),
             },
             limits: self.limits_view(began),
             limited: self.limited,
@@ -346,14 +346,20 @@ impl History {
 
 /// The branch of a run's integrated result.
 #[must_use]
-pub fn run_branch(began: &Began) -> String {
-    format!("omk/run/{}", began.scope)
+pub fn run_branch(scope: &Scope) -> String {
+    format!("omk/run/{scope}")
 }
 
 /// The branch of a task's own change.
 #[must_use]
-pub fn task_branch(began: &Began, task: &TaskId) -> String {
-    format!("omk/task/{}/{task}", began.scope)
+pub fn task_branch(scope: &Scope, task: &TaskId) -> String {
+    format!("{}{task}", task_branches(scope))
+}
+
+/// What the branches of a scope's tasks begin with.
+#[must_use]
+pub fn task_branches(scope: &Scope) -> String {
+    format!("omk/task/{scope}/")
 }
 
 fn is_required(plan: &Plan, gate: &GateId) -> bool {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::manifest::TaskChange;
 use super::refused::Refused;
 use crate::engine::Engine;
-use crate::git::{CommitSeen, GitError, Repo, Trailers};
+use crate::git::{CommitSeen, GitError, Repo, Trailers, signer};
 use crate::id::{CommitId, TaskId, Tip};
 use crate::plan::{Plan, Task};
 use crate::request::Request;
@@ -155,7 +155,7 @@ impl Court<'_> {
             let (key, value) = line.split_once(": ").ok_or("has a trailer that is none")?;
             let allowed = match key {
                 "Requested-by" => value == self.request.trigger.actor,
-                "Signed-off-by" => self.plan.deliver.sign_off,
+                "Signed-off-by" => self.plan.deliver.sign_off && value == signer(),
                 "Omk-Proof" => value == proof,
                 key => KEYS.contains(&key),
             };

@@ -184,7 +184,9 @@ pub(super) fn read_plan(
         None => read_at(home, &request.rules, &request.plan.path)?,
     };
     let parse = |bytes: &[u8]| {
-        crate::plan::parse(bytes, &request.plan.path, request.scope.as_str())
+        // A plan without a name is named after the repository, as in the gate job.
+        let directory = request.repository.rsplit('/').next().unwrap_or_default();
+        crate::plan::parse(bytes, &request.plan.path, directory)
             .map_err(|complaints| Failure::rendered(Kind::Usage, complaints.render()))
     };
     Ok(governed(parse(&bytes)?, &parse(&rules)?))

@@ -43,9 +43,20 @@ pub(super) struct Publication<'a> {
     pub(super) plan: &'a Arc<Plan>,
     pub(super) request: &'a Request,
     pub(super) scrubber: &'a Scrubber,
-    /// Why the run could not start, by the job that was to run it. For show only.
-    pub(super) trouble: Option<&'a str>,
+    /// What is known of a run that left no bundle. For show only.
+    pub(super) without: Without<'a>,
     pub(super) now: Moment,
+}
+
+/// What is known of a run that left nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Without<'a> {
+    /// Why it could not start, by the job that was to run it.
+    Trouble(&'a str),
+    /// That job was cancelled.
+    Cancelled,
+    /// Nothing.
+    Unknown,
 }
 
 /// What became of it.
@@ -91,7 +102,16 @@ pub(super) fn command(args: &Publish, terminal: &Terminal) -> Result<u8, Failure
     let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
     let now = Clock::start().now();
     let (forge, remote, scrubber) = (&forge, &remote, &scrubber);
-    let with = Publication { home: &home, forge, remote, plan: &plan, request: &request, scrubber, trouble: None, now };
+    let with = Publication {
+        home: &home,
+        forge,
+        remote,
+        plan: &plan,
+        request: &request,
+        scrubber,
+        without: Without::Unknown,
+        now,
+    };
     let published = runtime.block_on(publish(&with, &args.dir, judgement.as_ref()));
     runtime.shutdown_background();
     terminal.print(&if args.json { json(&request, &published) } else { in_words(&request, &published) });
@@ -117,12 +137,13 @@ pub(super) async fn publish(with: &Publication<'_>, dir: &Path, judgement: Optio
 /// What of a run can be believed, or why nothing can.
 fn believe(with: &Publication<'_>, dir: &Path, judgement: Option<&Judgement>) -> Result<Outcome, Lost> {
     if !dir.join(bundle::MANIFEST).exists() {
-        return Err(match with.trouble {
-            Some(why) => Lost::NotStarted {
+        return Err(match with.without {
+            Without::Cancelled => Lost::Cancelled,
+            Without::Trouble(why) => Lost::NotStarted {
                 why: with.scrubber.scrub(&text::clip(why, TROUBLE)),
                 verdict: RunVerdict::BlockedOnExternal,
             },
-            None => Lost::NoBundle,
+            Without::Unknown => Lost::NoBundle,
         });
     }
     let refused = |words: String| Lost::Refused(with.scrubber.scrub(&words));

@@ -145,7 +145,7 @@ pub(super) fn finish(
 /// The branch is where it was before the run, or at one of the run's own tips, of which the last may not have been reached;
 /// or at its base, where all was taken out again.
 fn where_the_branch_is(repo: &Repo, began: &crate::fact::Began, engine: &Engine) -> Result<Expected, Failure> {
-    let name = run_branch(began);
+    let name = run_branch(&began.scope);
     let Some(tip) = repo.branch_tip(&name).map_err(super::git)? else { return Ok(Expected::Absent) };
     let landed = engine.landings().any(|(_, landed)| landed.commit == tip);
     let ours = landed || began.branch_was.as_ref() == Some(&tip) || began.base.commit == tip;

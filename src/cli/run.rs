@@ -115,7 +115,7 @@ impl Wanted {
             branch_was: None,
         };
         let expected = look_at_branches(&self.home, &began, self.force)?;
-        began.branch_was = self.home.repo.branch_tip(&run_branch(&began)).map_err(super::git)?;
+        began.branch_was = self.home.repo.branch_tip(&run_branch(&began.scope)).map_err(super::git)?;
         let ready = session::get_ready(&self.plan, &began.selected, &self.secrets, &self.how, self.missing)?;
         say_what_will_be_spent(&self.plan, &began, &self.how, terminal);
         if !self.yes {
@@ -271,8 +271,8 @@ fn look_at_branches(home: &Home, began: &Began, force: bool) -> Result<Expected,
         return Err(Failure::new(Kind::Usage, "a branch called `omk` is in the way of `omk/run/…` and `omk/task/…`")
             .hint("rename it: `git branch -m omk something-else`"));
     }
-    let run = run_branch(began);
-    let tasks = began.selected.iter().map(|task| task_branch(began, task));
+    let run = run_branch(&began.scope);
+    let tasks = began.selected.iter().map(|task| task_branch(&began.scope, task));
     let ours: BTreeSet<String> = std::iter::once(run.clone()).chain(tasks).collect();
     // Only what exists can be checked out, and most runs are the first of their scope.
     let existing = repo.omk_branches().map_err(super::git)?.into_iter().map(|branch| branch.name);

@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use super::steps::{self, Found, PullStep, Share, Steps, full, plan_delivery, proofs_ref, run_branch, share};
+use super::steps::{Found, PullStep, Share, Steps, full, plan_delivery, proofs_ref, share};
 use super::wanted::{compare, pull_wanted};
 use super::{Delivered, Outcome, checks, look, proofs};
 use crate::forge::{CheckWanted, ForgeError, GitHub, Reaction};
 use crate::git::{GitError, Remote, Repo};
+use crate::history::run_branch;
 use crate::id::{CommitId, Moment, TaskId};
 use crate::plan::Plan;
 use crate::report::dashboard::{self, Last, Open};
@@ -319,7 +320,7 @@ impl<'a> Carrier<'a> {
             found.map(|pull| Open { number: pull.number, url: pull.url, branch: pull.head.branch }).collect();
         for pull in &self.placed.pulls {
             if !open.iter().any(|other| other.number == pull.number) {
-                let branch = pull.task.as_ref().map(|task| steps::task_branch(&self.request.scope, task));
+                let branch = pull.task.as_ref().map(|task| crate::history::task_branch(&self.request.scope, task));
                 let branch = branch.unwrap_or_else(|| run_branch(&self.request.scope));
                 open.push(Open { number: pull.number, url: pull.url.clone(), branch });
             }

@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 
 use super::Outcome;
-use super::steps::{Found, Held, full, proofs_ref, run_branch, task_branch, task_branches};
+use super::steps::{Found, Held, full, proofs_ref};
 use crate::forge::{ForgeError, GitHub};
 use crate::git::{GitError, Remote, Repo, Wanted};
+use crate::history::{run_branch, task_branch, task_branches};
 use crate::id::CommitId;
 use crate::plan::{DeliverAs, Plan};
 use crate::request::Request;

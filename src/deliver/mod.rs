@@ -17,9 +17,7 @@ mod wanted;
 pub use checks::{conclusion, opened};
 pub use definition::{of_task as task_definition, of_tasks as definitions};
 pub use progress::Progress;
-pub use steps::{
-    Found, Held, PullStep, Share, Steps, full, plan_delivery, proofs_ref, run_branch, share, task_branch, task_branches,
-};
+pub use steps::{Found, Held, PullStep, Share, Steps, full, plan_delivery, proofs_ref, share};
 
 use crate::fact::RunVerdict;
 use crate::forge::GitHub;

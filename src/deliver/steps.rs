@@ -7,30 +7,13 @@ use std::collections::BTreeMap;
 use super::{Outcome, definition};
 use crate::fact::RunVerdict;
 use crate::git::RefUpdate;
-use crate::id::{CommitId, GateId, Scope, TaskId};
+use crate::history::{run_branch, task_branch, task_branches};
+use crate::id::{CommitId, GateId, TaskId};
 use crate::plan::{DeliverAs, Plan};
 use crate::proof::{Standing, standing};
 use crate::report::{Trouble, pull};
 use crate::request::Request;
 use crate::trust::PullRequest;
-
-/// The branch of a run's integrated result, without `refs/heads/`.
-#[must_use]
-pub fn run_branch(scope: &Scope) -> String {
-    format!("omk/run/{scope}")
-}
-
-/// The branch of a task's own change, without `refs/heads/`.
-#[must_use]
-pub fn task_branch(scope: &Scope, task: &TaskId) -> String {
-    format!("{}{task}", task_branches(scope))
-}
-
-/// What the branches of a scope's tasks begin with.
-#[must_use]
-pub fn task_branches(scope: &Scope) -> String {
-    format!("omk/task/{scope}/")
-}
 
 /// The full name of the ref with a run's proofs.
 #[must_use]

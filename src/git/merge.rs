@@ -14,7 +14,7 @@ use super::tree::{Changes, Difference, build, difference};
 use crate::id::{CommitId, Moment, RepoPath, Tip, TreeId};
 
 /// Who omk's commits are by.
-const AUTHOR: (&str, &str) = ("omk[bot]", "omk[bot]@users.noreply.github.com");
+pub(super) const AUTHOR: (&str, &str) = ("omk[bot]", "omk[bot]@users.noreply.github.com");
 
 /// Candidates for a rename; git's own default was 400 for years, and each pair is compared by content.
 const RENAMES: u32 = 200;

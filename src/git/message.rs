@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use super::merge::AUTHOR;
 use crate::id::{RunId, TaskId};
 
 /// The width of a subject; what git's own tools and the forges show.
@@ -53,10 +54,10 @@ impl Message {
         self.trailer("Requested-by", who)
     }
 
-    /// With `Signed-off-by`; `who` is `Name <address>`.
+    /// With `Signed-off-by`, by whoever the commit is by: a sign-off counts for its author only.
     #[must_use]
-    pub fn signed_off_by(self, who: &str) -> Self {
-        self.trailer("Signed-off-by", who)
+    pub fn signed_off(self) -> Self {
+        self.trailer("Signed-off-by", &signer())
     }
 
     fn trailer(mut self, key: &'static str, value: &str) -> Self {
@@ -66,6 +67,12 @@ impl Message {
         }
         self
     }
+}
+
+/// Whom omk's commits are signed off by: `Name <address>`.
+#[must_use]
+pub fn signer() -> String {
+    format!("{} <{}>", AUTHOR.0, AUTHOR.1)
 }
 
 impl fmt::Display for Message {

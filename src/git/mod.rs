@@ -34,7 +34,7 @@ mod snapshot;
 pub use bundle::{BundleError, BundleHeader, BundleWanted, TakenIn};
 pub use error::{GitError, Refusal};
 pub use merge::{Landed, Merge, MergedBase};
-pub use message::{Message, Trailers};
+pub use message::{Message, Trailers, signer};
 pub use pool::{Pool, Removed, Slot, SlotName};
 pub use refs::{Branch, Expected};
 pub use remote::{RefUpdate, Remote, Wanted};

@@ -247,11 +247,12 @@ pub(super) fn message(
     let began = &shared.tools.began;
     let message =
         Message::new(&scrub(name), &began.run, task, attempt).body(&scrub(&text::printable(description.as_bytes())));
-    if began.trigger.event == crate::plan::Event::Comment {
+    let message = if began.trigger.event == crate::plan::Event::Comment {
         message.requested_by(&began.trigger.actor)
     } else {
         message
-    }
+    };
+    if shared.tools.plan.deliver.sign_off { message.signed_off() } else { message }
 }
 
 /// A place on the attempt's base: the run's base with the results it is built on, or the integration tip where those do

@@ -87,7 +87,7 @@ impl Branches {
     fn put_task(&self, task: &TaskId, engine: &Engine) -> Option<String> {
         let began = engine.began()?;
         let change = engine.task(task)?.change?;
-        self.put(began, &task_branch(began, task), &change.tip.commit, &Expected::Ours)
+        self.put(began, &task_branch(&began.scope, task), &change.tip.commit, &Expected::Ours)
     }
 
     fn put_result(&mut self, engine: &Engine) -> Option<String> {
@@ -98,7 +98,7 @@ impl Branches {
         if *tip == began.base && never_landed {
             return None;
         }
-        let warning = self.put(began, &run_branch(began), &tip.commit, expected);
+        let warning = self.put(began, &run_branch(&began.scope), &tip.commit, expected);
         self.result = match warning {
             None => Result::From(Expected::At(tip.commit.clone())),
             Some(_) => Result::Lost,

@@ -57,7 +57,69 @@ fn a_schedule_opens_a_pull_request_against_main_and_keeps_a_dashboard() {
     let found = dashboards(&world);
     assert_eq!(found.len(), 1, "{found:#?}");
     insta::with_settings!({filters => FILTERS.to_vec()}, {
-        insta::assert_snapshot!(steady(&world, found[0]["body"].as_str().unwrap()), @"");
+        insta::assert_snapshot!(steady(&world, found[0]["body"].as_str().unwrap()), @r#"
+        <!-- omk:dashboard:nightly -->
+        <!-- omk:runs [{"run":"<run>","at":<moment>,"verdict":"ready","completed":1,"tasks":1,"url":"https://forge.test/acme/widget/actions/runs/<n>"}] -->
+        ### ✅ omk `nightly`: ready
+
+        1 of 1 task completed · <time>
+
+        **Delivered** as pull request [#13](https://forge.test/acme/widget/pull/13).
+
+        - Look at it here: `git fetch origin omk/run/nightly && git diff <HEAD> FETCH_HEAD`
+        - Review it as you would a colleague's, and merge it.
+
+        <details><summary>3 tasks: graph and table</summary>
+
+        ```mermaid
+        flowchart LR
+          t0["✓ tidy<br/>completed"]:::good
+          t1["· asked<br/>skipped"]:::idle
+          t2["· talked<br/>skipped"]:::idle
+          classDef good fill:#dafbe1,stroke:#1a7f37,color:#0b2e13
+          classDef bad fill:#ffebe9,stroke:#cf222e,color:#4c0a0f
+          classDef busy fill:#ddf4ff,stroke:#0969da,color:#042551
+          classDef idle fill:#f6f8fa,stroke:#8c959f,color:#424a53
+        ```
+
+        | | task | state | tries | time | gates | |
+        |-|-|-|-:|-:|-|-|
+        | ✅ | `tidy` | completed | 1 | <time> | `whole` passed | 1 file |
+        | ⚪ | `asked` | skipped |  |  |  | not selected |
+        | ⚪ | `talked` | skipped |  |  |  | not selected |
+
+        </details>
+
+        <details><summary>Proof, and how to verify it</summary>
+
+        ```sh
+        git fetch origin refs/omk/proofs/<run>
+        git show FETCH_HEAD:run.result.json > proof.json
+        omk verify proof.json
+        ```
+
+        The ref holds a proof for each task that landed, one for the result, and the commits they speak of.
+
+        </details>
+
+        <sub>[workflow run <n>](https://forge.test/acme/widget/actions/runs/<n>), attempt 1, artifact `omk-nightly-<run>`</sub>
+
+        <sub>run `<run>` · base `<HEAD>` · plan omk.yaml `<short>` · asked for by schedule · judged_by: separate-job · sandbox: writes confined · omk 0.6.0</sub>
+
+        <details><summary>1 open result</summary>
+
+        - [#13](https://forge.test/acme/widget/pull/13) omk/run/nightly
+
+        </details>
+
+        <details><summary>Last 1 run</summary>
+
+        | run | over | verdict | tasks |
+        |-|-|-|-:|
+        | [<run>](https://forge.test/acme/widget/actions/runs/<n>) | <moment> | ready | 1 of 1 |
+
+        </details>
+        "#);
     });
     // The next night: the same pull request, the same issue.
     let second = jobs(&world, world.schedule());
@@ -114,7 +176,8 @@ fn what_a_person_closed_is_left_alone_until_its_definition_changes() {
     world.pushes("maintainer", "main", &[("omk.yaml", &other)]);
     assert_eq!(jobs(&world, world.schedule()).codes(), [0; 4]);
     assert_ne!(world.tip("omk/task/nightly/tidy"), before);
-    assert_eq!(world.get("/pulls/14")["state"], "open");
+    let open = world.get("/pulls?state=open");
+    assert!(open.as_array().unwrap().iter().any(|pull| pull["head"]["ref"] == "omk/task/nightly/tidy"), "{open:#}");
 }
 
 #[test]

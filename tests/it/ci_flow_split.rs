@@ -101,7 +101,11 @@ impl<'w> Split<'w> {
     /// A stage on its machine as it is.
     pub(crate) fn stage(&self, stage: &str) -> Job {
         let handed = [("OMK_REQUEST", self.request.as_str()), ("OMK_JUDGEMENT", self.judgement.as_str())];
-        self.world.omk_ci(stage, &self.event, &[&handed[..], &self.env[..]].concat())
+        // Others may have begun since.
+        let newest = self.world.run.replace(self.number);
+        let job = self.world.omk_ci(stage, &self.event, &[&handed[..], &self.env[..]].concat());
+        self.world.run.set(newest);
+        job
     }
 
     /// Puts the run job's bundle where an artifact goes, and says that the workflow run is over; the artifact's number.
@@ -176,6 +180,8 @@ pub(crate) const FILTERS: &[(&str, &str)] = &[
     (r"\b[0-9a-f]{40}\b", "<commit>"),
     (r"\b[0-9a-f]{12}\b", "<short>"),
     (r"\b\d+(\.\d+)?( ms|ms|s| s)\b", "<time>"),
+    (r#""at":\d{13}"#, r#""at":<moment>"#),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "<moment>"),
     (r"runs/4\d\d\d", "runs/<n>"),
     (r"workflow run 4\d\d\d", "workflow run <n>"),
 ];
@@ -221,23 +227,98 @@ fn a_run_goes_through_four_machines_and_a_stranger_can_verify_it() {
     assert_eq!((&pull["base"]["ref"], &pull["draft"]), (&HEAD.into(), &true.into()));
     assert_eq!(pull["head"]["sha"], result);
     // Nothing but the gate and publish jobs writes, and not more than is needed.
-    insta::assert_snapshot!(world.writes().join("\n"), @"");
+    insta::assert_snapshot!(world.writes().join("\n"), @"
+    POST /check-runs
+    POST /issues/12/comments
+    POST /issues/comments/1/reactions
+    POST /pulls
+    PATCH /check-runs/1
+    POST /check-runs
+    POST /check-runs
+    PATCH /issues/comments/2
+    POST /issues/comments/1/reactions
+    ");
     let replies = world.replies(PULL);
     assert_eq!(replies.len(), 1);
     insta::with_settings!({filters => FILTERS.to_vec()}, {
-        insta::assert_snapshot!(steady(&world, &replies[0]), @"");
-        insta::assert_snapshot!(steady(&world, pull["body"].as_str().unwrap()), @"");
+        insta::assert_snapshot!(steady(&world, &replies[0]), @r#"
+        <!-- omk:sticky:pr-12 -->
+        <!-- omk:data {"run":"<run>","base":"<feature>","state":"ended","verdict":"ready","workflow":4001} -->
+        ### ✅ omk `widget`: ready
+
+        1 of 1 task completed · <time>
+
+        **Delivered** as pull request [#13](https://forge.test/acme/widget/pull/13).
+
+        - Look at it here: `git fetch origin omk/run/pr-12 && git diff <feature> FETCH_HEAD`
+        - Review it as you would a colleague's, and merge it.
+
+        <details><summary>1 task: graph and table</summary>
+
+        | | task | state | tries | time | gates | |
+        |-|-|-|-:|-:|-|-|
+        | ✅ | `fix` Write it down | completed | 1 | <time> | `test` passed | 1 file |
+
+        </details>
+
+        <details><summary>Proof, and how to verify it</summary>
+
+        ```sh
+        git fetch origin refs/omk/proofs/<run>
+        git show FETCH_HEAD:run.result.json > proof.json
+        omk verify proof.json
+        ```
+
+        The ref holds a proof for each task that landed, one for the result, and the commits they speak of.
+
+        </details>
+
+        <sub>[workflow run <n>](https://forge.test/acme/widget/actions/runs/<n>), attempt 1, artifact `omk-pr-12-<run>`</sub>
+
+        <sub>run `<run>` · base `<feature>` · plan omk.yaml `<short>` · asked for by maintainer · judged_by: separate-job · sandbox: writes confined · omk 0.6.0</sub>
+        "#);
+        insta::assert_snapshot!(steady(&world, pull["body"].as_str().unwrap()), @r#"
+        <!-- omk:pull:pr-12:bbdcf7191277ead6447906bbc4f21a1253a0731f9ae7faca65805706ec4f2869 -->
+        Made by omk's run `<run>`: `maintainer` asked for it [in a comment](https://forge.test/acme/widget/issues/12#issuecomment-1); judged in a job of its own.
+
+        | task | what | files | commit |
+        |-|-|-:|-|
+        | `fix` | Write it down | 1 | `<pr-12>` |
+
+        - ✅ gate `test` passed
+
+        <details><summary>Proof, and how to verify it</summary>
+
+        ```sh
+        git fetch origin refs/omk/proofs/<run>
+        git show FETCH_HEAD:run.result.json > proof.json
+        omk verify proof.json
+        ```
+
+        The ref holds a proof for each task that landed, one for the result, and the commits they speak of.
+
+        </details>
+
+        - Updated in place by the next run; a commit that is not omk's stops that, and nothing of yours is overwritten.
+        - Its checks wait for "Approve workflows to run" below, because GITHUB_TOKEN opened it; with an App's token they start alone.
+
+        <sub>run `<run>` · base `<feature>` · plan `omk.yaml` `<short>` · [workflow run](https://forge.test/acme/widget/actions/runs/<n>) · omk 0\.6.0</sub>
+        "#);
     });
     let (clone, said) = verified_by_a_stranger(&world, &replies[0], "stranger");
-    assert!(said.contains("ready"), "{said}");
+    assert!(said.contains("1 proof checked, all hold"), "{said}");
     let proof = std::fs::read_to_string(clone.join("proof.json")).unwrap();
     let statement: Value = serde_json::from_str(&proof).unwrap();
     assert_eq!(statement["predicate"]["judged_by"], "separate-job", "{statement:#}");
     assert_eq!(statement["predicate"]["result"]["commit"], result);
     // One that says something else about the same commits does not hold.
-    for (truth, lie) in
-        [(split.base.as_str(), "0".repeat(40).as_str()), ("\"separate-job\"", "\"nobody\""), ("passed", "flaky")]
-    {
+    let lies = [
+        (result.as_str(), split.base.as_str()),
+        ("\"separate-job\"", "\"nobody\""),
+        ("\"verdict\":\"passed\"", "\"verdict\":\"failed\""),
+    ];
+    let proof = serde_json::to_string(&statement).unwrap();
+    for (truth, lie) in lies {
         assert!(proof.contains(truth), "{truth}: {proof}");
         std::fs::write(clone.join("lie.json"), proof.replace(truth, lie)).unwrap();
         let output = omk(&clone, &["verify", "lie.json"]);

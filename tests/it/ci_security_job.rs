@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::ci_security::{inner, one_job, one_job_on, told};
-use crate::forge_job::{Job, ONE_JOB};
+use crate::forge_job::{JUDGE, Job, ONE_JOB};
 use crate::forge_world::{ForgeWorld, HEAD, PLAN, PULL};
 
 /// Looks everywhere for a token that it is given in reverse, and tries every way to command the runner. What it finds it
@@ -45,6 +45,17 @@ for file in env output path state summary event.json temp/new workspace/.git/con
     done
 done
 git -c credential.helper= push --quiet "URL/acme/widget.git" HEAD:refs/heads/stolen 2>/dev/null && found 'a way to push'
+# Whatever of this is let: omk's own git must not run it.
+for where in --local --worktree --global; do
+    git config $where core.fsmonitor 'touch "ROOT/pwned"; false'
+    git config $where core.sshCommand 'touch "ROOT/pwned"'
+    git config $where core.hooksPath "$TMPDIR"
+done 2>/dev/null
+for hook in post-checkout post-index-change reference-transaction pre-commit pre-push; do
+    for hooks in "$TMPDIR" "$(git rev-parse --git-path hooks)"; do
+        (printf '#!/bin/sh\ntouch "ROOT/pwned"\n' > "$hooks/$hook" && chmod +x "$hooks/$hook") 2>/dev/null
+    done
+done
 [ -z "$bad" ]
 "#;
 
@@ -54,10 +65,7 @@ fn a_task_and_a_gate_find_no_token_and_command_no_runner() {
         PLAN.replace("sh check.sh", "sh attack.sh").replace("run: echo right >", "run: sh attack.sh && echo right >");
     let world = ForgeWorld::with_plan(&plan);
     let token = world.door.token(ONE_JOB);
-    let reversed: String = token.chars().rev().collect();
-    let root = world.at("");
-    let attack = ATTACK.replace("REVERSED", &reversed).replace("ROOT", root.to_str().unwrap().trim_end_matches('/'));
-    world.pushes("contributor", HEAD, &[("attack.sh", &attack.replace("URL", &world.door.url))]);
+    attacked(&world, &token);
     let event = world.comments("maintainer", "/omk run");
     let others = [
         ("OMK_TOKEN", token.as_str()),
@@ -70,10 +78,38 @@ fn a_task_and_a_gate_find_no_token_and_command_no_runner() {
     for file in ["env", "path", "state"] {
         assert_eq!(std::fs::read_to_string(place.join(file)).unwrap(), "", "{file}");
     }
+    assert!(!world.at("pwned").exists(), "omk's own git ran what a child told it");
     assert!(!world.remote_refs().contains_key("refs/heads/stolen"));
     for said in [&job.out, &job.err, &job.summary, &format!("{:?}", job.outputs), &world.replies(PULL).join("\n")] {
         assert!(!said.contains(&token) && !said.contains("found:"), "{said}");
     }
+}
+
+/// Pushes the attack on that token to the pull request.
+fn attacked(world: &ForgeWorld, token: &str) {
+    let reversed: String = token.chars().rev().collect();
+    let root = world.at("").display().to_string();
+    let attack = ATTACK.replace("REVERSED", &reversed).replace("ROOT", root.trim_end_matches('/'));
+    world.pushes("contributor", HEAD, &[("attack.sh", &attack.replace("URL", &world.door.url))]);
+}
+
+#[test]
+fn a_gate_of_the_judge_job_finds_no_token_and_commands_no_runner() {
+    let world = ForgeWorld::with_plan(&PLAN.replace("sh check.sh", "sh attack.sh"));
+    let token = world.door.token(JUDGE);
+    attacked(&world, &token);
+    let event = world.comments("maintainer", "/omk run");
+    let number = world.workflow_run(&event);
+    let gate = world.omk_ci("gate", &event, &[]).exits(0);
+    for job in ["run", "judge"] {
+        world.checkout(&format!("job-{number}-{job}/workspace"), gate.output("base"));
+    }
+    let request = ("OMK_REQUEST", gate.output("request"));
+    world.omk_ci("run", &event, &[request]).exits(0);
+    let bundle = world.at(&format!("job-{number}-run/bundle")).display().to_string();
+    let job = world.omk_ci("judge", &event, &[request, ("OMK_BUNDLE", &bundle), ("OMK_TOKEN", &token)]).exits(0);
+    assert_eq!(job.output("verdict"), "ready", "{job:?}");
+    assert!(!job.output("judgement").contains(&token) && !world.at("pwned").exists());
 }
 
 /// What a stranger would have us say, in every way that something listens to.

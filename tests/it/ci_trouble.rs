@@ -37,3 +37,19 @@ fn in_one_job_it_is_told_too() {
     assert_eq!(world.reactions(&event), "eyes, confused");
     assert_eq!(world.checks(&world.tip(HEAD))[0]["conclusion"], "failure");
 }
+
+#[test]
+fn a_run_that_was_cancelled_while_it_waited_is_called_so() {
+    let world = ForgeWorld::start();
+    let event = world.comments("maintainer", "/omk run");
+    let run = world.workflow_run(&event);
+    let gate = world.omk_ci("gate", &event, &[]).exits(0);
+    world.checkout(&format!("job-{run}-publish/workspace"), gate.output("base"));
+    let told = [("OMK_REQUEST", gate.output("request")), ("OMK_RUN_RESULT", "cancelled")];
+    world.omk_ci("publish", &event, &told).exits(130);
+    let sticky = world.replies(PULL).pop().unwrap();
+    assert!(sticky.contains("### ⚪ omk: cancelled"), "{sticky}");
+    assert_eq!(world.checks(&world.tip(HEAD))[0]["conclusion"], "cancelled");
+    // Without that word nobody knows what became of it.
+    world.omk_ci("publish", &event, &told[..1]).exits(5);
+}

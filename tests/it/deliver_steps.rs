@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use omk_action::deliver::{
-    Found, Held, Outcome, Share, conclusion, full, plan_delivery, proofs_ref, run_branch, share, task_branch,
-    task_definition,
+    Found, Held, Outcome, Share, conclusion, full, plan_delivery, proofs_ref, share, task_definition,
 };
 use omk_action::fact::RunVerdict;
 use omk_action::forge::Conclusion;
 use omk_action::git::RefUpdate;
+use omk_action::history::{run_branch, task_branch};
 use omk_action::id::Sha256;
 use omk_action::plan::Plan;
 use omk_action::proof::JudgedBy;

@@ -7,8 +7,9 @@ use super::desk::Desk;
 use super::outputs::Level;
 use super::start::scope_of;
 use super::{Failure, Step};
-use crate::deliver::{full, run_branch, task_branches};
+use crate::deliver::full;
 use crate::git::{GitError, RefUpdate, Remote, Repo, Wanted};
+use crate::history::{run_branch, task_branches};
 use crate::id::Scope;
 use crate::text;
 

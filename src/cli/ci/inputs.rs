@@ -41,6 +41,8 @@ pub(in crate::cli) struct Inputs {
     pub(in crate::cli) judgement: Option<Judgement>,
     /// Why the run could not start, as the run job has it. For show only.
     pub(in crate::cli) trouble: Option<String>,
+    /// How the forge says that the run job ended: `cancelled`, `failure`.
+    pub(in crate::cli) run_result: Option<String>,
     /// The directory that goes from job to job.
     pub(in crate::cli) bundle: PathBuf,
     /// What of a run's state is left in it.
@@ -128,6 +130,7 @@ impl Inputs {
                 None => None,
             },
             trouble: caller.text("OMK_TROUBLE").map(str::to_owned),
+            run_result: caller.text("OMK_RUN_RESULT").map(str::to_owned),
             bundle: path(caller, "OMK_BUNDLE").unwrap_or_else(|| temp.join("omk-bundle")),
             upload: upload(caller.text("OMK_UPLOAD").unwrap_or("state"))?,
             dry_run: truth(caller, "OMK_DRY_RUN")?,

@@ -24,12 +24,13 @@ mod verify;
 mod whole;
 
 pub(in crate::cli) use gate::{Decision, announce, decide};
-pub(in crate::cli) use inputs::{Stage, Upload};
+pub(in crate::cli) use inputs::{Inputs, Stage, Upload};
 pub(in crate::cli) use outputs::{Level, Outputs};
 pub(in crate::cli) use plans::read_for;
 pub(in crate::cli) use runner::{Access, EventName, Machine, Runner};
 
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 
 use super::terminal::Terminal;
 use super::{Failure, Home, Kind};
@@ -54,9 +55,9 @@ impl Step {
         self.runtime.block_on(future)
     }
 
-    /// Does something beside what this step does, and does not wait for it.
-    pub(in crate::cli) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        self.runtime.spawn(future);
+    /// Does something beside what this step does.
+    pub(in crate::cli) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        self.runtime.spawn(future)
     }
 
     /// The repository's git remote.

@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use super::super::publish::{Publication, Published, publish};
+use super::super::publish::{Publication, Published, Without, publish};
 use super::super::{Failure, Home};
-use super::{Step, read_for};
+use super::{Inputs, Step, read_for};
 use crate::clock::Clock;
 use crate::report::markdown;
 
@@ -26,13 +26,22 @@ pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
         plan: &plan,
         request,
         scrubber: &scrubber,
-        trouble: step.runner.inputs.trouble.as_deref(),
+        without: without(&step.runner.inputs),
         now: Clock::start().now(),
     };
     let inputs = &step.runner.inputs;
     let published = step.wait(publish(&with, &inputs.bundle, inputs.judgement.as_ref()));
     tell(step, &published)?;
     Ok(published.exit_code())
+}
+
+/// What the run job says of itself where it left nothing.
+fn without(inputs: &Inputs) -> Without<'_> {
+    match (&inputs.trouble, inputs.run_result.as_deref()) {
+        (Some(why), _) => Without::Trouble(why),
+        (None, Some("cancelled")) => Without::Cancelled,
+        (None, Some(_) | None) => Without::Unknown,
+    }
 }
 
 /// What became of it, in the log, the summary and the outputs.

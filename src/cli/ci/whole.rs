@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::super::session::Over;
 use super::super::{Failure, Kind, writing};
@@ -24,6 +25,9 @@ use crate::request::Request;
 /// A runner that cancels a job gives it less than eight seconds; what is said by then is said.
 const LAST_WORDS: Duration = Duration::from_millis(4_500);
 
+/// How long an edit of the comment that is under way is waited for.
+const LAST_EDIT: Duration = Duration::from_secs(2);
+
 /// The whole of it, for an event that may lead to a run.
 pub(super) fn whole(step: &Step) -> Result<u8, Failure> {
     let decision = decide(step)?;
@@ -34,7 +38,11 @@ pub(super) fn whole(step: &Step) -> Result<u8, Failure> {
     };
     let access = step.wait(step.runner.access())?;
     let one_job = if step.runner.inputs.unsafe_one_job { OneJob::Unsafe } else { OneJob::Confined };
-    match carry_out(step, &access, &request, Reach::Writing(one_job, follow(step, &access, &request))) {
+    let (views, follower) = follow(step, &access, &request);
+    let over = carry_out(step, &access, &request, Reach::Writing(one_job, views));
+    // An edit that is under way must not come after the last word.
+    let _ = step.wait(async { tokio::time::timeout(LAST_EDIT, follower).await });
+    match over {
         Ok(over) => {
             leave(step, &access, &request, &over)?;
             publish(step, &access, &request, &over)
@@ -58,10 +66,10 @@ fn not_started(step: &Step, failure: &Failure) -> Lost {
 }
 
 /// Edits the sticky comment while the run goes on, beside it.
-fn follow(step: &Step, access: &Access, request: &Request) -> watch::Sender<Option<View>> {
+fn follow(step: &Step, access: &Access, request: &Request) -> (watch::Sender<Option<View>>, JoinHandle<()>) {
     let (sender, mut views) = watch::channel(None);
     let (forge, request, clock) = (access.forge.clone(), request.clone(), Clock::start());
-    step.spawn(async move {
+    let follower = step.spawn(async move {
         let Ok(me) = forge.me().await else { return };
         let mut progress = Progress::new(forge, request, me, clock.now());
         while views.changed().await.is_ok() {
@@ -72,7 +80,7 @@ fn follow(step: &Step, access: &Access, request: &Request) -> watch::Sender<Opti
             }
         }
     });
-    sender
+    (sender, follower)
 }
 
 /// Delivers what came of the run, and tells about it; the exit code.
