@@ -32,8 +32,8 @@ fn the_plan_of_a_pull_request_is_checked_and_shown() {
     let opened = world.pull_request("opened");
     world.workflow_run(&opened);
     let check = |world: &ForgeWorld| {
-        let checks = world.checks(&world.tip(HEAD)).into_iter();
-        checks.filter(|check| check["name"] == "omk plan").last().unwrap_or_default()
+        let mut checks = world.checks(&world.tip(HEAD)).into_iter();
+        checks.rfind(|check| check["name"] == "omk plan").unwrap_or_default()
     };
     // As examples/workflows/plan-check.yml grants it.
     let token = world.door.token(&[("contents", "read"), ("pull-requests", "read"), ("checks", "write")]);
