@@ -182,6 +182,38 @@ impl ForgeWorld {
     }
 }
 
+// Read back
+
+/// Where every ref is, run ids aside.
+pub(crate) fn refs(world: &ForgeWorld) -> Vec<String> {
+    let names = world.remote_refs().into_keys().filter(|name| name != "HEAD");
+    names
+        .map(|name| if name.starts_with("refs/omk/proofs/") { "refs/omk/proofs/RUN".to_owned() } else { name })
+        .collect()
+}
+
+/// The checks on a commit, a line each.
+pub(crate) fn checks(world: &ForgeWorld, commit: &str) -> String {
+    let line = r#"[.name, .status, .conclusion, .output.title] | join(" | ")"#;
+    world.gh(
+        &format!("/commits/{commit}/check-runs?per_page=100"),
+        &format!(".check_runs | sort_by(.id) | .[] | {line}"),
+    )
+}
+
+/// The pull requests, a line each.
+pub(crate) fn pulls(world: &ForgeWorld) -> String {
+    let line = r#"[.number, .title, .head.ref + " -> " + .base.ref, if .draft then "draft, " else "" end + .state]"#;
+    world.gh("/pulls?state=all&per_page=100", &format!(r#"sort_by(.number) | .[] | {line} | join(" | ")"#))
+}
+
+#[track_caller]
+pub(crate) fn all_four(acted: &Acted) {
+    for job in ["gate", "run", "judge", "publish"] {
+        assert!(acted.ran(job), "{job} was not run\n{}", acted.log);
+    }
+}
+
 /// The built omk as a release's archive; made once for each build.
 fn packed() -> Vec<u8> {
     let omk = Path::new(env!("CARGO_BIN_EXE_omk"));

@@ -323,3 +323,23 @@ fn the_world_tells_what_people_did() {
     assert_eq!(answer.status, 403);
     assert!(world.violations().is_empty());
 }
+
+#[test]
+fn the_world_holds_requests_to_the_forges_own_description() {
+    let world = ForgeWorld::start();
+    let note = json!({"path": "a", "start_line": 1, "end_line": 1, "annotation_level": "notice", "message": "m"});
+    let check = |annotations: usize, level: &str| {
+        let mut note = note.clone();
+        note["annotation_level"] = json!(level);
+        let output = json!({"title": "t", "summary": "s", "annotations": vec![note; annotations]});
+        let body = json!({"name": "omk", "head_sha": world.tip(HEAD), "output": output});
+        let token = world.door.token(&[("checks", "write")]);
+        world.door.api(&token, "POST", &format!("/repos/{REPOSITORY}/check-runs"), &body).status
+    };
+    assert_eq!(check(50, "notice"), 201);
+    assert!(world.violations().is_empty());
+    assert_eq!((check(51, "notice"), check(1, "shame")), (422, 422));
+    assert_eq!(world.api("maintainer", "GET", "/no/such/path", &Value::Null).status, 404);
+    assert_eq!(world.violations().len(), 3);
+    world.forgive(3);
+}

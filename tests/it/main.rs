@@ -8,6 +8,7 @@ mod bundle_commits;
 mod bundle_judged;
 mod bundle_world;
 mod ci_act;
+mod ci_act_again;
 mod ci_fault_forge;
 mod ci_fault_large;
 mod ci_agent;

@@ -110,6 +110,34 @@ fn a_caller_grants_exactly_what_the_called_jobs_ask_for_together() {
 }
 
 #[test]
+fn the_reusable_workflow_is_the_example_with_inputs() {
+    let (called, example) = (parsed(".github/workflows/omk.yml"), example("comment.yml"));
+    let omk = |job: &Value| -> BTreeMap<String, Value> {
+        let one = serde_json::json!({"jobs": {"one": job}});
+        let step = steps(&one).into_iter().find(|step| step["with"]["command"].is_string()).cloned().unwrap();
+        serde_json::from_value(step["with"].clone()).unwrap()
+    };
+    for (id, job) in jobs(&called) {
+        let wanted = &example["jobs"][id];
+        for key in ["needs", "outputs", "permissions", "timeout-minutes", "concurrency"] {
+            assert_eq!(job[key], wanted[key], "{key} of {id}");
+        }
+        assert_eq!(job["if"] == wanted["if"], id != "gate", "{id}");
+        let (given, wanted) = (omk(job), omk(wanted));
+        let differs: Vec<_> = wanted.iter().filter(|(name, value)| given.get(*name) != Some(value)).collect();
+        assert_eq!(differs, Vec::<(&String, &Value)>::new(), "{id}");
+        let more = given.iter().filter(|(name, _)| !wanted.contains_key(*name));
+        let from_inputs =
+            |value: &Value| value.as_str().is_some_and(|value| value.contains("inputs.") || value.contains("secrets."));
+        assert_eq!(more.filter(|(_, value)| !from_inputs(value)).count(), 0, "{id}");
+    }
+    let asked = called["on"]["workflow_call"]["inputs"].as_object().unwrap();
+    let text = text(".github/workflows/omk.yml");
+    let unused: Vec<_> = asked.keys().filter(|name| !text.contains(&format!("inputs.{name} "))).collect();
+    assert_eq!(unused, Vec::<&String>::new());
+}
+
+#[test]
 fn no_job_has_a_name_that_a_check_of_ours_has() {
     for name in workflows() {
         let workflow = parsed(&name);
