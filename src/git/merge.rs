@@ -166,12 +166,17 @@ impl Repo {
         Ok(())
     }
 
-    /// Whether `ancestor` is `commit` or in its history.
+    /// Whether `ancestor` is `commit` or in its history. In a clone that has all of the history, a commit that is not here
+    /// is nobody's ancestor.
     ///
     /// # Errors
-    /// Where a commit is missing.
+    /// Where a commit is missing, and the history was cut.
     pub fn descends(&self, commit: &CommitId, ancestor: &CommitId) -> Result<bool, GitError> {
-        self.with(|repo| descends(repo, commit_oid(commit), commit_oid(ancestor)))
+        let (commit, ancestor) = (commit_oid(commit), commit_oid(ancestor));
+        self.with(|repo| {
+            let absent = repo.find_commit(ancestor).is_err() && repo.find_commit(commit).is_ok();
+            if absent && !repo.is_shallow() { Ok(false) } else { descends(repo, commit, ancestor) }
+        })
     }
 }
 

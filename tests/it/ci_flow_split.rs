@@ -313,8 +313,10 @@ fn a_run_goes_through_four_machines_and_a_stranger_can_verify_it() {
     assert_eq!(statement["predicate"]["judged_by"], "separate-job", "{statement:#}");
     assert_eq!(statement["predicate"]["result"]["commit"], result);
     // One that says something else about the same commits does not hold.
+    let nowhere = "0".repeat(40);
     let lies = [
         (result.as_str(), split.base.as_str()),
+        (split.base.as_str(), nowhere.as_str()),
         ("\"separate-job\"", "\"nobody\""),
         ("\"verdict\":\"passed\"", "\"verdict\":\"failed\""),
     ];

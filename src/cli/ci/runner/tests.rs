@@ -131,7 +131,7 @@ fn what_is_missing_or_malformed_is_named() {
         ("GITHUB_API_URL", "https://user:pass@host"),
         ("GITHUB_API_URL", "https://host/?to=elsewhere"),
         ("GITHUB_SERVER_URL", "javascript:alert(1)"),
-        ("GITHUB_WORKSPACE", "relative"),
+        ("RUNNER_TEMP", "relative"),
         ("RUNNER_TEMP", ""),
         ("GITHUB_EVENT_NAME", ""),
         ("GITHUB_EVENT_PATH", ""),
