@@ -18,7 +18,7 @@ use crate::fact::RunVerdict;
 use crate::id::TaskId;
 use crate::proof::JudgedBy;
 use crate::report::View;
-use crate::report::sticky::Lost;
+use crate::report::sticky::{self, Lost};
 use crate::request::Request;
 
 /// A runner that cancels a job gives it less than eight seconds; what is said by then is said.
@@ -36,25 +36,34 @@ pub(super) fn whole(step: &Step) -> Result<u8, Failure> {
     let one_job = if step.runner.inputs.unsafe_one_job { OneJob::Unsafe } else { OneJob::Confined };
     match carry_out(step, &access, &request, Reach::Writing(one_job, follow(step, &access, &request))) {
         Ok(over) => {
-            leave(step, &access, &request, &over)?;
-            publish(step, &access, &request, &over)
+            // A disk that has no room for the state is no reason not to deliver.
+            let left = leave(step, &access, &request, &over);
+            let published = publish(step, &access, &request, &over).inspect_err(|failure| {
+                let lost = Lost::Unpublished(in_a_sentence(step, failure), whose_turn(failure));
+                lose(step, &access, &request, &lost);
+            });
+            left.and(published)
         }
         Err(failure) => {
-            let lost = not_started(step, &failure);
-            tell(step, &step.wait(deliver::tell_lost(&access.forge, &request, &lost, Clock::start().now())));
+            let why = in_a_sentence(step, &failure);
+            lose(step, &access, &request, &Lost::NotStarted { why, verdict: whose_turn(&failure) });
             Err(failure)
         }
     }
 }
 
-fn not_started(step: &Step, failure: &Failure) -> Lost {
-    let why = in_a_sentence(step, failure);
-    let verdict = match failure.kind {
+/// What a run is called that could not start, or whose result could not be published.
+pub(super) fn whose_turn(failure: &Failure) -> RunVerdict {
+    match failure.kind {
         Kind::Usage | Kind::NotReady => RunVerdict::NotReady,
         Kind::Blocked => RunVerdict::BlockedOnExternal,
         Kind::Infra => RunVerdict::FailedInfra,
-    };
-    Lost::NotStarted { why, verdict }
+    }
+}
+
+fn lose(step: &Step, access: &Access, request: &Request, lost: &Lost) {
+    tell(step, &step.wait(deliver::tell_lost(&access.forge, request, lost, Clock::start().now())));
+    step.outputs.summarise(&sticky::lost(request, lost));
 }
 
 /// Edits the sticky comment while the run goes on, beside it.
