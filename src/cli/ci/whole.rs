@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 use super::super::session::Over;
 use super::super::{Failure, Kind, writing};
@@ -34,7 +36,13 @@ pub(super) fn whole(step: &Step) -> Result<u8, Failure> {
     };
     let access = step.wait(step.runner.access())?;
     let one_job = if step.runner.inputs.unsafe_one_job { OneJob::Unsafe } else { OneJob::Confined };
-    match carry_out(step, &access, &request, Reach::Writing(one_job, follow(step, &access, &request))) {
+    let (follower, following) = follow(step, &access, &request);
+    let ended = carry_out(step, &access, &request, Reach::Writing(one_job, follower));
+    // What it was about to say is not to come after what is said now.
+    following.abort();
+    // An App's token is good for an hour, and the run may have taken longer.
+    let access = step.wait(step.runner.access()).unwrap_or(access);
+    match ended {
         Ok(over) => {
             // A disk that has no room for the state is no reason not to deliver.
             let left = leave(step, &access, &request, &over);
@@ -67,10 +75,10 @@ fn lose(step: &Step, access: &Access, request: &Request, lost: &Lost) {
 }
 
 /// Edits the sticky comment while the run goes on, beside it.
-fn follow(step: &Step, access: &Access, request: &Request) -> watch::Sender<Option<View>> {
+fn follow(step: &Step, access: &Access, request: &Request) -> (watch::Sender<Option<View>>, AbortHandle) {
     let (sender, mut views) = watch::channel(None);
     let (forge, request, clock) = (access.forge.clone(), request.clone(), Clock::start());
-    step.spawn(async move {
+    let following = step.spawn(async move {
         let Ok(me) = forge.me().await else { return };
         let mut progress = Progress::new(forge, request, me, clock.now());
         while views.changed().await.is_ok() {
@@ -81,7 +89,7 @@ fn follow(step: &Step, access: &Access, request: &Request) -> watch::Sender<Opti
             }
         }
     });
-    sender
+    (sender, following)
 }
 
 /// Delivers what came of the run, and tells about it; the exit code.
@@ -91,20 +99,40 @@ fn publish(step: &Step, access: &Access, request: &Request, over: &Over) -> Resu
     let remote = step.remote(access)?;
     let now = Clock::start().now();
     let delivering = deliver::deliver(&access.forge, &over.home.repo, &remote, &plan, request, &outcome, now);
-    let delivered = if over.verdict == RunVerdict::Cancelled {
-        step.wait(async { tokio::time::timeout(LAST_WORDS, delivering).await })
-    } else {
-        Ok(step.wait(delivering))
+    let last_words = async {
+        if over.verdict != RunVerdict::Cancelled {
+            interrupted().await;
+        }
+        tokio::time::sleep(LAST_WORDS).await;
     };
+    let delivered = step.wait(async {
+        tokio::select! {
+            delivered = delivering => Some(delivered),
+            () = last_words => None,
+        }
+    });
     if step.runner.inputs.upload == Upload::None {
         step.outputs.set("artifact", "")?;
     }
-    let Ok(delivered) = delivered else {
-        step.outputs.say(Level::Warning, "cancelled before GitHub could be told of it");
-        return Ok(over.verdict.exit_code());
+    let Some(delivered) = delivered else {
+        step.outputs.say(
+            Level::Warning,
+            "ended before GitHub was told of it: what is there already stays, and the rest is missing",
+        );
+        return Ok(RunVerdict::Cancelled.exit_code());
     };
     tell(step, &delivered);
     Ok(if delivered.blocked { Kind::Blocked.exit_code() } else { over.verdict.exit_code() })
+}
+
+/// Until somebody wants the job to end; for ever where signals cannot be listened to.
+async fn interrupted() {
+    let listen = || Ok::<_, std::io::Error>((signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?));
+    let Ok((mut interrupt, mut terminate)) = listen() else { return std::future::pending().await };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
 }
 
 /// What is delivered of a run of this process; `None` where it never began.
