@@ -30,8 +30,9 @@ use crate::work::{self, Tools, Unjudged};
 /// A request is a job's output, of which a forge allows no more.
 const REQUEST: u64 = 1 << 20;
 
-/// A judgement becomes a job's output, beside others.
-const JUDGEMENT: usize = 900_000;
+/// A judgement reaches the job that publishes in a variable, and Linux starts no process with one of more than 128 KiB,
+/// its name included.
+const JUDGEMENT: usize = 128_000;
 
 pub(super) fn command(args: &Judge, terminal: &Terminal) -> Result<u8, Failure> {
     // Secrets go before any thread; and before standard input is read, for omk may start itself anew.

@@ -152,6 +152,10 @@ impl<'a> Carrier<'a> {
         let mut said = "the refs of the remote keep moving".to_owned();
         for _ in 0..ROUNDS {
             let mut found = self.look(ends, plan, outcome).await?;
+            if let Some(by) = look::newer(ends.repo, self.request, &found) {
+                self.trouble(Trouble::Overtaken { by });
+                return None;
+            }
             found.refused = std::mem::take(&mut refused);
             let steps = plan_delivery(plan, self.request, outcome, proofs.as_ref(), &found);
             let pushed = {
@@ -287,7 +291,10 @@ impl<'a> Carrier<'a> {
             return;
         }
         let Some(me) = self.me.clone() else { return };
+        let overtaken = |trouble: &Trouble| matches!(trouble, Trouble::Overtaken { .. });
         let url = match &self.request.pull {
+            // The comment is about the newer run.
+            Some(_) if self.placed.troubles.iter().any(overtaken) => return,
             Some(pull) => {
                 let body = match last {
                     Last::Ended(view, placed) => sticky::ended(self.request, view, placed),

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use super::Outcome;
 use super::steps::{Found, Held, full, proofs_ref};
 use crate::forge::{ForgeError, GitHub};
-use crate::git::{GitError, Remote, Repo, Wanted};
+use crate::git::{GitError, Remote, Repo, Trailers, Wanted};
 use crate::history::{run_branch, task_branch, task_branches};
-use crate::id::CommitId;
+use crate::id::{CommitId, RunId};
 use crate::plan::{DeliverAs, Plan};
 use crate::request::Request;
 use crate::trust::PullRequest;
@@ -45,6 +45,14 @@ pub(super) fn refs(
         found.insert(name, Held { commit, ours });
     }
     Ok(found)
+}
+
+/// The run whose result is on the result's branch, where that began later than this one: its judge was faster.
+pub(super) fn newer(repo: &Repo, request: &Request, found: &Found) -> Option<RunId> {
+    let held = found.refs.get(&full(&run_branch(&request.scope))).filter(|held| held.ours)?;
+    let message = repo.message(&held.commit).ok()?;
+    // Run ids begin with their date.
+    Trailers::of(&message).map(|trailers| trailers.run).filter(|run| *run > request.run)
 }
 
 /// The pull requests from the branches that a delivery may touch, newest first.

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::id::{CommitId, TaskId};
+use crate::id::{CommitId, RunId, TaskId};
 
 /// Where a run's result went.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -78,6 +78,11 @@ pub enum Trouble {
         branch: String,
         /// Its tip.
         tip: CommitId,
+    },
+    /// The branch of the result holds that of a run which began later.
+    Overtaken {
+        /// The later run.
+        by: RunId,
     },
     /// A person closed the pull request, and its task is still the same.
     Closed {
@@ -161,6 +166,11 @@ impl fmt::Display for Trouble {
                 "the branch `{branch}` holds a commit that is not omk's ({}): it was left alone. Merge, rename or delete \
                  it, then retry",
                 short(tip)
+            ),
+            Self::Overtaken { by } => write!(
+                f,
+                "a newer run, {by}, has delivered already: this older result does not take its place, and is in the run's \
+                 artifact"
             ),
             Self::Closed { number, task } => {
                 let whose = task.as_ref().map_or(String::new(), |task| format!(" of task `{task}`"));

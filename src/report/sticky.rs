@@ -40,6 +40,8 @@ pub enum Lost {
         /// Whose turn it is.
         verdict: RunVerdict,
     },
+    /// It ran, and its result could not be published: why and what to do, and whose turn it is.
+    Unpublished(String, RunVerdict),
     /// The job that ran it left nothing behind.
     NoBundle,
     /// The job that judges did not say anything.
@@ -121,7 +123,7 @@ impl Lost {
     #[must_use]
     pub fn verdict(&self) -> RunVerdict {
         match self {
-            Self::NotStarted { verdict, .. } => *verdict,
+            Self::NotStarted { verdict, .. } | Self::Unpublished(_, verdict) => *verdict,
             Self::NoBundle | Self::NoJudgement | Self::Refused(_) => RunVerdict::FailedInfra,
             Self::Cancelled => RunVerdict::Cancelled,
         }
@@ -133,6 +135,7 @@ impl std::fmt::Display for Lost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NotStarted { why, .. } => write!(f, "The run could not start: {}.", why.trim_end_matches('.')),
+            Self::Unpublished(why, _) => write!(f, "The result could not be published: {}.", why.trim_end_matches('.')),
             Self::NoBundle => f.write_str(
                 "The job that ran the tasks ended without leaving its result: it was cancelled or killed, ran out of time or \
                  disk, or its artifact is gone.",
@@ -149,12 +152,17 @@ impl std::fmt::Display for Lost {
 /// The same without what is hidden.
 pub(super) fn lost_body(request: &Request, lost: &Lost) -> String {
     let sign = if *lost == Lost::Cancelled { "⚪" } else { "❌" };
+    let (mut delivered, mut steps) = ("Nothing was delivered.", vec![see(request), again(request, Again::Run)]);
+    if let Lost::Unpublished(..) = lost {
+        delivered = "This attempt delivered nothing.";
+        steps.insert(1, "Re-run the failed job there, once what was in its way has passed.".to_owned());
+    }
     format!(
-        "### {sign} omk: {}\n\n{} Nothing was delivered.\n\n{}\n<sub>run `{}` · base `{}` · asked for by {} · \
+        "### {sign} omk: {}\n\n{} {delivered}\n\n{}\n<sub>run `{}` · base `{}` · asked for by {} · \
          {}</sub>\n",
         lost.verdict().as_str().replace('_', " "),
         inert(&lost.to_string(), 400),
-        bullets(&[see(request), again(request, Again::Run)]),
+        bullets(&steps),
         request.run,
         short(&request.base),
         code(&request.trigger.actor, 60),

@@ -274,3 +274,30 @@ fn a_publication_that_is_ended_in_the_middle_can_be_repeated() {
         is_whole(&world, &split);
     }
 }
+
+#[test]
+fn a_publication_that_cannot_begin_says_so_where_people_look() {
+    let world = ForgeWorld::start();
+    let split = judged(&world);
+    world.fault(&json!({"method": "GET", "path": "/contents/omk.yaml$", "status": 500, "times": 3}));
+    split.publish().exits(5);
+    assert_eq!(ours(&world), [""; 0]);
+    assert_eq!(seen(&world, &split.base), ["omk: failure"]);
+    assert_eq!(world.reactions(&split.event), "eyes, confused");
+    let replies = world.replies(PULL);
+    assert!(replies.len() == 1 && replies[0].contains("The result could not be published"), "{replies:#?}");
+    // What was judged is there still.
+    split.publish().exits(0);
+    assert_eq!(seen(&world, &split.base), ["omk: success"]);
+    assert!(world.replies(PULL)[0].contains("**Delivered** as pull request"), "{:#?}", world.replies(PULL));
+}
+
+#[test]
+fn the_summary_tells_also_why_there_is_nothing_to_publish() {
+    let world = ForgeWorld::start();
+    let split = judged(&world);
+    std::fs::remove_dir_all(split.bundle("run")).unwrap();
+    world.fault(&json!({"method": "PATCH", "path": "/issues/comments/", "status": 403, "times": 9, "message": "No"}));
+    let job = split.publish().exits(5);
+    assert!(job.summary.contains("or its artifact is gone"), "{job:#?}");
+}

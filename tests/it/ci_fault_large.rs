@@ -132,3 +132,24 @@ fn fifty_tasks_in_one_job_are_under_sixty_writes() {
     let body: Value = world.get("/pulls/13")["body"].clone();
     assert!(body.as_str().unwrap().contains("task-49"), "{body}");
 }
+
+#[test]
+fn gates_that_talk_a_lot_do_not_keep_the_next_job_from_starting() {
+    let mut plan = "version: 1\nname: widget\ngates:\n".to_owned();
+    for gate in 0..12 {
+        writeln!(plan, "  - {{ id: gate-{gate}, run: sh loud.sh }}").unwrap();
+    }
+    plan += "tasks:\n  - { id: fix, run: echo right > fix.txt, write_set: [fix.txt], gates: [gate-0] }\n";
+    let loud =
+        "i=1; while [ $i -le 1000 ]; do echo \"line $i of what a test run says about itself\"; i=$((i+1)); done\n";
+    let world = ForgeWorld::with_files(&[("omk.yaml", plan.as_str()), ("README.md", "A widget.\n"), ("loud.sh", loud)]);
+    let mut split = Split::start(&world, world.comments("maintainer", "/omk run"));
+    split.gate().exits(0);
+    split.run().exits(0);
+    let job = split.judge().exits(0);
+    // Linux starts no process with a longer variable, and a runner's step is one.
+    let handed = job.output("judgement").len();
+    assert!(handed < (128 << 10) - 64, "{handed} bytes");
+    split.publish().exits(0);
+    assert!(world.replies(PULL)[0].contains("**Delivered**"));
+}

@@ -258,3 +258,22 @@ fn a_dry_run_writes_nothing_and_says_what_it_would() {
     assert_eq!(world.remote_refs(), refs);
     jobs.publish.says("dry run: ").says("omk/run/pr-12");
 }
+
+#[test]
+fn an_older_run_does_not_put_its_result_over_that_of_a_newer_one() {
+    let world = ForgeWorld::start();
+    let mut older = Split::start(&world, world.comments("maintainer", "/omk run"));
+    older.gate().exits(0);
+    older.run().exits(0);
+    older.judge().exits(0);
+    let (newer, jobs) = run_again(&world);
+    assert_eq!(jobs.codes(), [0; 4], "{jobs:#?}");
+    let (refs, told) = (ours(&world), world.replies(PULL));
+    let result = world.tip("omk/run/pr-12");
+    world.run.set(older.number);
+    older.publish().exits(0).says("a newer run");
+    assert_eq!(world.tip("omk/run/pr-12"), result);
+    assert_eq!((ours(&world), world.replies(PULL)), (refs, told), "the newer run's comment stays");
+    assert_eq!(world.reactions(&older.event), "eyes, confused");
+    assert_eq!(seen(&world, &newer.base), ["omk: success"]);
+}

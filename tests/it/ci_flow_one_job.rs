@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use omk_action::clock::Clock;
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::ci_flow_split::{Split, ours, seen};
 use crate::forge_job::left;
@@ -89,4 +89,52 @@ fn an_interrupted_job_is_gone_in_time_and_leaves_everything_whole() {
     let replies = world.replies(PULL);
     assert!(replies.len() == 1 && replies[0].contains("cancelled"), "{replies:#?}");
     assert_eq!(ours(&world), [""; 0]);
+}
+
+#[test]
+fn a_job_that_is_interrupted_while_it_delivers_is_gone_in_time() {
+    let world = ForgeWorld::start();
+    let mut split = Split::start(&world, world.comments("maintainer", "/omk run"));
+    split.base = world.tip(HEAD);
+    split.fresh("all", None);
+    let wait = json!({"Retry-After": "20"});
+    world.fault(
+        &json!({"method": "POST", "path": "/acme/widget/pulls$", "status": 429, "headers": wait, "message": "Wait"}),
+    );
+    let (mut omk, machine) = world.job("", &split.event, &[]);
+    let mut child = omk.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while !world
+        .door
+        .log()
+        .iter()
+        .any(|entry| entry["method"] == "POST" && entry["path"] == "/repos/acme/widget/pulls" && entry["status"] == 429)
+    {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it delivered");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let watch = Clock::start().stopwatch();
+    signal(&child, Signal::INT);
+    let output = child.wait_with_output().unwrap();
+    let took = watch.elapsed();
+    left(&output, &machine).exits(130).says("ended before GitHub was told of it");
+    assert!(took < Duration::from_secs(6), "{took:?}");
+    assert!(machine.join("bundle/bundle.json").is_file());
+    assert_eq!(ours(&world).len(), 2, "it was pushed before");
+}
+
+#[test]
+fn an_app_gets_a_fresh_token_for_what_comes_after_a_long_run() {
+    let world = ForgeWorld::start();
+    let mut split = Split::start(&world, world.comments("maintainer", "/omk run"));
+    split.base = world.tip(HEAD);
+    split.fresh("all", None);
+    let app = [("OMK_TOKEN", ""), ("OMK_APP_ID", "12345"), ("OMK_APP_PRIVATE_KEY", world.door.key.as_str())];
+    let job = world.omk_ci("", &split.event, &app).exits(0);
+    assert_eq!(job.output("pull-request"), "13", "{job:#?}");
+    let log = world.door.log();
+    let at = |what: &str| log.iter().rposition(|entry| entry["path"].as_str().unwrap().contains(what)).unwrap();
+    let minted = log.iter().filter(|entry| entry["path"].as_str().unwrap().ends_with("/access_tokens")).count();
+    // One to decide, one to run, one to deliver: each is good for an hour, and a run may take six.
+    assert_eq!(minted, 3);
+    assert!(at("/access_tokens") < at("git-receive-pack"));
 }

@@ -340,3 +340,16 @@ fn the_scan_sees_what_it_is_for() {
         Vec::<String>::new()
     );
 }
+
+#[test]
+fn in_one_job_only_what_starts_a_run_waits_for_another() {
+    let workflow = example("one-job.yml");
+    let group = workflow["jobs"]["agents"]["concurrency"]["group"].as_str().unwrap();
+    // A group of its own for every other comment: a cancel that waits for the run to end is none.
+    let starts = "github.event_name != 'issue_comment' || contains(github.event.comment.body, '/omk run') || \
+                  contains(github.event.comment.body, '/omk retry')";
+    let wanted = format!(
+        "omk-${{{{ github.event.issue.number || 'maintenance' }}}}-${{{{ ({starts}) && 'run' || github.run_id }}}}"
+    );
+    assert_eq!(group, wanted);
+}

@@ -30,7 +30,7 @@ pub(in crate::cli) use plans::read_for;
 pub(in crate::cli) use runner::{Access, EventName, Machine, Runner};
 
 use tokio::runtime::Runtime;
-use tokio::task::JoinHandle;
+use tokio::task::AbortHandle;
 
 use super::terminal::Terminal;
 use super::{Failure, Home, Kind};
@@ -55,9 +55,9 @@ impl Step {
         self.runtime.block_on(future)
     }
 
-    /// Does something beside what this step does.
-    pub(in crate::cli) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
-        self.runtime.spawn(future)
+    /// Does something beside what this step does, until that is aborted; nobody waits for it.
+    pub(in crate::cli) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        self.runtime.spawn(future).abort_handle()
     }
 
     /// The repository's git remote.

@@ -7,18 +7,37 @@ use std::sync::Arc;
 
 use super::super::publish::{Publication, Published, Without, publish};
 use super::super::{Failure, Home};
-use super::{Inputs, Step, read_for};
+use super::whole::whose_turn;
+use super::{Access, Inputs, Step, read_for, run};
 use crate::clock::Clock;
+use crate::deliver::tell_lost;
 use crate::report::markdown;
+use crate::report::sticky::{self, Lost};
+use crate::request::Request;
 
 /// `command: publish`.
 pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
     let request = step.request()?;
-    let home = Home::find()?;
     let access = step.wait(step.runner.access())?;
+    match carry_out(step, &access, request) {
+        Ok(published) => {
+            tell(step, request, &published)?;
+            Ok(published.exit_code())
+        }
+        Err(failure) => {
+            let lost = Lost::Unpublished(run::in_a_sentence(step, &failure), whose_turn(&failure));
+            step.wait(tell_lost(&access.forge, request, &lost, Clock::start().now()));
+            step.outputs.summarise(&sticky::lost(request, &lost));
+            Err(failure)
+        }
+    }
+}
+
+fn carry_out(step: &Step, access: &Access, request: &Request) -> Result<Published, Failure> {
+    let home = Home::find()?;
     let plan = Arc::new(step.wait(read_for(&access.forge, request))?.plan);
-    step.bring(&access, &home, &request.base)?;
-    let (remote, scrubber) = (step.remote(&access)?, step.runner.scrubber());
+    step.bring(access, &home, &request.base)?;
+    let (remote, scrubber) = (step.remote(access)?, step.runner.scrubber());
     let with = Publication {
         home: &home,
         forge: &access.forge,
@@ -30,9 +49,7 @@ pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
         now: Clock::start().now(),
     };
     let inputs = &step.runner.inputs;
-    let published = step.wait(publish(&with, &inputs.bundle, inputs.judgement.as_ref()));
-    tell(step, &published)?;
-    Ok(published.exit_code())
+    Ok(step.wait(publish(&with, &inputs.bundle, inputs.judgement.as_ref())))
 }
 
 /// What the run job says of itself where it left nothing.
@@ -45,13 +62,16 @@ fn without(inputs: &Inputs) -> Without<'_> {
 }
 
 /// What became of it, in the log, the summary and the outputs.
-fn tell(step: &Step, published: &Published) -> Result<(), Failure> {
+fn tell(step: &Step, request: &Request, published: &Published) -> Result<(), Failure> {
     for line in published.lines() {
         step.terminal.print(&format!("{}\n", crate::text::neutralise_workflow_commands(&line)));
     }
     step.outputs.set("verdict", published.verdict.as_str())?;
     if let Some((number, _)) = published.delivered.pulls.first() {
         step.outputs.set("pull-request", &number.to_string())?;
+    }
+    if let Some(lost) = &published.lost {
+        step.outputs.summarise(&sticky::lost(request, lost));
     }
     let Some(view) = &published.view else { return Ok(()) };
     if view.result.is_some() && published.delivered.delivered {

@@ -20,6 +20,10 @@ use crate::id::RepoPath;
 use crate::plan::{Plan, Work, parse, to_yaml};
 use crate::report::{View, markdown};
 use crate::request::{Ask, Request};
+use crate::text;
+
+/// How much is handed on of why a run could not start, in characters: it reaches the next job in a variable.
+const TROUBLE: usize = 2_000;
 
 /// Which tokens are in reach of this job.
 #[derive(Debug)]
@@ -49,7 +53,8 @@ pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
 /// A failure and what to do about it, without secrets.
 pub(super) fn in_a_sentence(step: &Step, failure: &Failure) -> String {
     let parts = std::iter::once(&failure.error).chain(&failure.hints).map(|part| part.trim_end_matches('.'));
-    step.runner.scrubber().scrub(&parts.collect::<Vec<_>>().join("; "))
+    let said = step.runner.scrubber().scrub(&parts.collect::<Vec<_>>().join("; "));
+    text::clip(&said, TROUBLE)
 }
 
 /// Runs what was asked for to its end.

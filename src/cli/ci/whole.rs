@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::AbortHandle;
 
 use super::super::session::Over;
 use super::super::{Failure, Kind, writing};
@@ -19,14 +20,11 @@ use crate::fact::RunVerdict;
 use crate::id::TaskId;
 use crate::proof::JudgedBy;
 use crate::report::View;
-use crate::report::sticky::Lost;
+use crate::report::sticky::{self, Lost};
 use crate::request::Request;
 
 /// A runner that cancels a job gives it less than eight seconds; what is said by then is said.
 const LAST_WORDS: Duration = Duration::from_millis(4_500);
-
-/// How long an edit of the comment that is under way is waited for.
-const LAST_EDIT: Duration = Duration::from_secs(2);
 
 /// The whole of it, for an event that may lead to a run.
 pub(super) fn whole(step: &Step) -> Result<u8, Failure> {
@@ -38,38 +36,49 @@ pub(super) fn whole(step: &Step) -> Result<u8, Failure> {
     };
     let access = step.wait(step.runner.access())?;
     let one_job = if step.runner.inputs.unsafe_one_job { OneJob::Unsafe } else { OneJob::Confined };
-    let (views, follower) = follow(step, &access, &request);
-    let over = carry_out(step, &access, &request, Reach::Writing(one_job, views));
-    // An edit that is under way must not come after the last word.
-    let _ = step.wait(async { tokio::time::timeout(LAST_EDIT, follower).await });
-    match over {
+    let (follower, following) = follow(step, &access, &request);
+    let ended = carry_out(step, &access, &request, Reach::Writing(one_job, follower));
+    // What it was about to say is not to come after what is said now.
+    following.abort();
+    // An App's token is good for an hour, and the run may have taken longer.
+    let access = step.wait(step.runner.access()).unwrap_or(access);
+    match ended {
         Ok(over) => {
-            leave(step, &access, &request, &over)?;
-            publish(step, &access, &request, &over)
+            // A disk that has no room for the state is no reason not to deliver.
+            let left = leave(step, &access, &request, &over);
+            let published = publish(step, &access, &request, &over).inspect_err(|failure| {
+                let lost = Lost::Unpublished(in_a_sentence(step, failure), whose_turn(failure));
+                lose(step, &access, &request, &lost);
+            });
+            left.and(published)
         }
         Err(failure) => {
-            let lost = not_started(step, &failure);
-            tell(step, &step.wait(deliver::tell_lost(&access.forge, &request, &lost, Clock::start().now())));
+            let why = in_a_sentence(step, &failure);
+            lose(step, &access, &request, &Lost::NotStarted { why, verdict: whose_turn(&failure) });
             Err(failure)
         }
     }
 }
 
-fn not_started(step: &Step, failure: &Failure) -> Lost {
-    let why = in_a_sentence(step, failure);
-    let verdict = match failure.kind {
+/// What a run is called that could not start, or whose result could not be published.
+pub(super) fn whose_turn(failure: &Failure) -> RunVerdict {
+    match failure.kind {
         Kind::Usage | Kind::NotReady => RunVerdict::NotReady,
         Kind::Blocked => RunVerdict::BlockedOnExternal,
         Kind::Infra => RunVerdict::FailedInfra,
-    };
-    Lost::NotStarted { why, verdict }
+    }
+}
+
+fn lose(step: &Step, access: &Access, request: &Request, lost: &Lost) {
+    tell(step, &step.wait(deliver::tell_lost(&access.forge, request, lost, Clock::start().now())));
+    step.outputs.summarise(&sticky::lost(request, lost));
 }
 
 /// Edits the sticky comment while the run goes on, beside it.
-fn follow(step: &Step, access: &Access, request: &Request) -> (watch::Sender<Option<View>>, JoinHandle<()>) {
+fn follow(step: &Step, access: &Access, request: &Request) -> (watch::Sender<Option<View>>, AbortHandle) {
     let (sender, mut views) = watch::channel(None);
     let (forge, request, clock) = (access.forge.clone(), request.clone(), Clock::start());
-    let follower = step.spawn(async move {
+    let following = step.spawn(async move {
         let Ok(me) = forge.me().await else { return };
         let mut progress = Progress::new(forge, request, me, clock.now());
         while views.changed().await.is_ok() {
@@ -80,7 +89,7 @@ fn follow(step: &Step, access: &Access, request: &Request) -> (watch::Sender<Opt
             }
         }
     });
-    (sender, follower)
+    (sender, following)
 }
 
 /// Delivers what came of the run, and tells about it; the exit code.
@@ -90,20 +99,40 @@ fn publish(step: &Step, access: &Access, request: &Request, over: &Over) -> Resu
     let remote = step.remote(access)?;
     let now = Clock::start().now();
     let delivering = deliver::deliver(&access.forge, &over.home.repo, &remote, &plan, request, &outcome, now);
-    let delivered = if over.verdict == RunVerdict::Cancelled {
-        step.wait(async { tokio::time::timeout(LAST_WORDS, delivering).await })
-    } else {
-        Ok(step.wait(delivering))
+    let last_words = async {
+        if over.verdict != RunVerdict::Cancelled {
+            interrupted().await;
+        }
+        tokio::time::sleep(LAST_WORDS).await;
     };
+    let delivered = step.wait(async {
+        tokio::select! {
+            delivered = delivering => Some(delivered),
+            () = last_words => None,
+        }
+    });
     if step.runner.inputs.upload == Upload::None {
         step.outputs.set("artifact", "")?;
     }
-    let Ok(delivered) = delivered else {
-        step.outputs.say(Level::Warning, "cancelled before GitHub could be told of it");
-        return Ok(over.verdict.exit_code());
+    let Some(delivered) = delivered else {
+        step.outputs.say(
+            Level::Warning,
+            "ended before GitHub was told of it: what is there already stays, and the rest is missing",
+        );
+        return Ok(RunVerdict::Cancelled.exit_code());
     };
     tell(step, &delivered);
     Ok(if delivered.blocked { Kind::Blocked.exit_code() } else { over.verdict.exit_code() })
+}
+
+/// Until somebody wants the job to end; for ever where signals cannot be listened to.
+async fn interrupted() {
+    let listen = || Ok::<_, std::io::Error>((signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?));
+    let Ok((mut interrupt, mut terminate)) = listen() else { return std::future::pending().await };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
 }
 
 /// What is delivered of a run of this process; `None` where it never began.
