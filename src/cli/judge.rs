@@ -32,7 +32,7 @@ const REQUEST: u64 = 1 << 20;
 
 /// A judgement reaches the job that publishes in a variable, and Linux starts no process with one of more than 128 KiB,
 /// its name included.
-const JUDGEMENT: usize = 128_000;
+pub(super) const JUDGEMENT: usize = 128_000;
 
 pub(super) fn command(args: &Judge, terminal: &Terminal) -> Result<u8, Failure> {
     // Secrets go before any thread; and before standard input is read, for omk may start itself anew.

@@ -25,10 +25,20 @@ pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
     step.bring(&access, &home, &request.base)?;
     let judgement = judge::judge(&home, dir, request, &plan, &step.runner.scrubber())?;
     let json = serde_json::to_string(&judgement).map_err(super::super::failure::infra)?;
-    step.outputs.set("judgement", &json)?;
+    step.outputs.set("judgement", handed_on(&json)?)?;
     step.outputs.set("verdict", judgement.verdict.as_str())?;
     tell(step, &judgement);
     Ok(judgement.verdict.exit_code())
+}
+
+/// A judgement that the next job can be started with. One that is too large would keep that job from saying anything.
+fn handed_on(json: &str) -> Result<&str, Failure> {
+    if json.len() <= judge::JUDGEMENT {
+        return Ok(json);
+    }
+    let (size, most) = (json.len(), judge::JUDGEMENT);
+    let what = format!("the judgement is {size} bytes long, and the next job can be given {most}");
+    Err(Failure::new(Kind::NotReady, what).hint("split the plan: it has too many required gates or tasks for one run"))
 }
 
 fn tell(step: &Step, judgement: &Judgement) {
@@ -37,5 +47,19 @@ fn tell(step: &Step, judgement: &Judgement) {
     step.outputs.say(level, &format!("judged anew, {gates} on the result: {}", judgement.verdict.as_str()));
     for warning in &judgement.warnings {
         step.outputs.say(Level::Warning, warning);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_next_job_could_not_be_started_with_is_not_handed_on() {
+        // A variable of a process on Linux, with its name and its end.
+        let fits = "x".repeat((128 << 10) - "OMK_JUDGEMENT=".len() - 1);
+        assert!(handed_on(&fits[..judge::JUDGEMENT]).is_ok() && judge::JUDGEMENT <= fits.len());
+        let failure = handed_on(&fits[..=judge::JUDGEMENT]).unwrap_err();
+        assert!(failure.render().contains("split the plan"), "{}", failure.render());
     }
 }
