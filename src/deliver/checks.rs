@@ -43,6 +43,11 @@ pub fn opened(request: &Request, now: Moment) -> CheckWanted {
     wanted(request, &request.base, CheckState::InProgress, Span(now, None), check::opened(request))
 }
 
+/// The same, of a run that goes on.
+pub(super) fn running(request: &Request, view: &View, now: Moment) -> CheckWanted {
+    wanted(request, &request.base, CheckState::InProgress, Span(now, None), check::running(request, view))
+}
+
 /// The check `omk` of a run of which nothing can be believed, closed.
 pub(super) fn lost(request: &Request, lost: &Lost, words: &str, now: Moment) -> CheckWanted {
     let state = CheckState::Completed(conclusion(lost.verdict()));

@@ -205,6 +205,11 @@ impl Planner<'_> {
     fn onto_head(&mut self, result: &CommitId) -> bool {
         let Some(pull) = &self.request.pull else { return false };
         let (name, branch) = (full(&pull.head), pull.head.clone());
+        if branch == self.request.default_branch {
+            let said = "it is the default branch, which omk does not push onto".to_owned();
+            self.steps.troubles.push(Trouble::HeadRefused { branch, said });
+            return false;
+        }
         if let Some(said) = self.found.refused.get(&name) {
             self.steps.troubles.push(Trouble::HeadRefused { branch, said: said.clone() });
             return false;

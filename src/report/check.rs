@@ -101,6 +101,16 @@ pub fn opened(request: &Request) -> CheckText {
     named("under way".to_owned(), summary)
 }
 
+/// The run goes on, in a job that can tell of it meanwhile.
+#[must_use]
+pub fn running(request: &Request, view: &View) -> CheckText {
+    let count = view.count();
+    let title = format!("{} of {} completed so far", count.completed, text::plural(count.all, "task"));
+    let tail = format!("\n{}\n", super::inline::link("Watch it in the workflow run", &request.workflow.url));
+    let around = Around { next: "", tail: &tail, layout: Layout::Open };
+    named(title, super::sticky::without_markers(&markdown::page(view, &around, LIMIT)))
+}
+
 /// The run is over.
 #[must_use]
 pub fn ended(request: &Request, view: &View, placed: &Placed) -> CheckText {

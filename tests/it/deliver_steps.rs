@@ -127,6 +127,20 @@ ref: refs/omk/proofs/20261122t185155z-4f2a9c: - -> 9
 }
 
 #[test]
+fn the_default_branch_is_never_pushed_onto_even_where_it_is_the_head() {
+    let (mut request, mut found) = (request(), fresh());
+    request.pull.as_mut().unwrap().head = "main".to_owned();
+    let head = found.refs.remove(&full("feature")).unwrap();
+    found.refs.insert(full("main"), head);
+    let steps = steps("{as: push}", &request, &found);
+    assert!(
+        steps.contains("`main` refuses the push (it is the default branch, which omk does not push onto)"),
+        "{steps}"
+    );
+    assert!(!steps.contains("refs/heads/main"), "{steps}");
+}
+
+#[test]
 fn what_is_there_already_is_the_lease_and_nothing_is_pushed_twice() {
     let request = request();
     let mut found = fresh();
