@@ -156,11 +156,11 @@ fn the_head_by_its_name_is_run_and_no_other_commit() {
     let old = world.tip(HEAD);
     world.door.control("push_age", &json!({"seconds": -2}));
     world.pushes("contributor", HEAD, &[("feature.txt", "something else\n")]);
-    let reply = Asked::by(&world, "maintainer", &format!("/omk run {old}")).refused().replace(&old[..7], "OLD");
+    let reply = Asked::by(&world, "maintainer", &format!("/omk run {old}")).refused().replace(&old[..12], "OLD");
     insta::assert_snapshot!(reply, @"
     To `maintainer`:
 
-    😕 **Nothing was done: `OLD93ccc` is not the head**
+    😕 **Nothing was done: `OLD` is not the head**
 
     The pull request's head is `HEAD` now. A run is built on the head only.
 

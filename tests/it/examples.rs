@@ -23,8 +23,9 @@ fn plan_of(name: &str) -> Plan {
 fn every_example_has_a_sound_plan_and_a_readme_and_a_test() {
     let entries = std::fs::read_dir(example(".")).unwrap();
     let names: BTreeSet<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    assert_eq!(names, ["maintenance", "quickstart", "refactor"].map(str::to_owned).into());
-    for name in names {
+    assert_eq!(names, ["maintenance", "quickstart", "refactor", "workflows"].map(str::to_owned).into());
+    // Workflows have tests of their own.
+    for name in names.into_iter().filter(|name| name != "workflows") {
         let plan = plan_of(&name);
         assert_eq!(plan.name.as_str(), name);
         assert!(example(&name).join("README.md").is_file());
@@ -111,10 +112,25 @@ fn refactor_overlaps_on_purpose() {
 #[test]
 fn the_plan_in_the_readme_is_sound_and_has_ten_lines() {
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let (_, from) = readme.split_once("```yaml\n").unwrap();
+    let (_, from) = readme.split_once("## A plan in ten lines").unwrap();
+    let (_, from) = from.split_once("```yaml\n").unwrap();
     let (plan, _) = from.split_once("```").unwrap();
     assert_eq!(plan.lines().count(), 10);
     assert_eq!(sound(plan).tasks.len(), 2);
+}
+
+#[test]
+fn the_workflow_in_the_readme_is_the_short_example() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let (_, from) = readme.split_once("# .github/workflows/agents.yml\n").unwrap();
+    let shown: serde_json::Value = serde_yaml::from_str(from.split_once("```").unwrap().0).unwrap();
+    let example = crate::workflows::parsed("examples/workflows/short.yml");
+    for part in ["name", "on", "permissions"] {
+        assert_eq!(shown[part], example[part], "{part}");
+    }
+    for part in ["uses", "permissions", "secrets"] {
+        assert_eq!(shown["jobs"]["agents"][part], example["jobs"]["agents"][part], "{part}");
+    }
 }
 
 /// The answers of a task's cassette, by failures so far and assistant messages so far.
