@@ -1,6 +1,6 @@
 //! What one job leaves for the next: a directory with a run's commits, journal, plan, proofs and logs.
 //!
-//! [`write`] makes one of a run that is over. Whoever reads one believes nothing in it: [`open`] checks names, sizes and
+//! [`write()`] makes one of a run that is over. Whoever reads one believes nothing in it: [`open`] checks names, sizes and
 //! digests, [`admit`] holds journal and commits against the request and the plan, which come from elsewhere, and
 //! [`judge`] says what is left of the run's own verdict. The room refuses links, names that are not its own, more than it
 //! allows, commits that no selected task may have made, and to take plan, rules, verdict or branch names from a bundle.
