@@ -235,3 +235,22 @@ fn a_refusal_is_no_red_job_and_starts_no_agent() {
     assert!(acted.ran("gate") && !acted.ran("run") && !acted.ran("publish"), "{}", acted.log);
     assert_eq!(world.reactions(&event), "confused");
 }
+
+#[test]
+fn what_failed_before_is_an_annotation_of_the_gates_check() {
+    let plan = PLAN.replace(
+        "- { id: test, run: sh check.sh }",
+        "- { id: test, run: sh check.sh, report: { format: junit, path: report.xml } }",
+    );
+    let report = "<testsuite name='s'><testcase classname='c' name='old' file='README.md' line='1'>\
+                  <failure message='as it was'/></testcase></testsuite>";
+    let check = format!("cat > report.xml <<'X'\n{report}\nX\nexit 1\n");
+    let world = ForgeWorld::with_files(&[("omk.yaml", &plan), ("README.md", "A widget.\n"), ("check.sh", &check)]);
+    let event = world.comments("maintainer", "/omk run");
+    all_four(&world.act("comment.yml", &event, &[]).green());
+    let result = world.tip("omk/run/pr-12");
+    let gate = ".check_runs[] | select(.name == \"omk / test\")";
+    let id = world.gh(&format!("/commits/{result}/check-runs"), &format!("{gate} | .id"));
+    let shown = ".[] | [.path, .start_line, .annotation_level, .message] | join(\" \")";
+    insta::assert_snapshot!(world.gh(&format!("/check-runs/{id}/annotations"), shown), @"README.md 1 notice as it was");
+}
