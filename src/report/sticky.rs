@@ -52,15 +52,6 @@ pub enum Lost {
     Cancelled,
 }
 
-/// Why a comment is not about the present any more.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stale {
-    /// The head has new commits.
-    HeadMoved(CommitId),
-    /// The workflow run is over, and never said how it ended.
-    Silent,
-}
-
 /// The run is accepted, and will begin.
 #[must_use]
 pub fn accepted(request: &Request) -> String {
@@ -168,30 +159,6 @@ pub(super) fn lost_body(request: &Request, lost: &Lost) -> String {
         code(&request.trigger.actor, 60),
         workflow(request),
     )
-}
-
-/// What the comment says is not about the present any more.
-#[must_use]
-pub fn stale(request: &Request, stale: &Stale) -> String {
-    let why = match stale {
-        Stale::HeadMoved(now) => format!(
-            "This run is of `{}`; the pull request is at `{}` now. Its result may not fit any more.",
-            short(&request.base),
-            short(now)
-        ),
-        Stale::Silent => {
-            "The workflow run is over, and never said how it ended: it was killed, or could not write here. \
-                          Nothing was delivered that this comment knows of."
-                .to_owned()
-        }
-    };
-    let body = format!(
-        "### ⚪ omk: stale\n\n{why}\n\n{}\n<sub>run `{}` · {}</sub>\n",
-        bullets(&[again(request, Again::Run), see(request)]),
-        request.run,
-        workflow(request),
-    );
-    assemble(request, "stale", None, &body)
 }
 
 /// Marker, hidden data and body. Nothing in the body looks like a marker of ours.

@@ -3,7 +3,7 @@
 use omk_action::fact::*;
 use omk_action::report::dashboard::{self, Entry, Last, Open};
 use omk_action::report::pull::{self, About, PullText, Starts};
-use omk_action::report::sticky::{self, Lost, Stale};
+use omk_action::report::sticky::{self, Lost};
 use omk_action::report::{Instead, Placed, Pull, Stage, Trouble, View, check};
 use omk_action::request::{Ask, Request};
 
@@ -381,32 +381,6 @@ The workflow was cancelled before the run was over. Nothing was delivered.
 - Start anew with a comment `/omk run`.
 
 <sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · asked for by `ann` · [workflow run 9001](https://github.com/acme/widget/actions/runs/9001), attempt 1, artifact `omk-pr-12-20261122t185155z-4f2a9c`</sub>
-"#);
-}
-
-#[test]
-fn the_comment_of_a_run_that_is_not_about_the_present() {
-    insta::assert_snapshot!(sticky::stale(&request(), &Stale::HeadMoved(tip('e').commit)), @r#"
-<!-- omk:sticky:pr-12 -->
-<!-- omk:data {"run":"20261122t185155z-4f2a9c","base":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","state":"stale","verdict":null,"workflow":9001} -->
-### ⚪ omk: stale
-
-This run is of `bbbbbbbbbbbb`; the pull request is at `eeeeeeeeeeee` now. Its result may not fit any more.
-
-- Start anew with a comment `/omk run`.
-- See [the workflow run](https://github.com/acme/widget/actions/runs/9001) for what happened.
-
-<sub>run `20261122t185155z-4f2a9c` · [workflow run 9001](https://github.com/acme/widget/actions/runs/9001), attempt 1, artifact `omk-pr-12-20261122t185155z-4f2a9c`</sub>
-"#);
-    insta::assert_snapshot!(above_the_fold(&sticky::stale(&nightly(), &Stale::Silent)), @r#"
-### ⚪ omk: stale
-
-The workflow run is over, and never said how it ended: it was killed, or could not write here. Nothing was delivered that this comment knows of.
-
-- Try again by running the workflow once more.
-- See [the workflow run](https://github.com/acme/widget/actions/runs/9001) for what happened.
-
-<sub>run `20261122t185155z-4f2a9c` · [workflow run 9001](https://github.com/acme/widget/actions/runs/9001), attempt 1, artifact `omk-nightly-20261122t185155z-4f2a9c`</sub>
 "#);
 }
 
