@@ -13,7 +13,7 @@ use super::super::session::Over;
 use super::super::{Failure, Kind, writing};
 use super::one_job::OneJob;
 use super::run::{Reach, carry_out, in_a_sentence, leave};
-use super::{Access, Decision, Level, Step, Upload, announce, decide, read_for};
+use super::{Access, Decision, Level, Step, Upload, announce, decide};
 use crate::clock::Clock;
 use crate::deliver::{self, Delivered, Outcome, Progress};
 use crate::fact::RunVerdict;
@@ -95,10 +95,10 @@ fn follow(step: &Step, access: &Access, request: &Request) -> (watch::Sender<Opt
 /// Delivers what came of the run, and tells about it; the exit code.
 fn publish(step: &Step, access: &Access, request: &Request, over: &Over) -> Result<u8, Failure> {
     let Some(outcome) = outcome(over)? else { return Ok(over.verdict.exit_code()) };
-    let plan = step.wait(read_for(&access.forge, request))?.plan;
     let remote = step.remote(access)?;
     let now = Clock::start().now();
-    let delivering = deliver::deliver(&access.forge, &over.home.repo, &remote, &plan, request, &outcome, now);
+    let delivering =
+        deliver::deliver(&access.forge, &over.home.repo, &remote, over.engine.plan(), request, &outcome, now);
     let last_words = async {
         if over.verdict != RunVerdict::Cancelled {
             interrupted().await;
