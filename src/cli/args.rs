@@ -231,8 +231,9 @@ pub(crate) struct Verify {
     pub(crate) json: bool,
 }
 
+/// A bundle that another job left, and what it was to be about.
 #[derive(Debug, Args)]
-pub(crate) struct Judge {
+pub(crate) struct Bundle {
     /// The bundle's directory
     #[arg(value_name = "DIR")]
     pub(crate) dir: PathBuf,
@@ -242,9 +243,15 @@ pub(crate) struct Judge {
     /// Read tasks and gates from this file, which must have the digest that the request names, instead of the commit
     #[arg(long, value_name = "FILE")]
     pub(crate) plan: Option<PathBuf>,
-    /// Read protected paths and limits from this plan instead of the default branch's
+    /// Read protected paths, limits and how to deliver from this plan instead of the default branch's
     #[arg(long, value_name = "FILE")]
     pub(crate) rules: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Judge {
+    #[command(flatten)]
+    pub(crate) bundle: Bundle,
     /// Print the judgement as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -252,21 +259,11 @@ pub(crate) struct Judge {
 
 #[derive(Debug, Args)]
 pub(crate) struct Publish {
-    /// The bundle's directory
-    #[arg(value_name = "DIR")]
-    pub(crate) dir: PathBuf,
-    /// What was asked for, as the gate job said it: a file of JSON, or `-` for standard input
-    #[arg(long, value_name = "FILE")]
-    pub(crate) request: PathBuf,
+    #[command(flatten)]
+    pub(crate) bundle: Bundle,
     /// What `omk judge --json` said; nothing is delivered without it
     #[arg(long, value_name = "FILE")]
     pub(crate) judgement: Option<PathBuf>,
-    /// Read tasks and gates from this file, which must have the digest that the request names, instead of the commit
-    #[arg(long, value_name = "FILE")]
-    pub(crate) plan: Option<PathBuf>,
-    /// Read how to deliver from this plan instead of the default branch's
-    #[arg(long, value_name = "FILE")]
-    pub(crate) rules: Option<PathBuf>,
     /// Print what was done as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -40,9 +40,9 @@ pub(super) fn command(args: &Judge, terminal: &Terminal) -> Result<u8, Failure> 
     let names: Vec<&str> = caller.secret_names().collect();
     let secrets = Secrets::known(shed_secrets(&names).map_err(super::failure::infra)?);
     let home = Home::find()?;
-    let request = read_request(&args.request)?;
-    let plan = read_plan(&home, &request, args.plan.as_deref(), args.rules.as_deref())?;
-    let judgement = judge(&home, &args.dir, &request, &Arc::new(plan), &secrets.scrubber())?;
+    let request = read_request(&args.bundle.request)?;
+    let plan = read_plan(&home, &request, args.bundle.plan.as_deref(), args.bundle.rules.as_deref())?;
+    let judgement = judge(&home, &args.bundle.dir, &request, &Arc::new(plan), &secrets.scrubber())?;
     terminal.print(&if args.json { json(&judgement)? } else { in_words(&judgement) });
     Ok(judgement.verdict.exit_code())
 }

@@ -93,9 +93,9 @@ pub(super) fn command(args: &Publish, terminal: &Terminal) -> Result<u8, Failure
     let names: Vec<&str> = caller.secret_names().collect();
     let secrets = shed_secrets(&names).map_err(super::failure::infra)?;
     let home = Home::find()?;
-    let request = judge::read_request(&args.request)?;
+    let request = judge::read_request(&args.bundle.request)?;
     let judgement = args.judgement.as_deref().map(read_judgement).transpose()?;
-    let plan = Arc::new(judge::read_plan(&home, &request, args.plan.as_deref(), args.rules.as_deref())?);
+    let plan = Arc::new(judge::read_plan(&home, &request, args.bundle.plan.as_deref(), args.bundle.rules.as_deref())?);
     let (forge, remote) = speak(&caller, &secrets, &request)?;
     let scrubber = Scrubber::new(secrets.values().map(Secret::expose));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -112,7 +112,7 @@ pub(super) fn command(args: &Publish, terminal: &Terminal) -> Result<u8, Failure
         without: Without::Unknown,
         now,
     };
-    let published = runtime.block_on(publish(&with, &args.dir, judgement.as_ref()));
+    let published = runtime.block_on(publish(&with, &args.bundle.dir, judgement.as_ref()));
     runtime.shutdown_background();
     terminal.print(&if args.json { json(&request, &published) } else { in_words(&request, &published) });
     Ok(published.exit_code())
