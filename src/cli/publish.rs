@@ -18,7 +18,7 @@ use crate::deliver::{Delivered, Outcome, deliver, tell_lost};
 use crate::exec::environment::Caller;
 use crate::exec::secret::{Secret, shed_secrets};
 use crate::fact::RunVerdict;
-use crate::forge::{GitHub, Site};
+use crate::forge::{Forge, GitHub, Site};
 use crate::git::Remote;
 use crate::id::{Moment, TaskId};
 use crate::plan::Plan;
@@ -37,7 +37,7 @@ const TROUBLE: usize = 600;
 /// What a publication is made with. Nothing of it comes from the bundle.
 pub(super) struct Publication<'a> {
     pub(super) home: &'a Home,
-    pub(super) forge: &'a GitHub,
+    pub(super) forge: &'a Forge,
     pub(super) remote: &'a Remote,
     /// The effective plan.
     pub(super) plan: &'a Arc<Plan>,
@@ -267,7 +267,7 @@ fn read_judgement(path: &Path) -> Result<Judgement, Failure> {
 }
 
 /// The forge and the remote of the request's repository, by the variables that a runner sets.
-fn speak(caller: &Caller, secrets: &BTreeMap<String, Secret>, request: &Request) -> Result<(GitHub, Remote), Failure> {
+fn speak(caller: &Caller, secrets: &BTreeMap<String, Secret>, request: &Request) -> Result<(Forge, Remote), Failure> {
     let token = ["OMK_TOKEN", "GITHUB_TOKEN"].into_iter().find_map(|name| secrets.get(name));
     let Some(token) = token else {
         return Err(Failure::new(Kind::Blocked, "there is no token to publish with")
@@ -287,7 +287,7 @@ fn speak(caller: &Caller, secrets: &BTreeMap<String, Secret>, request: &Request)
         spacing,
     };
     let url = format!("{}/{}.git", address("GITHUB_SERVER_URL", "https://github.com"), request.repository);
-    Ok((GitHub::new(site)?, Remote::new(&url, Some(token.clone())).map_err(super::git)?))
+    Ok((Forge::GitHub(GitHub::new(site)?), Remote::new(&url, Some(token.clone())).map_err(super::git)?))
 }
 
 fn json(request: &Request, published: &Published) -> String {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::steps::{Found, PullStep, Share, Steps, full, plan_delivery, proofs_ref, share};
 use super::wanted::{compare, pull_wanted};
 use super::{Delivered, Outcome, checks, look, proofs};
-use crate::forge::{CheckWanted, ForgeError, GitHub, Reaction};
+use crate::forge::{CheckWanted, Forge, ForgeError, Reaction};
 use crate::git::{GitError, Remote, Repo};
 use crate::history::run_branch;
 use crate::id::{CommitId, Moment, TaskId};
@@ -28,7 +28,7 @@ const ACTIONS: &str = "github-actions[bot]";
 
 /// Everything that a delivery is made with.
 pub(super) struct Carrier<'a> {
-    pub(super) forge: &'a GitHub,
+    pub(super) forge: &'a Forge,
     pub(super) request: &'a Request,
     pub(super) now: Moment,
     me: Option<Account>,
@@ -49,7 +49,7 @@ pub(super) struct Ends<'a> {
 }
 
 impl<'a> Carrier<'a> {
-    pub(super) async fn new(forge: &'a GitHub, request: &'a Request, now: Moment) -> Self {
+    pub(super) async fn new(forge: &'a Forge, request: &'a Request, now: Moment) -> Self {
         let mut carrier = Self {
             forge,
             request,
@@ -348,9 +348,10 @@ impl<'a> Carrier<'a> {
     }
 
     async fn react(&mut self, reaction: Reaction) {
-        let Some(comment) = self.request.comment else { return };
+        let (Some(comment), Some(pull)) = (self.request.comment, &self.request.pull) else { return };
+        let issue = pull.number;
         if self.may("react to the comment") {
-            let reacted = self.forge.react(comment, reaction).await;
+            let reacted = self.forge.react(issue, comment, reaction).await;
             self.heard("react to the comment", reacted);
         }
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::Outcome;
 use super::steps::{Found, Held, full, proofs_ref};
-use crate::forge::{ForgeError, GitHub};
+use crate::forge::{Forge, ForgeError};
 use crate::git::{GitError, Remote, Repo, Trailers, Wanted};
 use crate::history::{run_branch, task_branch, task_branches};
 use crate::id::{CommitId, RunId};
@@ -57,7 +57,7 @@ pub(super) fn newer(repo: &Repo, request: &Request, found: &Found) -> Option<Run
 
 /// The pull requests from the branches that a delivery may touch, newest first.
 pub(super) async fn pulls(
-    forge: &GitHub,
+    forge: &Forge,
     plan: &Plan,
     request: &Request,
     outcome: &Outcome,

@@ -20,7 +20,7 @@ pub use progress::Progress;
 pub use steps::{Found, Held, PullStep, Share, Steps, full, plan_delivery, proofs_ref, share};
 
 use crate::fact::RunVerdict;
-use crate::forge::GitHub;
+use crate::forge::Forge;
 use crate::git::{Remote, Repo};
 use crate::id::{CommitId, Moment, TaskId, Tip};
 use crate::plan::Plan;
@@ -86,7 +86,7 @@ impl Delivered {
 /// What fails is told in [`Delivered::troubles`], and the rest goes on; doing it again makes nothing twice. In a dry run
 /// nothing is written, and [`Delivered::would`] says what would be.
 pub async fn deliver(
-    forge: &GitHub,
+    forge: &Forge,
     repo: &Repo,
     remote: &Remote,
     plan: &Plan,
@@ -100,7 +100,7 @@ pub async fn deliver(
 }
 
 /// Tells about a run of which nothing can be believed: closes the check, edits the comment, reacts. Nothing is delivered.
-pub async fn tell_lost(forge: &GitHub, request: &Request, lost: &Lost, now: Moment) -> Delivered {
+pub async fn tell_lost(forge: &Forge, request: &Request, lost: &Lost, now: Moment) -> Delivered {
     let carrier = Carrier::new(forge, request, now).await;
     if request.dry_run { carrier.dry_lost(lost) } else { carrier.lost(lost).await }
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::checks;
-use crate::forge::{ForgeError, GitHub};
+use crate::forge::{Forge, ForgeError};
 use crate::id::Moment;
 use crate::report::{Count, View, sticky};
 use crate::request::Request;
@@ -22,7 +22,7 @@ const EDITS: u32 = 10;
 /// The sticky comment and the check of a run under way.
 #[derive(Debug)]
 pub struct Progress {
-    forge: GitHub,
+    forge: Forge,
     request: Request,
     me: Account,
     began: Moment,
@@ -34,7 +34,7 @@ pub struct Progress {
 impl Progress {
     /// Of a run that began just now, when the comment was written; `me` is who the token is.
     #[must_use]
-    pub fn new(forge: GitHub, request: Request, me: Account, now: Moment) -> Self {
+    pub fn new(forge: Forge, request: Request, me: Account, now: Moment) -> Self {
         Self { forge, request, me, began: now, last: now, edits: 0, shown: None }
     }
 

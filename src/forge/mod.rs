@@ -3,11 +3,15 @@
 //! It speaks the forge's API politely: no write is sent twice without looking first, waits are obeyed, every call ends.
 //! It refuses to decide anything: it says what the forge says, in the words of [`crate::trust`].
 
+mod any;
 mod error;
 mod github;
+mod gitlab;
 
+pub use any::Forge;
 pub use error::ForgeError;
 pub use github::{GitHub, Installation, Patience, Site};
+pub use gitlab::{GitLab, GitLabSite, Job, Token};
 
 use crate::id::{CommitId, Moment};
 use crate::trust::Account;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fact::{GateOutcome, PlanSource, RunVerdict, Trigger};
 use crate::id::{CommitId, RunId, Scope, Sha256, TaskId, Tip};
+use crate::text::ForgeKind;
 
 /// The version of [`Request`] and [`Judgement`].
 pub const VERSION: u32 = 1;
@@ -29,7 +30,10 @@ pub struct Request {
     pub trigger: Trigger,
     /// What is asked for.
     pub ask: Ask,
-    /// The repository, as `owner/name`.
+    /// The forge that it is at.
+    #[serde(default)]
+    pub forge: ForgeKind,
+    /// The repository, as `owner/name`; at GitLab with all its groups.
     pub repository: String,
     /// The commit that the run is built on: the pull request's pinned head, or the default branch's tip.
     pub base: CommitId,

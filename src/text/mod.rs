@@ -5,12 +5,14 @@
 //! [`escape_html`]; for a CI log through [`printable`] and [`neutralise_workflow_commands`]. Nothing here panics on any
 //! input, and all of it takes time in proportion to the text. It refuses to know where a text goes.
 
+mod forge_kind;
 mod markup;
 mod scrub;
 mod terminal;
 
 use std::time::Duration;
 
+pub use self::forge_kind::ForgeKind;
 pub use self::markup::{defuse_mentions, escape_html, escape_invisible, escape_markdown, fenced, inert_markdown};
 pub use self::scrub::{MASK, Scrubber};
 pub use self::terminal::{neutralise_workflow_commands, printable, strip_ansi};

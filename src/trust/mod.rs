@@ -35,6 +35,8 @@ pub struct PermissionAnswer {
     pub role_name: Option<String>,
     /// The rights one by one, where the forge lists them.
     pub rights: Option<Rights>,
+    /// Whether the forge calls them a bot, where it says so only when it is asked about them.
+    pub bot: bool,
 }
 
 /// Rights on a repository, one by one.

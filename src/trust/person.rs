@@ -47,7 +47,7 @@ pub fn may(
     if commands.bots.iter().any(|bot| bot.id == author.id && bot.login == author.login) {
         return Ok(());
     }
-    if author.bot || author.login.ends_with("[bot]") {
+    if author.bot || answer.is_some_and(|answer| answer.bot) || author.login.ends_with("[bot]") {
         return Err(Refusal::Bot { login: author.login.clone(), id: author.id });
     }
     if answer.and_then(granted).is_some_and(|right| right >= commands.permission) {

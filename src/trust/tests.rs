@@ -23,7 +23,11 @@ fn commands(permission: Permission) -> Commands {
 
 /// An answer without rights one by one, as some forges give.
 fn words(permission: &str, role_name: Option<&str>) -> PermissionAnswer {
-    PermissionAnswer { permission: permission.to_owned(), role_name: role_name.map(str::to_owned), rights: None }
+    PermissionAnswer {
+        permission: permission.to_owned(),
+        role_name: role_name.map(str::to_owned),
+        ..PermissionAnswer::default()
+    }
 }
 
 /// What GitHub says of its own roles: the coarse word, the role, and the rights.

@@ -11,6 +11,7 @@ use omk_action::journal::{self, Chain, Line};
 use omk_action::plan::Plan;
 use omk_action::request::{Ask, Judgement, Request, VERSION, WorkflowRun};
 use omk_action::store::{RunDir, Store};
+use omk_action::text::ForgeKind;
 
 use crate::world::{Said, World};
 
@@ -52,6 +53,7 @@ impl Ran {
             scope: began.scope,
             trigger: began.trigger,
             ask: Ask::Run { tasks: Vec::new() },
+            forge: ForgeKind::GitHub,
             repository: "acme/widget".to_owned(),
             base: began.base.commit.clone(),
             pull: None,

@@ -229,12 +229,12 @@ async fn a_run_that_left_nothing_closes_its_check_and_says_so() {
     request.base = rig.base.commit.clone();
     let check = omk_action::deliver::opened(&request, at(0));
     request.check = Some(rig.server.client().put_check(&check, None).await.unwrap().id);
-    let told = tell_lost(&rig.server.client(), &request, &Lost::NoBundle, at(800)).await;
+    let told = tell_lost(&rig.server.forge(), &request, &Lost::NoBundle, at(800)).await;
     assert_eq!(told.troubles, Vec::<String>::new());
     assert_eq!(rig.checks(), [format!("omk on {}: failure", &request.base.as_str()[..7])]);
     assert!(rig.comment().contains("without leaving its result"), "{}", rig.comment());
     assert_eq!(rig.reactions(), ["confused"]);
-    tell_lost(&rig.server.client(), &request, &Lost::Cancelled, at(900)).await;
+    tell_lost(&rig.server.forge(), &request, &Lost::Cancelled, at(900)).await;
     assert_eq!(rig.checks(), [format!("omk on {}: cancelled", &request.base.as_str()[..7])], "the same check");
     assert!(rig.comment().contains("cancelled"));
 }

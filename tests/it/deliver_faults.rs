@@ -198,7 +198,7 @@ async fn progress_is_shown_every_fifteen_seconds_at_most_and_ten_times_in_all() 
     let names: Vec<String> = (0..200).map(|number| format!("t{number}")).collect();
     let mut view = view(&request, RunVerdict::Ready, names.iter().map(|name| task(name, Stage::Claimed)).collect());
     (view.verdict, view.ended) = (None, None);
-    let mut progress = Progress::new(rig.server.client(), request.clone(), bot(), at(0));
+    let mut progress = Progress::new(rig.server.forge(), request.clone(), bot(), at(0));
     let mut edits: Vec<i64> = Vec::new();
     let mut second = 0;
     while second < 6 * 3600 {
@@ -220,14 +220,14 @@ async fn progress_is_shown_every_fifteen_seconds_at_most_and_ten_times_in_all() 
     assert!(checks.len() == 1 && checks[0]["status"] == "in_progress", "{checks:#?}");
     assert_eq!(checks[0]["output"]["title"], "9 of 200 tasks completed so far");
     // A comment that cannot be written ends nothing.
-    let mut progress = Progress::new(rig.server.client(), request, bot(), at(0));
+    let mut progress = Progress::new(rig.server.forge(), request, bot(), at(0));
     rig.refuse(1, &Method::PATCH, "/issues/comments/", 403, "no");
     assert!(progress.show(&view, at(20)).await.is_err());
     assert!(progress.show(&good(&of_pull()), at(40)).await.is_ok());
     let (mut nowhere, mut dry) = (nightly(), of_pull());
     (nowhere.check, dry.dry_run) = (None, true);
     for request in [nowhere, dry] {
-        let none = Progress::new(rig.server.client(), request, bot(), at(0));
+        let none = Progress::new(rig.server.forge(), request, bot(), at(0));
         assert!(!none.is_due(view.count(), at(100)), "there is nowhere to show it");
     }
 }

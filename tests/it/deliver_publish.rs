@@ -12,6 +12,7 @@ use omk_action::id::Sha256;
 use omk_action::journal;
 use omk_action::request::{Ask, Judgement, PullScope, Request, VERSION, WorkflowRun};
 use omk_action::store::Store;
+use omk_action::text::ForgeKind;
 use serde_json::{Value, json};
 
 use crate::github_server::{Server, TOKEN, bot};
@@ -55,6 +56,7 @@ impl Stage {
             scope: began.scope,
             trigger: began.trigger,
             ask: Ask::Run { tasks: Vec::new() },
+            forge: ForgeKind::GitHub,
             repository: "acme/widget".to_owned(),
             base: began.base.commit.clone(),
             pull: Some(PullScope { number: 12, head: "feature".to_owned(), base: "main".to_owned() }),

@@ -6,6 +6,7 @@ use omk_action::plan::Event;
 use omk_action::proof::JudgedBy;
 use omk_action::report::{LimitsView, Stage, TaskView, VERSION, View};
 use omk_action::request::{Ask, PullScope, Request, WorkflowRun};
+use omk_action::text::ForgeKind;
 
 /// Half past six on a Sunday.
 const START: i64 = 1_795_372_200_000;
@@ -31,6 +32,7 @@ pub(crate) fn request() -> Request {
             comment: Some("https://github.com/acme/widget/pull/12#issuecomment-7".to_owned()),
         },
         ask: Ask::Run { tasks: Vec::new() },
+        forge: ForgeKind::GitHub,
         repository: "acme/widget".to_owned(),
         base: tip('b').commit,
         pull: Some(PullScope { number: 12, head: "feature".to_owned(), base: "main".to_owned() }),

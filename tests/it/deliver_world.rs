@@ -92,7 +92,7 @@ impl Rig {
     }
 
     pub(crate) async fn deliver(&self, plan: &Plan, request: &Request, outcome: &Outcome) -> Delivered {
-        deliver(&self.server.client(), &self.repo, &self.remote, plan, request, outcome, at(800)).await
+        deliver(&self.server.forge(), &self.repo, &self.remote, plan, request, outcome, at(800)).await
     }
 
     /// The remote's refs, as `name commit`, without those at the base.

@@ -14,7 +14,7 @@ use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use omk_action::exec::secret::Secret;
-use omk_action::forge::{GitHub, Patience, Site};
+use omk_action::forge::{Forge, GitHub, Patience, Site};
 use omk_action::trust::Account;
 use serde_json::{Value, json};
 
@@ -102,6 +102,10 @@ impl Server {
             token: Secret::new(TOKEN.into()),
             spacing: Duration::ZERO,
         }
+    }
+
+    pub(crate) fn forge(&self) -> Forge {
+        Forge::GitHub(self.client())
     }
 
     pub(crate) fn client(&self) -> GitHub {

@@ -5,7 +5,7 @@
 use super::Failure;
 use super::conversation::Conversation;
 use super::desk::Rules;
-use super::start::{same_workflow, scope};
+use super::start::same_workflow;
 use crate::command::{Command, PlanDigest};
 use crate::forge::{Check, CheckState};
 use crate::id::Scope;
@@ -45,7 +45,7 @@ impl Conversation<'_, '_> {
     }
 
     async fn status(&mut self, pull: &PullRequest) -> Result<(), Failure> {
-        let (desk, scope) = (self.desk, scope(pull));
+        let (desk, scope) = (self.desk, self.desk.forge.scope_of(pull.number));
         let checks = self.own_checks(pull, &scope).await?;
         let marker = sticky::marker(&scope);
         let comments = desk.forge.comments(self.issue).await?;
@@ -85,7 +85,7 @@ impl Conversation<'_, '_> {
         let own = desk.own_workflow().await?;
         let mut seen = vec![desk.step.runner.workflow.id];
         let mut cancelled = false;
-        for (id, check) in self.own_checks(pull, &scope(pull)).await? {
+        for (id, check) in self.own_checks(pull, &desk.forge.scope_of(pull.number)).await? {
             if check.state != CheckState::InProgress || seen.contains(&id.workflow) {
                 continue;
             }

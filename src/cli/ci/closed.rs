@@ -5,7 +5,6 @@
 
 use super::desk::Desk;
 use super::outputs::Level;
-use super::start::scope_of;
 use super::{Failure, Step};
 use crate::deliver::full;
 use crate::git::{GitError, RefUpdate, Remote, Repo, Wanted};
@@ -22,7 +21,7 @@ pub(super) async fn clean(step: &Step, pull: u64) -> Result<u8, Failure> {
     }
     let remote = desk.remote()?;
     let dir = desk.scratch()?;
-    let scope = scope_of(pull);
+    let scope = desk.forge.scope_of(pull);
     let found = tokio::task::block_in_place(|| find(dir.path(), &remote, &scope)).map_err(super::super::git)?;
     for branch in &found.foreign {
         let what = format!("the branch {branch} stays: its newest commit is not omk's");

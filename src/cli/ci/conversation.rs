@@ -134,7 +134,7 @@ impl<'d, 's> Conversation<'d, 's> {
     /// Says everything back.
     pub(super) async fn close(self) {
         for reaction in [self.accepted, self.refused].into_iter().flatten() {
-            self.desk.react(self.comment.id, reaction).await;
+            self.desk.react(self.issue, self.comment.id, reaction).await;
         }
         self.desk.reply(self.issue, self.comment.id, &self.reply).await;
     }

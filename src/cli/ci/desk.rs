@@ -10,7 +10,7 @@ use super::runner::Access;
 use super::{Failure, Kind, Step};
 use crate::clock::Clock;
 use crate::exec::secret::Secret;
-use crate::forge::{CheckState, CheckWanted, ForgeError, GitHub, Reaction, Repository};
+use crate::forge::{CheckState, CheckWanted, Forge, ForgeError, Reaction, Repository};
 use crate::git::Remote;
 use crate::id::CommitId;
 use crate::plan::Commands;
@@ -24,7 +24,7 @@ use crate::trust::{self, Account, Refusal};
 /// What every decision needs.
 pub(super) struct Desk<'s> {
     pub(super) step: &'s Step,
-    pub(super) forge: GitHub,
+    pub(super) forge: Forge,
     /// Who the token is.
     pub(super) me: Account,
     pub(super) repository: Repository,
@@ -89,7 +89,7 @@ impl<'s> Desk<'s> {
         // Most of it needs no question, and bots cannot be asked about.
         match (trust::may(commands, author, &self.me, None), author) {
             (Ok(()), _) => return Ok(()),
-            (Err(Refusal::Permission { .. }), Some(author)) => match self.forge.permission(&author.login).await {
+            (Err(Refusal::Permission { .. }), Some(author)) => match self.forge.permission(author).await {
                 Ok(answer) => trust::may(commands, Some(author), &self.me, answer.as_ref()),
                 Err(error) => return Err(Denied::Unknown { login: author.login.clone(), error }),
             },
@@ -139,9 +139,9 @@ impl<'s> Desk<'s> {
         self.told(self.forge.put_comment(issue, &self.me, &reply_marker(comment), &body).await);
     }
 
-    pub(super) async fn react(&self, comment: u64, reaction: Reaction) {
+    pub(super) async fn react(&self, issue: u64, comment: u64, reaction: Reaction) {
         if !self.is_dry() {
-            self.told(self.forge.react(comment, reaction).await);
+            self.told(self.forge.react(issue, comment, reaction).await);
         }
     }
 

@@ -72,7 +72,7 @@ pub(in crate::cli) fn announce(step: &Step, decision: &Decision) -> Result<(), F
 
 async fn commented(step: &Step, comment: u64, issue: u64, place: Place) -> Result<Option<Request>, Failure> {
     let desk = Desk::open(step).await?;
-    let Some(comment) = desk.forge.comment(comment).await? else {
+    let Some(comment) = desk.forge.comment(issue, comment).await? else {
         step.outputs.say(Level::Notice, "the comment is gone: nothing is done for it");
         return Ok(None);
     };
@@ -159,6 +159,7 @@ impl Wanted {
             scope: self.scope,
             trigger: self.trigger,
             ask: self.ask,
+            forge: desk.forge.kind(),
             repository: runner.repository.clone(),
             base: self.base,
             pull: self.pull,

@@ -7,7 +7,7 @@ use super::super::plan_file::Read;
 use super::super::{Failure, Kind};
 use super::runner::forge as told;
 use crate::fact::PlanSource;
-use crate::forge::{ForgeError, GitHub};
+use crate::forge::{Forge, ForgeError};
 use crate::id::{CommitId, RepoPath, Sha256};
 use crate::plan::{Complaint, Complaints, DeliverAs, Plan, governed, parse};
 use crate::request::Request;
@@ -60,7 +60,7 @@ impl Trouble {
 /// Reads plans of one repository at one path.
 #[derive(Debug)]
 pub(super) struct Plans<'a> {
-    forge: &'a GitHub,
+    forge: &'a Forge,
     path: String,
     /// What a plan without a name is named after.
     directory: String,
@@ -89,7 +89,7 @@ pub(super) struct Changed {
 }
 
 impl<'a> Plans<'a> {
-    pub(super) fn new(forge: &'a GitHub, path: &RepoPath, repository: &str) -> Self {
+    pub(super) fn new(forge: &'a Forge, path: &RepoPath, repository: &str) -> Self {
         let directory = repository.rsplit('/').next().unwrap_or(repository).to_owned();
         Self { forge, path: path.to_string(), directory }
     }
@@ -165,7 +165,7 @@ pub(super) fn for_maintenance(found: &Found, branch: &str) -> Result<(), Trouble
 ///
 /// # Errors
 /// Where a file is not there any more, is not the one that the gate job saw, or is no plan.
-pub(in crate::cli) async fn read_for(forge: &GitHub, request: &Request) -> Result<Read, Failure> {
+pub(in crate::cli) async fn read_for(forge: &Forge, request: &Request) -> Result<Read, Failure> {
     let source = &request.plan;
     let lost = |what: String| {
         Failure::new(Kind::Blocked, format!("the plan of this run cannot be read: {what}"))

@@ -15,7 +15,7 @@ use super::one_job::{self, OneJob};
 use super::{Access, Level, Outputs, Step, Upload, read_for};
 use crate::bundle;
 use crate::clock::Clock;
-use crate::forge::GitHub;
+use crate::forge::Forge;
 use crate::id::RepoPath;
 use crate::plan::{Plan, Work, parse, to_yaml};
 use crate::report::{View, markdown};
@@ -132,7 +132,7 @@ fn earlier(step: &Step, access: &Access, home: &Home, request: &Request, plan: &
 /// The tasks of the run: those that were named, those of the run that is tried again, or those whose `when` holds.
 fn selection(
     step: &Step,
-    github: &GitHub,
+    github: &Forge,
     request: &Request,
     plan: &Plan,
     earlier: Option<&Earlier>,
@@ -151,7 +151,7 @@ fn selection(
 }
 
 /// What the pull request changes; `None` where that is not known, and then everything may have changed.
-async fn changed_paths(github: &GitHub, request: &Request) -> Option<Vec<RepoPath>> {
+async fn changed_paths(github: &Forge, request: &Request) -> Option<Vec<RepoPath>> {
     let pull = request.pull.as_ref()?;
     let base = github.branch(&pull.base).await.ok()??;
     let comparison = github.compare(&base.commit, &request.base).await.ok()?;
@@ -191,7 +191,7 @@ pub(super) fn leave(step: &Step, access: &Access, request: &Request, over: &Over
 }
 
 /// Whether only members see the repository; what cannot be told counts as public.
-fn is_private(step: &Step, github: &GitHub) -> bool {
+fn is_private(step: &Step, github: &Forge) -> bool {
     step.wait(github.repository()).is_ok_and(|repository| repository.private)
 }
 

@@ -10,7 +10,7 @@ use super::super::{Failure, Kind};
 use super::inputs::{Inputs, Speaker};
 use crate::exec::environment::Caller;
 use crate::exec::secret::{Secret, shed_secrets};
-use crate::forge::{ForgeError, GitHub, Installation, Site};
+use crate::forge::{Forge, ForgeError, GitHub, Installation, Site};
 use crate::request;
 use crate::text::Scrubber;
 
@@ -136,14 +136,14 @@ impl Runner {
         };
         match &self.inputs.speaker {
             Some(Speaker::Token(token)) => {
-                Ok(Access { forge: GitHub::new(site(token.clone()))?, token: token.clone() })
+                Ok(Access { forge: Forge::GitHub(GitHub::new(site(token.clone()))?), token: token.clone() })
             }
             Some(Speaker::App { id, private_key }) => {
                 let minted = GitHub::installation(&self.api, &self.repository, *id, private_key).await;
                 let Installation { token, slug } = minted.map_err(|error| {
                     forge(&error).hint("check `app-id` and `app-private-key`, and that the App is installed here")
                 })?;
-                Ok(Access { forge: GitHub::new(site(token.clone()))?.as_app(&slug), token })
+                Ok(Access { forge: Forge::GitHub(GitHub::new(site(token.clone()))?.as_app(&slug)), token })
             }
             None => Err(Failure::new(Kind::Blocked, "there is no token to speak to the forge with")
                 .hint("give the action `token: ${{ github.token }}`, or `app-id` and `app-private-key`")),
@@ -160,7 +160,7 @@ impl Runner {
 #[derive(Debug)]
 pub(in crate::cli) struct Access {
     /// The repository, through its API.
-    pub(in crate::cli) forge: GitHub,
+    pub(in crate::cli) forge: Forge,
     /// For git. Where an App's was minted it is in none of the runner's secrets: it is to be scrubbed, too.
     pub(in crate::cli) token: Secret,
 }

@@ -52,7 +52,7 @@ impl Conversation<'_, '_> {
             self.refuse(refuse::unknown_tasks(&unknown, &choice.found.source.path, &ids));
             return Ok(None);
         }
-        let scope = scope(pull);
+        let scope = self.desk.forge.scope_of(pull.number);
         let (ask, previous) = match work {
             Work::Run { tasks, commit: _ } => (Ask::Run { tasks: tasks.clone() }, None),
             Work::Retry { tasks, commit: _ } => {
@@ -128,7 +128,7 @@ impl Conversation<'_, '_> {
         if work.commit().is_some() {
             return Vec::new();
         }
-        self.desk.told(self.desk.forge.pushes(&pull.head.branch).await).unwrap_or_default()
+        self.desk.told(self.desk.forge.pushes(pull).await).unwrap_or_default()
     }
 
     /// The plan that holds for a commit of the pull request; what a person must know of it is told.
@@ -208,16 +208,6 @@ fn under(rules: &Rules, found: Found, approved_by: Option<String>) -> Choice {
     Choice { plan: governed(found.plan.clone(), &rules.found.plan), found, approved_by }
 }
 
-/// The scope of a pull request.
-pub(super) fn scope(pull: &PullRequest) -> Scope {
-    scope_of(pull.number)
-}
-
-/// The scope of the pull request of that number.
-pub(super) fn scope_of(pull: u64) -> Scope {
-    format!("pr-{pull}").parse().expect("`pr-` and a number of at most 20 digits is a scope")
-}
-
 impl Desk<'_> {
     /// The state of the scope's newest run, where an artifact of this workflow holds it.
     async fn previous(&self, scope: &Scope) -> Result<Option<Previous>, Failure> {
@@ -294,11 +284,5 @@ mod tests {
         }
         let nowhere = run("", "issue_comment", 9, Some(9));
         assert!(!same_workflow(&nowhere, &nowhere, 9));
-    }
-
-    #[test]
-    fn the_scope_of_any_number_is_one() {
-        assert_eq!(scope_of(12).as_str(), "pr-12");
-        assert_eq!(scope_of(u64::MAX).as_str(), "pr-18446744073709551615");
     }
 }

@@ -7,7 +7,6 @@ use std::path::Path;
 
 use super::Failure;
 use super::conversation::Conversation;
-use super::start::scope;
 use crate::git::{GitError, Remote, Repo, Wanted};
 use crate::id::{CommitId, RunId, Scope};
 use crate::proof::{self, Checked, RUN_PROOF, Seen, Statement};
@@ -31,7 +30,7 @@ struct Proofs {
 
 impl Conversation<'_, '_> {
     pub(super) async fn verify(&mut self, pull: &PullRequest) -> Result<(), Failure> {
-        let scope = scope(pull);
+        let scope = self.desk.forge.scope_of(pull.number);
         let first: Vec<RunId> = self.own_checks(pull, &scope).await?.into_iter().map(|(id, _)| id.run).collect();
         let remote = self.desk.remote()?;
         let dir = self.desk.scratch()?;

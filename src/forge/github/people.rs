@@ -39,7 +39,7 @@ impl From<Permission> for PermissionAnswer {
     fn from(answer: Permission) -> Self {
         let listed = answer.user.and_then(|user| user.permissions);
         let rights = listed.map(|Listed { triage, push, maintain, admin }| Rights { triage, push, maintain, admin });
-        Self { permission: answer.permission, role_name: answer.role_name, rights }
+        Self { permission: answer.permission, role_name: answer.role_name, rights, bot: false }
     }
 }
 
