@@ -284,7 +284,8 @@ mod tests {
         assert_eq!(names, ["CI_JOB_TOKEN", "CI_REPOSITORY_URL", "DOCKER_AUTH_CONFIG", "GIT_CONFIG_VALUE_0"]);
         assert!(!may_pass("ci_repository_url") && !may_pass("CI_JOB_TOKEN") && !may_pass("OMK_TOKEN"));
         // What is shorter than any token would take half of the environment away.
-        let short: Caller = [("OMK_TOKEN".into(), "e".into()), ("HOME".into(), "/home/me".into())].into_iter().collect();
+        let short: Caller =
+            [("OMK_TOKEN".into(), "e".into()), ("HOME".into(), "/home/me".into())].into_iter().collect();
         assert_eq!(short.secret_names().collect::<Vec<_>>(), ["OMK_TOKEN"]);
     }
 

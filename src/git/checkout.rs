@@ -162,8 +162,7 @@ mod tests {
              \tfetch = +refs/heads/*:refs/remotes/origin/*\n[http \"https://host/\"]\n\textraheader = AUTHORIZATION: basic {pair}\n\
              [include]\n\tpath = ../../b.tmp/.gitlab-runner.ext.conf\n[includeIf \"gitdir:/x/\"]\n\tPATH = \"more.conf\"\n"
         );
-        let rewritten =
-            "[url \"https://gitlab-ci-token:glcbt-64_hushhush@host\"]\n\tinsteadOf = https://host\n[user]\n\tname = x\n";
+        let rewritten = "[url \"https://gitlab-ci-token:glcbt-64_hushhush@host\"]\n\tinsteadOf = https://host\n[user]\n\tname = x\n";
         let helper = "[credential]\n\thelper = \"!f(){ echo password=${CI_JOB_TOKEN}; };f\"\n\tuseHttpPath = true\n";
         let dir = checkout(&[
             ("b/.git/config", &own),

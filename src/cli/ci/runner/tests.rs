@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use super::super::inputs::{Stage, Upload};
+use super::super::inputs::{Speaker, Stage, Upload};
 use super::*;
 
 const USUAL: [(&str, &str); 6] = [
@@ -23,7 +23,7 @@ fn caller(more: &[(&str, &str)]) -> Caller {
 
 fn parse_with(more: &[(&str, &str)], secrets: &[(&str, &str)]) -> Result<Runner, Failure> {
     let secret = |&(name, value): &(&str, &str)| (name.to_owned(), Secret::new(value.to_owned()));
-    Runner::parse(&caller(more), secrets.iter().map(secret).collect())
+    Runner::parse(&caller(more), secrets.iter().map(secret).collect(), false)
 }
 
 fn parse(more: &[(&str, &str)]) -> Result<Runner, Failure> {
@@ -33,8 +33,9 @@ fn parse(more: &[(&str, &str)]) -> Result<Runner, Failure> {
 #[test]
 fn usual_values_hold_where_nothing_is_given() {
     let runner = parse(&[]).unwrap();
-    assert_eq!(runner.event, EventName::IssueComment);
-    assert_eq!((runner.api.as_str(), runner.server.as_str()), ("https://api.github.com", "https://github.com"));
+    let Host::GitHub(workflow) = &runner.host else { panic!("{:?}", runner.host) };
+    assert_eq!(workflow.event, EventName::IssueComment);
+    assert_eq!((runner.api.as_str(), runner.url.as_str()), ("https://api.github.com", "https://github.com/acme/widget"));
     assert_eq!(runner.workflow.url, "https://github.com/acme/widget/actions/runs/77");
     assert_eq!((runner.workflow.id, runner.workflow.attempt), (77, 1));
     assert_eq!(runner.inputs.stage, Stage::Whole);
