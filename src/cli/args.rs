@@ -74,7 +74,7 @@ pub(crate) enum Command {
     /// Render a run
     #[command(after_help = "Examples:\n  omk report --format markdown\n  omk report --format junit > omk.xml")]
     Report(Report),
-    /// Do what a workflow's or pipeline's event asks for; the action and the component run this
+    /// Do what a CI job's event asks for; action and component run this
     #[command(
         after_help = "It is configured by inputs and by the runner's variables; see action.yml and templates/omk.yml.\n\nExamples:\n  uses: owner/omk-action@v1      # a step of a workflow at GitHub\n  omk ci                         # a job's script at GitLab\n  omk ci --poll                  # the same, in a schedule that looks for comments"
     )]

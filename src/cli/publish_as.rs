@@ -119,6 +119,7 @@ mod tests {
         assert!(nowhere.render().contains("CI_PROJECT_ID"), "{}", nowhere.render());
         let none = speak(&caller, &BTreeMap::new(), &request("gitlab")).unwrap_err();
         assert!(none.render().contains("OMK_TOKEN or GITLAB_TOKEN"), "{}", none.render());
-        assert_eq!(speak(&caller, &secrets("GITHUB_TOKEN"), &request("github")).unwrap().0.kind(), ForgeKind::GitHub);
+        let at_github = Request { repository: "acme/widget".to_owned(), ..request("github") };
+        assert_eq!(speak(&caller, &secrets("GITHUB_TOKEN"), &at_github).unwrap().0.kind(), ForgeKind::GitHub);
     }
 }

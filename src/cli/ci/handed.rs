@@ -274,3 +274,6 @@ enum Fetched {
     /// They were not unpacked; why.
     Hostile(String),
 }
+
+#[cfg(test)]
+mod tests;

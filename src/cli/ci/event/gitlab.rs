@@ -79,7 +79,7 @@ fn proposed(pipeline: &Pipeline) -> Event {
 }
 
 fn hook(payload: &[u8]) -> Result<Event, Failure> {
-    let hook: Hook = lenient("trigger", FILE, payload)?;
+    let hook: Hook = part("trigger", &lenient("trigger", FILE, payload)?)?;
     let attributes = hook.object_attributes;
     match hook.object_kind.as_str() {
         "note" => {
