@@ -32,7 +32,9 @@ impl Own {
         match self {
             Self::Workflow(own) => same_workflow(own, other, repository),
             Self::Pipelines { branch } => {
-                other.repository == repository && other.path == *branch && SOURCES.contains(&other.event.as_str())
+                other.repository == repository
+                    && other.branch.as_ref() == Some(branch)
+                    && SOURCES.contains(&other.event.as_str())
             }
         }
     }
@@ -126,7 +128,12 @@ mod tests {
             completed: false,
             event: event.to_owned(),
             url: String::new(),
+            branch: None,
         }
+    }
+
+    fn pipeline(branch: Option<&str>, source: &str, project: u64) -> WorkflowRun {
+        WorkflowRun { branch: branch.map(str::to_owned), ..run(".gitlab-ci.yml", source, project, Some(project)) }
     }
 
     #[test]
@@ -154,15 +161,16 @@ mod tests {
     fn only_a_pipeline_of_the_default_branch_that_nobodys_push_started_is_ours() {
         let own = Own::Pipelines { branch: "main".to_owned() };
         for source in ["schedule", "trigger", "web", "api"] {
-            assert!(own.is(&run("main", source, 9, Some(9)), 9), "{source}");
+            assert!(own.is(&pipeline(Some("main"), source, 9), 9), "{source}");
         }
         for other in [
-            run("main", "push", 9, Some(9)),
-            run("main", "merge_request_event", 9, Some(9)),
-            run("main", "parent_pipeline", 9, Some(9)),
-            run("main", "", 9, Some(9)),
-            run("feature", "trigger", 9, Some(9)),
-            run("main", "trigger", 8, Some(8)),
+            pipeline(Some("main"), "push", 9),
+            pipeline(Some("main"), "merge_request_event", 9),
+            pipeline(Some("main"), "parent_pipeline", 9),
+            pipeline(Some("main"), "", 9),
+            pipeline(Some("feature"), "trigger", 9),
+            pipeline(Some("main"), "trigger", 8),
+            pipeline(None, "trigger", 9),
         ] {
             assert!(!own.is(&other, 9), "{other:?}");
         }
