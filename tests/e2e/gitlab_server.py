@@ -74,10 +74,11 @@ class Server:
         found = GIT.fullmatch(urlsplit(inside).path)
         if found:
             return self.git(method, inside, headers, body, found, entry)
-        if not inside.startswith("/api/v4/"):
+        if not inside.startswith(("/api/v4/", "/api/graphql")):
             entry["violations"].append(f"{inside} is not the API")
             return 404, {"content-type": "text/html"}, b"<html>The page could not be found</html>"
-        call = Call(self.world, method, inside.removeprefix("/api/v4"), headers, body)
+        path = inside.removeprefix("/api/v4" if inside.startswith("/api/v4/") else "/api")
+        call = Call(self.world, method, path, headers, body)
         try:
             with self.lock:
                 status, told, read = call.answer()

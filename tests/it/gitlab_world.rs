@@ -6,7 +6,6 @@
 //! in which somebody sent what GitLab's documentation does not know fails at its end.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-#![expect(dead_code, reason = "the stories of omk at GitLab are yet to use all of it")]
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

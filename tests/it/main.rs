@@ -58,6 +58,7 @@ mod github_artifacts;
 mod github_checks;
 mod github_server;
 mod github_writes;
+mod gitlab_by_itself;
 mod gitlab_door;
 mod gitlab_job;
 mod gitlab_story;

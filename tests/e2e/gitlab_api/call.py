@@ -4,7 +4,7 @@ import json
 import re
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from . import commits, notes, pipelines, projects, requests  # noqa: F401  pylint: disable=unused-import
+from . import commits, graphql, notes, pipelines, projects, requests  # noqa: F401  pylint: disable=unused-import
 from .declare import GUEST, Refusal, find, forbidden, message, not_found, unauthorized
 
 
@@ -73,7 +73,7 @@ class Call:
         wanted = endpoint.scope.split("|")
         if self.token.job is None and not any(self.token.allows(one) for one in wanted):
             text = "The request requires higher privileges than provided by the access token."
-            told = {"error": "insufficient_scope", "error_description": text, "scope": " ".join(["api", *wanted])}
+            told = {"error": "insufficient_scope", "error_description": text, "scope": " ".join(dict.fromkeys(["api", *wanted]))}
             raise Refusal(403, told)
         if endpoint.level is None:
             return
@@ -89,6 +89,8 @@ class Call:
 
     def answer(self):
         """Status, headers and body."""
+        if self.path == "/graphql" and self.method == "POST":
+            return 200, {}, graphql.answer(self, self.fields())
         endpoint, found = find(self.method, self.path)
         self.at = endpoint.arguments(found)
         if endpoint.token:
