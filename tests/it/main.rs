@@ -52,6 +52,8 @@ mod forge_world;
 mod gate;
 mod gateway;
 mod git;
+mod gitlab_component;
+mod gitlab_examples;
 mod install;
 mod github;
 mod github_artifacts;
