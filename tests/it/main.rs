@@ -54,6 +54,8 @@ mod gateway;
 mod git;
 mod gitlab_component;
 mod gitlab_examples;
+mod gitlab_pipeline;
+mod gitlab_runner;
 mod install;
 mod github;
 mod github_artifacts;
