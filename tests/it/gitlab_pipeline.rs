@@ -105,13 +105,13 @@ fn who_starts_a_pipeline_decides_which_jobs_it_has() {
     let four = ["omk-gate on_success", "omk-run on_success", "omk-judge always", "omk-publish always"];
     let runner = |name: &str| Runner::new(&root.path().join(name), &example(name), &json!({}));
     let whole = runner("comment-webhook");
-    for source in ["schedule", "web", "api", "trigger"] {
+    for source in ["trigger", "api"] {
         assert_eq!(whole.listed(&started(source)), four, "{source}");
-        let mut elsewhere = started(source);
-        elsewhere[1].1 = "feature".to_owned();
-        assert_eq!(whole.listed(&elsewhere), [""; 0], "{source} on another branch");
     }
-    for source in ["push", "pipeline", "parent_pipeline", "chat", "external_pull_request_event", "webide"] {
+    let mut elsewhere = started("trigger");
+    elsewhere[1].1 = "feature".to_owned();
+    assert_eq!(whole.listed(&elsewhere), [""; 0], "another branch");
+    for source in ["push", "parent_pipeline"] {
         assert_eq!(whole.listed(&started(source)), [""; 0], "{source}");
     }
     let merge_request = pairs(&[("CI_PIPELINE_SOURCE", "merge_request_event"), ("CI_COMMIT_BRANCH", "")]);
@@ -119,10 +119,9 @@ fn who_starts_a_pipeline_decides_which_jobs_it_has() {
     assert_eq!(runner("plan-check").listed(&merge_request), four[..1]);
     assert_eq!(runner("schedule").listed(&started("schedule")), four);
     let one = runner("one-job");
-    for variables in [merge_request, started("trigger"), started("schedule")] {
+    for variables in [merge_request, started("trigger")] {
         assert_eq!(one.listed(&variables), ["agents on_success"]);
     }
-    assert_eq!(one.listed(&started("push")), [""; 0]);
     let checked = with_inputs("comment-webhook", &["plan-check: false"]);
     let off = Runner::new(&root.path().join("off"), &checked, &json!({}));
     assert_eq!(off.listed(&pairs(&[("CI_PIPELINE_SOURCE", "merge_request_event"), ("CI_COMMIT_BRANCH", "")])), [""; 0]);
@@ -133,24 +132,17 @@ fn an_input_that_does_not_fit_is_refused_before_there_is_a_pipeline() {
     let root = tempfile::tempdir().unwrap();
     let cases = [
         (r#"plan: "omk.yaml\n  script: [id]""#, "`plan`"),
-        (r#"plan: ../omk.yaml"#, "`plan`"),
         (r#"plan: "omk.yaml'; id; '""#, "`plan`"),
         (r#"args: "a\nb""#, "`args`"),
-        (r#"stage: "test]""#, "`stage`"),
-        ("upload: everything", "`upload`"),
         ("poll: sometimes", "`poll`"),
         ("tags: one", "`tags`"),
-        ("version: latest", "`version`"),
         (r#"mirror: "file:///etc""#, "`mirror`"),
-        ("sha256-x86_64: abc", "`sha256-x86_64`"),
         (r#"resource-group: "$(id)""#, "`resource-group`"),
         (r#"keep: "1 day\nwhen: never""#, "`keep`"),
-        (r#"judge-timeout: "1h # no""#, "`judge-timeout`"),
         ("image: node:24", "does not match"),
-        (r#"image: "node:24@sha256:abc""#, "does not match"),
     ];
     for (at, (input, wanted)) in cases.iter().enumerate() {
-        let pinned = example("comment-poll");
+        let pinned = example("comment-webhook");
         let given = match input.strip_prefix("image:") {
             Some(image) => {
                 let line = pinned.lines().find(|line| line.contains("image: $CI")).unwrap().to_owned();
