@@ -69,8 +69,8 @@ class Param:
         if self.kind == "boolean":
             if isinstance(given, bool):
                 return given
-            if text and given in ("true", "false", "1", "0"):
-                return given in ("true", "1")
+            if text and given.lower() in ("true", "false", "1", "0"):
+                return given.lower() in ("true", "1")
         if self.kind == "time" and isinstance(given, str):
             try:
                 return datetime.fromisoformat(given.replace("Z", "+00:00")).timestamp()
