@@ -52,6 +52,8 @@ mod forge_world;
 mod gate;
 mod gateway;
 mod git;
+mod gitlab_ci;
+mod gitlab_ci_agent;
 mod gitlab_component;
 mod gitlab_examples;
 mod gitlab_pipeline;
