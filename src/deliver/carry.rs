@@ -6,25 +6,22 @@
 use std::collections::BTreeMap;
 
 use super::steps::{Found, PullStep, Share, Steps, full, plan_delivery, proofs_ref, share};
-use super::wanted::{compare, pull_wanted};
-use super::{Delivered, Outcome, checks, look, proofs};
+use super::wanted::pull_wanted;
+use super::{Delivered, Outcome, checks, look, manner, proofs};
 use crate::forge::{CheckWanted, Forge, ForgeError, Reaction};
 use crate::git::{GitError, Remote, Repo};
 use crate::history::run_branch;
 use crate::id::{CommitId, Moment, TaskId};
 use crate::plan::Plan;
 use crate::report::dashboard::{self, Last, Open};
-use crate::report::pull::Starts;
 use crate::report::sticky::{self, Lost};
 use crate::report::{Instead, Placed, Pull, Trouble, check};
 use crate::request::Request;
+use crate::text::ForgeKind;
 use crate::trust::{Account, PullRequest};
 
 /// How often a push is planned anew because something moved or was refused meanwhile.
 const ROUNDS: usize = 5;
-
-/// The login of GITHUB_TOKEN: what it opens starts no workflows by itself.
-const ACTIONS: &str = "github-actions[bot]";
 
 /// Everything that a delivery is made with.
 pub(super) struct Carrier<'a> {
@@ -218,9 +215,10 @@ impl<'a> Carrier<'a> {
                 return None;
             }
         };
-        let pulls = if self.may("read the pull requests") {
+        let reading = self.said("read the pull requests", "read the merge requests");
+        let pulls = if self.may(reading) {
             let pulls = look::pulls(self.forge, plan, self.request, outcome, &refs).await;
-            self.heard("read the pull requests", pulls).unwrap_or_default()
+            self.heard(reading, pulls).unwrap_or_default()
         } else {
             BTreeMap::new()
         };
@@ -228,10 +226,10 @@ impl<'a> Carrier<'a> {
     }
 
     async fn pulls(&mut self, repo: &Repo, (plan, outcome): (&Plan, &Outcome), steps: &Steps) {
-        let me = self.me.as_ref().map_or(ACTIONS, |me| me.login.as_str());
-        let starts = if me == ACTIONS { Starts::Approved } else { Starts::Alone };
+        let starts = manner::starts(self.request.forge, self.me.as_ref());
+        let opening = self.said("open the pull request", "open the merge request");
         for step in &steps.pulls {
-            if !self.may("open the pull request") {
+            if !self.may(opening) {
                 return;
             }
             let with = built_on(repo, outcome, step);
@@ -244,28 +242,40 @@ impl<'a> Carrier<'a> {
                     self.placed.pulls.push(Pull { number, url, task: step.task.clone() });
                 }
                 Err(ForgeError::Forbidden { .. }) => {
-                    self.placed.compare = compare(self.request, &step.base, &step.head);
+                    self.placed.compare = manner::by_hand(self.request, &step.base, &step.head);
                     self.trouble(Trouble::PullsNotAllowed);
                     return;
                 }
-                Err(other) => drop(self.heard::<()>("open the pull request", Err(other))),
+                Err(other) => drop(self.heard::<()>(opening, Err(other))),
             }
         }
     }
 
-    /// Writes a check; false where the token may write none. The verdict is told by a commit status then.
+    /// What is done, in the forge's words.
+    fn said(&self, at_github: &'static str, at_gitlab: &'static str) -> &'static str {
+        match self.request.forge {
+            ForgeKind::GitHub => at_github,
+            ForgeKind::GitLab => at_gitlab,
+        }
+    }
+
+    /// Writes a check; false where the token may write none. The verdict is told by what the forge has below checks then.
     async fn check(&mut self, wanted: &CheckWanted) -> bool {
-        if !self.may("write the checks") {
+        let writing = self.said("write the checks", "write the commit statuses");
+        if !self.may(writing) {
             return false;
         }
         let known = self.request.check.filter(|_| wanted.name == check::NAME && wanted.commit == self.request.base);
         match self.forge.put_check(wanted, known).await {
             Err(ForgeError::Forbidden { .. }) => {
-                self.status(wanted).await;
+                match manner::below_checks(self.request.forge) {
+                    Instead::Status => self.status(wanted).await,
+                    instead @ Instead::Nothing => self.trouble(Trouble::NoChecks { instead }),
+                }
                 false
             }
             other => {
-                self.heard("write the checks", other);
+                self.heard(writing, other);
                 true
             }
         }
@@ -364,11 +374,12 @@ impl<'a> Carrier<'a> {
             matches!(trouble, Trouble::PushRefused { .. } | Trouble::TokenGone { .. } | Trouble::Foreign { .. })
         };
         Delivered {
+            forge: self.request.forge,
             blocked: self.placed.troubles.iter().any(blocks),
             pushed: self.pushed,
             pulls: self.placed.pulls.into_iter().map(|pull| (pull.number, pull.url)).collect(),
             comment: self.comment,
-            troubles: self.placed.troubles.iter().map(ToString::to_string).collect(),
+            troubles: self.placed.troubles.iter().map(|trouble| trouble.words(self.request.forge)).collect(),
             delivered: self.placed.delivered,
             would,
         }
