@@ -3,15 +3,15 @@
 //! It refuses to go on speaking with a token that is refused, and to lose a result because something about it could not be
 //! said.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::steps::{Found, PullStep, Share, Steps, full, plan_delivery, proofs_ref, share};
-use super::wanted::pull_wanted;
+use super::steps::{Found, Share, Steps, full, plan_delivery, proofs_ref, share};
+use super::wanted::{built_on, pull_wanted};
 use super::{Delivered, Outcome, checks, look, manner, proofs};
 use crate::forge::{CheckWanted, Forge, ForgeError, Reaction};
 use crate::git::{GitError, Remote, Repo};
 use crate::history::run_branch;
-use crate::id::{CommitId, Moment, TaskId};
+use crate::id::{CommitId, Moment};
 use crate::plan::Plan;
 use crate::report::dashboard::{self, Last, Open};
 use crate::report::sticky::{self, Lost};
@@ -145,7 +145,10 @@ impl<'a> Carrier<'a> {
                 None
             }
         };
+        let forge = self.request.forge;
         let mut refused = BTreeMap::new();
+        let mut refusals = 0;
+        let mut all = BTreeSet::new();
         let mut said = "the refs of the remote keep moving".to_owned();
         for _ in 0..ROUNDS {
             let mut found = self.look(ends, plan, outcome).await?;
@@ -157,7 +160,7 @@ impl<'a> Carrier<'a> {
             let steps = plan_delivery(plan, self.request, outcome, proofs.as_ref(), &found);
             let pushed = {
                 let (repo, remote, refs) = (ends.repo.clone(), ends.remote.clone(), steps.refs.clone());
-                blocking(move || repo.push(&remote, &refs)).await
+                look::blocking(move || repo.push(&remote, &refs)).await
             };
             match pushed {
                 Ok(()) => {
@@ -170,11 +173,14 @@ impl<'a> Carrier<'a> {
                 }
                 Err(GitError::RemoteRefused { name, why, said: words, .. }) => {
                     said = format!("{words}; {}", why.next());
-                    if name == full(&run_branch(&self.request.scope)) {
+                    refusals += 1;
+                    all.extend(steps.refs.iter().map(|update| update.name.clone()));
+                    let run = full(&run_branch(&self.request.scope));
+                    let Some(out) = manner::leave_out(forge, refusals, (&name, &run), self.request, &all) else {
                         break;
-                    }
-                    refused = found.refused;
-                    refused.insert(name, said.clone());
+                    };
+                    refused = if forge == ForgeKind::GitHub { found.refused } else { BTreeMap::new() };
+                    refused.extend(out.into_iter().map(|name| (name, said.clone())));
                 }
                 Err(error) => {
                     said = error.to_string();
@@ -208,7 +214,7 @@ impl<'a> Carrier<'a> {
     pub(super) async fn look(&mut self, ends: &Ends<'_>, plan: &Plan, outcome: &Outcome) -> Option<Found> {
         let (repo, remote, request, form) =
             (ends.repo.clone(), ends.remote.clone(), self.request.clone(), plan.deliver.form);
-        let refs = match blocking(move || look::refs(&repo, &remote, form, &request)).await {
+        let refs = match look::blocking(move || look::refs(&repo, &remote, form, &request)).await {
             Ok(refs) => refs,
             Err(error) => {
                 self.trouble(Trouble::PushRefused { said: error.to_string() });
@@ -352,7 +358,7 @@ impl<'a> Carrier<'a> {
         }
         let (repo, remote, request, form) =
             (ends.repo.clone(), ends.remote.clone(), self.request.clone(), plan.deliver.form);
-        let refs = blocking(move || look::refs(&repo, &remote, form, &request)).await.ok()?;
+        let refs = look::blocking(move || look::refs(&repo, &remote, form, &request)).await.ok()?;
         let pulls = look::pulls(self.forge, plan, self.request, outcome, &refs).await.ok()?;
         Some(pulls.into_values().flatten().filter(|pull| pull.open).collect())
     }
@@ -384,24 +390,4 @@ impl<'a> Carrier<'a> {
             would,
         }
     }
-}
-
-/// Tasks whose commits a task's branch holds beside its own, in landing order.
-fn built_on(repo: &Repo, outcome: &Outcome, step: &PullStep) -> Vec<TaskId> {
-    let Some(own) = &step.task else { return Vec::new() };
-    let Some((_, tip)) = outcome.tasks.iter().find(|(task, _)| task == own) else { return Vec::new() };
-    let others = outcome.tasks.iter().filter(|(task, _)| task != own);
-    // Where it cannot be told, the pull request shows it anyway.
-    others.filter(|(_, commit)| repo.descends(tip, commit).unwrap_or(false)).map(|(task, _)| task.clone()).collect()
-}
-
-/// Work that waits for git, beside the other work.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, GitError> + Send + 'static,
-) -> Result<T, GitError> {
-    let ended = |error: tokio::task::JoinError| {
-        let source = std::io::Error::other(error.to_string());
-        Err(GitError::Io { what: "wait for git".to_owned(), source })
-    };
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(ended)
 }

@@ -32,7 +32,9 @@ impl Carrier<'_> {
             }
             steps.troubles.into_iter().for_each(|trouble| self.trouble(trouble));
         }
-        would.extend(checks::ended(self.request, &outcome.view, &placed, self.now).iter().map(|check| self.of_check(check)));
+        would.extend(
+            checks::ended(self.request, &outcome.view, &placed, self.now).iter().map(|check| self.of_check(check)),
+        );
         would.push(self.of_comment());
         self.done(would)
     }

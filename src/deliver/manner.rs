@@ -3,6 +3,9 @@
 //!
 //! Everything else of a delivery is the same at all of them. It refuses to look anything up.
 
+use std::collections::BTreeSet;
+
+use super::steps::{full, proofs_ref};
 use crate::report::Instead;
 use crate::report::pull::Starts;
 use crate::request::Request;
@@ -28,6 +31,33 @@ pub(super) fn below_checks(forge: ForgeKind) -> Instead {
         ForgeKind::GitHub => Instead::Status,
         // A check is a commit status there already.
         ForgeKind::GitLab => Instead::Nothing,
+    }
+}
+
+/// What to leave out of the push after so many refusals of all of it; `None` = nothing that is left could go without `run`,
+/// the branch of the result. `named` is the ref that git names.
+///
+/// GitHub says which ref it refuses. GitLab's hook looks at a push as a whole, and git then names any of its refs: so each is
+/// left out in turn that can be spared, alone first, and at last all of them.
+pub(super) fn leave_out(
+    forge: ForgeKind,
+    refusals: usize,
+    (named, run): (&str, &str),
+    request: &Request,
+    refs: &BTreeSet<String>,
+) -> Option<Vec<String>> {
+    match forge {
+        ForgeKind::GitHub => (named != run).then(|| vec![named.to_owned()]),
+        ForgeKind::GitLab => {
+            let head = request.pull.as_ref().map(|pull| full(&pull.head));
+            let alone = [head, Some(proofs_ref(request))].into_iter().flatten().filter(|name| refs.contains(name));
+            let mut tries: Vec<Vec<String>> = alone.map(|name| vec![name]).collect();
+            let rest: Vec<String> = refs.iter().filter(|name| *name != run).cloned().collect();
+            if !rest.is_empty() && !tries.contains(&rest) {
+                tries.push(rest);
+            }
+            tries.into_iter().nth(refusals.checked_sub(1)?)
+        }
     }
 }
 
@@ -97,6 +127,28 @@ mod tests {
         check("main", "main");
         check("a/b", "a%2Fb");
         check("a&x=[y]#<z> +", "a%26x%3D%5By%5D%23%3Cz%3E+%2B");
+    }
+
+    #[test]
+    fn what_gitlab_refuses_is_found_out_by_leaving_out_what_can_be_spared() {
+        let mut request = request("gitlab", "");
+        request.pull.as_mut().unwrap().head = "feature".to_owned();
+        let (run, head, proofs) = ("refs/heads/omk/run/mr-12", "refs/heads/feature", proofs_ref(&request));
+        let refs = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+        let all = refs(&[run, head, &proofs]);
+        let out = |refusals, refs: &BTreeSet<String>| {
+            // Which ref git names tells nothing.
+            leave_out(ForgeKind::GitLab, refusals, (run, run), &request, refs)
+        };
+        assert_eq!(out(1, &all), Some(vec![head.to_owned()]));
+        assert_eq!(out(2, &all), Some(vec![proofs.clone()]));
+        assert_eq!(out(3, &all), Some(vec![head.to_owned(), proofs.clone()]));
+        assert_eq!(out(4, &all), None);
+        let two = refs(&[run, &proofs]);
+        assert_eq!((out(1, &two), out(2, &two)), (Some(vec![proofs.clone()]), None));
+        assert_eq!(out(1, &refs(&[run])), None);
+        let github = |named| leave_out(ForgeKind::GitHub, 1, (named, run), &request, &all);
+        assert_eq!((github(head), github(run)), (Some(vec![head.to_owned()]), None));
     }
 
     #[test]

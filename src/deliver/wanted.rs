@@ -2,8 +2,10 @@
 //!
 //! It refuses to look anything up.
 
+use super::Outcome;
 use super::steps::PullStep;
 use crate::forge::PullWanted;
+use crate::git::Repo;
 use crate::id::TaskId;
 use crate::plan::Plan;
 use crate::report::pull::{self, About, PullText, Starts};
@@ -32,4 +34,13 @@ pub(super) fn pull_wanted(
         draft: step.draft,
         labels: plan.deliver.labels.clone(),
     })
+}
+
+/// Tasks whose commits a task's branch holds beside its own, in landing order.
+pub(super) fn built_on(repo: &Repo, outcome: &Outcome, step: &PullStep) -> Vec<TaskId> {
+    let Some(own) = &step.task else { return Vec::new() };
+    let Some((_, tip)) = outcome.tasks.iter().find(|(task, _)| task == own) else { return Vec::new() };
+    let others = outcome.tasks.iter().filter(|(task, _)| task != own);
+    // Where it cannot be told, the pull request shows it anyway.
+    others.filter(|(_, commit)| repo.descends(tip, commit).unwrap_or(false)).map(|(task, _)| task.clone()).collect()
 }

@@ -116,7 +116,8 @@ mod tests {
 
     /// What GitLab's own schema asks for; it stops reading at the first entry that is otherwise.
     fn is_valid(entry: &serde_json::Value) -> bool {
-        let text = |at: &str| entry.pointer(at).is_some_and(|value| value.as_str().is_some_and(|text| !text.is_empty()));
+        let text =
+            |at: &str| entry.pointer(at).is_some_and(|value| value.as_str().is_some_and(|text| !text.is_empty()));
         let line = entry.pointer("/location/lines/begin").and_then(serde_json::Value::as_u64);
         ["/description", "/check_name", "/fingerprint", "/severity", "/location/path"].into_iter().all(text)
             && line.is_some_and(|line| line >= 1)
@@ -128,7 +129,12 @@ mod tests {
         let remarks = [
             Remark { level: Level::Notice, ..remark("a b/ä.rs", 7, "lint: unused", "never used") },
             remark("src/api.rs", 3, "test: suite::it_works", "assertion failed\n left: 1"),
-            remark("omk.yaml", 4, "omk plan, line 4, column 20", "task `api` needs `databse`\nhint: did you mean `database`?"),
+            remark(
+                "omk.yaml",
+                4,
+                "omk plan, line 4, column 20",
+                "task `api` needs `databse`\nhint: did you mean `database`?",
+            ),
         ];
         insta::assert_snapshot!(render(&remarks), @r#"
 [
@@ -211,7 +217,8 @@ mod tests {
         let evil = "\u{feff}\"}]\u{0}\u{202e}\u{1b}[31m<script>\n".repeat(10_000);
         let mut remarks: Vec<Remark> = (0..5_000).map(|line| remark("a.rs", line, &evil, &evil)).collect();
         remarks.push(remark("a.rs", 0, "", ""));
-        remarks.extend([Level::Warning, Level::Notice].map(|level| Remark { level, ..remark("a.rs", 1, "t: x", "no") }));
+        remarks
+            .extend([Level::Warning, Level::Notice].map(|level| Remark { level, ..remark("a.rs", 1, "t: x", "no") }));
         remarks.rotate_right(2);
         let report = render(&remarks);
         let entries = read(&report);

@@ -3,6 +3,8 @@
 //! What a person needs lies open in under 25 lines; graph, table, logs and how to verify are folded. Its hidden text is
 //! for display only. It refuses to grow over [`LIMIT`], and to let anything inside it look like a marker of ours.
 
+pub use super::lost::Lost;
+
 use super::inline::{code, codes, inert, link};
 use super::markdown::{self, Around, Layout};
 use super::placed::Placed;
@@ -29,28 +31,6 @@ const PULLS: usize = 5;
 #[must_use]
 pub fn marker(scope: &Scope) -> String {
     format!("<!-- omk:sticky:{scope} -->")
-}
-
-/// Why a run ended without a result that can be believed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lost {
-    /// It could not start.
-    NotStarted {
-        /// Why, and what to do.
-        why: String,
-        /// Whose turn it is.
-        verdict: RunVerdict,
-    },
-    /// It ran, and its result could not be published: why and what to do, and whose turn it is.
-    Unpublished(String, RunVerdict),
-    /// The job that ran it left nothing behind.
-    NoBundle,
-    /// The job that judges did not say anything.
-    NoJudgement,
-    /// What was left behind is not to be believed, and why.
-    Refused(String),
-    /// A person cancelled the workflow.
-    Cancelled,
 }
 
 /// The run is accepted, and will begin.
@@ -113,48 +93,6 @@ pub(super) fn ended_body(request: &Request, view: &View, placed: &Placed, limit:
 #[must_use]
 pub fn lost(request: &Request, lost: &Lost) -> String {
     assemble(request, "lost", Some(lost.verdict()), &lost_body(request, lost))
-}
-
-impl Lost {
-    /// What the run is called then.
-    #[must_use]
-    pub fn verdict(&self) -> RunVerdict {
-        match self {
-            Self::NotStarted { verdict, .. } | Self::Unpublished(_, verdict) => *verdict,
-            Self::NoBundle | Self::NoJudgement | Self::Refused(_) => RunVerdict::FailedInfra,
-            Self::Cancelled => RunVerdict::Cancelled,
-        }
-    }
-}
-
-impl Lost {
-    /// Why, a sentence of plain text, in a forge's words.
-    #[must_use]
-    pub fn words(&self, forge: ForgeKind) -> String {
-        match self {
-            Self::NotStarted { why, .. } => format!("The run could not start: {}.", why.trim_end_matches('.')),
-            Self::Unpublished(why, _) => format!("The result could not be published: {}.", why.trim_end_matches('.')),
-            Self::NoBundle => {
-                let gone = match forge {
-                    ForgeKind::GitHub => "its artifact is gone",
-                    ForgeKind::GitLab => "its artifacts are gone",
-                };
-                format!(
-                    "The job that ran the tasks ended without leaving its result: it was cancelled or killed, ran out of time or \
-                     disk, or {gone}."
-                )
-            }
-            Self::NoJudgement => {
-                "The job that judges the result ended without a judgement, so nobody but the agent's own job has seen it."
-                    .to_owned()
-            }
-            Self::Refused(why) => format!("What the run left is not to be believed: {}.", why.trim_end_matches('.')),
-            Self::Cancelled => match forge {
-                ForgeKind::GitHub => "The workflow was cancelled before the run was over.".to_owned(),
-                ForgeKind::GitLab => "The pipeline was cancelled before the run was over.".to_owned(),
-            },
-        }
-    }
 }
 
 /// The same without what is hidden.
@@ -289,10 +227,7 @@ fn steps(request: &Request, view: &View, placed: &Placed) -> Vec<String> {
             );
         }
         Some(RunVerdict::FailedInfra) => {
-            steps.push(format!(
-                "The machine failed, not the work: {} says how.",
-                the_run(request)
-            ));
+            steps.push(format!("The machine failed, not the work: {} says how.", the_run(request)));
             steps.push(again(request, Again::Retry));
         }
         Some(RunVerdict::Cancelled) => steps.push(again(request, Again::Retry)),
@@ -378,7 +313,9 @@ fn again(request: &Request, how: Again) -> String {
         (Some(_), Again::Run) => "Start anew with a comment `/omk run`.".to_owned(),
         (None, Again::Retry | Again::Run) => match request.forge {
             ForgeKind::GitHub => "Try again by running the workflow once more.".to_owned(),
-            ForgeKind::GitLab => format!("Try again by running a new pipeline on {}.", code(&request.default_branch, 80)),
+            ForgeKind::GitLab => {
+                format!("Try again by running a new pipeline on {}.", code(&request.default_branch, 80))
+            }
         },
     }
 }

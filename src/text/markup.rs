@@ -157,7 +157,9 @@ pub fn fenced(text: &str) -> String {
 
 /// `/close`, `/label ~bug`; not `/usr/bin/cc: error`, and not our own `/omk`, which is none.
 fn is_quick_action(line: &str) -> bool {
-    let Some(word) = line.strip_prefix('/').and_then(|rest| rest.split(char::is_whitespace).next()) else { return false };
+    let Some(word) = line.strip_prefix('/').and_then(|rest| rest.split(char::is_whitespace).next()) else {
+        return false;
+    };
     !word.is_empty() && word != "omk" && word.chars().all(|next| next.is_ascii_alphanumeric() || next == '_')
 }
 
@@ -196,7 +198,10 @@ mod tests {
         check("/close\n  /merge a/b\n/ x", "\\/close\n  \\/merge a/b\n/ x");
         check("a @ b # c", "a @ b # c");
         check("@_x", "@<!-- -->_x");
-        check("~bug %v1 %\"a b\" $3 &4 GL-5", "~<!-- -->bug %<!-- -->v1 %<!-- -->\"a b\" $<!-- -->3 &<!-- -->4 GL<!-- -->-5");
+        check(
+            "~bug %v1 %\"a b\" $3 &4 GL-5",
+            "~<!-- -->bug %<!-- -->v1 %<!-- -->\"a b\" $<!-- -->3 &<!-- -->4 GL<!-- -->-5",
+        );
         check("[issue:1] [a](b) [TOC]", "[<!-- -->issue:1] [a](b) [<!-- -->TOC]");
         check("100 % of $x ~ 5", "100 % of $x ~ 5");
         assert_eq!(inert_markdown("[work_item:7]"), "\\[<!-- -->work\\_item:7\\]");

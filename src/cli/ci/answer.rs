@@ -57,12 +57,15 @@ impl Conversation<'_, '_> {
             let runner = &desk.step.runner;
             format!("{}/{}/actions/runs/{}", runner.server, runner.repository, id.workflow)
         });
-        self.say(answer::status(desk.forge.kind(), &answer::Standing {
-            head: &pull.head.commit,
-            check: newest.map(|(_, check)| (check.title.as_str(), check.url.as_str())),
-            workflow_url: workflow.as_deref(),
-            comment_url: ours.map(|comment| comment.url.as_str()),
-        }));
+        self.say(answer::status(
+            desk.forge.kind(),
+            &answer::Standing {
+                head: &pull.head.commit,
+                check: newest.map(|(_, check)| (check.title.as_str(), check.url.as_str())),
+                workflow_url: workflow.as_deref(),
+                comment_url: ours.map(|comment| comment.url.as_str()),
+            },
+        ));
         Ok(())
     }
 

@@ -182,7 +182,10 @@ impl<'s> Desk<'s> {
     /// Writes a check, or where the token may not, a commit status; the check's number.
     pub(super) async fn put_check(&self, wanted: &CheckWanted) -> Option<u64> {
         if self.is_dry() {
-            self.log().group(&format!("dry run: the {} `{}`: {}", self.forge.kind().check(), wanted.name, wanted.title), &wanted.summary);
+            self.log().group(
+                &format!("dry run: the {} `{}`: {}", self.forge.kind().check(), wanted.name, wanted.title),
+                &wanted.summary,
+            );
             return None;
         }
         match self.forge.put_check(wanted, None).await {

@@ -39,7 +39,8 @@ pub(super) async fn check(step: &Step, proposal: &Proposal) -> Result<u8, Failur
     let permission = rules.ok().map(|rules| rules.found.plan.commands.permission);
     let parts = Parts::of(&plans, permission);
     let path = step.runner.inputs.plan.to_string();
-    let told = PlanCheck { forge: desk.forge.kind(), path: &path, branch: &proposal.base, origin, found: parts.found() };
+    let told =
+        PlanCheck { forge: desk.forge.kind(), path: &path, branch: &proposal.base, origin, found: parts.found() };
     let (good, text) = (told.is_good(), told.render());
     let written = match origin {
         Origin::Own => written(&desk, proposal, good, text.clone()).await,

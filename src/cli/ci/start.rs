@@ -146,7 +146,10 @@ impl Conversation<'_, '_> {
         match (self.approver(&changed, rules).await?, changed.read.clone()) {
             (Some(login), Ok(found)) => Ok(Some(under(rules, found, Some(login)))),
             (Some(_), Err(complaints)) => {
-                self.refuse(refuse::plan_mistakes(&complaints, &format!("the {}, which is approved,", self.desk.forge.kind().pull_request())));
+                self.refuse(refuse::plan_mistakes(
+                    &complaints,
+                    &format!("the {}, which is approved,", self.desk.forge.kind().pull_request()),
+                ));
                 Ok(None)
             }
             (None, _) => {
@@ -187,7 +190,10 @@ impl Conversation<'_, '_> {
             match self.desk.may(&rules.found.plan.commands, Some(author)).await {
                 Ok(()) => return Ok(Some(author.login.clone())),
                 Err(Denied::Refused(refusal)) => {
-                    self.desk.log().say(Level::Notice, &format!("an approval does not count: {}", refusal.words(self.desk.forge.kind())));
+                    self.desk.log().say(
+                        Level::Notice,
+                        &format!("an approval does not count: {}", refusal.words(self.desk.forge.kind())),
+                    );
                 }
                 Err(Denied::Unknown { login, error }) => {
                     let why = self.desk.scrubbed(&error);

@@ -95,10 +95,7 @@ pub fn refused(forge: ForgeKind, refusal: &Refusal) -> String {
             SIGN,
             &format!("Nothing was done: the {} that the {pull} came from is gone", forge.repository()),
             "Who could have written to it cannot be told any more.",
-            &format!(
-                "Push the branch to this {}, after reading it, and open a {pull} from there.",
-                forge.repository()
-            ),
+            &format!("Push the branch to this {}, after reading it, and open a {pull} from there.", forge.repository()),
         ),
         Refusal::Base { branch, default_branch } => told(
             SIGN,

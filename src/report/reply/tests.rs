@@ -59,7 +59,13 @@ pub(super) fn shown(text: &str) -> String {
 fn a_reply_names_its_comment_and_whom_it_is_for() {
     let mut reply = Reply::to(GITHUB, 17, Some("jane"));
     assert!(reply.is_empty());
-    reply.say(nothing_to_cancel(GITHUB, &commit('a'))).say(String::new()).say(accepted(GITHUB, &run(), &commit('a'), &[], JOBS));
+    reply.say(nothing_to_cancel(GITHUB, &commit('a'))).say(String::new()).say(accepted(
+        GITHUB,
+        &run(),
+        &commit('a'),
+        &[],
+        JOBS,
+    ));
     assert!(!reply.is_empty());
     insta::assert_snapshot!(reply.render(), @"
     <!-- omk:reply:17 -->

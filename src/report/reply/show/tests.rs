@@ -32,7 +32,8 @@ fn a_changed_plan_is_shown_with_what_approves_it() {
     ");
     let text = approval_needed(GITHUB, "omk.yaml", &Sha256::of(b"plan"), Permission::Write, &"+x\n".repeat(10_000));
     assert!(text.contains("more lines …"));
-    let unseen = approval_needed(GITHUB, "omk.yaml", &Sha256::of(b"plan"), Permission::Write, &"\u{202e}".repeat(100_000));
+    let unseen =
+        approval_needed(GITHUB, "omk.yaml", &Sha256::of(b"plan"), Permission::Write, &"\u{202e}".repeat(100_000));
     assert!(unseen.len() < LIMIT / 2 && unseen.contains("[U+202E]"), "{}", unseen.len());
 }
 
