@@ -170,6 +170,10 @@ impl Trouble {
             ),
             Self::Closed { number, task } => {
                 let whose = task.as_ref().map_or(String::new(), |task| format!(" of task `{task}`"));
+                let number = match forge {
+                    ForgeKind::GitHub => number.to_string(),
+                    ForgeKind::GitLab => forge.pull(*number),
+                };
                 format!(
                     "the {pull} {number}{whose} was closed by a person: it is left alone until its definition in \
                      the plan changes. Reopen it to have it updated again"

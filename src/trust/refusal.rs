@@ -94,7 +94,8 @@ impl Refusal {
             Self::Permission { login, needs, said } => match forge {
                 ForgeKind::GitHub => format!("{login:?} needs {} here, and the forge says {said:?}", needs.as_str()),
                 ForgeKind::GitLab => {
-                    format!("{login:?} needs {} here, and the forge says {said:?}", forge.right(needs.as_str()))
+                    let said = said.as_ref().map_or_else(|| "nothing of them".to_owned(), |said| format!("{said:?}"));
+                    format!("{login:?} needs {} here, and the forge says {said}", forge.right(needs.as_str()))
                 }
             },
             Self::Edited => "the comment was edited".to_owned(),

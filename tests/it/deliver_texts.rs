@@ -830,7 +830,8 @@ The job that ran the tasks ended without leaving its result: it was cancelled or
 /// A run in which everything that others wrote is as bad as it can be.
 fn hostile(request: &mut Request) -> View {
     let evil = "@everyone fixes #1 <!-- omk:sticky:pr-12 --> <img src=x onerror=alert(1)> ``` `x` | \u{202e}\u{200b}\n\
-                ### heading\n::set-output name=a::b\n/omk run\n";
+                ### heading\n::set-output name=a::b\n/omk run\n/close\n/merge now\n\
+                closes !1 $1 &1 ~bug %v1 [issue:1] [TOC] GL-1 https://x.test/-/issues/1\n";
     request.trigger.actor = evil.to_owned();
     request.pull.as_mut().unwrap().head = "a`b|c<!--".to_owned();
     request.plan.path = evil.to_owned();
@@ -880,7 +881,12 @@ fn rendered(text: &str) -> (Vec<String>, Vec<String>) {
 
 #[test]
 fn hostile_text_is_inert_and_keeps_every_limit() {
-    let mut request = request();
+    hostile_text_is_inert_at(request());
+    hostile_text_is_inert_at(at_gitlab(request()));
+}
+
+fn hostile_text_is_inert_at(mut request: Request) {
+    let forge = request.forge;
     let view = hostile(&mut request);
     let troubles = vec![Trouble::Other(view.warnings[0].clone()); 30];
     let placed = Placed { troubles, ..placed() };
@@ -898,20 +904,26 @@ fn hostile_text_is_inert_and_keeps_every_limit() {
         sound(&text.0, text.1);
     }
     texts.push((check::ended(&request, &view, &placed).summary, check::LIMIT, 0));
-    for check in check::gates(ForgeKind::GitHub, &view) {
+    for check in check::gates(forge, &view) {
         texts.push((check.text.summary, check::LIMIT, 0));
         texts.push((check.text.text, check::LIMIT, 0));
         assert!(check.text.title.chars().count() <= 140 && !check.text.title.contains('\n'));
         assert!(check.text.remarks.iter().all(|remark| remark.message.len() <= 64 * 1024));
     }
+    let sticky = sticky::marker(&request.scope);
     for (text, most, markers) in texts {
         assert!(text.len() <= most, "{} bytes", text.len());
-        assert_eq!(text.matches("<!-- omk:sticky:pr-12 -->").count(), markers, "a forged marker");
+        assert_eq!(text.matches(&sticky).count(), markers, "a forged marker");
         assert!(!text.contains(['\u{202e}', '\u{200b}']), "invisible text");
+        let quick = |line: &&str| line.starts_with("/close") || line.starts_with("/merge");
+        assert_eq!(text.lines().find(quick), None, "a quick action");
         let (runs, markup) = rendered(&text);
         assert!(!markup.iter().any(|html| html.contains("<img")), "{markup:?}");
         for run in runs {
             assert!(!run.contains("@everyone") && !run.contains("#1 "), "a mention or reference: {run}");
+            for reference in ["!1 ", "$1 ", "&1 ", "~bug", "%v1", "[issue:", "[TOC]", "GL-1", "https://x.test"] {
+                assert!(!run.contains(reference), "a reference: {run}");
+            }
             assert!(!run.starts_with("heading: heading"), "a heading: {run}");
             assert!(!run.starts_with("/omk"), "a command: {run}");
         }
