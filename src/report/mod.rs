@@ -20,6 +20,7 @@ pub mod terminal;
 
 mod ink;
 mod inline;
+mod lost;
 mod mermaid;
 mod next;
 mod placed;

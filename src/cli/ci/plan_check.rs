@@ -39,8 +39,10 @@ pub(super) async fn check(step: &Step, proposal: &Proposal) -> Result<u8, Failur
     }
     let desk = Desk::open(step).await?;
     let Some(base) = desk.forge.branch(&proposal.base).await? else {
-        let whose = desk.forge.kind().pull_request();
-        return Err(Failure::new(Kind::Usage, format!("the {whose}'s base branch is gone")));
+        return Err({
+            let forge = desk.forge.kind();
+            Failure::new(Kind::Usage, format!("the {}'s {} is gone", forge.pull_request(), forge.base_branch()))
+        });
     };
     let plans = desk.plans().of_pull(&proposal.base, &base.commit, &proposal.head).await?;
     let rules = desk.rules().await?;
@@ -58,7 +60,8 @@ async fn told(
 ) -> Result<u8, Failure> {
     let parts = Parts::of(plans, permission);
     let path = step.runner.inputs.plan.to_string();
-    let told = PlanCheck { path: &path, branch: &proposal.base, origin, found: parts.found() };
+    let told =
+        PlanCheck { forge: step.runner.forge, path: &path, branch: &proposal.base, origin, found: parts.found() };
     let (good, text) = (told.is_good(), told.render());
     let written = match (origin, desk) {
         (Origin::Own, Some(desk)) => written(desk, proposal, good, text.clone()).await,

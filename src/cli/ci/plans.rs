@@ -45,19 +45,15 @@ pub(super) enum Trouble {
 impl Trouble {
     /// As a failure of a job that nobody can be answered in.
     pub(super) fn failure(&self, forge: ForgeKind) -> Failure {
-        let (input, proposal) = match forge {
-            ForgeKind::GitHub => ("the action's input `plan`", "pull request"),
-            ForgeKind::GitLab => ("the variable OMK_PLAN", "merge request"),
-        };
         match self {
             Self::Absent { path, branch } => {
                 Failure::new(Kind::Usage, format!("there is no plan: {path} is not on the branch {branch}"))
-                    .hint(format!("commit one there, or name another with {input}"))
+                    .hint(format!("commit one there, or name another with {} `plan`", forge.input()))
             }
             Self::Wrong { branch, complaints } => {
                 let text = crate::text::neutralise_workflow_commands(&complaints.render());
                 Failure::rendered(Kind::Usage, text)
-                    .hint(format!("this is the plan on the branch {branch}; a {proposal} can mend it"))
+                    .hint(format!("this is the plan on the branch {branch}; a {} can mend it", forge.pull_request()))
             }
         }
     }

@@ -19,7 +19,8 @@ pub(super) fn show(step: &Step, view: &View) -> Result<(), Failure> {
         return Ok(());
     }
     step.leave_file("junit.xml", junit::render(view).as_bytes())?;
-    let remarks: Vec<Remark> = check::gates(view).into_iter().flat_map(|gate| gate.text.remarks).collect();
+    let remarks: Vec<Remark> =
+        check::gates(step.runner.forge, view).into_iter().flat_map(|gate| gate.text.remarks).collect();
     step.leave_file(CODE_QUALITY, code_quality::render(&remarks).as_bytes())?;
     step.outputs.set("run-id", view.run.as_str())?;
     step.outputs.set("scope", view.scope.as_str())?;

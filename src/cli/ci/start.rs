@@ -15,7 +15,6 @@ use crate::id::{CommitId, TaskId};
 use crate::plan::{Event, Plan, governed};
 use crate::report::reply::{refuse, show};
 use crate::request::{Ask, PullScope, Request};
-use crate::text::ForgeKind;
 use crate::trust::{self, Branch, Comment, PullRequest, Push, Refusal};
 
 /// Approvers whose permission is looked up, newest approval first. Each is a request to the forge, and anybody can write
@@ -72,7 +71,7 @@ impl Conversation<'_, '_> {
             previous,
         };
         if wanted.previous.is_none() && matches!(wanted.ask, Ask::Retry { .. }) {
-            self.add(nothing_kept(self.desk.forge.kind()));
+            self.add(refuse::nothing_kept_of_earlier(self.desk.forge.kind()));
         }
         self.accept();
         Ok(Some(wanted.accept(self.desk, rules).await))
@@ -143,14 +142,17 @@ impl Conversation<'_, '_> {
         match (self.approver(&changed, rules).await?, changed.read.clone()) {
             (Some(login), Ok(found)) => Ok(Some(under(rules, found, Some(login)))),
             (Some(_), Err(complaints)) => {
-                self.refuse(refuse::plan_mistakes(&complaints, "the pull request, which is approved,"));
+                self.refuse(refuse::plan_mistakes(
+                    &complaints,
+                    &format!("the {}, which is approved,", self.desk.forge.kind().pull_request()),
+                ));
                 Ok(None)
             }
             (None, _) => {
                 let permission = rules.found.plan.commands.permission;
                 let path = self.desk.step.runner.inputs.plan.to_string();
                 let diff = diff(changed.before.as_deref(), &changed.bytes);
-                self.add(show::approval_needed(&path, &changed.digest, permission, &diff));
+                self.add(show::approval_needed(self.desk.forge.kind(), &path, &changed.digest, permission, &diff));
                 Ok(self.of_base(plans.base, rules))
             }
         }
@@ -160,7 +162,7 @@ impl Conversation<'_, '_> {
         match found {
             Ok(found) => Some(under(rules, found, None)),
             Err(trouble) => {
-                self.refused_by_plan(&trouble, "base branch");
+                self.refused_by_plan(&trouble, self.desk.forge.kind().base_branch());
                 None
             }
         }
@@ -184,7 +186,10 @@ impl Conversation<'_, '_> {
             match self.desk.may(&rules.found.plan.commands, Some(author)).await {
                 Ok(()) => return Ok(Some(author.login.clone())),
                 Err(Denied::Refused(refusal)) => {
-                    self.desk.log().say(Level::Notice, &format!("an approval does not count: {refusal}"));
+                    self.desk.log().say(
+                        Level::Notice,
+                        &format!("an approval does not count: {}", refusal.words(self.desk.forge.kind())),
+                    );
                 }
                 Err(Denied::Unknown { login, error }) => {
                     let why = self.desk.scrubbed(&error);
@@ -195,18 +200,6 @@ impl Conversation<'_, '_> {
         }
         Ok(None)
     }
-}
-
-/// Told where `/omk retry` finds nothing to go on from.
-fn nothing_kept(forge: ForgeKind) -> String {
-    let whose = match forge {
-        ForgeKind::GitHub => "No artifact of this workflow",
-        ForgeKind::GitLab => "No artifact of a pipeline that the commit statuses of the head lead to",
-    };
-    format!(
-        "⚪ **Nothing is kept of an earlier run**\n\n{whose} holds the state of one: it is gone, or there was none. So this is \
-         a full run.\n"
-    )
 }
 
 fn under(rules: &Rules, found: Found, approved_by: Option<String>) -> Choice {

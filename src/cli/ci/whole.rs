@@ -125,7 +125,7 @@ fn publish(step: &Step, access: &Access, request: &Request, over: &Over) -> Resu
             Level::Warning,
             &format!(
                 "ended before {} was told of it: what is there already stays, and the rest is missing",
-                step.runner.forge.name()
+                request.forge.name()
             ),
         );
         return Ok(RunVerdict::Cancelled.exit_code());
