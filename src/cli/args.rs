@@ -74,11 +74,11 @@ pub(crate) enum Command {
     /// Render a run
     #[command(after_help = "Examples:\n  omk report --format markdown\n  omk report --format junit > omk.xml")]
     Report(Report),
-    /// Do what a workflow's event asks for; the action runs this
+    /// Do what a CI job's event asks for; action and component run this
     #[command(
-        after_help = "It is configured by the action's inputs and the runner's variables; see action.yml.\n\nExample, in a step of a workflow:\n  uses: owner/omk-action@v1"
+        after_help = "It is configured by inputs and by the runner's variables; see action.yml and templates/omk.yml.\n\nExamples:\n  uses: owner/omk-action@v1      # a step of a workflow at GitHub\n  omk ci                         # a job's script at GitLab\n  omk ci --poll                  # the same, in a schedule that looks for comments"
     )]
-    Ci,
+    Ci(Ci),
     /// Print the JSON Schema of omk.yaml
     #[command(after_help = "Example:\n  omk schema > .vscode/omk.schema.json")]
     Schema,
@@ -112,6 +112,13 @@ pub(crate) struct PlanFile {
     /// The plan; omk.yaml at the top of the repository unless given
     #[arg(long = "plan", value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ci {
+    /// Look for comments that ask for something; for GitLab, which starts nothing at a comment
+    #[arg(long)]
+    pub(crate) poll: bool,
 }
 
 #[derive(Debug, Args)]

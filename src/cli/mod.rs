@@ -14,6 +14,7 @@ mod plan;
 mod plan_file;
 mod progress;
 mod publish;
+mod publish_as;
 mod replay;
 mod report;
 mod resume;
@@ -73,7 +74,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<u8, Failure> {
         Command::Judge(args) => judge::command(&args, terminal),
         Command::Publish(args) => publish::command(&args, terminal),
         Command::Report(args) => report::report(&args, terminal),
-        Command::Ci => ci::ci(terminal),
+        Command::Ci(args) => ci::ci(&args, terminal),
         Command::Schema => {
             let schema = serde_json::to_string_pretty(&crate::plan::schema()).map_err(failure::infra)?;
             terminal.print(&format!("{schema}\n"));
@@ -94,6 +95,8 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<u8, Failure> {
 struct Home {
     repo: Repo,
     store: Store,
+    /// Where it lies, if that is to go with it.
+    _dir: Option<tempfile::TempDir>,
 }
 
 impl Home {
@@ -104,7 +107,14 @@ impl Home {
         })?;
         let repo = Repo::discover(&here).map_err(git)?;
         let store = Store::new(repo.common_dir());
-        Ok(Self { repo, store })
+        Ok(Self { repo, store, _dir: None })
+    }
+
+    /// A new repository in that directory, without anything.
+    fn fresh(dir: tempfile::TempDir) -> Result<Self, Failure> {
+        let repo = Repo::empty(dir.path()).map_err(git)?;
+        let store = Store::new(repo.common_dir());
+        Ok(Self { repo, store, _dir: Some(dir) })
     }
 
     fn run_dir(&self, name: Option<&str>) -> Result<RunDir, Failure> {

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::args::Publish;
+use super::publish_as::speak;
 use super::terminal::Terminal;
 use super::{Failure, Home, Kind, judge, verify};
 use crate::bundle::{self, Admitted};
@@ -18,7 +18,7 @@ use crate::deliver::{Delivered, Outcome, deliver, tell_lost};
 use crate::exec::environment::Caller;
 use crate::exec::secret::{Secret, shed_secrets};
 use crate::fact::RunVerdict;
-use crate::forge::{Forge, GitHub, Site};
+use crate::forge::Forge;
 use crate::git::Remote;
 use crate::id::{Moment, TaskId};
 use crate::plan::Plan;
@@ -27,9 +27,6 @@ use crate::report::View;
 use crate::report::sticky::Lost;
 use crate::request::{self, Judgement, Request};
 use crate::text::{self, Scrubber};
-
-/// The least time between two writes, where nobody says otherwise.
-const SPACING: Duration = Duration::from_secs(1);
 
 /// How much a job says of why it could not start, in characters.
 const TROUBLE: usize = 600;
@@ -53,6 +50,8 @@ pub(super) struct Publication<'a> {
 pub(super) enum Without<'a> {
     /// Why it could not start, by the job that was to run it.
     Trouble(&'a str),
+    /// What that job left is hostile or damaged; how.
+    Refused(&'a str),
     /// That job was cancelled.
     Cancelled,
     /// Nothing.
@@ -143,6 +142,7 @@ fn believe(with: &Publication<'_>, dir: &Path, judgement: Option<&Judgement>) ->
                 why: with.scrubber.scrub(&text::clip(why, TROUBLE)),
                 verdict: RunVerdict::BlockedOnExternal,
             },
+            Without::Refused(why) => Lost::Refused(with.scrubber.scrub(&text::clip(why, TROUBLE))),
             Without::Unknown => Lost::NoBundle,
         });
     }
@@ -264,30 +264,6 @@ fn read_judgement(path: &Path) -> Result<Judgement, Failure> {
         Failure::new(Kind::Usage, format!("{shown} is not a judgement: {}", text::clip(&error.to_string(), 200)))
             .hint("pass what `omk judge --json` printed, as it is")
     })
-}
-
-/// The forge and the remote of the request's repository, by the variables that a runner sets.
-fn speak(caller: &Caller, secrets: &BTreeMap<String, Secret>, request: &Request) -> Result<(Forge, Remote), Failure> {
-    let token = ["OMK_TOKEN", "GITHUB_TOKEN"].into_iter().find_map(|name| secrets.get(name));
-    let Some(token) = token else {
-        return Err(Failure::new(Kind::Blocked, "there is no token to publish with")
-            .hint("set OMK_TOKEN or GITHUB_TOKEN, for this command alone"));
-    };
-    let address = |name: &str, usual: &str| caller.text(name).unwrap_or(usual).trim_end_matches('/').to_owned();
-    let spacing = match caller.text("OMK_WRITE_SPACING") {
-        None => SPACING,
-        Some(text) => humantime::parse_duration(text).map_err(|_| {
-            Failure::new(Kind::Usage, "the variable OMK_WRITE_SPACING is not right: it must be a duration like `1s`")
-        })?,
-    };
-    let site = Site {
-        api: address("GITHUB_API_URL", "https://api.github.com"),
-        repository: request.repository.clone(),
-        token: token.clone(),
-        spacing,
-    };
-    let url = format!("{}/{}.git", address("GITHUB_SERVER_URL", "https://github.com"), request.repository);
-    Ok((Forge::GitHub(GitHub::new(site)?), Remote::new(&url, Some(token.clone())).map_err(super::git)?))
 }
 
 fn json(request: &Request, published: &Published) -> String {

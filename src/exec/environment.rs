@@ -10,6 +10,15 @@ use std::path::{Path, PathBuf};
 /// Parts of names whose values are secrets.
 const SECRET: [&str; 4] = ["KEY", "TOKEN", "SECRET", "PASSWORD"];
 
+/// Variables of CI jobs that hold a token, which their names do not say: GitLab's address of the repository has one in it.
+const TELLING: [&str; 5] = ["CI_REPOSITORY_URL", "CI_JOB_JWT", "CI_JOB_JWT_V1", "CI_JOB_JWT_V2", "DOCKER_AUTH_CONFIG"];
+
+/// Tokens that a job's other variables may repeat.
+const REPEATED: [&str; 2] = ["CI_JOB_TOKEN", "OMK_TOKEN"];
+
+/// A shorter value is no token, and may be part of anything.
+const SHORTEST: usize = 8;
+
 /// Beginnings of names by which a CI job's own rights and channels are passed about.
 const JOB: [&str; 5] = ["GITHUB_", "ACTIONS_", "RUNNER_", "CI_", "GITLAB_"];
 
@@ -27,9 +36,17 @@ impl Caller {
         std::env::vars_os().collect()
     }
 
-    /// The names of variables that look like secrets: those that must not be there when the first child starts.
+    /// The names of variables that look like secrets, or repeat a token of the job: those that must not be there when the
+    /// first child starts.
     pub fn secret_names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().filter_map(|name| name.to_str()).filter(|name| is_secret(name))
+        let tokens: Vec<&str> =
+            REPEATED.iter().filter_map(|name| self.text(name)).filter(|token| token.len() >= SHORTEST).collect();
+        let repeats = move |value: &OsString| {
+            let value = value.to_string_lossy();
+            tokens.iter().any(|token| value.contains(token))
+        };
+        let named = self.0.iter().filter_map(|(name, value)| Some((name.to_str()?, value)));
+        named.filter(move |(name, value)| is_secret(name) || repeats(value)).map(|(name, _)| name)
     }
 
     /// A variable, where it is set, not empty, and UTF-8.
@@ -95,7 +112,7 @@ pub fn may_pass(name: &str) -> bool {
 
 fn is_secret(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
-    SECRET.iter().any(|part| upper.contains(part))
+    SECRET.iter().any(|part| upper.contains(part)) || TELLING.contains(&upper.as_str())
 }
 
 /// The environment of a child whose private directories are `home` and `tmp`.
@@ -251,6 +268,24 @@ mod tests {
         TMPDIR=/t
         ");
         assert!(env.caches.is_empty(), "{:?}", env.caches);
+    }
+
+    #[test]
+    fn what_repeats_a_token_of_the_job_is_a_secret_whatever_it_is_called() {
+        let caller = caller(&[
+            ("CI_JOB_TOKEN", "glcbt-64_hush"),
+            ("CI_REPOSITORY_URL", "https://gitlab-ci-token:[MASKED]@host/a/b.git"),
+            ("GIT_CONFIG_VALUE_0", "https://gitlab-ci-token:glcbt-64_hush@host"),
+            ("DOCKER_AUTH_CONFIG", "{}"),
+            ("CI_PROJECT_ID", "9"),
+            ("HOME", "/h"),
+        ]);
+        let names: Vec<&str> = caller.secret_names().collect();
+        assert_eq!(names, ["CI_JOB_TOKEN", "CI_REPOSITORY_URL", "DOCKER_AUTH_CONFIG", "GIT_CONFIG_VALUE_0"]);
+        assert!(!may_pass("ci_repository_url") && !may_pass("CI_JOB_TOKEN") && !may_pass("OMK_TOKEN"));
+        // What is shorter than any token would take half of the environment away.
+        let short: Caller = [("OMK_TOKEN".into(), "e".into()), ("HOME".into(), "/heme".into())].into_iter().collect();
+        assert_eq!(short.secret_names().collect::<Vec<_>>(), ["OMK_TOKEN"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use git2::{MergeOptions, Oid, Repository, Signature, Time};
+use git2::{ErrorCode, MergeOptions, Oid, Repository, Signature, Time};
 
 use super::error::GitError;
 use super::message::Message;
@@ -164,6 +164,18 @@ impl Repo {
             file.sync_data().map_err(GitError::io("write through", &loose))?;
         }
         Ok(())
+    }
+
+    /// Where the histories of two commits part; `None` where they have nothing in common.
+    ///
+    /// # Errors
+    /// Where a commit is not there.
+    pub fn merge_base(&self, one: &CommitId, other: &CommitId) -> Result<Option<CommitId>, GitError> {
+        self.with(|repo| match repo.merge_base(commit_oid(one), commit_oid(other)) {
+            Ok(found) => Ok(Some(commit_id(found))),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(GitError::lib(format!("look for where {one} and {other} part"))(error)),
+        })
     }
 
     /// Whether `ancestor` is `commit` or in its history. In a clone that has all of the history, a commit that is not here

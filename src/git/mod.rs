@@ -20,6 +20,7 @@ mod answer;
 mod remote;
 mod bundle;
 mod credentials;
+mod checkout;
 mod stranger;
 mod convert;
 mod facts;
@@ -32,6 +33,7 @@ mod slot;
 mod snapshot;
 
 pub use bundle::{BundleError, BundleHeader, BundleWanted, TakenIn};
+pub use checkout::take_token_out;
 pub use error::{GitError, Refusal};
 pub use merge::{Landed, Merge, MergedBase};
 pub use message::{Message, Trailers, signer};

@@ -4,6 +4,7 @@
 //! to move a ref from anywhere but where it was expected, to follow a redirect, to ask anybody for a password, and to
 //! push again what may have been pushed already before it has looked.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -16,6 +17,9 @@ use super::repo::Repo;
 use crate::exec::secret::Secret;
 use crate::id::CommitId;
 use crate::text::Scrubber;
+
+/// Whom GitHub takes a token of any kind from. It is no account.
+const USER: &str = "x-access-token";
 
 /// How long one call may take: a large repository over a slow line. Silence ends it sooner.
 const MOST: Duration = Duration::from_secs(600);
@@ -31,6 +35,8 @@ const FETCHED: &str = "refs/omk/fetched";
 pub struct Remote {
     url: String,
     token: Option<Secret>,
+    user: &'static str,
+    authorities: Option<PathBuf>,
     most: Duration,
 }
 
@@ -76,8 +82,22 @@ impl Remote {
         };
         match why {
             Some(why) => Err(GitError::BadRemote { why }),
-            None => Ok(Self { url: url.to_owned(), token, most: MOST }),
+            None => Ok(Self { url: url.to_owned(), token, user: USER, authorities: None, most: MOST }),
         }
+    }
+
+    /// The same, and the token is that user's: `gitlab-ci-token`, `oauth2`.
+    #[must_use]
+    pub fn as_user(mut self, user: &'static str) -> Self {
+        self.user = user;
+        self
+    }
+
+    /// The same, and a certificate of these authorities, a PEM file, is trusted.
+    #[must_use]
+    pub fn trusting(mut self, authorities: Option<PathBuf>) -> Self {
+        self.authorities = authorities;
+        self
     }
 
     /// The same, and each call ends after that long.
@@ -98,7 +118,7 @@ impl Remote {
     }
 
     fn basic(&self) -> Option<String> {
-        self.token.as_ref().map(|token| STANDARD.encode(format!("x-access-token:{}", token.expose())))
+        self.token.as_ref().map(|token| STANDARD.encode(format!("{}:{}", self.user, token.expose())))
     }
 
     /// The settings of a call. The header is set for the whole address, because git prefers the longest that fits: one
@@ -126,6 +146,9 @@ impl Remote {
         if self.is_http() {
             let key = format!("http.{}.extraHeader", self.url);
             settings.push((key.clone(), String::new()));
+            if let Some(file) = &self.authorities {
+                settings.push((format!("http.{}.sslCAInfo", self.url), file.display().to_string()));
+            }
             settings.extend(self.basic().map(|basic| (key, format!("AUTHORIZATION: basic {basic}"))));
         }
         settings
@@ -355,5 +378,18 @@ mod tests {
         let (key, value) = settings.last().unwrap();
         assert_eq!(key, "http.https://host/a.git.extraHeader");
         assert!(value.starts_with("AUTHORIZATION: basic ") && !value.contains("hush"));
+    }
+
+    #[test]
+    fn the_token_is_sent_as_the_user_whose_it_is() {
+        let token = Some(Secret::new("glpat-hush".to_owned()));
+        let remote = Remote::new("https://host/a/b.git", token).unwrap().as_user("oauth2");
+        let remote = remote.trusting(Some("/etc/ca.pem".into()));
+        let settings = remote.settings();
+        let basic = STANDARD.encode("oauth2:glpat-hush");
+        assert_eq!(settings.last().unwrap().1, format!("AUTHORIZATION: basic {basic}"));
+        let authorities = settings.iter().find(|(key, _)| key == "http.https://host/a/b.git.sslCAInfo");
+        assert_eq!(authorities.unwrap().1, "/etc/ca.pem");
+        assert!(!format!("{remote:?}").contains("hush"));
     }
 }

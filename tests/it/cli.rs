@@ -81,7 +81,7 @@ fn omk_alone_tells_what_there_is() {
       judge        Judge a run that another job left as a bundle, without believing it
       publish      Deliver a run that another job left as a bundle, as far as its judgement carries it
       report       Render a run
-      ci           Do what a workflow's event asks for; the action runs this
+      ci           Do what a CI job's event asks for; action and component run this
       schema       Print the JSON Schema of omk.yaml
       agent        Install or check the coding agent that the plan pins
       clean        Remove old runs, their worktrees and their branches

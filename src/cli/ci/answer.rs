@@ -5,14 +5,19 @@
 use super::Failure;
 use super::conversation::Conversation;
 use super::desk::Rules;
-use super::start::same_workflow;
+use super::outputs::Level;
 use crate::command::{Command, PlanDigest};
+use crate::deliver;
+use crate::fact::Trigger;
 use crate::forge::{Check, CheckState};
 use crate::id::Scope;
+use crate::plan::Event;
 use crate::report::preview::Preview;
 use crate::report::reply::{answer, refuse, show};
+use crate::report::sticky::Lost;
 use crate::report::{check, sticky};
-use crate::request::ExternalId;
+use crate::request::{self, Ask, ExternalId, PullScope, Request};
+use crate::text::ForgeKind;
 use crate::trust::{self, PullRequest};
 
 /// Workflow runs that are looked at for one that can be cancelled; a group of concurrency has two.
@@ -24,7 +29,7 @@ impl Conversation<'_, '_> {
             Command::Help => self.say(answer::help(self.desk.forge.kind())),
             Command::Plan => self.plan(pull, rules).await?,
             Command::Status => self.status(pull).await?,
-            Command::Cancel => self.cancel(pull).await?,
+            Command::Cancel => self.cancel(pull, rules).await?,
             Command::Approve { digest } => self.approve(digest, pull).await?,
             Command::Verify => self.verify(pull).await?,
             // These come last, and not here: `Asked::work`.
@@ -53,10 +58,9 @@ impl Conversation<'_, '_> {
             comment.author.as_ref().is_some_and(|author| author.id == desk.me.id) && comment.body.contains(&marker)
         });
         let newest = checks.first();
-        let workflow = newest.filter(|(_, check)| check.state == CheckState::InProgress).map(|(id, _)| {
-            let runner = &desk.step.runner;
-            format!("{}/{}/actions/runs/{}", runner.server, runner.repository, id.workflow)
-        });
+        let workflow = newest
+            .filter(|(_, check)| check.state == CheckState::InProgress)
+            .map(|(id, _)| desk.step.runner.url_of_run(id.workflow));
         self.say(answer::status(
             desk.forge.kind(),
             &answer::Standing {
@@ -83,11 +87,11 @@ impl Conversation<'_, '_> {
     }
 
     /// Every run under way on the head: one may work, and another wait for it.
-    async fn cancel(&mut self, pull: &PullRequest) -> Result<(), Failure> {
+    async fn cancel(&mut self, pull: &PullRequest, rules: &Rules) -> Result<(), Failure> {
         let desk = self.desk;
-        let own = desk.own_workflow().await?;
+        let own = desk.own().await?;
         let mut seen = vec![desk.step.runner.workflow.id];
-        let mut cancelled = false;
+        let mut cancelled = Vec::new();
         for (id, check) in self.own_checks(pull, &desk.forge.scope_of(pull.number)).await? {
             if check.state != CheckState::InProgress || seen.contains(&id.workflow) {
                 continue;
@@ -97,19 +101,59 @@ impl Conversation<'_, '_> {
             }
             seen.push(id.workflow);
             let (Some(own), Some(other)) = (&own, desk.forge.workflow_run(id.workflow).await?) else { continue };
-            if other.completed || other.id == own.id || !same_workflow(own, &other, desk.repository.id) {
+            if other.completed || other.id == desk.step.runner.workflow.id || !own.is(&other, desk.repository.id) {
                 continue;
             }
-            if !desk.step.runner.inputs.dry_run {
+            if !desk.is_dry() {
                 desk.forge.cancel_workflow_run(other.id).await?;
             }
             self.say(answer::cancelled(desk.forge.kind(), &other.url));
-            cancelled = true;
+            cancelled.push((id, check, other.url));
         }
-        if !cancelled {
+        if cancelled.is_empty() {
             self.say(answer::nothing_to_cancel(desk.forge.kind(), &pull.head.commit));
         }
+        // The newest comes last, for the comment is about that one.
+        for (id, check, url) in cancelled.into_iter().rev() {
+            self.close_cancelled(pull, rules, (id, &check, url)).await;
+        }
         Ok(())
+    }
+
+    /// In a cancelled pipeline of GitLab's no job of ours runs any more, so what it would have said is said here.
+    async fn close_cancelled(&self, pull: &PullRequest, rules: &Rules, run: (ExternalId, &Check, String)) {
+        let (desk, (id, check, url)) = (self.desk, run);
+        if desk.forge.kind() != ForgeKind::GitLab || desk.is_dry() {
+            return;
+        }
+        let request = Request {
+            version: request::VERSION,
+            run: id.run,
+            scope: id.scope,
+            trigger: Trigger { event: Event::Comment, actor: "somebody".to_owned(), comment: None },
+            ask: Ask::Run { tasks: Vec::new() },
+            forge: ForgeKind::GitLab,
+            repository: desk.step.runner.repository.clone(),
+            base: pull.head.commit.clone(),
+            pull: Some(PullScope {
+                number: pull.number,
+                head: pull.head.branch.clone(),
+                base: pull.base.branch.clone(),
+            }),
+            default_branch: desk.repository.default_branch.clone(),
+            rules: rules.tip.clone(),
+            plan: rules.found.source.clone(),
+            approved_by: None,
+            comment: None,
+            check: Some(check.id),
+            workflow: request::WorkflowRun { id: id.workflow, attempt: id.attempt, url },
+            previous: None,
+            dry_run: false,
+        };
+        let told = deliver::tell_lost(&desk.forge, &request, &Lost::Cancelled, desk.clock.now()).await;
+        for trouble in &told.troubles {
+            desk.log().say(Level::Warning, &desk.scrubbed(trouble));
+        }
     }
 
     /// The comment itself is the approval; here it is only told what it approves.

@@ -15,12 +15,17 @@ use crate::text;
 /// Removes our branches of a pull request; the job's exit code.
 pub(super) async fn clean(step: &Step, pull: u64) -> Result<u8, Failure> {
     let desk = Desk::open(step).await?;
+    clean_up(&desk, pull).await?;
+    Ok(0)
+}
+
+/// Removes our branches of a pull request that is closed.
+pub(super) async fn clean_up(desk: &Desk<'_>, pull: u64) -> Result<(), Failure> {
+    let step = desk.step;
     if desk.forge.pull_request(pull).await?.open {
-        step.outputs.say(
-            Level::Notice,
-            &format!("{} {pull} is open again: its branches stay", desk.forge.kind().pull_request()),
-        );
-        return Ok(0);
+        let what = format!("{} {pull} is open again: its branches stay", desk.forge.kind().pull_request());
+        step.outputs.say(Level::Notice, &what);
+        return Ok(());
     }
     let remote = desk.remote()?;
     let dir = desk.scratch()?;
@@ -34,7 +39,7 @@ pub(super) async fn clean(step: &Step, pull: u64) -> Result<u8, Failure> {
     if found.ours.is_empty() || step.runner.inputs.dry_run {
         let would = if step.runner.inputs.dry_run { "would be removed" } else { "to remove" };
         step.outputs.say(Level::Notice, &format!("{count} of {scope} {would}"));
-        return Ok(0);
+        return Ok(());
     }
     match tokio::task::block_in_place(|| found.repo.push(&remote, &found.ours)) {
         Ok(()) => step.outputs.say(Level::Notice, &format!("{count} of {scope} removed")),
@@ -45,7 +50,7 @@ pub(super) async fn clean(step: &Step, pull: u64) -> Result<u8, Failure> {
         }
         Err(error) => return Err(super::super::git(error)),
     }
-    Ok(0)
+    Ok(())
 }
 
 /// What there is of a scope.

@@ -12,6 +12,7 @@ use crate::forge::Reaction;
 use crate::plan::Commands;
 use crate::report::reply::{Reply, refuse};
 use crate::request::Request;
+use crate::text::ForgeKind;
 use crate::trust::{self, Comment, PullRequest, Refusal};
 
 /// A comment, and what is said back.
@@ -135,7 +136,9 @@ impl<'d, 's> Conversation<'d, 's> {
 
     /// Says everything back.
     pub(super) async fn close(self) {
-        for reaction in [self.accepted, self.refused].into_iter().flatten() {
+        // GitLab's comments were marked before anything was done.
+        let accepted = self.accepted.filter(|_| self.desk.forge.kind() == ForgeKind::GitHub);
+        for reaction in [accepted, self.refused].into_iter().flatten() {
             self.desk.react(self.issue, self.comment.id, reaction).await;
         }
         self.desk.reply(self.issue, self.comment.id, &self.reply).await;

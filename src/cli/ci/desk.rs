@@ -5,7 +5,7 @@
 //! an answer. It refuses to write anything in a dry run: it says in the log what it would have written.
 
 use super::outputs::{Level, Outputs};
-use super::plans::{Found, Plans, Trouble};
+use super::plans::{Found, Plans, Source, Trouble};
 use super::runner::Access;
 use super::{Failure, Kind, Step};
 use crate::clock::Clock;
@@ -29,7 +29,7 @@ pub(super) struct Desk<'s> {
     pub(super) me: Account,
     pub(super) repository: Repository,
     pub(super) clock: Clock,
-    token: Secret,
+    access: Access,
     scrubber: Scrubber,
 }
 
@@ -59,11 +59,12 @@ pub(super) enum Denied {
 impl<'s> Desk<'s> {
     /// Asks the forge who we are and where.
     pub(super) async fn open(step: &'s Step) -> Result<Self, Failure> {
-        let Access { forge, token } = step.runner.access().await?;
-        let scrubber = Scrubber::new(step.runner.secrets.values().chain([&token]).map(Secret::expose));
+        let access = step.runner.access().await?;
+        let forge = access.forge.clone();
+        let scrubber = Scrubber::new(step.runner.secrets.values().chain([&access.token]).map(Secret::expose));
         let me = forge.me().await?;
         let repository = forge.repository().await?;
-        Ok(Self { step, forge, me, repository, clock: Clock::start(), token, scrubber })
+        Ok(Self { step, forge, me, repository, clock: Clock::start(), access, scrubber })
     }
 
     pub(super) fn log(&self) -> &Outputs {
@@ -71,7 +72,7 @@ impl<'s> Desk<'s> {
     }
 
     pub(super) fn plans(&self) -> Plans<'_> {
-        Plans::new(&self.forge, &self.step.runner.inputs.plan, &self.step.runner.repository)
+        Plans::new(Source::Api(&self.forge), &self.step.runner.inputs.plan, &self.step.runner.repository)
     }
 
     /// The plan on the default branch, as it is now.
@@ -112,17 +113,15 @@ impl<'s> Desk<'s> {
 
     /// The repository, for git.
     pub(super) fn remote(&self) -> Result<Remote, Failure> {
-        let remote = Remote::new(&self.step.runner.git_url(), Some(self.token.clone()));
-        remote.map_err(super::super::git)
+        self.step.remote(&self.access)
     }
 
     /// A directory that is gone when it is dropped.
     pub(super) fn scratch(&self) -> Result<tempfile::TempDir, Failure> {
-        tempfile::tempdir_in(&self.step.runner.temp)
-            .map_err(|error| Failure::new(Kind::Infra, format!("failed to make a directory for git: {error}")))
+        self.step.scratch()
     }
 
-    fn is_dry(&self) -> bool {
+    pub(super) fn is_dry(&self) -> bool {
         self.step.runner.inputs.dry_run
     }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::super::Home;
+use super::handed::PACKED;
 use super::{Access, Step};
 use crate::bundle::{self, Limits};
 use crate::engine::Engine;
@@ -14,10 +15,8 @@ use crate::git::Repo;
 use crate::id::{RunId, TaskId};
 use crate::plan::Plan;
 use crate::request::{Previous, Request};
+use crate::text::ForgeKind;
 use crate::work::Kept;
-
-/// The largest artifact that is looked at, packed, in bytes.
-const PACKED: u64 = 512 << 20;
 
 /// What is left of an earlier run.
 #[derive(Debug)]
@@ -47,6 +46,11 @@ pub(super) fn look(
     fetched.map_err(|error| format!("failed to {error}"))?;
     let limits = Limits::default();
     bundle::unpack(&archive, &place, limits.all).map_err(|error| format!("failed to {error}"))?;
+    // A job's artifact at GitLab holds all that the job left.
+    let place = match step.runner.forge {
+        ForgeKind::GitHub => place,
+        ForgeKind::GitLab => place.join("omk-out").join("bundle"),
+    };
     let opened = bundle::open(&place, &limits).map_err(|refused| refused.to_string())?;
     // Its commit may be another one with the same tree; where it cannot be had, the bundle is refused for want of it.
     let _ = step.bring(access, home, &opened.manifest.base.commit);

@@ -7,12 +7,13 @@ use super::conversation::Conversation;
 use super::desk::{Desk, Rules};
 use super::event::{self, Event, Place};
 use super::outputs::Level;
-use super::{Failure, Kind, Step, closed, plan_check, plans};
+use super::{Failure, Kind, Step, closed, plan_check, plans, poll};
 use crate::command;
 use crate::fact::Trigger;
 use crate::id::{CommitId, Scope, TaskId};
 use crate::plan;
 use crate::request::{self, Ask, Request};
+use crate::trust::Comment;
 
 /// What a gate job comes to.
 #[derive(Debug)]
@@ -39,10 +40,11 @@ pub(super) fn gate(step: &Step) -> Result<u8, Failure> {
 /// Where the event cannot be read, the forge does not answer, or a maintenance run has no plan to go by. A refusal is no
 /// error.
 pub(in crate::cli) fn decide(step: &Step) -> Result<Decision, Failure> {
-    let request = match event::read(&step.runner.event, &step.runner.event_path)? {
+    let request = match event::read(&step.runner)? {
         Event::Commented { comment, issue, place } => step.wait(commented(step, comment, issue, place))?,
         Event::Due => step.wait(maintenance(step, plan::Event::Schedule, "schedule", &[]))?,
         Event::Dispatched { actor, tasks } => step.wait(maintenance(step, plan::Event::Dispatch, &actor, &tasks))?,
+        Event::Poll => step.wait(poll::poll(step))?,
         Event::Proposed(proposal) => return step.wait(plan_check::check(step, &proposal)).map(Decision::Done),
         Event::Closed { pull } => return step.wait(closed::clean(step, pull)).map(Decision::Done),
         Event::Ignored(why) => {
@@ -59,10 +61,12 @@ pub(in crate::cli) fn decide(step: &Step) -> Result<Decision, Failure> {
 /// # Errors
 /// Where the runner's file cannot be written.
 pub(in crate::cli) fn announce(step: &Step, decision: &Decision) -> Result<(), Failure> {
-    let Decision::Run(request) = decision else { return step.outputs.set("go", "false") };
-    let json = serde_json::to_string(request).map_err(super::super::failure::infra)?;
     let outputs = &step.outputs;
-    outputs.set("request", &json)?;
+    let Decision::Run(request) = decision else {
+        step.hand_request(None)?;
+        return outputs.set("go", "false");
+    };
+    step.hand_request(Some(request))?;
     outputs.set("base", request.base.as_str())?;
     outputs.set("scope", request.scope.as_str())?;
     outputs.set("run-id", request.run.as_str())?;
@@ -81,7 +85,22 @@ async fn commented(step: &Step, comment: u64, issue: u64, place: Place) -> Resul
         step.outputs.say(Level::Notice, "the comment says nothing to omk");
         return Ok(None);
     }
-    let mut conversation = Conversation::new(&desk, &comment, issue);
+    if !poll::mark(&desk, issue, &comment).await? {
+        step.outputs.say(Level::Notice, "the comment is our own, or was answered already");
+        return Ok(None);
+    }
+    answered(&desk, &comment, issue, asked, place).await
+}
+
+/// Carries out what a comment asks for, and answers it; the run that is to follow.
+pub(super) async fn answered(
+    desk: &Desk<'_>,
+    comment: &Comment,
+    issue: u64,
+    asked: command::Asked,
+    place: Place,
+) -> Result<Option<Request>, Failure> {
+    let mut conversation = Conversation::new(desk, comment, issue);
     let request = conversation.hold(asked, place).await;
     conversation.close().await;
     request

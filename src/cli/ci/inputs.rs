@@ -4,21 +4,22 @@
 //! name of the variable, and arguments that would change what the gate job decided.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser as _;
 
 use super::super::args::How;
 use super::super::{Failure, Kind};
-use super::runner::{path, wrong};
+use super::runner::wrong;
 use crate::exec::environment::Caller;
 use crate::exec::secret::Secret;
 use crate::id::RepoPath;
 use crate::request::{self, Judgement, Request};
+use crate::text::ForgeKind;
 
 /// Job outputs hold at most 1 MiB, so a request or a judgement cannot be larger.
-const HANDED_OVER: usize = 1 << 20;
+pub(super) const HANDED_OVER: usize = 1 << 20;
 
 /// What a workflow's person gave as `OMK_WRITE_SPACING` where they gave nothing: GitHub's secondary limit is 80 writes a
 /// minute, and a second keeps below it.
@@ -108,30 +109,54 @@ pub(in crate::cli) struct RunArgs {
     pub(in crate::cli) fail_fast: bool,
 }
 
+impl Stage {
+    /// As `OMK_COMMAND` names it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Whole => "",
+            Self::Gate => "gate",
+            Self::Run => "run",
+            Self::Judge => "judge",
+            Self::Publish => "publish",
+        }
+    }
+}
+
 impl Inputs {
+    /// `bundle` is the directory that goes from job to job.
     pub(super) fn parse(
         caller: &Caller,
         secrets: &BTreeMap<String, Secret>,
-        temp: &Path,
+        bundle: PathBuf,
         repository: &str,
+        forge: ForgeKind,
     ) -> Result<Self, Failure> {
+        // GitLab's jobs hand on files: a variable may come from a report of a job that an agent was in.
+        let handed = |name: &str| match forge {
+            ForgeKind::GitHub => caller.text(name),
+            ForgeKind::GitLab => None,
+        };
+        let (app, app_key) = match forge {
+            ForgeKind::GitHub => (caller.text("OMK_APP_ID"), "OMK_APP_PRIVATE_KEY"),
+            ForgeKind::GitLab => (None, ""),
+        };
         let secret = |name: &str| secrets.get(name).filter(|secret| !secret.expose().trim().is_empty()).cloned();
         Ok(Self {
             stage: stage(caller.text("OMK_COMMAND").unwrap_or_default())?,
-            speaker: speaker(caller, secret("OMK_TOKEN"), secret("OMK_APP_PRIVATE_KEY"))?,
+            speaker: speaker(app, secret("OMK_TOKEN"), secret(app_key))?,
             key: secret("OMK_KEY"),
             plan: plan(caller.text("OMK_PLAN").unwrap_or(super::super::plan_file::USUAL))?,
-            request: match caller.text("OMK_REQUEST") {
-                Some(json) => Some(request(json, repository)?),
+            request: match handed("OMK_REQUEST") {
+                Some(json) => Some(request("OMK_REQUEST", json, repository)?),
                 None => None,
             },
-            judgement: match caller.text("OMK_JUDGEMENT") {
-                Some(json) => Some(judgement(json)?),
+            judgement: match handed("OMK_JUDGEMENT") {
+                Some(json) => Some(judgement("OMK_JUDGEMENT", json)?),
                 None => None,
             },
-            trouble: caller.text("OMK_TROUBLE").map(str::to_owned),
-            run_result: caller.text("OMK_RUN_RESULT").map(str::to_owned),
-            bundle: path(caller, "OMK_BUNDLE").unwrap_or_else(|| temp.join("omk-bundle")),
+            trouble: handed("OMK_TROUBLE").map(str::to_owned),
+            run_result: handed("OMK_RUN_RESULT").map(str::to_owned),
+            bundle,
             upload: upload(caller.text("OMK_UPLOAD").unwrap_or("state"))?,
             dry_run: truth(caller, "OMK_DRY_RUN")?,
             unsafe_one_job: truth(caller, "OMK_UNSAFE_ONE_JOB")?,
@@ -165,8 +190,8 @@ fn upload(what: &str) -> Result<Upload, Failure> {
     }
 }
 
-fn speaker(caller: &Caller, token: Option<Secret>, private_key: Option<Secret>) -> Result<Option<Speaker>, Failure> {
-    match (caller.text("OMK_APP_ID"), private_key) {
+fn speaker(app: Option<&str>, token: Option<Secret>, private_key: Option<Secret>) -> Result<Option<Speaker>, Failure> {
+    match (app, private_key) {
         (Some(id), Some(private_key)) => {
             let id = id.trim().parse().map_err(|_| wrong("OMK_APP_ID", "the App's number"))?;
             Ok(Some(Speaker::App { id, private_key }))
@@ -194,21 +219,23 @@ fn run_args(text: &str) -> Result<RunArgs, Failure> {
     })
 }
 
-fn request(json: &str, repository: &str) -> Result<Request, Failure> {
-    let request: Request = handed_over("OMK_REQUEST", json, "gate")?;
+/// What the gate job decided; `name` is what it came in.
+pub(super) fn request(name: &str, json: &str, repository: &str) -> Result<Request, Failure> {
+    let request: Request = handed_over(name, json, "gate")?;
     if request.version != request::VERSION {
-        return Err(other_version("OMK_REQUEST", request.version));
+        return Err(other_version(name, request.version));
     }
     if request.repository != repository {
-        return Err(Failure::new(Kind::Usage, "the request in OMK_REQUEST is about another repository"));
+        return Err(Failure::new(Kind::Usage, format!("the request in {name} is about another repository")));
     }
     Ok(request)
 }
 
-fn judgement(json: &str) -> Result<Judgement, Failure> {
-    let judgement: Judgement = handed_over("OMK_JUDGEMENT", json, "judge")?;
+/// What the judge job found; `name` is what it came in.
+pub(super) fn judgement(name: &str, json: &str) -> Result<Judgement, Failure> {
+    let judgement: Judgement = handed_over(name, json, "judge")?;
     if judgement.version != request::VERSION {
-        return Err(other_version("OMK_JUDGEMENT", judgement.version));
+        return Err(other_version(name, judgement.version));
     }
     Ok(judgement)
 }
@@ -216,7 +243,7 @@ fn judgement(json: &str) -> Result<Judgement, Failure> {
 fn handed_over<T: serde::de::DeserializeOwned>(name: &str, json: &str, job: &str) -> Result<T, Failure> {
     let refuse = |why: String| {
         Failure::new(Kind::Usage, format!("{name} is not what the {job} job wrote: {why}"))
-            .hint("hand on the job's output as it is, from a step of the same version of the action")
+            .hint("hand it on as it is, between jobs of the same version of omk")
     };
     if json.len() > HANDED_OVER {
         return Err(refuse("it is larger than 1 MiB".to_owned()));
@@ -226,10 +253,10 @@ fn handed_over<T: serde::de::DeserializeOwned>(name: &str, json: &str, job: &str
 
 fn other_version(name: &str, version: u32) -> Failure {
     Failure::new(Kind::Usage, format!("{name} is of version {version}, and this omk knows {}", request::VERSION))
-        .hint("use the same version of the action in every job of a workflow")
+        .hint("use the same version of omk in every job")
 }
 
-fn truth(caller: &Caller, name: &str) -> Result<bool, Failure> {
+pub(super) fn truth(caller: &Caller, name: &str) -> Result<bool, Failure> {
     match caller.text(name) {
         Some("true") => Ok(true),
         Some("false") | None => Ok(false),

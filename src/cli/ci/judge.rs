@@ -5,30 +5,45 @@
 
 use std::sync::Arc;
 
-use super::super::{Failure, Home, Kind, judge};
+use super::super::{Failure, Kind, judge};
+use super::handed::Without;
 use super::{Level, Step, read_for};
 use crate::fact::RunVerdict;
 use crate::request::Judgement;
-use crate::text;
+use crate::text::{self, ForgeKind};
 
 /// `command: judge`.
 pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
-    let request = step.request()?;
-    let dir = &step.runner.inputs.bundle;
-    if !dir.is_dir() {
-        return Err(Failure::new(Kind::Blocked, format!("there is nothing to judge: {} is not there", dir.display()))
-            .hint("the run job left no bundle; its log says why"));
+    let Some(request) = step.request()? else { return Ok(0) };
+    let given = &step.runner.inputs.bundle;
+    if step.runner.forge == ForgeKind::GitHub && !given.is_dir() {
+        return Err(nothing_to_judge(&format!("{} is not there", given.display())));
     }
-    let home = Home::find()?;
     let access = step.wait(step.runner.access())?;
-    let plan = Arc::new(step.wait(read_for(&access.forge, request))?.plan);
+    let left = step.run_left(&access)?;
+    let dir = &left.bundle;
+    if !dir.is_dir() {
+        return Err(nothing_to_judge(&match &left.without {
+            Without::Trouble(why) => format!("the run could not start: {}", step.runner.scrubber().scrub(why)),
+            Without::Refused(why) => format!("what the run job left is not to be believed: {why}"),
+            Without::Cancelled => "the run was cancelled".to_owned(),
+            Without::Unknown => "the run job left no bundle".to_owned(),
+        }));
+    }
+    let home = step.home(&access, request)?;
+    let plan = Arc::new(read_for(step, &access, &home, request)?.plan);
     step.bring(&access, &home, &request.base)?;
     let judgement = judge::judge(&home, dir, request, &plan, &step.runner.scrubber())?;
     let json = serde_json::to_string(&judgement).map_err(super::super::failure::infra)?;
-    step.outputs.set("judgement", handed_on(&json)?)?;
+    step.hand_judgement(handed_on(&json)?)?;
     step.outputs.set("verdict", judgement.verdict.as_str())?;
     tell(step, &judgement);
     Ok(judgement.verdict.exit_code())
+}
+
+fn nothing_to_judge(why: &str) -> Failure {
+    Failure::new(Kind::Blocked, format!("there is nothing to judge: {why}"))
+        .hint("the run job left no bundle; its log says why")
 }
 
 /// A judgement that the next job can be started with. One that is too large would keep that job from saying anything.

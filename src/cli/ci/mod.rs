@@ -10,24 +10,28 @@ mod desk;
 mod earlier;
 mod event;
 mod gate;
+mod handed;
 mod inputs;
 mod judge;
 mod one_job;
 mod outputs;
+mod own;
 mod plan_check;
 mod plans;
+mod poll;
 mod publish;
 mod run;
 mod runner;
+mod shown;
 mod start;
 mod verify;
 mod whole;
 
 pub(in crate::cli) use gate::{Decision, announce, decide};
-pub(in crate::cli) use inputs::{Inputs, Stage, Upload};
+pub(in crate::cli) use inputs::{Stage, Upload};
 pub(in crate::cli) use outputs::{Level, Outputs};
-pub(in crate::cli) use plans::read_for;
-pub(in crate::cli) use runner::{Access, EventName, Machine, Runner};
+use plans::read_for;
+pub(in crate::cli) use runner::{Access, EventName, Host, Machine, Runner};
 
 use tokio::runtime::Runtime;
 use tokio::task::AbortHandle;
@@ -37,6 +41,7 @@ use super::{Failure, Home, Kind};
 use crate::git::{Remote, Wanted};
 use crate::id::{CommitId, Tip};
 use crate::request::Request;
+use crate::text::ForgeKind;
 
 /// The step of a job that this process is, with what every stage needs.
 pub(in crate::cli) struct Step {
@@ -46,6 +51,7 @@ pub(in crate::cli) struct Step {
     pub(in crate::cli) terminal: Terminal,
     /// What it tells its runner.
     pub(in crate::cli) outputs: Outputs,
+    request: Option<Request>,
     runtime: Runtime,
 }
 
@@ -62,7 +68,31 @@ impl Step {
 
     /// The repository's git remote.
     pub(in crate::cli) fn remote(&self, access: &Access) -> Result<Remote, Failure> {
-        Remote::new(&self.runner.git_url(), Some(access.token.clone())).map_err(super::git)
+        self.runner.remote(access.user, &access.token)
+    }
+
+    /// A directory that is gone when it is dropped.
+    pub(in crate::cli) fn scratch(&self) -> Result<tempfile::TempDir, Failure> {
+        tempfile::tempdir_in(&self.runner.temp)
+            .map_err(|error| Failure::new(Kind::Infra, format!("failed to make a directory: {error}")))
+    }
+
+    /// The repository to work in: at GitHub the checkout; at GitLab a new one with the commits that the request names, so
+    /// that no file of an earlier job and no token of the runner's is in it.
+    pub(in crate::cli) fn home(&self, access: &Access, request: &Request) -> Result<Home, Failure> {
+        match self.runner.forge {
+            ForgeKind::GitHub => Home::find(),
+            ForgeKind::GitLab => {
+                let home = Home::fresh(self.scratch()?)?;
+                let mut commits = vec![request.base.clone(), request.rules.clone()];
+                commits.extend(request.plan.commit.clone());
+                commits.sort();
+                commits.dedup();
+                let wanted: Vec<Wanted> = commits.into_iter().map(Wanted::Commit).collect();
+                home.repo.fetch(&self.remote(access)?, &wanted).map_err(super::git)?;
+                Ok(home)
+            }
+        }
     }
 
     /// A commit that a checkout may not have; fetched where it does not.
@@ -74,28 +104,47 @@ impl Step {
         home.repo.resolve(commit.as_str()).map_err(super::git)
     }
 
-    /// What the gate job decided, which every later job begins with.
-    pub(in crate::cli) fn request(&self) -> Result<&Request, Failure> {
-        self.runner.inputs.request.as_ref().ok_or_else(|| {
-            Failure::new(Kind::Usage, "nothing says what this job is about: the input `request` is empty")
-                .hint("hand on the gate job's output: `request: ${{ needs.gate.outputs.request }}`")
-        })
+    /// What the gate job decided, which every later job begins with; `None` where that is that nothing is to be run.
+    pub(in crate::cli) fn request(&self) -> Result<Option<&Request>, Failure> {
+        match (&self.request, self.runner.forge) {
+            (Some(request), _) => Ok(Some(request)),
+            (None, ForgeKind::GitHub) => {
+                Err(Failure::new(Kind::Usage, "nothing says what this job is about: the input `request` is empty")
+                    .hint("hand on the gate job's output: `request: ${{ needs.gate.outputs.request }}`"))
+            }
+            (None, ForgeKind::GitLab) => {
+                self.outputs.say(Level::Notice, "the gate job has left nothing to run, so there is nothing to do here");
+                Ok(None)
+            }
+        }
     }
 }
 
 /// Does what the step is to do, by its inputs and the event; the exit code.
-pub(super) fn ci(terminal: &Terminal) -> Result<u8, Failure> {
+pub(super) fn ci(args: &super::args::Ci, terminal: &Terminal) -> Result<u8, Failure> {
     // Before any thread: secrets leave the environment.
-    let runner = Runner::read()?;
+    let runner = Runner::read(args.poll)?;
+    let outputs = Outputs::of(&runner, *terminal);
+    let request = handed::take_over(&runner)?;
+    take_token_out(&runner, &outputs)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
-    let outputs = Outputs::new(runner.output.clone(), runner.summary.clone(), *terminal);
-    let step = Step { runner, terminal: *terminal, outputs, runtime };
+    let step = Step { runner, terminal: *terminal, outputs, request, runtime };
     let code = dispatch(&step);
     step.outputs.finish();
     // Nothing that is still under way is waited for: a step must be gone within seconds.
     step.runtime.shutdown_background();
     code
+}
+
+/// Takes the job's token out of a checkout that GitLab's runner made: whoever works in it could read it there.
+fn take_token_out(runner: &Runner, outputs: &Outputs) -> Result<(), Failure> {
+    let (Host::GitLab(pipeline), Some((_, token))) = (&runner.host, runner.job_token()) else { return Ok(()) };
+    for file in crate::git::take_token_out(&pipeline.directory, &token).map_err(super::git)? {
+        let what = format!("the job's token was taken out of {}, where an agent could read it", file.display());
+        outputs.say(Level::Notice, &what);
+    }
+    Ok(())
 }
 
 fn dispatch(step: &Step) -> Result<u8, Failure> {
@@ -110,8 +159,11 @@ fn dispatch(step: &Step) -> Result<u8, Failure> {
 
 /// Everything in one job.
 fn by_event(step: &Step) -> Result<u8, Failure> {
-    match &step.runner.event {
-        EventName::IssueComment | EventName::Schedule | EventName::WorkflowDispatch => whole::whole(step),
-        EventName::PullRequest | EventName::PullRequestTarget | EventName::Other(_) => gate::gate(step),
+    match &step.runner.host {
+        Host::GitHub(workflow) => match workflow.event {
+            EventName::IssueComment | EventName::Schedule | EventName::WorkflowDispatch => whole::whole(step),
+            EventName::PullRequest | EventName::PullRequestTarget | EventName::Other(_) => gate::gate(step),
+        },
+        Host::GitLab(_) => whole::whole(step),
     }
 }

@@ -9,9 +9,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::super::{Failure, Home, Kind, session};
-use super::Machine;
+use super::{Machine, Runner};
 use crate::clock::Clock;
 use crate::exec::{Child, Program, Surroundings};
+use crate::text::ForgeKind;
 
 /// How long the probe of the sandbox may take; it does nothing.
 const PROBE: Duration = Duration::from_secs(20);
@@ -38,9 +39,9 @@ pub(super) fn refuse_persisted_credentials(home: &Home) -> Result<(), Failure> {
 
 /// Refuses to run prompts beside a token that can write where children are not confined. Takes the ways to root away
 /// first, on a hosted runner, where the machine is thrown away after the job.
-pub(super) fn allow(one_job: OneJob, machine: Machine) -> Result<Vec<String>, Failure> {
+pub(super) fn allow(one_job: OneJob, runner: &Runner) -> Result<Vec<String>, Failure> {
     let mut warnings = Vec::new();
-    if machine == Machine::Hosted
+    if runner.machine == Machine::Hosted
         && let Err(why) = drop_root()
     {
         warnings.push(format!("the job can still become root, and so could an agent: {why}"));
@@ -50,20 +51,39 @@ pub(super) fn allow(one_job: OneJob, machine: Machine) -> Result<Vec<String>, Fa
     }
     match one_job {
         OneJob::Unsafe => {
-            warnings.push(
-                "an agent runs beside a token that can write, without a sandbox, because `unsafe-one-job: true` says so"
-                    .to_owned(),
-            );
+            let input = match runner.forge {
+                ForgeKind::GitHub => "`unsafe-one-job: true`",
+                ForgeKind::GitLab => "`OMK_UNSAFE_ONE_JOB: true`",
+            };
+            warnings.push(format!(
+                "an agent runs beside a token that can write, without a sandbox, because {input} says so"
+            ));
             Ok(warnings)
         }
-        OneJob::Confined => Err(Failure::new(
-            Kind::Usage,
-            "this job holds a token that can write, and there is no sandbox (Landlock) here to keep an agent from it",
-        )
-        .hint("split the job, as examples/workflows/comment.yml does: gate, run, judge and publish")
-        .hint("or run on a Linux with Landlock (5.13 or newer), which hosted runners have")
-        .hint("or say `unsafe-one-job: true`, if everything that this token can do may be done by the agent")),
+        OneJob::Confined => Err(unconfined(runner.forge)),
     }
+}
+
+fn unconfined(forge: ForgeKind) -> Failure {
+    let (split, machines, input) = match forge {
+        ForgeKind::GitHub => (
+            "split the job, as examples/workflows/comment.yml does: gate, run, judge and publish",
+            ", which hosted runners have",
+            "unsafe-one-job: true",
+        ),
+        ForgeKind::GitLab => (
+            "split the job, as the component templates/omk.yml does: omk-gate, omk-run, omk-judge and omk-publish",
+            "",
+            "OMK_UNSAFE_ONE_JOB: true",
+        ),
+    };
+    Failure::new(
+        Kind::Usage,
+        "this job holds a token that can write, and there is no sandbox (Landlock) here to keep an agent from it",
+    )
+    .hint(split)
+    .hint(format!("or run on a Linux with Landlock (5.13 or newer){machines}"))
+    .hint(format!("or say `{input}`, if everything that this token can do may be done by the agent"))
 }
 
 /// Asks the sandbox itself: a child is started in it.

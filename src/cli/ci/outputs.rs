@@ -3,7 +3,9 @@
 //! These are channels that a text could break out of, so every value is fenced or escaped here and nowhere else. It refuses
 //! to write more than the runner keeps, and says what was left out.
 
-use std::cell::RefCell;
+mod gitlab;
+
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -11,6 +13,9 @@ use std::path::{Path, PathBuf};
 
 use super::super::terminal::Terminal;
 use super::super::{Failure, Kind};
+use super::inputs::Stage;
+use super::runner::{Host, Runner};
+use crate::clock::Clock;
 use crate::id::Sha256;
 use crate::text;
 
@@ -23,10 +28,19 @@ const ANNOTATIONS: usize = 10;
 /// The channels of one step.
 #[derive(Debug)]
 pub(in crate::cli) struct Outputs {
-    output: Option<PathBuf>,
+    channel: Channel,
     summary: Option<PathBuf>,
     terminal: Terminal,
     said: RefCell<BTreeMap<Level, usize>>,
+}
+
+/// How a forge is told things.
+#[derive(Debug)]
+enum Channel {
+    /// A file of outputs, and commands in the log.
+    GitHub { output: Option<PathBuf> },
+    /// A report of variables, where there is one, and sections of the log.
+    GitLab { dotenv: Option<PathBuf>, told: RefCell<BTreeMap<String, String>>, sections: Cell<usize> },
 }
 
 /// How bad an annotation is.
@@ -62,8 +76,27 @@ pub(in crate::cli) struct Spot {
 }
 
 impl Outputs {
-    pub(super) fn new(output: Option<PathBuf>, summary: Option<PathBuf>, terminal: Terminal) -> Self {
-        Self { output, summary, terminal, said: RefCell::default() }
+    pub(super) fn of(runner: &Runner, terminal: Terminal) -> Self {
+        match &runner.host {
+            Host::GitHub(workflow) => Self::github(workflow.output.clone(), workflow.summary.clone(), terminal),
+            Host::GitLab(pipeline) => {
+                // Of the other jobs a later one would get variables, and an agent might have had a hand in them.
+                let dotenv = match runner.inputs.stage {
+                    Stage::Publish | Stage::Whole => Some(pipeline.out.join("omk.env")),
+                    Stage::Gate | Stage::Run | Stage::Judge => None,
+                };
+                Self::gitlab(dotenv, pipeline.out.join("summary.md"), terminal)
+            }
+        }
+    }
+
+    fn github(output: Option<PathBuf>, summary: Option<PathBuf>, terminal: Terminal) -> Self {
+        Self { channel: Channel::GitHub { output }, summary, terminal, said: RefCell::default() }
+    }
+
+    fn gitlab(dotenv: Option<PathBuf>, summary: PathBuf, terminal: Terminal) -> Self {
+        let channel = Channel::GitLab { dotenv, told: RefCell::default(), sections: Cell::new(0) };
+        Self { channel, summary: Some(summary), terminal, said: RefCell::default() }
     }
 
     /// Sets an output of the step. Nothing happens where the runner takes none.
@@ -71,7 +104,14 @@ impl Outputs {
     /// # Errors
     /// Where the runner's file cannot be written: then later jobs would go on without it.
     pub(in crate::cli) fn set(&self, name: &str, value: &str) -> Result<(), Failure> {
-        let Some(file) = &self.output else { return Ok(()) };
+        let file = match &self.channel {
+            Channel::GitHub { output: Some(file) } => file,
+            Channel::GitHub { output: None } => return Ok(()),
+            Channel::GitLab { told, .. } => {
+                told.borrow_mut().insert(name.to_owned(), value.to_owned());
+                return Ok(());
+            }
+        };
         append(file, &entry(name, value))
             .map_err(|error| Failure::new(Kind::Infra, format!("failed to set the output `{name}`: {error}")))
     }
@@ -99,23 +139,39 @@ impl Outputs {
         let mut said = self.said.borrow_mut();
         let count = said.entry(level).or_default();
         *count += 1;
-        let line = if *count <= ANNOTATIONS {
-            command(level.as_str(), &properties(spot), message)
-        } else {
-            let place = spot.map(|spot| format!("{}: ", spot.shown())).unwrap_or_default();
-            format!("{}: {}", level.as_str(), inert(&format!("{place}{message}")))
+        let place = || spot.map(|spot| format!("{}: ", spot.shown())).unwrap_or_default();
+        let line = match self.channel {
+            Channel::GitHub { .. } if *count <= ANNOTATIONS => command(level.as_str(), &properties(spot), message),
+            Channel::GitHub { .. } => format!("{}: {}", level.as_str(), inert(&format!("{}{message}", place()))),
+            Channel::GitLab { .. } => gitlab::said(level, &format!("{}{message}", place()), self.terminal.colour_out()),
         };
         self.terminal.print(&format!("{line}\n"));
     }
 
     /// Lines of the log that are folded below `title`.
     pub(in crate::cli) fn group(&self, title: &str, lines: &str) {
-        let title = command("group", "", title);
-        self.terminal.print(&format!("{title}\n{}\n::endgroup::\n", inert(lines.trim_end())));
+        let text = match &self.channel {
+            Channel::GitHub { .. } => {
+                let title = command("group", "", title);
+                format!("{title}\n{}\n::endgroup::\n", inert(lines.trim_end()))
+            }
+            Channel::GitLab { sections, .. } => {
+                sections.set(sections.get() + 1);
+                gitlab::section(sections.get(), Clock::start().now(), title, lines)
+            }
+        };
+        self.terminal.print(&text);
     }
 
-    /// Says how many annotations the runner was not given.
+    /// Says how many annotations the runner was not given; writes the report of variables.
     pub(super) fn finish(&self) {
+        if let Channel::GitLab { dotenv, told, .. } = &self.channel {
+            let Some(file) = dotenv else { return };
+            if let Err(error) = std::fs::write(file, gitlab::dotenv(&told.borrow())) {
+                self.say(Level::Warning, &format!("the variables for later jobs could not be written: {error}"));
+            }
+            return;
+        }
         for (level, &count) in &*self.said.borrow() {
             if count > ANNOTATIONS {
                 let more = text::plural(count - ANNOTATIONS, "annotation");
@@ -217,7 +273,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (output, summary) = (dir.path().join("output"), dir.path().join("summary"));
         std::fs::write(&summary, "before\n").unwrap();
-        let outputs = Outputs::new(Some(output.clone()), Some(summary.clone()), Terminal::new(When::Never));
+        let outputs = Outputs::github(Some(output.clone()), Some(summary.clone()), Terminal::new(When::Never));
         outputs.set("go", "true").unwrap();
         outputs.set("scope", "pr-12").unwrap();
         assert_eq!(self::outputs(&std::fs::read_to_string(&output).unwrap()).len(), 2);
@@ -228,7 +284,7 @@ mod tests {
         let whole = std::fs::read_to_string(&summary).unwrap();
         assert!(whole.len() <= 1 << 20 && whole.len() > (1 << 20) - 100, "{}", whole.len());
         assert!(whole.trim_end().ends_with("a summary holds 1 MiB.*"), "{}", &whole[whole.len() - 200..]);
-        let nowhere = Outputs::new(Some(dir.path().join("no/such")), None, Terminal::new(When::Never));
+        let nowhere = Outputs::github(Some(dir.path().join("no/such")), None, Terminal::new(When::Never));
         assert!(nowhere.set("go", "true").is_err());
     }
 

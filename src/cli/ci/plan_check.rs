@@ -1,7 +1,9 @@
 //! The check `omk plan` of a pull request: its plan is read and shown, and nothing of it is run.
 //!
 //! A fork's job may write nothing, so there the job's result, its summary and annotations tell. It refuses to use a
-//! checkout: a plan is read by API, at the pull request's commit.
+//! checkout: a plan is read by API or fetched, at the pull request's commit.
+
+mod by_git;
 
 use std::time::Duration;
 
@@ -9,11 +11,13 @@ use super::desk::Desk;
 use super::event::Proposal;
 use super::outputs::{Level, Spot};
 use super::plans::{ForPull, Trouble};
+use super::shown::CODE_QUALITY;
 use super::{Failure, Kind, Step};
 use crate::fact;
 use crate::forge::{Annotation, AnnotationLevel, CheckState, Conclusion};
 use crate::plan::{Complaints, Permission, Plan};
 use crate::report::check::{CheckText, Remark};
+use crate::report::code_quality;
 use crate::report::plan_check::{Found, Origin, PlanCheck, Whose};
 use crate::report::preview::Preview;
 use crate::text;
@@ -26,8 +30,14 @@ const AROUND: usize = 3;
 
 /// Checks the plan of a pull request; the job's exit code.
 pub(super) async fn check(step: &Step, proposal: &Proposal) -> Result<u8, Failure> {
-    let desk = Desk::open(step).await?;
     let origin = if proposal.head_repository == Some(proposal.repository) { Origin::Own } else { Origin::Fork };
+    if let Some(pipeline) = step.runner.pipeline()
+        && step.runner.inputs.speaker.is_none()
+    {
+        let (plans, permission) = tokio::task::block_in_place(|| by_git::plans(step, pipeline, proposal))?;
+        return told(step, None, (proposal, origin), &plans, permission).await;
+    }
+    let desk = Desk::open(step).await?;
     let Some(base) = desk.forge.branch(&proposal.base).await? else {
         return Err({
             let forge = desk.forge.kind();
@@ -37,18 +47,31 @@ pub(super) async fn check(step: &Step, proposal: &Proposal) -> Result<u8, Failur
     let plans = desk.plans().of_pull(&proposal.base, &base.commit, &proposal.head).await?;
     let rules = desk.rules().await?;
     let permission = rules.ok().map(|rules| rules.found.plan.commands.permission);
-    let parts = Parts::of(&plans, permission);
+    told(step, Some(&desk), (proposal, origin), &plans, permission).await
+}
+
+/// Tells what was found, wherever this job may; its exit code.
+async fn told(
+    step: &Step,
+    desk: Option<&Desk<'_>>,
+    (proposal, origin): (&Proposal, Origin),
+    plans: &ForPull,
+    permission: Option<Permission>,
+) -> Result<u8, Failure> {
+    let parts = Parts::of(plans, permission);
     let path = step.runner.inputs.plan.to_string();
     let told =
-        PlanCheck { forge: desk.forge.kind(), path: &path, branch: &proposal.base, origin, found: parts.found() };
+        PlanCheck { forge: step.runner.forge, path: &path, branch: &proposal.base, origin, found: parts.found() };
     let (good, text) = (told.is_good(), told.render());
-    let written = match origin {
-        Origin::Own => written(&desk, proposal, good, text.clone()).await,
-        Origin::Fork => None,
+    let written = match (origin, desk) {
+        (Origin::Own, Some(desk)) => written(desk, proposal, good, text.clone()).await,
+        (Origin::Own, None) | (Origin::Fork, _) => None,
     };
-    if written.is_none() {
+    // A commit status has no annotations, so at GitLab the log tells them all.
+    if written.is_none() || step.runner.pipeline().is_some() {
         annotate(step, &text, parts.complaints());
     }
+    step.leave_file(CODE_QUALITY, code_quality::render(&text.remarks).as_bytes())?;
     step.outputs.summarise(&format!("### omk plan: {}\n\n{}", text.title, text.summary));
     Ok(if good { 0 } else { Kind::Usage.exit_code() })
 }

@@ -4,10 +4,11 @@
 //! It refuses to read a plan from a checkout: an agent may have been there. Who may approve is asked of the caller.
 
 use super::super::plan_file::Read;
-use super::super::{Failure, Kind};
-use super::runner::forge as told;
+use super::super::{Failure, Home, Kind};
+use super::{Access, Step};
 use crate::fact::PlanSource;
-use crate::forge::{Forge, ForgeError};
+use crate::forge::Forge;
+use crate::git::{GitError, Repo, Wanted};
 use crate::id::{CommitId, RepoPath, Sha256};
 use crate::plan::{Complaint, Complaints, DeliverAs, Plan, governed, parse};
 use crate::request::Request;
@@ -58,10 +59,46 @@ impl Trouble {
     }
 }
 
+/// Where commits are looked at.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Source<'a> {
+    /// The forge, which is asked.
+    Api(&'a Forge),
+    /// A repository that has been given all that will be looked at.
+    Git(&'a Repo),
+}
+
+impl Source<'_> {
+    async fn file(&self, path: &str, commit: &CommitId) -> Result<Option<Vec<u8>>, Failure> {
+        match self {
+            Self::Api(forge) => Ok(forge.file(path, commit).await?),
+            Self::Git(repo) => blob(repo, path, commit),
+        }
+    }
+
+    /// Where two commits part.
+    async fn parting(&self, base: &CommitId, head: &CommitId) -> Result<CommitId, Failure> {
+        match self {
+            Self::Api(forge) => Ok(forge.compare(base, head).await?.merge_base),
+            Self::Git(repo) => {
+                let found = repo.merge_base(base, head).map_err(super::super::git)?;
+                found.ok_or_else(|| Failure::new(Kind::Usage, format!("{base} and {head} have no history in common")))
+            }
+        }
+    }
+}
+
+/// The bytes of a file of a commit.
+fn blob(repo: &Repo, path: &str, commit: &CommitId) -> Result<Option<Vec<u8>>, Failure> {
+    let path: RepoPath =
+        path.parse().map_err(|error: crate::id::BadName| Failure::new(Kind::Usage, error.to_string()))?;
+    repo.read_file(commit, &path).map_err(super::super::git)
+}
+
 /// Reads plans of one repository at one path.
 #[derive(Debug)]
 pub(super) struct Plans<'a> {
-    forge: &'a Forge,
+    source: Source<'a>,
     path: String,
     /// What a plan without a name is named after.
     directory: String,
@@ -90,14 +127,14 @@ pub(super) struct Changed {
 }
 
 impl<'a> Plans<'a> {
-    pub(super) fn new(forge: &'a Forge, path: &RepoPath, repository: &str) -> Self {
+    pub(super) fn new(source: Source<'a>, path: &RepoPath, repository: &str) -> Self {
         let directory = repository.rsplit('/').next().unwrap_or(repository).to_owned();
-        Self { forge, path: path.to_string(), directory }
+        Self { source, path: path.to_string(), directory }
     }
 
     /// The plan at a branch's commit.
-    pub(super) async fn at(&self, branch: &str, commit: &CommitId) -> Result<Result<Found, Trouble>, ForgeError> {
-        let bytes = self.forge.file(&self.path, commit).await?;
+    pub(super) async fn at(&self, branch: &str, commit: &CommitId) -> Result<Result<Found, Trouble>, Failure> {
+        let bytes = self.source.file(&self.path, commit).await?;
         Ok(self.read(branch, commit, bytes.as_deref()))
     }
 
@@ -122,9 +159,9 @@ impl<'a> Plans<'a> {
     }
 
     /// The plans of a pull request: `head` is its commit, `base` the tip of the branch that it is to be merged into.
-    pub(super) async fn of_pull(&self, branch: &str, base: &CommitId, head: &CommitId) -> Result<ForPull, ForgeError> {
-        let before = self.forge.file(&self.path, base).await?;
-        let after = self.forge.file(&self.path, head).await?;
+    pub(super) async fn of_pull(&self, branch: &str, base: &CommitId, head: &CommitId) -> Result<ForPull, Failure> {
+        let before = self.source.file(&self.path, base).await?;
+        let after = self.source.file(&self.path, head).await?;
         let found = self.read(branch, base, before.as_deref());
         let changed = match after {
             Some(after) if before.as_ref() != Some(&after) && self.changes_it(base, head, &after).await? => {
@@ -136,9 +173,9 @@ impl<'a> Plans<'a> {
     }
 
     /// Whether it is the pull request that changes the plan to `after`, and not the base branch that has moved on.
-    async fn changes_it(&self, base: &CommitId, head: &CommitId, after: &[u8]) -> Result<bool, ForgeError> {
-        let parting = self.forge.compare(base, head).await?.merge_base;
-        let there = self.forge.file(&self.path, &parting).await?;
+    async fn changes_it(&self, base: &CommitId, head: &CommitId, after: &[u8]) -> Result<bool, Failure> {
+        let parting = self.source.parting(base, head).await?;
+        let there = self.source.file(&self.path, &parting).await?;
         Ok(there.as_deref() != Some(after))
     }
 }
@@ -166,20 +203,17 @@ pub(super) fn for_maintenance(found: &Found, branch: &str) -> Result<(), Trouble
 ///
 /// # Errors
 /// Where a file is not there any more, is not the one that the gate job saw, or is no plan.
-pub(in crate::cli) async fn read_for(forge: &Forge, request: &Request) -> Result<Read, Failure> {
+pub(in crate::cli) fn read_for(step: &Step, access: &Access, home: &Home, request: &Request) -> Result<Read, Failure> {
     let source = &request.plan;
-    let lost = |what: String| {
-        Failure::new(Kind::Blocked, format!("the plan of this run cannot be read: {what}"))
-            .hint("start a new run: what the gate job decided does not hold any more")
-    };
     let commit = source.commit.as_ref().ok_or_else(|| lost("the request names no commit for it".to_owned()))?;
     let path = source.path.parse::<RepoPath>().map_err(|error| lost(error.to_string()))?;
-    let plans = Plans::new(forge, &path, &request.repository);
-    let file = async |commit: &CommitId| {
-        let bytes = forge.file(&plans.path, commit).await.map_err(|error| told(&error))?;
+    let (repo, _kept) = brought(step, access, home, [commit, &request.rules])?;
+    let plans = Plans::new(Source::Git(&repo), &path, &request.repository);
+    let file = |commit: &CommitId| {
+        let bytes = blob(&repo, &plans.path, commit)?;
         bytes.ok_or_else(|| lost(format!("{path} is not at {commit}")))
     };
-    let bytes = file(commit).await?;
+    let bytes = file(commit)?;
     if Sha256::of(&bytes) != source.digest {
         return Err(lost(format!("{path} at {commit} is not the file that was decided on: its digest differs")));
     }
@@ -192,10 +226,37 @@ pub(in crate::cli) async fn read_for(forge: &Forge, request: &Request) -> Result
     let plan = if *commit == request.rules {
         tasks
     } else {
-        let rules = file(&request.rules).await?;
+        let rules = file(&request.rules)?;
         governed(tasks, &read(&request.rules, &rules)?.plan)
     };
     Ok(Read { plan, bytes, path: plans.path })
+}
+
+fn lost(what: String) -> Failure {
+    Failure::new(Kind::Blocked, format!("the plan of this run cannot be read: {what}"))
+        .hint("start a new run: what the gate job decided does not hold any more")
+}
+
+/// A repository that has these commits: a checkout often lacks them, and is not to grow for the sake of one file. Commits
+/// are known by what they hold, so it does not matter who hands them over.
+fn brought(
+    step: &Step,
+    access: &Access,
+    home: &Home,
+    commits: [&CommitId; 2],
+) -> Result<(Repo, Option<tempfile::TempDir>), Failure> {
+    if commits.iter().all(|commit| home.repo.tip(commit).is_ok()) {
+        return Ok((home.repo.clone(), None));
+    }
+    let dir = step.scratch()?;
+    let repo = Repo::empty(dir.path()).map_err(super::super::git)?;
+    let mut wanted: Vec<Wanted> = commits.into_iter().cloned().map(Wanted::Commit).collect();
+    wanted.dedup();
+    match repo.fetch_tips(&step.remote(access)?, &wanted) {
+        Ok(_) => Ok((repo, Some(dir))),
+        Err(error @ (GitError::RemoteLacks { .. } | GitError::UnknownRevision { .. })) => Err(lost(error.to_string())),
+        Err(error) => Err(super::super::git(error)),
+    }
 }
 
 #[cfg(test)]
@@ -232,6 +293,10 @@ mod tests {
         insta::assert_snapshot!(trouble.failure(ForgeKind::GitHub).render(), @r"
         error: there is no plan: ci/omk.yaml is not on the branch main
           hint: commit one there, or name another with the action's input `plan`
+        ");
+        insta::assert_snapshot!(trouble.failure(ForgeKind::GitLab).render(), @r"
+        error: there is no plan: ci/omk.yaml is not on the branch main
+          hint: commit one there, or name another with the variable OMK_PLAN
         ");
     }
 }

@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
+use super::super::Failure;
 use super::super::publish::{Publication, Published, Without, publish};
-use super::super::{Failure, Home};
 use super::whole::whose_turn;
-use super::{Access, Inputs, Step, read_for, run};
+use super::{Access, Step, handed, read_for, run, shown};
 use crate::clock::Clock;
 use crate::deliver::tell_lost;
 use crate::report::markdown;
@@ -17,7 +17,7 @@ use crate::request::Request;
 
 /// `command: publish`.
 pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
-    let request = step.request()?;
+    let Some(request) = step.request()? else { return Ok(0) };
     let access = step.wait(step.runner.access())?;
     match carry_out(step, &access, request) {
         Ok(published) => {
@@ -34,9 +34,11 @@ pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
 }
 
 fn carry_out(step: &Step, access: &Access, request: &Request) -> Result<Published, Failure> {
-    let home = Home::find()?;
-    let plan = Arc::new(step.wait(read_for(&access.forge, request))?.plan);
+    let home = step.home(access, request)?;
+    let plan = Arc::new(read_for(step, access, &home, request)?.plan);
     step.bring(access, &home, &request.base)?;
+    let left = step.run_left(access)?;
+    let judgement = step.judged(access)?;
     let (remote, scrubber) = (step.remote(access)?, step.runner.scrubber());
     let with = Publication {
         home: &home,
@@ -45,19 +47,19 @@ fn carry_out(step: &Step, access: &Access, request: &Request) -> Result<Publishe
         plan: &plan,
         request,
         scrubber: &scrubber,
-        without: without(&step.runner.inputs),
+        without: without(&left.without),
         now: Clock::start().now(),
     };
-    let inputs = &step.runner.inputs;
-    Ok(step.wait(publish(&with, &inputs.bundle, inputs.judgement.as_ref())))
+    Ok(step.wait(publish(&with, &left.bundle, judgement.as_ref())))
 }
 
 /// What the run job says of itself where it left nothing.
-fn without(inputs: &Inputs) -> Without<'_> {
-    match (&inputs.trouble, inputs.run_result.as_deref()) {
-        (Some(why), _) => Without::Trouble(why),
-        (None, Some("cancelled")) => Without::Cancelled,
-        (None, Some(_) | None) => Without::Unknown,
+fn without(told: &handed::Without) -> Without<'_> {
+    match told {
+        handed::Without::Trouble(why) => Without::Trouble(why),
+        handed::Without::Refused(why) => Without::Refused(why),
+        handed::Without::Cancelled => Without::Cancelled,
+        handed::Without::Unknown => Without::Unknown,
     }
 }
 
@@ -74,6 +76,7 @@ fn tell(step: &Step, request: &Request, published: &Published) -> Result<(), Fai
         step.outputs.summarise(&sticky::lost(request, lost));
     }
     let Some(view) = &published.view else { return Ok(()) };
+    shown::show(step, view)?;
     if view.result.is_some() && published.delivered.delivered {
         step.outputs.set("branch", &view.branch)?;
     }

@@ -12,15 +12,17 @@ use super::super::session::{Missing, Over, Secrets};
 use super::super::{Failure, Home, writing};
 use super::earlier::{self, Earlier};
 use super::one_job::{self, OneJob};
-use super::{Access, Level, Outputs, Step, Upload, read_for};
+use super::{Access, Level, Outputs, Step, Upload, read_for, shown};
 use crate::bundle;
 use crate::clock::Clock;
+use crate::deliver::full;
 use crate::forge::Forge;
+use crate::git::Wanted as Fetched;
 use crate::id::RepoPath;
 use crate::plan::{Plan, Work, parse, to_yaml};
 use crate::report::{View, markdown};
 use crate::request::{Ask, Request};
-use crate::text;
+use crate::text::{self, ForgeKind};
 
 /// How much is handed on of why a run could not start, in characters: it reaches the next job in a variable.
 const TROUBLE: usize = 2_000;
@@ -30,19 +32,18 @@ const TROUBLE: usize = 2_000;
 pub(super) enum Reach {
     /// None that can write: another job will deliver.
     ReadOnly,
-    /// One that can write: this job delivers too, and shows the run meanwhile.
-    Writing(OneJob, watch::Sender<Option<View>>),
+    /// One that can write: this job delivers too, and where edits notify nobody it shows the run meanwhile.
+    Writing(OneJob, Option<watch::Sender<Option<View>>>),
 }
 
 /// `command: run`: works, and leaves a bundle for the next jobs.
 pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
-    let request = step.request()?;
+    let Some(request) = step.request()? else { return Ok(0) };
     let access = step.wait(step.runner.access())?;
     let over = match carry_out(step, &access, request, Reach::ReadOnly) {
         Ok(over) => over,
         Err(failure) => {
-            // The job that publishes has no other way to know.
-            step.outputs.set("trouble", &in_a_sentence(step, &failure))?;
+            step.hand_trouble(&in_a_sentence(step, &failure))?;
             return Err(failure);
         }
     };
@@ -60,21 +61,20 @@ pub(super) fn in_a_sentence(step: &Step, failure: &Failure) -> String {
 /// Runs what was asked for to its end.
 pub(super) fn carry_out(step: &Step, access: &Access, request: &Request, reach: Reach) -> Result<Over, Failure> {
     let clock = Clock::start();
-    let home = Home::find()?;
+    let home = step.home(access, request)?;
     one_job::refuse_persisted_credentials(&home)?;
-    let github = &access.forge;
-    let read = step.wait(read_for(github, request))?;
+    let read = read_for(step, access, &home, request)?;
     let (plan, bytes) = (Arc::new(read.plan), read.bytes);
     let base = step.bring(access, &home, &request.base)?;
     let earlier = earlier(step, access, &home, request, &plan);
-    let selection = selection(step, github, request, &plan, earlier.as_ref())?;
+    let selection = selection((step, access, &home), request, &plan, earlier.as_ref())?;
     let follower = match reach {
         Reach::ReadOnly => None,
         Reach::Writing(one_job, follower) => {
             let warnings =
-                if has_prompt(&plan, &selection) { one_job::allow(one_job, step.runner.machine)? } else { Vec::new() };
+                if has_prompt(&plan, &selection) { one_job::allow(one_job, &step.runner)? } else { Vec::new() };
             warnings.iter().for_each(|warning| step.outputs.say(Level::Warning, warning));
-            Some(follower)
+            follower
         }
     };
     let mut secrets = step.runner.secrets.clone();
@@ -131,8 +131,7 @@ fn earlier(step: &Step, access: &Access, home: &Home, request: &Request, plan: &
 
 /// The tasks of the run: those that were named, those of the run that is tried again, or those whose `when` holds.
 fn selection(
-    step: &Step,
-    github: &Forge,
+    (step, access, home): (&Step, &Access, &Home),
     request: &Request,
     plan: &Plan,
     earlier: Option<&Earlier>,
@@ -146,16 +145,27 @@ fn selection(
     };
     named.sort();
     named.dedup();
-    let mut changed = || Ok(step.wait(changed_paths(github, request)));
+    let mut changed = || Ok(changed_paths(step, access, home, request));
     select(plan, &named, request.trigger.event, &mut changed)
 }
 
 /// What the pull request changes; `None` where that is not known, and then everything may have changed.
-async fn changed_paths(github: &Forge, request: &Request) -> Option<Vec<RepoPath>> {
+fn changed_paths(step: &Step, access: &Access, home: &Home, request: &Request) -> Option<Vec<RepoPath>> {
     let pull = request.pull.as_ref()?;
-    let base = github.branch(&pull.base).await.ok()??;
-    let comparison = github.compare(&base.commit, &request.base).await.ok()?;
-    comparison.paths?.iter().map(|path| path.parse().ok()).collect()
+    match &access.forge {
+        Forge::GitHub(_) => step.wait(async {
+            let base = access.forge.branch(&pull.base).await.ok()??;
+            let comparison = access.forge.compare(&base.commit, &request.base).await.ok()?;
+            comparison.paths?.iter().map(|path| path.parse().ok()).collect()
+        }),
+        // The job's token may fetch, and no more.
+        Forge::GitLab(_) => {
+            let repo = &home.repo;
+            let base = repo.fetch(&step.remote(access).ok()?, &[Fetched::Ref(full(&pull.base))]).ok()?;
+            let parting = repo.merge_base(base.first()?, &request.base).ok()??;
+            repo.changed_paths(&repo.tip(&parting).ok()?.tree, &repo.tip(&request.base).ok()?.tree).ok()
+        }
+    }
 }
 
 /// What the run keeps as its plan: the file's own bytes where they are the whole of it, else the plan that was put together.
@@ -177,12 +187,17 @@ pub(super) fn leave(step: &Step, access: &Access, request: &Request, over: &Over
         Upload::State | Upload::None => bundle::Upload::State,
         Upload::Full if is_private(step, &access.forge) => bundle::Upload::Full,
         Upload::Full => {
-            let why = "`upload: full` is refused, because everybody can read the artifacts of a public repository";
-            outputs.say(Level::Warning, why);
+            let (input, whose) = match step.runner.forge {
+                ForgeKind::GitHub => ("`upload: full`", "repository"),
+                ForgeKind::GitLab => ("`OMK_UPLOAD: full`", "project, and this job may not be able to ask"),
+            };
+            let why = format!("{input} is refused, because everybody can read the artifacts of a public {whose}");
+            outputs.say(Level::Warning, &why);
             bundle::Upload::State
         }
     };
     writing::bundle(over, &inputs.bundle, upload)?;
+    shown::leave_reports(step, over);
     outputs.set("bundle", &inputs.bundle.display().to_string())?;
     outputs.set("artifact", &artifact(request))?;
     let Some(view) = over.view() else { return Ok(()) };
@@ -211,6 +226,11 @@ fn tell(outputs: &Outputs, over: &Over, view: &View) -> Result<(), Failure> {
         outputs.set("proof", &at("proofs/run.result.json"))?;
     }
     outputs.set("tokens", &view.tokens.total().to_string())?;
+    outputs.set("cost", &cost(view))
+}
+
+/// What the run cost, in USD; empty where nobody can tell.
+pub(super) fn cost(view: &View) -> String {
     let cost = view.cost_micro_usd.map(|micro| format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000));
-    outputs.set("cost", &cost.unwrap_or_default())
+    cost.unwrap_or_default()
 }

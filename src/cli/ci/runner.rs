@@ -1,41 +1,46 @@
-//! What the action's step is started with: the runner's variables and the action's inputs, parsed once.
+//! What a job is started with: the runner's variables and what its author asked for, parsed once.
 //!
 //! Secrets leave omk's environment here, before any thread and any child. It refuses what is missing or malformed, with
 //! the name of the variable, and it refuses to read anything that a pull request's author could have written.
+
+mod github;
+mod gitlab;
+mod variables;
+
+pub(in crate::cli) use github::Workflow;
+pub(in crate::cli) use gitlab::{MergeRequest, Pipeline};
+pub(super) use variables::wrong;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::super::{Failure, Kind};
-use super::inputs::{Inputs, Speaker};
+use super::inputs::Inputs;
 use crate::exec::environment::Caller;
 use crate::exec::secret::{Secret, shed_secrets};
-use crate::forge::{Forge, ForgeError, GitHub, Installation, Site};
+use crate::forge::{Forge, ForgeError};
+use crate::git::Remote;
 use crate::request;
-use crate::text::Scrubber;
+use crate::text::{ForgeKind, Scrubber};
 
 /// The step that this process is.
 #[derive(Debug)]
 pub(in crate::cli) struct Runner {
-    /// What happened.
-    pub(in crate::cli) event: EventName,
-    /// The event's payload, as a file.
-    pub(in crate::cli) event_path: PathBuf,
+    /// The forge that it is at.
+    pub(in crate::cli) forge: ForgeKind,
+    /// What only that forge tells.
+    pub(in crate::cli) host: Host,
     /// The API's base URL, without a slash at its end.
     pub(in crate::cli) api: String,
-    /// The site's base URL, without a slash at its end.
-    pub(in crate::cli) server: String,
-    /// `owner/name`.
+    /// The repository's address for people, without a slash at its end.
+    pub(in crate::cli) url: String,
+    /// `owner/name`; at GitLab with all its groups.
     pub(in crate::cli) repository: String,
-    /// The workflow run that this is.
+    /// The workflow run or pipeline that this is.
     pub(in crate::cli) workflow: request::WorkflowRun,
     /// The branch's short name, where the event is about one.
     pub(in crate::cli) ref_name: Option<String>,
-    /// Where the step's outputs go.
-    pub(in crate::cli) output: Option<PathBuf>,
-    /// Where the job's summary goes.
-    pub(in crate::cli) summary: Option<PathBuf>,
-    /// A directory that is emptied when the job ends.
+    /// A directory for what is thrown away.
     pub(in crate::cli) temp: PathBuf,
     /// Whose machine it is.
     pub(in crate::cli) machine: Machine,
@@ -43,6 +48,23 @@ pub(in crate::cli) struct Runner {
     pub(in crate::cli) inputs: Inputs,
     /// Every variable that looked like a secret, by name; they are in no child's environment.
     pub(in crate::cli) secrets: BTreeMap<String, Secret>,
+}
+
+/// What only one forge tells.
+#[derive(Debug)]
+pub(in crate::cli) enum Host {
+    /// A job of a workflow.
+    GitHub(Workflow),
+    /// A job of a pipeline.
+    GitLab(Box<Pipeline>),
+}
+
+/// What a runner is read from.
+struct Asked<'a> {
+    caller: &'a Caller,
+    secrets: BTreeMap<String, Secret>,
+    /// `omk ci --poll`.
+    poll: bool,
 }
 
 /// What started the workflow.
@@ -77,39 +99,19 @@ impl Runner {
     ///
     /// # Errors
     /// Where a variable is missing or malformed; its name is said.
-    pub(in crate::cli) fn read() -> Result<Self, Failure> {
+    pub(in crate::cli) fn read(poll: bool) -> Result<Self, Failure> {
         let caller = Caller::read();
         let names: Vec<&str> = caller.secret_names().collect();
         let secrets = shed_secrets(&names).map_err(super::super::failure::infra)?;
-        Self::parse(&caller, secrets)
+        Self::parse(&caller, secrets, poll)
     }
 
-    pub(super) fn parse(caller: &Caller, secrets: BTreeMap<String, Secret>) -> Result<Self, Failure> {
-        let server = url(caller, "GITHUB_SERVER_URL", "https://github.com")?;
-        let repository = repository(required(caller, "GITHUB_REPOSITORY")?)?;
-        let id = number(caller, "GITHUB_RUN_ID")?;
-        let attempt = match caller.text("GITHUB_RUN_ATTEMPT") {
-            Some(text) => text.parse().ok().filter(|&attempt| attempt > 0),
-            None => Some(1),
-        };
-        let attempt = attempt.ok_or_else(|| wrong("GITHUB_RUN_ATTEMPT", "a whole number from 1"))?;
-        let temp = directory(caller, "RUNNER_TEMP")?;
-        let inputs = Inputs::parse(caller, &secrets, &temp, &repository)?;
-        Ok(Self {
-            event: EventName::named(required(caller, "GITHUB_EVENT_NAME")?),
-            event_path: path(caller, "GITHUB_EVENT_PATH").ok_or_else(|| missing("GITHUB_EVENT_PATH"))?,
-            api: url(caller, "GITHUB_API_URL", "https://api.github.com")?,
-            workflow: request::WorkflowRun { id, attempt, url: format!("{server}/{repository}/actions/runs/{id}") },
-            server,
-            repository,
-            ref_name: caller.text("GITHUB_REF_NAME").map(str::to_owned),
-            output: path(caller, "GITHUB_OUTPUT"),
-            summary: path(caller, "GITHUB_STEP_SUMMARY"),
-            temp,
-            machine: Machine::of(caller),
-            inputs,
-            secrets,
-        })
+    pub(super) fn parse(caller: &Caller, secrets: BTreeMap<String, Secret>, poll: bool) -> Result<Self, Failure> {
+        let asked = Asked { caller, secrets, poll };
+        match caller.text("GITLAB_CI") {
+            Some("true") => gitlab::parse(asked),
+            Some(_) | None => github::parse(asked),
+        }
     }
 
     /// Removes the secrets that this step was given from texts.
@@ -122,37 +124,57 @@ impl Runner {
         self.inputs.key.as_ref().or_else(|| self.secrets.get(key_env))
     }
 
-    /// The repository at the forge, and the token to push there with: the one that was given, or one of the App that is
-    /// good for an hour.
+    /// The repository at the forge, and the token for git.
     ///
     /// # Errors
     /// Where no token was given, or the forge does not mint one.
     pub(in crate::cli) async fn access(&self) -> Result<Access, Failure> {
-        let site = |token: Secret| Site {
-            api: self.api.clone(),
-            repository: self.repository.clone(),
-            token,
-            spacing: self.inputs.spacing,
-        };
-        match &self.inputs.speaker {
-            Some(Speaker::Token(token)) => {
-                Ok(Access { forge: Forge::GitHub(GitHub::new(site(token.clone()))?), token: token.clone() })
-            }
-            Some(Speaker::App { id, private_key }) => {
-                let minted = GitHub::installation(&self.api, &self.repository, *id, private_key).await;
-                let Installation { token, slug } = minted.map_err(|error| {
-                    forge(&error).hint("check `app-id` and `app-private-key`, and that the App is installed here")
-                })?;
-                Ok(Access { forge: Forge::GitHub(GitHub::new(site(token.clone()))?.as_app(&slug)), token })
-            }
-            None => Err(Failure::new(Kind::Blocked, "there is no token to speak to the forge with")
-                .hint("give the action `token: ${{ github.token }}`, or `app-id` and `app-private-key`")),
+        match &self.host {
+            Host::GitHub(_) => github::access(self).await,
+            Host::GitLab(pipeline) => gitlab::access(self, pipeline),
         }
     }
 
-    /// The repository's address for git.
-    pub(in crate::cli) fn git_url(&self) -> String {
-        format!("{}/{}.git", self.server, self.repository)
+    /// The job's own user and token for git, where it has one that is no secret of the repository's.
+    pub(in crate::cli) fn job_token(&self) -> Option<(&'static str, Secret)> {
+        match &self.host {
+            Host::GitHub(_) => None,
+            Host::GitLab(_) => gitlab::job_token(self),
+        }
+    }
+
+    /// The repository, for git.
+    ///
+    /// # Errors
+    /// Where its address is none.
+    pub(in crate::cli) fn remote(&self, user: &'static str, token: &Secret) -> Result<Remote, Failure> {
+        self.remote_at(&format!("{}.git", self.url), user, token)
+    }
+
+    /// A repository of the same forge at another address.
+    ///
+    /// # Errors
+    /// Where it is none.
+    pub(in crate::cli) fn remote_at(&self, url: &str, user: &'static str, token: &Secret) -> Result<Remote, Failure> {
+        let remote = Remote::new(url, Some(token.clone())).map_err(super::super::git)?;
+        let authorities = self.pipeline().and_then(|pipeline| pipeline.authorities.clone());
+        Ok(remote.as_user(user).trusting(authorities))
+    }
+
+    /// The job of a pipeline that this is, at GitLab.
+    pub(in crate::cli) fn pipeline(&self) -> Option<&Pipeline> {
+        match &self.host {
+            Host::GitHub(_) => None,
+            Host::GitLab(pipeline) => Some(pipeline),
+        }
+    }
+
+    /// The address for people of the workflow run or pipeline of that number.
+    pub(in crate::cli) fn url_of_run(&self, id: u64) -> String {
+        match self.forge {
+            ForgeKind::GitHub => format!("{}/actions/runs/{id}", self.url),
+            ForgeKind::GitLab => format!("{}/-/pipelines/{id}", self.url),
+        }
     }
 }
 
@@ -163,6 +185,8 @@ pub(in crate::cli) struct Access {
     pub(in crate::cli) forge: Forge,
     /// For git. Where an App's was minted it is in none of the runner's secrets: it is to be scrubbed, too.
     pub(in crate::cli) token: Secret,
+    /// Whose that is, for git.
+    pub(in crate::cli) user: &'static str,
 }
 
 /// The forge's trouble, at the edge: a right that a person can grant, or the machine.
@@ -182,18 +206,6 @@ impl From<ForgeError> for Failure {
     }
 }
 
-impl Machine {
-    /// Whose it is. A person's own that only looks like a hosted one, under a runner such as act, keeps its sudo.
-    fn of(caller: &Caller) -> Self {
-        let is = |name: &str, value: &str| caller.text(name) == Some(value);
-        let hosted = is("GITHUB_ACTIONS", "true")
-            && is("RUNNER_ENVIRONMENT", "github-hosted")
-            && caller.text("ImageVersion").is_some()
-            && caller.text("ACT").is_none();
-        if hosted { Self::Hosted } else { Self::OwnOrUnknown }
-    }
-}
-
 impl EventName {
     pub(super) fn named(name: &str) -> Self {
         match name {
@@ -205,56 +217,6 @@ impl EventName {
             other => Self::Other(other.to_owned()),
         }
     }
-}
-
-fn repository(name: &str) -> Result<String, Failure> {
-    let part = |part: &str| {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        !part.is_empty() && part.len() <= 100 && part.bytes().all(plain) && !matches!(part, "." | "..")
-    };
-    match name.split_once('/') {
-        Some((owner, name_of_it)) if part(owner) && part(name_of_it) => Ok(name.to_owned()),
-        Some(_) | None => Err(wrong("GITHUB_REPOSITORY", "`owner/name`")),
-    }
-}
-
-fn url(caller: &Caller, name: &str, usual: &str) -> Result<String, Failure> {
-    let text = caller.text(name).unwrap_or(usual).trim_end_matches('/');
-    let parsed = reqwest::Url::parse(text).ok().filter(|url| {
-        matches!(url.scheme(), "https" | "http")
-            && url.has_host()
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.query().is_none()
-            && url.fragment().is_none()
-    });
-    parsed.map(|_| text.to_owned()).ok_or_else(|| wrong(name, "an address like `https://api.github.com`"))
-}
-
-fn number(caller: &Caller, name: &str) -> Result<u64, Failure> {
-    required(caller, name)?.parse().ok().filter(|&number| number > 0).ok_or_else(|| wrong(name, "a number"))
-}
-
-fn directory(caller: &Caller, name: &str) -> Result<PathBuf, Failure> {
-    let path = path(caller, name).ok_or_else(|| missing(name))?;
-    if path.is_absolute() { Ok(path) } else { Err(wrong(name, "an absolute path")) }
-}
-
-pub(super) fn path(caller: &Caller, name: &str) -> Option<PathBuf> {
-    caller.text(name).map(PathBuf::from)
-}
-
-pub(super) fn required<'a>(caller: &'a Caller, name: &str) -> Result<&'a str, Failure> {
-    caller.text(name).ok_or_else(|| missing(name))
-}
-
-pub(super) fn missing(name: &str) -> Failure {
-    Failure::new(Kind::Usage, format!("the variable {name} is not set"))
-        .hint("`omk ci` is what the action runs in a workflow's job; on your machine, use `omk run`")
-}
-
-pub(super) fn wrong(name: &str, expected: &str) -> Failure {
-    Failure::new(Kind::Usage, format!("the variable {name} is not right: it must be {expected}"))
 }
 
 #[cfg(test)]

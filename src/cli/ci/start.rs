@@ -4,26 +4,22 @@
 
 use super::Failure;
 use super::conversation::Conversation;
-use super::desk::{Denied, Desk, Rules};
+use super::desk::{Denied, Rules};
 use super::gate::Wanted;
 use super::outputs::Level;
 use super::plan_check::diff;
 use super::plans::{Changed, Found};
 use crate::command::Work;
 use crate::fact::Trigger;
-use crate::forge::{Artifact, WorkflowRun};
-use crate::id::{CommitId, Scope, TaskId};
+use crate::id::{CommitId, TaskId};
 use crate::plan::{Event, Plan, governed};
 use crate::report::reply::{refuse, show};
-use crate::request::{Ask, Previous, PullScope, Request};
+use crate::request::{Ask, PullScope, Request};
 use crate::trust::{self, Branch, Comment, PullRequest, Push, Refusal};
 
 /// Approvers whose permission is looked up, newest approval first. Each is a request to the forge, and anybody can write
 /// comments.
 const APPROVERS: usize = 20;
-
-/// Artifacts that are looked at for the state of an earlier run. A scope's newest is nearly always the right one.
-const ARTIFACTS: usize = 10;
 
 /// The plan that holds for a pull request.
 #[derive(Debug, Clone)]
@@ -56,7 +52,7 @@ impl Conversation<'_, '_> {
         let (ask, previous) = match work {
             Work::Run { tasks, commit: _ } => (Ask::Run { tasks: tasks.clone() }, None),
             Work::Retry { tasks, commit: _ } => {
-                (Ask::Retry { tasks: tasks.clone() }, self.desk.previous(&scope).await?)
+                (Ask::Retry { tasks: tasks.clone() }, self.previous(pull, &scope).await?)
             }
         };
         let wanted = Wanted {
@@ -208,84 +204,4 @@ impl Conversation<'_, '_> {
 
 fn under(rules: &Rules, found: Found, approved_by: Option<String>) -> Choice {
     Choice { plan: governed(found.plan.clone(), &rules.found.plan), found, approved_by }
-}
-
-impl Desk<'_> {
-    /// The state of the scope's newest run, where an artifact of this workflow holds it.
-    async fn previous(&self, scope: &Scope) -> Result<Option<Previous>, Failure> {
-        let prefix = format!("omk-{scope}-");
-        let artifacts = self.told(self.forge.artifacts(&prefix).await).unwrap_or_default();
-        let ours = |artifact: &&Artifact| {
-            let here = Some(self.repository.id);
-            !artifact.expired && artifact.repository == here && artifact.head_repository == here
-        };
-        let named = artifacts.iter().filter(ours).filter_map(|artifact| {
-            let run = artifact.name.strip_prefix(&prefix)?.parse().ok()?;
-            Some((run, artifact))
-        });
-        let Some(own) = self.own_workflow().await? else { return Ok(None) };
-        for (run, artifact) in named.take(ARTIFACTS) {
-            let left_by = self.forge.workflow_run(artifact.workflow_run).await?;
-            if left_by.is_some_and(|left_by| same_workflow(&own, &left_by, self.repository.id)) {
-                return Ok(Some(Previous { run, artifact: artifact.id }));
-            }
-        }
-        Ok(None)
-    }
-
-    /// This workflow run, as the forge has it.
-    pub(super) async fn own_workflow(&self) -> Result<Option<WorkflowRun>, Failure> {
-        Ok(self.forge.workflow_run(self.step.runner.workflow.id).await?)
-    }
-}
-
-/// Whether both are runs of one workflow of this repository, started by the same kind of event: a branch's own version of a
-/// workflow runs for its pull request, and never for a comment.
-pub(super) fn same_workflow(own: &WorkflowRun, other: &WorkflowRun, repository: u64) -> bool {
-    // The forge may add the ref to the path.
-    let path = |run: &WorkflowRun| run.path.split('@').next().unwrap_or_default().to_owned();
-    !path(own).is_empty()
-        && path(own) == path(other)
-        && own.event == other.event
-        && other.repository == repository
-        && other.head_repository == Some(repository)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn run(path: &str, event: &str, repository: u64, head: Option<u64>) -> WorkflowRun {
-        WorkflowRun {
-            id: 1,
-            path: path.to_owned(),
-            repository,
-            head_repository: head,
-            branch: None,
-            completed: false,
-            event: event.to_owned(),
-            url: String::new(),
-        }
-    }
-
-    #[test]
-    fn only_a_run_of_the_same_workflow_here_is_ours() {
-        let own = run(".github/workflows/omk.yml", "issue_comment", 9, Some(9));
-        let ours = |other: &WorkflowRun| same_workflow(&own, other, 9);
-        assert!(ours(&own));
-        assert!(ours(&run(".github/workflows/omk.yml@main", "issue_comment", 9, Some(9))));
-        let others = [
-            run(".github/workflows/other.yml", "issue_comment", 9, Some(9)),
-            run(".github/workflows/omk.yml", "pull_request", 9, Some(9)),
-            run(".github/workflows/omk.yml", "issue_comment", 8, Some(9)),
-            run(".github/workflows/omk.yml", "issue_comment", 9, Some(8)),
-            run(".github/workflows/omk.yml", "issue_comment", 9, None),
-            run("", "issue_comment", 9, Some(9)),
-        ];
-        for other in &others {
-            assert!(!ours(other), "{other:?}");
-        }
-        let nowhere = run("", "issue_comment", 9, Some(9));
-        assert!(!same_workflow(&nowhere, &nowhere, 9));
-    }
 }

@@ -13,7 +13,7 @@ use super::super::session::Over;
 use super::super::{Failure, Kind, writing};
 use super::one_job::OneJob;
 use super::run::{Reach, carry_out, in_a_sentence, leave};
-use super::{Access, Decision, Level, Step, Upload, announce, decide};
+use super::{Access, Decision, Level, Step, Upload, announce, decide, shown};
 use crate::clock::Clock;
 use crate::deliver::{self, Delivered, Outcome, Progress};
 use crate::fact::RunVerdict;
@@ -22,6 +22,7 @@ use crate::proof::JudgedBy;
 use crate::report::View;
 use crate::report::sticky::{self, Lost};
 use crate::request::Request;
+use crate::text::ForgeKind;
 
 /// A runner that cancels a job gives it less than eight seconds; what is said by then is said.
 const LAST_WORDS: Duration = Duration::from_millis(4_500);
@@ -36,10 +37,12 @@ pub(super) fn whole(step: &Step) -> Result<u8, Failure> {
     };
     let access = step.wait(step.runner.access())?;
     let one_job = if step.runner.inputs.unsafe_one_job { OneJob::Unsafe } else { OneJob::Confined };
-    let (follower, following) = follow(step, &access, &request);
+    let (follower, following) = follow(step, &access, &request).unzip();
     let ended = carry_out(step, &access, &request, Reach::Writing(one_job, follower));
     // What it was about to say is not to come after what is said now.
-    following.abort();
+    if let Some(following) = following {
+        following.abort();
+    }
     // An App's token is good for an hour, and the run may have taken longer.
     let access = step.wait(step.runner.access()).unwrap_or(access);
     match ended {
@@ -74,8 +77,11 @@ fn lose(step: &Step, access: &Access, request: &Request, lost: &Lost) {
     step.outputs.summarise(&sticky::lost(request, lost));
 }
 
-/// Edits the sticky comment while the run goes on, beside it.
-fn follow(step: &Step, access: &Access, request: &Request) -> (watch::Sender<Option<View>>, AbortHandle) {
+/// Edits the sticky comment while the run goes on, beside it. Not at GitLab, where each edit would call the webhook again.
+fn follow(step: &Step, access: &Access, request: &Request) -> Option<(watch::Sender<Option<View>>, AbortHandle)> {
+    if step.runner.forge == ForgeKind::GitLab {
+        return None;
+    }
     let (sender, mut views) = watch::channel(None);
     let (forge, request, clock) = (access.forge.clone(), request.clone(), Clock::start());
     let following = step.spawn(async move {
@@ -89,7 +95,7 @@ fn follow(step: &Step, access: &Access, request: &Request) -> (watch::Sender<Opt
             }
         }
     });
-    (sender, following)
+    Some((sender, following))
 }
 
 /// Delivers what came of the run, and tells about it; the exit code.
@@ -125,6 +131,7 @@ fn publish(step: &Step, access: &Access, request: &Request, over: &Over) -> Resu
         return Ok(RunVerdict::Cancelled.exit_code());
     };
     tell(step, &delivered);
+    shown::show(step, &outcome.view)?;
     Ok(if delivered.blocked { Kind::Blocked.exit_code() } else { over.verdict.exit_code() })
 }
 

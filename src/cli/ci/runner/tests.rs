@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use super::super::inputs::{Stage, Upload};
+use super::super::inputs::{Speaker, Stage, Upload};
 use super::*;
 
 const USUAL: [(&str, &str); 6] = [
@@ -23,7 +23,7 @@ fn caller(more: &[(&str, &str)]) -> Caller {
 
 fn parse_with(more: &[(&str, &str)], secrets: &[(&str, &str)]) -> Result<Runner, Failure> {
     let secret = |&(name, value): &(&str, &str)| (name.to_owned(), Secret::new(value.to_owned()));
-    Runner::parse(&caller(more), secrets.iter().map(secret).collect())
+    Runner::parse(&caller(more), secrets.iter().map(secret).collect(), false)
 }
 
 fn parse(more: &[(&str, &str)]) -> Result<Runner, Failure> {
@@ -33,8 +33,12 @@ fn parse(more: &[(&str, &str)]) -> Result<Runner, Failure> {
 #[test]
 fn usual_values_hold_where_nothing_is_given() {
     let runner = parse(&[]).unwrap();
-    assert_eq!(runner.event, EventName::IssueComment);
-    assert_eq!((runner.api.as_str(), runner.server.as_str()), ("https://api.github.com", "https://github.com"));
+    let Host::GitHub(workflow) = &runner.host else { panic!("{:?}", runner.host) };
+    assert_eq!(workflow.event, EventName::IssueComment);
+    assert_eq!(
+        (runner.api.as_str(), runner.url.as_str()),
+        ("https://api.github.com", "https://github.com/acme/widget")
+    );
     assert_eq!(runner.workflow.url, "https://github.com/acme/widget/actions/runs/77");
     assert_eq!((runner.workflow.id, runner.workflow.attempt), (77, 1));
     assert_eq!(runner.inputs.stage, Stage::Whole);
@@ -178,4 +182,141 @@ fn a_request_of_another_version_or_repository_or_size_is_refused() {
     assert!(given(&request("acme/widget", 2)).unwrap_err().error.contains("version 2"));
     let large = format!("{}{}", request("acme/widget", 1), " ".repeat(1 << 20));
     assert!(given(&large).unwrap_err().error.contains("larger than 1 MiB"));
+}
+
+const PIPELINE: [(&str, &str); 12] = [
+    ("GITLAB_CI", "true"),
+    ("CI_SERVER_URL", "https://gitlab.example/git"),
+    ("CI_API_V4_URL", "https://gitlab.example/git/api/v4"),
+    ("CI_PROJECT_ID", "9"),
+    ("CI_PROJECT_PATH", "acme/tools/widget"),
+    ("CI_PROJECT_URL", "https://gitlab.example/git/acme/tools/widget"),
+    ("CI_PROJECT_DIR", "/builds/acme/tools/widget"),
+    ("CI_PIPELINE_ID", "77"),
+    ("CI_PIPELINE_SOURCE", "trigger"),
+    ("CI_COMMIT_REF_NAME", "main"),
+    ("CI_DEFAULT_BRANCH", "main"),
+    ("GITLAB_USER_LOGIN", "root"),
+];
+
+fn pipeline_with(more: &[(&str, &str)], secrets: &[(&str, &str)]) -> Result<Runner, Failure> {
+    let pair = |&(name, value): &(&str, &str)| (OsString::from(name), OsString::from(value));
+    let secret = |&(name, value): &(&str, &str)| (name.to_owned(), Secret::new(value.to_owned()));
+    let caller: Caller = PIPELINE.iter().chain(more).map(pair).collect();
+    Runner::parse(&caller, secrets.iter().map(secret).collect(), false)
+}
+
+#[test]
+fn a_job_of_a_pipeline_is_read_by_gitlabs_variables() {
+    let runner = pipeline_with(&[("GITHUB_RUN_ID", "x"), ("OMK_TASKS", "a b")], &[]).unwrap();
+    assert_eq!(runner.forge, ForgeKind::GitLab);
+    assert_eq!(runner.api, "https://gitlab.example/git/api/v4");
+    assert_eq!(runner.workflow.url, "https://gitlab.example/git/acme/tools/widget/-/pipelines/77");
+    assert_eq!(runner.url_of_run(5), "https://gitlab.example/git/acme/tools/widget/-/pipelines/5");
+    assert_eq!(runner.inputs.bundle, Path::new("/builds/acme/tools/widget/omk-out/bundle"));
+    assert_eq!(runner.temp, Path::new("/tmp"));
+    let remote = runner.remote("oauth2", &Secret::new("glpat".to_owned())).unwrap();
+    assert_eq!(remote.url(), "https://gitlab.example/git/acme/tools/widget.git");
+    let pipeline = runner.pipeline().unwrap();
+    assert_eq!((pipeline.source.as_str(), pipeline.project, pipeline.tasks.as_str()), ("trigger", 9, "a b"));
+    assert_eq!((pipeline.run_job.as_str(), pipeline.judge_job.as_str()), ("omk-run", "omk-judge"));
+    assert!(pipeline.merge_request.is_none() && !pipeline.poll && pipeline.payload.is_none());
+    assert!(pipeline_with(&[("OMK_POLL", "true")], &[]).unwrap().pipeline().unwrap().poll);
+}
+
+#[test]
+fn a_pipeline_of_a_merge_request_names_the_commit_that_is_to_be_merged() {
+    let (merged, head) = ("2".repeat(40), "1".repeat(40));
+    let request = [
+        ("CI_MERGE_REQUEST_IID", "12"),
+        ("CI_MERGE_REQUEST_PROJECT_ID", "8"),
+        ("CI_MERGE_REQUEST_PROJECT_URL", "https://gitlab.example/git/up/widget"),
+        ("CI_MERGE_REQUEST_SOURCE_PROJECT_ID", "9"),
+        ("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "main"),
+        ("CI_COMMIT_SHA", merged.as_str()),
+    ];
+    let read = |more: &[(&str, &str)]| {
+        let runner = pipeline_with(&[&request[..], more].concat(), &[]).unwrap();
+        let pipeline = runner.pipeline().unwrap();
+        (pipeline.merge_request.clone().unwrap(), pipeline.target_url.clone().unwrap())
+    };
+    let (found, url) = read(&[]);
+    assert_eq!((found.number, found.project, found.source_project), (12, 8, Some(9)));
+    assert_eq!((found.head.as_str(), url.as_str()), (merged.as_str(), "https://gitlab.example/git/up/widget.git"));
+    let (found, _) = read(&[("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA", &head)]);
+    assert_eq!(found.head.as_str(), head);
+}
+
+#[test]
+fn what_an_earlier_job_could_report_as_a_variable_is_not_read() {
+    let hostile = [
+        ("OMK_REQUEST", "{}"),
+        ("OMK_JUDGEMENT", "null"),
+        ("OMK_TROUBLE", "x"),
+        ("OMK_RUN_RESULT", "cancelled"),
+        ("OMK_BUNDLE", "/etc"),
+        ("OMK_APP_ID", "12"),
+    ];
+    let inputs = pipeline_with(&hostile, &[("OMK_APP_PRIVATE_KEY", "x")]).unwrap().inputs;
+    assert!(inputs.request.is_none() && inputs.judgement.is_none() && inputs.speaker.is_none());
+    assert!(inputs.trouble.is_none() && inputs.run_result.is_none());
+    assert_eq!(inputs.bundle, Path::new("/builds/acme/tools/widget/omk-out/bundle"));
+}
+
+#[test]
+fn what_is_missing_or_malformed_in_a_pipeline_is_named() {
+    let hostile: &[(&str, &str)] = &[
+        ("CI_PROJECT_PATH", "widget"),
+        ("CI_PROJECT_PATH", "acme/../widget"),
+        ("CI_PROJECT_PATH", "acme//widget"),
+        ("CI_PROJECT_ID", "0"),
+        ("CI_PROJECT_ID", "9;"),
+        ("CI_PIPELINE_ID", ""),
+        ("CI_PROJECT_DIR", "relative"),
+        ("CI_API_V4_URL", "file:///etc"),
+        ("CI_PROJECT_URL", "https://gitlab-ci-token:x@host/a/b"),
+        ("CI_SERVER_URL", ""),
+        ("CI_PIPELINE_SOURCE", ""),
+        ("TMPDIR", "relative"),
+        ("OMK_POLL", "1"),
+        ("OMK_PLAN", "../x"),
+    ];
+    for (name, value) in hostile {
+        let failure = pipeline_with(&[(name, value)], &[]).expect_err(name);
+        assert!(failure.error.contains(name), "{name}={value}: {}", failure.error);
+        assert!(!failure.render().contains("GITHUB") && !failure.render().contains("action"), "{}", failure.render());
+    }
+    let bad =
+        [("CI_MERGE_REQUEST_IID", "12"), ("CI_COMMIT_SHA", "HEAD"), ("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "main")];
+    assert!(pipeline_with(&bad, &[]).unwrap_err().error.contains("CI_COMMIT_SHA"));
+}
+
+#[tokio::test]
+async fn each_job_of_a_pipeline_speaks_with_the_token_that_is_meant_for_it() {
+    let both = [("OMK_TOKEN", "glpat-given"), ("CI_JOB_TOKEN", "glcbt-job")];
+    let who = async |stage: &str, secrets: &[(&str, &str)]| {
+        let access = pipeline_with(&[("OMK_COMMAND", stage)], secrets).unwrap().access().await;
+        access.map(|access| (access.user, access.token.expose().to_owned()))
+    };
+    let given = ("oauth2", "glpat-given".to_owned());
+    let job = ("gitlab-ci-token", "glcbt-job".to_owned());
+    for (stage, expected) in [("gate", &given), ("publish", &given), ("", &given), ("run", &job), ("judge", &job)] {
+        assert_eq!(who(stage, &both).await.unwrap(), *expected, "{stage}");
+    }
+    assert_eq!(who("run", &both[1..]).await.unwrap(), job);
+    for (stage, needs) in [("gate", "`api`"), ("publish", "`write_repository`"), ("judge", "`read_api`"), ("", "`api`")]
+    {
+        let failure = who(stage, &both[1..]).await.unwrap_err();
+        let told = failure.render();
+        assert!(told.contains("OMK_TOKEN") && told.contains(needs) && told.contains("environment scope"), "{told}");
+        assert!(stage.is_empty() || told.contains(&format!("omk/{stage}")), "{told}");
+        assert_eq!(failure.kind, Kind::Blocked);
+    }
+    assert!(who("run", &[]).await.is_err());
+}
+
+#[test]
+fn polling_is_for_gitlab() {
+    let polled = Runner::parse(&caller(&[]), BTreeMap::new(), true).unwrap_err();
+    assert!(polled.render().contains("GitLab"), "{}", polled.render());
 }

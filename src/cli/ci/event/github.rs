@@ -1,78 +1,16 @@
-//! The event: what the forge says has happened, as little of it as omk needs.
-//!
-//! A payload is read for numbers and names that lead to the thing itself; what decides is then read anew by API. It refuses
-//! shapes that it does not know with what is missing, and it never takes a commit, a text or a right from here that the
-//! forge can still be asked for.
+//! GitHub's payloads, read for numbers.
 
-use std::io::Read as _;
 use std::path::Path;
 
 use serde::Deserialize;
 
-use super::super::{Failure, Kind};
-use super::runner::EventName;
+use super::super::super::{Failure, Kind};
+use super::super::runner::EventName;
+use super::{Event, Place, Proposal, lenient, payload, shown, words};
 use crate::id::CommitId;
 
-/// GitHub's payloads are at most 25 MB, so this is more than any of them.
-const LARGEST: u64 = 32 << 20;
-
-/// What happened, as far as omk cares.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Event {
-    /// A comment was made.
-    Commented {
-        /// The comment's number.
-        comment: u64,
-        /// The number of the issue or pull request.
-        issue: u64,
-        /// Which of the two it is.
-        place: Place,
-    },
-    /// It is time for a maintenance run.
-    Due,
-    /// Somebody asks for a maintenance run.
-    Dispatched {
-        /// Who, as the forge names them.
-        actor: String,
-        /// Tasks by name; empty = all whose `when` holds.
-        tasks: Vec<String>,
-    },
-    /// A pull request was opened, moved or retargeted.
-    Proposed(Proposal),
-    /// A pull request was closed, merged or not.
-    Closed {
-        /// Its number.
-        pull: u64,
-    },
-    /// Nothing for omk; a sentence that says so.
-    Ignored(String),
-    /// Something that omk must not be started by; why, and what to do.
-    Refused(String),
-}
-
-/// Where a comment is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    /// On a pull request.
-    PullRequest,
-    /// On a plain issue.
-    Issue,
-}
-
-/// A pull request, as it was when something happened to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Proposal {
-    /// Its number.
-    pub(super) number: u64,
-    /// The commit that is to be merged.
-    pub(super) head: CommitId,
-    /// The number of the repository that has it; `None` where that is gone.
-    pub(super) head_repository: Option<u64>,
-    /// The branch that it is to be merged into.
-    pub(super) base: String,
-    /// The number of this repository.
-    pub(super) repository: u64,
-}
+/// The variable that names the payload's file.
+const FILE: &str = "GITHUB_EVENT_PATH";
 
 #[derive(Deserialize)]
 struct Commented {
@@ -134,22 +72,15 @@ struct MovedSide {
 /// # Errors
 /// Where there is none, it is larger than any payload, or lacks what such an event always has.
 pub(super) fn read(name: &EventName, file: &Path) -> Result<Event, Failure> {
-    let failed = |why: String| Failure::new(Kind::Infra, format!("failed to read the event's payload: {why}"));
-    let mut payload = Vec::new();
-    let opened = std::fs::File::open(file).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut payload));
-    opened.map_err(|error| failed(format!("{}: {error}", file.display())))?;
-    if payload.len() as u64 > LARGEST {
-        return Err(failed("it is larger than 32 MiB".to_owned()));
-    }
-    parse(name, &payload)
+    parse(name, &payload(file)?)
 }
 
 fn parse(name: &EventName, payload: &[u8]) -> Result<Event, Failure> {
     match name {
-        EventName::IssueComment => commented(lenient("issue_comment", payload)?),
+        EventName::IssueComment => commented(lenient("issue_comment", FILE, payload)?),
         EventName::Schedule => Ok(Event::Due),
-        EventName::WorkflowDispatch => dispatched(lenient("workflow_dispatch", payload)?),
-        EventName::PullRequest => Ok(moved(lenient("pull_request", payload)?)),
+        EventName::WorkflowDispatch => dispatched(lenient("workflow_dispatch", FILE, payload)?),
+        EventName::PullRequest => Ok(moved(lenient("pull_request", FILE, payload)?)),
         EventName::PullRequestTarget => Ok(Event::Refused(
             "`pull_request_target` gives a pull request's author the rights of this repository, and omk needs none of \
              them there; start this workflow on `pull_request` instead"
@@ -160,20 +91,6 @@ fn parse(name: &EventName, payload: &[u8]) -> Result<Event, Failure> {
             Ok(Event::Ignored(format!("omk does nothing about the event `{name}`")))
         }
     }
-}
-
-fn lenient<'p, T: Deserialize<'p>>(name: &str, payload: &'p [u8]) -> Result<T, Failure> {
-    serde_json::from_slice(payload).map_err(|error| {
-        // The parser's words quote field names, and at most a scalar.
-        let said = crate::text::clip(&error.to_string(), 200).escape_debug().to_string();
-        Failure::new(Kind::Infra, format!("failed to read the payload of the event {name}: {said}"))
-            .hint("the file that GITHUB_EVENT_PATH names must be the forge's own payload")
-    })
-}
-
-/// A word of a payload as part of a sentence: short, and without anything that could leave its line.
-fn shown(word: &str) -> String {
-    crate::text::clip(word, 60).escape_debug().to_string()
 }
 
 fn commented(payload: Commented) -> Result<Event, Failure> {
@@ -190,10 +107,7 @@ fn commented(payload: Commented) -> Result<Event, Failure> {
 fn dispatched(payload: Dispatched) -> Result<Event, Failure> {
     let tasks = match payload.inputs.as_ref().and_then(|inputs| inputs.get("tasks")) {
         None | Some(serde_json::Value::Null) => Vec::new(),
-        Some(serde_json::Value::String(text)) => {
-            let words = text.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty());
-            words.map(str::to_owned).collect()
-        }
+        Some(serde_json::Value::String(text)) => words(text),
         Some(_) => {
             return Err(Failure::new(Kind::Usage, "the workflow's input `tasks` is not a text")
                 .hint("declare it with `type: string`; tasks are separated by spaces"));

@@ -1,0 +1,160 @@
+//! Comments that nobody told us of: at GitLab, where a comment starts nothing by itself, a schedule looks for them.
+//!
+//! There is no cursor: a note that carries an award of our own is done, and the award is set before anything is done for it,
+//! so that what fails halfway is not done twice. It refuses to start more than one run in a pipeline: what else is asked for
+//! stays unmarked, and the next pipeline finds it.
+
+use std::collections::BTreeSet;
+
+use super::desk::Desk;
+use super::event::Place;
+use super::gate::answered;
+use super::outputs::Level;
+use super::{Failure, Step, closed};
+use crate::command::{self, Asked, Command};
+use crate::deliver::full;
+use crate::forge::{Forge, GitLab, Reaction};
+use crate::git::Repo;
+use crate::history::{run_branch, task_branches};
+use crate::id::Moment;
+use crate::request::Request;
+use crate::text;
+use crate::trust::{Account, Comment, PullRequest};
+
+/// How far back notes count, in milliseconds: a day, so that a schedule may be off for a night.
+const BACK: i64 = 24 * 60 * 60 * 1000;
+
+/// A note that asks for something, and has not been answered.
+struct Waiting {
+    comment: Comment,
+    /// The merge request's number.
+    issue: u64,
+    asked: Asked,
+}
+
+/// Marks a note as ours to answer, before anything is done for it; false where it is our own or marked already. At GitHub,
+/// where an event comes once, there is nothing to mark.
+///
+/// # Errors
+/// Where the note cannot be marked: then nothing may be done for it, for it would be done again and again.
+pub(super) async fn mark(desk: &Desk<'_>, issue: u64, comment: &Comment) -> Result<bool, Failure> {
+    let Forge::GitLab(forge) = &desk.forge else { return Ok(true) };
+    if is_ours(desk, comment) || is_marked(desk, forge, issue, comment).await? {
+        return Ok(false);
+    }
+    if !desk.is_dry() {
+        desk.forge.react(issue, comment.id, Reaction::Eyes).await?;
+    }
+    Ok(true)
+}
+
+fn is_ours(desk: &Desk<'_>, comment: &Comment) -> bool {
+    comment.author.as_ref().is_some_and(|author| author.id == desk.me.id)
+}
+
+async fn is_marked(desk: &Desk<'_>, forge: &GitLab, issue: u64, comment: &Comment) -> Result<bool, Failure> {
+    Ok(has(desk, &forge.awards(issue, comment.id).await?))
+}
+
+/// Answers every note that waits, oldest first; the run that is to follow, if one was asked for. Cleans up after merge
+/// requests that have ended.
+///
+/// # Errors
+/// Where GitLab does not tell what has been going on, or no note could be answered.
+pub(super) async fn poll(step: &Step) -> Result<Option<Request>, Failure> {
+    let desk = Desk::open(step).await?;
+    let Forge::GitLab(forge) = &desk.forge else { return Ok(None) };
+    let since = Moment::from_millis(desk.clock.now().as_millis() - BACK);
+    let requests = forge.merge_requests_updated_since(since).await?;
+    if let Err(failure) = clean(&desk, &requests).await {
+        let why = desk.scrubbed(&failure.error);
+        desk.log().say(Level::Warning, &format!("branches of closed merge requests may be left: {why}"));
+    }
+    let waiting = waiting(&desk, forge, &requests, since).await;
+    let found =
+        format!("{} in {}", text::plural(waiting.len(), "command"), text::plural(requests.len(), "merge request"));
+    desk.log().say(Level::Notice, &format!("looked for new comments of the last 24 hours: {found}"));
+    answer_all(&desk, forge, waiting).await
+}
+
+/// The notes that ask for something and are not answered, oldest first.
+async fn waiting(desk: &Desk<'_>, forge: &GitLab, requests: &[PullRequest], since: Moment) -> Vec<Waiting> {
+    let mut found = Vec::new();
+    for request in requests {
+        let comments = desk.told(forge.comments(request.number).await).unwrap_or_default();
+        for comment in comments.into_iter().filter(|comment| comment.created >= since && !is_ours(desk, comment)) {
+            let asked = command::plan_of(command::read(&comment.body));
+            if !asked.is_empty() {
+                found.push(Waiting { comment, issue: request.number, asked });
+            }
+        }
+    }
+    found.sort_by_key(|waiting| (waiting.comment.created, waiting.comment.id));
+    found
+}
+
+async fn answer_all(desk: &Desk<'_>, forge: &GitLab, waiting: Vec<Waiting>) -> Result<Option<Request>, Failure> {
+    let (mut request, mut failed) = (None, None);
+    for Waiting { comment, issue, asked } in waiting {
+        if is_later(desk, request.as_ref(), issue, &asked) {
+            if desk.told(forge.awards(issue, comment.id).await).is_some_and(|awards| !has(desk, &awards)) {
+                let what = format!("the command in {} waits for the next pipeline: this one has its run", comment.url);
+                desk.log().say(Level::Notice, &what);
+            }
+            continue;
+        }
+        let one = async {
+            if !mark(desk, issue, &comment).await? {
+                return Ok(None);
+            }
+            answered(desk, &comment, issue, asked, Place::PullRequest).await
+        };
+        match one.await {
+            Ok(Some(accepted)) => request = Some(accepted),
+            Ok(None) => {}
+            Err(failure) => {
+                let why = desk.scrubbed(&failure.error);
+                desk.log().say(Level::Warning, &format!("a command in {} was not carried out: {why}", comment.url));
+                failed = Some(failure);
+            }
+        }
+    }
+    match (request, failed) {
+        (None, Some(failure)) => Err(failure),
+        (request, _) => Ok(request),
+    }
+}
+
+fn has(desk: &Desk<'_>, awards: &[(Account, String)]) -> bool {
+    awards.iter().any(|(account, _)| account.id == desk.me.id)
+}
+
+/// Whether a note must wait for the next pipeline: this one's run is given away, or is the one that is to be cancelled.
+fn is_later(desk: &Desk<'_>, request: Option<&Request>, issue: u64, asked: &Asked) -> bool {
+    request.is_some_and(|request| {
+        let cancels = asked.first.iter().any(|command| matches!(command, Command::Cancel));
+        asked.work.is_some() || cancels && request.scope == desk.forge.scope_of(issue)
+    })
+}
+
+/// Removes our branches of merge requests that have ended, where there are any: one look at the refs tells.
+async fn clean(desk: &Desk<'_>, requests: &[PullRequest]) -> Result<(), Failure> {
+    let ended: Vec<u64> = requests.iter().filter(|request| !request.open).map(|request| request.number).collect();
+    if ended.is_empty() {
+        return Ok(());
+    }
+    let (remote, dir) = (desk.remote()?, desk.scratch()?);
+    let refs = tokio::task::block_in_place(|| {
+        let repo = Repo::empty(dir.path())?;
+        repo.ls_remote(&remote, &["refs/heads/omk/run/*", "refs/heads/omk/task/*"])
+    });
+    let names: BTreeSet<String> = refs.map_err(super::super::git)?.into_iter().map(|(name, _)| name).collect();
+    for number in ended {
+        let scope = desk.forge.scope_of(number);
+        let (run, tasks) = (full(&run_branch(&scope)), full(&task_branches(&scope)));
+        if names.contains(&run) || names.iter().any(|name| name.starts_with(&tasks)) {
+            closed::clean_up(desk, number).await?;
+        }
+    }
+    Ok(())
+}

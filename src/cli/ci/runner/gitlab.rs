@@ -1,0 +1,205 @@
+//! What GitLab's runner tells of itself and of what started the pipeline; and which token each job speaks with.
+//!
+//! `CI_JOB_TOKEN` may hardly do anything, and an agent may come near the job that has it, so it fetches and no more. It
+//! refuses to write anything with it.
+
+use std::path::PathBuf;
+
+use super::super::inputs::{Inputs, Speaker, Stage, truth};
+use super::variables::{Variables, repository};
+use super::{Access, Asked, Host, Machine, Runner, wrong};
+use crate::cli::{Failure, Kind};
+use crate::exec::secret::Secret;
+use crate::forge::{Forge, GitLab, GitLabSite, Token};
+use crate::id::CommitId;
+use crate::request;
+use crate::text::ForgeKind;
+
+/// Where files go from job to job, below the project's directory.
+const OUT: &str = "omk-out";
+
+/// The user of a job's token.
+const JOB: &str = "gitlab-ci-token";
+
+/// Whom GitLab takes an access token from.
+const ACCESS: &str = "oauth2";
+
+/// A job of a pipeline.
+#[derive(Debug, Default)]
+pub(in crate::cli) struct Pipeline {
+    /// What started it: `schedule`, `trigger`.
+    pub(in crate::cli) source: String,
+    /// A webhook's payload, as a file.
+    pub(in crate::cli) payload: Option<PathBuf>,
+    /// The number of this project.
+    pub(in crate::cli) project: u64,
+    /// The default branch, as the runner has it.
+    pub(in crate::cli) default_branch: Option<String>,
+    /// Who started it.
+    pub(in crate::cli) actor: String,
+    /// Tasks by name, for a maintenance run.
+    pub(in crate::cli) tasks: String,
+    /// Comments are to be looked for.
+    pub(in crate::cli) poll: bool,
+    /// The merge request, in a pipeline of one.
+    pub(in crate::cli) merge_request: Option<MergeRequest>,
+    /// The address for git of the project that the merge request is to be merged in.
+    pub(in crate::cli) target_url: Option<String>,
+    /// Where the runner puts a checkout, if it makes one.
+    pub(in crate::cli) directory: PathBuf,
+    /// Where files go from job to job.
+    pub(in crate::cli) out: PathBuf,
+    /// Certificates to trust besides the system's.
+    pub(in crate::cli) authorities: Option<PathBuf>,
+    /// The name of the job that runs.
+    pub(in crate::cli) run_job: String,
+    /// The name of the job that judges.
+    pub(in crate::cli) judge_job: String,
+}
+
+/// A merge request, as it was when its pipeline was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::cli) struct MergeRequest {
+    /// Its number in its project.
+    pub(in crate::cli) number: u64,
+    /// The commit that is to be merged.
+    pub(in crate::cli) head: CommitId,
+    /// The number of the project that has it.
+    pub(in crate::cli) source_project: Option<u64>,
+    /// The number of the project that it is to be merged in.
+    pub(in crate::cli) project: u64,
+    /// The branch that it is to be merged into.
+    pub(in crate::cli) target: String,
+}
+
+pub(super) fn parse(asked: Asked<'_>) -> Result<Runner, Failure> {
+    let variables = Variables { caller: asked.caller, forge: ForgeKind::GitLab };
+    let repository = repository("CI_PROJECT_PATH", variables.required("CI_PROJECT_PATH")?, ForgeKind::GitLab)?;
+    let server = variables.url("CI_SERVER_URL", None)?;
+    let url = format!("{server}/{repository}");
+    let url = variables.url("CI_PROJECT_URL", Some(&url))?;
+    let id = variables.number("CI_PIPELINE_ID")?;
+    let directory = variables.directory("CI_PROJECT_DIR")?;
+    let out = directory.join(OUT);
+    let inputs = Inputs::parse(asked.caller, &asked.secrets, out.join("bundle"), &repository, ForgeKind::GitLab)?;
+    let named = |name: &str, usual: &str| variables.text(name).unwrap_or_else(|| usual.to_owned());
+    let project = variables.number("CI_PROJECT_ID")?;
+    Ok(Runner {
+        forge: ForgeKind::GitLab,
+        host: Host::GitLab(Box::new(Pipeline {
+            source: variables.required("CI_PIPELINE_SOURCE")?.to_owned(),
+            payload: variables.path("TRIGGER_PAYLOAD"),
+            project,
+            default_branch: variables.text("CI_DEFAULT_BRANCH"),
+            actor: named("GITLAB_USER_LOGIN", "somebody"),
+            tasks: named("OMK_TASKS", ""),
+            poll: asked.poll || truth(asked.caller, "OMK_POLL")?,
+            merge_request: merge_request(&variables, project)?,
+            target_url: variables.text("CI_MERGE_REQUEST_PROJECT_URL").map(|url| format!("{url}.git")),
+            directory,
+            out,
+            authorities: variables.path("CI_SERVER_TLS_CA_FILE").filter(|file| file.is_file()),
+            run_job: named("OMK_RUN_JOB", "omk-run"),
+            judge_job: named("OMK_JUDGE_JOB", "omk-judge"),
+        })),
+        api: variables.url("CI_API_V4_URL", Some(&format!("{server}/api/v4")))?,
+        workflow: request::WorkflowRun { id, attempt: 1, url: format!("{url}/-/pipelines/{id}") },
+        url,
+        repository,
+        ref_name: variables.text("CI_COMMIT_REF_NAME"),
+        temp: temp(&variables)?,
+        machine: Machine::OwnOrUnknown,
+        inputs,
+        secrets: asked.secrets,
+    })
+}
+
+/// A directory for what is thrown away. The runner tells of none of its own.
+fn temp(variables: &Variables<'_>) -> Result<PathBuf, Failure> {
+    match variables.path("TMPDIR") {
+        Some(_) => variables.directory("TMPDIR"),
+        None => Ok(PathBuf::from("/tmp")),
+    }
+}
+
+fn merge_request(variables: &Variables<'_>, project: u64) -> Result<Option<MergeRequest>, Failure> {
+    if variables.text("CI_MERGE_REQUEST_IID").is_none() {
+        return Ok(None);
+    }
+    // Only a pipeline of a merged result has a commit of its own, and then this is the one that is to be merged.
+    let name = match variables.text("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA") {
+        Some(_) => "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA",
+        None => "CI_COMMIT_SHA",
+    };
+    let head = variables.required(name)?.parse().map_err(|_| wrong(name, "a commit's 40 hex digits"))?;
+    Ok(Some(MergeRequest {
+        number: variables.number("CI_MERGE_REQUEST_IID")?,
+        head,
+        source_project: match variables.text("CI_MERGE_REQUEST_SOURCE_PROJECT_ID") {
+            Some(_) => Some(variables.number("CI_MERGE_REQUEST_SOURCE_PROJECT_ID")?),
+            None => None,
+        },
+        project: variables.number_or("CI_MERGE_REQUEST_PROJECT_ID", project)?,
+        target: variables.required("CI_MERGE_REQUEST_TARGET_BRANCH_NAME")?.to_owned(),
+    }))
+}
+
+/// Who speaks in which job: the API hears `OMK_TOKEN`, and so does git where it pushes; where it only fetches it is shown
+/// the job's own token.
+pub(super) fn access(runner: &Runner, pipeline: &Pipeline) -> Result<Access, Failure> {
+    let given = match &runner.inputs.speaker {
+        Some(Speaker::Token(token)) => Some(token.clone()),
+        Some(Speaker::App { .. }) | None => None,
+    };
+    let job = runner.secrets.get("CI_JOB_TOKEN").cloned();
+    let stage = runner.inputs.stage;
+    let speaks = match (stage, &given, &job) {
+        (_, Some(token), _) => Token::Access(token.clone()),
+        (Stage::Run, None, Some(job)) => Token::Job(job.clone()),
+        (Stage::Whole | Stage::Gate | Stage::Run | Stage::Judge | Stage::Publish, None, _) => {
+            return Err(no_token(stage));
+        }
+    };
+    let (user, token) = match (stage, given, job) {
+        (Stage::Run | Stage::Judge, _, Some(job)) => (JOB, job),
+        (_, Some(token), _) => (ACCESS, token),
+        (_, None, _) => return Err(no_token(stage)),
+    };
+    Ok(Access { forge: client(runner, pipeline, speaks)?, token, user })
+}
+
+/// The job's own token, for git; where a pipeline of a merge request has no other.
+pub(super) fn job_token(runner: &Runner) -> Option<(&'static str, Secret)> {
+    runner.secrets.get("CI_JOB_TOKEN").map(|token| (JOB, token.clone()))
+}
+
+fn client(runner: &Runner, pipeline: &Pipeline, token: Token) -> Result<Forge, Failure> {
+    Ok(Forge::GitLab(GitLab::new(GitLabSite {
+        api: runner.api.clone(),
+        project: pipeline.project,
+        token,
+        spacing: runner.inputs.spacing,
+        authorities: pipeline.authorities.clone(),
+    })?))
+}
+
+/// What is missing, and how a maintainer gives it.
+fn no_token(stage: Stage) -> Failure {
+    let (job, scopes, role) = match stage {
+        Stage::Whole => ("this job", "`api` and `write_repository`", "Developer"),
+        Stage::Gate => ("the job `omk-gate`", "`api`", "Developer"),
+        Stage::Run => ("the job `omk-run`", "`read_api`", "Reporter"),
+        Stage::Judge => ("the job `omk-judge`", "`read_api`", "Reporter"),
+        Stage::Publish => ("the job `omk-publish`", "`api` and `write_repository`", "Developer"),
+    };
+    let scope = match stage {
+        Stage::Whole => "`*`".to_owned(),
+        Stage::Gate | Stage::Run | Stage::Judge | Stage::Publish => format!("`omk/{}`", stage.as_str()),
+    };
+    Failure::new(Kind::Blocked, format!("the variable OMK_TOKEN is not set, so {job} has nobody to speak to GitLab as"))
+        .hint(format!("make a project access token with the role {role} and the scopes {scopes}"))
+        .hint(format!(
+            "set it as the CI/CD variable OMK_TOKEN, masked and protected, with the environment scope {scope}"
+        ))
+        .hint("a protected variable reaches only pipelines of protected branches, as the default branch is one")
+}

@@ -1,0 +1,42 @@
+//! Files of a run's result that GitLab shows at the merge request: tests, code quality, the report; and its variables.
+//!
+//! It refuses to write any of them at GitHub, where checks and the job's summary show the same.
+
+use super::super::session::Over;
+use super::{Failure, Level, Step};
+use crate::report::check::{self, Remark};
+use crate::report::{View, code_quality, junit};
+
+/// The file of remarks that GitLab shows in a merge request's diff.
+pub(super) const CODE_QUALITY: &str = "gl-code-quality-report.json";
+
+/// What is shown of a result, and what later jobs may want to know of it.
+///
+/// # Errors
+/// Where a file cannot be written.
+pub(super) fn show(step: &Step, view: &View) -> Result<(), Failure> {
+    if step.runner.pipeline().is_none() {
+        return Ok(());
+    }
+    step.leave_file("junit.xml", junit::render(view).as_bytes())?;
+    let remarks: Vec<Remark> =
+        check::gates(step.runner.forge, view).into_iter().flat_map(|gate| gate.text.remarks).collect();
+    step.leave_file(CODE_QUALITY, code_quality::render(&remarks).as_bytes())?;
+    step.outputs.set("run-id", view.run.as_str())?;
+    step.outputs.set("scope", view.scope.as_str())?;
+    step.outputs.set("tokens", &view.tokens.total().to_string())?;
+    step.outputs.set("cost", &super::run::cost(view))
+}
+
+/// The reports of a run that has just ended, as its job leaves them.
+pub(super) fn leave_reports(step: &Step, over: &Over) {
+    if step.runner.pipeline().is_none() {
+        return;
+    }
+    for name in ["report.html", "junit.xml"] {
+        let left = over.run_dir.read(name).map_err(super::super::store);
+        if let Err(failure) = left.and_then(|bytes| step.leave_file(name, &bytes)) {
+            step.outputs.say(Level::Warning, &format!("{name} is not among the artifacts: {}", failure.error));
+        }
+    }
+}
