@@ -60,6 +60,7 @@ mod github_server;
 mod github_writes;
 mod gitlab_by_itself;
 mod gitlab_door;
+mod gitlab_hooks;
 mod gitlab_job;
 mod gitlab_story;
 mod gitlab_strict;
