@@ -73,6 +73,7 @@ mod gitlab_tls;
 mod gitlab_writes;
 mod gitlab_by_itself;
 mod gitlab_door;
+mod gitlab_hooks;
 mod gitlab_job;
 mod gitlab_story;
 mod gitlab_strict;
