@@ -81,7 +81,7 @@ impl Published {
     /// Everything that a person must be told, a line each.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("verdict: {}", self.verdict.as_str())];
-        lines.extend(self.lost.as_ref().map(|lost| format!("warning: {lost}")));
+        lines.extend(self.lost.as_ref().map(|lost| format!("warning: {}", lost.words(self.delivered.forge))));
         lines.extend(self.delivered.lines());
         lines
     }
@@ -302,7 +302,7 @@ fn json(request: &Request, published: &Published) -> String {
         "comment": delivered.comment,
         "troubles": delivered.troubles,
         "would": delivered.would,
-        "lost": published.lost.as_ref().map(ToString::to_string),
+        "lost": published.lost.as_ref().map(|lost| lost.words(published.delivered.forge)),
     });
     format!("{value}\n")
 }

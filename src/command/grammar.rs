@@ -9,6 +9,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use super::malformed::Line;
 use super::{Command, Malformed};
 use crate::id::{CommitId, TaskId};
+use crate::text::ForgeKind;
 
 /// Which tasks, in a comment as on the command line.
 #[derive(Debug, Clone, Default, Args)]
@@ -59,12 +60,12 @@ enum Ask {
     Help,
 }
 
-/// What can be asked, a line each, in columns.
+/// What can be asked, a line each, in columns, in the words of a forge.
 #[must_use]
-pub fn help() -> String {
+pub fn help(forge: ForgeKind) -> String {
     let grammar = Spoken::command();
     let lines: Vec<(String, String)> =
-        grammar.get_subcommands().map(|command| (usage(command), about(command))).collect();
+        grammar.get_subcommands().map(|command| (usage(command), about(command, forge))).collect();
     let width = lines.iter().map(|(usage, _)| usage.len()).max().unwrap_or(0);
     lines.iter().map(|(usage, about)| format!("{usage:width$}  {about}\n")).collect()
 }
@@ -79,8 +80,9 @@ fn usage(command: &clap::Command) -> String {
     words.join(" ")
 }
 
-fn about(command: &clap::Command) -> String {
-    command.get_about().map(ToString::to_string).unwrap_or_default()
+fn about(command: &clap::Command, forge: ForgeKind) -> String {
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    about.replace(ForgeKind::GitHub.pull_request(), forge.pull_request())
 }
 
 /// The words that may follow `/omk`.

@@ -5,6 +5,7 @@
 use super::digest;
 use super::grammar;
 use crate::plan::{Complaint, Place, nearest, quoted};
+use crate::text::ForgeKind;
 
 /// What the text is called in a complaint.
 const NAME: &str = "comment";
@@ -14,6 +15,31 @@ const NAME: &str = "comment";
 pub struct Malformed {
     complaint: Box<Complaint>,
     text: String,
+    /// What to do next, where each forge has its own words for it; then the complaint has no hint.
+    advice: Option<Advice>,
+}
+
+/// What to do next, which each forge has its own words for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Advice {
+    /// Look the digest up.
+    LookUp,
+    /// Copy the digest.
+    Copy,
+    /// Name one commit.
+    NameHead,
+}
+
+impl Advice {
+    fn words(self, forge: ForgeKind) -> String {
+        match self {
+            Self::LookUp => format!("{} shows it", forge.plan_shown()),
+            Self::Copy => format!("copy it from {}", forge.plan_shown()),
+            Self::NameHead => {
+                format!("a run is built on one: name the {}'s head, or none", forge.pull_request())
+            }
+        }
+    }
 }
 
 impl Malformed {
@@ -23,22 +49,29 @@ impl Malformed {
         &self.complaint.what
     }
 
-    /// What to do next.
+    /// What to do next, in a forge's words.
     #[must_use]
-    pub fn hint(&self) -> Option<&str> {
-        self.complaint.hint.as_deref()
+    pub fn hint(&self, forge: ForgeKind) -> Option<String> {
+        self.advice.map(|advice| advice.words(forge)).or_else(|| self.complaint.hint.clone())
     }
 
-    /// All of it with line, column, excerpt and caret, ending with a line end. It is plain text, not Markdown.
+    /// All of it with line, column, excerpt and caret, ending with a line end, in a forge's words. It is plain text, not
+    /// Markdown.
     #[must_use]
-    pub fn render(&self) -> String {
-        self.complaint.render(NAME, &self.text)
+    pub fn render(&self, forge: ForgeKind) -> String {
+        let complaint = Complaint { hint: self.hint(forge), ..(*self.complaint).clone() };
+        complaint.render(NAME, &self.text)
     }
 
     fn new(line: &Line<'_>, word: Word<'_>, what: String) -> Self {
         let place = Place { line: line.number, column: word.column, width: word.text.chars().count().max(1) };
         let complaint = Complaint { what, place: Some(place), ..Complaint::default() };
-        Self { complaint: Box::new(complaint), text: line.text.to_owned() }
+        Self { complaint: Box::new(complaint), text: line.text.to_owned(), advice: None }
+    }
+
+    fn advise_by_forge(mut self, advice: Advice) -> Self {
+        self.advice = Some(advice);
+        self
     }
 
     fn advise(mut self, hint: impl Into<String>) -> Self {
@@ -170,9 +203,8 @@ impl<'t> Line<'t> {
 
     pub(super) fn too_little(&self, command: Word<'_>) -> Malformed {
         let usage = grammar::usage_of(command.text).unwrap_or_default();
-        let hint = "the check `omk plan` shows it";
         Malformed::new(self, command, format!("`/omk {}` needs the digest of the plan: `{usage}`", command.text))
-            .advise(hint)
+            .advise_by_forge(Advice::LookUp)
     }
 
     pub(super) fn option(&self, word: Word<'_>) -> Malformed {
@@ -197,21 +229,22 @@ impl<'t> Line<'t> {
 
     pub(super) fn second_commit(&self, word: Word<'_>) -> Malformed {
         let what = format!("{} is a second commit", quoted(word.text));
-        Malformed::new(self, word, what).advise("a run is built on one: name the pull request's head, or none")
+        Malformed::new(self, word, what).advise_by_forge(Advice::NameHead)
     }
 
     pub(super) fn bad_digest(&self, word: Word<'_>) -> Malformed {
         let length = word.text.chars().count();
         let is_hex = word.text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let what = format!("{} is not the digest of a plan", quoted(word.text));
+        let malformed = Malformed::new(self, word, what);
         let hint = match () {
             () if is_hex && length < digest::FEWEST => {
                 format!("give at least {} digits; it has {length}", digest::FEWEST)
             }
             () if is_hex && length > digest::ALL => format!("a SHA-256 has {} digits; this has {length}", digest::ALL),
             () if is_hex => "write it in lower case".to_owned(),
-            () => "copy it from the check `omk plan`".to_owned(),
+            () => return malformed.advise_by_forge(Advice::Copy),
         };
-        let what = format!("{} is not the digest of a plan", quoted(word.text));
-        Malformed::new(self, word, what).advise(hint)
+        malformed.advise(hint)
     }
 }

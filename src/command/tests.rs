@@ -1,12 +1,13 @@
 //! What is a command, and what is none.
 
 use super::*;
+use crate::text::ForgeKind;
 
 /// What a person reads about the only line of a comment.
 fn complaint(line: &str) -> String {
     let found = read(line);
     match &found[..] {
-        [Found { command: Err(malformed), .. }] => malformed.render(),
+        [Found { command: Err(malformed), .. }] => malformed.render(ForgeKind::GitHub),
         other => panic!("{other:?}"),
     }
 }
@@ -42,7 +43,7 @@ fn every_command_is_understood() {
 
 #[test]
 fn what_can_be_asked_comes_from_the_grammar() {
-    insta::assert_snapshot!(help(), @"
+    insta::assert_snapshot!(help(ForgeKind::GitHub), @"
     /omk run [TASK]...    Run the plan, or some tasks of it with what they need
     /omk plan             Show what a run would do
     /omk status           Show where the run stands
@@ -59,7 +60,7 @@ fn the_twenty_first_command_is_not_read() {
     let found = read(&"/omk plan\n\n".repeat(30));
     assert_eq!(found.len(), MOST + 1);
     let Err(malformed) = &found[MOST].command else { panic!("{found:?}") };
-    insta::assert_snapshot!(malformed.render(), @"
+    insta::assert_snapshot!(malformed.render(ForgeKind::GitHub), @"
     error: a comment holds at most 20 commands; this and what follows were not read (10 in all)
        --> comment:41:1
       41 | /omk plan
@@ -240,7 +241,7 @@ fn of_two_runs_none_is_started() {
         assert!(!asked.malformed.is_empty(), "{body:?}");
     }
     let asked = plan_of(read("/omk run\n\n/omk retry api"));
-    insta::assert_snapshot!(asked.malformed[0].render(), @"
+    insta::assert_snapshot!(asked.malformed[0].render(ForgeKind::GitHub), @"
     error: a comment starts at most one run, and line 1 asks for one already; none was started
       --> comment:3:1
       3 | /omk retry api

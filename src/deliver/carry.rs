@@ -3,28 +3,25 @@
 //! It refuses to go on speaking with a token that is refused, and to lose a result because something about it could not be
 //! said.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::steps::{Found, PullStep, Share, Steps, full, plan_delivery, proofs_ref, share};
-use super::wanted::{compare, pull_wanted};
-use super::{Delivered, Outcome, checks, look, proofs};
+use super::steps::{Found, Share, Steps, full, plan_delivery, proofs_ref, share};
+use super::wanted::{built_on, pull_wanted};
+use super::{Delivered, Outcome, checks, look, manner, proofs};
 use crate::forge::{CheckWanted, Forge, ForgeError, Reaction};
 use crate::git::{GitError, Remote, Repo};
 use crate::history::run_branch;
-use crate::id::{CommitId, Moment, TaskId};
+use crate::id::{CommitId, Moment};
 use crate::plan::Plan;
 use crate::report::dashboard::{self, Last, Open};
-use crate::report::pull::Starts;
 use crate::report::sticky::{self, Lost};
 use crate::report::{Instead, Placed, Pull, Trouble, check};
 use crate::request::Request;
+use crate::text::ForgeKind;
 use crate::trust::{Account, PullRequest};
 
 /// How often a push is planned anew because something moved or was refused meanwhile.
 const ROUNDS: usize = 5;
-
-/// The login of GITHUB_TOKEN: what it opens starts no workflows by itself.
-const ACTIONS: &str = "github-actions[bot]";
 
 /// Everything that a delivery is made with.
 pub(super) struct Carrier<'a> {
@@ -148,7 +145,10 @@ impl<'a> Carrier<'a> {
                 None
             }
         };
+        let forge = self.request.forge;
         let mut refused = BTreeMap::new();
+        let mut refusals = 0;
+        let mut all = BTreeSet::new();
         let mut said = "the refs of the remote keep moving".to_owned();
         for _ in 0..ROUNDS {
             let mut found = self.look(ends, plan, outcome).await?;
@@ -160,7 +160,7 @@ impl<'a> Carrier<'a> {
             let steps = plan_delivery(plan, self.request, outcome, proofs.as_ref(), &found);
             let pushed = {
                 let (repo, remote, refs) = (ends.repo.clone(), ends.remote.clone(), steps.refs.clone());
-                blocking(move || repo.push(&remote, &refs)).await
+                look::blocking(move || repo.push(&remote, &refs)).await
             };
             match pushed {
                 Ok(()) => {
@@ -173,11 +173,14 @@ impl<'a> Carrier<'a> {
                 }
                 Err(GitError::RemoteRefused { name, why, said: words, .. }) => {
                     said = format!("{words}; {}", why.next());
-                    if name == full(&run_branch(&self.request.scope)) {
+                    refusals += 1;
+                    all.extend(steps.refs.iter().map(|update| update.name.clone()));
+                    let run = full(&run_branch(&self.request.scope));
+                    let Some(out) = manner::leave_out(forge, refusals, (&name, &run), self.request, &all) else {
                         break;
-                    }
-                    refused = found.refused;
-                    refused.insert(name, said.clone());
+                    };
+                    refused = if forge == ForgeKind::GitHub { found.refused } else { BTreeMap::new() };
+                    refused.extend(out.into_iter().map(|name| (name, said.clone())));
                 }
                 Err(error) => {
                     said = error.to_string();
@@ -211,16 +214,17 @@ impl<'a> Carrier<'a> {
     pub(super) async fn look(&mut self, ends: &Ends<'_>, plan: &Plan, outcome: &Outcome) -> Option<Found> {
         let (repo, remote, request, form) =
             (ends.repo.clone(), ends.remote.clone(), self.request.clone(), plan.deliver.form);
-        let refs = match blocking(move || look::refs(&repo, &remote, form, &request)).await {
+        let refs = match look::blocking(move || look::refs(&repo, &remote, form, &request)).await {
             Ok(refs) => refs,
             Err(error) => {
                 self.trouble(Trouble::PushRefused { said: error.to_string() });
                 return None;
             }
         };
-        let pulls = if self.may("read the pull requests") {
+        let reading = self.said("read the pull requests", "read the merge requests");
+        let pulls = if self.may(reading) {
             let pulls = look::pulls(self.forge, plan, self.request, outcome, &refs).await;
-            self.heard("read the pull requests", pulls).unwrap_or_default()
+            self.heard(reading, pulls).unwrap_or_default()
         } else {
             BTreeMap::new()
         };
@@ -228,10 +232,10 @@ impl<'a> Carrier<'a> {
     }
 
     async fn pulls(&mut self, repo: &Repo, (plan, outcome): (&Plan, &Outcome), steps: &Steps) {
-        let me = self.me.as_ref().map_or(ACTIONS, |me| me.login.as_str());
-        let starts = if me == ACTIONS { Starts::Approved } else { Starts::Alone };
+        let starts = manner::starts(self.request.forge, self.me.as_ref());
+        let opening = self.said("open the pull request", "open the merge request");
         for step in &steps.pulls {
-            if !self.may("open the pull request") {
+            if !self.may(opening) {
                 return;
             }
             let with = built_on(repo, outcome, step);
@@ -244,28 +248,40 @@ impl<'a> Carrier<'a> {
                     self.placed.pulls.push(Pull { number, url, task: step.task.clone() });
                 }
                 Err(ForgeError::Forbidden { .. }) => {
-                    self.placed.compare = compare(self.request, &step.base, &step.head);
+                    self.placed.compare = manner::by_hand(self.request, &step.base, &step.head);
                     self.trouble(Trouble::PullsNotAllowed);
                     return;
                 }
-                Err(other) => drop(self.heard::<()>("open the pull request", Err(other))),
+                Err(other) => drop(self.heard::<()>(opening, Err(other))),
             }
         }
     }
 
-    /// Writes a check; false where the token may write none. The verdict is told by a commit status then.
+    /// What is done, in the forge's words.
+    fn said(&self, at_github: &'static str, at_gitlab: &'static str) -> &'static str {
+        match self.request.forge {
+            ForgeKind::GitHub => at_github,
+            ForgeKind::GitLab => at_gitlab,
+        }
+    }
+
+    /// Writes a check; false where the token may write none. The verdict is told by what the forge has below checks then.
     async fn check(&mut self, wanted: &CheckWanted) -> bool {
-        if !self.may("write the checks") {
+        let writing = self.said("write the checks", "write the commit statuses");
+        if !self.may(writing) {
             return false;
         }
         let known = self.request.check.filter(|_| wanted.name == check::NAME && wanted.commit == self.request.base);
         match self.forge.put_check(wanted, known).await {
             Err(ForgeError::Forbidden { .. }) => {
-                self.status(wanted).await;
+                match manner::below_checks(self.request.forge) {
+                    Instead::Status => self.status(wanted).await,
+                    instead @ Instead::Nothing => self.trouble(Trouble::NoChecks { instead }),
+                }
                 false
             }
             other => {
-                self.heard("write the checks", other);
+                self.heard(writing, other);
                 true
             }
         }
@@ -342,7 +358,7 @@ impl<'a> Carrier<'a> {
         }
         let (repo, remote, request, form) =
             (ends.repo.clone(), ends.remote.clone(), self.request.clone(), plan.deliver.form);
-        let refs = blocking(move || look::refs(&repo, &remote, form, &request)).await.ok()?;
+        let refs = look::blocking(move || look::refs(&repo, &remote, form, &request)).await.ok()?;
         let pulls = look::pulls(self.forge, plan, self.request, outcome, &refs).await.ok()?;
         Some(pulls.into_values().flatten().filter(|pull| pull.open).collect())
     }
@@ -364,33 +380,14 @@ impl<'a> Carrier<'a> {
             matches!(trouble, Trouble::PushRefused { .. } | Trouble::TokenGone { .. } | Trouble::Foreign { .. })
         };
         Delivered {
+            forge: self.request.forge,
             blocked: self.placed.troubles.iter().any(blocks),
             pushed: self.pushed,
             pulls: self.placed.pulls.into_iter().map(|pull| (pull.number, pull.url)).collect(),
             comment: self.comment,
-            troubles: self.placed.troubles.iter().map(ToString::to_string).collect(),
+            troubles: self.placed.troubles.iter().map(|trouble| trouble.words(self.request.forge)).collect(),
             delivered: self.placed.delivered,
             would,
         }
     }
-}
-
-/// Tasks whose commits a task's branch holds beside its own, in landing order.
-fn built_on(repo: &Repo, outcome: &Outcome, step: &PullStep) -> Vec<TaskId> {
-    let Some(own) = &step.task else { return Vec::new() };
-    let Some((_, tip)) = outcome.tasks.iter().find(|(task, _)| task == own) else { return Vec::new() };
-    let others = outcome.tasks.iter().filter(|(task, _)| task != own);
-    // Where it cannot be told, the pull request shows it anyway.
-    others.filter(|(_, commit)| repo.descends(tip, commit).unwrap_or(false)).map(|(task, _)| task.clone()).collect()
-}
-
-/// Work that waits for git, beside the other work.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, GitError> + Send + 'static,
-) -> Result<T, GitError> {
-    let ended = |error: tokio::task::JoinError| {
-        let source = std::io::Error::other(error.to_string());
-        Err(GitError::Io { what: "wait for git".to_owned(), source })
-    };
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(ended)
 }

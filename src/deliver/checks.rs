@@ -67,7 +67,7 @@ pub(super) fn ended(request: &Request, view: &View, placed: &Placed, now: Moment
         return checks;
     };
     checks.push(wanted(request, &result.commit, state, span, text));
-    for gate in check::gates(view) {
+    for gate in check::gates(request.forge, view) {
         let state = CheckState::Completed(of_gate(gate.end));
         checks.push(wanted(request, &result.commit, state, span, gate.text));
     }

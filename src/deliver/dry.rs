@@ -27,11 +27,14 @@ impl Carrier<'_> {
                 placed.branches.extend(update.name.strip_prefix("refs/heads/").map(str::to_owned));
             }
             for pull in &steps.pulls {
-                would.push(format!("open or update the pull request from {} to {}", pull.head, pull.base));
+                let noun = self.request.forge.pull_request();
+                would.push(format!("open or update the {noun} from {} to {}", pull.head, pull.base));
             }
             steps.troubles.into_iter().for_each(|trouble| self.trouble(trouble));
         }
-        would.extend(checks::ended(self.request, &outcome.view, &placed, self.now).iter().map(of_check));
+        would.extend(
+            checks::ended(self.request, &outcome.view, &placed, self.now).iter().map(|check| self.of_check(check)),
+        );
         would.push(self.of_comment());
         self.done(would)
     }
@@ -39,22 +42,23 @@ impl Carrier<'_> {
     /// What [`Carrier::lost`] would do.
     pub(super) fn dry_lost(self, lost: &Lost) -> Delivered {
         let words = sticky::lost(self.request, lost);
-        let would = vec![of_check(&checks::lost(self.request, lost, &words, self.now)), self.of_comment()];
+        let would = vec![self.of_check(&checks::lost(self.request, lost, &words, self.now)), self.of_comment()];
         self.done(would)
     }
 
     fn of_comment(&self) -> String {
         match &self.request.pull {
-            Some(pull) => format!("edit the comment on pull request {}", pull.number),
+            Some(pull) => format!("edit the comment on {} {}", self.request.forge.pull_request(), pull.number),
             None => "edit the dashboard".to_owned(),
         }
     }
-}
 
-fn of_check(check: &CheckWanted) -> String {
-    let state = match check.state {
-        CheckState::InProgress => "open".to_owned(),
-        CheckState::Completed(conclusion) => format!("close as {conclusion:?}"),
-    };
-    format!("{state} the check {} on {}: {}", check.name, &check.commit.as_str()[..12], check.title)
+    fn of_check(&self, check: &CheckWanted) -> String {
+        let state = match check.state {
+            CheckState::InProgress => "open".to_owned(),
+            CheckState::Completed(conclusion) => format!("close as {conclusion:?}"),
+        };
+        let noun = self.request.forge.check();
+        format!("{state} the {noun} {} on {}: {}", check.name, &check.commit.as_str()[..12], check.title)
+    }
 }

@@ -87,3 +87,14 @@ pub(super) async fn pulls(
 pub(super) fn found(refs: BTreeMap<String, Held>, pulls: BTreeMap<String, Vec<PullRequest>>) -> Found {
     Found { refs, pulls, refused: BTreeMap::new() }
 }
+
+/// Work that waits for git, beside the other work.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, GitError> + Send + 'static,
+) -> Result<T, GitError> {
+    let ended = |error: tokio::task::JoinError| {
+        let source = std::io::Error::other(error.to_string());
+        Err(GitError::Io { what: "wait for git".to_owned(), source })
+    };
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(ended)
+}

@@ -9,6 +9,7 @@ mod checks;
 mod definition;
 mod dry;
 mod look;
+mod manner;
 mod progress;
 mod proofs;
 mod steps;
@@ -28,6 +29,7 @@ use crate::proof::JudgedBy;
 use crate::report::View;
 use crate::report::sticky::Lost;
 use crate::request::Request;
+use crate::text::ForgeKind;
 use carry::{Carrier, Ends};
 
 /// What a later job believes of a run.
@@ -50,6 +52,8 @@ pub struct Outcome {
 /// What became of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Delivered {
+    /// The forge whose words it is told in.
+    pub forge: ForgeKind,
     /// Full names of the refs that are where they should be, whether they were pushed now or were there already.
     pub pushed: Vec<String>,
     /// Numbers and addresses of the pull requests with the result.
@@ -71,7 +75,7 @@ impl Delivered {
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        lines.extend(self.pulls.iter().map(|(number, url)| format!("pull request {number}: {url}")));
+        lines.extend(self.pulls.iter().map(|(number, url)| format!("{} {number}: {url}", self.forge.pull_request())));
         if !self.pushed.is_empty() {
             lines.push(format!("pushed: {}", self.pushed.join(", ")));
         }

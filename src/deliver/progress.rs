@@ -1,4 +1,5 @@
-//! Progress of a run in the sticky comment and the check, while the job that runs it may write.
+//! Progress of a run in the sticky comment and the check, while the job that runs it may write, at GitHub. At GitLab each edit
+//! of a comment may start a pipeline, so there is no progress to be seen there.
 //!
 //! It refuses to be a burden: an edit every 15 seconds at most, ever fewer as the run goes on, none where nothing
 //! changed; and to fail a run because the forge does not take one.
@@ -10,6 +11,7 @@ use crate::forge::{Forge, ForgeError};
 use crate::id::Moment;
 use crate::report::{Count, View, sticky};
 use crate::request::Request;
+use crate::text::ForgeKind;
 use crate::trust::Account;
 
 /// The least time between two edits.
@@ -43,7 +45,10 @@ impl Progress {
     pub fn is_due(&self, count: Count, now: Moment) -> bool {
         // As long as it has gone on already: ten edits last for two hours.
         let wait = SPACING.max(self.last.since(self.began));
-        let told = self.request.pull.is_some() || self.request.check.is_some();
+        let told = match self.request.forge {
+            ForgeKind::GitHub => self.request.pull.is_some() || self.request.check.is_some(),
+            ForgeKind::GitLab => false,
+        };
         told && !self.request.dry_run && self.edits < EDITS && self.shown != Some(count) && now.since(self.last) >= wait
     }
 

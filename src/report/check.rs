@@ -10,7 +10,7 @@ use super::placed::Placed;
 use super::view::{Mark, View, gate_mark, gate_told};
 use crate::fact::{AgainstBase, GateOutcome, Level, Place, RunVerdict};
 use crate::request::Request;
-use crate::text;
+use crate::text::{self, ForgeKind};
 
 /// The name of the run's check.
 pub const NAME: &str = "omk";
@@ -96,7 +96,7 @@ pub fn opened(request: &Request) -> CheckText {
         request.run,
         &request.base.as_str()[..12],
         code(&request.trigger.actor, 60),
-        super::inline::link("Watch it in the workflow run", &request.workflow.url)
+        watch(request)
     );
     named("under way".to_owned(), summary)
 }
@@ -106,8 +106,8 @@ pub fn opened(request: &Request) -> CheckText {
 pub fn running(request: &Request, view: &View) -> CheckText {
     let count = view.count();
     let title = format!("{} of {} completed so far", count.completed, text::plural(count.all, "task"));
-    let tail = format!("\n{}\n", super::inline::link("Watch it in the workflow run", &request.workflow.url));
-    let around = Around { next: "", tail: &tail, layout: Layout::Open };
+    let tail = format!("\n{}\n", watch(request));
+    let around = Around { forge: request.forge, next: "", tail: &tail, layout: Layout::Open };
     named(title, super::sticky::without_markers(&markdown::page(view, &around, LIMIT)))
 }
 
@@ -116,17 +116,23 @@ pub fn running(request: &Request, view: &View) -> CheckText {
 pub fn ended(request: &Request, view: &View, placed: &Placed) -> CheckText {
     let count = view.count();
     let (words, _) = markdown::verdict(view);
+    let forge = request.forge;
     let title = format!("{words}: {} of {} completed", count.completed, text::plural(count.all, "task"));
     let mut next = String::new();
     for pull in placed.pulls.iter().take(5) {
-        next.push_str(&format!("\nDelivered as {}.\n", super::inline::link(&format!("#{}", pull.number), &pull.url)));
+        next.push_str(&format!("\nDelivered as {}.\n", super::inline::link(&forge.pull(pull.number), &pull.url)));
     }
     for trouble in placed.troubles.iter().take(5) {
-        next.push_str(&format!("\n> ⚠️ {}\n", inert(&trouble.to_string(), 600)));
+        next.push_str(&format!("\n> ⚠️ {}\n", inert(&trouble.words(forge), 600)));
     }
-    let tail = format!("\n{}\n", super::inline::link("The workflow run", &request.workflow.url));
-    let around = Around { next: &next, tail: &tail, layout: Layout::Open };
+    let run = format!("The {}", forge.workflow_run());
+    let tail = format!("\n{}\n", super::inline::link(&run, &request.workflow.url));
+    let around = Around { forge: request.forge, next: &next, tail: &tail, layout: Layout::Open };
     named(title, super::sticky::without_markers(&markdown::page(view, &around, LIMIT)))
+}
+
+fn watch(request: &Request) -> String {
+    super::inline::link(&format!("Watch it in the {}", request.forge.workflow_run()), &request.workflow.url)
 }
 
 /// The run is over, and nothing can be said of its result. `words` are those of its comment.
@@ -147,7 +153,7 @@ fn named(title: String, summary: String) -> CheckText {
 
 /// The checks of the gates on the result: those that need a look first, each in the plan's order.
 #[must_use]
-pub fn gates(view: &View) -> Vec<GateCheck> {
+pub fn gates(forge: ForgeKind, view: &View) -> Vec<GateCheck> {
     let mut order: Vec<&GateOutcome> = view.gates.iter().collect();
     order.sort_by_key(|gate| (std::cmp::Reverse(end_of(gate)), !gate.required));
     let alone = if order.len() > GATES { GATES } else { order.len() };
@@ -155,9 +161,19 @@ pub fn gates(view: &View) -> Vec<GateCheck> {
     let mut room = REMARKS;
     let mut checks: Vec<GateCheck> = alone.iter().map(|gate| one(gate, &mut room)).collect();
     if !shared.is_empty() {
-        checks.push(other(shared, &mut room));
+        checks.push(other(forge, shared, &mut room));
     }
     checks
+}
+
+/// What is wrong at which lines, of all gates on the result: what [`gates`] says in its checks, and at most `most` of it,
+/// those that decide first.
+#[must_use]
+pub fn all_remarks(view: &View, most: usize) -> Vec<Remark> {
+    let mut order: Vec<&GateOutcome> = view.gates.iter().collect();
+    order.sort_by_key(|gate| (std::cmp::Reverse(end_of(gate)), !gate.required));
+    let mut room = most;
+    order.into_iter().flat_map(|gate| remarks(gate, &mut room)).collect()
 }
 
 /// The name of a gate's check.
@@ -200,8 +216,12 @@ fn one(gate: &GateOutcome, room: &mut usize) -> GateCheck {
     GateCheck { end: end_of(gate), text }
 }
 
-fn other(gates: &[&GateOutcome], room: &mut usize) -> GateCheck {
-    let mut summary = String::from("Gates beyond the first twenty, which have checks of their own.\n\n");
+fn other(forge: ForgeKind, gates: &[&GateOutcome], room: &mut usize) -> GateCheck {
+    let own = match forge {
+        ForgeKind::GitHub => "checks",
+        ForgeKind::GitLab => "commit statuses",
+    };
+    let mut summary = format!("Gates beyond the first twenty, which have {own} of their own.\n\n");
     let mut all = Vec::new();
     for (at, gate) in gates.iter().enumerate() {
         let line = format!("- {} `{}`: {}\n", markdown::sign(gate_mark(gate)), gate.gate, inert(&gate_told(gate), 120));
@@ -259,7 +279,7 @@ fn remarks(gate: &GateOutcome, room: &mut usize) -> Vec<Remark> {
 }
 
 /// GitHub refuses a whole request for one path that is none of the repository's.
-fn is_in_the_tree(path: &str) -> bool {
+pub(super) fn is_in_the_tree(path: &str) -> bool {
     let plain = !path.chars().any(char::is_control) && path.len() <= 1_000;
     plain && path.parse::<crate::id::RepoPath>().is_ok_and(|parsed| parsed.as_bytes() == path.as_bytes())
 }

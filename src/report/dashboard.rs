@@ -12,7 +12,7 @@ use super::view::View;
 use crate::fact::RunVerdict;
 use crate::id::{Moment, RunId, Scope};
 use crate::request::Request;
-use crate::text;
+use crate::text::{self, ForgeKind};
 
 /// The most bytes of an issue's body: GitHub takes 65,536 characters.
 pub const LIMIT: usize = 65_000;
@@ -117,18 +117,18 @@ pub fn body(request: &Request, last: Last<'_>, at: Moment, open: Option<&[Open]>
         "{}\n{HIDDEN}{hidden} -->\n{}{}{}",
         marker(&request.scope),
         sticky::without_markers(&text),
-        open.map_or_else(String::new, results),
+        open.map_or_else(String::new, |open| results(request.forge, open)),
         table(&entries)
     )
 }
 
-fn results(open: &[Open]) -> String {
+fn results(forge: ForgeKind, open: &[Open]) -> String {
     if open.is_empty() {
         return "\n**Open results:** none.\n".to_owned();
     }
     let mut out = format!("\n<details><summary>{}</summary>\n\n", text::plural(open.len(), "open result"));
     for pull in open.iter().take(OPEN) {
-        out.push_str(&format!("- {} {}\n", link(&format!("#{}", pull.number), &pull.url), inert(&pull.branch, 120)));
+        out.push_str(&format!("- {} {}\n", link(&forge.pull(pull.number), &pull.url), inert(&pull.branch, 120)));
     }
     if open.len() > OPEN {
         out.push_str(&format!("- {} more\n", open.len() - OPEN));

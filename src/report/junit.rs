@@ -1,7 +1,8 @@
 //! The view as JUnit XML: a suite for each task with a case for its work and one for each gate, and a suite for the
 //! result.
 //!
-//! It refuses to call a failure what does not decide: a gate that only warns is `skipped` with the reason.
+//! A reason stands in its element's text too: GitLab shows that, and no attribute. It refuses to call a failure what does
+//! not decide: a gate that only warns is `skipped` with the reason.
 
 use std::fmt::Write as _;
 
@@ -108,13 +109,16 @@ impl Suite {
                 self.failures += 1;
                 let (message, text) =
                     (xml(&ink::clip(message, 500)), xml(ink::end(&text::printable(printed.as_bytes()), LOG_CAP)));
-                let _ =
-                    writeln!(self.body, ">\n      <failure message=\"{message}\">{text}</failure>\n    </testcase>");
+                let gap = if text.is_empty() { "" } else { "&#10;&#10;" };
+                let _ = writeln!(
+                    self.body,
+                    ">\n      <failure message=\"{message}\">{message}{gap}{text}</failure>\n    </testcase>"
+                );
             }
             Said::Skipped(why) => {
                 self.skipped += 1;
                 let why = xml(&ink::clip(why, 500));
-                let _ = writeln!(self.body, ">\n      <skipped message=\"{why}\"/>\n    </testcase>");
+                let _ = writeln!(self.body, ">\n      <skipped message=\"{why}\">{why}</skipped>\n    </testcase>");
             }
         }
     }

@@ -9,7 +9,7 @@ use super::mermaid;
 use super::next::{Step, steps};
 use super::view::{Mark, Stage, TaskView, View, gate_mark, gate_told, gate_words};
 use crate::fact::{GateOutcome, RunVerdict};
-use crate::text;
+use crate::text::{self, ForgeKind};
 
 /// The most bytes of a comment. GitHub takes 65,536 characters; the rest is left for a marker and a link.
 pub const COMMENT_LIMIT: usize = 64_000;
@@ -40,11 +40,13 @@ const ITEMS: usize = 20;
 #[must_use]
 pub fn render(view: &View, limit: usize) -> String {
     let next = next_steps(&steps(view));
-    page(view, &Around { next: &next, tail: "", layout: Layout::Open }, limit)
+    page(view, &Around { forge: ForgeKind::GitHub, next: &next, tail: "", layout: Layout::Open }, limit)
 }
 
 /// What a text has beside the run itself, both Markdown and short.
 pub(super) struct Around<'a> {
+    /// The forge where it is read.
+    pub(super) forge: ForgeKind,
     /// What a person can do, below the failures.
     pub(super) next: &'a str,
     /// What stands above the small print.
@@ -65,7 +67,7 @@ pub(super) enum Layout {
 /// The same with other words around it.
 pub(super) fn page(view: &View, around: &Around<'_>, limit: usize) -> String {
     let mut page = Page { text: String::new(), limit: limit.max(LEAST_LIMIT) };
-    page.text.push_str(&head(view));
+    page.text.push_str(&head(view, around.forge));
     page.text.push_str(&failures(view, around.layout));
     page.text.push_str(around.next);
     let foot = format!("{}{}", around.tail, foot(view));
@@ -148,7 +150,7 @@ pub(super) fn verdict(view: &View) -> (String, &'static str) {
     (words, sign(mark))
 }
 
-fn head(view: &View) -> String {
+fn head(view: &View, forge: ForgeKind) -> String {
     let (words, sign) = verdict(view);
     let count = view.count();
     let mut facts = vec![format!("{} of {} completed", count.completed, text::plural(count.all, "task"))];
@@ -160,7 +162,11 @@ fn head(view: &View) -> String {
     facts.extend(ink::run_time(view, None).map(text::duration));
     let spent = ink::spent(view.tokens, view.cost_micro_usd);
     if !spent.is_empty() {
-        facts.push(spent);
+        facts.push(match forge {
+            ForgeKind::GitHub => spent,
+            // `$1` is a snippet there.
+            ForgeKind::GitLab => text::defuse_mentions(&spent),
+        });
     }
     format!("### {sign} omk `{}`: {words}\n\n{}\n", view.plan, facts.join(" · "))
 }

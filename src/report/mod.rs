@@ -5,6 +5,7 @@
 //! and through the escaping of its rendering last.
 
 pub mod check;
+pub mod code_quality;
 pub mod dashboard;
 pub mod html;
 pub mod json;
@@ -19,6 +20,7 @@ pub mod terminal;
 
 mod ink;
 mod inline;
+mod lost;
 mod mermaid;
 mod next;
 mod placed;

@@ -1,10 +1,9 @@
-//! Where a run's result went, and what was in the way: plain words for the texts that tell it.
+//! Where a run's result went, and what was in the way: plain words for the texts that tell it, each forge's own.
 //!
 //! It refuses Markdown: each text escapes for where it goes.
 
-use std::fmt;
-
 use crate::id::{CommitId, RunId, TaskId};
+use crate::text::ForgeKind;
 
 /// Where a run's result went.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -37,7 +36,7 @@ pub struct Pull {
 /// What stood between a result and its place. Says what, why and what next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trouble {
-    /// The repository does not let Actions open pull requests.
+    /// The repository does not let the token open pull requests.
     PullsNotAllowed,
     /// The branch to be pushed to has moved; the result became a pull request.
     HeadMoved {
@@ -129,89 +128,134 @@ pub enum Instead {
 /// The setting that lets `GITHUB_TOKEN` open pull requests, in GitHub's words.
 pub const PULLS_SETTING: &str = "Allow GitHub Actions to create and approve pull requests";
 
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Trouble {
+    /// A sentence of plain text, in a forge's words: what, why, and what next.
+    #[must_use]
+    pub fn words(&self, forge: ForgeKind) -> String {
+        let pull = forge.pull_request();
         match self {
-            Self::PullsNotAllowed => write!(
-                f,
-                "the pull request could not be opened: this repository does not let the token do it. Open it yourself, \
-                 or turn on \"{PULLS_SETTING}\" (Settings, Actions, General) and give the job `pull-requests: write`, or \
-                 give omk an App's token; the result is pushed and safe"
-            ),
-            Self::HeadMoved { branch, now } => write!(
-                f,
-                "`{branch}` is at {} now, so the result was not pushed onto it: it is delivered as a pull request instead",
+            Self::PullsNotAllowed => pulls_not_allowed(forge),
+            Self::HeadMoved { branch, now } => format!(
+                "`{branch}` is at {} now, so the result was not pushed onto it: it is delivered as a {pull} instead",
                 short(now)
             ),
-            Self::Behind { branch, now } => write!(
-                f,
+            Self::Behind { branch, now } => format!(
                 "`{branch}` has moved since, to {}: the result is of the commit it was asked for on, and the merge may \
                  want your eye",
                 short(now)
             ),
-            Self::TargetGone { branch } => write!(
-                f,
+            Self::TargetGone { branch } => format!(
                 "`{branch}` is gone, so there is nothing to merge the result into: its own branch is pushed, and can be \
                  merged elsewhere"
             ),
-            Self::RefRefused { name, said } => write!(
-                f,
-                "`{name}` was refused ({said}) and is left out; see whether a rule of the repository covers it"
-            ),
-            Self::HeadRefused { branch, said } => {
-                write!(f, "`{branch}` refuses the push ({said}): the result is delivered as a pull request instead")
+            Self::RefRefused { name, said } => {
+                let rule = match forge {
+                    ForgeKind::GitHub => "a rule of the repository covers it",
+                    ForgeKind::GitLab => "a protected branch or a push rule covers it (Settings > Repository)",
+                };
+                format!("`{name}` was refused ({said}) and is left out; see whether {rule}")
             }
-            Self::Foreign { branch, tip } => write!(
-                f,
+            Self::HeadRefused { branch, said } => {
+                format!("`{branch}` refuses the push ({said}): the result is delivered as a {pull} instead")
+            }
+            Self::Foreign { branch, tip } => format!(
                 "the branch `{branch}` holds a commit that is not omk's ({}): it was left alone. Merge, rename or delete \
                  it, then retry",
                 short(tip)
             ),
-            Self::Overtaken { by } => write!(
-                f,
-                "a newer run, {by}, has delivered already: this older result does not take its place, and is in the run's \
-                 artifact"
+            Self::Overtaken { by } => format!(
+                "a newer run, {by}, has delivered already: this older result does not take its place, and is in the \
+                 {}",
+                artifact(forge)
             ),
             Self::Closed { number, task } => {
                 let whose = task.as_ref().map_or(String::new(), |task| format!(" of task `{task}`"));
-                write!(
-                    f,
-                    "the pull request {number}{whose} was closed by a person: it is left alone until its definition in \
+                let number = match forge {
+                    ForgeKind::GitHub => number.to_string(),
+                    ForgeKind::GitLab => forge.pull(*number),
+                };
+                format!(
+                    "the {pull} {number}{whose} was closed by a person: it is left alone until its definition in \
                      the plan changes. Reopen it to have it updated again"
                 )
             }
-            Self::Full { limit, waiting } => write!(
-                f,
+            Self::Full { limit, waiting } => format!(
                 "{} not opened: the plan allows {limit} at once (`deliver: limit`). Merge or close some, and they follow \
                  at the next run; their branches are pushed",
                 match waiting {
-                    1 => "1 more pull request was".to_owned(),
-                    more => format!("{more} more pull requests were"),
+                    1 => format!("1 more {pull} was"),
+                    more => format!("{more} more {pull}s were"),
                 }
             ),
-            Self::PushRefused { said } => write!(
-                f,
-                "the result could not be pushed ({said}). It is in the run's artifact; `omk publish` can be repeated once \
-                 that is mended, with a token that may push (`contents: write`)"
-            ),
-            Self::NoChecks { instead } => {
-                let instead = match instead {
-                    Instead::Status => "a commit status tells the verdict instead",
-                    Instead::Nothing => "this text alone tells the verdict",
+            Self::PushRefused { said } => {
+                let again = match forge {
+                    ForgeKind::GitHub => {
+                        "`omk publish` can be repeated once that is mended, with a token that may push (`contents: write`)"
+                    }
+                    ForgeKind::GitLab => {
+                        "retry the job that delivers once that is mended, with a project access token that may push (role \
+                         Developer, scope `write_repository`)"
+                    }
                 };
-                write!(
-                    f,
-                    "the token may not write checks: {instead}. Use GITHUB_TOKEN with `checks: write`, or an App's token; \
-                     a personal one cannot"
+                format!("the result could not be pushed ({said}). It is in the {}; {again}", artifact(forge))
+            }
+            Self::NoChecks { instead } => no_checks(forge, *instead),
+            Self::TokenGone { undone } => {
+                let again = match forge {
+                    ForgeKind::GitHub => "repeat `omk publish` with a fresh token",
+                    ForgeKind::GitLab => {
+                        "put a fresh project access token into the variable `OMK_TOKEN` (Settings > CI/CD > Variables), and \
+                         retry the job that delivers"
+                    }
+                };
+                format!(
+                    "the token is not good any more (401), so omk could not {undone}. What was pushed stays; {again}"
                 )
             }
-            Self::TokenGone { undone } => write!(
-                f,
-                "the token is not good any more (401), so omk could not {undone}. What was pushed stays; repeat \
-                 `omk publish` with a fresh token"
-            ),
-            Self::Other(sentence) => f.write_str(sentence),
+            Self::Other(sentence) => sentence.clone(),
         }
+    }
+}
+
+fn pulls_not_allowed(forge: ForgeKind) -> String {
+    match forge {
+        ForgeKind::GitHub => format!(
+            "the pull request could not be opened: this repository does not let the token do it. Open it yourself, \
+             or turn on \"{PULLS_SETTING}\" (Settings, Actions, General) and give the job `pull-requests: write`, or \
+             give omk an App's token; the result is pushed and safe"
+        ),
+        ForgeKind::GitLab => {
+            "the merge request could not be opened: this project does not let the token do it. Open it yourself, or see \
+             that merge requests are on (Settings > General > Visibility, project features, permissions), and that \
+             `OMK_TOKEN` (Settings > CI/CD > Variables) is a project access token with the role Developer and the scope \
+             `api`; the result is pushed and safe"
+                .to_owned()
+        }
+    }
+}
+
+fn no_checks(forge: ForgeKind, instead: Instead) -> String {
+    let instead = match instead {
+        Instead::Status => "a commit status tells the verdict instead",
+        Instead::Nothing => "this text alone tells the verdict",
+    };
+    match forge {
+        ForgeKind::GitHub => format!(
+            "the token may not write checks: {instead}. Use GITHUB_TOKEN with `checks: write`, or an App's token; \
+             a personal one cannot"
+        ),
+        ForgeKind::GitLab => format!(
+            "the token may not write commit statuses: {instead}. Give omk a project access token with the role Developer and \
+             the scope `api`, in the variable `OMK_TOKEN` (Settings > CI/CD > Variables)"
+        ),
+    }
+}
+
+/// Where a run's result is that was not delivered, behind "the".
+fn artifact(forge: ForgeKind) -> &'static str {
+    match forge {
+        ForgeKind::GitHub => "run's artifact",
+        ForgeKind::GitLab => "artifacts of the job that ran it",
     }
 }
 

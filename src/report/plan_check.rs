@@ -10,7 +10,7 @@ use super::preview::Preview;
 use crate::fact::{Level, Place};
 use crate::id::Sha256;
 use crate::plan::{Complaints, Permission};
-use crate::text;
+use crate::text::{self, ForgeKind};
 
 /// Complaints that are shown with their lines; the rest is counted. All that are known become remarks.
 const SHOWN: usize = 8_000;
@@ -24,6 +24,8 @@ const TABLE: usize = 12_000;
 /// What a pull request does to the plan.
 #[derive(Debug)]
 pub struct PlanCheck<'a> {
+    /// The forge where it is read.
+    pub forge: ForgeKind,
     /// The plan's path.
     pub path: &'a str,
     /// The base branch.
@@ -118,30 +120,36 @@ impl PlanCheck<'_> {
 
     fn nothing(&self) -> String {
         format!(
-            "There is no {} on {}, and this pull request adds none.\n\nWrite one with `omk init`, or set the action's input \
-             `plan` to where it is.\n",
+            "There is no {} on {}, and this {} adds none.\n\nWrite one with `omk init`, or set {} `plan` to where it is.\n",
             code(self.path, 120),
-            code(self.branch, 80)
+            code(self.branch, 80),
+            self.forge.pull_request(),
+            self.forge.input()
         )
     }
 
     fn changed(&self, digest: &Sha256, preview: &Preview, diff: &str, permission: Option<Permission>) -> String {
         let digest = &digest.as_str()[..12];
         let what = match (self.origin, permission) {
-            (Origin::Fork, _) => {
-                "Nothing of it is run: the pull request comes from another repository. It counts once it is merged."
-                    .to_owned()
-            }
+            (Origin::Fork, _) => format!(
+                "Nothing of it is run: the {} comes from another {}. It counts once it is merged.",
+                self.forge.pull_request(),
+                self.forge.repository()
+            ),
             (Origin::Own, None) => format!(
                 "It counts once it is merged: until there is a plan on the default branch, nobody can be told to have the \
-                 permission to approve `{digest}`."
+                 {} to approve `{digest}`.",
+                match self.forge {
+                    ForgeKind::GitHub => "permission",
+                    ForgeKind::GitLab => "role",
+                }
             ),
             (Origin::Own, Some(permission)) => format!(
-                "Until it is merged, runs use the plan of {}. To use this one before that, somebody with the permission \
-                 `{}` writes in a comment:\n\n```text\n/omk approve {digest}\n/omk run\n```\n\nIts `agent`, `limits`, `prices`, \
+                "Until it is merged, runs use the plan of {}. To use this one before that, somebody with {} \
+                 writes in a comment:\n\n```text\n/omk approve {digest}\n/omk run\n```\n\nIts `agent`, `limits`, `prices`, \
                  `deliver`, `protect` and `commands` count once they are on the default branch, approved or not.",
                 code(self.branch, 80),
-                permission.as_str()
+                self.forge.right(permission.as_str())
             ),
         };
         let diff = text::fenced(&text::clip_lines(diff, 1_000, DIFF)).replacen("text\n", "diff\n", 1);
@@ -149,12 +157,13 @@ impl PlanCheck<'_> {
     }
 
     fn wrong(&self, complaints: &Complaints, whose: Whose) -> String {
+        let pull = self.forge.pull_request();
         let next = match whose {
-            Whose::PullRequest => "Mend it in this pull request; `omk plan` shows the same on a laptop.",
-            Whose::Base => {
-                "This pull request does not change it: the mistakes are on the base branch, and runs are refused until \
-                 they are mended there."
-            }
+            Whose::PullRequest => format!("Mend it in this {pull}; `omk plan` shows the same on a laptop."),
+            Whose::Base => format!(
+                "This {pull} does not change it: the mistakes are on the {}, and runs are refused until they are mended there.",
+                self.forge.base_branch()
+            ),
         };
         let shown = text::fenced(&text::clip_lines(&text::escape_invisible(&complaints.render()), 200, SHOWN));
         format!("{} has {}.\n\n{shown}\n{next}\n", self.plan(), text::plural(complaints.len(), "mistake"))
@@ -199,7 +208,7 @@ mod tests {
                         tasks: [{id: api, prompt: Mend it, gates: [test]}]\n";
 
     fn told(found: Found<'_>, origin: Origin) -> CheckText {
-        PlanCheck { path: "omk.yaml", branch: "main", origin, found }.render()
+        PlanCheck { forge: ForgeKind::GitHub, path: "omk.yaml", branch: "main", origin, found }.render()
     }
 
     fn preview() -> Preview {

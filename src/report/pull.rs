@@ -12,7 +12,7 @@ use crate::id::{Sha256, TaskId, Tip};
 use crate::plan::Event;
 use crate::proof::{JudgedBy, RUN_PROOF};
 use crate::request::Request;
-use crate::text;
+use crate::text::{self, ForgeKind};
 
 /// The most bytes of a body: GitHub takes 65,536 characters.
 pub const LIMIT: usize = 60_000;
@@ -43,7 +43,7 @@ pub enum About<'a> {
 /// How the pull request's own checks get started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Starts {
-    /// By themselves: an App opened it.
+    /// By themselves: an App opened it, or a token of GitLab's.
     Alone,
     /// When a person approves them: GITHUB_TOKEN opened it.
     Approved,
@@ -77,33 +77,38 @@ pub fn marker(request: &Request, task: Option<&TaskId>, definition: &Sha256) -> 
 #[must_use]
 pub fn title(text: &PullText<'_>) -> String {
     let partial = if text.view.verdict == Some(crate::fact::RunVerdict::Ready) { "" } else { " (partial)" };
+    let forge = text.request.forge;
     let words = match (text.about, &text.request.pull) {
         (About::Task { task, .. }, _) => format!("{}{partial}", task.name),
         (About::Run, Some(pull)) => match landed(text.view).as_slice() {
-            [(only, _)] => format!("{}{partial} (for #{})", only.name, pull.number),
-            _ => format!("omk: {}{partial} (for #{})", text.view.plan, pull.number),
+            [(only, _)] => format!("{}{partial} (for {})", only.name, forge.pull(pull.number)),
+            _ => format!("omk: {}{partial} (for {})", text.view.plan, forge.pull(pull.number)),
         },
         (About::Run, None) => match landed(text.view).as_slice() {
             [(only, _)] => format!("{}{partial}", only.name),
             tasks => format!("omk: {}{partial}, {}", text.view.plan, text::plural(tasks.len(), "task")),
         },
     };
-    // A title is plain text to GitHub, but `#12` and `@name` in it refer; only our own reference may.
-    let own = text.request.pull.as_ref().map(|pull| format!("(for #{})", pull.number));
+    // A title is plain text, but `#12` and `@name` in it refer; only our own reference may.
+    let own = text.request.pull.as_ref().map(|pull| format!("(for {})", forge.pull(pull.number)));
     let line = ink::line(&words, TITLE);
     match own.and_then(|own| Some((line.strip_suffix(own.as_str())?.to_owned(), own))) {
-        Some((rest, own)) if matches!(text.about, About::Run) => format!("{}{own}", plain(&rest)),
-        Some(_) | None => plain(&line),
+        Some((rest, own)) if matches!(text.about, About::Run) => format!("{}{own}", plain(forge, &rest)),
+        Some(_) | None => plain(forge, &line),
     }
 }
 
 /// Without what refers to people or things: titles know no escapes, so a blank goes between.
-fn plain(line: &str) -> String {
+fn plain(forge: ForgeKind, line: &str) -> String {
+    let refers = match forge {
+        ForgeKind::GitHub => "@#",
+        ForgeKind::GitLab => "@#!~%$&",
+    };
     let mut out = String::with_capacity(line.len());
     let mut rest = line.chars().peekable();
     while let Some(next) = rest.next() {
         out.push(next);
-        if matches!(next, '@' | '#') && rest.peek().is_some_and(|follower| follower.is_alphanumeric()) {
+        if refers.contains(next) && rest.peek().is_some_and(|follower| follower.is_alphanumeric() || *follower == '"') {
             out.push(' ');
         }
     }
@@ -146,7 +151,10 @@ fn opening(text: &PullText<'_>) -> String {
         (Event::Comment, None) => format!("{who} asked for it in a comment"),
         (Event::Manual, _) => format!("{who} ran it by hand"),
         (Event::Schedule, _) => "by schedule".to_owned(),
-        (Event::Dispatch, _) => format!("{who} dispatched it"),
+        (Event::Dispatch, _) => match text.request.forge {
+            ForgeKind::GitHub => format!("{who} dispatched it"),
+            ForgeKind::GitLab => format!("{who} ran the pipeline"),
+        },
     };
     let judged = match text.view.judged_by {
         Some(JudgedBy::SeparateJob) => "judged in a job of its own",
@@ -243,7 +251,11 @@ fn notes(text: &PullText<'_>) -> Vec<String> {
         notes.push("- Close it, and it is left alone until its definition in the plan changes.".to_owned());
     }
     if let Some(who) = &text.request.approved_by {
-        notes.push(format!("- The plan is the pull request's own, approved by {}.", code(who, 60)));
+        notes.push(format!(
+            "- The plan is the {}'s own, approved by {}.",
+            text.request.forge.pull_request(),
+            code(who, 60)
+        ));
     }
     if text.starts == Starts::Approved {
         notes.push(
@@ -262,7 +274,7 @@ fn foot(text: &PullText<'_>) -> String {
         &text.request.base.as_str()[..12],
         code(&text.request.plan.path, 120),
         &text.request.plan.digest.as_str()[..12],
-        link("workflow run", &text.request.workflow.url),
+        link(text.request.forge.workflow_run(), &text.request.workflow.url),
         inert(&text.view.omk, 40)
     )
 }

@@ -3,6 +3,8 @@
 //! What a person needs lies open in under 25 lines; graph, table, logs and how to verify are folded. Its hidden text is
 //! for display only. It refuses to grow over [`LIMIT`], and to let anything inside it look like a marker of ours.
 
+pub use super::lost::Lost;
+
 use super::inline::{code, codes, inert, link};
 use super::markdown::{self, Around, Layout};
 use super::placed::Placed;
@@ -11,6 +13,7 @@ use crate::fact::{Limit, RunVerdict};
 use crate::id::{CommitId, Scope};
 use crate::proof::RUN_PROOF;
 use crate::request::{Ask, Request};
+use crate::text::ForgeKind;
 
 /// The most bytes of a comment: GitHub takes 65,536 characters.
 pub const LIMIT: usize = 65_000;
@@ -30,28 +33,6 @@ pub fn marker(scope: &Scope) -> String {
     format!("<!-- omk:sticky:{scope} -->")
 }
 
-/// Why a run ended without a result that can be believed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lost {
-    /// It could not start.
-    NotStarted {
-        /// Why, and what to do.
-        why: String,
-        /// Whose turn it is.
-        verdict: RunVerdict,
-    },
-    /// It ran, and its result could not be published: why and what to do, and whose turn it is.
-    Unpublished(String, RunVerdict),
-    /// The job that ran it left nothing behind.
-    NoBundle,
-    /// The job that judges did not say anything.
-    NoJudgement,
-    /// What was left behind is not to be believed, and why.
-    Refused(String),
-    /// A person cancelled the workflow.
-    Cancelled,
-}
-
 /// The run is accepted, and will begin.
 #[must_use]
 pub fn accepted(request: &Request) -> String {
@@ -63,10 +44,15 @@ pub fn accepted(request: &Request) -> String {
         }
     };
     let body = format!(
-        "### 🔄 omk: accepted\n\nIt runs {tasks} on {}, with the plan {}, as {} asked. This comment will say how it goes.\n\n{}",
+        "### 🔄 omk: accepted\n\nIt runs {tasks} on {}, with the plan {}, as {} asked. This comment will say {}.\n\n{}",
         place(request),
         plan(request),
         code(&request.trigger.actor, 60),
+        match request.forge {
+            ForgeKind::GitHub => "how it goes",
+            // Each edit would start a pipeline, where a webhook starts them; so there is one, at the end.
+            ForgeKind::GitLab => "what came of it",
+        },
         bullets(&[watch(request), end(request)]),
     );
     assemble(request, "accepted", None, &body)
@@ -76,7 +62,7 @@ pub fn accepted(request: &Request) -> String {
 #[must_use]
 pub fn running(request: &Request, view: &View) -> String {
     let next = format!("\n{}", bullets(&[watch(request), end(request)]));
-    let around = Around { next: &next, tail: "", layout: Layout::Folded };
+    let around = Around { forge: request.forge, next: &next, tail: "", layout: Layout::Folded };
     assemble(request, "running", None, &markdown::page(view, &around, LIMIT - HIDDEN))
 }
 
@@ -89,17 +75,17 @@ pub fn ended(request: &Request, view: &View, placed: &Placed) -> String {
 /// The same without what is hidden, in at most so many bytes.
 pub(super) fn ended_body(request: &Request, view: &View, placed: &Placed, limit: usize) -> String {
     let mut next = String::new();
-    let what = delivered(view, placed);
+    let what = delivered(request.forge, view, placed);
     if !what.is_empty() {
         next.push_str(&format!("\n{what}\n"));
     }
-    next.push_str(&troubles(placed));
+    next.push_str(&troubles(request.forge, placed));
     let steps = steps(request, view, placed);
     if !steps.is_empty() {
         next.push_str(&format!("\n{}", bullets(&steps)));
     }
     let tail = format!("{}\n<sub>{}</sub>\n", how_to_verify(placed), workflow(request));
-    let around = Around { next: &next, tail: &tail, layout: Layout::Folded };
+    let around = Around { forge: request.forge, next: &next, tail: &tail, layout: Layout::Folded };
     markdown::page(view, &around, limit)
 }
 
@@ -109,50 +95,23 @@ pub fn lost(request: &Request, lost: &Lost) -> String {
     assemble(request, "lost", Some(lost.verdict()), &lost_body(request, lost))
 }
 
-impl Lost {
-    /// What the run is called then.
-    #[must_use]
-    pub fn verdict(&self) -> RunVerdict {
-        match self {
-            Self::NotStarted { verdict, .. } | Self::Unpublished(_, verdict) => *verdict,
-            Self::NoBundle | Self::NoJudgement | Self::Refused(_) => RunVerdict::FailedInfra,
-            Self::Cancelled => RunVerdict::Cancelled,
-        }
-    }
-}
-
-impl std::fmt::Display for Lost {
-    /// Why, a sentence of plain text.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::NotStarted { why, .. } => write!(f, "The run could not start: {}.", why.trim_end_matches('.')),
-            Self::Unpublished(why, _) => write!(f, "The result could not be published: {}.", why.trim_end_matches('.')),
-            Self::NoBundle => f.write_str(
-                "The job that ran the tasks ended without leaving its result: it was cancelled or killed, ran out of time or \
-                 disk, or its artifact is gone.",
-            ),
-            Self::NoJudgement => f.write_str(
-                "The job that judges the result ended without a judgement, so nobody but the agent's own job has seen it.",
-            ),
-            Self::Refused(why) => write!(f, "What the run left is not to be believed: {}.", why.trim_end_matches('.')),
-            Self::Cancelled => f.write_str("The workflow was cancelled before the run was over."),
-        }
-    }
-}
-
 /// The same without what is hidden.
 pub(super) fn lost_body(request: &Request, lost: &Lost) -> String {
     let sign = if *lost == Lost::Cancelled { "⚪" } else { "❌" };
     let (mut delivered, mut steps) = ("Nothing was delivered.", vec![see(request), again(request, Again::Run)]);
     if let Lost::Unpublished(..) = lost {
         delivered = "This attempt delivered nothing.";
-        steps.insert(1, "Re-run the failed job there, once what was in its way has passed.".to_owned());
+        let again = match request.forge {
+            ForgeKind::GitHub => "Re-run",
+            ForgeKind::GitLab => "Retry",
+        };
+        steps.insert(1, format!("{again} the failed job there, once what was in its way has passed."));
     }
     format!(
         "### {sign} omk: {}\n\n{} {delivered}\n\n{}\n<sub>run `{}` · base `{}` · asked for by {} · \
          {}</sub>\n",
         lost.verdict().as_str().replace('_', " "),
-        inert(&lost.to_string(), 400),
+        inert(&lost.words(request.forge), 400),
         bullets(&steps),
         request.run,
         short(&request.base),
@@ -180,8 +139,9 @@ pub(super) fn without_markers(text: &str) -> String {
 }
 
 /// Where the result is: one sentence; empty where there is nothing to be anywhere.
-fn delivered(view: &View, placed: &Placed) -> String {
-    let pulls: Vec<String> = placed.pulls.iter().take(PULLS).map(pull).collect();
+fn delivered(forge: ForgeKind, view: &View, placed: &Placed) -> String {
+    let pulls: Vec<String> = placed.pulls.iter().take(PULLS).map(|one| pull(forge, one)).collect();
+    let noun = forge.pull_request();
     let more = placed.pulls.len().saturating_sub(PULLS);
     let branches: Vec<&String> = placed.branches.iter().collect();
     match (pulls.as_slice(), branches.as_slice()) {
@@ -198,27 +158,33 @@ fn delivered(view: &View, placed: &Placed) -> String {
             ) => "**Nothing was delivered**: only what is ready is.".to_owned(),
         },
         ([], _) => format!("**Pushed** to {}.", codes(&branches, 5)),
-        ([only], _) => format!("**Delivered** as pull request {only}."),
+        ([only], _) => format!("**Delivered** as {noun} {only}."),
         (several, _) => {
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            format!("**Delivered** as pull requests {}{more}.", several.join(", "))
+            format!("**Delivered** as {noun}s {}{more}.", several.join(", "))
         }
     }
 }
 
-fn pull(pull: &super::Pull) -> String {
+fn pull(forge: ForgeKind, pull: &super::Pull) -> String {
     let task = pull.task.as_ref().map_or_else(String::new, |task| format!(" (`{task}`)"));
-    format!("{}{task}", link(&format!("#{}", pull.number), &pull.url))
+    format!("{}{task}", link(&forge.pull(pull.number), &pull.url))
 }
 
-fn troubles(placed: &Placed) -> String {
+fn troubles(forge: ForgeKind, placed: &Placed) -> String {
     let mut text = String::new();
     for trouble in placed.troubles.iter().take(TOLD) {
-        text.push_str(&format!("\n> ⚠️ {}\n", inert(&trouble.to_string(), 600)));
+        text.push_str(&format!("\n> ⚠️ {}\n", inert(&trouble.words(forge), 600)));
     }
     match placed.troubles.len().saturating_sub(TOLD) {
         0 => {}
-        more => text.push_str(&format!("\n> {more} more, in the workflow run's summary\n")),
+        more => {
+            let place = match forge {
+                ForgeKind::GitHub => "the workflow run's summary",
+                ForgeKind::GitLab => "the log of the job that delivered it",
+            };
+            text.push_str(&format!("\n> {more} more, in {place}\n"));
+        }
     }
     text
 }
@@ -227,7 +193,7 @@ fn troubles(placed: &Placed) -> String {
 fn steps(request: &Request, view: &View, placed: &Placed) -> Vec<String> {
     let mut steps = Vec::new();
     if let (Some(compare), true) = (&placed.compare, placed.pulls.is_empty()) {
-        steps.push(format!("{} yourself.", link("Open the pull request", compare)));
+        steps.push(format!("{} yourself.", link(&format!("Open the {}", request.forge.pull_request()), compare)));
     }
     if let Some(branch) = placed.branches.first() {
         let take = format!("git fetch origin {branch} && git diff {} FETCH_HEAD", short(&view.base.commit));
@@ -261,10 +227,7 @@ fn steps(request: &Request, view: &View, placed: &Placed) -> Vec<String> {
             );
         }
         Some(RunVerdict::FailedInfra) => {
-            steps.push(format!(
-                "The machine failed, not the work: {} says how.",
-                link("the workflow run", &request.workflow.url)
-            ));
+            steps.push(format!("The machine failed, not the work: {} says how.", the_run(request)));
             steps.push(again(request, Again::Retry));
         }
         Some(RunVerdict::Cancelled) => steps.push(again(request, Again::Retry)),
@@ -318,17 +281,21 @@ fn plan(request: &Request) -> String {
 }
 
 fn watch(request: &Request) -> String {
-    format!("Watch it in {}.", link("the workflow run", &request.workflow.url))
+    format!("Watch it in {}.", the_run(request))
 }
 
 fn see(request: &Request) -> String {
-    format!("See {} for what happened.", link("the workflow run", &request.workflow.url))
+    format!("See {} for what happened.", the_run(request))
+}
+
+fn the_run(request: &Request) -> String {
+    link(&format!("the {}", request.forge.workflow_run()), &request.workflow.url)
 }
 
 fn end(request: &Request) -> String {
     match request.pull {
         Some(_) => "End it with a comment `/omk cancel`.".to_owned(),
-        None => "End it by cancelling the workflow run.".to_owned(),
+        None => format!("End it by cancelling the {}.", request.forge.workflow_run()),
     }
 }
 
@@ -344,16 +311,28 @@ fn again(request: &Request, how: Again) -> String {
     match (&request.pull, how) {
         (Some(_), Again::Retry) => "Try again with a comment `/omk retry`: what is proven already is kept.".to_owned(),
         (Some(_), Again::Run) => "Start anew with a comment `/omk run`.".to_owned(),
-        (None, Again::Retry | Again::Run) => "Try again by running the workflow once more.".to_owned(),
+        (None, Again::Retry | Again::Run) => match request.forge {
+            ForgeKind::GitHub => "Try again by running the workflow once more.".to_owned(),
+            ForgeKind::GitLab => {
+                format!("Try again by running a new pipeline on {}.", code(&request.default_branch, 80))
+            }
+        },
     }
 }
 
 fn workflow(request: &Request) -> String {
-    let run = link(&format!("workflow run {}", request.workflow.id), &request.workflow.url);
+    let forge = request.forge;
+    let run = link(&format!("{} {}", forge.workflow_run(), request.workflow.id), &request.workflow.url);
     let approved = request.approved_by.as_ref().map_or_else(String::new, |who| {
-        format!(" · the plan is the pull request's own, approved by {}", code(who, 60))
+        format!(" · the plan is the {}'s own, approved by {}", forge.pull_request(), code(who, 60))
     });
-    format!("{run}, attempt {}, artifact `omk-{}-{}`{approved}", request.workflow.attempt, request.scope, request.run)
+    match forge {
+        ForgeKind::GitHub => {
+            let (attempt, scope, name) = (request.workflow.attempt, &request.scope, &request.run);
+            format!("{run}, attempt {attempt}, artifact `omk-{scope}-{name}`{approved}")
+        }
+        ForgeKind::GitLab => format!("{run} and its artifacts{approved}"),
+    }
 }
 
 fn short(commit: &CommitId) -> &str {

@@ -69,4 +69,69 @@ impl ForgeKind {
             Self::GitLab => "mr-",
         }
     }
+
+    /// A pull request as people refer to it: `#12`, `!12`.
+    #[must_use]
+    pub fn pull(self, number: u64) -> String {
+        format!("{}{number}", self.sigil())
+    }
+
+    /// The branch that a pull request is to be merged into: `base branch`, `target branch`.
+    #[must_use]
+    pub fn base_branch(self) -> &'static str {
+        match self {
+            Self::GitHub => "base branch",
+            Self::GitLab => "target branch",
+        }
+    }
+
+    /// What somebody else's pull request comes from: `repository`, `project`.
+    #[must_use]
+    pub fn repository(self) -> &'static str {
+        match self {
+            Self::GitHub => "repository",
+            Self::GitLab => "project",
+        }
+    }
+
+    /// Where a person finds the runs of workflows: `in the Actions tab`, `under Build > Pipelines`.
+    #[must_use]
+    pub fn runs_page(self) -> &'static str {
+        match self {
+            Self::GitHub => "in the Actions tab",
+            Self::GitLab => "under Build > Pipelines",
+        }
+    }
+
+    /// What is configured where the plan is elsewhere: `the action's input`, `the component's input`.
+    #[must_use]
+    pub fn input(self) -> &'static str {
+        match self {
+            Self::GitHub => "the action's input",
+            Self::GitLab => "the component's input",
+        }
+    }
+
+    /// Where the whole plan's check is to be seen, behind a verb: ``the check `omk plan` ``, ``the answer to `/omk plan` ``.
+    #[must_use]
+    pub fn plan_shown(self) -> &'static str {
+        match self {
+            Self::GitHub => "the check `omk plan`",
+            // A commit status has no room for a digest.
+            Self::GitLab => "the answer to `/omk plan`",
+        }
+    }
+
+    /// What somebody must be allowed, by the plan's word for it: `` the permission `write` ``, `the role Developer`.
+    #[must_use]
+    pub fn right(self, permission: &str) -> String {
+        let role = match (self, permission) {
+            (Self::GitLab, "triage") => "Reporter",
+            (Self::GitLab, "write") => "Developer",
+            (Self::GitLab, "maintain") => "Maintainer",
+            (Self::GitLab, "admin") => "Owner",
+            (Self::GitHub | Self::GitLab, other) => return format!("the permission `{other}`"),
+        };
+        format!("the role {role}")
+    }
 }

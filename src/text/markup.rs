@@ -66,7 +66,7 @@ pub fn escape_markdown(text: &str) -> String {
         let digits = body.len() - body.trim_start_matches(|digit: char| digit.is_ascii_digit()).len();
         for (at, next) in body.char_indices() {
             let special = match next {
-                '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '&' | '|' | '~' => true,
+                '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '&' | '|' | '~' | '$' => true,
                 '#' | '+' | '-' | '=' | ':' => at == 0,
                 '.' | ')' => at > 0 && at == digits,
                 _ => false,
@@ -80,30 +80,31 @@ pub fn escape_markdown(text: &str) -> String {
     out
 }
 
-/// Markdown that refers to nobody and nothing, and gives GitLab no quick action: `@name`, `#12`, `!12`, `GH-12` are
-/// broken up by an empty HTML comment, and a line's leading `/word` is escaped. Everything else stays Markdown.
+/// Markdown that refers to nobody and nothing, and gives GitLab no quick action: `@name`, `#12`, `!12`, `$12`, `&12`, `~label`,
+/// `%milestone`, `[issue:12]`, `GH-12`, `GL-12` and addresses are broken up by an empty HTML comment, and a line's leading
+/// `/word` is escaped. Everything else stays Markdown.
 #[must_use]
 pub fn defuse_mentions(markdown: &str) -> String {
     let mut out = String::with_capacity(markdown.len());
     let mut at_line_start = true;
-    let mut rest = markdown.chars().peekable();
     let mut last_two = (' ', ' ');
-    while let Some(next) = rest.next() {
-        let follower = rest.peek().copied().unwrap_or(' ');
+    for (at, next) in markdown.char_indices() {
+        let rest = &markdown[at + next.len_utf8()..];
+        let follower = rest.chars().next().unwrap_or(' ');
         if next == '/' && at_line_start && follower.is_alphabetic() {
             out.push('\\');
         }
-        if next == '-'
-            && follower.is_ascii_digit()
-            && last_two.0.eq_ignore_ascii_case(&'g')
-            && last_two.1.eq_ignore_ascii_case(&'h')
-        {
+        if next == '-' && follower.is_ascii_digit() && is_issue_prefix(last_two) {
             out.push_str(BREAK);
         }
         out.push(next);
         let refers = match next {
             '@' => follower.is_alphanumeric() || matches!(follower, '_' | '-' | '\\'),
-            '#' | '!' => follower.is_ascii_digit(),
+            '#' | '!' | '$' | '&' => follower.is_ascii_digit(),
+            '~' | '%' => follower.is_alphanumeric() || follower == '"',
+            '[' => is_bracket_reference(rest),
+            // `closes https://…/issues/3` closes it.
+            ':' => rest.starts_with("//"),
             _ => false,
         };
         if refers {
@@ -115,6 +116,20 @@ pub fn defuse_mentions(markdown: &str) -> String {
     out
 }
 
+/// `GH-12` is an issue to GitHub, `GL-12` to GitLab.
+fn is_issue_prefix((first, second): (char, char)) -> bool {
+    first.eq_ignore_ascii_case(&'g') && matches!(second, 'h' | 'H' | 'l' | 'L')
+}
+
+/// What follows a bracket in GitLab's `[issue:12]`, `[work_item:12]`, `[feature_flag:12]` and the like, and in its `[TOC]`. An
+/// underscore may be escaped.
+fn is_bracket_reference(rest: &str) -> bool {
+    let word = rest.trim_start_matches(|next: char| next.is_ascii_lowercase() || next == '_' || next == '\\');
+    let kind = &rest[..rest.len() - word.len()];
+    let title = rest.trim_start_matches(['\\', '_']);
+    (!kind.is_empty() && word.starts_with(':')) || title.starts_with("TOC")
+}
+
 /// Hostile text for a paragraph or list item of a comment, shown as it is and inert. For a table's cell its lines are
 /// to be joined before.
 #[must_use]
@@ -122,14 +137,30 @@ pub fn inert_markdown(text: &str) -> String {
     defuse_mentions(&escape_markdown(&escape_invisible(text)))
 }
 
-/// Hostile text as a block of code: its fence is longer than any run of backticks within. Ends with a line break.
+/// Hostile text as a block of code: its fence is longer than any run of backticks within. Ends with a line break. A line
+/// that could be a quick action gets a blank in front: some versions of GitLab look for them without knowing every fence.
 #[must_use]
 pub fn fenced(text: &str) -> String {
     let text = escape_invisible(text);
     let longest = text.split(|next| next != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
     let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-    format!("{fence}text\n{text}{end}{fence}\n")
+    let mut shown = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        if is_quick_action(line) {
+            shown.push(' ');
+        }
+        shown.push_str(line);
+    }
+    format!("{fence}text\n{shown}{end}{fence}\n")
+}
+
+/// `/close`, `/label ~bug`; not `/usr/bin/cc: error`, and not our own `/omk`, which is none.
+fn is_quick_action(line: &str) -> bool {
+    let Some(word) = line.strip_prefix('/').and_then(|rest| rest.split(char::is_whitespace).next()) else {
+        return false;
+    };
+    !word.is_empty() && word != "omk" && word.chars().all(|next| next.is_ascii_alphanumeric() || next == '_')
 }
 
 #[cfg(test)]
@@ -167,6 +198,16 @@ mod tests {
         check("/close\n  /merge a/b\n/ x", "\\/close\n  \\/merge a/b\n/ x");
         check("a @ b # c", "a @ b # c");
         check("@_x", "@<!-- -->_x");
+        check(
+            "~bug %v1 %\"a b\" $3 &4 GL-5",
+            "~<!-- -->bug %<!-- -->v1 %<!-- -->\"a b\" $<!-- -->3 &<!-- -->4 GL<!-- -->-5",
+        );
+        check("[issue:1] [a](b) [TOC]", "[<!-- -->issue:1] [a](b) [<!-- -->TOC]");
+        check("100 % of $x ~ 5", "100 % of $x ~ 5");
+        assert_eq!(inert_markdown("[work_item:7]"), "\\[<!-- -->work\\_item:7\\]");
+        assert_eq!(inert_markdown("[[_TOC_]]"), "\\[\\[<!-- -->\\_TOC\\_\\]\\]");
+        check("closes https://x.test/a/-/issues/1", "closes https:<!-- -->//x.test/a/-/issues/1");
+        assert_eq!(inert_markdown("$x$ costs $5"), "\\$x\\$ costs \\$<!-- -->5");
         assert_eq!(inert_markdown("@_x_ closes #1"), "@<!-- -->\\_x\\_ closes #<!-- -->1");
     }
 
@@ -174,5 +215,11 @@ mod tests {
     fn a_fence_cannot_be_closed_from_within() {
         assert_eq!(fenced("a\n```\n@x"), "````text\na\n```\n@x\n````\n");
         assert_eq!(fenced(""), "```text\n```\n");
+    }
+
+    #[test]
+    fn a_line_of_a_log_is_no_quick_action_whatever_fence_is_seen_around_it() {
+        let log = "a\n```\n/close\n/label ~bug\n/usr/bin/cc: error\n/omk run\n/";
+        assert_eq!(fenced(log), "````text\na\n```\n /close\n /label ~bug\n/usr/bin/cc: error\n/omk run\n/\n````\n");
     }
 }

@@ -1,21 +1,19 @@
 //! Why something is not done, with all that a person needs to be told.
 //!
-//! It refuses to hold the words for them: those are in `report::reply`. What `Display` gives is for logs.
+//! It refuses to hold the words for them: those are in `report::reply`. What [`Refusal::words`] gives is for logs.
 
 use crate::id::CommitId;
 use crate::plan::Permission;
+use crate::text::ForgeKind;
 
 /// Why a command is not carried out.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// The comment is our own. Nobody is told.
-    #[error("the comment is our own")]
     Ours,
     /// Whoever wrote the comment has no account any more.
-    #[error("the account that wrote the comment is gone")]
     Gone,
     /// A bot that the plan does not list by this login and this number.
-    #[error("the bot {login:?} with id {id} is not listed in `commands.bots`")]
     Bot {
         /// Its name.
         login: String,
@@ -23,7 +21,6 @@ pub enum Refusal {
         id: u64,
     },
     /// They may too little here, or the forge does not say what they may.
-    #[error("{login:?} needs {} here, and the forge says {said:?}", needs.as_str())]
     Permission {
         /// Who.
         login: String,
@@ -33,25 +30,19 @@ pub enum Refusal {
         said: Option<String>,
     },
     /// The comment was changed after it was written.
-    #[error("the comment was edited")]
     Edited,
     /// The comment is on an issue.
-    #[error("this is not a pull request")]
     NotAPullRequest,
     /// The pull request is closed.
-    #[error("the pull request is {}", if *merged { "merged" } else { "closed" })]
     Closed {
         /// Whether it was merged.
         merged: bool,
     },
     /// The pull request comes from another repository.
-    #[error("the pull request comes from another repository")]
     Fork,
     /// The repository that the pull request came from is gone.
-    #[error("the pull request's repository is gone")]
     HeadGone,
     /// The pull request is to be merged into a branch that anybody who can push may have made.
-    #[error("the base branch {branch:?} is neither the default branch nor protected")]
     Base {
         /// The base branch.
         branch: String,
@@ -59,7 +50,6 @@ pub enum Refusal {
         default_branch: String,
     },
     /// It is not known which commit the person saw.
-    #[error("the head {head} is not known to be what the comment is about: {why}")]
     Unpinned {
         /// The pull request's head now.
         head: CommitId,
@@ -67,7 +57,6 @@ pub enum Refusal {
         why: Unpinned,
     },
     /// The commit that the person named is not the head.
-    #[error("{named} is not the head, which is {head}")]
     NotTheHead {
         /// What they named.
         named: CommitId,
@@ -94,6 +83,36 @@ pub enum Unpinned {
 }
 
 impl Refusal {
+    /// A clause for the log of a job, in a forge's words.
+    #[must_use]
+    pub fn words(&self, forge: ForgeKind) -> String {
+        let (pull, repository) = (forge.pull_request(), forge.repository());
+        match self {
+            Self::Ours => "the comment is our own".to_owned(),
+            Self::Gone => "the account that wrote the comment is gone".to_owned(),
+            Self::Bot { login, id } => format!("the bot {login:?} with id {id} is not listed in `commands.bots`"),
+            Self::Permission { login, needs, said } => match forge {
+                ForgeKind::GitHub => format!("{login:?} needs {} here, and the forge says {said:?}", needs.as_str()),
+                ForgeKind::GitLab => {
+                    let said = said.as_ref().map_or_else(|| "nothing of them".to_owned(), |said| format!("{said:?}"));
+                    format!("{login:?} needs {} here, and the forge says {said}", forge.right(needs.as_str()))
+                }
+            },
+            Self::Edited => "the comment was edited".to_owned(),
+            Self::NotAPullRequest => format!("this is not a {pull}"),
+            Self::Closed { merged } => format!("the {pull} is {}", if *merged { "merged" } else { "closed" }),
+            Self::Fork => format!("the {pull} comes from another {repository}"),
+            Self::HeadGone => format!("the {pull}'s {repository} is gone"),
+            Self::Base { branch, default_branch: _ } => {
+                format!("the {} {branch:?} is neither the default branch nor protected", forge.base_branch())
+            }
+            Self::Unpinned { head, why } => {
+                format!("the head {head} is not known to be what the comment is about: {why}")
+            }
+            Self::NotTheHead { named, head } => format!("{named} is not the head, which is {head}"),
+        }
+    }
+
     /// Whether nobody is told: an answer to ourselves would have no end.
     #[must_use]
     pub fn is_silent(&self) -> bool {

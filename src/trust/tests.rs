@@ -336,7 +336,7 @@ fn a_refusal_in_a_log_cannot_leave_its_line() {
         Refusal::Bot { login: login.clone(), id: 1 },
         Refusal::Base { branch: login, default_branch: "main".to_owned() },
     ] {
-        let line = refusal.to_string();
+        let line = refusal.words(crate::text::ForgeKind::GitHub);
         assert!(!line.contains(['\n', '\u{1b}']), "{line}");
     }
 }

@@ -57,6 +57,19 @@ pub(crate) fn request() -> Request {
     }
 }
 
+/// The same, at GitLab.
+pub(crate) fn at_gitlab(mut request: Request) -> Request {
+    request.forge = ForgeKind::GitLab;
+    if let Some(pull) = &request.pull {
+        request.scope = format!("mr-{}", pull.number).parse().unwrap();
+    }
+    if request.trigger.comment.is_some() {
+        request.trigger.comment = Some("https://gitlab.test/acme/widget/-/merge_requests/12#note_7".to_owned());
+    }
+    request.workflow.url = "https://gitlab.test/acme/widget/-/pipelines/9001".to_owned();
+    request
+}
+
 /// A run by schedule on the default branch.
 pub(crate) fn nightly() -> Request {
     let mut request = request();

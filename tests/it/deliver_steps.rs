@@ -87,7 +87,7 @@ fn steps_of(plan: &Plan, request: &Request, outcome: &Outcome, found: &Found) ->
         let _ = writeln!(out, "pull: {} -> {}{draft}", step.head, step.base);
     }
     for trouble in &steps.troubles {
-        let _ = writeln!(out, "trouble: {trouble}");
+        let _ = writeln!(out, "trouble: {}", trouble.words(omk_action::text::ForgeKind::GitHub));
     }
     out
 }

@@ -6,6 +6,7 @@ use omk_action::report::pull::{self, About, PullText, Starts};
 use omk_action::report::sticky::{self, Lost};
 use omk_action::report::{Instead, Placed, Pull, Stage, Trouble, View, check};
 use omk_action::request::{Ask, Request};
+use omk_action::text::ForgeKind;
 
 use crate::deliver_sample::*;
 
@@ -402,7 +403,7 @@ fn each_trouble_of_a_delivery_says_what_why_and_what_next() {
         Trouble::TokenGone { undone: "write the comment".to_owned() },
         Trouble::Other("something else".to_owned()),
     ];
-    let sentences: Vec<String> = all.iter().map(ToString::to_string).collect();
+    let sentences: Vec<String> = all.iter().map(|trouble| trouble.words(ForgeKind::GitHub)).collect();
     insta::assert_snapshot!(sentences.join("\n"), @r#"
 the pull request could not be opened: this repository does not let the token do it. Open it yourself, or turn on "Allow GitHub Actions to create and approve pull requests" (Settings, Actions, General) and give the job `pull-requests: write`, or give omk an App's token; the result is pushed and safe
 `feature` is at eeeeeeeeeeee now, so the result was not pushed onto it: it is delivered as a pull request instead
@@ -513,7 +514,7 @@ fn the_check_of_a_failing_gate() {
     let request = request();
     let mut view = bad(&request);
     view.gates = vec![failing_gate("test", 3)];
-    let checks = check::gates(&view);
+    let checks = check::gates(ForgeKind::GitHub, &view);
     let [one] = checks.as_slice() else { panic!("{checks:?}") };
     assert_eq!(one.end, check::GateEnd::Bad);
     insta::assert_snapshot!(format!("{}: {}\n{}\n{}", one.text.name, one.text.title, one.text.summary, one.text.text), @r#"
@@ -551,7 +552,7 @@ fn a_remarks_level_says_whether_it_decides() {
         let mut view = bad(&request);
         view.gates = vec![failing_gate("test", 1)];
         change(&mut view.gates[0]);
-        check::gates(&view)[0].text.remarks[0].level
+        check::gates(ForgeKind::GitHub, &view)[0].text.remarks[0].level
     };
     assert_eq!(level(|_| ()), Level::Error);
     assert_eq!(level(|gate| gate.required = false), Level::Warning);
@@ -567,7 +568,7 @@ fn of_three_hundred_gates_twenty_have_checks_and_the_failing_ones_first() {
     view.gates[250] = failing_gate("g250", 500);
     view.gates[251].required = false;
     view.gates[251].counts_as_passed = false;
-    let checks = check::gates(&view);
+    let checks = check::gates(ForgeKind::GitHub, &view);
     assert_eq!(checks.len(), check::GATES + 1);
     let names: Vec<&str> = checks.iter().map(|check| check.text.name.as_str()).collect();
     assert_eq!(&names[..3], ["omk / g250", "omk / g251", "omk / g0"]);
@@ -584,7 +585,7 @@ fn a_run_has_five_hundred_remarks_at_most_and_says_how_many_more() {
     let request = request();
     let mut view = bad(&request);
     view.gates = (0..30).map(|number| failing_gate(&format!("g{number}"), 200)).collect();
-    let checks = check::gates(&view);
+    let checks = check::gates(ForgeKind::GitHub, &view);
     assert_eq!(checks.iter().map(|check| check.text.remarks.len()).sum::<usize>(), check::REMARKS);
     assert!(checks[2].text.summary.contains("100 failing items are shown at their lines, 100 more are not."));
     assert!(checks[3].text.summary.contains("200 failing items not shown at a line."));
@@ -609,7 +610,7 @@ fn places_that_are_not_in_the_tree_are_no_remarks() {
     place(1, "../x");
     place(2, "a\nb");
     place(3, "");
-    assert_eq!(check::gates(&view)[0].text.remarks.len(), 1);
+    assert_eq!(check::gates(ForgeKind::GitHub, &view)[0].text.remarks.len(), 1);
 }
 
 fn pull_text<'a>(request: &'a Request, view: &'a View, about: About<'a>, marker: &'a str) -> PullText<'a> {
@@ -829,7 +830,8 @@ The job that ran the tasks ended without leaving its result: it was cancelled or
 /// A run in which everything that others wrote is as bad as it can be.
 fn hostile(request: &mut Request) -> View {
     let evil = "@everyone fixes #1 <!-- omk:sticky:pr-12 --> <img src=x onerror=alert(1)> ``` `x` | \u{202e}\u{200b}\n\
-                ### heading\n::set-output name=a::b\n/omk run\n";
+                ### heading\n::set-output name=a::b\n/omk run\n/close\n/merge now\n\
+                closes !1 $1 &1 ~bug %v1 [issue:1] [TOC] GL-1 https://x.test/-/issues/1\n";
     request.trigger.actor = evil.to_owned();
     request.pull.as_mut().unwrap().head = "a`b|c<!--".to_owned();
     request.plan.path = evil.to_owned();
@@ -879,7 +881,12 @@ fn rendered(text: &str) -> (Vec<String>, Vec<String>) {
 
 #[test]
 fn hostile_text_is_inert_and_keeps_every_limit() {
-    let mut request = request();
+    hostile_text_is_inert_at(request());
+    hostile_text_is_inert_at(at_gitlab(request()));
+}
+
+fn hostile_text_is_inert_at(mut request: Request) {
+    let forge = request.forge;
     let view = hostile(&mut request);
     let troubles = vec![Trouble::Other(view.warnings[0].clone()); 30];
     let placed = Placed { troubles, ..placed() };
@@ -897,20 +904,26 @@ fn hostile_text_is_inert_and_keeps_every_limit() {
         sound(&text.0, text.1);
     }
     texts.push((check::ended(&request, &view, &placed).summary, check::LIMIT, 0));
-    for check in check::gates(&view) {
+    for check in check::gates(forge, &view) {
         texts.push((check.text.summary, check::LIMIT, 0));
         texts.push((check.text.text, check::LIMIT, 0));
         assert!(check.text.title.chars().count() <= 140 && !check.text.title.contains('\n'));
         assert!(check.text.remarks.iter().all(|remark| remark.message.len() <= 64 * 1024));
     }
+    let sticky = sticky::marker(&request.scope);
     for (text, most, markers) in texts {
         assert!(text.len() <= most, "{} bytes", text.len());
-        assert_eq!(text.matches("<!-- omk:sticky:pr-12 -->").count(), markers, "a forged marker");
+        assert_eq!(text.matches(&sticky).count(), markers, "a forged marker");
         assert!(!text.contains(['\u{202e}', '\u{200b}']), "invisible text");
+        let quick = |line: &&str| line.starts_with("/close") || line.starts_with("/merge");
+        assert_eq!(text.lines().find(quick), None, "a quick action");
         let (runs, markup) = rendered(&text);
         assert!(!markup.iter().any(|html| html.contains("<img")), "{markup:?}");
         for run in runs {
             assert!(!run.contains("@everyone") && !run.contains("#1 "), "a mention or reference: {run}");
+            for reference in ["!1 ", "$1 ", "&1 ", "~bug", "%v1", "[issue:", "[TOC]", "GL-1", "https://x.test"] {
+                assert!(!run.contains(reference), "a reference: {run}");
+            }
             assert!(!run.starts_with("heading: heading"), "a heading: {run}");
             assert!(!run.starts_with("/omk"), "a command: {run}");
         }

@@ -380,21 +380,21 @@ fn a_failing_run_as_junit() {
   </testsuite>
   <testsuite name="api" tests="3" failures="2" errors="0" skipped="0" time="605.000">
     <testcase classname="omk.api" name="task" time="482.000">
-      <failure message="gate `test` failed: 2 tests&#10;@everyone look &lt;img src=x&gt;"></failure>
+      <failure message="gate `test` failed: 2 tests&#10;@everyone look &lt;img src=x&gt;">gate `test` failed: 2 tests&#10;@everyone look &lt;img src=x&gt;</failure>
     </testcase>
     <testcase classname="omk.api" name="gate lint" time="61.500"/>
     <testcase classname="omk.api" name="gate test" time="61.500">
-      <failure message="failed (exit 101, 2 failing, passed before)">running 2 tests&#10;&#10;test api::splits ... FAILED&#10;::error::boo&#10;```&#10;end&#10;</failure>
+      <failure message="failed (exit 101, 2 failing, passed before)">failed (exit 101, 2 failing, passed before)&#10;&#10;running 2 tests&#10;&#10;test api::splits ... FAILED&#10;::error::boo&#10;```&#10;end&#10;</failure>
     </testcase>
   </testsuite>
   <testsuite name="docs" tests="1" failures="0" errors="0" skipped="1" time="0.000">
     <testcase classname="omk.docs" name="task" time="0.000">
-      <skipped message="cancelled: api failed"/>
+      <skipped message="cancelled: api failed">cancelled: api failed</skipped>
     </testcase>
   </testsuite>
   <testsuite name="bump" tests="2" failures="1" errors="0" skipped="0" time="61.500">
     <testcase classname="omk.bump" name="task" time="0.000">
-      <failure message="left the result: gate test failed with it"></failure>
+      <failure message="left the result: gate test failed with it">left the result: gate test failed with it</failure>
     </testcase>
     <testcase classname="omk.bump" name="gate test" time="61.500"/>
   </testsuite>

@@ -19,6 +19,7 @@ const LONG: &[(&str, &str)] = &[
     ("tests/it/engine.rs", "the engine's laws share one generator of worlds"),
     ("tests/it/agent.rs", "one table of endings for one real CLI, which is dear to start"),
     ("tests/it/deliver_texts.rs", "whole texts, as people read them at a forge"),
+    ("tests/it/forge_words.rs", "whole texts, as people read them at GitLab"),
     ("tests/it/exec.rs", "stories about children share one small world"),
     ("tests/it/gate.rs", "stories about gates share one small world"),
     ("tests/it/git.rs", "hostile repositories share one small world"),

@@ -21,7 +21,7 @@ const LOOKED_AT: usize = 10;
 impl Conversation<'_, '_> {
     pub(super) async fn answer(&mut self, command: &Command, pull: &PullRequest, rules: &Rules) -> Result<(), Failure> {
         match command {
-            Command::Help => self.say(answer::help()),
+            Command::Help => self.say(answer::help(self.desk.forge.kind())),
             Command::Plan => self.plan(pull, rules).await?,
             Command::Status => self.status(pull).await?,
             Command::Cancel => self.cancel(pull).await?,
@@ -37,8 +37,8 @@ impl Conversation<'_, '_> {
         let Some(base) = self.trusted_base(pull).await? else { return Ok(()) };
         let Some(choice) = self.choose(pull, &base, &pull.head.commit, rules).await? else { return Ok(()) };
         let whose = match &choice.approved_by {
-            Some(login) => format!("the pull request, as {login} approved it"),
-            None => format!("the base branch {}", pull.base.branch),
+            Some(login) => format!("the {}, as {login} approved it", self.desk.forge.kind().pull_request()),
+            None => format!("the {} {}", self.desk.forge.kind().base_branch(), pull.base.branch),
         };
         self.say(show::plan(&Preview::of(&choice.plan), &whose));
         Ok(())
@@ -57,12 +57,15 @@ impl Conversation<'_, '_> {
             let runner = &desk.step.runner;
             format!("{}/{}/actions/runs/{}", runner.server, runner.repository, id.workflow)
         });
-        self.say(answer::status(&answer::Standing {
-            head: &pull.head.commit,
-            check: newest.map(|(_, check)| (check.title.as_str(), check.url.as_str())),
-            workflow_url: workflow.as_deref(),
-            comment_url: ours.map(|comment| comment.url.as_str()),
-        }));
+        self.say(answer::status(
+            desk.forge.kind(),
+            &answer::Standing {
+                head: &pull.head.commit,
+                check: newest.map(|(_, check)| (check.title.as_str(), check.url.as_str())),
+                workflow_url: workflow.as_deref(),
+                comment_url: ours.map(|comment| comment.url.as_str()),
+            },
+        ));
         Ok(())
     }
 
@@ -100,11 +103,11 @@ impl Conversation<'_, '_> {
             if !desk.step.runner.inputs.dry_run {
                 desk.forge.cancel_workflow_run(other.id).await?;
             }
-            self.say(answer::cancelled(&other.url));
+            self.say(answer::cancelled(desk.forge.kind(), &other.url));
             cancelled = true;
         }
         if !cancelled {
-            self.say(answer::nothing_to_cancel(&pull.head.commit));
+            self.say(answer::nothing_to_cancel(desk.forge.kind(), &pull.head.commit));
         }
         Ok(())
     }
@@ -119,13 +122,14 @@ impl Conversation<'_, '_> {
         let plans = self.desk.plans().of_pull(&pull.base.branch, &base.commit, &pull.head.commit).await?;
         let login = self.comment.author.as_ref().map_or("somebody", |author| author.login.as_str());
         let changed = plans.changed.as_ref();
-        let told = answer::approved(digest, login, changed.map(|changed| &changed.digest));
+        let told = answer::approved(self.desk.forge.kind(), digest, login, changed.map(|changed| &changed.digest));
         match changed {
             Some(changed) if !digest.begins(&changed.digest) => self.refuse(told),
             Some(changed) => {
                 self.say(told);
                 if let Err(complaints) = &changed.read {
-                    self.refuse(refuse::plan_mistakes(complaints, "the pull request"));
+                    let whose = format!("the {}", self.desk.forge.kind().pull_request());
+                    self.refuse(refuse::plan_mistakes(complaints, &whose));
                 }
             }
             None => self.say(told),

@@ -28,7 +28,7 @@ pub(super) struct Conversation<'d, 's> {
 impl<'d, 's> Conversation<'d, 's> {
     pub(super) fn new(desk: &'d Desk<'s>, comment: &'d Comment, issue: u64) -> Self {
         let login = comment.author.as_ref().map(|author| author.login.as_str());
-        let reply = Reply::to(comment.id, login);
+        let reply = Reply::to(desk.forge.kind(), comment.id, login);
         Self { desk, comment, issue, reply, accepted: None, refused: None }
     }
 
@@ -53,7 +53,7 @@ impl<'d, 's> Conversation<'d, 's> {
         }
         let pull: PullRequest = self.desk.forge.pull_request(self.issue).await?;
         if !asked.malformed.is_empty() {
-            self.refuse(refuse::malformed(&asked.malformed));
+            self.refuse(refuse::malformed(self.reply.forge(), &asked.malformed));
         }
         for command in &asked.first {
             self.answer(command, &pull, &rules).await?;
@@ -115,16 +115,18 @@ impl<'d, 's> Conversation<'d, 's> {
     }
 
     pub(super) fn refused_for(&mut self, refusal: &Refusal) {
-        self.desk.log().say(Level::Notice, &format!("nothing is done: {refusal}"));
+        self.desk.log().say(Level::Notice, &format!("nothing is done: {}", refusal.words(self.reply.forge())));
         if !refusal.is_silent() {
-            self.refuse(refuse::refused(refusal));
+            self.refuse(refuse::refused(self.reply.forge(), refusal));
         }
     }
 
     /// `whose` is the kind of branch: `default branch`.
     pub(super) fn refused_by_plan(&mut self, trouble: &Trouble, whose: &str) {
         self.refuse(match trouble {
-            Trouble::Absent { path, branch } => refuse::no_plan(path, &format!("the {whose} {branch}")),
+            Trouble::Absent { path, branch } => {
+                refuse::no_plan(self.reply.forge(), path, &format!("the {whose} {branch}"))
+            }
             Trouble::Wrong { branch, complaints } => {
                 refuse::plan_mistakes(complaints, &format!("the {whose} {branch}"))
             }

@@ -29,14 +29,18 @@ pub(super) async fn check(step: &Step, proposal: &Proposal) -> Result<u8, Failur
     let desk = Desk::open(step).await?;
     let origin = if proposal.head_repository == Some(proposal.repository) { Origin::Own } else { Origin::Fork };
     let Some(base) = desk.forge.branch(&proposal.base).await? else {
-        return Err(Failure::new(Kind::Usage, "the pull request's base branch is gone"));
+        return Err({
+            let forge = desk.forge.kind();
+            Failure::new(Kind::Usage, format!("the {}'s {} is gone", forge.pull_request(), forge.base_branch()))
+        });
     };
     let plans = desk.plans().of_pull(&proposal.base, &base.commit, &proposal.head).await?;
     let rules = desk.rules().await?;
     let permission = rules.ok().map(|rules| rules.found.plan.commands.permission);
     let parts = Parts::of(&plans, permission);
     let path = step.runner.inputs.plan.to_string();
-    let told = PlanCheck { path: &path, branch: &proposal.base, origin, found: parts.found() };
+    let told =
+        PlanCheck { forge: desk.forge.kind(), path: &path, branch: &proposal.base, origin, found: parts.found() };
     let (good, text) = (told.is_good(), told.render());
     let written = match origin {
         Origin::Own => written(&desk, proposal, good, text.clone()).await,

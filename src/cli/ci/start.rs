@@ -75,7 +75,7 @@ impl Conversation<'_, '_> {
             previous,
         };
         if wanted.previous.is_none() && matches!(wanted.ask, Ask::Retry { .. }) {
-            self.add(NOTHING_KEPT.to_owned());
+            self.add(refuse::nothing_kept_of_earlier(self.desk.forge.kind()));
         }
         self.accept();
         Ok(Some(wanted.accept(self.desk, rules).await))
@@ -146,14 +146,17 @@ impl Conversation<'_, '_> {
         match (self.approver(&changed, rules).await?, changed.read.clone()) {
             (Some(login), Ok(found)) => Ok(Some(under(rules, found, Some(login)))),
             (Some(_), Err(complaints)) => {
-                self.refuse(refuse::plan_mistakes(&complaints, "the pull request, which is approved,"));
+                self.refuse(refuse::plan_mistakes(
+                    &complaints,
+                    &format!("the {}, which is approved,", self.desk.forge.kind().pull_request()),
+                ));
                 Ok(None)
             }
             (None, _) => {
                 let permission = rules.found.plan.commands.permission;
                 let path = self.desk.step.runner.inputs.plan.to_string();
                 let diff = diff(changed.before.as_deref(), &changed.bytes);
-                self.add(show::approval_needed(&path, &changed.digest, permission, &diff));
+                self.add(show::approval_needed(self.desk.forge.kind(), &path, &changed.digest, permission, &diff));
                 Ok(self.of_base(plans.base, rules))
             }
         }
@@ -163,7 +166,7 @@ impl Conversation<'_, '_> {
         match found {
             Ok(found) => Some(under(rules, found, None)),
             Err(trouble) => {
-                self.refused_by_plan(&trouble, "base branch");
+                self.refused_by_plan(&trouble, self.desk.forge.kind().base_branch());
                 None
             }
         }
@@ -187,7 +190,10 @@ impl Conversation<'_, '_> {
             match self.desk.may(&rules.found.plan.commands, Some(author)).await {
                 Ok(()) => return Ok(Some(author.login.clone())),
                 Err(Denied::Refused(refusal)) => {
-                    self.desk.log().say(Level::Notice, &format!("an approval does not count: {refusal}"));
+                    self.desk.log().say(
+                        Level::Notice,
+                        &format!("an approval does not count: {}", refusal.words(self.desk.forge.kind())),
+                    );
                 }
                 Err(Denied::Unknown { login, error }) => {
                     let why = self.desk.scrubbed(&error);
@@ -199,10 +205,6 @@ impl Conversation<'_, '_> {
         Ok(None)
     }
 }
-
-/// Told where `/omk retry` finds nothing to go on from.
-const NOTHING_KEPT: &str = "⚪ **Nothing is kept of an earlier run**\n\nNo artifact of this workflow holds the state of one: it \
-                            is gone, or there was none. So this is a full run.\n";
 
 fn under(rules: &Rules, found: Found, approved_by: Option<String>) -> Choice {
     Choice { plan: governed(found.plan.clone(), &rules.found.plan), found, approved_by }

@@ -39,7 +39,7 @@ impl Conversation<'_, '_> {
                 self.say(answer::verified(&proofs.run, &proofs.checked));
             }
             Ok(Some(proofs)) => self.refuse(answer::verified(&proofs.run, &proofs.checked)),
-            Ok(None) => self.refuse(NO_PROOFS.to_owned()),
+            Ok(None) => self.refuse(refuse::no_proofs(self.desk.forge.kind())),
             Err(error) => {
                 let why = self.desk.scrubbed(&error);
                 self.refuse(refuse::could_not("fetch the proofs", &why));
@@ -48,10 +48,6 @@ impl Conversation<'_, '_> {
         Ok(())
     }
 }
-
-/// Told where no run of the scope has left a proof.
-const NO_PROOFS: &str = "⚪ **There is nothing to verify**\n\nNo run of this pull request has left a proof at `refs/omk/proofs/`: \
-                         one is pushed with every delivered result.\n\nStart a run with `/omk run`.\n";
 
 /// The proofs of the scope's newest run that left some.
 fn newest(dir: &Path, remote: &Remote, scope: &Scope, first: &[RunId]) -> Result<Option<Proofs>, GitError> {

@@ -260,7 +260,7 @@ proptest::proptest! {
         for found in &found {
             proptest::prop_assert!(found.text.trim_start_matches(' ').starts_with("/omk"));
             if let Err(malformed) = &found.command {
-                proptest::prop_assert!(malformed.render().contains('^'));
+                proptest::prop_assert!(malformed.render(crate::text::ForgeKind::GitHub).contains('^'));
             }
         }
         let _ = plan_of(found);

@@ -4,7 +4,7 @@ use super::{code, folded, inert, link, short, told};
 use crate::command::{self, PlanDigest};
 use crate::id::{CommitId, RunId, Sha256, TaskId};
 use crate::proof::Checked;
-use crate::text;
+use crate::text::{self, ForgeKind};
 
 /// Lines and bytes of a list of proofs.
 const LINES: usize = 300;
@@ -12,17 +12,18 @@ const BYTES: usize = 20_000;
 
 /// What can be asked.
 #[must_use]
-pub fn help() -> String {
+pub fn help(forge: ForgeKind) -> String {
     format!(
-        "**What omk can be asked**\n\n{}\nA command is a line of its own in a comment on a pull request, outside code, quotes \
-         and HTML. Tasks are named by id. `run` and `retry` take the head's full commit id too, to say which one you saw.\n",
-        text::fenced(&command::help())
+        "**What omk can be asked**\n\n{}\nA command is a line of its own in a comment on a {}, outside code, quotes and HTML. \
+         Tasks are named by id. `run` and `retry` take the head's full commit id too, to say which one you saw.\n",
+        text::fenced(&command::help(forge)),
+        forge.pull_request()
     )
 }
 
 /// A run starts.
 #[must_use]
-pub fn accepted(run: &RunId, base: &CommitId, tasks: &[TaskId], workflow_url: &str) -> String {
+pub fn accepted(forge: ForgeKind, run: &RunId, base: &CommitId, tasks: &[TaskId], workflow_url: &str) -> String {
     let what = match tasks {
         [] => "all tasks".to_owned(),
         [task] => format!("`{task}`"),
@@ -32,14 +33,14 @@ pub fn accepted(run: &RunId, base: &CommitId, tasks: &[TaskId], workflow_url: &s
         "👀",
         &format!("Run `{run}` starts"),
         &format!("It does {what} on `{}`. {}.", short(base.as_str()), link("Its jobs", workflow_url)),
-        "The check `omk` shows where it stands; `/omk cancel` ends it.",
+        &format!("The {} `omk` shows where it stands; `/omk cancel` ends it.", forge.check()),
     )
 }
 
 /// Somebody who may approves a plan. `current` is the digest of the plan at the pull request's head; `None` = the pull
 /// request does not change it.
 #[must_use]
-pub fn approved(given: &PlanDigest, login: &str, current: Option<&Sha256>) -> String {
+pub fn approved(forge: ForgeKind, given: &PlanDigest, login: &str, current: Option<&Sha256>) -> String {
     let digest = short(given.as_str());
     match current {
         Some(current) if given.begins(current) => {
@@ -52,14 +53,18 @@ pub fn approved(given: &PlanDigest, login: &str, current: Option<&Sha256>) -> St
         }
         Some(current) => told(
             "😕",
-            &format!("`{digest}` is not the plan of this pull request"),
+            &format!("`{digest}` is not the plan of this {}", forge.pull_request()),
             &format!("At the head it is `{}` now; it may have been changed since you looked.", short(current.as_str())),
-            "Look at it again in the check `omk plan`, and approve the digest that it shows.",
+            &format!("Look at it again in {}, and approve the digest that it shows.", forge.plan_shown()),
         ),
         None => told(
             "👍",
             "There is nothing to approve",
-            "The pull request does not change the plan; the one of its base branch is used.",
+            &format!(
+                "The {} does not change the plan; the one of its {} is used.",
+                forge.pull_request(),
+                forge.base_branch()
+            ),
             "Start it with `/omk run`.",
         ),
     }
@@ -80,7 +85,7 @@ pub struct Standing<'a> {
 
 /// Where the run stands.
 #[must_use]
-pub fn status(standing: &Standing<'_>) -> String {
+pub fn status(forge: ForgeKind, standing: &Standing<'_>) -> String {
     let head = short(standing.head.as_str());
     let Some((title, url)) = standing.check else {
         let more = standing
@@ -89,11 +94,15 @@ pub fn status(standing: &Standing<'_>) -> String {
         return told(
             "⚪",
             &format!("No run on the head `{head}`"),
-            &format!("It has no check `omk`.{more}"),
+            &format!("It has no {} `omk`.{more}", forge.check()),
             "Start one with `/omk run`.",
         );
     };
-    let mut links = vec![link("Check", url)];
+    let check = match forge {
+        ForgeKind::GitHub => "Check",
+        ForgeKind::GitLab => "Commit status",
+    };
+    let mut links = vec![link(check, url)];
     links.extend(standing.comment_url.map(|url| link("report", url)));
     links.extend(standing.workflow_url.map(|url| link("jobs", url)));
     let (sign, next) = match standing.workflow_url {
@@ -105,38 +114,59 @@ pub fn status(standing: &Standing<'_>) -> String {
 
 /// The run is being ended.
 #[must_use]
-pub fn cancelled(workflow_url: &str) -> String {
-    told(
-        "🛑",
-        "The run is being cancelled",
-        &format!(
-            "{} ends within seconds. What it finished is kept as an artifact, and not delivered.",
-            link("The run", workflow_url)
+pub fn cancelled(forge: ForgeKind, workflow_url: &str) -> String {
+    let (why, next) = match forge {
+        ForgeKind::GitHub => (
+            format!(
+                "{} ends within seconds. What it finished is kept as an artifact, and not delivered.",
+                link("The run", workflow_url)
+            ),
+            "Start again with `/omk retry`, which keeps what is proven, or with `/omk run`.",
         ),
-        "Start again with `/omk retry`, which keeps what is proven, or with `/omk run`.",
-    )
+        // A job that is cancelled there need not upload its artifacts.
+        ForgeKind::GitLab => (
+            format!("{} ends within seconds. Nothing of it is delivered.", link("The pipeline", workflow_url)),
+            "Start again with `/omk retry`, which keeps what is proven where the pipeline left it, or with `/omk run`.",
+        ),
+    };
+    told("🛑", "The run is being cancelled", &why, next)
 }
 
 /// There is no run to end.
 #[must_use]
-pub fn nothing_to_cancel(head: &CommitId) -> String {
+pub fn nothing_to_cancel(forge: ForgeKind, head: &CommitId) -> String {
+    let page = forge.runs_page();
     told(
         "⚪",
         "There is nothing to cancel",
-        &format!("No check `omk` is in progress on the head `{}`.", short(head.as_str())),
-        "A run on an earlier commit can be ended in the Actions tab. `/omk status` shows where things stand.",
+        &format!("No {} `omk` is in progress on the head `{}`.", forge.check(), short(head.as_str())),
+        &format!("A run on an earlier commit can be ended {page}. `/omk status` shows where things stand."),
     )
 }
 
 /// The run that the check names is not ours to end: it is of another workflow or repository.
 #[must_use]
-pub fn not_ours_to_cancel(workflow_url: &str) -> String {
-    told(
-        "😕",
-        "Nothing was cancelled: the run that the check names is not one of this workflow",
-        "Anybody who can write checks can make one that names another run, so omk ends only runs of its own workflow here.",
-        &format!("If it is to end, somebody who may can do it there: {}.", link("the run", workflow_url)),
-    )
+pub fn not_ours_to_cancel(forge: ForgeKind, workflow_url: &str) -> String {
+    let (what, why) = match forge {
+        ForgeKind::GitHub => (
+            "Nothing was cancelled: the run that the check names is not one of this workflow",
+            "Anybody who can write checks can make one that names another run, so omk ends only runs of its own workflow here.",
+        ),
+        ForgeKind::GitLab => (
+            "Nothing was cancelled: the pipeline that the commit status names is not one of omk's",
+            "Anybody who can write a commit status can make one that names another pipeline, so omk ends only its own in this \
+             project.",
+        ),
+    };
+    let next = format!("If it is to end, somebody who may can do it there: {}.", link(forge_run(forge), workflow_url));
+    told("😕", what, why, &next)
+}
+
+fn forge_run(forge: ForgeKind) -> &'static str {
+    match forge {
+        ForgeKind::GitHub => "the run",
+        ForgeKind::GitLab => "the pipeline",
+    }
 }
 
 /// A retry that keeps nothing; said beside [`accepted`]. `why` is scrubbed.

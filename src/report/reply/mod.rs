@@ -1,14 +1,14 @@
 //! What omk says back to a comment: what was done or not, why, and what next.
 //!
 //! One comment gets one [`Reply`], of as many parts as it needs; each part is a pure function in [`answer`], [`refuse`] or
-//! [`show`], and short, or folded. Nothing notifies anybody, and nothing that others wrote is obeyed as Markdown. It refuses to
+//! [`show`], in the words of the forge where it is read, and short, or folded. Nothing notifies anybody, and nothing that others wrote is obeyed as Markdown. It refuses to
 //! scrub secrets: what comes from children or errors goes through `Scrubber::scrub` before it is handed here.
 
 pub mod answer;
 pub mod refuse;
 pub mod show;
 
-use crate::text;
+use crate::text::{self, ForgeKind};
 
 /// The most bytes of a reply. GitHub takes 65,536 characters.
 const LIMIT: usize = 60_000;
@@ -28,6 +28,7 @@ pub fn reply_marker(comment: u64) -> String {
 /// What is said back to one comment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
+    forge: ForgeKind,
     comment: u64,
     login: Option<String>,
     parts: Vec<String>,
@@ -36,8 +37,14 @@ pub struct Reply {
 impl Reply {
     /// A reply to the comment of that number by `login`, who is named but not notified; `None` where the account is gone.
     #[must_use]
-    pub fn to(comment: u64, login: Option<&str>) -> Self {
-        Self { comment, login: login.map(str::to_owned), parts: Vec::new() }
+    pub fn to(forge: ForgeKind, comment: u64, login: Option<&str>) -> Self {
+        Self { forge, comment, login: login.map(str::to_owned), parts: Vec::new() }
+    }
+
+    /// The forge whose words it is in.
+    #[must_use]
+    pub fn forge(&self) -> ForgeKind {
+        self.forge
     }
 
     /// Adds what one of the functions in this room says.

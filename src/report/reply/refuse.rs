@@ -4,7 +4,7 @@ use super::{code, inert, link, short, told};
 use crate::command::Malformed;
 use crate::id::{CommitId, TaskId};
 use crate::plan::Complaints;
-use crate::text;
+use crate::text::{self, ForgeKind};
 use crate::trust::{Refusal, Unpinned};
 
 const SIGN: &str = "😕";
@@ -18,7 +18,8 @@ const BYTES: usize = 6_000;
 
 /// Why a command is not carried out. Empty where nobody is to be told.
 #[must_use]
-pub fn refused(refusal: &Refusal) -> String {
+pub fn refused(forge: ForgeKind, refusal: &Refusal) -> String {
+    let (pull, base) = (forge.pull_request(), forge.base_branch());
     match refusal {
         Refusal::Ours => String::new(),
         Refusal::Gone => told(
@@ -41,14 +42,13 @@ pub fn refused(refusal: &Refusal) -> String {
             &format!("Nothing was done: {} may not give commands here", code(login)),
             &match said {
                 Some(said) => format!(
-                    "The plan on the default branch asks for the permission `{}`; the forge says {}.",
-                    needs.as_str(),
+                    "The plan on the default branch asks for {}; the forge says {}.",
+                    forge.right(needs.as_str()),
                     code(said)
                 ),
                 None => format!(
-                    "The plan on the default branch asks for the permission `{}`, and the forge does not say that they \
-                     have it.",
-                    needs.as_str()
+                    "The plan on the default branch asks for {}, and the forge does not say that they have it.",
+                    forge.right(needs.as_str())
                 ),
             },
             "Somebody who has it can write the same command. Who may is set by `commands.permission` of the plan.",
@@ -61,39 +61,59 @@ pub fn refused(refusal: &Refusal) -> String {
         ),
         Refusal::NotAPullRequest => told(
             SIGN,
-            "omk works on pull requests, and this is an issue",
-            "A command is about the head of a pull request; an issue has none.",
-            "Write it in a comment on a pull request. Maintenance runs start by a schedule or by hand, in the Actions tab.",
+            &format!("omk works on {pull}s, and this is an issue"),
+            &format!("A command is about the head of a {pull}; an issue has none."),
+            &format!(
+                "Write it in a comment on a {pull}. Maintenance runs start by a schedule or by hand, {}.",
+                forge.runs_page()
+            ),
         ),
         Refusal::Closed { merged } => told(
             SIGN,
-            &format!("Nothing was done: the pull request is {}", if *merged { "merged" } else { "closed" }),
+            &format!("Nothing was done: the {pull} is {}", if *merged { "merged" } else { "closed" }),
             "A run's result would have nowhere to go, and its branches were removed.",
-            if *merged {
-                "Open a new pull request, and write the command there."
+            &if *merged {
+                format!("Open a new {pull}, and write the command there.")
             } else {
-                "Reopen it, and write the command in a new comment."
+                "Reopen it, and write the command in a new comment.".to_owned()
             },
         ),
         Refusal::Fork => told(
             SIGN,
-            "Nothing was done: the pull request comes from a fork",
+            &format!("Nothing was done: the {pull} comes from a fork"),
             "Its code is somebody else's until it is merged; omk runs nothing of it beside a token or a key.",
-            "Somebody with write access can push the branch to this repository, after reading it, and open a pull request \
-             from there.",
+            &format!(
+                "Somebody with {} can push the branch to this {}, after reading it, and open a {pull} from there.",
+                match forge {
+                    ForgeKind::GitHub => "write access",
+                    ForgeKind::GitLab => "the role Developer",
+                },
+                forge.repository()
+            ),
         ),
         Refusal::HeadGone => told(
             SIGN,
-            "Nothing was done: the repository that the pull request came from is gone",
+            &format!("Nothing was done: the {} that the {pull} came from is gone", forge.repository()),
             "Who could have written to it cannot be told any more.",
-            "Push the branch to this repository, after reading it, and open a pull request from there.",
+            &format!("Push the branch to this {}, after reading it, and open a {pull} from there.", forge.repository()),
         ),
         Refusal::Base { branch, default_branch } => told(
             SIGN,
-            &format!("Nothing was done: the base branch {} is not trusted", code(branch)),
-            "Tasks and gates are read from the base branch. Whoever can push can make such a branch and point the pull \
-             request at it, so it counts only if it is the default branch or protected.",
-            &format!("Protect {}, or change the pull request's base to {}.", code(branch), code(default_branch)),
+            &format!("Nothing was done: the {base} {} is not trusted", code(branch)),
+            &format!(
+                "Tasks and gates are read from the {base}. Whoever can push can make such a branch and point the {pull} at it, \
+                 so it counts only if it is the default branch or protected."
+            ),
+            &match forge {
+                ForgeKind::GitHub => {
+                    format!("Protect {}, or change the {pull}'s base to {}.", code(branch), code(default_branch))
+                }
+                ForgeKind::GitLab => format!(
+                    "Protect {} (Settings > Repository > Protected branches), or change the {pull}'s {base} to {}.",
+                    code(branch),
+                    code(default_branch)
+                ),
+            },
         ),
         Refusal::Unpinned { head, why } => {
             told(SIGN, "Nothing was done: it is not certain which commit you saw", unpinned(*why), &name_the_head(head))
@@ -101,7 +121,7 @@ pub fn refused(refusal: &Refusal) -> String {
         Refusal::NotTheHead { named, head } => told(
             SIGN,
             &format!("Nothing was done: `{}` is not the head", short(named.as_str())),
-            &format!("The pull request's head is `{}` now. A run is built on the head only.", short(head.as_str())),
+            &format!("The {pull}'s head is `{}` now. A run is built on the head only.", short(head.as_str())),
             &name_the_head(head),
         ),
     }
@@ -128,11 +148,11 @@ fn yaml(word: &str) -> String {
 
 /// Lines that cannot be understood, each with its place, and what can be asked.
 #[must_use]
-pub fn malformed(all: &[Malformed]) -> String {
+pub fn malformed(forge: ForgeKind, all: &[Malformed]) -> String {
     if all.is_empty() {
         return String::new();
     }
-    let shown: Vec<String> = all.iter().take(SHOWN).map(Malformed::render).collect();
+    let shown: Vec<String> = all.iter().take(SHOWN).map(|malformed| malformed.render(forge)).collect();
     let mut block = shown.join("\n");
     if all.len() > SHOWN {
         block.push_str(&format!("\n{} not shown\n", text::plural(all.len() - SHOWN, "more mistake")));
@@ -182,22 +202,54 @@ pub fn plan_mistakes(complaints: &Complaints, whose: &str) -> String {
 
 /// There is no plan where it should be.
 #[must_use]
-pub fn no_plan(plan_path: &str, whose: &str) -> String {
+pub fn no_plan(forge: ForgeKind, plan_path: &str, whose: &str) -> String {
     told(
         SIGN,
         &format!("Nothing was done: there is no {}", code(plan_path)),
         &format!("It is read from {}, and is not there.", inert(whose)),
-        "Write one with `omk init`, and merge it; or set the action's input `plan` to where it is.",
+        &format!("Write one with `omk init`, and merge it; or set {} `plan` to where it is.", forge.input()),
+    )
+}
+
+/// `/omk retry` finds nothing to go on from, so that the run is a full one.
+#[must_use]
+pub fn nothing_kept_of_earlier(forge: ForgeKind) -> String {
+    let what = match forge {
+        ForgeKind::GitHub => "No artifact of this workflow holds the state of one",
+        ForgeKind::GitLab => "No artifacts of omk's pipelines hold the state of one",
+    };
+    let gone = match forge {
+        ForgeKind::GitHub => "it is gone, or there was none",
+        ForgeKind::GitLab => "they are gone, or there were none",
+    };
+    told("⚪", "Nothing is kept of an earlier run", &format!("{what}: {gone}. So this is a full run."), "")
+}
+
+/// No run of the scope has left a proof.
+#[must_use]
+pub fn no_proofs(forge: ForgeKind) -> String {
+    told(
+        "⚪",
+        "There is nothing to verify",
+        &format!(
+            "No run of this {} has left a proof at `refs/omk/proofs/`: one is pushed with every delivered result.",
+            forge.pull_request()
+        ),
+        "Start a run with `/omk run`.",
     )
 }
 
 /// A run of this scope is under way.
 #[must_use]
-pub fn busy(workflow_url: &str) -> String {
+pub fn busy(forge: ForgeKind, workflow_url: &str) -> String {
     told(
         SIGN,
         "Nothing was started: a run is under way here",
-        &format!("{} works on this pull request. Two would race for its branches.", link("Another run", workflow_url)),
+        &format!(
+            "{} works on this {}. Two would race for its branches.",
+            link("Another run", workflow_url),
+            forge.pull_request()
+        ),
         "Wait for it, or end it with `/omk cancel`, and ask again.",
     )
 }

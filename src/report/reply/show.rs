@@ -4,7 +4,7 @@ use super::{code, folded, inert, told};
 use crate::id::Sha256;
 use crate::plan::Permission;
 use crate::report::preview::Preview;
-use crate::text;
+use crate::text::{self, ForgeKind};
 
 /// Lines and bytes of a preview or a diff.
 const LINES: usize = 300;
@@ -24,14 +24,22 @@ pub fn plan(preview: &Preview, whose: &str) -> String {
 
 /// The pull request changes the plan, so that somebody must approve it first. `diff` is scrubbed, and clipped here.
 #[must_use]
-pub fn approval_needed(plan_path: &str, digest: &Sha256, permission: Permission, diff: &str) -> String {
+pub fn approval_needed(
+    forge: ForgeKind,
+    plan_path: &str,
+    digest: &Sha256,
+    permission: Permission,
+    diff: &str,
+) -> String {
     // What cannot be seen takes more room once it is spelled out, and must not crowd out the rest.
     let diff = text::clip_lines(&text::escape_invisible(diff), LINES, BYTES);
     let why = format!(
-        "The pull request changes {}, which says what is run. Until somebody with the permission `{}` has \
-         approved exactly these bytes, the plan of the base branch is used.",
+        "The {} changes {}, which says what is run. Until somebody with {} has approved exactly these bytes, the plan of the {} \
+         is used.",
+        forge.pull_request(),
         code(plan_path),
-        permission.as_str()
+        forge.right(permission.as_str()),
+        forge.base_branch()
     );
     let next = format!(
         "Read the change. To approve it, write this in a comment, and then `/omk run` (both may be in one):\n\n```text\n/omk approve {digest}\n```"

@@ -13,6 +13,8 @@ use crate::plan::{Complaints, Event, Permission, Plan};
 use crate::proof::{Checked, Input, JudgedBy, Remark, Share, prove};
 use crate::trust::Refusal;
 
+pub(super) const GITHUB: ForgeKind = ForgeKind::GitHub;
+
 pub(super) fn commit(digit: char) -> CommitId {
     digit.to_string().repeat(40).parse().unwrap()
 }
@@ -46,7 +48,7 @@ fn unfolded(text: &str) -> usize {
 /// A text as people get it, once what holds of all texts was checked.
 pub(super) fn shown(text: &str) -> String {
     assert!(unfolded(text) < 25, "{} lines:\n{text}", unfolded(text));
-    let reply = Reply::to(1, Some("jane")).say(text.to_owned()).render();
+    let reply = Reply::to(GITHUB, 1, Some("jane")).say(text.to_owned()).render();
     assert!(reply.len() <= LIMIT + 1_000);
     // Nobody is notified, and none of our own replies is a command.
     assert_eq!(read(&reply), [], "{reply}");
@@ -55,9 +57,15 @@ pub(super) fn shown(text: &str) -> String {
 
 #[test]
 fn a_reply_names_its_comment_and_whom_it_is_for() {
-    let mut reply = Reply::to(17, Some("jane"));
+    let mut reply = Reply::to(GITHUB, 17, Some("jane"));
     assert!(reply.is_empty());
-    reply.say(nothing_to_cancel(&commit('a'))).say(String::new()).say(accepted(&run(), &commit('a'), &[], JOBS));
+    reply.say(nothing_to_cancel(GITHUB, &commit('a'))).say(String::new()).say(accepted(
+        GITHUB,
+        &run(),
+        &commit('a'),
+        &[],
+        JOBS,
+    ));
     assert!(!reply.is_empty());
     insta::assert_snapshot!(reply.render(), @"
     <!-- omk:reply:17 -->
@@ -76,8 +84,8 @@ fn a_reply_names_its_comment_and_whom_it_is_for() {
     The check `omk` shows where it stands; `/omk cancel` ends it.
     ");
     assert!(reply.render().contains(&reply_marker(17)));
-    let mut nobody = Reply::to(18, None);
-    nobody.say(refused(&Refusal::Gone));
+    let mut nobody = Reply::to(GITHUB, 18, None);
+    nobody.say(refused(GITHUB, &Refusal::Gone));
     insta::assert_snapshot!(nobody.render(), @"
     <!-- omk:reply:18 -->
 
@@ -91,10 +99,10 @@ fn a_reply_names_its_comment_and_whom_it_is_for() {
 
 #[test]
 fn a_reply_says_what_it_leaves_out() {
-    let mut reply = Reply::to(1, Some("jane"));
+    let mut reply = Reply::to(GITHUB, 1, Some("jane"));
     let diff = format!("+{}\n", "x".repeat(200)).repeat(1000);
     for _ in 0..10 {
-        reply.say(approval_needed("omk.yaml", &Sha256::of(b"plan"), Permission::Write, &diff));
+        reply.say(approval_needed(GITHUB, "omk.yaml", &Sha256::of(b"plan"), Permission::Write, &diff));
     }
     let text = reply.render();
     assert!(text.len() < LIMIT + 100, "{}", text.len());
@@ -151,7 +159,7 @@ fn words_of_others_stay_in_their_place() {
         Refusal::Permission { login: hostile.to_owned(), needs: Permission::Write, said: Some(hostile.to_owned()) },
         Refusal::Base { branch: hostile.to_owned(), default_branch: hostile.to_owned() },
     ];
-    let mut texts: Vec<String> = refusals.iter().map(refused).collect();
+    let mut texts: Vec<String> = refusals.iter().map(|refusal| refused(GITHUB, refusal)).collect();
     let (head, digest) = (commit('a'), Sha256::of(b"plan"));
     let standing = Standing {
         head: &head,
@@ -160,21 +168,21 @@ fn words_of_others_stay_in_their_place() {
         comment_url: Some(hostile),
     };
     texts.extend([
-        no_plan(hostile, hostile),
+        no_plan(GITHUB, hostile, hostile),
         could_not(hostile, hostile),
-        busy(hostile),
+        busy(GITHUB, hostile),
         unknown_tasks(&tasks(&["x"]), hostile, &[]),
-        accepted(&run(), &head, &[], hostile),
-        approved(&digest.as_str().parse().unwrap(), hostile, Some(&digest)),
-        approval_needed(hostile, &digest, Permission::Write, hostile),
-        status(&standing),
-        cancelled(hostile),
-        not_ours_to_cancel(hostile),
+        accepted(GITHUB, &run(), &head, &[], hostile),
+        approved(GITHUB, &digest.as_str().parse().unwrap(), hostile, Some(&digest)),
+        approval_needed(GITHUB, hostile, &digest, Permission::Write, hostile),
+        status(GITHUB, &standing),
+        cancelled(GITHUB, hostile),
+        not_ours_to_cancel(GITHUB, hostile),
         nothing_kept(hostile),
         verified(&run(), &[(hostile.to_owned(), holding())]),
     ]);
     for text in texts {
-        let reply = Reply::to(1, Some(hostile)).say(text).render();
+        let reply = Reply::to(GITHUB, 1, Some(hostile)).say(text).render();
         assert_eq!(read(&reply), [], "{reply}");
         // Markdown decides what is code, a link, or HTML; what is left is text, and there is nothing to obey in it.
         let mut code = 0;

@@ -1,12 +1,12 @@
 //! What people are told where something was done.
 
-use super::super::tests::{JOBS, commit, holding, run, shown, tasks};
+use super::super::tests::{GITHUB, JOBS, commit, holding, run, shown, tasks};
 use super::*;
 use crate::proof::Finding;
 
 #[test]
 fn what_can_be_asked_is_shown() {
-    insta::assert_snapshot!(shown(&help()), @"
+    insta::assert_snapshot!(shown(&help(GITHUB)), @"
     **What omk can be asked**
 
     ```text
@@ -26,21 +26,21 @@ fn what_can_be_asked_is_shown() {
 
 #[test]
 fn a_run_that_starts_says_what_it_does() {
-    insta::assert_snapshot!(shown(&accepted(&run(), &commit('a'), &[], JOBS)), @"
+    insta::assert_snapshot!(shown(&accepted(GITHUB, &run(), &commit('a'), &[], JOBS)), @"
     👀 **Run `20261122t185155z-4f2a9c` starts**
 
     It does all tasks on `aaaaaaaaaaaa`. [Its jobs](<https://github.com/acme/widget/actions/runs/9>).
 
     The check `omk` shows where it stands; `/omk cancel` ends it.
     ");
-    insta::assert_snapshot!(accepted(&run(), &commit('a'), &tasks(&["api"]), JOBS), @"
+    insta::assert_snapshot!(accepted(GITHUB, &run(), &commit('a'), &tasks(&["api"]), JOBS), @"
     👀 **Run `20261122t185155z-4f2a9c` starts**
 
     It does `api` on `aaaaaaaaaaaa`. [Its jobs](<https://github.com/acme/widget/actions/runs/9>).
 
     The check `omk` shows where it stands; `/omk cancel` ends it.
     ");
-    insta::assert_snapshot!(accepted(&run(), &commit('a'), &tasks(&["api", "docs", "cli"]), JOBS), @"
+    insta::assert_snapshot!(accepted(GITHUB, &run(), &commit('a'), &tasks(&["api", "docs", "cli"]), JOBS), @"
     👀 **Run `20261122t185155z-4f2a9c` starts**
 
     It does `api` and 2 more tasks on `aaaaaaaaaaaa`. [Its jobs](<https://github.com/acme/widget/actions/runs/9>).
@@ -65,28 +65,28 @@ fn an_approval_is_answered_by_what_it_approves() {
     let plan = Sha256::of(b"plan");
     let whole: PlanDigest = plan.as_str().parse().unwrap();
     let short: PlanDigest = plan.as_str()[..12].parse().unwrap();
-    insta::assert_snapshot!(shown(&approved(&whole, "jane", Some(&plan))), @"
+    insta::assert_snapshot!(shown(&approved(GITHUB, &whole, "jane", Some(&plan))), @"
     👍 **The plan `64879f7d6b96` is approved by `jane`**
 
     It counts as long as that comment is there, unedited, and its author has the permission.
 
     Start it with `/omk run`. Delete the comment to take the approval back.
     ");
-    insta::assert_snapshot!(shown(&approved(&short, "jane", Some(&plan))), @"
+    insta::assert_snapshot!(shown(&approved(GITHUB, &short, "jane", Some(&plan))), @"
     👍 **The plan `64879f7d6b96` is approved by `jane`**
 
     It counts as long as that comment is there, unedited, and its author has the permission. Give all 64 digits next time: who writes two plans can make them begin alike.
 
     Start it with `/omk run`. Delete the comment to take the approval back.
     ");
-    insta::assert_snapshot!(shown(&approved(&whole, "jane", Some(&Sha256::of(b"another")))), @"
+    insta::assert_snapshot!(shown(&approved(GITHUB, &whole, "jane", Some(&Sha256::of(b"another")))), @"
     😕 **`64879f7d6b96` is not the plan of this pull request**
 
     At the head it is `ae448ac86c4e` now; it may have been changed since you looked.
 
     Look at it again in the check `omk plan`, and approve the digest that it shows.
     ");
-    insta::assert_snapshot!(shown(&approved(&whole, "jane", None)), @"
+    insta::assert_snapshot!(shown(&approved(GITHUB, &whole, "jane", None)), @"
     👍 **There is nothing to approve**
 
     The pull request does not change the plan; the one of its base branch is used.
@@ -99,7 +99,7 @@ fn an_approval_is_answered_by_what_it_approves() {
 fn status_says_where_to_look() {
     let head = commit('a');
     let none = Standing { head: &head, check: None, workflow_url: None, comment_url: None };
-    insta::assert_snapshot!(shown(&status(&none)), @"
+    insta::assert_snapshot!(shown(&status(GITHUB, &none)), @"
     ⚪ **No run on the head `aaaaaaaaaaaa`**
 
     It has no check `omk`.
@@ -107,7 +107,7 @@ fn status_says_where_to_look() {
     Start one with `/omk run`.
     ");
     let comment_url = Some("https://github.com/acme/widget/pull/12#issuecomment-3");
-    insta::assert_snapshot!(shown(&status(&Standing { comment_url, ..none.clone() })), @"
+    insta::assert_snapshot!(shown(&status(GITHUB, &Standing { comment_url, ..none.clone() })), @"
     ⚪ **No run on the head `aaaaaaaaaaaa`**
 
     It has no check `omk`. [The report](<https://github.com/acme/widget/pull/12#issuecomment-3>) tells of an earlier one.
@@ -116,14 +116,14 @@ fn status_says_where_to_look() {
     ");
     let check = Some(("3 of 5 tasks completed", "https://github.com/acme/widget/runs/5"));
     let busy = Standing { check, comment_url, workflow_url: Some(JOBS), ..none };
-    insta::assert_snapshot!(shown(&status(&busy)), @"
+    insta::assert_snapshot!(shown(&status(GITHUB, &busy)), @"
     🔄 **On `aaaaaaaaaaaa`: 3 of 5 tasks completed**
 
     [Check](<https://github.com/acme/widget/runs/5>), [report](<https://github.com/acme/widget/pull/12#issuecomment-3>), [jobs](<https://github.com/acme/widget/actions/runs/9>).
 
     `/omk cancel` ends it.
     ");
-    insta::assert_snapshot!(shown(&status(&Standing { workflow_url: None, ..busy })), @"
+    insta::assert_snapshot!(shown(&status(GITHUB, &Standing { workflow_url: None, ..busy })), @"
     ⚪ **On `aaaaaaaaaaaa`: 3 of 5 tasks completed**
 
     [Check](<https://github.com/acme/widget/runs/5>), [report](<https://github.com/acme/widget/pull/12#issuecomment-3>).
@@ -134,21 +134,21 @@ fn status_says_where_to_look() {
 
 #[test]
 fn a_cancellation_says_what_is_kept() {
-    insta::assert_snapshot!(shown(&cancelled(JOBS)), @"
+    insta::assert_snapshot!(shown(&cancelled(GITHUB, JOBS)), @"
     🛑 **The run is being cancelled**
 
     [The run](<https://github.com/acme/widget/actions/runs/9>) ends within seconds. What it finished is kept as an artifact, and not delivered.
 
     Start again with `/omk retry`, which keeps what is proven, or with `/omk run`.
     ");
-    insta::assert_snapshot!(shown(&not_ours_to_cancel(JOBS)), @"
+    insta::assert_snapshot!(shown(&not_ours_to_cancel(GITHUB, JOBS)), @"
     😕 **Nothing was cancelled: the run that the check names is not one of this workflow**
 
     Anybody who can write checks can make one that names another run, so omk ends only runs of its own workflow here.
 
     If it is to end, somebody who may can do it there: [the run](<https://github.com/acme/widget/actions/runs/9>).
     ");
-    insta::assert_snapshot!(shown(&nothing_to_cancel(&commit('a'))), @"
+    insta::assert_snapshot!(shown(&nothing_to_cancel(GITHUB, &commit('a'))), @"
     ⚪ **There is nothing to cancel**
 
     No check `omk` is in progress on the head `aaaaaaaaaaaa`.

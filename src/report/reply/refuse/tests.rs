@@ -1,6 +1,6 @@
 //! What people are told where something is not done.
 
-use super::super::tests::{JOBS, commit, parsed, shown, tasks};
+use super::super::tests::{GITHUB, JOBS, commit, parsed, shown, tasks};
 use super::*;
 use crate::command::{plan_of, read};
 use crate::plan::Permission;
@@ -11,7 +11,7 @@ fn mistakes(body: &str) -> Vec<Malformed> {
 
 #[test]
 fn who_may_not_is_told_why() {
-    insta::assert_snapshot!(shown(&refused(&Refusal::Gone)), @"
+    insta::assert_snapshot!(shown(&refused(GITHUB, &Refusal::Gone)), @"
     😕 **Nothing was done: the account that asked is gone**
 
     omk asks the forge what the author of a comment may do here, and it knows of no author.
@@ -19,7 +19,7 @@ fn who_may_not_is_told_why() {
     Somebody with the permission can write the same command in a new comment.
     ");
     let login = "renovate[bot]".to_owned();
-    insta::assert_snapshot!(shown(&refused(&Refusal::Bot { login, id: 29_139_614 })), @r#"
+    insta::assert_snapshot!(shown(&refused(GITHUB, &Refusal::Bot { login, id: 29_139_614 })), @r#"
     😕 **Nothing was done: the bot `renovate[bot]` may give no commands here**
 
     A bot is obeyed only if the plan on the default branch lists it by login and id.
@@ -31,14 +31,14 @@ fn who_may_not_is_told_why() {
         needs: Permission::Maintain,
         said: said.map(str::to_owned),
     };
-    insta::assert_snapshot!(shown(&refused(&refusal(Some("release-captain")))), @"
+    insta::assert_snapshot!(shown(&refused(GITHUB, &refusal(Some("release-captain")))), @"
     😕 **Nothing was done: `mallory` may not give commands here**
 
     The plan on the default branch asks for the permission `maintain`; the forge says `release-captain`.
 
     Somebody who has it can write the same command. Who may is set by `commands.permission` of the plan.
     ");
-    insta::assert_snapshot!(shown(&refused(&refusal(None))), @"
+    insta::assert_snapshot!(shown(&refused(GITHUB, &refusal(None))), @"
     😕 **Nothing was done: `mallory` may not give commands here**
 
     The plan on the default branch asks for the permission `maintain`, and the forge does not say that they have it.
@@ -49,42 +49,42 @@ fn who_may_not_is_told_why() {
 
 #[test]
 fn what_cannot_be_worked_on_is_told_why() {
-    insta::assert_snapshot!(shown(&refused(&Refusal::Edited)), @"
+    insta::assert_snapshot!(shown(&refused(GITHUB, &Refusal::Edited)), @"
     😕 **Nothing was done: the comment was edited**
 
     What it said when others read it cannot be told any more.
 
     Write the command in a new comment.
     ");
-    insta::assert_snapshot!(shown(&refused(&Refusal::NotAPullRequest)), @"
+    insta::assert_snapshot!(shown(&refused(GITHUB, &Refusal::NotAPullRequest)), @"
     😕 **omk works on pull requests, and this is an issue**
 
     A command is about the head of a pull request; an issue has none.
 
     Write it in a comment on a pull request. Maintenance runs start by a schedule or by hand, in the Actions tab.
     ");
-    insta::assert_snapshot!(shown(&refused(&Refusal::Closed { merged: false })), @"
+    insta::assert_snapshot!(shown(&refused(GITHUB, &Refusal::Closed { merged: false })), @"
     😕 **Nothing was done: the pull request is closed**
 
     A run's result would have nowhere to go, and its branches were removed.
 
     Reopen it, and write the command in a new comment.
     ");
-    insta::assert_snapshot!(shown(&refused(&Refusal::Closed { merged: true })), @"
+    insta::assert_snapshot!(shown(&refused(GITHUB, &Refusal::Closed { merged: true })), @"
     😕 **Nothing was done: the pull request is merged**
 
     A run's result would have nowhere to go, and its branches were removed.
 
     Open a new pull request, and write the command there.
     ");
-    insta::assert_snapshot!(shown(&refused(&Refusal::Fork)), @"
+    insta::assert_snapshot!(shown(&refused(GITHUB, &Refusal::Fork)), @"
     😕 **Nothing was done: the pull request comes from a fork**
 
     Its code is somebody else's until it is merged; omk runs nothing of it beside a token or a key.
 
     Somebody with write access can push the branch to this repository, after reading it, and open a pull request from there.
     ");
-    insta::assert_snapshot!(shown(&refused(&Refusal::HeadGone)), @"
+    insta::assert_snapshot!(shown(&refused(GITHUB, &Refusal::HeadGone)), @"
     😕 **Nothing was done: the repository that the pull request came from is gone**
 
     Who could have written to it cannot be told any more.
@@ -92,7 +92,7 @@ fn what_cannot_be_worked_on_is_told_why() {
     Push the branch to this repository, after reading it, and open a pull request from there.
     ");
     let base = Refusal::Base { branch: "my-main".to_owned(), default_branch: "main".to_owned() };
-    insta::assert_snapshot!(shown(&refused(&base)), @"
+    insta::assert_snapshot!(shown(&refused(GITHUB, &base)), @"
     😕 **Nothing was done: the base branch `my-main` is not trusted**
 
     Tasks and gates are read from the base branch. Whoever can push can make such a branch and point the pull request at it, so it counts only if it is the default branch or protected.
@@ -103,7 +103,7 @@ fn what_cannot_be_worked_on_is_told_why() {
 
 #[test]
 fn who_may_have_seen_another_commit_is_asked_to_name_it() {
-    let unpinned = |why| refused(&Refusal::Unpinned { head: commit('a'), why });
+    let unpinned = |why| refused(GITHUB, &Refusal::Unpinned { head: commit('a'), why });
     insta::assert_snapshot!(shown(&unpinned(Unpinned::NoRecord)), @"
     😕 **Nothing was done: it is not certain which commit you saw**
 
@@ -149,7 +149,7 @@ fn who_may_have_seen_another_commit_is_asked_to_name_it() {
     ```
     ");
     let named = Refusal::NotTheHead { named: commit('b'), head: commit('a') };
-    insta::assert_snapshot!(shown(&refused(&named)), @"
+    insta::assert_snapshot!(shown(&refused(GITHUB, &named)), @"
     😕 **Nothing was done: `bbbbbbbbbbbb` is not the head**
 
     The pull request's head is `aaaaaaaaaaaa` now. A run is built on the head only.
@@ -164,8 +164,8 @@ fn who_may_have_seen_another_commit_is_asked_to_name_it() {
 
 #[test]
 fn what_was_not_understood_is_shown_with_its_place() {
-    assert_eq!(malformed(&[]), "");
-    insta::assert_snapshot!(shown(&malformed(&mistakes("Please\n/omk rum api"))), @"
+    assert_eq!(malformed(GITHUB, &[]), "");
+    insta::assert_snapshot!(shown(&malformed(GITHUB, &mistakes("Please\n/omk rum api"))), @"
     😕 **A command was not understood**
 
     ```text
@@ -179,7 +179,7 @@ fn what_was_not_understood_is_shown_with_its_place() {
     Write it right in a new comment; `/omk help` shows what can be asked.
     ");
     let body = "/omk deploy\n\n/omk run --fast\n\n/omk approve ```\n\n/omk cancel @everyone\n\n/omk x";
-    insta::assert_snapshot!(shown(&malformed(&mistakes(body))), @"
+    insta::assert_snapshot!(shown(&malformed(GITHUB, &mistakes(body))), @"
     😕 **5 commands were not understood**
 
     ``````text
@@ -204,7 +204,7 @@ fn what_was_not_understood_is_shown_with_its_place() {
 
     Write it right in a new comment; `/omk help` shows what can be asked.
     ");
-    insta::assert_snapshot!(shown(&malformed(&mistakes("/omk run\n\n/omk retry"))), @"
+    insta::assert_snapshot!(shown(&malformed(GITHUB, &mistakes("/omk run\n\n/omk retry"))), @"
     😕 **A command was not understood**
 
     ```text
@@ -235,7 +235,7 @@ fn tasks_and_plans_that_are_not_there_are_named() {
 
     Name tasks of the plan, or none for all of them.
     ");
-    insta::assert_snapshot!(shown(&no_plan("ci/omk.yaml", "the default branch")), @"
+    insta::assert_snapshot!(shown(&no_plan(GITHUB, "ci/omk.yaml", "the default branch")), @"
     😕 **Nothing was done: there is no `ci/omk.yaml`**
 
     It is read from the default branch, and is not there.
@@ -268,7 +268,7 @@ fn tasks_and_plans_that_are_not_there_are_named() {
 
 #[test]
 fn trouble_is_told() {
-    insta::assert_snapshot!(shown(&busy(JOBS)), @"
+    insta::assert_snapshot!(shown(&busy(GITHUB, JOBS)), @"
     😕 **Nothing was started: a run is under way here**
 
     [Another run](<https://github.com/acme/widget/actions/runs/9>) works on this pull request. Two would race for its branches.
@@ -287,5 +287,5 @@ fn trouble_is_told() {
 
 #[test]
 fn nobody_hears_of_our_own_comments() {
-    assert_eq!(refused(&Refusal::Ours), "");
+    assert_eq!(refused(GITHUB, &Refusal::Ours), "");
 }

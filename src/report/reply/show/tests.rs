@@ -1,14 +1,14 @@
 //! What people are shown of a plan.
 
 use super::super::LIMIT;
-use super::super::tests::{parsed, shown};
+use super::super::tests::{GITHUB, parsed, shown};
 use super::*;
 
 #[test]
 fn a_changed_plan_is_shown_with_what_approves_it() {
     let diff =
         "@@ -8,3 +8,3 @@\n gates:\n-  - { id: test, run: make test }\n+  - { id: test, run: 'true' } # @everyone ```\n";
-    insta::assert_snapshot!(shown(&approval_needed("omk.yaml", &Sha256::of(b"plan"), Permission::Write, diff)), @"
+    insta::assert_snapshot!(shown(&approval_needed(GITHUB, "omk.yaml", &Sha256::of(b"plan"), Permission::Write, diff)), @"
     ✋ **The plan is changed here, and the change is not approved**
 
     The pull request changes `omk.yaml`, which says what is run. Until somebody with the permission `write` has approved exactly these bytes, the plan of the base branch is used.
@@ -30,9 +30,10 @@ fn a_changed_plan_is_shown_with_what_approves_it() {
 
     </details>
     ");
-    let text = approval_needed("omk.yaml", &Sha256::of(b"plan"), Permission::Write, &"+x\n".repeat(10_000));
+    let text = approval_needed(GITHUB, "omk.yaml", &Sha256::of(b"plan"), Permission::Write, &"+x\n".repeat(10_000));
     assert!(text.contains("more lines …"));
-    let unseen = approval_needed("omk.yaml", &Sha256::of(b"plan"), Permission::Write, &"\u{202e}".repeat(100_000));
+    let unseen =
+        approval_needed(GITHUB, "omk.yaml", &Sha256::of(b"plan"), Permission::Write, &"\u{202e}".repeat(100_000));
     assert!(unseen.len() < LIMIT / 2 && unseen.contains("[U+202E]"), "{}", unseen.len());
 }
 
