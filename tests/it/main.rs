@@ -68,6 +68,7 @@ mod github_server;
 mod github_writes;
 mod gitlab;
 mod gitlab_checks;
+mod gitlab_reads;
 mod gitlab_server;
 mod gitlab_tls;
 mod gitlab_writes;
