@@ -16,10 +16,7 @@ use crate::text;
 pub(super) async fn clean(step: &Step, pull: u64) -> Result<u8, Failure> {
     let desk = Desk::open(step).await?;
     if desk.forge.pull_request(pull).await?.open {
-        step.outputs.say(
-            Level::Notice,
-            &format!("{} {pull} is open again: its branches stay", desk.forge.kind().pull_request()),
-        );
+        step.outputs.say(Level::Notice, &format!("pull request {pull} is open again: its branches stay"));
         return Ok(0);
     }
     let remote = desk.remote()?;
