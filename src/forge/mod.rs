@@ -7,11 +7,14 @@ mod any;
 mod error;
 mod github;
 mod gitlab;
+mod speaker;
+mod wire;
 
 pub use any::Forge;
 pub use error::ForgeError;
-pub use github::{GitHub, Installation, Patience, Site};
+pub use github::{GitHub, Installation, Site};
 pub use gitlab::{GitLab, GitLabSite, Job, Token};
+pub use speaker::Patience;
 
 use crate::id::{CommitId, Moment};
 use crate::trust::Account;
@@ -194,6 +197,8 @@ pub struct WorkflowRun {
     pub repository: u64,
     /// The repository that its commit is from.
     pub head_repository: Option<u64>,
+    /// The branch it runs for; `None` where it is none, or the forge does not tell.
+    pub branch: Option<String>,
     /// Whether it is over.
     pub completed: bool,
     /// The event that started it: `issue_comment`.

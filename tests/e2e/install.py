@@ -37,7 +37,42 @@ def main():
         pip += ["--only-binary=:all:", "--require-hashes", "--requirement", str(HERE / LISTS[2]), "--target", str(target / "python")]
         env = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}
         subprocess.run(pip, check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr, env=env)
+        pipelines(target)
         stamp.write_text(wanted, encoding="utf-8")
+
+
+def pipelines(target):
+    """A command that runs GitLab pipelines: gitlab-ci-local with the Node and the rsync that it needs."""
+    node = next(target.glob("node_modules/node-linux-*/bin/node"), None)
+    if node is None:
+        print("no Node for this machine is pinned: gitlab-ci-local cannot be run here", file=sys.stderr)
+        return
+    script = target / "node_modules/gitlab-ci-local/dist/index.js"
+    command(target / "bin/gitlab-ci-local", f'PATH="{rsync(target)}:$PATH" exec "{node}" "{script}" "$@"')
+
+
+def rsync(target):
+    """The directory of an rsync: the machine's own, else Debian's, unpacked without being installed."""
+    own = shutil.which("rsync")
+    if own:
+        return Path(own).parent
+    debian = target / "debian"
+    debian.mkdir()
+    # The libraries that a machine without rsync may lack too. apt holds packages to their signed digests.
+    fetch = ["apt-get", "--quiet=2", "--option", "APT::Sandbox::User=root", "download", "rsync", "libpopt0", "libxxhash0"]
+    if not shutil.which("apt-get") or subprocess.run(fetch, cwd=debian, check=False, stdout=sys.stderr).returncode:
+        sys.exit("gitlab-ci-local needs rsync, which apt could not bring here either: install rsync")
+    for package in debian.glob("*.deb"):
+        subprocess.run(["dpkg-deb", "--extract", package, debian], check=True, stdout=sys.stderr)
+    libraries = ":".join(str(path) for path in debian.glob("usr/lib/*-linux-*"))
+    command(target / "rsync/rsync", f'LD_LIBRARY_PATH="{libraries}" exec "{debian}/usr/bin/rsync" "$@"')
+    return target / "rsync"
+
+
+def command(path, line):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
+    path.chmod(0o755)
 
 
 if __name__ == "__main__":

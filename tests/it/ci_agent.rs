@@ -7,12 +7,12 @@ use serde_json::json;
 use crate::forge_act::KEY;
 use crate::forge_world::{ForgeWorld, PULL, git, steady};
 
-fn example() -> PathBuf {
+pub(crate) fn example() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart")
 }
 
 /// The example's program, with its plan.
-fn program() -> Vec<(String, String)> {
+pub(crate) fn program() -> Vec<(String, String)> {
     let (mut files, mut stack) = (Vec::new(), vec![example().join("program")]);
     while let Some(dir) = stack.pop() {
         for entry in std::fs::read_dir(dir).unwrap() {

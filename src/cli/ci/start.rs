@@ -261,6 +261,7 @@ mod tests {
             path: path.to_owned(),
             repository,
             head_repository: head,
+            branch: None,
             completed: false,
             event: event.to_owned(),
             url: String::new(),

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::GitHub;
-use super::speaker::{Verb, Write};
 use super::wire::{Numbered, moment};
+use crate::forge::speaker::{Verb, Write};
 use crate::forge::{Artifact, ForgeError, WorkflowRun};
 use crate::id::Moment;
 
@@ -17,6 +17,7 @@ struct RawRun {
     path: String,
     repository: Numbered,
     head_repository: Option<Numbered>,
+    head_branch: Option<String>,
     status: Option<String>,
     event: String,
     html_url: String,
@@ -61,6 +62,7 @@ impl From<RawRun> for WorkflowRun {
             path,
             repository: raw.repository.id,
             head_repository: raw.head_repository.map(|repository| repository.id),
+            branch: raw.head_branch,
             completed,
             event: raw.event,
             url: raw.html_url,

@@ -8,10 +8,10 @@ use octocrab::auth::{EncodingKey, create_jwt};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::speaker::{Speaker, Verb, Write};
 use super::{GitHub, Patience, owner_and_name};
 use crate::exec::secret::Secret;
 use crate::forge::ForgeError;
+use crate::forge::speaker::{Verb, Write};
 
 /// What is wrong with a key that is none.
 const NO_KEY: &str = "the App's private key is not the PEM file of an RSA key, as GitHub hands it out: it \
@@ -59,7 +59,7 @@ impl GitHub {
     ) -> Result<Installation, ForgeError> {
         let (owner, name) = owner_and_name(repository)?;
         let patience = Patience::default();
-        let speaker = Speaker::new(api, signature(app, private_key)?, Duration::ZERO, patience)?;
+        let speaker = super::dialect::speaker(api, signature(app, private_key)?, Duration::ZERO, patience)?;
         let mint = async {
             let what = format!("find where the App {app} is installed on {repository}");
             let path = format!("/repos/{owner}/{name}/installation");

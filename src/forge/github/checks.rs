@@ -5,8 +5,8 @@
 
 use super::GitHub;
 use super::check_wire::{BATCH, CheckPage, RawCheck, body, output};
-use super::speaker::{Verb, Write};
 use super::wire::encoded;
+use crate::forge::speaker::{Verb, Write};
 use crate::forge::{Annotation, Check, CheckState, CheckWanted, ForgeError};
 use crate::id::CommitId;
 

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::GitHub;
-use super::speaker::{Verb, Write};
 use super::wire::{User, moment};
+use crate::forge::speaker::{Verb, Write};
 use crate::forge::{ForgeError, Reaction};
 use crate::id::Moment;
 use crate::text::clip;
@@ -154,7 +154,7 @@ impl GitHub {
         };
         let says_so = |comment: &RawComment| comment.body.as_deref() == Some(body);
         let look = || async move { Ok(self.raw_comment(id).await?.filter(says_so)) };
-        super::manners::absent(self.speaker.write(&write, look).await)
+        crate::forge::speaker::absent(self.speaker.write(&write, look).await)
     }
 
     /// Makes sure that the token's account has reacted to a comment like that. A comment that is gone is fine.
@@ -167,7 +167,7 @@ impl GitHub {
         let what = format!("react to the comment {comment}");
         let write = Write { what, verb: Verb::Post, path: path.clone(), body: json!({ "content": content }) };
         let sent = self.speaker.write::<Value, _>(&write, || self.reacted(&path, content));
-        super::manners::absent(self.within("react to a comment", sent).await).map(drop)
+        crate::forge::speaker::absent(self.within("react to a comment", sent).await).map(drop)
     }
 
     /// Whether the reaction is there and ours. GitHub keeps one of a kind for each account: where it does not tell who we

@@ -7,10 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use super::GitHub;
-use super::manners::absent;
-use super::speaker::{Answer, RAW};
+use super::dialect::RAW;
 use super::wire::segments;
 use crate::forge::ForgeError;
+use crate::forge::speaker::{Answer, absent};
 use crate::id::CommitId;
 
 /// The largest file that is read: one byte more than the largest plan, so that its reader can say what is wrong.

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::GitHub;
 use super::comments::fitting;
-use super::speaker::{Verb, Write};
 use super::wire::{User, encoded};
+use crate::forge::speaker::{Verb, Write};
 use crate::forge::{ForgeError, Issue};
 use crate::trust::Account;
 

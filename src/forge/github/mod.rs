@@ -9,26 +9,25 @@ mod app;
 mod check_wire;
 mod checks;
 mod comments;
+mod dialect;
 mod download;
 mod files;
 mod issues;
-mod manners;
 mod people;
 mod pulls;
 mod repository;
-mod speaker;
 mod status;
 mod wire;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
 pub use self::app::Installation;
-use self::speaker::Speaker;
+use self::dialect::Speaker;
 use super::ForgeError;
+use super::speaker::Patience;
 use crate::exec::secret::Secret;
 use crate::trust::Account;
 
@@ -44,31 +43,6 @@ pub struct Site {
     /// The least time between two writes, and the first pause before something is tried again. Sixty times that is
     /// waited where GitHub asks to wait without saying for how long.
     pub spacing: Duration,
-}
-
-/// How long GitHub is waited for.
-#[derive(Debug, Clone, Copy)]
-pub struct Patience {
-    /// For a connection.
-    pub connect: Duration,
-    /// For the next bytes of an answer.
-    pub silence: Duration,
-    /// In all, for one request, where GitHub asks to be left alone. Longer wishes end as [`ForgeError::Limited`].
-    pub wait: Duration,
-    /// For one call with all its requests, pauses and waits.
-    pub call: Duration,
-}
-
-impl Default for Patience {
-    /// GitHub itself gives up on a request after 10 seconds; two minutes of waiting fit into what a job may idle.
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            silence: Duration::from_secs(30),
-            wait: Duration::from_secs(120),
-            call: Duration::from_secs(600),
-        }
-    }
 }
 
 /// A repository at GitHub. Copies share the space between writes, their number, and who they are.
@@ -101,7 +75,7 @@ impl GitHub {
         if token.expose().is_empty() || !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(misconfigured("the token is empty, or holds characters that no token has"));
         }
-        let speaker = Speaker::new(&site.api, token, site.spacing, patience)?;
+        let speaker = dialect::speaker(&site.api, token, site.spacing, patience)?;
         Ok(Self {
             path: format!("/repos/{owner}/{name}"),
             owner: owner.to_owned(),
@@ -120,19 +94,12 @@ impl GitHub {
     /// Requests that were sent to change something, so far, by this client and its clones.
     #[must_use]
     pub fn writes(&self) -> usize {
-        self.speaker.writes.load(Ordering::Relaxed)
+        self.speaker.writes()
     }
 
     /// A call ends, whatever happens in it.
     async fn within<T>(&self, what: &str, call: impl Future<Output = Result<T, ForgeError>>) -> Result<T, ForgeError> {
-        let most = self.speaker.patience.call;
-        match tokio::time::timeout(most, call).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                let said = format!("given up after {}", crate::text::duration(most));
-                Err(self.speaker.unavailable(what, &said))
-            }
-        }
+        self.speaker.within(what, call).await
     }
 }
 

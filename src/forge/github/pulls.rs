@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::GitHub;
 use super::comments::fitting;
-use super::speaker::{Verb, Write};
 use super::wire::{Numbered, User, encoded};
+use crate::forge::speaker::{Verb, Write};
 use crate::forge::{ForgeError, PullWanted};
 use crate::id::CommitId;
 use crate::text::clip;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::GitHub;
-use super::speaker::{Verb, Write};
+use crate::forge::speaker::{Verb, Write};
 use crate::forge::{CheckState, Conclusion, ForgeError};
 use crate::id::CommitId;
 use crate::text::clip;

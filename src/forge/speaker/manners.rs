@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use super::speaker::{Answer, Failed, Speaker, Trouble, Write};
+use super::{Answer, Dialect, Failed, Speaker, Trouble, Write};
 use crate::forge::ForgeError;
 
 /// How often a read is tried: a forge that fails three times in a row, seconds apart, has an incident.
@@ -40,7 +41,7 @@ impl Waits {
     }
 }
 
-impl Speaker {
+impl<D: Dialect> Speaker<D> {
     fn waits(&self) -> Waits {
         Waits { left: self.patience.wait, times: WAITS }
     }
@@ -52,12 +53,22 @@ impl Speaker {
     }
 
     /// Asks, and asks again where the forge has trouble.
-    pub(super) async fn read(&self, what: &str, path: &str, kind: (&str, usize)) -> Result<Answer, ForgeError> {
+    pub(in crate::forge) async fn read(
+        &self,
+        what: &str,
+        path: &str,
+        kind: (&str, usize),
+    ) -> Result<Answer, ForgeError> {
         self.repeat(what, || self.get(what, path, kind)).await
     }
 
+    /// Asks a question by POST, which changes nothing, as often as a read.
+    pub(in crate::forge) async fn query(&self, what: &str, url: &str, body: &Value) -> Result<Answer, ForgeError> {
+        self.repeat(what, || self.inquire(what, url, body)).await
+    }
+
     /// Does a thing that changes nothing until it is done, a few times at most.
-    pub(super) async fn repeat<T, F>(&self, what: &str, ask: impl Fn() -> F) -> Result<T, ForgeError>
+    pub(in crate::forge) async fn repeat<T, F>(&self, what: &str, ask: impl Fn() -> F) -> Result<T, ForgeError>
     where
         F: Future<Output = Result<T, Failed>>,
     {
@@ -78,18 +89,26 @@ impl Speaker {
         }
     }
 
-    pub(super) async fn read_json<T: DeserializeOwned>(&self, what: &str, path: &str) -> Result<T, ForgeError> {
+    pub(in crate::forge) async fn read_json<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        path: &str,
+    ) -> Result<T, ForgeError> {
         let answer = self.read(what, path, self.json()).await?;
         answer.json().map_err(|said| self.nonsense(what, &said))
     }
 
     /// `None` where there is no such thing.
-    pub(super) async fn find_json<T: DeserializeOwned>(&self, what: &str, path: &str) -> Result<Option<T>, ForgeError> {
+    pub(in crate::forge) async fn find_json<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        path: &str,
+    ) -> Result<Option<T>, ForgeError> {
         absent(self.read_json(what, path).await)
     }
 
     /// One page of a list, counted from 1, and whether there is another.
-    pub(super) async fn page<P, T>(
+    pub(in crate::forge) async fn page<P, T>(
         &self,
         (what, path): (&str, &str),
         number: u32,
@@ -107,7 +126,7 @@ impl Speaker {
     }
 
     /// All of a list. One of more than thirty pages is an error: what is cut off silently is found missing later.
-    pub(super) async fn all<P, T>(
+    pub(in crate::forge) async fn all<P, T>(
         &self,
         what: &str,
         path: &str,
@@ -128,7 +147,7 @@ impl Speaker {
     }
 
     /// The items of a list from its start that are wanted, out of at most thirty pages; whether the list ended.
-    pub(super) async fn first<P, T>(
+    pub(in crate::forge) async fn first<P, T>(
         &self,
         (what, path): (&str, &str),
         items: impl Fn(P) -> Vec<T>,
@@ -168,7 +187,7 @@ impl Speaker {
     }
 
     /// Writes. In doubt it looks whether the thing is there; only where it is not, it sends once more, and looks again.
-    pub(super) async fn write<T, F>(&self, write: &Write, look: impl Fn() -> F) -> Result<T, ForgeError>
+    pub(in crate::forge) async fn write<T, F>(&self, write: &Write, look: impl Fn() -> F) -> Result<T, ForgeError>
     where
         T: DeserializeOwned,
         F: Future<Output = Result<Option<T>, ForgeError>>,
@@ -193,7 +212,7 @@ impl Speaker {
 }
 
 /// `None` where there is no such thing.
-pub(super) fn absent<T>(answer: Result<T, ForgeError>) -> Result<Option<T>, ForgeError> {
+pub(in crate::forge) fn absent<T>(answer: Result<T, ForgeError>) -> Result<Option<T>, ForgeError> {
     match answer {
         Ok(found) => Ok(Some(found)),
         Err(ForgeError::NotFound { .. }) => Ok(None),
