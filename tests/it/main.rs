@@ -75,6 +75,7 @@ mod gitlab_writes;
 mod gitlab_by_itself;
 mod gitlab_door;
 mod gitlab_hooks;
+mod gitlab_flow_comment;
 mod gitlab_job;
 mod gitlab_story;
 mod gitlab_strict;
