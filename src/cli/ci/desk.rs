@@ -18,7 +18,7 @@ use crate::report::check::CheckText;
 use crate::report::reply::{Reply, reply_marker};
 use crate::report::{check, sticky};
 use crate::request::{ExternalId, Request};
-use crate::text::Scrubber;
+use crate::text::{ForgeKind, Scrubber};
 use crate::trust::{self, Account, Refusal};
 
 /// What every decision needs.
@@ -132,7 +132,7 @@ impl<'s> Desk<'s> {
         }
         let body = self.scrubber.scrub(&reply.render());
         if self.is_dry() {
-            self.log().group(&format!("dry run: the reply on #{issue}"), &body);
+            self.log().group(&format!("dry run: the reply on {}", self.forge.kind().pull(issue)), &body);
             return;
         }
         self.told(self.forge.put_comment(issue, &self.me, &reply_marker(comment), &body).await);
@@ -181,11 +181,14 @@ impl<'s> Desk<'s> {
     /// Writes a check, or where the token may not, a commit status; the check's number.
     pub(super) async fn put_check(&self, wanted: &CheckWanted) -> Option<u64> {
         if self.is_dry() {
-            self.log().group(&format!("dry run: the check `{}`: {}", wanted.name, wanted.title), &wanted.summary);
+            self.log().group(
+                &format!("dry run: the {} `{}`: {}", self.forge.kind().check(), wanted.name, wanted.title),
+                &wanted.summary,
+            );
             return None;
         }
         match self.forge.put_check(wanted, None).await {
-            Err(ForgeError::Forbidden { .. }) => {
+            Err(ForgeError::Forbidden { .. }) if self.forge.kind() == ForgeKind::GitHub => {
                 self.log().say(
                     Level::Warning,
                     "this token may not write checks, which only Apps can: use `github.token` with `checks: write`, or \
@@ -205,7 +208,7 @@ impl<'s> Desk<'s> {
         let Some(pull) = &request.pull else { return };
         let body = self.scrubber.scrub(&sticky::accepted(request));
         if self.is_dry() {
-            self.log().group(&format!("dry run: the comment on #{}", pull.number), &body);
+            self.log().group(&format!("dry run: the comment on {}", request.forge.pull(pull.number)), &body);
             return;
         }
         let marker = sticky::marker(&request.scope);

@@ -118,8 +118,8 @@ async fn maintenance(
     if step.runner.ref_name.as_ref().is_some_and(|name| name != branch) {
         step.outputs.say(Level::Notice, &format!("a maintenance run is of the default branch: {branch}"));
     }
-    let rules = desk.rules().await?.map_err(|trouble| trouble.failure())?;
-    plans::for_maintenance(&rules.found, branch).map_err(|trouble| trouble.failure())?;
+    let rules = desk.rules().await?.map_err(|trouble| trouble.failure(desk.forge.kind()))?;
+    plans::for_maintenance(&rules.found, branch).map_err(|trouble| trouble.failure(desk.forge.kind()))?;
     let tasks = known_tasks(tasks, &rules.found.plan)?;
     let request = Wanted {
         scope: Scope::from(rules.found.plan.name.clone()),

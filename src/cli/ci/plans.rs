@@ -12,6 +12,7 @@ use crate::git::{GitError, Repo, Wanted};
 use crate::id::{CommitId, RepoPath, Sha256};
 use crate::plan::{Complaint, Complaints, DeliverAs, Plan, governed, parse};
 use crate::request::Request;
+use crate::text::ForgeKind;
 
 /// A plan as some commit has it.
 #[derive(Debug, Clone)]
@@ -43,16 +44,16 @@ pub(super) enum Trouble {
 
 impl Trouble {
     /// As a failure of a job that nobody can be answered in.
-    pub(super) fn failure(&self) -> Failure {
+    pub(super) fn failure(&self, forge: ForgeKind) -> Failure {
         match self {
             Self::Absent { path, branch } => {
                 Failure::new(Kind::Usage, format!("there is no plan: {path} is not on the branch {branch}"))
-                    .hint("commit one there, or name another with the action's input `plan`")
+                    .hint(format!("commit one there, or name another with {} `plan`", forge.input()))
             }
             Self::Wrong { branch, complaints } => {
                 let text = crate::text::neutralise_workflow_commands(&complaints.render());
                 Failure::rendered(Kind::Usage, text)
-                    .hint(format!("this is the plan on the branch {branch}; a pull request can mend it"))
+                    .hint(format!("this is the plan on the branch {branch}; a {} can mend it", forge.pull_request()))
             }
         }
     }
@@ -278,7 +279,7 @@ mod tests {
             assert!(for_maintenance(&found(form), "main").is_ok(), "{form}");
         }
         let trouble = for_maintenance(&found("push"), "main").unwrap_err();
-        insta::assert_snapshot!(trouble.failure().render(), @r"
+        insta::assert_snapshot!(trouble.failure(ForgeKind::GitHub).render(), @r"
         error: `deliver: {as: push}` is for pull requests: a run of the default branch would push onto that branch itself
           --> omk.yaml
             = hint: use `as: pull-request`, or start runs from comments only
@@ -289,7 +290,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         let trouble = Trouble::Absent { path: "ci/omk.yaml".to_owned(), branch: "main".to_owned() };
-        insta::assert_snapshot!(trouble.failure().render(), @r"
+        insta::assert_snapshot!(trouble.failure(ForgeKind::GitHub).render(), @r"
         error: there is no plan: ci/omk.yaml is not on the branch main
           hint: commit one there, or name another with the action's input `plan`
         ");

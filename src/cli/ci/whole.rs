@@ -123,7 +123,10 @@ fn publish(step: &Step, access: &Access, request: &Request, over: &Over) -> Resu
     let Some(delivered) = delivered else {
         step.outputs.say(
             Level::Warning,
-            "ended before GitHub was told of it: what is there already stays, and the rest is missing",
+            &format!(
+                "ended before {} was told of it: what is there already stays, and the rest is missing",
+                request.forge.name()
+            ),
         );
         return Ok(RunVerdict::Cancelled.exit_code());
     };
