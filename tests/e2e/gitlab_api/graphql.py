@@ -27,10 +27,14 @@ def tokens(text):
 
 
 def selection(left, variables):
-    """The fields between braces: name, arguments, fields within."""
+    """The fields between braces: the name in the answer, name, arguments, fields within."""
     told = []
     while left and left[0] != "}":
         name, given = left.pop(0), {}
+        alias = name
+        if left[0] == ":":
+            left.pop(0)
+            name = left.pop(0)
         if left[0] == "(":
             left.pop(0)
             while left[0] != ")":
@@ -43,7 +47,7 @@ def selection(left, variables):
         if left[0] == "{":
             left.pop(0)
             within = selection(left, variables)
-        told.append((name, given, within))
+        told.append((alias, name, given, within))
         if left and left[0] == ",":
             left.pop(0)
     if not left:
@@ -127,11 +131,11 @@ class Reader:
         if isinstance(value, list):
             return [self.pick(one, within) for one in value]
         told = {}
-        for name, given, more in within:
+        for alias, name, given, more in within:
             if name not in value:
                 raise Wrong(f"Field '{name}' doesn't exist")
             inner = value[name](given) if callable(value[name]) else value[name]
-            told[name] = self.pick(inner, more)
+            told[alias] = self.pick(inner, more)
         return told
 
 
@@ -143,7 +147,7 @@ def answer(call, body):
     reader = Reader(call.world, call.user)
     try:
         fields = parse(body.get("query") or "", body.get("variables") or {})
-        return {"data": {name: reader.pick(reader.root(name, given), within) for name, given, within in fields}}
+        return {"data": {alias: reader.pick(reader.root(name, given), within) for alias, name, given, within in fields}}
     except (Wrong, IndexError, ValueError) as wrong:
         call.violate(f"a wrong query: {wrong!r}")
         return {"errors": [{"message": str(wrong)}]}
