@@ -13,7 +13,7 @@ use super::ink;
 use crate::fact::Level;
 use crate::id::Sha256;
 
-/// The most entries: with [`SAID`] the report stays far below what GitLab takes from a job.
+/// The most entries: with descriptions of one line each the report stays far below what GitLab takes from a job.
 pub const MOST: usize = 2_000;
 
 /// The most characters of a description: it is one line of a list.

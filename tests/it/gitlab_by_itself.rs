@@ -118,12 +118,12 @@ fn a_reaction_moves_a_notes_time_as_editing_does() {
     assert_eq!(world.awards(&note), "eyes");
     let awarded = world.get(&at);
     // GraphQL alone tells whether somebody edited it.
-    let query = "query($path: ID!, $iid: String!) { project(fullPath: $path) { mergeRequest(iid: $iid) { notes { nodes { id lastEditedBy { username } } } } } }";
+    let query = "query($path: ID!, $iid: String!) { project(fullPath: $path) { mergeRequest(iid: $iid) { notes { nodes { id by: lastEditedBy { username } } } } } }";
     let editors = |token: &str| {
         let body = json!({"query": query, "variables": {"path": PROJECT, "iid": "12"}}).to_string();
         let headers = [("PRIVATE-TOKEN", token), ("Content-Type", "application/json")];
         let reply = world.door.send("POST", "/gitlab/api/graphql", &headers, body.as_bytes()).unwrap();
-        reply.json()["data"]["project"]["mergeRequest"]["notes"]["nodes"][0]["lastEditedBy"].clone()
+        reply.json()["data"]["project"]["mergeRequest"]["notes"]["nodes"][0]["by"].clone()
     };
     assert_eq!(editors("glpat-judge"), Value::Null);
     assert!(awarded["updated_at"].as_str() > note["updated_at"].as_str());

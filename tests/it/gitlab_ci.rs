@@ -141,10 +141,25 @@ fn a_schedule_finds_a_comment_and_four_jobs_make_a_merge_request_of_it() {
     world.git(&["fetch", "--quiet", &world.remote("maintainer"), &result]);
     assert_eq!(world.git(&["show", "FETCH_HEAD:fix.txt"]), "right");
     steady(|| {
-        insta::assert_snapshot!(world.status_lines(&head).join("\n"), @"");
-        insta::assert_snapshot!(world.status_lines(&result).join("\n"), @"");
-        insta::assert_snapshot!(requests(world), @"");
-        insta::assert_snapshot!(world.git(&["log", "-1", "--format=%an%n%B", "FETCH_HEAD"]), @"");
+        insta::assert_snapshot!(world.status_lines(&head).join("\n"), @"omk: success (ready: 1 of 1 task completed)");
+        insta::assert_snapshot!(world.status_lines(&result).join("\n"), @r"
+        omk: success (ready: 1 of 1 task completed)
+        omk / test: success (passed)
+        ");
+        insta::assert_snapshot!(requests(world), @r"
+        !12 | A feature | feature -> main
+        !13 | Draft: Write it down (for #12) | omk/run/mr-12 -> feature
+        ");
+        insta::assert_snapshot!(world.git(&["log", "-1", "--format=%an%n%B", "FETCH_HEAD"]), @r"
+        omk[bot]
+        Write it down
+
+        Omk-Run: [run]
+        Omk-Task: fix
+        Omk-Attempt: 1
+        Omk-Proof: [run]/fix
+        Requested-by: maintainer
+        ");
     });
     let replies = world.replies(REQUEST);
     assert!(replies.len() == 1 && replies[0].contains("judged_by: separate-job"), "{replies:#?}");
@@ -184,7 +199,8 @@ fn a_merge_request_gets_a_plan_check_without_any_token() {
     let remarks: Value = serde_json::from_str(&job.files["gl-code-quality-report.json"]).unwrap();
     assert_eq!(remarks[0]["location"]["path"], "omk.yaml");
     assert_eq!(remarks[0]["location"]["lines"]["begin"], 3, "{remarks}");
-    assert!(!job.files.contains_key("request.json") && job.files.contains_key("summary.md"));
+    assert!(job.files.get("request.json").is_none_or(|request| request.trim() == "null"), "nothing is to be run");
+    assert!(job.files["summary.md"].contains("write_sets"), "{}", job.files["summary.md"]);
     assert_eq!(world.writes(), Vec::<String>::new());
 }
 
@@ -194,7 +210,10 @@ fn a_schedule_without_polling_is_maintenance() {
     let world = &site.world;
     let jobs = site.four(&world.pipeline("schedule", "maintainer"));
     assert_eq!(jobs[3].dotenv("OMK_VERDICT"), "ready");
-    insta::assert_snapshot!(requests(world), @"");
+    insta::assert_snapshot!(requests(world), @r"
+    !12 | A feature | feature -> main
+    !13 | Draft: Write it down | omk/run/widget -> main
+    ");
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn without_a_token_that_reads_the_api_a_retry_is_a_full_run_and_says_so() {
 fn a_status_that_leads_elsewhere_is_not_followed() {
     let world = GitLabWorld::start();
     let head = world.tip("feature");
-    let pushed = world.pipeline_on("push", "contributor", "feature");
+    let pushed = world.pipeline_on("push", "contributor", "main");
     let url = format!("{}/acme/widget/-/pipelines/{}", world.door.site, pushed.id);
     let name = "20991122t185155z-4f2a9c";
     let forged = serde_json::json!({

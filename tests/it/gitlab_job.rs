@@ -19,6 +19,9 @@ use crate::gitlab_world::{GitLabWorld, NUMBER, PROJECT, REQUEST};
 /// The jobs of the component, their stages, and whose artifacts each finds in its directory.
 const JOBS: &[(&str, &[&str])] = &[("gate", &[]), ("run", &["gate"]), ("judge", &["gate"]), ("publish", &["gate"])];
 
+/// The source of a merge request's own pipelines.
+const OF_REQUEST: &str = "merge_request_event";
+
 /// A pipeline that waits for its jobs.
 #[derive(Debug, Clone)]
 pub(crate) struct Pipeline {
@@ -97,74 +100,19 @@ impl GitLabWorld {
         self.pipeline_on(source, login, "main")
     }
 
-    /// The same on another branch, `refs/merge-requests/12/head` too.
+    /// The pipeline that merge request 12 gets by itself.
+    #[track_caller]
+    pub(crate) fn request_pipeline(&self) -> Pipeline {
+        self.pipeline_on(OF_REQUEST, "contributor", &format!("refs/merge-requests/{REQUEST}/head"))
+    }
+
+    /// The same on another branch, or on the full name of a ref.
     #[track_caller]
     pub(crate) fn pipeline_on(&self, source: &str, login: &str, branch: &str) -> Pipeline {
         let commit = self.refs().get(branch).cloned().unwrap_or_else(|| self.tip(branch));
         let given = json!({"source": source, "ref": branch, "sha": commit, "username": login, "jobs": names()});
         let told = self.door.control("pipelines", &given);
         read(&told, source, login, branch, &commit)
-    }
-
-    /// The pipeline that a note starts by the project's webhook on the trigger's address, as GitLab sends it.
-    #[track_caller]
-    pub(crate) fn hooked(&self, note: &Value) -> Pipeline {
-        self.triggered(&self.note_hook(note))
-    }
-
-    /// The pipeline that a webhook with this body starts.
-    #[track_caller]
-    pub(crate) fn triggered(&self, body: &Value) -> Pipeline {
-        let path = format!("/projects/{NUMBER}/ref/main/trigger/pipeline?token=glptt-hook");
-        let made = self.door.api_with(&[("X-Gitlab-Event", "Note Hook")], "POST", &path, body).expect(201);
-        let told = self.door.control("add_jobs", &json!({"pipeline": made["id"], "jobs": names()}));
-        read(&told, "trigger", "maintainer", "main", &self.tip("main"))
-    }
-
-    /// What GitLab's webhook for notes says of one.
-    pub(crate) fn note_hook(&self, note: &Value) -> Value {
-        let request = self.get(&format!("/merge_requests/{}", note["noteable_iid"]));
-        let attributes = json!({
-            "id": note["id"], "note": note["body"], "noteable_type": "MergeRequest", "author_id": note["author"]["id"],
-            "created_at": note["created_at"], "updated_at": note["updated_at"], "project_id": NUMBER,
-            "noteable_id": note["noteable_id"], "system": note["system"], "action": "create",
-            "url": format!("{}#note_{}", request["web_url"].as_str().unwrap(), note["id"]),
-        });
-        json!({
-            "object_kind": "note", "event_type": "note", "user": note["author"], "project_id": NUMBER,
-            "project": {"id": NUMBER, "path_with_namespace": PROJECT, "default_branch": "main"},
-            "object_attributes": attributes, "merge_request": self.hooked_request(&request),
-        })
-    }
-
-    /// What GitLab's webhook for merge requests says: `open`, `update`, `close`, `merge`.
-    pub(crate) fn request_hook(&self, iid: u64, action: &str) -> Value {
-        let request = self.get(&format!("/merge_requests/{iid}"));
-        let mut attributes = self.hooked_request(&request);
-        attributes["action"] = json!(action);
-        json!({
-            "object_kind": "merge_request", "event_type": "merge_request", "user": request["author"],
-            "project": {"id": NUMBER, "path_with_namespace": PROJECT, "default_branch": "main"},
-            "object_attributes": attributes,
-        })
-    }
-
-    fn hooked_request(&self, request: &Value) -> Value {
-        let mut told = json!({"last_commit": {"id": request["sha"]}});
-        for name in [
-            "id",
-            "iid",
-            "title",
-            "description",
-            "state",
-            "source_branch",
-            "target_branch",
-            "source_project_id",
-            "target_project_id",
-        ] {
-            told[name] = request[name].clone();
-        }
-        told
     }
 
     /// One stage of `omk ci` as its job of this pipeline; `command` is empty for all stages in one. `env` is set last, and
@@ -196,7 +144,11 @@ impl GitLabWorld {
         for (name, value) in self.variables(command, pipeline, id, &place) {
             omk.env(name, value);
         }
-        omk.env("CI_JOB_TOKEN", token).env("OMK_TOKEN", format!("glpat-{access}")).env("OMK_COMMAND", command);
+        omk.env("CI_JOB_TOKEN", token).env("OMK_COMMAND", command);
+        // It is a protected variable, which only pipelines of protected branches get.
+        if pipeline.branch == "main" {
+            omk.env("OMK_TOKEN", format!("glpat-{access}"));
+        }
         if let Some(payload) = &pipeline.payload {
             std::fs::write(temp.join("TRIGGER_PAYLOAD"), payload).unwrap();
             omk.env("TRIGGER_PAYLOAD", temp.join("TRIGGER_PAYLOAD"));
@@ -234,24 +186,34 @@ impl GitLabWorld {
             ("CI_JOB_NAME", name_of(command)),
             ("CI_JOB_URL", format!("{project}/-/jobs/{id}")),
             ("CI_COMMIT_SHA", pipeline.commit.clone()),
-            ("CI_COMMIT_REF_NAME", pipeline.branch.clone()),
+            ("CI_COMMIT_REF_NAME", self.ref_name(pipeline)),
             ("CI_DEFAULT_BRANCH", "main".to_owned()),
             ("CI_BUILDS_DIR", self.at("builds").to_string_lossy().into_owned()),
-            ("GIT_STRATEGY", "none".to_owned()),
+            ("GIT_STRATEGY", "empty".to_owned()),
             ("GITLAB_USER_LOGIN", pipeline.login.clone()),
         ];
-        if pipeline.source == "merge_request_event" {
+        if pipeline.source == OF_REQUEST {
             let request = self.get(&format!("/merge_requests/{REQUEST}"));
             let text = |name: &str| request[name].as_str().map_or_else(|| request[name].to_string(), str::to_owned);
             told.extend([
                 ("CI_MERGE_REQUEST_IID", REQUEST.to_string()),
                 ("CI_MERGE_REQUEST_PROJECT_ID", NUMBER.to_string()),
+                ("CI_MERGE_REQUEST_PROJECT_PATH", PROJECT.to_owned()),
+                ("CI_MERGE_REQUEST_PROJECT_URL", project),
                 ("CI_MERGE_REQUEST_SOURCE_PROJECT_ID", text("source_project_id")),
                 ("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", text("source_branch")),
                 ("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", text("target_branch")),
             ]);
         }
         told
+    }
+
+    /// A merge request's pipeline is told the source branch, though the API tells a ref of the merge request's own.
+    fn ref_name(&self, pipeline: &Pipeline) -> String {
+        match pipeline.source.as_str() {
+            OF_REQUEST => self.get(&format!("/merge_requests/{REQUEST}"))["source_branch"].as_str().unwrap().to_owned(),
+            _ => pipeline.branch.clone(),
+        }
     }
 
     /// What the runner does when a job's script has ended: artifacts, then the status.
@@ -282,14 +244,14 @@ impl GitLabWorld {
         self.door.send("POST", &format!("/gitlab/api/v4/jobs/{job}/artifacts"), &headers, &body).unwrap().status
     }
 
-    /// All four jobs, as the component has them: judge and publish run whatever became of run, unless the pipeline was
-    /// cancelled or gate failed. `env` is for the one that runs.
+    /// The jobs that the component has for such a pipeline: gate alone for a merge request's; else run too where gate did
+    /// well, and judge and publish in any case, unless the pipeline was cancelled. `env` is for the one that runs.
     pub(crate) fn jobs(&self, pipeline: &Pipeline, env: &[(&str, &str)]) -> LabJobs {
         let gate = self.omk_ci("gate", pipeline, &[]);
-        let go = gate.status == "success";
+        let well = gate.status == "success";
         let mut jobs = LabJobs { pipeline: pipeline.clone(), gate, run: None, judge: None, publish: None };
-        if go {
-            jobs.run = self.unless_cancelled("run", pipeline, env);
+        if pipeline.source != OF_REQUEST {
+            jobs.run = if well { self.unless_cancelled("run", pipeline, env) } else { None };
             jobs.judge = self.unless_cancelled("judge", pipeline, &[]);
             jobs.publish = self.unless_cancelled("publish", pipeline, &[]);
         }
@@ -307,12 +269,14 @@ pub(crate) fn name_of(command: &str) -> String {
     if command.is_empty() { "omk".to_owned() } else { format!("omk-{command}") }
 }
 
-fn names() -> Value {
+/// The jobs that are in every pipeline of these tests, with their stages.
+pub(crate) fn names() -> Value {
     let four = JOBS.iter().map(|(command, _)| json!([name_of(command), *command]));
     four.chain([json!(["omk", "omk"])]).collect()
 }
 
-fn read(told: &Value, source: &str, login: &str, branch: &str, commit: &str) -> Pipeline {
+/// A pipeline from what the tests' own door tells of it.
+pub(crate) fn read(told: &Value, source: &str, login: &str, branch: &str, commit: &str) -> Pipeline {
     let jobs = told["jobs"].as_object().unwrap();
     let payload = told["variables"].as_array().unwrap().iter().find(|one| one["key"] == "TRIGGER_PAYLOAD");
     Pipeline {
@@ -385,6 +349,11 @@ fn a_job_finds_what_it_needs_and_leaves_what_it_made() {
     assert_eq!(std::fs::read_to_string(place.join("omk-out/request.json")).unwrap(), "{}");
     let given: BTreeMap<_, _> = omk.get_envs().collect();
     assert!(!given.contains_key(std::ffi::OsStr::new("OMK_TOKEN")) && given.len() > 20, "{given:?}");
+    // Of a merge request's pipeline no protected variable is.
+    let (omk, _) = world.job("gate", &world.request_pipeline(), &[]);
+    let given: BTreeMap<_, _> =
+        omk.get_envs().filter_map(|(name, value)| Some((name.to_str()?, value?.to_str()?))).collect();
+    assert_eq!((given.get("OMK_TOKEN"), given["CI_COMMIT_REF_NAME"]), (None, "feature"));
     let archive = world.get(&format!("/jobs/{}", gate.id));
     assert_eq!(archive["artifacts_file"]["filename"], "artifacts.zip");
     // The job has ended, and its token with it.

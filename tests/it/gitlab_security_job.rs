@@ -5,9 +5,10 @@
 use std::io::Write as _;
 use std::process::Command;
 
+use serde_json::json;
 use zip::write::SimpleFileOptions;
 
-use crate::gitlab_job::{LabJob, Pipeline};
+use crate::gitlab_job::{LabJob, Pipeline, name_of};
 use crate::gitlab_world::{GitLabWorld, REQUEST};
 
 /// An archive of files; one whose text begins with `->` is a symlink.
@@ -33,18 +34,28 @@ fn accepted() -> (GitLabWorld, Pipeline) {
     (world, pipeline)
 }
 
-/// A job that does nothing but to upload that archive.
-fn leaves(world: &GitLabWorld, pipeline: &Pipeline, command: &str, archive: &[u8]) {
+/// A job of that name, tried again; it does nothing but to upload that archive.
+fn leaves(world: &GitLabWorld, pipeline: &mut Pipeline, command: &str, archive: &[u8]) {
+    again(world, pipeline, command);
     let (omk, place) = world.job(command, pipeline, &[]);
     let token = omk.get_envs().find(|(name, _)| *name == "CI_JOB_TOKEN").and_then(|(_, value)| value).unwrap();
-    assert_eq!(world.uploads(pipeline.jobs[&format!("omk-{command}")], token.to_str().unwrap(), archive), 201);
+    let job = pipeline.jobs[&name_of(command)];
     let _ = std::fs::remove_dir_all(place.join("omk-out"));
     let done = Command::new("true").output().unwrap();
+    assert_eq!(world.uploads(job, token.to_str().unwrap(), archive), 201);
     world.ended(command, pipeline, &place, &done);
 }
 
+/// Another job of the same name, as when a person tries one again.
+fn again(world: &GitLabWorld, pipeline: &mut Pipeline, command: &str) {
+    let name = name_of(command);
+    let told = world.door.control("add_jobs", &json!({"pipeline": pipeline.id, "jobs": [[name, command]]}));
+    pipeline.jobs.insert(name.clone(), told["jobs"][&name].as_u64().unwrap());
+}
+
 /// Publishes what there is; nothing may be pushed.
-fn published(world: &GitLabWorld, pipeline: &Pipeline) -> LabJob {
+fn published(world: &GitLabWorld, pipeline: &mut Pipeline) -> LabJob {
+    again(world, pipeline, "publish");
     let publish = world.omk_ci("publish", pipeline, &[]);
     assert_ne!(publish.code, Some(0), "{publish:#?}");
     assert!(!world.refs().keys().any(|name| name.contains("omk")), "{:#?}", world.refs());
@@ -65,18 +76,19 @@ fn a_hostile_archive_of_the_run_does_nothing() {
         ("a bomb", &bombs),
         ("nothing of ours", &[(".git/config", b"[core]\n"), ("omk-out/bundle/bundle.json", b"{}")]),
     ];
-    let (world, pipeline) = accepted();
+    let (world, mut pipeline) = accepted();
     for (what, files) in hostile {
-        leaves(&world, &pipeline, "run", &archive(files));
+        leaves(&world, &mut pipeline, "run", &archive(files));
+        again(&world, &mut pipeline, "judge");
         let judge = world.omk_ci("judge", &pipeline, &[]);
         assert_ne!(judge.code, Some(0), "{what}: {judge:#?}");
         assert!(judge.files.is_empty(), "{what}: {judge:#?}");
-        let publish = published(&world, &pipeline);
+        let publish = published(&world, &mut pipeline);
         assert!(!publish.err.contains("panicked"), "{what}: {publish:#?}");
         assert!(!world.at("evil").exists() && !world.at("temp").join("evil").exists());
     }
-    leaves(&world, &pipeline, "run", b"no archive at all");
-    published(&world, &pipeline);
+    leaves(&world, &mut pipeline, "run", b"no archive at all");
+    published(&world, &mut pipeline);
     assert!(world.replies(REQUEST)[0].contains("failed infra"), "{:#?}", world.replies(REQUEST));
     let left: Vec<_> = std::fs::read_dir(world.at("temp")).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
@@ -99,20 +111,20 @@ fn a_request_among_the_runs_artifacts_is_nobodys_request() {
 
 #[test]
 fn a_forged_judgement_does_not_make_it_ready() {
-    let (world, pipeline) = accepted();
+    let (world, mut pipeline) = accepted();
     world.omk_ci("run", &pipeline, &[]).exits(0);
     for judgement in [&b"{}"[..], b"null", &[b'['; 4096], b"->/etc/passwd"] {
-        leaves(&world, &pipeline, "judge", &archive(&[("omk-out/judgement.json", judgement)]));
-        published(&world, &pipeline);
+        leaves(&world, &mut pipeline, "judge", &archive(&[("omk-out/judgement.json", judgement)]));
+        published(&world, &mut pipeline);
     }
 }
 
 #[test]
 fn what_a_run_says_of_its_trouble_is_shown_as_text() {
-    let (world, pipeline) = accepted();
+    let (world, mut pipeline) = accepted();
     let trouble = b"no key\x1b[31m\n::error::x @all <!-- omk:sticky:mr-12 --> [x](http://evil)\n";
-    leaves(&world, &pipeline, "run", &archive(&[("omk-out/trouble.txt", trouble)]));
-    published(&world, &pipeline);
+    leaves(&world, &mut pipeline, "run", &archive(&[("omk-out/trouble.txt", trouble)]));
+    published(&world, &mut pipeline);
     let reply = &world.replies(REQUEST)[0];
     assert!(reply.contains("no key") && !reply.contains('\x1b') && !reply.contains("](http://evil)"), "{reply}");
     assert_eq!(reply.matches("<!-- omk:sticky").count(), 1, "{reply}");

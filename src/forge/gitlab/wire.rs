@@ -27,8 +27,8 @@ impl From<User> for Account {
 /// Whether it is named as GitLab names the accounts of project and group access tokens: `project_7_bot_4f2a`.
 fn is_named_like_a_bot(username: &str) -> bool {
     let rest = username.strip_prefix("project_").or_else(|| username.strip_prefix("group_"));
-    let rest = rest.map(|rest| rest.trim_start_matches(|digit: char| digit.is_ascii_digit()));
-    rest.is_some_and(|rest| rest == "_bot" || rest.starts_with("_bot_") || rest.starts_with("_bot"))
+    let parts = rest.and_then(|rest| rest.split_once("_bot"));
+    parts.is_some_and(|(number, _)| !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit()))
 }
 
 /// The second that a moment is in, at its start.
@@ -50,7 +50,7 @@ mod tests {
         for bot in ["project_7_bot", "project_123_bot_4f2a9c", "group_9_bot_0a", "project_7_bot2"] {
             assert!(is_named_like_a_bot(bot), "{bot}");
         }
-        for person in ["ann", "project_x_bot", "robot", "project_7", "my_project_7_bot"] {
+        for person in ["ann", "project_x_bot", "robot", "project_7", "my_project_7_bot", "project__bot"] {
             assert!(!is_named_like_a_bot(person), "{person}");
         }
     }

@@ -27,10 +27,14 @@ def tokens(text):
 
 
 def selection(left, variables):
-    """The fields between braces: name, arguments, fields within."""
+    """The fields between braces: what they are to be called, name, arguments, fields within."""
     told = []
     while left and left[0] != "}":
         name, given = left.pop(0), {}
+        label = name
+        if left[0] == ":":
+            left.pop(0)
+            name = left.pop(0)
         if left[0] == "(":
             left.pop(0)
             while left[0] != ")":
@@ -43,7 +47,7 @@ def selection(left, variables):
         if left[0] == "{":
             left.pop(0)
             within = selection(left, variables)
-        told.append((name, given, within))
+        told.append((label, name, given, within))
         if left and left[0] == ",":
             left.pop(0)
     if not left:
@@ -67,11 +71,17 @@ def user(world, number):
     return one and {"id": f"gid://gitlab/User/{number}", "username": one["username"], "bot": one["bot"], "state": one["state"]}
 
 
+def second(at):
+    """GraphQL tells times to the second, where REST tells milliseconds."""
+    return at[:19] + "Z"
+
+
 def note(world, one):
     edited = one["edited_at"] if one["edited_by"] else one["updated_at"]
     return {
-        "id": f"gid://gitlab/{one['type'] or 'Note'}/{one['id']}", "body": one["body"], "createdAt": one["created_at"],
-        "updatedAt": one["updated_at"], "system": one["system"], "internal": one["internal"], "lastEditedAt": edited,
+        "id": f"gid://gitlab/{one['type'] or 'Note'}/{one['id']}", "body": one["body"], "createdAt": second(one["created_at"]),
+        "updatedAt": second(one["updated_at"]), "system": one["system"], "internal": one["internal"],
+        "lastEditedAt": second(edited),
         "lastEditedBy": user(world, one["edited_by"]), "author": user(world, one["author"]),
     }
 
@@ -127,11 +137,11 @@ class Reader:
         if isinstance(value, list):
             return [self.pick(one, within) for one in value]
         told = {}
-        for name, given, more in within:
+        for label, name, given, more in within:
             if name not in value:
                 raise Wrong(f"Field '{name}' doesn't exist")
             inner = value[name](given) if callable(value[name]) else value[name]
-            told[name] = self.pick(inner, more)
+            told[label] = self.pick(inner, more)
         return told
 
 
@@ -143,7 +153,8 @@ def answer(call, body):
     reader = Reader(call.world, call.user)
     try:
         fields = parse(body.get("query") or "", body.get("variables") or {})
-        return {"data": {name: reader.pick(reader.root(name, given), within) for name, given, within in fields}}
+        told = {label: reader.pick(reader.root(name, given), within) for label, name, given, within in fields}
+        return {"data": told}
     except (Wrong, IndexError, ValueError) as wrong:
         call.violate(f"a wrong query: {wrong!r}")
         return {"errors": [{"message": str(wrong)}]}
