@@ -65,15 +65,10 @@ fn published(world: &GitLabWorld, pipeline: &mut Pipeline) -> LabJob {
 
 #[test]
 fn a_hostile_archive_of_the_run_does_nothing() {
-    let zeros = vec![0; 64 << 20];
-    let bombs: Vec<(String, &[u8])> =
-        (0..24).map(|index| (format!("omk-out/bundle/{index}"), zeros.as_slice())).collect();
-    let bombs: Vec<(&str, &[u8])> = bombs.iter().map(|(name, zeros)| (name.as_str(), *zeros)).collect();
-    let hostile: [(&str, &[(&str, &[u8])]); 5] = [
+    let hostile: [(&str, &[(&str, &[u8])]); 4] = [
         ("a link", &[("omk-out/bundle", b"->/etc")]),
         ("a way out", &[("omk-out/../../../evil", b"x")]),
         ("a file for a directory", &[("omk-out/bundle", b"{}"), ("omk-out/request.json", b"{}")]),
-        ("a bomb", &bombs),
         ("nothing of ours", &[(".git/config", b"[core]\n"), ("omk-out/bundle/bundle.json", b"{}")]),
     ];
     let (world, mut pipeline) = accepted();
