@@ -58,6 +58,7 @@ mod gitlab_ci;
 mod gitlab_ci_agent;
 mod gitlab_component;
 mod gitlab_examples;
+mod gitlab_meets;
 mod gitlab_pipeline;
 mod gitlab_runner;
 mod install;

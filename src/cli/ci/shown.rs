@@ -4,7 +4,7 @@
 
 use super::super::session::Over;
 use super::{Failure, Level, Step};
-use crate::report::check::{self, Remark};
+use crate::report::check;
 use crate::report::{View, code_quality, junit};
 
 /// The file of remarks that GitLab shows in a merge request's diff.
@@ -19,8 +19,7 @@ pub(super) fn show(step: &Step, view: &View) -> Result<(), Failure> {
         return Ok(());
     }
     step.leave_file("junit.xml", junit::render(view).as_bytes())?;
-    let remarks: Vec<Remark> =
-        check::gates(step.runner.forge, view).into_iter().flat_map(|gate| gate.text.remarks).collect();
+    let remarks = check::all_remarks(view, code_quality::MOST);
     step.leave_file(CODE_QUALITY, code_quality::render(&remarks).as_bytes())?;
     step.outputs.set("run-id", view.run.as_str())?;
     step.outputs.set("scope", view.scope.as_str())?;

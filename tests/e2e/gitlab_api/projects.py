@@ -8,7 +8,7 @@ from .declare import (
 )
 
 
-@endpoint("GET", "/user", scope="read_user")
+@endpoint("GET", "/user", scope="read_api|read_user")
 def me(call):
     """The current user: doc/api/users.md."""
     user = call.user
@@ -17,7 +17,7 @@ def me(call):
     return {**call.world.view("user_public", user["id"]), **more}
 
 
-@endpoint("GET", "/users/:user_id", scope="read_user")
+@endpoint("GET", "/users/:user_id", scope="read_api|read_user")
 def user_of(call):
     """A single user: doc/api/users.md."""
     if call.at["user_id"] not in call.world.users:
@@ -25,7 +25,7 @@ def user_of(call):
     return call.world.view("user_public", call.at["user_id"])
 
 
-@endpoint("GET", "/users", scope="read_user", paged=True, params={"username": string(), "search": string()})
+@endpoint("GET", "/users", scope="read_api|read_user", paged=True, params={"username": string(), "search": string()})
 def users(call):
     """People by their name: doc/api/users.md."""
     wanted = call.given.get("username")
