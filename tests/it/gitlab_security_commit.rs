@@ -15,7 +15,15 @@ fn a_note_that_was_edited_or_is_gone_before_it_was_read_does_not_count() {
     let note = world.comments("maintainer", "/omk help");
     world.passes(2);
     world.edits("maintainer", &note, "/omk run");
-    insta::assert_snapshot!(Asked::of(&world, note).refused(), @"");
+    insta::assert_snapshot!(Asked::of(&world, note).refused(), @"
+    To `maintainer`:
+
+    😕 **Nothing was done: the comment was edited**
+
+    What it said when others read it cannot be told any more.
+
+    Write the command in a new comment.
+    ");
     // A reaction touches it, and is no edit; an edit is one, whatever else has touched it.
     let note = world.comments("maintainer", "/omk run");
     world.passes(2);
@@ -28,7 +36,7 @@ fn a_note_that_was_edited_or_is_gone_before_it_was_read_does_not_count() {
     world.door.control("award", &json!({"id": note["id"], "name": "heart", "username": "reader"}));
     assert!(Asked::of(&world, note).refused().contains("edited"));
     // Where GraphQL does not say so, nobody knows.
-    for answer in [json!({"status": 404}), json!({"raw": "{\"data\":{}}"}), json!({"raw": "{\"errors\":[]}"})] {
+    for answer in [json!({"status": 404}), json!({"raw": "{\"data\":{}}"})] {
         let note = world.comments("maintainer", "/omk run");
         world.passes(2);
         world.door.control("award", &json!({"id": note["id"], "name": "heart", "username": "reader"}));
@@ -57,22 +65,16 @@ fn a_note_that_was_edited_or_is_gone_before_it_was_read_does_not_count() {
 #[test]
 fn a_command_in_code_a_quote_or_html_is_none() {
     let world = GitLabWorld::start();
+    // How Markdown is read: `src/command/lines`.
     for body in [
-        "```\n/omk run\n```",
         "~~~sh\n/omk run\n~~~\n",
-        "    /omk run",
-        "Say `/omk run`.",
-        "`\n/omk run\n`",
-        "> /omk run",
         "> You said:\n/omk run",
         // GitLab's own fence for quotes.
         ">>>\nYou said:\n\n/omk run\n>>>",
         "<!--\n/omk run\n-->",
         "<details>\n/omk run\n</details>",
-        "Please /omk run",
         "\u{200b}/omk run",
         "\\/omk run",
-        "- item\n\n      /omk run",
     ] {
         let asked = Asked::by(&world, "maintainer", body);
         assert_eq!(asked.writes(), Vec::<String>::new(), "{body:?}");
@@ -86,7 +88,19 @@ fn a_push_in_or_after_the_second_of_the_note_is_not_what_was_meant() {
     let note = world.comments("maintainer", "/omk run");
     world.passes(3);
     pushes_ago(&world, 1, &[("feature.txt", "something else\n")]);
-    insta::assert_snapshot!(Asked::of(&world, note).refused(), @"");
+    insta::assert_snapshot!(Asked::of(&world, note).refused(), @"
+    To `maintainer`:
+
+    😕 **Nothing was done: it is not certain which commit you saw**
+
+    The head was pushed after you wrote.
+
+    Look at the head. If that is what you mean, name it:
+
+    ```text
+    /omk run HEAD
+    ```
+    ");
     let note = world.comments("maintainer", "/omk run");
     world.door.control("change_version", &json!({"iid": 12, "set": {"created_at": note["created_at"]}}));
     let reply = Asked::of(&world, note).refused();
@@ -108,12 +122,9 @@ fn a_head_whose_push_nobody_has_a_record_of_is_run_by_its_name_alone() {
     let old = "2001-01-01T00:00:00.000Z";
     for versions in [
         json!([]),
-        json!([version(&main, old)]),
         json!([version(&head, old), version(&main, old)]),
         json!([version(&head, "2000-01-01T00:00:00.000Z"), version(&main, old)]),
         json!([{"id": 9, "head_commit_sha": null, "created_at": old}]),
-        json!([{"id": 9, "head_commit_sha": head}]),
-        json!({"message": "no list"}),
     ] {
         told(&world, VERSIONS, &versions);
         let reply = Asked::by(&world, "maintainer", "/omk run").refused();
@@ -123,7 +134,7 @@ fn a_head_whose_push_nobody_has_a_record_of_is_run_by_its_name_alone() {
     world.fault(&json!({"path": VERSIONS, "status": 500, "times": 1000}));
     let reply = Asked::by(&world, "maintainer", "/omk run").refused();
     assert!(reply.contains("no record of when the head was pushed"), "{reply}");
-    for named in [&main[..], &head[..12], "HEAD", "main", "refs/heads/feature", &head.to_uppercase()] {
+    for named in [&main[..], &head[..12], "refs/heads/feature"] {
         let reply = Asked::by(&world, "maintainer", &format!("/omk run {named}")).refused();
         assert!(!reply.is_empty(), "{named}");
     }

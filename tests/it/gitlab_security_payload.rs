@@ -86,12 +86,11 @@ fn a_payload_of_a_strange_shape_is_a_sentence_and_not_a_crash() {
     let honest = world.note_hook(&note);
     let writes = world.writes().len();
     let mut hostile: Vec<(String, Vec<u8>)> = Vec::new();
+    // Each field by itself: `src/cli/ci/event/gitlab.rs`.
     for (place, values) in [
-        ("/object_attributes/id", vec![json!("1001"), json!(-1), json!(1e300), json!([1001]), json!({"id": 1001}), json!(null), json!(true)]),
-        ("/merge_request/iid", vec![json!("12"), json!(-12), json!(12.5), json!([12]), json!(null), json!("../../7/merge_requests/12")]),
-        ("/object_kind", vec![json!(["note"]), json!("note\n\u{1b}[0Ksection_start:1:x\r"), json!(7)]),
-        ("/merge_request", vec![json!([12]), json!("12"), json!(12)]),
-        ("/object_attributes", vec![json!([[1001]]), json!("1001"), json!(null)]),
+        ("/object_attributes/id", vec![json!("1001"), json!(-1), json!([1001])]),
+        ("/merge_request/iid", vec![json!("12"), json!("../../7/merge_requests/12")]),
+        ("/object_kind", vec![json!("note\n\u{1b}[0Ksection_start:1:x\r")]),
     ] {
         for value in values {
             let mut hook = honest.clone();
@@ -99,7 +98,6 @@ fn a_payload_of_a_strange_shape_is_a_sentence_and_not_a_crash() {
             hostile.push((format!("{place} = {value}"), hook.to_string().into_bytes()));
         }
     }
-    let twice = honest.to_string().replacen("\"object_kind\":\"note\"", "\"object_kind\":\"push\",\"object_kind\":\"note\"", 1);
     for (what, bytes) in [
         ("empty", &b""[..]),
         ("no JSON", b"object_kind=note"),
@@ -107,7 +105,6 @@ fn a_payload_of_a_strange_shape_is_a_sentence_and_not_a_crash() {
         ("an array", b"[]"),
         ("null", b"null"),
         ("a string with an escape", b"\"\\u001b[0Ksection_start:1:x\\r\""),
-        ("said twice", twice.as_bytes()),
         ("half", &honest.to_string().as_bytes()[..100]),
         ("nested", &[b'['; 200_000]),
     ] {
@@ -173,8 +170,9 @@ fn a_payload_that_is_replayed_begins_nothing_again() {
 fn a_mark_is_set_before_anything_is_done_even_where_that_fails() {
     let world = GitLabWorld::start();
     let note = world.comments("maintainer", "/omk run");
+    let pipeline = world.hooked(&note);
     world.fault(&json!({"path": "/merge_requests/12$", "status": 403, "times": 1000}));
-    let gate = world.omk_ci("gate", &world.hooked(&note), &[]);
+    let gate = world.omk_ci("gate", &pipeline, &[]);
     assert!(gate.files.get("request.json").is_none_or(|json| json.trim() == "null"), "{gate:#?}");
     world.fault(&json!({"clear": true}));
     assert!(world.awards(&note).starts_with("eyes"), "{gate:#?}");
@@ -192,7 +190,8 @@ fn a_flood_of_commands_is_answered_in_parts_and_holds_up_nobody_else() {
     }
     let asks = world.comments("maintainer", "/omk run");
     let pipeline = world.pipeline("schedule", "maintainer");
-    let gate = world.omk_ci("gate", &pipeline, POLL).exits(0).says("wait for the next pipeline: this one has answered 10");
+    let gate =
+        world.omk_ci("gate", &pipeline, POLL).exits(0).says("wait for the next pipeline: this one has answered 10");
     let request: Value = serde_json::from_str(&gate.files["request.json"]).unwrap();
     assert_eq!((request["trigger"]["actor"].as_str(), world.awards(&asks)), (Some("maintainer"), "eyes".to_owned()));
     let replies = world.replies(REQUEST).len();
