@@ -127,7 +127,10 @@ impl Trap {
             self.world.door.log().iter().map(|entry| json!([entry["path"], entry["body"]])).collect();
         clean("an address or a body that was sent", json!(sent).to_string().replace("token=glptt-hook", "").as_bytes());
         for place in ["temp", "home", "cache", "builds", "forge"] {
-            for file in files(&self.world.at(place)).iter().filter(|file| !file.ends_with("job-token") && !file.ends_with("planted")) {
+            for file in files(&self.world.at(place))
+                .iter()
+                .filter(|file| !file.ends_with("job-token") && !file.ends_with("planted"))
+            {
                 clean(&file.display().to_string(), &std::fs::read(file).unwrap_or_default());
             }
         }
