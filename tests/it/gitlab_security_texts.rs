@@ -82,7 +82,7 @@ fn is_inert(markdown: &str) {
     for escaped in ["\\<", "\\[", "\\]", "\\`", "\\>"] {
         plain = plain.replace(escaped, "");
     }
-    for live in [
+    let refers = [
         "@all",
         "@acme",
         "!1 ",
@@ -93,14 +93,13 @@ fn is_inert(markdown: &str) {
         "$1",
         "[issue:",
         "GL-1",
-        "<img",
-        "](javascript",
-        "![PWNED]",
-        "</pre>",
-        "<!-- omk:",
         "://gitlab.example",
+        "<!-- omk:",
         ">>>",
-    ] {
+    ];
+    // A title or a status is one line, in which GitLab knows references and no Markdown or HTML.
+    let leads = ["<img", "](javascript", "![PWNED]", "</pre>"].into_iter().filter(|_| markdown.contains('\n'));
+    for live in refers.into_iter().chain(leads) {
         assert!(!plain.contains(live), "{live:?} lives in:\n{plain}\n--- of\n{markdown}");
     }
 }
