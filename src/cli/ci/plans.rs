@@ -298,7 +298,7 @@ mod tests {
         ");
         insta::assert_snapshot!(trouble.failure(ForgeKind::GitLab).render(), @r"
         error: there is no plan: ci/omk.yaml is not on the branch main
-          hint: commit one there, or name another with the variable OMK_PLAN
+          hint: commit one there, or name another with the component's input `plan`
         ");
     }
 }
