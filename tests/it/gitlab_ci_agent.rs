@@ -39,5 +39,9 @@ async fn a_comment_lets_the_agent_work_and_its_work_is_a_merge_request() {
     Show the program's own output in the README
     ");
     let replies = world.replies(REQUEST);
-    assert!(replies[0].contains("4 of 4 tasks completed") && replies[0].contains("/-/merge_requests/13)"), "{}", replies[0]);
+    assert!(
+        replies[0].contains("4 of 4 tasks completed") && replies[0].contains("/-/merge_requests/13)"),
+        "{}",
+        replies[0]
+    );
 }
