@@ -148,7 +148,7 @@ fn a_schedule_finds_a_comment_and_four_jobs_make_a_merge_request_of_it() {
         ");
         insta::assert_snapshot!(requests(world), @r"
         !12 | A feature | feature -> main
-        !13 | Draft: Write it down (for #12) | omk/run/mr-12 -> feature
+        !13 | Draft: Write it down (for !12) | omk/run/mr-12 -> feature
         ");
         insta::assert_snapshot!(world.git(&["log", "-1", "--format=%an%n%B", "FETCH_HEAD"]), @r"
         omk[bot]

@@ -145,6 +145,9 @@ fn what_inputs_give_to_variables_is_not_expanded() {
             let from_input = whole.contains("$[[");
             assert!(!from_input || value["expand"] == false, "{name}: {key} would expand `$NAME` in an input");
             assert!(!whole.replace("$[[", "").contains('$'), "{name}: {key} refers to another variable");
+            // GitLab interpolates a whole value as its input's type, and refuses a variable that is no text.
+            let input = whole.strip_prefix("$[[ inputs.").and_then(|rest| rest.strip_suffix(" ]]"));
+            assert!(input.is_none_or(|input| inputs()[input]["type"] == "string"), "{name}: {key} would be no text");
         }
     }
 }

@@ -257,7 +257,8 @@ fn other_version(name: &str, version: u32) -> Failure {
 }
 
 pub(super) fn truth(caller: &Caller, name: &str) -> Result<bool, Failure> {
-    match caller.text(name) {
+    // GitLab makes a text of a boolean only beside something else, so the component puts a space there.
+    match caller.text(name).map(str::trim) {
         Some("true") => Ok(true),
         Some("false") | None => Ok(false),
         Some(_) => Err(wrong(name, "`true` or `false`")),

@@ -9,8 +9,11 @@ from . import views
 from .declare import DEVELOPER, MAINTAINER, not_found
 from .store import Store
 
-# What a scope includes beside itself (doc/user/profile/personal_access_tokens.md).
-INCLUDED = {"api": {"read_api", "read_user"}, "write_repository": {"read_repository"}}
+# What a scope includes beside itself (doc/user/profile/personal_access_tokens.md), for git too (lib/gitlab/auth.rb).
+INCLUDED = {
+    "api": {"read_api", "read_user", "write_repository", "read_repository"}, "read_api": {"read_repository"},
+    "write_repository": {"read_repository"},
+}
 
 
 class Clock:
