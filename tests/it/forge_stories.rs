@@ -155,6 +155,7 @@ fn a_changed_plan_is_approved<W: AnyWorld>() {
 const HALF: &str = "\
 version: 1
 name: widget
+limits: { workers: 1 }
 defaults: { retry_policy: { max_attempts: 0 } }
 gates:
   - { id: whole, run: test -s README.md }
@@ -189,6 +190,7 @@ fn what_is_not_ready_stays_and_is_retried<W: AnyWorld>() {
 const NIGHTLY: &str = "\
 version: 1
 name: nightly
+limits: { workers: 1 }
 gates:
   - { id: whole, run: test -s README.md }
 tasks:
@@ -200,6 +202,7 @@ deliver: { as: pull-request-per-task, labels: [omk], draft: false }
 
 fn a_schedule_maintains_the_default_branch<W: AnyWorld>() {
     let world: W = world(NIGHTLY);
+    world.is_set_up();
     let mut tale = Tale::of(&world, Detail::Open);
     tale.head("the clock strikes");
     tale.ran(world.scheduled());

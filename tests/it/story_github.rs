@@ -106,7 +106,7 @@ impl AnyWorld for ForgeWorld {
         let request: Value = serde_json::from_str(&started.request).unwrap();
         let machine = format!("job-{}-publish/workspace", started.number);
         self.checkout(&machine, request["base"].as_str().unwrap());
-        let told = [("OMK_REQUEST", started.request.as_str()), ("OMK_JUDGEMENT", "")];
+        let told = [("OMK_REQUEST", started.request.as_str()), ("OMK_JUDGEMENT", ""), ("OMK_RUN_RESULT", "cancelled")];
         let publish = self.omk_ci("publish", said, &told);
         self.run.set(newest);
         let mut ended = Ended { number: started.number, ..Ended::default() };

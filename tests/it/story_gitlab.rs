@@ -205,3 +205,14 @@ fn pull(value: &Value) -> Pull {
         body: text(value, "description"),
     }
 }
+
+#[test]
+fn who_may_not_merge_to_the_default_branch_is_told_that_the_run_goes_on() {
+    let world = GitLabWorld::start();
+    world.omk_ci("gate", &world.hooked(&world.comments("maintainer", "/omk run")), &[]).exits(0);
+    let note = world.comments("contributor", "/omk cancel");
+    world.omk_ci("gate", &world.hooked(&note), &[]);
+    let reply = world.replies(REQUEST).pop().unwrap().replace(&world.door.site, "https://forge.test");
+    insta::assert_snapshot!(reply, @"");
+    assert_eq!(world.awards(&note), "eyes, confused");
+}
