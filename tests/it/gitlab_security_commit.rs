@@ -1,7 +1,5 @@
 //! What a note at GitLab says, and which commit it means: what was edited, quoted, or written before a push does not count.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-
 use serde_json::{Value, json};
 
 use crate::gitlab_security::{Asked, all_is_well, pushes_ago, sticky, told};
@@ -150,7 +148,6 @@ fn a_head_that_moves_between_gate_and_publish_is_not_touched() {
     for command in ["gate", "run", "judge"] {
         world.omk_ci(command, &pipeline, &[]).exits(0);
     }
-    let base = world.tip(SOURCE);
     // The moment before omk pushes, when it has looked what is there.
     world.git(&["commit", "--quiet", "--allow-empty", "--message=Later"]);
     let later = world.git(&["rev-parse", "HEAD"]);
@@ -171,12 +168,10 @@ fn a_head_that_moves_between_gate_and_publish_is_not_touched() {
     let jobs = world.jobs(&world.hooked(&note), &[]);
     let publish = jobs.published();
     assert_eq!(world.tip("omk/run/mr-12"), theirs, "{publish:#?}");
-    assert!(!base.is_empty() && publish.code != Some(0), "{publish:#?}");
+    assert_ne!(publish.code, Some(0), "{publish:#?}");
     let path = format!("/merge_requests/{REQUEST}");
     world.api("contributor", "PUT", &path, &json!({"state_event": "close"})).expect(200);
     let closed = world.triggered(&world.request_hook(REQUEST, "close"));
     world.omk_ci("gate", &closed, &[]).exits(0).says("its newest commit is not omk's");
     assert_eq!(world.tip("omk/run/mr-12"), theirs);
-    let state = world.state()["merge_requests"].as_array().unwrap().len();
-    assert!(state >= 2);
 }

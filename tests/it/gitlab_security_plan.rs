@@ -107,16 +107,15 @@ fn an_approval_counts_as_long_as_it_stands_unedited_and_its_author_may() {
 }
 
 #[test]
-fn an_approval_that_is_made_while_it_is_looked_for_counts_or_does_not_and_never_half() {
+fn an_approval_whose_author_nobody_can_ask_about_does_not_count() {
     let world = with_changed_plan();
-    let approve = world.comments("contributor", &format!("/omk approve {}", digest(EVIL)));
+    world.comments("contributor", &format!("/omk approve {}", digest(EVIL)));
+    // The first answer is about who wrote `/omk run`.
     world.fault(&json!({"path": "/members/all/", "nth": 2, "status": 500, "times": 1000}));
-    let reply = Asked::by(&world, "maintainer", "/omk run");
-    assert!(reply.job.files["request.json"].trim() == "null" || !reply.accepted()["plan"]["digest"].is_null());
-    let request: Value = serde_json::from_str(&reply.job.files["request.json"]).unwrap();
-    assert!(request.is_null() || request["plan"]["digest"] == digest(PLAN), "fails closed: {request:#}");
+    let asked = Asked::by(&world, "maintainer", "/omk run");
+    let request: Value = serde_json::from_str(&asked.job.files["request.json"]).unwrap();
+    assert!(request.is_null() || request["plan"]["digest"] == digest(PLAN), "{request:#}");
     all_is_well(&world);
-    assert!(approve["id"].is_u64());
     is_approved(&world, "contributor");
 }
 
