@@ -112,6 +112,7 @@ fn refused_everything(forge: ForgeKind) -> Vec<String> {
         plan_mistakes(&complaints, &format!("the {}", forge.pull_request())),
         no_plan(forge, "omk.yaml", "the default branch main"),
         busy(forge, url),
+        may_not_cancel(forge, url),
         could_not("ask the forge what jane may do here", "read the members: 502"),
         nothing_kept_of_earlier(forge),
         no_proofs(forge),
@@ -671,6 +672,13 @@ Write one with `omk init`, and merge it; or set the component's input `plan` to 
 [Another run](<https://gitlab.com/acme/widget/-/pipelines/9>) works on this merge request. Two would race for its branches.
 
 Wait for it, or end it with `/omk cancel`, and ask again.
+
+---
+😕 **Nothing was cancelled: omk may not do that here**
+
+[The pipeline](<https://gitlab.com/acme/widget/-/pipelines/9>) goes on: on a protected branch GitLab lets only those end one who may merge there, and omk's account may not.
+
+Somebody who may can end it there. Or let omk's account merge (Settings > Repository > Protected branches), and write the command again.
 
 ---
 😕 **omk could not ask the forge what jane may do here**
