@@ -9,7 +9,7 @@ use super::outputs::Level;
 use crate::command::{Command, PlanDigest};
 use crate::deliver;
 use crate::fact::Trigger;
-use crate::forge::{Check, CheckState};
+use crate::forge::{Check, CheckState, ForgeError};
 use crate::id::Scope;
 use crate::plan::Event;
 use crate::report::preview::Preview;
@@ -104,8 +104,13 @@ impl Conversation<'_, '_> {
             if other.completed || other.id == desk.step.runner.workflow.id || !own.is(&other, desk.repository.id) {
                 continue;
             }
-            if !desk.is_dry() {
-                desk.forge.cancel_workflow_run(other.id).await?;
+            let cancelled_it = if desk.is_dry() { Ok(()) } else { desk.forge.cancel_workflow_run(other.id).await };
+            match cancelled_it {
+                Err(ForgeError::Forbidden { .. }) if desk.forge.kind() == ForgeKind::GitLab => {
+                    self.refuse(refuse::may_not_cancel(&other.url, &desk.repository.default_branch));
+                    return Ok(());
+                }
+                done => done?,
             }
             self.say(answer::cancelled(desk.forge.kind(), &other.url));
             cancelled.push((id, check, other.url));

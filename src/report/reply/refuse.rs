@@ -266,5 +266,21 @@ pub fn could_not(what: &str, why: &str) -> String {
     )
 }
 
+/// GitLab lets nobody cancel a pipeline of a protected branch who may neither push nor merge to it.
+#[must_use]
+pub fn may_not_cancel(pipeline_url: &str, branch: &str) -> String {
+    told(
+        SIGN,
+        "omk may not cancel it",
+        &format!(
+            "GitLab lets omk's account cancel no {} of {}, as it may not merge to that branch.",
+            link("pipeline", pipeline_url),
+            code(branch)
+        ),
+        "Cancel it on that page; or let the account merge to the branch (Settings > Repository > Protected branches > Allowed \
+         to merge), and write the command again.",
+    )
+}
+
 #[cfg(test)]
 mod tests;
