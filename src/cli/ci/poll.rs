@@ -32,8 +32,8 @@ struct Waiting {
     asked: Asked,
 }
 
-/// Marks a note as ours to answer, before anything is done for it; false where it is our own or marked already. At GitHub,
-/// where an event comes once, there is nothing to mark.
+/// Marks a note as ours to answer, before anything is done for it; false where it is our own, marked already, or gone. At
+/// GitHub, where an event comes once, there is nothing to mark.
 ///
 /// # Errors
 /// Where the note cannot be marked: then nothing may be done for it, for it would be done again and again.
@@ -42,10 +42,11 @@ pub(super) async fn mark(desk: &Desk<'_>, issue: u64, comment: &Comment) -> Resu
     if is_ours(desk, comment) || is_marked(desk, forge, issue, comment).await? {
         return Ok(false);
     }
-    if !desk.is_dry() {
-        desk.forge.react(issue, comment.id, Reaction::Eyes).await?;
+    if desk.is_dry() {
+        return Ok(true);
     }
-    Ok(true)
+    // Another pipeline may have looked at the same time.
+    Ok(forge.claim(issue, comment.id, Reaction::Eyes).await?)
 }
 
 fn is_ours(desk: &Desk<'_>, comment: &Comment) -> bool {

@@ -51,6 +51,14 @@ impl GitLab {
     /// # Errors
     /// Where GitLab does not take it, or nobody knows whether it did.
     pub async fn react(&self, pull: u64, note: u64, reaction: Reaction) -> Result<(), ForgeError> {
+        self.claim(pull, note, reaction).await.map(drop)
+    }
+
+    /// The same; whether it was this call that did it. Of several at one time, one is told so: GitLab takes each but once.
+    ///
+    /// # Errors
+    /// As [`GitLab::react`].
+    pub async fn claim(&self, pull: u64, note: u64, reaction: Reaction) -> Result<bool, ForgeError> {
         let name = name(reaction);
         let write = Write {
             what: format!("react to the comment {note}"),
@@ -63,11 +71,11 @@ impl GitLab {
             match self.speaker.write::<Value, _>(&write, look).await {
                 // It says so of a second award, of one that may not be made, and of a note that is gone.
                 Err(ForgeError::NotFound { what }) => match self.has_reacted(pull, note, name).await {
-                    Ok(true) | Err(ForgeError::NotFound { .. }) => Ok(()),
+                    Ok(true) | Err(ForgeError::NotFound { .. }) => Ok(false),
                     Ok(false) => Err(ForgeError::NotFound { what }),
                     Err(error) => Err(error),
                 },
-                sent => sent.map(drop),
+                sent => sent.map(|_| true),
             }
         };
         self.speaker.within("react to a comment", react).await
