@@ -86,7 +86,8 @@ async fn commented(step: &Step, comment: u64, issue: u64, place: Place) -> Resul
         return Ok(None);
     }
     if !poll::mark(&desk, issue, &comment).await? {
-        step.outputs.say(Level::Notice, "the comment is our own, or was answered already");
+        let what = "the comment is our own, or was answered already; what it asks for is done again for a new comment";
+        step.outputs.say(Level::Notice, what);
         return Ok(None);
     }
     answered(&desk, &comment, issue, asked, place).await
