@@ -78,7 +78,7 @@ async fn a_commit_of_a_protected_branch_that_takes_no_status_keeps_none_from_the
     let outcome = rig.outcome(&mut request, RunVerdict::Ready, &["deps"]);
     rig.refuse(1, &Method::POST, "/check-runs", 403, "403 Forbidden");
     let delivered = rig.deliver(&plan("{}"), &request, &outcome).await;
-    assert!(troubles(&delivered).contains("may merge or push to that branch"), "{delivered:?}");
+    assert!(troubles(&delivered).contains("takes the right to merge there"), "{delivered:?}");
     let kept = rig.server.kept("/check-runs");
     let result = outcome.result.unwrap().commit.to_string();
     let of_result = kept.iter().filter(|check| check["head_sha"] == result.as_str());

@@ -58,8 +58,8 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Gone,
         Refusal::Bot { login: "renovate".to_owned(), id: 7 },
         permission(Permission::Triage, None),
-        permission(Permission::Write, Some("reporter")),
-        permission(Permission::Maintain, Some("developer")),
+        permission(Permission::Write, Some("Reporter")),
+        permission(Permission::Maintain, Some("Developer")),
         permission(Permission::Admin, Some("maintainer")),
         Refusal::Edited,
         Refusal::NotAPullRequest,
@@ -514,14 +514,14 @@ Somebody who has it can write the same command. Who may is set by `commands.perm
 ---
 😕 **Nothing was done: `mallory` may not give commands here**
 
-The plan on the default branch asks for the role Developer; the forge says `reporter`.
+The plan on the default branch asks for the role Developer; the forge says `Reporter`.
 
 Somebody who has it can write the same command. Who may is set by `commands.permission` of the plan.
 
 ---
 😕 **Nothing was done: `mallory` may not give commands here**
 
-The plan on the default branch asks for the role Maintainer; the forge says `developer`.
+The plan on the default branch asks for the role Maintainer; the forge says `Developer`.
 
 Somebody who has it can write the same command. Who may is set by `commands.permission` of the plan.
 
@@ -1397,8 +1397,8 @@ fn what_is_in_the_way_is_said_in_gitlabs_words() {
 the account that wrote the comment is gone
 the bot "renovate" with id 7 is not listed in `commands.bots`
 "mallory" needs the role Reporter here, and the forge says nothing of them
-"mallory" needs the role Developer here, and the forge says "reporter"
-"mallory" needs the role Maintainer here, and the forge says "developer"
+"mallory" needs the role Developer here, and the forge says "Reporter"
+"mallory" needs the role Maintainer here, and the forge says "Developer"
 "mallory" needs the role Owner here, and the forge says "maintainer"
 the comment was edited
 this is not a merge request
@@ -1423,7 +1423,7 @@ the merge request !13 was closed by a person: it is left alone until its definit
 1 more merge request was not opened: the plan allows 5 at once (`deliver: limit`). Merge or close some, and they follow at the next run; their branches are pushed
 2 more merge requests were not opened: the plan allows 5 at once (`deliver: limit`). Merge or close some, and they follow at the next run; their branches are pushed
 the result could not be pushed (pre-receive hook declined). It is in the artifacts of the job that ran it; retry the job that delivers once that is mended, with an access token that may push (role Developer, scope `write_repository`)
-the token may not write all commit statuses: this text alone tells the verdict. Give omk an access token with the role Developer and the scope `api`, in the variable `OMK_TOKEN` (Settings > CI/CD > Variables); where the commit is of a protected branch, the token's account must be one that may merge or push to that branch
+the token may not write commit statuses: this text alone tells the verdict. On a protected branch it takes the right to merge there, too (Settings > Repository > Protected branches); elsewhere the role Developer and the scope `api` (`OMK_TOKEN`, Settings > CI/CD > Variables)
 the token is not good any more (401), so omk could not write the comment. What was pushed stays; put a fresh token of the same account into the variable `OMK_TOKEN` (Settings > CI/CD > Variables), and retry the job that delivers
 something else
 The run could not start: there is no key.
