@@ -111,11 +111,7 @@ impl<'a> Carrier<'a> {
             open = Some(found.pulls.into_values().flatten().filter(|pull| pull.open).collect());
         }
         self.give_way().await;
-        for wanted in checks::ended(self.request, &outcome.view, &self.placed, self.now) {
-            if !self.check(&wanted).await {
-                break;
-            }
-        }
+        self.checks(&checks::ended(self.request, &outcome.view, &self.placed, self.now)).await;
         self.tell(Last::Ended(&outcome.view, &self.placed.clone()), open).await;
         let reaction = if self.placed.delivered { Reaction::Rocket } else { Reaction::Confused };
         self.react(reaction).await;
@@ -276,6 +272,17 @@ impl<'a> Carrier<'a> {
         match self.request.forge {
             ForgeKind::GitHub => at_github,
             ForgeKind::GitLab => at_gitlab,
+        }
+    }
+
+    /// Writes checks, but for those that would be refused like one before them.
+    async fn checks(&mut self, all: &[CheckWanted]) {
+        let mut refused: Vec<&CheckWanted> = Vec::new();
+        for wanted in all {
+            let alike = |other: &&CheckWanted| manner::is_refused_too(self.request.forge, other, wanted);
+            if !refused.iter().any(alike) && !self.check(wanted).await {
+                refused.push(wanted);
+            }
         }
     }
 

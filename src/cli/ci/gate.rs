@@ -88,7 +88,8 @@ async fn commented(step: &Step, comment: u64, issue: u64, place: Place) -> Resul
     }
     let turn = poll::mark(&desk, issue, &comment, &asked).await?;
     if turn == Turn::Nobodys {
-        step.outputs.say(Level::Notice, "the comment is our own, or was answered already; a new one is a new command");
+        let what = "the comment is our own, or was answered already; what it asks for is done again for a new comment";
+        step.outputs.say(Level::Notice, what);
     }
     answered(&desk, &comment, issue, asked, (place, turn)).await
 }
