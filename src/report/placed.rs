@@ -245,8 +245,9 @@ fn no_checks(forge: ForgeKind, instead: Instead) -> String {
              a personal one cannot"
         ),
         ForgeKind::GitLab => format!(
-            "the token may not write commit statuses: {instead}. Give omk a project access token with the role Developer and \
-             the scope `api`, in the variable `OMK_TOKEN` (Settings > CI/CD > Variables)"
+            "the token may not write commit statuses: {instead}. On a protected branch it takes the right to merge there, too \
+             (Settings > Repository > Protected branches); elsewhere the role Developer and the scope `api` (`OMK_TOKEN`, \
+             Settings > CI/CD > Variables)"
         ),
     }
 }

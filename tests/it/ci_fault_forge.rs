@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::ci_flow_one_job::signal;
 use crate::ci_flow_split::{Jobs, Split, ours, seen};
+use crate::forge_job::left;
 use crate::forge_world::{ForgeWorld, HEAD, PULL};
 
 /// A run that is judged, and waits to be published.
@@ -147,16 +148,24 @@ fn a_token_that_expires_after_the_push_loses_nothing() {
     is_whole(&world, &split);
 }
 
+/// The job that publishes, with its checkout and the bundle, not yet started.
+fn ready(world: &ForgeWorld, split: &Split<'_>) -> (std::process::Command, std::path::PathBuf) {
+    split.fresh("publish", Some("run"));
+    let handed = [("OMK_REQUEST", split.request.as_str()), ("OMK_JUDGEMENT", split.judgement.as_str())];
+    world.job("publish", &split.event, &handed)
+}
+
 #[test]
 fn a_token_that_is_refused_from_the_start_is_said() {
     let world = ForgeWorld::start();
     let split = judged(&world);
-    world.fault(&json!({"path": "^/repos/", "status": 401, "times": 1000, "message": "Bad credentials"}));
-    let job = split.publish();
+    let (mut omk, place) = ready(&world, &split);
+    world.fault(&json!({"path": "^/(repos/|acme/)", "status": 401, "times": 1000, "message": "Bad credentials"}));
+    let job = left(&omk.output().unwrap(), &place);
     world.door.control("faults", &json!({"clear": true}));
-    assert_eq!((job.code, job.output("verdict")), (Some(3), ""), "{job:#?}");
+    assert_eq!(job.code, Some(3), "{job:#?}");
     assert_eq!(ours(&world), [""; 0]);
-    job.says("401");
+    job.says("refuses the token");
     split.publish().exits(0);
     is_whole(&world, &split);
 }
@@ -279,8 +288,10 @@ fn a_publication_that_is_ended_in_the_middle_can_be_repeated() {
 fn a_publication_that_cannot_begin_says_so_where_people_look() {
     let world = ForgeWorld::start();
     let split = judged(&world);
-    world.fault(&json!({"method": "GET", "path": "/contents/omk.yaml$", "status": 500, "times": 3}));
-    split.publish().exits(5);
+    // The plan is on `main`, which the checkout of the head does not have.
+    let (mut omk, place) = ready(&world, &split);
+    world.fault(&json!({"path": "/git-upload-pack$", "status": 500, "times": 3}));
+    left(&omk.output().unwrap(), &place).exits(5);
     assert_eq!(ours(&world), [""; 0]);
     assert_eq!(seen(&world, &split.base), ["omk: failure"]);
     assert_eq!(world.reactions(&split.event), "eyes, confused");

@@ -58,8 +58,8 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Gone,
         Refusal::Bot { login: "renovate".to_owned(), id: 7 },
         permission(Permission::Triage, None),
-        permission(Permission::Write, Some("reporter")),
-        permission(Permission::Maintain, Some("developer")),
+        permission(Permission::Write, Some("Reporter")),
+        permission(Permission::Maintain, Some("Developer")),
         permission(Permission::Admin, Some("maintainer")),
         Refusal::Edited,
         Refusal::NotAPullRequest,
@@ -112,6 +112,7 @@ fn refused_everything(forge: ForgeKind) -> Vec<String> {
         plan_mistakes(&complaints, &format!("the {}", forge.pull_request())),
         no_plan(forge, "omk.yaml", "the default branch main"),
         busy(forge, url),
+        may_not_cancel(forge, url),
         could_not("ask the forge what jane may do here", "read the members: 502"),
         nothing_kept_of_earlier(forge),
         no_proofs(forge),
@@ -514,14 +515,14 @@ Somebody who has it can write the same command. Who may is set by `commands.perm
 ---
 😕 **Nothing was done: `mallory` may not give commands here**
 
-The plan on the default branch asks for the role Developer; the forge says `reporter`.
+The plan on the default branch asks for the role Developer; the forge says `Reporter`.
 
 Somebody who has it can write the same command. Who may is set by `commands.permission` of the plan.
 
 ---
 😕 **Nothing was done: `mallory` may not give commands here**
 
-The plan on the default branch asks for the role Maintainer; the forge says `developer`.
+The plan on the default branch asks for the role Maintainer; the forge says `Developer`.
 
 Somebody who has it can write the same command. Who may is set by `commands.permission` of the plan.
 
@@ -671,6 +672,13 @@ Write one with `omk init`, and merge it; or set the component's input `plan` to 
 [Another run](<https://gitlab.com/acme/widget/-/pipelines/9>) works on this merge request. Two would race for its branches.
 
 Wait for it, or end it with `/omk cancel`, and ask again.
+
+---
+😕 **Nothing was cancelled: omk may not do that here**
+
+[The pipeline](<https://gitlab.com/acme/widget/-/pipelines/9>) goes on: on a protected branch GitLab lets only those end one who may merge there, and omk's account may not.
+
+Somebody who may can end it there. Or let omk's account merge (Settings > Repository > Protected branches), and write the command again.
 
 ---
 😕 **omk could not ask the forge what jane may do here**
@@ -1397,8 +1405,8 @@ fn what_is_in_the_way_is_said_in_gitlabs_words() {
 the account that wrote the comment is gone
 the bot "renovate" with id 7 is not listed in `commands.bots`
 "mallory" needs the role Reporter here, and the forge says nothing of them
-"mallory" needs the role Developer here, and the forge says "reporter"
-"mallory" needs the role Maintainer here, and the forge says "developer"
+"mallory" needs the role Developer here, and the forge says "Reporter"
+"mallory" needs the role Maintainer here, and the forge says "Developer"
 "mallory" needs the role Owner here, and the forge says "maintainer"
 the comment was edited
 this is not a merge request
@@ -1423,7 +1431,7 @@ the merge request !13 was closed by a person: it is left alone until its definit
 1 more merge request was not opened: the plan allows 5 at once (`deliver: limit`). Merge or close some, and they follow at the next run; their branches are pushed
 2 more merge requests were not opened: the plan allows 5 at once (`deliver: limit`). Merge or close some, and they follow at the next run; their branches are pushed
 the result could not be pushed (pre-receive hook declined). It is in the artifacts of the job that ran it; retry the job that delivers once that is mended, with a project access token that may push (role Developer, scope `write_repository`)
-the token may not write commit statuses: this text alone tells the verdict. Give omk a project access token with the role Developer and the scope `api`, in the variable `OMK_TOKEN` (Settings > CI/CD > Variables)
+the token may not write commit statuses: this text alone tells the verdict. On a protected branch it takes the right to merge there, too (Settings > Repository > Protected branches); elsewhere the role Developer and the scope `api` (`OMK_TOKEN`, Settings > CI/CD > Variables)
 the token is not good any more (401), so omk could not write the comment. What was pushed stays; put a fresh project access token into the variable `OMK_TOKEN` (Settings > CI/CD > Variables), and retry the job that delivers
 something else
 The run could not start: there is no key.

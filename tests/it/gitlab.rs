@@ -204,12 +204,12 @@ async fn an_access_level_is_rights() {
     let rights = |triage, push, maintain, admin| Some(Rights { triage, push, maintain, admin });
     for (level, word, expect) in [
         (0, "none", rights(false, false, false, false)),
-        (10, "guest", rights(false, false, false, false)),
-        (15, "guest", rights(false, false, false, false)),
-        (20, "reporter", rights(true, false, false, false)),
-        (30, "developer", rights(true, true, false, false)),
-        (40, "maintainer", rights(true, true, true, false)),
-        (50, "owner", rights(true, true, true, true)),
+        (10, "Guest", rights(false, false, false, false)),
+        (15, "Planner", rights(false, false, false, false)),
+        (20, "Reporter", rights(true, false, false, false)),
+        (30, "Developer", rights(true, true, false, false)),
+        (40, "Maintainer", rights(true, true, true, false)),
+        (50, "Owner", rights(true, true, true, true)),
     ] {
         server.tell("/members/all/5", &member(level, &json!({ "expires_at": null })));
         let found = client.permission(5).await.unwrap().unwrap();

@@ -32,7 +32,7 @@ pub(crate) struct Pipeline {
     pub(crate) commit: String,
     /// Who started it.
     pub(crate) login: String,
-    /// The numbers of its jobs: `omk-gate`, or `omk` for all stages in one.
+    /// The numbers of its jobs: `omk-gate`, or `agents` for all stages in one.
     pub(crate) jobs: BTreeMap<String, u64>,
     /// What is in the file that TRIGGER_PAYLOAD names.
     pub(crate) payload: Option<String>,
@@ -94,7 +94,7 @@ impl LabJobs {
 }
 
 impl GitLabWorld {
-    /// A pipeline on `main` with the component's four jobs and, for all stages in one job, `omk`.
+    /// A pipeline on `main` with the component's four jobs and, for all stages in one job, `agents`.
     #[track_caller]
     pub(crate) fn pipeline(&self, source: &str, login: &str) -> Pipeline {
         self.pipeline_on(source, login, "main")
@@ -266,13 +266,13 @@ impl GitLabWorld {
 
 /// What a job is called.
 pub(crate) fn name_of(command: &str) -> String {
-    if command.is_empty() { "omk".to_owned() } else { format!("omk-{command}") }
+    if command.is_empty() { "agents".to_owned() } else { format!("omk-{command}") }
 }
 
 /// The jobs that are in every pipeline of these tests, with their stages.
 pub(crate) fn names() -> Value {
     let four = JOBS.iter().map(|(command, _)| json!([name_of(command), *command]));
-    four.chain([json!(["omk", "omk"])]).collect()
+    four.chain([json!(["agents", "omk"])]).collect()
 }
 
 /// A pipeline from what the tests' own door tells of it.

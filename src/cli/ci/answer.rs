@@ -91,7 +91,7 @@ impl Conversation<'_, '_> {
         let desk = self.desk;
         let own = desk.own().await?;
         let mut seen = vec![desk.step.runner.workflow.id];
-        let mut cancelled = Vec::new();
+        let (mut cancelled, mut forbidden) = (Vec::new(), false);
         for (id, check) in self.own_checks(pull, &desk.forge.scope_of(pull.number)).await? {
             if check.state != CheckState::InProgress || seen.contains(&id.workflow) {
                 continue;
@@ -104,18 +104,19 @@ impl Conversation<'_, '_> {
             if other.completed || other.id == desk.step.runner.workflow.id || !own.is(&other, desk.repository.id) {
                 continue;
             }
-            let cancelled_it = if desk.is_dry() { Ok(()) } else { desk.forge.cancel_workflow_run(other.id).await };
-            match cancelled_it {
-                Err(ForgeError::Forbidden { .. }) if desk.forge.kind() == ForgeKind::GitLab => {
-                    self.refuse(refuse::may_not_cancel(&other.url, &desk.repository.default_branch));
-                    return Ok(());
+            match if desk.is_dry() { Ok(()) } else { desk.forge.cancel_workflow_run(other.id).await } {
+                Ok(()) => {}
+                Err(ForgeError::Forbidden { .. }) => {
+                    self.refuse(refuse::may_not_cancel(desk.forge.kind(), &other.url));
+                    forbidden = true;
+                    continue;
                 }
-                done => done?,
+                Err(error) => return Err(error.into()),
             }
             self.say(answer::cancelled(desk.forge.kind(), &other.url));
             cancelled.push((id, check, other.url));
         }
-        if cancelled.is_empty() {
+        if cancelled.is_empty() && !forbidden {
             self.say(answer::nothing_to_cancel(desk.forge.kind(), &pull.head.commit));
         }
         // The newest comes last, for the comment is about that one.

@@ -33,15 +33,20 @@ pub(in crate::cli) use outputs::{Level, Outputs};
 use plans::read_for;
 pub(in crate::cli) use runner::{Access, EventName, Host, Machine, Runner};
 
+use std::time::Duration;
+
 use tokio::runtime::Runtime;
 use tokio::task::AbortHandle;
 
 use super::terminal::Terminal;
 use super::{Failure, Home, Kind};
-use crate::git::{Remote, Wanted};
+use crate::git::{GitError, Remote, Wanted};
 use crate::id::{CommitId, Tip};
 use crate::request::Request;
 use crate::text::ForgeKind;
+
+/// Waits before something is fetched again; a forge that is still down after that is down.
+const WAITS: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(3)];
 
 /// The step of a job that this process is, with what every stage needs.
 pub(in crate::cli) struct Step {
@@ -89,7 +94,8 @@ impl Step {
                 commits.sort();
                 commits.dedup();
                 let wanted: Vec<Wanted> = commits.into_iter().map(Wanted::Commit).collect();
-                home.repo.fetch(&self.remote(access)?, &wanted).map_err(super::git)?;
+                let remote = self.remote(access)?;
+                fetched(|| home.repo.fetch(&remote, &wanted))?;
                 Ok(home)
             }
         }
@@ -100,7 +106,8 @@ impl Step {
         if let Ok(tip) = home.repo.resolve(commit.as_str()) {
             return Ok(tip);
         }
-        home.repo.fetch(&self.remote(access)?, &[Wanted::Commit(commit.clone())]).map_err(super::git)?;
+        let remote = self.remote(access)?;
+        fetched(|| home.repo.fetch(&remote, &[Wanted::Commit(commit.clone())]))?;
         home.repo.resolve(commit.as_str()).map_err(super::git)
     }
 
@@ -116,6 +123,24 @@ impl Step {
                 self.outputs.say(Level::Notice, "the gate job has left nothing to run, so there is nothing to do here");
                 Ok(None)
             }
+        }
+    }
+}
+
+/// What was fetched; a forge that is out of order is asked again, for a run hangs on it.
+fn fetched<T>(fetch: impl Fn() -> Result<T, GitError>) -> Result<T, Failure> {
+    let mut waits = WAITS.into_iter();
+    loop {
+        match (fetch(), waits.next()) {
+            (Ok(fetched), _) => return Ok(fetched),
+            (Err(GitError::RemoteUnavailable { .. }), Some(wait)) => std::thread::sleep(wait),
+            (Err(error @ GitError::RemoteUnavailable { .. }), None) => {
+                return Err(Failure::with_advice(Kind::Infra, &error.to_string()));
+            }
+            (Err(error @ (GitError::RemoteUnauthorised { .. } | GitError::RemoteNotFound { .. })), _) => {
+                return Err(Failure::with_advice(Kind::Blocked, &error.to_string()));
+            }
+            (Err(error), _) => return Err(super::git(error)),
         }
     }
 }

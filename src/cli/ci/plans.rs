@@ -5,7 +5,7 @@
 
 use super::super::plan_file::Read;
 use super::super::{Failure, Home, Kind};
-use super::{Access, Step};
+use super::{Access, Step, fetched};
 use crate::fact::PlanSource;
 use crate::forge::Forge;
 use crate::git::{GitError, Repo, Wanted};
@@ -252,11 +252,13 @@ fn brought(
     let repo = Repo::empty(dir.path()).map_err(super::super::git)?;
     let mut wanted: Vec<Wanted> = commits.into_iter().cloned().map(Wanted::Commit).collect();
     wanted.dedup();
-    match repo.fetch_tips(&step.remote(access)?, &wanted) {
-        Ok(_) => Ok((repo, Some(dir))),
-        Err(error @ (GitError::RemoteLacks { .. } | GitError::UnknownRevision { .. })) => Err(lost(error.to_string())),
-        Err(error) => Err(super::super::git(error)),
-    }
+    let remote = step.remote(access)?;
+    let tips = fetched(|| match repo.fetch_tips(&remote, &wanted) {
+        Err(error @ (GitError::RemoteLacks { .. } | GitError::UnknownRevision { .. })) => Ok(Err(error)),
+        other => other.map(Ok),
+    })?;
+    tips.map_err(|error| lost(error.to_string()))?;
+    Ok((repo, Some(dir)))
 }
 
 #[cfg(test)]
@@ -296,7 +298,7 @@ mod tests {
         ");
         insta::assert_snapshot!(trouble.failure(ForgeKind::GitLab).render(), @r"
         error: there is no plan: ci/omk.yaml is not on the branch main
-          hint: commit one there, or name another with the variable OMK_PLAN
+          hint: commit one there, or name another with the component's input `plan`
         ");
     }
 }

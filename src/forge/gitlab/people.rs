@@ -10,8 +10,15 @@ use crate::forge::ForgeError;
 use crate::trust::{Account, PermissionAnswer, Rights};
 
 /// What GitLab calls its access levels, highest first.
-const LEVELS: [(u64, &str); 6] =
-    [(50, "owner"), (40, "maintainer"), (30, "developer"), (20, "reporter"), (10, "guest"), (5, "minimal access")];
+const LEVELS: [(u64, &str); 7] = [
+    (50, "Owner"),
+    (40, "Maintainer"),
+    (30, "Developer"),
+    (20, "Reporter"),
+    (15, "Planner"),
+    (10, "Guest"),
+    (5, "Minimal Access"),
+];
 
 #[derive(Deserialize)]
 struct Member {
