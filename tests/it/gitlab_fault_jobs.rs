@@ -145,7 +145,7 @@ fn a_pipeline_that_is_cancelled_from_the_merge_request_is_told_and_stays_so() {
     let refused = Steps::of(&world, "/omk cancel");
     refused.job("gate").exits(0);
     let told = world.replies(REQUEST).remove(1);
-    assert!(told.contains("cancel no [pipeline]") && told.contains("Allowed to merge"), "{told}");
+    assert!(told.contains("omk may not do that here") && told.contains("Protected branches"), "{told}");
     assert_eq!(
         (world.awards(&refused.note).as_str(), steps.statuses(&steps.head)),
         ("eyes, confused", vec!["omk running".to_owned()])
