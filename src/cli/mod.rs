@@ -30,7 +30,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::git::Repo;
+use crate::git::{GitError, Repo};
 use crate::store::{RunDir, Store, StoreError};
 use args::{Cli, Command};
 pub use failure::{Failure, Kind};
@@ -138,8 +138,13 @@ impl Home {
 }
 
 /// Git's trouble, at the edge: a setup that a person can mend, or the machine.
-fn git(error: crate::git::GitError) -> Failure {
-    let kind = if error.is_host() { Kind::Infra } else { Kind::Usage };
+fn git(error: GitError) -> Failure {
+    let kind = match &error {
+        GitError::RemoteUnavailable { .. } => Kind::Infra,
+        GitError::RemoteUnauthorised { .. } => Kind::Blocked,
+        error if error.is_host() => Kind::Infra,
+        _ => Kind::Usage,
+    };
     Failure::with_advice(kind, &error.to_string())
 }
 

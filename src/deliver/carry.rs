@@ -5,15 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::newer::{Newer, newer};
 use super::steps::{Found, Share, Steps, full, plan_delivery, proofs_ref, share};
-use super::wanted::{built_on, pull_wanted};
+use super::wanted::{all_open, built_on, pull_wanted};
 use super::{Delivered, Outcome, checks, look, manner, proofs};
 use crate::forge::{CheckWanted, Forge, ForgeError, Reaction};
 use crate::git::{GitError, Remote, Repo};
 use crate::history::run_branch;
 use crate::id::{CommitId, Moment};
 use crate::plan::Plan;
-use crate::report::dashboard::{self, Last, Open};
+use crate::report::dashboard::{self, Last};
 use crate::report::sticky::{self, Lost};
 use crate::report::{Instead, Placed, Pull, Trouble, check};
 use crate::request::Request;
@@ -36,6 +37,8 @@ pub(super) struct Carrier<'a> {
     result: Option<CommitId>,
     /// What was not done since the token was refused.
     undone: Option<Vec<&'static str>>,
+    /// A later run that has ended, where this one delivers nothing.
+    newer: Option<Newer>,
 }
 
 /// What is local, and where it goes.
@@ -57,6 +60,7 @@ impl<'a> Carrier<'a> {
             comment: None,
             result: None,
             undone: None,
+            newer: None,
         };
         carrier.me = carrier.heard("tell who it is", forge.me().await);
         carrier
@@ -106,11 +110,8 @@ impl<'a> Carrier<'a> {
                 outcome.result.as_ref().map(|tip| tip.commit.clone()).filter(|_| !self.placed.branches.is_empty());
             open = Some(found.pulls.into_values().flatten().filter(|pull| pull.open).collect());
         }
-        for wanted in checks::ended(self.request, &outcome.view, &self.placed, self.now) {
-            if !self.check(&wanted).await {
-                break;
-            }
-        }
+        self.give_way().await;
+        self.checks(&checks::ended(self.request, &outcome.view, &self.placed, self.now)).await;
         self.tell(Last::Ended(&outcome.view, &self.placed.clone()), open).await;
         let reaction = if self.placed.delivered { Reaction::Rocket } else { Reaction::Confused };
         self.react(reaction).await;
@@ -121,10 +122,19 @@ impl<'a> Carrier<'a> {
     pub(super) async fn lost(mut self, lost: &Lost) -> Delivered {
         let words = sticky::lost(self.request, lost);
         let wanted = checks::lost(self.request, lost, &words, self.now);
+        self.give_way().await;
         self.check(&wanted).await;
         self.tell(Last::Lost(lost), None).await;
         self.react(Reaction::Confused).await;
         self.done(Vec::new())
+    }
+
+    /// Looks whether there is anything left for this run to say.
+    async fn give_way(&mut self) {
+        if !self.placed.delivered {
+            self.newer = newer(self.forge, self.request).await;
+            self.newer.as_ref().map(Newer::words).into_iter().for_each(|said| self.trouble(Trouble::Other(said)));
+        }
     }
 
     fn is_delivered(&self, steps: &Steps, plan: &Plan) -> bool {
@@ -265,9 +275,23 @@ impl<'a> Carrier<'a> {
         }
     }
 
+    /// Writes checks, but for those that would be refused like one before them.
+    async fn checks(&mut self, all: &[CheckWanted]) {
+        let mut refused: Vec<&CheckWanted> = Vec::new();
+        for wanted in all {
+            let alike = |other: &&CheckWanted| manner::is_refused_too(self.request.forge, other, wanted);
+            if !refused.iter().any(alike) && !self.check(wanted).await {
+                refused.push(wanted);
+            }
+        }
+    }
+
     /// Writes a check; false where the token may write none. The verdict is told by what the forge has below checks then.
     async fn check(&mut self, wanted: &CheckWanted) -> bool {
         let writing = self.said("write the checks", "write the commit statuses");
+        if self.newer.as_ref().is_some_and(|newer| newer.keeps(wanted)) {
+            return true;
+        }
         if !self.may(writing) {
             return false;
         }
@@ -310,7 +334,7 @@ impl<'a> Carrier<'a> {
         let overtaken = |trouble: &Trouble| matches!(trouble, Trouble::Overtaken { .. });
         let url = match &self.request.pull {
             // The comment is about the newer run.
-            Some(_) if self.placed.troubles.iter().any(overtaken) => return,
+            Some(_) if self.newer.is_some() || self.placed.troubles.iter().any(overtaken) => return,
             Some(pull) => {
                 let body = match last {
                     Last::Ended(view, placed) => sticky::ended(self.request, view, placed),
@@ -330,25 +354,10 @@ impl<'a> Carrier<'a> {
         let old = self.forge.issue(me, &marker).await;
         let old = self.heard("read the dashboard", old)?;
         let earlier = old.map(|issue| dashboard::runs(&issue.body)).unwrap_or_default();
-        let open = open.map(|pulls| self.all_open(pulls));
+        let open = open.map(|pulls| all_open(self.request, &self.placed, pulls));
         let body = dashboard::body(self.request, last, self.now, open.as_deref(), &earlier);
         let put = self.forge.put_issue(me, &marker, &dashboard::title(&self.request.scope), &body).await;
         self.heard("write the dashboard", put).map(|issue| issue.url)
-    }
-
-    /// Those that were found, and those that were opened since.
-    fn all_open(&self, found: Vec<PullRequest>) -> Vec<Open> {
-        let found = found.into_iter();
-        let mut open: Vec<Open> =
-            found.map(|pull| Open { number: pull.number, url: pull.url, branch: pull.head.branch }).collect();
-        for pull in &self.placed.pulls {
-            if !open.iter().any(|other| other.number == pull.number) {
-                let branch = pull.task.as_ref().map(|task| crate::history::task_branch(&self.request.scope, task));
-                let branch = branch.unwrap_or_else(|| run_branch(&self.request.scope));
-                open.push(Open { number: pull.number, url: pull.url.clone(), branch });
-            }
-        }
-        open
     }
 
     /// The pull requests of earlier runs, for the dashboard of one that delivers nothing; `None` where nobody can tell.

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::steps::{full, proofs_ref};
+use crate::forge::CheckWanted;
 use crate::report::Instead;
 use crate::report::pull::Starts;
 use crate::request::Request;
@@ -31,6 +32,16 @@ pub(super) fn below_checks(forge: ForgeKind) -> Instead {
         ForgeKind::GitHub => Instead::Status,
         // A check is a commit status there already.
         ForgeKind::GitLab => Instead::Nothing,
+    }
+}
+
+/// Whether a check would be refused because another one was.
+pub(super) fn is_refused_too(forge: ForgeKind, refused: &CheckWanted, other: &CheckWanted) -> bool {
+    match forge {
+        // A token may write checks, or it may not.
+        ForgeKind::GitHub => true,
+        // A protected branch keeps its commits to itself; the result is on a branch of ours.
+        ForgeKind::GitLab => refused.commit == other.commit,
     }
 }
 

@@ -10,6 +10,7 @@ mod definition;
 mod dry;
 mod look;
 mod manner;
+mod newer;
 mod progress;
 mod proofs;
 mod steps;

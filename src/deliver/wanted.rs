@@ -6,11 +6,14 @@ use super::Outcome;
 use super::steps::PullStep;
 use crate::forge::PullWanted;
 use crate::git::Repo;
+use crate::history::{run_branch, task_branch};
 use crate::id::TaskId;
 use crate::plan::Plan;
+use crate::report::dashboard::Open;
 use crate::report::pull::{self, About, PullText, Starts};
 use crate::report::{Placed, View};
 use crate::request::Request;
+use crate::trust::PullRequest;
 
 /// A pull request's texts; `None` where the view does not know its task.
 pub(super) fn pull_wanted(
@@ -43,4 +46,19 @@ pub(super) fn built_on(repo: &Repo, outcome: &Outcome, step: &PullStep) -> Vec<T
     let others = outcome.tasks.iter().filter(|(task, _)| task != own);
     // Where it cannot be told, the pull request shows it anyway.
     others.filter(|(_, commit)| repo.descends(tip, commit).unwrap_or(false)).map(|(task, _)| task.clone()).collect()
+}
+
+/// The pull requests that were found, and those that were opened since.
+pub(super) fn all_open(request: &Request, placed: &Placed, found: Vec<PullRequest>) -> Vec<Open> {
+    let found = found.into_iter();
+    let mut open: Vec<Open> =
+        found.map(|pull| Open { number: pull.number, url: pull.url, branch: pull.head.branch }).collect();
+    for pull in &placed.pulls {
+        if !open.iter().any(|other| other.number == pull.number) {
+            let branch = pull.task.as_ref().map(|task| task_branch(&request.scope, task));
+            let branch = branch.unwrap_or_else(|| run_branch(&request.scope));
+            open.push(Open { number: pull.number, url: pull.url.clone(), branch });
+        }
+    }
+    open
 }

@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use super::{
-    Artifact, Check, CheckState, CheckWanted, Comparison, ForgeError, GitHub, GitLab, Issue, PullWanted, Reaction,
-    Repository, WorkflowRun,
+    Check, CheckState, CheckWanted, Comparison, ForgeError, GitHub, GitLab, Issue, PullWanted, Reaction, Repository,
+    WorkflowRun,
 };
 use crate::id::{CommitId, Scope, Sha256};
 use crate::text::ForgeKind;
@@ -187,14 +187,5 @@ impl Forge {
     /// What a workflow run or, at GitLab, a job left, as a zip file of at most `most` bytes; its digest.
     pub async fn download_artifact(&self, id: u64, most: u64, to: &Path) -> Result<Sha256, ForgeError> {
         hand_on!(self, forge => forge.download_artifact(id, most, to))
-    }
-
-    /// What runs have left under names that begin with `prefix`, newest first. At GitLab a job has one, and it has no name
-    /// of ours: none.
-    pub async fn artifacts(&self, prefix: &str) -> Result<Vec<Artifact>, ForgeError> {
-        match self {
-            Self::GitHub(forge) => forge.artifacts(prefix).await,
-            Self::GitLab(_) => Ok(Vec::new()),
-        }
     }
 }

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::answer::{self, Answer};
-use super::binary::{Git, Heard};
+use super::binary::{End, Git, Heard};
 use super::error::GitError;
 use super::repo::Repo;
 use crate::exec::secret::Secret;
@@ -24,8 +24,11 @@ const USER: &str = "x-access-token";
 /// How long one call may take: a large repository over a slow line. Silence ends it sooner.
 const MOST: Duration = Duration::from_secs(600);
 
-/// Waits before a push is tried again; a forge that is still down after that is down.
+/// Waits before something is tried again; a forge that is still down after that is down.
 const WAITS: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(3)];
+
+/// For errors.
+const LOOK: &str = "look at the refs of the remote";
 
 /// Where fetched refs and commits are kept, out of the way of everybody's branches.
 const FETCHED: &str = "refs/omk/fetched";
@@ -117,6 +120,16 @@ impl Remote {
         self.url.starts_with("http")
     }
 
+    /// Whether it is on this machine, which no proxy can reach.
+    fn is_loopback(&self) -> bool {
+        let place = self.url.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default());
+        let host = match place.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+            Some(_) | None => place,
+        };
+        matches!(host, "127.0.0.1" | "localhost" | "[::1]")
+    }
+
     fn basic(&self) -> Option<String> {
         self.token.as_ref().map(|token| STANDARD.encode(format!("{}:{}", self.user, token.expose())))
     }
@@ -146,6 +159,9 @@ impl Remote {
         if self.is_http() {
             let key = format!("http.{}.extraHeader", self.url);
             settings.push((key.clone(), String::new()));
+            if self.is_loopback() {
+                settings.push((format!("http.{}.proxy", self.url), String::new()));
+            }
             if let Some(file) = &self.authorities {
                 settings.push((format!("http.{}.sslCAInfo", self.url), file.display().to_string()));
             }
@@ -166,6 +182,22 @@ impl Remote {
         Ok(heard)
     }
 
+    /// Runs a call that changes nothing at the remote, and again where the remote has trouble.
+    fn ask<'a>(&self, what: &str, git: impl Fn() -> Git<'a>) -> Result<Heard, GitError> {
+        let mut waits = WAITS.into_iter();
+        loop {
+            let heard = self.call(git())?;
+            if heard.succeeded() {
+                return Ok(heard);
+            }
+            let error = self.trouble(what, &heard);
+            // One that took all its time would take it again.
+            let open = matches!(error, GitError::RemoteUnavailable { .. }) && heard.end != End::OutOfTime;
+            let Some(wait) = waits.next().filter(|_| open) else { return Err(error) };
+            std::thread::sleep(wait);
+        }
+    }
+
     fn trouble(&self, what: &str, heard: &Heard) -> GitError {
         answer::trouble(what, &self.url, heard)
     }
@@ -178,15 +210,18 @@ impl Repo {
     /// # Errors
     /// Where the remote refuses, is not there, or does not answer.
     pub fn ls_remote(&self, remote: &Remote, patterns: &[&str]) -> Result<Vec<(String, CommitId)>, GitError> {
-        let what = "look at the refs of the remote";
-        let git = Git::bare(self, what, "ls-remote").args(["--quiet", "--refs", "--", remote.url()]).args(patterns);
-        let heard = remote.call(git)?;
-        if !heard.succeeded() {
-            return Err(remote.trouble(what, &heard));
-        }
-        let text = String::from_utf8_lossy(&heard.out);
-        let lines = text.lines().filter_map(|line| line.split_once('\t'));
-        Ok(lines.filter_map(|(id, name)| Some((name.to_owned(), id.parse().ok()?))).collect())
+        let heard = remote.ask(LOOK, || self.asking(remote, patterns))?;
+        Ok(listed(&heard))
+    }
+
+    /// The same, asked once.
+    fn look(&self, remote: &Remote, patterns: &[&str]) -> Result<Vec<(String, CommitId)>, GitError> {
+        let heard = remote.call(self.asking(remote, patterns))?;
+        if heard.succeeded() { Ok(listed(&heard)) } else { Err(remote.trouble(LOOK, &heard)) }
+    }
+
+    fn asking(&self, remote: &Remote, patterns: &[&str]) -> Git<'static> {
+        Git::bare(self, LOOK, "ls-remote").args(["--quiet", "--refs", "--", remote.url()]).args(patterns)
     }
 
     /// Where one ref of a remote is; `None` where there is none of that full name.
@@ -264,7 +299,7 @@ impl Repo {
     /// Whether every ref is where it is to be; an error where one is neither there nor where it was expected.
     fn is_done(&self, remote: &Remote, updates: &[&RefUpdate]) -> Result<bool, GitError> {
         let names: Vec<&str> = updates.iter().map(|update| update.name.as_str()).collect();
-        let refs = self.ls_remote(remote, &names)?;
+        let refs = self.look(remote, &names)?;
         let now = |name: &str| refs.iter().find(|(found, _)| found == name).map(|(_, id)| id);
         if updates.iter().all(|update| now(&update.name) == update.to.as_ref()) {
             return Ok(true);
@@ -319,14 +354,11 @@ impl Repo {
         if kept.is_empty() {
             return Ok(Vec::new());
         }
-        let git = Git::bare(self, what, "fetch")
-            .args(["--quiet", "--no-tags", "--no-write-fetch-head"])
-            .args(more)
-            .args(["--"]);
-        let heard = remote.call(git.args([remote.url()]).args(refspecs))?;
-        if !heard.succeeded() {
-            return Err(remote.trouble(what, &heard));
-        }
+        let git = || {
+            let git = Git::bare(self, what, "fetch").args(["--quiet", "--no-tags", "--no-write-fetch-head"]);
+            git.args(more).args(["--", remote.url()]).args(&refspecs)
+        };
+        remote.ask(what, git)?;
         kept.iter().map(|name| Ok(self.resolve(name)?.commit)).collect()
     }
 }
@@ -345,6 +377,13 @@ fn moved(remote: &Remote, update: &RefUpdate, now: Option<&CommitId>) -> GitErro
         expected: update.expected.clone(),
         now: now.cloned(),
     }
+}
+
+/// Commits by ref, as git lists them.
+fn listed(heard: &Heard) -> Vec<(String, CommitId)> {
+    let text = String::from_utf8_lossy(&heard.out);
+    let lines = text.lines().filter_map(|line| line.split_once('\t'));
+    lines.filter_map(|(id, name)| Some((name.to_owned(), id.parse().ok()?))).collect()
 }
 
 #[cfg(test)]
@@ -378,6 +417,23 @@ mod tests {
         let (key, value) = settings.last().unwrap();
         assert_eq!(key, "http.https://host/a.git.extraHeader");
         assert!(value.starts_with("AUTHORIZATION: basic ") && !value.contains("hush"));
+    }
+
+    #[test]
+    fn only_what_is_on_this_machine_needs_no_proxy() {
+        for (url, here) in [
+            ("http://127.0.0.1:8080/gitlab/a/b.git", true),
+            ("https://localhost/a.git", true),
+            ("http://[::1]:8080/a.git", true),
+            ("http://[::1]/a.git", true),
+            ("https://127.0.0.1.example.com/a.git", false),
+            ("https://localhost.example.com/a.git", false),
+            ("https://host/127.0.0.1/a.git", false),
+        ] {
+            let settings = Remote::new(url, None).unwrap().settings();
+            let proxy = settings.iter().find(|(key, _)| *key == format!("http.{url}.proxy"));
+            assert_eq!(proxy.map(|(_, value)| value.as_str()), here.then_some(""), "{url}");
+        }
     }
 
     #[test]

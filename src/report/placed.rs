@@ -193,8 +193,8 @@ impl Trouble {
                         "`omk publish` can be repeated once that is mended, with a token that may push (`contents: write`)"
                     }
                     ForgeKind::GitLab => {
-                        "retry the job that delivers once that is mended, with a project access token that may push (role \
-                         Developer, scope `write_repository`)"
+                        "retry the job that delivers once that is mended, with an access token that may push (role Developer, \
+                         scope `write_repository`)"
                     }
                 };
                 format!("the result could not be pushed ({said}). It is in the {}; {again}", artifact(forge))
@@ -204,8 +204,8 @@ impl Trouble {
                 let again = match forge {
                     ForgeKind::GitHub => "repeat `omk publish` with a fresh token",
                     ForgeKind::GitLab => {
-                        "put a fresh project access token into the variable `OMK_TOKEN` (Settings > CI/CD > Variables), and \
-                         retry the job that delivers"
+                        "put a fresh token of the same account into the variable `OMK_TOKEN` (Settings > CI/CD > Variables), \
+                         and retry the job that delivers"
                     }
                 };
                 format!(
@@ -227,7 +227,7 @@ fn pulls_not_allowed(forge: ForgeKind) -> String {
         ForgeKind::GitLab => {
             "the merge request could not be opened: this project does not let the token do it. Open it yourself, or see \
              that merge requests are on (Settings > General > Visibility, project features, permissions), and that \
-             `OMK_TOKEN` (Settings > CI/CD > Variables) is a project access token with the role Developer and the scope \
+             `OMK_TOKEN` (Settings > CI/CD > Variables) is an access token with the role Developer and the scope \
              `api`; the result is pushed and safe"
                 .to_owned()
         }

@@ -17,6 +17,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -45,6 +46,14 @@ class Server:
         self.root, self.world = root, World(Path(directory), self.url, root)
         self.world.redirect_artifacts, self.world.storage = False, f"{self.url}/_storage"
         self.control = Control(self)
+
+    def listen_tls(self, certificate):
+        """The same behind TLS, at a port of its own."""
+        http, context = serve(self), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        http.socket = context.wrap_socket(http.socket, server_side=True)
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        return http.server_port
 
     def answer(self, method, target, headers, body):
         """What the outside sees: the tests' door, git, or the API, with the log and the faults."""
@@ -130,7 +139,7 @@ class Server:
             return 403, {"content-type": "text/plain"}, b"You are not allowed to " + word + b" code to this project.\n"
         if headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
-        inside = f"/{project['path_with_namespace']}.git/{found['rest']}?{urlsplit(target).query}"
+        inside = f"/{project.store.name}.git/{found['rest']}?{urlsplit(target).query}"
         with self.lock:
             before = project.store.refs()
             project.store.refuse(self.world.refused_refs(project, token.user) if push else {})

@@ -1,4 +1,4 @@
-//! Where results go: red runs, second runs, each `deliver.as`, repeats, and what a dry run leaves alone.
+//! Where results go: red runs, second runs, a head that moves, pull requests for each task, repeats, and what a dry run leaves alone.
 
 use serde_json::{Value, json};
 
@@ -53,24 +53,6 @@ fn pulls(world: &ForgeWorld) -> Vec<String> {
         format!("#{} {} -> {}", pull["number"], of("head"), of("base"))
     };
     pulls.iter().map(told).collect()
-}
-
-#[test]
-fn nothing_is_delivered_of_a_run_that_is_not_ready() {
-    let world = ForgeWorld::with_plan(&HALF.replace("PARTIAL", "false"));
-    let (split, jobs) = run_again(&world);
-    assert_eq!(jobs.codes(), [0, 1, 1, 1], "{jobs:#?}");
-    assert_eq!(ours(&world), [""; 0]);
-    assert_eq!(seen(&world, &split.base), ["omk: failure"]);
-    assert_eq!(world.reactions(&split.event), "eyes, confused");
-    assert_eq!((jobs.publish.output("verdict"), jobs.publish.output("pull-request")), ("not_ready", ""));
-    let replies = world.replies(PULL);
-    assert!(
-        replies.len() == 1 && replies[0].contains("**Nothing was delivered**: only what is ready is."),
-        "{replies:#?}"
-    );
-    assert!(jobs.publish.summary.contains("bad"), "{}", jobs.publish.summary);
-    assert_eq!(pulls(&world), [""; 0]);
 }
 
 #[test]
@@ -132,28 +114,6 @@ fn somebody_elses_commit_on_the_branch_of_the_result_stops_it() {
 }
 
 #[test]
-fn push_moves_the_head_where_it_is_still_the_pinned_commit() {
-    let world = three("{ as: push, sign_off: true }");
-    let (split, jobs) = run_again(&world);
-    assert_eq!(jobs.codes(), [0; 4], "{jobs:#?}");
-    let head = world.tip(HEAD);
-    assert_eq!(head, world.tip("omk/run/pr-12"));
-    assert_eq!(pulls(&world), [""; 0]);
-    assert_eq!(seen(&world, &head), ["omk: success", "omk / whole: success"]);
-    assert_eq!(world.reactions(&split.event), "eyes, rocket");
-    world.git(&["fetch", "--quiet", &world.remote("maintainer"), HEAD]);
-    let messages = world.git(&[
-        "log",
-        "--format=%(trailers:key=Signed-off-by,valueonly,separator=;)",
-        &format!("{}..FETCH_HEAD", split.base),
-    ]);
-    assert_eq!(messages.lines().count(), 3, "{messages}");
-    assert!(messages.lines().all(|line| !line.is_empty()), "{messages}");
-    let said = &world.replies(PULL)[0];
-    assert!(said.contains("`feature`") && said.contains("**Pushed**"), "{said}");
-}
-
-#[test]
 fn a_head_that_moved_meanwhile_is_not_pushed_onto() {
     let world = three("{ as: push }");
     let mut split = Split::start(&world, world.comments("maintainer", "/omk run"));
@@ -170,25 +130,6 @@ fn a_head_that_moved_meanwhile_is_not_pushed_onto() {
     assert!(replies.len() == 1 && replies[0].contains(&said), "{replies:#?}");
     publish.says("delivered as a pull request instead");
     assert_eq!(world.reactions(&split.event), "eyes, rocket");
-}
-
-#[test]
-fn branches_are_pushed_and_nothing_is_opened() {
-    let world = three("{ as: branches }");
-    let (_, jobs) = run_again(&world);
-    assert_eq!(jobs.codes(), [0; 4], "{jobs:#?}");
-    let branches: Vec<String> = ours(&world).into_iter().filter(|name| name.starts_with("refs/heads/")).collect();
-    assert_eq!(
-        branches,
-        [
-            "refs/heads/omk/run/pr-12",
-            "refs/heads/omk/task/pr-12/one",
-            "refs/heads/omk/task/pr-12/three",
-            "refs/heads/omk/task/pr-12/two",
-        ]
-    );
-    assert_eq!(pulls(&world), [""; 0]);
-    assert!(world.replies(PULL)[0].contains("**Pushed** to"), "{:#?}", world.replies(PULL));
 }
 
 #[test]

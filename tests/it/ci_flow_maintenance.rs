@@ -1,9 +1,9 @@
-//! Maintenance: the clock or a person starts a run of the default branch; a dashboard issue tells of it.
+//! Maintenance of the default branch: what a person asks for by name, and what a person has closed.
 
 use serde_json::{Value, json};
 
-use crate::ci_flow_split::{FILTERS, Jobs, Split, ours, seen, steady};
-use crate::forge_world::{Event, ForgeWorld, PULL};
+use crate::ci_flow_split::{Jobs, Split, ours};
+use crate::forge_world::{Event, ForgeWorld};
 
 const NIGHTLY: &str = "\
 version: 1
@@ -42,101 +42,6 @@ fn dashboards(world: &ForgeWorld) -> Vec<Value> {
         .filter(|issue| issue["user"]["login"] == "github-actions[bot]" && issue["pull_request"].is_null())
         .cloned()
         .collect()
-}
-
-#[test]
-fn a_schedule_opens_a_pull_request_against_main_and_keeps_a_dashboard() {
-    let world = world("pull-request");
-    let first = jobs(&world, world.schedule());
-    assert_eq!(first.codes(), [0; 4], "{first:#?}");
-    let pull = world.get("/pulls/13");
-    assert_eq!((&pull["head"]["ref"], &pull["base"]["ref"]), (&"omk/run/nightly".into(), &"main".into()));
-    assert_eq!(files(&world, "omk/run/nightly"), "tidy.txt", "what only a person asks for is left out");
-    assert_eq!(seen(&world, &world.tip("main")), ["omk: success"]);
-    assert_eq!(world.replies(PULL), [""; 0]);
-    let found = dashboards(&world);
-    assert_eq!(found.len(), 1, "{found:#?}");
-    insta::with_settings!({filters => FILTERS.to_vec()}, {
-        insta::assert_snapshot!(steady(&world, found[0]["body"].as_str().unwrap()), @r#"
-        <!-- omk:dashboard:nightly -->
-        <!-- omk:runs [{"run":"<run>","at":<moment>,"verdict":"ready","completed":1,"tasks":1,"url":"https://forge.test/acme/widget/actions/runs/<n>"}] -->
-        ### ✅ omk `nightly`: ready
-
-        1 of 1 task completed · <time>
-
-        **Delivered** as pull request [#13](https://forge.test/acme/widget/pull/13).
-
-        - Look at it here: `git fetch origin omk/run/nightly && git diff <HEAD> FETCH_HEAD`
-        - Review it as you would a colleague's, and merge it.
-
-        <details><summary>3 tasks: graph and table</summary>
-
-        ```mermaid
-        flowchart LR
-          t0["✓ tidy<br/>completed"]:::good
-          t1["· asked<br/>skipped"]:::idle
-          t2["· talked<br/>skipped"]:::idle
-          classDef good fill:#dafbe1,stroke:#1a7f37,color:#0b2e13
-          classDef bad fill:#ffebe9,stroke:#cf222e,color:#4c0a0f
-          classDef busy fill:#ddf4ff,stroke:#0969da,color:#042551
-          classDef idle fill:#f6f8fa,stroke:#8c959f,color:#424a53
-        ```
-
-        | | task | state | tries | time | gates | |
-        |-|-|-|-:|-:|-|-|
-        | ✅ | `tidy` | completed | 1 | <time> | `whole` passed | 1 file |
-        | ⚪ | `asked` | skipped |  |  |  | not selected |
-        | ⚪ | `talked` | skipped |  |  |  | not selected |
-
-        </details>
-
-        <details><summary>Proof, and how to verify it</summary>
-
-        ```sh
-        git fetch origin refs/omk/proofs/<run>
-        git show FETCH_HEAD:run.result.json > proof.json
-        omk verify proof.json
-        ```
-
-        The ref holds a proof for each task that landed, one for the result, and the commits they speak of.
-
-        </details>
-
-        <sub>[workflow run <n>](https://forge.test/acme/widget/actions/runs/<n>), attempt 1, artifact `omk-nightly-<run>`</sub>
-
-        <sub>run `<run>` · base `<HEAD>` · plan omk.yaml `<short>` · asked for by schedule · judged_by: separate-job · sandbox: writes confined · omk <version></sub>
-
-        <details><summary>1 open result</summary>
-
-        - [#13](https://forge.test/acme/widget/pull/13) omk/run/nightly
-
-        </details>
-
-        <details><summary>Last 1 run</summary>
-
-        | run | over | verdict | tasks |
-        |-|-|-|-:|
-        | [<run>](https://forge.test/acme/widget/actions/runs/<n>) | <moment> | ready | 1 of 1 |
-
-        </details>
-        "#);
-    });
-    // The next night: the same pull request, the same issue.
-    let second = jobs(&world, world.schedule());
-    assert_eq!(second.codes(), [0; 4], "{second:#?}");
-    let body = dashboards(&world).pop().unwrap()["body"].as_str().unwrap().to_owned();
-    assert_eq!(dashboards(&world).len(), 1);
-    assert!(body.contains(first.gate.output("run-id")) && body.contains(second.gate.output("run-id")), "{body}");
-    assert_eq!(
-        world
-            .get("/pulls?state=all&base=main")
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|pull| pull["number"] != PULL)
-            .count(),
-        1
-    );
 }
 
 #[test]

@@ -28,7 +28,7 @@ deliver: { as: pull-request }
 ";
 
 /// Waits until somebody reads from the pipe, as long as that child lives, and lets the reader go on.
-fn began(pipe: &Path, child: &mut Child) {
+pub(crate) fn began(pipe: &Path, child: &mut Child) {
     loop {
         if std::fs::OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(pipe).is_ok() {
             return;

@@ -72,6 +72,21 @@ async fn where_commit_statuses_are_refused_nothing_takes_their_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_commit_of_a_protected_branch_that_takes_no_status_keeps_none_from_the_result() {
+    let rig = Rig::new().await;
+    let mut request = of_merge_request();
+    let outcome = rig.outcome(&mut request, RunVerdict::Ready, &["deps"]);
+    rig.refuse(1, &Method::POST, "/check-runs", 403, "403 Forbidden");
+    let delivered = rig.deliver(&plan("{}"), &request, &outcome).await;
+    assert!(troubles(&delivered).contains("takes the right to merge there"), "{delivered:?}");
+    let kept = rig.server.kept("/check-runs");
+    let result = outcome.result.unwrap().commit.to_string();
+    let of_result = kept.iter().filter(|check| check["head_sha"] == result.as_str());
+    assert_eq!((of_result.count(), kept.len()), (kept.len(), kept.len()), "{kept:?}");
+    assert!(kept.iter().any(|check| check["name"] == "omk"), "{kept:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_protected_head_that_git_does_not_name_gets_a_merge_request_and_the_rest_is_pushed() {
     let rig = Rig::new().await;
     let mut request = of_merge_request();

@@ -207,7 +207,9 @@ fn a_schedule_maintains_the_default_branch<W: AnyWorld>() {
     tale.head("the clock strikes");
     tale.ran(world.scheduled());
     tale.checks("main");
+    tale.detail = Detail::All;
     tale.issues();
+    tale.detail = Detail::Open;
     tale.pulls();
     tale.refs();
     tale.writes();
@@ -240,10 +242,11 @@ deliver: { as: WAY }
 ";
 
 fn results_are_pushed<W: AnyWorld>() {
-    let world: W = world(&TWO.replace("WAY", "push"));
+    let world: W = world(&TWO.replace("WAY", "push, sign_off: true"));
     let mut tale = Tale::of(&world, Detail::Open);
     tale.asks("maintainer", "/omk run");
     tale.checks(HEAD);
+    tale.commits(HEAD);
     tale.pulls();
     tale.refs();
     tale.writes();

@@ -112,6 +112,7 @@ fn refused_everything(forge: ForgeKind) -> Vec<String> {
         plan_mistakes(&complaints, &format!("the {}", forge.pull_request())),
         no_plan(forge, "omk.yaml", "the default branch main"),
         busy(forge, url),
+        may_not_cancel(forge, url),
         could_not("ask the forge what jane may do here", "read the members: 502"),
         nothing_kept_of_earlier(forge),
         no_proofs(forge),
@@ -673,6 +674,13 @@ Write one with `omk init`, and merge it; or set the component's input `plan` to 
 Wait for it, or end it with `/omk cancel`, and ask again.
 
 ---
+😕 **Nothing was cancelled: omk may not do that here**
+
+[The pipeline](<https://gitlab.com/acme/widget/-/pipelines/9>) goes on: on a protected branch GitLab lets only those end one who may merge there, and omk's account may not.
+
+Somebody who may can end it there. Or let omk's account merge (Settings > Repository > Protected branches), and write the command again.
+
+---
 😕 **omk could not ask the forge what jane may do here**
 
 It failed to read the members: 502.
@@ -833,7 +841,7 @@ The ref holds a proof for each task that landed, one for the result, and the com
 
 **Pushed** to `omk/run/mr-12`.
 
-> ⚠️ the merge request could not be opened: this project does not let the token do it. Open it yourself, or see that merge requests are on (Settings \> General \> Visibility, project features, permissions), and that \`OMK\_TOKEN\` (Settings \> CI/CD \> Variables) is a project access token with the role Developer and the scope \`api\`; the result is pushed and safe
+> ⚠️ the merge request could not be opened: this project does not let the token do it. Open it yourself, or see that merge requests are on (Settings \> General \> Visibility, project features, permissions), and that \`OMK\_TOKEN\` (Settings \> CI/CD \> Variables) is an access token with the role Developer and the scope \`api\`; the result is pushed and safe
 
 > ⚠️ \`feature\` is at eeeeeeeeeeee now, so the result was not pushed onto it: it is delivered as a merge request instead
 
@@ -993,7 +1001,7 @@ omk: ready: 2 of 2 tasks completed
 
 Delivered as [!13](https://gitlab.test/acme/widget/-/merge_requests/13).
 
-> ⚠️ the merge request could not be opened: this project does not let the token do it. Open it yourself, or see that merge requests are on (Settings \> General \> Visibility, project features, permissions), and that \`OMK\_TOKEN\` (Settings \> CI/CD \> Variables) is a project access token with the role Developer and the scope \`api\`; the result is pushed and safe
+> ⚠️ the merge request could not be opened: this project does not let the token do it. Open it yourself, or see that merge requests are on (Settings \> General \> Visibility, project features, permissions), and that \`OMK\_TOKEN\` (Settings \> CI/CD \> Variables) is an access token with the role Developer and the scope \`api\`; the result is pushed and safe
 
 > ⚠️ \`feature\` is at eeeeeeeeeeee now, so the result was not pushed onto it: it is delivered as a merge request instead
 
@@ -1410,7 +1418,7 @@ the target branch "my-main" is neither the default branch nor protected
 the head aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa is not known to be what the comment is about: there is no record of a push
 bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb is not the head, which is aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 the comment is our own
-the merge request could not be opened: this project does not let the token do it. Open it yourself, or see that merge requests are on (Settings > General > Visibility, project features, permissions), and that `OMK_TOKEN` (Settings > CI/CD > Variables) is a project access token with the role Developer and the scope `api`; the result is pushed and safe
+the merge request could not be opened: this project does not let the token do it. Open it yourself, or see that merge requests are on (Settings > General > Visibility, project features, permissions), and that `OMK_TOKEN` (Settings > CI/CD > Variables) is an access token with the role Developer and the scope `api`; the result is pushed and safe
 `feature` is at eeeeeeeeeeee now, so the result was not pushed onto it: it is delivered as a merge request instead
 `feature` has moved since, to eeeeeeeeeeee: the result is of the commit it was asked for on, and the merge may want your eye
 `feature` is gone, so there is nothing to merge the result into: its own branch is pushed, and can be merged elsewhere
@@ -1422,9 +1430,9 @@ the merge request !13 of task `api` was closed by a person: it is left alone unt
 the merge request !13 was closed by a person: it is left alone until its definition in the plan changes. Reopen it to have it updated again
 1 more merge request was not opened: the plan allows 5 at once (`deliver: limit`). Merge or close some, and they follow at the next run; their branches are pushed
 2 more merge requests were not opened: the plan allows 5 at once (`deliver: limit`). Merge or close some, and they follow at the next run; their branches are pushed
-the result could not be pushed (pre-receive hook declined). It is in the artifacts of the job that ran it; retry the job that delivers once that is mended, with a project access token that may push (role Developer, scope `write_repository`)
+the result could not be pushed (pre-receive hook declined). It is in the artifacts of the job that ran it; retry the job that delivers once that is mended, with an access token that may push (role Developer, scope `write_repository`)
 the token may not write commit statuses: this text alone tells the verdict. On a protected branch it takes the right to merge there, too (Settings > Repository > Protected branches); elsewhere the role Developer and the scope `api` (`OMK_TOKEN`, Settings > CI/CD > Variables)
-the token is not good any more (401), so omk could not write the comment. What was pushed stays; put a fresh project access token into the variable `OMK_TOKEN` (Settings > CI/CD > Variables), and retry the job that delivers
+the token is not good any more (401), so omk could not write the comment. What was pushed stays; put a fresh token of the same account into the variable `OMK_TOKEN` (Settings > CI/CD > Variables), and retry the job that delivers
 something else
 The run could not start: there is no key.
 The result could not be published: the disk is full.

@@ -44,6 +44,16 @@ fn one_job_does_it_all_without_telling_how_it_goes() {
     assert_eq!(world.awards(&note), "eyes, rocket");
     let edits = world.writes().into_iter().filter(|write| write.starts_with("PUT /merge_requests/12/notes/"));
     assert_eq!(edits.count(), 1, "{:#?}", world.writes());
+    assert!(job.files.contains_key("bundle/bundle.json"), "{:?}", job.files.keys());
+}
+
+#[test]
+fn one_job_leaves_no_state_where_none_is_to_be_kept() {
+    let world = GitLabWorld::start();
+    let note = world.comments("maintainer", "/omk run");
+    let job = world.omk_ci("", &world.hooked(&note), &[("OMK_UPLOAD", "none")]).exits(0);
+    assert_eq!(job.dotenv("OMK_VERDICT"), "ready");
+    assert!(!job.files.keys().any(|name| name.starts_with("bundle")), "{:?}", job.files.keys());
 }
 
 #[test]

@@ -168,6 +168,34 @@ async fn a_reaction_is_there_once() {
 }
 
 #[tokio::test]
+async fn of_two_that_react_at_once_one_was_first() {
+    let server = Server::start().await;
+    let client = server.client();
+    assert!(client.claim(12, 5, Reaction::Eyes).await.unwrap());
+    assert!(!client.claim(12, 5, Reaction::Eyes).await.unwrap());
+    // Its own, of which it was not told.
+    server.fault(Method::POST, "/award_emoji", Fault::After(502));
+    assert!(client.claim(12, 5, Reaction::Rocket).await.unwrap());
+    server.fault(Method::POST, "/award_emoji", instead(404, "404 Not found"));
+    server.fault(Method::GET, "/award_emoji", instead(404, "404 Not found"));
+    assert!(!client.claim(12, 6, Reaction::Eyes).await.unwrap(), "nobody can have a note that is gone");
+}
+
+#[tokio::test]
+async fn of_several_who_claim_a_note_at_a_time_one_gets_it() {
+    let server = Server::start().await;
+    let (client, other) = (server.client(), server.client());
+    let (first, second) = tokio::join!(client.claim(12, 5, Reaction::Eyes), other.claim(12, 5, Reaction::Eyes));
+    assert!(first.unwrap() ^ second.unwrap());
+    assert!(!client.claim(12, 5, Reaction::Eyes).await.unwrap());
+    server.fault(Method::POST, "/award_emoji", Fault::After(502));
+    assert!(client.claim(12, 6, Reaction::Eyes).await.unwrap(), "it was not answered, and it was done");
+    server.fault(Method::POST, "/award_emoji", instead(404, "404 Not found"));
+    server.fault(Method::GET, "/award_emoji", instead(404, "404 Not found"));
+    assert!(!client.claim(12, 7, Reaction::Eyes).await.unwrap(), "nobody gets what is gone");
+}
+
+#[tokio::test]
 async fn another_s_reaction_is_not_ours() {
     let server = Server::start().await;
     let client = server.client();

@@ -212,7 +212,16 @@ fn who_may_not_merge_to_the_default_branch_is_told_that_the_run_goes_on() {
     world.omk_ci("gate", &world.hooked(&world.comments("maintainer", "/omk run")), &[]).exits(0);
     let note = world.comments("contributor", "/omk cancel");
     world.omk_ci("gate", &world.hooked(&note), &[]);
-    let reply = world.replies(REQUEST).pop().unwrap().replace(&world.door.site, "https://forge.test");
-    insta::assert_snapshot!(reply, @"");
+    let reply = world.replies(REQUEST).pop().unwrap().replace(&world.door.url, "https://forge.test");
+    insta::assert_snapshot!(reply, @"
+    <!-- omk:reply:1003 -->
+    To `contributor`:
+
+    😕 **Nothing was cancelled: omk may not do that here**
+
+    [The pipeline](<https://forge.test/gitlab/acme/widget/-/pipelines/77>) goes on: on a protected branch GitLab lets only those end one who may merge there, and omk's account may not.
+
+    Somebody who may can end it there. Or let omk's account merge (Settings > Repository > Protected branches), and write the command again.
+    ");
     assert_eq!(world.awards(&note), "eyes, confused");
 }

@@ -155,6 +155,14 @@ impl<'w, W: AnyWorld> Tale<'w, W> {
         self.add(&format!("{name} on {branch}: {content}\n"));
     }
 
+    /// What was committed on top of the pull request's head as people know it.
+    pub(crate) fn commits(&mut self, branch: &str) {
+        self.world.work(&["fetch", "--quiet", &self.world.address("maintainer"), branch]);
+        let format = "--format=%an: %s; signed off by %(trailers:key=Signed-off-by,valueonly,separator=%x2C)";
+        let told = self.world.work(&["log", "--reverse", format, "feature..FETCH_HEAD"]);
+        self.list(&format!("commits on {branch}"), &told.lines().map(str::to_owned).collect::<Vec<_>>());
+    }
+
     /// Holds the telling against the snapshot of this forge.
     #[track_caller]
     pub(crate) fn ends(self, name: &str) {

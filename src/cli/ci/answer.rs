@@ -9,7 +9,7 @@ use super::outputs::Level;
 use crate::command::{Command, PlanDigest};
 use crate::deliver;
 use crate::fact::Trigger;
-use crate::forge::{Check, CheckState};
+use crate::forge::{Check, CheckState, ForgeError};
 use crate::id::Scope;
 use crate::plan::Event;
 use crate::report::preview::Preview;
@@ -91,7 +91,7 @@ impl Conversation<'_, '_> {
         let desk = self.desk;
         let own = desk.own().await?;
         let mut seen = vec![desk.step.runner.workflow.id];
-        let mut cancelled = Vec::new();
+        let (mut cancelled, mut forbidden) = (Vec::new(), false);
         for (id, check) in self.own_checks(pull, &desk.forge.scope_of(pull.number)).await? {
             if check.state != CheckState::InProgress || seen.contains(&id.workflow) {
                 continue;
@@ -104,13 +104,19 @@ impl Conversation<'_, '_> {
             if other.completed || other.id == desk.step.runner.workflow.id || !own.is(&other, desk.repository.id) {
                 continue;
             }
-            if !desk.is_dry() {
-                desk.forge.cancel_workflow_run(other.id).await?;
+            match if desk.is_dry() { Ok(()) } else { desk.forge.cancel_workflow_run(other.id).await } {
+                Ok(()) => {}
+                Err(ForgeError::Forbidden { .. }) => {
+                    self.refuse(refuse::may_not_cancel(desk.forge.kind(), &other.url));
+                    forbidden = true;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
             }
             self.say(answer::cancelled(desk.forge.kind(), &other.url));
             cancelled.push((id, check, other.url));
         }
-        if cancelled.is_empty() {
+        if cancelled.is_empty() && !forbidden {
             self.say(answer::nothing_to_cancel(desk.forge.kind(), &pull.head.commit));
         }
         // The newest comes last, for the comment is about that one.

@@ -9,6 +9,7 @@ use super::outputs::Level;
 use super::plans::Trouble;
 use crate::command::Asked;
 use crate::forge::Reaction;
+use crate::id::RunId;
 use crate::plan::Commands;
 use crate::report::reply::{Reply, refuse};
 use crate::request::Request;
@@ -21,6 +22,8 @@ pub(super) struct Conversation<'d, 's> {
     pub(super) comment: &'d Comment,
     /// The number of the issue or pull request.
     pub(super) issue: u64,
+    /// The run that an earlier try of this job has accepted.
+    pub(super) again: Option<RunId>,
     reply: Reply,
     accepted: Option<Reaction>,
     refused: Option<Reaction>,
@@ -30,7 +33,7 @@ impl<'d, 's> Conversation<'d, 's> {
     pub(super) fn new(desk: &'d Desk<'s>, comment: &'d Comment, issue: u64) -> Self {
         let login = comment.author.as_ref().map(|author| author.login.as_str());
         let reply = Reply::to(desk.forge.kind(), comment.id, login);
-        Self { desk, comment, issue, reply, accepted: None, refused: None }
+        Self { desk, comment, issue, again: None, reply, accepted: None, refused: None }
     }
 
     /// Carries out what the comment asks for; the run that is to follow.

@@ -4,13 +4,15 @@
 //! What is read and fails, fails the job; what is written and fails is warned of, as nobody's run is to be lost for want of
 //! an answer. It refuses to write anything in a dry run: it says in the log what it would have written.
 
+use tokio::sync::OnceCell;
+
 use super::outputs::{Level, Outputs};
 use super::plans::{Found, Plans, Source, Trouble};
 use super::runner::Access;
 use super::{Failure, Kind, Step};
 use crate::clock::Clock;
 use crate::exec::secret::Secret;
-use crate::forge::{CheckState, CheckWanted, Forge, ForgeError, Reaction, Repository};
+use crate::forge::{CheckState, CheckWanted, Forge, ForgeError, GitLab, Reaction, Repository};
 use crate::git::Remote;
 use crate::id::CommitId;
 use crate::plan::Commands;
@@ -29,6 +31,8 @@ pub(super) struct Desk<'s> {
     pub(super) me: Account,
     pub(super) repository: Repository,
     pub(super) clock: Clock,
+    /// Whether a job of this pipeline was tried again; asked for once.
+    retried: OnceCell<bool>,
     access: Access,
     scrubber: Scrubber,
 }
@@ -64,7 +68,7 @@ impl<'s> Desk<'s> {
         let scrubber = Scrubber::new(step.runner.secrets.values().chain([&access.token]).map(Secret::expose));
         let me = forge.me().await?;
         let repository = forge.repository().await?;
-        Ok(Self { step, forge, me, repository, clock: Clock::start(), access, scrubber })
+        Ok(Self { step, forge, me, repository, clock: Clock::start(), retried: OnceCell::new(), access, scrubber })
     }
 
     pub(super) fn log(&self) -> &Outputs {
@@ -109,6 +113,11 @@ impl<'s> Desk<'s> {
         written
             .map_err(|error| self.log().say(Level::Warning, &format!("omk could not {}", self.scrubbed(&error))))
             .ok()
+    }
+
+    /// Whether a job of this pipeline was tried again.
+    pub(super) async fn was_retried(&self, forge: &GitLab) -> Result<bool, ForgeError> {
+        self.retried.get_or_try_init(|| forge.was_retried(self.step.runner.workflow.id)).await.copied()
     }
 
     /// The repository, for git.

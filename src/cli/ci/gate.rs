@@ -7,10 +7,11 @@ use super::conversation::Conversation;
 use super::desk::{Desk, Rules};
 use super::event::{self, Event, Place};
 use super::outputs::Level;
+use super::poll::Turn;
 use super::{Failure, Kind, Step, closed, plan_check, plans, poll};
 use crate::command;
 use crate::fact::Trigger;
-use crate::id::{CommitId, Scope, TaskId};
+use crate::id::{CommitId, RunId, Scope, TaskId};
 use crate::plan;
 use crate::request::{self, Ask, Request};
 use crate::trust::Comment;
@@ -85,11 +86,12 @@ async fn commented(step: &Step, comment: u64, issue: u64, place: Place) -> Resul
         step.outputs.say(Level::Notice, "the comment says nothing to omk");
         return Ok(None);
     }
-    if !poll::mark(&desk, issue, &comment).await? {
-        step.outputs.say(Level::Notice, "the comment is our own, or was answered already");
-        return Ok(None);
+    let turn = poll::mark(&desk, issue, &comment, &asked).await?;
+    if turn == Turn::Nobodys {
+        let what = "the comment is our own, or was answered already; what it asks for is done again for a new comment";
+        step.outputs.say(Level::Notice, what);
     }
-    answered(&desk, &comment, issue, asked, place).await
+    answered(&desk, &comment, issue, asked, (place, turn)).await
 }
 
 /// Carries out what a comment asks for, and answers it; the run that is to follow.
@@ -97,10 +99,21 @@ pub(super) async fn answered(
     desk: &Desk<'_>,
     comment: &Comment,
     issue: u64,
-    asked: command::Asked,
-    place: Place,
+    mut asked: command::Asked,
+    (place, turn): (Place, Turn),
 ) -> Result<Option<Request>, Failure> {
     let mut conversation = Conversation::new(desk, comment, issue);
+    match turn {
+        Turn::Ours => {}
+        Turn::Nobodys => return Ok(None),
+        Turn::Again(run) => {
+            desk.log().say(Level::Notice, &format!("an earlier try of this job has accepted run {run}: it goes on"));
+            // These were answered then.
+            asked.first.clear();
+            asked.malformed.clear();
+            conversation.again = Some(run);
+        }
+    }
     let request = conversation.hold(asked, place).await;
     conversation.close().await;
     request
@@ -131,6 +144,7 @@ async fn maintenance(
         approved_by: None,
         comment: None,
         previous: None,
+        run: None,
     };
     Ok(Some(request.accept(&desk, &rules).await))
 }
@@ -166,6 +180,8 @@ pub(super) struct Wanted {
     pub(super) approved_by: Option<String>,
     pub(super) comment: Option<u64>,
     pub(super) previous: Option<request::Previous>,
+    /// Its name, where it has one.
+    pub(super) run: Option<RunId>,
 }
 
 impl Wanted {
@@ -174,7 +190,7 @@ impl Wanted {
         let runner = &desk.step.runner;
         let mut request = Request {
             version: request::VERSION,
-            run: super::super::run::new_run_id(desk.clock.now()),
+            run: self.run.unwrap_or_else(|| super::super::run::new_run_id(desk.clock.now())),
             scope: self.scope,
             trigger: self.trigger,
             ask: self.ask,

@@ -31,10 +31,24 @@ pub(super) enum OneJob {
 }
 
 /// Refuses a checkout that holds credentials: whatever works in it can read them.
-pub(super) fn refuse_persisted_credentials(home: &Home) -> Result<(), Failure> {
+pub(super) fn refuse_persisted_credentials(home: &Home, forge: ForgeKind) -> Result<(), Failure> {
     let Some(place) = home.repo.persisted_credentials().map_err(super::super::git)? else { return Ok(()) };
-    Err(Failure::new(Kind::Usage, format!("the checkout keeps credentials where the agent can read them: {place}"))
-        .hint("set `persist-credentials: false` for actions/checkout; omk pushes with the token that it is given"))
+    Err(kept_credentials(&place, forge))
+}
+
+fn kept_credentials(place: &str, forge: ForgeKind) -> Failure {
+    let (what, hint) = match forge {
+        ForgeKind::GitHub => (
+            "the checkout keeps credentials",
+            "set `persist-credentials: false` for actions/checkout; omk pushes with the token that it is given",
+        ),
+        // omk's own clone has none, so they are the machine's, or its user's.
+        ForgeKind::GitLab => (
+            "git's settings keep credentials",
+            "take them out of the image or of `before_script`; omk fetches and pushes with tokens of its own",
+        ),
+    };
+    Failure::new(Kind::Usage, format!("{what} where the agent can read them: {place}")).hint(hint)
 }
 
 /// Refuses to run prompts beside a token that can write where children are not confined. Takes the ways to root away
@@ -122,4 +136,17 @@ fn drop_root() -> Result<(), String> {
     sudo(&["sh", "-c", DROP_ROOT]);
     sudo(&["-k"]);
     if sudo(&["true"]) { Err("sudo still works without a password".to_owned()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_keeps_credentials_is_told_what_to_do_at_that_forge() {
+        let told = |forge| kept_credentials("a credential helper in /etc/gitconfig", forge).render();
+        assert!(told(ForgeKind::GitHub).contains("actions/checkout"));
+        let gitlab = told(ForgeKind::GitLab);
+        assert!(gitlab.contains("before_script") && !gitlab.contains("checkout"), "{gitlab}");
+    }
 }

@@ -6,7 +6,7 @@
 use super::Failure;
 use super::conversation::Conversation;
 use super::desk::Desk;
-use crate::forge::{Artifact, Forge, GitLab, WorkflowRun};
+use crate::forge::{Artifact, Forge, GitHub, GitLab, WorkflowRun};
 use crate::id::Scope;
 use crate::request::Previous;
 use crate::trust::PullRequest;
@@ -54,7 +54,7 @@ impl Conversation<'_, '_> {
     /// The state of the scope's newest run, where an artifact of ours holds it.
     pub(super) async fn previous(&self, pull: &PullRequest, scope: &Scope) -> Result<Option<Previous>, Failure> {
         match &self.desk.forge {
-            Forge::GitHub(_) => self.desk.by_artifact(scope).await,
+            Forge::GitHub(forge) => self.desk.by_artifact(forge, scope).await,
             Forge::GitLab(forge) => self.by_status(forge, pull, scope).await,
         }
     }
@@ -81,9 +81,9 @@ impl Conversation<'_, '_> {
 
 impl Desk<'_> {
     /// The state of the scope's newest run, where an artifact of this workflow holds it.
-    async fn by_artifact(&self, scope: &Scope) -> Result<Option<Previous>, Failure> {
+    async fn by_artifact(&self, forge: &GitHub, scope: &Scope) -> Result<Option<Previous>, Failure> {
         let prefix = format!("omk-{scope}-");
-        let artifacts = self.told(self.forge.artifacts(&prefix).await).unwrap_or_default();
+        let artifacts = self.told(forge.artifacts(&prefix).await).unwrap_or_default();
         let ours = |artifact: &&Artifact| {
             let here = Some(self.repository.id);
             !artifact.expired && artifact.repository == here && artifact.head_repository == here
@@ -94,7 +94,7 @@ impl Desk<'_> {
         });
         let Some(own) = self.own().await? else { return Ok(None) };
         for (run, artifact) in named.take(LOOKED_AT) {
-            let left_by = self.forge.workflow_run(artifact.workflow_run).await?;
+            let left_by = forge.workflow_run(artifact.workflow_run).await?;
             if left_by.is_some_and(|left_by| own.is(&left_by, self.repository.id)) {
                 return Ok(Some(Previous { run, artifact: artifact.id }));
             }

@@ -13,11 +13,12 @@ use super::outputs::Level;
 use super::{Failure, Step, closed};
 use crate::command::{self, Asked, Command};
 use crate::deliver::full;
-use crate::forge::{Forge, GitLab, Reaction};
+use crate::forge::{CheckState, Forge, GitLab, Reaction};
 use crate::git::Repo;
 use crate::history::{run_branch, task_branches};
-use crate::id::Moment;
-use crate::request::Request;
+use crate::id::{Moment, RunId};
+use crate::report::check;
+use crate::request::{ExternalId, Request};
 use crate::text;
 use crate::trust::{Account, Comment, PullRequest};
 
@@ -35,18 +36,49 @@ struct Waiting {
     asked: Asked,
 }
 
-/// Marks a note as ours to answer, before anything is done for it; false where it is our own or marked already. At GitHub,
-/// where an event comes once, there is nothing to mark.
+/// Whose turn it is to answer a note.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Ours: it is marked now.
+    Ours,
+    /// Ours once more: an earlier try of this job has accepted this run for it, which has not ended.
+    Again(RunId),
+    /// Nobody's: it is our own, or was answered.
+    Nobodys,
+}
+
+/// Marks a note as ours to answer, before anything is done for it. At GitHub, where an event comes once, there is nothing to
+/// mark.
 ///
 /// # Errors
 /// Where the note cannot be marked: then nothing may be done for it, for it would be done again and again.
-pub(super) async fn mark(desk: &Desk<'_>, issue: u64, comment: &Comment) -> Result<bool, Failure> {
-    let Forge::GitLab(forge) = &desk.forge else { return Ok(true) };
-    if is_ours(desk, comment) || is_marked(desk, forge, issue, comment).await? {
-        return Ok(false);
+pub(super) async fn mark(desk: &Desk<'_>, issue: u64, comment: &Comment, asked: &Asked) -> Result<Turn, Failure> {
+    let Forge::GitLab(forge) = &desk.forge else { return Ok(Turn::Ours) };
+    if is_ours(desk, comment) {
+        return Ok(Turn::Nobodys);
     }
-    // Another pipeline may have looked at the same moment: one of them marks it.
-    Ok(desk.is_dry() || forge.award(issue, comment.id, Reaction::Eyes).await?)
+    // Another pipeline may have seen the same note at the same time.
+    if !is_marked(desk, forge, issue, comment).await?
+        && (desk.is_dry() || forge.claim(issue, comment.id, Reaction::Eyes).await?)
+    {
+        return Ok(Turn::Ours);
+    }
+    let accepted = if asked.work.is_some() { accepted_here(desk, forge, issue).await? } else { None };
+    Ok(accepted.map_or(Turn::Nobodys, Turn::Again))
+}
+
+/// The run that an earlier try of this job has accepted for a merge request: a runner that broke down, or a person, had the
+/// job tried again, and without its request the run would never be.
+async fn accepted_here(desk: &Desk<'_>, forge: &GitLab, issue: u64) -> Result<Option<RunId>, Failure> {
+    if !desk.was_retried(forge).await? {
+        return Ok(None);
+    }
+    let head = desk.forge.pull_request(issue).await?.head.commit;
+    let (scope, pipeline) = (desk.forge.scope_of(issue), desk.step.runner.workflow.id);
+    let checks = forge.own_checks(&head, check::NAME).await?.into_iter();
+    let under_way = checks.filter(|check| check.state == CheckState::InProgress);
+    let mut ids = under_way.filter_map(|check| check.external_id.parse::<ExternalId>().ok());
+    Ok(ids.find(|id| id.scope == scope && id.workflow == pipeline).map(|id| id.run))
 }
 
 fn is_ours(desk: &Desk<'_>, comment: &Comment) -> bool {
@@ -111,11 +143,12 @@ async fn answer_all(desk: &Desk<'_>, forge: &GitLab, waiting: Vec<Waiting>) -> R
             continue;
         }
         let one = async {
-            if !mark(desk, issue, &comment).await? {
+            let turn = mark(desk, issue, &comment, &asked).await?;
+            if turn == Turn::Nobodys {
                 return Ok(None);
             }
             *of_author += 1;
-            answered(desk, &comment, issue, asked, Place::PullRequest).await
+            answered(desk, &comment, issue, asked, (Place::PullRequest, turn)).await
         };
         match one.await {
             Ok(Some(accepted)) => request = Some(accepted),

@@ -12,7 +12,7 @@ use super::super::session::{Missing, Over, Secrets};
 use super::super::{Failure, Home, writing};
 use super::earlier::{self, Earlier};
 use super::one_job::{self, OneJob};
-use super::{Access, Level, Outputs, Step, Upload, read_for, shown};
+use super::{Access, Level, Outputs, Stage, Step, Upload, read_for, shown};
 use crate::bundle;
 use crate::clock::Clock;
 use crate::deliver::full;
@@ -62,7 +62,7 @@ pub(super) fn in_a_sentence(step: &Step, failure: &Failure) -> String {
 pub(super) fn carry_out(step: &Step, access: &Access, request: &Request, reach: Reach) -> Result<Over, Failure> {
     let clock = Clock::start();
     let home = step.home(access, request)?;
-    one_job::refuse_persisted_credentials(&home)?;
+    one_job::refuse_persisted_credentials(&home, step.runner.forge)?;
     let read = read_for(step, access, &home, request)?;
     let (plan, bytes) = (Arc::new(read.plan), read.bytes);
     let base = step.bring(access, &home, &request.base)?;
@@ -196,7 +196,9 @@ pub(super) fn leave(step: &Step, access: &Access, request: &Request, over: &Over
             bundle::Upload::State
         }
     };
-    writing::bundle(over, &inputs.bundle, upload)?;
+    if leaves_bundle(step) {
+        writing::bundle(over, &inputs.bundle, upload)?;
+    }
     shown::leave_reports(step, over);
     outputs.set("bundle", &inputs.bundle.display().to_string())?;
     outputs.set("artifact", &artifact(request))?;
@@ -205,9 +207,18 @@ pub(super) fn leave(step: &Step, access: &Access, request: &Request, over: &Over
     tell(&step.outputs, over, &view)
 }
 
+/// Whether somebody is to find the bundle: a later job needs it, and a job that does it all leaves it unless it is told not to.
+/// At GitHub the action decides what becomes an artifact; at GitLab everything does that is left.
+fn leaves_bundle(step: &Step) -> bool {
+    match step.runner.forge {
+        ForgeKind::GitHub => true,
+        ForgeKind::GitLab => step.runner.inputs.stage != Stage::Whole || step.runner.inputs.upload != Upload::None,
+    }
+}
+
 /// Whether only members see the repository; what cannot be told counts as public.
-fn is_private(step: &Step, github: &Forge) -> bool {
-    step.wait(github.repository()).is_ok_and(|repository| repository.private)
+fn is_private(step: &Step, forge: &Forge) -> bool {
+    step.wait(forge.repository()).is_ok_and(|repository| repository.private)
 }
 
 /// The name under which a run's state is kept.

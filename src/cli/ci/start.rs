@@ -69,6 +69,7 @@ impl Conversation<'_, '_> {
             approved_by: choice.approved_by,
             comment: Some(self.comment.id),
             previous,
+            run: self.again.clone(),
         };
         if wanted.previous.is_none() && matches!(wanted.ask, Ask::Retry { .. }) {
             self.add(refuse::nothing_kept_of_earlier(self.desk.forge.kind()));

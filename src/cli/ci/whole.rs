@@ -131,7 +131,10 @@ fn publish(step: &Step, access: &Access, request: &Request, over: &Over) -> Resu
         return Ok(RunVerdict::Cancelled.exit_code());
     };
     tell(step, &delivered);
-    shown::show(step, &outcome.view)?;
+    // It is delivered: a file that cannot be written does not undo that.
+    if let Err(failure) = shown::show(step, &outcome.view) {
+        step.outputs.say(Level::Warning, &failure.error);
+    }
     Ok(if delivered.blocked { Kind::Blocked.exit_code() } else { over.verdict.exit_code() })
 }
 

@@ -52,6 +52,17 @@ impl GitLab {
         Ok(checks.into_iter().map(Check::from).collect())
     }
 
+    /// The same, but for those that other accounts wrote.
+    ///
+    /// # Errors
+    /// Where GitLab does not show them.
+    pub async fn own_checks(&self, commit: &CommitId, name: &str) -> Result<Vec<Check>, ForgeError> {
+        let me = self.me().await?;
+        let mut statuses = self.speaker.within("read the commit statuses", self.statuses(commit, name)).await?;
+        statuses.retain(|status| status.author.as_ref().is_some_and(|author| author.id == me.id));
+        Ok(statuses.into_iter().map(Check::from).collect())
+    }
+
     async fn statuses(&self, commit: &CommitId, name: &str) -> Result<Vec<RawStatus>, ForgeError> {
         let what = format!("read the commit statuses `{name}` of {commit}");
         let path = format!("{}/repository/commits/{commit}/statuses?name={}&all=true", self.path, encoded(name));

@@ -130,6 +130,21 @@ impl GitLab {
         Ok(raw.into_iter().map(job).collect())
     }
 
+    /// Whether a job of a pipeline was tried again.
+    ///
+    /// # Errors
+    /// As [`GitLab::jobs`].
+    pub async fn was_retried(&self, pipeline: u64) -> Result<bool, ForgeError> {
+        let what = format!("read the jobs of the pipeline {pipeline}");
+        let path = format!("{}/pipelines/{pipeline}/jobs?include_retried=true", self.path);
+        let read = self.speaker.all(&what, &path, |page: Vec<RawJob>| page);
+        let mut jobs = self.speaker.within(&what, read).await?;
+        jobs.sort_by_key(|job| job.id);
+        jobs.dedup_by_key(|job| job.id);
+        let names: std::collections::BTreeSet<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
+        Ok(names.len() < jobs.len())
+    }
+
     /// A job's artifacts as a zip archive, refused where larger than `most` bytes; written to `to`, of which nothing is left
     /// where it fails. Its digest. Where they lie on another server, that gets no token.
     ///

@@ -51,14 +51,15 @@ impl GitLab {
     /// # Errors
     /// Where GitLab does not take it, or nobody knows whether it did.
     pub async fn react(&self, pull: u64, note: u64, reaction: Reaction) -> Result<(), ForgeError> {
-        self.award(pull, note, reaction).await.map(drop)
+        self.claim(pull, note, reaction).await.map(drop)
     }
 
-    /// The same, and whether it was made now: of two that do so at a time, one hears that it was.
+    /// The same; false where the reaction was there before, or the note is gone. GitLab takes one of each from an account,
+    /// so of two that react at once one gets true.
     ///
     /// # Errors
     /// As [`GitLab::react`].
-    pub async fn award(&self, pull: u64, note: u64, reaction: Reaction) -> Result<bool, ForgeError> {
+    pub async fn claim(&self, pull: u64, note: u64, reaction: Reaction) -> Result<bool, ForgeError> {
         let name = name(reaction);
         let write = Write {
             what: format!("react to the comment {note}"),

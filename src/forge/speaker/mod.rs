@@ -222,7 +222,10 @@ impl<D: Dialect> Speaker<D> {
         if (200..300).contains(&status) {
             return Ok(answer);
         }
-        let (what, said) = (self.shown(what), self.shown(&answer.words()));
+        let words = answer.words();
+        // GitLab's words begin with the status, which is told beside them.
+        let words = words.strip_prefix(&format!("{status} ")).unwrap_or(&words);
+        let (what, said) = (self.shown(what), self.shown(words));
         if let Some(wait) = self.wish_to_wait(&answer, &said) {
             return Err(Failed::Wait(wait));
         }

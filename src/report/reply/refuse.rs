@@ -261,9 +261,31 @@ pub fn could_not(what: &str, why: &str) -> String {
     told(
         SIGN,
         &format!("omk could not {}", inert(what)),
-        &format!("It failed to {}.", inert(why)),
+        // What fails tells so itself, mostly.
+        &format!("It failed to {}.", inert(why.strip_prefix("failed to ").unwrap_or(why))),
         "Write the command again in a new comment. If it fails again, the log of the job tells more.",
     )
+}
+
+/// The run may be ended by others, and not by the account that omk speaks as.
+#[must_use]
+pub fn may_not_cancel(forge: ForgeKind, workflow_url: &str) -> String {
+    let (why, next) = match forge {
+        ForgeKind::GitHub => (
+            format!("{} goes on: to end it, omk's token needs `actions: write`.", link("The run", workflow_url)),
+            "Somebody who may can end it there. Or give the job that answers `actions: write`, and write the command again.",
+        ),
+        ForgeKind::GitLab => (
+            format!(
+                "{} goes on: on a protected branch GitLab lets only those end one who may merge there, and omk's account may \
+                 not.",
+                link("The pipeline", workflow_url)
+            ),
+            "Somebody who may can end it there. Or let omk's account merge (Settings > Repository > Protected branches), and \
+             write the command again.",
+        ),
+    };
+    told(SIGN, "Nothing was cancelled: omk may not do that here", &why, next)
 }
 
 #[cfg(test)]

@@ -107,6 +107,36 @@ class Control:
             project.protected.pop(given["branch"], None)
         return {}
 
+    def statuses(self, given):
+        """`sha`, `ref`, `username`, `names`, `count`: so many of each that are over."""
+        project, user = self.of(given), self.world.user(given["username"])
+        one = pipelines.add_pipeline(self.world, project, "external", given["ref"], given["sha"], user)
+        now = iso(self.world.now())
+        for number in range(given["count"]):
+            for name in given["names"]:
+                project.statuses.append({
+                    "id": self.world.next("job", 5001), "sha": given["sha"], "ref": given["ref"], "name": name,
+                    "status": "success",
+                    "target_url": None, "description": f"number {number}", "created_at": now, "started_at": now,
+                    "finished_at": now, "allow_failure": False, "coverage": None, "pipeline_id": one["id"],
+                    "author": user["id"], "stage": "external", "retried": number + 1 < given["count"],
+                })
+        return {}
+
+    def tls(self, given):
+        """`certificate`, a PEM file with its key: the port of a listener that shows it."""
+        return {"port": self.server.listen_tls(given["certificate"])}
+
+    def rename_project(self, given):
+        """`to`: another path. The old one goes on, as GitLab's redirects let it."""
+        project = self.of(given)
+        project["was"], project["path_with_namespace"] = project["path_with_namespace"], given["to"]
+        return {}
+
+    def hooks(self, given):
+        """Where a project's repository lies, for hooks of a test's own."""
+        return {"git": str(self.of(given).store.path)}
+
     def move(self, given):
         """Moves a branch behind everybody's back, as a push of `username`; `commit` null deletes it."""
         project, name = self.of(given), f"refs/heads/{given['branch']}"

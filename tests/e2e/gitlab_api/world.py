@@ -129,7 +129,7 @@ class World:
     def project(self, given):
         """By number or path, whoever asks."""
         for project in self.projects.values():
-            if str(given) in (str(project["id"]), project["path_with_namespace"]):
+            if str(given) in (str(project["id"]), project["path_with_namespace"], project.get("was")):
                 return project
         raise not_found("Project")
 

@@ -190,21 +190,30 @@ fn client(runner: &Runner, pipeline: &Pipeline, token: Token) -> Result<Forge, F
 
 /// What is missing, and how a maintainer gives it.
 fn no_token(stage: Stage) -> Failure {
-    let (job, scopes, role) = match stage {
-        Stage::Whole => ("this job", "`api` and `write_repository`", "Developer"),
-        Stage::Gate => ("the job `omk-gate`", "`api`", "Developer"),
-        Stage::Run => ("the job `omk-run`", "`read_api`", "Reporter"),
-        Stage::Judge => ("the job `omk-judge`", "`read_api`", "Reporter"),
-        Stage::Publish => ("the job `omk-publish`", "`api` and `write_repository`", "Developer"),
+    let (job, scopes) = match stage {
+        Stage::Whole => ("this job", "`api` and `write_repository`"),
+        Stage::Gate => ("the job `omk-gate`", "`api`"),
+        Stage::Run => ("the job `omk-run`", "`read_api`"),
+        Stage::Judge => ("the job `omk-judge`", "`read_api`"),
+        Stage::Publish => ("the job `omk-publish`", "`api` and `write_repository`"),
     };
     let scope = match stage {
-        Stage::Whole => "`*`".to_owned(),
+        Stage::Whole => "of this job (`omk/one-job` in the example)".to_owned(),
         Stage::Gate | Stage::Run | Stage::Judge | Stage::Publish => format!("`omk/{}`", stage.as_str()),
     };
-    Failure::new(Kind::Blocked, format!("the variable OMK_TOKEN is not set, so {job} has nobody to speak to GitLab as"))
-        .hint(format!("make a project access token with the role {role} and the scopes {scopes}"))
-        .hint(format!(
-            "set it as the CI/CD variable OMK_TOKEN, masked and protected, with the environment scope {scope}"
-        ))
-        .hint("a protected variable reaches only pipelines of protected branches, as the default branch is one")
+    // Developer everywhere: who is less gets no artifact that is for developers.
+    let failure = Failure::new(
+        Kind::Blocked,
+        format!("the variable OMK_TOKEN is not set, so {job} has nobody to speak to GitLab as"),
+    )
+    .hint(format!("make an access token of an account with the role Developer here, with the scopes {scopes}"))
+    .hint(format!("set it as the CI/CD variable OMK_TOKEN, masked and protected, with the environment scope {scope}"))
+    .hint("a protected variable reaches only pipelines of protected branches, as the default branch is one");
+    match stage {
+        Stage::Gate | Stage::Publish => failure.hint(
+            "gate and publish need tokens of one account: GitLab lets nobody else close a status that an account opened, and \
+             each project access token is an account of its own; examples/gitlab/README.md says how",
+        ),
+        Stage::Whole | Stage::Run | Stage::Judge => failure,
+    }
 }

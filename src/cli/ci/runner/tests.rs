@@ -310,6 +310,8 @@ async fn each_job_of_a_pipeline_speaks_with_the_token_that_is_meant_for_it() {
         let told = failure.render();
         assert!(told.contains("OMK_TOKEN") && told.contains(needs) && told.contains("environment scope"), "{told}");
         assert!(stage.is_empty() || told.contains(&format!("omk/{stage}")), "{told}");
+        assert!(told.contains("role Developer"), "nobody below it gets a job's artifacts: {told}");
+        assert_eq!(told.contains("tokens of one account"), matches!(stage, "gate" | "publish"), "{told}");
         assert_eq!(failure.kind, Kind::Blocked);
     }
     assert!(who("run", &[]).await.is_err());
