@@ -4,7 +4,7 @@
 //! archive says of itself: what is counted is what comes out.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -12,6 +12,12 @@ use crate::id::RepoPath;
 
 /// Files in one archive; a run of 10,000 tasks leaves a few for each.
 const FILES: usize = 100_000;
+
+/// Directories inside each other, in an archive; a bundle in a job's artifact has six.
+const DEPTH: usize = 16;
+
+/// What each entry of an archive's list of contents begins with.
+const ENTRY: &[u8] = b"PK\x01\x02";
 
 /// An archive that is not unpacked. Fits after "failed to …".
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +30,7 @@ pub enum BadArchive {
         /// What is wrong with it.
         said: String,
     },
-    /// A name that is not one of a bundle's.
+    /// A name that is not one of a bundle's, or is of too many directories.
     #[error("unpack the archive: the name {name} does not stay inside it")]
     Name {
         /// The name, clipped.
@@ -58,7 +64,11 @@ pub enum BadArchive {
 /// Where the archive is damaged or hostile; `to` may hold a part of it then.
 pub fn unpack(archive: &Path, to: &Path, most: u64) -> Result<(), BadArchive> {
     let unreadable = |said: String| BadArchive::Unreadable { path: archive.display().to_string(), said };
-    let file = File::open(archive).map_err(|error| unreadable(error.to_string()))?;
+    let mut file = File::open(archive).map_err(|error| unreadable(error.to_string()))?;
+    // Each entry takes hundreds of bytes of memory once the list is read, whatever it takes here.
+    if entries(&mut file).map_err(|error| unreadable(error.to_string()))? > FILES {
+        return Err(BadArchive::TooMuch { most: format!("{FILES} files") });
+    }
     let mut zip = zip::ZipArchive::new(std::io::BufReader::new(file)).map_err(|error| unreadable(error.to_string()))?;
     if zip.len() > FILES {
         return Err(BadArchive::TooMuch { most: format!("{FILES} files") });
@@ -73,6 +83,9 @@ pub fn unpack(archive: &Path, to: &Path, most: u64) -> Result<(), BadArchive> {
         let bad_name =
             || BadArchive::Name { name: crate::text::clip(&crate::text::printable(raw.as_bytes()), 120).to_string() };
         let name: RepoPath = raw.parse().ok().filter(|_| !raw.contains(['\\', '"', ':'])).ok_or_else(bad_name)?;
+        if raw.matches('/').count() > DEPTH {
+            return Err(bad_name());
+        }
         if !entry.is_file() || entry.is_symlink() {
             return Err(BadArchive::NotAFile { name: name.to_string() });
         }
@@ -86,6 +99,24 @@ pub fn unpack(archive: &Path, to: &Path, most: u64) -> Result<(), BadArchive> {
         left = copied.ok_or_else(|| BadArchive::TooMuch { most: format!("{most} bytes") })?;
     }
     Ok(())
+}
+
+/// How many entries the archive can have at most: what begins like one may also be in a file's bytes.
+fn entries(file: &mut File) -> std::io::Result<usize> {
+    let (mut count, mut kept) = (0, 0);
+    let mut part = vec![0; 64 * 1024];
+    loop {
+        let read = file.read(&mut part[kept..])?;
+        let there = kept + read;
+        count += part[..there].windows(ENTRY.len()).filter(|window| *window == ENTRY).count();
+        if read == 0 || count > FILES {
+            file.rewind()?;
+            return Ok(count);
+        }
+        // The beginning of one may be at the end of this part.
+        kept = there.min(ENTRY.len() - 1);
+        part.copy_within(there - kept..there, 0);
+    }
 }
 
 /// Copies all of `from`; what is left of the allowance, or `None` where it is used up.
@@ -157,6 +188,29 @@ mod tests {
     fn a_bomb_is_stopped_by_what_comes_out() {
         let error = unpacked(&[("bomb", &vec![0; 4 << 20])], 1 << 20).expect_err("too much");
         assert_eq!(error, "unpack the archive: it holds more than 1048576 bytes");
+    }
+
+    #[test]
+    fn an_archive_of_too_many_files_is_refused_before_its_list_is_read() {
+        // Nothing but beginnings of entries: no archive, and it does not come to that.
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), ENTRY.repeat(FILES + 1)).expect("its bytes");
+        let to = tempfile::tempdir().expect("a directory");
+        let error = unpack(file.path(), to.path(), 100).expect_err("too many").to_string();
+        assert_eq!(error, "unpack the archive: it holds more than 100000 files");
+        for length in [0, 1, 3, (64 << 10) - 2, 64 << 10, (64 << 10) + 1] {
+            let bytes = [&b"PK\x01".repeat(length)[..length], ENTRY, b"PK\x01"].concat();
+            std::fs::write(file.path(), bytes).expect("its bytes");
+            assert_eq!(entries(&mut File::open(file.path()).expect("it")).expect("its bytes"), 1, "{length}");
+        }
+    }
+
+    #[test]
+    fn directories_without_end_are_refused() {
+        let deep = |depth: usize| format!("{}x", "a/".repeat(depth));
+        unpacked(&[(&deep(DEPTH), b"x")], 100).expect("as deep as may be");
+        let error = unpacked(&[(&deep(DEPTH + 1), b"x")], 100).expect_err("too deep");
+        assert!(error.contains("does not stay inside"), "{error}");
     }
 
     #[test]

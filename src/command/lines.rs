@@ -47,8 +47,17 @@ pub(super) fn spoken(body: &str) -> Vec<Spoken<'_>> {
 fn candidates(body: &str) -> Vec<(usize, Spoken<'_>)> {
     let end = history::start(body);
     let mut found = Vec::new();
+    let mut quoted: Option<usize> = None;
     for (index, line) in history::lines(body).take_while(|(start, _)| *start < end).enumerate() {
         let (start, text) = line;
+        match (quote_fence(text), quoted) {
+            (Some(length), None) => quoted = Some(length),
+            (Some(length), Some(open)) if length >= open => quoted = None,
+            (Some(_) | None, _) => {}
+        }
+        if quoted.is_some() {
+            continue;
+        }
         let said = text.trim_start_matches(' ');
         let indent = text.len() - said.len();
         let Some(rest) = said.strip_prefix(NAME) else { continue };
@@ -57,6 +66,12 @@ fn candidates(body: &str) -> Vec<(usize, Spoken<'_>)> {
         }
     }
     found
+}
+
+/// GitLab quotes what is between two lines of `>>>`, or more of them; without the second, all that follows.
+fn quote_fence(line: &str) -> Option<usize> {
+    let fence = line.trim();
+    (fence.len() >= 3 && fence.bytes().all(|byte| byte == b'>')).then_some(fence.len())
 }
 
 /// The ranges of plain text, in order.

@@ -98,21 +98,38 @@ pub fn title(text: &PullText<'_>) -> String {
     }
 }
 
-/// Without what refers to people or things: titles know no escapes, so a blank goes between.
+/// Without what refers to people or things: titles know no escapes, so a blank goes between. What a title of GitLab's says that
+/// it closes is closed, by an address too.
 fn plain(forge: ForgeKind, line: &str) -> String {
     let refers = match forge {
         ForgeKind::GitHub => "@#",
         ForgeKind::GitLab => "@#!~%$&",
     };
     let mut out = String::with_capacity(line.len());
-    let mut rest = line.chars().peekable();
-    while let Some(next) = rest.next() {
+    for (at, next) in line.char_indices() {
+        let rest = &line[at + next.len_utf8()..];
+        let follower = rest.chars().next().unwrap_or(' ');
+        if forge == ForgeKind::GitLab && next == '-' && follower.is_ascii_digit() && ends_like_a_forge(&out) {
+            out.push(' ');
+        }
         out.push(next);
-        if refers.contains(next) && rest.peek().is_some_and(|follower| follower.is_alphanumeric() || *follower == '"') {
+        let refers = refers.contains(next) && (follower.is_alphanumeric() || follower == '"');
+        let leads = match next {
+            ':' => rest.starts_with("//"),
+            '[' => follower.is_ascii_lowercase() && rest.split(']').next().is_some_and(|inside| inside.contains(':')),
+            _ => false,
+        };
+        if refers || (forge == ForgeKind::GitLab && leads) {
             out.push(' ');
         }
     }
     out
+}
+
+/// `GL-12` is an issue to GitLab, and `GH-12` may be.
+fn ends_like_a_forge(text: &str) -> bool {
+    let end: String = text.chars().rev().take(2).map(|one| one.to_ascii_lowercase()).collect();
+    matches!(end.as_str(), "lg" | "hg")
 }
 
 /// Markdown of at most [`LIMIT`] bytes.

@@ -1,10 +1,10 @@
 //! Comments that nobody told us of: at GitLab, where a comment starts nothing by itself, a schedule looks for them.
 //!
 //! There is no cursor: a note that carries an award of our own is done, and the award is set before anything is done for it,
-//! so that what fails halfway is not done twice. It refuses to start more than one run in a pipeline: what else is asked for
-//! stays unmarked, and the next pipeline finds it.
+//! so that what fails halfway is not done twice. It refuses to start more than one run in a pipeline, and to answer one
+//! account without end, since everybody can write notes: what else is asked for stays unmarked, and the next pipeline finds it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::desk::Desk;
 use super::event::Place;
@@ -24,6 +24,9 @@ use crate::trust::{Account, Comment, PullRequest};
 
 /// How far back notes count, in milliseconds: a day, so that a schedule may be off for a night.
 const BACK: i64 = 24 * 60 * 60 * 1000;
+
+/// As many notes of one account are answered in a pipeline.
+const OF_ONE: usize = 10;
 
 /// A note that asks for something, and has not been answered.
 struct Waiting {
@@ -125,6 +128,7 @@ async fn waiting(desk: &Desk<'_>, forge: &GitLab, requests: &[PullRequest], sinc
 
 async fn answer_all(desk: &Desk<'_>, forge: &GitLab, waiting: Vec<Waiting>) -> Result<Option<Request>, Failure> {
     let (mut request, mut failed) = (None, None);
+    let (mut answers, mut passed_over) = (BTreeMap::new(), 0);
     for Waiting { comment, issue, asked } in waiting {
         if is_later(desk, request.as_ref(), issue, &asked) {
             if desk.told(forge.awards(issue, comment.id).await).is_some_and(|awards| !has(desk, &awards)) {
@@ -133,8 +137,17 @@ async fn answer_all(desk: &Desk<'_>, forge: &GitLab, waiting: Vec<Waiting>) -> R
             }
             continue;
         }
+        let of_author: &mut usize = answers.entry(comment.author.as_ref().map(|author| author.id)).or_default();
+        if *of_author == OF_ONE {
+            passed_over += 1;
+            continue;
+        }
         let one = async {
             let turn = mark(desk, issue, &comment, &asked).await?;
+            if turn == Turn::Nobodys {
+                return Ok(None);
+            }
+            *of_author += 1;
             answered(desk, &comment, issue, asked, (Place::PullRequest, turn)).await
         };
         match one.await {
@@ -146,6 +159,13 @@ async fn answer_all(desk: &Desk<'_>, forge: &GitLab, waiting: Vec<Waiting>) -> R
                 failed = Some(failure);
             }
         }
+    }
+    if passed_over > 0 {
+        let what = format!(
+            "{} wait for the next pipeline: this one has answered {OF_ONE} of the same account",
+            text::plural(passed_over, "comment")
+        );
+        desk.log().say(Level::Notice, &what);
     }
     match (request, failed) {
         (None, Some(failure)) => Err(failure),

@@ -51,6 +51,17 @@ fn code_is_no_command() {
 }
 
 #[test]
+fn gitlabs_fenced_quotes_are_no_commands() {
+    let check = |body: &str, expect: &[usize]| assert_eq!(lines(body), expect, "{body:?}");
+    check(">>>\n/omk run\n>>>", &[]);
+    check("Look:\n\n>>>  \nplease\n\n/omk run\n\n>>>\n\n/omk plan", &[10]);
+    check(">>>\n\n/omk run", &[]);
+    check(">>>>\n>>>\n/omk run\n>>>\n/omk run\n>>>>\n\n/omk plan", &[8]);
+    check("a >>> b\n\n/omk run", &[3]);
+    check(">>\n\n/omk run", &[3]);
+}
+
+#[test]
 fn quotes_are_no_commands() {
     let check = |body: &str, expect: &[usize]| assert_eq!(lines(body), expect, "{body:?}");
     check("> /omk run\n\n/omk plan", &[3]);

@@ -36,12 +36,19 @@ enum Step {
 }
 
 impl GitLab {
-    /// Every status of that name on a commit, oldest first: those that newer ones took the place of are among them.
+    /// Every status of ours of that name on a commit, oldest first: those that newer ones took the place of are among them.
+    /// Whoever may push can write one that looks like ours, so those of other accounts are none.
     ///
     /// # Errors
     /// Where GitLab does not show them.
     pub async fn all_checks(&self, commit: &CommitId, name: &str) -> Result<Vec<Check>, ForgeError> {
-        let checks = self.speaker.within("read the commit statuses", self.statuses(commit, name)).await?;
+        let read = async {
+            let me = self.me().await?;
+            let mut statuses = self.statuses(commit, name).await?;
+            statuses.retain(|status| status.author.as_ref().is_some_and(|author| author.id == me.id));
+            Ok(statuses)
+        };
+        let checks = self.speaker.within("read the commit statuses", read).await?;
         Ok(checks.into_iter().map(Check::from).collect())
     }
 

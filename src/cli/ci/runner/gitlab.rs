@@ -84,6 +84,11 @@ pub(super) fn parse(asked: Asked<'_>) -> Result<Runner, Failure> {
     let inputs = Inputs::parse(asked.caller, &asked.secrets, out.join("bundle"), &repository, ForgeKind::GitLab)?;
     let named = |name: &str, usual: &str| variables.text(name).unwrap_or_else(|| usual.to_owned());
     let project = variables.number("CI_PROJECT_ID")?;
+    let (run_job, judge_job) = (named("OMK_RUN_JOB", "omk-run"), named("OMK_JUDGE_JOB", "omk-judge"));
+    if run_job == judge_job {
+        // What an agent was near would be believed of the judge.
+        return Err(wrong("OMK_JUDGE_JOB", "the name of another job than OMK_RUN_JOB"));
+    }
     Ok(Runner {
         forge: ForgeKind::GitLab,
         host: Host::GitLab(Box::new(Pipeline {
@@ -99,8 +104,8 @@ pub(super) fn parse(asked: Asked<'_>) -> Result<Runner, Failure> {
             directory,
             out,
             authorities: variables.path("CI_SERVER_TLS_CA_FILE").filter(|file| file.is_file()),
-            run_job: named("OMK_RUN_JOB", "omk-run"),
-            judge_job: named("OMK_JUDGE_JOB", "omk-judge"),
+            run_job,
+            judge_job,
         })),
         api: variables.url("CI_API_V4_URL", Some(&format!("{server}/api/v4")))?,
         workflow: request::WorkflowRun { id, attempt: 1, url: format!("{url}/-/pipelines/{id}") },
