@@ -152,9 +152,9 @@ def own_job(call):
     return call.world.view("job", call.world.projects[one["project"]], one)
 
 
-@endpoint("GET", "/projects/:id/jobs/:job_id/artifacts", level=REPORTER, params={"job_token": string()})
+@endpoint("GET", "/projects/:id/jobs/:job_id/artifacts", level=DEVELOPER, params={"job_token": string()})
 def artifacts(call):
-    """A job's artifacts as one zip file: doc/api/job_artifacts.md."""
+    """A job's artifacts as one zip file, with `access: developer`: doc/api/job_artifacts.md, doc/ci/yaml/_index.md."""
     one = job_at(call)
     if one["archive"] is None:
         raise not_found()
