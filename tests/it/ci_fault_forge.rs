@@ -290,8 +290,9 @@ fn a_publication_that_cannot_begin_says_so_where_people_look() {
     let split = judged(&world);
     // The plan is on `main`, which the checkout of the head does not have.
     let (mut omk, place) = ready(&world, &split);
-    world.fault(&json!({"path": "/git-upload-pack$", "status": 500, "times": 3}));
+    world.fault(&json!({"path": "/git-upload-pack$", "status": 500, "times": 99}));
     left(&omk.output().unwrap(), &place).exits(5);
+    world.door.control("faults", &json!({"clear": true}));
     assert_eq!(ours(&world), [""; 0]);
     assert_eq!(seen(&world, &split.base), ["omk: failure"]);
     assert_eq!(world.reactions(&split.event), "eyes, confused");
