@@ -172,3 +172,25 @@ fn a_job_without_its_token_says_which_one_and_how_to_get_it() {
     let other = world.hooked(&world.comments("maintainer", "/omk help"));
     world.omk_ci("gate", &other, &[("OMK_TOKEN", "")]).exits(3).says("omk/gate");
 }
+
+#[test]
+fn a_token_that_can_write_is_refused_where_agents_and_gates_work() {
+    let (world, mut pipeline) = accepted();
+    let wide = [("OMK_TOKEN", "glpat-publish")];
+    for command in ["run", "judge"] {
+        let job = world.omk_ci(command, &pipeline, &wide).exits(2);
+        assert!(job.err.contains(&format!("OMK_TOKEN of the job `omk-{command}` can write")), "{job:#?}");
+        assert!(job.err.contains("`read_api` alone") && job.err.contains("scope `*`"), "{job:#?}");
+    }
+    world.omk_ci("publish", &pipeline, &[]);
+    let told = &world.replies(REQUEST)[0];
+    assert!(told.contains("can write, and what works in that job could take it"), "{told}");
+    again(&world, &mut pipeline, "run");
+    world.omk_ci("run", &pipeline, &[wide[0], ("OMK_UNSAFE_ONE_JOB", "true")]).exits(0).says("says that it may");
+    // An older GitLab does not tell, and one in trouble cannot.
+    for status in [404, 502] {
+        world.fault(&json!({"path": "/personal_access_tokens/self$", "times": 9, "status": status}));
+        again(&world, &mut pipeline, "judge");
+        world.omk_ci("judge", &pipeline, &[]).exits(0).says("can write");
+    }
+}

@@ -250,6 +250,9 @@ impl Step {
         match self.wait(forge.download_artifact(job.id, PACKED, &archive)) {
             Ok(_) => {}
             Err(ForgeError::NotFound { .. }) => return Ok(Fetched::Nothing),
+            Err(error @ ForgeError::Refused { status: 413, .. }) => {
+                return Ok(Fetched::Hostile(format!("failed to {error}")));
+            }
             Err(error) => return Err(error.into()),
         }
         let room = |error: std::io::Error| Failure::new(Kind::Infra, format!("failed to make room: {error}"));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::super::{Failure, Kind, judge};
 use super::handed::Without;
-use super::{Level, Step, read_for};
+use super::{Level, Step, one_job, read_for};
 use crate::fact::RunVerdict;
 use crate::request::Judgement;
 use crate::text::{self, ForgeKind};
@@ -20,6 +20,7 @@ pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
         return Err(nothing_to_judge(&format!("{} is not there", given.display())));
     }
     let access = step.wait(step.runner.access())?;
+    one_job::refuse_a_writing_token(step, &access)?;
     let left = step.run_left(&access)?;
     let dir = &left.bundle;
     if !dir.is_dir() {

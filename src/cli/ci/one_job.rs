@@ -1,7 +1,8 @@
 //! What must hold before an agent may run in the job that also holds a token that can write.
 //!
 //! A child that could become root, or another program of this user, would find that token wherever it is. It refuses to
-//! start a prompt where that cannot be ruled out, unless the workflow says in so many words that it is wanted.
+//! start a prompt where that cannot be ruled out, unless the workflow says in so many words that it is wanted; and to work
+//! at all beside a token that can write in a job of its own for that.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -9,9 +10,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::super::{Failure, Home, Kind, session};
-use super::{Machine, Runner};
+use super::{Access, Level, Machine, Runner, Step};
 use crate::clock::Clock;
 use crate::exec::{Child, Program, Surroundings};
+use crate::forge::Forge;
 use crate::text::ForgeKind;
 
 /// How long the probe of the sandbox may take; it does nothing.
@@ -98,6 +100,35 @@ fn unconfined(forge: ForgeKind) -> Failure {
     .hint(split)
     .hint(format!("or run on a Linux with Landlock (5.13 or newer){machines}"))
     .hint(format!("or say `{input}`, if everything that this token can do may be done by the agent"))
+}
+
+/// Refuses a token that can write in a job of its own for agents or gates: there it is worth nothing but to a thief. What
+/// GitLab does not tell of is warned of.
+///
+/// # Errors
+/// Where the token can write, unless `unsafe-one-job` says that it may.
+pub(super) fn refuse_a_writing_token(step: &Step, access: &Access) -> Result<(), Failure> {
+    let Forge::GitLab(forge) = &access.forge else { return Ok(()) };
+    let job = step.runner.inputs.stage.as_str();
+    let warn = |what: &str| step.outputs.say(Level::Warning, what);
+    match step.wait(forge.may_write()) {
+        Ok(Some(false)) => Ok(()),
+        Ok(Some(true)) if step.runner.inputs.unsafe_one_job => {
+            warn("the token OMK_TOKEN of this job can write, and OMK_UNSAFE_ONE_JOB says that it may");
+            Ok(())
+        }
+        Ok(Some(true)) => Err(Failure::new(
+            Kind::Usage,
+            format!("the token OMK_TOKEN of the job `omk-{job}` can write, and what works in that job could take it"),
+        )
+        .hint(format!("give the environment `omk/{job}` a token of its own, with the scope `read_api` alone"))
+        .hint("a CI/CD variable with the environment scope `*` reaches every job: give each its own scope")),
+        Ok(None) => Ok(warn("GitLab does not tell whether the token OMK_TOKEN of this job can write: it must not")),
+        Err(error) => {
+            let why = step.runner.scrubber().scrub(&error.to_string());
+            Ok(warn(&format!("nobody can tell whether the token OMK_TOKEN of this job can write: failed to {why}")))
+        }
+    }
 }
 
 /// Asks the sandbox itself: a child is started in it.

@@ -13,7 +13,7 @@ use super::outputs::Level;
 use super::{Failure, Step, closed};
 use crate::command::{self, Asked, Command};
 use crate::deliver::full;
-use crate::forge::{CheckState, Forge, GitLab, Reaction};
+use crate::forge::{CheckState, Forge, ForgeError, GitLab, Reaction};
 use crate::git::Repo;
 use crate::history::{run_branch, task_branches};
 use crate::id::{Moment, RunId};
@@ -86,7 +86,11 @@ fn is_ours(desk: &Desk<'_>, comment: &Comment) -> bool {
 }
 
 async fn is_marked(desk: &Desk<'_>, forge: &GitLab, issue: u64, comment: &Comment) -> Result<bool, Failure> {
-    Ok(has(desk, &forge.awards(issue, comment.id).await?))
+    match forge.awards(issue, comment.id).await {
+        // Gone since it was read: whoever took it back wants nothing.
+        Err(ForgeError::NotFound { .. }) => Ok(true),
+        awards => Ok(has(desk, &awards?)),
+    }
 }
 
 /// Answers every note that waits, oldest first; the run that is to follow, if one was asked for. Cleans up after merge

@@ -40,7 +40,8 @@ pub(super) enum Reach {
 pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
     let Some(request) = step.request()? else { return Ok(0) };
     let access = step.wait(step.runner.access())?;
-    let over = match carry_out(step, &access, request, Reach::ReadOnly) {
+    let allowed = one_job::refuse_a_writing_token(step, &access);
+    let over = match allowed.and_then(|()| carry_out(step, &access, request, Reach::ReadOnly)) {
         Ok(over) => over,
         Err(failure) => {
             step.hand_trouble(&in_a_sentence(step, &failure))?;

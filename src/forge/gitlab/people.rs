@@ -35,6 +35,14 @@ struct OwnJob {
     user: User,
 }
 
+#[derive(Deserialize)]
+struct OwnToken {
+    scopes: Vec<String>,
+}
+
+/// Scopes of a token that let nobody change anything.
+const READING: [&str; 5] = ["read_api", "read_user", "read_repository", "read_registry", "read_virtual_registry"];
+
 impl Member {
     /// Whether the membership counts on that day, written like `2026-11-22`.
     fn is_active(&self, today: &str) -> bool {
@@ -68,6 +76,24 @@ impl GitLab {
             return Ok(self.speaker.read_json::<OwnJob>(what, "/job").await?.user.into());
         }
         Ok(self.speaker.read_json::<User>(what, "/user").await?.into())
+    }
+
+    /// Whether the token's scopes let it change anything; `None` where GitLab does not tell. A job's token is not asked about.
+    /// Source: <https://docs.gitlab.com/api/personal_access_tokens>.
+    ///
+    /// # Errors
+    /// Where GitLab does not answer.
+    pub async fn may_write(&self) -> Result<Option<bool>, ForgeError> {
+        if self.of_job {
+            return Ok(Some(false));
+        }
+        let what = "tell what the token is for";
+        let asked = self.speaker.find_json::<OwnToken>(what, "/personal_access_tokens/self");
+        let token = match self.speaker.within(what, asked).await {
+            Err(ForgeError::Forbidden { .. }) => None,
+            answer => answer?,
+        };
+        Ok(token.map(|token| token.scopes.iter().any(|scope| !READING.contains(&scope.as_str()))))
     }
 
     /// What somebody may do here, by the number of their account. `None` where they are no member.

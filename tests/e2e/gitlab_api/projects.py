@@ -17,6 +17,13 @@ def me(call):
     return {**call.world.view("user_public", user["id"]), **more}
 
 
+@endpoint("GET", "/personal_access_tokens/self", scope="read_api|read_user|read_repository|write_repository")
+def own_token(call):
+    """The token that asks: doc/api/personal_access_tokens.md."""
+    return {"id": 1, "name": "token", "revoked": False, "scopes": call.token.granted, "user_id": call.user["id"], "active": True,
+            "expires_at": None}
+
+
 @endpoint("GET", "/users/:user_id", scope="read_api|read_user")
 def user_of(call):
     """A single user: doc/api/users.md."""

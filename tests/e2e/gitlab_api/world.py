@@ -51,6 +51,7 @@ class Token:
 
     def __init__(self, user, scopes, job=None):
         self.user, self.job, self.revoked, self.expired = user, job, False, False
+        self.granted = sorted(scopes)
         self.scopes = set(scopes) | {more for one in scopes for more in INCLUDED.get(one, ())}
 
     def allows(self, scope):
