@@ -231,7 +231,7 @@ impl<'a> Carrier<'a> {
                 return None;
             }
         };
-        let reading = self.said("read the pull requests", "read the merge requests");
+        let reading = manner::said(self.request.forge, "read the pull requests", "read the merge requests");
         let pulls = if self.may(reading) {
             let pulls = look::pulls(self.forge, plan, self.request, outcome, &refs).await;
             self.heard(reading, pulls).unwrap_or_default()
@@ -243,7 +243,7 @@ impl<'a> Carrier<'a> {
 
     async fn pulls(&mut self, repo: &Repo, (plan, outcome): (&Plan, &Outcome), steps: &Steps) {
         let starts = manner::starts(self.request.forge, self.me.as_ref());
-        let opening = self.said("open the pull request", "open the merge request");
+        let opening = manner::said(self.request.forge, "open the pull request", "open the merge request");
         for step in &steps.pulls {
             if !self.may(opening) {
                 return;
@@ -267,14 +267,6 @@ impl<'a> Carrier<'a> {
         }
     }
 
-    /// What is done, in the forge's words.
-    fn said(&self, at_github: &'static str, at_gitlab: &'static str) -> &'static str {
-        match self.request.forge {
-            ForgeKind::GitHub => at_github,
-            ForgeKind::GitLab => at_gitlab,
-        }
-    }
-
     /// Writes checks, but for those that would be refused like one before them.
     async fn checks(&mut self, all: &[CheckWanted]) {
         let mut refused: Vec<&CheckWanted> = Vec::new();
@@ -288,7 +280,7 @@ impl<'a> Carrier<'a> {
 
     /// Writes a check; false where the token may write none. The verdict is told by what the forge has below checks then.
     async fn check(&mut self, wanted: &CheckWanted) -> bool {
-        let writing = self.said("write the checks", "write the commit statuses");
+        let writing = manner::said(self.request.forge, "write the checks", "write the commit statuses");
         if self.newer.as_ref().is_some_and(|newer| newer.keeps(wanted)) {
             return true;
         }
@@ -382,7 +374,8 @@ impl<'a> Carrier<'a> {
     }
 
     pub(super) fn done(mut self, would: Vec<String>) -> Delivered {
-        if let Some(undone) = self.undone.take() {
+        if let Some(mut undone) = self.undone.take() {
+            undone.dedup();
             self.placed.troubles.insert(0, Trouble::TokenGone { undone: undone.join(", ") });
         }
         let blocks = |trouble: &Trouble| {

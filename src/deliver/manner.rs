@@ -100,6 +100,14 @@ fn page(request: &Request, behind: &str) -> Option<reqwest::Url> {
     reqwest::Url::parse(site).ok()
 }
 
+/// What is done, in the forge's words.
+pub(super) fn said(forge: ForgeKind, at_github: &'static str, at_gitlab: &'static str) -> &'static str {
+    match forge {
+        ForgeKind::GitHub => at_github,
+        ForgeKind::GitLab => at_gitlab,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

