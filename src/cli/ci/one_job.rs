@@ -123,10 +123,14 @@ pub(super) fn refuse_a_writing_token(step: &Step, access: &Access) -> Result<(),
         )
         .hint(format!("give the environment `omk/{job}` a token of its own, with the scope `read_api` alone"))
         .hint("a CI/CD variable with the environment scope `*` reaches every job: give each its own scope")),
-        Ok(None) => Ok(warn("GitLab does not tell whether the token OMK_TOKEN of this job can write: it must not")),
+        Ok(None) => {
+            warn("GitLab does not tell whether the token OMK_TOKEN of this job can write: it must not");
+            Ok(())
+        }
         Err(error) => {
             let why = step.runner.scrubber().scrub(&error.to_string());
-            Ok(warn(&format!("nobody can tell whether the token OMK_TOKEN of this job can write: failed to {why}")))
+            warn(&format!("nobody can tell whether the token OMK_TOKEN of this job can write: failed to {why}"));
+            Ok(())
         }
     }
 }
