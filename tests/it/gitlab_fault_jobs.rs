@@ -73,8 +73,9 @@ fn a_run_job_that_is_killed_is_said_to_have_left_nothing() {
     let run = stopped(&steps, &pipe, Signal::KILL, || {});
     assert_eq!((run.code, run.files.len()), (None, 0));
     steps.job("judge").exits(3).says("there is nothing to judge");
-    steps.job("publish").exits(5);
+    let publish = steps.job("publish").exits(5);
     assert!(steps.reply().contains("omk: failed infra"), "{}", steps.reply());
+    assert_eq!((publish.dotenv("OMK_SCOPE"), publish.dotenv("OMK_RUN_ID").is_empty()), ("mr-12", false));
     assert_eq!(steps.statuses(&steps.head), ["omk failed"]);
     assert_eq!((steps.refs().len(), world.awards(&steps.note).as_str()), (0, "eyes, confused"));
     // Cancelled by a person, it had no time for last words either.

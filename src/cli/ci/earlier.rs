@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::super::Home;
-use super::handed::PACKED;
+use super::handed::{BUNDLE, OUT, PACKED};
 use super::{Access, Step};
 use crate::bundle::{self, Limits};
 use crate::engine::Engine;
@@ -49,7 +49,7 @@ pub(super) fn look(
     // A job's artifact at GitLab holds all that the job left.
     let place = match step.runner.forge {
         ForgeKind::GitHub => place,
-        ForgeKind::GitLab => place.join("omk-out").join("bundle"),
+        ForgeKind::GitLab => place.join(OUT).join(BUNDLE),
     };
     let opened = bundle::open(&place, &limits).map_err(|refused| refused.to_string())?;
     // Its commit may be another one with the same tree; where it cannot be had, the bundle is refused for want of it.

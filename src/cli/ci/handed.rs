@@ -20,8 +20,11 @@ use crate::text::{self, ForgeKind};
 /// The largest artifact that is looked at, packed, in bytes.
 pub(super) const PACKED: u64 = 512 << 20;
 
-/// Where the files are in a job's artifact.
-const OUT: &str = "omk-out";
+/// Where the files are, below the project's directory and so in a job's artifact.
+pub(super) const OUT: &str = "omk-out";
+
+/// The run's bundle.
+pub(super) const BUNDLE: &str = "bundle";
 
 /// What the gate job decided; `null` where nothing is to be run.
 const REQUEST: &str = "request.json";
@@ -205,7 +208,7 @@ impl Step {
                 let told = small_file(&left.join(TROUBLE), TROUBLE_MOST).ok().flatten();
                 let told = told.map(|bytes| text::printable(&bytes).trim().to_owned()).filter(|told| !told.is_empty());
                 let without = told.map_or_else(otherwise, Without::Trouble);
-                Ok(Left { bundle: left.join("bundle"), without, _kept: Some(dir) })
+                Ok(Left { bundle: left.join(BUNDLE), without, _kept: Some(dir) })
             }
         }
     }

@@ -69,6 +69,10 @@ fn tell(step: &Step, request: &Request, published: &Published) -> Result<(), Fai
         step.terminal.print(&format!("{}\n", crate::text::neutralise_workflow_commands(&line)));
     }
     step.outputs.set("verdict", published.verdict.as_str())?;
+    if step.runner.pipeline().is_some() {
+        step.outputs.set("run-id", request.run.as_str())?;
+        step.outputs.set("scope", request.scope.as_str())?;
+    }
     if let Some((number, _)) = published.delivered.pulls.first() {
         step.outputs.set("pull-request", &number.to_string())?;
     }

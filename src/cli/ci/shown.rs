@@ -21,8 +21,6 @@ pub(super) fn show(step: &Step, view: &View) -> Result<(), Failure> {
     step.leave_file("junit.xml", junit::render(view).as_bytes())?;
     let remarks = check::all_remarks(view, code_quality::MOST);
     step.leave_file(CODE_QUALITY, code_quality::render(&remarks).as_bytes())?;
-    step.outputs.set("run-id", view.run.as_str())?;
-    step.outputs.set("scope", view.scope.as_str())?;
     step.outputs.set("tokens", &view.tokens.total().to_string())?;
     step.outputs.set("cost", &super::run::cost(view))
 }

@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use super::super::handed::{BUNDLE, OUT};
 use super::super::inputs::{Inputs, Speaker, Stage, truth};
 use super::variables::{Variables, repository};
 use super::{Access, Asked, Host, Machine, Runner, wrong};
@@ -14,9 +15,6 @@ use crate::forge::{Forge, GitLab, GitLabSite, Token};
 use crate::id::CommitId;
 use crate::request;
 use crate::text::ForgeKind;
-
-/// Where files go from job to job, below the project's directory.
-const OUT: &str = "omk-out";
 
 /// The user of a job's token.
 const JOB: &str = "gitlab-ci-token";
@@ -81,7 +79,7 @@ pub(super) fn parse(asked: Asked<'_>) -> Result<Runner, Failure> {
     let id = variables.number("CI_PIPELINE_ID")?;
     let directory = variables.directory("CI_PROJECT_DIR")?;
     let out = directory.join(OUT);
-    let inputs = Inputs::parse(asked.caller, &asked.secrets, out.join("bundle"), &repository, ForgeKind::GitLab)?;
+    let inputs = Inputs::parse(asked.caller, &asked.secrets, out.join(BUNDLE), &repository, ForgeKind::GitLab)?;
     let named = |name: &str, usual: &str| variables.text(name).unwrap_or_else(|| usual.to_owned());
     let project = variables.number("CI_PROJECT_ID")?;
     let (run_job, judge_job) = (named("OMK_RUN_JOB", "omk-run"), named("OMK_JUDGE_JOB", "omk-judge"));
