@@ -8,6 +8,7 @@ pub mod id;
 pub mod text;
 pub mod glob;
 pub mod graph;
+pub mod model;
 pub mod plan;
 pub mod fact;
 pub mod scope;

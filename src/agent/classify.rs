@@ -10,6 +10,7 @@ use super::wire::TurnError;
 use super::{AgentOutcome, Observed, Ran, clip};
 use crate::exec::Ending;
 use crate::fact::{Class, Failure};
+use crate::model::Empty;
 
 /// A failure's message is for people and for the next attempt; the transcript holds the rest.
 const LONGEST_MESSAGE: usize = 1_500;
@@ -68,8 +69,40 @@ fn judge_error(error: &TurnError, observed: &Observed) -> AgentOutcome {
         None => clue.class(observed),
     };
     let class = class.or_else(|| from_gateway(observed)).unwrap_or(Class::Host);
-    let said = if error.code.is_empty() { error.message.clone() } else { format!("{}: {}", error.code, error.message) };
+    let own =
+        || if error.code.is_empty() { error.message.clone() } else { format!("{}: {}", error.code, error.message) };
+    let said = in_provider_words(class, error.status, observed).unwrap_or_else(own);
     failed(class, &said, retry_after(class, observed, None))
+}
+
+/// The provider's own words of what ended the turn, where the gateway heard them: the CLI tells less, and in its own.
+fn in_provider_words(class: Class, status: Option<u16>, observed: &Observed) -> Option<String> {
+    let about_provider = match class {
+        Class::Auth | Class::Config | Class::Quota | Class::RateLimit | Class::Provider | Class::Refused => true,
+        Class::Steps => observed.kind.as_deref().and_then(Empty::named).is_some(),
+        Class::Gate
+        | Class::Scope
+        | Class::Context
+        | Class::Conflict
+        | Class::Timeout
+        | Class::Hung
+        | Class::Host
+        | Class::Lost
+        | Class::NoChange => false,
+    };
+    let kind = observed.kind.as_deref().filter(|_| about_provider)?;
+    let message = observed.message.as_deref().unwrap_or_default();
+    match observed.status {
+        // Trouble on the way there, or an answer of no use: the gateway's words.
+        None => Some(message.to_owned()).filter(|message| !message.is_empty()),
+        Some(200..=299) => Some(message.to_owned()).filter(|message| !message.is_empty()),
+        Some(answered) if status.is_none_or(|status| status == answered) => {
+            let message = if message.is_empty() { String::new() } else { format!(": {message}") };
+            Some(format!("the provider answered {answered} ({kind}){message}"))
+        }
+        // The last answer is not the one that ended the turn.
+        Some(_) => None,
+    }
 }
 
 fn long_wait(ran: &Ran, observed: &Observed, delay: Duration) -> AgentOutcome {
@@ -123,6 +156,9 @@ impl Clue<'_> {
     /// The class that the CLI's own words point to; where they are the same for two, the provider's tell.
     fn class(&self, observed: &Observed) -> Option<Class> {
         let kind = observed.kind.as_deref().unwrap_or_default();
+        if self.name.contains("EmptyResponse") && Empty::named(kind) == Some(Empty::ReasoningCut) {
+            return Some(Class::Steps);
+        }
         if self.name.contains("ContextOverflow") || self.code == "context.overflow" {
             return Some(Class::Context);
         }
@@ -201,11 +237,8 @@ fn retry_after(class: Class, observed: &Observed, delay: Option<Duration>) -> Op
 
 fn failed(class: Class, said: &str, retry_after: Option<Duration>) -> AgentOutcome {
     let retry_after_ms = retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-    AgentOutcome::Failed(Failure {
-        class,
-        message: clip(said.trim_end_matches(['\n', ' ', ';']), LONGEST_MESSAGE),
-        retry_after_ms,
-    })
+    let message = clip(said.trim_end_matches(['\n', ' ', ';']), LONGEST_MESSAGE);
+    AgentOutcome::Failed(Failure { retry_after_ms, ..Failure::new(class, message) })
 }
 
 #[cfg(test)]

@@ -18,9 +18,6 @@ pub(super) struct Home {
     pub(super) kimi: PathBuf,
 }
 
-/// The context size of Kimi K2 models; the CLI compacts before it is full.
-const CONTEXT_TOKENS: u32 = 262_144;
-
 /// Tries per model call, unless the caller says otherwise. The CLI's own 10 can take minutes; omk retries the task.
 const TRIES_PER_STEP: &str = "3";
 
@@ -86,14 +83,17 @@ fn write_private(dir: &Path, path: &Path, text: &str) -> std::io::Result<()> {
 /// `config.toml`.
 fn settings(errand: &Errand) -> String {
     let disabled: Vec<String> = errand.tools_disabled.iter().map(|tool| quoted(tool)).collect();
+    let capabilities = if errand.model.thinks { "\"thinking\", \"always_thinking\"" } else { "" };
     format!(
         "default_model = \"m\"\ntelemetry = false\n\n\
          [providers.omk]\ntype = \"kimi\"\nbase_url = {}\napi_key = {}\n\n\
-         [models.m]\nprovider = \"omk\"\nmodel = {}\nmax_context_size = {CONTEXT_TOKENS}\n\n\
+         [models.m]\nprovider = \"omk\"\nmodel = {}\nmax_context_size = {}\n\
+         capabilities = [{capabilities}]\n\n\
          [tools]\ndisabled = [{}]\n",
         quoted(&errand.model.base_url),
         quoted(&errand.model.token),
         quoted(&errand.model.name),
+        errand.model.context,
         disabled.join(", ")
     )
 }

@@ -3,6 +3,7 @@
 //! It refuses to believe an exit code: success needs the recorded end of the turn. It holds no key, only a token that is
 //! good for one attempt, and it does not know what a gateway is: what the gateway saw is told to it as [`Observed`].
 
+mod advice;
 mod classify;
 mod home;
 mod install;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use crate::exec::{Ended, ExecError};
 use crate::fact::Failure;
 
+pub use advice::advice;
 pub use install::{Install, install};
 pub use kimi::{Installed, Locate, locate};
 pub use run::{Errand, Model};

@@ -28,6 +28,10 @@ pub struct Model {
     pub base_url: String,
     /// The one-attempt token. Never the provider's key.
     pub token: String,
+    /// How many tokens it can see; the CLI compacts its conversation before that is full.
+    pub context: u32,
+    /// Whether it thinks before it speaks. The CLI is told the truth; the gateway puts requests as the model takes them.
+    pub thinks: bool,
 }
 
 impl fmt::Debug for Model {

@@ -1,12 +1,12 @@
-//! `omk agent`: installs or checks the coding agent that the plan pins.
+//! `omk agent`: installs or checks the coding agent that the plan pins, and the model that it speaks to.
 
 use super::args::{Agent, AgentAction, PlanFile};
-use super::session::{agent_failure, cache_dir, find_agent, locate, shepherd};
+use super::session::{Secrets, agent_failure, cache_dir, find_agent, locate, no_key, shepherd};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, plan_file};
+use super::{Failure, Home, Kind, plan_file, provider};
 use crate::agent;
 use crate::exec::environment::Caller;
-use crate::plan;
+use crate::plan::{self, Plan};
 
 pub(super) fn agent(args: &Agent, terminal: &Terminal) -> Result<u8, Failure> {
     let (file, install) = match &args.action {
@@ -14,29 +14,44 @@ pub(super) fn agent(args: &Agent, terminal: &Terminal) -> Result<u8, Failure> {
         AgentAction::Check(file) => (file, false),
     };
     let plan = plan_or_default(file)?;
+    // Before the first child, which must not see them.
+    let secrets = Secrets::shed(&plan)?;
     let caller = Caller::read();
     let cache = cache_dir(&caller)?;
     let shepherd = shepherd()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
-    let found = runtime.block_on(async {
-        if install {
+    runtime.block_on(async {
+        let found = if install {
             terminal.complain(&format!("installing the Kimi Code CLI {} with npm…\n", plan.agent.version));
-            return agent::install(&shepherd, &locate(&caller, &cache, &plan))
-                .await
-                .map_err(|error| agent_failure(&error));
+            agent::install(&shepherd, &locate(&caller, &cache, &plan)).await.map_err(|error| agent_failure(&error))?
+        } else {
+            find_agent(&shepherd, &caller, &cache, &plan).await?
+        };
+        terminal.print(&format!("Kimi Code CLI {} is ready\n", found.version));
+        if !found.has_ripgrep {
+            terminal.complain("note: there is no `rg` on PATH; the agent's Grep and Glob tools fail without it\n");
         }
-        find_agent(&shepherd, &caller, &cache, &plan).await
+        if install { Ok(()) } else { check_model(&plan, &secrets, terminal).await }
     })?;
-    terminal.print(&format!("Kimi Code CLI {} is ready\n", found.version));
-    if !found.has_ripgrep {
-        terminal.complain("note: there is no `rg` on PATH; the agent's Grep and Glob tools fail without it\n");
-    }
     Ok(0)
 }
 
+/// Asks the provider for the plan's model, as a run does before its first prompt.
+async fn check_model(plan: &Plan, secrets: &Secrets, terminal: &Terminal) -> Result<(), Failure> {
+    let key = secrets.key(plan).ok_or_else(|| no_key(plan))?;
+    let settled = provider::settle(&plan.agent, &provider::upstream(plan, key)).await?;
+    let plan::Agent { model, base_url, .. } = &plan.agent;
+    let found = if settled.confirmed { "is there, and the key is accepted" } else { "could not be looked up" };
+    terminal.print(&format!("the model {model} at {base_url} {found}\n{}", provider::in_lines(&settled)));
+    for note in &settled.notes {
+        terminal.complain(&format!("note: {note}\n"));
+    }
+    Ok(())
+}
+
 /// The plan's agent; the usual one where there is no plan yet.
-fn plan_or_default(file: &PlanFile) -> Result<plan::Plan, Failure> {
+fn plan_or_default(file: &PlanFile) -> Result<Plan, Failure> {
     match Home::find() {
         Ok(home) if file.file.is_some() || home.repo.workdir().join(plan_file::USUAL).exists() => {
             Ok(plan_file::read(&home, file)?.plan)

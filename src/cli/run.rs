@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::args::{How, Run};
 use super::session::{self, Missing, Over, Secrets, Session};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, plan_file};
+use super::{Failure, Home, Kind, plan_file, spending};
 use crate::bundle::Upload;
 use crate::clock::Clock;
 use crate::engine::Engine;
@@ -92,7 +92,7 @@ pub(super) struct Wanted {
 impl Wanted {
     /// Runs it to its end.
     pub(super) fn go(self, clock: Clock, terminal: &Terminal) -> Result<Over, Failure> {
-        let spending = session::spending(session::planned_spending(&self.plan), &self.plan, &self.how.limits)?;
+        let spending = spending::over(spending::planned(&self.plan), &self.plan, &self.how.limits)?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let workers = self.how.workers.or(self.plan.limits.workers).unwrap_or(u32::try_from(cores).unwrap_or(1));
         // From here on nobody else moves this scope's branches.
@@ -118,6 +118,9 @@ impl Wanted {
         began.branch_was = self.home.repo.branch_tip(&run_branch(&began.scope)).map_err(super::git)?;
         let ready = session::get_ready(&self.plan, &began.selected, &self.secrets, &self.how, self.missing)?;
         say_what_will_be_spent(&self.plan, &began, &self.how, terminal);
+        for note in ready.iter().flat_map(session::Ready::notes) {
+            terminal.complain(&format!("note: {note}\n"));
+        }
         if !self.yes {
             ask(&self.plan, &began, &self.how, terminal)?;
         }

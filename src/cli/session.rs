@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::args::How;
 use super::progress::Progress;
+use super::provider::{self, Settled};
 use super::terminal::Terminal;
 use super::{Failure, Home, Kind, signals, writing};
 use crate::agent::{self, Locate};
@@ -19,7 +20,7 @@ use crate::exec::Shepherd;
 use crate::exec::environment::Caller;
 use crate::exec::secret::{Secret, shed_secrets};
 use crate::fact::{Began, Fact, Host, Limit, RunVerdict, Spending};
-use crate::gateway::{self, Budget, Gateway, Key, Upstream};
+use crate::gateway::{self, Budget, Gateway, Upstream};
 use crate::git::{Expected, Pool};
 use crate::history::History;
 use crate::id::{Moment, RunId, TaskId};
@@ -105,6 +106,14 @@ impl Over {
 pub(super) struct Ready {
     installed: agent::Installed,
     upstream: Upstream,
+    model: Settled,
+}
+
+impl Ready {
+    /// What a person should know before anything is paid, each a sentence.
+    pub(super) fn notes(&self) -> &[String] {
+        &self.model.notes
+    }
 }
 
 /// What becomes of a run whose agent is not installed.
@@ -116,8 +125,8 @@ pub(super) enum Missing {
     Install,
 }
 
-/// Looks for what the selected tasks' agent needs, before anything is written or asked: the key or the cassette, and the
-/// pinned CLI. `None` where no task has a prompt.
+/// Looks for what the selected tasks' agent needs, before anything is written or paid: the key or the cassette, the
+/// pinned CLI, and the model at its provider. `None` if no task has a prompt.
 pub(super) fn get_ready(
     plan: &Plan,
     selected: &[TaskId],
@@ -139,27 +148,26 @@ pub(super) fn get_ready(
             .hint("each run keeps its own in `.git/omk/runs/RUN/cassette`"));
         }
         (Some(dir), _) => Upstream::Cassette { dir: dir.clone() },
-        (None, Some(key)) => {
-            Upstream::Live { base_url: plan.agent.base_url.clone(), key: Key::new(key.expose().to_owned()) }
-        }
+        (None, Some(key)) => provider::upstream(plan, key),
         (None, None) => return Err(no_key(plan)),
     };
     let caller = Caller::read();
     let cache = cache_dir(&caller)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
-    let installed = runtime.block_on(async {
+    let (installed, model) = runtime.block_on(async {
         let shepherd = shepherd()?;
         let found = agent::locate(&shepherd, &locate(&caller, &cache, plan)).await;
-        match (found, missing) {
+        let installed = match (found, missing) {
             (Err(agent::AgentError::Missing { .. }), Missing::Install) => {
                 agent::install(&shepherd, &locate(&caller, &cache, plan)).await
             }
             (found, Missing::Install | Missing::Refuse) => found,
         }
-        .map_err(|error| agent_failure(&error))
+        .map_err(|error| agent_failure(&error))?;
+        Ok::<_, Failure>((installed, provider::settle(&plan.agent, &upstream).await?))
     })?;
-    Ok(Some(Ready { installed, upstream }))
+    Ok(Some(Ready { installed, upstream, model }))
 }
 
 /// The starter of children: omk's own program.
@@ -192,58 +200,6 @@ pub(super) fn host() -> Host {
 pub(super) fn holder(run: &RunId, since: Moment) -> Holder {
     let host = host();
     Holder { run: run.clone(), pid: host.pid, host: host.name, since }
-}
-
-/// The limits of a plan.
-pub(super) fn planned_spending(plan: &Plan) -> Spending {
-    Spending {
-        time_ms: plan.limits.time.map(millis),
-        tokens: plan.limits.tokens,
-        micro_usd: plan.limits.usd.map(micro_usd),
-    }
-}
-
-fn millis(time: std::time::Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The limits so far, with what a person gives over them.
-pub(super) fn spending(mut spending: Spending, plan: &Plan, over: &[String]) -> Result<Spending, Failure> {
-    for text in over {
-        let wrong = |what: &str| {
-            Failure::new(Kind::Usage, format!("`{text}` is not a limit: {what}"))
-                .hint("limits look like `--limits time=1h,tokens=500000,usd=2.50`")
-        };
-        let (name, value) = text.split_once('=').ok_or_else(|| wrong("there is no `=`"))?;
-        match name {
-            "time" => {
-                let time = humantime::parse_duration(value).map_err(|_| wrong("the time needs a unit, like `90m`"))?;
-                spending.time_ms = Some(millis(time));
-            }
-            "tokens" => spending.tokens = Some(value.parse().map_err(|_| wrong("tokens are a whole number"))?),
-            "usd" => {
-                let usd: f64 = value.parse().map_err(|_| wrong("usd is a number"))?;
-                if !usd.is_finite() || usd < 0.0 {
-                    return Err(wrong("usd is a number from 0"));
-                }
-                if plan.prices.is_none() {
-                    return Err(wrong("without `prices` in the plan nobody knows what a token costs"));
-                }
-                spending.micro_usd = Some(micro_usd(usd));
-            }
-            _ => return Err(wrong("there are `time`, `tokens` and `usd`")),
-        }
-    }
-    Ok(spending)
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "checked to be positive, and the cast saturates"
-)]
-fn micro_usd(usd: f64) -> u64 {
-    (usd * 1e6).round() as u64
 }
 
 impl Session {
@@ -305,7 +261,7 @@ impl Session {
     }
 
     async fn agent_tools(&self, ready: Ready, facts: &UnboundedSender<Fact>) -> Result<AgentTools, Failure> {
-        let Ready { installed, upstream } = ready;
+        let Ready { installed, upstream, model } = ready;
         let plan = self.engine.plan();
         let record = match upstream {
             Upstream::Live { .. } => Some(self.run_dir.path().join("cassette")),
@@ -316,7 +272,7 @@ impl Session {
         let budget = Budget {
             tokens_left: self.spending.tokens.map(|limit| limit.saturating_sub(spent.total())),
             micro_usd_left: self.spending.micro_usd.map(|limit| limit.saturating_sub(paid)),
-            prices: plan.prices,
+            prices: plan.known_prices(),
         };
         let scrubber = self.secrets.scrubber();
         let config = gateway::Config {
@@ -325,11 +281,12 @@ impl Session {
             budget,
             timeouts: gateway::Timeouts::default(),
             model: Some(plan.agent.model.clone()),
+            wire: Some(model.wire),
             scrub: Arc::new(move |text: &str| scrubber.scrub(text)),
         };
         let gateway = Gateway::start(config).await.map_err(super::failure::infra)?;
         watch_budget(&gateway, facts.clone());
-        Ok(AgentTools { installed, gateway })
+        Ok(AgentTools { installed, gateway, facts: model.facts })
     }
 
     fn tell(&self, history: &History, scrubber: &Scrubber, terminal: Terminal) {
@@ -391,9 +348,10 @@ pub(super) fn locate(caller: &Caller, cache: &std::path::Path, plan: &Plan) -> L
     Locate { version: plan.agent.version.clone(), tools, env }
 }
 
-fn no_key(plan: &Plan) -> Failure {
+pub(super) fn no_key(plan: &Plan) -> Failure {
     let name = &plan.agent.key_env;
     Failure::new(Kind::Blocked, format!("there is no key for the model: the variable {name} is not set"))
-        .hint(format!("get one from the provider at {}, and set {name} for omk alone", plan.agent.base_url))
+        .hint(provider::which_key(&plan.agent.base_url, false))
+        .hint(format!("set {name} for omk alone: no child of omk sees it"))
         .hint("or serve recorded answers with `--cassette DIR`, which needs no key")
 }

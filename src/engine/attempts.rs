@@ -108,7 +108,7 @@ impl Run {
         let listed: Vec<String> = paths.iter().take(20).map(ToString::to_string).collect();
         let more = if paths.len() > 20 { format!(" and {} more", paths.len() - 20) } else { String::new() };
         let message = format!("its change does not merge with what landed meanwhile, in {}{more}", listed.join(", "));
-        self.fail(index, Failure { class: Class::Conflict, message, retry_after_ms: None });
+        self.fail(index, Failure::new(Class::Conflict, message));
     }
 
     /// The landed tasks that changed any of these paths, and on which `index` was not built.

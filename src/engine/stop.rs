@@ -39,7 +39,7 @@ impl Run {
             self.workers_free += 1;
             self.release(index);
             let message = format!("its worker gave no sign of life for {} s", LEASE.as_secs());
-            self.fail(index, Failure { class: Class::Host, message, retry_after_ms: None });
+            self.fail(index, Failure::new(Class::Host, message));
         }
     }
 
@@ -85,7 +85,7 @@ impl Run {
                 let rank = node.rank;
                 self.ready.remove(&(rank, index));
                 let message = format!("omk itself died {DEATHS_PER_FAILURE} times during this task");
-                self.fail(index, Failure { class: Class::Lost, message, retry_after_ms: None });
+                self.fail(index, Failure::new(Class::Lost, message));
             }
         }
         for node in &mut self.nodes {

@@ -9,9 +9,20 @@ pub struct Failure {
     pub class: Class,
     /// What happened, for people and for the next attempt; clipped and scrubbed.
     pub message: String,
+    /// What a person can do about it, where omk knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
     /// How long the provider asked to wait, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+}
+
+impl Failure {
+    /// One without a wait and without advice.
+    #[must_use]
+    pub fn new(class: Class, message: impl Into<String>) -> Self {
+        Self { class, message: message.into(), advice: None, retry_after_ms: None }
+    }
 }
 
 /// The class of a failure.

@@ -76,8 +76,11 @@ pub struct Tokens {
     pub input: u64,
     /// Input that the provider had cached.
     pub cached_input: u64,
-    /// Output.
+    /// Output, reasoning included.
     pub output: u64,
+    /// How much of the output was reasoning, as far as the provider says.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reasoning: u64,
 }
 
 impl Tokens {
@@ -93,6 +96,7 @@ impl std::ops::AddAssign for Tokens {
         self.input = self.input.saturating_add(other.input);
         self.cached_input = self.cached_input.saturating_add(other.cached_input);
         self.output = self.output.saturating_add(other.output);
+        self.reasoning = self.reasoning.saturating_add(other.reasoning);
     }
 }
 
@@ -161,9 +165,8 @@ pub struct GateOutcome {
     pub note: String,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_zero(count: &u32) -> bool {
-    *count == 0
+fn is_zero<N: Default + PartialEq>(count: &N) -> bool {
+    *count == N::default()
 }
 
 /// The verdict of a gate on a tree.

@@ -184,6 +184,7 @@ impl Meter {
             input: state.request_bytes / BYTES_PER_TOKEN,
             cached_input: 0,
             output: state.reader.spoken() / BYTES_PER_TOKEN,
+            reasoning: state.reader.turn().reasoning.len() as u64 / BYTES_PER_TOKEN,
         };
         let now = known.unwrap_or(estimate);
         self.charge(&mut state, now);

@@ -7,6 +7,7 @@
 
 mod attempt;
 mod cassette;
+mod question;
 mod relay;
 mod serve;
 mod spend;
@@ -25,11 +26,13 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::exec::Pulse;
 use crate::fact::{Limit, Tokens};
 use crate::id::{Sha256, TaskId};
+use crate::model::Wire;
 use attempt::Attempt;
 use cassette::{Places, Shelf};
 use spend::Ledger;
 
 pub use cassette::Recording;
+pub use question::{QuestionError, ask_models};
 pub use spend::{Budget, cost_micro_usd};
 pub use turn::{Ending, ToolCall, Turn, TurnReader, TurnUsage};
 
@@ -42,6 +45,12 @@ impl Key {
     #[must_use]
     pub fn new(key: String) -> Self {
         Self(key)
+    }
+
+    /// Whether it looks like a key of a Kimi Code subscription, which no other address takes.
+    #[must_use]
+    pub fn is_of_subscription(&self) -> bool {
+        self.0.starts_with("sk-kimi-")
     }
 
     fn reveal(&self) -> &str {
@@ -105,6 +114,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// The only model that may be asked for; `None` = any.
     pub model: Option<String>,
+    /// How requests are put so that the model takes them; `None` = as the agent puts them.
+    pub wire: Option<Wire>,
     /// Applied to all that is recorded, beside the key itself, which is always taken out.
     pub scrub: Scrub,
 }
@@ -165,6 +176,16 @@ pub struct ProviderError {
     pub kind: String,
     /// What it said, at most 500 characters.
     pub message: String,
+}
+
+impl ProviderError {
+    /// As a person reads it: `404 (resource_not_found_error): Not found the model …`.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let status = self.status.map_or_else(|| "nothing".to_owned(), |status| status.to_string());
+        let message = if self.message.is_empty() { String::new() } else { format!(": {}", self.message) };
+        format!("{status} ({}){message}", self.kind)
+    }
 }
 
 /// Why a gateway could not be started.

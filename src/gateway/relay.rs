@@ -106,13 +106,26 @@ impl Relay {
             }
             Next::End if self.meter.is_complete() => {
                 self.ending = Some(Ending::Complete);
-                self.attempt.answered_well();
+                self.judge_complete();
             }
             Next::End => return self.broke("dropped", "the model's answer broke off"),
             Next::Broken(kind) => return self.broke(kind, "the model's answer broke off"),
             Next::Cut => self.ending = Some(Ending::Cancelled),
         }
         next
+    }
+
+    /// A whole answer may still hold nothing to act on.
+    fn judge_complete(&self) {
+        match self.meter.turn().emptiness() {
+            None => self.attempt.answered_well(),
+            Some(empty) => self.attempt.failed(ProviderError {
+                status: Some(self.answer.status),
+                retry_after: None,
+                kind: empty.as_str().to_owned(),
+                message: empty.in_words().to_owned(),
+            }),
+        }
     }
 
     fn broke(&mut self, kind: &'static str, message: &str) -> Next {
@@ -183,11 +196,15 @@ impl Relay {
         if (200..300).contains(&status) {
             self.meter.look_at_whole(body);
             if self.meter.is_complete() {
-                return self.attempt.answered_well();
+                return self.judge_complete();
             }
         }
         let error = self.answer.error.take();
-        self.attempt.failed(error.unwrap_or_else(|| read_error(status, &self.answer.headers, body)));
+        let mut error = error.unwrap_or_else(|| read_error(status, &self.answer.headers, body));
+        if error.message.is_empty() && (200..300).contains(&status) {
+            "something came that is not a model's answer".clone_into(&mut error.message);
+        }
+        self.attempt.failed(error);
     }
 
     fn record(&mut self) {

@@ -18,6 +18,7 @@ use super::relay::{Relay, Tape, refuse};
 use super::upstream::{self, Answer, Source};
 use super::{Inner, Scrub};
 use crate::id::Sha256;
+use crate::model::Wire;
 
 /// A whole context of the largest model with some images fits; a longer request is not one.
 const LONGEST_REQUEST: usize = 64 << 20;
@@ -52,7 +53,7 @@ async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
     let Ok(body) = axum::body::to_bytes(body, LONGEST_REQUEST).await else {
         return refuse(413, "the request is too long, or broke off");
     };
-    match Asked::read(body, inner.config.model.as_deref()) {
+    match Asked::read(&body, inner.config.model.as_deref(), inner.config.wire.as_ref()) {
         Ok(asked) => pass_on(&inner, &attempt, &head.headers, asked).await,
         Err(why) => refuse(400, &why),
     }
@@ -84,18 +85,24 @@ struct Asked {
 }
 
 impl Asked {
-    fn read(body: Bytes, model: Option<&str>) -> Result<Self, String> {
-        let mut said: Value = serde_json::from_slice(&body).map_err(|_| "the request is not JSON".to_owned())?;
-        let wanted = said.get("model").and_then(Value::as_str).unwrap_or("");
+    fn read(body: &[u8], model: Option<&str>, wire: Option<&Wire>) -> Result<Self, String> {
+        let said: Value = serde_json::from_slice(body).map_err(|_| "the request is not JSON".to_owned())?;
+        let Value::Object(mut request) = said else { return Err("the request is not a JSON object".to_owned()) };
+        let wanted = request.get("model").and_then(Value::as_str).unwrap_or("");
         if let Some(model) = model.filter(|model| *model != wanted) {
             return Err(format!("the plan's model is `{model}`, not `{wanted}`"));
         }
-        let streams = said.get("stream").and_then(Value::as_bool).unwrap_or(false);
-        if !streams || said.pointer("/stream_options/include_usage") == Some(&Value::Bool(true)) {
-            return Ok(Self { body, said, streams });
+        let streams = request.get("stream").and_then(Value::as_bool).unwrap_or(false);
+        if streams {
+            // What is not counted is not served.
+            request.insert("stream_options".to_owned(), json!({"include_usage": true}));
         }
-        // What is not counted is not served.
-        said["stream_options"] = json!({"include_usage": true});
+        if let Some(wire) = wire {
+            wire.translate(&mut request);
+        }
+        // Written again even if nothing changed: of two members with one name, the provider must read the one that was
+        // judged here.
+        let said = Value::Object(request);
         Ok(Self { body: said.to_string().into(), said, streams })
     }
 }

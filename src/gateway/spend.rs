@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 use crate::fact::{Limit, Tokens};
-use crate::plan::Prices;
+use crate::model::Prices;
 
 /// What may still be spent.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_million_of_each_costs_the_prices() {
-        let million = Tokens { input: 1_000_000, cached_input: 1_000_000, output: 1_000_000 };
+        let million = Tokens { input: 1_000_000, cached_input: 1_000_000, output: 1_000_000, reasoning: 9 };
         assert_eq!(cost_micro_usd(million, PRICES), 3_250_000);
         assert_eq!(cost_micro_usd(output(1), PRICES), 3);
         assert_eq!(cost_micro_usd(Tokens::default(), PRICES), 0);

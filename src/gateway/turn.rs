@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::fact::Tokens;
+use crate::model::Empty;
 
 /// What the model said in one answer.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -61,6 +62,9 @@ pub struct TurnUsage {
     /// Input that the provider had cached.
     #[serde(default)]
     pub cached_tokens: u64,
+    /// How much of the output was reasoning, where the provider says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_tokens: Option<u64>,
 }
 
 impl TurnUsage {
@@ -70,7 +74,8 @@ impl TurnUsage {
         let completion_tokens = usage.get("completion_tokens").and_then(number).unwrap_or(0);
         let nested = usage.pointer("/prompt_tokens_details/cached_tokens").and_then(number);
         let cached_tokens = nested.or_else(|| usage.get("cached_tokens").and_then(number)).unwrap_or(0);
-        Some(Self { prompt_tokens, completion_tokens, cached_tokens })
+        let reasoning_tokens = usage.pointer("/completion_tokens_details/reasoning_tokens").and_then(number);
+        Some(Self { prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens })
     }
 
     /// The same in omk's words.
@@ -80,16 +85,21 @@ impl TurnUsage {
             input: self.prompt_tokens.saturating_sub(self.cached_tokens),
             cached_input: self.cached_tokens,
             output: self.completion_tokens,
+            reasoning: self.reasoning_tokens.unwrap_or(0).min(self.completion_tokens),
         }
     }
 
     fn to_json(self) -> Value {
-        json!({
+        let mut usage = json!({
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
             "total_tokens": self.prompt_tokens.saturating_add(self.completion_tokens),
             "prompt_tokens_details": {"cached_tokens": self.cached_tokens},
-        })
+        });
+        if let Some(reasoning) = self.reasoning_tokens {
+            usage["completion_tokens_details"] = json!({"reasoning_tokens": reasoning});
+        }
+        usage
     }
 }
 
@@ -212,6 +222,19 @@ impl TurnReader {
 }
 
 impl Turn {
+    /// What is wrong with a whole answer that holds neither words nor tools. A filter's silence has a class of its own.
+    pub(super) fn emptiness(&self) -> Option<Empty> {
+        let filtered = self.finish.as_deref() == Some("content_filter");
+        if !self.text.is_empty() || !self.tool_calls.is_empty() || filtered {
+            return None;
+        }
+        Some(match (self.reasoning.is_empty(), self.finish.as_deref()) {
+            (false, Some("length")) => Empty::ReasoningCut,
+            (false, _) => Empty::ReasoningOnly,
+            (true, _) => Empty::Nothing,
+        })
+    }
+
     fn finish(&self) -> &str {
         let natural = if self.tool_calls.is_empty() { "stop" } else { "tool_calls" };
         self.finish.as_deref().unwrap_or(natural)
@@ -311,7 +334,12 @@ mod tests {
                 },
             ],
             finish: Some("tool_calls".to_owned()),
-            usage: Some(TurnUsage { prompt_tokens: 100, completion_tokens: 10, cached_tokens: 40 }),
+            usage: Some(TurnUsage {
+                prompt_tokens: 100,
+                completion_tokens: 10,
+                cached_tokens: 40,
+                reasoning_tokens: Some(4),
+            }),
         }
     }
 
@@ -346,7 +374,7 @@ mod tests {
             json!({"prompt_tokens": 100, "completion_tokens": 7, "cached_tokens": 40}),
         ] {
             let tokens = TurnUsage::read(&usage).map(TurnUsage::tokens);
-            assert_eq!(tokens, Some(Tokens { input: 60, cached_input: 40, output: 7 }));
+            assert_eq!(tokens, Some(Tokens { input: 60, cached_input: 40, output: 7, reasoning: 0 }));
         }
     }
 
@@ -357,6 +385,21 @@ mod tests {
             b"data: {\"choices\":[{\"delta\":{},\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}]}\n\n",
         );
         assert_eq!(reader.usage().map(|usage| usage.completion_tokens), Some(4));
+    }
+
+    #[test]
+    fn an_answer_without_words_or_tools_is_called_by_its_kind() {
+        let turn = |text: &str, reasoning: &str, finish: &str| {
+            let (text, reasoning, finish) = (text.to_owned(), reasoning.to_owned(), Some(finish.to_owned()));
+            Turn { text, reasoning, finish, ..Turn::default() }.emptiness()
+        };
+        assert_eq!(turn("", "hm", "length"), Some(Empty::ReasoningCut));
+        assert_eq!(turn("", "hm", "stop"), Some(Empty::ReasoningOnly));
+        assert_eq!(turn("", "", "stop"), Some(Empty::Nothing));
+        // A filter's silence and a cut text have classes of their own.
+        assert_eq!(turn("", "", "content_filter"), None);
+        assert_eq!(turn("par", "hm", "length"), None);
+        assert_eq!(sample().emptiness(), None);
     }
 
     #[test]

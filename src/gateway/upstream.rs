@@ -67,7 +67,7 @@ impl Source {
     }
 }
 
-fn client(base_url: &str, timeouts: Timeouts) -> Result<reqwest::Client, GatewayError> {
+pub(super) fn client(base_url: &str, timeouts: Timeouts) -> Result<reqwest::Client, GatewayError> {
     // Another part of the program may have been first; all of them mean ring.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let address = reqwest::Url::parse(base_url).ok().filter(|url| url.has_host());
@@ -106,8 +106,14 @@ pub(super) async fn ask_live(
             let waited = timeouts.answer.as_secs();
             refusal(504, "silent", &format!("the model's provider gave no answer in {waited} s"))
         }
-        Ok(Err(error)) if error.is_connect() => refusal(502, "connect", "the model's provider could not be reached"),
-        Ok(Err(_)) => refusal(502, "dropped", "the connection to the model's provider broke"),
+        Ok(Err(error)) if error.is_connect() => refusal(
+            502,
+            "connect",
+            &format!("the model's provider at {} could not be reached: {}", host(url), cause(&error)),
+        ),
+        Ok(Err(error)) => {
+            refusal(502, "dropped", &format!("the connection to the model's provider broke: {}", cause(&error)))
+        }
         Ok(Ok(response)) if response.status().is_redirection() => {
             refusal(400, "redirect", "the model's provider answers with a redirect; correct `base_url`")
         }
@@ -121,7 +127,48 @@ pub(super) async fn ask_live(
     }
 }
 
-fn kept(headers: &HeaderMap) -> BTreeMap<String, String> {
+/// The part of an address that a person knows it by: scheme, host and port.
+fn host(url: &str) -> String {
+    reqwest::Url::parse(url).map_or_else(|_| url.to_owned(), |url| url.origin().ascii_serialization())
+}
+
+/// Why a request came to nothing, in a few words of ours.
+pub(super) fn cause(error: &reqwest::Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    let mut said = String::new();
+    while let Some(source) = innermost.source() {
+        innermost = source;
+        said = format!("{said}\n{innermost}");
+        if let Some(io) = innermost.downcast_ref::<std::io::Error>() {
+            let known = match io.kind() {
+                std::io::ErrorKind::ConnectionRefused => "the connection was refused",
+                std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::ConnectionAborted => "the connection was cut",
+                std::io::ErrorKind::UnexpectedEof => "the connection was closed",
+                std::io::ErrorKind::TimedOut => "there was no answer",
+                std::io::ErrorKind::NetworkUnreachable | std::io::ErrorKind::HostUnreachable => "there is no way to it",
+                _ => continue,
+            };
+            return known.to_owned();
+        }
+    }
+    let said = said.to_lowercase();
+    let known = [
+        ("dns error", "its name is not known"),
+        ("certificate", "its certificate is not trusted here"),
+        ("invalid http", "it does not speak HTTP"),
+        ("invalid message", "it does not speak TLS"),
+        ("corrupt message", "it does not speak TLS"),
+        ("connection closed", "the connection was closed"),
+        ("incompletemessage", "the connection was closed"),
+    ];
+    if error.is_timeout() {
+        return "there was no answer".to_owned();
+    }
+    let known = known.iter().find(|(sign, _)| said.contains(sign)).map(|(_, words)| (*words).to_owned());
+    known.unwrap_or_else(|| said.trim().lines().next_back().unwrap_or("for no reason that it gave").to_owned())
+}
+
+pub(super) fn kept(headers: &HeaderMap) -> BTreeMap<String, String> {
     let one = |name: &&str| Some(((*name).to_owned(), headers.get(*name)?.to_str().ok()?.to_owned()));
     KEPT.iter().filter_map(one).collect()
 }

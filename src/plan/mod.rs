@@ -33,6 +33,7 @@ use std::time::Duration;
 
 use crate::glob::Glob;
 use crate::id::{GateId, PlanName, TaskId};
+use crate::model::{self, Prices, Thinking};
 
 /// A checked plan: ids are unique, everything named exists, the dependencies have no cycle.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +44,7 @@ pub struct Plan {
     pub agent: Agent,
     /// What a run may spend.
     pub limits: Limits,
-    /// USD per million tokens.
+    /// USD per million tokens, as the plan says; [`Plan::known_prices`] has those that count.
     pub prices: Option<Prices>,
     /// Variables for every child.
     pub env: BTreeMap<String, String>,
@@ -74,6 +75,8 @@ pub struct Agent {
     pub version: String,
     /// The model's name, sent to the provider as is.
     pub model: String,
+    /// How much the model thinks before it speaks.
+    pub thinking: Thinking,
     /// The provider's endpoint, without a trailing slash.
     pub base_url: String,
     /// The variable that omk, and only omk, reads the key from.
@@ -100,19 +103,8 @@ pub struct Limits {
     pub time: Option<Duration>,
     /// Input + cached input + output.
     pub tokens: Option<u64>,
-    /// Money, in USD; needs [`Plan::prices`].
+    /// Money, in USD; needs [`Plan::known_prices`].
     pub usd: Option<f64>,
-}
-
-/// USD per million tokens.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Prices {
-    /// Input that the provider had not cached.
-    pub input: f64,
-    /// Input that it had.
-    pub cached_input: f64,
-    /// Output.
-    pub output: f64,
 }
 
 /// What to do about failing items that the base has too.
@@ -390,6 +382,12 @@ impl Plan {
     pub fn gate(&self, id: &GateId) -> Option<&Gate> {
         self.gates.iter().find(|gate| gate.id == *id)
     }
+
+    /// What a token costs: as the plan says, else as omk's table of models does.
+    #[must_use]
+    pub fn known_prices(&self) -> Option<Prices> {
+        self.prices.or_else(|| model::card(&self.agent.model)?.prices)
+    }
 }
 
 impl Default for Agent {
@@ -397,7 +395,8 @@ impl Default for Agent {
         Self {
             kind: AgentKind::KimiCode,
             version: "2.1.0".to_owned(),
-            model: "kimi-k2-0905-preview".to_owned(),
+            model: model::DEFAULT.to_owned(),
+            thinking: Thinking::Auto,
             base_url: "https://api.moonshot.ai/v1".to_owned(),
             key_env: "KIMI_API_KEY".to_owned(),
             max_steps: 200,

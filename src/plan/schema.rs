@@ -150,8 +150,11 @@ mod mirror {
         kind: Option<AgentKind>,
         /// Its version, in quotes; checked before a run. Default: 2.1.0.
         version: Option<String>,
-        /// The model's name, sent to the provider as is. Default: kimi-k2-0905-preview.
+        /// The model's name, sent to the provider as is. Default: kimi-k3.
         model: Option<String>,
+        /// How much the model thinks before it speaks. Not every model can do each. Default: auto, as its provider
+        /// recommends.
+        thinking: Option<Thinking>,
         /// The provider's address. Default: `https://api.moonshot.ai/v1`.
         #[schemars(extend("pattern" = "^https?://"))]
         base_url: Option<String>,
@@ -169,6 +172,18 @@ mod mirror {
     #[schemars(rename_all = "kebab-case")]
     enum AgentKind {
         KimiCode,
+    }
+
+    /// How much a model thinks.
+    #[derive(JsonSchema)]
+    #[schemars(rename_all = "kebab-case")]
+    enum Thinking {
+        Auto,
+        Off,
+        On,
+        Low,
+        High,
+        Max,
     }
 
     /// The agent's tools.
@@ -191,7 +206,7 @@ mod mirror {
         /// Input, cached input and output together.
         #[schemars(range(min = 1))]
         tokens: Option<u64>,
-        /// Money; needs `prices`.
+        /// Money, in USD; needs `prices` if omk does not know what the model costs.
         #[schemars(extend("exclusiveMinimum" = 0))]
         usd: Option<f64>,
     }

@@ -109,6 +109,7 @@ fn agent(agent: &Agent) -> Value {
     fields.unless("kind", word(settings::KINDS, agent.kind), &word(settings::KINDS, usual.kind));
     fields.unless("version", agent.version.as_str(), &usual.version.as_str());
     fields.unless("model", agent.model.as_str(), &usual.model.as_str());
+    fields.unless("thinking", word(settings::THINKING, agent.thinking), &word(settings::THINKING, usual.thinking));
     fields.unless("base_url", agent.base_url.as_str(), &usual.base_url.as_str());
     fields.unless("key_env", agent.key_env.as_str(), &usual.key_env.as_str());
     fields.unless("max_steps", agent.max_steps, &usual.max_steps);

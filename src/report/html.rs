@@ -96,7 +96,7 @@ fn task_block(task: &TaskView) -> String {
     let mut block =
         format!("<h2 id=\"{0}\">{0} <small>{1}</small></h2>\n", task.id, escape(&ink::line(&task.name, 200)));
     if let Some(failure) = &task.failure {
-        let _ = writeln!(block, "<pre class=\"bad\">{}</pre>", escape(&ink::failure(failure)));
+        let _ = writeln!(block, "<pre class=\"bad\">{}</pre>", escape(&ink::failure_and_advice(failure)));
     }
     task.gates.iter().for_each(|gate| block.push_str(&gate_block(gate)));
     if !task.paths.is_empty() {

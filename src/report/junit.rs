@@ -55,7 +55,7 @@ fn suite_of(task: &TaskView) -> Suite {
     let class = format!("omk.{}", task.id);
     let gates: u64 = task.gates.iter().map(|gate| gate.duration_ms).sum();
     let work = task.worked_ms.saturating_sub(gates);
-    let why = task.failure.as_ref().map_or_else(String::new, ink::failure);
+    let why = task.failure.as_ref().map_or_else(String::new, ink::failure_and_advice);
     match &task.stage {
         Stage::Completed { ejected: None, .. } => suite.case(&class, "task", work, &Said::Passed),
         Stage::Completed { ejected: Some(ejected), .. } => {

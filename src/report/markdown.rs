@@ -183,7 +183,11 @@ fn failures(view: &View, layout: Layout) -> String {
         lines.push(format!("{} gate `{}` on the result: {said}", sign(gate_mark(gate)), gate.gate));
     }
     for task in view.tasks.iter().filter(|task| task.stage.mark() == Mark::Bad) {
-        lines.push(format!("{} `{}`: {}", sign(Mark::Bad), task.id, inert(&ink::why(task), 300)));
+        let mut line = format!("{} `{}`: {}", sign(Mark::Bad), task.id, inert(&ink::why(task), 300));
+        if let Some(advice) = task.failure.as_ref().and_then(|failure| failure.advice.as_deref()) {
+            line = format!("{line}\n  What to do: {}", inert(advice, 400));
+        }
+        lines.push(line);
     }
     for warning in &view.warnings {
         lines.push(format!("{} {}", sign(Mark::Doubtful), inert(warning, 300)));

@@ -300,7 +300,10 @@ impl View {
         for task in &mut self.tasks {
             each(&mut task.name);
             task.owner.iter_mut().for_each(each);
-            task.failure.iter_mut().for_each(|failure| each(&mut failure.message));
+            for failure in task.failure.iter_mut() {
+                each(&mut failure.message);
+                failure.advice.iter_mut().for_each(each);
+            }
             task.gates.iter_mut().for_each(|gate| scrub_gate(gate, scrub));
             match &mut task.stage {
                 Stage::Pending { waits: text, .. }

@@ -31,6 +31,16 @@ pub fn plural(count: usize, noun: &str) -> String {
     }
 }
 
+/// A choice in words: `a`, `a or b`, `a, b or c`.
+#[must_use]
+pub fn any_of(words: &[String]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}
+
 /// A duration for people, rounded down: `350 ms`, `1.2 s`, `3m 05s`, `2h 10m`, `1d 02h`.
 #[must_use]
 pub fn duration(length: Duration) -> String {

@@ -31,7 +31,7 @@ pub(super) enum Trouble {
 
 impl Trouble {
     pub(super) fn new(class: Class, message: impl Into<String>) -> Self {
-        Self::Failed(Failure { class, message: message.into(), retry_after_ms: None })
+        Self::Failed(Failure::new(class, message))
     }
 }
 

@@ -84,7 +84,7 @@ pub(super) async fn land(shared: Arc<Shared>, landing: Landing) {
 
 fn host_trouble(shared: &Shared, error: &GitError) -> Failure {
     let message = shared.tools.scrubber.scrub(&format!("failed to {error}"));
-    Failure { class: Class::Host, message, retry_after_ms: None }
+    Failure::new(Class::Host, message)
 }
 
 /// The landings that are to stay, oldest first.

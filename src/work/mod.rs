@@ -29,6 +29,7 @@ use crate::gateway::Gateway;
 use crate::git::{Expected, Pool, Repo};
 use crate::history::History;
 use crate::id::{TaskId, TreeId};
+use crate::model::Facts;
 use crate::plan::Plan;
 use crate::store::RunDir;
 use crate::text::Scrubber;
@@ -82,6 +83,8 @@ pub struct AgentTools {
     pub installed: agent::Installed,
     /// The way to the model.
     pub gateway: Gateway,
+    /// What is known of the model.
+    pub facts: Facts,
 }
 
 /// What the pieces of work share while a run goes on.

@@ -16,6 +16,7 @@ use crate::exec::{Child, Ended, Ending, Program, Pulse, Surroundings};
 use crate::fact::{AgentEvidence, Class, CommandEvidence, Evidence, Failure, LogEvidence, Session};
 use crate::gateway::{Admission, Usage};
 use crate::id::Sha256;
+use crate::model::Thinks;
 use crate::plan::{ChangePolicy, Work, WriteSet};
 use crate::text;
 
@@ -102,7 +103,7 @@ impl Turn<'_> {
         };
         let said = text::clip_lines(output.trim_end(), 40, 4 << 10);
         let message = if said.is_empty() { how } else { format!("{how}\n{said}") };
-        Ok(TurnEnd::Failed(Failure { class, message, retry_after_ms: None }))
+        Ok(TurnEnd::Failed(Failure::new(class, message)))
     }
 
     /// The log's path, its directory made.
@@ -149,6 +150,8 @@ impl Turn<'_> {
             name: self.shared.tools.plan.agent.model.clone(),
             base_url: pass.base_url.clone(),
             token: pass.token.clone(),
+            context: agent.facts.context,
+            thinks: agent.facts.thinking.is_some_and(|thinking| thinking != Thinks::Never),
         };
         let token = pass.token.clone();
         let hide = |text: &str| self.shared.tools.scrubber.scrub(&text.replace(&token, "***"));
@@ -158,7 +161,8 @@ impl Turn<'_> {
         let ran = ran.map_err(|error| Trouble::new(Class::Host, format!("failed to {error}")))?;
         evidence.containment = ran.child.containment;
         let transcript = self.transcript(&ran.child, name);
-        let ended = ran.judge(&observed(&usage));
+        let seen = observed(&usage);
+        let ended = ran.judge(&seen);
         let said = hide(&text::printable(ended.said.as_bytes()));
         evidence.agent = Some(AgentEvidence {
             kind: "kimi-code".to_owned(),
@@ -176,6 +180,7 @@ impl Turn<'_> {
             AgentOutcome::Done => Ok((TurnEnd::Done, ended.session)),
             AgentOutcome::Failed(mut failure) => {
                 failure.message = hide(&failure.message);
+                failure.advice = agent::advice(failure.class, &seen, &self.shared.tools.plan.agent);
                 Ok((TurnEnd::Failed(failure), ended.session))
             }
             AgentOutcome::Interrupted => Err(Trouble::Interrupted),

@@ -18,7 +18,7 @@ use omk_action::gateway::{Budget, Config, Gateway, Timeouts, Usage};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::gateway::{KEY, admission, live, taped};
+use crate::gateway::{KEY, MODEL, admission, live, taped};
 use crate::model::{Model, Turn};
 
 pub(crate) fn shepherd() -> Shepherd {
@@ -126,9 +126,11 @@ impl World {
             state,
             env,
             model: omk_action::agent::Model {
-                name: "kimi-k2-0905-preview".to_owned(),
+                name: MODEL.to_owned(),
                 base_url: pass.base_url.clone(),
                 token: pass.token.clone(),
+                context: 262_144,
+                thinks: true,
             },
             max_steps: self.max_steps,
             tools_disabled: vec!["FetchURL".to_owned()],
@@ -461,7 +463,7 @@ async fn a_prompt_that_looks_like_an_option_or_is_very_long_arrives() {
             cwd: world.slot(),
             state: world.root.path().join("state"),
             env,
-            model: omk_action::agent::Model { name: "kimi-k2-0905-preview".to_owned(), base_url, token },
+            model: omk_action::agent::Model { name: MODEL.to_owned(), base_url, token, context: 262_144, thinks: true },
             max_steps: 5,
             tools_disabled: Vec::new(),
             timeout: Duration::from_secs(60),

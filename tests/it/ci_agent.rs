@@ -65,14 +65,14 @@ async fn a_comment_lets_the_agent_work_and_its_work_is_a_pull_request() {
         omk: success
         "#);
         let mut settings = insta::Settings::clone_current();
-        settings.add_filter(r"\d+k tokens", "[number]k tokens");
+        settings.add_filter(r"\d+k tokens, \$0\.\d+", "[number]k tokens, [cost]");
         let _bound = settings.bind_to_scope();
         insta::assert_snapshot!(world.replies(PULL)[0], @r#"
         <!-- omk:sticky:pr-12 -->
         <!-- omk:data {"run":"[run]","base":"[commit]","state":"ended","verdict":"ready","workflow":4001} -->
         ### ✅ omk `quickstart`: ready
 
-        4 of 4 tasks completed · [time] · [number]k tokens
+        4 of 4 tasks completed · [time] · [number]k tokens, [cost]
 
         **Delivered** as pull request [#13]([site]/acme/widget/pull/13).
 

@@ -126,7 +126,7 @@ fn a_request_that_the_gate_job_did_not_write_is_refused_by_every_later_job() {
 const PROMPT: &str = "\
 version: 1
 name: widget
-agent: { version: \"2.1.0\", model: kimi-k2, base_url: \"http://127.0.0.1:9\", key_env: MODEL_KEY }
+agent: { version: \"2.1.0\", model: kimi-k3, base_url: \"http://127.0.0.1:9\", key_env: MODEL_KEY }
 gates:
   - { id: test, run: sh check.sh }
 tasks:

@@ -139,7 +139,7 @@ pub(crate) fn task(id: &str, stage: Stage) -> TaskView {
         worked_ms: 95_000,
         gates: vec![gate("test", GateVerdict::Passed)],
         paths: vec![format!("src/{id}.rs").parse().unwrap()],
-        tokens: Tokens { input: 40_000, cached_input: 100_000, output: 5_000 },
+        tokens: Tokens { input: 40_000, cached_input: 100_000, output: 5_000, reasoning: 0 },
         cost_micro_usd: Some(51_500),
     }
 }
@@ -147,7 +147,7 @@ pub(crate) fn task(id: &str, stage: Stage) -> TaskView {
 pub(crate) fn failed_task(id: &str) -> TaskView {
     let mut task = task(id, Stage::Failed);
     let message = "gate `test` failed: 2 tests\n@everyone look <img src=x>".to_owned();
-    task.failure = Some(Failure { class: Class::Gate, message, retry_after_ms: None });
+    task.failure = Some(Failure::new(Class::Gate, message));
     task.attempts = 3;
     task
 }
@@ -171,7 +171,7 @@ pub(crate) fn view(request: &Request, verdict: RunVerdict, tasks: Vec<TaskView>)
         branch: format!("omk/run/{}", request.scope),
         limits: LimitsView { workers: Some(4), time_ms: None, tokens: Some(2_000_000), micro_usd: None },
         limited: None,
-        tokens: Tokens { input: 120_000, cached_input: 300_000, output: 15_000 },
+        tokens: Tokens { input: 120_000, cached_input: 300_000, output: 15_000, reasoning: 0 },
         cost_micro_usd: Some(154_500),
         tasks,
         gates: vec![gate("test", GateVerdict::Passed)],

@@ -54,9 +54,14 @@ pub(crate) struct World {
 impl World {
     /// A world with the CLI in it, and a place on the machine to run it. `rest` is what the plan has beside its agent.
     pub(crate) async fn new(model: &Model, rest: &str) -> Self {
+        Self::asking(model, "model: kimi-k3", rest).await
+    }
+
+    /// The same, with another model in the plan: `model: kimi-k2.6, thinking: off`.
+    pub(crate) async fn asking(model: &Model, agent: &str, rest: &str) -> Self {
         install(&shepherd(), &wanted()).await.unwrap();
         let place = tokio::task::spawn_blocking(place_on_the_machine).await.unwrap();
-        let world = Self { _place: Some(place), ..Self::without_cli(&model.base_url, rest) };
+        let world = Self { _place: Some(place), ..Self::laid_out(&model.base_url, agent, rest) };
         std::fs::create_dir_all(world.at("cache/omk")).unwrap();
         std::os::unix::fs::symlink(tools(), world.at("cache/omk/tools")).unwrap();
         world
@@ -64,13 +69,17 @@ impl World {
 
     /// A world without the CLI.
     pub(crate) fn without_cli(base_url: &str, rest: &str) -> Self {
+        Self::laid_out(base_url, "model: kimi-k3", rest)
+    }
+
+    fn laid_out(base_url: &str, agent: &str, rest: &str) -> Self {
         let root = tempfile::tempdir().unwrap();
         let world = Self { root, path: std::env::var_os("PATH").unwrap(), _place: None };
         for name in ["repo", "home", "cache", "tmp"] {
             std::fs::create_dir(world.at(name)).unwrap();
         }
         let plan = format!(
-            "version: 1\nname: e2e\nagent: {{ version: \"2.1.0\", model: kimi-k2-0905-preview, base_url: \"{base_url}\", \
+            "version: 1\nname: e2e\nagent: {{ version: \"2.1.0\", {agent}, base_url: \"{base_url}\", \
              key_env: {KEY_ENV}, max_steps: 5, tools: {{ disabled: [FetchURL] }} }}\n{rest}"
         );
         std::fs::write(world.at("repo/omk.yaml"), plan).unwrap();
@@ -92,6 +101,12 @@ impl World {
     /// Gives omk another PATH.
     pub(crate) fn set_path(&mut self, path: impl Into<std::ffi::OsString>) {
         self.path = path.into();
+    }
+
+    /// Writes the plan again, with a change; the commit stays as it is.
+    pub(crate) fn rewrite_plan(&mut self, change: impl FnOnce(String) -> String) {
+        let path = self.at("repo/omk.yaml");
+        std::fs::write(&path, change(std::fs::read_to_string(&path).unwrap())).unwrap();
     }
 
     /// What git says in the repository.

@@ -260,7 +260,7 @@ impl World {
                 *self.failures.entry(task.clone()).or_default() += 1;
                 let class = [Class::Gate, Class::RateLimit, Class::Scope, Class::Provider, Class::Host][dice.below(5)];
                 let retry_after_ms = (class == Class::RateLimit).then_some(5000);
-                Outcome::Failed(Failure { class, message: "no".into(), retry_after_ms })
+                Outcome::Failed(Failure { retry_after_ms, ..Failure::new(class, "no") })
             }
             1 => Outcome::Unchanged,
             _ => Outcome::Changed(Change { tip: self.fresh_tip(), paths: vec!["src/a".parse().unwrap()] }),
@@ -462,7 +462,7 @@ fn a_session_goes_on_after_a_red_gate_and_starts_anew_after_a_conflict() {
         world.happens(Fact::Worked {
             task: task.clone(),
             attempt,
-            outcome: Outcome::Failed(Failure { class, message: "no".into(), retry_after_ms: None }),
+            outcome: Outcome::Failed(Failure::new(class, "no")),
             evidence: Box::default(),
         });
         world.now += 10_000;
@@ -490,6 +490,7 @@ fn retry_after_pauses_every_agent_task_but_no_command() {
         outcome: Outcome::Failed(Failure {
             class: Class::RateLimit,
             message: "slow".into(),
+            advice: None,
             retry_after_ms: Some(60_000),
         }),
         evidence: Box::default(),
@@ -511,6 +512,7 @@ fn a_wait_past_the_end_of_the_run_is_a_used_up_quota() {
         outcome: Outcome::Failed(Failure {
             class: Class::RateLimit,
             message: "slow".into(),
+            advice: None,
             retry_after_ms: Some(60_000),
         }),
         evidence: Box::default(),
@@ -648,7 +650,7 @@ fn what_waits_for_the_provider_reserves_nothing() {
     plan.tasks[0].work = omk_action::plan::Work::Prompt("do".into());
     plan.tasks[2].work = omk_action::plan::Work::Prompt("do".into());
     let mut world = World::new(plan, 3, 0);
-    let slow = Failure { class: Class::RateLimit, message: "slow".into(), retry_after_ms: Some(60_000) };
+    let slow = Failure { retry_after_ms: Some(60_000), ..Failure::new(Class::RateLimit, "slow") };
     ends(&mut world, "t0", Outcome::Failed(slow));
     ends(&mut world, "t1", Outcome::Unchanged);
     assert_eq!(world.active.keys().map(TaskId::as_str).collect::<Vec<_>>(), ["t3"]);

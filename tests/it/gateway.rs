@@ -9,11 +9,20 @@ use std::time::Duration;
 use omk_action::exec::Pulse;
 use omk_action::fact::{Limit, Tokens};
 use omk_action::gateway::{Admission, Budget, Config, Gateway, Key, Pass, Timeouts, Upstream};
+use omk_action::model::{Facts, Thinking, Wire};
 use serde_json::{Value, json};
 
 use crate::model::{Model, Turn};
 
 pub(crate) const KEY: &str = "sk-the-real-key-0123456789";
+
+/// The model of a plan that names none.
+pub(crate) const MODEL: &str = omk_action::model::DEFAULT;
+
+/// How requests to that model are put.
+pub(crate) fn wire(model: &str, wish: Thinking) -> Wire {
+    Wire::settle(&Facts::gather(model, "https://api.moonshot.ai/v1", None), wish).unwrap()
+}
 
 pub(crate) fn live(model: &Model) -> Config {
     Config {
@@ -21,7 +30,8 @@ pub(crate) fn live(model: &Model) -> Config {
         record: None,
         budget: Budget::default(),
         timeouts: Timeouts::default(),
-        model: Some("kimi-k2-0905-preview".to_owned()),
+        model: Some(MODEL.to_owned()),
+        wire: Some(wire(MODEL, Thinking::Auto)),
         scrub: Arc::new(str::to_owned),
     }
 }
@@ -30,7 +40,7 @@ pub(crate) fn taped(dir: &Path) -> Config {
     let upstream = Upstream::Cassette { dir: dir.to_owned() };
     let scrub = Arc::new(str::to_owned);
     let (budget, timeouts) = (Budget::default(), Timeouts::default());
-    Config { upstream, record: None, budget, timeouts, model: None, scrub }
+    Config { upstream, record: None, budget, timeouts, model: None, wire: None, scrub }
 }
 
 pub(crate) fn admission(placeholders: Vec<(String, String)>, pulse: Pulse) -> Admission {
@@ -47,7 +57,7 @@ fn client() -> reqwest::Client {
 }
 
 fn question() -> Value {
-    json!({"model": "kimi-k2-0905-preview", "stream": true, "messages": [{"role": "user", "content": "do it"}]})
+    json!({"model": MODEL, "stream": true, "messages": [{"role": "user", "content": "do it"}]})
 }
 
 fn ask(pass: &Pass) -> reqwest::RequestBuilder {
@@ -71,7 +81,7 @@ async fn the_key_goes_to_the_provider_and_the_token_stays_here() {
     assert!(!asked[0].body.to_string().contains(&pass.token));
     assert_eq!(asked[0].body["stream_options"], json!({"include_usage": true}), "what is not counted is not served");
     let usage = pass.close();
-    assert_eq!(usage.tokens, Tokens { input: 60, cached_input: 40, output: 10 });
+    assert_eq!(usage.tokens, Tokens { input: 60, cached_input: 40, output: 10, reasoning: 4 });
     assert_eq!((usage.requests, usage.estimated, usage.last_error), (1, false, None));
     assert!(usage.first_byte.is_some());
 }
@@ -243,7 +253,7 @@ async fn what_was_recorded_is_served_again_with_the_paths_of_the_new_place() {
     assert!(third.text().await.unwrap().contains("api/0-0-3"));
     let usage = pass.close();
     assert!(usage.cassette_miss.unwrap().contains("api/0-0-3"));
-    assert_eq!(usage.tokens, Tokens { input: 60, cached_input: 40, output: 10 });
+    assert_eq!(usage.tokens, Tokens { input: 60, cached_input: 40, output: 10, reasoning: 4 });
 }
 
 #[tokio::test]

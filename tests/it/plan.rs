@@ -66,7 +66,7 @@ fn what_is_left_out_has_its_default() {
     let plan = sound("version: 1\ntasks: [{ id: a, prompt: do it }]\n");
     assert_eq!(plan.name.as_str(), "my-project");
     assert_eq!(plan.agent, Agent::default());
-    assert_eq!(plan.agent.model, "kimi-k2-0905-preview");
+    assert_eq!(plan.agent.model, "kimi-k3");
     assert!(plan.deliver.draft);
     assert_eq!(plan.deliver.limit, 5);
     let [task] = &plan.tasks[..] else { panic!("{:?}", plan.tasks) };

@@ -21,7 +21,7 @@ fn first_line(text: &str) -> String {
 
 const TWENTY: &str = r#"version: 2
 nam: nightly
-agent: { version: 2.1 }
+agent: { version: 2.1, model: mine }
 limits: { workers: 0, time: 30, usd: 5 }
 pass_env: [GITHUB_TOKEN]
 gates:
@@ -62,7 +62,7 @@ fn twenty_mistakes_are_told_at_once() {
 
     error: `version` must be text, but without quotes this is a number
       --> omk.yaml:3:19
-      3 | agent: { version: 2.1 }
+      3 | agent: { version: 2.1, model: mine }
         |                   ^^^ write `"2.1"`
 
     error: `workers` is out of range
@@ -75,7 +75,7 @@ fn twenty_mistakes_are_told_at_once() {
       4 | limits: { workers: 0, time: 30, usd: 5 }
         |                             ^^ write `30s` or `30m`
 
-    error: a limit in USD cannot be kept without `prices`
+    error: a limit in USD cannot be kept: the model `mine` has no price that omk knows
       --> omk.yaml:4:33
       4 | limits: { workers: 0, time: 30, usd: 5 }
         |                                 ^^^ add `prices: { input: …, cached_input: …, output: … }`, in USD per million tokens

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use omk_action::glob::Glob;
 use omk_action::id::{GateId, TaskId};
+use omk_action::model::{Prices, Thinking};
 use omk_action::plan::{
     self, Agent, AgentKind, Baseline, Bot, ChangePolicy, Commands, Deliver, DeliverAs, Event, Gate, Limits,
-    OnDependencyFailure, Permission, Plan, Prices, Report, ReportFormat, RetryPolicy, Task, When, Work, WriteSet,
+    OnDependencyFailure, Permission, Plan, Report, ReportFormat, RetryPolicy, Task, When, Work, WriteSet,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -167,10 +168,11 @@ prop_compose! {
     fn agent()(
         version in "[0-9]{1,2}\\.[0-9]{1,2}(\\.[0-9]{1,2})?", model in words(), key_env in "[A-Z]{1,5}_KEY",
         max_steps in 1..=u32::MAX, tools_disabled in vec(words(), 0..3), usual in any::<bool>(),
+        thinking in select(Thinking::ALL.to_vec()),
     ) -> Agent {
         if usual { return Agent::default(); }
         let base_url = "http://127.0.0.1:9/v1".to_owned();
-        Agent { kind: AgentKind::KimiCode, version, model, base_url, key_env, max_steps, tools_disabled }
+        Agent { kind: AgentKind::KimiCode, version, model, thinking, base_url, key_env, max_steps, tools_disabled }
     }
 }
 
@@ -243,6 +245,7 @@ fn written_plan_reads_well() {
     version: 1
     name: nightly
     agent:
+      thinking: high
       tools:
         disabled: [FetchURL]
     limits:

@@ -68,8 +68,8 @@ fn input() -> Input {
         agent: vec![AgentEvidence {
             kind: "kimi-code".to_owned(),
             version: "2.1.0".to_owned(),
-            model: "kimi-k2".to_owned(),
-            tokens: Tokens { input: 10, cached_input: 20, output: 30 },
+            model: "kimi-k3".to_owned(),
+            tokens: Tokens { input: 10, cached_input: 20, output: 30, reasoning: 0 },
             cost_micro_usd: Some(90),
             requests: 3,
             session: None,
@@ -190,7 +190,7 @@ fn a_proof_is_an_in_toto_statement() {
       {
         "kind": "kimi-code",
         "version": "2.1.0",
-        "model": "kimi-k2",
+        "model": "kimi-k3",
         "tokens": {
           "input": 10,
           "cached_input": 20,
@@ -341,7 +341,7 @@ the digest of logs/api-1/gate-test-1.log is d929…, the proof says 9f86…
 # the bundle was changed
 the bundle's digest is d929…, the proof says 1e6e…
 # the file was changed
-the file's digest is 5088…, recorded was d929…
+the file's digest is 4a09…, recorded was d929…
 # a bad signature
 the signature is not good: the certificate has expired
 "#);

@@ -63,7 +63,7 @@ fn task(id: &str, stage: Stage, from: i64, to: i64) -> TaskView {
         worked_ms: 1000 * (to - from).unsigned_abs(),
         gates: vec![gate("test", GateVerdict::Passed, "ok\n")],
         paths: vec![format!("src/{id}.rs").parse().expect("a path")],
-        tokens: Tokens { input: 40_000, cached_input: 100_000, output: 5_000 },
+        tokens: Tokens { input: 40_000, cached_input: 100_000, output: 5_000, reasoning: 0 },
         cost_micro_usd: Some(51_500),
     }
 }
@@ -90,7 +90,7 @@ fn view(verdict: RunVerdict, tasks: Vec<TaskView>) -> View {
         branch: "omk/run/nightly".to_owned(),
         limits: LimitsView { workers: Some(4), time_ms: None, tokens: Some(2_000_000), micro_usd: None },
         limited: None,
-        tokens: Tokens { input: 120_000, cached_input: 300_000, output: 15_000 },
+        tokens: Tokens { input: 120_000, cached_input: 300_000, output: 15_000, reasoning: 0 },
         cost_micro_usd: Some(154_500),
         tasks,
         gates: vec![gate("test", GateVerdict::Passed, "ok\n")],
@@ -108,7 +108,7 @@ fn good() -> View {
     api.dependencies = vec![deps.id.clone()];
     api.attempts = 2;
     api.retry_count = 1;
-    api.failure = Some(Failure { class: Class::Gate, message: "gate `test` failed".to_owned(), retry_after_ms: None });
+    api.failure = Some(Failure::new(Class::Gate, "gate `test` failed"));
     let mut docs = task("docs", Stage::Completed { landed: None, ejected: None }, 95, 130);
     docs.paths.clear();
     docs.dependencies = vec![deps.id.clone()];
@@ -129,6 +129,7 @@ fn failing() -> View {
     api.failure = Some(Failure {
         class: Class::Gate,
         message: "gate `test` failed: 2 tests\n@everyone look <img src=x>".to_owned(),
+        advice: None,
         retry_after_ms: None,
     });
     let mut test = gate(
@@ -434,7 +435,7 @@ fn under_way() -> View {
     view.tasks[2].stage = Stage::Pending { waits: String::new(), until };
     view.tasks[2].retry_count = 1;
     let message = "429 Too Many Requests".to_owned();
-    view.tasks[2].failure = Some(Failure { class: Class::RateLimit, message, retry_after_ms: None });
+    view.tasks[2].failure = Some(Failure::new(Class::RateLimit, message));
     view
 }
 
@@ -465,7 +466,7 @@ fn a_small_screen_shows_the_busy_and_counts_the_rest() {
 fn events_are_one_line_each() {
     let api: TaskId = "api".parse().expect("a task id");
     let test: GateId = "test".parse().expect("a gate id");
-    let failure = Failure { class: Class::Gate, message: "gate `test` failed\nmore".to_owned(), retry_after_ms: None };
+    let failure = Failure::new(Class::Gate, "gate `test` failed\nmore");
     let took = Duration::from_millis(61_500);
     let events = [
         Event::Started { task: &api, attempt: 1 },

@@ -6,7 +6,8 @@ pub(in crate::plan) const PLAN: &[&str] = &[
     "version", "name", "agent", "limits", "prices", "env", "pass_env", "keep", "baseline", "defaults", "gates",
     "tasks", "deliver", "protect", "commands",
 ];
-pub(in crate::plan) const AGENT: &[&str] = &["kind", "version", "model", "base_url", "key_env", "max_steps", "tools"];
+pub(in crate::plan) const AGENT: &[&str] =
+    &["kind", "version", "model", "thinking", "base_url", "key_env", "max_steps", "tools"];
 pub(in crate::plan) const TOOLS: &[&str] = &["disabled"];
 pub(in crate::plan) const LIMITS: &[&str] = &["workers", "time", "tokens", "usd"];
 pub(in crate::plan) const PRICES: &[&str] = &["input", "cached_input", "output"];

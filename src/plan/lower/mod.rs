@@ -17,8 +17,9 @@ use self::task::Wishes;
 use super::complaint::{Critic, quoted};
 use super::raw::{Node, Value};
 use super::scalar::Meaning;
-use super::{Baseline, Commands, Deliver, Gate, Limits, Plan, Prices, Task};
+use super::{Baseline, Commands, Deliver, Gate, Limits, Plan, Task};
 use crate::id::PlanName;
+use crate::model::{self, Prices};
 
 /// The most tasks of a plan, from the contract.
 const MAX_TASKS: usize = 10_000;
@@ -34,7 +35,7 @@ pub(super) fn lower(root: &Node, default_name: PlanName, critic: &mut Critic<'_>
     let fields = Fields::open(root, "a plan", keys::PLAN, critic)?;
     version(&fields, critic);
     let agent = fields.get("agent").and_then(|agent| settings::agent(agent, critic)).unwrap_or_default();
-    let (limits, prices) = money(&fields, critic);
+    let (limits, prices) = money(&fields, &agent.model, critic);
     let (gates, tasks) = gates_and_tasks(&fields, critic);
     let get = |key: &str| fields.get(key);
     Some(Plan {
@@ -74,18 +75,31 @@ fn version(fields: &Fields<'_>, critic: &mut Critic<'_>) {
     }
 }
 
-fn money(fields: &Fields<'_>, critic: &mut Critic<'_>) -> (Limits, Option<Prices>) {
+fn money(fields: &Fields<'_>, model: &str, critic: &mut Critic<'_>) -> (Limits, Option<Prices>) {
     let limits = fields.get("limits").and_then(|limits| settings::limits(limits, critic)).unwrap_or_default();
     let prices = fields.get("prices").and_then(|prices| settings::prices(prices, critic));
+    let card = model::card(model);
     if fields.get("prices").is_none()
+        && card.and_then(|card| card.prices).is_none()
         && limits.usd.is_some()
         && let Some(field) = fields.get("limits")
         && let Value::Map(entries) = &field.node.value
         && let Some(usd) = entries.iter().find(|entry| entry.key == "usd")
     {
-        critic
-            .say(usd.key_at, "a limit in USD cannot be kept without `prices`")
-            .advise("add `prices: { input: …, cached_input: …, output: … }`, in USD per million tokens");
+        let why = card.map(|card| (card.subscription, card.retired.as_deref()));
+        let (what, hint) = match why {
+            Some((true, _)) => (
+                "is paid by a subscription, not by the token".to_owned(),
+                "limit its tokens instead: `limits: { tokens: … }`",
+            ),
+            Some((false, Some(day))) => (format!("was retired on {day}"), "set `agent.model` to one that is there"),
+            Some((false, None)) | None => (
+                "has no price that omk knows".to_owned(),
+                "add `prices: { input: …, cached_input: …, output: … }`, in USD per million tokens",
+            ),
+        };
+        let what = format!("a limit in USD cannot be kept: the model {} {what}", quoted(model));
+        critic.say(usd.key_at, what).advise(hint);
     }
     (limits, prices)
 }

@@ -4,10 +4,20 @@
 
 use super::field::{Field, Fields};
 use super::keys;
+use crate::model::{Effort, Prices, Thinking};
 use crate::plan::complaint::{Critic, quoted};
-use crate::plan::{Agent, AgentKind, Bot, Commands, Deliver, DeliverAs, Limits, Permission, Prices};
+use crate::plan::{Agent, AgentKind, Bot, Commands, Deliver, DeliverAs, Limits, Permission};
 
 pub(in crate::plan) const KINDS: &[(&str, AgentKind)] = &[("kimi-code", AgentKind::KimiCode)];
+
+pub(in crate::plan) const THINKING: &[(&str, Thinking)] = &[
+    ("auto", Thinking::Auto),
+    ("off", Thinking::Off),
+    ("on", Thinking::On),
+    ("low", Thinking::To(Effort::Low)),
+    ("high", Thinking::To(Effort::High)),
+    ("max", Thinking::To(Effort::Max)),
+];
 
 pub(in crate::plan) const FORMS: &[(&str, DeliverAs)] = &[
     ("pull-request", DeliverAs::PullRequest),
@@ -40,6 +50,9 @@ pub(super) fn agent(field: Field<'_>, critic: &mut Critic<'_>) -> Option<Agent> 
     }
     if let Some(model) = fields.get("model").and_then(|model| model.words(critic)) {
         agent.model = model;
+    }
+    if let Some(thinking) = fields.get("thinking").and_then(|thinking| thinking.choice(THINKING, critic)) {
+        agent.thinking = thinking;
     }
     if let Some(url) = fields.get("base_url").and_then(|url| base_url(url, critic)) {
         agent.base_url = url;

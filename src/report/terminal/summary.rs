@@ -108,6 +108,9 @@ fn failures(view: &View, colour: Colour, text: &mut String) {
         };
         let _ = writeln!(text, "{}: {}", colour.paint(Tint::Bold, task.id.as_str()), ink::line(first, 600));
         last_lines(printed, colour, text);
+        if let Some(advice) = task.failure.as_ref().and_then(|failure| failure.advice.as_deref()) {
+            let _ = writeln!(text, "    {} {}", colour.paint(Tint::Dim, "hint:"), ink::line(advice, 600));
+        }
         if let Some(gate) = gate {
             log(gate, colour, text);
         }

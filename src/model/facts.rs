@@ -1,0 +1,152 @@
+//! What is known of one model: the provider's own words first, then the table, then what is safe to assume.
+//!
+//! It refuses to assume in silence: what was assumed is said.
+
+use super::table::{Card, Effort, Form, Provider, Thinks, card, provider};
+use super::{Offered, Prices};
+
+/// Where the facts come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The table, perhaps with more from the provider.
+    Table,
+    /// The provider's list alone.
+    Provider,
+    /// Neither knows it.
+    Assumed,
+}
+
+/// What is known of one model at one address.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    /// Its name at the provider.
+    pub id: String,
+    /// How many tokens it can see.
+    pub context: u32,
+    /// Its longest answer, in tokens, where one is known.
+    pub output: Option<u32>,
+    /// Whether it thinks, where that is known.
+    pub thinking: Option<Thinks>,
+    /// How a request says how much, where that is known.
+    pub form: Option<Form>,
+    /// The efforts that it knows.
+    pub efforts: Vec<Effort>,
+    /// What it costs, where omk knows.
+    pub prices: Option<Prices>,
+    /// Whether a subscription pays for it.
+    pub subscription: bool,
+    /// Where this comes from.
+    pub origin: Origin,
+    at: Option<&'static Provider>,
+}
+
+/// The context of a model that neither provider nor table knows, in tokens. Small enough for every model that can drive
+/// a coding agent today. The agent compacts its conversation earlier than it must; too much would end in an overflow.
+const ASSUMED_CONTEXT: u32 = 131_072;
+
+impl Facts {
+    /// Puts together what is known of the model `id` at `base_url`; `offered` is the provider's own entry.
+    #[must_use]
+    pub fn gather(id: &str, base_url: &str, offered: Option<&Offered>) -> Self {
+        let card = card(id);
+        let told = |offered: &&Offered| offered.context.is_some() || offered.thinking.is_some();
+        let origin = match (card, offered.filter(told)) {
+            (Some(_), _) => Origin::Table,
+            (None, Some(_)) => Origin::Provider,
+            (None, None) => Origin::Assumed,
+        };
+        let thinking = offered.and_then(|offered| offered.thinking);
+        let thinking = narrowed(thinking, card);
+        let efforts = offered.map(|offered| offered.efforts.clone()).filter(|efforts| !efforts.is_empty());
+        // A provider that speaks of thinking in Moonshot's words takes Moonshot's form.
+        let object = || thinking.filter(|thinking| *thinking != Thinks::Never).map(|_| Form::Object);
+        Self {
+            id: id.to_owned(),
+            context: offered
+                .and_then(|offered| offered.context)
+                .or(card.map(|card| card.context))
+                .unwrap_or(ASSUMED_CONTEXT),
+            output: card.and_then(|card| card.output),
+            thinking,
+            form: card.and_then(|card| card.form).or_else(object),
+            efforts: efforts.or_else(|| card.map(|card| card.efforts.clone())).unwrap_or_default(),
+            prices: card.and_then(|card| card.prices),
+            subscription: card.is_some_and(|card| card.subscription),
+            origin,
+            at: provider(base_url),
+        }
+    }
+
+    /// What was assumed about the model, each a sentence for a person; empty where all is known.
+    #[must_use]
+    pub fn assumptions(&self) -> Vec<String> {
+        let mut said = Vec::new();
+        let id = &self.id;
+        match self.origin {
+            Origin::Assumed => said.push(format!(
+                "omk does not know the model `{id}`: it assumes a context of {} tokens, and leaves thinking to the provider",
+                self.context
+            )),
+            Origin::Provider => said.push(format!(
+                "omk knows the model `{id}` from its provider only: a context of {} tokens, and no prices",
+                self.context
+            )),
+            Origin::Table if self.at.is_none() && self.prices.is_some() => said.push(format!(
+                "omk assumes Moonshot's prices for `{id}`; set `prices` in the plan if this provider has others"
+            )),
+            Origin::Table => {}
+        }
+        said
+    }
+}
+
+/// The provider's word on thinking, unless it is only the older, vaguer one and the table knows better.
+fn narrowed(told: Option<Thinks>, card: Option<&Card>) -> Option<Thinks> {
+    match (told, card.map(|card| card.thinking)) {
+        (Some(Thinks::Choice), Some(known)) => Some(known),
+        (told, known) => told.or(known),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOONSHOT: &str = "https://api.moonshot.ai/v1";
+
+    fn offered(id: &str, context: Option<u32>, thinking: Option<Thinks>) -> Offered {
+        Offered { id: id.to_owned(), context, thinking, efforts: Vec::new() }
+    }
+
+    #[test]
+    fn the_table_knows_its_models() {
+        let facts = Facts::gather("kimi-k3", MOONSHOT, Some(&offered("kimi-k3", None, None)));
+        assert_eq!((facts.context, facts.origin), (1_048_576, Origin::Table));
+        assert_eq!(facts.prices.map(|prices| prices.output), Some(15.0));
+        assert_eq!(facts.assumptions(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_provider_wins_where_it_says_more() {
+        let told = Offered { efforts: vec![Effort::Max], ..offered("kimi-k3", Some(500_000), Some(Thinks::Choice)) };
+        let facts = Facts::gather("kimi-k3", MOONSHOT, Some(&told));
+        assert_eq!((facts.context, facts.efforts.as_slice()), (500_000, &[Effort::Max][..]));
+        // `Choice` may come from the vague `supports_reasoning`.
+        assert_eq!((facts.thinking, facts.form), (Some(Thinks::Always), Some(Form::Effort)));
+        let told = offered("kimi-k2.6", None, Some(Thinks::Always));
+        assert_eq!(Facts::gather("kimi-k2.6", MOONSHOT, Some(&told)).thinking, Some(Thinks::Always));
+    }
+
+    #[test]
+    fn an_unknown_model_works_and_what_was_assumed_is_said() {
+        let facts = Facts::gather("llama", "http://127.0.0.1:1/v1", Some(&offered("llama", None, None)));
+        assert_eq!((facts.context, facts.prices, facts.form), (131_072, None, None));
+        insta::assert_snapshot!(facts.assumptions().join("\n"), @"omk does not know the model `llama`: it assumes a context of 131072 tokens, and leaves thinking to the provider");
+        let told = offered("llama", Some(8_192), Some(Thinks::Choice));
+        let facts = Facts::gather("llama", "http://127.0.0.1:1/v1", Some(&told));
+        assert_eq!((facts.context, facts.form), (8_192, Some(Form::Object)));
+        insta::assert_snapshot!(facts.assumptions().join("\n"), @"omk knows the model `llama` from its provider only: a context of 8192 tokens, and no prices");
+        let facts = Facts::gather("kimi-k3", "https://proxy.example/v1", None);
+        insta::assert_snapshot!(facts.assumptions().join("\n"), @"omk assumes Moonshot's prices for `kimi-k3`; set `prices` in the plan if this provider has others");
+    }
+}

@@ -1,0 +1,131 @@
+//! A provider's own list of its models: the answer to `GET /models`.
+//!
+//! OpenAI's form is a list of ids. Moonshot's and Kimi Code's add `context_length`, `supports_thinking_type` and
+//! `think_efforts`, as the Kimi Code CLI reads them. Anything else is passed over; a member of an unexpected kind counts
+//! as absent. It refuses lists that nobody could mean.
+
+use serde_json::Value;
+
+use super::table::{Effort, Thinks};
+
+/// A model that a provider offers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offered {
+    /// Its name.
+    pub id: String,
+    /// How many tokens it can see, where the provider says so.
+    pub context: Option<u32>,
+    /// Whether it thinks, where the provider says so.
+    pub thinking: Option<Thinks>,
+    /// The efforts that it knows; empty where the provider names none.
+    pub efforts: Vec<Effort>,
+}
+
+/// Why an answer is no list of models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadOffer {
+    /// It is not JSON.
+    #[error("it is not JSON")]
+    NotJson,
+    /// It is JSON without a list in `data`.
+    #[error("it holds no list called `data`")]
+    NoList,
+    /// The list names no model.
+    #[error("it lists no model")]
+    Empty,
+}
+
+/// The longest name of a model that is taken for one, in bytes.
+const LONGEST_ID: usize = 200;
+
+/// More models than this are not one provider's: the largest known list has about 500.
+const MOST_MODELS: usize = 10_000;
+
+/// Reads the answer to `GET /models`.
+///
+/// # Errors
+/// Where the answer is no list of models.
+pub fn read_offer(body: &[u8]) -> Result<Vec<Offered>, BadOffer> {
+    let answer: Value = serde_json::from_slice(body).map_err(|_| BadOffer::NotJson)?;
+    // Some providers answer with the bare list.
+    let list = answer.get("data").unwrap_or(&answer).as_array().ok_or(BadOffer::NoList)?;
+    let offered: Vec<Offered> = list.iter().take(MOST_MODELS).filter_map(offered).collect();
+    if offered.is_empty() { Err(BadOffer::Empty) } else { Ok(offered) }
+}
+
+fn offered(item: &Value) -> Option<Offered> {
+    let id = item.get("id").and_then(Value::as_str).filter(|id| !id.is_empty() && id.len() <= LONGEST_ID)?;
+    let context = item.get("context_length").and_then(Value::as_u64).and_then(|tokens| u32::try_from(tokens).ok());
+    let thinking = match item.get("supports_thinking_type").and_then(Value::as_str) {
+        Some("only") => Some(Thinks::Always),
+        Some("both") => Some(Thinks::Choice),
+        Some("no") => Some(Thinks::Never),
+        // The older member does not tell whether thinking can be turned off.
+        _ => (item.get("supports_reasoning").and_then(Value::as_bool) == Some(true)).then_some(Thinks::Choice),
+    };
+    let efforts = item.get("think_efforts").filter(|efforts| efforts.get("support") == Some(&Value::Bool(true)));
+    let named = efforts.and_then(|efforts| efforts.get("valid_efforts")).and_then(Value::as_array);
+    let named: Vec<&str> = named.into_iter().flatten().filter_map(Value::as_str).collect();
+    let efforts = Effort::ALL.into_iter().filter(|effort| named.contains(&effort.as_str())).collect();
+    Some(Offered { id: id.to_owned(), context: context.filter(|tokens| *tokens > 0), thinking, efforts })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn read(answer: &Value) -> Result<Vec<Offered>, BadOffer> {
+        read_offer(answer.to_string().as_bytes())
+    }
+
+    fn bare(id: &str) -> Offered {
+        Offered { id: id.to_owned(), context: None, thinking: None, efforts: Vec::new() }
+    }
+
+    #[test]
+    fn a_list_of_names_is_enough() {
+        let answer = json!({"object": "list", "data": [{"id": "a", "object": "model"}, {"id": "b"}]});
+        assert_eq!(read(&answer), Ok(vec![bare("a"), bare("b")]));
+        assert_eq!(read(&json!([{"id": "a"}])), Ok(vec![bare("a")]));
+    }
+
+    #[test]
+    fn what_the_provider_adds_is_read() {
+        let answer = json!({"data": [{"id": "kimi-for-coding", "context_length": 262144, "supports_reasoning": true,
+            "supports_thinking_type": "only",
+            "think_efforts": {"support": true, "valid_efforts": ["low", "ultra", "max"], "default_effort": "max"}}]});
+        let told = Offered {
+            context: Some(262_144),
+            thinking: Some(Thinks::Always),
+            efforts: vec![Effort::Low, Effort::Max],
+            ..bare("kimi-for-coding")
+        };
+        assert_eq!(read(&answer), Ok(vec![told]));
+    }
+
+    #[test]
+    fn members_of_another_kind_count_as_absent() {
+        let odd = json!({"data": [{"id": "a", "context_length": "many", "supports_thinking_type": 7,
+            "supports_reasoning": "yes", "think_efforts": {"support": "true", "valid_efforts": ["low"]}},
+            {"id": 3}, {"id": ""}, 5, {"id": "x".repeat(201)}]});
+        assert_eq!(read(&odd), Ok(vec![bare("a")]));
+        assert_eq!(read(&json!({"data": [{"id": "a", "context_length": 0}]})), Ok(vec![bare("a")]));
+    }
+
+    #[test]
+    fn what_is_no_list_is_refused_by_name() {
+        assert_eq!(read_offer(b"<html>"), Err(BadOffer::NotJson));
+        assert_eq!(read(&json!({"models": []})), Err(BadOffer::NoList));
+        assert_eq!(read(&json!({"data": "none"})), Err(BadOffer::NoList));
+        assert_eq!(read(&json!({"data": []})), Err(BadOffer::Empty));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = read_offer(&bytes);
+        }
+    }
+}
