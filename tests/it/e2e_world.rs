@@ -23,8 +23,15 @@ pub(crate) const KEY_ENV: &str = "MODEL_KEY";
 /// A second secret in omk's environment, which no plan names.
 pub(crate) const OTHER_SECRET: &str = "ghs_0123456789abcdefghijABCDEFGHIJ012345";
 
+/// How long the model of `first_run` reasons: some seconds, or minutes under `scripts/soak`.
+pub(crate) fn reasoning_seconds() -> u32 {
+    std::env::var("OMK_TEST_REASONING_SECONDS").map_or(8, |seconds| seconds.parse().unwrap())
+}
+
 /// How long anything here may take; a machine that is busy is slow.
-const PATIENCE: Duration = Duration::from_secs(120);
+fn patience() -> Duration {
+    Duration::from_secs(120 + u64::from(reasoning_seconds()))
+}
 
 /// Writes a file.
 pub(crate) fn write(path: &str, content: &str) -> Turn {
@@ -136,7 +143,7 @@ impl World {
 
     /// Runs a command to its end.
     pub(crate) async fn end_of(&self, mut omk: tokio::process::Command) -> Ended {
-        let output = tokio::time::timeout(PATIENCE, omk.output()).await.expect("omk comes to its end").unwrap();
+        let output = tokio::time::timeout(patience(), omk.output()).await.expect("omk comes to its end").unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ended { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }
@@ -230,7 +237,7 @@ impl World {
 
 /// Waits until it holds; fails where it takes too long.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..PATIENCE.as_millis() / 50 {
+    for _ in 0..patience().as_millis() / 50 {
         if holds() {
             return;
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::e2e_world::{KEY_ENV, World, bash, write};
+use crate::e2e_world::{KEY_ENV, World, bash, reasoning_seconds, write};
 use crate::gateway::KEY;
 use crate::model::{Model, Offer, Turn};
 
@@ -358,8 +358,9 @@ async fn a_provider_is_quoted_with_the_setting_or_the_page_that_changes_it() {
 
 #[tokio::test]
 async fn reasoning_that_goes_on_is_no_silence() {
-    // Twelve seconds of reasoning, and three of silence are too many.
-    let model = Model::start(vec![("do one", vec![write("one.txt", "1\n"), Turn::Ponder(400, 30, "done")])]).await;
+    // Eight seconds of reasoning, and three of silence are too many. `scripts/soak` has the model reason for minutes.
+    let reasons = Turn::Ponder(400, reasoning_seconds() * 10 / 4, "done");
+    let model = Model::start(vec![("do one", vec![write("one.txt", "1\n"), reasons])]).await;
     let world = World::new(&model, &ONE.replace("prompt:", "idle_timeout: 3s, prompt:")).await;
     let ended = world.run(&["run"]).await;
     assert_eq!((ended.code, world.attempts("one").as_str()), (Some(0), "changed"), "{ended:?}");

@@ -117,6 +117,7 @@ mod remote;
 mod report;
 mod review;
 mod tidy;
+mod try_model;
 mod stories;
 mod story_github;
 mod story_gitlab;
