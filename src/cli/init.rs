@@ -22,11 +22,13 @@ tasks:
   - id: hello
     run: echo 'Hello from omk.' > HELLO.md
     write_set: [HELLO.md]
-# A task for the coding agent has a prompt in the place of run:
+# A task for the coding agent has a prompt in the place of run. It is done by kimi-k3, with the key in KIMI_API_KEY:
 #  - id: api
 #    prompt: |
 #      Split src/api.rs into modules, one for each resource.
 #    write_set: [\"src/api.rs\", \"src/api/**\"]
+# With a Kimi Code subscription in the place of a platform account (`omk agent check` tries it):
+#agent: { base_url: \"https://api.kimi.com/coding/v1\", model: kimi-for-coding, key_env: KIMI_CODE_API_KEY }
 ";
 
 pub(super) fn init(args: &Init, terminal: &Terminal) -> Result<u8, Failure> {

@@ -106,6 +106,7 @@ mod gitlab_world;
 mod kill;
 mod misbehave;
 mod model;
+mod models;
 mod provider;
 mod plan;
 mod plan_limits;
