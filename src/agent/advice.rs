@@ -5,7 +5,7 @@
 
 use super::Observed;
 use crate::fact::Class;
-use crate::model::{self, Empty};
+use crate::model::{self, Empty, UNNAMED, is_overloaded};
 use crate::plan::Agent;
 
 /// The advice for a failure of that class, with what the gateway saw; `None` where there is none beyond the class's own.
@@ -22,12 +22,23 @@ pub fn advice(class: Class, observed: &Observed, agent: &Agent) -> Option<String
              `base_url: https://api.moonshot.ai/v1` with a key that is paid by the token",
             keys()
         ),
+        Class::Auth if says(&["subscription"]) => format!(
+            "this subscription does not have the model `{}`; set `agent.model` to one that `omk agent check` lists, or look at it {}",
+            agent.model,
+            keys()
+        ),
         Class::Auth => format!("check the key in {}: keys for this address are made {}", agent.key_env, keys()),
         Class::Quota => match at.and_then(|at| at.credit.as_deref()) {
-            Some(credit) => format!("add credit at {credit}, then go on with `omk resume`"),
-            None => format!("look at what is left {}, and go on with `omk resume` when there is more", keys()),
+            Some(credit) => format!("add credit at {credit}, and run the task again"),
+            None => format!("look at what is left {}, and run the task again when there is more", keys()),
         },
+        Class::RateLimit if is_overloaded(kind, &message) && !kind.contains("rate_limit") => {
+            "the provider is overloaded; omk tries again as often as the retry policy allows".to_owned()
+        }
         Class::RateLimit => "set fewer `limits.workers`, or ask the provider for a higher limit".to_owned(),
+        Class::Config if observed.status == Some(404) && kind == UNNAMED => {
+            format!("no provider of models answers there: correct `agent.base_url: {}`", agent.base_url)
+        }
         Class::Config if observed.status == Some(404) => {
             "`omk agent check` says which models this provider has; set `agent.model` to one of them".to_owned()
         }
@@ -38,7 +49,7 @@ pub fn advice(class: Class, observed: &Observed, agent: &Agent) -> Option<String
             "set `agent.thinking`, which is `{}` here, to what the model `{}` takes; `omk agent check` lists it",
             agent.thinking, agent.model
         ),
-        Class::Config if says(&["model"]) && observed.status == Some(400) => {
+        Class::Config if says(&["model"]) && says(&["not found", "not exist", "no such", "permission denied"]) => {
             "`omk agent check` says which models this provider has; set `agent.model` to one of them".to_owned()
         }
         Class::Config if kind == "redirect" => "correct `agent.base_url`".to_owned(),
@@ -51,10 +62,10 @@ pub fn advice(class: Class, observed: &Observed, agent: &Agent) -> Option<String
         Class::Provider if kind == "not-an-answer" && observed.status == Some(200) => {
             format!("`agent.base_url: {}` may not be the address of a model's provider", agent.base_url)
         }
+        Class::Context => "the conversation is too large for the model; split the task into smaller ones".to_owned(),
         Class::Gate
         | Class::Scope
         | Class::Refused
-        | Class::Context
         | Class::Config
         | Class::Conflict
         | Class::Provider

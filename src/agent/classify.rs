@@ -10,7 +10,7 @@ use super::wire::TurnError;
 use super::{AgentOutcome, Observed, Ran, clip};
 use crate::exec::Ending;
 use crate::fact::{Class, Failure};
-use crate::model::Empty;
+use crate::model::{Empty, UNNAMED, is_out_of_credit, is_overloaded, is_too_large};
 
 /// A failure's message is for people and for the next attempt; the transcript holds the rest.
 const LONGEST_MESSAGE: usize = 1_500;
@@ -79,10 +79,11 @@ fn judge_error(error: &TurnError, observed: &Observed) -> AgentOutcome {
 fn in_provider_words(class: Class, status: Option<u16>, observed: &Observed) -> Option<String> {
     let about_provider = match class {
         Class::Auth | Class::Config | Class::Quota | Class::RateLimit | Class::Provider | Class::Refused => true,
+        // The CLI may say so itself, after it tried to make its conversation shorter.
+        Class::Context => is_too_large(observed.message.as_deref().unwrap_or_default()),
         Class::Steps => observed.kind.as_deref().and_then(Empty::named).is_some(),
         Class::Gate
         | Class::Scope
-        | Class::Context
         | Class::Conflict
         | Class::Timeout
         | Class::Hung
@@ -96,9 +97,10 @@ fn in_provider_words(class: Class, status: Option<u16>, observed: &Observed) -> 
         // Trouble on the way there, or an answer of no use: the gateway's words.
         None => Some(message.to_owned()).filter(|message| !message.is_empty()),
         Some(200..=299) => Some(message.to_owned()).filter(|message| !message.is_empty()),
-        Some(answered) if status.is_none_or(|status| status == answered) => {
+        Some(answered) if class == Class::Context || status.is_none_or(|status| status == answered) => {
+            let kind = if kind == UNNAMED { String::new() } else { format!(" ({kind})") };
             let message = if message.is_empty() { String::new() } else { format!(": {message}") };
-            Some(format!("the provider answered {answered} ({kind}){message}"))
+            Some(format!("the provider answered {answered}{kind}{message}"))
         }
         // The last answer is not the one that ended the turn.
         Some(_) => None,
@@ -168,9 +170,19 @@ impl Clue<'_> {
         if self.status == Some(400) && (kind.contains("content_filter") || self.message.contains("high risk")) {
             return Some(Class::Refused);
         }
-        if self.name.contains("QuotaExhausted") || self.status == Some(402) || is_quota(self.status, kind, self.message)
+        let said = observed.message.as_deref().unwrap_or(self.message);
+        if self.name.contains("QuotaExhausted")
+            || is_out_of_credit(self.status, kind, self.message)
+            || is_out_of_credit(self.status, kind, said)
         {
             return Some(Class::Quota);
+        }
+        if self.status == Some(400) && is_too_large(self.message) {
+            return Some(Class::Context);
+        }
+        // An error inside an answer that began as a good one: the CLI does not tell more than that there was one.
+        if matches!(observed.status, Some(200..=299)) && self.status.is_none() && Empty::named(kind).is_none() {
+            return from_gateway(observed);
         }
         match self.code {
             "loop.max_steps_exceeded" => return Some(Class::Steps),
@@ -192,10 +204,6 @@ impl Clue<'_> {
     }
 }
 
-fn is_quota(status: Option<u16>, kind: &str, message: &str) -> bool {
-    status == Some(429) && (kind.contains("quota") || message.contains("exceeded your current"))
-}
-
 fn by_status(status: u16) -> Option<Class> {
     match status {
         401 | 403 => Some(Class::Auth),
@@ -209,8 +217,12 @@ fn by_status(status: u16) -> Option<Class> {
 
 fn from_gateway(observed: &Observed) -> Option<Class> {
     let kind = observed.kind.as_deref()?;
-    if is_quota(observed.status, kind, observed.message.as_deref().unwrap_or_default()) {
+    let message = observed.message.as_deref().unwrap_or_default();
+    if is_out_of_credit(observed.status, kind, message) {
         return Some(Class::Quota);
+    }
+    if matches!(observed.status, Some(200..=299)) {
+        return Some(if is_overloaded(kind, message) { Class::RateLimit } else { Class::Provider });
     }
     // Without a status no answer came, or it broke off.
     observed.status.map_or(Some(Class::Provider), by_status)

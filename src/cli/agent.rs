@@ -13,7 +13,7 @@ pub(super) fn agent(args: &Agent, terminal: &Terminal) -> Result<u8, Failure> {
         AgentAction::Install(file) => (file, true),
         AgentAction::Check(file) => (file, false),
     };
-    let plan = plan_or_default(file)?;
+    let plan = plan_or_default(file, terminal)?;
     // Before the first child, which must not see them.
     let secrets = Secrets::shed(&plan)?;
     let caller = Caller::read();
@@ -39,10 +39,13 @@ pub(super) fn agent(args: &Agent, terminal: &Terminal) -> Result<u8, Failure> {
 
 /// Asks the provider for the plan's model, as a run does before its first prompt.
 async fn check_model(plan: &Plan, secrets: &Secrets, terminal: &Terminal) -> Result<(), Failure> {
-    let key = secrets.key(plan).ok_or_else(|| no_key(plan))?;
-    let settled = provider::settle(&plan.agent, &provider::upstream(plan, key)).await?;
+    let key = secrets
+        .key(plan)
+        .ok_or_else(|| no_key(plan).hint("or serve recorded answers with `omk run --cassette DIR`"))?;
+    let settled = provider::settle(&plan.agent, &provider::upstream(plan, key)?).await?;
     let plan::Agent { model, base_url, .. } = &plan.agent;
-    let found = if settled.confirmed { "is there, and the key is accepted" } else { "could not be looked up" };
+    let found =
+        if settled.confirmed { "is there, and the key was not refused" } else { "was not checked; see the note" };
     terminal.print(&format!("the model {model} at {base_url} {found}\n{}", provider::in_lines(&settled)));
     for note in &settled.notes {
         terminal.complain(&format!("note: {note}\n"));
@@ -50,16 +53,19 @@ async fn check_model(plan: &Plan, secrets: &Secrets, terminal: &Terminal) -> Res
     Ok(())
 }
 
-/// The plan's agent; the usual one where there is no plan yet.
-fn plan_or_default(file: &PlanFile) -> Result<Plan, Failure> {
-    match Home::find() {
-        Ok(home) if file.file.is_some() || home.repo.workdir().join(plan_file::USUAL).exists() => {
-            Ok(plan_file::read(&home, file)?.plan)
-        }
-        _ => {
-            let text = "version: 1\ntasks: [{ id: none, run: 'true' }]\n";
-            plan::parse(text.as_bytes(), "omk.yaml", "omk")
-                .map_err(|complaints| Failure::rendered(Kind::Infra, complaints.render()))
-        }
+/// The plan's agent; the usual one if there is no plan yet. A plan that is there and cannot be read is an error: its key must
+/// not go to another provider.
+fn plan_or_default(file: &PlanFile, terminal: &Terminal) -> Result<Plan, Failure> {
+    let home = Home::find();
+    let is_here = match &home {
+        Ok(home) => home.repo.workdir().join(plan_file::USUAL).exists(),
+        Err(_) => std::path::Path::new(plan_file::USUAL).exists(),
+    };
+    if file.file.is_some() || is_here {
+        return Ok(plan_file::read(&home?, file)?.plan);
     }
+    terminal.complain("note: there is no omk.yaml here; these are the defaults\n");
+    let text = "version: 1\ntasks: [{ id: none, run: 'true' }]\n";
+    plan::parse(text.as_bytes(), "omk.yaml", "omk")
+        .map_err(|complaints| Failure::rendered(Kind::Infra, complaints.render()))
 }

@@ -314,7 +314,7 @@ pub(crate) struct Agent {
 pub(crate) enum AgentAction {
     /// Put the pinned CLI, and a Node new enough where yours is not, into omk's tool cache, with npm
     Install(PlanFile),
-    /// Say which CLI a run would use, or what is missing
+    /// Check the CLI, the key, and the model at its provider, as a run does before its first prompt; costs nothing
     Check(PlanFile),
 }
 

@@ -21,8 +21,13 @@ pub(super) struct Settled {
 }
 
 /// Where the answers of a run come from.
-pub(super) fn upstream(plan: &Plan, key: &Secret) -> Upstream {
-    Upstream::Live { base_url: plan.agent.base_url.clone(), key: Key::new(key.expose().to_owned()) }
+pub(super) fn upstream(plan: &Plan, key: &Secret) -> Result<Upstream, Failure> {
+    let key = Key::new(key.expose()).map_err(|why| {
+        let name = &plan.agent.key_env;
+        Failure::new(Kind::Blocked, format!("the key in {name} cannot be sent: {why}"))
+            .hint(format!("set {name} again, to the key alone"))
+    })?;
+    Ok(Upstream::Live { base_url: plan.agent.base_url.clone(), key })
 }
 
 /// Settles how the plan's model is asked, with the provider's own word where there is a provider to ask.
@@ -56,7 +61,11 @@ const MOST_NAMED: usize = 8;
 
 fn find<'a>(list: &'a [Offered], agent: &Agent) -> Result<&'a Offered, Failure> {
     let Agent { model, base_url, .. } = agent;
-    if let Some(offered) = list.iter().find(|offered| offered.id == *model) {
+    if let Some(offered) = list
+        .iter()
+        .find(|offered| offered.id == *model)
+        .or_else(|| list.iter().find(|offered| offered.stands_for(model)))
+    {
         return Ok(offered);
     }
     let card = model::card(model);
@@ -65,8 +74,16 @@ fn find<'a>(list: &'a [Offered], agent: &Agent) -> Result<&'a Offered, Failure> 
     let failure = Failure::new(Kind::Blocked, format!("the model `{model}` is not at {base_url}{retired}"));
     let there = |id: &&str| list.iter().any(|offered| offered.id == **id);
     let successor = card.and_then(|card| card.successor.as_deref()).filter(there).map(str::to_owned);
-    let near = successor.or_else(|| nearest(model, list.iter().map(|offered| offered.id.as_str())));
-    let failure = match near {
+    // A name that was not written to its end is nearer than one with another letter.
+    let begun = list.iter().find(|offered| offered.id.starts_with(model.as_str())).map(|offered| offered.id.clone());
+    let near = successor.or(begun).or_else(|| nearest(model, list.iter().map(|offered| offered.id.as_str())));
+    let elsewhere =
+        card.filter(|card| card.subscription && !model::provider(base_url).is_some_and(|at| at.subscription));
+    let failure = match elsewhere {
+        Some(_) => failure.hint(format!("`{model}` is a subscription's: set `base_url` to {}", subscriptions())),
+        None => failure,
+    };
+    let failure = match near.filter(|_| elsewhere.is_none()) {
         Some(near) => failure.hint(format!("set `agent.model` to `{near}`")),
         None => failure,
     };
@@ -85,7 +102,19 @@ fn refusal(error: &QuestionError, agent: &Agent, key: &Key) -> Failure {
             let words = said.in_words();
             let failure =
                 failure(format!("{base_url} does not take the key in {}: it answered {words}", agent.key_env));
-            failure.hint(which_key(base_url, key.is_of_subscription()))
+            failure
+                .hint(format!("check the key in {}", agent.key_env))
+                .hint(which_key(base_url, key.is_of_subscription()))
+        }
+        QuestionError::NoCredit { base_url, said } => {
+            let at = model::provider(base_url);
+            let look = at.map(|at| at.credit.as_deref().unwrap_or(&at.keys));
+            let failure =
+                failure(format!("there is nothing left to pay with at {base_url}: it answered {}", said.in_words()));
+            match look {
+                Some(page) => failure.hint(format!("look at {page}, and start again when there is more")),
+                None => failure.hint("start again when there is more"),
+            }
         }
         QuestionError::Unreachable { base_url, cause } => {
             failure(format!("the model's provider at {base_url} could not be reached: {cause}"))
@@ -105,17 +134,30 @@ fn refusal(error: &QuestionError, agent: &Agent, key: &Key) -> Failure {
     failure.hint(NOTHING_PAID)
 }
 
+/// The addresses of subscriptions, in words.
+fn subscriptions() -> String {
+    let all = model::providers().iter().filter(|provider| provider.subscription);
+    text::any_of(&all.map(|provider| format!("`{}`", provider.base_url)).collect::<Vec<_>>())
+}
+
 /// Where the key for an address comes from. Keys of one provider are refused by all others.
 pub(super) fn which_key(base_url: &str, is_of_subscription: bool) -> String {
     let at = model::provider(base_url);
-    let subscription = model::providers().iter().find(|provider| provider.subscription);
-    match (at, subscription) {
-        (Some(at), Some(other)) if is_of_subscription && !at.subscription => format!(
-            "this key is one of {}: it needs `base_url: {}` and `model: kimi-for-coding`; keys for this address are made at {}",
-            other.name, other.base_url, at.keys
-        ),
-        (Some(at), _) => format!("keys for this address are made at {}; no other keys work here", at.keys),
-        (None, _) => "ask this provider for a key".to_owned(),
+    match at {
+        Some(at) if is_of_subscription && !at.subscription => {
+            format!(
+                "this key is one of a subscription: set `model: kimi-for-coding` and `base_url` to {}; keys for {} are made \
+                 at {}",
+                subscriptions(),
+                at.base_url,
+                at.keys
+            )
+        }
+        Some(at) => format!("keys for {} are made at {}; no other keys work there", at.base_url, at.keys),
+        None if is_of_subscription => {
+            "this key begins with `sk-kimi-`, as those of a subscription do, which no other address takes".to_owned()
+        }
+        None => format!("make a key at the provider behind {base_url}"),
     }
 }
 
@@ -150,5 +192,19 @@ fn choices(facts: &Facts) -> String {
             format!("; `agent.thinking` may be {}", text::any_of(&possible))
         }
         Some(_) | None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_another_console_is_told_from_one_that_is_only_wrong() {
+        let platform = "https://api.moonshot.ai/v1";
+        insta::assert_snapshot!(which_key(platform, false), @"keys for https://api.moonshot.ai/v1 are made at https://platform.kimi.ai/console/api-keys; no other keys work there");
+        insta::assert_snapshot!(which_key(platform, true), @"this key is one of a subscription: set `model: kimi-for-coding` and `base_url` to `https://api.kimi.com/coding/v1` or `https://api.kimi.ai/coding/v1`; keys for https://api.moonshot.ai/v1 are made at https://platform.kimi.ai/console/api-keys");
+        insta::assert_snapshot!(which_key("https://api.kimi.com/coding/v1/", true), @"keys for https://api.kimi.com/coding/v1 are made at https://www.kimi.com/code/console; no other keys work there");
+        insta::assert_snapshot!(which_key("http://127.0.0.1:1/v1", true), @"this key begins with `sk-kimi-`, as those of a subscription do, which no other address takes");
     }
 }

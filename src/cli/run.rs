@@ -345,11 +345,8 @@ fn say_what_will_be_spent(plan: &Plan, began: &Began, how: &How, terminal: &Term
     let executions: u64 = tasks.map(|task| u64::from(task.retry_policy.max_attempts) + 1).sum();
     let agent = match prompts(plan, began) {
         0 => String::new(),
-        n => format!(
-            ", {n} with {} on {}",
-            plan.agent.model,
-            if how.cassette.is_some() { "a cassette" } else { "the provider" }
-        ),
+        n if how.cassette.is_some() => format!(", {n} with {} on a cassette", plan.agent.model),
+        n => format!(", {n} with {} at {}", plan.agent.model, plan.agent.base_url),
     };
     terminal.complain(&format!(
         "run {}: {}{agent}; up to {}, {} at once{}\n",

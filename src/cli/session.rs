@@ -51,11 +51,12 @@ impl Secrets {
     }
 
     pub(super) fn key(&self, plan: &Plan) -> Option<&Secret> {
-        self.0.get(&plan.agent.key_env)
+        self.0.get(&plan.agent.key_env).filter(|key| !key.expose().trim().is_empty())
     }
 
     pub(super) fn scrubber(&self) -> Scrubber {
-        Scrubber::new(self.0.values().map(Secret::expose))
+        // What is sent, and may come back, has no white space around it.
+        Scrubber::new(self.0.values().map(|secret| secret.expose().trim()))
     }
 }
 
@@ -148,8 +149,10 @@ pub(super) fn get_ready(
             .hint("each run keeps its own in `.git/omk/runs/RUN/cassette`"));
         }
         (Some(dir), _) => Upstream::Cassette { dir: dir.clone() },
-        (None, Some(key)) => provider::upstream(plan, key),
-        (None, None) => return Err(no_key(plan)),
+        (None, Some(key)) => provider::upstream(plan, key)?,
+        (None, None) => {
+            return Err(no_key(plan).hint("or serve recorded answers with `--cassette DIR`, which needs no key"));
+        }
     };
     let caller = Caller::read();
     let cache = cache_dir(&caller)?;
@@ -353,5 +356,4 @@ pub(super) fn no_key(plan: &Plan) -> Failure {
     Failure::new(Kind::Blocked, format!("there is no key for the model: the variable {name} is not set"))
         .hint(provider::which_key(&plan.agent.base_url, false))
         .hint(format!("set {name} for omk alone: no child of omk sees it"))
-        .hint("or serve recorded answers with `--cassette DIR`, which needs no key")
 }

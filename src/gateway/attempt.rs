@@ -15,6 +15,7 @@ use super::turn::{Turn, TurnReader};
 use super::{ProviderError, Usage};
 use crate::exec::Pulse;
 use crate::fact::Tokens;
+use crate::model::Refusal;
 
 /// An admitted attempt.
 #[derive(Debug)]
@@ -172,6 +173,10 @@ impl Meter {
         self.state().reader.is_complete()
     }
 
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        self.state().reader.refusal().cloned()
+    }
+
     pub(super) fn turn(&self) -> Turn {
         self.state().reader.turn().clone()
     }
@@ -180,6 +185,9 @@ impl Meter {
     fn settle(&self) -> (Tokens, bool) {
         let mut state = self.state();
         let known = state.reader.usage().map(super::TurnUsage::tokens);
+        // A provider that refuses inside a 200 has not worked.
+        let refused = state.reader.refusal().is_some() && state.reader.spoken() == 0;
+        let known = known.or_else(|| refused.then(Tokens::default));
         let estimate = Tokens {
             input: state.request_bytes / BYTES_PER_TOKEN,
             cached_input: 0,

@@ -26,7 +26,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::exec::Pulse;
 use crate::fact::{Limit, Tokens};
 use crate::id::{Sha256, TaskId};
-use crate::model::Wire;
+use crate::model::{UNNAMED, Wire};
 use attempt::Attempt;
 use cassette::{Places, Shelf};
 use spend::Ledger;
@@ -41,10 +41,14 @@ pub use turn::{Ending, ToolCall, Turn, TurnReader, TurnUsage};
 pub struct Key(String);
 
 impl Key {
-    /// Wraps a key.
-    #[must_use]
-    pub fn new(key: String) -> Self {
-        Self(key)
+    /// Wraps a key. White space around it is not part of it: secrets are often pasted with a line end.
+    ///
+    /// # Errors
+    /// If the rest cannot stand in a header: it holds a control character, or something else than ASCII.
+    pub fn new(key: &str) -> Result<Self, BadKey> {
+        let key = key.trim();
+        let sound = key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+        if sound { Ok(Self(key.to_owned())) } else { Err(BadKey) }
     }
 
     /// Whether it looks like a key of a Kimi Code subscription, which no other address takes.
@@ -57,6 +61,11 @@ impl Key {
         &self.0
     }
 }
+
+/// A key that cannot be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it holds a line break, a control character, or a character that is not ASCII")]
+pub struct BadKey;
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -183,8 +192,9 @@ impl ProviderError {
     #[must_use]
     pub fn in_words(&self) -> String {
         let status = self.status.map_or_else(|| "nothing".to_owned(), |status| status.to_string());
+        let kind = if self.kind == UNNAMED { String::new() } else { format!(" ({})", self.kind) };
         let message = if self.message.is_empty() { String::new() } else { format!(": {}", self.message) };
-        format!("{status} ({}){message}", self.kind)
+        format!("{status}{kind}{message}")
     }
 }
 

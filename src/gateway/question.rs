@@ -3,13 +3,15 @@
 //! It costs nothing, and it is asked before anything that does. It refuses to take a provider's trouble for an answer:
 //! only what is certain is an error that stops a run; [`QuestionError::is_certain`] says which.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 
 use super::upstream::{cause, client, kept, read_error};
 use super::{GatewayError, Key, ProviderError, Timeouts};
-use crate::model::{BadOffer, Offered, read_offer};
+use crate::model::{BadOffer, Offered, Refusal, UNNAMED, is_out_of_credit, read_offer};
+use crate::text::Scrubber;
 
 /// Why the question was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +30,14 @@ pub enum QuestionError {
     /// The provider does not take the key, or not for this.
     #[error("use the key at {base_url}: the provider answered {}", .said.in_words())]
     Refused {
+        /// The plan's address.
+        base_url: String,
+        /// What it said.
+        said: ProviderError,
+    },
+    /// Credit, or a subscription's quota, is used up.
+    #[error("use the key at {base_url}: the provider answered {}", .said.in_words())]
+    NoCredit {
         /// The plan's address.
         base_url: String,
         /// What it said.
@@ -64,7 +74,11 @@ impl QuestionError {
     #[must_use]
     pub fn is_certain(&self) -> bool {
         match self {
-            Self::Client(_) | Self::Unreachable { .. } | Self::Refused { .. } | Self::WrongAddress { .. } => true,
+            Self::Client(_)
+            | Self::Unreachable { .. }
+            | Self::Refused { .. }
+            | Self::NoCredit { .. }
+            | Self::WrongAddress { .. } => true,
             Self::NoList { .. } | Self::Unclear { .. } => false,
         }
     }
@@ -72,6 +86,10 @@ impl QuestionError {
 
 /// How long the question may take in all.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often a connection is tried again, and after which pause: three seconds in all, well below the patience.
+const RETRIES: u32 = 6;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// A longer list is not read: the longest known, of 500 models with their descriptions, has about 700 kB.
 const LONGEST_LIST: usize = 4 << 20;
@@ -87,7 +105,7 @@ pub async fn ask_models(base_url: &str, key: &Key) -> Result<Vec<Offered>, Quest
     let timeouts = Timeouts { connect: PATIENCE, answer: PATIENCE, stall: PATIENCE };
     let asker = Asker { client: client(base_url, timeouts)?, base_url, key };
     let unclear = || asker.unclear(format!("it gave no answer in {} s", PATIENCE.as_secs()));
-    tokio::time::timeout(PATIENCE, asker.ask()).await.unwrap_or_else(|_| Err(unclear()))
+    tokio::time::timeout(PATIENCE, asker.ask_until_reached()).await.unwrap_or_else(|_| Err(unclear()))
 }
 
 struct Asker<'a> {
@@ -109,23 +127,36 @@ enum Reply {
 }
 
 impl Asker<'_> {
+    /// A connection that fails may be a proxy or a network that is just coming up: it is tried for most of the patience.
+    async fn ask_until_reached(&self) -> Result<Vec<Offered>, QuestionError> {
+        for _ in 0..RETRIES {
+            match self.ask().await {
+                Err(QuestionError::Unreachable { .. }) => tokio::time::sleep(PAUSE).await,
+                answered => return answered,
+            }
+        }
+        self.ask().await
+    }
+
     async fn ask(&self) -> Result<Vec<Offered>, QuestionError> {
         let base_url = self.base_url.to_owned();
         match self.get(self.base_url).await? {
             Reply::List(list) => Ok(list),
+            Reply::Bad(said) if is_out_of_credit(said.status, &said.kind, &said.message) => {
+                Err(QuestionError::NoCredit { base_url, said })
+            }
             Reply::Bad(said) => Err(match said.status {
-                // Some subscriptions answer only to agents that they know by name; omk asks under its own.
-                Some(403) if said.kind == ACCESS_TERMINATED => self.unclear(format!("it answered {}", said.in_words())),
-                Some(401 | 403) => QuestionError::Refused { base_url, said },
+                // A page of a proxy says nothing of the key, and 403 may be about the list alone: some keys may not read it,
+                // and some subscriptions answer only to agents that they know by name, while omk asks under its own.
+                Some(401) if !said.message.is_empty() => QuestionError::Refused { base_url, said },
                 _ => self.unclear(format!("it answered {}", said.in_words())),
             }),
             Reply::Unread(why) => Err(self.unclear(why)),
-            Reply::Redirect => {
-                Err(QuestionError::WrongAddress { base_url, found: "it answers with a redirect", better: None })
-            }
+            // Where prompts go may answer by itself; if it does not, it says so before anything is paid.
+            Reply::Redirect => Err(self.unclear("it answered with a redirect".to_owned())),
             reply @ (Reply::Nothing | Reply::Page) => {
                 if let Some(better) = self.better().await {
-                    let found = "there is no list of models, but there is one below it";
+                    let found = "there is no list of models, but there is one nearby";
                     return Err(QuestionError::WrongAddress { base_url, found, better: Some(better) });
                 }
                 Err(match reply {
@@ -136,18 +167,16 @@ impl Asker<'_> {
         }
     }
 
-    /// The address with the `/v1` that people forget, if a provider answers there.
+    /// An address near this one at which a provider answers: with the `/v1` that people forget, or without what they add.
     async fn better(&self) -> Option<String> {
-        let base_url = self.base_url.trim_end_matches('/');
-        if base_url.ends_with("/v1") {
-            return None;
+        for better in near(self.base_url) {
+            match self.get(&better).await {
+                Ok(Reply::List(_)) => return Some(better),
+                Ok(Reply::Bad(said)) if said.kind != UNNAMED => return Some(better),
+                Ok(_) | Err(_) => {}
+            }
         }
-        let better = format!("{base_url}/v1");
-        match self.get(&better).await {
-            Ok(Reply::List(_)) => Some(better),
-            Ok(Reply::Bad(said)) if said.kind != NOT_AN_ANSWER => Some(better),
-            Ok(_) | Err(_) => None,
-        }
+        None
     }
 
     async fn get(&self, base_url: &str) -> Result<Reply, QuestionError> {
@@ -174,16 +203,19 @@ impl Asker<'_> {
         Ok(match status {
             200..=299 => match read_offer(&body) {
                 Ok(list) => Reply::List(list),
-                Err(BadOffer::NotJson) => Reply::Page,
-                Err(error @ (BadOffer::NoList | BadOffer::Empty)) => Reply::Unread(error.to_string()),
+                Err(BadOffer::NotJson) if body.trim_ascii_start().starts_with(b"<") => Reply::Page,
+                Err(_) if Refusal::read(&body).kind != UNNAMED => Reply::Bad(self.said(status, &headers, &body)),
+                Err(error) => Reply::Unread(error.to_string()),
             },
             404 | 405 | 410 | 501 => Reply::Nothing,
-            _ => {
-                let mut said = read_error(status, &headers, &body);
-                said.message = said.message.replace(self.key.reveal(), "***");
-                Reply::Bad(said)
-            }
+            _ => Reply::Bad(self.said(status, &headers, &body)),
         })
+    }
+
+    /// What the provider says of its own trouble; it may echo the key.
+    fn said(&self, status: u16, headers: &BTreeMap<String, String>, body: &[u8]) -> ProviderError {
+        let scrubber = Scrubber::new([self.key.reveal()]);
+        read_error(status, headers, body, &|text| scrubber.scrub(text))
     }
 
     fn unclear(&self, why: String) -> QuestionError {
@@ -191,11 +223,18 @@ impl Asker<'_> {
     }
 }
 
-/// The kind of an error whose body says nothing of itself.
-const NOT_AN_ANSWER: &str = "not-an-answer";
-
-/// What the subscription's address says to clients that it does not know, and to members whose access has ended.
-const ACCESS_TERMINATED: &str = "access_terminated_error";
+/// Addresses that may have been meant, likeliest first; the question's patience holds for all of them together.
+fn near(base_url: &str) -> Vec<String> {
+    let base_url = base_url.trim_end_matches('/');
+    let shorter =
+        ["/chat/completions", "/completions", "/models", "/chat"].iter().find_map(|end| base_url.strip_suffix(end));
+    let bare = shorter.unwrap_or(base_url);
+    let without_version = ["/v1", "/v2"].iter().fold(bare, |bare, version| bare.trim_end_matches(version));
+    let candidates = [bare.to_owned(), format!("{without_version}/v1")];
+    let mut near: Vec<String> = candidates.into_iter().filter(|candidate| candidate != base_url).collect();
+    near.dedup();
+    near
+}
 
 async fn read_capped(response: reqwest::Response) -> Result<Vec<u8>, String> {
     let (mut body, mut chunks) = (Vec::new(), response.bytes_stream());
@@ -207,4 +246,19 @@ async fn read_capped(response: reqwest::Response) -> Result<Vec<u8>, String> {
         body.extend_from_slice(&chunk);
     }
     Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_that_was_meant_is_tried_and_never_the_same_again() {
+        assert_eq!(near("http://a/"), ["http://a", "http://a/v1"][1..]);
+        assert_eq!(near("http://a/v1"), Vec::<String>::new());
+        assert_eq!(near("http://a/v1/chat/completions"), ["http://a/v1"]);
+        assert_eq!(near("http://a/v2"), ["http://a/v1"]);
+        assert_eq!(near("http://a/v1/v1"), ["http://a/v1"]);
+        assert_eq!(near("http://a/coding"), ["http://a/coding/v1"]);
+    }
 }

@@ -18,6 +18,7 @@ use super::cassette::Recording;
 use super::turn::Ending;
 use super::upstream::{Answer, read_error};
 use super::{ProviderError, Scrub};
+use crate::model::Refusal;
 
 /// An answer that is not a stream is small; one over this many bytes is broken.
 const LONGEST_WHOLE: usize = 16 << 20;
@@ -38,6 +39,8 @@ pub(super) struct Relay {
     /// The text of an answer that is not a stream.
     whole: Option<String>,
     ending: Option<Ending>,
+    /// Takes secrets out of what the provider says of its own trouble.
+    scrub: Scrub,
 }
 
 /// What came next.
@@ -51,9 +54,9 @@ enum Next {
 
 impl Relay {
     /// One whose answer has not come yet.
-    pub(super) fn new(attempt: Arc<Attempt>, tape: Option<Tape>) -> Self {
+    pub(super) fn new(attempt: Arc<Attempt>, tape: Option<Tape>, scrub: Scrub) -> Self {
         let meter = attempt.open_meter();
-        Self { attempt, meter, answer: Answer::none(), tape, whole: None, ending: None }
+        Self { attempt, meter, answer: Answer::none(), tape, whole: None, ending: None, scrub }
     }
 
     /// The answer to a request of so many bytes has come. One that was turned down costs nothing.
@@ -104,6 +107,10 @@ impl Relay {
                 self.attempt.heard(Instant::now());
                 self.meter.look_at(chunk);
             }
+            Next::End if self.meter.refusal().is_some() => {
+                self.ending = Some(Ending::Complete);
+                self.judge_complete();
+            }
             Next::End if self.meter.is_complete() => {
                 self.ending = Some(Ending::Complete);
                 self.judge_complete();
@@ -115,16 +122,18 @@ impl Relay {
         next
     }
 
-    /// A whole answer may still hold nothing to act on.
+    /// A whole answer may still hold an error, or nothing to act on.
     fn judge_complete(&self) {
-        match self.meter.turn().emptiness() {
+        let empty = || {
+            let empty = self.meter.turn().emptiness()?;
+            Some(Refusal { kind: empty.as_str().to_owned(), message: empty.in_words().to_owned() })
+        };
+        match self.meter.refusal().map(|refusal| refusal.shown(&*self.scrub)).or_else(empty) {
             None => self.attempt.answered_well(),
-            Some(empty) => self.attempt.failed(ProviderError {
-                status: Some(self.answer.status),
-                retry_after: None,
-                kind: empty.as_str().to_owned(),
-                message: empty.in_words().to_owned(),
-            }),
+            Some(Refusal { kind, message }) => {
+                let status = Some(self.answer.status);
+                self.attempt.failed(ProviderError { status, retry_after: None, kind, message });
+            }
         }
     }
 
@@ -200,7 +209,7 @@ impl Relay {
             }
         }
         let error = self.answer.error.take();
-        let mut error = error.unwrap_or_else(|| read_error(status, &self.answer.headers, body));
+        let mut error = error.unwrap_or_else(|| read_error(status, &self.answer.headers, body, &*self.scrub));
         if error.message.is_empty() && (200..300).contains(&status) {
             "something came that is not a model's answer".clone_into(&mut error.message);
         }

@@ -121,7 +121,7 @@ async fn pass_on(inner: &Inner, attempt: &Arc<Attempt>, headers: &HeaderMap, ask
     });
     let request_bytes = asked.body.len() as u64;
     // From here on the answer is accounted for, even if the agent goes away before it comes.
-    let mut relay = Relay::new(Arc::clone(attempt), tape);
+    let mut relay = Relay::new(Arc::clone(attempt), tape, scrub(inner));
     let answer = match &inner.source {
         Source::Live { client, url, key, timeouts } => {
             let asking = upstream::ask_live((client, url, key, *timeouts), headers, asked.body);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::fact::Tokens;
-use crate::model::Empty;
+use crate::model::{Empty, Refusal};
 
 /// What the model said in one answer.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -110,6 +110,8 @@ pub struct TurnReader {
     turn: Turn,
     done: bool,
     spoken: u64,
+    /// What the provider said of its own trouble inside an answer that began as a good one.
+    refusal: Option<Refusal>,
 }
 
 /// A line of a stream longer than this is not looked into; it still passes. No sane delta is a hundredth of it.
@@ -141,6 +143,7 @@ impl TurnReader {
     }
 
     fn absorb(&mut self, chunk: &Value) {
+        self.refusal = self.refusal.take().or_else(|| Refusal::inside(chunk));
         let choice = chunk.pointer("/choices/0").unwrap_or(&Value::Null);
         let usage = chunk.get("usage").and_then(TurnUsage::read);
         if let Some(usage) = usage.or_else(|| choice.get("usage").and_then(TurnUsage::read)) {
@@ -192,7 +195,8 @@ impl TurnReader {
     pub fn look_at_whole(&mut self, body: &[u8]) {
         if let Ok(answer) = serde_json::from_slice::<Value>(body) {
             self.absorb(&answer);
-            self.done = true;
+            // JSON without a choice is somebody else's JSON.
+            self.done = answer.pointer("/choices/0").is_some();
         }
     }
 
@@ -200,6 +204,12 @@ impl TurnReader {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.done || self.turn.finish.is_some()
+    }
+
+    /// What the provider said of its own trouble, where the answer holds an error.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        self.refusal.as_ref()
     }
 
     /// What the answer cost, once the provider has said so.

@@ -9,10 +9,11 @@ use axum::body::Bytes;
 use axum::http::HeaderMap;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::cassette::Recording;
 use super::{Config, Ending, GatewayError, Key, ProviderError, Timeouts, Upstream};
+use crate::model::Refusal;
 
 /// An answer on its way.
 pub(super) struct Answer {
@@ -217,12 +218,13 @@ pub(super) fn play(recording: &Recording, key: &str, wants_stream: bool) -> Answ
 }
 
 /// Reads what a provider says of its own trouble.
-pub(super) fn read_error(status: u16, headers: &BTreeMap<String, String>, body: &[u8]) -> ProviderError {
-    let said: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
-    let text = |pointer: &str| said.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-    let kind = text("/error/type").or_else(|| text("/error/code")).unwrap_or_else(|| "not-an-answer".to_owned());
-    let message = text("/error/message").or_else(|| text("/message")).unwrap_or_default();
-    let message = message.chars().take(500).collect();
+pub(super) fn read_error(
+    status: u16,
+    headers: &BTreeMap<String, String>,
+    body: &[u8],
+    hide: &dyn Fn(&str) -> String,
+) -> ProviderError {
+    let Refusal { kind, message } = Refusal::read(body).shown(hide);
     ProviderError { status: Some(status), retry_after: retry_after(headers), kind, message }
 }
 
@@ -263,11 +265,11 @@ mod tests {
     #[test]
     fn what_a_provider_says_of_itself_is_read() {
         let body = br#"{"error":{"message":"You exceeded your quota","type":"exceeded_current_quota_error"}}"#;
-        let error = read_error(429, &BTreeMap::new(), body);
+        let error = read_error(429, &BTreeMap::new(), body, &str::to_owned);
         assert_eq!(
             (error.kind.as_str(), error.message.as_str()),
             ("exceeded_current_quota_error", "You exceeded your quota")
         );
-        assert_eq!(read_error(500, &BTreeMap::new(), b"<html>").kind, "not-an-answer");
+        assert_eq!(read_error(500, &BTreeMap::new(), b"<html>", &str::to_owned).kind, "not-an-answer");
     }
 }

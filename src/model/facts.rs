@@ -2,7 +2,7 @@
 //!
 //! It refuses to assume in silence: what was assumed is said.
 
-use super::table::{Card, Effort, Form, Provider, Thinks, card, provider};
+use super::table::{Effort, Form, Provider, Thinks, card, provider};
 use super::{Offered, Prices};
 
 /// Where the facts come from.
@@ -23,7 +23,7 @@ pub struct Facts {
     pub id: String,
     /// How many tokens it can see.
     pub context: u32,
-    /// Its longest answer, in tokens, where one is known.
+    /// The most that one answer is asked for, in tokens; `None` = whatever the agent asks for.
     pub output: Option<u32>,
     /// Whether it thinks, where that is known.
     pub thinking: Option<Thinks>,
@@ -55,8 +55,7 @@ impl Facts {
             (None, Some(_)) => Origin::Provider,
             (None, None) => Origin::Assumed,
         };
-        let thinking = offered.and_then(|offered| offered.thinking);
-        let thinking = narrowed(thinking, card);
+        let thinking = offered.and_then(|offered| offered.thinking).or(card.map(|card| card.thinking));
         let efforts = offered.map(|offered| offered.efforts.clone()).filter(|efforts| !efforts.is_empty());
         // A provider that speaks of thinking in Moonshot's words takes Moonshot's form.
         let object = || thinking.filter(|thinking| *thinking != Thinks::Never).map(|_| Form::Object);
@@ -91,20 +90,12 @@ impl Facts {
                 "omk knows the model `{id}` from its provider only: a context of {} tokens, and no prices",
                 self.context
             )),
-            Origin::Table if self.at.is_none() && self.prices.is_some() => said.push(format!(
-                "omk assumes Moonshot's prices for `{id}`; set `prices` in the plan if this provider has others"
+            Origin::Table if self.prices.is_some() && !self.at.is_some_and(|at| at.in_usd) => said.push(format!(
+                "omk counts Moonshot's prices in USD for `{id}`; set `prices` in the plan if this provider has others"
             )),
             Origin::Table => {}
         }
         said
-    }
-}
-
-/// The provider's word on thinking, unless it is only the older, vaguer one and the table knows better.
-fn narrowed(told: Option<Thinks>, card: Option<&Card>) -> Option<Thinks> {
-    match (told, card.map(|card| card.thinking)) {
-        (Some(Thinks::Choice), Some(known)) => Some(known),
-        (told, known) => told.or(known),
     }
 }
 
@@ -131,8 +122,7 @@ mod tests {
         let told = Offered { efforts: vec![Effort::Max], ..offered("kimi-k3", Some(500_000), Some(Thinks::Choice)) };
         let facts = Facts::gather("kimi-k3", MOONSHOT, Some(&told));
         assert_eq!((facts.context, facts.efforts.as_slice()), (500_000, &[Effort::Max][..]));
-        // `Choice` may come from the vague `supports_reasoning`.
-        assert_eq!((facts.thinking, facts.form), (Some(Thinks::Always), Some(Form::Effort)));
+        assert_eq!((facts.thinking, facts.form), (Some(Thinks::Choice), Some(Form::Effort)));
         let told = offered("kimi-k2.6", None, Some(Thinks::Always));
         assert_eq!(Facts::gather("kimi-k2.6", MOONSHOT, Some(&told)).thinking, Some(Thinks::Always));
     }
@@ -147,6 +137,6 @@ mod tests {
         assert_eq!((facts.context, facts.form), (8_192, Some(Form::Object)));
         insta::assert_snapshot!(facts.assumptions().join("\n"), @"omk knows the model `llama` from its provider only: a context of 8192 tokens, and no prices");
         let facts = Facts::gather("kimi-k3", "https://proxy.example/v1", None);
-        insta::assert_snapshot!(facts.assumptions().join("\n"), @"omk assumes Moonshot's prices for `kimi-k3`; set `prices` in the plan if this provider has others");
+        insta::assert_snapshot!(facts.assumptions().join("\n"), @"omk counts Moonshot's prices in USD for `kimi-k3`; set `prices` in the plan if this provider has others");
     }
 }

@@ -7,12 +7,14 @@
 mod empty;
 mod facts;
 mod offer;
+mod refusal;
 mod table;
 mod wire;
 
 pub use empty::Empty;
 pub use facts::{Facts, Origin};
 pub use offer::{BadOffer, Offered, read_offer};
+pub use refusal::{Refusal, UNNAMED, is_out_of_credit, is_overloaded, is_too_large};
 pub use table::{Card, Effort, Form, Provider, Thinks, card, cards, provider, providers};
 pub use wire::{Thinking, Unsuited, Wire};
 

@@ -21,6 +21,17 @@ pub struct Offered {
     pub efforts: Vec<Effort>,
 }
 
+impl Offered {
+    /// Whether this entry offers `model` under another name: `llama3:latest` is also `llama3` (Ollama), `kimi-k3` also
+    /// `kimi-k3:nitro` (OpenRouter), and `openai/*` everything that begins so (LiteLLM).
+    #[must_use]
+    pub fn stands_for(&self, model: &str) -> bool {
+        let latest = self.id.strip_suffix(":latest") == Some(model);
+        let variant = model.split_once(':').is_some_and(|(base, _)| base == self.id);
+        latest || variant || self.id.strip_suffix('*').is_some_and(|start| model.starts_with(start))
+    }
+}
+
 /// Why an answer is no list of models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadOffer {
@@ -55,13 +66,15 @@ pub fn read_offer(body: &[u8]) -> Result<Vec<Offered>, BadOffer> {
 
 fn offered(item: &Value) -> Option<Offered> {
     let id = item.get("id").and_then(Value::as_str).filter(|id| !id.is_empty() && id.len() <= LONGEST_ID)?;
-    let context = item.get("context_length").and_then(Value::as_u64).and_then(|tokens| u32::try_from(tokens).ok());
+    // Moonshot and OpenRouter; vLLM; LM Studio.
+    let named = ["context_length", "max_model_len", "max_context_length"].iter().find_map(|name| item.get(*name));
+    let context = named.and_then(Value::as_u64).and_then(|tokens| u32::try_from(tokens).ok());
     let thinking = match item.get("supports_thinking_type").and_then(Value::as_str) {
         Some("only") => Some(Thinks::Always),
         Some("both") => Some(Thinks::Choice),
         Some("no") => Some(Thinks::Never),
-        // The older member does not tell whether thinking can be turned off.
-        _ => (item.get("supports_reasoning").and_then(Value::as_bool) == Some(true)).then_some(Thinks::Choice),
+        // The older `supports_reasoning` does not tell whether thinking can be turned off, nor how it is asked for.
+        _ => None,
     };
     let efforts = item.get("think_efforts").filter(|efforts| efforts.get("support") == Some(&Value::Bool(true)));
     let named = efforts.and_then(|efforts| efforts.get("valid_efforts")).and_then(Value::as_array);
@@ -103,6 +116,19 @@ mod tests {
             ..bare("kimi-for-coding")
         };
         assert_eq!(read(&answer), Ok(vec![told]));
+    }
+
+    #[test]
+    fn a_provider_may_offer_a_model_under_another_name() {
+        for (id, model, offers) in [
+            ("llama3:latest", "llama3", true),
+            ("kimi-k3", "kimi-k3:nitro", true),
+            ("openai/*", "openai/gpt-5", true),
+            ("kimi-k3", "kimi-k3.1-pro", false),
+            ("openai/*", "kimi-k3", false),
+        ] {
+            assert_eq!(bare(id).stands_for(model), offers, "{id} {model}");
+        }
     }
 
     #[test]

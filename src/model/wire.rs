@@ -8,8 +8,8 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-use super::Facts;
 use super::table::{Effort, Form, Thinks};
+use super::{Facts, Origin};
 
 /// What a plan wants of a model's thinking: `agent.thinking`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,6 +90,8 @@ pub struct Wire {
     say: Say,
     /// Whether the model thinks, as far as omk knows.
     thinks: bool,
+    /// Whether it fixes what [`FIXED`] names.
+    fixes: bool,
     longest: Option<u32>,
 }
 
@@ -102,8 +104,8 @@ impl Wire {
     /// # Errors
     /// Where the model cannot do what the plan wants, with what it can.
     pub fn settle(facts: &Facts, wish: Thinking) -> Result<Self, Unsuited> {
-        let wire =
-            |say| Self { say, thinks: !matches!(facts.thinking, None | Some(Thinks::Never)), longest: facts.output };
+        let thinks = !matches!(facts.thinking, None | Some(Thinks::Never));
+        let wire = |say| Self { say, thinks, fixes: facts.origin == Origin::Table, longest: facts.output };
         say(facts, wish).map(wire).map_err(|why| Unsuited {
             model: facts.id.clone(),
             wish,
@@ -114,7 +116,8 @@ impl Wire {
 
     /// Puts a request in the form that the model takes.
     pub fn translate(&self, request: &mut Map<String, Value>) {
-        for name in FIXED.into_iter().chain(["thinking", "reasoning_effort", "reasoning"]) {
+        let fixed = FIXED.into_iter().filter(|_| self.fixes);
+        for name in fixed.chain(["thinking", "reasoning_effort", "reasoning"]) {
             request.remove(name);
         }
         match self.say {
@@ -191,7 +194,7 @@ mod tests {
     #[test]
     fn each_model_gets_what_its_provider_documents() {
         let mut table = String::new();
-        for id in ["kimi-k3", "kimi-k2.7-code", "kimi-k2.6", "kimi-for-coding", "some-other"] {
+        for id in ["kimi-k3", "kimi-k2.7-code", "kimi-k2.6", "k3", "some-other"] {
             for wish in Thinking::ALL {
                 let facts = Facts::gather(id, "https://api.moonshot.ai/v1", None);
                 let put = match Wire::settle(&facts, wish) {
@@ -224,18 +227,18 @@ mod tests {
         kimi-k2.6 low: refused: `agent.thinking: low` does not suit the model `kimi-k2.6`, which has no efforts to choose from; set it to `auto`, `off` or `on`
         kimi-k2.6 high: refused: `agent.thinking: high` does not suit the model `kimi-k2.6`, which has no efforts to choose from; set it to `auto`, `off` or `on`
         kimi-k2.6 max: refused: `agent.thinking: max` does not suit the model `kimi-k2.6`, which has no efforts to choose from; set it to `auto`, `off` or `on`
-        kimi-for-coding auto: {"thinking":{"type":"enabled","keep":"all"}}
-        kimi-for-coding off: {"thinking":{"type":"disabled"}}
-        kimi-for-coding on: {"thinking":{"type":"enabled","keep":"all"}}
-        kimi-for-coding low: refused: `agent.thinking: low` does not suit the model `kimi-for-coding`, which has no efforts to choose from; set it to `auto`, `off` or `on`
-        kimi-for-coding high: refused: `agent.thinking: high` does not suit the model `kimi-for-coding`, which has no efforts to choose from; set it to `auto`, `off` or `on`
-        kimi-for-coding max: refused: `agent.thinking: max` does not suit the model `kimi-for-coding`, which has no efforts to choose from; set it to `auto`, `off` or `on`
-        some-other auto: {}
-        some-other off: {"thinking":{"type":"disabled"}}
-        some-other on: {"thinking":{"type":"enabled","keep":"all"}}
-        some-other low: {"reasoning_effort":"low"}
-        some-other high: {"reasoning_effort":"high"}
-        some-other max: {"reasoning_effort":"max"}
+        k3 auto: {"thinking":{"type":"enabled","keep":"all"}}
+        k3 off: refused: `agent.thinking: off` does not suit the model `k3`, which always thinks; set it to `auto`, `on`, `low`, `high` or `max`
+        k3 on: {"thinking":{"type":"enabled","keep":"all"}}
+        k3 low: {"thinking":{"type":"enabled","keep":"all","effort":"low"}}
+        k3 high: {"thinking":{"type":"enabled","keep":"all","effort":"high"}}
+        k3 max: {"thinking":{"type":"enabled","keep":"all","effort":"max"}}
+        some-other auto: {"temperature":0.6}
+        some-other off: {"temperature":0.6,"thinking":{"type":"disabled"}}
+        some-other on: {"temperature":0.6,"thinking":{"type":"enabled","keep":"all"}}
+        some-other low: {"temperature":0.6,"reasoning_effort":"low"}
+        some-other high: {"temperature":0.6,"reasoning_effort":"high"}
+        some-other max: {"temperature":0.6,"reasoning_effort":"max"}
         "#);
     }
 
@@ -290,7 +293,7 @@ mod tests {
                     if facts.thinking == Some(Thinks::Always) && facts.form == Some(Form::Object) {
                         prop_assert_eq!(&request["thinking"]["type"], "enabled");
                     }
-                    prop_assert!(request.get("temperature").is_none());
+                    prop_assert_eq!(request.get("temperature").is_some(), temperature && facts.origin != Origin::Table);
                     prop_assert_eq!(&request["messages"][0]["content"], "hi");
                     if let Some(most) = facts.output {
                         prop_assert!(request["max_completion_tokens"].as_u64().unwrap() <= u64::from(most));

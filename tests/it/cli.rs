@@ -170,7 +170,7 @@ fn without_a_key() {
     let desk = Desk::with(&[("omk.yaml", PROMPT)]);
     insta::assert_snapshot!(desk.omk(&["run", "--yes"], &[]), @r"
     error: there is no key for the model: the variable KIMI_API_KEY is not set
-      hint: keys for this address are made at https://platform.kimi.ai/console/api-keys; no other keys work here
+      hint: keys for https://api.moonshot.ai/v1 are made at https://platform.kimi.ai/console/api-keys; no other keys work there
       hint: set KIMI_API_KEY for omk alone: no child of omk sees it
       hint: or serve recorded answers with `--cassette DIR`, which needs no key
     [exit 3]

@@ -77,8 +77,8 @@ async fn kimi_k3_works_and_costs_what_the_table_says() {
 }
 
 #[tokio::test]
-async fn kimi_k3_takes_an_effort() {
-    let (_world, model) = finishes(Offer::Platform, "model: kimi-k3, thinking: low").await;
+async fn kimi_k3_1_pro_takes_an_effort() {
+    let (_world, model) = finishes(Offer::Platform, "model: kimi-k3.1-pro, thinking: low").await;
     assert_eq!(said_of_thinking(&model), r#"thinking=null effort="low""#);
 }
 
@@ -127,14 +127,14 @@ fn other(status: u16, kind: &'static str, body: impl Into<String>) -> Offer {
 async fn a_model_that_is_not_there_is_found_out_before_anything_is_paid() {
     insta::assert_snapshot!(stopped(Offer::Platform, "model: kimi-k2-0905-preview").await, @r"
     error: the model `kimi-k2-0905-preview` is not at http://127.0.0.1:PORT/v1: Moonshot retired it on 2026-05-25
-      hint: set `agent.model` to `kimi-k2.6`
-      hint: this provider has `kimi-k3`, `kimi-k2.7-code`, `kimi-k2.7-code-highspeed`, `kimi-k2.6`
+      hint: set `agent.model` to `kimi-k3`
+      hint: this provider has `kimi-k3`, `kimi-k3.1-pro`, `kimi-k2.7-code`, `kimi-k2.7-code-highspeed`, `kimi-k2.6`
       hint: nothing was run, and nothing was paid
     ");
     insta::assert_snapshot!(stopped(Offer::Platform, "model: kimi-k2.7-cod").await, @r"
     error: the model `kimi-k2.7-cod` is not at http://127.0.0.1:PORT/v1
       hint: set `agent.model` to `kimi-k2.7-code`
-      hint: this provider has `kimi-k3`, `kimi-k2.7-code`, `kimi-k2.7-code-highspeed`, `kimi-k2.6`
+      hint: this provider has `kimi-k3`, `kimi-k3.1-pro`, `kimi-k2.7-code`, `kimi-k2.7-code-highspeed`, `kimi-k2.6`
       hint: nothing was run, and nothing was paid
     ");
     let many: Vec<Value> = (0..300).map(|n| json!({"id": format!("vendor/model-{n}")})).collect();
@@ -160,7 +160,8 @@ async fn a_key_of_another_console_is_found_out_before_anything_is_paid() {
     assert!(!said.contains(KEY), "{said}");
     insta::assert_snapshot!(said, @r"
     error: http://127.0.0.1:PORT/v1 does not take the key in MODEL_KEY: it answered 401 (incorrect_api_key_error): Incorrect API key provided: ***
-      hint: ask this provider for a key
+      hint: check the key in MODEL_KEY
+      hint: make a key at the provider behind http://127.0.0.1:PORT/v1
       hint: nothing was run, and nothing was paid
     ");
 }
@@ -170,11 +171,6 @@ async fn an_address_that_is_no_providers_is_found_out_before_anything_is_paid() 
     let page = || other(200, "text/html", "<!doctype html><title>Welcome</title>");
     insta::assert_snapshot!(stopped(page(), "model: kimi-k3").await, @r"
     error: http://127.0.0.1:PORT/v1 is not the address of a model's provider: a web page is there
-      hint: set `agent.base_url` to an address like `https://api.moonshot.ai/v1`
-      hint: nothing was run, and nothing was paid
-    ");
-    insta::assert_snapshot!(stopped(other(301, "text/html", ""), "model: kimi-k3").await, @r"
-    error: http://127.0.0.1:PORT/v1 is not the address of a model's provider: it answers with a redirect
       hint: set `agent.base_url` to an address like `https://api.moonshot.ai/v1`
       hint: nothing was run, and nothing was paid
     ");
@@ -214,25 +210,35 @@ async fn goes_on(offer: Offer) -> String {
 async fn a_provider_that_cannot_tell_its_models_stops_no_run() {
     insta::assert_snapshot!(goes_on(other(404, "application/json", "{}")).await, @r"
     note: omk could not ask http://127.0.0.1:PORT/v1 for its models: it has no list of them; it goes on, and the first prompt will tell
-    note: omk assumes Moonshot's prices for `kimi-k3`; set `prices` in the plan if this provider has others
+    note: omk counts Moonshot's prices in USD for `kimi-k3`; set `prices` in the plan if this provider has others
     ");
     let busy = json!({"error": {"message": "The engine is currently overloaded", "type": "engine_overloaded_error"}});
     insta::assert_snapshot!(goes_on(other(429, "application/json", busy.to_string())).await, @r"
     note: omk could not ask http://127.0.0.1:PORT/v1 for its models: it answered 429 (engine_overloaded_error): The engine is currently overloaded; it goes on, and the first prompt will tell
-    note: omk assumes Moonshot's prices for `kimi-k3`; set `prices` in the plan if this provider has others
+    note: omk counts Moonshot's prices in USD for `kimi-k3`; set `prices` in the plan if this provider has others
     ");
     let long = format!("{{\"data\": [\"{}\"]}}", "x".repeat(10 << 20));
     insta::assert_snapshot!(goes_on(other(200, "application/json", long)).await, @r"
     note: omk could not ask http://127.0.0.1:PORT/v1 for its models: its list is longer than 4 MB; it goes on, and the first prompt will tell
-    note: omk assumes Moonshot's prices for `kimi-k3`; set `prices` in the plan if this provider has others
+    note: omk counts Moonshot's prices in USD for `kimi-k3`; set `prices` in the plan if this provider has others
     ");
     insta::assert_snapshot!(goes_on(other(200, "application/json", "{\"object\": \"list\"}")).await, @r"
     note: omk could not ask http://127.0.0.1:PORT/v1 for its models: it holds no list called `data`; it goes on, and the first prompt will tell
-    note: omk assumes Moonshot's prices for `kimi-k3`; set `prices` in the plan if this provider has others
+    note: omk counts Moonshot's prices in USD for `kimi-k3`; set `prices` in the plan if this provider has others
+    ");
+    insta::assert_snapshot!(goes_on(other(307, "text/html", "")).await, @r"
+    note: omk could not ask http://127.0.0.1:PORT/v1 for its models: it answered with a redirect; it goes on, and the first prompt will tell
+    note: omk counts Moonshot's prices in USD for `kimi-k3`; set `prices` in the plan if this provider has others
+    ");
+    // A key that may not read the list may be good for prompts.
+    let scopes = json!({"error": {"message": "Missing scopes: api.model.read", "type": "invalid_request_error"}});
+    insta::assert_snapshot!(goes_on(other(403, "application/json", scopes.to_string())).await, @r"
+    note: omk could not ask http://127.0.0.1:PORT/v1 for its models: it answered 403 (invalid_request_error): Missing scopes: api.model.read; it goes on, and the first prompt will tell
+    note: omk counts Moonshot's prices in USD for `kimi-k3`; set `prices` in the plan if this provider has others
     ");
     insta::assert_snapshot!(goes_on(Offer::Silent).await, @r"
     note: omk could not ask http://127.0.0.1:PORT/v1 for its models: it gave no answer in 5 s; it goes on, and the first prompt will tell
-    note: omk assumes Moonshot's prices for `kimi-k3`; set `prices` in the plan if this provider has others
+    note: omk counts Moonshot's prices in USD for `kimi-k3`; set `prices` in the plan if this provider has others
     ");
 }
 
@@ -261,7 +267,7 @@ async fn omk_agent_check_asks_the_same_question_alone() {
     assert_eq!(good.code, Some(0), "{good:?}");
     insta::assert_snapshot!(here(&good.stdout), @r"
     Kimi Code CLI 2.1.0 is ready
-    the model kimi-k3 at http://127.0.0.1:PORT/v1 is there, and the key is accepted
+    the model kimi-k3 at http://127.0.0.1:PORT/v1 is there, and the key was not refused
       context   1048576 tokens
       thinking  on, as much as the provider thinks best; `agent.thinking` may be on, low, high or max
       price     $3.00 input, $0.30 cached input, $15.00 output, for a million tokens
@@ -272,17 +278,17 @@ async fn omk_agent_check_asks_the_same_question_alone() {
     assert_eq!(keyless.code, Some(3));
     insta::assert_snapshot!(here(&keyless.stderr), @r"
     error: there is no key for the model: the variable MODEL_KEY is not set
-      hint: ask this provider for a key
+      hint: make a key at the provider behind http://127.0.0.1:PORT/v1
       hint: set MODEL_KEY for omk alone: no child of omk sees it
-      hint: or serve recorded answers with `--cassette DIR`, which needs no key
+      hint: or serve recorded answers with `omk run --cassette DIR`
     ");
     world.rewrite_plan(|plan| plan.replace("kimi-k3", "kimi-k2.5"));
     let gone = world.run(&["agent", "check"]).await;
     assert_eq!(gone.code, Some(3));
     insta::assert_snapshot!(here(&gone.stderr), @r"
     error: the model `kimi-k2.5` is not at http://127.0.0.1:PORT/v1: Moonshot retired it on 2026-08-31
-      hint: set `agent.model` to `kimi-k2.6`
-      hint: this provider has `kimi-k3`, `kimi-k2.7-code`, `kimi-k2.7-code-highspeed`, `kimi-k2.6`
+      hint: set `agent.model` to `kimi-k3`
+      hint: this provider has `kimi-k3`, `kimi-k3.1-pro`, `kimi-k2.7-code`, `kimi-k2.7-code-highspeed`, `kimi-k2.6`
       hint: nothing was run, and nothing was paid
     ");
     assert_eq!(model.asked().len(), 0);
@@ -322,7 +328,19 @@ async fn a_provider_is_quoted_with_the_setting_or_the_page_that_changes_it() {
         Turn::Page,
         Turn::Reason("stop"),
         Turn::Reason("length"),
-        Turn::Finish("", "stop"),
+        Turn::Nothing,
+        // What a subscription says when its week is over, and what proxies and other providers say in forms of their own.
+        says(403, "access_terminated_error", "You've reached your weekly (7-day) usage limit"),
+        says(429, "rate_limit_reached_error", "You've reached your usage limit for this period"),
+        Turn::Raw(200, "application/json", r#"{"error":{"message":"quota exceeded","type":"insufficient_quota"}}"#),
+        Turn::Raw(
+            200,
+            "text/event-stream",
+            "data: {\"error\":{\"message\":\"The engine is currently overloaded\"}}\n\n",
+        ),
+        Turn::Raw(422, "application/json", r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#),
+        Turn::Raw(503, "text/plain", "upstream connect error or disconnect/reset before headers"),
+        Turn::Raw(404, "text/plain", "404 page not found"),
     ] {
         all.push(ends(turn).await);
     }
@@ -342,7 +360,7 @@ async fn a_provider_is_quoted_with_the_setting_or_the_page_that_changes_it() {
     config: the provider answered 413 (request_too_large): Request body too large
       the conversation is too large for the provider; split the task into smaller ones
     quota: the provider answered 429 (exceeded_current_quota_error): You exceeded your current token quota, please check your account balance
-      look at what is left at the provider, and go on with `omk resume` when there is more
+      look at what is left at the provider, and run the task again when there is more
     rate-limit: the provider answered 429 (rate_limit_reached_error): Your account reached max request concurrency: 1
       set fewer `limits.workers`, or ask the provider for a higher limit
     provider: something came that is not a model's answer
@@ -351,8 +369,22 @@ async fn a_provider_is_quoted_with_the_setting_or_the_page_that_changes_it() {
       -
     steps: the model was still reasoning when its answer reached the longest length, and was cut
       set `agent.thinking: low` where the model has efforts, or split the task into smaller ones
-    provider: the model reasoned, and then neither wrote an answer nor used a tool
+    provider: the model's answer was empty
       -
+    quota: the provider answered 403 (access_terminated_error): You've reached your weekly (7-day) usage limit
+      look at what is left at the provider, and run the task again when there is more
+    quota: the provider answered 429 (rate_limit_reached_error): You've reached your usage limit for this period
+      look at what is left at the provider, and run the task again when there is more
+    quota: quota exceeded
+      look at what is left at the provider, and run the task again when there is more
+    rate-limit: The engine is currently overloaded
+      the provider is overloaded; omk tries again as often as the retry policy allows
+    config: the provider answered 422: field required
+      -
+    provider: the provider answered 503: upstream connect error or disconnect/reset before headers
+      -
+    config: the provider answered 404: 404 page not found
+      no provider of models answers there: correct `agent.base_url: http://127.0.0.1:PORT/v1`
     ");
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn wire(model: &str, wish: Thinking) -> Wire {
 
 pub(crate) fn live(model: &Model) -> Config {
     Config {
-        upstream: Upstream::Live { base_url: model.base_url.clone(), key: Key::new(KEY.to_owned()) },
+        upstream: Upstream::Live { base_url: model.base_url.clone(), key: Key::new(KEY).unwrap() },
         record: None,
         budget: Budget::default(),
         timeouts: Timeouts::default(),

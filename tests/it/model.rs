@@ -35,6 +35,10 @@ pub(crate) enum Turn {
     Page,
     /// Reasoning and nothing else, with that reason to stop.
     Reason(&'static str),
+    /// Whatever: status, content type, body.
+    Raw(u16, &'static str, &'static str),
+    /// Nothing at all, with a good end.
+    Nothing,
     /// A piece of reasoning every so many milliseconds, so many times, and then the words.
     Ponder(u64, u32, &'static str),
     /// A stream that is not one.
@@ -242,6 +246,11 @@ async fn perform(inner: &Arc<Inner>, turn: Turn) -> Response {
             response
         }
         Turn::Reason(finish) => events(vec![thought(), event(&json!({}), Some(finish)), "data: [DONE]\n\n".to_owned()]),
+        Turn::Raw(status, kind, body) => {
+            let head = Response::builder().status(StatusCode::from_u16(status).unwrap());
+            head.header("content-type", kind).body(Body::from(body)).unwrap()
+        }
+        Turn::Nothing => events(vec![event(&json!({}), Some("stop")), "data: [DONE]\n\n".to_owned()]),
         Turn::Ponder(pause, times, text) => {
             let pause = std::time::Duration::from_millis(pause);
             let thoughts = stream::iter(0..times).then(move |_| async move {

@@ -19,7 +19,8 @@ fn thousands(number: u32) -> String {
 #[test]
 fn the_page_has_the_tables_contexts_prices_and_thinking() {
     let page = page();
-    for id in ["kimi-k3", "kimi-k2.7-code", "kimi-k2.7-code-highspeed", "kimi-k2.6", "kimi-for-coding"] {
+    for id in ["kimi-k3", "kimi-k3.1-pro", "kimi-k2.7-code", "kimi-k2.7-code-highspeed", "kimi-k2.6", "kimi-for-coding"]
+    {
         let card = card(id).unwrap();
         let prices = card.prices.map(|prices| [prices.input, prices.cached_input, prices.output]);
         let prices = match prices {

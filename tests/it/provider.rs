@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 pub(crate) type Refusal = (u16, &'static str, String);
 
 /// The models that are there, by `GET /models` of 2026-11.
-pub(crate) const THERE: [&str; 4] = ["kimi-k3", "kimi-k2.7-code", "kimi-k2.7-code-highspeed", "kimi-k2.6"];
+pub(crate) const THERE: [&str; 5] =
+    ["kimi-k3", "kimi-k3.1-pro", "kimi-k2.7-code", "kimi-k2.7-code-highspeed", "kimi-k2.6"];
 
 /// The subscription's.
 pub(crate) const SUBSCRIBED: [&str; 2] = ["kimi-for-coding", "kimi-for-coding-highspeed"];
@@ -23,12 +24,12 @@ pub(crate) fn models(subscription: bool) -> Value {
     if subscription {
         let one = |id: &&str| {
             json!({"id": id, "object": "model", "display_name": id, "context_length": 262_144, "supports_reasoning": true,
-                "supports_image_in": true, "supports_thinking_type": "both"})
+                "supports_image_in": true, "supports_thinking_type": "only"})
         };
         return json!({"object": "list", "data": SUBSCRIBED.iter().map(one).collect::<Vec<_>>()});
     }
     let one = |id: &&str| {
-        let context = if *id == "kimi-k3" { 1_048_576 } else { 262_144 };
+        let context = if id.starts_with("kimi-k3") { 1_048_576 } else { 262_144 };
         json!({"id": id, "object": "model", "owned_by": "moonshot", "context_length": context, "supports_reasoning": true})
     };
     json!({"object": "list", "data": THERE.iter().map(one).collect::<Vec<_>>()})
@@ -57,11 +58,11 @@ pub(crate) fn refusal(subscription: bool, headers: &HeaderMap, body: &Value) -> 
             return invalid(format!("invalid {name}: only {only} is allowed for this model"));
         }
     }
-    let thinks = model == "kimi-k3" || body["thinking"]["type"] == "enabled";
+    let thinks = model.starts_with("kimi-k3") || body["thinking"]["type"] == "enabled";
     if thinks && body.get("tool_choice").is_some_and(|choice| choice != "auto" && choice != "none") {
         return invalid("tool_choice 'specified' is incompatible with thinking enabled".to_owned());
     }
-    let longest = if model == "kimi-k3" { 131_072 } else { 262_144 };
+    let longest = if model.starts_with("kimi-k3") { 131_072 } else { 262_144 };
     if ["max_tokens", "max_completion_tokens"].iter().any(|name| body[name].as_u64().is_some_and(|max| max > longest)) {
         return invalid(format!("max_tokens must be at most {longest}"));
     }
@@ -77,7 +78,7 @@ pub(crate) fn refusal(subscription: bool, headers: &HeaderMap, body: &Value) -> 
 fn thinking_of(model: &str, body: &Value) -> Option<String> {
     let thinking = body.get("thinking");
     let effort = body.get("reasoning_effort");
-    if model == "kimi-k3" {
+    if model.starts_with("kimi-k3") {
         if thinking.is_some() {
             return Some("invalid thinking: this model takes reasoning_effort".to_owned());
         }
@@ -93,7 +94,7 @@ fn thinking_of(model: &str, body: &Value) -> Option<String> {
         return (model == "kimi-k2.6").then(|| "this stand-in stalls without `thinking`, as the model does".to_owned());
     };
     let kind = thinking["type"].as_str().unwrap_or_default();
-    if model.starts_with("kimi-k2.7-code") && kind != "enabled" {
+    if (model.starts_with("kimi-k2.7-code") || model.starts_with("kimi-for-coding")) && kind != "enabled" {
         return Some("invalid thinking: only type=enabled is allowed for this model".to_owned());
     }
     let sound = ["enabled", "disabled"].contains(&kind) && thinking.get("keep").is_none_or(|keep| keep == "all");

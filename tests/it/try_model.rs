@@ -38,7 +38,7 @@ async fn a_good_model_is_reported_with_what_it_can_do_and_costs() {
     let (code, found) = tried(&model, &[], "KIMI_API_KEY").await;
     assert_eq!(code, Some(0), "{found}");
     insta::assert_snapshot!(found.trim_end(), @r"
-    model      kimi-k3 at http://127.0.0.1:PORT/v1
+    model      kimi-k3 at http://127.0.0.1:PORT/v1, thinking auto
     verdict    ready (exit 0)
     answers    4, with the tools Bash, Edit
     edit       yes
@@ -53,10 +53,10 @@ async fn a_good_model_is_reported_with_what_it_can_do_and_costs() {
 async fn a_model_that_refuses_is_reported_in_its_own_words() {
     let says = Turn::Status(403, None, "permission_denied_error", "The API you are accessing is not open");
     let model = Model::offering(Offer::Subscription, vec![("add.py should add", vec![says])]).await;
-    let (code, found) = tried(&model, &["kimi-for-coding", "--thinking", "off"], "KIMI_CODE_API_KEY").await;
+    let (code, found) = tried(&model, &["kimi-for-coding", "--thinking", "on"], "KIMI_CODE_API_KEY").await;
     assert_eq!(code, Some(3), "{found}");
     insta::assert_snapshot!(found.trim_end(), @r"
-    model      kimi-for-coding at http://127.0.0.1:PORT/v1
+    model      kimi-for-coding at http://127.0.0.1:PORT/v1, thinking on
     verdict    blocked_on_external (exit 3)
     answers    0
     edit       no

@@ -6,6 +6,8 @@ use super::field::{Field, Fields};
 use super::keys;
 use crate::model::{Effort, Prices, Thinking};
 use crate::plan::complaint::{Critic, quoted};
+use crate::plan::raw::Value;
+use crate::plan::scalar::Meaning;
 use crate::plan::{Agent, AgentKind, Bot, Commands, Deliver, DeliverAs, Limits, Permission};
 
 pub(in crate::plan) const KINDS: &[(&str, AgentKind)] = &[("kimi-code", AgentKind::KimiCode)];
@@ -51,7 +53,7 @@ pub(super) fn agent(field: Field<'_>, critic: &mut Critic<'_>) -> Option<Agent> 
     if let Some(model) = fields.get("model").and_then(|model| model.words(critic)) {
         agent.model = model;
     }
-    if let Some(thinking) = fields.get("thinking").and_then(|thinking| thinking.choice(THINKING, critic)) {
+    if let Some(thinking) = fields.get("thinking").and_then(|thinking| self::thinking(thinking, critic)) {
         agent.thinking = thinking;
     }
     if let Some(url) = fields.get("base_url").and_then(|url| base_url(url, critic)) {
@@ -69,6 +71,19 @@ pub(super) fn agent(field: Field<'_>, critic: &mut Critic<'_>) -> Option<Agent> 
         agent.tools_disabled = disabled;
     }
     Some(agent)
+}
+
+/// Editors that know YAML 1.1 turn `on` and `off` into `true` and `false`.
+fn thinking(field: Field<'_>, critic: &mut Critic<'_>) -> Option<Thinking> {
+    if let Value::Scalar(scalar) = &field.node.value
+        && let Meaning::Bool(on) = scalar.meaning()
+    {
+        let word = if on { "on" } else { "off" };
+        let what = format!("`thinking` cannot be {}", quoted(&scalar.text));
+        critic.say(field.node.at, what).advise(format!("write `{word}`"));
+        return None;
+    }
+    field.choice(THINKING, critic)
 }
 
 /// A version goes into a command line and a path, so it holds nothing that means something there.
