@@ -182,7 +182,7 @@ async fn an_address_that_is_no_providers_is_found_out_before_anything_is_paid() 
     let ended = world.run(&["run"]).await;
     assert_eq!((ended.code, model.asked().len()), (Some(3), 0), "{ended:?}");
     insta::assert_snapshot!(ended.stderr.replace(&short, "http://127.0.0.1:PORT").trim_end(), @r"
-    error: http://127.0.0.1:PORT is not the address of a model's provider: there is no list of models, but there is one below it
+    error: http://127.0.0.1:PORT is not the address of a model's provider: there is no list of models, but there is one nearby
       hint: set `agent.base_url` to `http://127.0.0.1:PORT/v1`
       hint: nothing was run, and nothing was paid
     ");

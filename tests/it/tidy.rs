@@ -21,6 +21,7 @@ const LONG: &[(&str, &str)] = &[
     ("tests/it/deliver_texts.rs", "whole texts, as people read them at a forge"),
     ("tests/it/forge_words.rs", "whole texts, as people read them at GitLab"),
     ("tests/it/exec.rs", "stories about children share one small world"),
+    ("tests/it/first_run.rs", "what a first user meets, in the order in which they meet it"),
     ("tests/it/gate.rs", "stories about gates share one small world"),
     ("tests/it/git.rs", "hostile repositories share one small world"),
     ("tests/it/proof.rs", "each thing that can be wrong with a proof, after the one that is right"),
