@@ -1,8 +1,9 @@
 //! What a child may not do: taken away in the child itself, between fork and exec.
 //!
 //! Landlock confines where it writes, and keeps it from signalling or tracing processes outside; a child of root loses
-//! the capabilities that would let it look into other processes. It is best effort, and says what came of it. It
-//! refuses to restrict reading and the network.
+//! the capabilities by which it could look into other processes, make devices or change the machine; a filter refuses
+//! calls that reach around both. It is best effort, and says what came of it. It refuses to restrict reading and the
+//! network.
 
 use std::ffi::OsString;
 use std::io;
@@ -23,10 +24,15 @@ pub(super) struct Confinement {
 
 #[cfg(target_os = "linux")]
 mod linux {
+    use std::os::fd::OwnedFd;
+    use std::path::Path;
+
     use landlock::{
-        ABI, Access as _, AccessFs, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _,
-        RulesetStatus, Scope, path_beneath_rules,
+        ABI, Access as _, AccessFs, BitFlags, CompatLevel, Compatible as _, PathBeneath, Ruleset, RulesetAttr as _,
+        RulesetCreated, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope, path_beneath_rules,
     };
+    use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
+    use rustix::io::Errno;
     use rustix::thread::CapabilitySet;
 
     use super::{Confinement, NOT_CONFINED, OsString, io};
@@ -53,33 +59,36 @@ mod linux {
     /// The oldest kernel interface that keeps files from being truncated, below which we do not claim confinement.
     const CLAIMED: ABI = ABI::V3;
 
-    /// What lets root look into processes that do not concern it, change the kernel, or undo all this. A container's
-    /// root has none of them either.
-    const CAPABILITIES: [CapabilitySet; 6] = [
-        CapabilitySet::SYS_PTRACE,
-        CapabilitySet::PERFMON,
-        CapabilitySet::SYS_ADMIN,
-        CapabilitySet::SYS_MODULE,
-        CapabilitySet::SYS_RAWIO,
-        CapabilitySet::BPF,
+    /// What root's children keep. Package managers change owners and become other users; that much a container's root
+    /// may do, too. Everything else looks into processes, makes devices, or changes the machine.
+    const KEPT: [CapabilitySet; 8] = [
+        CapabilitySet::CHOWN,
+        CapabilitySet::DAC_OVERRIDE,
+        CapabilitySet::FOWNER,
+        CapabilitySet::FSETID,
+        CapabilitySet::KILL,
+        CapabilitySet::SETGID,
+        CapabilitySet::SETUID,
+        CapabilitySet::NET_BIND_SERVICE,
     ];
 
     impl Confinement {
-        /// Rules under which only what is below `writable` can be written; paths that do not exist are left out.
+        /// Rules under which only what is below `writable` can be written.
+        ///
+        /// Paths that do not exist are left out, and so are those with a link in them: an earlier child may have put it
+        /// there, to have the next one's rule cover the whole disk.
         pub(in super::super) fn prepare(writable: &[OsString]) -> Option<Self> {
             if !kernel_has(USABLE) {
                 return None;
             }
             let write = AccessFs::from_write(TRIED);
-            let devices = DEVICES.iter().map(OsString::from);
             let ruleset = Ruleset::default()
                 .set_compatibility(CompatLevel::BestEffort)
                 .handle_access(write)
                 .and_then(|ruleset| ruleset.scope(Scope::from_all(TRIED)))
                 .and_then(Ruleset::create)
-                .and_then(|ruleset| {
-                    ruleset.add_rules(path_beneath_rules(writable.iter().cloned().chain(devices), write))
-                })
+                .and_then(|ruleset| ruleset.add_rules(path_beneath_rules(DEVICES, write)))
+                .and_then(|ruleset| allow(ruleset, writable, write))
                 .ok()?;
             Some(Self { ruleset, claimed: kernel_has(CLAIMED) })
         }
@@ -100,9 +109,44 @@ mod linux {
         strict.handle_access(AccessFs::from_write(abi)).is_ok()
     }
 
-    /// Takes the capabilities to look into other processes from whatever this process executes.
+    /// One rule for each of the paths; none for a path below another one, which covers it and whose children could
+    /// have replaced it.
+    fn allow(
+        mut ruleset: RulesetCreated,
+        writable: &[OsString],
+        write: BitFlags<AccessFs>,
+    ) -> Result<RulesetCreated, RulesetError> {
+        let paths = || writable.iter().map(Path::new);
+        for path in paths().filter(|path| !paths().any(|other| path != &other && path.starts_with(other))) {
+            let Ok(file) = open_without_links(path) else { continue };
+            // A rule for a file may not speak of what only directories have.
+            let access = if is_directory(&file) { write } else { write & AccessFs::from_file(TRIED) };
+            ruleset = ruleset.add_rule(PathBeneath::new(file, access))?;
+        }
+        Ok(ruleset)
+    }
+
+    /// Opens what is at `path`, if no part of the path is a link.
+    fn open_without_links(path: &Path) -> rustix::io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+            // Some containers refuse the newer call. No child runs beside this look in a place that it could change.
+            Err(Errno::NOSYS | Errno::PERM) => match std::fs::canonicalize(path) {
+                Ok(real) if real == path => rustix::fs::openat(CWD, path, flags, Mode::empty()),
+                Ok(_) => Err(Errno::LOOP),
+                Err(_) => Err(Errno::NOENT),
+            },
+            other => other,
+        }
+    }
+
+    fn is_directory(file: &OwnedFd) -> bool {
+        rustix::fs::fstat(file).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+    }
+
+    /// Takes all capabilities but a few from whatever this process executes.
     pub(in super::super) fn shed_capabilities() {
-        for capability in CAPABILITIES {
+        for capability in (CapabilitySet::all() - KEPT.into_iter().collect::<CapabilitySet>()).iter() {
             // Only root has them to lose, and the kernel refuses everybody else: nothing is missing then.
             let _ = rustix::thread::remove_capability_from_bounding_set(capability);
         }
@@ -151,6 +195,29 @@ pub(super) fn shed_capabilities() {}
 #[cfg(not(target_os = "linux"))]
 pub(super) fn forgo_new_privileges() -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(super) use super::seccomp::Filter;
+
+/// A filter of calls, of which there is none here.
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+pub(super) struct Filter;
+
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+impl Filter {
+    /// There is none here.
+    pub(super) fn new() -> Self {
+        Self
+    }
+
+    /// There is nothing to enforce.
+    ///
+    /// # Errors
+    /// Never.
+    pub(super) fn enforce(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Closes every file that was inherited beside standard input, output and error, whoever left it open.

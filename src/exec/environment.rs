@@ -67,7 +67,9 @@ impl Caller {
     /// The directory that the variable names, else that one below the caller's home; only where it exists.
     fn directory(&self, name: &str, below_home: Option<&str>) -> Option<PathBuf> {
         let named = self.get(name).map(PathBuf::from);
-        let usual = || Some(Path::new(self.get("HOME")?).join(below_home?));
+        // A confined child may write only to paths without links, and people's homes are often behind one.
+        let home = || std::fs::canonicalize(self.get("HOME")?).ok();
+        let usual = || Some(home()?.join(below_home?));
         named.or_else(usual).filter(|path| path.is_absolute() && path.is_dir())
     }
 }

@@ -8,6 +8,8 @@ mod capture;
 mod confine;
 mod flock;
 mod orders;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod seccomp;
 mod shepherd;
 mod watch;
 

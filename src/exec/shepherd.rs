@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use rustix::process::Pid;
 
-use super::confine::{Confinement, NOT_CONFINED, close_inherited, forgo_new_privileges, shed_capabilities};
+use super::confine::{Confinement, Filter, NOT_CONFINED, close_inherited, forgo_new_privileges, shed_capabilities};
 use super::flock::Flock;
 use super::orders::{Orders, Report, hear, say};
 
@@ -109,6 +109,7 @@ fn command(
     command.env_clear().envs(orders.env.iter().map(|(name, value)| (name, value)));
     let shepherd = rustix::process::getpid();
     let confined = orders.writable.is_some();
+    let mut filter = confined.then(Filter::new);
     let child_side = move || {
         rustix::process::setsid()?;
         die_with(shepherd)?;
@@ -121,7 +122,13 @@ fn command(
         if confined {
             shed_capabilities();
         }
-        confinement.take().map_or(Ok(()), Confinement::enforce)
+        confinement.take().map_or(Ok(()), Confinement::enforce)?;
+        // Last, for it refuses some of what was needed until here. A kernel without filters starts the child all the
+        // same.
+        if let Some(filter) = &mut filter {
+            let _ = filter.enforce();
+        }
+        Ok(())
     };
     // SAFETY: this process has a single thread until its child runs, so whatever the new process does between fork and
     // exec finds every lock free; it opens nothing that outlives exec.

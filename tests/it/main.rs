@@ -45,6 +45,7 @@ mod e2e_world;
 mod bad_input;
 mod first_run;
 mod engine;
+mod escape;
 mod examples;
 mod exec;
 mod forge_act;

@@ -1,0 +1,184 @@
+//! The calls that a confined child may not make, as a filter in the kernel.
+//!
+//! Landlock leaves some doors open: a child could lower the limits of omk or its shepherd, which makes them blind, or
+//! make a device node. The filter shuts those, and interfaces with a long history of holes that no build needs. It
+//! refuses to filter by path, which a filter cannot see. Tracing is left to Landlock, which allows it below the child
+//! only: leak checkers of C and C++ trace themselves.
+
+use std::io;
+
+/// Loads a word of what is known about the call.
+const LOAD: u16 = 0x20;
+/// Goes on by whether the loaded word equals a number.
+const EQUAL: u16 = 0x15;
+/// Goes on by whether the loaded word is at least a number.
+const AT_LEAST: u16 = 0x35;
+/// Keeps some bits of the loaded word.
+const AND: u16 = 0x54;
+/// Ends the filter with a decision.
+const RETURN: u16 = 0x06;
+
+/// Where the call's number, its architecture and its first argument stand.
+const NUMBER: u32 = 0;
+const ARCHITECTURE: u32 = 4;
+const ARGUMENTS: u32 = 16;
+
+/// The architecture that this binary was built for. A filter knows calls by number, which means another call elsewhere.
+#[cfg(target_arch = "x86_64")]
+const OURS: u32 = 0xC000_003E;
+#[cfg(target_arch = "aarch64")]
+const OURS: u32 = 0xC000_00B7;
+
+/// From here on, numbers on x86-64 are those of its 32-bit variant, which would go around the list.
+const OTHER_NUMBERS: u32 = 0x4000_0000;
+
+/// A call to refuse, if one of the tests holds; without tests, always.
+struct Refused {
+    call: libc::c_long,
+    errno: i32,
+    tests: &'static [Test],
+}
+
+/// A look at the low half of one argument.
+#[derive(Clone, Copy)]
+enum Test {
+    /// The bits of the argument under the mask are the value.
+    Is { argument: u32, mask: u32, value: u32 },
+    /// The argument is not zero.
+    NotZero { argument: u32 },
+}
+
+const fn always(call: libc::c_long, errno: i32) -> Refused {
+    Refused { call, errno, tests: &[] }
+}
+
+/// Character and block devices; a FIFO or a socket is a child's own business.
+const DEVICE_IN_1: &[Test] = &[
+    Test::Is { argument: 1, mask: libc::S_IFMT, value: libc::S_IFCHR },
+    Test::Is { argument: 1, mask: libc::S_IFMT, value: libc::S_IFBLK },
+];
+const DEVICE_IN_2: &[Test] = &[
+    Test::Is { argument: 2, mask: libc::S_IFMT, value: libc::S_IFCHR },
+    Test::Is { argument: 2, mask: libc::S_IFMT, value: libc::S_IFBLK },
+];
+
+/// A namespace of users brings back, inside it, every capability that was taken away.
+const NEW_USERS: u32 = libc::CLONE_NEWUSER as u32;
+const USERS_IN_0: &[Test] = &[Test::Is { argument: 0, mask: NEW_USERS, value: NEW_USERS }];
+
+/// Packets as they are on the wire, the host of a virtual machine, and the kernel's ciphers.
+const FAMILIES: &[Test] = &[
+    Test::Is { argument: 0, mask: u32::MAX, value: libc::AF_PACKET as u32 },
+    Test::Is { argument: 0, mask: u32::MAX, value: libc::AF_VSOCK as u32 },
+    Test::Is { argument: 0, mask: u32::MAX, value: libc::AF_ALG as u32 },
+];
+
+/// What is refused. `ENOSYS` stands where programs know how to do without.
+const REFUSED: &[Refused] = &[
+    // A child may set its own limits, and everybody writes 0 for that.
+    Refused { call: libc::SYS_prlimit64, errno: libc::EPERM, tests: &[Test::NotZero { argument: 0 }] },
+    Refused { call: libc::SYS_mknodat, errno: libc::EPERM, tests: DEVICE_IN_2 },
+    #[cfg(target_arch = "x86_64")]
+    Refused { call: libc::SYS_mknod, errno: libc::EPERM, tests: DEVICE_IN_1 },
+    Refused { call: libc::SYS_unshare, errno: libc::EPERM, tests: USERS_IN_0 },
+    Refused { call: libc::SYS_clone, errno: libc::EPERM, tests: USERS_IN_0 },
+    // Its flags lie in memory, which a filter cannot read. The C libraries fall back to `clone`.
+    always(libc::SYS_clone3, libc::ENOSYS),
+    Refused { call: libc::SYS_socket, errno: libc::EPERM, tests: FAMILIES },
+    always(libc::SYS_setns, libc::EPERM),
+    always(libc::SYS_mount, libc::EPERM),
+    always(libc::SYS_umount2, libc::EPERM),
+    always(libc::SYS_pivot_root, libc::EPERM),
+    always(libc::SYS_chroot, libc::EPERM),
+    always(libc::SYS_move_mount, libc::EPERM),
+    always(libc::SYS_open_tree, libc::EPERM),
+    always(libc::SYS_fsopen, libc::EPERM),
+    always(libc::SYS_fsmount, libc::EPERM),
+    always(libc::SYS_mount_setattr, libc::EPERM),
+    always(libc::SYS_open_by_handle_at, libc::EPERM),
+    always(libc::SYS_bpf, libc::EPERM),
+    always(libc::SYS_perf_event_open, libc::EPERM),
+    always(libc::SYS_userfaultfd, libc::ENOSYS),
+    always(libc::SYS_keyctl, libc::ENOSYS),
+    always(libc::SYS_add_key, libc::ENOSYS),
+    always(libc::SYS_request_key, libc::ENOSYS),
+    // It opens sockets and files behind this filter's back.
+    always(libc::SYS_io_uring_setup, libc::ENOSYS),
+    always(libc::SYS_io_uring_enter, libc::ENOSYS),
+    always(libc::SYS_io_uring_register, libc::ENOSYS),
+];
+
+/// A filter that is ready to be put in force.
+pub(super) struct Filter(Vec<libc::sock_filter>);
+
+impl Filter {
+    /// The one filter there is.
+    pub(super) fn new() -> Self {
+        let mut steps =
+            vec![load(ARCHITECTURE), jump(EQUAL, OURS, 1, 0), end(libc::SECCOMP_RET_KILL_PROCESS), load(NUMBER)];
+        if cfg!(target_arch = "x86_64") {
+            steps.extend([jump(AT_LEAST, OTHER_NUMBERS, 0, 1), refuse(libc::ENOSYS)]);
+        }
+        for refused in REFUSED {
+            let body = body(refused);
+            let Ok(length) = u8::try_from(body.len()) else { continue };
+            let number = u32::try_from(refused.call).unwrap_or(u32::MAX);
+            steps.push(jump(EQUAL, number, 0, length));
+            steps.extend(body);
+        }
+        steps.push(end(libc::SECCOMP_RET_ALLOW));
+        Self(steps)
+    }
+
+    /// Puts it in force for this process and all that it will start. New privileges must have been forgone.
+    ///
+    /// # Errors
+    /// Where the kernel has no filters.
+    pub(super) fn enforce(&mut self) -> io::Result<()> {
+        let length = u16::try_from(self.0.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let program = libc::sock_fprog { len: length, filter: self.0.as_mut_ptr() };
+        // SAFETY: the program points at steps that live longer than the call, which copies them.
+        let done =
+            unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, std::ptr::from_ref(&program), 0, 0) };
+        if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+}
+
+/// What is done once the call's number was found.
+fn body(refused: &Refused) -> Vec<libc::sock_filter> {
+    if refused.tests.is_empty() {
+        return vec![refuse(refused.errno)];
+    }
+    let mut steps = Vec::new();
+    for test in refused.tests {
+        match *test {
+            Test::Is { argument, mask, value } => {
+                steps.extend([load(ARGUMENTS + 8 * argument), step(AND, mask), jump(EQUAL, value, 0, 1)]);
+            }
+            Test::NotZero { argument } => steps.extend([load(ARGUMENTS + 8 * argument), jump(EQUAL, 0, 1, 0)]),
+        }
+        steps.push(refuse(refused.errno));
+    }
+    steps.push(end(libc::SECCOMP_RET_ALLOW));
+    steps
+}
+
+fn step(code: u16, k: u32) -> libc::sock_filter {
+    libc::sock_filter { code, jt: 0, jf: 0, k }
+}
+
+fn load(at: u32) -> libc::sock_filter {
+    step(LOAD, at)
+}
+
+fn jump(code: u16, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
+    libc::sock_filter { code, jt, jf, k }
+}
+
+fn end(decision: u32) -> libc::sock_filter {
+    step(RETURN, decision)
+}
+
+fn refuse(errno: i32) -> libc::sock_filter {
+    end(libc::SECCOMP_RET_ERRNO | errno.unsigned_abs())
+}
