@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::text;
+
 /// Whose turn it is; decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -73,9 +75,13 @@ impl Failure {
     /// As a person reads it, with a newline at the end.
     #[must_use]
     pub fn render(&self) -> String {
-        let mut out = if self.whole { self.error.trim_end().to_owned() } else { format!("error: {}", self.error) };
+        // Not only omk's own words stand here: a provider, a forge or a file may be quoted.
+        let inert =
+            |text: &str| text::neutralise_workflow_commands(&text::escape_invisible(&text::printable(text.as_bytes())));
+        let mut out =
+            if self.whole { self.error.trim_end().to_owned() } else { format!("error: {}", inert(&self.error)) };
         for hint in &self.hints {
-            let _ = write!(out, "\n  hint: {hint}");
+            let _ = write!(out, "\n  hint: {}", inert(hint));
         }
         out.push('\n');
         out

@@ -38,7 +38,11 @@ pub(super) async fn settle(agent: &Agent, upstream: &Upstream) -> Result<Settled
         return Ok(Settled { wire: wire(&facts, agent)?, facts, notes, confirmed: false });
     };
     let (offered, mut notes) = match gateway::ask_models(base_url, key).await {
-        Ok(list) => (Some(find(&list, agent)?.clone()), Vec::new()),
+        Ok(list) => {
+            // A provider may echo the key even here, and an error names what it offers.
+            let list: Vec<Offered> = list.into_iter().filter(|offered| !key.is_in(&offered.id)).collect();
+            (Some(find(&list, agent)?.clone()), Vec::new())
+        }
         Err(error) if error.is_certain() => return Err(refusal(&error, agent, key)),
         Err(error) => (None, vec![format!("omk could not {error}; it goes on, and the first prompt will tell")]),
     };

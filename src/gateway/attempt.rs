@@ -53,9 +53,8 @@ impl Attempt {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request is passed on.
+    /// A request is passed on. That is no sign of life of the provider: an agent could ask for ever.
     pub(super) fn asked(&self, at: Instant) {
-        self.pulse.beat();
         let mut seen = self.seen();
         seen.usage.requests += 1;
         seen.first_request.get_or_insert(at);
@@ -148,8 +147,8 @@ impl Meter {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The request has been accepted, so its bytes cost something.
-    pub(super) fn accepted(&self, request_bytes: u64) {
+    /// A request of so many bytes is with the provider; 0 = it was turned down.
+    pub(super) fn sent(&self, request_bytes: u64) {
         self.state().request_bytes = request_bytes;
     }
 

@@ -57,6 +57,12 @@ impl Key {
         self.0.starts_with("sk-kimi-")
     }
 
+    /// Whether it stands in a text.
+    #[must_use]
+    pub fn is_in(&self, text: &str) -> bool {
+        !self.0.is_empty() && text.contains(&self.0)
+    }
+
     fn reveal(&self) -> &str {
         &self.0
     }
@@ -146,7 +152,7 @@ pub struct Admission {
     pub attempt: u32,
     /// Names in the cassette for paths of this machine: (placeholder, path). A placeholder must not occur by chance.
     pub placeholders: Vec<(String, String)>,
-    /// Beats with each request and each chunk of an answer.
+    /// Beats with each chunk of an answer.
     pub pulse: Pulse,
 }
 
@@ -223,6 +229,8 @@ struct Inner {
     config: Config,
     ledger: Ledger,
     stop: CancellationToken,
+    /// Held while a request is read.
+    reading: tokio::sync::Mutex<()>,
     /// By the digest of the token, so that looking one up tells nothing of the others.
     admitted: Mutex<HashMap<Sha256, Arc<Attempt>>>,
 }
@@ -245,7 +253,15 @@ impl Gateway {
         let port = listener.local_addr().map_err(GatewayError::Listen)?.port();
         let stop = CancellationToken::new();
         let ledger = Ledger::new(config.budget);
-        let inner = Inner { port, source, config, ledger, stop: stop.clone(), admitted: Mutex::default() };
+        let inner = Inner {
+            port,
+            source,
+            config,
+            ledger,
+            stop: stop.clone(),
+            reading: tokio::sync::Mutex::default(),
+            admitted: Mutex::default(),
+        };
         let inner = Arc::new(inner);
         serve::spawn(listener, Arc::clone(&inner));
         Ok(Self { inner, _stop: stop.drop_guard() })

@@ -59,17 +59,23 @@ impl Relay {
         Self { attempt, meter, answer: Answer::none(), tape, whole: None, ending: None, scrub }
     }
 
-    /// The answer to a request of so many bytes has come. One that was turned down costs nothing.
-    pub(super) fn arrived(&mut self, answer: Answer, request_bytes: u64) {
-        if (200..300).contains(&answer.status) {
-            self.meter.accepted(request_bytes);
+    /// A request of so many bytes goes to the provider. From here on it costs something, even if the agent goes away
+    /// before the answer comes.
+    pub(super) fn sent(&self, request_bytes: u64) {
+        self.meter.sent(request_bytes);
+    }
+
+    /// The answer has come. A request that was turned down costs nothing.
+    pub(super) fn arrived(&mut self, answer: Answer) {
+        if !(200..300).contains(&answer.status) {
+            self.meter.sent(0);
         }
         self.answer = answer;
     }
 
     /// The response to the agent. `key` is taken out of answers that are not streams.
     pub(super) async fn into_response(self, key: Option<&str>) -> Response {
-        let content_type = self.answer.headers.get("content-type").map_or("", String::as_str);
+        let content_type = self.answer.headers.get("content-type").map_or_else(String::new, |kind| kind.to_lowercase());
         if (200..300).contains(&self.answer.status) && content_type.starts_with("text/event-stream") {
             self.pass_stream()
         } else {
@@ -222,7 +228,7 @@ impl Relay {
             v: 1,
             request: Some(tape.request),
             status: self.answer.status,
-            headers: self.answer.headers.clone(),
+            headers: self.answer.headers.iter().map(|(name, value)| (name.clone(), (self.scrub)(value))).collect(),
             end: self.ending.unwrap_or(Ending::Cancelled),
             ..Recording::default()
         };

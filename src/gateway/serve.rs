@@ -20,8 +20,12 @@ use super::{Inner, Scrub};
 use crate::id::Sha256;
 use crate::model::Wire;
 
-/// A whole context of the largest model with some images fits; a longer request is not one.
-const LONGEST_REQUEST: usize = 64 << 20;
+/// Moonshot takes 2 MiB of messages; a longer request than this is not one. It is read into a tree of values, which takes up
+/// to forty times as much memory.
+const LONGEST_REQUEST: usize = 16 << 20;
+
+/// Members by which some providers choose another model than the one that was asked for.
+const OTHER_MODELS: [&str; 2] = ["models", "route"];
 
 /// Serves until the gateway is dropped.
 pub(super) fn spawn(listener: tokio::net::TcpListener, inner: Arc<Inner>) {
@@ -53,7 +57,13 @@ async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
     let Ok(body) = axum::body::to_bytes(body, LONGEST_REQUEST).await else {
         return refuse(413, "the request is too long, or broke off");
     };
-    match Asked::read(&body, inner.config.model.as_deref(), inner.config.wire.as_ref()) {
+    // One at a time: many large requests at once must not take all memory.
+    let asked = {
+        let _turn = inner.reading.lock().await;
+        Asked::read(&body, inner.config.model.as_deref(), inner.config.wire.as_ref())
+    };
+    drop(body);
+    match asked {
         Ok(asked) => pass_on(&inner, &attempt, &head.headers, asked).await,
         Err(why) => refuse(400, &why),
     }
@@ -92,7 +102,14 @@ impl Asked {
         if let Some(model) = model.filter(|model| *model != wanted) {
             return Err(format!("the plan's model is `{model}`, not `{wanted}`"));
         }
-        let streams = request.get("stream").and_then(Value::as_bool).unwrap_or(false);
+        // Some providers take more than a boolean for one, and would stream what is not counted.
+        let streams = match request.get("stream") {
+            None | Some(Value::Null) => false,
+            Some(stream) => stream.as_bool().ok_or_else(|| "`stream` is true or false".to_owned())?,
+        };
+        for name in OTHER_MODELS {
+            request.remove(name);
+        }
         if streams {
             // What is not counted is not served.
             request.insert("stream_options".to_owned(), json!({"include_usage": true}));
@@ -120,19 +137,22 @@ async fn pass_on(inner: &Inner, attempt: &Arc<Attempt>, headers: &HeaderMap, ask
         scrub: scrub(inner),
     });
     let request_bytes = asked.body.len() as u64;
+    let Asked { body, said, streams } = asked;
+    drop(said);
     // From here on the answer is accounted for, even if the agent goes away before it comes.
     let mut relay = Relay::new(Arc::clone(attempt), tape, scrub(inner));
+    relay.sent(request_bytes);
     let answer = match &inner.source {
         Source::Live { client, url, key, timeouts } => {
-            let asking = upstream::ask_live((client, url, key, *timeouts), headers, asked.body);
+            let asking = upstream::ask_live((client, url, key, *timeouts), headers, body);
             tokio::select! {
                 () = attempt.closed.cancelled() => return refuse(401, "the attempt is over"),
                 answer = asking => answer,
             }
         }
-        Source::Cassette => played(attempt, turns, asked.streams),
+        Source::Cassette => played(attempt, turns, streams),
     };
-    relay.arrived(answer, request_bytes);
+    relay.arrived(answer);
     relay.into_response(inner.source.key()).await
 }
 

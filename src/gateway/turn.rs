@@ -69,7 +69,8 @@ pub struct TurnUsage {
 
 impl TurnUsage {
     fn read(usage: &Value) -> Option<Self> {
-        let number = |value: &Value| value.as_u64();
+        // Some providers count in floats. `as` saturates, and takes what is not a number for 0.
+        let number = |value: &Value| value.as_u64().or_else(|| value.as_f64().map(|count| count as u64));
         let prompt_tokens = usage.get("prompt_tokens").and_then(number)?;
         let completion_tokens = usage.get("completion_tokens").and_then(number).unwrap_or(0);
         let nested = usage.pointer("/prompt_tokens_details/cached_tokens").and_then(number);
@@ -117,6 +118,10 @@ pub struct TurnReader {
 /// A line of a stream longer than this is not looked into; it still passes. No sane delta is a hundredth of it.
 const LONGEST_LINE: usize = 16 << 20;
 
+/// More of one answer, in bytes, is counted and passes, but is not kept: the longest real one, a million tokens, has four
+/// megabytes.
+const MOST_KEPT: u64 = 16 << 20;
+
 impl TurnReader {
     /// Looks at the next bytes of a stream of server-sent events.
     pub fn look_at(&mut self, bytes: &[u8]) {
@@ -154,12 +159,13 @@ impl TurnReader {
         }
         // A whole answer has `message` where a streamed one has `delta`.
         let Some(delta) = choice.get("delta").or_else(|| choice.get("message")) else { return };
+        let kept = self.spoken < MOST_KEPT;
         if let Some(text) = delta.get("content").and_then(Value::as_str) {
-            self.turn.text.push_str(text);
+            self.turn.text.push_str(if kept { text } else { "" });
             self.spoken += text.len() as u64;
         }
         if let Some(text) = delta.get("reasoning_content").and_then(Value::as_str) {
-            self.turn.reasoning.push_str(text);
+            self.turn.reasoning.push_str(if kept { text } else { "" });
             self.spoken += text.len() as u64;
         }
         for (place, call) in delta.get("tool_calls").and_then(Value::as_array).into_iter().flatten().enumerate() {
@@ -186,7 +192,7 @@ impl TurnReader {
         if let (Some(more), Value::String(text)) =
             (call.pointer("/function/arguments").and_then(Value::as_str), &mut mine.arguments)
         {
-            text.push_str(more);
+            text.push_str(if self.spoken < MOST_KEPT { more } else { "" });
             self.spoken += more.len() as u64;
         }
     }

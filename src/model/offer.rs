@@ -49,9 +49,6 @@ pub enum BadOffer {
 /// The longest name of a model that is taken for one, in bytes.
 const LONGEST_ID: usize = 200;
 
-/// More models than this are not one provider's: the largest known list has about 500.
-const MOST_MODELS: usize = 10_000;
-
 /// Reads the answer to `GET /models`.
 ///
 /// # Errors
@@ -60,12 +57,17 @@ pub fn read_offer(body: &[u8]) -> Result<Vec<Offered>, BadOffer> {
     let answer: Value = serde_json::from_slice(body).map_err(|_| BadOffer::NotJson)?;
     // Some providers answer with the bare list.
     let list = answer.get("data").unwrap_or(&answer).as_array().ok_or(BadOffer::NoList)?;
-    let offered: Vec<Offered> = list.iter().take(MOST_MODELS).filter_map(offered).collect();
+    let offered: Vec<Offered> = list.iter().filter_map(offered).collect();
     if offered.is_empty() { Err(BadOffer::Empty) } else { Ok(offered) }
 }
 
 fn offered(item: &Value) -> Option<Offered> {
-    let id = item.get("id").and_then(Value::as_str).filter(|id| !id.is_empty() && id.len() <= LONGEST_ID)?;
+    let id = item.get("id").and_then(Value::as_str)?;
+    // Names are shown to people, so that they hold nothing that a terminal or a log would act on.
+    let sound = !id.is_empty() && id.len() <= LONGEST_ID && id.bytes().all(|byte| byte.is_ascii_graphic());
+    if !sound {
+        return None;
+    }
     // Moonshot and OpenRouter; vLLM; LM Studio.
     let named = ["context_length", "max_model_len", "max_context_length"].iter().find_map(|name| item.get(*name));
     let context = named.and_then(Value::as_u64).and_then(|tokens| u32::try_from(tokens).ok());
@@ -135,7 +137,7 @@ mod tests {
     fn members_of_another_kind_count_as_absent() {
         let odd = json!({"data": [{"id": "a", "context_length": "many", "supports_thinking_type": 7,
             "supports_reasoning": "yes", "think_efforts": {"support": "true", "valid_efforts": ["low"]}},
-            {"id": 3}, {"id": ""}, 5, {"id": "x".repeat(201)}]});
+            {"id": 3}, {"id": ""}, 5, {"id": "x".repeat(201)}, {"id": "a\n::error::b"}, {"id": "\u{1b}[31m"}]});
         assert_eq!(read(&odd), Ok(vec![bare("a")]));
         assert_eq!(read(&json!({"data": [{"id": "a", "context_length": 0}]})), Ok(vec![bare("a")]));
     }

@@ -5,6 +5,8 @@
 
 use serde_json::Value;
 
+use crate::text;
+
 /// What was said, as it came. It may echo the key: [`Refusal::shown`] makes it fit for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
@@ -65,10 +67,11 @@ impl Refusal {
     /// not found any more.
     #[must_use]
     pub fn shown(&self, hide: &dyn Fn(&str) -> String) -> Self {
-        let kind = hide(&self.kind);
-        let message = hide(&self.message);
-        let message = message.chars().filter(|c| !c.is_control() || *c == '\n').take(LONGEST_MESSAGE).collect();
-        Self { kind, message }
+        let message = hide(&text::printable(self.message.as_bytes()));
+        // In one line, so that nothing in it begins one: a CI log takes some lines for commands.
+        let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+        let message = text::escape_invisible(&message).chars().take(LONGEST_MESSAGE).collect();
+        Self { kind: hide(&self.kind), message }
     }
 }
 

@@ -143,7 +143,11 @@ impl Wire {
         }
         if let Some(longest) = self.longest {
             for name in ["max_tokens", "max_completion_tokens"] {
-                if request.get(name).and_then(Value::as_u64).is_some_and(|wanted| wanted > u64::from(longest)) {
+                // What is no whole number may still be one to a lenient provider.
+                let fits = |wanted: &Value| {
+                    wanted.is_null() || wanted.as_u64().is_some_and(|wanted| wanted <= u64::from(longest))
+                };
+                if request.get(name).is_some_and(|wanted| !fits(wanted)) {
                     request.insert(name.to_owned(), longest.into());
                 }
             }

@@ -166,6 +166,29 @@ async fn a_key_of_another_console_is_found_out_before_anything_is_paid() {
     ");
 }
 
+/// Whatever a provider says to the question, no part of the key and nothing that a terminal or a CI log acts on is shown.
+#[tokio::test]
+async fn a_hostile_provider_gets_no_key_and_no_escape_code_onto_the_terminal() {
+    const ACTS: &str = "\u{1b}[31m\u{1b}]0;title\u{7}\n::error::pwned\n::add-mask::x\n\u{202e}\u{0}";
+    let cut = format!("{}{KEY}", "x".repeat(480));
+    let error = |kind: &str, message: &str| json!({"error": {"type": kind, "message": message}}).to_string();
+    let list = json!({"data": [{"id": format!("kimi-{KEY}")}, {"id": ACTS}, {"id": "kimi-k2.6"}]}).to_string();
+    for (status, body) in [
+        (401, error(&format!("t {KEY}"), "no")),
+        (401, error("t", &cut)),
+        (401, error(&"k".repeat(1_000_000), "no")),
+        (401, error(ACTS, ACTS)),
+        (429, error(&format!("quota-{KEY}"), &cut)),
+        (200, list),
+    ] {
+        let said = stopped(other(status, "application/json", body.clone()), "model: kimi-k3").await;
+        let begun = &KEY[..12];
+        assert!(!said.contains(begun) && said.len() < 2_000, "{body:.200}\n{said}");
+        let acts = said.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}');
+        assert!(!acts && !said.lines().any(|line| line.trim_start().starts_with("::")), "{said:?}");
+    }
+}
+
 #[tokio::test]
 async fn an_address_that_is_no_providers_is_found_out_before_anything_is_paid() {
     let page = || other(200, "text/html", "<!doctype html><title>Welcome</title>");

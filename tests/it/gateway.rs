@@ -267,3 +267,60 @@ async fn a_broken_answer_breaks_again_in_the_replay() {
     assert_eq!((page.headers()["content-type"].to_str().unwrap(), page.status().as_u16()), ("text/html", 200));
     assert_eq!(page.text().await.unwrap(), "<html>hi");
 }
+
+#[tokio::test]
+async fn a_request_that_is_given_up_before_its_answer_is_still_accounted_for_and_no_sign_of_life() {
+    let model = scripted(vec![Turn::Hanging]).await;
+    let gateway = Gateway::start(live(&model)).await.unwrap();
+    let pulse = Pulse::default();
+    let pass = gateway.admit(admission(Vec::new(), pulse.clone())).unwrap();
+    let mut long = question();
+    long["messages"][0]["content"] = json!(format!("do it {}", "x".repeat(40_000)));
+    let url = format!("{}/chat/completions", pass.base_url);
+    let asking = client().post(url).bearer_auth(&pass.token).json(&long).send();
+    tokio::select! {
+        _ = asking => panic!("nobody answers"),
+        () = async { while model.asked().is_empty() { tokio::task::yield_now().await } } => {}
+    }
+    model.given_up(1).await;
+    assert_eq!(pulse.count(), 0, "asking alone keeps no idle clock alive");
+    let usage = pass.close();
+    assert!(usage.tokens.input >= 10_000 && usage.estimated, "{usage:?}");
+}
+
+#[tokio::test]
+async fn nothing_in_a_request_gets_around_the_model_the_count_or_the_longest_answer() {
+    let model = scripted(vec![Turn::Say("hi")]).await;
+    let gateway = Gateway::start(live(&model)).await.unwrap();
+    let pass = admit(&gateway);
+    let ask = async |extra: Value| {
+        let mut body = question();
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        let url = format!("{}/chat/completions", pass.base_url);
+        client().post(url).bearer_auth(&pass.token).json(&body).send().await.unwrap().status().as_u16()
+    };
+    for extra in [json!({"stream": "true"}), json!({"stream": 1}), json!({"model": "gpt"}), json!({"model": [MODEL]})] {
+        assert_eq!(ask(extra.clone()).await, 400, "{extra}");
+    }
+    assert_eq!(model.asked().len(), 0);
+    for longest in [json!("99999999"), json!(9_999_999.0), json!(1e300), json!(u64::MAX)] {
+        let extra = json!({"max_tokens": longest, "models": ["gpt"], "route": "fallback",
+            "stream_options": {"include_usage": false}, "temperature": 2, "thinking": {"type": "disabled"}});
+        assert_eq!(ask(extra.clone()).await, 200, "{extra}");
+        let asked = model.asked().pop().unwrap().body;
+        assert_eq!(
+            (&asked["max_tokens"], &asked["stream_options"]),
+            (&json!(131_072), &json!({"include_usage": true}))
+        );
+        let gone = ["models", "route", "temperature", "thinking"].iter().all(|name| asked.get(*name).is_none());
+        assert!(gone, "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_in_a_header_of_an_answer_is_not_recorded() {
+    let dir = tempfile::tempdir().unwrap();
+    record(dir.path(), vec![Turn::Status(429, Some(("retry-after", KEY)), "slow", "later")]).await;
+    let kept = std::fs::read_to_string(&files(dir.path())[0]).unwrap();
+    assert!(kept.contains("***") && !kept.contains(KEY), "{kept}");
+}
