@@ -317,6 +317,23 @@ async fn omk_agent_check_asks_the_same_question_alone() {
     assert_eq!(model.asked().len(), 0);
 }
 
+/// A key goes to the provider of the plan that it is for, or nowhere.
+#[tokio::test]
+async fn a_plan_that_cannot_be_read_is_not_replaced_by_the_default_provider() {
+    let model = Model::start(Vec::new()).await;
+    let world = World::new(&model, ONE).await;
+    std::fs::copy(world.at("repo/omk.yaml"), world.at("home/omk.yaml")).unwrap();
+    for arguments in
+        [&["agent", "check"][..], &["agent", "check", "--plan", "omk.yaml"], &["agent", "check", "--plan", "no"]]
+    {
+        let mut outside = world.omk(arguments);
+        outside.current_dir(world.at("home"));
+        let ended = world.end_of(outside).await;
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(!ended.stderr.contains("moonshot") && model.looked_up().is_empty(), "{ended:?}");
+    }
+}
+
 /// How a task ends whose model answers so: class, message and advice.
 async fn ends(turn: Turn) -> String {
     let model = Model::start(vec![("do one", vec![turn])]).await;
