@@ -59,7 +59,7 @@ pub fn advice(class: Class, observed: &Observed, agent: &Agent) -> Option<String
         Class::Provider if kind == "connect" => {
             format!("check `agent.base_url: {}`, and the network and proxy of this machine", agent.base_url)
         }
-        Class::Provider if kind == "not-an-answer" && observed.status == Some(200) => {
+        Class::Provider if kind == UNNAMED && observed.status == Some(200) => {
             format!("`agent.base_url: {}` may not be the address of a model's provider", agent.base_url)
         }
         Class::Context => "the conversation is too large for the model; split the task into smaller ones".to_owned(),

@@ -14,7 +14,7 @@ use super::{Facts, Origin};
 /// What a plan wants of a model's thinking: `agent.thinking`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Thinking {
-    /// What the provider recommends for an agent.
+    /// The provider's own default for its model.
     #[default]
     Auto,
     /// None.

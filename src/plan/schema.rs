@@ -152,8 +152,8 @@ mod mirror {
         version: Option<String>,
         /// The model's name, sent to the provider as is. Default: kimi-k3.
         model: Option<String>,
-        /// How much the model thinks before it speaks. Not every model can do each. Default: auto, as its provider
-        /// recommends.
+        /// How much the model thinks before it speaks. Not every model can do each. Default: auto, the provider's own
+        /// default.
         thinking: Option<Thinking>,
         /// The provider's address. Default: `https://api.moonshot.ai/v1`.
         #[schemars(extend("pattern" = "^https?://"))]
