@@ -7,11 +7,13 @@ mod complaint;
 mod duration;
 mod excerpt;
 mod governed;
+mod host;
 mod lower;
 mod name;
 mod nearest;
 mod parse;
 mod raw;
+mod room;
 mod scalar;
 mod schema;
 mod syntax;
@@ -21,10 +23,12 @@ pub(crate) use complaint::quoted;
 pub use complaint::{Complaint, Complaints, Place};
 pub use duration::{BadDuration, format_duration, parse_duration};
 pub use governed::governed;
+pub use host::{BadHost, Host};
 pub use lower::keys::RECORD as RECORD_FIELDS;
 pub use name::default_name;
 pub use nearest::nearest;
 pub use parse::parse;
+pub use room::{BadRoomLevel, Network, Networks, Room, RoomLevel};
 pub use schema::schema;
 pub use write::to_yaml;
 
@@ -52,6 +56,8 @@ pub struct Plan {
     pub pass_env: Vec<String>,
     /// Ignored build caches that stay in a slot between tasks, as paths relative to it.
     pub keep: Vec<String>,
+    /// What children may reach.
+    pub room: Room,
     /// Whether failures that the base has too are forgiven.
     pub baseline: Baseline,
     /// In the order of the file.
@@ -137,6 +143,8 @@ pub struct Gate {
     pub report: Option<Report>,
     /// Variables of this gate, over the plan's.
     pub env: BTreeMap<String, String>,
+    /// What it reaches; absent = as the room says.
+    pub network: Option<Network>,
 }
 
 /// A file with a gate's failing items.
@@ -194,6 +202,8 @@ pub struct Task {
     pub on_dependency_failure: OnDependencyFailure,
     /// Variables of this task, over the plan's.
     pub env: BTreeMap<String, String>,
+    /// What its agent or command reaches; absent = as the room says.
+    pub network: Option<Network>,
     /// Free, for people and records.
     pub metadata: serde_json::Map<String, serde_json::Value>,
 }

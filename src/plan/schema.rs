@@ -94,6 +94,8 @@ mod mirror {
         pass_env: Option<Vec<Variable>>,
         /// Ignored build caches that stay in a worktree between tasks, as paths.
         keep: Option<Vec<String>>,
+        /// What children may reach.
+        room: Option<Room>,
         /// Whether failures that the base has too are forgiven. Default: allow.
         baseline: Option<Baseline>,
         /// Put under every task, field by field.
@@ -225,6 +227,62 @@ mod mirror {
         #[schemars(range(min = 0))]
         output: f64,
     }
+
+    /// What agents, commands and gates may reach.
+    #[derive(JsonSchema)]
+    #[schemars(deny_unknown_fields)]
+    struct Room {
+        /// The least that is accepted. Default: best, whatever the machine has.
+        level: Option<Level>,
+        /// What they reach on the network, by what they are.
+        network: Option<Networks>,
+        /// Whether the Docker socket stays in reach of them. Default: false.
+        docker: Option<bool>,
+    }
+
+    #[derive(JsonSchema)]
+    #[schemars(rename_all = "kebab-case")]
+    enum Level {
+        /// The best that the machine has, whatever that is.
+        Best,
+        /// Children neither see nor reach anything outside.
+        Sealed,
+        /// Children cannot write elsewhere.
+        Landlock,
+        /// Anything.
+        None,
+    }
+
+    /// What children reach on the network, by what they are.
+    #[derive(JsonSchema)]
+    #[schemars(deny_unknown_fields)]
+    struct Networks {
+        /// Tasks with a prompt. Default: model.
+        agent: Option<Network>,
+        /// Gates. Default: open.
+        gates: Option<Network>,
+        /// Tasks with `run`. Default: open.
+        tasks: Option<Network>,
+    }
+
+    /// What a child reaches on the network.
+    #[derive(JsonSchema)]
+    #[schemars(rename_all = "kebab-case")]
+    enum Network {
+        /// Nothing. Not for agents.
+        None,
+        /// The model, through omk. Only for agents.
+        Model,
+        /// Everything.
+        Open,
+        /// These hosts, through omk; an agent reaches its model, too.
+        Allow(#[schemars(length(min = 1))] Vec<Host>),
+    }
+
+    /// The name of a host, without scheme, port, path and wildcards; no IP address.
+    #[derive(JsonSchema)]
+    #[schemars(transparent, extend("pattern" = "^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$"))]
+    struct Host(String);
 
     #[derive(JsonSchema)]
     #[schemars(rename_all = "kebab-case")]
@@ -359,6 +417,8 @@ mod mirror {
         report: Option<Report>,
         /// Variables, over the plan's.
         env: Option<Variables>,
+        /// What it reaches on the network. Default: as `room.network.gates` says.
+        network: Option<Network>,
     }
 
     /// A file with a gate's failing items.
@@ -401,6 +461,8 @@ mod mirror {
         dependencies: Option<Vec<Id>>,
         /// The old spelling of `retry_policy.max_attempts`; counts only without a retry_policy.
         max_retries: Option<u32>,
+        /// What its agent or command reaches on the network. Default: as `room.network` says.
+        network: Option<Network>,
         #[schemars(flatten)]
         wishes: Wishes,
     }
@@ -496,6 +558,8 @@ mod tests {
         check("/$defs/Task", keys::TASK);
         check("/$defs/Defaults", keys::DEFAULTS);
         check("/$defs/RetryPolicy", keys::RETRY);
+        check("/$defs/Room", keys::ROOM);
+        check("/$defs/Networks", keys::NETWORKS);
         check("/$defs/When", keys::WHEN);
         check("/$defs/Deliver", keys::DELIVER);
         check("/$defs/Commands", keys::COMMANDS);

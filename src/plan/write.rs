@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Number, Value, json};
 
-use super::lower::{BASELINES, gate, settings, task};
+use super::lower::{BASELINES, gate, room, settings, task};
 use super::scalar::{Meaning, Scalar};
 use super::{
     Agent, Baseline, ChangePolicy, Commands, DEFAULT_GATE_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_TIMEOUT, Deliver,
-    Gate, Limits, OnDependencyFailure, Plan, RetryPolicy, Task, When, Work, WriteSet, format_duration,
+    Gate, Limits, Network, Networks, OnDependencyFailure, Plan, RetryPolicy, Room, Task, When, Work, WriteSet,
+    format_duration,
 };
 use crate::glob::Glob;
 
@@ -78,6 +79,7 @@ fn tree(plan: &Plan) -> Fields {
     fields.full("env", variables(&plan.env));
     fields.full("pass_env", json!(plan.pass_env));
     fields.full("keep", json!(plan.keep));
+    fields.full("room", room(&plan.room));
     fields.unless("baseline", word(BASELINES, plan.baseline), &word(BASELINES, Baseline::Allow));
     fields.full("gates", plan.gates.iter().map(gate).collect());
     fields.put("tasks", plan.tasks.iter().map(task).collect::<Value>());
@@ -128,6 +130,31 @@ fn limits(limits: &Limits) -> Value {
     fields.value()
 }
 
+fn room(room: &Room) -> Value {
+    let (mut fields, usual) = (Fields::default(), Room::default());
+    fields.unless("level", word(room::LEVELS, room.least), &word(room::LEVELS, usual.least));
+    fields.full("network", networks(&room.network));
+    fields.unless("docker", room.docker, &usual.docker);
+    fields.value()
+}
+
+fn networks(networks: &Networks) -> Value {
+    let (mut fields, usual) = (Fields::default(), Networks::default());
+    fields.unless("agent", network(&networks.agent), &network(&usual.agent));
+    fields.unless("gates", network(&networks.gates), &network(&usual.gates));
+    fields.unless("tasks", network(&networks.tasks), &network(&usual.tasks));
+    fields.value()
+}
+
+fn network(network: &Network) -> Value {
+    match network {
+        Network::None => "none".into(),
+        Network::Model => "model".into(),
+        Network::Open => "open".into(),
+        Network::Allow(hosts) => json!({ "allow": hosts }),
+    }
+}
+
 fn gate(gate: &Gate) -> Value {
     let mut fields = Fields::default();
     fields.put("id", gate.id.as_str());
@@ -143,6 +170,7 @@ fn gate(gate: &Gate) -> Value {
         fields.put("report", json!({ "format": word(gate::FORMATS, report.format), "path": report.path }));
     }
     fields.full("env", variables(&gate.env));
+    fields.full("network", gate.network.as_ref().map_or(Value::Null, network));
     fields.value()
 }
 
@@ -173,6 +201,7 @@ fn task(task: &Task) -> Value {
     let skip = word(task::ON_FAILURE, OnDependencyFailure::Skip);
     fields.unless("on_dependency_failure", word(task::ON_FAILURE, task.on_dependency_failure), &skip);
     fields.full("env", variables(&task.env));
+    fields.full("network", task.network.as_ref().map_or(Value::Null, network));
     fields.full("metadata", Value::Object(task.metadata.clone()));
     fields.value()
 }

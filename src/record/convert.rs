@@ -12,7 +12,7 @@ use crate::graph::Graph;
 use crate::id::{PlanName, TaskId};
 use crate::plan::{
     Agent, Baseline, ChangePolicy, Commands, DEFAULT_IDLE_TIMEOUT, DEFAULT_TIMEOUT, Deliver, Limits,
-    OnDependencyFailure, Plan, RetryPolicy, Task, Work, WriteSet,
+    OnDependencyFailure, Plan, RetryPolicy, Room, Task, Work, WriteSet,
 };
 use crate::text::plural;
 
@@ -196,6 +196,7 @@ fn task(record: &Record, id: TaskId, dependencies: Vec<TaskId>, said: &mut Vec<S
         },
         dependencies,
         env: BTreeMap::new(),
+        network: None,
         metadata: record
             .extra
             .iter()
@@ -279,6 +280,7 @@ fn plan(name: PlanName, tasks: Vec<Task>) -> Plan {
         env: BTreeMap::new(),
         pass_env: Vec::new(),
         keep: Vec::new(),
+        room: Room::default(),
         baseline: Baseline::Allow,
         gates: Vec::new(),
         tasks,

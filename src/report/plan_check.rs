@@ -147,7 +147,7 @@ impl PlanCheck<'_> {
             (Origin::Own, Some(permission)) => format!(
                 "Until it is merged, runs use the plan of {}. To use this one before that, somebody with {} \
                  writes in a comment:\n\n```text\n/omk approve {digest}\n/omk run\n```\n\nIts `agent`, `limits`, `prices`, \
-                 `deliver`, `protect` and `commands` count once they are on the default branch, approved or not.",
+                 `room`, `deliver`, `protect` and `commands` count once they are on the default branch, approved or not.",
                 code(self.branch, 80),
                 self.forge.right(permission.as_str())
             ),
@@ -238,7 +238,7 @@ mod tests {
         /omk run
         ```
 
-        Its `agent`, `limits`, `prices`, `deliver`, `protect` and `commands` count once they are on the default branch, approved or not.
+        Its `agent`, `limits`, `prices`, `room`, `deliver`, `protect` and `commands` count once they are on the default branch, approved or not.
 
         ```diff
         -a

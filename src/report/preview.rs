@@ -12,8 +12,8 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use crate::graph::Graph;
-use crate::id::{PlanName, TaskId};
-use crate::plan::{Limits, Plan, Task, Work, WriteSet};
+use crate::id::{GateId, PlanName, TaskId};
+use crate::plan::{Gate, Limits, Network, Networks, Plan, Room, RoomLevel, Task, Work, WriteSet};
 
 pub use self::overlap::{Overlap, OverlapKind, Overlaps};
 
@@ -35,6 +35,8 @@ pub struct Preview {
     pub executions: u64,
     /// What the run may spend.
     pub limits: PreviewLimits,
+    /// What children may reach.
+    pub room: PreviewRoom,
     /// Gates that decide. None of them = the run can never be ready.
     pub required_gates: usize,
 }
@@ -87,6 +89,52 @@ pub struct PreviewLimits {
     pub usd: Option<f64>,
 }
 
+/// What the plan lets children reach.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PreviewRoom {
+    /// The least level that is accepted; absent = the best that the machine has.
+    pub least: Option<RoomLevel>,
+    /// The network of agents.
+    pub agent: Network,
+    /// The network of gates.
+    pub gates: Network,
+    /// The network of commands.
+    pub tasks: Network,
+    /// Whether the Docker socket stays in reach.
+    pub docker: bool,
+    /// Gates and tasks with a network of their own, in the order of the plan.
+    pub exceptions: Vec<PreviewNetwork>,
+}
+
+/// A task or gate with a network of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PreviewNetwork {
+    /// Whose it is.
+    #[serde(flatten)]
+    pub of: PreviewOccupant,
+    /// What it reaches.
+    pub network: Network,
+}
+
+/// Who works in a room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PreviewOccupant {
+    /// A task's agent or command.
+    Task(TaskId),
+    /// A gate.
+    Gate(GateId),
+}
+
+impl PreviewRoom {
+    /// Whether the plan leaves all of it at the defaults.
+    #[must_use]
+    pub fn is_usual(&self) -> bool {
+        let Room { least, network: Networks { agent, gates, tasks }, docker } = Room::default();
+        *self == Self { least, agent, gates, tasks, docker, exceptions: Vec::new() }
+    }
+}
+
 impl Preview {
     /// The preview of a checked plan.
     #[must_use]
@@ -111,6 +159,7 @@ impl Preview {
             overlaps: overlap::find(&plan.tasks, &graph, &order),
             critical_path: ids(&graph.critical_path().expect(acyclic)),
             limits: limits(&plan.limits),
+            room: room(plan),
             required_gates: plan.gates.iter().filter(|gate| gate.required).count(),
         }
     }
@@ -165,6 +214,20 @@ fn preview_task(task: &Task, wave: usize, chain: usize) -> PreviewTask {
         write_set_declared: task.write_set != WriteSet::Unknown,
         conditional: task.when.is_some(),
     }
+}
+
+fn room(plan: &Plan) -> PreviewRoom {
+    let of_task = |task: &Task| {
+        let network = task.network.clone()?;
+        Some(PreviewNetwork { of: PreviewOccupant::Task(task.id.clone()), network })
+    };
+    let of_gate = |gate: &Gate| {
+        let network = gate.network.clone()?;
+        Some(PreviewNetwork { of: PreviewOccupant::Gate(gate.id.clone()), network })
+    };
+    let Room { least, network: Networks { agent, gates, tasks }, docker } = plan.room.clone();
+    let exceptions = plan.gates.iter().filter_map(of_gate).chain(plan.tasks.iter().filter_map(of_task)).collect();
+    PreviewRoom { least, agent, gates, tasks, docker, exceptions }
 }
 
 fn limits(limits: &Limits) -> PreviewLimits {

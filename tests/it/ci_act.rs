@@ -160,7 +160,7 @@ fn a_changed_plan_is_shown_and_holds_once_it_is_approved() {
         /omk run
         ```
 
-        Its `agent`, `limits`, `prices`, `deliver`, `protect` and `commands` count once they are on the default branch, approved or not.
+        Its `agent`, `limits`, `prices`, `room`, `deliver`, `protect` and `commands` count once they are on the default branch, approved or not.
 
         ```diff
         @@ -3,5 +3,5 @@

@@ -1325,7 +1325,7 @@ Until it is merged, runs use the plan of `main`. To use this one before that, so
 /omk run
 ```
 
-Its `agent`, `limits`, `prices`, `deliver`, `protect` and `commands` count once they are on the default branch, approved or not.
+Its `agent`, `limits`, `prices`, `room`, `deliver`, `protect` and `commands` count once they are on the default branch, approved or not.
 
 ```diff
 -a

@@ -336,6 +336,7 @@ impl Bench {
             inputs: None,
             trusted: Vec::new(),
             report: Some(Report { format: ReportFormat::Junit, path: "out/junit.xml".to_owned() }),
+            network: None,
             env: [("GREETING".to_owned(), "hello".to_owned())].into(),
         };
         Self { dir, gate, stop: CancellationToken::new() }

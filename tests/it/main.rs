@@ -112,6 +112,7 @@ mod provider;
 mod plan;
 mod plan_limits;
 mod plan_mistakes;
+mod plan_room;
 mod plan_roundtrip;
 mod plan_schema;
 mod proof;

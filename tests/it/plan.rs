@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use omk_action::plan::{
-    self, Agent, AgentKind, Baseline, ChangePolicy, DeliverAs, Event, OnDependencyFailure, Permission, Plan,
-    RetryPolicy, WriteSet,
+    self, Agent, AgentKind, Baseline, ChangePolicy, DeliverAs, Event, Network, OnDependencyFailure, Permission, Plan,
+    RetryPolicy, Room, RoomLevel, WriteSet,
 };
 use serde_json::json;
 
@@ -37,6 +37,10 @@ fn every_key_of_the_contract_is_read() {
     assert_eq!(plan.env["RUST_BACKTRACE"], "1");
     assert_eq!(plan.pass_env, ["SCCACHE_DIR"]);
     assert_eq!(plan.keep, ["target", "node_modules"]);
+    assert_eq!(plan.room.least, Some(RoomLevel::Landlock));
+    let hosts = ["index.example.com", "cdn.example.com"].map(|name| name.parse().unwrap());
+    assert_eq!(plan.room.network.tasks, Network::Allow(hosts.to_vec()));
+    assert_eq!((&plan.room.network.agent, plan.room.docker), (&Network::Model, false));
     assert_eq!(plan.baseline, Baseline::Allow);
     assert_eq!(plan.protect.iter().map(|glob| glob.as_str()).collect::<Vec<_>>(), ["migrations/**"]);
     assert_eq!(plan.deliver.form, DeliverAs::PullRequest);
@@ -45,6 +49,7 @@ fn every_key_of_the_contract_is_read() {
 
     let [gate] = &plan.gates[..] else { panic!("{:?}", plan.gates) };
     assert_eq!(gate.run, "cargo test --locked");
+    assert_eq!(plan.room.network_of_gate(gate), &Network::None);
     assert_eq!(gate.timeout, minutes(15));
     assert_eq!(gate.retries, 1);
     assert_eq!(gate.inputs.as_ref().map(Vec::len), Some(2));
@@ -52,6 +57,8 @@ fn every_key_of_the_contract_is_read() {
 
     let api = plan.task(&"api".parse().unwrap()).unwrap();
     assert_eq!(api.name, "Split the API module");
+    assert_eq!(plan.room.network_of_task(api), &Network::Model);
+    assert_eq!(plan.room.network_of_task(&plan.tasks[1]), &Network::Open);
     assert_eq!(api.priority, 10);
     assert_eq!(api.dependencies, ["deps".parse().unwrap()]);
     assert_eq!(api.timeout, minutes(45));
@@ -67,6 +74,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(plan.name.as_str(), "my-project");
     assert_eq!(plan.agent, Agent::default());
     assert_eq!(plan.agent.model, "kimi-k3");
+    assert_eq!(plan.room, Room::default());
     assert!(plan.deliver.draft);
     assert_eq!(plan.deliver.limit, 5);
     let [task] = &plan.tasks[..] else { panic!("{:?}", plan.tasks) };

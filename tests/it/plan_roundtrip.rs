@@ -7,8 +7,9 @@ use omk_action::glob::Glob;
 use omk_action::id::{GateId, TaskId};
 use omk_action::model::{Prices, Thinking};
 use omk_action::plan::{
-    self, Agent, AgentKind, Baseline, Bot, ChangePolicy, Commands, Deliver, DeliverAs, Event, Gate, Limits,
-    OnDependencyFailure, Permission, Plan, Report, ReportFormat, RetryPolicy, Task, When, Work, WriteSet,
+    self, Agent, AgentKind, Baseline, Bot, ChangePolicy, Commands, Deliver, DeliverAs, Event, Gate, Limits, Network,
+    Networks, OnDependencyFailure, Permission, Plan, Report, ReportFormat, RetryPolicy, Room, RoomLevel, Task, When,
+    Work, WriteSet,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -89,15 +90,34 @@ prop_compose! {
     }
 }
 
+/// What a child reaches that has a model, or has none.
+fn network(own: Network) -> impl Strategy<Value = Network> {
+    let hosts = vec("[a-z][a-z0-9]{0,5}(\\.[a-z][a-z0-9]{0,5}){0,2}", 1..4);
+    let hosts = hosts.prop_map(|names| names.iter().map(|name| name.parse().expect("sound names")).collect());
+    prop_oneof![Just(own), Just(Network::Open), hosts.prop_map(Network::Allow)]
+}
+
+prop_compose! {
+    fn room()(
+        least in select(vec![None, Some(RoomLevel::None), Some(RoomLevel::Landlock), Some(RoomLevel::Sealed)]),
+        agent in network(Network::Model), gates in network(Network::None), tasks in network(Network::None),
+        docker in any::<bool>(), usual in any::<bool>(),
+    ) -> Room {
+        if usual { return Room::default(); }
+        Room { least, network: Networks { agent, gates, tasks }, docker }
+    }
+}
+
 prop_compose! {
     fn gate()(
         run in words(), timeout in duration(), required in any::<bool>(), retries in 0u32..=100,
         inputs in option::of(globs()), trusted in globs(),
         report in option::of((select(vec![ReportFormat::Junit, ReportFormat::Sarif, ReportFormat::CargoJson]), "[a-z]{1,4}(/[a-z #]{1,5}){0,2}")),
-        env in variables(),
+        env in variables(), network in option::of(network(Network::None)),
     ) -> Gate {
         let report = report.map(|(format, path)| Report { format, path });
-        Gate { id: "x".parse().expect("sound names"), run, timeout, required, retries, inputs, trusted, report, env }
+        let id = "x".parse().expect("sound names");
+        Gate { id, run, timeout, required, retries, inputs, trusted, report, env, network }
     }
 }
 
@@ -118,11 +138,13 @@ prop_compose! {
         (timeout, idle_timeout) in (duration(), duration()), when in option::of(when()),
         on_dependency_failure in select(vec![OnDependencyFailure::Skip, OnDependencyFailure::Run]),
         env in variables(), metadata in metadata(),
+        (to_model, to_none) in (option::of(network(Network::Model)), option::of(network(Network::None))),
     ) -> Task {
         Task {
             id: "x".parse().expect("sound names"),
             name: name.unwrap_or_default(),
             description,
+            network: if work.0 { to_model } else { to_none },
             work: if work.0 { Work::Prompt(work.1) } else { Work::Run(work.1) },
             dependencies: Vec::new(),
             priority,
@@ -192,7 +214,8 @@ prop_compose! {
         (workers, time, tokens, usd) in (option::of(1u32..=1024), option::of(duration()), option::of(1..=u64::MAX), option::of(positive())),
         prices in (positive(), positive(), positive()), env in variables(),
         keep in vec("[a-z]{1,5}(/[a-z ]{0,4}[a-z])?", 0..3), strict in any::<bool>(), deliver in deliver(),
-        (protect, permission, bots) in (
+        (room, protect, permission, bots) in (
+            room(),
             globs(),
             select(vec![Permission::Triage, Permission::Write, Permission::Maintain, Permission::Admin]),
             vec((words(), 1..=u64::MAX), 0..3),
@@ -209,6 +232,7 @@ prop_compose! {
             env,
             pass_env: vec!["SCCACHE_DIR".to_owned()],
             keep,
+            room,
             baseline: if strict { Baseline::Strict } else { Baseline::Allow },
             gates,
             tasks,
@@ -261,6 +285,11 @@ fn written_plan_reads_well() {
       RUST_BACKTRACE: "1"
     pass_env: [SCCACHE_DIR]
     keep: [target, node_modules]
+    room:
+      level: landlock
+      network:
+        tasks:
+          allow: [index.example.com, cdn.example.com]
     gates:
       - id: test
         run: cargo test --locked
@@ -270,6 +299,7 @@ fn written_plan_reads_well() {
         report:
           format: junit
           path: target/junit.xml
+        network: none
     tasks:
       - id: api
         name: Split the API module
@@ -293,6 +323,7 @@ fn written_plan_reads_well() {
         run: cargo update
         write_set: [Cargo.lock]
         gates: [test]
+        network: open
     deliver:
       labels: [omk]
     protect: ["migrations/**"]

@@ -14,6 +14,7 @@ fn gate(retries: u32) -> Gate {
         trusted: Vec::new(),
         report: None,
         env: std::collections::BTreeMap::new(),
+        network: None,
     }
 }
 

@@ -150,7 +150,7 @@ impl<'n> Field<'n> {
     }
 
     /// Where to point at: the value, or the key where the value cannot be seen.
-    fn pointed(self) -> Span {
+    pub(super) fn pointed(self) -> Span {
         if self.node.at.start < self.node.at.end { self.node.at } else { self.key_at }
     }
 

@@ -3,6 +3,7 @@
 //! It refuses a gate that checks nothing.
 
 use super::field::{Field, Fields};
+use super::room::{Occupant, network};
 use super::{keys, paths};
 use crate::id::GateId;
 use crate::plan::complaint::Critic;
@@ -34,6 +35,7 @@ pub(super) fn gate(fields: &Fields<'_>, owner: &str, critic: &mut Critic<'_>) ->
         trusted: fields.get("trusted").and_then(|trusted| paths::globs(trusted, critic)).unwrap_or_default(),
         report: fields.get("report").and_then(|report| self::report(report, owner, critic)),
         env: fields.get("env").and_then(|env| env.variables(critic)).unwrap_or_default(),
+        network: fields.get("network").and_then(|field| network(field, Some(Occupant::Program), critic)),
         id: id?,
         run: run?,
     })

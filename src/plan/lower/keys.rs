@@ -3,7 +3,7 @@
 //! It refuses to know what the keys mean.
 
 pub(in crate::plan) const PLAN: &[&str] = &[
-    "version", "name", "agent", "limits", "prices", "env", "pass_env", "keep", "baseline", "defaults", "gates",
+    "version", "name", "agent", "limits", "prices", "env", "pass_env", "keep", "room", "baseline", "defaults", "gates",
     "tasks", "deliver", "protect", "commands",
 ];
 pub(in crate::plan) const AGENT: &[&str] =
@@ -12,7 +12,7 @@ pub(in crate::plan) const TOOLS: &[&str] = &["disabled"];
 pub(in crate::plan) const LIMITS: &[&str] = &["workers", "time", "tokens", "usd"];
 pub(in crate::plan) const PRICES: &[&str] = &["input", "cached_input", "output"];
 pub(in crate::plan) const GATE: &[&str] =
-    &["id", "run", "timeout", "required", "retries", "inputs", "trusted", "report", "env"];
+    &["id", "run", "timeout", "required", "retries", "inputs", "trusted", "report", "env", "network"];
 pub(in crate::plan) const REPORT: &[&str] = &["format", "path"];
 pub(in crate::plan) const TASK: &[&str] = &[
     "id",
@@ -33,9 +33,11 @@ pub(in crate::plan) const TASK: &[&str] = &[
     "when",
     "on_dependency_failure",
     "env",
+    "network",
     "metadata",
 ];
-/// What a task may leave to `defaults`: all that does not make it this task.
+/// What a task may leave to `defaults`: all that does not make it this task. What all tasks reach is said in
+/// `room`, apart for agents and commands.
 pub(in crate::plan) const DEFAULTS: &[&str] = &[
     "priority",
     "read_set",
@@ -58,6 +60,9 @@ pub(in crate::plan) const RETRY: &[&str] = &[
     "max_backoff_seconds",
     "jitter",
 ];
+pub(in crate::plan) const ROOM: &[&str] = &["level", "network", "docker"];
+pub(in crate::plan) const NETWORKS: &[&str] = &["agent", "gates", "tasks"];
+pub(in crate::plan) const NETWORK: &[&str] = &["allow"];
 pub(in crate::plan) const WHEN: &[&str] = &["events", "changed"];
 pub(in crate::plan) const DELIVER: &[&str] = &["as", "draft", "labels", "partial", "limit", "sign_off"];
 pub(in crate::plan) const COMMANDS: &[&str] = &["permission", "bots"];

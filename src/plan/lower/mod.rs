@@ -8,6 +8,7 @@ pub(super) mod gate;
 mod metadata;
 mod paths;
 mod references;
+pub(super) mod room;
 pub(super) mod settings;
 pub(super) mod task;
 
@@ -47,6 +48,7 @@ pub(super) fn lower(root: &Node, default_name: PlanName, critic: &mut Critic<'_>
             .and_then(|names| settings::pass_env(names, &agent.key_env, critic))
             .unwrap_or_default(),
         keep: get("keep").and_then(|keep| keep.list(critic, paths::path)).unwrap_or_default(),
+        room: get("room").and_then(|room| room::room(room, critic)).unwrap_or_default(),
         baseline: get("baseline").and_then(|baseline| baseline.choice(BASELINES, critic)).unwrap_or(Baseline::Allow),
         deliver: get("deliver").and_then(|deliver| settings::deliver(deliver, critic)).unwrap_or_else(Deliver::default),
         protect: get("protect").and_then(|protect| paths::globs(protect, critic)).unwrap_or_default(),

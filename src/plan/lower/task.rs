@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json};
 
 use super::field::{Field, Fields};
+use super::room::{Occupant, network};
 use super::{keys, metadata, paths};
 use crate::glob::Glob;
 use crate::id::{GateId, TaskId};
@@ -127,6 +128,7 @@ pub(super) fn task(fields: &Fields<'_>, owner: &str, defaults: &Wishes, critic: 
     let work = work(fields, owner, critic);
     let dependencies = fields.get("dependencies").and_then(|names| names.list(critic, Field::name));
     let max_retries = fields.get("max_retries").and_then(|count| count.whole(0..=u32::MAX, critic));
+    let network = fields.get("network").and_then(|field| network(field, occupant(fields), critic));
     let wishes = Wishes::read(fields, critic);
 
     let (id, work) = (id?, work?);
@@ -159,6 +161,7 @@ pub(super) fn task(fields: &Fields<'_>, owner: &str, defaults: &Wishes, critic: 
             .on_dependency_failure
             .or(defaults.on_dependency_failure)
             .unwrap_or(OnDependencyFailure::Skip),
+        network,
         env: defaults.env.clone().into_iter().chain(wishes.env).collect(),
         metadata: defaults.metadata.clone().into_iter().chain(wishes.metadata).collect(),
     })
@@ -182,6 +185,15 @@ fn work(fields: &Fields<'_>, owner: &str, critic: &mut Critic<'_>) -> Option<Wor
             critic.say(fields.at, format!("{owner} has neither `prompt` nor `run`")).advise(hint);
             None
         }
+    }
+}
+
+/// Who works on a task, if its keys say so.
+fn occupant(fields: &Fields<'_>) -> Option<Occupant> {
+    match (fields.get("prompt"), fields.get("run")) {
+        (Some(_), None) => Some(Occupant::Agent),
+        (None, Some(_)) => Some(Occupant::Program),
+        (Some(_), Some(_)) | (None, None) => None,
     }
 }
 

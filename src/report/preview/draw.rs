@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{Overlap, OverlapKind, Preview, PreviewTask};
+use super::{Overlap, OverlapKind, Preview, PreviewNetwork, PreviewOccupant, PreviewTask};
 use crate::id::TaskId;
+use crate::plan::RoomLevel;
 use crate::text::{clip, duration, escape_invisible, plural};
 
 /// Characters of a name or a glob in a line of the terminal.
@@ -16,6 +17,9 @@ const MAX_TEXT: usize = 48;
 
 /// Ids of a list in a line of the terminal.
 const MAX_IDS: usize = 6;
+
+/// Tasks and gates with a network of their own that are listed; more would push the order out of sight.
+const MAX_EXCEPTIONS: usize = 20;
 
 /// Tasks that Mermaid draws; more is a carpet, not a picture.
 const MAX_DRAWN: usize = 100;
@@ -29,6 +33,7 @@ pub(super) fn terminal(preview: &Preview) -> String {
     if let Some(limits) = limits(preview) {
         let _ = writeln!(out, "limits: {limits}");
     }
+    room(&mut out, preview);
     if preview.required_gates == 0 {
         out.push_str("no required gate: nothing will be verified, so the run can never be ready\n");
     }
@@ -60,6 +65,34 @@ fn limits(preview: &Preview) -> Option<String> {
     .flatten()
     .collect();
     (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// What the plan says about what children may reach, unless it says nothing.
+fn room(out: &mut String, preview: &Preview) {
+    let room = &preview.room;
+    if room.is_usual() {
+        return;
+    }
+    let level = match room.least {
+        None => "the best level that the machine has".to_owned(),
+        Some(RoomLevel::Sealed) => "level sealed".to_owned(),
+        Some(least @ (RoomLevel::Landlock | RoomLevel::None)) => format!("level {least} at least"),
+    };
+    let docker = if room.docker { ", with Docker" } else { "" };
+    let _ = writeln!(out, "room: {level}{docker}");
+    let networks = [("agents", &room.agent), ("gates", &room.gates), ("commands", &room.tasks)];
+    let networks = networks.map(|(who, network)| format!("{who} {}", visible(&network.to_string())));
+    let _ = writeln!(out, "network: {}", networks.join("; "));
+    for PreviewNetwork { of, network } in room.exceptions.iter().take(MAX_EXCEPTIONS) {
+        let of = match of {
+            PreviewOccupant::Task(task) => format!("task {task}"),
+            PreviewOccupant::Gate(gate) => format!("gate {gate}"),
+        };
+        let _ = writeln!(out, "  {of}: {}", visible(&network.to_string()));
+    }
+    if room.exceptions.len() > MAX_EXCEPTIONS {
+        let _ = writeln!(out, "  … {} more …", room.exceptions.len() - MAX_EXCEPTIONS);
+    }
 }
 
 fn table(out: &mut String, tasks: &[PreviewTask]) {

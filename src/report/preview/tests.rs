@@ -56,6 +56,34 @@ fn a_terminal_shows_order_waves_and_overlaps() {
 }
 
 #[test]
+fn a_terminal_shows_what_children_may_reach_unless_it_is_usual() {
+    let shown = |keys: &str, task: &str| {
+        let text = format!("{keys}\ntasks: [{{ id: api, prompt: x{task} }}]\n");
+        let text = Preview::of(&plan(&text)).terminal();
+        let upper = text.lines().skip(1).take_while(|line| !line.is_empty() && !line.starts_with("no required"));
+        upper.collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(
+        shown(
+            "gates: [{ id: test, run: x, network: open }]\n\
+             room: { level: landlock, network: { gates: { allow: [example.com, cdn.example.com] } }, docker: true }",
+            ", network: { allow: [docs.rs] }",
+        ),
+        @"
+        room: level landlock at least, with Docker
+        network: agents model; gates only example.com, cdn.example.com; commands open
+          gate test: open
+          task api: only docs.rs
+        "
+    );
+    insta::assert_snapshot!(shown("room: { level: sealed }", ""), @"
+    room: level sealed
+    network: agents model; gates open; commands open
+    ");
+    insta::assert_snapshot!(shown("room: { level: best }", ""), @"");
+}
+
+#[test]
 fn json_holds_everything() {
     insta::assert_snapshot!(nightly().json(), @r#"
     {
@@ -180,6 +208,14 @@ fn json_holds_everything() {
         "time_seconds": 3600,
         "tokens": 5000,
         "usd": 1.5
+      },
+      "room": {
+        "least": null,
+        "agent": "model",
+        "gates": "open",
+        "tasks": "open",
+        "docker": false,
+        "exceptions": []
       },
       "required_gates": 1
     }

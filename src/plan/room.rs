@@ -1,0 +1,160 @@
+//! What children may reach: how tightly their room is closed, and which part of the network is open to them.
+//!
+//! It refuses to know how a room is built, and whether this machine can build it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::host::Host;
+use super::{Gate, Task, Work};
+
+/// What a plan demands of the room that children work in.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Room {
+    /// The least level that is accepted; absent = the best that the machine has, whatever that is.
+    pub least: Option<RoomLevel>,
+    /// What children reach, by what they are.
+    pub network: Networks,
+    /// Whether the Docker socket stays in reach. Who can use it is root.
+    pub docker: bool,
+}
+
+/// How tightly a room is closed, loosest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RoomLevel {
+    /// Not at all.
+    None,
+    /// Landlock keeps children from writing elsewhere; the exceptions are in SECURITY.md.
+    Landlock,
+    /// Namespaces and mounts of their own: children neither see nor reach anything outside.
+    Sealed,
+}
+
+/// A text is no level of a room.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a room's level is `sealed`, `landlock` or `none`")]
+pub struct BadRoomLevel;
+
+/// What children reach on the network, by what they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Networks {
+    /// Agents: tasks with a prompt.
+    pub agent: Network,
+    /// Gates.
+    pub gates: Network,
+    /// Commands: tasks with `run`.
+    pub tasks: Network,
+}
+
+/// What a child reaches on the network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// Nothing.
+    None,
+    /// The model, through omk's gateway. Only agents have one.
+    Model,
+    /// Everything.
+    Open,
+    /// These hosts, through omk's gateway; never empty. An agent reaches its model, too.
+    Allow(Vec<Host>),
+}
+
+impl Room {
+    /// What a task's agent or command reaches.
+    #[must_use]
+    pub fn network_of_task<'a>(&'a self, task: &'a Task) -> &'a Network {
+        task.network.as_ref().unwrap_or(match task.work {
+            Work::Prompt(_) => &self.network.agent,
+            Work::Run(_) => &self.network.tasks,
+        })
+    }
+
+    /// What a gate reaches.
+    #[must_use]
+    pub fn network_of_gate<'a>(&'a self, gate: &'a Gate) -> &'a Network {
+        gate.network.as_ref().unwrap_or(&self.network.gates)
+    }
+}
+
+impl RoomLevel {
+    /// As it is written in a plan.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Landlock => "landlock",
+            Self::Sealed => "sealed",
+        }
+    }
+}
+
+impl fmt::Display for RoomLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for RoomLevel {
+    type Err = BadRoomLevel;
+
+    fn from_str(text: &str) -> Result<Self, BadRoomLevel> {
+        let levels = [Self::None, Self::Landlock, Self::Sealed];
+        levels.into_iter().find(|level| level.as_str() == text).ok_or(BadRoomLevel)
+    }
+}
+
+impl Default for Networks {
+    fn default() -> Self {
+        Self { agent: Network::Model, gates: Network::Open, tasks: Network::Open }
+    }
+}
+
+impl fmt::Display for Network {
+    /// The word of the plan, or the hosts: `only example.com, cdn.example.com`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::Model => f.write_str("model"),
+            Self::Open => f.write_str("open"),
+            Self::Allow(hosts) => {
+                let names: Vec<&str> = hosts.iter().map(Host::as_str).collect();
+                write!(f, "only {}", names.join(", "))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_ordered_and_read_back_the_same() {
+        let levels = [RoomLevel::None, RoomLevel::Landlock, RoomLevel::Sealed];
+        assert!(levels.is_sorted());
+        for level in levels {
+            assert_eq!(level.to_string().parse(), Ok(level));
+            assert_eq!(serde_json::to_string(&level).expect("a level is text"), format!("\"{level}\""));
+        }
+        assert_eq!("best".parse::<RoomLevel>(), Err(BadRoomLevel));
+    }
+
+    #[test]
+    fn networks_are_serialized_as_plans_write_them() {
+        for (network, expect) in [
+            (Network::None, r#""none""#),
+            (Network::Model, r#""model""#),
+            (Network::Open, r#""open""#),
+            (Network::Allow(vec!["example.com".parse().expect("a host")]), r#"{"allow":["example.com"]}"#),
+        ] {
+            let text = serde_json::to_string(&network).expect("a network is text or a map");
+            assert_eq!(text, expect);
+            assert_eq!(serde_json::from_str::<Network>(&text).expect("it was just written"), network);
+        }
+        assert!(serde_json::from_str::<Network>(r#"{"allow":["10.0.0.1"]}"#).is_err());
+    }
+}
