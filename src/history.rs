@@ -95,11 +95,8 @@ impl History {
 
     fn worked(&mut self, task: &TaskId, attempt: u32, evidence: &Evidence) {
         if evidence.agent.is_some() || evidence.command.is_some() || !evidence.gates.is_empty() {
-            let weakest = self.containment.unwrap_or(evidence.containment);
-            self.containment = Some(Containment {
-                landlock: weakest.landlock && evidence.containment.landlock,
-                subreaper: weakest.subreaper && evidence.containment.subreaper,
-            });
+            let so_far = self.containment.unwrap_or(evidence.containment);
+            self.containment = Some(so_far.weakest(evidence.containment));
         }
         let task = self.task_mut(task);
         task.worked_ms += evidence.duration_ms;

@@ -272,6 +272,7 @@ mod tests {
             bytes: 0,
             log_sha256: Sha256::of(b""),
             containment: Containment::default(),
+            why_not_sealed: None,
             stragglers: 0,
         };
         let recorded = if wire.is_empty() { Recorded::default() } else { read_lines(wire) };

@@ -63,10 +63,24 @@ pub async fn locate(shepherd: &Shepherd, wanted: &Locate) -> Result<Installed, A
 }
 
 impl Installed {
+    /// What must be seen for it to run, beside what is on PATH.
+    pub(super) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let named = std::iter::once(&self.program).chain(&self.first_args).map(PathBuf::from);
+        let directories = named.filter(|path| path.is_absolute()).filter_map(|path| root_of(&path));
+        directories.chain(self.path_end.iter().cloned())
+    }
+
     /// Whether the cache holds its Node.js too, rather than the machine.
     pub(super) fn program_is_below(&self, dir: &Path) -> bool {
         Path::new(&self.program).starts_with(dir)
     }
+}
+
+/// The directory that a program was installed to: what holds `node_modules`, or `bin`, or else its own.
+fn root_of(program: &Path) -> Option<PathBuf> {
+    let named = |name: &str| program.ancestors().filter(|dir| dir.ends_with(name)).last().map(Path::to_path_buf);
+    let own = program.parent()?;
+    Some(named("node_modules").unwrap_or_else(|| own.to_path_buf()))
 }
 
 pub(super) fn tool_dir(tools: &Path, version: &str) -> PathBuf {
@@ -158,7 +172,7 @@ pub(super) async fn ask(
         program: Program::Direct(program.into(), arguments),
         cwd: scratch.path().to_owned(),
         env,
-        writable: None,
+        room: None,
         timeout,
         idle_timeout: None,
         log: scratch.path().join("log"),

@@ -17,7 +17,7 @@ use super::kimi::Installed;
 use super::stdout::Heard;
 use super::wire::Before;
 use super::{AgentError, Ran};
-use crate::exec::{Child, Program, Pulse, Shepherd, Surroundings};
+use crate::exec::{Child, Program, Pulse, Sandbox, Shepherd, Surroundings};
 
 /// The model as the agent sees it.
 #[derive(Clone)]
@@ -65,8 +65,10 @@ pub struct Errand {
     pub idle_timeout: Option<Duration>,
     /// A longer wait before a retry ends the attempt, so that its worker is free meanwhile.
     pub longest_wait: Duration,
-    /// Where it may write beside its own state; `None` = no confinement.
-    pub writable: Option<Vec<PathBuf>>,
+    /// What it may see, touch and reach beside its own state; `None` = as much as omk.
+    pub room: Option<Sandbox>,
+    /// Where the listener of its room goes.
+    pub doors: Option<mpsc::UnboundedSender<std::net::TcpListener>>,
     /// Where its output is kept: the transcript.
     pub log: PathBuf,
     /// Ends it when cancelled.
@@ -93,7 +95,12 @@ impl Installed {
         let child = self.child(errand, &home, session)?;
         let stop = errand.stop.child_token();
         let (lines_in, mut lines) = mpsc::unbounded_channel();
-        let around = Surroundings { stop: stop.clone(), pulse: errand.pulse.clone(), stdout_lines: Some(lines_in) };
+        let around = Surroundings {
+            stop: stop.clone(),
+            pulse: errand.pulse.clone(),
+            doors: errand.doors.clone(),
+            stdout_lines: Some(lines_in),
+        };
 
         let running = async move {
             let ended = shepherd.run(&child, &around).await;
@@ -127,15 +134,16 @@ impl Installed {
         }
         let prompt = argument(&errand.prompt, &errand.state)?;
         arguments.extend(["-p".into(), prompt.into(), "--output-format".into(), "stream-json".into()]);
-        let writable = errand.writable.clone().map(|mut writable| {
-            writable.extend([home.home.clone(), home.tmp.clone(), home.kimi.clone()]);
-            writable
+        let room = errand.room.clone().map(|mut room| {
+            room.writable.extend([home.home.clone(), home.tmp.clone(), home.kimi.clone()]);
+            room.shown.extend(self.files());
+            room
         });
         Ok(Child {
             program: Program::Direct(self.program.clone(), arguments),
             cwd: errand.cwd.clone(),
             env: home.env(errand, &self.path_end),
-            writable,
+            room,
             timeout: errand.timeout,
             idle_timeout: errand.idle_timeout,
             log: errand.log.clone(),

@@ -5,8 +5,8 @@
 //! calls that reach around both. It is best effort, and says what came of it. It refuses to restrict reading and the
 //! network.
 
-use std::ffi::OsString;
 use std::io;
+use std::path::PathBuf;
 
 /// The error number with which a child says that Landlock, announced by the kernel, could not be put in force.
 ///
@@ -35,7 +35,7 @@ mod linux {
     use rustix::io::Errno;
     use rustix::thread::CapabilitySet;
 
-    use super::{Confinement, NOT_CONFINED, OsString, io};
+    use super::{Confinement, NOT_CONFINED, PathBuf, io};
 
     /// Devices that keep nothing, terminals, and POSIX shared memory, without which Python's multiprocessing fails.
     const DEVICES: [&str; 9] = [
@@ -77,7 +77,7 @@ mod linux {
         ///
         /// Paths that do not exist are left out, and so are those with a link in them: an earlier child may have put it
         /// there, to have the next one's rule cover the whole disk.
-        pub(in super::super) fn prepare(writable: &[OsString]) -> Option<Self> {
+        pub(in super::super) fn prepare(writable: &[PathBuf]) -> Option<Self> {
             if !kernel_has(USABLE) {
                 return None;
             }
@@ -113,10 +113,10 @@ mod linux {
     /// have replaced it.
     fn allow(
         mut ruleset: RulesetCreated,
-        writable: &[OsString],
+        writable: &[PathBuf],
         write: BitFlags<AccessFs>,
     ) -> Result<RulesetCreated, RulesetError> {
-        let paths = || writable.iter().map(Path::new);
+        let paths = || writable.iter().map(PathBuf::as_path);
         for path in paths().filter(|path| !paths().any(|other| path != &other && path.starts_with(other))) {
             let Ok(file) = open_without_links(path) else { continue };
             // A rule for a file may not speak of what only directories have.
@@ -127,7 +127,7 @@ mod linux {
     }
 
     /// Opens what is at `path`, if no part of the path is a link.
-    fn open_without_links(path: &Path) -> rustix::io::Result<OwnedFd> {
+    pub(in super::super) fn open_without_links(path: &Path) -> rustix::io::Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match rustix::fs::openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
             // Some containers refuse the newer call. No child runs beside this look in a place that it could change.
@@ -144,9 +144,10 @@ mod linux {
         rustix::fs::fstat(file).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
     }
 
-    /// Takes all capabilities but a few from whatever this process executes.
-    pub(in super::super) fn shed_capabilities() {
-        for capability in (CapabilitySet::all() - KEPT.into_iter().collect::<CapabilitySet>()).iter() {
+    /// Takes all capabilities from whatever this process executes, or, outside of a sealed room, all but a few.
+    pub(in super::super) fn shed_capabilities(sealed: bool) {
+        let kept: CapabilitySet = if sealed { CapabilitySet::empty() } else { KEPT.into_iter().collect() };
+        for capability in (CapabilitySet::all() - kept).iter() {
             // Only root has them to lose, and the kernel refuses everybody else: nothing is missing then.
             let _ = rustix::thread::remove_capability_from_bounding_set(capability);
         }
@@ -159,7 +160,7 @@ mod linux {
 }
 
 #[cfg(target_os = "linux")]
-pub(super) use linux::{forgo_new_privileges, shed_capabilities};
+pub(super) use linux::{forgo_new_privileges, open_without_links, shed_capabilities};
 
 /// Confinement, of which there is none here.
 #[cfg(not(target_os = "linux"))]
@@ -171,7 +172,7 @@ pub(super) struct Confinement {
 #[cfg(not(target_os = "linux"))]
 impl Confinement {
     /// There is none here.
-    pub(super) fn prepare(_writable: &[OsString]) -> Option<Self> {
+    pub(super) fn prepare(_writable: &[PathBuf]) -> Option<Self> {
         None
     }
 
@@ -186,7 +187,7 @@ impl Confinement {
 
 /// There are none here.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn shed_capabilities() {}
+pub(super) fn shed_capabilities(_sealed: bool) {}
 
 /// There are none to forgo here.
 ///

@@ -60,6 +60,21 @@ impl Caller {
         self.0.iter().filter(|(name, _)| name.to_str().is_some_and(may_pass))
     }
 
+    /// What no child is to see: the caller's home, and what else is the caller's alone.
+    #[must_use]
+    pub fn private_directories(&self) -> Vec<PathBuf> {
+        let named = PRIVATE.iter().filter_map(|name| self.get(name));
+        // A list of files, as in KUBECONFIG, is as private as one.
+        let paths = named.flat_map(|value| std::env::split_paths(value).collect::<Vec<_>>());
+        paths
+            .filter(|path| {
+                path.is_absolute() && path.parent().is_some_and(|parent| parent.parent().is_some() || path.exists())
+            })
+            .filter_map(|path| std::fs::canonicalize(path).ok())
+            .filter(|path| path.parent().is_some() && !is_of_the_system(path))
+            .collect()
+    }
+
     fn get(&self, name: &str) -> Option<&OsString> {
         self.0.get(OsStr::new(name)).filter(|value| !value.is_empty())
     }
@@ -96,13 +111,58 @@ pub enum Toolchains {
     No,
 }
 
+/// Variables that name directories, or files, which are their user's alone.
+const PRIVATE: [&str; 22] = [
+    "HOME",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_STATE_HOME",
+    "XDG_RUNTIME_DIR",
+    "GNUPGHOME",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AZURE_CONFIG_DIR",
+    "BOTO_CONFIG",
+    "CLOUDSDK_CONFIG",
+    "DOCKER_CONFIG",
+    "GH_CONFIG_DIR",
+    "GLAB_CONFIG_DIR",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "KUBECONFIG",
+    "NETRC",
+    "NPM_CONFIG_USERCONFIG",
+    "RUNNER_TEMP",
+    "GITHUB_WORKSPACE",
+    "CI_BUILDS_DIR",
+];
+
+/// Directories of programs in a home, by the name of which their neighbours are part of the same installation.
+const PROGRAMS: [&str; 4] = ["bin", "sbin", "shims", "condabin"];
+
+/// What programs in `~/.local/bin` are links into.
+const LOCAL: [&str; 10] = [
+    "lib",
+    "pipx",
+    "share/pipx",
+    "share/uv",
+    "share/pnpm",
+    "share/mise",
+    "share/fnm",
+    "share/nvm",
+    "share/virtualenvs",
+    "state/fnm_multishells",
+];
+
 /// The environment of a child, and what goes with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChildEnv {
     /// The whole environment.
     pub vars: BTreeMap<OsString, OsString>,
-    /// The caches outside HOME that it points at: to be writable where the child is confined.
+    /// The caches outside HOME that it points at: a child writes to them, as to a copy of its own.
     pub caches: Vec<PathBuf>,
+    /// The programs and toolchains that it points at, which a child reads.
+    pub tools: Vec<PathBuf>,
 }
 
 /// Whether a variable of that name may be taken from the caller's environment.
@@ -156,7 +216,52 @@ pub fn child_env(
     }
     set("HOME", home.into());
     set("TMPDIR", tmp.into());
-    ChildEnv { vars, caches: tools.caches }
+    let mut seen = tools.shown;
+    if toolchains == Toolchains::Yes {
+        let path = vars.get(OsStr::new("PATH")).cloned().unwrap_or_default();
+        seen.extend(std::env::split_paths(&path).flat_map(|directory| installation(caller, &directory)));
+    }
+    ChildEnv { vars, caches: tools.caches, tools: seen }
+}
+
+/// Whether programs of the whole machine lie there: a service's home may be `/usr/lib/service`.
+fn is_of_the_system(path: &Path) -> bool {
+    const SYSTEM: [&str; 8] = ["/bin", "/sbin", "/lib", "/lib64", "/usr", "/etc", "/opt", "/nix"];
+    SYSTEM.iter().any(|system| path.starts_with(system) || Path::new(system).starts_with(path))
+}
+
+/// What belongs to a directory of programs: the installation around it, and whatever its links lead to.
+fn installation(caller: &Caller, programs: &Path) -> Vec<PathBuf> {
+    if !programs.is_absolute() || is_of_the_system(programs) {
+        return Vec::new();
+    }
+    let home = caller.get("HOME").map(PathBuf::from);
+    let local = home.as_ref().map(|home| home.join(".local"));
+    let mut found = vec![around(programs, home.as_deref())];
+    if let Some(local) = local.filter(|local| local.join("bin") == programs) {
+        found.extend(LOCAL.iter().map(|name| local.join(name)));
+    }
+    let entries = std::fs::read_dir(programs).into_iter().flatten().flatten();
+    let targets = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()));
+    let targets = targets.filter_map(|entry| std::fs::canonicalize(entry.path()).ok());
+    let targets = targets.filter(|target| !is_of_the_system(target) && !target.starts_with(programs));
+    let mut elsewhere: Vec<PathBuf> =
+        targets.filter_map(|target| Some(around(target.parent()?, home.as_deref()))).collect();
+    elsewhere.sort();
+    elsewhere.dedup();
+    found.extend(elsewhere);
+    found
+}
+
+/// The installation that a directory of programs is part of; not a whole home.
+fn around(programs: &Path, home: Option<&Path>) -> PathBuf {
+    let is_usual = programs.file_name().and_then(OsStr::to_str).is_some_and(|name| PROGRAMS.contains(&name));
+    let parent = programs.parent().filter(|parent| {
+        is_usual
+            && parent.parent().is_some()
+            && home.is_none_or(|home| *parent != home && **parent != home.join(".local"))
+    });
+    parent.unwrap_or(programs).to_path_buf()
 }
 
 /// The caller's toolchains: the variables that lead to them, and what a child writes of them.
@@ -164,6 +269,7 @@ pub fn child_env(
 struct Tools {
     vars: Vec<(&'static str, PathBuf)>,
     caches: Vec<PathBuf>,
+    shown: Vec<PathBuf>,
 }
 
 impl Tools {
@@ -174,21 +280,15 @@ impl Tools {
         tools.cache("npm_config_cache", caller.directory("npm_config_cache", Some(".npm")));
         tools.cache("PIP_CACHE_DIR", caller.directory("PIP_CACHE_DIR", Some(".cache/pip")));
         tools.vars.extend(caller.directory("JAVA_HOME", None).map(|found| ("JAVA_HOME", found)));
+        tools.shown.extend(tools.vars.iter().map(|(_, directory)| directory.clone()));
         tools
     }
 
-    /// Cargo's downloads are writable; its programs, configuration and credentials are not, nor are the toolchains.
+    /// Cargo locks and writes its whole home; the toolchains are there to be read.
     fn rust(&mut self, caller: &Caller) {
         self.vars.extend(caller.directory("RUSTUP_HOME", Some(".rustup")).map(|found| ("RUSTUP_HOME", found)));
         let Some(home) = caller.directory("CARGO_HOME", Some(".cargo")) else { return };
-        for name in ["registry", "git"] {
-            self.caches.extend(made_directory(home.join(name)));
-        }
-        // Cargo locks these, in its home directory itself.
-        for name in [".package-cache", ".package-cache-mutate", ".global-cache"] {
-            self.caches.extend(made_file(home.join(name)));
-        }
-        self.vars.push(("CARGO_HOME", home));
+        self.cache("CARGO_HOME", Some(home));
     }
 
     fn go(&mut self, caller: &Caller) {
@@ -196,11 +296,9 @@ impl Tools {
         let modules = caller.get("GOMODCACHE").map(PathBuf::from).filter(|path| path.is_dir());
         match (home, modules) {
             (Some(home), modules) => {
-                let packages = made_directory(home.join("pkg"));
-                let modules = modules.or_else(|| made_directory(home.join("pkg/mod")));
-                self.vars.push(("GOPATH", home));
-                self.caches.extend(packages);
-                self.cache("GOMODCACHE", modules);
+                let modules = modules.unwrap_or_else(|| home.join("pkg/mod"));
+                self.cache("GOPATH", Some(home));
+                self.cache("GOMODCACHE", Some(modules));
             }
             (None, modules) => self.cache("GOMODCACHE", modules),
         }
@@ -212,16 +310,6 @@ impl Tools {
             self.vars.push((name, directory));
         }
     }
-}
-
-/// The directory, made where it is missing; none where that is refused: the tool will say so itself.
-fn made_directory(path: PathBuf) -> Option<PathBuf> {
-    (path.is_dir() || std::fs::create_dir_all(&path).is_ok()).then_some(path)
-}
-
-/// The file, made empty where it is missing; none where that is refused.
-fn made_file(path: PathBuf) -> Option<PathBuf> {
-    std::fs::OpenOptions::new().append(true).create(true).open(&path).is_ok().then_some(path)
 }
 
 #[cfg(test)]
@@ -299,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn toolchains_are_the_callers_and_only_their_caches_are_writable() {
+    fn toolchains_are_the_callers_and_what_they_write_is_a_copy() {
         let home = tempfile::tempdir().unwrap();
         for directory in [".cargo/bin", ".rustup", "go", ".npm", "elsewhere"] {
             std::fs::create_dir_all(home.path().join(directory)).unwrap();
@@ -322,21 +410,7 @@ mod tests {
         assert_eq!(more, ["CARGO_HOME", "GOMODCACHE", "GOPATH", "PIP_CACHE_DIR", "RUSTUP_HOME", "npm_config_cache"]);
         let caches: Vec<&str> =
             with.caches.iter().map(|path| path.strip_prefix(home.path()).unwrap().to_str().unwrap()).collect();
-        assert_eq!(
-            caches,
-            [
-                ".cargo/registry",
-                ".cargo/git",
-                ".cargo/.package-cache",
-                ".cargo/.package-cache-mutate",
-                ".cargo/.global-cache",
-                "go/pkg",
-                "go/pkg/mod",
-                ".npm",
-                "elsewhere"
-            ]
-        );
-        assert!(with.caches.iter().all(|path| path.exists()));
+        assert_eq!(caches, [".cargo", "go", "go/pkg/mod", ".npm", "elsewhere"]);
     }
 
     proptest! {

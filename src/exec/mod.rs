@@ -6,8 +6,12 @@
 
 mod capture;
 mod confine;
+mod descriptor;
 mod flock;
 mod orders;
+mod sandbox;
+#[cfg(target_os = "linux")]
+mod seal;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod seccomp;
 mod shepherd;
@@ -28,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use crate::fact::Containment;
 use crate::id::Sha256;
 
+pub use sandbox::{Reach, Sandbox};
 pub use shepherd::shepherd_main;
 
 /// The first argument that makes `omk` a shepherd: `main` then calls [`shepherd_main`] and nothing else.
@@ -51,8 +56,8 @@ pub struct Child {
     pub cwd: PathBuf,
     /// The whole environment, HOME and TMPDIR included; nothing else is inherited.
     pub env: BTreeMap<OsString, OsString>,
-    /// Where it may write, beside `/dev/null` and its like; `None` = no confinement was asked for.
-    pub writable: Option<Vec<PathBuf>>,
+    /// What it may see, touch and reach; `None` = as much as omk itself.
+    pub room: Option<Sandbox>,
     /// Wall time.
     pub timeout: Duration,
     /// No output and no other sign of life for so long = hung; `None` = does not matter.
@@ -87,6 +92,8 @@ pub struct Surroundings {
     pub stop: CancellationToken,
     /// Other signs of life.
     pub pulse: Pulse,
+    /// Where the listener of a room with a [`Reach::Door`] goes, once it is there.
+    pub doors: Option<mpsc::UnboundedSender<std::net::TcpListener>>,
     /// Each line of standard output as it comes, without its end; lines over 8 MiB are dropped whole.
     pub stdout_lines: Option<mpsc::UnboundedSender<Vec<u8>>>,
 }
@@ -125,6 +132,8 @@ pub struct Ended {
     pub log_sha256: Sha256,
     /// How it was confined.
     pub containment: Containment,
+    /// The step that the system refused, if its room was to be sealed and is not: "mount /proc: Operation not permitted".
+    pub why_not_sealed: Option<String>,
     /// Descendants that were still alive when it ended, and were ended.
     pub stragglers: u32,
 }

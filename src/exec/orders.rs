@@ -9,6 +9,9 @@ use std::io::{self, BufRead, Write};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::sandbox::Sandbox;
+use crate::plan::RoomLevel;
+
 /// The first line from omk. Any byte after it means *stop*; the end of the stream means that omk is gone.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Orders {
@@ -18,8 +21,8 @@ pub(super) struct Orders {
     pub(super) cwd: OsString,
     /// Its whole environment.
     pub(super) env: Vec<(OsString, OsString)>,
-    /// Where it may write; `None` = anywhere.
-    pub(super) writable: Option<Vec<OsString>>,
+    /// What it may see, touch and reach; `None` = everything.
+    pub(super) room: Option<Sandbox>,
 }
 
 /// A line from the shepherd.
@@ -35,13 +38,17 @@ pub(super) enum Report {
     /// The child exists and is about to execute its program. It says so itself, so that omk knows it even if the
     /// child's first act is to kill its shepherd.
     Born {
-        /// Its process id, which is its group's and session's too.
+        /// Its process id, which is its group's and session's too; not told where it means nothing outside.
         pid: i32,
     },
+    /// The room has a door: the listener that comes beside this line.
+    Door {},
     /// The child runs.
     Started {
-        /// Landlock confines it.
-        landlock: bool,
+        /// The level of its room.
+        level: RoomLevel,
+        /// Why it is not sealed, if that was tried.
+        why_not: Option<String>,
         /// The shepherd adopts every orphan.
         subreaper: bool,
     },
@@ -96,7 +103,7 @@ mod tests {
     fn orders_keep_bytes_that_are_not_text() {
         let odd = OsString::from_vec(vec![b'a', 0xff, b'\n', b'"']);
         let orders =
-            Orders { argv: vec![odd.clone()], cwd: odd.clone(), env: vec![("A".into(), odd.clone())], writable: None };
+            Orders { argv: vec![odd.clone()], cwd: odd.clone(), env: vec![("A".into(), odd.clone())], room: None };
         let line = line(&orders).unwrap();
         assert_eq!(line.iter().filter(|&&byte| byte == b'\n').count(), 1);
         let back: Orders = hear(&mut &line[..]).unwrap();

@@ -10,7 +10,7 @@ use std::io::{self, BufReader, Read as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ use rustix::process::Pid;
 use super::confine::{Confinement, Filter, NOT_CONFINED, close_inherited, forgo_new_privileges, shed_capabilities};
 use super::flock::Flock;
 use super::orders::{Orders, Report, hear, say};
+use super::sandbox::Sandbox;
+use crate::plan::RoomLevel;
 
 /// How long a child has to end by itself when it is told to stop: the Kimi CLI needs 0.3 s to end its own children.
 const GRACE: Duration = Duration::from_secs(2);
@@ -49,8 +51,13 @@ fn tend() -> io::Result<()> {
     let mut ears = BufReader::new(omk.try_clone()?);
     let orders: Orders = hear(&mut ears)?;
     forgo_new_privileges()?;
+    let (sealed, why_not) = match orders.room.as_ref().filter(|room| !room.unsealed).map(|room| seal(room, &omk)) {
+        None => (false, None),
+        Some(Ok(())) => (true, None),
+        Some(Err(why)) => (false, Some(why)),
+    };
     let subreaper = adopt_orphans();
-    let (pid, landlock) = match start(&orders, &omk) {
+    let (pid, landlock) = match start(&orders, &omk, sealed) {
         Ok(started) => started,
         Err(failure) => return say(&omk, &failure),
     };
@@ -67,15 +74,31 @@ fn tend() -> io::Result<()> {
         };
         flock.stop(grace);
     });
+    let level = match (sealed, landlock) {
+        (true, _) => RoomLevel::Sealed,
+        (false, true) => RoomLevel::Landlock,
+        (false, false) => RoomLevel::None,
+    };
     // omk may be gone: the child is tended all the same.
-    let _ = say(&omk, &Report::Started { landlock, subreaper });
+    let _ = say(&omk, &Report::Started { level, why_not, subreaper });
     let over = flock.await_end()?;
     let _ = say(&omk, &over);
     Ok(())
 }
 
+/// Moves into a sealed room, or says why there is none.
+#[cfg(target_os = "linux")]
+fn seal(room: &Sandbox, omk: &UnixStream) -> Result<(), String> {
+    super::seal::enter(room, omk).map_err(|failure| failure.in_words())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn seal(_room: &Sandbox, _omk: &UnixStream) -> Result<(), String> {
+    Err("only Linux has them".to_owned())
+}
+
 /// Starts the child, and says whether Landlock confines it.
-fn start(orders: &Orders, omk: &UnixStream) -> Result<(Pid, bool), Report> {
+fn start(orders: &Orders, omk: &UnixStream, sealed: bool) -> Result<(Pid, bool), Report> {
     let failed = |what: String, error: &io::Error| Report::Failed { what, errno: error.raw_os_error() };
     let Some((program, arguments)) = orders.argv.split_first() else {
         return Err(Report::Failed { what: "start nothing".to_owned(), errno: None });
@@ -83,11 +106,13 @@ fn start(orders: &Orders, omk: &UnixStream) -> Result<(Pid, bool), Report> {
     if let Err(error) = std::fs::metadata(Path::new(&orders.cwd).join(".")) {
         return Err(failed(format!("enter `{}`", orders.cwd.display()), &error));
     }
-    let confinement = orders.writable.as_deref().and_then(Confinement::prepare);
+    let confinement = orders.room.as_ref().and_then(|room| Confinement::prepare(&writable(room, sealed)));
     let claimed = confinement.as_ref().is_some_and(|confinement| confinement.claimed);
-    let spawned = match command(program, arguments, orders, confinement, omk.try_clone().ok()).spawn() {
+    // The number that a sealed child has means somebody else outside.
+    let ear = || if sealed { None } else { omk.try_clone().ok() };
+    let spawned = match command(program, arguments, orders, confinement, sealed, ear()).spawn() {
         Err(error) if error.raw_os_error() == Some(NOT_CONFINED) => {
-            command(program, arguments, orders, None, omk.try_clone().ok()).spawn().map(|child| (child, false))
+            command(program, arguments, orders, None, sealed, ear()).spawn().map(|child| (child, false))
         }
         other => other.map(|child| (child, claimed)),
     };
@@ -97,18 +122,31 @@ fn start(orders: &Orders, omk: &UnixStream) -> Result<(Pid, bool), Report> {
     Ok((pid, landlock))
 }
 
+/// Where Landlock lets a child write. In a sealed room that is its second wall, behind the room's own.
+fn writable(room: &Sandbox, sealed: bool) -> Vec<PathBuf> {
+    let mut writable = room.writable.clone();
+    if sealed {
+        writable.extend(["/tmp", "/var/tmp"].map(PathBuf::from));
+        if room.scratch.is_some() {
+            writable.extend(room.copied.iter().cloned());
+        }
+    }
+    writable
+}
+
 fn command(
     program: &OsString,
     arguments: &[OsString],
     orders: &Orders,
     mut confinement: Option<Confinement>,
+    sealed: bool,
     omk: Option<UnixStream>,
 ) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(&orders.cwd).stdin(Stdio::null());
     command.env_clear().envs(orders.env.iter().map(|(name, value)| (name, value)));
     let shepherd = rustix::process::getpid();
-    let confined = orders.writable.is_some();
+    let confined = orders.room.is_some();
     let mut filter = confined.then(Filter::new);
     let child_side = move || {
         rustix::process::setsid()?;
@@ -120,7 +158,10 @@ fn command(
             dispose(signal, libc::SIG_DFL);
         }
         if confined {
-            shed_capabilities();
+            // A dump is written, or piped to a program outside, by the kernel and not by the child.
+            let least = rustix::process::Rlimit { current: Some(1), maximum: Some(1) };
+            rustix::process::setrlimit(rustix::process::Resource::Core, least)?;
+            shed_capabilities(sealed);
         }
         confinement.take().map_or(Ok(()), Confinement::enforce)?;
         // Last, for it refuses some of what was needed until here. A kernel without filters starts the child all the

@@ -8,13 +8,14 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::process::{ChildStderr, ChildStdout, Command};
 use tokio::time::Instant;
 
 use super::capture::Capture;
+use super::descriptor::Incoming;
 use super::orders::{Orders, Report, Status, line};
 use super::{Child, Ended, Ending, ExecError, Program, SHEPHERD_ROLE, Surroundings};
 use crate::fact::Containment;
@@ -41,7 +42,7 @@ pub(super) async fn run(exe: &Path, child: &Child, around: &Surroundings) -> Res
 struct Watch<'a> {
     shepherd: tokio::process::Child,
     orders: OwnedWriteHalf,
-    reports: Lines<BufReader<OwnedReadHalf>>,
+    reports: Incoming,
     stdout: Option<ChildStdout>,
     stderr: Option<ChildStderr>,
     capture: Capture,
@@ -51,6 +52,7 @@ struct Watch<'a> {
     idle: Option<Idle>,
     leader: Option<i32>,
     containment: Containment,
+    why_not: Option<String>,
     phase: Phase,
 }
 
@@ -75,7 +77,7 @@ struct Idle {
 enum Seen {
     Stdout(io::Result<usize>),
     Stderr(io::Result<usize>),
-    Report(io::Result<Option<String>>),
+    Report(io::Result<Option<Vec<u8>>>),
     StopAsked,
     Alarm,
 }
@@ -103,7 +105,7 @@ impl<'a> Watch<'a> {
             stderr: shepherd.stderr.take(),
             shepherd,
             orders: to,
-            reports: BufReader::new(from).lines(),
+            reports: Incoming::new(from),
             capture,
             around,
             began,
@@ -115,6 +117,7 @@ impl<'a> Watch<'a> {
             }),
             leader: None,
             containment: Containment::default(),
+            why_not: None,
             phase: Phase::Running,
         })
     }
@@ -201,8 +204,8 @@ impl<'a> Watch<'a> {
         }
     }
 
-    async fn heed(&mut self, report: io::Result<Option<String>>) -> Result<(), ExecError> {
-        let report = match report.map(|line| line.and_then(|line| serde_json::from_str(&line).ok())) {
+    async fn heed(&mut self, report: io::Result<Option<Vec<u8>>>) -> Result<(), ExecError> {
+        let report = match report.map(|line| line.and_then(|line| serde_json::from_slice(&line).ok())) {
             Ok(Some(report)) => report,
             Ok(None) => return Err(self.bereft(io::ErrorKind::UnexpectedEof.into()).await),
             Err(error) => return Err(self.bereft(error).await),
@@ -214,8 +217,15 @@ impl<'a> Watch<'a> {
                 return Err(ExecError::io(what, source));
             }
             Report::Born { pid } => self.leader = Some(pid),
-            Report::Started { landlock, subreaper } => {
-                self.containment = Containment { landlock, subreaper };
+            Report::Door {} => {
+                let door = self.reports.next_file().map(std::net::TcpListener::from);
+                if let (Some(door), Some(doors)) = (door, &self.around.doors) {
+                    let _ = doors.send(door);
+                }
+            }
+            Report::Started { level, why_not, subreaper } => {
+                self.why_not = why_not;
+                self.containment = Containment { level, subreaper };
             }
             Report::Over { status, ordered, stragglers, complete } => {
                 self.containment.subreaper &= complete;
@@ -259,6 +269,7 @@ impl<'a> Watch<'a> {
             bytes: captured.bytes,
             log_sha256: captured.log_sha256,
             containment: self.containment,
+            why_not_sealed: self.why_not,
             stragglers,
         })
     }
@@ -311,6 +322,6 @@ fn orders(child: &Child) -> Orders {
         argv,
         cwd: child.cwd.clone().into(),
         env: child.env.clone().into_iter().collect(),
-        writable: child.writable.as_ref().map(|paths| paths.iter().map(OsString::from).collect()),
+        room: child.room.clone(),
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{GateId, RepoPath, Sha256, Tip, TreeId};
+use crate::plan::RoomLevel;
 
 /// What was seen during an attempt.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -33,12 +34,43 @@ pub struct Evidence {
 }
 
 /// How children were confined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "RecordedContainment")]
 pub struct Containment {
-    /// Landlock confined writes to the slot, HOME, TMPDIR and caches.
-    pub landlock: bool,
-    /// A child subreaper ended every descendant; otherwise only the process group was.
+    /// The level of their room.
+    pub level: RoomLevel,
+    /// Every descendant was ended; otherwise only the process group was.
     pub subreaper: bool,
+}
+
+impl Containment {
+    /// Of two, what holds for both.
+    #[must_use]
+    pub fn weakest(self, other: Self) -> Self {
+        Self { level: self.level.min(other.level), subreaper: self.subreaper && other.subreaper }
+    }
+}
+
+impl Default for Containment {
+    fn default() -> Self {
+        Self { level: RoomLevel::None, subreaper: false }
+    }
+}
+
+/// A containment as journals hold it: up to 0.6 they said only whether Landlock was there.
+#[derive(Deserialize)]
+struct RecordedContainment {
+    level: Option<RoomLevel>,
+    #[serde(default)]
+    landlock: bool,
+    subreaper: bool,
+}
+
+impl From<RecordedContainment> for Containment {
+    fn from(recorded: RecordedContainment) -> Self {
+        let before = if recorded.landlock { RoomLevel::Landlock } else { RoomLevel::None };
+        Self { level: recorded.level.unwrap_or(before), subreaper: recorded.subreaper }
+    }
 }
 
 /// What an agent did and cost in one attempt.

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::report_file;
 use super::tally::{Tally, evidence};
-use crate::exec::{Child, ExecError, Program, Pulse, Shepherd, Surroundings};
+use crate::exec::{Child, ExecError, Program, Sandbox, Shepherd, Surroundings};
 use crate::fact::{Containment, GateOutcome, GateVerdict};
 use crate::plan::Gate;
 
@@ -28,8 +28,8 @@ pub struct Site<'a> {
     pub dir: &'a Path,
     /// The whole environment, the gate's own variables, HOME and TMPDIR included.
     pub env: &'a BTreeMap<OsString, OsString>,
-    /// Where the gate may write; `None` = no confinement.
-    pub writable: Option<&'a [PathBuf]>,
+    /// What the gate may see, touch and reach; `None` = as much as omk.
+    pub room: Option<&'a Sandbox>,
     /// Where logs go; made where it is missing. One directory for each place of judging, for the names are only
     /// `gate-<id>-<execution>.log`.
     pub logs: &'a Path,
@@ -99,7 +99,7 @@ pub async fn judge(gate: &Gate, site: &Site<'_>) -> Result<Judged, GateError> {
         }
         let name = format!("gate-{}-{}.log", gate.id, tally.executions() + 1);
         let child = child(gate, site, &name);
-        let around = Surroundings { stop: site.stop.clone(), pulse: Pulse::default(), stdout_lines: None };
+        let around = Surroundings { stop: site.stop.clone(), ..Surroundings::default() };
         let ended = site.shepherd.run(&child, &around).await;
         let ended = ended.map_err(|source| GateError::Exec { gate: gate.id.to_string(), source })?;
         let log = evidence(&ended, format!("{}/{name}", site.logs_name), site.scrub);
@@ -131,7 +131,7 @@ fn child(gate: &Gate, site: &Site<'_>, log: &str) -> Child {
         program: Program::Shell(gate.run.clone()),
         cwd: site.dir.to_owned(),
         env: site.env.clone(),
-        writable: site.writable.map(<[PathBuf]>::to_vec),
+        room: site.room.cloned(),
         timeout: gate.timeout,
         // A gate may think in silence; its timeout is its only clock.
         idle_timeout: None,

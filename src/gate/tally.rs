@@ -41,10 +41,8 @@ impl<'a> Tally<'a> {
         self.executions += 1;
         self.duration = self.duration.saturating_add(ended.duration);
         self.stragglers = self.stragglers.saturating_add(ended.stragglers);
-        self.containment = Some(self.containment.map_or(ended.containment, |so_far| Containment {
-            landlock: so_far.landlock && ended.containment.landlock,
-            subreaper: so_far.subreaper && ended.containment.subreaper,
-        }));
+        let so_far = self.containment.unwrap_or(ended.containment);
+        self.containment = Some(so_far.weakest(ended.containment));
         self.last = Some((ended.ending.clone(), log));
     }
 

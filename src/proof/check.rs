@@ -12,7 +12,7 @@ use super::rules::{Unmet, unmet};
 use super::statement::{GateClaim, LogClaim, PREDICATE_TYPE, Predicate, STATEMENT_TYPE, Statement, subjects};
 use crate::fact::{AgainstBase, GateOutcome, GateVerdict, RunVerdict};
 use crate::id::{CommitId, GateId, Sha256, Tip, TreeId};
-use crate::plan::Baseline;
+use crate::plan::{Baseline, RoomLevel};
 
 /// The largest statement that is read, in bytes: ten thousand observed paths fit many times.
 const SIZE_CAP: usize = 16 * 1024 * 1024;
@@ -457,7 +457,7 @@ fn remarks(claims: &Predicate, seen: &Seen) -> Vec<Remark> {
         remark(gate.verdict == GateVerdict::Flaky, Remark::Flaky(gate.id.clone()));
         remark(gate.against_base == Some(AgainstBase::PreExisting), Remark::PreExisting(gate.id.clone()));
     }
-    remark(!claims.sandbox.landlock, Remark::Unconfined);
+    remark(claims.room.level == RoomLevel::None, Remark::Unconfined);
     remarks
 }
 

@@ -16,7 +16,7 @@ pub use check::{
 pub use input::{Input, JudgedBy, RUN_PROOF, Share, TaskShare};
 pub use rules::{Standing, Unmet, counts, standing, unmet};
 pub use statement::{
-    AgentClaim, BaseClaim, Digests, GateClaim, LogClaim, PREDICATE_TYPE, PlanClaim, Predicate, ResultClaim,
-    RunnerClaim, STATEMENT_TYPE, SandboxClaim, Statement, Subject, TaskClaim, TriggerClaim, prove, schema,
+    AgentClaim, BaseClaim, Digests, GateClaim, LogClaim, PREDICATE_TYPE, PlanClaim, Predicate, ResultClaim, RoomClaim,
+    RunnerClaim, STATEMENT_TYPE, Statement, Subject, TaskClaim, TriggerClaim, prove, schema,
 };
 pub use test_result::{TEST_RESULT_TYPE, TestResult, TestStatement, Verdict, test_result};

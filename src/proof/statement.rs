@@ -12,6 +12,7 @@ use super::input::{Input, JudgedBy, Share};
 use super::rules::unmet;
 use crate::fact::{AgainstBase, GateOutcome, GateVerdict, LogEvidence, RunVerdict, Tokens};
 use crate::id::{CommitId, GateId, RunId, Scope, Sha256, TaskId, Tip, TreeId};
+use crate::plan::RoomLevel;
 
 /// `_type` of every statement.
 pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
@@ -91,7 +92,7 @@ pub struct Predicate {
     /// The machine.
     pub runner: RunnerClaim,
     /// How children were confined.
-    pub sandbox: SandboxClaim,
+    pub room: RoomClaim,
     /// Who judged: the job that ran the agent, or a separate one.
     pub judged_by: JudgedBy,
     /// Who or what asked for it.
@@ -230,9 +231,9 @@ pub struct RunnerClaim {
 
 /// How children were confined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct SandboxClaim {
-    /// Landlock confined where they could write.
-    pub landlock: bool,
+pub struct RoomClaim {
+    /// The weakest level of the rooms in which the work and its gates ran.
+    pub level: RoomLevel,
     /// A child subreaper ended every descendant.
     pub subreaper: bool,
 }
@@ -351,7 +352,7 @@ fn predicate(input: &Input) -> Predicate {
         agent: input.agent.iter().map(agent).collect(),
         journal_head: input.journal_head.clone(),
         runner: RunnerClaim { name: input.runner.name.clone(), platform: input.runner.platform.clone() },
-        sandbox: SandboxClaim { landlock: input.containment.landlock, subreaper: input.containment.subreaper },
+        room: RoomClaim { level: input.containment.level, subreaper: input.containment.subreaper },
         judged_by: input.judged_by,
         trigger: TriggerClaim {
             event: input.trigger.event,

@@ -330,10 +330,7 @@ fn foot(view: &View) -> String {
         format!("asked for by {}", inert(&view.trigger.actor, 60)),
     ];
     facts.extend(view.judged_by.map(|judge| format!("judged_by: {}", judge.as_str())));
-    facts.extend(view.containment.map(|containment| {
-        let on = if containment.landlock { "writes confined" } else { "writes not confined" };
-        format!("sandbox: {on}")
-    }));
+    facts.extend(view.containment.map(|containment| format!("room: {}", containment.level)));
     facts.push(inert(&format!("omk {}", view.omk), 40));
     format!("\n<sub>{}</sub>\n", facts.join(" · "))
 }

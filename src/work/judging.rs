@@ -10,9 +10,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::attempt::{Trouble, blocking};
 use super::place::Place;
+use super::room::room;
 use super::{Shared, Tools};
 use crate::engine::Engine;
-use crate::exec::environment::{ChildEnv, Toolchains, child_env};
+use crate::exec::Reach;
+use crate::exec::environment::{Toolchains, child_env};
 use crate::fact::{Class, Fact, Failure, GateOutcome, GateVerdict};
 use crate::gate::{baseline, judge};
 use crate::git::GitError;
@@ -180,16 +182,15 @@ async fn judge_one(
     let tools = &shared.tools;
     let (home, tmp) = place.gate_dirs();
     let lay_out = || -> BoxFuture<'_, Result<(), String>> { Box::pin(lay_out(shared, gate, place, tree)) };
-    let ChildEnv { vars, caches } =
-        child_env(&tools.caller, &home, &tmp, &tools.plan.env, &tools.plan.pass_env, &gate.env, Toolchains::Yes);
-    let mut writable = vec![place.slot.path().to_path_buf(), home, tmp];
-    writable.extend(caches);
+    let env = child_env(&tools.caller, &home, &tmp, &tools.plan.env, &tools.plan.pass_env, &gate.env, Toolchains::Yes);
+    let writable = vec![place.slot.path().to_path_buf(), home, tmp];
+    let room = room(tools, &env, writable, place.gate_scratch(), Reach::Open);
     let scrub = |text: &str| tools.scrubber.scrub(text);
     let site = judge::Site {
         shepherd: &tools.shepherd,
         dir: place.slot.path(),
-        env: &vars,
-        writable: Some(&writable),
+        env: &env.vars,
+        room: Some(&room),
         logs: &logs.path,
         logs_name: &logs.name,
         scrub: &scrub,

@@ -9,6 +9,7 @@ mod errand;
 mod integrate;
 mod judging;
 mod place;
+mod room;
 mod turn;
 
 use std::collections::HashMap;

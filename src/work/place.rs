@@ -10,6 +10,9 @@ use crate::id::Tip;
 /// The directory of gates among a place's private ones.
 const GATE: &str = "gate";
 
+/// The directory among a place's private ones that a room keeps its own files in.
+const SCRATCH: &str = "room";
+
 /// A place to work in.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
@@ -41,7 +44,17 @@ impl Place {
     pub(super) fn fresh_for_gate(&self) -> Result<(), GitError> {
         self.slot.fresh_private_part(GATE)?;
         let (home, tmp) = self.gate_dirs();
-        make(&[&home, &tmp])
+        make(&[home, tmp, self.gate_scratch()])
+    }
+
+    /// Where a gate's room keeps what will be thrown away, once [`Place::fresh_for_gate`] has made it.
+    pub(super) fn gate_scratch(&self) -> PathBuf {
+        self.private.join(GATE).join(SCRATCH)
+    }
+
+    /// An empty directory for what the room of a command or an agent throws away. Blocks.
+    pub(super) fn scratch(&self) -> Result<PathBuf, GitError> {
+        self.slot.fresh_private_part(SCRATCH)
     }
 
     /// HOME and TMPDIR of gates, once [`Place::fresh_for_gate`] has made them.

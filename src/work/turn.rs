@@ -8,11 +8,12 @@ use super::Shared;
 use super::attempt::Trouble;
 use super::errand::Errand;
 use super::place::Place;
+use super::room::room;
 use crate::agent::prompt::{self, Brief, Setback};
 use crate::agent::{self, Model};
 use crate::agent::{AgentOutcome, Observed};
 use crate::exec::environment::{ChildEnv, Toolchains, child_env};
-use crate::exec::{Child, Ended, Ending, Program, Pulse, Surroundings};
+use crate::exec::{Child, Ended, Ending, Program, Pulse, Reach, Surroundings};
 use crate::fact::{AgentEvidence, Class, CommandEvidence, Evidence, Failure, LogEvidence, Session};
 use crate::gateway::{Admission, Usage};
 use crate::id::Sha256;
@@ -59,23 +60,23 @@ pub(super) async fn take(
 }
 
 impl Turn<'_> {
-    fn env(&self, toolchains: Toolchains) -> ChildEnv {
+    fn env(&self) -> ChildEnv {
         let tools = &self.shared.tools;
         let (home, tmp) = (self.place.home(), self.place.tmp());
         let plan = &tools.plan;
-        child_env(&tools.caller, &home, &tmp, &plan.env, &plan.pass_env, &self.errand.task.env, toolchains)
+        child_env(&tools.caller, &home, &tmp, &plan.env, &plan.pass_env, &self.errand.task.env, Toolchains::Yes)
     }
 
     async fn command(&self, command: &str, evidence: &mut Evidence) -> Result<TurnEnd, Trouble> {
-        let ChildEnv { vars, caches } = self.env(Toolchains::Yes);
-        let mut writable = vec![self.place.slot.path().to_path_buf(), self.place.home(), self.place.tmp()];
-        writable.extend(caches);
+        let env = self.env();
+        let writable = vec![self.place.slot.path().to_path_buf(), self.place.home(), self.place.tmp()];
+        let room = room(&self.shared.tools, &env, writable, self.place.scratch()?, Reach::Open);
         let name = format!("logs/{}/{}/command.log", self.errand.task.id, self.errand.attempt);
         let child = Child {
             program: Program::Shell(command.to_owned()),
             cwd: self.place.slot.path().to_path_buf(),
-            env: vars,
-            writable: Some(writable),
+            env: env.vars,
+            room: Some(room),
             timeout: self.errand.task.timeout,
             idle_timeout: Some(self.errand.task.idle_timeout),
             log: self.make_log(&name)?,
@@ -155,7 +156,7 @@ impl Turn<'_> {
         };
         let token = pass.token.clone();
         let hide = |text: &str| self.shared.tools.scrubber.scrub(&text.replace(&token, "***"));
-        let errand = self.errand_of(text, session, model, pulse, self.make_log(&name)?);
+        let errand = self.errand_of(text, session, model, pulse, self.make_log(&name)?)?;
         let ran = agent.installed.run(&self.shared.tools.shepherd, &errand).await;
         let usage = pass.close();
         let ran = ran.map_err(|error| Trouble::new(Class::Host, format!("failed to {error}")))?;
@@ -211,28 +212,31 @@ impl Turn<'_> {
         model: Model,
         pulse: Pulse,
         log: std::path::PathBuf,
-    ) -> agent::Errand {
+    ) -> Result<agent::Errand, Trouble> {
         let scrub = |text: &str| self.shared.tools.scrubber.scrub(text);
         let agent = &self.shared.tools.plan.agent;
         let kind = if session.is_some() { Session::Resumed } else { Session::New };
-        let ChildEnv { vars, .. } = self.env(Toolchains::No);
-        agent::Errand {
+        let env = self.env();
+        let writable = vec![self.place.slot.path().to_path_buf()];
+        let room = room(&self.shared.tools, &env, writable, self.place.scratch()?, Reach::Open);
+        Ok(agent::Errand {
             prompt: prompt::build(&self.brief(text, kind), &scrub),
             session,
             cwd: self.place.slot.path().to_path_buf(),
             state: self.place.private.clone(),
-            env: vars,
+            env: env.vars,
             model,
             max_steps: agent.max_steps,
             tools_disabled: agent.tools_disabled.clone(),
             timeout: self.errand.task.timeout,
             idle_timeout: Some(self.errand.task.idle_timeout),
             longest_wait: LONGEST_WAIT,
-            writable: Some(vec![self.place.slot.path().to_path_buf()]),
+            room: Some(room),
+            doors: None,
             log,
             stop: self.stop.clone(),
             pulse,
-        }
+        })
     }
 
     fn brief(&self, text: &str, session: Session) -> Brief {

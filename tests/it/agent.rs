@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use omk_action::agent::{AgentEnded, AgentError, AgentOutcome, Errand, Install, Installed, Observed, install, locate};
-use omk_action::exec::{Pulse, Shepherd};
+use omk_action::exec::{Pulse, Sandbox, Shepherd};
 use omk_action::fact::{Class, Failure, Limit};
 use omk_action::gateway::{Budget, Config, Gateway, Timeouts, Usage};
+use omk_action::plan::RoomLevel;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -121,7 +122,8 @@ impl World {
         let errand = Errand {
             prompt: format!("do {name}"),
             session: self.session.clone(),
-            writable: self.confined.then(|| vec![cwd.clone()]),
+            room: self.confined.then(|| Sandbox { writable: vec![cwd.clone()], ..Sandbox::default() }),
+            doors: None,
             cwd,
             state,
             env,
@@ -215,7 +217,7 @@ async fn a_confined_agent_works_in_its_slot_and_nowhere_else() {
     assert_eq!(ended.outcome, AgentOutcome::Done);
     assert!(world.slot().join("hello.txt").exists() && world.slot().join("in.txt").exists());
     // A kernel without Landlock cannot confine; the report says so then.
-    assert_eq!(world.root.path().join("out.txt").exists(), !ended.child.containment.landlock);
+    assert_eq!(world.root.path().join("out.txt").exists(), ended.child.containment.level == RoomLevel::None);
 }
 
 #[tokio::test]
@@ -469,7 +471,8 @@ async fn a_prompt_that_looks_like_an_option_or_is_very_long_arrives() {
             timeout: Duration::from_secs(60),
             idle_timeout: None,
             longest_wait: Duration::from_secs(30),
-            writable: None,
+            room: None,
+            doors: None,
             log: world.root.path().join("log"),
             stop: CancellationToken::new(),
             pulse: Pulse::default(),

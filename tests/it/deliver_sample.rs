@@ -3,6 +3,7 @@
 use omk_action::fact::*;
 use omk_action::id::*;
 use omk_action::plan::Event;
+use omk_action::plan::RoomLevel;
 use omk_action::proof::JudgedBy;
 use omk_action::report::{LimitsView, Stage, TaskView, VERSION, View};
 use omk_action::request::{Ask, PullScope, Request, WorkflowRun};
@@ -175,7 +176,7 @@ pub(crate) fn view(request: &Request, verdict: RunVerdict, tasks: Vec<TaskView>)
         cost_micro_usd: Some(154_500),
         tasks,
         gates: vec![gate("test", GateVerdict::Passed)],
-        containment: Some(Containment { landlock: true, subreaper: true }),
+        containment: Some(Containment { level: RoomLevel::Landlock, subreaper: true }),
         judged_by: Some(JudgedBy::SeparateJob),
         warnings: Vec::new(),
         next: Vec::new(),

@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use omk_action::exec::environment::{Caller, Toolchains, child_env};
 use omk_action::exec::secret::shed_secrets;
-use omk_action::exec::{Child, Ended, Ending, ExecError, Program, Pulse, Shepherd, Surroundings};
+use omk_action::exec::{Child, Ended, Ending, ExecError, Program, Pulse, Sandbox, Shepherd, Surroundings};
 use omk_action::id::Sha256;
+use omk_action::plan::RoomLevel;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
 
@@ -49,7 +50,7 @@ impl Yard {
             program: Program::Shell(script.to_owned()),
             cwd: self.path("slot"),
             env: env.vars,
-            writable: None,
+            room: None,
             timeout: LONG,
             idle_timeout: None,
             log: self.path("log"),
@@ -62,9 +63,16 @@ impl Yard {
         let none = BTreeMap::new();
         let caller = Caller::read();
         let env = child_env(&caller, &self.path("home"), &self.path("tmp"), &none, &[], &none, Toolchains::Yes);
-        let mut writable = env.caches;
-        writable.extend(["slot", "home", "tmp"].map(|name| self.path(name)));
-        Child { writable: Some(writable), ..self.child(script) }
+        std::fs::create_dir_all(self.path("scratch")).unwrap();
+        let sandbox = Sandbox {
+            writable: ["slot", "home", "tmp"].map(|name| self.path(name)).into(),
+            copied: env.caches,
+            shown: env.tools,
+            hidden: caller.private_directories(),
+            scratch: Some(self.path("scratch")),
+            ..Sandbox::default()
+        };
+        Child { room: Some(sandbox), ..self.child(script) }
     }
 }
 
@@ -112,7 +120,7 @@ async fn a_child_ends_with_its_code_and_its_output_is_kept() {
     assert_eq!(ended.log_sha256, Sha256::of(log.as_bytes()));
     assert_eq!(ended.stragglers, 0);
     assert_eq!(ended.containment.subreaper, cfg!(target_os = "linux"));
-    assert!(!ended.containment.landlock, "it was not asked for");
+    assert!(ended.containment.level == RoomLevel::None, "it was not asked for");
     assert!(ended.duration < LONG);
 }
 
@@ -383,7 +391,7 @@ fn role_of_omk() {
         program: Program::Shell(std::env::var("OMK_TEST_SCRIPT").unwrap()),
         cwd: dir.join("slot"),
         env,
-        writable: confined.then(|| vec![dir.join("slot")]),
+        room: confined.then(|| Sandbox { writable: vec![dir.join("slot")], ..Sandbox::default() }),
         timeout: LONG,
         idle_timeout: None,
         log: dir.join("log"),
@@ -508,7 +516,7 @@ fn the_look_finds_a_secret_that_is_not_shed() {
 /// Skips what needs Landlock where the kernel has none, and says so.
 macro_rules! landlock_or_return {
     ($ended:expr) => {
-        if !$ended.containment.landlock {
+        if $ended.containment.level == RoomLevel::None {
             eprintln!("skipped: this kernel has no Landlock");
             return;
         }
@@ -548,19 +556,28 @@ async fn a_confined_child_writes_only_where_it_may() {
     let said = text(&ended.head);
     let mut lines: Vec<&str> = said.lines().collect();
     lines.sort_unstable();
-    assert_eq!(lines, ["inside", "old", "shown"], "{said}");
+    // What is out of sight cannot be read, either.
+    let sealed = ended.containment.level == RoomLevel::Sealed;
+    let wanted: &[&str] =
+        if sealed { &["allowed: echo x > /tmp/omk-outside", "inside", "shown"] } else { &["inside", "old", "shown"] };
+    lines.retain(|line| !line.contains("outside/old: No such file"));
+    assert_eq!(lines, wanted, "{said}");
+    assert!(!Path::new("/tmp/omk-outside").exists());
     assert_eq!(std::fs::read_dir(yard.path("outside")).unwrap().count(), 1);
 }
 
 #[tokio::test]
 async fn a_confined_child_and_its_daemons_can_still_be_ended() {
     let yard = Yard::new();
-    let script = "setsid -f sh -c 'trap \"\" TERM; echo $$ > pid; while :; do sleep 1; done'
-        while ! [ -s pid ]; do :; done; exec sleep 1000";
-    let child = Child { timeout: Duration::from_secs(1), ..yard.confined(script) };
+    let needle = format!("daemon-of-{}", std::process::id());
+    let script = format!(
+        "setsid -f sh -c 'trap \"\" TERM; echo $$ > pid; while :; do sleep 1; done' {needle}
+        while ! [ -s pid ]; do :; done; exec sleep 1000"
+    );
+    let child = Child { timeout: Duration::from_secs(1), ..yard.confined(&script) };
     let ended = run(&child).await;
     assert_eq!(ended.ending, Ending::TimedOut);
-    assert!(!lives(&yard.read("slot/pid")));
+    assert_eq!(processes_with(&needle), [""; 0]);
 }
 
 #[tokio::test]

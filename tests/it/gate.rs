@@ -354,7 +354,7 @@ impl Bench {
             shepherd: &shepherd,
             dir: &self.path("slot"),
             env: &env,
-            writable: None,
+            room: None,
             logs: &self.path("run/logs/api-1"),
             logs_name: "logs/api-1",
             scrub: &|text| text.replace("s3cr3t", "***"),

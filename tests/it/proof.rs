@@ -2,6 +2,7 @@
 
 use omk_action::fact::*;
 use omk_action::id::*;
+use omk_action::plan::RoomLevel;
 use omk_action::plan::{Baseline, Event};
 use omk_action::proof::*;
 
@@ -79,7 +80,7 @@ fn input() -> Input {
         }],
         journal_head: Sha256::of(b"line"),
         runner: Host { name: "runner".to_owned(), pid: 1, platform: "linux/x86_64".to_owned() },
-        containment: Containment { landlock: true, subreaper: true },
+        containment: Containment { level: RoomLevel::Landlock, subreaper: true },
         judged_by: JudgedBy::SameJob,
         trigger: Trigger { event: Event::Comment, actor: "ann".to_owned(), comment: Some("https://x/1".to_owned()) },
         verdict: RunVerdict::Ready,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use omk_action::fact::*;
 use omk_action::id::*;
 use omk_action::plan::Event as Cause;
+use omk_action::plan::RoomLevel;
 use omk_action::proof::JudgedBy;
 use omk_action::report::terminal::{Colour, Event, Groups, Live, Screen, group, line, summary};
 use omk_action::report::*;
@@ -94,7 +95,7 @@ fn view(verdict: RunVerdict, tasks: Vec<TaskView>) -> View {
         cost_micro_usd: Some(154_500),
         tasks,
         gates: vec![gate("test", GateVerdict::Passed, "ok\n")],
-        containment: Some(Containment { landlock: true, subreaper: true }),
+        containment: Some(Containment { level: RoomLevel::Landlock, subreaper: true }),
         judged_by: Some(JudgedBy::SameJob),
         warnings: Vec::new(),
         next: Vec::new(),
@@ -154,7 +155,7 @@ fn failing() -> View {
     let bump = task("bump", Stage::Completed { landed: None, ejected: Some(ejected) }, 0, 40);
     let mut view = view(RunVerdict::NotReady, vec![deps, api, docs, bump]);
     view.warnings = vec!["the kernel has no Landlock: writes are not confined".to_owned()];
-    view.containment = Some(Containment { landlock: false, subreaper: true });
+    view.containment = Some(Containment { level: RoomLevel::None, subreaper: true });
     view
 }
 

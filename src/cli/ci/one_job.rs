@@ -12,8 +12,9 @@ use std::time::Duration;
 use super::super::{Failure, Home, Kind, session};
 use super::{Access, Level, Machine, Runner, Step};
 use crate::clock::Clock;
-use crate::exec::{Child, Program, Surroundings};
+use crate::exec::{Child, Program, Sandbox, Surroundings};
 use crate::forge::Forge;
+use crate::plan::RoomLevel;
 use crate::text::ForgeKind;
 
 /// How long the probe of the sandbox may take; it does nothing.
@@ -145,7 +146,7 @@ fn is_confined() -> Result<bool, Failure> {
         program: Program::Shell("true".to_owned()),
         cwd: dir.path().to_owned(),
         env: BTreeMap::from([("PATH".into(), path)]),
-        writable: Some(vec![dir.path().to_owned()]),
+        room: Some(Sandbox { writable: vec![dir.path().to_owned()], ..Sandbox::default() }),
         timeout: PROBE,
         idle_timeout: None,
         log: dir.path().join(format!("probe-{}.log", clock.now().as_millis())),
@@ -155,7 +156,7 @@ fn is_confined() -> Result<bool, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| super::super::failure::infra(format!("start: {error}")))?;
     let ended = runtime.block_on(shepherd.run(&child, &Surroundings::default()));
-    Ok(ended.map_err(super::super::failure::infra)?.containment.landlock)
+    Ok(ended.map_err(super::super::failure::infra)?.containment.level > RoomLevel::None)
 }
 
 /// Takes sudo and Docker away, and looks whether they are gone.

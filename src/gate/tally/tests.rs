@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::id::Sha256;
+use crate::plan::RoomLevel;
 
 fn gate(retries: u32) -> Gate {
     Gate {
@@ -27,7 +28,8 @@ fn ended(ending: Ending) -> Ended {
         stderr_tail: Vec::new(),
         bytes: 6,
         log_sha256: Sha256::of(b"hello\n"),
-        containment: Containment { landlock: true, subreaper: true },
+        containment: Containment { level: RoomLevel::Landlock, subreaper: true },
+        why_not_sealed: None,
         stragglers: 0,
     }
 }

@@ -9,6 +9,7 @@ use super::*;
 use crate::command::read;
 use crate::fact::{Containment, GateOutcome, GateVerdict, Host, PlanSource, RunVerdict, Trigger};
 use crate::id::{CommitId, RunId, Sha256, TaskId, Tip};
+use crate::plan::RoomLevel;
 use crate::plan::{Complaints, Event, Permission, Plan};
 use crate::proof::{Checked, Input, JudgedBy, Remark, Share, prove};
 use crate::trust::Refusal;
@@ -142,7 +143,7 @@ pub(super) fn holding() -> Checked {
         agent: Vec::new(),
         journal_head: Sha256::of(b"line"),
         runner: Host { name: "runner".to_owned(), pid: 1, platform: "linux/x86_64".to_owned() },
-        containment: Containment { landlock: true, subreaper: true },
+        containment: Containment { level: RoomLevel::Landlock, subreaper: true },
         judged_by: JudgedBy::SeparateJob,
         trigger: Trigger { event: Event::Comment, actor: "jane".to_owned(), comment: None },
         verdict: RunVerdict::Ready,

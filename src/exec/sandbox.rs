@@ -1,0 +1,198 @@
+//! What a child may see, touch and reach, as whoever starts it asks for it, and how the files of a room lie over those
+//! of the machine.
+//!
+//! It refuses to touch anything: [`layers`] only says what goes where. Putting it there is the business of `seal`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// What a child may see, touch and reach.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Sandbox {
+    /// What it may write: its slot, HOME, TMPDIR. What a link leads to is left out.
+    #[serde(with = "any_bytes")]
+    pub writable: Vec<PathBuf>,
+    /// What it sees as its own copy: changes are gone when it has ended. Read-only if there is no `scratch`, or if the
+    /// room cannot be sealed.
+    #[serde(with = "any_bytes")]
+    pub copied: Vec<PathBuf>,
+    /// What it sees, although it lies below something hidden.
+    #[serde(with = "any_bytes")]
+    pub shown: Vec<PathBuf>,
+    /// What it finds empty, if the room can be sealed.
+    #[serde(with = "any_bytes")]
+    pub hidden: Vec<PathBuf>,
+    /// An empty directory on a real disk for copies, `/tmp` and `/var/tmp`; whoever made it removes it.
+    pub scratch: Option<PathBuf>,
+    /// What it reaches on the network.
+    pub reach: Reach,
+    /// Not to be sealed even where it could be.
+    pub unsealed: bool,
+}
+
+/// What a child reaches on the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Reach {
+    /// The machine's network.
+    #[default]
+    Open,
+    /// Nothing but itself.
+    Nothing,
+    /// Itself, and one port of 127.0.0.1 that omk serves.
+    Door(u16),
+}
+
+/// How one path of the machine appears in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Layer {
+    /// As it is, to be written.
+    Writable,
+    /// A copy of its own.
+    Copied,
+    /// As it is, to be read.
+    Shown,
+    /// As an empty directory for everybody's temporary files.
+    Shared,
+    /// As an empty directory, or an empty file.
+    Hidden,
+}
+
+/// Directories of every machine that no build needs: of other users, of services and their sockets, of logs and of the
+/// kernel's own state.
+const HIDDEN: [&str; 12] = [
+    "/home",
+    "/root",
+    "/run",
+    "/var/run",
+    "/var/log",
+    "/var/spool",
+    "/var/lib/docker",
+    "/var/lib/containerd",
+    "/var/lib/kubelet",
+    "/sys/kernel",
+    "/sys/firmware",
+    "/sys/fs/bpf",
+];
+
+/// Where everybody may leave files, and finds those of others.
+const SHARED: [&str; 2] = ["/tmp", "/var/tmp"];
+
+/// Files of every machine that only root reads, and root's children could.
+const HIDDEN_FILES: [&str; 4] = ["/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-"];
+
+/// What lies where in a room, parents first. Nothing is in it that changes nothing: what is shown or hidden already, by
+/// its nearest parent.
+pub(super) fn layers(room: &Sandbox) -> Vec<(PathBuf, Layer)> {
+    // For one path the earlier layer wins: what may be written is not hidden.
+    let mut wanted: BTreeMap<PathBuf, Layer> = BTreeMap::new();
+    let mut want = |path: &Path, layer: Layer| {
+        let known = wanted.entry(path.to_owned()).or_insert(layer);
+        *known = layer.min(*known);
+    };
+    for (paths, layer) in [
+        (&room.writable, Layer::Writable),
+        (&room.copied, Layer::Copied),
+        (&room.shown, Layer::Shown),
+        (&room.hidden, Layer::Hidden),
+    ] {
+        for path in paths.iter().filter(|path| path.is_absolute() && path.parent().is_some()) {
+            want(path, layer);
+        }
+    }
+    for path in HIDDEN.iter().chain(&HIDDEN_FILES) {
+        want(Path::new(path), Layer::Hidden);
+    }
+    for path in SHARED {
+        want(Path::new(path), Layer::Shared);
+    }
+    // `Path` is ordered by its components, so parents stand before what is in them.
+    let mut inside: Vec<(PathBuf, Layer)> = Vec::new();
+    let mut kept = Vec::new();
+    for (path, layer) in wanted {
+        while inside.last().is_some_and(|(parent, _)| !path.starts_with(parent)) {
+            inside.pop();
+        }
+        let around = inside.last().map(|(_, layer)| *layer);
+        let changes_nothing = match (layer, around) {
+            (Layer::Hidden, Some(Layer::Hidden | Layer::Shared)) => true,
+            (Layer::Shown, None | Some(Layer::Shown | Layer::Writable | Layer::Copied)) => true,
+            (Layer::Writable, Some(Layer::Writable)) | (Layer::Copied, Some(Layer::Copied)) => true,
+            (Layer::Hidden | Layer::Shown | Layer::Writable | Layer::Copied | Layer::Shared, _) => false,
+        };
+        if !changes_nothing {
+            inside.push((path.clone(), layer));
+            kept.push((path, layer));
+        }
+    }
+    kept
+}
+
+/// Paths as they are, also where they are not text.
+mod any_bytes {
+    use std::ffi::OsString;
+    use std::path::PathBuf;
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(paths: &[PathBuf], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(paths.iter().map(|path| path.as_os_str()))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<PathBuf>, D::Error> {
+        Ok(Vec::<OsString>::deserialize(from)?.into_iter().map(PathBuf::from).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room(writable: &[&str], copied: &[&str], shown: &[&str], hidden: &[&str]) -> Sandbox {
+        let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect();
+        Sandbox {
+            writable: paths(writable),
+            copied: paths(copied),
+            shown: paths(shown),
+            hidden: paths(hidden),
+            ..Sandbox::default()
+        }
+    }
+
+    fn told(room: &Sandbox) -> Vec<String> {
+        let always =
+            |path: &Path| HIDDEN.iter().chain(&HIDDEN_FILES).chain(&SHARED).any(|hidden| Path::new(hidden) == path);
+        layers(room)
+            .into_iter()
+            .filter(|(path, _)| !always(path))
+            .map(|(path, layer)| format!("{layer:?} {}", path.display()))
+            .collect()
+    }
+
+    #[test]
+    fn parents_come_first_and_what_changes_nothing_is_left_out() {
+        let room = room(
+            &["/home/u/.cache/omk/slots/1", "/home/u/.cache/omk/slots/1/inner"],
+            &["/home/u/repo/.git", "/home/u/.cargo"],
+            &["/home/u/.cargo/bin", "/usr/bin", "/home/u/.nvm"],
+            &["/home/u", "/home/u/repo", "/home/u/.cargo/credentials.toml"],
+        );
+        assert_eq!(
+            told(&room),
+            [
+                "Writable /home/u/.cache/omk/slots/1",
+                "Copied /home/u/.cargo",
+                "Hidden /home/u/.cargo/credentials.toml",
+                "Shown /home/u/.nvm",
+                "Copied /home/u/repo/.git",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_may_be_written_is_not_hidden_and_nothing_relative_or_whole_is_taken() {
+        let room = room(&["/w", "relative"], &[], &["/"], &["/w", "/", "/h"]);
+        assert_eq!(told(&room), ["Hidden /h", "Writable /w"]);
+    }
+}
