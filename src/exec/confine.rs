@@ -28,13 +28,15 @@ mod linux {
     use std::path::Path;
 
     use landlock::{
-        ABI, Access as _, AccessFs, BitFlags, CompatLevel, Compatible as _, PathBeneath, Ruleset, RulesetAttr as _,
-        RulesetCreated, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope, path_beneath_rules,
+        ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, NetPort, PathBeneath, Ruleset,
+        RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
+        path_beneath_rules,
     };
     use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
     use rustix::io::Errno;
     use rustix::thread::CapabilitySet;
 
+    use super::super::sandbox::Reach;
     use super::{Confinement, NOT_CONFINED, PathBuf, io};
 
     /// Devices that keep nothing, terminals, and POSIX shared memory, without which Python's multiprocessing fails.
@@ -73,11 +75,12 @@ mod linux {
     ];
 
     impl Confinement {
-        /// Rules under which only what is below `writable` can be written.
+        /// Rules under which only what is below `writable` can be written, and what `reach` says can be connected to by
+        /// TCP.
         ///
         /// Paths that do not exist are left out, and so are those with a link in them: an earlier child may have put it
         /// there, to have the next one's rule cover the whole disk.
-        pub(in super::super) fn prepare(writable: &[PathBuf]) -> Option<Self> {
+        pub(in super::super) fn prepare(writable: &[PathBuf], reach: &Reach) -> Option<Self> {
             if !kernel_has(USABLE) {
                 return None;
             }
@@ -85,10 +88,19 @@ mod linux {
             let ruleset = Ruleset::default()
                 .set_compatibility(CompatLevel::BestEffort)
                 .handle_access(write)
+                .and_then(|ruleset| {
+                    if *reach == Reach::Open { Ok(ruleset) } else { ruleset.handle_access(AccessNet::ConnectTcp) }
+                })
                 .and_then(|ruleset| ruleset.scope(Scope::from_all(TRIED)))
                 .and_then(Ruleset::create)
                 .and_then(|ruleset| ruleset.add_rules(path_beneath_rules(DEVICES, write)))
                 .and_then(|ruleset| allow(ruleset, writable, write))
+                .and_then(|ruleset| {
+                    let ports = if let Reach::Doors(ports) = reach { ports.as_slice() } else { &[] };
+                    ruleset.add_rules(
+                        ports.iter().map(|port| Ok::<_, RulesetError>(NetPort::new(*port, AccessNet::ConnectTcp))),
+                    )
+                })
                 .ok()?;
             Some(Self { ruleset, claimed: kernel_has(CLAIMED) })
         }
@@ -172,7 +184,7 @@ pub(super) struct Confinement {
 #[cfg(not(target_os = "linux"))]
 impl Confinement {
     /// There is none here.
-    pub(super) fn prepare(_writable: &[PathBuf]) -> Option<Self> {
+    pub(super) fn prepare(_writable: &[PathBuf], _reach: &super::sandbox::Reach) -> Option<Self> {
         None
     }
 
@@ -208,7 +220,7 @@ pub(super) struct Filter;
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 impl Filter {
     /// There is none here.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(_closed: bool) -> Self {
         Self
     }
 

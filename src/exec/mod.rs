@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fact::Containment;
 use crate::id::Sha256;
+use crate::plan::RoomLevel;
 
 pub use sandbox::{Reach, Sandbox};
 pub use shepherd::shepherd_main;
@@ -92,7 +93,7 @@ pub struct Surroundings {
     pub stop: CancellationToken,
     /// Other signs of life.
     pub pulse: Pulse,
-    /// Where the listener of a room with a [`Reach::Door`] goes, once it is there.
+    /// Where the listeners of a room with [`Reach::Doors`] go, once they are there.
     pub doors: Option<mpsc::UnboundedSender<std::net::TcpListener>>,
     /// Each line of standard output as it comes, without its end; lines over 8 MiB are dropped whole.
     pub stdout_lines: Option<mpsc::UnboundedSender<Vec<u8>>>,
@@ -149,19 +150,34 @@ pub enum ExecError {
         /// Why.
         source: std::io::Error,
     },
+    /// The room would have been of a lower level than the least that is accepted, so nothing was started.
+    #[error("make a room of level `{least}`: {why}")]
+    Room {
+        /// The least level that is accepted.
+        least: RoomLevel,
+        /// The step that failed, and how.
+        why: String,
+    },
 }
 
 /// Starts children. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Shepherd {
     exe: PathBuf,
+    at_most: RoomLevel,
 }
 
 impl Shepherd {
     /// A shepherd that runs `exe __shepherd` for each child; `exe` is omk itself.
     #[must_use]
     pub fn new(exe: PathBuf) -> Self {
-        Self { exe }
+        Self { exe, at_most: RoomLevel::Sealed }
+    }
+
+    /// The same, for rooms of that level at most, whatever the machine has: to see what holds on another one.
+    #[must_use]
+    pub fn at_most(self, level: RoomLevel) -> Self {
+        Self { at_most: level, ..self }
     }
 
     /// Runs a child to its end, and returns when it and every descendant are gone.
@@ -171,11 +187,17 @@ impl Shepherd {
     /// # Errors
     /// Where it could not be started, its log not be written, or its shepherd died.
     pub async fn run(&self, child: &Child, around: &Surroundings) -> Result<Ended, ExecError> {
-        watch::run(&self.exe, child, around).await
+        watch::run(self, child, around).await
     }
 }
 
 impl ExecError {
+    /// Whether the machine is set up otherwise than the plan demands; else it failed.
+    #[must_use]
+    pub fn is_setup(&self) -> bool {
+        matches!(self, Self::Room { .. })
+    }
+
     fn io(what: impl Into<String>, source: std::io::Error) -> Self {
         Self::Io { what: what.into(), source }
     }

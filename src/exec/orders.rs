@@ -35,6 +35,13 @@ pub(super) enum Report {
         /// The system's error number, where there is one.
         errno: Option<i32>,
     },
+    /// The room would have been of too low a level. The last line.
+    Refused {
+        /// The least level that is accepted.
+        least: RoomLevel,
+        /// The step that failed, and how.
+        why: String,
+    },
     /// The child exists and is about to execute its program. It says so itself, so that omk knows it even if the
     /// child's first act is to kill its shepherd.
     Born {

@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::plan::RoomLevel;
+
 /// What a child may see, touch and reach.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sandbox {
     /// What it may write: its slot, HOME, TMPDIR. What a link leads to is left out.
     #[serde(with = "any_bytes")]
@@ -28,20 +30,39 @@ pub struct Sandbox {
     pub scratch: Option<PathBuf>,
     /// What it reaches on the network.
     pub reach: Reach,
-    /// Not to be sealed even where it could be.
-    pub unsealed: bool,
+    /// The least level that is accepted; below it the child is not started.
+    pub least: RoomLevel,
+    /// The best level that is tried.
+    pub most: RoomLevel,
+}
+
+impl Default for Sandbox {
+    /// The best that the machine has, with nothing to be written and everything to be seen.
+    fn default() -> Self {
+        let paths = Vec::new;
+        Self {
+            writable: paths(),
+            copied: paths(),
+            shown: paths(),
+            hidden: paths(),
+            scratch: None,
+            reach: Reach::Open,
+            least: RoomLevel::None,
+            most: RoomLevel::Sealed,
+        }
+    }
 }
 
 /// What a child reaches on the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Reach {
     /// The machine's network.
     #[default]
     Open,
     /// Nothing but itself.
     Nothing,
-    /// Itself, and one port of 127.0.0.1 that omk serves.
-    Door(u16),
+    /// Itself, and these ports of 127.0.0.1, which omk serves; never none.
+    Doors(Vec<u16>),
 }
 
 /// How one path of the machine appears in a room.

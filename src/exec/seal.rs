@@ -213,8 +213,9 @@ fn furnish(mut room: Sandbox, omk: &UnixStream) -> Result<(), NotSealed> {
     if room.reach != Reach::Open {
         raise_loopback().map_err(failed("bring up the room's network"))?;
     }
-    if let Reach::Door(port) = room.reach {
-        let door = TcpListener::bind(("127.0.0.1", port)).map_err(failed("listen in the room"))?;
+    let Reach::Doors(ports) = &room.reach else { return Ok(()) };
+    for port in ports {
+        let door = TcpListener::bind(("127.0.0.1", *port)).map_err(failed("listen in the room"))?;
         let report = line(&Report::Door {}).map_err(failed("hand out the room's door"))?;
         descriptor::send(omk, &report, door.as_fd()).map_err(failed("hand out the room's door"))?;
     }

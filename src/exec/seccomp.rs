@@ -46,6 +46,8 @@ enum Test {
     Is { argument: u32, mask: u32, value: u32 },
     /// The argument is not zero.
     NotZero { argument: u32 },
+    /// The socket is one for the Internet, and not for TCP itself.
+    OtherThanTcp { family: i32 },
 }
 
 const fn always(call: libc::c_long, errno: i32) -> Refused {
@@ -108,18 +110,42 @@ const REFUSED: &[Refused] = &[
     always(libc::SYS_io_uring_register, libc::ENOSYS),
 ];
 
+/// What is refused beside, where only Landlock keeps a child from the network: Landlock knows TCP and its `connect`, and
+/// nothing else that leads out. Multipath TCP and SCTP look like TCP; a fast open connects while it sends.
+const REFUSED_OFFLINE: &[Refused] = &[
+    Refused { call: libc::SYS_socket, errno: libc::EACCES, tests: NOT_TCP },
+    Refused { call: libc::SYS_sendto, errno: libc::EPERM, tests: &[fast_open(3)] },
+    Refused { call: libc::SYS_sendmsg, errno: libc::EPERM, tests: &[fast_open(2)] },
+    Refused { call: libc::SYS_sendmmsg, errno: libc::EPERM, tests: &[fast_open(3)] },
+];
+
+/// All that is to be known of `socket`: of two entries for one call only the first is looked at.
+const NOT_TCP: &[Test] = &[
+    FAMILIES[0],
+    FAMILIES[1],
+    FAMILIES[2],
+    Test::OtherThanTcp { family: libc::AF_INET },
+    Test::OtherThanTcp { family: libc::AF_INET6 },
+];
+
+const fn fast_open(argument: u32) -> Test {
+    let flag = libc::MSG_FASTOPEN as u32;
+    Test::Is { argument, mask: flag, value: flag }
+}
+
 /// A filter that is ready to be put in force.
 pub(super) struct Filter(Vec<libc::sock_filter>);
 
 impl Filter {
-    /// The one filter there is.
-    pub(super) fn new() -> Self {
+    /// The filter for a child, whose network is `closed` by nothing but it and Landlock.
+    pub(super) fn new(closed: bool) -> Self {
         let mut steps =
             vec![load(ARCHITECTURE), jump(EQUAL, OURS, 1, 0), end(libc::SECCOMP_RET_KILL_PROCESS), load(NUMBER)];
         if cfg!(target_arch = "x86_64") {
             steps.extend([jump(AT_LEAST, OTHER_NUMBERS, 0, 1), refuse(libc::ENOSYS)]);
         }
-        for refused in REFUSED {
+        let more = if closed { REFUSED_OFFLINE } else { &[] };
+        for refused in more.iter().chain(REFUSED) {
             let body = body(refused);
             let Ok(length) = u8::try_from(body.len()) else { continue };
             let number = u32::try_from(refused.call).unwrap_or(u32::MAX);
@@ -154,6 +180,19 @@ fn body(refused: &Refused) -> Vec<libc::sock_filter> {
         match *test {
             Test::Is { argument, mask, value } => {
                 steps.extend([load(ARGUMENTS + 8 * argument), step(AND, mask), jump(EQUAL, value, 0, 1)]);
+            }
+            Test::OtherThanTcp { family } => {
+                // From here to the end of this test there are eight steps more.
+                steps.extend([load(ARGUMENTS), jump(EQUAL, family.unsigned_abs(), 0, 8)]);
+                // A stream, whatever flags stand beside it, of no protocol or of TCP's.
+                steps.extend([
+                    load(ARGUMENTS + 8),
+                    step(AND, 0xf),
+                    jump(EQUAL, libc::SOCK_STREAM.unsigned_abs(), 1, 0),
+                ]);
+                steps.push(refuse(refused.errno));
+                steps.extend([load(ARGUMENTS + 16), jump(EQUAL, 0, 2, 0)]);
+                steps.push(jump(EQUAL, libc::IPPROTO_TCP.unsigned_abs(), 1, 0));
             }
             Test::NotZero { argument } => steps.extend([load(ARGUMENTS + 8 * argument), jump(EQUAL, 0, 1, 0)]),
         }

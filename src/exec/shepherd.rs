@@ -19,7 +19,7 @@ use rustix::process::Pid;
 use super::confine::{Confinement, Filter, NOT_CONFINED, close_inherited, forgo_new_privileges, shed_capabilities};
 use super::flock::Flock;
 use super::orders::{Orders, Report, hear, say};
-use super::sandbox::Sandbox;
+use super::sandbox::{Reach, Sandbox};
 use crate::plan::RoomLevel;
 
 /// How long a child has to end by itself when it is told to stop: the Kimi CLI needs 0.3 s to end its own children.
@@ -51,11 +51,17 @@ fn tend() -> io::Result<()> {
     let mut ears = BufReader::new(omk.try_clone()?);
     let orders: Orders = hear(&mut ears)?;
     forgo_new_privileges()?;
-    let (sealed, why_not) = match orders.room.as_ref().filter(|room| !room.unsealed).map(|room| seal(room, &omk)) {
+    let wants_seal = |room: &&Sandbox| room.most == RoomLevel::Sealed;
+    let (sealed, why_not) = match orders.room.as_ref().filter(wants_seal).map(|room| seal(room, &omk)) {
         None => (false, None),
         Some(Ok(())) => (true, None),
         Some(Err(why)) => (false, Some(why)),
     };
+    let least = orders.room.as_ref().map_or(RoomLevel::None, |room| room.least);
+    if !sealed && least == RoomLevel::Sealed {
+        let why = why_not.unwrap_or_else(|| "omk was told not to try".to_owned());
+        return say(&omk, &Report::Refused { least, why });
+    }
     let subreaper = adopt_orphans();
     let (pid, landlock) = match start(&orders, &omk, sealed) {
         Ok(started) => started,
@@ -106,11 +112,23 @@ fn start(orders: &Orders, omk: &UnixStream, sealed: bool) -> Result<(Pid, bool),
     if let Err(error) = std::fs::metadata(Path::new(&orders.cwd).join(".")) {
         return Err(failed(format!("enter `{}`", orders.cwd.display()), &error));
     }
-    let confinement = orders.room.as_ref().and_then(|room| Confinement::prepare(&writable(room, sealed)));
+    let confinement = orders.room.as_ref().and_then(|room| {
+        // A sealed room has a network of its own, in which everything may be connected to.
+        let reach = if sealed { &Reach::Open } else { &room.reach };
+        Confinement::prepare(&writable(room, sealed), reach)
+    });
+    let least = orders.room.as_ref().map_or(RoomLevel::None, |room| room.least);
+    let without = || Report::Refused { least, why: "this kernel has no Landlock that could be used".to_owned() };
     let claimed = confinement.as_ref().is_some_and(|confinement| confinement.claimed);
+    if !sealed && !claimed && least > RoomLevel::None {
+        return Err(without());
+    }
     // The number that a sealed child has means somebody else outside.
     let ear = || if sealed { None } else { omk.try_clone().ok() };
     let spawned = match command(program, arguments, orders, confinement, sealed, ear()).spawn() {
+        Err(error) if error.raw_os_error() == Some(NOT_CONFINED) && !sealed && least > RoomLevel::None => {
+            return Err(without());
+        }
         Err(error) if error.raw_os_error() == Some(NOT_CONFINED) => {
             command(program, arguments, orders, None, sealed, ear()).spawn().map(|child| (child, false))
         }
@@ -147,7 +165,8 @@ fn command(
     command.env_clear().envs(orders.env.iter().map(|(name, value)| (name, value)));
     let shepherd = rustix::process::getpid();
     let confined = orders.room.is_some();
-    let mut filter = confined.then(Filter::new);
+    let closed = !sealed && orders.room.as_ref().is_some_and(|room| room.reach != Reach::Open);
+    let mut filter = confined.then(|| Filter::new(closed));
     let child_side = move || {
         rustix::process::setsid()?;
         die_with(shepherd)?;

@@ -4,7 +4,6 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -17,8 +16,9 @@ use tokio::time::Instant;
 use super::capture::Capture;
 use super::descriptor::Incoming;
 use super::orders::{Orders, Report, Status, line};
-use super::{Child, Ended, Ending, ExecError, Program, SHEPHERD_ROLE, Surroundings};
+use super::{Child, Ended, Ending, ExecError, Program, SHEPHERD_ROLE, Sandbox, Shepherd, Surroundings};
 use crate::fact::Containment;
+use crate::plan::RoomLevel;
 
 /// What is read at once: a pipe's whole content.
 const CHUNK: usize = 64 * 1024;
@@ -30,11 +30,11 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// killed because the kernel is busy for it, with a dead network disk for instance.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs `child` under a shepherd that is `exe` in another role.
-pub(super) async fn run(exe: &Path, child: &Child, around: &Surroundings) -> Result<Ended, ExecError> {
+/// Runs `child` under a process of its own of that shepherd.
+pub(super) async fn run(shepherd: &Shepherd, child: &Child, around: &Surroundings) -> Result<Ended, ExecError> {
     let capture = Capture::create(&child.log, child.log_cap, around.stdout_lines.clone())
         .map_err(|error| ExecError::io(format!("write the log {}", child.log.display()), error))?;
-    let mut watch = Watch::start(exe, child, around, capture).await?;
+    let mut watch = Watch::start(shepherd, child, around, capture).await?;
     watch.await_end().await?;
     watch.finish(child)
 }
@@ -83,7 +83,12 @@ enum Seen {
 }
 
 impl<'a> Watch<'a> {
-    async fn start(exe: &Path, child: &Child, around: &'a Surroundings, capture: Capture) -> Result<Self, ExecError> {
+    async fn start(
+        Shepherd { exe, at_most }: &Shepherd,
+        child: &Child,
+        around: &'a Surroundings,
+        capture: Capture,
+    ) -> Result<Self, ExecError> {
         let failed = |error| ExecError::io(format!("start a shepherd, {}", exe.display()), error);
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(failed)?;
         ours.set_nonblocking(true).map_err(failed)?;
@@ -98,7 +103,7 @@ impl<'a> Watch<'a> {
             .process_group(0)
             .spawn()
             .map_err(failed)?;
-        to.write_all(&line(&orders(child)).map_err(failed)?).await.map_err(failed)?;
+        to.write_all(&line(&orders(child, *at_most)).map_err(failed)?).await.map_err(failed)?;
         let began = Instant::now();
         Ok(Self {
             stdout: shepherd.stdout.take(),
@@ -216,6 +221,10 @@ impl<'a> Watch<'a> {
                 let source = errno.map_or_else(|| io::ErrorKind::InvalidInput.into(), io::Error::from_raw_os_error);
                 return Err(ExecError::io(what, source));
             }
+            Report::Refused { least, why } => {
+                let _ = self.shepherd.wait().await;
+                return Err(ExecError::Room { least, why });
+            }
             Report::Born { pid } => self.leader = Some(pid),
             Report::Door {} => {
                 let door = self.reports.next_file().map(std::net::TcpListener::from);
@@ -311,7 +320,7 @@ fn after(start: Instant, duration: Duration) -> Instant {
     start.checked_add(duration).unwrap_or_else(|| start + YEAR)
 }
 
-fn orders(child: &Child) -> Orders {
+fn orders(child: &Child, at_most: RoomLevel) -> Orders {
     let argv = match &child.program {
         Program::Shell(text) => vec!["/bin/sh".into(), "-c".into(), text.into()],
         Program::Direct(program, arguments) => {
@@ -322,6 +331,6 @@ fn orders(child: &Child) -> Orders {
         argv,
         cwd: child.cwd.clone().into(),
         env: child.env.clone().into_iter().collect(),
-        room: child.room.clone(),
+        room: child.room.clone().map(|room| Sandbox { most: room.most.min(at_most), ..room }),
     }
 }

@@ -29,6 +29,9 @@ pub struct Evidence {
     /// How the children were confined.
     #[serde(default)]
     pub containment: Containment,
+    /// Hosts that the work asked for and that its network does not allow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused_hosts: Vec<String>,
     /// How long the attempt took, gates included, in milliseconds.
     pub duration_ms: u64,
 }

@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use futures_util::future::BoxFuture;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 use super::report_file;
@@ -20,7 +22,7 @@ use crate::plan::Gate;
 const LOG_CAP: u64 = 16 * 1024 * 1024;
 
 /// Where and with what a gate runs.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Site<'a> {
     /// Starts the children.
     pub shepherd: &'a Shepherd,
@@ -30,6 +32,8 @@ pub struct Site<'a> {
     pub env: &'a BTreeMap<OsString, OsString>,
     /// What the gate may see, touch and reach; `None` = as much as omk.
     pub room: Option<&'a Sandbox>,
+    /// Where the listeners of its room go.
+    pub doors: Option<UnboundedSender<TcpListener>>,
     /// Where logs go; made where it is missing. One directory for each place of judging, for the names are only
     /// `gate-<id>-<execution>.log`.
     pub logs: &'a Path,
@@ -99,7 +103,7 @@ pub async fn judge(gate: &Gate, site: &Site<'_>) -> Result<Judged, GateError> {
         }
         let name = format!("gate-{}-{}.log", gate.id, tally.executions() + 1);
         let child = child(gate, site, &name);
-        let around = Surroundings { stop: site.stop.clone(), ..Surroundings::default() };
+        let around = Surroundings { stop: site.stop.clone(), doors: site.doors.clone(), ..Surroundings::default() };
         let ended = site.shepherd.run(&child, &around).await;
         let ended = ended.map_err(|source| GateError::Exec { gate: gate.id.to_string(), source })?;
         let log = evidence(&ended, format!("{}/{name}", site.logs_name), site.scrub);

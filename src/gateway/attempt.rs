@@ -3,6 +3,7 @@
 //! It refuses to know HTTP.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub(super) struct Attempt {
     pub(super) recorded: Option<Shelf>,
     pub(super) ledger: Ledger,
     pub(super) closed: CancellationToken,
+    /// Whether it is served in a room of its own, and nowhere else.
+    pub(super) has_room: AtomicBool,
     seen: Mutex<Seen>,
 }
 
@@ -46,7 +49,7 @@ impl Attempt {
         ledger: Ledger,
         closed: CancellationToken,
     ) -> Self {
-        Self { pulse, played, recorded, ledger, closed, seen: Mutex::default() }
+        Self { pulse, played, recorded, ledger, closed, has_room: AtomicBool::new(false), seen: Mutex::default() }
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {

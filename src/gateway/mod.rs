@@ -11,6 +11,7 @@ mod question;
 mod relay;
 mod serve;
 mod spend;
+mod tunnel;
 mod turn;
 mod upstream;
 
@@ -34,6 +35,7 @@ use spend::Ledger;
 pub use cassette::Recording;
 pub use question::{QuestionError, ask_models};
 pub use spend::{Budget, cost_micro_usd};
+pub use tunnel::Tunnel;
 pub use turn::{Ending, ToolCall, Turn, TurnReader, TurnUsage};
 
 /// The provider's key. Shows itself as `***`.
@@ -263,7 +265,7 @@ impl Gateway {
             admitted: Mutex::default(),
         };
         let inner = Arc::new(inner);
-        serve::spawn(listener, Arc::clone(&inner));
+        serve::spawn(listener, Arc::clone(&inner), None);
         Ok(Self { inner, _stop: stop.drop_guard() })
     }
 
@@ -292,6 +294,12 @@ impl Gateway {
         self.inner.admitted().insert(digest.clone(), Arc::clone(&attempt));
         let base_url = format!("http://127.0.0.1:{}/v1", self.inner.port);
         Ok(Pass { base_url, token, digest, attempt, inner: Arc::clone(&self.inner) })
+    }
+
+    /// The port of 127.0.0.1 that it listens at.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.inner.port
     }
 
     /// The limit that is used up, as soon as one is.
@@ -331,6 +339,19 @@ impl Pass {
     #[must_use]
     pub fn usage(&self) -> Usage {
         self.attempt.usage()
+    }
+
+    /// Serves the listener of the attempt's own room. From then on it is served nowhere else: its token is worth nothing
+    /// to another child, and no other token is worth anything in that room.
+    ///
+    /// # Errors
+    /// Where the runtime cannot take the listener.
+    pub fn serve(&self, room: std::net::TcpListener) -> Result<(), GatewayError> {
+        room.set_nonblocking(true).map_err(GatewayError::Listen)?;
+        let listener = tokio::net::TcpListener::from_std(room).map_err(GatewayError::Listen)?;
+        self.attempt.has_room.store(true, std::sync::atomic::Ordering::Release);
+        serve::spawn(listener, Arc::clone(&self.inner), Some(Arc::clone(&self.attempt)));
+        Ok(())
     }
 
     /// Revokes the token, breaks off what is under way, and says what was used in all.

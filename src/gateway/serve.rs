@@ -27,10 +27,18 @@ const LONGEST_REQUEST: usize = 16 << 20;
 /// Members by which some providers choose another model than the one that was asked for.
 const OTHER_MODELS: [&str; 2] = ["models", "route"];
 
-/// Serves until the gateway is dropped.
-pub(super) fn spawn(listener: tokio::net::TcpListener, inner: Arc<Inner>) {
-    let stop = inner.stop.clone();
-    let router = Router::new().fallback(answer).with_state(inner);
+/// A listener, and for whom it is.
+#[derive(Clone)]
+struct Door {
+    inner: Arc<Inner>,
+    /// The attempt in whose room it is; `None` = it is this machine's.
+    room: Option<Arc<Attempt>>,
+}
+
+/// Serves until the gateway is dropped, or the attempt whose `room` the listener is in is over.
+pub(super) fn spawn(listener: tokio::net::TcpListener, inner: Arc<Inner>, room: Option<Arc<Attempt>>) {
+    let stop = room.as_ref().map_or_else(|| inner.stop.clone(), |attempt| attempt.closed.clone());
+    let router = Router::new().fallback(answer).with_state(Door { inner, room });
     tokio::spawn(async move {
         let serving = axum::serve(listener, router);
         tokio::select! {
@@ -41,17 +49,18 @@ pub(super) fn spawn(listener: tokio::net::TcpListener, inner: Arc<Inner>) {
     });
 }
 
-async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
+async fn answer(State(door): State<Door>, request: Request) -> Response {
+    let inner = &door.inner;
     let (head, body) = request.into_parts();
     if !is_ours(&head.headers, inner.port) {
         return refuse(421, "this door is for this machine only");
     }
-    let Some(attempt) = admitted(&inner, &head.headers) else {
+    let Some(attempt) = admitted(inner, &head.headers).filter(|attempt| door.is_of(attempt)) else {
         return refuse(401, "this token is not, or no longer, admitted");
     };
     match (&head.method, head.uri.path()) {
         (&Method::POST, "/v1/chat/completions") => {}
-        (&Method::GET, "/v1/models") => return models(&inner),
+        (&Method::GET, "/v1/models") => return models(inner),
         _ => return refuse(404, "only POST /v1/chat/completions is served here"),
     }
     let Ok(body) = axum::body::to_bytes(body, LONGEST_REQUEST).await else {
@@ -64,8 +73,18 @@ async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
     };
     drop(body);
     match asked {
-        Ok(asked) => pass_on(&inner, &attempt, &head.headers, asked).await,
+        Ok(asked) => pass_on(inner, &attempt, &head.headers, asked).await,
         Err(why) => refuse(400, &why),
+    }
+}
+
+impl Door {
+    /// Whether an attempt is served here.
+    fn is_of(&self, attempt: &Arc<Attempt>) -> bool {
+        match &self.room {
+            Some(room) => Arc::ptr_eq(room, attempt),
+            None => !attempt.has_room.load(std::sync::atomic::Ordering::Acquire),
+        }
     }
 }
 

@@ -10,12 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::attempt::{Trouble, blocking};
 use super::place::Place;
-use super::room::room;
+use super::room::{Way, room};
+use super::turn::class_of;
 use super::{Shared, Tools};
 use crate::engine::Engine;
-use crate::exec::Reach;
 use crate::exec::environment::{Toolchains, child_env};
 use crate::fact::{Class, Fact, Failure, GateOutcome, GateVerdict};
+use crate::gate::judge::GateError;
 use crate::gate::{baseline, judge};
 use crate::git::GitError;
 use crate::id::{GateId, Tip, TreeId};
@@ -182,23 +183,37 @@ async fn judge_one(
     let tools = &shared.tools;
     let (home, tmp) = place.gate_dirs();
     let lay_out = || -> BoxFuture<'_, Result<(), String>> { Box::pin(lay_out(shared, gate, place, tree)) };
-    let env = child_env(&tools.caller, &home, &tmp, &tools.plan.env, &tools.plan.pass_env, &gate.env, Toolchains::Yes);
+    let mut env =
+        child_env(&tools.caller, &home, &tmp, &tools.plan.env, &tools.plan.pass_env, &gate.env, Toolchains::Yes);
     let writable = vec![place.slot.path().to_path_buf(), home, tmp];
-    let room = room(tools, &env, writable, place.gate_scratch(), Reach::Open);
+    let mut way = Way::open(tools.plan.room.network_of_gate(gate), None).await?;
+    way.describe_in(&mut env.vars);
+    let room = room(tools, &env, writable, place.gate_scratch(), way.reach.clone());
     let scrub = |text: &str| tools.scrubber.scrub(text);
     let site = judge::Site {
         shepherd: &tools.shepherd,
         dir: place.slot.path(),
         env: &env.vars,
         room: Some(&room),
+        doors: Some(way.doors()),
         logs: &logs.path,
         logs_name: &logs.name,
         scrub: &scrub,
         lay_out: &lay_out,
         stop,
     };
-    let judged = judge::judge(gate, &site).await;
-    Ok(judged.map_err(|error| Trouble::new(Class::Host, format!("failed to {error}")))?.outcome)
+    let judged = way.serve_while(None, judge::judge(gate, &site)).await;
+    let judged = judged.map_err(|error| {
+        let class = if let GateError::Exec { source, .. } = &error { class_of(source) } else { Class::Host };
+        Trouble::new(class, format!("failed to {error}"))
+    });
+    let mut outcome = judged?.outcome;
+    let refused = way.refused();
+    if !refused.is_empty() {
+        let separator = if outcome.note.is_empty() { "" } else { "; " };
+        outcome.note.push_str(&format!("{separator}its network refused {}", refused.join(", ")));
+    }
+    Ok(outcome)
 }
 
 /// The slot as a gate is to find it: the tree, its trusted files as the run's base has them, an empty HOME and TMPDIR.

@@ -5,9 +5,25 @@
 
 use std::path::{Path, PathBuf};
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::TcpListener;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
 use super::Tools;
+use super::attempt::Trouble;
 use crate::exec::environment::ChildEnv;
 use crate::exec::{Reach, Sandbox};
+use crate::fact::Class;
+use crate::gateway::{Pass, Tunnel};
+use crate::plan::{Network, RoomLevel};
+
+/// The variables by which tools find their proxy. Some read only one of each pair.
+const PROXY: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
+
+/// Whom tools ask without a proxy: the room itself.
+const NO_PROXY: &str = "127.0.0.1,localhost,::1";
 
 /// The room for a child of this run: it writes to `writable`, `scratch` is an empty directory of its own.
 pub(super) fn room(tools: &Tools, env: &ChildEnv, writable: Vec<PathBuf>, scratch: PathBuf, reach: Reach) -> Sandbox {
@@ -26,7 +42,8 @@ pub(super) fn room(tools: &Tools, env: &ChildEnv, writable: Vec<PathBuf>, scratc
     // Runs, their logs and journals lie in the repository.
     hidden.push(repository.join("omk"));
     hidden.extend(credentials(env));
-    Sandbox { writable, copied, shown, hidden, scratch: Some(scratch), reach, unsealed: false }
+    let least = tools.plan.room.least.unwrap_or(RoomLevel::None);
+    Sandbox { writable, copied, shown, hidden, scratch: Some(scratch), reach, least, ..Sandbox::default() }
 }
 
 /// Files in the caches of tools that hold what only their user may have.
@@ -40,4 +57,76 @@ fn alternates(repository: &Path) -> Vec<PathBuf> {
     let objects = repository.join("objects");
     let listed = std::fs::read_to_string(objects.join("info/alternates")).unwrap_or_default();
     listed.lines().filter(|line| !line.starts_with('#')).map(|line| objects.join(line)).collect()
+}
+
+/// A child's way to the network: what its room lets through, and who serves it outside.
+pub(super) struct Way {
+    pub(super) reach: Reach,
+    tunnel: Option<Tunnel>,
+    opened: UnboundedSender<TcpListener>,
+    doors: UnboundedReceiver<TcpListener>,
+}
+
+impl Way {
+    /// The way that a plan's network describes; `gateway` is the port of the model's, for an agent.
+    pub(super) async fn open(network: &Network, gateway: Option<u16>) -> Result<Self, Trouble> {
+        let tunnel = match network {
+            Network::Allow(hosts) => Some(
+                Tunnel::start(hosts.clone())
+                    .await
+                    .map_err(|error| Trouble::new(Class::Host, format!("failed to {error}")))?,
+            ),
+            Network::None | Network::Model | Network::Open => None,
+        };
+        let ports: Vec<u16> = gateway.into_iter().chain(tunnel.as_ref().map(Tunnel::port)).collect();
+        let reach = match network {
+            Network::Open => Reach::Open,
+            _ if ports.is_empty() => Reach::Nothing,
+            Network::None => Reach::Nothing,
+            Network::Model | Network::Allow(_) => Reach::Doors(ports),
+        };
+        let (opened, doors) = unbounded_channel();
+        Ok(Self { reach, tunnel, opened, doors })
+    }
+
+    /// Where the room's listeners are to be sent.
+    pub(super) fn doors(&self) -> UnboundedSender<TcpListener> {
+        self.opened.clone()
+    }
+
+    /// Tells tools of the proxy, if there is one.
+    pub(super) fn describe_in(&self, env: &mut BTreeMap<OsString, OsString>) {
+        let Some(tunnel) = &self.tunnel else { return };
+        for name in PROXY {
+            env.insert(name.into(), tunnel.address().into());
+        }
+        for name in ["NO_PROXY", "no_proxy"] {
+            env.insert(name.into(), NO_PROXY.into());
+        }
+        // Node.js reads them only if it is told to.
+        env.insert("NODE_USE_ENV_PROXY".into(), "1".into());
+    }
+
+    /// Serves the room while the child in it runs. A listener that cannot be served leads nowhere, and the child says so.
+    pub(super) async fn serve_while<T>(&mut self, pass: Option<&Pass>, running: impl Future<Output = T>) -> T {
+        tokio::pin!(running);
+        loop {
+            tokio::select! {
+                ended = &mut running => return ended,
+                Some(door) = self.doors.recv() => {
+                    let port = door.local_addr().map_or(0, |address| address.port());
+                    let _ = match (&self.tunnel, pass) {
+                        (Some(tunnel), _) if tunnel.port() == port => tunnel.serve(door),
+                        (_, Some(pass)) => pass.serve(door),
+                        (_, None) => Ok(()),
+                    };
+                }
+            }
+        }
+    }
+
+    /// Hosts that were asked for in vain.
+    pub(super) fn refused(&self) -> Vec<String> {
+        self.tunnel.as_ref().map(Tunnel::refused).unwrap_or_default()
+    }
 }

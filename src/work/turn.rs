@@ -8,17 +8,17 @@ use super::Shared;
 use super::attempt::Trouble;
 use super::errand::Errand;
 use super::place::Place;
-use super::room::room;
+use super::room::{Way, room};
 use crate::agent::prompt::{self, Brief, Setback};
 use crate::agent::{self, Model};
 use crate::agent::{AgentOutcome, Observed};
 use crate::exec::environment::{ChildEnv, Toolchains, child_env};
-use crate::exec::{Child, Ended, Ending, Program, Pulse, Reach, Surroundings};
+use crate::exec::{Child, Ended, Ending, ExecError, Program, Pulse, Surroundings};
 use crate::fact::{AgentEvidence, Class, CommandEvidence, Evidence, Failure, LogEvidence, Session};
 use crate::gateway::{Admission, Usage};
 use crate::id::Sha256;
 use crate::model::Thinks;
-use crate::plan::{ChangePolicy, Work, WriteSet};
+use crate::plan::{ChangePolicy, Network, Work, WriteSet};
 use crate::text;
 
 /// The cap of a command's log file, in bytes.
@@ -60,6 +60,10 @@ pub(super) async fn take(
 }
 
 impl Turn<'_> {
+    fn network(&self) -> &Network {
+        self.shared.tools.plan.room.network_of_task(&self.errand.task)
+    }
+
     fn env(&self) -> ChildEnv {
         let tools = &self.shared.tools;
         let (home, tmp) = (self.place.home(), self.place.tmp());
@@ -68,9 +72,11 @@ impl Turn<'_> {
     }
 
     async fn command(&self, command: &str, evidence: &mut Evidence) -> Result<TurnEnd, Trouble> {
-        let env = self.env();
+        let mut env = self.env();
+        let mut way = Way::open(self.network(), None).await?;
+        way.describe_in(&mut env.vars);
         let writable = vec![self.place.slot.path().to_path_buf(), self.place.home(), self.place.tmp()];
-        let room = room(&self.shared.tools, &env, writable, self.place.scratch()?, Reach::Open);
+        let room = room(&self.shared.tools, &env, writable, self.place.scratch()?, way.reach.clone());
         let name = format!("logs/{}/{}/command.log", self.errand.task.id, self.errand.attempt);
         let child = Child {
             program: Program::Shell(command.to_owned()),
@@ -82,9 +88,10 @@ impl Turn<'_> {
             log: self.make_log(&name)?,
             log_cap: LOG_CAP,
         };
-        let around = Surroundings { stop: self.stop.clone(), ..Surroundings::default() };
-        let ended = self.shared.tools.shepherd.run(&child, &around).await;
-        let ended = ended.map_err(|error| Trouble::new(Class::Host, format!("failed to {error}")))?;
+        let around = Surroundings { stop: self.stop.clone(), doors: Some(way.doors()), ..Surroundings::default() };
+        let ended = way.serve_while(None, self.shared.tools.shepherd.run(&child, &around)).await;
+        evidence.refused_hosts = way.refused();
+        let ended = ended.map_err(|error| Trouble::new(class_of(&error), format!("failed to {error}")))?;
         evidence.containment = ended.containment;
         let exit = if let Ending::Exited(code) = ended.ending { Some(code) } else { None };
         let log = self.log_evidence(&ended, name);
@@ -156,10 +163,15 @@ impl Turn<'_> {
         };
         let token = pass.token.clone();
         let hide = |text: &str| self.shared.tools.scrubber.scrub(&text.replace(&token, "***"));
-        let errand = self.errand_of(text, session, model, pulse, self.make_log(&name)?)?;
-        let ran = agent.installed.run(&self.shared.tools.shepherd, &errand).await;
+        let mut way = Way::open(self.network(), Some(agent.gateway.port())).await?;
+        let errand = self.errand_of(text, session, model, pulse, self.make_log(&name)?, &way)?;
+        let ran = way.serve_while(Some(&pass), agent.installed.run(&self.shared.tools.shepherd, &errand)).await;
+        evidence.refused_hosts = way.refused();
         let usage = pass.close();
-        let ran = ran.map_err(|error| Trouble::new(Class::Host, format!("failed to {error}")))?;
+        let ran = ran.map_err(|error| {
+            let class = if let agent::AgentError::Exec(error) = &error { class_of(error) } else { Class::Host };
+            Trouble::new(class, format!("failed to {error}"))
+        })?;
         evidence.containment = ran.child.containment;
         let transcript = self.transcript(&ran.child, name);
         let seen = observed(&usage);
@@ -212,13 +224,15 @@ impl Turn<'_> {
         model: Model,
         pulse: Pulse,
         log: std::path::PathBuf,
+        way: &Way,
     ) -> Result<agent::Errand, Trouble> {
         let scrub = |text: &str| self.shared.tools.scrubber.scrub(text);
         let agent = &self.shared.tools.plan.agent;
         let kind = if session.is_some() { Session::Resumed } else { Session::New };
-        let env = self.env();
+        let mut env = self.env();
+        way.describe_in(&mut env.vars);
         let writable = vec![self.place.slot.path().to_path_buf()];
-        let room = room(&self.shared.tools, &env, writable, self.place.scratch()?, Reach::Open);
+        let room = room(&self.shared.tools, &env, writable, self.place.scratch()?, way.reach.clone());
         Ok(agent::Errand {
             prompt: prompt::build(&self.brief(text, kind), &scrub),
             session,
@@ -232,7 +246,7 @@ impl Turn<'_> {
             idle_timeout: Some(self.errand.task.idle_timeout),
             longest_wait: LONGEST_WAIT,
             room: Some(room),
-            doors: None,
+            doors: Some(way.doors()),
             log,
             stop: self.stop.clone(),
             pulse,
@@ -260,6 +274,11 @@ impl Turn<'_> {
             session,
         }
     }
+}
+
+/// Whose fault it is that a child could not be run.
+pub(super) fn class_of(error: &ExecError) -> Class {
+    if error.is_setup() { Class::Config } else { Class::Host }
 }
 
 fn observed(usage: &Usage) -> Observed {

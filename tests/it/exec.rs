@@ -143,7 +143,7 @@ async fn a_program_that_is_missing_is_named() {
     child.program = Program::Direct("no-such-program".into(), Vec::new());
     let shepherd = Shepherd::new(env!("CARGO_BIN_EXE_omk").into());
     let error = shepherd.run(&child, &Surroundings::default()).await.unwrap_err();
-    let ExecError::Io { what, source } = error;
+    let ExecError::Io { what, source } = error else { panic!("{error}") };
     assert_eq!((what.as_str(), source.kind()), ("start `no-such-program`", std::io::ErrorKind::NotFound));
 
     let lost = Child { cwd: yard.path("nowhere"), ..yard.child("true") };

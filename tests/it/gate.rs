@@ -355,6 +355,7 @@ impl Bench {
             dir: &self.path("slot"),
             env: &env,
             room: None,
+            doors: None,
             logs: &self.path("run/logs/api-1"),
             logs_name: "logs/api-1",
             scrub: &|text| text.replace("s3cr3t", "***"),

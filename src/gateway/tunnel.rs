@@ -1,0 +1,277 @@
+//! The way of a closed room to a few hosts by name: a proxy that knows `CONNECT` and nothing else.
+//!
+//! What goes through it stays encrypted between the child and the host. It refuses every other host, addresses in
+//! place of names, and names that lead back to this machine; each refusal is remembered.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{GatewayError, random_token};
+use crate::plan::Host;
+
+/// The head of a `CONNECT` has a name and a few lines; 8 KiB is what most servers take.
+const LONGEST_HEAD: usize = 8 << 10;
+
+/// How long a head may take to come, and a host to be connected to: as long as browsers wait.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Connections at once: npm opens 15 and cargo a few dozen; omk has 1,024 files in all.
+const CONNECTIONS: usize = 128;
+
+/// Hosts that are remembered as refused; a child that asks for more is not building anything.
+const REMEMBERED: usize = 50;
+
+/// A proxy for one child. Dropping it ends all its connections.
+pub struct Tunnel {
+    shared: Arc<Shared>,
+    port: u16,
+    token: String,
+    _stop: DropGuard,
+}
+
+struct Shared {
+    allowed: Vec<Host>,
+    refused: Mutex<BTreeSet<String>>,
+    places: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+impl fmt::Debug for Tunnel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tunnel")
+            .field("port", &self.port)
+            .field("allowed", &self.shared.allowed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Tunnel {
+    /// Starts one on a free port of 127.0.0.1, where only who knows its token is served.
+    ///
+    /// # Errors
+    /// Where there is no port, or no random bytes for the token.
+    pub async fn start(allowed: Vec<Host>) -> Result<Self, GatewayError> {
+        let token = random_token()?;
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(GatewayError::Listen)?;
+        let port = listener.local_addr().map_err(GatewayError::Listen)?.port();
+        let stop = CancellationToken::new();
+        let shared = Arc::new(Shared {
+            allowed,
+            refused: Mutex::default(),
+            places: Arc::new(Semaphore::new(CONNECTIONS)),
+            stop: stop.clone(),
+        });
+        let credentials = base64::engine::general_purpose::STANDARD.encode(format!("omk:{token}"));
+        tokio::spawn(serve(listener, Arc::clone(&shared), Some(format!("Basic {credentials}"))));
+        Ok(Self { shared, port, token, _stop: stop.drop_guard() })
+    }
+
+    /// The port that it listens at, outside and in a room.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What tools take as their proxy: `http://omk:TOKEN@127.0.0.1:PORT`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("http://omk:{}@127.0.0.1:{}", self.token, self.port)
+    }
+
+    /// Serves a room's own listener, too. Whoever reaches that needs no token.
+    ///
+    /// # Errors
+    /// Where the runtime cannot take the listener.
+    pub fn serve(&self, room: std::net::TcpListener) -> Result<(), GatewayError> {
+        room.set_nonblocking(true).map_err(GatewayError::Listen)?;
+        let listener = TcpListener::from_std(room).map_err(GatewayError::Listen)?;
+        tokio::spawn(serve(listener, Arc::clone(&self.shared), None));
+        Ok(())
+    }
+
+    /// The hosts that were asked for and are not allowed, in order of their names.
+    #[must_use]
+    pub fn refused(&self) -> Vec<String> {
+        self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+impl Shared {
+    fn remember(&self, host: &str) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.len() < REMEMBERED {
+            refused.insert(host.to_owned());
+        }
+    }
+}
+
+async fn serve(listener: TcpListener, shared: Arc<Shared>, credentials: Option<String>) {
+    let credentials = credentials.map(Arc::new);
+    loop {
+        let place = tokio::select! {
+            () = shared.stop.cancelled() => return,
+            place = Arc::clone(&shared.places).acquire_owned() => place,
+        };
+        let accepted = tokio::select! {
+            () = shared.stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        // Out of files, for instance: some will be closed soon.
+        let Ok((child, _)) = accepted else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let (shared, credentials) = (Arc::clone(&shared), credentials.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = shared.stop.cancelled() => {}
+                // What breaks off breaks off at both ends; nobody else needs to know.
+                _ = carry(child, &shared, credentials.as_deref().map(String::as_str)) => {}
+            }
+            drop(place);
+        });
+    }
+}
+
+async fn carry(mut child: TcpStream, shared: &Shared, credentials: Option<&str>) -> std::io::Result<()> {
+    let late = |_| std::io::Error::from(std::io::ErrorKind::TimedOut);
+    let head = tokio::time::timeout(PATIENCE, read_head(&mut child)).await.map_err(late)??;
+    let asked = match Asked::parse(&head) {
+        Ok(asked) => asked,
+        Err(why) => return refuse(child, 400, why).await,
+    };
+    if credentials.is_some() && asked.credentials.as_deref() != credentials {
+        return refuse(child, 407, "this way is another child's").await;
+    }
+    if !shared.allowed.iter().any(|host| host.as_str() == asked.host) {
+        shared.remember(&asked.host);
+        let why = format!("refused {}: the plan's network does not allow it", asked.host);
+        return refuse(child, 403, &why).await;
+    }
+    let connected = tokio::time::timeout(PATIENCE, connect(&asked.host, asked.port)).await;
+    let mut host = match connected.map_err(late).and_then(|connected| connected) {
+        Ok(host) => host,
+        Err(error) => return refuse(child, 502, &format!("{}: {error}", asked.host)).await,
+    };
+    child.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
+    tokio::io::copy_bidirectional(&mut child, &mut host).await?;
+    Ok(())
+}
+
+/// Reads up to the empty line. Whoever sends more before the answer is not speaking HTTP.
+async fn read_head(from: &mut TcpStream) -> std::io::Result<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if head.len() >= LONGEST_HEAD {
+            return Err(std::io::ErrorKind::InvalidData.into());
+        }
+        head.push(from.read_u8().await?);
+    }
+    String::from_utf8(head).map_err(|_| std::io::ErrorKind::InvalidData.into())
+}
+
+async fn refuse(mut child: TcpStream, status: u16, why: &str) -> std::io::Result<()> {
+    let reason = match status {
+        400 => "Bad Request",
+        403 => "Forbidden",
+        407 => "Proxy Authentication Required",
+        _ => "Bad Gateway",
+    };
+    let body = format!("omk: {why}\n");
+    let length = body.len();
+    let head = format!("HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n");
+    child.write_all(format!("{head}Connection: close\r\n\r\n{body}").as_bytes()).await?;
+    child.shutdown().await
+}
+
+/// Connects to an allowed host. A name that leads to this machine's own services, or to those of its cloud, is not what
+/// the plan's author meant; names below `localhost` say so themselves (RFC 6761, 6.3).
+async fn connect(host: &str, port: u16) -> std::io::Result<TcpStream> {
+    if host.ends_with(".localhost") {
+        return TcpStream::connect(("127.0.0.1", port)).await;
+    }
+    let found = tokio::net::lookup_host((host, port)).await?;
+    let addresses: Vec<SocketAddr> = found.filter(|address| is_elsewhere(address.ip())).collect();
+    if addresses.is_empty() {
+        return Err(std::io::Error::other("its name leads to no address outside of this machine"));
+    }
+    TcpStream::connect(&addresses[..]).await
+}
+
+/// Whether an address is neither this machine nor only its own link's.
+fn is_elsewhere(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            !v4.is_loopback() && !v4.is_unspecified() && !v4.is_link_local() && !v4.is_broadcast() && !v4.is_multicast()
+        }
+        IpAddr::V6(v6) => {
+            !v6.is_loopback() && !v6.is_unspecified() && !v6.is_unicast_link_local() && !v6.is_multicast()
+        }
+    }
+}
+
+/// A request that was understood.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    /// In lower case.
+    host: String,
+    port: u16,
+    credentials: Option<String>,
+}
+
+impl Asked {
+    fn parse(head: &str) -> Result<Self, &'static str> {
+        let mut lines = head.split("\r\n");
+        let mut words = lines.next().unwrap_or("").split(' ');
+        let (Some("CONNECT"), Some(target), Some("HTTP/1.1" | "HTTP/1.0"), None) =
+            (words.next(), words.next(), words.next(), words.next())
+        else {
+            return Err("only CONNECT is carried: ask by https");
+        };
+        let (host, port) = target.rsplit_once(':').ok_or("CONNECT takes a host and a port")?;
+        let port = port.parse().map_err(|_| "CONNECT takes a host and a port")?;
+        // A name of DNS, with the final dot that some write. What it is not would be shown to people.
+        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        if host.is_empty() || host.len() > 253 || !host.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err("this is no name of a host");
+        }
+        let credentials = lines.filter_map(|line| line.split_once(':')).find_map(|(name, value)| {
+            name.eq_ignore_ascii_case("proxy-authorization").then(|| value.trim().to_owned())
+        });
+        Ok(Self { host, port, credentials })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_connect_to_a_name_is_understood() {
+        let asked = Asked::parse("CONNECT Example.COM.:443 HTTP/1.1\r\nproxy-authorization: Basic eA==\r\n\r\n");
+        let wanted = Asked { host: "example.com".into(), port: 443, credentials: Some("Basic eA==".into()) };
+        assert_eq!(asked, Ok(wanted));
+        for bad in ["GET http://a/ HTTP/1.1", "CONNECT a HTTP/1.1", "CONNECT a:b HTTP/1.1", "CONNECT :1 HTTP/1.1", ""] {
+            assert!(Asked::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_that_lead_back_are_not_followed() {
+        for back in ["127.0.0.1", "0.0.0.0", "169.254.169.254", "::1", "::ffff:127.0.0.1", "fe80::1", "::"] {
+            assert!(!is_elsewhere(back.parse().unwrap()), "{back}");
+        }
+        for out in ["10.0.0.1", "93.184.216.34", "2606:2800::1"] {
+            assert!(is_elsewhere(out.parse().unwrap()), "{out}");
+        }
+    }
+}
