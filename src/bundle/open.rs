@@ -8,7 +8,7 @@ use sha2::Digest as _;
 
 use super::manifest::{CHANGES, FileClaim, JOURNAL, MANIFEST, Manifest, Upload, VERSION};
 use super::refused::Refused;
-use super::walk::{Directory, io, read};
+use super::walk::{Directory, io};
 use crate::id::Sha256;
 use crate::text;
 
@@ -74,9 +74,7 @@ pub fn open(dir: &Path, limits: &Limits) -> Result<Opened, Refused> {
 }
 
 fn read_manifest(directory: &Directory, limits: &Limits) -> Result<Manifest, Refused> {
-    let (file, size) = directory.open_file(MANIFEST)?;
-    within("`bundle.json`, in bytes,", size, limits.manifest)?;
-    let bytes = read(file, MANIFEST, limits.manifest)?;
+    let bytes = directory.read(MANIFEST, limits.manifest)?;
     let refused = |error: serde_json::Error| {
         let why = text::printable(error.to_string().as_bytes()).replace('\n', " ");
         Refused::Manifest { why: text::clip(&why, 200) }

@@ -4,28 +4,27 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 
 use super::manifest::{FileName, MANIFEST};
 use super::refused::Refused;
+use crate::plain_file::{NotRead, Root, in_words};
 
 /// Directories inside each other. Names are checked against the list before this can matter.
 const DEPTH: usize = 8;
 
 /// A bundle's directory, held open: whoever renames it meanwhile changes nothing.
 pub(super) struct Directory {
-    top: OwnedFd,
+    top: Root,
 }
 
 impl Directory {
     pub(super) fn open(path: &Path) -> Result<Self, Refused> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let top = rustix::fs::open(path, flags, Mode::empty());
-        Ok(Self { top: top.map_err(|errno| io(&path.display().to_string(), errno.into()))? })
+        let top = Root::open_real(path);
+        Ok(Self { top: top.map_err(|why| io(&path.display().to_string(), why.into()))? })
     }
 
     /// Every file but the manifest, with its size. Nothing is opened but directories.
@@ -56,42 +55,29 @@ impl Directory {
 
     /// Opens a plain file, and nothing else; its size.
     pub(super) fn open_file(&self, name: &str) -> Result<(File, u64), Refused> {
-        let parts: Vec<&str> = name.split('/').collect();
-        let Some((last, directories)) = parts.split_last() else { return Err(strange(name)) };
-        let mut at: Option<OwnedFd> = None;
-        for part in directories {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            at = Some(self.open_at(at.as_ref(), part, flags, name)?);
-        }
-        // Not even a pipe without a writer is waited for.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = File::from(self.open_at(at.as_ref(), last, flags, name)?);
-        let meta = file.metadata().map_err(|source| io(name, source))?;
-        if !meta.is_file() {
-            return Err(Refused::NotPlain { name: clipped(name), what: "no file" });
-        }
-        Ok((file, meta.len()))
+        let file = self.top.file(Path::new(name)).map_err(|why| not_read(name, why))?;
+        let size = file.size();
+        Ok((file.into_file(), size))
     }
 
-    fn open_at(&self, at: Option<&OwnedFd>, part: &str, flags: OFlags, name: &str) -> Result<OwnedFd, Refused> {
-        let at = at.unwrap_or(&self.top);
-        rustix::fs::openat(at, part, flags, Mode::empty()).map_err(|errno| match errno {
-            rustix::io::Errno::NOENT => Refused::Missing { name: name.to_owned() },
-            rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR => {
-                Refused::NotPlain { name: clipped(name), what: "a symbolic link, or below one" }
-            }
-            other => io(name, other.into()),
+    /// Reads a whole file of which no more than `most` bytes are wanted.
+    pub(super) fn read(&self, name: &str, most: u64) -> Result<Vec<u8>, Refused> {
+        let file = self.top.file(Path::new(name)).map_err(|why| not_read(name, why))?;
+        let found = file.size().max(most.saturating_add(1));
+        file.read(most).map_err(|why| match why {
+            NotRead::TooLarge { most } => Refused::TooLarge { what: format!("`{name}`, in bytes,"), found, most },
+            other => not_read(name, other),
         })
     }
 }
 
-/// Reads a whole file of which no more than `most` bytes are wanted.
-pub(super) fn read(file: File, name: &str, most: u64) -> Result<Vec<u8>, Refused> {
-    let mut bytes = Vec::new();
-    file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(|source| io(name, source))?;
-    match bytes.len() as u64 {
-        size if size > most => Err(Refused::TooLarge { what: format!("`{name}`, in bytes,"), found: size, most }),
-        _ => Ok(bytes),
+fn not_read(name: &str, why: NotRead) -> Refused {
+    match why {
+        NotRead::Missing => Refused::Missing { name: name.to_owned() },
+        NotRead::NotPlain(what) => Refused::NotPlain { name: clipped(name), what },
+        NotRead::BelowLink => Refused::NotPlain { name: clipped(name), what: "below a symbolic link" },
+        NotRead::Outside => strange(name),
+        other => io(name, other.into()),
     }
 }
 
@@ -125,16 +111,6 @@ fn look(directory: BorrowedFd<'_>, above: &str, depth: usize, seen: &mut Seen<'_
         }
     }
     Ok(())
-}
-
-fn in_words(kind: FileType) -> &'static str {
-    match kind {
-        FileType::Symlink => "a symbolic link",
-        FileType::Fifo => "a pipe",
-        FileType::Socket => "a socket",
-        FileType::CharacterDevice | FileType::BlockDevice => "a device",
-        FileType::RegularFile | FileType::Directory | FileType::Unknown => "of an unknown kind",
-    }
 }
 
 pub(super) fn io(what: &str, source: std::io::Error) -> Refused {

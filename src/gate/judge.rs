@@ -99,7 +99,7 @@ pub async fn judge(gate: &Gate, site: &Site<'_>) -> Result<Judged, GateError> {
     while !tally.is_settled() && !site.stop.is_cancelled() {
         (site.lay_out)().await.map_err(|what| GateError::LayOut { gate: gate.id.to_string(), what })?;
         if let Some(report) = &gate.report {
-            cleared = report_file::clear(site.dir, report);
+            cleared = report_file::clear(site.dir, report).await;
         }
         let name = format!("gate-{}-{}.log", gate.id, tally.executions() + 1);
         let child = child(gate, site, &name);

@@ -158,11 +158,11 @@ fn a_person_is_told_what_came_of_judging_and_why_a_bundle_is_refused() {
           hint: nothing was taken from it, so start a new run
         [exit 1]
         "#);
-        insta::assert_snapshot!(told(&ran, &ran.world.dir().join("nowhere")), @r#"
-        error: the bundle [DIR]/nowhere is refused: read [DIR]/nowhere: No such file or directory (os error 2)
+        insta::assert_snapshot!(told(&ran, &ran.world.dir().join("nowhere")), @r"
+        error: the bundle [DIR]/nowhere is refused: read [DIR]/nowhere: there is no such file
           hint: check the step that downloads the artifact
         [exit 5]
-        "#);
+        ");
         put(&dir, "report.md", b"x");
         let lines: Vec<Line> = ran.lines().into_iter().skip(1).collect();
         put(&dir, "journal.jsonl", &chained(&lines));

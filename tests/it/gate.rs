@@ -415,7 +415,7 @@ async fn a_symlink_leads_no_report_out_of_the_slot() {
     assert_eq!(outcome.failing_total, 0);
     assert_eq!(
         outcome.note,
-        "an old report at out/junit.xml could not be removed, so none is read: a symlink leads out of the slot"
+        "an old report at out/junit.xml could not be removed, so none is read: it lies below a symbolic link, or below something that is no directory"
     );
     assert!(bench.path("outside/junit.xml").exists(), "a file outside the slot is gone");
 }
@@ -423,13 +423,25 @@ async fn a_symlink_leads_no_report_out_of_the_slot() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_report_that_is_no_plain_file_is_not_read() {
-    for made in ["mkfifo out/junit.xml", "ln -s /etc/passwd out/junit.xml", "mkdir out/junit.xml"] {
+    let plain = "and not a plain file";
+    for (made, why) in [
+        ("mkfifo out/junit.xml", format!("it is a pipe, {plain}")),
+        ("ln -s /etc/passwd out/junit.xml", format!("it is a symbolic link, {plain}")),
+        ("ln -s /dev/zero out/junit.xml", format!("it is a symbolic link, {plain}")),
+        ("mkdir out/junit.xml", format!("it is a directory, {plain}")),
+        (
+            "python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"out/junit.xml\")'",
+            format!("it is a socket, {plain}"),
+        ),
+        (
+            "truncate -s 10G out/junit.xml",
+            "it holds more than 33554432 bytes, the most that omk reads of it".to_owned(),
+        ),
+    ] {
         let bench = Bench::new(&format!("mkdir -p out && {made}; exit 1"));
         let outcome = bench.judge().await.outcome;
-        assert_eq!(
-            (outcome.failing_total, outcome.note.as_str()),
-            (0, "the report at out/junit.xml is not a plain file")
-        );
+        let expect = format!("the report at out/junit.xml was not read: {why}");
+        assert_eq!((outcome.failing_total, outcome.note), (0, expect));
     }
 }
 

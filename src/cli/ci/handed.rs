@@ -4,8 +4,6 @@
 //! of which only the gate job's are taken from there: what the jobs behind it left is fetched by API, as a stranger's, into
 //! a directory of this process. It refuses links, a request of another pipeline, and to keep what was there before.
 
-use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::inputs::{HANDED_OVER, Stage};
@@ -14,6 +12,7 @@ use super::runner::{Host, Pipeline};
 use super::{Access, Failure, Kind, Runner, Step, inputs};
 use crate::bundle::{self, Limits};
 use crate::forge::{Forge, ForgeError, GitLab, Job};
+use crate::plain_file::{self, NotRead};
 use crate::request::{Judgement, Request};
 use crate::text::{self, ForgeKind};
 
@@ -92,23 +91,11 @@ fn request_in(file: &Path, runner: &Runner) -> Result<Option<Request>, Failure> 
 
 /// A file's bytes; `None` where there is none. A link is not followed.
 fn small_file(file: &Path, most: u64) -> Result<Option<Vec<u8>>, Failure> {
-    let failed = |why: String| Failure::new(Kind::Usage, format!("failed to read {}: {why}", file.display()));
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let flags = i32::try_from(flags.bits()).unwrap_or(0);
-    let file = match std::fs::OpenOptions::new().read(true).custom_flags(flags).open(file) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error.to_string())),
-    };
-    if !file.metadata().is_ok_and(|meta| meta.is_file()) {
-        return Err(failed("it is not a plain file".to_owned()));
+    match plain_file::read(file, most) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(NotRead::Missing) => Ok(None),
+        Err(why) => Err(Failure::new(Kind::Usage, format!("failed to read {}: {why}", file.display()))),
     }
-    let mut bytes = Vec::new();
-    file.take(most + 1).read_to_end(&mut bytes).map_err(|error| failed(error.to_string()))?;
-    if bytes.len() as u64 > most {
-        return Err(failed(format!("it is larger than {most} bytes")));
-    }
-    Ok(Some(bytes))
 }
 
 /// An empty directory, whatever was there: a runner may keep files of earlier jobs.
