@@ -143,7 +143,9 @@ fn unrecorded_end(ran: &Ran, observed: &Observed) -> AgentOutcome {
         Ending::TimedOut | Ending::Hung | Ending::Stopped => "was ended".to_owned(),
     };
     let last = stderr.trim().lines().next_back().unwrap_or_default();
-    failed(Class::Host, &format!("the CLI {how} without recording the end of its turn; {last}"), None)
+    let unread = ran.recorded.unread.as_ref().map(|why| format!(" (its record could not be read: {why})"));
+    let unread = unread.unwrap_or_default();
+    failed(Class::Host, &format!("the CLI {how} without recording the end of its turn{unread}; {last}"), None)
 }
 
 /// What is known of an error.

@@ -4,11 +4,15 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs::Permissions;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::AgentError;
 use super::run::Errand;
+use super::wire::{INDEX, INDEX_MOST};
+use crate::plain_file::Root;
 
 /// The directories of one task's agent.
 #[derive(Debug)]
@@ -17,6 +21,9 @@ pub(super) struct Home {
     pub(super) tmp: PathBuf,
     pub(super) kimi: PathBuf,
 }
+
+/// The CLI's settings.
+const SETTINGS: &str = "config.toml";
 
 /// Tries per model call, unless the caller says otherwise. The CLI's own 10 can take minutes; omk retries the task.
 const TRIES_PER_STEP: &str = "3";
@@ -27,9 +34,10 @@ impl Home {
         let home =
             Self { home: errand.state.join("home"), tmp: errand.state.join("tmp"), kimi: errand.state.join("kimi") };
         for dir in [&home.home, &home.tmp, &home.kimi] {
-            std::fs::create_dir_all(dir).map_err(io("make", dir))?;
+            make_real(dir).map_err(io("make", dir))?;
         }
-        let path = home.kimi.join("config.toml");
+        make_sound(&home.kimi).map_err(io("make", &home.kimi))?;
+        let path = home.kimi.join(SETTINGS);
         write_private(&home.kimi, &path, &settings(errand)).map_err(io("write", &path))?;
         Ok(home)
     }
@@ -64,6 +72,46 @@ impl Home {
         }
         env
     }
+}
+
+/// Makes sure that there is a directory, and no link to one, in which its owner may do anything.
+fn make_real(dir: &Path) -> std::io::Result<()> {
+    match std::fs::symlink_metadata(dir) {
+        Ok(meta) if meta.is_dir() => {
+            let open = Permissions::from_mode(meta.permissions().mode() | 0o700);
+            return std::fs::set_permissions(dir, open);
+        }
+        Ok(_) => set_aside(dir)?,
+        Err(_) => {}
+    }
+    std::fs::create_dir_all(dir)
+}
+
+/// An agent can leave a pipe or a directory in the place of a file, and the CLI would wait for it, or fail, in every
+/// attempt. It gets an empty directory then.
+fn make_sound(kimi: &Path) -> std::io::Result<()> {
+    if is_sound(kimi) {
+        return Ok(());
+    }
+    set_aside(kimi)?;
+    make_real(kimi)
+}
+
+/// Whether the files that omk and the CLI go by are plain files of a sensible size, or not there.
+fn is_sound(kimi: &Path) -> bool {
+    let Ok(root) = Root::open_real(kimi) else { return false };
+    [SETTINGS, INDEX].into_iter().all(|name| match root.file(Path::new(name)) {
+        Ok(file) => file.size() <= INDEX_MOST,
+        Err(why) => why.is_missing(),
+    })
+}
+
+/// Renames what is there: unlike removing it, that is done at once, whatever is in it.
+fn set_aside(path: &Path) -> std::io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let free = (1..).map(|number: u64| path.with_file_name(format!("{name}.{number}.spoiled")));
+    let free = free.into_iter().find(|aside| std::fs::symlink_metadata(aside).is_err());
+    free.map_or(Ok(()), |free| std::fs::rename(path, free))
 }
 
 pub(super) fn io(verb: &str, path: &Path) -> impl FnOnce(std::io::Error) -> AgentError {
@@ -119,6 +167,30 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whatever_an_agent_made_of_its_directory_the_next_attempt_has_a_good_one() {
+        for script in [
+            "mkfifo kimi/session_index.jsonl",
+            "ln -s /dev/zero kimi/session_index.jsonl",
+            "truncate -s 10G kimi/session_index.jsonl",
+            "mkdir -p kimi/config.toml/a",
+            "chmod 000 kimi",
+            "rm -r kimi && ln -s / kimi",
+            "rm -r kimi && mkfifo kimi",
+        ] {
+            let state = tempfile::tempdir().unwrap();
+            let kimi = state.path().join("kimi");
+            std::fs::create_dir(&kimi).unwrap();
+            let mut shell = std::process::Command::new("sh");
+            assert!(shell.args(["-c", script]).current_dir(state.path()).status().unwrap().success(), "{script}");
+            make_real(&kimi).unwrap();
+            make_sound(&kimi).unwrap();
+            assert!(is_sound(&kimi), "{script}");
+            write_private(&kimi, &kimi.join(SETTINGS), "a").unwrap();
+            assert_eq!(std::fs::read(kimi.join(SETTINGS)).unwrap(), b"a", "{script}");
+        }
+    }
 
     #[test]
     fn no_text_breaks_out_of_the_settings() {

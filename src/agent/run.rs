@@ -90,7 +90,7 @@ impl Installed {
     /// Where its directories could not be prepared, or it could not be started. All that happens later is in [`Ran`].
     pub async fn run(&self, shepherd: &Shepherd, errand: &Errand) -> Result<Ran, AgentError> {
         let home = Home::prepare(errand)?;
-        let before = Before::look(&home.kimi);
+        let before = Before::look(&home.kimi).await;
         let session = errand.session.as_deref().filter(|session| before.knows(session));
         let child = self.child(errand, &home, session)?;
         let stop = errand.stop.child_token();
@@ -120,7 +120,7 @@ impl Installed {
             (heard, waits)
         };
         let (ended, (heard, waits)) = tokio::join!(running, listening);
-        let mut recorded = before.since(&home.kimi, session);
+        let mut recorded = before.since(&home.kimi, session).await;
         recorded.session = recorded.session.or_else(|| heard.session.clone());
         // A person's stop outranks a provider's wish to wait.
         let waits = waits.filter(|_| !errand.stop.is_cancelled());

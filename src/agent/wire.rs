@@ -1,12 +1,24 @@
 //! What the CLI records of itself: `session_index.jsonl` and the main agent's `wire.jsonl`. The truth about a turn.
 //!
 //! The format is undocumented. Unknown lines, members and values are passed over; what is missing is absent, never a
-//! guess. It refuses to read what earlier attempts recorded as if it were this one's.
+//! guess. The agent can write all of it. It refuses to read what earlier attempts recorded as if it were this one's, what
+//! is no plain file, and what lies outside of the CLI's own directory.
 
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+
+use crate::plain_file::{NotRead, Root};
+
+/// The CLI's list of its sessions.
+pub(super) const INDEX: &str = "session_index.jsonl";
+
+/// The largest list that is read, in bytes. A line has about 300, and a task has a few sessions.
+pub(super) const INDEX_MOST: u64 = 1 << 20;
+
+/// How much of the end of a record is read, in bytes. A turn's last lines are among the last kilobytes; the largest line
+/// is one output of a tool, and the CLI cuts those.
+const RECORD_MOST: u64 = 16 << 20;
 
 /// What the CLI recorded of one turn.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,6 +29,8 @@ pub struct Recorded {
     pub end: Option<TurnEnd>,
     /// Why the model stopped speaking the last time: `end_turn`, `max_tokens`.
     pub last_finish: Option<String>,
+    /// Why the record, or a part of it, could not be read, where that was not because there is none: `FILE: it is a pipe`.
+    pub unread: Option<String>,
 }
 
 /// A turn's recorded end.
@@ -93,26 +107,69 @@ pub(super) struct Before {
     sessions: Vec<(String, u64)>,
 }
 
-/// One line of `session_index.jsonl`.
-fn sessions(kimi_home: &Path) -> Vec<(String, PathBuf)> {
-    let index = std::fs::read_to_string(kimi_home.join("session_index.jsonl")).unwrap_or_default();
-    let one = |line: &str| {
-        let line: Value = serde_json::from_str(line).ok()?;
-        let text = |name: &str| line.get(name).and_then(Value::as_str);
-        Some((text("sessionId")?.to_owned(), PathBuf::from(text("sessionDir")?)))
-    };
-    index.lines().filter_map(one).collect()
+/// A session of the list: its name, and the place of its record below the CLI's directory.
+type Session = (String, PathBuf);
+
+/// The CLI's own directory, which the agent can write to.
+struct Records {
+    root: Root,
+    /// Its names: sessions are listed by absolute paths.
+    names: Vec<PathBuf>,
 }
 
-fn wire_of(session_dir: &Path) -> PathBuf {
-    session_dir.join("agents/main/wire.jsonl")
+impl Records {
+    fn open(kimi_home: &Path) -> Result<Self, NotRead> {
+        let mut names = vec![kimi_home.to_owned()];
+        names.extend(std::fs::canonicalize(kimi_home));
+        Ok(Self { root: Root::open_real(kimi_home)?, names })
+    }
+
+    fn sessions(&self) -> Result<Vec<Session>, NotRead> {
+        let index = match self.root.read(Path::new(INDEX), INDEX_MOST) {
+            Ok(index) => index,
+            Err(NotRead::Missing) => return Ok(Vec::new()),
+            Err(why) => return Err(why),
+        };
+        let one = |line: &str| {
+            let line: Value = serde_json::from_str(line).ok()?;
+            let text = |name: &str| line.get(name).and_then(Value::as_str);
+            let dir = Path::new(text("sessionDir")?);
+            // A place elsewhere is kept as it is, and refused once it is opened.
+            let inside = self.names.iter().find_map(|name| dir.strip_prefix(name).ok()).unwrap_or(dir);
+            Some((text("sessionId")?.to_owned(), inside.join("agents/main/wire.jsonl")))
+        };
+        Ok(String::from_utf8_lossy(&index).lines().filter_map(one).collect())
+    }
+
+    fn length(&self, record: &Path) -> u64 {
+        self.root.file(record).map_or(0, |file| file.size())
+    }
+
+    fn read_from(&self, record: &Path, from: u64) -> Result<String, NotRead> {
+        let file = self.root.file(record)?;
+        // A record that became shorter was written anew; all of it is this attempt's.
+        let from = if file.size() < from { 0 } else { from };
+        let bytes = file.read_end(from, RECORD_MOST)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+/// Carries out work on files off the event loop: a disk that does not answer stops one attempt, and no other.
+async fn off_the_loop<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(work).await.ok()
 }
 
 impl Before {
     /// Looks at what is there before the CLI starts.
-    pub(super) fn look(kimi_home: &Path) -> Self {
-        let length = |dir: PathBuf| std::fs::metadata(wire_of(&dir)).map_or(0, |meta| meta.len());
-        Self { sessions: sessions(kimi_home).into_iter().map(|(id, dir)| (id, length(dir))).collect() }
+    pub(super) async fn look(kimi_home: &Path) -> Self {
+        let home = kimi_home.to_owned();
+        off_the_loop(move || Self::look_now(&home)).await.unwrap_or_default()
+    }
+
+    fn look_now(kimi_home: &Path) -> Self {
+        let Ok(records) = Records::open(kimi_home) else { return Self::default() };
+        let sessions = records.sessions().unwrap_or_default();
+        Self { sessions: sessions.into_iter().map(|(id, record)| (id, records.length(&record))).collect() }
     }
 
     /// Whether the CLI knows that session.
@@ -121,26 +178,30 @@ impl Before {
     }
 
     /// What has been recorded since, in the resumed session or else in the newest one.
-    pub(super) fn since(&self, kimi_home: &Path, resumed: Option<&str>) -> Recorded {
-        let now = sessions(kimi_home);
+    pub(super) async fn since(self, kimi_home: &Path, resumed: Option<&str>) -> Recorded {
+        let (home, resumed) = (kimi_home.to_owned(), resumed.map(str::to_owned));
+        off_the_loop(move || self.since_now(&home, resumed.as_deref())).await.unwrap_or_default()
+    }
+
+    fn since_now(&self, kimi_home: &Path, resumed: Option<&str>) -> Recorded {
+        let unread = |name: &str, why: &NotRead| Some(format!("{name}: {why}"));
+        let read = Records::open(kimi_home).and_then(|records| Ok((records.sessions()?, records)));
+        let (now, records) = match read {
+            Ok(read) => read,
+            Err(why) => return Recorded { unread: unread(INDEX, &why), ..Recorded::default() },
+        };
         let known = |id: &str| self.sessions.iter().find(|(known, _)| known == id);
         let newest = now.iter().rev().find(|(id, _)| known(id).is_none());
         let same = resumed.and_then(|resumed| now.iter().rev().find(|(id, _)| id == resumed));
-        let Some((id, dir)) = newest.or(same) else { return Recorded::default() };
+        let Some((id, record)) = newest.or(same) else { return Recorded::default() };
         let from = known(id).map_or(0, |(_, length)| *length);
-        let text = read_from(&wire_of(dir), from).unwrap_or_default();
-        Recorded { session: Some(id.clone()), ..read_lines(&text) }
+        let recorded = match records.read_from(record, from) {
+            Ok(text) => read_lines(&text),
+            Err(NotRead::Missing) => Recorded::default(),
+            Err(why) => Recorded { unread: unread("wire.jsonl", &why), ..Recorded::default() },
+        };
+        Recorded { session: Some(id.clone()), ..recorded }
     }
-}
-
-fn read_from(path: &Path, from: u64) -> std::io::Result<String> {
-    let mut file = std::fs::File::open(path)?;
-    // A record that became shorter was written anew; all of it is this attempt's.
-    let from = if file.metadata()?.len() < from { 0 } else { from };
-    file.seek(SeekFrom::Start(from))?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]
@@ -184,21 +245,91 @@ mod tests {
         assert_eq!(read_lines(&text), read_lines(COMPLETED));
     }
 
-    #[test]
-    fn only_what_was_recorded_since_counts() {
+    /// A home with one session, and where its record is.
+    fn home() -> (tempfile::TempDir, PathBuf) {
         let home = tempfile::tempdir().unwrap();
         let dir = home.path().join("sessions/s1");
         std::fs::create_dir_all(dir.join("agents/main")).unwrap();
         let index = serde_json::json!({"sessionId": "s1", "sessionDir": dir, "workDir": "/w"}).to_string();
-        std::fs::write(home.path().join("session_index.jsonl"), format!("{index}\n")).unwrap();
-        std::fs::write(wire_of(&dir), COMPLETED).unwrap();
-        let before = Before::look(home.path());
+        std::fs::write(home.path().join(INDEX), format!("{index}\n")).unwrap();
+        let record = dir.join("agents/main/wire.jsonl");
+        std::fs::write(&record, COMPLETED).unwrap();
+        (home, record)
+    }
+
+    #[test]
+    fn only_what_was_recorded_since_counts() {
+        let (home, record) = home();
+        let before = Before::look_now(home.path());
         assert_eq!(
-            before.since(home.path(), Some("s1")),
+            before.since_now(home.path(), Some("s1")),
             Recorded { session: Some("s1".to_owned()), ..Recorded::default() }
         );
-        std::fs::write(wire_of(&dir), format!("{COMPLETED}{OVERFLOW}\n")).unwrap();
-        let since = before.since(home.path(), Some("s1"));
+        std::fs::write(record, format!("{COMPLETED}{OVERFLOW}\n")).unwrap();
+        let since = before.since_now(home.path(), Some("s1"));
         assert_eq!(since.end.map(|end| end.reason).as_deref(), Some("failed"));
+    }
+
+    /// Puts each thing that is no plain file in a file's place, and says how each was refused.
+    fn refused(name: &str) -> String {
+        let mut said = String::new();
+        for made in ["mkfifo", "ln -s /dev/zero", "ln -s /etc/passwd", "mkdir", "truncate -s 10G"] {
+            let (home, record) = home();
+            let place = if name == INDEX { home.path().join(INDEX) } else { record };
+            let (before, script) = (Before::default(), format!("rm \"$1\" && {made} \"$1\""));
+            let mut shell = std::process::Command::new("sh");
+            assert!(shell.args(["-c", &script, "sh"]).arg(&place).status().unwrap().success(), "{made}");
+            assert!(!Before::look_now(home.path()).knows("other"));
+            let recorded = before.since_now(home.path(), Some("s1"));
+            assert_eq!(recorded.end, None);
+            said.push_str(&format!("{made}: {}\n", recorded.unread.unwrap_or_default()));
+        }
+        said
+    }
+
+    #[test]
+    fn whatever_lies_in_the_place_of_the_records_is_refused_at_once() {
+        insta::assert_snapshot!(refused(INDEX), @r"
+        mkfifo: session_index.jsonl: it is a pipe, and not a plain file
+        ln -s /dev/zero: session_index.jsonl: it is a symbolic link, and not a plain file
+        ln -s /etc/passwd: session_index.jsonl: it is a symbolic link, and not a plain file
+        mkdir: session_index.jsonl: it is a directory, and not a plain file
+        truncate -s 10G: session_index.jsonl: it holds more than 1048576 bytes, the most that omk reads of it
+        ");
+        insta::assert_snapshot!(refused("wire.jsonl"), @r"
+        mkfifo: wire.jsonl: it is a pipe, and not a plain file
+        ln -s /dev/zero: wire.jsonl: it is a symbolic link, and not a plain file
+        ln -s /etc/passwd: wire.jsonl: it is a symbolic link, and not a plain file
+        mkdir: wire.jsonl: it is a directory, and not a plain file
+        truncate -s 10G:
+        ");
+    }
+
+    #[test]
+    fn a_session_elsewhere_is_not_read() {
+        let (home, record) = home();
+        let (elsewhere, _) = self::home();
+        let list = |dir: &str| {
+            let line = serde_json::json!({"sessionId": "s2", "sessionDir": dir}).to_string();
+            std::fs::write(home.path().join(INDEX), format!("{line}\n")).unwrap();
+            Before::default().since_now(home.path(), None).unread
+        };
+        let outside = elsewhere.path().join("sessions/s1");
+        let why = Some("wire.jsonl: its name leads out of its directory".to_owned());
+        assert_eq!(list(&outside.display().to_string()), why);
+        assert_eq!(list(&format!("{}/../x", home.path().display())), why);
+        std::os::unix::fs::symlink(&outside, home.path().join("s2")).unwrap();
+        let below = list(&format!("{}/s2", home.path().display()));
+        assert!(below.unwrap().contains("below a symbolic link"));
+        drop(record);
+    }
+
+    #[test]
+    fn the_end_of_a_very_long_record_is_read() {
+        let (home, record) = home();
+        let long = format!("{}\n{COMPLETED}", "x".repeat(17 << 20));
+        std::fs::write(record, long).unwrap();
+        let recorded = Before::default().since_now(home.path(), None);
+        assert_eq!(recorded.end.map(|end| end.reason).as_deref(), Some("completed"));
     }
 }
