@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::fact::{Fact, Order};
-use crate::id::{Moment, RunId, Scope};
+use crate::id::{Moment, RunId, Scope, Sha256};
 use crate::journal::{self, Chain, Damage, Journal};
+use crate::plain_file::{self, NotRead, Root};
 
 /// Why runs could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,13 @@ pub enum StoreError {
     #[error("write a journal line: {0}")]
     Line(#[from] serde_json::Error),
 }
+
+/// The largest file of a run that is read, in bytes. It is four times the largest transcript, and the limit of a journal
+/// in a bundle. An archive from another machine may hold anything.
+const MOST: u64 = 256 << 20;
+
+/// How much of a lock is read, in bytes. A holder takes about 200.
+const HOLDER: u64 = 4 << 10;
 
 /// Who holds a scope.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,10 +179,10 @@ impl Store {
     /// Where the lock cannot be looked at.
     pub fn holder(&self, scope: &Scope) -> Result<Option<Holder>, StoreError> {
         let path = self.lock_path(scope);
-        let mut file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(io("open", &path)(error)),
+        let mut file = match plain_file::open(&path) {
+            Ok(file) => file.into_file(),
+            Err(NotRead::Missing) => return Ok(None),
+            Err(why) => return Err(io("open", &path)(why.into())),
         };
         match file.try_lock_shared() {
             Ok(()) => Ok(None),
@@ -190,7 +198,7 @@ impl Store {
 
 fn read_holder(file: &mut File) -> Option<Holder> {
     let mut text = Vec::new();
-    file.read_to_end(&mut text).ok()?;
+    file.take(HOLDER).read_to_end(&mut text).ok()?;
     serde_json::from_slice(&text).ok()
 }
 
@@ -259,7 +267,7 @@ impl RunDir {
     /// Where it cannot be read, or was changed.
     pub fn journal(&self) -> Result<Journal, StoreError> {
         let path = self.path.join("journal.jsonl");
-        let bytes = fs::read(&path).map_err(io("read", &path))?;
+        let bytes = self.read("journal.jsonl")?;
         journal::read(&bytes).map_err(|damage| StoreError::Damaged { path, damage })
     }
 
@@ -281,8 +289,16 @@ impl RunDir {
     /// # Errors
     /// Where it cannot be read.
     pub fn read(&self, name: &str) -> Result<Vec<u8>, StoreError> {
-        let path = self.path.join(name);
-        fs::read(&path).map_err(io("read", &path))
+        let read = Root::open(&self.path).and_then(|root| root.read(Path::new(name), MOST));
+        read.map_err(|why| io("read", &self.path.join(name))(why.into()))
+    }
+
+    /// The digest of a file of the run, however long it is.
+    ///
+    /// # Errors
+    /// If it is missing, no plain file, or larger than any that omk writes.
+    pub fn digest(&self, name: &str) -> Result<Sha256, NotRead> {
+        Root::open(&self.path)?.file(Path::new(name))?.digest(MOST)
     }
 
     /// Writes a file of the run, whole or not at all.

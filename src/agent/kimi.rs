@@ -13,6 +13,10 @@ use tokio::sync::mpsc;
 
 use super::AgentError;
 use crate::exec::{Child, Ended, Ending, Program, Shepherd, Surroundings};
+use crate::plain_file;
+
+/// The largest `package.json` that is read, in bytes.
+const MANIFEST: u64 = 1 << 20;
 
 /// Where to look.
 #[derive(Debug, Clone)]
@@ -91,8 +95,8 @@ pub(super) fn tool_dir(tools: &Path, version: &str) -> PathBuf {
 pub(super) fn in_cache(dir: &Path, wanted: &Locate) -> Option<Installed> {
     let modules = dir.join("node_modules");
     let package = modules.join("@moonshot-ai/kimi-code");
-    let manifest = std::fs::read_to_string(package.join("package.json")).ok()?;
-    let manifest: Value = serde_json::from_str(&manifest).ok()?;
+    let manifest = plain_file::read(&package.join("package.json"), MANIFEST).ok()?;
+    let manifest: Value = serde_json::from_slice(&manifest).ok()?;
     if manifest.get("version").and_then(Value::as_str) != Some(&wanted.version) {
         return None;
     }

@@ -294,7 +294,7 @@ mod tests {
         ln -s /dev/zero: session_index.jsonl: it is a symbolic link, and not a plain file
         ln -s /etc/passwd: session_index.jsonl: it is a symbolic link, and not a plain file
         mkdir: session_index.jsonl: it is a directory, and not a plain file
-        truncate -s 10G: session_index.jsonl: it holds more than 1048576 bytes, the most that omk reads of it
+        truncate -s 10G: session_index.jsonl: it holds more than 1 MiB, the most that omk reads of it
         ");
         insta::assert_snapshot!(refused("wire.jsonl"), @r"
         mkfifo: wire.jsonl: it is a pipe, and not a plain file

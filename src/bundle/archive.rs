@@ -9,6 +9,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use crate::id::RepoPath;
+use crate::plain_file;
 
 /// Files in one archive; a run of 10,000 tasks leaves a few for each.
 const FILES: usize = 100_000;
@@ -64,7 +65,7 @@ pub enum BadArchive {
 /// Where the archive is damaged or hostile; `to` may hold a part of it then.
 pub fn unpack(archive: &Path, to: &Path, most: u64) -> Result<(), BadArchive> {
     let unreadable = |said: String| BadArchive::Unreadable { path: archive.display().to_string(), said };
-    let mut file = File::open(archive).map_err(|error| unreadable(error.to_string()))?;
+    let mut file = plain_file::open(archive).map_err(|why| unreadable(why.to_string()))?.into_file();
     // Each entry takes hundreds of bytes of memory once the list is read, whatever it takes here.
     if entries(&mut file).map_err(|error| unreadable(error.to_string()))? > FILES {
         return Err(BadArchive::TooMuch { most: format!("{FILES} files") });

@@ -10,7 +10,7 @@ use super::open::Limits;
 use super::{changes_of, refs_of, result_of};
 use crate::engine::Engine;
 use crate::git::{GitError, Repo};
-use crate::id::Sha256;
+use crate::plain_file::{self, Root};
 use crate::store::RunDir;
 
 /// Why a bundle could not be written.
@@ -154,20 +154,17 @@ struct Room<'a> {
 impl Room<'_> {
     /// Copies a file of the run, if there is one.
     fn bring(&mut self, name: &str, most: u64) -> Result<(), WriteError> {
-        let from = self.from.join(name);
-        let meta = match std::fs::symlink_metadata(&from) {
-            Ok(meta) if meta.is_file() => meta,
-            Ok(_) | Err(_) => return Ok(()),
-        };
-        if meta.len() > most || meta.len() > self.left {
-            self.left_out.push(format!("{name} is too large for a bundle ({} bytes)", meta.len()));
+        let Ok(file) = Root::open(self.from).and_then(|root| root.file(Path::new(name))) else { return Ok(()) };
+        if file.size() > most || file.size() > self.left {
+            self.left_out.push(format!("{name} is too large for a bundle ({} bytes)", file.size()));
             return Ok(());
         }
         let to = self.to.join(name);
         if let Some(parent) = to.parent() {
             std::fs::create_dir_all(parent).map_err(io("make", parent))?;
         }
-        std::fs::copy(&from, &to).map_err(io("copy", &from))?;
+        let copy = || std::io::copy(&mut file.whole(), &mut File::create_new(&to)?);
+        copy().map_err(io("copy", &self.from.join(name)))?;
         self.claim(name)
     }
 
@@ -191,30 +188,14 @@ impl Room<'_> {
 
     /// Puts a file that lies there already into the manifest.
     fn claim(&mut self, name: &str) -> Result<(), WriteError> {
-        use sha2::Digest as _;
         let path = self.to.join(name);
-        let mut file = File::open(&path).map_err(io("read", &path))?;
-        let mut digest = sha2::Sha256::new();
-        let bytes = std::io::copy(&mut file, &mut HashInto(&mut digest)).map_err(io("read", &path))?;
+        let read = plain_file::open(&path).and_then(|file| Ok((file.size(), file.digest(u64::MAX)?)));
+        let (bytes, sha256) = read.map_err(|why| io("read", &path)(why.into()))?;
         self.left = self.left.saturating_sub(bytes);
         // Every name that comes here is a constant above, or was parsed.
         if let Ok(name) = name.parse() {
-            self.files.push(FileClaim { name, bytes, sha256: Sha256::from_digest(&digest.finalize()) });
+            self.files.push(FileClaim { name, bytes, sha256 });
         }
-        Ok(())
-    }
-}
-
-struct HashInto<'a>(&'a mut sha2::Sha256);
-
-impl std::io::Write for HashInto<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        use sha2::Digest as _;
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::fact::Fact;
 use crate::id::TaskId;
 use crate::journal::Line;
+use crate::plain_file;
 use crate::store::{Holder, RunDir};
 use crate::text::{self, Scrubber};
 
@@ -98,6 +99,9 @@ fn ring(run_dir: &RunDir, holder: &Holder, tasks: &[TaskId]) -> Result<(), Failu
     }
 }
 
+/// The largest request that is read, in bytes: a name of every task of the largest plan.
+const REQUEST: u64 = 1 << 20;
+
 /// The requests that were left for this run; each is taken once.
 pub(super) fn take_requests(run_dir: &RunDir) -> Vec<Vec<TaskId>> {
     let directory = run_dir.path().join("cancel");
@@ -106,7 +110,7 @@ pub(super) fn take_requests(run_dir: &RunDir) -> Vec<Vec<TaskId>> {
 }
 
 fn take_request(path: &Path) -> Option<Vec<TaskId>> {
-    let bytes = std::fs::read(path).ok()?;
+    let bytes = plain_file::read(path, REQUEST).ok()?;
     std::fs::remove_file(path).ok()?;
     serde_json::from_slice(&bytes).ok()
 }

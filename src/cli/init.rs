@@ -5,6 +5,7 @@ use std::path::Path;
 use super::args::Init;
 use super::terminal::Terminal;
 use super::{Failure, Home, Kind, plan_file};
+use crate::plain_file;
 use crate::plan::{default_name, to_yaml};
 use crate::record;
 
@@ -67,11 +68,8 @@ fn test_command(top: &Path) -> &'static str {
 
 fn from_omk(file: &Path, terminal: &Terminal) -> Result<u8, Failure> {
     let unreadable = |what: String| Failure::new(Kind::Usage, format!("failed to read {}: {what}", file.display()));
-    let size = std::fs::metadata(file).map_err(|error| unreadable(error.to_string()))?.len();
-    if size > MOST_RECORD_BYTES {
-        return Err(unreadable(format!("it has {size} bytes, and records have at most {MOST_RECORD_BYTES}")));
-    }
-    let text = std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
+    let bytes = plain_file::read(file, MOST_RECORD_BYTES).map_err(|why| unreadable(why.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8".to_owned()))?;
     let records = record::read(&text).map_err(|error| {
         unreadable(error.to_string()).hint("omk 0.5.0 wrote a JSON array, or one JSON object on each line")
     })?;

@@ -21,6 +21,7 @@ use crate::exec::secret::shed_secrets;
 use crate::fact::GateOutcome;
 use crate::git::Pool;
 use crate::id::{CommitId, RepoPath, Sha256, Tip};
+use crate::plain_file::{self, NotRead};
 use crate::plan::{Plan, governed};
 use crate::request::{self, Judgement, Request};
 use crate::store::Store;
@@ -29,6 +30,9 @@ use crate::work::{self, Tools, Unjudged};
 
 /// A request is a job's output, of which a forge allows no more.
 const REQUEST: u64 = 1 << 20;
+
+/// The largest plan that is read, in bytes; the parser refuses what has more than 1 MiB.
+const PLAN: u64 = 1 << 20;
 
 /// A judgement reaches the job that publishes in a variable, and Linux starts no process with one of more than 128 KiB,
 /// its name included.
@@ -142,13 +146,14 @@ async fn stop_on_signal(stop: CancellationToken) {
 
 pub(super) fn read_request(path: &Path) -> Result<Request, Failure> {
     let shown = path.display();
-    let mut bytes = Vec::new();
     let read = if path == Path::new("-") {
-        std::io::stdin().lock().take(REQUEST + 1).read_to_end(&mut bytes)
+        let mut bytes = Vec::new();
+        let read = std::io::stdin().lock().take(REQUEST + 1).read_to_end(&mut bytes);
+        read.map(|_| bytes).map_err(NotRead::Io)
     } else {
-        std::fs::File::open(path).and_then(|file| file.take(REQUEST + 1).read_to_end(&mut bytes))
+        plain_file::read(path, REQUEST)
     };
-    read.map_err(|error| Failure::new(Kind::Usage, format!("failed to read the request {shown}: {error}")))?;
+    let bytes = read.map_err(|why| Failure::new(Kind::Usage, format!("failed to read the request {shown}: {why}")))?;
     let bad = |why: String| {
         Failure::new(Kind::Usage, format!("{shown} is not a request: {why}"))
             .hint("pass the gate job's output `request` as it is; all jobs must use one version of omk")
@@ -194,8 +199,8 @@ pub(super) fn read_plan(
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path)
-        .map_err(|error| Failure::new(Kind::Usage, format!("failed to read the plan {}: {error}", path.display())))
+    plain_file::read(path, PLAN)
+        .map_err(|why| Failure::new(Kind::Usage, format!("failed to read the plan {}: {why}", path.display())))
 }
 
 fn read_at(home: &Home, commit: &CommitId, path: &str) -> Result<Vec<u8>, Failure> {

@@ -21,6 +21,7 @@ use crate::fact::RunVerdict;
 use crate::forge::Forge;
 use crate::git::Remote;
 use crate::id::{Moment, TaskId};
+use crate::plain_file;
 use crate::plan::Plan;
 use crate::proof::{self, Finding, JudgedBy, RUN_PROOF, Seen, SeenPlan};
 use crate::report::View;
@@ -256,10 +257,13 @@ fn wrong_with(with: &Publication<'_>, admitted: &Admitted, bytes: &[u8]) -> Opti
     checked.findings.iter().find(|finding| !honest(finding)).map(ToString::to_string)
 }
 
+/// The largest judgement that is read, in bytes: what one job may hand to the next.
+const JUDGEMENT: u64 = 1 << 20;
+
 fn read_judgement(path: &Path) -> Result<Judgement, Failure> {
     let shown = path.display();
-    let bytes = std::fs::read(path)
-        .map_err(|error| Failure::new(Kind::Usage, format!("failed to read the judgement {shown}: {error}")))?;
+    let bytes = plain_file::read(path, JUDGEMENT)
+        .map_err(|why| Failure::new(Kind::Usage, format!("failed to read the judgement {shown}: {why}")))?;
     serde_json::from_slice(&bytes).map_err(|error| {
         Failure::new(Kind::Usage, format!("{shown} is not a judgement: {}", text::clip(&error.to_string(), 200)))
             .hint("pass what `omk judge --json` printed, as it is")

@@ -9,9 +9,19 @@ use super::terminal::Terminal;
 use super::{Failure, Home, Kind, writing};
 use crate::git::Repo;
 use crate::id::{CommitId, GateId, Sha256};
+use crate::plain_file::{self, NotRead, Root};
 use crate::plan::Plan;
 use crate::proof::{self, Checked, Seen, SeenCommit, SeenPlan, Statement};
 use crate::text;
+
+/// The largest proof that is read, in bytes. One of a run of ten thousand tasks, with all paths, has a few million.
+const PROOF: u64 = 32 << 20;
+
+/// The largest plan that is read, in bytes; the parser refuses what has more than 1 MiB.
+const PLAN: u64 = 1 << 20;
+
+/// The largest log or transcript that is read, in bytes: four times the largest that omk writes.
+const LOG: u64 = 256 << 20;
 
 pub(super) fn verify(args: &Verify, terminal: &Terminal) -> Result<u8, Failure> {
     let home = Home::find()?;
@@ -93,7 +103,7 @@ fn files(home: &Home, named: &[String]) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for name in named {
         let path = PathBuf::from(name);
-        if path.is_file() {
+        if std::fs::symlink_metadata(&path).is_ok_and(|meta| !meta.is_dir()) {
             files.push(path);
         } else if let Ok(run_dir) = home.store.find(Some(name)) {
             files.extend(writing::proofs(&run_dir));
@@ -105,8 +115,8 @@ fn files(home: &Home, named: &[String]) -> Result<Vec<PathBuf>, Failure> {
 }
 
 fn check(home: &Home, path: &Path) -> Result<Checked, Failure> {
-    let bytes = std::fs::read(path)
-        .map_err(|error| Failure::new(Kind::Usage, format!("failed to read {}: {error}", path.display())))?;
+    let bytes = plain_file::read(path, PROOF)
+        .map_err(|why| Failure::new(Kind::Usage, format!("failed to read {}: {why}", path.display())))?;
     let seen = match proof::read(&bytes) {
         Ok(statement) => look(&home.repo, path.parent().and_then(Path::parent), &statement),
         Err(_) => Seen::default(),
@@ -117,12 +127,14 @@ fn check(home: &Home, path: &Path) -> Result<Checked, Failure> {
 /// What the repository and the run's directory say of the things that a statement names.
 pub(super) fn look(repo: &Repo, run_dir: Option<&Path>, statement: &Statement) -> Seen {
     let claims = &statement.predicate;
+    let (logs, strange_logs) = logs(run_dir, statement);
     Seen {
         result: commit(repo, &claims.result.commit),
         base: commit(repo, &claims.base.commit),
         base_is_ancestor: repo.descends(&claims.result.commit, &claims.base.commit).ok(),
         plan: plan(repo, run_dir, statement),
-        logs: logs(run_dir, statement),
+        logs,
+        strange_logs,
         ..Seen::default()
     }
 }
@@ -141,7 +153,7 @@ fn plan(repo: &Repo, run_dir: Option<&Path>, statement: &Statement) -> Option<Se
         let path = claim.path.parse().ok()?;
         repo.read_file(commit, &path).ok().flatten()
     });
-    let bytes = committed.or_else(|| std::fs::read(run_dir?.join("plan.yaml")).ok())?;
+    let bytes = committed.or_else(|| plain_file::read(&run_dir?.join("plan.yaml"), PLAN).ok())?;
     let digest = Sha256::of(&bytes);
     let plan = crate::plan::parse(&bytes, &claim.path, statement.predicate.scope.as_str()).ok()?;
     let required = required(&plan, statement);
@@ -156,13 +168,21 @@ pub(super) fn required(plan: &Plan, statement: &Statement) -> BTreeMap<GateId, S
     gates.map(|gate| (gate.id.clone(), gate.run.clone())).collect()
 }
 
-fn logs(run_dir: Option<&Path>, statement: &Statement) -> BTreeMap<String, Sha256> {
-    let Some(run_dir) = run_dir else { return BTreeMap::new() };
-    let read = |path: &String| {
-        // A proof from elsewhere may name any path; only logs of this run are looked at.
-        let inside = Path::new(path).components().all(|part| matches!(part, std::path::Component::Normal(_)));
-        let bytes = inside.then(|| std::fs::read(run_dir.join(path)).ok()).flatten()?;
-        Some((path.clone(), Sha256::of(&bytes)))
-    };
-    proof::claimed_logs(&statement.predicate).map(|log| &log.path).filter_map(read).collect()
+/// The digests of the logs that a statement names, and why others that are there were not read.
+fn logs(run_dir: Option<&Path>, statement: &Statement) -> (BTreeMap<String, Sha256>, BTreeMap<String, String>) {
+    let (mut digests, mut strange) = (BTreeMap::new(), BTreeMap::new());
+    // A proof from elsewhere may name any path; only logs of this run are looked at.
+    let Some(root) = run_dir.and_then(|run_dir| Root::open(run_dir).ok()) else { return (digests, strange) };
+    for log in proof::claimed_logs(&statement.predicate) {
+        match root.file(Path::new(&log.path)).and_then(|file| file.digest(LOG)) {
+            Ok(digest) => {
+                digests.insert(log.path.clone(), digest);
+            }
+            Err(NotRead::Missing) => {}
+            Err(why) => {
+                strange.insert(log.path.clone(), why.to_string());
+            }
+        }
+    }
+    (digests, strange)
 }

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::turn::{Ending, Turn};
 use crate::id::TaskId;
+use crate::plain_file::{NotRead, Root};
 
 /// One recorded answer, also as written by hand: `{"turn": {"text": "…"}}`, `{"status": 429, "headers": {…}}`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -219,6 +220,9 @@ pub(super) enum CassetteError {
     Unwritten { key: String, source: std::io::Error },
 }
 
+/// The largest recording that is read, in bytes: four times what is kept of an answer, which JSON writes longer.
+const RECORDING: u64 = 64 << 20;
+
 impl Shelf {
     pub(super) fn new(dir: PathBuf, task: TaskId, retry_count: u32, places: Places) -> Self {
         Self { dir, task, retry_count, places, asked: Mutex::default() }
@@ -248,14 +252,15 @@ impl Shelf {
     /// The recorded answer of that key, with this machine's paths.
     pub(super) fn load(&self, key: &str) -> Result<Recording, CassetteError> {
         let unusable = |why: String| CassetteError::Unusable { key: key.to_owned(), why };
-        let text = match std::fs::read_to_string(self.path(key)) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        let read = Root::open(&self.dir).and_then(|root| root.read(Path::new(&format!("{key}.json")), RECORDING));
+        let bytes = match read {
+            Ok(bytes) => bytes,
+            Err(NotRead::Missing) => {
                 return Err(CassetteError::Missing { key: key.to_owned(), dir: self.dir.clone() });
             }
-            Err(error) => return Err(unusable(error.to_string())),
+            Err(why) => return Err(unusable(why.to_string())),
         };
-        let recording: Recording = serde_json::from_str(&text).map_err(|error| unusable(error.to_string()))?;
+        let recording: Recording = serde_json::from_slice(&bytes).map_err(|error| unusable(error.to_string()))?;
         if recording.v != 1 {
             return Err(unusable(format!("it is of version {}, and this omk reads version 1", recording.v)));
         }

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::error::GitError;
 use crate::exec::secret::Secret;
+use crate::plain_file;
 
 /// Files that are looked at; a checkout has one, and one for each submodule.
 const FILES: usize = 200;
@@ -71,8 +72,7 @@ fn settings_of(git: &Path) -> Vec<PathBuf> {
 }
 
 fn read(file: &Path) -> Option<String> {
-    let meta = std::fs::symlink_metadata(file).ok()?;
-    (meta.is_file() && meta.len() <= LARGEST).then(|| std::fs::read_to_string(file).ok()).flatten()
+    String::from_utf8(plain_file::read(file, LARGEST).ok()?).ok()
 }
 
 fn write(file: &Path, text: &str) -> std::io::Result<()> {

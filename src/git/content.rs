@@ -12,22 +12,76 @@ use git2::{ObjectType, Oid, Repository};
 
 use super::error::GitError;
 use super::tree::{EXECUTABLE, Entry, FILE, SYMLINK};
+use super::walk::below;
+use crate::plain_file::{NotRead, Root};
 
 /// Files above this are read by libgit2 in pieces rather than held in memory.
 pub(super) const LARGE: u64 = 16 << 20;
+
+/// The largest file of rules that is read, in bytes; a thousand times those of a big project.
+const RULES: u64 = 1 << 20;
 
 /// The content of a file as a blob.
 pub(super) fn blob_id(bytes: &[u8]) -> Result<Oid, GitError> {
     Oid::hash_object(ObjectType::Blob, bytes).map_err(GitError::lib("hash a file"))
 }
 
-/// What the file, or the link, at a path would be as a blob.
-pub(super) fn blob_on_disk(on_disk: &Path, meta: &Metadata) -> Result<Oid, GitError> {
-    if meta.is_symlink() {
-        return blob_id(&read_link(on_disk)?);
+/// The files of a slot.
+pub(super) struct Files<'a> {
+    top: &'a Path,
+    root: Root,
+}
+
+impl<'a> Files<'a> {
+    pub(super) fn of(top: &'a Path) -> Result<Self, GitError> {
+        let root = Root::open_real(top).map_err(|why| GitError::io("read", top)(why.into()))?;
+        Ok(Self { top, root })
     }
-    make_readable(on_disk, meta)?;
-    Oid::hash_file(ObjectType::Blob, on_disk).map_err(GitError::lib(format!("read {}", on_disk.display())))
+
+    /// What the file, or the link, at a path would be as a blob; `None` if it is too large to be held in memory.
+    pub(super) fn blob(&self, path: &[u8], meta: &Metadata) -> Result<Option<Oid>, GitError> {
+        if meta.len() > LARGE && !meta.is_symlink() {
+            return Ok(None);
+        }
+        blob_id(&self.read(path, meta)?).map(Some)
+    }
+
+    /// The bytes of a file of at most [`LARGE`] bytes, or where a link leads.
+    pub(super) fn read(&self, path: &[u8], meta: &Metadata) -> Result<Vec<u8>, GitError> {
+        let on_disk = below(self.top, path);
+        if meta.is_symlink() {
+            return read_link(&on_disk);
+        }
+        make_readable(&on_disk, meta)?;
+        let read = self.root.read(&below(Path::new(""), path), LARGE);
+        read.map_err(|why| GitError::io("read", &on_disk)(why.into()))
+    }
+
+    /// The text of `.gitignore` or `.gitattributes`. git reads none that are no plain file, and neither does this.
+    pub(super) fn rules(&self, path: &[u8]) -> Result<Vec<u8>, GitError> {
+        match self.root.read(&below(Path::new(""), path), RULES) {
+            Ok(text) => Ok(text),
+            Err(NotRead::Missing | NotRead::Outside | NotRead::BelowLink | NotRead::NotPlain(_)) => Ok(Vec::new()),
+            Err(NotRead::TooLarge { .. }) => {
+                let path = String::from_utf8_lossy(path).into_owned();
+                Err(GitError::Unstorable { path, why: "it is larger than 1 MiB, and rules of that size are not read" })
+            }
+            Err(NotRead::Io(error)) => Err(GitError::io("read", &below(self.top, path))(error)),
+        }
+    }
+
+    /// Stores a file of any size, in pieces.
+    pub(super) fn store(&self, repo: &Repository, path: &[u8], meta: &Metadata) -> Result<Oid, GitError> {
+        let on_disk = below(self.top, path);
+        let what = format!("store {}", on_disk.display());
+        make_readable(&on_disk, meta)?;
+        let file = self.root.file(&below(Path::new(""), path));
+        let mut file = file.map_err(|why| GitError::io("read", &on_disk)(why.into()))?.whole();
+        // Without a path for its hint, so that libgit2 looks for no filters.
+        let mut writer = repo.blob_writer(None).map_err(GitError::lib(what.clone()))?;
+        std::io::copy(&mut file, &mut writer).map_err(GitError::io("store", &on_disk))?;
+        writer.commit().map_err(GitError::lib(what))
+    }
 }
 
 pub(super) fn mode_of(meta: &Metadata, instead: Option<Entry>) -> u32 {
@@ -47,23 +101,9 @@ pub(super) fn make_readable(on_disk: &Path, meta: &Metadata) -> Result<(), GitEr
     std::fs::set_permissions(on_disk, open).map_err(GitError::io("open up", on_disk))
 }
 
-pub(super) fn read_file(on_disk: &Path, meta: &Metadata) -> Result<Vec<u8>, GitError> {
-    make_readable(on_disk, meta)?;
-    std::fs::read(on_disk).map_err(GitError::io("read", on_disk))
-}
-
-pub(super) fn read_link(on_disk: &Path) -> Result<Vec<u8>, GitError> {
+fn read_link(on_disk: &Path) -> Result<Vec<u8>, GitError> {
     let target = std::fs::read_link(on_disk).map_err(GitError::io("read", on_disk))?;
     Ok(target.as_os_str().as_bytes().to_vec())
-}
-
-pub(super) fn large_blob(repo: &Repository, on_disk: &Path) -> Result<Oid, GitError> {
-    let what = format!("store {}", on_disk.display());
-    let mut file = File::open(on_disk).map_err(GitError::io("read", on_disk))?;
-    // Without a path for its hint, so that libgit2 looks for no filters.
-    let mut writer = repo.blob_writer(None).map_err(GitError::lib(what.clone()))?;
-    std::io::copy(&mut file, &mut writer).map_err(GitError::io("store", on_disk))?;
-    writer.commit().map_err(GitError::lib(what))
 }
 
 pub(super) fn write_entry(repo: &Repository, on_disk: &Path, entry: Entry) -> Result<(), GitError> {

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use git2::Repository;
 
+use super::content::Files;
 use super::error::GitError;
-use super::walk::below;
 
 /// The rules for one work tree. Files are read as directories are asked about, each once.
-pub(super) struct Ignores {
-    root: PathBuf,
+pub(super) struct Ignores<'a> {
+    files: Files<'a>,
     /// The user's excludes, then the repository's; the later one wins.
     machine: Vec<Vec<Rule>>,
     /// The rules of the directories on the way to the last path, outermost first.
@@ -35,8 +35,8 @@ struct Rule {
     anchored: bool,
 }
 
-impl Ignores {
-    pub(super) fn new(repo: &Repository, root: &Path) -> Result<Self, GitError> {
+impl<'a> Ignores<'a> {
+    pub(super) fn new(repo: &Repository, root: &'a Path) -> Result<Self, GitError> {
         let config = repo.config().map_err(GitError::lib("read git's configuration"))?;
         let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".config"));
         let base = || {
@@ -46,7 +46,7 @@ impl Ignores {
         let own = config.get_path("core.excludesfile").ok().or_else(base);
         let files = own.into_iter().chain([repo.commondir().join("info/exclude")]);
         let machine = files.map(|file| std::fs::read(file).map(|text| rules(&text)).unwrap_or_default()).collect();
-        Ok(Self { root: root.to_owned(), machine, stack: Vec::new() })
+        Ok(Self { files: Files::of(root)?, machine, stack: Vec::new() })
     }
 
     /// Whether an untracked path is ignored, by itself or with a directory above it.
@@ -78,9 +78,7 @@ impl Ignores {
             }
             let above = self.stack.last().is_some_and(|directory| directory.ignored);
             let ignored = above || (end > 0 && self.decides(&path[..end - 1], true));
-            let file = below(&self.root, &path[..end]).join(".gitignore");
-            let plain = std::fs::symlink_metadata(&file).is_ok_and(|meta| meta.is_file());
-            let text = if plain { std::fs::read(&file).map_err(GitError::io("read", &file))? } else { Vec::new() };
+            let text = self.files.rules(&[&path[..end], b".gitignore"].concat())?;
             self.stack.push(Directory { path: path[..end].to_vec(), rules: rules(&text), ignored });
         }
         Ok(())

@@ -23,6 +23,7 @@ use super::facts::{Facts, Stat};
 use super::repo::Repo;
 use super::walk::remove;
 use crate::id::{BadName, CommitId, Sha256};
+use crate::plain_file;
 
 /// What the names of our worktrees begin with.
 const PREFIX: &str = "omk-slot-";
@@ -327,8 +328,7 @@ impl Slot {
     }
 
     fn write_exactly(&self, path: &Path, bytes: &[u8]) -> Result<(), GitError> {
-        let plain = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file());
-        if plain && std::fs::read(path).is_ok_and(|found| found == bytes) {
+        if plain_file::read(path, bytes.len() as u64).is_ok_and(|found| found == bytes) {
             return Ok(());
         }
         remove(path, &self.attic)?;

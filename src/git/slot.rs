@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::binary::{Git, fetch_missing};
-use super::content::{blob_on_disk, mode_of, write_entry};
+use super::content::{Files, mode_of, write_entry};
 use super::convert::{self, Conversion};
 use super::error::GitError;
 use super::facts::{Facts, Stamp, Stat, write_index};
@@ -99,6 +99,7 @@ impl Slot {
         conversion: &Conversion,
     ) -> Result<HashSet<Vec<u8>>, GitError> {
         let mut standing = HashSet::new();
+        let files = Files::of(self.path())?;
         walk(self.path(), &mut |path, meta| {
             if path == b".git" {
                 return Ok(Step::Skip);
@@ -109,7 +110,7 @@ impl Slot {
                 if entry.is_submodule() && meta.is_dir() {
                     empty(&on_disk, &self.attic)?;
                     standing.insert(path.to_vec());
-                } else if is_in_place(&on_disk, path, meta, entry, facts, conversion)? {
+                } else if is_in_place(&files, path, meta, entry, facts, conversion)? {
                     standing.insert(path.to_vec());
                 } else {
                     facts.forget(path);
@@ -203,7 +204,7 @@ impl Slot {
 }
 
 fn is_in_place(
-    on_disk: &Path,
+    files: &Files<'_>,
     path: &[u8],
     meta: &Metadata,
     entry: Entry,
@@ -222,7 +223,7 @@ fn is_in_place(
         return Ok(false);
     }
     // A second name of the file, outside, would be a way to change it later.
-    let same = (meta.is_symlink() || meta.nlink() == 1) && blob_on_disk(on_disk, meta)? == entry.oid;
+    let same = (meta.is_symlink() || meta.nlink() == 1) && files.blob(path, meta)? == Some(entry.oid);
     if same {
         facts.learn(path, stat, entry, None);
     }

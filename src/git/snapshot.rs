@@ -12,7 +12,7 @@ use std::path::Path;
 use git2::{ObjectType, Repository};
 
 use super::binary::Git;
-use super::content::{LARGE, blob_id, large_blob, make_readable, mode_of, read_file, read_link};
+use super::content::{Files, LARGE, blob_id, make_readable, mode_of};
 use super::convert::{self, Conversion, is_attributes};
 use super::error::GitError;
 use super::facts::{Stamp, Stat, read_index, write_index};
@@ -113,9 +113,9 @@ impl Slot {
     fn conversion_now(&self, repo: &Repository, base: &Listing, found: &Found) -> Result<Conversion, GitError> {
         let before = convert::of(repo, base)?;
         let mut rules: BTreeMap<&[u8], Vec<u8>> = BTreeMap::new();
+        let slot = Files::of(self.path())?;
         for (path, _) in found.files.iter().filter(|(path, meta)| is_attributes(path) && meta.is_file()) {
-            let on_disk = below(self.path(), path);
-            rules.insert(path, std::fs::read(&on_disk).unwrap_or_default());
+            rules.insert(path, slot.rules(path)?);
         }
         let mut same = true;
         for (path, text) in &rules {
@@ -143,15 +143,16 @@ impl Slot {
         let odb = repo.odb().map_err(GitError::lib("open the object store"))?;
         let trusts_mode = repo.config().and_then(|config| config.get_bool("core.filemode")).unwrap_or(true);
         let mut read = Vec::with_capacity(files.len());
+        let slot = Files::of(self.path())?;
         for (path, meta) in files {
             let on_disk = below(self.path(), path);
             let was = base.get(path);
             let mode = mode_of(meta, was.filter(|_| !trusts_mode));
             if meta.len() > LARGE && meta.is_file() {
-                read.push(Entry { mode, oid: large_blob(repo, &on_disk)? });
+                read.push(Entry { mode, oid: slot.store(repo, path, meta)? });
                 continue;
             }
-            let bytes = if meta.is_symlink() { read_link(&on_disk)? } else { read_file(&on_disk, meta)? };
+            let bytes = slot.read(path, meta)?;
             let mut oid = blob_id(&bytes)?;
             if was.is_none_or(|was| was.oid != oid) {
                 oid = odb

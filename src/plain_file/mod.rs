@@ -11,6 +11,12 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
+use sha2::Digest as _;
+
+use crate::id::Sha256;
+
+/// How much is read at once where a file is not held in memory: what the kernel reads ahead, about.
+const PIECE: usize = 64 << 10;
 
 /// Why a file was not read. Each text follows the file's name and a colon.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +34,7 @@ pub enum NotRead {
     #[error("it is {0}, and not a plain file")]
     NotPlain(&'static str),
     /// It holds more than is read.
-    #[error("it holds more than {most} bytes, the most that omk reads of it")]
+    #[error("it holds more than {}, the most that omk reads of it", amount(*.most))]
     TooLarge {
         /// The limit, in bytes.
         most: u64,
@@ -36,6 +42,15 @@ pub enum NotRead {
     /// The machine refused.
     #[error("{0}")]
     Io(#[from] std::io::Error),
+}
+
+/// A limit as people write it.
+fn amount(bytes: u64) -> String {
+    match bytes {
+        bytes if bytes > 0 && bytes.is_multiple_of(1 << 20) => format!("{} MiB", bytes >> 20),
+        bytes if bytes > 0 && bytes.is_multiple_of(1 << 10) => format!("{} KiB", bytes >> 10),
+        bytes => format!("{bytes} bytes"),
+    }
 }
 
 impl NotRead {
@@ -228,6 +243,11 @@ impl PlainFile {
         self.file
     }
 
+    /// Its bytes, to be read piece by piece: as many as there were when it was opened.
+    pub fn whole(self) -> impl std::io::Read {
+        self.file.take(self.size)
+    }
+
     /// All of it, if it is no more than `most` bytes.
     ///
     /// # Errors
@@ -239,6 +259,27 @@ impl PlainFile {
         let mut bytes = Vec::new();
         self.file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > most { Err(NotRead::TooLarge { most }) } else { Ok(bytes) }
+    }
+
+    /// The digest of all of it, if it is no more than `most` bytes. It is not held in memory.
+    ///
+    /// # Errors
+    /// If it is larger, or cannot be read.
+    pub fn digest(self, most: u64) -> Result<Sha256, NotRead> {
+        if self.size > most {
+            return Err(NotRead::TooLarge { most });
+        }
+        let (mut digest, mut left) = (sha2::Sha256::new(), most);
+        let mut piece = vec![0; PIECE];
+        let mut file = self.file;
+        loop {
+            let count = file.read(&mut piece)?;
+            if count == 0 {
+                return Ok(Sha256::from_digest(&digest.finalize()));
+            }
+            left = left.checked_sub(count as u64).ok_or(NotRead::TooLarge { most })?;
+            digest.update(&piece[..count]);
+        }
     }
 
     /// What stands in it from byte `from` on; the last `most` bytes, if that is more.

@@ -30,6 +30,8 @@ pub struct Seen {
     pub plan: Option<SeenPlan>,
     /// Digests of those logs and transcripts that are here, by the path the statement gives them.
     pub logs: BTreeMap<String, Sha256>,
+    /// Why logs and transcripts that are here could not be read, by path.
+    pub strange_logs: BTreeMap<String, String>,
     /// The digest of the bundle, where one is here.
     pub bundle: Option<Sha256>,
     /// What the statement's own digest should be, where somebody recorded it.
@@ -173,6 +175,14 @@ pub enum Finding {
     /// Nothing was completed.
     #[error("no task is completed")]
     NotCompleted,
+    /// A log or transcript is here, and no file that omk reads.
+    #[error("{path} was not read: {why}")]
+    LogNotRead {
+        /// The file, relative to the run's directory.
+        path: String,
+        /// Why, as a clause.
+        why: String,
+    },
     /// A log or transcript was changed.
     #[error("the digest of {path} is {found}, the proof says {claimed}")]
     Log {
@@ -419,6 +429,9 @@ fn one_gate(gate: &GateClaim, tree: &TreeId, plan: Option<&SeenPlan>, findings: 
 
 fn logs(claims: &Predicate, seen: &Seen, findings: &mut Vec<Finding>) {
     for log in claimed_logs(claims) {
+        if let Some(why) = seen.strange_logs.get(&log.path) {
+            findings.push(Finding::LogNotRead { path: log.path.clone(), why: why.clone() });
+        }
         match seen.logs.get(&log.path) {
             Some(found) if *found != log.sha256 => findings.push(Finding::Log {
                 path: log.path.clone(),
@@ -451,7 +464,9 @@ fn remarks(claims: &Predicate, seen: &Seen) -> Vec<Remark> {
     remark(claims.judged_by == JudgedBy::SameJob, Remark::SameJob);
     remark(claims.plan.commit.is_none(), Remark::Uncommitted);
     remark(seen.base.is_none(), Remark::BaseUnseen);
-    let unseen = claimed_logs(claims).filter(|log| !seen.logs.contains_key(&log.path)).count();
+    let unseen = claimed_logs(claims)
+        .filter(|log| !seen.logs.contains_key(&log.path) && !seen.strange_logs.contains_key(&log.path));
+    let unseen = unseen.count();
     remark(unseen > 0, Remark::LogsUnseen(unseen));
     for gate in &claims.gates {
         remark(gate.verdict == GateVerdict::Flaky, Remark::Flaky(gate.id.clone()));

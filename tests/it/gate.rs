@@ -433,10 +433,7 @@ async fn a_report_that_is_no_plain_file_is_not_read() {
             "python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"out/junit.xml\")'",
             format!("it is a socket, {plain}"),
         ),
-        (
-            "truncate -s 10G out/junit.xml",
-            "it holds more than 33554432 bytes, the most that omk reads of it".to_owned(),
-        ),
+        ("truncate -s 10G out/junit.xml", "it holds more than 32 MiB, the most that omk reads of it".to_owned()),
     ] {
         let bench = Bench::new(&format!("mkdir -p out && {made}; exit 1"));
         let outcome = bench.judge().await.outcome;

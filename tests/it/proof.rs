@@ -100,6 +100,7 @@ fn seen() -> Seen {
             baseline: Baseline::Allow,
         }),
         logs: [("logs/api-1/gate-test-1.log".to_owned(), Sha256::of(b"test"))].into(),
+        strange_logs: [].into(),
         bundle: None,
         recorded: None,
         signature: Signature::Unsigned,

@@ -7,7 +7,6 @@
 mod github;
 mod gitlab;
 
-use std::io::Read as _;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -15,6 +14,7 @@ use serde::Deserialize;
 use super::super::{Failure, Kind};
 use super::runner::{Host, Runner};
 use crate::id::CommitId;
+use crate::plain_file;
 
 /// GitHub's payloads are at most 25 MB, and GitLab's are smaller, so this is more than any of them.
 const LARGEST: u64 = 32 << 20;
@@ -93,13 +93,7 @@ pub(super) fn read(runner: &Runner) -> Result<Event, Failure> {
 /// The bytes of a payload.
 fn payload(file: &Path) -> Result<Vec<u8>, Failure> {
     let failed = |why: String| Failure::new(Kind::Infra, format!("failed to read the event's payload: {why}"));
-    let mut payload = Vec::new();
-    let opened = std::fs::File::open(file).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut payload));
-    opened.map_err(|error| failed(format!("{}: {error}", file.display())))?;
-    if payload.len() as u64 > LARGEST {
-        return Err(failed("it is larger than 32 MiB".to_owned()));
-    }
-    Ok(payload)
+    plain_file::read(file, LARGEST).map_err(|why| failed(format!("{}: {why}", file.display())))
 }
 
 /// A payload as what it should be, whatever else it holds. `variable` names the file.

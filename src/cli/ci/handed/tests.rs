@@ -62,7 +62,7 @@ fn a_request_of_another_pipeline_or_project_or_shape_is_refused() {
         (json(77, "acme/other"), "another repository"),
         ("[]".to_owned(), "omk-out/request.json"),
         (String::new(), "omk-out/request.json"),
-        (" ".repeat(2 << 20), "holds more than 1048576 bytes"),
+        (" ".repeat(2 << 20), "holds more than 1 MiB"),
     ] {
         let failure = given(&text).unwrap_err();
         assert!(failure.render().contains(why), "{}", failure.render());
