@@ -57,6 +57,7 @@ mod forge_world;
 mod gate;
 mod gateway;
 mod git;
+mod hostile_files;
 mod gitlab_ci;
 mod gitlab_ci_agent;
 mod gitlab_component;

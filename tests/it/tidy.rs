@@ -28,6 +28,24 @@ const LONG: &[(&str, &str)] = &[
     ("tests/it/report.rs", "whole texts, as people read them"),
 ];
 
+/// Calls that open or read a file by its name, other than through `plain_file`.
+const READERS: &[&str] =
+    &["fs::read(", "fs::read_to_string(", "fs::copy(", "File::open(", ".read(true)", "hash_file(", "blob_path("];
+
+/// The files that may read without `plain_file`, how often, and why.
+const READING: &[(&str, usize, &str)] = &[
+    ("src/cli/plan_file.rs", 1, "a plan that a person names may be a link, or a pipe that has a writer"),
+    ("src/exec/flock.rs", 1, "reads /proc"),
+    ("src/forge/speaker/carrier.rs", 1, "the caller's own certificates may be a link"),
+    ("src/git/binary.rs", 1, "a list that omk wrote, beside the slot"),
+    ("src/git/convert.rs", 1, "attributes of the machine and of its user"),
+    ("src/git/ignore.rs", 1, "excludes of the machine and of its user"),
+    ("src/git/merge.rs", 1, "opens git's own objects to write them through"),
+    ("src/git/refs.rs", 2, "git's own directories, where HEAD may be a link"),
+    ("src/git/repo.rs", 1, "git's own directory"),
+    ("src/store.rs", 2, "opens a directory to sync it, and a lock to write it"),
+];
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -127,6 +145,19 @@ fn what_ships_takes_no_shortcut() {
         found.extend(taken.map(|shortcut| format!("{name} has `{}`", shortcut.trim())));
     }
     nothing(&found);
+}
+
+#[test]
+fn a_file_that_others_could_have_written_has_one_opener() {
+    let mut wrong = Vec::new();
+    for (name, code) in shipped().into_iter().filter(|(name, _)| !name.starts_with("src/plain_file/")) {
+        let found: usize = READERS.iter().map(|reader| code.matches(reader).count()).sum();
+        let expected = READING.iter().find(|(file, ..)| *file == name).map_or(0, |(_, count, _)| *count);
+        if found != expected {
+            wrong.push(format!("{name} reads files {found} times without `plain_file`, and {expected} have a reason"));
+        }
+    }
+    nothing(&wrong);
 }
 
 /// Whether `text` holds `path` as the beginning of an absolute path.
