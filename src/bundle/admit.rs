@@ -1,6 +1,8 @@
 //! Admitting a bundle: what it says, held against what was asked for, what was planned, and what its commits really are.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::commits::Court;
@@ -39,6 +41,9 @@ pub struct Admitted {
     /// SHA-256 of its file of commits.
     pub changes: Option<Sha256>,
 }
+
+/// How far a machine's clock may be set back or forth during a run, in seconds.
+const CLOCK: i64 = 60;
 
 /// Holds an opened bundle against the request and the effective plan, neither of which comes from it, and takes its
 /// commits into the repository, below [`taken_in`].
@@ -112,7 +117,16 @@ fn admit_journal(
     contradiction("tasks", manifest.tasks == tasks)?;
     let refs = refs_of(result.as_ref(), &tasks);
     contradiction("commits", changes.is_none() == refs.is_empty())?;
-    let court = Court { repo, request, plan, base: &began.base, selected: began.selected.iter().collect() };
+    let court = Court {
+        repo,
+        request,
+        plan,
+        base: &began.base,
+        selected: began.selected.iter().collect(),
+        engine: &engine,
+        under_way: under_way(&journal),
+        extents: RefCell::default(),
+    };
     let (mut landed, mut digest) = (Vec::new(), None);
     if let Some((mut file, sha256)) = changes {
         let wanted = BundleWanted { base: &request.base, refs: &refs, bytes: limits.file, objects: limits.objects };
@@ -141,6 +155,14 @@ fn admit_journal(
         journal_head: journal.chain.head().clone(),
         changes: digest,
     })
+}
+
+/// From the first to the last line of the journal, in seconds.
+fn under_way(journal: &Journal) -> RangeInclusive<i64> {
+    let mut seconds = journal.lines.iter().map(|line| line.at.as_millis().div_euclid(1000));
+    let first = seconds.next().unwrap_or_default();
+    // A clock that is set while a run is under way is set by little.
+    first.saturating_sub(CLOCK)..=seconds.next_back().unwrap_or(first).saturating_add(CLOCK)
 }
 
 fn expect(what: &'static str, found: &impl ToString, expected: &impl ToString) -> Result<(), Refused> {

@@ -1,14 +1,17 @@
 //! The commits of a bundle, each held against the task that it says it is of.
 //!
 //! It refuses a commit that is not by omk, not of a task of the run, not on what it should be on, or that touches what
-//! its task may not: also one that no ref points at, and that would only be pushed along.
+//! its task may not: also one that no ref points at, and that would only be pushed along. Message and headers are made
+//! again from plan and journal, and compared byte for byte. Trees are measured before anything walks them.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use super::manifest::TaskChange;
 use super::refused::Refused;
 use crate::engine::Engine;
-use crate::git::{CommitSeen, GitError, Repo, Trailers, signer};
+use crate::git::{CommitSeen, Extents, GitError, Message, Repo, Trailers, signer};
 use crate::id::{CommitId, TaskId, Tip};
 use crate::plan::{Plan, Task};
 use crate::request::Request;
@@ -30,6 +33,11 @@ pub(super) struct Court<'a> {
     pub(super) plan: &'a Plan,
     pub(super) base: &'a Tip,
     pub(super) selected: BTreeSet<&'a TaskId>,
+    pub(super) engine: &'a Engine,
+    /// The seconds of the journal's first and last line.
+    pub(super) under_way: RangeInclusive<i64>,
+    /// What is known of the trees of the run.
+    pub(super) extents: RefCell<Extents>,
 }
 
 impl Court<'_> {
@@ -91,10 +99,14 @@ impl Court<'_> {
         let seen = self.look_at(commit, &place)?;
         match seen.parents.as_slice() {
             [parent] => {
-                let parent = self.repo.tip(parent)?;
+                let parent = self.parent(parent)?;
                 self.check(&seen, task, &parent)?;
             }
-            [_, _] if task.is_none() => {
+            [ours, theirs] if task.is_none() => {
+                // They are merged again, so they are looked at first.
+                for parent in [ours, theirs] {
+                    self.parent(parent)?;
+                }
                 if !self.repo.is_merge_of_results(&self.base.commit, commit)? {
                     return Err(refused(commit, &place, "is a merge that omk did not make"));
                 }
@@ -107,8 +119,21 @@ impl Court<'_> {
         Ok(seen.parents)
     }
 
+    /// What a commit is built on: the base, which is trusted, or another commit of the bundle, which is measured.
+    fn parent(&self, commit: &CommitId) -> Result<Tip, Refused> {
+        if *commit == self.base.commit {
+            return Ok(self.base.clone());
+        }
+        Ok(self.look_at(commit, "below a task's change")?.tip)
+    }
+
     fn look_at(&self, commit: &CommitId, place: &str) -> Result<CommitSeen, Refused> {
-        self.repo.look_at(commit).map_err(|error| match error {
+        let looked = self.repo.look_at(commit).and_then(|seen| {
+            let mut extents = self.extents.borrow_mut();
+            self.repo.refuse_vast(&mut extents, &self.base.tree, &seen.tip.tree)?;
+            Ok(seen)
+        });
+        looked.map_err(|error| match error {
             GitError::Unstorable { why, .. } => refused(commit, place, why),
             other => Refused::Git(other),
         })
@@ -127,18 +152,46 @@ impl Court<'_> {
         if !seen.by_omk {
             return Err(refused(commit, &place, "has another author or committer than omk"));
         }
-        let trailers = self.trailers(&seen.message).map_err(|why| refused(commit, &place, why))?;
-        if task.is_some_and(|task| *task != trailers) {
-            return Err(refused(commit, &place, &format!("says that it is of task {trailers}")));
+        let (said, attempt) = self.trailers(&seen.message).map_err(|why| refused(commit, &place, why))?;
+        if task.is_some_and(|task| *task != said) {
+            return Err(refused(commit, &place, &format!("says that it is of task {said}")));
         }
-        let Some(planned) = self.plan.task(&trailers).filter(|task| self.selected.contains(&task.id)) else {
-            return Err(refused(commit, &place, &format!("is of task {trailers}, which takes no part in this run")));
+        let Some(planned) = self.plan.task(&said).filter(|task| self.selected.contains(&task.id)) else {
+            return Err(refused(commit, &place, &format!("is of task {said}, which takes no part in this run")));
         };
-        self.scope(seen, planned, parent)
+        self.scope(seen, planned, parent)?;
+        self.writing(seen, planned, attempt).map_err(|why| refused(commit, &place, &why))?;
+        let messages = self.messages(planned, attempt);
+        match self.repo.is_as_written(seen, &messages)? {
+            true => Ok(()),
+            false => Err(refused(commit, &place, "has headers that omk does not write")),
+        }
     }
 
-    /// The task that a message's trailers name, where they are as omk writes them.
-    fn trailers(&self, message: &str) -> Result<TaskId, &'static str> {
+    /// The messages that omk gives a task's commit: in the plan's words, or without them.
+    fn messages(&self, planned: &Task, attempt: u32) -> [Message; 2] {
+        let request = self.request;
+        let message = Message::of_task(&request.run, &request.trigger, planned, attempt, self.plan.deliver.sign_off);
+        [message.clone(), message.bare()]
+    }
+
+    /// What a commit says, held against what the plan and the journal make of it.
+    fn writing(&self, seen: &CommitSeen, planned: &Task, attempt: u32) -> Result<(), String> {
+        let last = self.engine.task(&planned.id).map_or(0, |task| task.attempt);
+        if attempt == 0 || attempt > last {
+            return Err(format!("is of attempt {attempt}, and its task had {last}"));
+        }
+        if !self.messages(planned, attempt).iter().any(|message| message.to_string() == seen.message) {
+            return Err("has another message than omk gives it".to_owned());
+        }
+        if !self.under_way.contains(&seen.seconds) {
+            return Err("is of a time at which the run was not under way".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The task and the attempt that a message's trailers name, where they are as omk writes them.
+    fn trailers(&self, message: &str) -> Result<(TaskId, u32), &'static str> {
         let trailers = Trailers::of(message).ok_or("does not carry omk's trailers")?;
         if trailers.run != self.request.run {
             return Err("is of another run, by its trailers");
@@ -163,7 +216,7 @@ impl Court<'_> {
                 return Err("carries a trailer that omk did not write");
             }
         }
-        Ok(task)
+        Ok((task, trailers.attempt.ok_or("names no attempt in its trailers")?))
     }
 
     fn scope(&self, seen: &CommitSeen, task: &Task, parent: &Tip) -> Result<(), Refused> {

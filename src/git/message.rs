@@ -6,7 +6,10 @@
 use std::fmt;
 
 use super::merge::AUTHOR;
+use crate::fact::Trigger;
 use crate::id::{RunId, TaskId};
+use crate::plan::{Event, Task};
+use crate::text::{self, Scrubber};
 
 /// The width of a subject; what git's own tools and the forges show.
 const SUBJECT: usize = 72;
@@ -31,6 +34,26 @@ impl Message {
         ];
         let subject = one_line(subject);
         Self { subject: if subject.is_empty() { task.to_string() } else { subject }, body: String::new(), trailers }
+    }
+
+    /// The message of a task's commit, by the plan and by what the journal says of the run. Another job makes the same
+    /// bytes of the same two. Only well-known patterns are masked: a job that judges has no secrets to look for.
+    #[must_use]
+    pub fn of_task(run: &RunId, trigger: &Trigger, planned: &Task, attempt: u32, sign_off: bool) -> Self {
+        let scrub = |text: &str| Scrubber::default().scrub(text);
+        let body = scrub(&text::printable(planned.description.as_bytes()));
+        let message = Self::new(&scrub(&planned.name), run, &planned.id, attempt).body(&body);
+        let message = if trigger.event == Event::Comment { message.requested_by(&trigger.actor) } else { message };
+        if sign_off { message.signed_off() } else { message }
+    }
+
+    /// The same about the same, without a word of the plan's author: the task's id and the trailers.
+    #[must_use]
+    pub fn bare(mut self) -> Self {
+        let task = self.trailers.iter().find(|(key, _)| *key == "Omk-Task").map(|(_, task)| task.clone());
+        self.subject = task.unwrap_or(self.subject);
+        self.body = String::new();
+        self
     }
 
     /// A message about a run as a whole, with the trailer that marks a commit as omk's own.
@@ -169,6 +192,12 @@ mod tests {
         Omk-Proof: 20261122t185155z-4f2a9c/api
         Requested-by: @ana
         ");
+    }
+
+    #[test]
+    fn a_bare_message_holds_nothing_of_the_author() {
+        let text = message("Split the API module").body("Why").requested_by("@ana").bare().to_string();
+        assert!(text.starts_with("api\n\nOmk-Run: ") && text.ends_with("Requested-by: @ana\n"), "{text}");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! one landing, so that a journal may call it landed.
 
 mod error;
+mod extent;
 mod repo;
 mod tree;
 mod left;
@@ -35,6 +36,7 @@ mod snapshot;
 pub use bundle::{BundleError, BundleHeader, BundleWanted, TakenIn};
 pub use checkout::take_token_out;
 pub use error::{GitError, Refusal};
+pub use extent::Extents;
 pub use merge::{Landed, Merge, MergedBase};
 pub use message::{Message, Trailers, signer};
 pub use pool::{Pool, Removed, Slot, SlotName};

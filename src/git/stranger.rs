@@ -5,7 +5,8 @@
 use git2::{ObjectType, Repository};
 
 use super::error::GitError;
-use super::merge::{is_author, join};
+use super::merge::{is_author, join, signature};
+use super::message::Message;
 use super::repo::{Repo, commit_id, commit_oid, find_commit, tip_of, tree_oid};
 use super::tree::difference;
 use crate::id::{CommitId, RepoPath, Tip, TreeId};
@@ -25,6 +26,8 @@ pub struct CommitSeen {
     pub message: String,
     /// Whether author and committer are omk's.
     pub by_omk: bool,
+    /// When it was committed, in seconds.
+    pub seconds: i64,
 }
 
 impl Repo {
@@ -41,7 +44,33 @@ impl Repo {
                 parents: found.parent_ids().map(commit_id).collect(),
                 message: String::from_utf8_lossy(found.message_bytes()).into_owned(),
                 by_omk: is_author(&found.author()) && is_author(&found.committer()),
+                seconds: found.time().seconds(),
             })
+        })
+    }
+
+    /// Whether a commit is, byte for byte, what omk writes of that tree, those parents and that second, with one of these
+    /// messages. So it has no signature, encoding, time zone or note of its own.
+    ///
+    /// # Errors
+    /// Where an object is missing.
+    pub fn is_as_written(&self, seen: &CommitSeen, messages: &[Message]) -> Result<bool, GitError> {
+        self.with(|repo| {
+            let what = || GitError::lib(format!("make commit {} again", seen.tip.commit));
+            let odb = repo.odb().map_err(what())?;
+            let found = odb.read(commit_oid(&seen.tip.commit)).map_err(what())?;
+            let tree = repo.find_tree(tree_oid(&seen.tip.tree)).map_err(what())?;
+            let parents = seen.parents.iter().map(|parent| repo.find_commit(commit_oid(parent)));
+            let parents = parents.collect::<Result<Vec<_>, _>>().map_err(what())?;
+            let parents: Vec<&git2::Commit<'_>> = parents.iter().collect();
+            let author = signature(seen.seconds).map_err(what())?;
+            for message in messages {
+                let made = repo.commit_create_buffer(&author, &author, &message.to_string(), &tree, &parents);
+                if *made.map_err(what())? == *found.data() {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
         })
     }
 

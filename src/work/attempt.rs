@@ -13,10 +13,9 @@ use crate::engine::LEASE;
 use crate::fact::{Change, Class, Evidence, Fact, Failure, Outcome, Session};
 use crate::git::{GitError, MergedBase, Message};
 use crate::id::{CommitId, TreeId};
-use crate::plan::ChangePolicy;
+use crate::plan::{ChangePolicy, Task};
 use crate::proof::{Standing, standing};
 use crate::scope::Scope;
-use crate::text;
 
 /// How many offending paths a message names.
 const PATHS_SHOWN: usize = 20;
@@ -224,35 +223,17 @@ impl Attempt<'_> {
 
     fn commit(&self, place: &Place, tree: &TreeId) -> Result<CommitId, Trouble> {
         let tools = &self.shared.tools;
-        let message = message(
-            self.shared,
-            &self.errand.task.name,
-            &self.errand.task.description,
-            &self.errand.task.id,
-            self.errand.attempt,
-        );
+        let message = message(self.shared, &self.errand.task, self.errand.attempt);
         Ok(tools.repo.commit(tree, std::slice::from_ref(&place.base.commit), &message, tools.clock.now())?)
     }
 }
 
-/// The message of a task's commit.
-pub(super) fn message(
-    shared: &Shared,
-    name: &str,
-    description: &str,
-    task: &crate::id::TaskId,
-    attempt: u32,
-) -> Message {
-    let scrub = |text: &str| shared.tools.scrubber.scrub(text);
-    let began = &shared.tools.began;
-    let message =
-        Message::new(&scrub(name), &began.run, task, attempt).body(&scrub(&text::printable(description.as_bytes())));
-    let message = if began.trigger.event == crate::plan::Event::Comment {
-        message.requested_by(&began.trigger.actor)
-    } else {
-        message
-    };
-    if shared.tools.plan.deliver.sign_off { message.signed_off() } else { message }
+/// The message of a task's commit. Words of the plan that hold a secret are left out of it.
+pub(super) fn message(shared: &Shared, task: &Task, attempt: u32) -> Message {
+    let (tools, began) = (&shared.tools, &shared.tools.began);
+    let message = Message::of_task(&began.run, &began.trigger, task, attempt, tools.plan.deliver.sign_off);
+    let text = message.to_string();
+    if tools.scrubber.scrub(&text) == text { message } else { message.bare() }
 }
 
 /// A place on the attempt's base: the run's base with the results it is built on, or the integration tip where those do

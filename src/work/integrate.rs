@@ -8,13 +8,12 @@ use crate::engine::Engine;
 use crate::fact::{self, Change, Class, Fact, Failure};
 use crate::git::{GitError, Landed};
 use crate::id::{RepoPath, TaskId, Tip};
+use crate::plan::Task;
 
 /// A change that is to land.
 #[derive(Debug, Clone)]
 pub(super) struct Landing {
-    task: TaskId,
-    name: String,
-    description: String,
+    task: Task,
     attempt: u32,
     change: Change,
     tip: Tip,
@@ -25,9 +24,7 @@ impl Landing {
         let status = engine.task(task)?;
         let planned = engine.plan().task(task)?;
         Some(Self {
-            task: task.clone(),
-            name: planned.name.clone(),
-            description: planned.description.clone(),
+            task: planned.clone(),
             attempt: status.attempt,
             change: status.change?.clone(),
             tip: engine.tip()?.clone(),
@@ -49,7 +46,7 @@ impl Landing {
         if tools.repo.parents(&self.change.tip.commit)?.first() == Some(&tip.commit) {
             return Ok(Put::Clean(self.change.tip.clone()));
         }
-        let message = message(shared, &self.name, &self.description, &self.task, self.attempt);
+        let message = message(shared, &self.task, self.attempt);
         Ok(match tools.repo.land(tip, &self.change.tip, &message, tools.clock.now())? {
             Landed::Clean(new) => Put::Clean(new),
             Landed::Empty => Put::Clean(tip.clone()),
@@ -66,7 +63,7 @@ enum Put {
 /// Lands a change, and reports it.
 pub(super) async fn land(shared: Arc<Shared>, landing: Landing) {
     let facts = shared.facts.clone();
-    let (task, attempt) = (landing.task.clone(), landing.attempt);
+    let (task, attempt) = (landing.task.id.clone(), landing.attempt);
     let put = blocking({
         let shared = Arc::clone(&shared);
         move || landing.put_onto(&shared, &landing.tip)
@@ -113,9 +110,9 @@ impl Rebuild {
             match landing.put_onto(shared, &tip)? {
                 Put::Clean(new) => {
                     tip = new.clone();
-                    landings.push(fact::Landing { task: landing.task, tip: new });
+                    landings.push(fact::Landing { task: landing.task.id, tip: new });
                 }
-                Put::Clash(_) => clashed.push(landing.task),
+                Put::Clash(_) => clashed.push(landing.task.id),
             }
         }
         Ok((landings, clashed))

@@ -130,7 +130,10 @@ fn replace_result(split: &Split, dir: &Path, file: &str, content: &str) {
     let setting =
         |name: &str, field: &str| format!("{name}={}", git(&scratch, &["show", "-s", &format!("--format={field}")]));
     let (name, email) = (setting("user.name", "%cn"), setting("user.email", "%ce"));
-    git(&scratch, &["-c", &name, "-c", &email, "commit", "--quiet", "--amend", "--no-edit"]);
+    // Of the same second as before, for omk makes the headers again.
+    let again = "alias.again=!GIT_COMMITTER_DATE=\"$(git show -s --format=%ad --date=raw)\" \
+                 git commit --quiet --amend --no-edit";
+    git(&scratch, &["-c", &name, "-c", &email, "-c", again, "again"]);
     for name in git(&scratch, &["for-each-ref", "--format=%(refname)", "refs/omk/bundle"]).lines() {
         git(&scratch, &["update-ref", name, "HEAD"]);
     }

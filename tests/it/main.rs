@@ -5,6 +5,7 @@
 mod agent;
 mod bundle;
 mod bundle_commits;
+mod bundle_forged;
 mod bundle_judged;
 mod bundle_world;
 mod ci_act;
