@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub use self::forge_kind::ForgeKind;
 pub use self::markup::{defuse_mentions, escape_html, escape_invisible, escape_markdown, fenced, inert_markdown};
-pub use self::scrub::{MASK, Scrubber};
+pub use self::scrub::{MASK, ScrubStream, Scrubber};
 pub use self::terminal::{neutralise_workflow_commands, printable, strip_ansi};
 
 /// A count with its noun: `1 task`, `2 tasks`, `3 retries`, `4 branches`.

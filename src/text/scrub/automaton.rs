@@ -3,78 +3,119 @@
 //! It refuses words that are empty; they would be everywhere.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::ops::Range;
 
 /// The words as a trie, with the way on from each place where no word goes on.
 #[derive(Default)]
 pub(super) struct Automaton {
-    edges: HashMap<(usize, u8), usize>,
-    /// For each state, that of its longest proper ending which is a state, too; the root's is itself.
-    fallback: Vec<usize>,
-    /// For each state, the length of the longest word that ends there; 0 = none does.
-    ending: Vec<usize>,
+    states: Vec<State>,
+    /// The ways on of all states, state by state.
+    edges: Vec<(u8, usize)>,
+    /// The root's ways on, one for each byte; text without secrets hardly ever leaves it.
+    root: Vec<usize>,
+}
+
+/// One place in the trie: what was read of some word.
+struct State {
+    edges: Range<usize>,
+    /// The state of its longest proper ending which is a state, too; the root's is itself.
+    fallback: usize,
+    /// The length of the longest word that ends there; 0 = none does.
+    ending: usize,
+    /// How much was read.
+    depth: usize,
+}
+
+/// How far a text was read.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Reading {
+    state: usize,
 }
 
 impl Automaton {
     pub(super) fn new(words: &BTreeSet<String>) -> Self {
-        let mut automaton = Self { edges: HashMap::new(), fallback: vec![0], ending: vec![0] };
-        let mut children = vec![Vec::new()];
+        let mut known: HashMap<(usize, u8), usize> = HashMap::new();
+        // For each state: its ways on, the length of the word that ends there, its depth.
+        let mut trie: Vec<(Vec<(u8, usize)>, usize, usize)> = vec![(Vec::new(), 0, 0)];
         for word in words {
             let mut state = 0;
-            for &byte in word.as_bytes() {
-                let fresh = automaton.ending.len();
-                let next = *automaton.edges.entry((state, byte)).or_insert(fresh);
+            for (depth, &byte) in word.as_bytes().iter().enumerate() {
+                let fresh = trie.len();
+                let next = *known.entry((state, byte)).or_insert(fresh);
                 if next == fresh {
-                    automaton.ending.push(0);
-                    automaton.fallback.push(0);
-                    children.push(Vec::new());
-                    children[state].push((byte, fresh));
+                    trie.push((Vec::new(), 0, depth + 1));
+                    trie[state].0.push((byte, fresh));
                 }
                 state = next;
             }
-            automaton.ending[state] = word.len();
+            trie[state].1 = word.len();
         }
-        automaton.link(&children);
+        let mut automaton = Self { states: Vec::with_capacity(trie.len()), edges: Vec::new(), root: vec![0; 256] };
+        for (ways, ending, depth) in trie {
+            let first = automaton.edges.len();
+            automaton.edges.extend(ways);
+            let edges = first..automaton.edges.len();
+            automaton.states.push(State { edges, fallback: 0, ending, depth });
+        }
+        for &(byte, child) in &automaton.edges[automaton.states[0].edges.clone()] {
+            automaton.root[usize::from(byte)] = child;
+        }
+        automaton.link();
         automaton
     }
 
     /// Shortest states first, so that a fallback is always finished before it is needed.
-    fn link(&mut self, children: &[Vec<(u8, usize)>]) {
+    fn link(&mut self) {
         let mut open = VecDeque::from([0]);
         while let Some(state) = open.pop_front() {
-            for &(byte, child) in &children[state] {
+            for edge in self.states[state].edges.clone() {
+                let (byte, child) = self.edges[edge];
                 if state != 0 {
-                    self.fallback[child] = self.step(self.fallback[state], byte);
+                    self.states[child].fallback = self.step(self.states[state].fallback, byte);
                 }
-                self.ending[child] = self.ending[child].max(self.ending[self.fallback[child]]);
+                let inside = self.states[self.states[child].fallback].ending;
+                self.states[child].ending = self.states[child].ending.max(inside);
                 open.push_back(child);
             }
         }
     }
 
+    #[inline]
     fn step(&self, mut state: usize, byte: u8) -> usize {
-        loop {
-            match self.edges.get(&(state, byte)) {
-                Some(&next) => return next,
-                None if state == 0 => return 0,
-                None => state = self.fallback[state],
+        while state != 0 {
+            let here = &self.states[state];
+            if let Some(&(_, next)) = self.edges[here.edges.clone()].iter().find(|(way, _)| *way == byte) {
+                return next;
             }
+            state = here.fallback;
         }
+        self.root[usize::from(byte)]
     }
 
-    /// Where words are, as start and end; of those that end at the same place, the longest.
-    pub(super) fn find(&self, text: &[u8]) -> Vec<(usize, usize)> {
-        let mut found = Vec::new();
+    /// Reads on. `text` begins at `at`. Adds where words are, as start and end; of those that end at the same place, the
+    /// longest.
+    pub(super) fn read(&self, reading: &mut Reading, text: &[u8], at: usize, found: &mut Vec<(usize, usize)>) {
         if self.edges.is_empty() {
-            return found;
+            return;
         }
-        let mut state = 0;
-        for (at, &byte) in text.iter().enumerate() {
+        let mut state = reading.state;
+        for (index, &byte) in text.iter().enumerate() {
             state = self.step(state, byte);
-            if self.ending[state] > 0 {
-                found.push((at + 1 - self.ending[state], at + 1));
+            if state != 0 && self.states[state].ending > 0 {
+                let end = at + index + 1;
+                found.push((end - self.states[state].ending, end));
             }
         }
-        found
+        reading.state = state;
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.edges.is_empty()
+    }
+
+    /// How many of the last bytes may be the beginning of a word.
+    pub(super) fn open(&self, reading: &Reading) -> usize {
+        self.states.get(reading.state).map_or(0, |state| state.depth)
     }
 }
 
@@ -82,12 +123,28 @@ impl Automaton {
 mod tests {
     use super::*;
 
+    fn find(automaton: &Automaton, text: &[u8]) -> Vec<(usize, usize)> {
+        let mut found = Vec::new();
+        automaton.read(&mut Reading::default(), text, 0, &mut found);
+        found
+    }
+
     #[test]
     fn words_inside_of_words_are_found() {
         let words = ["he", "she", "hers", "his"].map(String::from).into();
         let automaton = Automaton::new(&words);
-        assert_eq!(automaton.find(b"ushers his"), [(1, 4), (2, 6), (7, 10)]);
-        assert_eq!(automaton.find(b"xyz"), []);
-        assert_eq!(Automaton::default().find(b"ushers"), []);
+        assert_eq!(find(&automaton, b"ushers his"), [(1, 4), (2, 6), (7, 10)]);
+        assert_eq!(find(&automaton, b"xyz"), []);
+        assert_eq!(find(&Automaton::default(), b"ushers"), []);
+    }
+
+    #[test]
+    fn a_word_is_found_over_a_cut_and_is_open_until_then() {
+        let automaton = Automaton::new(&["hers"].map(String::from).into());
+        let (mut reading, mut found) = (Reading::default(), Vec::new());
+        automaton.read(&mut reading, b"ushe", 0, &mut found);
+        assert_eq!((automaton.open(&reading), found.len()), (2, 0));
+        automaton.read(&mut reading, b"rs", 4, &mut found);
+        assert_eq!(found, [(2, 6)]);
     }
 }
