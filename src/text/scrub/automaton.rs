@@ -11,8 +11,8 @@ pub(super) struct Automaton {
     states: Vec<State>,
     /// The ways on of all states, state by state.
     edges: Vec<(u8, usize)>,
-    /// The root's ways on, one for each byte; text without secrets hardly ever leaves it.
-    root: Vec<usize>,
+    /// The states of the root and its children, which text without secrets hardly ever leaves: 256 ways on for each.
+    near: Vec<usize>,
 }
 
 /// One place in the trie: what was read of some word.
@@ -50,17 +50,25 @@ impl Automaton {
             }
             trie[state].1 = word.len();
         }
-        let mut automaton = Self { states: Vec::with_capacity(trie.len()), edges: Vec::new(), root: vec![0; 256] };
-        for (ways, ending, depth) in trie {
-            let first = automaton.edges.len();
-            automaton.edges.extend(ways);
-            let edges = first..automaton.edges.len();
-            automaton.states.push(State { edges, fallback: 0, ending, depth });
+        // The nearest to the root come first, and have a row each below.
+        let mut order: Vec<usize> = (0..trie.len()).collect();
+        order.sort_by_key(|&state| trie[state].2);
+        let mut place = vec![0; trie.len()];
+        for (new, &old) in order.iter().enumerate() {
+            place[old] = new;
         }
-        for &(byte, child) in &automaton.edges[automaton.states[0].edges.clone()] {
-            automaton.root[usize::from(byte)] = child;
+        let mut automaton = Self::default();
+        for &old in &order {
+            let (ways, ending, depth) = &trie[old];
+            let first = automaton.edges.len();
+            automaton.edges.extend(ways.iter().map(|&(byte, child)| (byte, place[child])));
+            let edges = first..automaton.edges.len();
+            automaton.states.push(State { edges, fallback: 0, ending: *ending, depth: *depth });
         }
         automaton.link();
+        let near = automaton.states.iter().take_while(|state| state.depth <= 1).count();
+        let row = |state: usize| (0..=u8::MAX).map(move |byte| (state, byte));
+        automaton.near = (0..near).flat_map(row).map(|(state, byte)| automaton.step(state, byte)).collect();
         automaton
     }
 
@@ -80,16 +88,22 @@ impl Automaton {
         }
     }
 
-    #[inline]
     fn step(&self, mut state: usize, byte: u8) -> usize {
-        while state != 0 {
-            let here = &self.states[state];
-            if let Some(&(_, next)) = self.edges[here.edges.clone()].iter().find(|(way, _)| *way == byte) {
+        loop {
+            if let Some(&next) = self.near.get(state * 256 + usize::from(byte)) {
                 return next;
+            }
+            let here = &self.states[state];
+            for &(way, next) in &self.edges[here.edges.start..here.edges.end] {
+                if way == byte {
+                    return next;
+                }
+            }
+            if state == 0 {
+                return 0;
             }
             state = here.fallback;
         }
-        self.root[usize::from(byte)]
     }
 
     /// Reads on. `text` begins at `at`. Adds where words are, as start and end; of those that end at the same place, the
@@ -100,7 +114,10 @@ impl Automaton {
         }
         let mut state = reading.state;
         for (index, &byte) in text.iter().enumerate() {
-            state = self.step(state, byte);
+            state = match self.near.get(state * 256 + usize::from(byte)) {
+                Some(&next) => next,
+                None => self.step(state, byte),
+            };
             if state != 0 && self.states[state].ending > 0 {
                 let end = at + index + 1;
                 found.push((end - self.states[state].ending, end));

@@ -18,16 +18,43 @@ pub(super) enum Piece {
     Unsure,
 }
 
+/// What most bytes stand for, looked up: a byte, or one of the two below.
+pub(super) const PLAIN: [u16; 256] = plain();
+
+/// In [`PLAIN`]: it counts as nothing.
+pub(super) const NOTHING: u16 = 256;
+
+/// In [`PLAIN`]: ask [`next`].
+const ASK: u16 = 257;
+
+const fn plain() -> [u16; 256] {
+    let mut table = [ASK; 256];
+    let mut byte = 0_u8;
+    loop {
+        table[byte as usize] = match byte {
+            0x1b | b'%' | b'\\' | 0xc2..=0xf4 => ASK,
+            0..=b' ' | 0x7f => NOTHING,
+            byte => fold(byte) as u16,
+        };
+        if byte == u8::MAX {
+            return table;
+        }
+        byte += 1;
+    }
+}
+
 /// Reads the piece at the beginning of `text`, which is not empty. `last` = nothing follows.
 #[inline]
 pub(super) fn next(text: &[u8], last: bool) -> Piece {
     match text[0] {
-        0..=0x1a | 0x1c..=b' ' | 0x7f => Piece::Nothing(1),
         0x1b => known(control(text), last, Piece::Nothing(1)),
         b'%' => known(percent(text), last, Piece::Byte(b'%', 1)),
         b'\\' => known(escape(text), last, Piece::Byte(b'\\', 1)),
         byte @ 0xc2..=0xf4 => known(beyond(text), last, Piece::Byte(byte, 1)),
-        byte => Piece::Byte(fold(byte), 1),
+        byte => match PLAIN[usize::from(byte)] {
+            NOTHING => Piece::Nothing(1),
+            _ => Piece::Byte(fold(byte), 1),
+        },
     }
 }
 
@@ -40,7 +67,7 @@ fn known(piece: Option<Piece>, last: bool, otherwise: Piece) -> Piece {
     }
 }
 
-fn fold(byte: u8) -> u8 {
+const fn fold(byte: u8) -> u8 {
     match byte {
         b'-' => b'+',
         b'_' => b'/',

@@ -111,8 +111,16 @@ impl Windows {
     ) -> usize {
         let mut index = 0;
         while index < text.len() {
-            let piece = fold::next(&text[index..], last);
             let start = at + index;
+            let plain = fold::PLAIN[usize::from(text[index])];
+            if plain <= fold::NOTHING {
+                if let Ok(byte) = u8::try_from(plain) {
+                    self.take(reading, byte, start, start + 1, found);
+                }
+                index += 1;
+                continue;
+            }
+            let piece = fold::next(&text[index..], last);
             let length = match piece {
                 Piece::Nothing(length) => length,
                 Piece::Byte(byte, length) => {
