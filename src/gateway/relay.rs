@@ -1,7 +1,8 @@
 //! An answer passing through: counted, timed, recorded, and cut where it must be.
 //!
-//! It refuses to hold bytes back: what has come goes on at once. A stream that ends without its own end is broken off
-//! towards the agent too, since the CLI takes a truncated answer for a whole one.
+//! It refuses to hold bytes back, but for what may be the beginning of the key: what has come goes on at once. A stream
+//! that ends without its own end is broken off towards the agent too, since the CLI takes a truncated answer for a whole
+//! one.
 
 use std::io;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use super::turn::Ending;
 use super::upstream::{Answer, read_error};
 use super::{ProviderError, Scrub};
 use crate::model::Refusal;
+use crate::text::{ScrubStream, Scrubber};
 
 /// An answer that is not a stream is small; one over this many bytes is broken.
 const LONGEST_WHOLE: usize = 16 << 20;
@@ -41,6 +43,8 @@ pub(super) struct Relay {
     ending: Option<Ending>,
     /// Takes secrets out of what the provider says of its own trouble.
     scrub: Scrub,
+    /// Takes the key out of a stream: an agent keeps records of what it is sent.
+    mask: Option<ScrubStream>,
 }
 
 /// What came next.
@@ -56,7 +60,7 @@ impl Relay {
     /// One whose answer has not come yet.
     pub(super) fn new(attempt: Arc<Attempt>, tape: Option<Tape>, scrub: Scrub) -> Self {
         let meter = attempt.open_meter();
-        Self { attempt, meter, answer: Answer::none(), tape, whole: None, ending: None, scrub }
+        Self { attempt, meter, answer: Answer::none(), tape, whole: None, ending: None, scrub, mask: None }
     }
 
     /// A request of so many bytes goes to the provider. From here on it costs something, even if the agent goes away
@@ -73,13 +77,14 @@ impl Relay {
         self.answer = answer;
     }
 
-    /// The response to the agent. `key` is taken out of answers that are not streams.
-    pub(super) async fn into_response(self, key: Option<&str>) -> Response {
+    /// The response to the agent, without `key`.
+    pub(super) async fn into_response(mut self, key: Option<&str>) -> Response {
         let content_type = self.answer.headers.get("content-type").map_or_else(String::new, |kind| kind.to_lowercase());
+        self.mask = key.map(|key| Scrubber::new([key]).prompt_stream());
         if (200..300).contains(&self.answer.status) && content_type.starts_with("text/event-stream") {
             self.pass_stream()
         } else {
-            self.pass_whole(key).await
+            self.pass_whole().await
         }
     }
 
@@ -94,8 +99,8 @@ impl Relay {
         let chunks = stream::unfold(Some(self), |relay| async {
             let mut relay = relay?;
             match relay.next().await {
-                Next::Chunk(chunk) => Some((Ok(chunk), Some(relay))),
-                Next::End => None,
+                Next::Chunk(chunk) => Some((Ok(relay.without_key(chunk)), Some(relay))),
+                Next::End => relay.rest().map(|rest| (Ok(rest), None)),
                 Next::Broken(_) | Next::Cut => {
                     // A pause, in which the server sends what it has; an error would make it drop that.
                     tokio::task::yield_now().await;
@@ -104,6 +109,20 @@ impl Relay {
             }
         });
         head.body(Body::from_stream(chunks)).unwrap_or_default()
+    }
+
+    fn without_key(&mut self, chunk: Bytes) -> Bytes {
+        let Some(mask) = &mut self.mask else { return chunk };
+        let mut clean = Vec::with_capacity(chunk.len());
+        mask.push(&chunk, &mut clean);
+        clean.into()
+    }
+
+    /// What was held back at the end, as it could have been the beginning of the key.
+    fn rest(&mut self) -> Option<Bytes> {
+        let mut rest = Vec::new();
+        self.mask.as_mut()?.finish(&mut rest);
+        (!rest.is_empty()).then(|| rest.into())
     }
 
     async fn next(&mut self) -> Next {
@@ -179,7 +198,7 @@ impl Relay {
         }
     }
 
-    async fn pass_whole(mut self, key: Option<&str>) -> Response {
+    async fn pass_whole(mut self) -> Response {
         let mut body = Vec::new();
         let broken = loop {
             match self.pull().await {
@@ -198,8 +217,8 @@ impl Relay {
             return refuse(502, "the model's answer broke off");
         }
         self.judge_whole(&body);
-        let text = String::from_utf8_lossy(&body).into_owned();
-        let text = key.map_or(text.clone(), |key| text.replace(key, "***"));
+        let clean = [self.without_key(body.into()), self.rest().unwrap_or_default()].concat();
+        let text = String::from_utf8_lossy(&clean).into_owned();
         let response = self.head().body(Body::from(text.clone())).unwrap_or_default();
         self.whole = Some(text);
         self.ending = Some(Ending::Complete);

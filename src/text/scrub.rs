@@ -38,7 +38,7 @@ pub struct Scrubber {
 /// What is looked for.
 #[derive(Default)]
 struct Known {
-    exact: Automaton,
+    exact: Arc<Automaton>,
     windows: Windows,
 }
 
@@ -66,7 +66,7 @@ impl Scrubber {
         }
         let starred = forms.exact.iter().any(|needle| needle.contains('*'));
         let windows = Windows::new(forms.folded.iter().map(|(text, alone)| (text.as_str(), *alone)));
-        Self { known: Arc::new(Known { exact: Automaton::new(&forms.exact), windows }), secrets, starred }
+        Self { known: Arc::new(Known { exact: Arc::new(Automaton::new(&forms.exact)), windows }), secrets, starred }
     }
 
     /// One that knows one more value.
@@ -99,6 +99,13 @@ impl Scrubber {
     #[must_use]
     pub fn stream(&self) -> ScrubStream {
         ScrubStream::new(Arc::clone(&self.known))
+    }
+
+    /// The same for a stream that somebody waits for: it takes out whole values alone, and holds back nothing but what
+    /// may be the beginning of one.
+    #[must_use]
+    pub fn prompt_stream(&self) -> ScrubStream {
+        ScrubStream::new(Arc::new(Known { exact: Arc::clone(&self.known.exact), windows: Windows::default() }))
     }
 
     /// Whether a known value, in any of the forms, is in these bytes. What only looks like a secret does not count.
