@@ -103,7 +103,8 @@ impl Installed {
         };
 
         let running = async move {
-            let ended = shepherd.run(&child, &around).await;
+            // The token is the agent's own: it may print it, and no transcript is to keep it.
+            let ended = shepherd.knowing(&errand.model.token).run(&child, &around).await;
             // The listener below ends when nobody can speak any more.
             drop(around);
             ended

@@ -18,7 +18,7 @@ pub(super) fn agent(args: &Agent, terminal: &Terminal) -> Result<u8, Failure> {
     let secrets = Secrets::shed(&plan)?;
     let caller = Caller::read();
     let cache = cache_dir(&caller)?;
-    let shepherd = shepherd()?;
+    let shepherd = shepherd(secrets.scrubber())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
     runtime.block_on(async {

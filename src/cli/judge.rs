@@ -106,7 +106,7 @@ async fn run_gates(
     let tools = Tools {
         repo: home.repo.clone(),
         pool: Pool::open(&home.repo, &session::cache_dir(&caller)?).map_err(super::git)?,
-        shepherd: session::shepherd()?,
+        shepherd: session::shepherd(scrubber.clone())?,
         caller,
         plan: Arc::clone(plan),
         began: began.ok_or_else(|| Failure::new(Kind::Infra, "the admitted run has not begun"))?,

@@ -159,7 +159,7 @@ pub(super) fn get_ready(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
     let (installed, model) = runtime.block_on(async {
-        let shepherd = shepherd()?;
+        let shepherd = shepherd(secrets.scrubber())?;
         let found = agent::locate(&shepherd, &locate(&caller, &cache, plan)).await;
         let installed = match (found, missing) {
             (Err(agent::AgentError::Missing { .. }), Missing::Install) => {
@@ -176,13 +176,13 @@ pub(super) fn get_ready(
 /// The variable that keeps rooms from being closed more tightly than it says: `landlock`, for instance.
 const AT_MOST: &str = "OMK_ROOM_AT_MOST";
 
-/// The starter of children: omk's own program.
-pub(super) fn shepherd() -> Result<Shepherd, Failure> {
+/// The starter of children: omk's own program. Of what they print, nothing is kept that `scrubber` knows.
+pub(super) fn shepherd(scrubber: Scrubber) -> Result<Shepherd, Failure> {
     let exe = std::env::current_exe();
     let exe = exe.map_err(|error| Failure::new(Kind::Infra, format!("failed to find omk's own program: {error}")))?;
     // To try on one machine what holds on another.
     let at_most = std::env::var(AT_MOST).ok().and_then(|level| level.parse().ok());
-    Ok(Shepherd::new(exe).at_most(at_most.unwrap_or(RoomLevel::Sealed)))
+    Ok(Shepherd::new(exe).scrubbing(scrubber).at_most(at_most.unwrap_or(RoomLevel::Sealed)))
 }
 
 /// omk's own cache: slots and tools.
@@ -256,7 +256,7 @@ impl Session {
         Ok(Tools {
             repo: self.home.repo.clone(),
             pool: Pool::open(&self.home.repo, &cache).map_err(super::git)?,
-            shepherd: shepherd()?,
+            shepherd: shepherd(self.secrets.scrubber())?,
             caller,
             plan: Arc::clone(self.engine.plan()),
             began: self.began.clone(),

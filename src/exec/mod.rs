@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use crate::fact::Containment;
 use crate::id::Sha256;
 use crate::plan::RoomLevel;
+use crate::text::Scrubber;
 
 pub use sandbox::{Reach, Sandbox};
 pub use shepherd::shepherd_main;
@@ -63,7 +64,7 @@ pub struct Child {
     pub timeout: Duration,
     /// No output and no other sign of life for so long = hung; `None` = does not matter.
     pub idle_timeout: Option<Duration>,
-    /// Where the full output goes, standard output and standard error together, up to a cap.
+    /// Where the full output goes, standard output and standard error together, up to a cap, without known secrets.
     pub log: PathBuf,
     /// The cap of that file, in bytes.
     pub log_cap: u64,
@@ -95,7 +96,8 @@ pub struct Surroundings {
     pub pulse: Pulse,
     /// Where the listeners of a room with [`Reach::Doors`] go, once they are there.
     pub doors: Option<mpsc::UnboundedSender<std::net::TcpListener>>,
-    /// Each line of standard output as it comes, without its end; lines over 8 MiB are dropped whole.
+    /// Each line of standard output as it comes, without its end; lines over 8 MiB are dropped whole. It comes as it was
+    /// printed, with secrets: it may not be kept.
     pub stdout_lines: Option<mpsc::UnboundedSender<Vec<u8>>>,
 }
 
@@ -121,7 +123,7 @@ pub struct Ended {
     pub ending: Ending,
     /// Wall time.
     pub duration: Duration,
-    /// The first 16 KiB of its output.
+    /// The first 16 KiB of its output, without known secrets, like all that follows.
     pub head: Vec<u8>,
     /// The last 48 KiB, where there was more.
     pub tail: Vec<u8>,
@@ -165,19 +167,32 @@ pub enum ExecError {
 pub struct Shepherd {
     exe: PathBuf,
     at_most: RoomLevel,
+    scrubber: Scrubber,
 }
 
 impl Shepherd {
     /// A shepherd that runs `exe __shepherd` for each child; `exe` is omk itself.
     #[must_use]
     pub fn new(exe: PathBuf) -> Self {
-        Self { exe, at_most: RoomLevel::Sealed }
+        Self { exe, at_most: RoomLevel::Sealed, scrubber: Scrubber::default() }
     }
 
     /// The same, for rooms of that level at most, whatever the machine has: to see what holds on another one.
     #[must_use]
     pub fn at_most(self, level: RoomLevel) -> Self {
         Self { at_most: level, ..self }
+    }
+
+    /// One that keeps nothing of what that scrubber knows.
+    #[must_use]
+    pub fn scrubbing(self, scrubber: Scrubber) -> Self {
+        Self { scrubber, ..self }
+    }
+
+    /// One that keeps nothing of that secret either.
+    #[must_use]
+    pub fn knowing(&self, secret: &str) -> Self {
+        self.clone().scrubbing(self.scrubber.and(secret))
     }
 
     /// Runs a child to its end, and returns when it and every descendant are gone.

@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs `child` under a process of its own of that shepherd.
 pub(super) async fn run(shepherd: &Shepherd, child: &Child, around: &Surroundings) -> Result<Ended, ExecError> {
-    let capture = Capture::create(&child.log, child.log_cap, around.stdout_lines.clone())
+    let capture = Capture::create(&child.log, child.log_cap, &shepherd.scrubber, around.stdout_lines.clone())
         .map_err(|error| ExecError::io(format!("write the log {}", child.log.display()), error))?;
     let mut watch = Watch::start(shepherd, child, around, capture).await?;
     watch.await_end().await?;
@@ -84,7 +84,7 @@ enum Seen {
 
 impl<'a> Watch<'a> {
     async fn start(
-        Shepherd { exe, at_most }: &Shepherd,
+        Shepherd { exe, at_most, .. }: &Shepherd,
         child: &Child,
         around: &'a Surroundings,
         capture: Capture,

@@ -102,6 +102,9 @@ impl<'a> Tally<'a> {
         for item in &mut failing {
             item.key = scrub(&item.key);
             item.message = scrub(&item.message);
+            if let Some(place) = &mut item.place {
+                place.path = scrub(&place.path);
+            }
         }
         let (ending, log) = self.last.unzip();
         let exit = match ending {

@@ -184,7 +184,7 @@ impl Turn<'_> {
             tokens: usage.tokens,
             cost_micro_usd: usage.cost_micro_usd,
             requests: usage.requests,
-            session: ended.session.clone(),
+            session: ended.session.as_deref().map(hide),
             resumed,
             transcript: Some(transcript),
             said: text::clip(said.trim(), 2000),

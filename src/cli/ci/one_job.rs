@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::exec::{Child, Program, Sandbox, Surroundings};
 use crate::forge::Forge;
 use crate::plan::RoomLevel;
-use crate::text::ForgeKind;
+use crate::text::{ForgeKind, Scrubber};
 
 /// How long the probe of the sandbox may take; it does nothing.
 const PROBE: Duration = Duration::from_secs(20);
@@ -152,7 +152,7 @@ fn is_confined() -> Result<bool, Failure> {
         log: dir.path().join(format!("probe-{}.log", clock.now().as_millis())),
         log_cap: 1024,
     };
-    let shepherd = session::shepherd()?;
+    let shepherd = session::shepherd(Scrubber::default())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| super::super::failure::infra(format!("start: {error}")))?;
     let ended = runtime.block_on(shepherd.run(&child, &Surroundings::default()));

@@ -88,10 +88,11 @@ impl ScrubStream {
         self.masked_to.is_some() || !self.spans.is_empty()
     }
 
-    /// What is held back, as it came. The stream is over then.
+    /// What is held back, as it came, without what is masked already. The stream is over then.
     #[must_use]
-    pub fn into_held(self) -> Vec<u8> {
-        self.held
+    pub fn into_held(mut self) -> Vec<u8> {
+        let masked = self.masked_to.unwrap_or(0).saturating_sub(self.at).min(self.held.len());
+        self.held.split_off(masked)
     }
 
     fn release(&mut self, certain: usize, out: &mut Vec<u8>) {
