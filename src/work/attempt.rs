@@ -108,25 +108,39 @@ impl Attempt<'_> {
             base: place.base.clone(),
             slot: place.slot.path().display().to_string(),
         });
-        let (end, session) = if let Some(tree) = self.kept(&place) {
-            self.lay_out(&place, tree.clone()).await?;
-            (TurnEnd::Done, None)
-        } else {
-            let turn = Turn { shared: self.shared, errand: self.errand, place: &place, stop: self.stop };
-            turn::take(&turn, session, evidence).await?
-        };
-        let result = match end {
-            TurnEnd::Done => self.finish(&place, evidence).await,
-            TurnEnd::Failed(failure) => Err(Trouble::Failed(failure)),
-        };
-        if let Err(Trouble::Failed(failure)) = &result
-            && failure.class.keeps_session()
-            && session.is_some()
-        {
+        let worked = self.work(&place, session, evidence).await;
+        let goes_on = |failure: &Failure| failure.class.keeps_session();
+        let parks = matches!(&worked, Ok((Err(Trouble::Failed(failure)), Some(_))) if goes_on(failure));
+        let (shared, left) = (Arc::clone(self.shared), place.clone());
+        let clean = move || if parks { left.clean_private(&shared.tools) } else { left.clean(&shared.tools) };
+        blocking(clean).await;
+        let (result, session) = worked?;
+        if parks {
             let parked = Parked { place, session };
             self.shared.parked().insert(self.errand.task.id.clone(), parked);
         }
         result
+    }
+
+    /// The work, and what came of it; with the agent's session.
+    async fn work(
+        &self,
+        place: &Place,
+        session: Option<String>,
+        evidence: &mut Evidence,
+    ) -> Result<(Result<Outcome, Trouble>, Option<String>), Trouble> {
+        let (end, session) = if let Some(tree) = self.kept(place) {
+            self.lay_out(place, tree.clone()).await?;
+            (TurnEnd::Done, None)
+        } else {
+            let turn = Turn { shared: self.shared, errand: self.errand, place, stop: self.stop };
+            turn::take(&turn, session, evidence).await?
+        };
+        let result = match end {
+            TurnEnd::Done => self.finish(place, evidence).await,
+            TurnEnd::Failed(failure) => Err(Trouble::Failed(failure)),
+        };
+        Ok((result, session))
     }
 
     /// What an earlier run made of this task on just this tree; asked once, for who fails with it works anew.

@@ -119,7 +119,7 @@ async fn judge_required(
     let judged = async {
         let place = place_at(shared, tip).await?;
         let judged = judge_all(shared, &gates, &place, &tip.tree, &logs, stop).await;
-        discard(place).await;
+        discard(shared, place).await;
         judged
     };
     judged.await.map_err(|trouble| match trouble {
@@ -137,8 +137,9 @@ async fn place_at(shared: &Arc<Shared>, tip: &Tip) -> Result<Place, Trouble> {
     Ok(blocking(move || Place::open(&shared.tools, base)).await?)
 }
 
-async fn discard(place: Place) {
-    blocking(move || drop(place)).await;
+async fn discard(shared: &Arc<Shared>, place: Place) {
+    let shared = Arc::clone(shared);
+    blocking(move || place.clean(&shared.tools)).await;
 }
 
 async fn judge_all(
@@ -259,7 +260,7 @@ async fn compare(
             let place = place_at(shared, &base).await?;
             let logs = Logs::new(shared, "logs/base".to_owned());
             let outcome = judge_one(shared, gate, &place, &base.tree, &logs, stop).await?;
-            discard(place).await;
+            discard(shared, place).await;
             if stop.is_cancelled() { Err(Trouble::Interrupted) } else { Ok(outcome) }
         })
         .await?;

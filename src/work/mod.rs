@@ -10,6 +10,7 @@ mod integrate;
 mod judging;
 mod place;
 mod room;
+mod sweep;
 mod turn;
 
 use std::collections::HashMap;
@@ -153,7 +154,12 @@ impl<L: Listener> Workshop<L> {
         let over: Vec<Parked> =
             self.shared.parked().extract_if(|task, _| is_over(task)).map(|(_, kept)| kept).collect();
         if !over.is_empty() {
-            self.under_way.spawn_blocking(move || drop(over));
+            let shared = Arc::clone(&self.shared);
+            self.under_way.spawn_blocking(move || {
+                for parked in over {
+                    parked.place.clean(&shared.tools);
+                }
+            });
         }
     }
 

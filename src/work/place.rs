@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Tools;
+use super::sweep::sweep;
 use crate::git::{GitError, Slot};
 use crate::id::Tip;
 
@@ -61,6 +62,20 @@ impl Place {
     pub(super) fn gate_dirs(&self) -> (PathBuf, PathBuf) {
         let gate = self.private.join(GATE);
         (gate.join("home"), gate.join("tmp"))
+    }
+
+    /// Takes secrets out of the private directories, which stay until the slot is used again. Blocks.
+    pub(super) fn clean_private(&self, tools: &Tools) {
+        sweep(&self.private, None, &tools.scrubber);
+    }
+
+    /// The same, and out of what was changed in the slot. Nothing may go on there: a file that the base has may be
+    /// another one now. Blocks.
+    pub(super) fn clean(&self, tools: &Tools) {
+        // The private directories are made when the place is: what is older in the slot was laid out by omk.
+        let opened = std::fs::metadata(&self.private).and_then(|meta| meta.created()).ok();
+        self.clean_private(tools);
+        sweep(self.slot.path(), opened, &tools.scrubber);
     }
 
     pub(super) fn home(&self) -> PathBuf {

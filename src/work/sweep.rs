@@ -1,0 +1,125 @@
+//! What a child left in its slot, its HOME and its TMPDIR, without the secrets that omk knows: an agent's own records of
+//! what a provider sent back, above all.
+//!
+//! It refuses to follow links, and to leave a file that it can neither read nor rewrite.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::text::Scrubber;
+
+/// How much of a file is rewritten at once.
+const CHUNK: usize = 64 * 1024;
+
+/// Takes known secrets out of the names and contents of all that lies below a directory and was changed since that time;
+/// `None` = whenever. Blocks.
+pub(super) fn sweep(directory: &Path, since: Option<SystemTime>, scrubber: &Scrubber) {
+    if scrubber.knows_nothing() {
+        return;
+    }
+    let mut open = vec![directory.to_owned()];
+    while let Some(directory) = open.pop() {
+        let Ok(entries) = std::fs::read_dir(&directory) else { continue };
+        for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
+            let Ok(meta) = std::fs::symlink_metadata(&path) else { continue };
+            if !meta.is_dir() && since.is_some_and(|since| changed(&meta) < since) {
+                continue;
+            }
+            if is_named(&path, &meta, scrubber) {
+                remove(&path, &meta);
+            } else if meta.is_dir() {
+                open.push(path);
+            } else if meta.is_file() && clean(&path, &meta, scrubber).is_err() {
+                remove(&path, &meta);
+            }
+        }
+    }
+}
+
+/// When the system last noted a change of it. Unlike the time of its content, no child can set this back.
+fn changed(meta: &Metadata) -> SystemTime {
+    let (seconds, nanoseconds) = (u64::try_from(meta.ctime()), u32::try_from(meta.ctime_nsec()));
+    SystemTime::UNIX_EPOCH + Duration::new(seconds.unwrap_or(0), nanoseconds.unwrap_or(0))
+}
+
+/// Whether its name, or where it leads, holds a secret.
+fn is_named(path: &Path, meta: &Metadata, scrubber: &Scrubber) -> bool {
+    let leads_to = || std::fs::read_link(path).unwrap_or_default();
+    let holds = |path: &Path| scrubber.is_in(path.as_os_str().as_bytes());
+    path.file_name().is_some_and(|name| scrubber.is_in(name.as_bytes())) || (meta.is_symlink() && holds(&leads_to()))
+}
+
+fn remove(path: &Path, meta: &Metadata) {
+    // The directory is emptied when the place is used again; nothing else can be done about what stays until then.
+    let _ = if meta.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+}
+
+fn clean(path: &PathBuf, meta: &Metadata, scrubber: &Scrubber) -> io::Result<()> {
+    let read = || File::options().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path);
+    if !scrubber.is_in_file(&mut read()?)? {
+        return Ok(());
+    }
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let mut new = tempfile::NamedTempFile::new_in(directory)?;
+    let (mut file, mut stream) = (read()?, scrubber.stream());
+    let (mut chunk, mut out) = (vec![0; CHUNK], Vec::new());
+    loop {
+        let length = file.read(&mut chunk)?;
+        if length == 0 {
+            stream.finish(&mut out);
+        } else {
+            stream.push(&chunk[..length], &mut out);
+        }
+        new.write_all(&out)?;
+        out.clear();
+        if length == 0 {
+            break;
+        }
+    }
+    new.as_file().set_permissions(std::fs::Permissions::from_mode(meta.permissions().mode() & 0o777))?;
+    new.persist(path).map(|_| ()).map_err(|error| error.error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "aB3dE5gH7jK9mN1pQ2rS";
+
+    #[test]
+    fn names_links_and_contents_lose_what_is_secret() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir_all(at("deep/er")).unwrap();
+        std::fs::create_dir(at(&format!("deep/{SECRET}"))).unwrap();
+        std::fs::write(at("deep/er/log"), format!("one {SECRET} two")).unwrap();
+        std::fs::write(at("deep/plain"), "nothing").unwrap();
+        std::fs::write(at("outside"), SECRET).unwrap();
+        std::os::unix::fs::symlink(at("outside"), at("deep/link")).unwrap();
+        std::os::unix::fs::symlink(SECRET, at("deep/named")).unwrap();
+        sweep(&at("deep"), None, &Scrubber::new([SECRET]));
+        assert_eq!(std::fs::read_to_string(at("deep/er/log")).unwrap(), "one *** two");
+        assert_eq!(std::fs::read_to_string(at("deep/plain")).unwrap(), "nothing");
+        assert_eq!(std::fs::read_to_string(at("outside")).unwrap(), SECRET, "a link is not followed");
+        assert!(at("deep/link").is_symlink() && !at("deep/named").is_symlink());
+        assert!(!at(&format!("deep/{SECRET}")).exists());
+    }
+
+    #[test]
+    fn what_was_not_touched_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+        std::fs::write(&old, SECRET).unwrap();
+        let later = changed(&std::fs::metadata(&old).unwrap()) + Duration::from_nanos(1);
+        sweep(dir.path(), Some(later), &Scrubber::new([SECRET]));
+        assert_eq!(std::fs::read_to_string(&old).unwrap(), SECRET);
+        std::fs::write(&new, SECRET).unwrap();
+        let since = changed(&std::fs::metadata(&new).unwrap());
+        sweep(dir.path(), Some(since), &Scrubber::new([SECRET]));
+        assert_eq!(std::fs::read_to_string(&new).unwrap(), "***");
+    }
+}
