@@ -17,6 +17,7 @@ use crate::id::{CommitId, RepoPath, RunId, Sha256, TaskId, Tip};
 use crate::journal::{self, Journal};
 use crate::plan::{Plan, Task};
 use crate::request::{Ask, Request};
+use crate::text::Scrubber;
 
 /// A run whose bundle is about what was asked for, whose journal follows from the plan, and whose commits its tasks may
 /// have made. What it says of its gates is its own opinion still.
@@ -44,6 +45,19 @@ pub struct Admitted {
 
 /// How far a machine's clock may be set back or forth during a run, in seconds.
 const CLOCK: i64 = 60;
+
+impl Admitted {
+    /// Refuses it if one of its changes holds a secret that this job knows: it may not be judged, pushed or shown.
+    ///
+    /// # Errors
+    /// For the first such file; else if an object cannot be read.
+    pub fn refuse_secrets(&self, repo: &Repo, scrubber: &Scrubber) -> Result<(), Refused> {
+        for (_, commit) in self.landed.iter().chain(&self.task_commits) {
+            repo.refuse_secrets(&self.base.tree, &repo.tip(commit)?.tree, scrubber)?;
+        }
+        Ok(())
+    }
+}
 
 /// Holds an opened bundle against the request and the effective plan, neither of which comes from it, and takes its
 /// commits into the repository, below [`taken_in`].

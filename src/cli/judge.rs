@@ -75,7 +75,7 @@ pub(super) async fn judge_there(
     plan: &Arc<Plan>,
     scrubber: &Scrubber,
 ) -> Result<Judgement, Failure> {
-    let admitted = admit(home, dir, request, plan)?;
+    let admitted = admit(home, dir, request, plan, scrubber)?;
     let gates = match &admitted.result {
         Some(result) => run_gates(home, request, plan, &admitted, result, scrubber).await?,
         None => Vec::new(),
@@ -84,13 +84,21 @@ pub(super) async fn judge_there(
 }
 
 /// Opens and admits the bundle in `dir`: what judging and publishing begin with.
-pub(super) fn admit(home: &Home, dir: &Path, request: &Request, plan: &Arc<Plan>) -> Result<Admitted, Failure> {
+pub(super) fn admit(
+    home: &Home,
+    dir: &Path,
+    request: &Request,
+    plan: &Arc<Plan>,
+    scrubber: &Scrubber,
+) -> Result<Admitted, Failure> {
     let refused = |refused: Refused| {
         let kind = if refused.is_host() { Kind::Infra } else { Kind::NotReady };
         Failure::with_advice(kind, &format!("the bundle {} is refused: {refused}", dir.display()))
     };
     let opened = bundle::open(dir, &Limits::default()).map_err(refused)?;
-    bundle::admit(&home.repo, opened, request, plan).map_err(refused)
+    let admitted = bundle::admit(&home.repo, opened, request, plan).map_err(refused)?;
+    admitted.refuse_secrets(&home.repo, scrubber).map_err(refused)?;
+    Ok(admitted)
 }
 
 async fn run_gates(
@@ -105,7 +113,7 @@ async fn run_gates(
     let began = admitted.engine.began().cloned();
     let tools = Tools {
         repo: home.repo.clone(),
-        pool: Pool::open(&home.repo, &session::cache_dir(&caller)?).map_err(super::git)?,
+        pool: Pool::open(&home.repo, &session::cache_dir(&caller)?).map_err(super::git)?.refusing(scrubber.clone()),
         shepherd: session::shepherd(scrubber.clone())?,
         caller,
         plan: Arc::clone(plan),

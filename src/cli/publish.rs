@@ -148,8 +148,10 @@ fn believe(with: &Publication<'_>, dir: &Path, judgement: Option<&Judgement>) ->
         });
     }
     let refused = |words: String| Lost::Refused(with.scrubber.scrub(&words));
+    let repo = &with.home.repo;
     let admitted = bundle::open(dir, &bundle::Limits::default())
-        .and_then(|opened| bundle::admit(&with.home.repo, opened, with.request, with.plan))
+        .and_then(|opened| bundle::admit(repo, opened, with.request, with.plan))
+        .and_then(|admitted| admitted.refuse_secrets(repo, with.scrubber).map(|()| admitted))
         // What to do about it follows in the comment.
         .map_err(|error| refused(error.to_string().split("; ").next().unwrap_or_default().to_owned()))?;
     let Some(judgement) = judgement else { return Err(unjudged(&admitted)) };

@@ -255,7 +255,7 @@ impl Session {
         };
         Ok(Tools {
             repo: self.home.repo.clone(),
-            pool: Pool::open(&self.home.repo, &cache).map_err(super::git)?,
+            pool: Pool::open(&self.home.repo, &cache).map_err(super::git)?.refusing(self.secrets.scrubber()),
             shepherd: shepherd(self.secrets.scrubber())?,
             caller,
             plan: Arc::clone(self.engine.plan()),

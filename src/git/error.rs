@@ -39,6 +39,16 @@ pub enum GitError {
         /// What to do.
         next: String,
     },
+    /// What a task left in its slot holds a secret that omk knows.
+    #[error(
+        "take in `{path}`: {what} holds a key or a token that omk knows, and it would stay in the repository for good; write the name of a variable there, and read the value from it"
+    )]
+    HoldsSecret {
+        /// Which file, without the secret.
+        path: String,
+        /// What of it.
+        what: &'static str,
+    },
     /// The repository belongs to somebody else.
     #[error("{} belongs to another user, so git does not trust its settings; if you do: `git config --global --add safe.directory {}`", .path.display(), .path.display())]
     NotOwned {
@@ -277,6 +287,7 @@ impl GitError {
             | Self::Bare { .. }
             | Self::NoCommits { .. }
             | Self::Unsupported { .. }
+            | Self::HoldsSecret { .. }
             | Self::NotOwned { .. }
             | Self::UnknownRevision { .. }
             | Self::Missing { .. }
@@ -301,7 +312,7 @@ impl GitError {
     /// Whether what a task left in its slot is at fault (class `scope`).
     #[must_use]
     pub fn is_scope(&self) -> bool {
-        matches!(self, Self::InSubmodule { .. } | Self::Unstorable { .. })
+        matches!(self, Self::InSubmodule { .. } | Self::Unstorable { .. } | Self::HoldsSecret { .. })
     }
 
     pub(super) fn io(what: &str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {

@@ -31,6 +31,7 @@ mod ignore;
 mod keep;
 mod pool;
 mod slot;
+mod secrets;
 mod snapshot;
 
 pub use bundle::{BundleError, BundleHeader, BundleWanted, TakenIn};

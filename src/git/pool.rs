@@ -24,6 +24,7 @@ use super::repo::Repo;
 use super::walk::remove;
 use crate::id::{BadName, CommitId, Sha256};
 use crate::plain_file;
+use crate::text::Scrubber;
 
 /// What the names of our worktrees begin with.
 const PREFIX: &str = "omk-slot-";
@@ -64,6 +65,7 @@ impl FromStr for SlotName {
 #[derive(Clone)]
 pub struct Pool {
     inner: Arc<Inner>,
+    scrubber: Scrubber,
 }
 
 impl fmt::Debug for Pool {
@@ -107,7 +109,18 @@ impl Pool {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&root);
         made.map_err(GitError::io("make", &root))?;
         let root = std::fs::canonicalize(&root).map_err(GitError::io("resolve", &root))?;
-        Ok(Self { inner: Arc::new(Inner { repo: repo.clone(), root, idle: Mutex::default() }) })
+        let inner = Arc::new(Inner { repo: repo.clone(), root, idle: Mutex::default() });
+        Ok(Self { inner, scrubber: Scrubber::default() })
+    }
+
+    /// The same pool, whose slots take in nothing that holds a secret which that scrubber knows.
+    #[must_use]
+    pub fn refusing(self, scrubber: Scrubber) -> Self {
+        Self { scrubber, ..self }
+    }
+
+    pub(super) fn scrubber(&self) -> &Scrubber {
+        &self.scrubber
     }
 
     /// Where the slots are.

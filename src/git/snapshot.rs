@@ -29,7 +29,8 @@ impl Slot {
     /// own tree where nothing changed.
     ///
     /// # Errors
-    /// Where the disk or a filter refuses, or something was left that a tree cannot hold ([`GitError::is_scope`]).
+    /// Where the disk or a filter refuses, or something was left that a tree cannot hold, or a known secret
+    /// ([`GitError::is_scope`]).
     pub fn snapshot(&self, base: &Tip, keep: &[String]) -> Result<TreeId, GitError> {
         let repo = self.pool.repo();
         let listing = repo.listing(&base.tree)?;
@@ -55,6 +56,7 @@ impl Slot {
                     None => unsure.push((path, meta)),
                 }
             }
+            self.refuse_secrets(&listing, &unsure)?;
             let read = match &conversion {
                 Conversion::Plain => self.read_plain(objects, &listing, &unsure)?,
                 Conversion::Rules(_) => self.read_by_git(objects, &listing, &unsure)?,

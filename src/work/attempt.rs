@@ -130,6 +130,8 @@ impl Attempt<'_> {
         evidence: &mut Evidence,
     ) -> Result<(Result<Outcome, Trouble>, Option<String>), Trouble> {
         let (end, session) = if let Some(tree) = self.kept(place) {
+            let tools = &self.shared.tools;
+            tools.repo.refuse_secrets(&place.base.tree, tree, &tools.scrubber)?;
             self.lay_out(place, tree.clone()).await?;
             (TurnEnd::Done, None)
         } else {

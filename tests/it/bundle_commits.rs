@@ -60,6 +60,18 @@ fn adding(entry: impl Fn(&World) -> String) -> impl Fn(&World, &str) -> String {
 }
 
 #[test]
+fn a_commit_that_holds_a_secret_of_the_judging_job_is_refused() {
+    // Put together here, so that no scanner takes it for a leak.
+    let secret = ["aB3dE5gH7jK9", "mN1pQ2rS"].concat();
+    let world = World::with(ONE).env("DEPLOY_TOKEN", &secret);
+    world.run();
+    let ran = Ran::of(world);
+    let dir = ran.with_commit(adding(|world| format!("100644,{},one.txt", blob(world, &secret))));
+    let said = ran.judge(&dir, &[]).exits(1).says("`one.txt`: its content holds a key or a token");
+    assert!(!said.out.contains(&secret) && !said.err.contains(&secret), "{said:?}");
+}
+
+#[test]
 fn a_commit_that_touches_what_its_task_may_not_is_refused() {
     let file = |path: &'static str| move |world: &World| format!("100644,{},{path}", blob(world, "on: push\n"));
     let link = |world: &World| format!("120000,{},one.txt", blob(world, "../../outside"));

@@ -14,6 +14,7 @@ use proptest::prelude::*;
 
 use omk_action::git::{EntryKind, Expected, GitError, Landed, Merge, MergedBase, Message, Pool, Repo, Slot, Trailers};
 use omk_action::id::{CommitId, Moment, RepoPath, Tip, TreeId};
+use omk_action::text::Scrubber;
 
 const WHEN: Moment = Moment::from_millis(1_700_000_000_000);
 
@@ -541,6 +542,61 @@ fn crlf_in_the_base_stays_where_only_new_files_are_normalised() {
     let tree = slot.snapshot(&head, &[]).unwrap();
     git_in(slot.path(), &["add", "-A"]);
     assert_eq!(tree.as_str(), git_in(slot.path(), &["write-tree"]));
+}
+
+/// Put together here, so that no scanner takes it for a leak.
+fn planted() -> String {
+    ["aB3dE5gH7jK9", "mN1pQ2rS"].concat()
+}
+
+#[test]
+fn a_known_secret_is_refused_before_it_is_an_object() {
+    let world = World::new();
+    let secret = planted();
+    world.write("old.txt", &format!("{secret}\n"));
+    world.write("crlf.txt", "x\n");
+    world.write(".gitattributes", "crlf.txt text eol=crlf\n");
+    world.commit("the base has one");
+    let pool = world.pool().refusing(Scrubber::new([&secret]));
+    let slot = pool.acquire(None).unwrap();
+    let head = world.repo().resolve("HEAD").unwrap();
+    let refused = |what: &str| {
+        let error = slot.snapshot(&head, &[]).unwrap_err();
+        assert!(error.is_scope() && error.to_string().contains(what), "{what}: {error}");
+        assert!(!error.to_string().contains(&secret), "{error}");
+        slot.reset(&head.commit, &[]).unwrap();
+    };
+    slot.reset(&head.commit, &[]).unwrap();
+    // What the base has is nobody's doing: not if the file was only touched, and not if its mode is another.
+    fs::write(slot.path().join("old.txt"), format!("{secret}\n")).unwrap();
+    assert_eq!(slot.snapshot(&head, &[]).unwrap(), head.tree);
+    put(slot.path(), "deep/new.txt", &format!("x{secret}"));
+    refused("`deep/new.txt`: its content");
+    put(slot.path(), "crlf.txt", &format!("x\r\n{secret}\r\n"));
+    refused("`crlf.txt`: its content");
+    put(slot.path(), &format!("a-{secret}/b.txt"), "x");
+    refused("`a-***/b.txt`: its name");
+    symlink(&secret, slot.path().join("link2")).unwrap();
+    refused("`link2`: its content");
+    fs::write(slot.path().join("large"), [vec![0; 17 << 20], secret.clone().into_bytes()].concat()).unwrap();
+    refused("`large`: its content");
+    let objects = world.git(&["cat-file", "--batch-all-objects", "--batch"]);
+    assert_eq!(objects.matches(&secret).count(), 1, "the base's own");
+}
+
+#[test]
+fn a_change_from_elsewhere_is_searched_for_secrets_in_its_objects() {
+    let world = World::new();
+    let (repo, secret) = (world.repo(), planted());
+    let head = repo.resolve("HEAD").unwrap();
+    let scrubber = Scrubber::new([&secret]);
+    let check = |path: &str, text: &str| {
+        let tip = world.change(&head.commit, &[(path, Some(text))]);
+        repo.refuse_secrets(&head.tree, &tip.tree, &scrubber).map_err(|error| error.to_string())
+    };
+    assert_eq!(check("plain.txt", "nothing"), Ok(()));
+    assert!(check("held.txt", &secret).unwrap_err().contains("`held.txt`: its content"));
+    assert!(check(&format!("{secret}.txt"), "x").unwrap_err().contains("`***.txt`: its name"));
 }
 
 #[test]
