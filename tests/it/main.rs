@@ -121,6 +121,7 @@ mod proof;
 mod remote;
 mod report;
 mod review;
+mod secrets;
 mod tidy;
 mod try_model;
 mod stories;
