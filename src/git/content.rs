@@ -70,13 +70,19 @@ impl<'a> Files<'a> {
         }
     }
 
+    /// The bytes of a file of any size, to be read piece by piece.
+    pub(super) fn open(&self, path: &[u8], meta: &Metadata) -> Result<impl std::io::Read + use<>, GitError> {
+        let on_disk = below(self.top, path);
+        make_readable(&on_disk, meta)?;
+        let file = self.root.file(&below(Path::new(""), path));
+        Ok(file.map_err(|why| GitError::io("read", &on_disk)(why.into()))?.whole())
+    }
+
     /// Stores a file of any size, in pieces.
     pub(super) fn store(&self, repo: &Repository, path: &[u8], meta: &Metadata) -> Result<Oid, GitError> {
         let on_disk = below(self.top, path);
         let what = format!("store {}", on_disk.display());
-        make_readable(&on_disk, meta)?;
-        let file = self.root.file(&below(Path::new(""), path));
-        let mut file = file.map_err(|why| GitError::io("read", &on_disk)(why.into()))?.whole();
+        let mut file = self.open(path, meta)?;
         // Without a path for its hint, so that libgit2 looks for no filters.
         let mut writer = repo.blob_writer(None).map_err(GitError::lib(what.clone()))?;
         std::io::copy(&mut file, &mut writer).map_err(GitError::io("store", &on_disk))?;

@@ -3,16 +3,13 @@
 //! It is asked before a blob or a tree is written, since an object stays in the repository whatever becomes of the run. It
 //! refuses to look at files that are as the base has them: what is there already is not the task's doing.
 
-use std::fs::{File, Metadata};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::fs::Metadata;
 
-use super::content::{blob_on_disk, make_readable, read_link};
+use super::content::Files;
 use super::error::GitError;
 use super::pool::Slot;
 use super::repo::{Repo, tree_oid};
 use super::tree::{Listing, difference};
-use super::walk::below;
 use crate::id::TreeId;
 use crate::text::Scrubber;
 
@@ -26,21 +23,21 @@ impl Slot {
         if scrubber.knows_nothing() {
             return Ok(());
         }
+        let on_disk = Files::of(self.path())?;
         for (path, meta) in files {
-            let on_disk = below(self.path(), path);
             let refused = |what| GitError::HoldsSecret { path: scrubber.scrub(&String::from_utf8_lossy(path)), what };
             let was = base.get(path);
             if was.is_none() && scrubber.is_in(path) {
                 return Err(refused("its name"));
             }
             let found = if meta.is_symlink() {
-                scrubber.is_in(&read_link(&on_disk)?)
+                scrubber.is_in(&on_disk.read(path, meta)?)
             } else {
-                make_readable(&on_disk, meta)?;
-                let searched = open(&on_disk).and_then(|mut file| scrubber.is_in_file(&mut file));
-                searched.map_err(GitError::io("read", &on_disk))?
+                let mut file = on_disk.open(path, meta)?;
+                let searched = scrubber.is_in_file(&mut file);
+                searched.map_err(|error| GitError::io("read", &self.path().join(&*String::from_utf8_lossy(path)))(error))?
             };
-            if found && was.is_none_or(|was| blob_on_disk(&on_disk, meta).ok() != Some(was.oid)) {
+            if found && was.is_none_or(|was| on_disk.blob(path, meta).ok().flatten() != Some(was.oid)) {
                 return Err(refused("its content"));
             }
         }
@@ -77,9 +74,4 @@ impl Repo {
             Ok(())
         })
     }
-}
-
-/// A file, and not what a link there leads to.
-fn open(path: &Path) -> std::io::Result<File> {
-    File::options().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)
 }
