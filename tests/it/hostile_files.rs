@@ -214,6 +214,26 @@ fn whatever_a_task_leaves_in_its_private_places_a_run_ends() {
     ");
 }
 
+#[test]
+fn patterns_and_paths_that_take_ages_to_compare_end_the_task_instead() {
+    let long = "a".repeat(200);
+    let run = format!(
+        "for n in $(seq 2000); do echo \"a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b$n\"; done > .gitignore; \
+         for n in $(seq 300); do : > \"{long}$n\"; done"
+    );
+    let plan = format!(
+        "gates: [{{ id: ok, run: 'true' }}]\n\
+         defaults: {{ gates: [ok], retry_policy: {{ max_attempts: 0 }} }}\n\
+         tasks: [{{ id: bad, run: {} }}]\n",
+        json!(run)
+    );
+    let world = World::with(&plan);
+    let running = world.start(&["run"]);
+    running.killed_after(SOON * 4).expect("it ends").exits(1);
+    let message = world.failures("bad").remove(0).message;
+    assert!(message.contains("its patterns take too long"), "{message}");
+}
+
 #[tokio::test]
 async fn an_agent_that_makes_a_pipe_of_its_sessions_list_is_ended_and_starts_anew() {
     let spoil = bash("cd \"$KIMI_CODE_HOME\" && rm session_index.jsonl && mkfifo session_index.jsonl");
