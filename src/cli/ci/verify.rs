@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::Failure;
 use super::conversation::Conversation;
-use crate::git::{GitError, Remote, Repo, Wanted};
+use crate::git::{Extents, GitError, Remote, Repo, Wanted};
 use crate::id::{CommitId, RunId, Scope};
 use crate::proof::{self, Checked, RUN_PROOF, Seen, Statement};
 use crate::report::reply::{answer, refuse};
@@ -76,9 +76,10 @@ fn newest(dir: &Path, remote: &Remote, scope: &Scope, first: &[RunId]) -> Result
 
 /// The statements of ours in a commit's tree, by name.
 fn files(repo: &Repo, commit: &CommitId) -> Result<Vec<(String, Vec<u8>)>, GitError> {
-    let tree = repo.tip(commit)?.tree;
+    let (tree, empty) = (repo.tip(commit)?.tree, repo.empty_tree()?);
+    repo.refuse_vast(&mut Extents::default(), &empty, &tree)?;
     let mut found = Vec::new();
-    for path in repo.changed_paths(&repo.empty_tree()?, &tree)? {
+    for path in repo.changed_paths(&empty, &tree)? {
         let name = path.to_string();
         if found.len() < MOST
             && name.ends_with(".json")
