@@ -3,7 +3,7 @@
 //! It refuses to look at anything beside tasks: a new gate or model does not bring back what somebody did not want.
 
 use crate::id::{Sha256, TaskId};
-use crate::plan::{Agent, Baseline, Commands, Deliver, Limits, Plan, Room, Task, to_yaml};
+use crate::plan::{Agent, Baseline, Commands, Deliver, Limits, Plan, Room, Size, Task, to_yaml};
 
 /// The digest of one task's definition; `None` where the plan has no such task.
 #[must_use]
@@ -27,6 +27,7 @@ fn digest(plan: &Plan, tasks: Vec<Task>) -> Sha256 {
         pass_env: Vec::new(),
         keep: Vec::new(),
         room: Room::default(),
+        change_limit: Size::USUAL,
         baseline: Baseline::Allow,
         gates: Vec::new(),
         tasks,

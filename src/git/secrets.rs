@@ -35,7 +35,8 @@ impl Slot {
             } else {
                 let mut file = on_disk.open(path, meta)?;
                 let searched = scrubber.is_in_file(&mut file);
-                searched.map_err(|error| GitError::io("read", &self.path().join(&*String::from_utf8_lossy(path)))(error))?
+                searched
+                    .map_err(|error| GitError::io("read", &self.path().join(&*String::from_utf8_lossy(path)))(error))?
             };
             if found && was.is_none_or(|was| on_disk.blob(path, meta).ok().flatten() != Some(was.oid)) {
                 return Err(refused("its content"));

@@ -5,6 +5,7 @@
 use super::Plan;
 
 /// The plan that holds where a repository's own rules govern somebody's tasks: `agent`, `limits`, `prices`, `room`,
+/// `change_limit`,
 /// `deliver`, `protect` and `commands` of `rules`, and all else of `tasks`.
 #[must_use]
 pub fn governed(tasks: Plan, rules: &Plan) -> Plan {
@@ -18,6 +19,7 @@ pub fn governed(tasks: Plan, rules: &Plan) -> Plan {
         pass_env,
         keep,
         room: _,
+        change_limit: _,
         baseline,
         gates,
         tasks,
@@ -25,8 +27,24 @@ pub fn governed(tasks: Plan, rules: &Plan) -> Plan {
         protect: _,
         commands: _,
     } = tasks;
-    let Plan { agent, limits, prices, room, deliver, protect, commands, .. } = rules.clone();
-    Plan { name, agent, limits, prices, env, pass_env, keep, room, baseline, gates, tasks, deliver, protect, commands }
+    let Plan { agent, limits, prices, room, change_limit, deliver, protect, commands, .. } = rules.clone();
+    Plan {
+        name,
+        agent,
+        limits,
+        prices,
+        env,
+        pass_env,
+        keep,
+        room,
+        change_limit,
+        baseline,
+        gates,
+        tasks,
+        deliver,
+        protect,
+        commands,
+    }
 }
 
 #[cfg(test)]
@@ -38,7 +56,7 @@ mod tests {
     fn rules_come_from_one_plan_and_tasks_from_the_other() {
         let mine = "version: 1\nname: mine\nagent: {version: 9.9.9, base_url: https://evil.example/v1, key_env: OTHER_KEY}\n\
                     limits: {tokens: 99999999}\nprices: {input: 0, cached_input: 0, output: 0}\n\
-                    room: {level: none, network: {agent: open}, docker: true}\nenv: {A: mine}\n\
+                    room: {level: none, network: {agent: open}, docker: true}\nenv: {A: mine}\nchange_limit: 9GB\n\
                     gates: [{id: g, run: mine}]\ntasks: [{id: mine, run: mine, gates: [g]}]\n\
                     deliver: {as: push}\nprotect: []\ncommands: {permission: triage, bots: [{login: 'evil[bot]', id: 6}]}\n";
         let theirs = "version: 1\nname: theirs\nenv: {A: theirs}\ngates: [{id: h, run: theirs}]\n\
@@ -57,6 +75,7 @@ mod tests {
             (&both.name, &both.env, &both.gates, &both.tasks),
             (&mine.name, &mine.env, &mine.gates, &mine.tasks)
         );
+        assert_eq!(both.change_limit, theirs.change_limit);
         assert_eq!(governed(theirs.clone(), &theirs), theirs);
         assert!(!to_yaml(&both).contains("evil"), "{}", to_yaml(&both));
     }

@@ -16,6 +16,7 @@ mod raw;
 mod room;
 mod scalar;
 mod schema;
+mod size;
 mod syntax;
 mod write;
 
@@ -30,6 +31,7 @@ pub use nearest::nearest;
 pub use parse::parse;
 pub use room::{BadRoomLevel, Network, Networks, Room, RoomLevel};
 pub use schema::schema;
+pub use size::{BadSize, Size, format_bytes};
 pub use write::to_yaml;
 
 use std::collections::BTreeMap;
@@ -58,6 +60,8 @@ pub struct Plan {
     pub keep: Vec<String>,
     /// What children may reach.
     pub room: Room,
+    /// The largest file, and the largest sum, that one task may add.
+    pub change_limit: Size,
     /// Whether failures that the base has too are forgiven.
     pub baseline: Baseline,
     /// In the order of the file.

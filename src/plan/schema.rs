@@ -96,6 +96,8 @@ mod mirror {
         keep: Option<Vec<String>>,
         /// What children may reach.
         room: Option<Room>,
+        /// The largest file, and the largest sum, that one task may add. Default: 100MB.
+        change_limit: Option<Size>,
         /// Whether failures that the base has too are forgiven. Default: allow.
         baseline: Option<Baseline>,
         /// Put under every task, field by field.
@@ -127,6 +129,11 @@ mod mirror {
     #[derive(JsonSchema)]
     #[schemars(transparent, extend("pattern" = "^\\s*([0-9]+(\\.[0-9]+)?\\s*[a-z]+\\s*)+$"))]
     struct Duration(String);
+
+    /// A size with its unit: KB, MB and GB are powers of 1000, KiB, MiB and GiB of 1024.
+    #[derive(JsonSchema)]
+    #[schemars(transparent, extend("pattern" = "^\\s*[0-9]+(\\.[0-9]{1,3})?\\s*(K|M|G)i?B\\s*$"))]
+    struct Size(String);
 
     /// A pattern over paths from the root of the repository: `**`, `*`, `?`, `{a,b}`, `[a-z]`; a directory means all
     /// below it.

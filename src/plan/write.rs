@@ -11,7 +11,7 @@ use super::lower::{BASELINES, gate, room, settings, task};
 use super::scalar::{Meaning, Scalar};
 use super::{
     Agent, Baseline, ChangePolicy, Commands, DEFAULT_GATE_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_TIMEOUT, Deliver,
-    Gate, Limits, Network, Networks, OnDependencyFailure, Plan, RetryPolicy, Room, Task, When, Work, WriteSet,
+    Gate, Limits, Network, Networks, OnDependencyFailure, Plan, RetryPolicy, Room, Size, Task, When, Work, WriteSet,
     format_duration,
 };
 use crate::glob::Glob;
@@ -80,6 +80,7 @@ fn tree(plan: &Plan) -> Fields {
     fields.full("pass_env", json!(plan.pass_env));
     fields.full("keep", json!(plan.keep));
     fields.full("room", room(&plan.room));
+    fields.unless("change_limit", plan.change_limit.to_string(), &Size::USUAL.to_string());
     fields.unless("baseline", word(BASELINES, plan.baseline), &word(BASELINES, Baseline::Allow));
     fields.full("gates", plan.gates.iter().map(gate).collect());
     fields.put("tasks", plan.tasks.iter().map(task).collect::<Value>());
@@ -314,7 +315,7 @@ fn atom(value: &Value) -> String {
 fn scalar(text: &str) -> String {
     // Older readers of YAML take these for `true` and `false`.
     let older = ["y", "n", "yes", "no", "on", "off"].iter().any(|word| text.eq_ignore_ascii_case(word));
-    let bare = (is_word(text) || is_duration(text))
+    let bare = (is_word(text) || is_quantity(text))
         && !older
         && Scalar { text: text.to_owned(), plain: true }.meaning() == Meaning::Text;
     if bare { text.to_owned() } else { double_quoted(text) }
@@ -327,9 +328,11 @@ fn is_word(text: &str) -> bool {
         && !text.ends_with(' ')
 }
 
-fn is_duration(text: &str) -> bool {
+fn is_quantity(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_digit())
-        && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'd' | b'h' | b'm' | b's'))
+        && text.bytes().all(|byte| {
+            byte.is_ascii_digit() || matches!(byte, b'd' | b'h' | b'm' | b's' | b'K' | b'M' | b'G' | b'i' | b'B')
+        })
 }
 
 fn double_quoted(text: &str) -> String {

@@ -12,7 +12,7 @@ use crate::graph::Graph;
 use crate::id::{PlanName, TaskId};
 use crate::plan::{
     Agent, Baseline, ChangePolicy, Commands, DEFAULT_IDLE_TIMEOUT, DEFAULT_TIMEOUT, Deliver, Limits,
-    OnDependencyFailure, Plan, RetryPolicy, Room, Task, Work, WriteSet,
+    OnDependencyFailure, Plan, RetryPolicy, Room, Size, Task, Work, WriteSet,
 };
 use crate::text::plural;
 
@@ -281,6 +281,7 @@ fn plan(name: PlanName, tasks: Vec<Task>) -> Plan {
         pass_env: Vec::new(),
         keep: Vec::new(),
         room: Room::default(),
+        change_limit: Size::USUAL,
         baseline: Baseline::Allow,
         gates: Vec::new(),
         tasks,

@@ -41,6 +41,7 @@ fn every_key_of_the_contract_is_read() {
     let hosts = ["index.example.com", "cdn.example.com"].map(|name| name.parse().unwrap());
     assert_eq!(plan.room.network.tasks, Network::Allow(hosts.to_vec()));
     assert_eq!((&plan.room.network.agent, plan.room.docker), (&Network::Model, false));
+    assert_eq!(plan.change_limit.bytes(), 250_000_000);
     assert_eq!(plan.baseline, Baseline::Allow);
     assert_eq!(plan.protect.iter().map(|glob| glob.as_str()).collect::<Vec<_>>(), ["migrations/**"]);
     assert_eq!(plan.deliver.form, DeliverAs::PullRequest);

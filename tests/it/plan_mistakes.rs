@@ -177,6 +177,11 @@ fn values_of_the_wrong_kind_are_named() {
     check("limits: { tokens: 99999999999999999999999999999999999999999999 }", "`tokens` is out of range");
     check("limits: { time: soon }", "the duration `soon` is not a duration");
     check("limits: { time: [1h] }", "`time` must be a duration, but this is a list");
+    check("change_limit: 100", "the size `100` has no unit");
+    check("change_limit: 100mb", "the size `100mb` has the unit `mb`, which is not one");
+    check("change_limit: 5000GB", "the size `5000GB` is out of range");
+    check("change_limit: lots", "the size `lots` is not a size");
+    check("change_limit: [1MB]", "`change_limit` must be a size, but this is a list");
     check("limits: { time: }", "`time` must be a duration, but this is nothing");
     check("limits: { usd: .inf }", "`usd` must be finite");
     check("prices: { input: 1, output: 1 }", "`prices` has no `cached_input`");

@@ -214,9 +214,10 @@ prop_compose! {
         (workers, time, tokens, usd) in (option::of(1u32..=1024), option::of(duration()), option::of(1..=u64::MAX), option::of(positive())),
         prices in (positive(), positive(), positive()), env in variables(),
         keep in vec("[a-z]{1,5}(/[a-z ]{0,4}[a-z])?", 0..3), strict in any::<bool>(), deliver in deliver(),
-        (room, protect, permission, bots) in (
+        (room, protect, change_limit, permission, bots) in (
             room(),
             globs(),
+            select(vec!["100MB", "1.5GiB", "1001KB"]).prop_map(|size| size.parse().expect("sizes")),
             select(vec![Permission::Triage, Permission::Write, Permission::Maintain, Permission::Admin]),
             vec((words(), 1..=u64::MAX), 0..3),
         ),
@@ -233,6 +234,7 @@ prop_compose! {
             pass_env: vec!["SCCACHE_DIR".to_owned()],
             keep,
             room,
+            change_limit,
             baseline: if strict { Baseline::Strict } else { Baseline::Allow },
             gates,
             tasks,
@@ -290,6 +292,7 @@ fn written_plan_reads_well() {
       network:
         tasks:
           allow: [index.example.com, cdn.example.com]
+    change_limit: 250MB
     gates:
       - id: test
         run: cargo test --locked

@@ -14,6 +14,7 @@ use crate::plan::duration::{BadDuration, parse_duration};
 use crate::plan::excerpt::Span;
 use crate::plan::raw::{Entry, Node, Value};
 use crate::plan::scalar::{Meaning, Scalar};
+use crate::plan::size::{BadSize, Size};
 
 /// The fields of a map whose keys are all known.
 #[derive(Clone, Copy)]
@@ -70,6 +71,7 @@ fn like(expected: &str) -> String {
     let example = match expected {
         "a list" => "write it like `[a, b]`, or each item on a line of its own after `- `",
         VARIABLES => "write it like `{ NAME: \"value\" }`",
+        "a size" => "write it like `500KB` or `100MB`",
         "a duration" => "write it like `90s`, `30m` or `5h30m`",
         "text" => "write one text, in quotes if need be",
         other => return format!("write {other}"),
@@ -266,6 +268,29 @@ impl<'n> Field<'n> {
             BadDuration::NoUnit | BadDuration::Malformed => "write it like `90s`, `30m` or `5h30m`".to_owned(),
         };
         critic.say(self.pointed(), format!("the duration {} {bad}", quoted(&scalar.text))).advise(hint);
+        None
+    }
+
+    /// A size with its unit.
+    pub(super) fn size(self, critic: &mut Critic<'_>) -> Option<Size> {
+        let scalar = self.scalar("a size", critic)?;
+        if scalar.meaning() == Meaning::Nothing || matches!(scalar.meaning(), Meaning::Bool(_)) {
+            self.wrong("a size", critic);
+            return None;
+        }
+        let bad: BadSize = match scalar.text.parse() {
+            Ok(size) => return Some(size),
+            Err(bad) => bad,
+        };
+        let hint = match &bad {
+            BadSize::NoUnit if scalar.text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                format!("write `{}MB`", clip(&scalar.text))
+            }
+            BadSize::UnknownUnit(_) => "the units are `KB`, `MB`, `GB`, `KiB`, `MiB` and `GiB`".to_owned(),
+            BadSize::OutOfRange => "it goes from `1KB` to `1000GB`".to_owned(),
+            BadSize::NoUnit | BadSize::Malformed => "write it like `500KB` or `100MB`".to_owned(),
+        };
+        critic.say(self.pointed(), format!("the size {} {bad}", quoted(&scalar.text))).advise(hint);
         None
     }
 

@@ -3,8 +3,23 @@
 //! It refuses to know what the keys mean.
 
 pub(in crate::plan) const PLAN: &[&str] = &[
-    "version", "name", "agent", "limits", "prices", "env", "pass_env", "keep", "room", "baseline", "defaults", "gates",
-    "tasks", "deliver", "protect", "commands",
+    "version",
+    "name",
+    "agent",
+    "limits",
+    "prices",
+    "env",
+    "pass_env",
+    "keep",
+    "room",
+    "change_limit",
+    "baseline",
+    "defaults",
+    "gates",
+    "tasks",
+    "deliver",
+    "protect",
+    "commands",
 ];
 pub(in crate::plan) const AGENT: &[&str] =
     &["kind", "version", "model", "thinking", "base_url", "key_env", "max_steps", "tools"];

@@ -18,7 +18,7 @@ use self::task::Wishes;
 use super::complaint::{Critic, quoted};
 use super::raw::{Node, Value};
 use super::scalar::Meaning;
-use super::{Baseline, Commands, Deliver, Gate, Limits, Plan, Task};
+use super::{Baseline, Commands, Deliver, Gate, Limits, Plan, Size, Task};
 use crate::id::PlanName;
 use crate::model::{self, Prices};
 
@@ -49,6 +49,7 @@ pub(super) fn lower(root: &Node, default_name: PlanName, critic: &mut Critic<'_>
             .unwrap_or_default(),
         keep: get("keep").and_then(|keep| keep.list(critic, paths::path)).unwrap_or_default(),
         room: get("room").and_then(|room| room::room(room, critic)).unwrap_or_default(),
+        change_limit: get("change_limit").and_then(|size| size.size(critic)).unwrap_or(Size::USUAL),
         baseline: get("baseline").and_then(|baseline| baseline.choice(BASELINES, critic)).unwrap_or(Baseline::Allow),
         deliver: get("deliver").and_then(|deliver| settings::deliver(deliver, critic)).unwrap_or_else(Deliver::default),
         protect: get("protect").and_then(|protect| paths::globs(protect, critic)).unwrap_or_default(),
