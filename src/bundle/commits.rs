@@ -135,6 +135,7 @@ impl Court<'_> {
         });
         looked.map_err(|error| match error {
             GitError::Unstorable { why, .. } => refused(commit, place, why),
+            GitError::Refused { why, .. } => refused(commit, place, &why),
             other => Refused::Git(other),
         })
     }
@@ -221,8 +222,12 @@ impl Court<'_> {
 
     fn scope(&self, seen: &CommitSeen, task: &Task, parent: &Tip) -> Result<(), Refused> {
         let touched = self.repo.touched(&parent.tree, &seen.tip.tree)?;
-        let scope =
-            Scope { write_set: &task.write_set, protect: &self.plan.protect, plan_path: &self.request.plan.path };
+        let scope = Scope {
+            write_set: &task.write_set,
+            protect: &self.plan.protect,
+            plan_path: &self.request.plan.path,
+            change_limit: self.plan.change_limit,
+        };
         let violations = scope.violations(&touched);
         if violations.is_empty() {
             return Ok(());

@@ -16,11 +16,17 @@ pub(super) enum Conversion {
     /// A file holds the bytes of its blob.
     Plain,
     /// Git converts; what is known of a file holds only under the same rules, of which this is the digest.
-    Rules(Sha256),
+    Rules {
+        /// Of all rules.
+        digest: Sha256,
+        /// Whether programs are among them, which may make a small blob of a large file.
+        filters: bool,
+    },
 }
 
 pub(super) fn is_attributes(path: &[u8]) -> bool {
-    path == b".gitattributes" || path.ends_with(b"/.gitattributes")
+    // Some file systems have no case, and git finds the file there.
+    path.rsplit(|&byte| byte == b'/').next().is_some_and(|name| name.eq_ignore_ascii_case(b".gitattributes"))
 }
 
 /// The rules for a tree, from its own attributes and this machine's configuration.
@@ -29,29 +35,37 @@ pub(super) fn of(repo: &Repository, listing: &Listing) -> Result<Conversion, Git
     let config = repo.config().and_then(|mut config| config.snapshot()).map_err(what())?;
     let line_ends = config.get_string("core.autocrlf").unwrap_or_default().to_ascii_lowercase();
     let mut converts = !matches!(line_ends.as_str(), "" | "false" | "no" | "off" | "0");
+    let mut filters = false;
     let mut rules: Vec<u8> = format!("{line_ends}\n{}\n", config.get_string("core.eol").unwrap_or_default()).into();
     for path in machine_files(repo, &config) {
         let Ok(text) = std::fs::read(&path) else { continue };
         converts |= asks(&text);
+        filters |= names_filter(&text);
         rules.extend(text);
     }
     for (path, entry) in listing.files().filter(|(path, entry)| is_attributes(path) && !entry.is_submodule()) {
         let blob = repo.find_blob(entry.oid).map_err(GitError::lib("read .gitattributes"))?;
         converts |= asks(blob.content());
+        filters |= names_filter(blob.content());
         rules.extend(path);
         rules.extend(entry.oid.as_bytes());
     }
     if !converts {
         return Ok(Conversion::Plain);
     }
-    let filters = config.entries(Some("^filter\\.")).map_err(what())?;
-    filters
+    let programs = config.entries(Some("^filter\\.")).map_err(what())?;
+    programs
         .for_each(|entry| {
             rules.extend(entry.name_bytes());
             rules.extend(entry.value_bytes());
         })
         .map_err(what())?;
-    Ok(Conversion::Rules(Sha256::of(&rules)))
+    Ok(Conversion::Rules { digest: Sha256::of(&rules), filters })
+}
+
+/// Whether attributes name a filter. In doubt, yes.
+pub(super) fn names_filter(text: &[u8]) -> bool {
+    String::from_utf8_lossy(text).contains("filter")
 }
 
 /// Attributes that are not in the tree: the repository's own, the user's, the system's.

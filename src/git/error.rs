@@ -2,11 +2,16 @@
 //!
 //! It refuses to show libgit2's own words, or git's, alone: they are kept as the source, or quoted after ours.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use git2::{ErrorClass, ErrorCode};
 
 use crate::id::{CommitId, RepoPath};
+use crate::text;
+
+/// Characters of a path in a message; one of thousands would hide what is said of it.
+const PATH_SHOWN: usize = 120;
 
 /// Why git could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -237,7 +242,15 @@ pub enum GitError {
         /// The submodule.
         path: RepoPath,
     },
-    /// A name that git cannot store, or directories nested too deep.
+    /// Something in a slot that can be no part of a change, whatever the write set says.
+    #[error("`{path}` {why}")]
+    Refused {
+        /// The path, as well as it can be shown.
+        path: String,
+        /// Why, as a clause: "is nested too deep".
+        why: Cow<'static, str>,
+    },
+    /// A name that git cannot store.
     #[error("`{path}` cannot be stored in git: {why}")]
     Unstorable {
         /// The path, as well as it can be shown.
@@ -305,6 +318,7 @@ impl GitError {
             | Self::RemoteRedirects { .. }
             | Self::RemoteUnavailable { .. }
             | Self::InSubmodule { .. }
+            | Self::Refused { .. }
             | Self::Unstorable { .. } => false,
         }
     }
@@ -312,7 +326,15 @@ impl GitError {
     /// Whether what a task left in its slot is at fault (class `scope`).
     #[must_use]
     pub fn is_scope(&self) -> bool {
-        matches!(self, Self::InSubmodule { .. } | Self::Unstorable { .. } | Self::HoldsSecret { .. })
+        matches!(
+            self,
+            Self::InSubmodule { .. } | Self::Refused { .. } | Self::Unstorable { .. } | Self::HoldsSecret { .. }
+        )
+    }
+
+    pub(super) fn refused(path: &[u8], why: impl Into<Cow<'static, str>>) -> Self {
+        let path = text::clip(&text::escape_invisible(&String::from_utf8_lossy(path)), PATH_SHOWN);
+        Self::Refused { path, why: why.into() }
     }
 
     pub(super) fn io(what: &str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {

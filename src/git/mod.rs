@@ -44,5 +44,6 @@ pub use pool::{Pool, Removed, Slot, SlotName};
 pub use refs::{Branch, Expected};
 pub use remote::{RefUpdate, Remote, Wanted};
 pub use repo::Repo;
+pub use snapshot::Terms;
 pub use stranger::CommitSeen;
 pub use tree::{Changed, EntryKind};

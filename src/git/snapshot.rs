@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
+use std::io::Read;
 use std::path::Path;
 
 use git2::{ObjectType, Repository};
@@ -18,11 +19,24 @@ use super::error::GitError;
 use super::facts::{Stamp, Stat, read_index, write_index};
 use super::ignore::Ignores;
 use super::keep::Keep;
-use super::pool::Slot;
+use super::pool::{Known, Slot};
 use super::repo::{tree_id, tree_oid};
 use super::tree::{Changes, Entry, Listing, build};
 use super::walk::{Step, below, walk};
-use crate::id::{RepoPath, Tip, TreeId};
+use crate::id::{RepoPath, Sha256, Tip, TreeId};
+use crate::plan::Size;
+use crate::scope::{self, name};
+
+/// What a change may be made of.
+#[derive(Clone, Copy)]
+pub struct Terms<'a> {
+    /// Paths that are no part of a change unless the base tracks them, relative to the slot.
+    pub keep: &'a [String],
+    /// The largest file, and the largest sum of new ones, that is stored at all.
+    pub change_limit: Size,
+    /// Whether the attributes at that path may be others than the base's. Filters run by them.
+    pub may_write: &'a dyn Fn(&RepoPath) -> bool,
+}
 
 impl Slot {
     /// The tree of what is in the slot: tracked files as they are, and untracked ones that are not ignored. The base's
@@ -31,7 +45,7 @@ impl Slot {
     /// # Errors
     /// Where the disk or a filter refuses, or something was left that a tree cannot hold, or a known secret
     /// ([`GitError::is_scope`]).
-    pub fn snapshot(&self, base: &Tip, keep: &[String]) -> Result<TreeId, GitError> {
+    pub fn snapshot(&self, base: &Tip, terms: &Terms<'_>) -> Result<TreeId, GitError> {
         let repo = self.pool.repo();
         let listing = repo.listing(&base.tree)?;
         if !std::fs::symlink_metadata(self.path()).is_ok_and(|meta| meta.is_dir()) {
@@ -41,13 +55,16 @@ impl Slot {
         let mut known = self.known();
         let known = known.get_or_insert_with(|| self.forgotten());
         let stamp = Stamp::take(&self.own_file("stamp"))?;
-        let found = self.look(&listing, &Keep::new(keep))?;
+        let found = self.look(&listing, &Keep::new(terms.keep))?;
         repo.with(|objects| {
             let mut changes = Changes::new();
             let lost =
                 listing.files().filter(|(path, _)| !found.files.contains_key(*path) && !found.same.contains(*path));
             changes.extend(lost.map(|(path, _)| (path.to_vec(), None)));
-            let conversion = self.conversion_now(objects, &listing, &found)?;
+            for (path, meta) in found.files.iter().filter(|(path, _)| listing.get(path).is_none()) {
+                refuse_name(path, meta.is_symlink())?;
+            }
+            let conversion = self.conversion_now(objects, &listing, &found, known, terms)?;
             known.facts.under(&conversion);
             let mut unsure: Vec<(&[u8], &Metadata)> = Vec::new();
             for (path, meta) in &found.files {
@@ -56,10 +73,11 @@ impl Slot {
                     None => unsure.push((path, meta)),
                 }
             }
+            self.refuse_large(objects, &listing, &unsure, &conversion, terms.change_limit)?;
             self.refuse_secrets(&listing, &unsure)?;
             let read = match &conversion {
                 Conversion::Plain => self.read_plain(objects, &listing, &unsure)?,
-                Conversion::Rules(_) => self.read_by_git(objects, &listing, &unsure)?,
+                Conversion::Rules { .. } => self.read_by_git(objects, &listing, &unsure)?,
             };
             for ((path, meta), entry) in unsure.iter().zip(read) {
                 known.facts.learn(path, Stat::of(meta), entry, Some(stamp));
@@ -99,7 +117,9 @@ impl Slot {
                 return Ok(Step::Skip);
             }
             let known_file = !meta.is_dir() && tracked.is_some_and(|entry| !entry.is_submodule());
-            if !known_file && (keep.covers(path) || ignores.covers(path, meta.is_dir())?) {
+            // Whoever ignores or keeps them: git reads them while it looks at the files beside them.
+            let rules = !meta.is_dir() && is_attributes(path);
+            if !known_file && !rules && (keep.covers(path) || ignores.covers(path, meta.is_dir())?) {
                 return Ok(Step::Skip);
             }
             if meta.is_dir() {
@@ -111,28 +131,89 @@ impl Slot {
         Ok(found)
     }
 
-    /// How the slot's files become blobs: by the attributes that lie in it now.
-    fn conversion_now(&self, repo: &Repository, base: &Listing, found: &Found) -> Result<Conversion, GitError> {
+    /// How the slot's files become blobs: by the attributes that lie in it now, where the task may write those that are
+    /// not the base's. Nothing was converted by then.
+    fn conversion_now(
+        &self,
+        repo: &Repository,
+        base: &Listing,
+        found: &Found,
+        known: &Known,
+        terms: &Terms<'_>,
+    ) -> Result<Conversion, GitError> {
         let before = convert::of(repo, base)?;
-        let mut rules: BTreeMap<&[u8], Vec<u8>> = BTreeMap::new();
+        let (mut rules, mut changed) = (BTreeMap::new(), Vec::new());
         let slot = Files::of(self.path())?;
-        for (path, _) in found.files.iter().filter(|(path, meta)| is_attributes(path) && meta.is_file()) {
-            rules.insert(path, slot.rules(path)?);
+        for (path, meta) in found.files.iter().filter(|(path, meta)| is_attributes(path) && meta.is_file()) {
+            let text = slot.rules(path)?;
+            if !is_as_laid_out(repo, base.get(path), known.facts.entry(path, &Stat::of(meta)), &text)? {
+                changed.push(path.as_slice());
+            }
+            rules.insert(path.as_slice(), text);
         }
-        let mut same = true;
-        for (path, text) in &rules {
-            same &= base.get(path).map(|entry| entry.oid) == Some(blob_id(text)?);
+        let of_base = base.files().filter(|(path, entry)| is_attributes(path) && !entry.is_symlink());
+        changed.extend(of_base.map(|(path, _)| path).filter(|path| !rules.contains_key(path)));
+        for path in &changed {
+            let may = RepoPath::from_bytes(path).is_some_and(|path| (terms.may_write)(&path));
+            if !may {
+                return Err(GitError::refused(path, scope::PROTECTED));
+            }
         }
-        same &= base.files().filter(|(path, _)| is_attributes(path)).all(|(path, _)| rules.contains_key(path));
-        if same || (before == Conversion::Plain && !rules.values().any(|text| convert::asks(text))) {
+        if changed.is_empty() || (before == Conversion::Plain && !rules.values().any(|text| convert::asks(text))) {
             return Ok(before);
         }
+        let filters = match before {
+            Conversion::Plain => false,
+            Conversion::Rules { filters, .. } => filters,
+        };
+        let filters = filters || rules.values().any(|text| convert::names_filter(text));
         let mut all = format!("{before:?}").into_bytes();
         for (path, text) in rules {
             all.extend(path);
             all.extend(text);
         }
-        Ok(Conversion::Rules(crate::id::Sha256::of(&all)))
+        Ok(Conversion::Rules { digest: Sha256::of(&all), filters })
+    }
+
+    /// Refuses files over the limit before their bytes are read and stored. Where git converts, the blob may be smaller;
+    /// whoever looks at the tree knows.
+    fn refuse_large(
+        &self,
+        repo: &Repository,
+        base: &Listing,
+        files: &[(&[u8], &Metadata)],
+        conversion: &Conversion,
+        limit: Size,
+    ) -> Result<(), GitError> {
+        if matches!(conversion, Conversion::Rules { filters: true, .. }) {
+            return Ok(());
+        }
+        let (mut sum, mut largest) = (0_u64, None);
+        for (path, meta) in files.iter().filter(|(_, meta)| meta.is_file()) {
+            let over = meta.len() > limit.bytes();
+            match base.get(path) {
+                Some(_) if !over || *conversion != Conversion::Plain => continue,
+                Some(was) if blob_size(repo, was) == Some(meta.len()) && self.holds(repo, path, meta, was)? => continue,
+                Some(_) => {}
+                None => sum = sum.saturating_add(meta.len()),
+            }
+            if over {
+                return Err(GitError::refused(path, scope::over(meta.len(), limit)));
+            }
+            largest = largest.max(Some((meta.len(), *path)));
+        }
+        match largest {
+            Some((_, path)) if sum > limit.bytes() => Err(GitError::refused(path, scope::over_in_all(sum, limit))),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whether a file of any size has just those bytes.
+    fn holds(&self, repo: &Repository, path: &[u8], meta: &Metadata, entry: Entry) -> Result<bool, GitError> {
+        let what = || format!("read what {} was", String::from_utf8_lossy(path));
+        let blob = repo.find_blob(entry.oid).map_err(GitError::lib(what()))?;
+        let file = Files::of(self.path())?.open(path, meta)?;
+        is_same(file, blob.content()).map_err(GitError::io("read", &below(self.path(), path)))
     }
 
     /// Reads files whose bytes are their blobs'. Blobs are written only where the base has others there.
@@ -205,6 +286,21 @@ impl Slot {
     }
 }
 
+/// Whether a file has just those bytes; no more of it is read than tells.
+fn is_same(mut file: impl Read, mut bytes: &[u8]) -> std::io::Result<bool> {
+    let mut piece = vec![0; 64 << 10];
+    loop {
+        let length = file.read(&mut piece)?;
+        if length == 0 {
+            return Ok(bytes.is_empty());
+        }
+        match bytes.strip_prefix(&piece[..length]) {
+            Some(rest) => bytes = rest,
+            None => return Ok(false),
+        }
+    }
+}
+
 /// What was found in a slot.
 #[derive(Default)]
 struct Found {
@@ -217,6 +313,29 @@ fn note(changes: &mut Changes, base: &Listing, path: &[u8], entry: Entry) {
     if base.get(path) != Some(entry) {
         changes.insert(path.to_vec(), Some(entry));
     }
+}
+
+fn blob_size(repo: &Repository, entry: Entry) -> Option<u64> {
+    let (size, _) = repo.odb().and_then(|odb| odb.read_header(entry.oid)).ok()?;
+    Some(size as u64)
+}
+
+/// Whether attributes are what omk laid out: as far as it knows the file, else by their text, with whatever line ends
+/// they make for themselves.
+fn is_as_laid_out(repo: &Repository, base: Option<Entry>, known: Option<Entry>, text: &[u8]) -> Result<bool, GitError> {
+    let Some(base) = base.filter(|base| !base.is_symlink() && !base.is_submodule()) else { return Ok(false) };
+    if let Some(known) = known {
+        return Ok(known.oid == base.oid);
+    }
+    let blob = repo.find_blob(base.oid).map_err(GitError::lib("read .gitattributes"))?;
+    let lines = |text: &[u8]| String::from_utf8_lossy(text).replace("\r\n", "\n");
+    Ok(lines(blob.content()) == lines(text))
+}
+
+/// libgit2 refuses some names without saying where; a judge refuses more.
+fn refuse_name(path: &[u8], link: bool) -> Result<(), GitError> {
+    let Some(named) = RepoPath::from_bytes(path) else { return Ok(()) };
+    name::unstorable(&named, link).map_or(Ok(()), |why| Err(GitError::refused(path, why)))
 }
 
 /// git reads these while it looks at other files; a pipe or a device in their place would hold it forever.

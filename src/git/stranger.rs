@@ -2,13 +2,15 @@
 //!
 //! It refuses to read a commit that is too large to be honest.
 
-use git2::{ObjectType, Repository};
+use std::collections::{BTreeMap, BTreeSet};
+
+use git2::{ObjectType, Oid, Repository};
 
 use super::error::GitError;
 use super::merge::{is_author, join, signature};
 use super::message::Message;
 use super::repo::{Repo, commit_id, commit_oid, find_commit, tip_of, tree_oid};
-use super::tree::difference;
+use super::tree::{Difference, EntryKind, difference};
 use crate::id::{CommitId, RepoPath, Tip, TreeId};
 use crate::scope::{Touched, TouchedKind};
 
@@ -105,17 +107,42 @@ impl Repo {
             } else if escaping.contains(&changed.path) {
                 TouchedKind::EscapingLink
             } else {
-                TouchedKind::Plain
+                match changed.after {
+                    None => TouchedKind::Removed,
+                    Some(EntryKind::Symlink) => TouchedKind::Link,
+                    Some(EntryKind::File | EntryKind::Executable | EntryKind::Submodule) => TouchedKind::Plain,
+                }
             }
         };
         let changed = self.changed(old, new)?;
-        let mut touched: Vec<Touched> =
-            changed.iter().map(|changed| Touched { path: changed.path.clone(), kind: kind(changed) }).collect();
+        let sizes = self.with(|repo| added(repo, &paths))?;
+        let adds = |path: &RepoPath| sizes.get(path.as_bytes()).copied().unwrap_or(0);
+        let touch = |changed: &super::tree::Changed| Touched {
+            path: changed.path.clone(),
+            kind: kind(changed),
+            adds: adds(&changed.path),
+        };
+        let mut touched: Vec<Touched> = changed.iter().map(touch).collect();
         // A link that was not touched itself may lead out through one that was.
         let redirected = escaping.into_iter().filter(|path| changed.iter().all(|changed| changed.path != *path));
-        touched.extend(redirected.map(|path| Touched { path, kind: TouchedKind::EscapingLink }));
+        touched.extend(redirected.map(|path| Touched { path, kind: TouchedKind::EscapingLink, adds: 0 }));
         Ok(touched)
     }
+}
+
+/// The size of each file that a difference brings; nothing for content that was there before, or was counted already.
+fn added(repo: &Repository, paths: &Difference) -> Result<BTreeMap<Vec<u8>, u64>, GitError> {
+    let odb = repo.odb().map_err(GitError::lib("read the sizes of changed files"))?;
+    let mut seen: BTreeSet<Oid> = paths.values().filter_map(|sides| sides.before).map(|entry| entry.oid).collect();
+    let mut sizes = BTreeMap::new();
+    for (path, entry) in paths.iter().filter_map(|(path, sides)| Some((path, sides.after?))) {
+        if entry.is_submodule() || !seen.insert(entry.oid) {
+            continue;
+        }
+        let (size, _) = odb.read_header(entry.oid).map_err(GitError::lib("read the size of a changed file"))?;
+        sizes.insert(path.clone(), size as u64);
+    }
+    Ok(sizes)
 }
 
 fn refuse_large(repo: &Repository, commit: &CommitId) -> Result<(), GitError> {

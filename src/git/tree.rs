@@ -9,6 +9,7 @@ use git2::{Delta, DiffOptions, ErrorCode, ObjectType, Oid, Repository};
 use super::error::GitError;
 use super::repo::{Repo, find_tree, tree_id, tree_oid};
 use crate::id::{RepoPath, TreeId};
+use crate::scope::name::is_dot_git;
 
 pub(super) const FILE: u32 = 0o100_644;
 pub(super) const EXECUTABLE: u32 = 0o100_755;
@@ -146,8 +147,7 @@ impl Listing {
 }
 
 pub(super) fn too_deep(path: &[u8]) -> GitError {
-    let shown: String = String::from_utf8_lossy(path).chars().take(80).collect();
-    GitError::Unstorable { path: format!("{shown}…"), why: "its directories are nested too deep" }
+    GitError::refused(path, "is nested deeper than any path that can be opened")
 }
 
 /// Changes to a tree: what a path holds from now on; `None` = nothing.
@@ -349,17 +349,22 @@ fn escaping(repo: &Repository, listing: &Listing) -> Result<BTreeSet<Vec<u8>>, G
     Ok(links.keys().filter(|path| leads_out(path, &links)).cloned().collect())
 }
 
-/// Follows a link as the kernel would, inside the tree.
+/// Whether a link leads out on this system, or on Windows, where git turns slashes round.
 fn leads_out(link: &[u8], links: &BTreeMap<Vec<u8>, Vec<u8>>) -> bool {
+    follow(link, links, b"/") || follow(link, links, b"/\\")
+}
+
+/// Follows a link as the kernel would, inside the tree.
+fn follow(link: &[u8], links: &BTreeMap<Vec<u8>, Vec<u8>>, slashes: &[u8]) -> bool {
     let mut at: Vec<Vec<u8>> = Vec::new();
-    let mut todo: Vec<Vec<u8>> = components(link);
+    let mut todo: Vec<Vec<u8>> = components(link, b"/");
     let mut followed = 0;
     while let Some(part) = todo.pop() {
         match part.as_slice() {
             b"." | b"" => continue,
             b".." if at.pop().is_none() => return true,
             b".." => continue,
-            _ if part.eq_ignore_ascii_case(b".git") => return true,
+            _ if is_dot_git(&part) => return true,
             _ => at.push(part),
         }
         let Some(target) = links.get(&at.join(&b'/')) else { continue };
@@ -368,18 +373,19 @@ fn leads_out(link: &[u8], links: &BTreeMap<Vec<u8>, Vec<u8>>) -> bool {
             // A loop leads nowhere.
             return false;
         }
-        if target.starts_with(b"/") {
+        let has_drive = matches!(target.as_slice(), [_, b':', slash, ..] if slashes.contains(slash));
+        if target.first().is_some_and(|first| slashes.contains(first)) || has_drive {
             return true;
         }
         at.pop();
-        todo.extend(components(target));
+        todo.extend(components(target, slashes));
     }
     false
 }
 
 /// The components, last one first.
-fn components(path: &[u8]) -> Vec<Vec<u8>> {
-    path.split(|&byte| byte == b'/').rev().map(<[u8]>::to_vec).collect()
+fn components(path: &[u8], slashes: &[u8]) -> Vec<Vec<u8>> {
+    path.split(|byte| slashes.contains(byte)).rev().map(<[u8]>::to_vec).collect()
 }
 
 #[cfg(test)]
@@ -397,6 +403,9 @@ mod tests {
         assert!(out(&[("a/b", "../../c")], "a/b"));
         assert!(out(&[("a", "/etc/passwd")], "a"));
         assert!(out(&[("a", "sub/.GIT/hooks")], "a"));
+        assert!(out(&[("a", "sub/.g\u{200c}it/hooks")], "a"));
+        assert!(!out(&[("a\\b", "c")], "a\\b") && !out(&[("a", "b:c/d")], "a"));
+        assert!(out(&[("a", "C:\\x")], "a") && out(&[("a", "\\x")], "a") && out(&[("a", "..\\x")], "a"));
         assert!(out(&[("p/q/d", "../.."), ("e", "p/q/d/../z")], "e"), "inside by its letters, outside by its steps");
         assert!(!out(&[("p/q/d", "../.."), ("e", "p/q/d/z")], "e"));
         assert!(!out(&[("a", "b"), ("b", "a")], "a"), "a loop leads nowhere");

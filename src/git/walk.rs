@@ -13,10 +13,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::error::GitError;
-use super::tree::too_deep;
-
-/// Directories inside each other that are walked; a step costs stack, and real trees stay far below.
-const DEPTH: usize = 128;
+use crate::scope::name;
 
 /// Directories inside each other that are cleared in place, each holding a descriptor; deeper ones move out first.
 const HELD: usize = 32;
@@ -44,8 +41,8 @@ pub(super) fn walk(root: &Path, decide: &mut Decide<'_>) -> Result<(), GitError>
 }
 
 fn walk_at(directory: &Path, path: &mut Vec<u8>, depth: usize, decide: &mut Decide<'_>) -> Result<(), GitError> {
-    if depth > DEPTH {
-        return Err(too_deep(path));
+    if depth > name::DEEPEST {
+        return Err(GitError::refused(path, name::TOO_DEEP));
     }
     let mut entries = read_dir(directory)?;
     // Files that rule over their neighbours come first.
@@ -56,6 +53,9 @@ fn walk_at(directory: &Path, path: &mut Vec<u8>, depth: usize, decide: &mut Deci
             path.push(b'/');
         }
         path.extend_from_slice(entry.file_name().as_bytes());
+        if path.len() > name::LONGEST {
+            return Err(GitError::refused(path, name::TOO_LONG));
+        }
         match entry.metadata() {
             Ok(meta) => {
                 if decide(path, &meta)? == Step::Enter {

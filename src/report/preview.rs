@@ -13,7 +13,8 @@ use serde::Serialize;
 
 use crate::graph::Graph;
 use crate::id::{GateId, PlanName, TaskId};
-use crate::plan::{Gate, Limits, Network, Networks, Plan, Room, RoomLevel, Task, Work, WriteSet};
+use crate::plan::{Gate, Limits, Network, Networks, Plan, Room, RoomLevel, Size, Task, Work, WriteSet};
+use crate::scope;
 
 pub use self::overlap::{Overlap, OverlapKind, Overlaps};
 
@@ -37,6 +38,12 @@ pub struct Preview {
     pub limits: PreviewLimits,
     /// What children may reach.
     pub room: PreviewRoom,
+    /// The largest file, and the largest sum, that one task may add; absent = the usual 100 MB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change_limit: Option<String>,
+    /// Entries of write sets that can never be used, each with why not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub useless: Vec<Useless>,
     /// Gates that decide. None of them = the run can never be ready.
     pub required_gates: usize,
 }
@@ -64,6 +71,17 @@ pub struct PreviewTask {
     pub write_set_declared: bool,
     /// Whether it takes part only under a condition.
     pub conditional: bool,
+}
+
+/// An entry of a write set that can never be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Useless {
+    /// Whose.
+    pub task: TaskId,
+    /// The entry, as the author wrote it.
+    pub glob: String,
+    /// Why, as a clause.
+    pub why: &'static str,
 }
 
 /// What kind of work a task is.
@@ -160,6 +178,8 @@ impl Preview {
             critical_path: ids(&graph.critical_path().expect(acyclic)),
             limits: limits(&plan.limits),
             room: room(plan),
+            change_limit: (plan.change_limit != Size::USUAL).then(|| plan.change_limit.to_string()),
+            useless: useless(plan),
             required_gates: plan.gates.iter().filter(|gate| gate.required).count(),
         }
     }
@@ -228,6 +248,19 @@ fn room(plan: &Plan) -> PreviewRoom {
     let Room { least, network: Networks { agent, gates, tasks }, docker } = plan.room.clone();
     let exceptions = plan.gates.iter().filter_map(of_gate).chain(plan.tasks.iter().filter_map(of_task)).collect();
     PreviewRoom { least, agent, gates, tasks, docker, exceptions }
+}
+
+fn useless(plan: &Plan) -> Vec<Useless> {
+    let mut found = Vec::new();
+    for task in &plan.tasks {
+        let WriteSet::Declared(globs) = &task.write_set else { continue };
+        for glob in globs {
+            if let Some(why) = scope::never_used(glob, globs, &plan.protect) {
+                found.push(Useless { task: task.id.clone(), glob: glob.as_str().to_owned(), why });
+            }
+        }
+    }
+    found
 }
 
 fn limits(limits: &Limits) -> PreviewLimits {

@@ -1,46 +1,59 @@
 //! Who may touch what: a change held against its task's write set and the protected paths.
 //!
-//! It refuses to look at the repository; the caller says what changed.
+//! The run that makes a change and the job that judges it ask the same function. It refuses to look at the repository;
+//! the caller says what changed.
+
+pub mod name;
+mod protected;
+mod useless;
+
+use std::borrow::Cow;
 
 use crate::glob::Glob;
 use crate::id::RepoPath;
-use crate::plan::WriteSet;
+use crate::plan::{Size, WriteSet, format_bytes};
 
-/// Paths that decide what runs with whose rights. No task writes them unless its write set holds that very path.
-/// From the contract's section on enforcement; compared without regard to case, since some file systems have none.
-const PROTECTED: [&str; 12] = [
-    ".github/**",
-    ".gitlab-ci.yml",
-    ".gitlab/**",
-    "omk.yaml",
-    "CODEOWNERS",
-    "docs/CODEOWNERS",
-    ".gitmodules",
-    ".gitattributes",
-    "**/.gitattributes",
-    ".husky/**",
-    ".githooks/**",
-    ".git/**",
-];
+pub use protected::is_instruction;
+pub use useless::never_used;
+
+/// What is said of a protected path.
+pub const PROTECTED: &str = "is protected: its write set must name that very path";
 
 /// One path of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Touched {
     /// Which.
     pub path: RepoPath,
-    /// What about it is special.
+    /// What is there now.
     pub kind: TouchedKind,
+    /// Bytes that it adds to the repository: the whole file, unless the repository had it somewhere in the base's.
+    pub adds: u64,
 }
 
-/// What about a changed path is special.
+/// What is at a changed path now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TouchedKind {
-    /// A file or a harmless link.
+    /// A file.
     Plain,
-    /// A submodule, before or after.
+    /// Nothing any more.
+    Removed,
+    /// A symbolic link that stays inside the tree.
+    Link,
+    /// A submodule, or there was one before.
     Submodule,
     /// A symbolic link that leads out of the tree.
     EscapingLink,
+}
+
+impl TouchedKind {
+    fn is_link(self) -> bool {
+        matches!(self, Self::Link | Self::EscapingLink)
+    }
+
+    /// Whether whatever belongs below the path would come from elsewhere.
+    fn stands_in(self) -> bool {
+        matches!(self, Self::Link | Self::EscapingLink | Self::Submodule)
+    }
 }
 
 /// A path that its task may not touch.
@@ -49,7 +62,7 @@ pub struct Violation {
     /// Which.
     pub path: RepoPath,
     /// Why not, as a clause: "is outside its write set".
-    pub why: &'static str,
+    pub why: Cow<'static, str>,
 }
 
 /// What a task may write.
@@ -61,63 +74,126 @@ pub struct Scope<'a> {
     pub protect: &'a [Glob],
     /// Where the plan itself is, relative to the repository's top.
     pub plan_path: &'a str,
+    /// The largest file, and the largest sum, that the task may add.
+    pub change_limit: Size,
 }
 
 impl Scope<'_> {
     /// Every path of a change that the task may not touch.
     #[must_use]
     pub fn violations(&self, change: &[Touched]) -> Vec<Violation> {
-        let protected: Vec<Glob> = PROTECTED.iter().filter_map(|text| text.parse().ok()).collect();
-        let why = |touched: &Touched| self.violation(touched, &protected);
-        change
-            .iter()
-            .filter_map(|touched| why(touched).map(|why| Violation { path: touched.path.clone(), why }))
-            .collect()
+        let protect = Protect::new(self);
+        let of = |touched: &Touched| {
+            let why = self.violation(touched, &protect).map(Cow::Borrowed).or_else(|| self.too_large(touched));
+            why.map(|why| Violation { path: touched.path.clone(), why })
+        };
+        let mut found: Vec<Violation> = change.iter().filter_map(of).collect();
+        found.extend(self.too_much(change).filter(|_| found.is_empty()));
+        found
     }
 
-    fn violation(&self, touched: &Touched, protected: &[Glob]) -> Option<&'static str> {
-        let named = self.names(&touched.path.to_string());
-        match touched.kind {
-            TouchedKind::Submodule if !named => return Some("is a submodule"),
-            TouchedKind::EscapingLink if !named => return Some("is a symbolic link that leads out of the repository"),
-            TouchedKind::Plain | TouchedKind::Submodule | TouchedKind::EscapingLink => {}
-        }
-        if !named
-            && (touched.path.to_string() == self.plan_path
-                || lower(&touched.path).is_some_and(|path| any(protected, &path)))
+    fn too_large(&self, touched: &Touched) -> Option<Cow<'static, str>> {
+        (touched.adds > self.change_limit.bytes()).then(|| Cow::Owned(over(touched.adds, self.change_limit)))
+    }
+
+    /// The largest file of a change that is too large as a whole.
+    fn too_much(&self, change: &[Touched]) -> Option<Violation> {
+        let sum = change.iter().fold(0_u64, |sum, touched| sum.saturating_add(touched.adds));
+        let largest = change.iter().max_by_key(|touched| touched.adds)?;
+        (sum > self.change_limit.bytes()).then(|| {
+            let why = Cow::Owned(over_in_all(sum, self.change_limit));
+            Violation { path: largest.path.clone(), why }
+        })
+    }
+
+    fn violation(&self, touched: &Touched, protect: &Protect<'_>) -> Option<&'static str> {
+        let (path, kind) = (&touched.path, touched.kind);
+        // What has a name that may not be is best removed.
+        if kind != TouchedKind::Removed
+            && let Some(why) = name::unstorable(path, kind.is_link())
         {
-            return Some("is protected: its write set must name that very path");
+            return Some(why);
         }
-        let permitted = |glob: &&Glob| named || self.names(glob.as_str());
-        if self.protect.iter().filter(|glob| !permitted(glob)).any(|glob| glob.matches(&touched.path)) {
+        if kind == TouchedKind::EscapingLink {
+            return Some("is a symbolic link that leads out of the repository");
+        }
+        let named = self.names(path);
+        if kind == TouchedKind::Submodule && !named {
+            return Some("is a submodule");
+        }
+        if !named && protected::is_protected(path, kind.stands_in(), self.plan_path) {
+            return Some(PROTECTED);
+        }
+        if !named && protect.covers(path) {
             return Some("is protected by the plan");
         }
         match self.write_set {
             WriteSet::Unknown => None,
-            WriteSet::Declared(globs) if any(globs, &touched.path) => None,
+            WriteSet::Declared(globs) if globs.iter().any(|glob| glob.matches(path)) => None,
             WriteSet::Declared(globs) if globs.is_empty() => Some("was changed, and this task may write nothing"),
             WriteSet::Declared(_) => Some("is outside its write set"),
         }
     }
 
-    /// Whether the write set holds that very text.
-    fn names(&self, text: &str) -> bool {
+    /// Whether the write set holds that very path, without wildcards.
+    #[must_use]
+    pub fn names(&self, path: &RepoPath) -> bool {
         match self.write_set {
             WriteSet::Unknown => false,
-            WriteSet::Declared(globs) => globs.iter().any(|glob| glob.as_str().trim_start_matches("./") == text),
+            WriteSet::Declared(globs) => globs.iter().any(|glob| is_path(glob, path)),
         }
     }
 }
 
-fn any(globs: &[Glob], path: &RepoPath) -> bool {
-    globs.iter().any(|glob| glob.matches(path))
+/// What is said of a file over the limit.
+#[must_use]
+pub fn over(bytes: u64, limit: Size) -> String {
+    format!("has {}, and one task may add {limit} (`change_limit`)", format_bytes(bytes))
 }
 
-/// The path in lower case, with the two names that are written in capitals put back.
-fn lower(path: &RepoPath) -> Option<RepoPath> {
-    let lower = path.as_bytes().to_ascii_lowercase();
-    let text = String::from_utf8_lossy(&lower).replace("codeowners", "CODEOWNERS");
-    RepoPath::from_bytes(text.as_bytes())
+/// What is said of the largest of several files that are over the limit together.
+#[must_use]
+pub fn over_in_all(bytes: u64, limit: Size) -> String {
+    format!(
+        "is the largest of files with {} in all, and one task may add {limit} (`change_limit`)",
+        format_bytes(bytes)
+    )
+}
+
+/// Whether a glob is just the spelling of that path.
+fn is_path(glob: &Glob, path: &RepoPath) -> bool {
+    glob.is_literal() && glob.literal_prefix().join("/").as_bytes() == path.as_bytes()
+}
+
+/// The plan's own protected paths that a write set does not free by holding the same text.
+struct Protect<'a> {
+    globs: Vec<&'a Glob>,
+    /// The same without regard to case.
+    folded: Vec<Glob>,
+}
+
+impl<'a> Protect<'a> {
+    fn new(scope: &Scope<'a>) -> Self {
+        let same_text = |glob: &&Glob| match scope.write_set {
+            WriteSet::Unknown => false,
+            WriteSet::Declared(globs) => globs.iter().any(|own| plain(own) == plain(glob)),
+        };
+        let globs: Vec<&Glob> = scope.protect.iter().filter(|glob| !same_text(glob)).collect();
+        let folded = globs.iter().filter_map(|glob| glob.as_str().to_lowercase().parse().ok()).collect();
+        Self { globs, folded }
+    }
+
+    fn covers(&self, path: &RepoPath) -> bool {
+        let folded = RepoPath::from_bytes(name::folded(path.as_bytes()).join("/").as_bytes());
+        self.globs.iter().any(|glob| glob.matches(path))
+            || folded.is_some_and(|path| self.folded.iter().any(|glob| glob.matches(&path)))
+    }
+}
+
+/// The text of a glob without what does not matter.
+fn plain(glob: &Glob) -> &str {
+    let text = glob.as_str();
+    text.strip_prefix("./").unwrap_or(text).trim_end_matches('/')
 }
 
 #[cfg(test)]
@@ -128,9 +204,17 @@ mod tests {
         let globs = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Glob>>();
         let write_set = write_set.map_or(WriteSet::Unknown, |texts| WriteSet::Declared(globs(texts)));
         let protect = globs(protect);
-        let scope = Scope { write_set: &write_set, protect: &protect, plan_path: "ci/plan.yaml" };
-        let touched = Touched { path: path.parse().unwrap(), kind: TouchedKind::Plain };
-        scope.violations(&[touched]).first().map(|violation| violation.why)
+        let scope =
+            Scope { write_set: &write_set, protect: &protect, plan_path: "ci/plan.yaml", change_limit: Size::USUAL };
+        let touched = Touched { path: path.parse().unwrap(), kind: TouchedKind::Plain, adds: 1 };
+        first(scope.violations(&[touched]))
+    }
+
+    fn first(found: Vec<Violation>) -> Option<&'static str> {
+        found.into_iter().next().map(|found| match found.why {
+            Cow::Borrowed(why) => why,
+            Cow::Owned(why) => panic!("{why}"),
+        })
     }
 
     #[test]
@@ -162,11 +246,72 @@ mod tests {
     }
 
     #[test]
-    fn submodules_and_escaping_links_want_their_very_name() {
-        let scope = Scope { write_set: &WriteSet::Unknown, protect: &[], plan_path: "omk.yaml" };
-        for kind in [TouchedKind::Submodule, TouchedKind::EscapingLink] {
-            let touched = Touched { path: "vendor/x".parse().unwrap(), kind };
-            assert_eq!(scope.violations(&[touched]).len(), 1);
+    fn a_wildcard_that_could_mean_a_protected_path_is_not_its_name() {
+        let refused = Some("is protected: its write set must name that very path");
+        for glob in [".github/**", ".github/workflows/*.yml", ".github/workflows", ".github/workflows/{ci}.yml", "**"] {
+            assert_eq!(check(Some(&[glob]), &[], ".github/workflows/ci.yml"), refused, "{glob}");
         }
+        // A class that spells itself is still a class.
+        assert_eq!(check(Some(&[".github/[a].yml"]), &[], ".github/[a].yml"), refused);
+        for name in ["./.github/workflows/ci.yml", ".github//workflows/ci.yml", ".github/\\[a].yml"] {
+            let path = if name.contains('[') { ".github/[a].yml" } else { ".github/workflows/ci.yml" };
+            assert_eq!(check(Some(&[name]), &[], path), None, "{name}");
+        }
+        assert_eq!(check(Some(&["AGENTS.md", "**"]), &[], "sub/AGENTS.md"), refused);
+    }
+
+    #[test]
+    fn the_plans_own_protection_knows_no_case_either() {
+        let refused = Some("is protected by the plan");
+        assert_eq!(check(None, &["migrations/**"], "Migrations/1.sql"), refused);
+        assert_eq!(check(None, &["Secrets/**"], "secrets./x"), refused);
+        assert_eq!(check(Some(&["./migrations/**"]), &["migrations/**"], "migrations/1.sql"), None);
+    }
+
+    fn of_kind(write_set: &[&str], path: &str, kind: TouchedKind) -> Option<&'static str> {
+        let write_set = WriteSet::Declared(write_set.iter().map(|text| text.parse().unwrap()).collect());
+        let scope = Scope { write_set: &write_set, protect: &[], plan_path: "omk.yaml", change_limit: Size::USUAL };
+        first(scope.violations(&[Touched { path: path.parse().unwrap(), kind, adds: 0 }]))
+    }
+
+    #[test]
+    fn a_submodule_wants_its_very_name_and_a_link_that_leads_out_is_refused_always() {
+        assert_eq!(of_kind(&["**"], "vendor/x", TouchedKind::Submodule), Some("is a submodule"));
+        assert_eq!(of_kind(&["vendor/x"], "vendor/x", TouchedKind::Submodule), None);
+        for write_set in ["**", "vendor/x"] {
+            let why = of_kind(&[write_set], "vendor/x", TouchedKind::EscapingLink);
+            assert_eq!(why, Some("is a symbolic link that leads out of the repository"));
+        }
+    }
+
+    #[test]
+    fn a_name_that_may_not_be_is_refused_by_any_write_set_and_may_be_removed() {
+        assert!(of_kind(&["**"], "a/.git./x", TouchedKind::Plain).is_some());
+        assert!(of_kind(&["a/.git./x"], "a/.git./x", TouchedKind::Plain).is_some());
+        assert_eq!(of_kind(&["**"], "a/.git./x", TouchedKind::Removed), None);
+        assert!(of_kind(&["m/.gitmodules"], "m/.gitmodules", TouchedKind::Link).is_some());
+        assert_eq!(of_kind(&["m/.gitmodules"], "m/.gitmodules", TouchedKind::Plain), None);
+    }
+
+    #[test]
+    fn a_file_and_a_sum_over_the_limit_are_named_with_their_size() {
+        let (write_set, limit) = (WriteSet::Unknown, "1MB".parse().unwrap());
+        let scope = Scope { write_set: &write_set, protect: &[], plan_path: "omk.yaml", change_limit: limit };
+        let touched = |path: &str, adds| Touched { path: path.parse().unwrap(), kind: TouchedKind::Plain, adds };
+        let said = |change: &[Touched]| {
+            let said = scope.violations(change).into_iter().map(|found| format!("{} {}", found.path, found.why));
+            said.collect::<Vec<_>>().join("; ")
+        };
+        assert_eq!(said(&[touched("a", 400_000), touched("b", 600_000)]), "");
+        insta::assert_snapshot!(said(&[touched("a", 1_000_001), touched("b", 1)]), @"a has 1.1 MB, and one task may add 1MB (`change_limit`)");
+        insta::assert_snapshot!(said(&[touched("a", 400_000), touched("b", 600_001)]), @"b is the largest of files with 1.1 MB in all, and one task may add 1MB (`change_limit`)");
+    }
+
+    #[test]
+    fn a_link_in_place_of_a_directory_with_protected_files_is_refused() {
+        let refused = Some("is protected: its write set must name that very path");
+        assert_eq!(of_kind(&["**"], ".vscode", TouchedKind::Link), refused);
+        assert_eq!(of_kind(&["**"], "docs", TouchedKind::Submodule), Some("is a submodule"));
+        assert_eq!(of_kind(&["**"], "lib", TouchedKind::Link), None);
     }
 }

@@ -8,17 +8,21 @@ use tokio_util::sync::CancellationToken;
 use super::errand::Errand;
 use super::place::{Parked, Place};
 use super::turn::{Turn, TurnEnd};
-use super::{Shared, judging, turn};
+use super::{Shared, Tools, judging, turn};
 use crate::engine::LEASE;
 use crate::fact::{Change, Class, Evidence, Fact, Failure, Outcome, Session};
-use crate::git::{GitError, MergedBase, Message};
-use crate::id::{CommitId, TreeId};
+use crate::git::{GitError, MergedBase, Message, Terms};
+use crate::id::{CommitId, RepoPath, TreeId};
 use crate::plan::{ChangePolicy, Task};
 use crate::proof::{Standing, standing};
-use crate::scope::Scope;
+use crate::scope::{Scope, Violation};
+use crate::text;
 
 /// How many offending paths a message names.
 const PATHS_SHOWN: usize = 20;
+
+/// Characters of each; it may have thousands.
+const PATH_SHOWN: usize = 120;
 
 /// Why an attempt came to no answer of its own.
 pub(super) enum Trouble {
@@ -36,8 +40,10 @@ impl Trouble {
 
 impl From<GitError> for Trouble {
     fn from(error: GitError) -> Self {
-        let class = if error.is_scope() { Class::Scope } else { Class::Host };
-        Self::new(class, format!("failed to {error}"))
+        if error.is_scope() {
+            return Self::new(Class::Scope, error.to_string());
+        }
+        Self::new(Class::Host, format!("failed to {error}"))
     }
 }
 
@@ -164,14 +170,20 @@ impl Attempt<'_> {
 
     /// What came of the work: nothing, something that may not be, or a change for the gates.
     async fn finish(&self, place: &Place, evidence: &mut Evidence) -> Result<Outcome, Trouble> {
-        let keep = self.shared.tools.plan.keep.clone();
-        let (slot, base) = (place.slot.clone(), place.base.clone());
+        let (shared, task, base) = (Arc::clone(self.shared), self.errand.task.clone(), place.base.clone());
+        let slot = place.slot.clone();
         if !slot.path().is_dir() {
             // Not a change that deletes everything: that leaves the directory.
             let gone = format!("its slot {} was removed while it worked there", slot.path().display());
             return Err(Trouble::new(Class::Host, gone));
         }
-        let tree = blocking(move || slot.snapshot(&base, &keep)).await?;
+        let tree = blocking(move || {
+            let tools = &shared.tools;
+            let may_write = |path: &RepoPath| scope_of(tools, &task).names(path);
+            let (keep, change_limit) = (&tools.plan.keep, tools.plan.change_limit);
+            slot.snapshot(&base, &Terms { keep, change_limit, may_write: &may_write })
+        });
+        let tree = tree.await?;
         if tree == place.base.tree {
             return match self.errand.task.change {
                 ChangePolicy::Optional => Ok(Outcome::Unchanged),
@@ -212,16 +224,12 @@ impl Attempt<'_> {
         let tools = &self.shared.tools;
         let touched = tools.repo.touched(&place.base.tree, tree)?;
         evidence.observed = touched.iter().map(|touched| touched.path.clone()).collect();
-        let scope = Scope {
-            write_set: &self.errand.task.write_set,
-            protect: &tools.plan.protect,
-            plan_path: &tools.began.plan.path,
-        };
-        let violations = scope.violations(&touched);
+        let violations = scope_of(tools, &self.errand.task).violations(&touched);
         if violations.is_empty() {
             return Ok(());
         }
-        let shown: Vec<String> = violations.iter().take(PATHS_SHOWN).map(|v| format!("{} {}", v.path, v.why)).collect();
+        let in_words = |found: &Violation| format!("{} {}", text::clip(&found.path.to_string(), PATH_SHOWN), found.why);
+        let shown: Vec<String> = violations.iter().take(PATHS_SHOWN).map(in_words).collect();
         let more = violations.len().saturating_sub(PATHS_SHOWN);
         let more = if more > 0 { format!("; and {more} more") } else { String::new() };
         Err(Trouble::new(Class::Scope, format!("{}{more}", shown.join("; "))))
@@ -241,6 +249,16 @@ impl Attempt<'_> {
         let tools = &self.shared.tools;
         let message = message(self.shared, &self.errand.task, self.errand.attempt);
         Ok(tools.repo.commit(tree, std::slice::from_ref(&place.base.commit), &message, tools.clock.now())?)
+    }
+}
+
+/// What a task may write.
+fn scope_of<'a>(tools: &'a Tools, task: &'a Task) -> Scope<'a> {
+    Scope {
+        write_set: &task.write_set,
+        protect: &tools.plan.protect,
+        plan_path: &tools.began.plan.path,
+        change_limit: tools.plan.change_limit,
     }
 }
 

@@ -18,7 +18,7 @@ use crate::exec::environment::{Toolchains, child_env};
 use crate::fact::{Class, Fact, Failure, GateOutcome, GateVerdict};
 use crate::gate::judge::GateError;
 use crate::gate::{baseline, judge};
-use crate::git::GitError;
+use crate::git::{GitError, Terms};
 use crate::id::{GateId, Tip, TreeId};
 use crate::plan::{Gate, Task};
 use crate::text;
@@ -240,7 +240,10 @@ async fn restore(shared: &Arc<Shared>, place: &Place, tree: &TreeId) -> Result<(
 
 fn put_back(shared: &Shared, place: &Place, tree: &TreeId) -> Result<(), GitError> {
     let keep = &shared.tools.plan.keep;
-    if place.slot.snapshot(&place.base, keep).ok().as_ref() == Some(tree) {
+    // What is there is held against the tree itself: a gate's own rules for conversion are nobody's.
+    let judged = Tip { commit: place.base.commit.clone(), tree: tree.clone() };
+    let terms = Terms { keep, change_limit: shared.tools.plan.change_limit, may_write: &|_| false };
+    if place.slot.snapshot(&judged, &terms).ok().as_ref() == Some(tree) {
         return Ok(());
     }
     place.slot.checkout_tree(&place.base.commit, tree, keep)

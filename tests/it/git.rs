@@ -12,8 +12,11 @@ use std::process::Command;
 
 use proptest::prelude::*;
 
-use omk_action::git::{EntryKind, Expected, GitError, Landed, Merge, MergedBase, Message, Pool, Repo, Slot, Trailers};
+use omk_action::git::{
+    EntryKind, Expected, GitError, Landed, Merge, MergedBase, Message, Pool, Repo, Slot, Terms, Trailers,
+};
 use omk_action::id::{CommitId, Moment, RepoPath, Tip, TreeId};
+use omk_action::plan::Size;
 use omk_action::text::Scrubber;
 
 const WHEN: Moment = Moment::from_millis(1_700_000_000_000);
@@ -114,7 +117,7 @@ impl World {
         assert_eq!(contents(slot.path()), contents(&expected), "after {what}");
         assert_eq!(git_in(slot.path(), &["status", "--porcelain", "--ignored"]), "", "after {what}");
         assert_eq!(git_in(slot.path(), &["rev-parse", "HEAD"]), head.commit.as_str());
-        assert_eq!(slot.snapshot(head, &[]).unwrap(), head.tree);
+        assert_eq!(slot.snapshot(head, &terms(&[])).unwrap(), head.tree);
     }
 
     /// A commit on `base` in which these files have these texts; `None` = removed.
@@ -128,10 +131,15 @@ impl World {
             }
         }
         let base = repo.tip(base).unwrap();
-        let tree = slot.snapshot(&base, &[]).unwrap();
+        let tree = slot.snapshot(&base, &terms(&[])).unwrap();
         let commit = repo.commit(&tree, &[base.commit], &message("change"), WHEN).unwrap();
         Tip { commit, tree }
     }
+}
+
+/// Anything goes.
+fn terms(keep: &[String]) -> Terms<'_> {
+    Terms { keep, change_limit: Size::USUAL, may_write: &|_| true }
 }
 
 fn put(root: &Path, path: &str, text: &str) {
@@ -240,7 +248,7 @@ fn the_users_checkout_is_never_touched_though_it_is_dirty_and_in_the_middle_of_a
     let before = state();
     let (slot, head) = world.slot();
     put(slot.path(), "new", "new\n");
-    let tree = slot.snapshot(&head, &[]).unwrap();
+    let tree = slot.snapshot(&head, &terms(&[])).unwrap();
     let repo = world.repo();
     let commit = repo.commit(&tree, std::slice::from_ref(&head.commit), &message("new"), WHEN).unwrap();
     let landed = repo.land(&head, &Tip { commit, tree }, &message("new"), WHEN).unwrap();
@@ -359,7 +367,7 @@ fn a_slot_replaced_by_a_link_is_neither_read_nor_cleared_through_it() {
     put(&outside, "precious", "x");
     fs::remove_dir_all(slot.path()).unwrap();
     symlink(&outside, slot.path()).unwrap();
-    assert_eq!(slot.snapshot(&head, &[]).unwrap(), world.repo().empty_tree().unwrap());
+    assert_eq!(slot.snapshot(&head, &terms(&[])).unwrap(), world.repo().empty_tree().unwrap());
     world.check_reset(&slot, &head);
     assert!(outside.join("precious").exists());
 }
@@ -381,7 +389,7 @@ fn a_snapshot_is_what_git_add_all_would_commit() {
     put(root, "target/x", "x");
     put(root, ".gitignore", "target/\n!*.log\nsecret\n");
     put(root, "src/secret", "x");
-    let tree = slot.snapshot(&head, &[]).unwrap();
+    let tree = slot.snapshot(&head, &terms(&[])).unwrap();
     git_in(root, &["add", "-A"]);
     assert_eq!(tree.as_str(), git_in(root, &["write-tree"]));
     let changed: Vec<String> =
@@ -409,7 +417,7 @@ fn a_repository_made_in_a_slot_is_ordinary_files() {
     git_in(&slot.path().join("own"), &["init", "--quiet"]);
     git_in(&slot.path().join("own"), &["add", "-A"]);
     git_in(&slot.path().join("own"), &["commit", "--quiet", "-m", "x"]);
-    let tree = slot.snapshot(&head, &[]).unwrap();
+    let tree = slot.snapshot(&head, &terms(&[])).unwrap();
     assert_eq!(world.repo().changed_paths(&head.tree, &tree).unwrap(), [path("own/file")]);
 }
 
@@ -421,7 +429,7 @@ fn kept_caches_stay_and_are_no_part_of_a_change() {
     put(slot.path(), "target/debug/x", "x");
     put(slot.path(), "web/node_modules/y", "y");
     put(slot.path(), "web/other", "z");
-    let tree = slot.snapshot(&head, &keep).unwrap();
+    let tree = slot.snapshot(&head, &terms(&keep)).unwrap();
     assert_eq!(world.repo().changed_paths(&head.tree, &tree).unwrap(), [path("web/other")]);
     slot.reset(&head.commit, &keep).unwrap();
     assert!(slot.path().join("target/debug/x").exists() && slot.path().join("web/node_modules/y").exists());
@@ -503,14 +511,14 @@ fn line_ends_and_filters_are_those_of_git() {
     put(slot.path(), "own/new.txt", "x\r\ny\r\n");
     git_in(&slot.path().join("own"), &["init", "--quiet"]);
     symlink("x.up", slot.path().join("l.up")).unwrap();
-    let tree = slot.snapshot(&head, &[]).unwrap();
+    let tree = slot.snapshot(&head, &terms(&[])).unwrap();
     let text = |at: &str| world.git(&["cat-file", "-p", &format!("{tree}:{at}")]);
     assert_eq!((text("x.up"), text("own/new.txt"), text("l.up")), ("WORLD".into(), "x\ny".into(), "x.up".into()));
     assert_eq!(world.repo().changed_paths(&head.tree, &tree).unwrap().len(), 3);
     world.check_reset(&slot, &head);
     // The task takes the conversions away: every file counts as what it holds now.
     fs::remove_file(slot.path().join(".gitattributes")).unwrap();
-    let tree = slot.snapshot(&head, &[]).unwrap();
+    let tree = slot.snapshot(&head, &terms(&[])).unwrap();
     git_in(slot.path(), &["rm", "-r", "--quiet", "--cached", "."]);
     git_in(slot.path(), &["add", "-A"]);
     assert_eq!(tree.as_str(), git_in(slot.path(), &["write-tree"]));
@@ -518,7 +526,7 @@ fn line_ends_and_filters_are_those_of_git() {
     world.check_reset(&slot, &head);
     put(slot.path(), ".gitattributes", "*.rs filter=upper\n");
     put(slot.path(), "src/lib.rs", "shout\n");
-    let tree = slot.snapshot(&head, &[]).unwrap();
+    let tree = slot.snapshot(&head, &terms(&[])).unwrap();
     assert_eq!(world.git(&["cat-file", "-p", &format!("{tree}:src/lib.rs")]), "SHOUT");
     world.git(&["config", "filter.lfs.required", "true"]);
     world.git(&["config", "filter.lfs.smudge", "no-such-program-here"]);
@@ -539,7 +547,7 @@ fn crlf_in_the_base_stays_where_only_new_files_are_normalised() {
     let (slot, head) = world.slot();
     put(slot.path(), "dos.txt", "x\r\ny\r\nz\r\n");
     put(slot.path(), "new.txt", "x\r\n");
-    let tree = slot.snapshot(&head, &[]).unwrap();
+    let tree = slot.snapshot(&head, &terms(&[])).unwrap();
     git_in(slot.path(), &["add", "-A"]);
     assert_eq!(tree.as_str(), git_in(slot.path(), &["write-tree"]));
 }
@@ -561,7 +569,7 @@ fn a_known_secret_is_refused_before_it_is_an_object() {
     let slot = pool.acquire(None).unwrap();
     let head = world.repo().resolve("HEAD").unwrap();
     let refused = |what: &str| {
-        let error = slot.snapshot(&head, &[]).unwrap_err();
+        let error = slot.snapshot(&head, &terms(&[])).unwrap_err();
         assert!(error.is_scope() && error.to_string().contains(what), "{what}: {error}");
         assert!(!error.to_string().contains(&secret), "{error}");
         slot.reset(&head.commit, &[]).unwrap();
@@ -569,7 +577,7 @@ fn a_known_secret_is_refused_before_it_is_an_object() {
     slot.reset(&head.commit, &[]).unwrap();
     // What the base has is nobody's doing: not if the file was only touched, and not if its mode is another.
     fs::write(slot.path().join("old.txt"), format!("{secret}\n")).unwrap();
-    assert_eq!(slot.snapshot(&head, &[]).unwrap(), head.tree);
+    assert_eq!(slot.snapshot(&head, &terms(&[])).unwrap(), head.tree);
     put(slot.path(), "deep/new.txt", &format!("x{secret}"));
     refused("`deep/new.txt`: its content");
     put(slot.path(), "crlf.txt", &format!("x\r\n{secret}\r\n"));
@@ -607,13 +615,13 @@ fn submodules_stay_what_they_were_and_files_in_them_are_refused() {
     world.commit("submodule");
     let (slot, head) = world.slot();
     assert_eq!(world.repo().entry(&head.tree, &path("sub/module")).unwrap(), Some(EntryKind::Submodule));
-    assert_eq!(slot.snapshot(&head, &[]).unwrap(), head.tree);
+    assert_eq!(slot.snapshot(&head, &terms(&[])).unwrap(), head.tree);
     put(slot.path(), "sub/module/stray", "x");
-    let error = slot.snapshot(&head, &[]).unwrap_err();
+    let error = slot.snapshot(&head, &terms(&[])).unwrap_err();
     assert!(error.is_scope() && error.to_string().contains("sub/module"), "{error}");
     world.check_reset(&slot, &head);
     fs::remove_dir(slot.path().join("sub/module")).unwrap();
-    let tree = slot.snapshot(&head, &[]).unwrap();
+    let tree = slot.snapshot(&head, &terms(&[])).unwrap();
     let changed = world.repo().changed(&head.tree, &tree).unwrap();
     assert!(changed.len() == 1 && changed[0].is_submodule() && changed[0].after.is_none(), "{changed:?}");
 }
@@ -625,7 +633,7 @@ fn links_that_lead_out_are_found() {
     symlink("../../..", slot.path().join("src/up")).unwrap();
     symlink("deep/../lib.rs", slot.path().join("src/fine")).unwrap();
     symlink("/etc/passwd", slot.path().join("absolute")).unwrap();
-    let tree = slot.snapshot(&head, &[]).unwrap();
+    let tree = slot.snapshot(&head, &terms(&[])).unwrap();
     assert_eq!(world.repo().escaping_symlinks(&head.tree, &tree).unwrap(), [path("absolute"), path("src/up")]);
     assert_eq!(world.repo().escaping_symlinks(&tree, &tree).unwrap(), []);
 }
@@ -638,7 +646,7 @@ fn pipes_in_place_of_rules_do_not_hold_a_snapshot_forever() {
         fs::create_dir(slot.path().join("new")).unwrap();
         put(slot.path(), "new/a", "x");
         assert!(Command::new("mkfifo").arg(slot.path().join("new").join(name)).status().unwrap().success());
-        assert!(slot.snapshot(&head, &[]).unwrap_err().is_scope());
+        assert!(slot.snapshot(&head, &terms(&[])).unwrap_err().is_scope());
     }
 }
 
@@ -844,7 +852,7 @@ fn many_threads_use_the_room_at_once() {
                     slot.reset(&head.commit, &[]).unwrap();
                     put(slot.path(), "mine", &format!("{number}"));
                     if round == 4 {
-                        return slot.snapshot(head, &[]).unwrap();
+                        return slot.snapshot(head, &terms(&[])).unwrap();
                     }
                 }
                 unreachable!("the fifth round returns")
@@ -877,7 +885,7 @@ fn locks_that_a_killed_omk_left_are_no_obstacle() {
         fs::write(slot.path().with_extension(format!("{kind}.lock")), "").unwrap();
     }
     put(slot.path(), "a.txt", "b\r\n");
-    assert_ne!(slot.snapshot(&head, &[]).unwrap(), head.tree);
+    assert_ne!(slot.snapshot(&head, &terms(&[])).unwrap(), head.tree);
     world.check_reset(&slot, &head);
 }
 
@@ -898,7 +906,7 @@ proptest! {
         for file in &files {
             put(slot.path(), file, file);
         }
-        let tree = slot.snapshot(&head, &[]).unwrap();
+        let tree = slot.snapshot(&head, &terms(&[])).unwrap();
         git_in(slot.path(), &["add", "-A"]);
         let by_git: TreeId = git_in(slot.path(), &["write-tree"]).parse().unwrap();
         prop_assert_eq!(world.repo().changed_paths(&by_git, &tree).unwrap(), []);
@@ -956,7 +964,7 @@ proptest! {
                     _ => put(slot.path(), path, &format!("{name} {path} {}\n", name.repeat(40))),
                 }
             }
-            let tree = slot.snapshot(&base, &[]).unwrap();
+            let tree = slot.snapshot(&base, &terms(&[])).unwrap();
             let parent = std::slice::from_ref(&base.commit);
             let commit = repo.commit(&tree, parent, &message("side"), WHEN).unwrap();
             Tip { commit, tree }
@@ -974,4 +982,62 @@ proptest! {
             Landed::Conflict(paths) => prop_assert!(!output.status.success() && !paths.is_empty(), "{paths:?} {by_git}"),
         }
     }
+}
+
+#[test]
+fn attributes_that_a_task_may_not_write_convert_nothing() {
+    let world = World::new();
+    world.write(".gitattributes", "*.txt text eol=crlf\n.gitattributes text eol=crlf\n");
+    world.commit("rules");
+    let ran = world.home.path().join("ran");
+    let evil = format!("touch {}; cat", ran.display());
+    world.git(&["config", "filter.evil.clean", &evil]);
+    let (slot, head) = world.slot();
+    let refused = Terms { keep: &[], change_limit: Size::USUAL, may_write: &|_| false };
+    // Laid out with other line ends, and nobody's change.
+    put(slot.path(), "b.txt", "b\n");
+    slot.snapshot(&head, &refused).unwrap();
+    let attempts: [&dyn Fn(); 4] = [
+        &|| put(slot.path(), ".gitattributes", "* filter=evil\n"),
+        &|| put(slot.path(), "src/.gitattributes", "* filter=evil\n"),
+        &|| {
+            put(slot.path(), ".gitignore", ".gitattributes\n");
+            put(slot.path(), "src/.gitattributes", "* filter=evil\n");
+        },
+        &|| fs::remove_file(slot.path().join(".gitattributes")).unwrap(),
+    ];
+    for attempt in attempts {
+        slot.reset(&head.commit, &[]).unwrap();
+        attempt();
+        put(slot.path(), "src/c.txt", "c\n");
+        let error = slot.snapshot(&head, &refused).unwrap_err();
+        assert!(error.is_scope() && error.to_string().contains(".gitattributes` is protected"), "{error}");
+        assert!(!ran.exists());
+    }
+    // A task that names the file gets what it asks for.
+    slot.reset(&head.commit, &[]).unwrap();
+    put(slot.path(), "src/.gitattributes", "* filter=evil\n");
+    put(slot.path(), "src/c.txt", "c\n");
+    slot.snapshot(&head, &terms(&[])).unwrap();
+    assert!(ran.exists());
+}
+
+#[test]
+fn what_is_over_the_limit_is_refused_before_it_is_read() {
+    let world = World::new();
+    let (slot, head) = world.slot();
+    let limit = Terms { keep: &[], change_limit: "1MB".parse().unwrap(), may_write: &|_| false };
+    let sparse = |name: &str, bytes: u64| fs::File::create(slot.path().join(name)).unwrap().set_len(bytes).unwrap();
+    // A terabyte of nothing: reading it would take an hour.
+    sparse("hole", 1 << 40);
+    let said = |error: &GitError| (error.is_scope(), error.to_string());
+    let error = slot.snapshot(&head, &limit).unwrap_err();
+    let expected = "`hole` has 1099.6 GB, and one task may add 1MB (`change_limit`)";
+    assert_eq!(said(&error), (true, expected.to_owned()));
+    fs::remove_file(slot.path().join("hole")).unwrap();
+    sparse("one", 600_000);
+    sparse("two", 600_000);
+    let error = slot.snapshot(&head, &limit).unwrap_err();
+    let expected = "`two` is the largest of files with 1.2 MB in all, and one task may add 1MB (`change_limit`)";
+    assert_eq!(said(&error), (true, expected.to_owned()));
 }

@@ -255,3 +255,81 @@ fn odd_names_and_kinds_of_files_do_not_stop_a_run() {
     world.omk(&["report", "--format", "html"]).exits(0);
     world.run().exits(0);
 }
+
+#[test]
+fn directories_nested_without_end_are_the_tasks_own_doing() {
+    let world = misbehaves(r#"run: "i=0; while [ $i -lt 3000 ]; do mkdir d; cd d; i=$((i+1)); done; echo x > x""#, 1);
+    insta::assert_snapshot!(failed(&world, Class::Scope), @"`d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d…` is nested too deep: 128 directories are the most");
+    // The slot is good for the next run.
+    world.plan(
+        "tasks: [{ id: good, run: 'echo x > x' }]\ngates: [{ id: ok, run: 'true' }]\ndefaults: { gates: [ok] }\n",
+    );
+    world.run().exits(0);
+}
+
+#[test]
+fn paths_that_no_system_call_takes_are_the_tasks_own_doing() {
+    let world = misbehaves(
+        r#"run: "n=$(printf '%0250d' 0); i=0; while [ $i -lt 20 ]; do mkdir $n; cd $n; i=$((i+1)); done; echo x > x""#,
+        1,
+    );
+    insta::assert_snapshot!(failed(&world, Class::Scope), @"`00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000…` has too long a path: 2048 bytes are the most");
+}
+
+#[test]
+fn names_that_another_system_takes_for_gits_own_are_refused_by_the_run() {
+    let world = misbehaves(
+        r#"run: "d=$(printf '.g\\342\\200\\214it'); mkdir -p $d m; echo x > $d/config; ln -s ../a.txt m/.gitmodules""#,
+        1,
+    );
+    insta::assert_snapshot!(failed(&world, Class::Scope), @"`.g[U+200C]it/config` has a name that git keeps for itself, on this system or another");
+}
+
+#[test]
+fn what_is_over_the_change_limit_fails_and_names_file_and_size() {
+    let world = World::with(
+        "change_limit: 1MB\ndefaults: { gates: [ok], retry_policy: { max_attempts: 0 } }\n\
+         gates: [{ id: ok, run: 'true' }]\n\
+         tasks:\n  - { id: bad, run: 'head -c 1500000 /dev/zero > big.bin; echo x > x' }\n  \
+         - { id: good, run: 'head -c 900000 /dev/zero > small.bin' }\n",
+    );
+    world.run().exits(1);
+    insta::assert_snapshot!(failed_alone(&world), @"`big.bin` has 1.5 MB, and one task may add 1MB (`change_limit`)");
+    assert_eq!(world.landed_on("omk/run/story"), ["good"]);
+    world.omk(&["plan"]).exits(0).says("one task may add up to 1MB");
+}
+
+/// The message of the one failure among other tasks.
+#[track_caller]
+fn failed_alone(world: &World) -> String {
+    assert_eq!(world.classes("bad"), [Class::Scope], "{:#?}", world.failures("bad"));
+    world.failures("bad").remove(0).message
+}
+
+#[test]
+fn the_plan_warns_of_write_sets_that_can_never_be_used() {
+    let world = World::with(
+        "gates: [{ id: ok, run: 'true' }]\nprotect: [\"migrations/**\"]\n\
+         tasks: [{ id: ci, run: 'true', write_set: [\".github/**\", \"src/**\", \"migrations/*.sql\"] }]\n",
+    );
+    let said = world.omk(&["plan"]).exits(0).out;
+    let (_, warned) = said.split_once("\nwrite sets").unwrap();
+    insta::assert_snapshot!(warned, @"
+    that can never be used:
+     ci: .github/** means protected paths only: name each file
+     ci: migrations/*.sql means only paths that the plan protects: write the same text as in `protect`, or name each file
+    ");
+}
+
+#[test]
+fn links_that_lead_out_through_links_of_the_base_are_refused_whatever_the_write_set_names() {
+    let plan = "defaults: { gates: [ok], retry_policy: { max_attempts: 0 } }\ngates: [{ id: ok, run: 'true' }]\n\
+                tasks: [{ id: bad, run: 'ln -s up/secret named; ln -s deep/x/../../../.. other', write_set: [\"**\", named] }]\n";
+    let world = World::with(plan);
+    std::fs::create_dir_all(world.repo().join("deep/x")).unwrap();
+    world.write("deep/x/y", "y\n");
+    std::os::unix::fs::symlink("../outside", world.repo().join("up")).unwrap();
+    world.commit("links");
+    world.run().exits(1);
+    insta::assert_snapshot!(failed_alone(&world), @"named is a symbolic link that leads out of the repository; other is a symbolic link that leads out of the repository");
+}

@@ -34,6 +34,9 @@ pub(super) fn terminal(preview: &Preview) -> String {
         let _ = writeln!(out, "limits: {limits}");
     }
     room(&mut out, preview);
+    if let Some(limit) = &preview.change_limit {
+        let _ = writeln!(out, "one task may add up to {limit}");
+    }
     if preview.required_gates == 0 {
         out.push_str("no required gate: nothing will be verified, so the run can never be ready\n");
     }
@@ -50,6 +53,7 @@ pub(super) fn terminal(preview: &Preview) -> String {
     let _ = writeln!(out, "  {}", path(&preview.critical_path));
     overlaps(&mut out, preview);
     undeclared(&mut out, &preview.tasks);
+    useless(&mut out, preview);
     out
 }
 
@@ -184,6 +188,19 @@ fn undeclared(out: &mut String, tasks: &[PreviewTask]) {
         tasks.iter().filter(|task| !task.write_set_declared).map(|task| task.id.clone()).collect();
     if !unknown.is_empty() {
         let _ = writeln!(out, "\nwithout a write_set, so conflicts show only when landing: {}", ids(&unknown));
+    }
+}
+
+fn useless(out: &mut String, preview: &Preview) {
+    if preview.useless.is_empty() {
+        return;
+    }
+    out.push_str("\nwrite sets that can never be used:\n");
+    for found in preview.useless.iter().take(MAX_IDS) {
+        let _ = writeln!(out, "  {}: {} {}", found.task, visible(&found.glob), found.why);
+    }
+    if preview.useless.len() > MAX_IDS {
+        let _ = writeln!(out, "  … {} more …", preview.useless.len() - MAX_IDS);
     }
 }
 
