@@ -33,6 +33,7 @@ mod pool;
 mod slot;
 mod secrets;
 mod snapshot;
+mod overlay;
 
 pub use bundle::{BundleError, BundleHeader, BundleWanted, TakenIn};
 pub use checkout::take_token_out;
@@ -40,6 +41,7 @@ pub use error::{GitError, Refusal};
 pub use extent::Extents;
 pub use merge::{Landed, Merge, MergedBase};
 pub use message::{Message, Trailers, signer};
+pub use overlay::Overlay;
 pub use pool::{Pool, Removed, Slot, SlotName};
 pub use refs::{Branch, Expected};
 pub use remote::{RefUpdate, Remote, Wanted};

@@ -55,9 +55,14 @@ impl Slot {
         wanted: &dyn Fn(&RepoPath) -> bool,
     ) -> Result<(), GitError> {
         let tip = self.pool.repo().tip(commit)?;
-        self.make_real()?;
         let accepts = |path: &[u8]| RepoPath::from_bytes(path).is_some_and(|path| wanted(&path));
-        self.fill(&tip.tree, &Keep::new(keep), Some(&accepts))
+        self.fill_some(&tip.tree, keep, &accepts)
+    }
+
+    /// As [`Slot::restore_paths`], with the files of any tree, and paths as bytes.
+    pub(super) fn fill_some(&self, tree: &TreeId, keep: &[String], only: &Only<'_>) -> Result<(), GitError> {
+        self.make_real()?;
+        self.fill(tree, &Keep::new(keep), Some(only))
     }
 
     pub(super) fn forgotten(&self) -> Known {

@@ -8,14 +8,14 @@ use tokio_util::sync::CancellationToken;
 use super::errand::Errand;
 use super::place::{Parked, Place};
 use super::turn::{Turn, TurnEnd};
-use super::{Shared, Tools, judging, turn};
+use super::{Shared, instructions, judging, turn};
 use crate::engine::LEASE;
 use crate::fact::{Change, Class, Evidence, Fact, Failure, Outcome, Session};
 use crate::git::{GitError, MergedBase, Message, Terms};
 use crate::id::{CommitId, RepoPath, TreeId};
 use crate::plan::{ChangePolicy, Task};
 use crate::proof::{Standing, standing};
-use crate::scope::{Scope, Violation};
+use crate::scope::Violation;
 use crate::text;
 
 /// How many offending paths a message names.
@@ -141,8 +141,11 @@ impl Attempt<'_> {
             self.lay_out(place, tree.clone()).await?;
             (TurnEnd::Done, None)
         } else {
+            let overlay = instructions::lay_over(self.shared, self.errand, place).await?;
             let turn = Turn { shared: self.shared, errand: self.errand, place, stop: self.stop };
-            turn::take(&turn, session, evidence).await?
+            let ended = turn::take(&turn, session, evidence).await?;
+            instructions::take_off(self.shared, self.errand, place, overlay).await?;
+            ended
         };
         let result = match end {
             TurnEnd::Done => self.finish(place, evidence).await,
@@ -179,7 +182,7 @@ impl Attempt<'_> {
         }
         let tree = blocking(move || {
             let tools = &shared.tools;
-            let may_write = |path: &RepoPath| scope_of(tools, &task).names(path);
+            let may_write = |path: &RepoPath| instructions::scope(tools, &task).names(path);
             let (keep, change_limit) = (&tools.plan.keep, tools.plan.change_limit);
             slot.snapshot(&base, &Terms { keep, change_limit, may_write: &may_write })
         });
@@ -224,7 +227,7 @@ impl Attempt<'_> {
         let tools = &self.shared.tools;
         let touched = tools.repo.touched(&place.base.tree, tree)?;
         evidence.observed = touched.iter().map(|touched| touched.path.clone()).collect();
-        let violations = scope_of(tools, &self.errand.task).violations(&touched);
+        let violations = instructions::scope(tools, &self.errand.task).violations(&touched);
         if violations.is_empty() {
             return Ok(());
         }
@@ -249,16 +252,6 @@ impl Attempt<'_> {
         let tools = &self.shared.tools;
         let message = message(self.shared, &self.errand.task, self.errand.attempt);
         Ok(tools.repo.commit(tree, std::slice::from_ref(&place.base.commit), &message, tools.clock.now())?)
-    }
-}
-
-/// What a task may write.
-fn scope_of<'a>(tools: &'a Tools, task: &'a Task) -> Scope<'a> {
-    Scope {
-        write_set: &task.write_set,
-        protect: &tools.plan.protect,
-        plan_path: &tools.began.plan.path,
-        change_limit: tools.plan.change_limit,
     }
 }
 

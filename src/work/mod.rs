@@ -6,6 +6,7 @@
 mod attempt;
 mod branches;
 mod errand;
+mod instructions;
 mod integrate;
 mod judging;
 mod place;

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use crate::e2e_world::write;
 use crate::forge_act::KEY;
-use crate::forge_world::{ForgeWorld, PULL, git, steady};
+use crate::forge_world::{ForgeWorld, HEAD, PULL, git, steady};
+use crate::model::{Model, Turn};
 
 pub(crate) fn example() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart")
@@ -127,4 +129,36 @@ async fn a_comment_lets_the_agent_work_and_its_work_is_a_pull_request() {
     assert!(python.current_dir(&clone).env("PYTHONDONTWRITEBYTECODE", "1").output().unwrap().status.success());
     assert!(clone.join("tests/test_receipt.py").exists());
     assert_eq!(world.state()["artifacts"].as_object().unwrap().len(), 1, "{:#?}", json!(world.state()["artifacts"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_requests_instructions_do_not_reach_the_agent() {
+    let (tools, _place) = crate::agent::installed().await;
+    let script = vec![("do work", vec![write("work.txt", "done\n"), Turn::Say("done")])];
+    let model = Model::start(script).await;
+    let plan = format!(
+        "version: 1\nname: widget\nagent: {{ version: \"2.1.0\", base_url: \"{}\", max_steps: 5 }}\n\
+         gates: [{{ id: test, run: \"grep -q swayed AGENTS.md && test -e new/AGENTS.md\" }}]\n\
+         tasks: [{{ id: work, prompt: do work, write_set: [\"**\"], gates: [test], retry_policy: {{ max_attempts: 0 }} }}]\n",
+        model.base_url
+    );
+    let world = ForgeWorld::with_files(&[("omk.yaml", &plan), ("AGENTS.md", "The words are trusted\n")]);
+    let theirs = [("AGENTS.md", "The words are swayed\n"), ("new/AGENTS.md", "Swayed anew\n")];
+    world.pushes("contributor", HEAD, &theirs);
+    let cache = world.at("tools");
+    std::fs::create_dir(&cache).unwrap();
+    std::os::unix::fs::symlink(tools, cache.join("omk-agents")).unwrap();
+    let env = [("KIMI_API_KEY", crate::gateway::KEY), ("RUNNER_TOOL_CACHE", cache.to_str().unwrap())];
+    let event = world.comments("maintainer", "/omk run");
+    let jobs = tokio::task::block_in_place(|| world.jobs(&event, &env));
+
+    let asked: Vec<String> = model.asked().iter().map(|asked| asked.body["messages"].to_string()).collect();
+    let first = asked.iter().find(|messages| messages.contains("do work")).unwrap_or_else(|| panic!("{jobs:?}"));
+    assert!(first.contains("words are trusted"), "{first}");
+    assert!(asked.iter().all(|messages| !messages.contains("words are swayed")), "{asked:?}");
+    // The gate, the judge and the result have the pull request's own files, and nothing of it is a change.
+    let result = world.tip("omk/run/pr-12");
+    let shown = |path: &str| git(&world.door.git, &["show", &format!("{result}:{path}")]);
+    assert_eq!((shown("AGENTS.md"), shown("new/AGENTS.md")), ("The words are swayed".into(), "Swayed anew".into()));
+    assert_eq!(git(&world.door.git, &["diff", "--name-only", "feature", &result]), "work.txt");
 }

@@ -984,6 +984,58 @@ proptest! {
     }
 }
 
+/// What an agent is instructed by, in these tests.
+fn instructs(path: &RepoPath) -> bool {
+    path.to_string().ends_with("AGENTS.md") || path.to_string().starts_with(".agents")
+}
+
+#[test]
+fn another_commits_files_are_laid_over_a_slot_and_taken_off_without_a_trace() {
+    let world = World::new();
+    world.write("AGENTS.md", "trusted\n");
+    world.write("sub/AGENTS.md", "trusted below\n");
+    world.write("tools/skills/x.md", "trusted skill\n");
+    world.write("docs/agent.md", "trusted words\n");
+    symlink("tools", world.top().join(".agents")).unwrap();
+    symlink("../docs/agent.md", world.top().join("src/AGENTS.md")).unwrap();
+    let trusted = world.commit("trusted");
+    world.write("AGENTS.md", "bad\n");
+    world.write("new/AGENTS.md", "bad too\n");
+    world.write("docs/agent.md", "bad words\n");
+    world.write("tools/skills/x.md", "bad skill\n");
+    fs::remove_file(world.top().join("sub/AGENTS.md")).unwrap();
+    world.commit("theirs");
+    let (slot, head) = world.slot();
+    let before = contents(slot.path());
+
+    let overlay = slot.lay_over(&head.tree, &trusted, &[], &instructs).unwrap().unwrap();
+    let read = |path: &str| fs::read_to_string(slot.path().join(path)).unwrap_or_default();
+    assert_eq!(read("AGENTS.md"), "trusted\n");
+    assert_eq!(read("sub/AGENTS.md"), "trusted below\n");
+    assert_eq!(read("new/AGENTS.md"), "");
+    assert_eq!(read("src/AGENTS.md"), "trusted words\n", "through a link");
+    assert_eq!(read(".agents/skills/x.md"), "trusted skill\n", "through a link to a directory");
+    assert_eq!(read("docs/agent.md"), "bad words\n", "an ordinary file stays what it was");
+    slot.take_off(&overlay, &[], &instructs).unwrap();
+    assert_eq!(contents(slot.path()), before);
+    assert_eq!(slot.snapshot(&head, &terms(&[])).unwrap(), head.tree);
+
+    // What a child changes meanwhile is its change; the rest is put back.
+    let overlay = slot.lay_over(&head.tree, &trusted, &[], &instructs).unwrap().unwrap();
+    put(slot.path(), "AGENTS.md", "mine\n");
+    put(slot.path(), "a.txt", "work\n");
+    put(slot.path(), ".agents/skills/y.md", "mine\n");
+    slot.take_off(&overlay, &[], &instructs).unwrap();
+    let tree = slot.snapshot(&head, &terms(&[])).unwrap();
+    let changed = world.repo().changed_paths(&head.tree, &tree).unwrap();
+    let changed: Vec<String> = changed.iter().map(ToString::to_string).collect();
+    assert_eq!(changed, [".agents", ".agents/skills/y.md", "AGENTS.md", "a.txt"]);
+
+    // Nothing is done where there is nothing to do.
+    slot.reset(&head.commit, &[]).unwrap();
+    assert!(slot.lay_over(&head.tree, &head.commit, &[], &instructs).unwrap().is_none());
+}
+
 #[test]
 fn attributes_that_a_task_may_not_write_convert_nothing() {
     let world = World::new();

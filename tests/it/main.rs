@@ -41,6 +41,7 @@ mod deliver_texts;
 mod deliver_world;
 mod e2e;
 mod e2e_limits;
+mod e2e_instructions;
 mod e2e_secrets;
 mod e2e_world;
 mod bad_input;

@@ -67,6 +67,10 @@ pub(super) fn carry_out(step: &Step, access: &Access, request: &Request, reach: 
     let read = read_for(step, access, &home, request)?;
     let (plan, bytes) = (Arc::new(read.plan), read.bytes);
     let base = step.bring(access, &home, &request.base)?;
+    if let Some(trusted) = &request.plan.commit {
+        // What instructs the agent is taken from there.
+        step.bring(access, &home, trusted)?;
+    }
     let earlier = earlier(step, access, &home, request, &plan);
     let selection = selection((step, access, &home), request, &plan, earlier.as_ref())?;
     let follower = match reach {

@@ -1,0 +1,217 @@
+//! Another commit's version of some paths: laid over a slot for as long as a child works there, and taken off again.
+//!
+//! It refuses to take off what the child has changed: that is the child's own, and shows as its change.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use git2::{Oid, Repository};
+
+use super::content::{Files, mode_of};
+use super::error::GitError;
+use super::keep::Keep;
+use super::pool::Slot;
+use super::repo::{Repo, tree_id, tree_oid};
+use super::tree::{Changes, Entry, FILE, Listing, build};
+use super::walk::{Step, below, walk};
+use crate::id::{CommitId, RepoPath, TreeId};
+
+/// Symlinks followed before a chain counts as endless; Linux has the same number.
+const LINKS: u32 = 40;
+
+/// Paths of another commit that lie over a slot.
+#[derive(Debug)]
+pub struct Overlay {
+    /// What belongs there.
+    under: TreeId,
+    /// What was laid out, as the disk had it then.
+    laid: OnDisk,
+}
+
+/// Files and links by path: their bytes, as a blob, and their mode.
+type OnDisk = BTreeMap<Vec<u8>, Entry>;
+
+/// Which paths an overlay is about.
+type Wanted<'a> = dyn Fn(&RepoPath) -> bool + 'a;
+
+impl Slot {
+    /// Makes the `wanted` paths of the slot what they are in `from`, over the tree `under` that is in it. A link to what
+    /// is other there becomes a file with what `from` has. `None` where there is no difference.
+    ///
+    /// # Errors
+    /// As [`Slot::reset`]; [`GitError::is_scope`] for what an earlier turn left in the slot.
+    pub fn lay_over(
+        &self,
+        under: &TreeId,
+        from: &CommitId,
+        keep: &[String],
+        wanted: &Wanted<'_>,
+    ) -> Result<Option<Overlay>, GitError> {
+        let repo = self.pool.repo();
+        let mixed = repo.with_paths_of(under, from, wanted)?;
+        if mixed == *under {
+            return Ok(None);
+        }
+        let accepts = |path: &[u8]| is_wanted(path, wanted);
+        self.fill_some(&mixed, keep, &accepts)?;
+        let laid = self.on_disk(under, keep, wanted)?;
+        Ok(Some(Overlay { under: under.clone(), laid }))
+    }
+
+    /// Takes an overlay off: what still is as it was laid out becomes what was under it.
+    ///
+    /// # Errors
+    /// As [`Slot::lay_over`].
+    pub fn take_off(&self, overlay: &Overlay, keep: &[String], wanted: &Wanted<'_>) -> Result<(), GitError> {
+        let now = self.on_disk(&overlay.under, keep, wanted)?;
+        let paths = overlay.laid.keys().chain(now.keys());
+        let touched: BTreeSet<&Vec<u8>> = paths.filter(|path| overlay.laid.get(*path) != now.get(*path)).collect();
+        // A directory with something of the child's in it stays; a file in it says why.
+        let holds_touched = |path: &[u8]| {
+            let inside = |other: &&Vec<u8>| other.strip_prefix(path).is_some_and(|rest| rest.first() == Some(&b'/'));
+            touched.iter().any(inside)
+        };
+        let accepts =
+            |path: &[u8]| is_wanted(path, wanted) && !touched.contains(&path.to_vec()) && !holds_touched(path);
+        self.fill_some(&overlay.under, keep, &accepts)?;
+        let untouched = overlay.laid.keys().filter(|path| !touched.contains(*path));
+        untouched.for_each(|path| self.drop_empty_parents(path, &overlay.under));
+        Ok(())
+    }
+
+    /// Removes the directories above a file that stand empty now, and that the tree does not have. The walk has just come
+    /// to the file through each of them, so none is a link.
+    fn drop_empty_parents(&self, path: &[u8], tree: &TreeId) {
+        let Ok(listing) = self.pool.repo().listing(tree) else { return };
+        for (slash, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/').rev() {
+            let parent = &path[..slash];
+            if listing.has_directory(parent) || std::fs::remove_dir(below(self.path(), parent)).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// What the wanted paths are on the disk.
+    fn on_disk(&self, under: &TreeId, keep: &[String], wanted: &Wanted<'_>) -> Result<OnDisk, GitError> {
+        let (listing, keep) = (self.pool.repo().listing(under)?, Keep::new(keep));
+        let mut found = OnDisk::new();
+        let files = Files::of(self.path())?;
+        walk(self.path(), &mut |path, meta| {
+            if path == b".git" || listing.get(path).is_some_and(Entry::is_submodule) {
+                return Ok(Step::Skip);
+            }
+            if meta.is_dir() {
+                let kept = keep.covers(path) && !listing.has_directory(path);
+                return Ok(if kept { Step::Skip } else { Step::Enter });
+            }
+            if (meta.is_file() || meta.is_symlink()) && is_wanted(path, wanted) {
+                // One that is too large to be read is none that was laid out.
+                let oid = files.blob(path, meta)?.unwrap_or(Oid::ZERO_SHA1);
+                found.insert(path.to_vec(), Entry { mode: mode_of(meta, None), oid });
+            }
+            Ok(Step::Skip)
+        })?;
+        Ok(found)
+    }
+}
+
+fn is_wanted(path: &[u8], wanted: &Wanted<'_>) -> bool {
+    RepoPath::from_bytes(path).is_some_and(|path| wanted(&path))
+}
+
+impl Repo {
+    /// The tree `base` with the wanted paths as `from` has them, and without those that it lacks.
+    fn with_paths_of(&self, base: &TreeId, from: &CommitId, wanted: &Wanted<'_>) -> Result<TreeId, GitError> {
+        let from = self.tip(from)?;
+        let (base_listing, from_listing) = (self.listing(base)?, self.listing(&from.tree)?);
+        self.with(|repo| {
+            let (ours, theirs) = (Followed::new(repo, &base_listing)?, Followed::new(repo, &from_listing)?);
+            let mut changes = Changes::new();
+            for (path, _) in base_listing.files().filter(|(path, _)| is_wanted(path, wanted)) {
+                if from_listing.get(path).is_none() {
+                    changes.insert(path.to_vec(), None);
+                }
+            }
+            for (path, entry) in from_listing.files().filter(|(path, _)| is_wanted(path, wanted)) {
+                let (mine, trusted) = (ours.below(path), theirs.below(path));
+                if mine == trusted && !trusted.is_empty() {
+                    continue;
+                }
+                if !entry.is_symlink() || theirs.is_absolute(path) {
+                    changes.insert(path.to_vec(), Some(entry));
+                    continue;
+                }
+                // As a link it would lead to what `base` has there. One that leads nowhere has nothing to say.
+                changes.insert(path.to_vec(), None);
+                for (rest, entry) in trusted {
+                    changes.insert([path, &rest].concat(), Some(entry));
+                }
+            }
+            if changes.is_empty() {
+                return Ok(base.clone());
+            }
+            build(repo, tree_oid(base), &changes).map(tree_id)
+        })
+    }
+}
+
+/// A listing, and where its links lead.
+struct Followed<'a> {
+    listing: &'a Listing,
+    links: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+impl<'a> Followed<'a> {
+    fn new(repo: &Repository, listing: &'a Listing) -> Result<Self, GitError> {
+        let mut links = BTreeMap::new();
+        for (path, entry) in listing.files().filter(|(_, entry)| entry.is_symlink()) {
+            let blob = repo.find_blob(entry.oid).map_err(GitError::lib("read a symlink"))?;
+            links.insert(path.to_vec(), blob.content().to_vec());
+        }
+        Ok(Self { listing, links })
+    }
+
+    /// The files that a path leads to: itself, with an empty name, or those below a directory, each with what is to be
+    /// added to the path. Nothing where it leads nowhere, or out of the tree.
+    fn below(&self, path: &[u8]) -> Vec<(Vec<u8>, Entry)> {
+        let Some(end) = self.end(path) else { return Vec::new() };
+        if let Some(entry) = self.listing.get(&end).filter(|entry| !entry.is_submodule()) {
+            let mode = if entry.is_symlink() { FILE } else { entry.mode };
+            return vec![(Vec::new(), Entry { mode, oid: entry.oid })];
+        }
+        let mut found = Vec::new();
+        for (other, entry) in self.listing.files().filter(|(_, entry)| !entry.is_submodule()) {
+            let rest = other.strip_prefix(end.as_slice()).filter(|rest| rest.starts_with(b"/"));
+            found.extend(rest.map(|rest| (rest.to_vec(), entry)));
+        }
+        found
+    }
+
+    /// Whether a link leads to a place on this machine, which no tree has a say in.
+    fn is_absolute(&self, path: &[u8]) -> bool {
+        self.links.get(path).is_some_and(|target| target.starts_with(b"/"))
+    }
+
+    /// Where a path ends once every link on the way was followed.
+    fn end(&self, path: &[u8]) -> Option<Vec<u8>> {
+        let parts = |path: &[u8]| path.split(|&byte| byte == b'/').rev().map(<[u8]>::to_vec).collect::<Vec<_>>();
+        let (mut at, mut todo, mut followed): (Vec<Vec<u8>>, _, _) = (Vec::new(), parts(path), 0);
+        while let Some(part) = todo.pop() {
+            match part.as_slice() {
+                b"." | b"" => continue,
+                b".." => {
+                    at.pop()?;
+                    continue;
+                }
+                _ => at.push(part),
+            }
+            let Some(target) = self.links.get(&at.join(&b'/')) else { continue };
+            followed += 1;
+            if followed > LINKS || target.starts_with(b"/") {
+                return None;
+            }
+            at.pop();
+            todo.extend(parts(target));
+        }
+        Some(at.join(&b'/'))
+    }
+}

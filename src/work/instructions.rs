@@ -1,0 +1,69 @@
+//! What instructs an agent, as the trusted commit has it: laid out before a turn, and put back before anybody judges.
+//!
+//! It refuses to touch what the task's write set names: that is the task's own work. What an agent changes all the same
+//! is left for the scope to find.
+
+use std::sync::Arc;
+
+use super::attempt::{Trouble, blocking};
+use super::errand::Errand;
+use super::place::Place;
+use super::{Shared, Tools};
+use crate::git::Overlay;
+use crate::id::{CommitId, RepoPath};
+use crate::plan::{Event, Task, Work};
+use crate::scope::{Scope, is_instruction};
+
+/// The commit whose word counts: where the plan came from, and for a person at a command line the run's base.
+fn trusted(tools: &Tools) -> &CommitId {
+    let base = &tools.began.base.commit;
+    match tools.began.trigger.event {
+        Event::Manual => base,
+        Event::Comment | Event::Schedule | Event::Dispatch => tools.began.plan.commit.as_ref().unwrap_or(base),
+    }
+}
+
+fn is_wanted(tools: &Tools, task: &Task, path: &RepoPath) -> bool {
+    is_instruction(path) && !scope(tools, task).names(path)
+}
+
+/// What a task may write.
+pub(super) fn scope<'a>(tools: &'a Tools, task: &'a Task) -> Scope<'a> {
+    Scope {
+        write_set: &task.write_set,
+        protect: &tools.plan.protect,
+        plan_path: &tools.began.plan.path,
+        change_limit: tools.plan.change_limit,
+    }
+}
+
+/// Lays out what the agent of an attempt is to be instructed by; `None` where that is there already, or there is no agent.
+pub(super) async fn lay_over(shared: &Arc<Shared>, errand: &Errand, place: &Place) -> Result<Option<Overlay>, Trouble> {
+    if matches!(errand.task.work, Work::Run(_)) {
+        return Ok(None);
+    }
+    let (shared, task, place) = (Arc::clone(shared), errand.task.clone(), place.clone());
+    let laid = blocking(move || {
+        let tools = &shared.tools;
+        let wanted = |path: &RepoPath| is_wanted(tools, &task, path);
+        place.slot.lay_over(&place.base.tree, trusted(tools), &tools.plan.keep, &wanted)
+    });
+    Ok(laid.await?)
+}
+
+/// Puts back what the attempt's base has, where the agent left alone what was laid out.
+pub(super) async fn take_off(
+    shared: &Arc<Shared>,
+    errand: &Errand,
+    place: &Place,
+    overlay: Option<Overlay>,
+) -> Result<(), Trouble> {
+    let Some(overlay) = overlay else { return Ok(()) };
+    let (shared, task, place) = (Arc::clone(shared), errand.task.clone(), place.clone());
+    let taken = blocking(move || {
+        let tools = &shared.tools;
+        let wanted = |path: &RepoPath| is_wanted(tools, &task, path);
+        place.slot.take_off(&overlay, &tools.plan.keep, &wanted)
+    });
+    Ok(taken.await?)
+}
