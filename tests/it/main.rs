@@ -28,6 +28,7 @@ mod ci_security_comment;
 mod ci_security_event;
 mod ci_security_job;
 mod ci_security_plan;
+mod ci_security_root;
 mod ci_security_state;
 mod ci_security_who;
 mod cli;

@@ -5,7 +5,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -238,6 +240,38 @@ fn the_step_that_runs_omk_becomes_omk() {
     let lost =
         action["inputs"].as_object().unwrap().keys().filter(|input| !carried.contains(&format!("inputs.{input}")));
     assert_eq!(lost.collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
+/// What the step before omk does on a machine with that setting; `sudo`: how its sudo ends. Whether it failed, and what it asked sudo.
+fn allows_namespaces(setting: Option<&str>, sudo: i32) -> (bool, String) {
+    let action = parsed("action.yml");
+    let all = steps(&action);
+    let at = |name: &str| all.iter().position(|step| step["name"] == name).unwrap();
+    assert!(at("allow omk namespaces") < at("omk"), "omk takes sudo away");
+    let step = all[at("allow omk namespaces")];
+    assert_eq!((&step["continue-on-error"], step["shell"].as_str()), (&Value::Bool(true), Some("bash")));
+    let machine = tempfile::tempdir().unwrap();
+    let at = |name: &str| machine.path().join(name).display().to_string();
+    if let Some(setting) = setting {
+        std::fs::write(at("setting"), setting).unwrap();
+    }
+    std::fs::write(at("sudo"), format!("#!/bin/sh\necho \"$*\" >> {}\nexit {sudo}\n", at("asked"))).unwrap();
+    std::fs::set_permissions(at("sudo"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let script = step["run"].as_str().unwrap();
+    let script = script.replace("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", &at("setting"));
+    let path = format!("{}:{}", machine.path().display(), std::env::var("PATH").unwrap());
+    let bash = ["--noprofile", "--norc", "-eo", "pipefail", "-c"];
+    let ended = Command::new("bash").args(bash).arg(script).env("PATH", path).output().unwrap();
+    (!ended.status.success(), std::fs::read_to_string(at("asked")).unwrap_or_default())
+}
+
+#[test]
+fn namespaces_are_allowed_before_sudo_goes_and_only_where_that_is_needed_and_can_be_done() {
+    let asked = "-n true\n-n sysctl -q -w kernel.apparmor_restrict_unprivileged_userns=0\n";
+    assert_eq!(allows_namespaces(Some("1\n"), 0), (false, asked.to_owned()));
+    assert_eq!(allows_namespaces(Some("1\n"), 1), (false, "-n true\n".to_owned()), "a password would be needed");
+    assert_eq!(allows_namespaces(Some("0\n"), 0), (false, String::new()), "they are allowed already");
+    assert_eq!(allows_namespaces(None, 0), (false, String::new()), "no such kernel");
 }
 
 // What must be nowhere: a text scan, for README and pages have YAML too.

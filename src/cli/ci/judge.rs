@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::super::{Failure, Kind, judge};
 use super::handed::Without;
-use super::{Level, Step, one_job, read_for};
+use super::run::Reach;
+use super::{Level, Step, one_job, read_for, root};
 use crate::fact::RunVerdict;
 use crate::request::Judgement;
 use crate::text::{self, ForgeKind};
@@ -33,6 +34,7 @@ pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
     }
     let home = step.home(&access, request)?;
     let plan = Arc::new(read_for(step, &access, &home, request)?.plan);
+    root::take_away(step, &plan.room, &Reach::ReadOnly);
     step.bring(&access, &home, &request.base)?;
     let judgement = judge::judge(&home, dir, request, &plan, &step.runner.scrubber())?;
     let json = serde_json::to_string(&judgement).map_err(super::super::failure::infra)?;

@@ -14,6 +14,7 @@ mod handed;
 mod inputs;
 mod judge;
 mod one_job;
+mod root;
 mod outputs;
 mod own;
 mod plan_check;

@@ -6,11 +6,10 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::super::{Failure, Home, Kind, session};
-use super::{Access, Level, Machine, Runner, Step};
+use super::{Access, Level, Runner, Step};
 use crate::clock::Clock;
 use crate::exec::{Child, Program, Sandbox, Surroundings};
 use crate::forge::Forge;
@@ -19,10 +18,6 @@ use crate::text::{ForgeKind, Scrubber};
 
 /// How long the probe of the sandbox may take; it does nothing.
 const PROBE: Duration = Duration::from_secs(20);
-
-/// What takes a hosted runner's two ways to root away for the rest of the job: sudo without a password, and the Docker
-/// socket. Sudo goes last, for it is what this runs with.
-const DROP_ROOT: &str = "chmod 0600 /var/run/docker.sock 2>/dev/null; rm -f /etc/sudoers.d/runner";
 
 /// Whether a workflow has said that it wants an agent beside a writing token all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,17 +49,10 @@ fn kept_credentials(place: &str, forge: ForgeKind) -> Failure {
     Failure::new(Kind::Usage, format!("{what} where the agent can read them: {place}")).hint(hint)
 }
 
-/// Refuses to run prompts beside a token that can write where children are not confined. Takes the ways to root away
-/// first, on a hosted runner, where the machine is thrown away after the job.
-pub(super) fn allow(one_job: OneJob, runner: &Runner) -> Result<Vec<String>, Failure> {
-    let mut warnings = Vec::new();
-    if runner.machine == Machine::Hosted
-        && let Err(why) = drop_root()
-    {
-        warnings.push(format!("the job can still become root, and so could an agent: {why}"));
-    }
+/// Refuses to run prompts beside a token that can write where children are not confined. Returns what to warn of.
+pub(super) fn allow(one_job: OneJob, runner: &Runner) -> Result<Option<String>, Failure> {
     if is_confined()? {
-        return Ok(warnings);
+        return Ok(None);
     }
     match one_job {
         OneJob::Unsafe => {
@@ -72,10 +60,7 @@ pub(super) fn allow(one_job: OneJob, runner: &Runner) -> Result<Vec<String>, Fai
                 ForgeKind::GitHub => "`unsafe-one-job: true`",
                 ForgeKind::GitLab => "`OMK_UNSAFE_ONE_JOB: true`",
             };
-            warnings.push(format!(
-                "an agent runs beside a token that can write, without a sandbox, because {input} says so"
-            ));
-            Ok(warnings)
+            Ok(Some(format!("an agent runs beside a token that can write, without a sandbox, because {input} says so")))
         }
         OneJob::Confined => Err(unconfined(runner.forge)),
     }
@@ -157,21 +142,6 @@ fn is_confined() -> Result<bool, Failure> {
     let runtime = runtime.map_err(|error| super::super::failure::infra(format!("start: {error}")))?;
     let ended = runtime.block_on(shepherd.run(&child, &Surroundings::default()));
     Ok(ended.map_err(super::super::failure::infra)?.containment.level > RoomLevel::None)
-}
-
-/// Takes sudo and Docker away, and looks whether they are gone.
-fn drop_root() -> Result<(), String> {
-    let sudo = |args: &[&str]| {
-        let mut sudo = Command::new("sudo");
-        sudo.arg("-n").args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        sudo.status().is_ok_and(|status| status.success())
-    };
-    if !sudo(&["true"]) {
-        return Ok(());
-    }
-    sudo(&["sh", "-c", DROP_ROOT]);
-    sudo(&["-k"]);
-    if sudo(&["true"]) { Err("sudo still works without a password".to_owned()) } else { Ok(()) }
 }
 
 #[cfg(test)]

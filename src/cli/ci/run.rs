@@ -12,7 +12,7 @@ use super::super::session::{Missing, Over, Secrets};
 use super::super::{Failure, Home, writing};
 use super::earlier::{self, Earlier};
 use super::one_job::{self, OneJob};
-use super::{Access, Level, Outputs, Stage, Step, Upload, read_for, shown};
+use super::{Access, Level, Outputs, Stage, Step, Upload, read_for, root, shown};
 use crate::bundle;
 use crate::clock::Clock;
 use crate::deliver::full;
@@ -66,6 +66,7 @@ pub(super) fn carry_out(step: &Step, access: &Access, request: &Request, reach: 
     one_job::refuse_persisted_credentials(&home, step.runner.forge)?;
     let read = read_for(step, access, &home, request)?;
     let (plan, bytes) = (Arc::new(read.plan), read.bytes);
+    root::take_away(step, &plan.room, &reach);
     let base = step.bring(access, &home, &request.base)?;
     if let Some(trusted) = &request.plan.commit {
         // What instructs the agent is taken from there.
@@ -76,9 +77,11 @@ pub(super) fn carry_out(step: &Step, access: &Access, request: &Request, reach: 
     let follower = match reach {
         Reach::ReadOnly => None,
         Reach::Writing(one_job, follower) => {
-            let warnings =
-                if has_prompt(&plan, &selection) { one_job::allow(one_job, &step.runner)? } else { Vec::new() };
-            warnings.iter().for_each(|warning| step.outputs.say(Level::Warning, warning));
+            if has_prompt(&plan, &selection)
+                && let Some(warning) = one_job::allow(one_job, &step.runner)?
+            {
+                step.outputs.say(Level::Warning, &warning);
+            }
             follower
         }
     };
