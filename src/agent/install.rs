@@ -112,12 +112,20 @@ async fn needs_node(shepherd: &Shepherd, wanted: &Install) -> Result<bool, Agent
 
 /// Makes sure that the Node.js on PATH can run the CLI.
 pub(super) async fn check_node(shepherd: &Shepherd, wanted: &Install) -> Result<(), AgentError> {
+    node(shepherd, wanted).await.map(|_| ())
+}
+
+/// The version of the Node.js on PATH.
+///
+/// # Errors
+/// Where there is none, it does not answer, or it is too old for the CLI.
+pub async fn node(shepherd: &Shepherd, wanted: &Install) -> Result<String, AgentError> {
     let Some(node) = on_path(&wanted.env, "node") else { return Err(AgentError::OldNode { found: None }) };
     let (_, said) = ask(shepherd, &node, vec!["--version".into()], &wanted.env, Duration::from_secs(30)).await?;
-    if is_new_enough(&said) {
-        return Ok(());
-    }
     let said = said.trim();
+    if is_new_enough(said) {
+        return Ok(super::clip(said.trim_start_matches('v'), 40));
+    }
     Err(AgentError::OldNode { found: (!said.is_empty()).then(|| super::clip(said, 40)) })
 }
 

@@ -20,7 +20,7 @@ use crate::exec::{Ended, ExecError};
 use crate::fact::Failure;
 
 pub use advice::advice;
-pub use install::{Install, install};
+pub use install::{Install, install, node};
 pub use kimi::{Installed, Locate, locate};
 pub use run::{Errand, Model};
 pub use stdout::{Heard, Retrying};

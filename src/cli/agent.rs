@@ -53,19 +53,28 @@ async fn check_model(plan: &Plan, secrets: &Secrets, terminal: &Terminal) -> Res
     Ok(())
 }
 
-/// The plan's agent; the usual one if there is no plan yet. A plan that is there and cannot be read is an error: its key must
-/// not go to another provider.
+/// The plan's agent; the usual one if there is no plan yet.
 fn plan_or_default(file: &PlanFile, terminal: &Terminal) -> Result<Plan, Failure> {
+    if let Some(plan) = plan_if_any(file)? {
+        return Ok(plan);
+    }
+    terminal.complain("note: there is no omk.yaml here; these are the defaults\n");
+    usual_plan()
+}
+
+/// The plan, if there is one. One that is there and cannot be read is an error: its key must not go to another provider.
+pub(super) fn plan_if_any(file: &PlanFile) -> Result<Option<Plan>, Failure> {
     let home = Home::find();
     let is_here = match &home {
         Ok(home) => home.repo.workdir().join(plan_file::USUAL).exists(),
         Err(_) => std::path::Path::new(plan_file::USUAL).exists(),
     };
-    if file.file.is_some() || is_here {
-        return Ok(plan_file::read(&home?, file)?.plan);
-    }
-    terminal.complain("note: there is no omk.yaml here; these are the defaults\n");
-    let text = "version: 1\ntasks: [{ id: none, run: 'true' }]\n";
+    if file.file.is_some() || is_here { Ok(Some(plan_file::read(&home?, file)?.plan)) } else { Ok(None) }
+}
+
+/// A plan with a prompt and nothing but defaults.
+pub(super) fn usual_plan() -> Result<Plan, Failure> {
+    let text = "version: 1\ntasks: [{ id: none, prompt: none }]\n";
     plan::parse(text.as_bytes(), "omk.yaml", "omk")
         .map_err(|complaints| Failure::rendered(Kind::Infra, complaints.render()))
 }

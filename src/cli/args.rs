@@ -82,6 +82,11 @@ pub(crate) enum Command {
     /// Print the JSON Schema of omk.yaml
     #[command(after_help = "Example:\n  omk schema > .vscode/omk.schema.json")]
     Schema,
+    /// Check what a run needs of this machine, and say what to do
+    #[command(
+        after_help = "Examples:\n  omk doctor\n  omk doctor --online            # ask the model's provider, too\n  omk doctor --json | jq .can_start"
+    )]
+    Doctor(Doctor),
     /// Install or check the coding agent that the plan pins
     #[command(after_help = "Examples:\n  omk agent install\n  omk agent check")]
     Agent(Agent),
@@ -112,6 +117,18 @@ pub(crate) struct PlanFile {
     /// The plan; omk.yaml at the top of the repository unless given
     #[arg(long = "plan", value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) plan: PlanFile,
+    /// Ask the model's provider, too; nothing is paid
+    #[arg(long)]
+    pub(crate) online: bool,
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

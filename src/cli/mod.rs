@@ -7,6 +7,7 @@ mod args;
 mod cancel;
 mod ci;
 mod clean;
+mod doctor;
 mod failure;
 mod init;
 mod judge;
@@ -82,6 +83,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<u8, Failure> {
             terminal.print(&format!("{schema}\n"));
             Ok(0)
         }
+        Command::Doctor(args) => doctor::doctor(&args, terminal),
         Command::Agent(args) => agent::agent(&args, terminal),
         Command::Clean(args) => clean::clean(&args, terminal),
         Command::Completions { shell } => {

@@ -8,7 +8,9 @@ mod capture;
 mod confine;
 mod descriptor;
 mod flock;
+mod kernel;
 mod orders;
+mod probe;
 mod sandbox;
 #[cfg(target_os = "linux")]
 mod seal;
@@ -34,6 +36,8 @@ use crate::id::Sha256;
 use crate::plan::RoomLevel;
 use crate::text::Scrubber;
 
+pub use kernel::kernel;
+pub use probe::{Probed, probe};
 pub use sandbox::{Reach, Sandbox};
 pub use shepherd::shepherd_main;
 

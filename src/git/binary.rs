@@ -45,6 +45,14 @@ const HEARD: u64 = 64 << 20;
 /// How much of git's standard error is kept, from its beginning; progress is switched off.
 const COMPLAINED: u64 = 1 << 20;
 
+/// What the git on PATH says it is: `git version 2.47.3`; `None` where there is none that answers.
+#[must_use]
+pub fn program_version() -> Option<String> {
+    let said = cleared(true).arg("--version").stdin(Stdio::null()).output().ok()?;
+    let line = String::from_utf8_lossy(&said.stdout).lines().next().map(|line| text::clip(line.trim(), 80));
+    line.filter(|line| said.status.success() && !line.is_empty())
+}
+
 /// A call of git.
 pub(super) struct Git<'a> {
     command: Command,

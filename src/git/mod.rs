@@ -35,6 +35,7 @@ mod secrets;
 mod snapshot;
 mod overlay;
 
+pub use binary::program_version;
 pub use bundle::{BundleError, BundleHeader, BundleWanted, TakenIn};
 pub use checkout::take_token_out;
 pub use error::{GitError, Refusal};

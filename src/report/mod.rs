@@ -5,6 +5,7 @@
 //! and through the escaping of its rendering last.
 
 pub mod check;
+pub mod checkup;
 pub mod code_quality;
 pub mod dashboard;
 pub mod html;

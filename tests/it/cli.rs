@@ -83,6 +83,7 @@ fn omk_alone_tells_what_there_is() {
       report       Render a run
       ci           Do what a CI job's event asks for; action and component run this
       schema       Print the JSON Schema of omk.yaml
+      doctor       Check what a run needs of this machine, and say what to do
       agent        Install or check the coding agent that the plan pins
       clean        Remove old runs, their worktrees and their branches
       completions  Print completions for a shell

@@ -40,6 +40,7 @@ mod deliver_sample;
 mod deliver_steps;
 mod deliver_texts;
 mod deliver_world;
+mod doctor;
 mod e2e;
 mod e2e_limits;
 mod e2e_instructions;

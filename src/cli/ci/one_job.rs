@@ -4,20 +4,12 @@
 //! start a prompt where that cannot be ruled out, unless the workflow says in so many words that it is wanted; and to work
 //! at all beside a token that can write in a job of its own for that.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::time::Duration;
-
 use super::super::{Failure, Home, Kind, session};
 use super::{Access, Level, Runner, Step};
-use crate::clock::Clock;
-use crate::exec::{Child, Program, Sandbox, Surroundings};
+use crate::exec::probe;
 use crate::forge::Forge;
 use crate::plan::RoomLevel;
 use crate::text::{ForgeKind, Scrubber};
-
-/// How long the probe of the sandbox may take; it does nothing.
-const PROBE: Duration = Duration::from_secs(20);
 
 /// Whether a workflow has said that it wants an agent beside a writing token all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,25 +115,10 @@ pub(super) fn refuse_a_writing_token(step: &Step, access: &Access) -> Result<(),
 
 /// Asks the sandbox itself: a child is started in it.
 fn is_confined() -> Result<bool, Failure> {
-    let clock = Clock::start();
-    let dir =
-        tempfile::tempdir().map_err(|error| super::super::failure::infra(format!("make a directory: {error}")))?;
-    let path: OsString = std::env::var_os("PATH").unwrap_or_default();
-    let child = Child {
-        program: Program::Shell("true".to_owned()),
-        cwd: dir.path().to_owned(),
-        env: BTreeMap::from([("PATH".into(), path)]),
-        room: Some(Sandbox { writable: vec![dir.path().to_owned()], ..Sandbox::default() }),
-        timeout: PROBE,
-        idle_timeout: None,
-        log: dir.path().join(format!("probe-{}.log", clock.now().as_millis())),
-        log_cap: 1024,
-    };
     let shepherd = session::shepherd(Scrubber::default())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| super::super::failure::infra(format!("start: {error}")))?;
-    let ended = runtime.block_on(shepherd.run(&child, &Surroundings::default()));
-    Ok(ended.map_err(super::super::failure::infra)?.containment.level > RoomLevel::None)
+    Ok(runtime.block_on(probe(&shepherd)).level > RoomLevel::None)
 }
 
 #[cfg(test)]
