@@ -17,6 +17,7 @@ use super::{Failure, Home, Kind};
 use crate::bundle::{self, Admitted, Limits, Refused};
 use crate::clock::Clock;
 use crate::exec::environment::Caller;
+use crate::exec::probe;
 use crate::exec::secret::shed_secrets;
 use crate::fact::GateOutcome;
 use crate::git::Pool;
@@ -111,10 +112,12 @@ async fn run_gates(
 ) -> Result<Vec<GateOutcome>, Failure> {
     let caller = Caller::read();
     let began = admitted.engine.began().cloned();
+    let shepherd = session::shepherd(scrubber.clone())?;
     let tools = Tools {
+        level: probe(&shepherd).await.level,
         repo: home.repo.clone(),
         pool: Pool::open(&home.repo, &session::cache_dir(&caller)?).map_err(super::git)?.refusing(scrubber.clone()),
-        shepherd: session::shepherd(scrubber.clone())?,
+        shepherd,
         caller,
         plan: Arc::clone(plan),
         began: began.ok_or_else(|| Failure::new(Kind::Infra, "the admitted run has not begun"))?,

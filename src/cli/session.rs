@@ -16,9 +16,9 @@ use crate::agent::{self, Locate};
 use crate::clock::Clock;
 use crate::drive::{DriveError, drive};
 use crate::engine::Engine;
-use crate::exec::Shepherd;
 use crate::exec::environment::Caller;
 use crate::exec::secret::{Secret, shed_secrets};
+use crate::exec::{Shepherd, probe};
 use crate::fact::{Began, Fact, Host, Limit, RunVerdict, Spending};
 use crate::gateway::{self, Budget, Gateway, Upstream};
 use crate::git::{Expected, Pool};
@@ -135,6 +135,7 @@ pub(super) fn get_ready(
     how: &How,
     missing: Missing,
 ) -> Result<Option<Ready>, Failure> {
+    check_room(plan, secrets)?;
     let has_prompt = |task: &&Task| matches!(task.work, Work::Prompt(_));
     let prompts: HashSet<&TaskId> = plan.tasks.iter().filter(has_prompt).map(|task| &task.id).collect();
     if !selected.iter().any(|task| prompts.contains(task)) {
@@ -171,6 +172,23 @@ pub(super) fn get_ready(
         Ok::<_, Failure>((installed, provider::settle(&plan.agent, &upstream).await?))
     })?;
     Ok(Some(Ready { installed, upstream, model }))
+}
+
+/// Refuses a machine whose rooms are of a lower level than the plan demands.
+fn check_room(plan: &Plan, secrets: &Secrets) -> Result<(), Failure> {
+    let Some(least) = plan.room.least.filter(|least| *least > RoomLevel::None) else { return Ok(()) };
+    let shepherd = shepherd(secrets.scrubber())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
+    let probed = runtime.block_on(probe(&shepherd));
+    if probed.level >= least {
+        return Ok(());
+    }
+    let why = probed.why_not.map(|why| format!(": {why}")).unwrap_or_default();
+    let text = format!("the plan's room.level is `{least}`, and a room here has the level `{}`{why}", probed.level);
+    Err(Failure::new(Kind::Blocked, text)
+        .hint("`omk doctor` says what to do about it on this machine")
+        .hint("or accept less: `room: { level: best }` in the plan"))
 }
 
 /// The variable that keeps rooms from being closed more tightly than it says: `landlock`, for instance.
@@ -253,10 +271,12 @@ impl Session {
             Some(ready) => Some(self.agent_tools(ready, facts).await?),
             None => None,
         };
+        let shepherd = shepherd(self.secrets.scrubber())?;
         Ok(Tools {
+            level: probe(&shepherd).await.level,
             repo: self.home.repo.clone(),
             pool: Pool::open(&self.home.repo, &cache).map_err(super::git)?.refusing(self.secrets.scrubber()),
-            shepherd: shepherd(self.secrets.scrubber())?,
+            shepherd,
             caller,
             plan: Arc::clone(self.engine.plan()),
             began: self.began.clone(),

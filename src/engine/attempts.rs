@@ -8,7 +8,7 @@ use super::overlap::Sets;
 use super::retry::jittered_backoff;
 use super::state::{CancelReason, Landed, State};
 use super::{Alarm, LEASE, Run};
-use crate::fact::{Change, Class, Evidence, Failure, GateOutcome, GateVerdict, Outcome};
+use crate::fact::{Change, Class, Evidence, Failure, GateOutcome, GateVerdict, Outcome, RunVerdict};
 use crate::glob::Glob;
 use crate::id::{GateId, Moment, RepoPath, Tip};
 
@@ -129,14 +129,19 @@ impl Run {
         if failure.class == Class::RateLimit && !wait.is_zero() {
             self.pause_provider(&mut failure, self.at.after(wait));
         }
+        let outlived = failure.outlived;
         let node = &mut self.nodes[index as usize];
         node.retry_count = node.retry_count.saturating_add(1);
         node.fresh_session = !(node.is_agent && failure.class.keeps_session());
         let permanent = !failure.class.is_transient() && node.policy.terminal_on_permanent_failure;
         node.failure = Some(Box::new(failure));
-        if permanent || node.retry_count > node.policy.max_attempts || self.failing_fast {
+        if permanent || outlived || node.retry_count > node.policy.max_attempts || self.failing_fast {
             node.state = State::Failed;
             self.finish(index);
+            if outlived {
+                self.stop_early(RunVerdict::FailedInfra);
+                return;
+            }
             if self.began.fail_fast {
                 self.failing_fast = true;
                 self.cancel_pending(&CancelReason::FailFast(self.node(index).id.clone()));

@@ -159,8 +159,9 @@ const LOCAL: [&str; 10] = [
 pub struct ChildEnv {
     /// The whole environment.
     pub vars: BTreeMap<OsString, OsString>,
-    /// The caches outside HOME that it points at: a child writes to them, as to a copy of its own.
-    pub caches: Vec<PathBuf>,
+    /// The variables that point at caches outside HOME, and where they lead: a child writes there, as to a copy of its
+    /// own.
+    pub caches: Vec<(&'static str, PathBuf)>,
     /// The programs and toolchains that it points at, which a child reads.
     pub tools: Vec<PathBuf>,
 }
@@ -217,6 +218,11 @@ pub fn child_env(
     set("HOME", home.into());
     set("TMPDIR", tmp.into());
     let mut seen = tools.shown;
+    // What a plan names it wants to be seen: data, or the cache of a tool that omk does not know.
+    let named = plan_env.keys().chain(task_env.keys()).chain(pass_env).filter(|name| !PRIVATE.contains(&name.as_str()));
+    let named = named.filter(|name| name.as_str() != "TMPDIR").filter_map(|name| vars.get(OsStr::new(name)));
+    let named = named.flat_map(|value| std::env::split_paths(value).collect::<Vec<_>>());
+    seen.extend(named.filter(|path| path.is_absolute() && path.exists() && !is_of_the_system(path)));
     if toolchains == Toolchains::Yes {
         let path = vars.get(OsStr::new("PATH")).cloned().unwrap_or_default();
         seen.extend(std::env::split_paths(&path).flat_map(|directory| installation(caller, &directory)));
@@ -268,7 +274,7 @@ fn around(programs: &Path, home: Option<&Path>) -> PathBuf {
 #[derive(Default)]
 struct Tools {
     vars: Vec<(&'static str, PathBuf)>,
-    caches: Vec<PathBuf>,
+    caches: Vec<(&'static str, PathBuf)>,
     shown: Vec<PathBuf>,
 }
 
@@ -306,7 +312,7 @@ impl Tools {
 
     fn cache(&mut self, name: &'static str, directory: Option<PathBuf>) {
         if let Some(directory) = directory {
-            self.caches.push(directory.clone());
+            self.caches.push((name, directory.clone()));
             self.vars.push((name, directory));
         }
     }
@@ -409,7 +415,7 @@ mod tests {
         more.retain(|name| !names(&without).contains(name));
         assert_eq!(more, ["CARGO_HOME", "GOMODCACHE", "GOPATH", "PIP_CACHE_DIR", "RUSTUP_HOME", "npm_config_cache"]);
         let caches: Vec<&str> =
-            with.caches.iter().map(|path| path.strip_prefix(home.path()).unwrap().to_str().unwrap()).collect();
+            with.caches.iter().map(|(_, path)| path.strip_prefix(home.path()).unwrap().to_str().unwrap()).collect();
         assert_eq!(caches, [".cargo", "go", "go/pkg/mod", ".npm", "elsewhere"]);
     }
 

@@ -44,6 +44,10 @@ pub use shepherd::shepherd_main;
 /// The first argument that makes `omk` a shepherd: `main` then calls [`shepherd_main`] and nothing else.
 pub const SHEPHERD_ROLE: &str = "__shepherd";
 
+/// How long a shepherd may take to end everybody. It needs little more than its grace, unless a process cannot be killed
+/// because the kernel is busy for it, with a dead network disk for instance.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// What to run.
 #[derive(Debug, Clone)]
 pub enum Program {
@@ -156,6 +160,12 @@ pub enum ExecError {
         /// Why.
         source: std::io::Error,
     },
+    /// A process of the child could not be ended, and may still be at work. Whatever it can write must not be used again.
+    #[error("end every process of the child within {} s; one of them may still be at work", waited.as_secs())]
+    Outlived {
+        /// How long was waited for its end.
+        waited: Duration,
+    },
     /// The room would have been of a lower level than the least that is accepted, so nothing was started.
     #[error("make a room of level `{least}`: {why}")]
     Room {
@@ -171,6 +181,7 @@ pub enum ExecError {
 pub struct Shepherd {
     exe: PathBuf,
     at_most: RoomLevel,
+    patience: Duration,
     scrubber: Scrubber,
 }
 
@@ -178,13 +189,19 @@ impl Shepherd {
     /// A shepherd that runs `exe __shepherd` for each child; `exe` is omk itself.
     #[must_use]
     pub fn new(exe: PathBuf) -> Self {
-        Self { exe, at_most: RoomLevel::Sealed, scrubber: Scrubber::default() }
+        Self { exe, at_most: RoomLevel::Sealed, patience: PATIENCE, scrubber: Scrubber::default() }
     }
 
     /// The same, for rooms of that level at most, whatever the machine has: to see what holds on another one.
     #[must_use]
     pub fn at_most(self, level: RoomLevel) -> Self {
         Self { at_most: level, ..self }
+    }
+
+    /// One that waits so long for the end of a child's processes, where it had to stop them.
+    #[must_use]
+    pub fn waiting(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// One that keeps nothing of what that scrubber knows.
@@ -215,6 +232,12 @@ impl ExecError {
     #[must_use]
     pub fn is_setup(&self) -> bool {
         matches!(self, Self::Room { .. })
+    }
+
+    /// Whether somebody may still be at work where the child was.
+    #[must_use]
+    pub fn is_outlived(&self) -> bool {
+        matches!(self, Self::Outlived { .. })
     }
 
     fn io(what: impl Into<String>, source: std::io::Error) -> Self {

@@ -4,6 +4,7 @@
 //! It refuses to touch anything: [`layers`] only says what goes where. Putting it there is the business of `seal`.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -80,22 +81,30 @@ pub(super) enum Layer {
     Hidden,
 }
 
-/// Directories of every machine that no build needs: of other users, of services and their sockets, of logs and of the
-/// kernel's own state.
-const HIDDEN: [&str; 12] = [
-    "/home",
-    "/root",
-    "/run",
-    "/var/run",
-    "/var/log",
-    "/var/spool",
-    "/var/lib/docker",
-    "/var/lib/containerd",
-    "/var/lib/kubelet",
-    "/sys/kernel",
-    "/sys/firmware",
-    "/sys/fs/bpf",
+/// What of a machine's root is its system: programs, libraries and their settings. All else there is somebody's own, and
+/// so is most of `/var`; services keep their sockets and their data in such places.
+const SYSTEM: [&str; 15] =
+    ["bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "etc", "opt", "nix", "gnu", "snap", "dev", "proc", "sys"];
+
+/// What of `/var` belongs to installed programs.
+const OF_VAR: [&str; 13] = [
+    "/var/cache",
+    "/var/lib/apk",
+    "/var/lib/dpkg",
+    "/var/lib/emacsen-common",
+    "/var/lib/gems",
+    "/var/lib/ghc",
+    "/var/lib/haskell-packages",
+    "/var/lib/pacman",
+    "/var/lib/python",
+    "/var/lib/rpm",
+    "/var/lib/sgml-base",
+    "/var/lib/texmf",
+    "/var/lib/xml-core",
 ];
+
+/// What no build needs of the kernel's own state.
+const HIDDEN: [&str; 3] = ["/sys/kernel", "/sys/firmware", "/sys/fs/bpf"];
 
 /// Where everybody may leave files, and finds those of others.
 const SHARED: [&str; 2] = ["/tmp", "/var/tmp"];
@@ -103,9 +112,9 @@ const SHARED: [&str; 2] = ["/tmp", "/var/tmp"];
 /// Files of every machine that only root reads, and root's children could.
 const HIDDEN_FILES: [&str; 4] = ["/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-"];
 
-/// What lies where in a room, parents first. Nothing is in it that changes nothing: what is shown or hidden already, by
+/// What lies where in a room of a machine whose root has those directories, parents first. Nothing is in it that changes nothing: what is shown or hidden already, by
 /// its nearest parent.
-pub(super) fn layers(room: &Sandbox) -> Vec<(PathBuf, Layer)> {
+pub(super) fn layers(room: &Sandbox, root: &[OsString]) -> Vec<(PathBuf, Layer)> {
     // For one path the earlier layer wins: what may be written is not hidden.
     let mut wanted: BTreeMap<PathBuf, Layer> = BTreeMap::new();
     let mut want = |path: &Path, layer: Layer| {
@@ -124,6 +133,12 @@ pub(super) fn layers(room: &Sandbox) -> Vec<(PathBuf, Layer)> {
     }
     for path in HIDDEN.iter().chain(&HIDDEN_FILES) {
         want(Path::new(path), Layer::Hidden);
+    }
+    for name in root.iter().filter(|name| !SYSTEM.iter().any(|system| name == system)) {
+        want(&Path::new("/").join(name), Layer::Hidden);
+    }
+    for path in OF_VAR {
+        want(Path::new(path), Layer::Shown);
     }
     for path in SHARED {
         want(Path::new(path), Layer::Shared);
@@ -182,11 +197,11 @@ mod tests {
     }
 
     fn told(room: &Sandbox) -> Vec<String> {
-        let always =
-            |path: &Path| HIDDEN.iter().chain(&HIDDEN_FILES).chain(&SHARED).any(|hidden| Path::new(hidden) == path);
-        layers(room)
+        let known = HIDDEN.iter().chain(&HIDDEN_FILES).chain(&SHARED);
+        let always = |path: &Path| known.clone().any(|hidden| Path::new(hidden) == path);
+        layers(room, &["bin", "etc", "home", "srv", "usr", "var"].map(OsString::from))
             .into_iter()
-            .filter(|(path, _)| !always(path))
+            .filter(|(path, _)| !always(path) && !OF_VAR.iter().any(|of_var| Path::new(of_var) == path))
             .map(|(path, layer)| format!("{layer:?} {}", path.display()))
             .collect()
     }
@@ -202,11 +217,14 @@ mod tests {
         assert_eq!(
             told(&room),
             [
+                "Hidden /home",
                 "Writable /home/u/.cache/omk/slots/1",
                 "Copied /home/u/.cargo",
                 "Hidden /home/u/.cargo/credentials.toml",
                 "Shown /home/u/.nvm",
                 "Copied /home/u/repo/.git",
+                "Hidden /srv",
+                "Hidden /var",
             ]
         );
     }
@@ -214,6 +232,6 @@ mod tests {
     #[test]
     fn what_may_be_written_is_not_hidden_and_nothing_relative_or_whole_is_taken() {
         let room = room(&["/w", "relative"], &[], &["/"], &["/w", "/", "/h"]);
-        assert_eq!(told(&room), ["Hidden /h", "Writable /w"]);
+        assert_eq!(told(&room), ["Hidden /h", "Hidden /home", "Hidden /srv", "Hidden /var", "Writable /w"]);
     }
 }

@@ -229,7 +229,9 @@ fn safe() -> MountFlags {
 /// The layers of a room with what is to be laid there, prepared while everything can still be written and seen.
 fn covers(room: &Sandbox) -> Result<Vec<Cover>, NotSealed> {
     let mut covers = Vec::new();
-    for (number, (path, layer)) in layers(room).into_iter().enumerate() {
+    let entries = std::fs::read_dir("/").map_err(failed("list /"))?;
+    let root: Vec<OsString> = entries.flatten().map(|entry| entry.file_name()).collect();
+    for (number, (path, layer)) in layers(room, &root).into_iter().enumerate() {
         // An earlier child may have put a link there, to have the next one's room cover the whole disk.
         let Ok(opened) = open_without_links(&path) else { continue };
         let kind = rustix::fs::fstat(&opened).map(|stat| FileType::from_raw_mode(stat.st_mode));

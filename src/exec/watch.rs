@@ -26,10 +26,6 @@ const CHUNK: usize = 64 * 1024;
 /// How long output is awaited once everybody is gone: a pipe that is still open then was given to a stranger.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// How long the shepherd may take to end everybody. It needs little more than its grace, unless a process cannot be
-/// killed because the kernel is busy for it, with a dead network disk for instance.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// Runs `child` under a process of its own of that shepherd.
 pub(super) async fn run(shepherd: &Shepherd, child: &Child, around: &Surroundings) -> Result<Ended, ExecError> {
     let capture = Capture::create(&child.log, child.log_cap, &shepherd.scrubber, around.stdout_lines.clone())
@@ -47,6 +43,7 @@ struct Watch<'a> {
     stderr: Option<ChildStderr>,
     capture: Capture,
     around: &'a Surroundings,
+    patience: Duration,
     began: Instant,
     deadline: Instant,
     idle: Option<Idle>,
@@ -84,7 +81,7 @@ enum Seen {
 
 impl<'a> Watch<'a> {
     async fn start(
-        Shepherd { exe, at_most, .. }: &Shepherd,
+        Shepherd { exe, at_most, patience, .. }: &Shepherd,
         child: &Child,
         around: &'a Surroundings,
         capture: Capture,
@@ -113,6 +110,7 @@ impl<'a> Watch<'a> {
             reports: Incoming::new(from),
             capture,
             around,
+            patience: *patience,
             began,
             deadline: after(began, child.timeout),
             idle: child.idle_timeout.map(|limit| Idle {
@@ -184,8 +182,7 @@ impl<'a> Watch<'a> {
                 }
             }
             Phase::Stopping(..) => {
-                let what = format!("end every process of the child within {} s", PATIENCE.as_secs());
-                return Err(ExecError::io(what, io::ErrorKind::TimedOut.into()));
+                return Err(ExecError::Outlived { waited: self.patience });
             }
             Phase::Over { .. } => return Ok(Rang::Last),
         }
@@ -203,7 +200,7 @@ impl<'a> Watch<'a> {
 
     async fn stop(&mut self, why: Ending) {
         if matches!(self.phase, Phase::Running) {
-            self.phase = Phase::Stopping(why, Instant::now() + PATIENCE);
+            self.phase = Phase::Stopping(why, Instant::now() + self.patience);
             // A shepherd that does not hear it is gone, and the end of its reports will say so.
             let _ = self.orders.write_all(b"\n").await;
         }
@@ -235,6 +232,10 @@ impl<'a> Watch<'a> {
             Report::Started { level, why_not, subreaper } => {
                 self.why_not = why_not;
                 self.containment = Containment { level, subreaper };
+            }
+            Report::Over { complete: false, .. } if self.containment.subreaper => {
+                // It could find the descendants at first, and then no more.
+                return Err(ExecError::Outlived { waited: self.began.elapsed() });
             }
             Report::Over { status, ordered, stragglers, complete } => {
                 self.containment.subreaper &= complete;

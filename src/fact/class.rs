@@ -15,13 +15,17 @@ pub struct Failure {
     /// How long the provider asked to wait, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// A process that the work started could not be ended, and may go on: nothing that is found on this machine from now
+    /// on can be trusted, so the run is over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outlived: bool,
 }
 
 impl Failure {
     /// One without a wait and without advice.
     #[must_use]
     pub fn new(class: Class, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), advice: None, retry_after_ms: None }
+        Self { class, message: message.into(), advice: None, retry_after_ms: None, outlived: false }
     }
 }
 

@@ -29,6 +29,9 @@ use crate::text::Scrubber;
 /// What the names of our worktrees begin with.
 const PREFIX: &str = "omk-slot-";
 
+/// The kind of the file beside a slot that says that it must not be taken again.
+const OUTLIVED: &str = "outlived";
+
 /// Slots of a pool; far more than any machine has workers.
 const SLOTS: u32 = 4096;
 
@@ -136,6 +139,9 @@ impl Pool {
     /// Where the pool's directory cannot be written.
     pub fn acquire(&self, prefer: Option<SlotName>) -> Result<Slot, GitError> {
         for name in prefer.into_iter().chain((1..=SLOTS).map(SlotName)) {
+            if self.file(name, OUTLIVED).exists() {
+                continue;
+            }
             let Some(lock) = lock(self.root(), name)? else { continue };
             let known = self.idle().remove(&name);
             let known = known.unwrap_or_else(|| Known { facts: Facts::load(&self.file(name, "known")), index: None });
@@ -167,6 +173,8 @@ impl Pool {
                 removed.busy.push(name);
                 continue;
             }
+            // Whoever removes slots says that nobody is at work in them any more.
+            let _ = std::fs::remove_file(self.file(name, OUTLIVED));
             let slot = self.acquire(Some(name))?;
             if slot.name() != name {
                 removed.busy.push(name);
@@ -271,6 +279,16 @@ impl Slot {
     #[must_use]
     pub fn git_dir(&self) -> &Path {
         &self.admin
+    }
+
+    /// Has nobody take this slot again, in this process or another, until it is removed by name: a process may still be at
+    /// work in it.
+    ///
+    /// # Errors
+    /// Where the disk refuses; then the slot must not be given back.
+    pub fn condemn(&self) -> Result<(), GitError> {
+        let path = self.own_file(OUTLIVED);
+        File::create(&path).map(drop).map_err(GitError::io("write", &path))
     }
 
     /// An empty directory beside the slot, for what its holder keeps to itself; whatever was there is gone.

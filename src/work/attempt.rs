@@ -36,6 +36,11 @@ impl Trouble {
     pub(super) fn new(class: Class, message: impl Into<String>) -> Self {
         Self::Failed(Failure::new(class, message))
     }
+
+    /// Whether somebody may still be at work in the place of the work.
+    pub(super) fn is_outlived(&self) -> bool {
+        matches!(self, Self::Failed(failure) if failure.outlived)
+    }
 }
 
 impl From<GitError> for Trouble {
@@ -115,6 +120,12 @@ impl Attempt<'_> {
             slot: place.slot.path().display().to_string(),
         });
         let worked = self.work(&place, session, evidence).await;
+        if let Err(trouble) | Ok((Err(trouble), _)) = &worked
+            && trouble.is_outlived()
+        {
+            place.condemn();
+            return worked?.0;
+        }
         let goes_on = |failure: &Failure| failure.class.keeps_session();
         let parks = matches!(&worked, Ok((Err(Trouble::Failed(failure)), Some(_))) if goes_on(failure));
         let (shared, left) = (Arc::clone(self.shared), place.clone());

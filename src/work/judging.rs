@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::attempt::{Trouble, blocking};
 use super::place::Place;
 use super::room::{Way, room};
-use super::turn::class_of;
+use super::turn::trouble;
 use super::{Shared, Tools};
 use crate::engine::Engine;
 use crate::exec::environment::{Toolchains, child_env};
@@ -119,6 +119,10 @@ async fn judge_required(
     let judged = async {
         let place = place_at(shared, tip).await?;
         let judged = judge_all(shared, &gates, &place, &tip.tree, &logs, stop).await;
+        if judged.as_ref().is_err_and(Trouble::is_outlived) {
+            place.condemn();
+            return judged;
+        }
         discard(shared, place).await;
         judged
     };
@@ -189,7 +193,7 @@ async fn judge_one(
     let writable = vec![place.slot.path().to_path_buf(), home, tmp];
     let mut way = Way::open(tools.plan.room.network_of_gate(gate), None).await?;
     way.describe_in(&mut env.vars);
-    let room = room(tools, &env, writable, place.gate_scratch(), way.reach.clone());
+    let room = room(tools, &mut env, writable, place.gate_scratch(), way.reach.clone());
     let scrub = |text: &str| tools.scrubber.scrub(text);
     let site = judge::Site {
         shepherd: &tools.shepherd,
@@ -205,8 +209,10 @@ async fn judge_one(
     };
     let judged = way.serve_while(None, judge::judge(gate, &site)).await;
     let judged = judged.map_err(|error| {
-        let class = if let GateError::Exec { source, .. } = &error { class_of(source) } else { Class::Host };
-        Trouble::new(class, format!("failed to {error}"))
+        if let GateError::Exec { source, .. } = &error {
+            return trouble(source, &error);
+        }
+        Trouble::new(Class::Host, format!("failed to {error}"))
     });
     let mut outcome = judged?.outcome;
     let refused = way.refused();
@@ -262,7 +268,11 @@ async fn compare(
             let base = shared.tools.began.base.clone();
             let place = place_at(shared, &base).await?;
             let logs = Logs::new(shared, "logs/base".to_owned());
-            let outcome = judge_one(shared, gate, &place, &base.tree, &logs, stop).await?;
+            let outcome = judge_one(shared, gate, &place, &base.tree, &logs, stop).await;
+            if outcome.as_ref().is_err_and(Trouble::is_outlived) {
+                place.condemn();
+            }
+            let outcome = outcome?;
             discard(shared, place).await;
             if stop.is_cancelled() { Err(Trouble::Interrupted) } else { Ok(outcome) }
         })

@@ -5,6 +5,7 @@
 
 mod attempt;
 mod branches;
+mod caches;
 mod errand;
 mod instructions;
 mod integrate;
@@ -33,7 +34,7 @@ use crate::git::{Expected, Pool, Repo};
 use crate::history::History;
 use crate::id::{TaskId, TreeId};
 use crate::model::Facts;
-use crate::plan::Plan;
+use crate::plan::{Plan, RoomLevel};
 use crate::store::RunDir;
 use crate::text::Scrubber;
 
@@ -52,6 +53,8 @@ pub struct Tools {
     pub pool: Pool,
     /// Starts children.
     pub shepherd: Shepherd,
+    /// The level that their rooms have on this machine.
+    pub level: RoomLevel,
     /// The environment that omk was started in.
     pub caller: Caller,
     /// The plan.

@@ -78,6 +78,14 @@ impl Place {
         sweep(self.slot.path(), opened, &tools.scrubber);
     }
 
+    /// Has nobody work here again: a process that could not be ended may still do so. If even that cannot be written
+    /// down, the slot stays taken as long as this process lives.
+    pub(super) fn condemn(&self) {
+        if self.slot.condemn().is_err() {
+            std::mem::forget(self.clone());
+        }
+    }
+
     pub(super) fn home(&self) -> PathBuf {
         self.private.join("home")
     }

@@ -11,8 +11,8 @@ use std::net::TcpListener;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::Tools;
 use super::attempt::Trouble;
+use super::{Tools, caches};
 use crate::exec::environment::ChildEnv;
 use crate::exec::{Reach, Sandbox};
 use crate::fact::Class;
@@ -25,8 +25,18 @@ const PROXY: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_prox
 /// Whom tools ask without a proxy: the room itself.
 const NO_PROXY: &str = "127.0.0.1,localhost,::1";
 
-/// The room for a child of this run: it writes to `writable`, `scratch` is an empty directory of its own.
-pub(super) fn room(tools: &Tools, env: &ChildEnv, writable: Vec<PathBuf>, scratch: PathBuf, reach: Reach) -> Sandbox {
+/// The room for a child of this run: it writes to `writable`, `scratch` is an empty directory of its own. Where it cannot
+/// be sealed, the child is pointed at caches of its own. Blocks.
+pub(super) fn room(
+    tools: &Tools,
+    env: &mut ChildEnv,
+    mut writable: Vec<PathBuf>,
+    scratch: PathBuf,
+    reach: Reach,
+) -> Sandbox {
+    if tools.level < RoomLevel::Sealed {
+        writable.extend(caches::make_private(env, &scratch));
+    }
     let repository = tools.repo.common_dir();
     let ours = [tools.repo.workdir(), tools.pool.root()];
     let mut hidden = tools.caller.private_directories();
@@ -36,7 +46,8 @@ pub(super) fn room(tools: &Tools, env: &ChildEnv, writable: Vec<PathBuf>, scratc
         !holds_private && !ours.contains(&path.as_path()) && !path.starts_with(tools.repo.workdir())
     };
     let shown = env.tools.iter().cloned().chain(alternates(repository)).filter(may_be_seen).collect();
-    let mut copied: Vec<PathBuf> = env.caches.iter().filter(|path| may_be_seen(path)).cloned().collect();
+    let mut copied: Vec<PathBuf> =
+        env.caches.iter().map(|(_, path)| path).filter(|path| may_be_seen(path)).cloned().collect();
     copied.push(repository.to_path_buf());
     hidden.extend(ours.map(Path::to_path_buf));
     // Runs, their logs and journals lie in the repository.
@@ -49,7 +60,7 @@ pub(super) fn room(tools: &Tools, env: &ChildEnv, writable: Vec<PathBuf>, scratc
 /// Files in the caches of tools that hold what only their user may have.
 fn credentials(env: &ChildEnv) -> impl Iterator<Item = PathBuf> {
     const NAMES: [&str; 3] = ["credentials", "credentials.toml", "_auth"];
-    env.caches.iter().flat_map(|cache| NAMES.map(|name| cache.join(name)))
+    env.caches.iter().flat_map(|(_, cache)| NAMES.map(|name| cache.join(name)))
 }
 
 /// Where a repository that borrows objects finds them.

@@ -76,7 +76,7 @@ impl Turn<'_> {
         let mut way = Way::open(self.network(), None).await?;
         way.describe_in(&mut env.vars);
         let writable = vec![self.place.slot.path().to_path_buf(), self.place.home(), self.place.tmp()];
-        let room = room(&self.shared.tools, &env, writable, self.place.scratch()?, way.reach.clone());
+        let room = room(&self.shared.tools, &mut env, writable, self.place.scratch()?, way.reach.clone());
         let name = format!("logs/{}/{}/command.log", self.errand.task.id, self.errand.attempt);
         let child = Child {
             program: Program::Shell(command.to_owned()),
@@ -91,7 +91,7 @@ impl Turn<'_> {
         let around = Surroundings { stop: self.stop.clone(), doors: Some(way.doors()), ..Surroundings::default() };
         let ended = way.serve_while(None, self.shared.tools.shepherd.run(&child, &around)).await;
         evidence.refused_hosts = way.refused();
-        let ended = ended.map_err(|error| Trouble::new(class_of(&error), format!("failed to {error}")))?;
+        let ended = ended.map_err(|error| trouble(&error, &error))?;
         evidence.containment = ended.containment;
         let exit = if let Ending::Exited(code) = ended.ending { Some(code) } else { None };
         let log = self.log_evidence(&ended, name);
@@ -169,8 +169,7 @@ impl Turn<'_> {
         evidence.refused_hosts = way.refused();
         let usage = pass.close();
         let ran = ran.map_err(|error| {
-            let class = if let agent::AgentError::Exec(error) = &error { class_of(error) } else { Class::Host };
-            Trouble::new(class, format!("failed to {error}"))
+            if let agent::AgentError::Exec(cause) = &error { trouble(cause, &error) } else { failed(&error) }
         })?;
         evidence.containment = ran.child.containment;
         let transcript = self.transcript(&ran.child, name);
@@ -232,7 +231,7 @@ impl Turn<'_> {
         let mut env = self.env();
         way.describe_in(&mut env.vars);
         let writable = vec![self.place.slot.path().to_path_buf()];
-        let room = room(&self.shared.tools, &env, writable, self.place.scratch()?, way.reach.clone());
+        let room = room(&self.shared.tools, &mut env, writable, self.place.scratch()?, way.reach.clone());
         Ok(agent::Errand {
             prompt: prompt::build(&self.brief(text, kind), &scrub),
             session,
@@ -276,9 +275,14 @@ impl Turn<'_> {
     }
 }
 
-/// Whose fault it is that a child could not be run.
-pub(super) fn class_of(error: &ExecError) -> Class {
-    if error.is_setup() { Class::Config } else { Class::Host }
+/// What became of a child that could not be run, or not be ended; `whole` says it in words.
+pub(super) fn trouble(error: &ExecError, whole: &dyn std::fmt::Display) -> Trouble {
+    let class = if error.is_setup() { Class::Config } else { Class::Host };
+    Trouble::Failed(Failure { outlived: error.is_outlived(), ..Failure::new(class, format!("failed to {whole}")) })
+}
+
+fn failed(error: &agent::AgentError) -> Trouble {
+    Trouble::new(Class::Host, format!("failed to {error}"))
 }
 
 fn observed(usage: &Usage) -> Observed {

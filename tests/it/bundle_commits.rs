@@ -7,6 +7,7 @@ use omk_action::fact::{Fact, Outcome};
 use omk_action::git::{BundleError, Repo};
 use omk_action::request::Ask;
 
+use crate::bundle_forged::object;
 use crate::bundle_world::{DIAMOND, ONE, Ran, chained, put};
 use crate::world::World;
 
@@ -66,7 +67,12 @@ fn a_commit_that_holds_a_secret_of_the_judging_job_is_refused() {
     let world = World::with(ONE).env("DEPLOY_TOKEN", &secret);
     world.run();
     let ran = Ran::of(world);
-    let dir = ran.with_commit(adding(|world| format!("100644,{},one.txt", blob(world, &secret))));
+    // Only its tree is another one: what else a commit says is compared before.
+    let dir = ran.with_commit(|world, old| {
+        let raw = world.command("git").args(["cat-file", "commit", old]).output().unwrap().stdout;
+        let tree = tree_with(world, old, &format!("100644,{},one.txt", blob(world, &secret)));
+        object(world, "commit", String::from_utf8(raw).unwrap().replace(&world.tree(old), &tree).as_bytes())
+    });
     let said = ran.judge(&dir, &[]).exits(1).says("`one.txt`: its content holds a key or a token");
     assert!(!said.out.contains(&secret) && !said.err.contains(&secret), "{said:?}");
 }

@@ -10,7 +10,7 @@ use crate::bundle_world::{ONE, Ran};
 use crate::world::World;
 
 /// Stores an object as it is, whatever git thinks of it.
-fn object(world: &World, kind: &str, bytes: &[u8]) -> String {
+pub(crate) fn object(world: &World, kind: &str, bytes: &[u8]) -> String {
     let mut git = world.command("git");
     git.args(["hash-object", "-w", "--literally", "-t", kind, "--stdin"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut git = git.spawn().unwrap();
@@ -99,7 +99,7 @@ fn a_tree_of_more_paths_than_memory_holds_is_refused_at_once() {
     for (levels, names, says) in [
         (10, 10, "has a tree of more paths than a run may add"),
         (40, 2, "has a tree of more paths than a run may add"),
-        (1000, 1, "its directories are nested too deep"),
+        (1000, 1, "is nested deeper than any path that can be opened"),
     ] {
         let ran = Ran::new(ONE);
         let dir = ran.with_commit(|world, old| {

@@ -78,7 +78,7 @@ fn a_comment_becomes_a_pull_request() {
 
         <sub>[workflow run 4001]([site]/acme/widget/actions/runs/4001), attempt 1, artifact `omk-pr-12-[run]`</sub>
 
-        <sub>run `[run]` · base `[short]` · plan omk.yaml `[short]` · asked for by maintainer · judged_by: separate-job · sandbox: writes confined · omk 0.6.0</sub>
+        <sub>run `[run]` · base `[short]` · plan omk.yaml `[short]` · asked for by maintainer · judged_by: separate-job · room: [level] · omk 0.6.0</sub>
         "#);
         insta::assert_snapshot!(world.gh("/pulls/13", ".body"), @r#"
         <!-- omk:pull:pr-12:[digest] -->

@@ -54,7 +54,7 @@ fn maintenance_by_the_clock_is_updated_in_place() {
 
         <sub>[workflow run 4002]([site]/acme/widget/actions/runs/4002), attempt 1, artifact `omk-widget-[run]`</sub>
 
-        <sub>run `[run]` · base `[short]` · plan omk.yaml `[short]` · asked for by schedule · judged_by: separate-job · sandbox: writes confined · omk 0.6.0</sub>
+        <sub>run `[run]` · base `[short]` · plan omk.yaml `[short]` · asked for by schedule · judged_by: separate-job · room: [level] · omk 0.6.0</sub>
 
         <details><summary>1 open result</summary>
 

@@ -120,7 +120,7 @@ async fn a_comment_lets_the_agent_work_and_its_work_is_a_pull_request() {
 
         <sub>[workflow run 4001]([site]/acme/widget/actions/runs/4001), attempt 1, artifact `omk-pr-12-[run]`</sub>
 
-        <sub>run `[run]` · base `[short]` · plan omk.yaml `[short]` · asked for by maintainer · judged_by: separate-job · sandbox: writes confined · omk 0.6.0</sub>
+        <sub>run `[run]` · base `[short]` · plan omk.yaml `[short]` · asked for by maintainer · judged_by: separate-job · room: [level] · omk 0.6.0</sub>
         "#);
     });
     // What was promised is in the tree, and the tests that the agent wrote pass there.

@@ -177,6 +177,7 @@ pub(crate) fn steady(world: &ForgeWorld, text: &str) -> String {
 /// What differs from run to run, for snapshots.
 pub(crate) const FILTERS: &[(&str, &str)] = &[
     (r"\d{8}t\d{6}z-[0-9a-f]{6}", "<run>"),
+    (r"room: (sealed|landlock|none)\b", "room: <level>"),
     (r"\b[0-9a-f]{40}\b", "<commit>"),
     (r"\b[0-9a-f]{12}\b", "<short>"),
     (r"\b\d+(\.\d+)?( ms|ms|s| s)\b", "<time>"),
@@ -276,7 +277,7 @@ fn a_run_goes_through_four_machines_and_a_stranger_can_verify_it() {
 
         <sub>[workflow run <n>](https://forge.test/acme/widget/actions/runs/<n>), attempt 1, artifact `omk-pr-12-<run>`</sub>
 
-        <sub>run `<run>` · base `<feature>` · plan omk.yaml `<short>` · asked for by maintainer · judged_by: separate-job · sandbox: writes confined · omk <version></sub>
+        <sub>run `<run>` · base `<feature>` · plan omk.yaml `<short>` · asked for by maintainer · judged_by: separate-job · room: <level> · omk <version></sub>
         "#);
         insta::assert_snapshot!(steady(&world, pull["body"].as_str().unwrap()), @r#"
         <!-- omk:pull:pr-12:bbdcf7191277ead6447906bbc4f21a1253a0731f9ae7faca65805706ec4f2869 -->

@@ -138,6 +138,7 @@ pub(crate) fn without_landlock(world: &ForgeWorld, event: &Event, env: &[(&str, 
     let mut python = Command::new("python3");
     python.arg(rig().join("no_landlock.py")).arg(omk.get_program()).args(omk.get_args());
     python.current_dir(omk.get_current_dir().unwrap()).env_clear().stdin(Stdio::null());
+    python.env("OMK_ROOM_AT_MOST", "landlock");
     python.envs(omk.get_envs().filter_map(|(name, value)| Some((name, value?))));
     left(&python.output().unwrap(), &place)
 }

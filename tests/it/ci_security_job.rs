@@ -39,13 +39,20 @@ done
 (: < /proc/self/mem) || found 'no memory at all, not even its own'
 lying=$(grep -rlF -D skip -f "$TMPDIR/planted" "ROOT" 2>/dev/null | grep -v '/planted$')
 [ -z "$lying" ] || found "the token in $lying"
-for file in env output path state summary event.json temp/new workspace/.git/config workspace/.git/hooks/post-checkout; do
+for file in env output path state summary event.json; do
     for job in "ROOT"/job-*; do
+        [ -e "$job/$file" ] || continue
         if (echo '::set-env name=PWNED::1' >> "$job/$file") 2>/dev/null; then found "a way to write $file"; fi
     done
 done
 git -c credential.helper= push --quiet "URL/acme/widget.git" HEAD:refs/heads/stolen 2>/dev/null && found 'a way to push'
 # Whatever of this is let: omk's own git must not run it.
+for job in "ROOT"/job-*; do
+    for file in config hooks/post-checkout; do
+        (printf '#!/bin/sh\ntouch "ROOT/pwned"; : PWNED' >> "$job/workspace/.git/$file" && chmod +x "$job/workspace/.git/$file") 2>/dev/null
+    done
+done
+for job in "ROOT"/job-*; do (echo pwned > "$job/temp/new") 2>/dev/null; done
 for where in --local --worktree --global; do
     git config $where core.fsmonitor 'touch "ROOT/pwned"; false'
     git config $where core.sshCommand 'touch "ROOT/pwned"'
@@ -75,6 +82,9 @@ fn a_task_and_a_gate_find_no_token_and_command_no_runner() {
     ];
     let (place, job) = one_job(&world, &event, &others);
     let job = job.exits(0);
+    assert!(!place.join("temp/new").exists());
+    assert!(!std::fs::read_to_string(place.join("workspace/.git/config")).unwrap().contains("PWNED"));
+    assert!(!place.join("workspace/.git/hooks/post-checkout").exists());
     for file in ["env", "path", "state"] {
         assert_eq!(std::fs::read_to_string(place.join(file)).unwrap(), "", "{file}");
     }
@@ -103,7 +113,7 @@ fn the_attack_finds_what_there_is_to_be_found() {
     let token = world.door.token(ONE_JOB);
     // Without what would break the repository that omk works in.
     let (look, _) = ATTACK.split_once("# Whatever").unwrap();
-    attacked_by(&world, &token, &format!("{}[ -z \"$bad\" ]\n", look.replace(" workspace/.git/config", "")));
+    attacked_by(&world, &token, &format!("{look}[ -z \"$bad\" ]\n"));
     let event = world.comments("maintainer", "/omk run");
     let run = world.workflow_run(&event);
     world.checkout(&format!("job-{run}-all/workspace"), &world.tip(HEAD));

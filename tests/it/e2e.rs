@@ -195,7 +195,10 @@ async fn what_comes_to_no_good_ends_in_its_class_and_harms_nobody() {
     assert_eq!(world.git(&["status", "--porcelain"]), "");
     assert_eq!(world.git(&["log", "--format=%an %s", "main..omk/task/e2e/meddle"]), "omk[bot] meddle");
     assert_eq!(world.git(&["diff", "--name-only", "main", "omk/task/e2e/meddle"]), "meddle.txt");
-    let landlock = world.journal().iter().any(|line| line["fact"]["evidence"]["containment"]["landlock"] == true);
+    let landlock = world.journal().iter().any(|line| {
+        let level = &line["fact"]["evidence"]["containment"]["level"];
+        level == "sealed" || level == "landlock"
+    });
     if landlock {
         assert_eq!(world.git(&["branch", "--list", "mine"]), "");
         assert_eq!(std::fs::read(world.at("repo/.git/config")).unwrap(), config);

@@ -492,11 +492,29 @@ fn retry_after_pauses_every_agent_task_but_no_command() {
             message: "slow".into(),
             advice: None,
             retry_after_ms: Some(60_000),
+            outlived: false,
         }),
         evidence: Box::default(),
     });
     assert_eq!(world.active.keys().map(TaskId::as_str).collect::<Vec<_>>(), ["t2"]);
     assert_eq!(world.wake.unwrap().as_millis(), world.now + 60_000);
+}
+
+#[test]
+fn a_process_that_outlived_its_end_ends_the_run() {
+    let mut plan = plan_of(2);
+    plan.tasks[0].retry_policy.max_attempts = 9;
+    let mut world = World::new(plan, 1, 0);
+    world.active.clear();
+    world.holding.clear();
+    world.happens(Fact::Worked {
+        task: "t0".parse().unwrap(),
+        attempt: 1,
+        outcome: Outcome::Failed(Failure { outlived: true, ..Failure::new(Class::Host, "one may be at work") }),
+        evidence: Box::default(),
+    });
+    assert!(world.active.is_empty(), "nothing is started on this machine any more");
+    assert_eq!(world.engine.verdict(), Some(RunVerdict::FailedInfra));
 }
 
 #[test]
@@ -514,6 +532,7 @@ fn a_wait_past_the_end_of_the_run_is_a_used_up_quota() {
             message: "slow".into(),
             advice: None,
             retry_after_ms: Some(60_000),
+            outlived: false,
         }),
         evidence: Box::default(),
     });

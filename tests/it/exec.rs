@@ -66,7 +66,7 @@ impl Yard {
         std::fs::create_dir_all(self.path("scratch")).unwrap();
         let sandbox = Sandbox {
             writable: ["slot", "home", "tmp"].map(|name| self.path(name)).into(),
-            copied: env.caches,
+            copied: env.caches.into_iter().map(|(_, path)| path).collect(),
             shown: env.tools,
             hidden: caller.private_directories(),
             scratch: Some(self.path("scratch")),
@@ -618,4 +618,30 @@ async fn many_children_at_once_do_not_hold_each_others_pipes() {
         let (number, ended) = ended.unwrap();
         assert_eq!((ended.ending, text(&ended.head)), (Ending::Exited(0), format!("{number}\n")));
     }
+}
+
+#[tokio::test]
+async fn a_child_that_cannot_be_ended_is_told_apart_from_one_that_failed() {
+    let yard = Yard::new();
+    // A shepherd that starts nobody, and does not hear that it is to end them.
+    let stubborn = yard.path("stubborn");
+    let started = r#"{"Started":{"level":"sealed","why_not":null,"subreaper":true}}"#;
+    std::fs::write(&stubborn, format!("#!/bin/sh\necho '{started}' >&0\nexec >&- 2>&-; sleep 20\n")).unwrap();
+    std::fs::set_permissions(&stubborn, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let shepherd = Shepherd::new(stubborn).waiting(Duration::from_millis(200));
+    let child = Child { timeout: Duration::from_millis(100), ..yard.child("true") };
+    let error = shepherd.run(&child, &Surroundings::default()).await.unwrap_err();
+    assert!(error.is_outlived() && !error.is_setup(), "{error}");
+    assert!(error.to_string().contains("may still be at work"), "{error}");
+}
+
+#[tokio::test]
+async fn a_room_below_the_least_level_is_refused_before_anything_starts() {
+    let yard = Yard::new();
+    let shepherd = Shepherd::new(env!("CARGO_BIN_EXE_omk").into()).at_most(RoomLevel::Landlock);
+    let mut child = yard.confined("touch begun");
+    child.room.as_mut().unwrap().least = RoomLevel::Sealed;
+    let error = shepherd.run(&child, &Surroundings::default()).await.unwrap_err();
+    assert!(error.is_setup() && error.to_string().starts_with("make a room of level `sealed`"), "{error}");
+    assert!(!yard.path("slot/begun").exists());
 }

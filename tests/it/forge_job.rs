@@ -139,6 +139,9 @@ impl ForgeWorld {
         omk.arg("ci").current_dir(&workspace).env_clear();
         omk.env("PATH", std::env::var_os("PATH").unwrap()).env("LANG", "C.UTF-8").env("CI", "true");
         omk.env("HOME", self.at("home")).env("XDG_CACHE_HOME", self.at("cache")).env("TMPDIR", self.at("temp"));
+        if self.reaches_out {
+            omk.env("OMK_ROOM_AT_MOST", "landlock");
+        }
         let run = self.run.get().to_string();
         let (url, root) = (self.door.url.as_str(), OsString::from);
         for (name, value) in [

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::forge_door::{Answer, Door, rig_tools};
 use crate::forge_job::RUN;
+use crate::world::reaches_out;
 
 /// The repository's name.
 pub(crate) const REPOSITORY: &str = "acme/widget";
@@ -48,6 +49,8 @@ pub(crate) struct ForgeWorld {
     pub(crate) door: Door,
     pub(crate) run: Cell<u64>,
     forgiven: Cell<usize>,
+    /// Its plan waits for a file that a sealed room does not show.
+    pub(crate) reaches_out: bool,
 }
 
 impl ForgeWorld {
@@ -69,7 +72,13 @@ impl ForgeWorld {
             std::fs::create_dir(root.path().join(name)).unwrap();
         }
         let door = Door::open(&root.path().join("forge"));
-        let world = Self { root, door, run: Cell::new(4000), forgiven: Cell::new(0) };
+        let world = Self {
+            root,
+            door,
+            run: Cell::new(4000),
+            forgiven: Cell::new(0),
+            reaches_out: files.iter().any(|(_, text)| reaches_out(text)),
+        };
         world.git(&["init", "--quiet", "--initial-branch=main"]);
         world.pushes("maintainer", "main", files);
         world.git(&["checkout", "--quiet", "-b", HEAD]);
@@ -284,6 +293,7 @@ pub(crate) fn steady(assert: impl FnOnce()) {
     for (varies, steady) in [
         (r"http://127\.0\.0\.1:\d+", "[site]"),
         (r"\d{8}t\d{6}z-[0-9a-f]{6}", "[run]"),
+        (r"room: (sealed|landlock|none)\b", "room: [level]"),
         (r"\b[0-9a-f]{64}\b", "[digest]"),
         (r"\b[0-9a-f]{40}\b", "[commit]"),
         (r"\b[0-9a-f]{12}\b", "[short]"),

@@ -455,6 +455,20 @@ fn an_unchanged_file_is_not_written_again_by_this_process_or_the_next() {
 }
 
 #[test]
+fn a_condemned_slot_is_taken_by_nobody_until_it_is_removed() {
+    let world = World::new();
+    let pool = world.pool();
+    let slot = pool.acquire(None).unwrap();
+    let name = slot.name();
+    slot.condemn().unwrap();
+    drop(slot);
+    assert_ne!(pool.acquire(None).unwrap().name(), name);
+    assert_ne!(world.pool().acquire(Some(name)).unwrap().name(), name, "nor in another process");
+    assert!(pool.remove_idle().unwrap().gone.contains(&name));
+    assert_eq!(pool.acquire(None).unwrap().name(), name);
+}
+
+#[test]
 fn two_holders_never_share_a_slot() {
     let world = World::new();
     let (pool, other) = (world.pool(), world.pool());

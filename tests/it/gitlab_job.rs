@@ -140,6 +140,9 @@ impl GitLabWorld {
         omk.arg("ci").current_dir(&place).env_clear();
         omk.env("PATH", std::env::var_os("PATH").unwrap()).env("LANG", "C.UTF-8");
         omk.env("HOME", self.at("home")).env("XDG_CACHE_HOME", self.at("cache")).env("TMPDIR", self.at("temp"));
+        if self.reaches_out {
+            omk.env("OMK_ROOM_AT_MOST", "landlock");
+        }
         let access = if command.is_empty() { "publish" } else { command };
         for (name, value) in self.variables(command, pipeline, id, &place) {
             omk.env(name, value);

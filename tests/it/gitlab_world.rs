@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use crate::forge_door::{rig, rig_tools};
 use crate::forge_world::{PLAN, git};
 use crate::gitlab_door::{GitLabDoor, Reply};
+use crate::world::reaches_out;
 
 /// The project's path.
 pub(crate) const PROJECT: &str = "acme/widget";
@@ -42,6 +43,8 @@ pub(crate) struct GitLabWorld {
     root: tempfile::TempDir,
     pub(crate) door: GitLabDoor,
     forgiven: Cell<usize>,
+    /// Its plan waits for a file that a sealed room does not show.
+    pub(crate) reaches_out: bool,
 }
 
 impl GitLabWorld {
@@ -63,7 +66,8 @@ impl GitLabWorld {
             std::fs::create_dir(root.path().join(name)).unwrap();
         }
         let door = GitLabDoor::open(&root.path().join("forge"), "/gitlab");
-        let world = Self { root, door, forgiven: Cell::new(0) };
+        let world =
+            Self { root, door, forgiven: Cell::new(0), reaches_out: files.iter().any(|(_, text)| reaches_out(text)) };
         world.peopled();
         world.git(&["init", "--quiet", "--initial-branch=main"]);
         world.pushes("maintainer", "main", files);

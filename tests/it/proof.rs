@@ -206,8 +206,8 @@ fn a_proof_is_an_in_toto_statement() {
       "name": "runner",
       "platform": "linux/x86_64"
     },
-    "sandbox": {
-      "landlock": true,
+    "room": {
+      "level": "landlock",
       "subreaper": true
     },
     "judged_by": "same-job",
@@ -343,7 +343,7 @@ the digest of logs/api-1/gate-test-1.log is d929…, the proof says 9f86…
 # the bundle was changed
 the bundle's digest is d929…, the proof says 1e6e…
 # the file was changed
-the file's digest is 4a09…, recorded was d929…
+the file's digest is 3001…, recorded was d929…
 # a bad signature
 the signature is not good: the certificate has expired
 "#);

@@ -132,6 +132,7 @@ fn failing() -> View {
         message: "gate `test` failed: 2 tests\n@everyone look <img src=x>".to_owned(),
         advice: None,
         retry_after_ms: None,
+        outlived: false,
     });
     let mut test = gate(
         "test",
@@ -214,7 +215,7 @@ ok
 
 </details>
 
-<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · judged_by: same-job · sandbox: writes confined · omk 0.6.0</sub>
+<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · judged_by: same-job · room: landlock · omk 0.6.0</sub>
 "#);
 }
 
@@ -271,7 +272,7 @@ end
 
 </details>
 
-<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · judged_by: same-job · sandbox: writes not confined · omk 0.6.0</sub>
+<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · judged_by: same-job · room: none · omk 0.6.0</sub>
 "#);
 }
 
@@ -303,7 +304,7 @@ flowchart LR
 | ✅ | `deps` | completed | 1 | 1m 35s | `test` passed | 1 file |
 | ⚪ | `api` | pending | 1 |  | `test` passed | for the run to go on |
 
-<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · sandbox: writes confined · omk 0.6.0</sub>
+<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · room: landlock · omk 0.6.0</sub>
 "#);
 }
 

@@ -88,6 +88,11 @@ impl Running {
     }
 }
 
+/// Whether a plan names a file outside of its repository, which a sealed room does not show.
+pub(crate) fn reaches_out(plan: &str) -> bool {
+    plan.contains(std::env::temp_dir().to_str().unwrap())
+}
+
 fn said(status: ExitStatus, out: String, err: String) -> Said {
     Said { code: status.code().unwrap_or_else(|| -status.signal().unwrap_or(0)), out, err }
 }
@@ -182,6 +187,11 @@ impl World {
             ("USER", "person"),
         ] {
             command.env(name, value);
+        }
+        // A plan of these stories that waits for a file beside the repository is about something else than its room.
+        let plan = self.repo().join("omk.yaml");
+        if plan.is_file() && std::fs::read_to_string(&plan).is_ok_and(|plan| reaches_out(&plan)) {
+            command.env("OMK_ROOM_AT_MOST", "landlock");
         }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command

@@ -1,0 +1,119 @@
+//! Toolchain caches where a room cannot be sealed: directories of the child's own instead of the user's.
+//!
+//! They begin with what a tool compares with a checksum before it uses it, as far as that is soon copied. It refuses to
+//! copy anything that a tool believes as it is, and to let a child write to what the user's own builds use.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+use crate::exec::environment::ChildEnv;
+
+/// What is copied at most of one cache: 256 MiB take about as long as one download of a few crates.
+const MOST_BYTES: u64 = 256 << 20;
+
+/// Files that are copied at most of one cache; each takes some 50 µs.
+const MOST_FILES: usize = 20_000;
+
+/// What of a cache is compared with a lock file, or with its own name, before it is used.
+fn checked(variable: &str) -> &'static [&'static str] {
+    match variable {
+        "CARGO_HOME" => &["registry/cache"],
+        "GOPATH" => &["pkg/mod/cache/download"],
+        "GOMODCACHE" => &["cache/download"],
+        "npm_config_cache" => &["_cacache/content-v2", "_cacache/index-v5"],
+        _ => &[],
+    }
+}
+
+/// Settings that say where a tool downloads from. They hold no secrets; those lie in files of their own.
+fn settings(variable: &str) -> &'static [&'static str] {
+    match variable {
+        "CARGO_HOME" => &["config.toml", "config"],
+        _ => &[],
+    }
+}
+
+/// Points the child at caches below `scratch`; they may be written. Blocks.
+pub(super) fn make_private(env: &mut ChildEnv, scratch: &Path) -> Vec<PathBuf> {
+    let mut made = Vec::new();
+    for (variable, theirs) in std::mem::take(&mut env.caches) {
+        let own = scratch.join("caches").join(variable);
+        if std::fs::create_dir_all(&own).is_err() {
+            // The tool will say that it is missing; the user's own is no substitute.
+            continue;
+        }
+        for part in checked(variable).iter().chain(settings(variable)) {
+            let copy = own.join(part);
+            if copy_bounded(&theirs.join(part), &copy).is_err() {
+                // Half a cache is a smaller cache, for each file of it is checked; half a file is not kept.
+                let _ = std::fs::remove_dir_all(&copy);
+            }
+        }
+        env.vars.insert(variable.into(), own.clone().into());
+        made.push(own);
+    }
+    made
+}
+
+/// Copies a file or a tree without its links; an error if it is larger than is worth it.
+fn copy_bounded(from: &Path, to: &Path) -> std::io::Result<()> {
+    let (mut bytes, mut files) = (0, 0);
+    let mut waiting = VecDeque::from([(from.to_owned(), to.to_owned())]);
+    let mut found = Vec::new();
+    while let Some((from, to)) = waiting.pop_front() {
+        let Ok(meta) = from.symlink_metadata() else { continue };
+        files += 1;
+        bytes += if meta.is_file() { meta.len() } else { 0 };
+        if files > MOST_FILES || bytes > MOST_BYTES {
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        if meta.is_dir() {
+            for entry in std::fs::read_dir(&from)? {
+                let name = entry?.file_name();
+                waiting.push_back((from.join(&name), to.join(&name)));
+            }
+        } else if meta.is_file() {
+            found.push((from, to));
+        }
+    }
+    for (from, to) in found {
+        to.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        std::fs::copy(from, to)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn a_private_cache_begins_with_what_is_checked_and_the_users_own_stays_out_of_reach() {
+        let dir = tempfile::tempdir().unwrap();
+        let (theirs, scratch) = (dir.path().join("cargo"), dir.path().join("scratch"));
+        for (path, text) in [
+            ("registry/cache/index/a.crate", "checked"),
+            ("registry/src/index/a/build.rs", "believed"),
+            ("credentials.toml", "secret"),
+            ("config.toml", "[http]"),
+        ] {
+            std::fs::create_dir_all(theirs.join(path).parent().unwrap()).unwrap();
+            std::fs::write(theirs.join(path), text).unwrap();
+        }
+        std::os::unix::fs::symlink("/etc", theirs.join("registry/cache/link")).unwrap();
+        let caches = vec![("CARGO_HOME", theirs.clone()), ("PIP_CACHE_DIR", dir.path().join("pip"))];
+        let mut env = ChildEnv { vars: BTreeMap::new(), caches, tools: Vec::new() };
+        let made = make_private(&mut env, &scratch);
+        assert_eq!(made, ["CARGO_HOME", "PIP_CACHE_DIR"].map(|name| scratch.join("caches").join(name)));
+        assert_eq!(env.vars[std::ffi::OsStr::new("CARGO_HOME")], made[0]);
+        let copied = |path: &str| std::fs::read_to_string(made[0].join(path)).ok();
+        assert_eq!(copied("registry/cache/index/a.crate").as_deref(), Some("checked"));
+        assert_eq!(copied("config.toml").as_deref(), Some("[http]"));
+        for path in ["registry/src/index/a/build.rs", "credentials.toml", "registry/cache/link/passwd"] {
+            assert_eq!(copied(path), None, "{path}");
+        }
+        assert!(env.caches.is_empty(), "nothing of the user's is left in it");
+    }
+}
