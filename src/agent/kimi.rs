@@ -70,7 +70,9 @@ impl Installed {
     /// What must be seen for it to run, beside what is on PATH.
     pub(super) fn files(&self) -> impl Iterator<Item = PathBuf> {
         let named = std::iter::once(&self.program).chain(&self.first_args).map(PathBuf::from);
-        let directories = named.filter(|path| path.is_absolute()).filter_map(|path| root_of(&path));
+        // It may be a link that npm has put on PATH.
+        let with_real = named.flat_map(|path| [std::fs::canonicalize(&path).ok(), Some(path)]).flatten();
+        let directories = with_real.filter(|path| path.is_absolute()).filter_map(|path| root_of(&path));
         directories.chain(self.path_end.iter().cloned())
     }
 

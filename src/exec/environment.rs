@@ -243,7 +243,8 @@ fn installation(caller: &Caller, programs: &Path) -> Vec<PathBuf> {
     }
     let home = caller.get("HOME").map(PathBuf::from);
     let local = home.as_ref().map(|home| home.join(".local"));
-    let mut found = vec![around(programs, home.as_deref())];
+    // The directory itself too: what is around it may hold something that is hidden.
+    let mut found = vec![programs.to_owned(), around(programs, home.as_deref())];
     if let Some(local) = local.filter(|local| local.join("bin") == programs) {
         found.extend(LOCAL.iter().map(|name| local.join(name)));
     }
@@ -252,11 +253,17 @@ fn installation(caller: &Caller, programs: &Path) -> Vec<PathBuf> {
     let targets = targets.filter_map(|entry| std::fs::canonicalize(entry.path()).ok());
     let targets = targets.filter(|target| !is_of_the_system(target) && !target.starts_with(programs));
     let mut elsewhere: Vec<PathBuf> =
-        targets.filter_map(|target| Some(around(target.parent()?, home.as_deref()))).collect();
+        targets.filter_map(|target| Some(around(package_of(&target)?, home.as_deref()))).collect();
     elsewhere.sort();
     elsewhere.dedup();
     found.extend(elsewhere);
     found
+}
+
+/// Where a program and what it is made of lie: all packages beside it, or its own directory.
+fn package_of(program: &Path) -> Option<&Path> {
+    let packages = program.ancestors().filter(|directory| directory.ends_with("node_modules")).last();
+    packages.or(program.parent())
 }
 
 /// The installation that a directory of programs is part of; not a whole home.

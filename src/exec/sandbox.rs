@@ -37,6 +37,15 @@ pub struct Sandbox {
     pub most: RoomLevel,
 }
 
+impl Sandbox {
+    /// Where changes to the copy of that number in `copied` are kept, relative to `scratch`. What lies there before is part
+    /// of the copy from the beginning.
+    #[must_use]
+    pub fn changes_of(copy: usize) -> PathBuf {
+        PathBuf::from(format!("copy-{copy}/upper"))
+    }
+}
+
 impl Default for Sandbox {
     /// The best that the machine has, with nothing to be written and everything to be seen.
     fn default() -> Self {

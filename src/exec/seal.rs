@@ -231,7 +231,7 @@ fn covers(room: &Sandbox) -> Result<Vec<Cover>, NotSealed> {
     let mut covers = Vec::new();
     let entries = std::fs::read_dir("/").map_err(failed("list /"))?;
     let root: Vec<OsString> = entries.flatten().map(|entry| entry.file_name()).collect();
-    for (number, (path, layer)) in layers(room, &root).into_iter().enumerate() {
+    for (path, layer) in layers(room, &root) {
         // An earlier child may have put a link there, to have the next one's room cover the whole disk.
         let Ok(opened) = open_without_links(&path) else { continue };
         let kind = rustix::fs::fstat(&opened).map(|stat| FileType::from_raw_mode(stat.st_mode));
@@ -242,15 +242,18 @@ fn covers(room: &Sandbox) -> Result<Vec<Cover>, NotSealed> {
                 harden(&tree, 0).map_err(failed(format!("harden {}", path.display())))?;
                 Over::Tree(tree)
             }
-            Layer::Copied if is_directory && is_ours(&opened) && room.scratch.is_some() => {
-                let scratch = room.scratch.as_deref().unwrap_or(Path::new("/"));
-                match copy_on_write(&opened, &scratch.join(format!("copy-{number}"))) {
-                    Ok(tree) => Over::Tree(tree),
+            Layer::Copied => {
+                let copied = is_directory && is_ours(&opened);
+                let number = room.copied.iter().position(|copied| *copied == path);
+                let place = room.scratch.as_deref().zip(number).filter(|_| copied);
+                let changes = place.map(|(scratch, number)| scratch.join(Sandbox::changes_of(number)));
+                match changes.map(|changes| copy_on_write(&opened, &changes)) {
+                    Some(Ok(tree)) => Over::Tree(tree),
                     // Some file systems cannot lie under a copy; then it is there to be read.
-                    Err(_) => shown(&opened, &path)?,
+                    Some(Err(_)) | None => shown(&opened, &path)?,
                 }
             }
-            Layer::Copied | Layer::Shown => shown(&opened, &path)?,
+            Layer::Shown => shown(&opened, &path)?,
             Layer::Shared => Over::Tree(shared(&path, room.scratch.as_deref())?),
             Layer::Hidden if is_directory => Over::EmptyDirectory,
             Layer::Hidden => Over::EmptyFile,
@@ -336,9 +339,9 @@ fn make_devices(devices: [(&str, io::Result<OwnedFd>); 6]) -> Result<(), NotSeal
     Ok(())
 }
 
-/// A view of a directory in which all that is written lands in `scratch`.
-fn copy_on_write(lower: &OwnedFd, scratch: &Path) -> io::Result<OwnedFd> {
-    let (upper, work) = (scratch.join("upper"), scratch.join("work"));
+/// A view of a directory in which all that is written lands in `upper`.
+fn copy_on_write(lower: &OwnedFd, upper: &Path) -> io::Result<OwnedFd> {
+    let (upper, work) = (upper.to_owned(), upper.with_extension("work"));
     for path in [&upper, &work] {
         DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     }

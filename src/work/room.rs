@@ -17,7 +17,11 @@ use crate::exec::environment::ChildEnv;
 use crate::exec::{Reach, Sandbox};
 use crate::fact::Class;
 use crate::gateway::{Pass, Tunnel};
+use crate::plain_file;
 use crate::plan::{Network, RoomLevel};
+
+/// The longest settings of a repository that are read: a thousand times those of a big project.
+const LONGEST_SETTINGS: u64 = 1 << 20;
 
 /// The variables by which tools find their proxy. Some read only one of each pair.
 const PROXY: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
@@ -50,6 +54,8 @@ pub(super) fn room(
         env.caches.iter().map(|(_, path)| path).filter(|path| may_be_seen(path)).cloned().collect();
     copied.push(repository.to_path_buf());
     hidden.extend(ours.map(Path::to_path_buf));
+    let changes = scratch.join(Sandbox::changes_of(copied.len() - 1));
+    leave_out_credentials(&repository.join("config"), &changes.join("config"));
     // Runs, their logs and journals lie in the repository.
     hidden.push(repository.join("omk"));
     hidden.extend(credentials(env));
@@ -61,6 +67,37 @@ pub(super) fn room(
 fn credentials(env: &ChildEnv) -> impl Iterator<Item = PathBuf> {
     const NAMES: [&str; 3] = ["credentials", "credentials.toml", "_auth"];
     env.caches.iter().flat_map(|(_, cache)| NAMES.map(|name| cache.join(name)))
+}
+
+/// Writes the repository's settings as children see them, if there are credentials in them: a checkout action leaves a
+/// token there, and people write one into a remote's address. If they cannot be written, the copy has no settings at all.
+fn leave_out_credentials(settings: &Path, instead: &Path) {
+    let Ok(text) = plain_file::read(settings, LONGEST_SETTINGS) else { return };
+    let text = String::from_utf8_lossy(&text);
+    let without: String =
+        text.lines().filter(|line| !is_credential(line)).map(|line| without_user(line) + "\n").collect();
+    if without.trim_end() == text.trim_end() {
+        return;
+    }
+    let written =
+        instead.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(instead, without));
+    if written.is_err() {
+        let _ = std::fs::File::create(instead);
+    }
+}
+
+/// Whether a line of git's settings is there for a credential.
+fn is_credential(line: &str) -> bool {
+    let name = line.split('=').next().unwrap_or("").trim().to_ascii_lowercase();
+    ["extraheader", "helper", "password", "token", "sslkey", "cookiefile"].iter().any(|part| name.contains(part))
+}
+
+/// The line without the user and password in its address: `https://user:token@host/…`.
+fn without_user(line: &str) -> String {
+    let Some((before, after)) = line.split_once("://") else { return line.to_owned() };
+    let end = after.find(['/', '"', ' ']).unwrap_or(after.len());
+    let host = after[..end].rfind('@').map_or(after, |at| &after[at + 1..]);
+    format!("{before}://{host}")
 }
 
 /// Where a repository that borrows objects finds them.
@@ -139,5 +176,32 @@ impl Way {
     /// Hosts that were asked for in vain.
     pub(super) fn refused(&self) -> Vec<String> {
         self.tunnel.as_ref().map(Tunnel::refused).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_lose_their_credentials_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let (settings, instead) = (dir.path().join("config"), dir.path().join("upper/config"));
+        let plain = "[core]\n\tbare = false\n[remote \"origin\"]\n\turl = https://host.example/a.git\n";
+        std::fs::write(&settings, plain).unwrap();
+        leave_out_credentials(&settings, &instead);
+        assert!(!instead.exists(), "there is nothing to leave out");
+        let secret = "[core]\n\tbare = false\n[http \"https://host.example/\"]\n\textraheader = AUTHORIZATION: basic c2VjcmV0\n\
+                      [url \"https://me:secret@host.example/\"]\n\tinsteadOf = https://host.example/\n\
+                      [remote \"origin\"]\n\turl = https://me:se@cret@host.example/a.git\n\
+                      [credential]\n\thelper = store --file /secret\n[branch \"a@b\"]\n\tremote = origin\n";
+        std::fs::write(&settings, secret).unwrap();
+        leave_out_credentials(&settings, &instead);
+        assert_eq!(
+            std::fs::read_to_string(&instead).unwrap(),
+            "[core]\n\tbare = false\n[http \"https://host.example/\"]\n[url \"https://host.example/\"]\n\
+             \tinsteadOf = https://host.example/\n[remote \"origin\"]\n\turl = https://host.example/a.git\n\
+             [credential]\n[branch \"a@b\"]\n\tremote = origin\n"
+        );
     }
 }

@@ -93,6 +93,9 @@ impl ForgeWorld {
         ] {
             act.arg("--env").arg(variable);
         }
+        if self.reaches_out {
+            act.args(["--env", "OMK_ROOM_AT_MOST=landlock"]);
+        }
         // What a toolchain step would put on PATH.
         let path = std::env::join_paths([self.at("bin")].into_iter().chain(std::env::split_paths(&machine))).unwrap();
         act.env_clear().env("PATH", path).env("LANG", "C.UTF-8");
