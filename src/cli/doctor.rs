@@ -6,7 +6,7 @@ use super::agent::{plan_if_any, usual_plan};
 use super::args::Doctor;
 use super::session::{Secrets, agent_failure, cache_dir, locate, no_key, shepherd};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, provider};
+use super::{Failure, Home, Kind, checkout, provider};
 use crate::agent;
 use crate::exec::environment::Caller;
 use crate::exec::{Shepherd, kernel, probe};
@@ -40,6 +40,9 @@ async fn look(args: &Doctor, plan: &Plan, secrets: &Secrets) -> Result<Vec<Point
         points.extend(model(args, plan, secrets).await);
     } else {
         points.push(Point::ok("agent", "not needed: no task of the plan has a prompt"));
+    }
+    if let Ok(home) = Home::find() {
+        points.extend(checkout::points(&home, plan)?);
     }
     let probed = probe(&shepherd).await;
     points.push(Point::room(probed.level, probed.why_not.as_deref(), plan.room.least, &kernel()));

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::Judge;
 use super::session::{self, Secrets};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind};
+use super::{Failure, Home, Kind, checkout};
 use crate::bundle::{self, Admitted, Limits, Refused};
 use crate::clock::Clock;
 use crate::exec::environment::Caller;
@@ -110,7 +110,8 @@ async fn run_gates(
     result: &Tip,
     scrubber: &Scrubber,
 ) -> Result<Vec<GateOutcome>, Failure> {
-    let caller = Caller::read();
+    checkout::refuse_leads(home, plan)?;
+    let caller = checkout::caller(home);
     let began = admitted.engine.began().cloned();
     let shepherd = session::shepherd(scrubber.clone())?;
     let tools = Tools {

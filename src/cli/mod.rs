@@ -5,6 +5,7 @@
 mod agent;
 mod args;
 mod cancel;
+mod checkout;
 mod ci;
 mod clean;
 mod doctor;

@@ -11,7 +11,7 @@ use super::args::How;
 use super::progress::Progress;
 use super::provider::{self, Settled};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, signals, writing};
+use super::{Failure, Home, Kind, checkout, signals, writing};
 use crate::agent::{self, Locate};
 use crate::clock::Clock;
 use crate::drive::{DriveError, drive};
@@ -265,7 +265,7 @@ impl Session {
     }
 
     async fn tools(&mut self, facts: &UnboundedSender<Fact>) -> Result<Tools, Failure> {
-        let caller = Caller::read();
+        let caller = checkout::caller(&self.home);
         let cache = cache_dir(&caller)?;
         let agent = match self.ready.take() {
             Some(ready) => Some(self.agent_tools(ready, facts).await?),

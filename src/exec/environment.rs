@@ -55,6 +55,16 @@ impl Caller {
         self.get(name)?.to_str()
     }
 
+    /// The same, with those directories alone on PATH for which that holds.
+    #[must_use]
+    pub fn keeping_on_path(mut self, keeps: impl Fn(&Path) -> bool) -> Self {
+        if let Some(path) = self.0.get_mut(OsStr::new("PATH")) {
+            let kept: Vec<PathBuf> = std::env::split_paths(path).filter(|directory| keeps(directory)).collect();
+            *path = std::env::join_paths(kept).unwrap_or_default();
+        }
+        self
+    }
+
     /// The whole of it, for children of omk itself that see no untrusted code.
     pub fn passable(&self) -> impl Iterator<Item = (&OsString, &OsString)> {
         self.0.iter().filter(|(name, _)| name.to_str().is_some_and(may_pass))

@@ -6,6 +6,7 @@
 mod attempt;
 mod branches;
 mod caches;
+pub mod checkout;
 mod errand;
 mod instructions;
 mod integrate;

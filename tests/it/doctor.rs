@@ -65,6 +65,7 @@ async fn a_machine_with_everything_can_start_a_run() {
     ok       key       MODEL_KEY is set
     ok       provider  http://127.0.0.1:PORT/v1 has kimi-k3, and takes the key
                        - omk counts Moonshot's prices in USD for `kimi-k3`; set `prices` in the plan if this provider has others
+    ok       checkout  no tool that children use leads into it
 
     a run can start
     ");
@@ -85,15 +86,16 @@ async fn a_machine_that_lacks_things_is_told_what_to_do() {
     let ended = world.end_of(omk).await;
     assert_eq!(ended.code, Some(3), "{ended:?}");
     insta::assert_snapshot!(common(&world, &ended.stdout), @"
-    ok       git    git version [N]
-    missing  node   failed to run the Kimi Code CLI: it needs Node.js [N]
-                    - run `omk agent install`, which brings one along
-    missing  agent  failed to find the Kimi Code CLI 2.1.0: it is neither on PATH nor in [world]/cache/omk/tools/kimi-code-2.1.0
-                    - run `omk agent install`
-    missing  key    there is no key for the model: the variable MODEL_KEY is not set
-                    - make a key at the provider behind http://127.0.0.1:9/v1
-                    - set MODEL_KEY for omk alone: no child of omk sees it
-                    - or serve recorded answers with `omk run --cassette DIR`
+    ok       git       git version [N]
+    missing  node      failed to run the Kimi Code CLI: it needs Node.js [N]
+                       - run `omk agent install`, which brings one along
+    missing  agent     failed to find the Kimi Code CLI 2.1.0: it is neither on PATH nor in [world]/cache/omk/tools/kimi-code-2.1.0
+                       - run `omk agent install`
+    missing  key       there is no key for the model: the variable MODEL_KEY is not set
+                       - make a key at the provider behind http://127.0.0.1:9/v1
+                       - set MODEL_KEY for omk alone: no child of omk sees it
+                       - or serve recorded answers with `omk run --cassette DIR`
+    ok       checkout  no tool that children use leads into it
 
     a run cannot start: 3 things are missing
     ");
@@ -101,8 +103,9 @@ async fn a_machine_that_lacks_things_is_told_what_to_do() {
     let ended = world.run(&["doctor"]).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     insta::assert_snapshot!(common(&world, &ended.stdout), @"
-    ok       git    git version [N]
-    ok       agent  not needed: no task of the plan has a prompt
+    ok       git       git version [N]
+    ok       agent     not needed: no task of the plan has a prompt
+    ok       checkout  no tool that children use leads into it
 
     a run can start
     ");

@@ -31,6 +31,7 @@ mod ci_security_plan;
 mod ci_security_root;
 mod ci_security_state;
 mod ci_security_who;
+mod checkout;
 mod cli;
 mod deliver;
 mod deliver_faults;

@@ -1,0 +1,60 @@
+//! The user's checkout, out of the reach of children: what leads into it is named before a run or a judgement starts.
+//!
+//! It refuses to start anything beside such a thing, whatever the room's level is.
+
+use super::session::cache_dir;
+use super::{Failure, Home, Kind};
+use crate::exec::environment::Caller;
+use crate::plan::Plan;
+use crate::report::checkup::Point;
+use crate::text;
+use crate::work::checkout::{Lead, leads, off_path};
+
+/// How many are named at once. A user who has more of them starts with these.
+const NAMED: usize = 5;
+
+/// The environment that children's is made from.
+pub(super) fn caller(home: &Home) -> Caller {
+    off_path(&Caller::read(), home.repo.workdir())
+}
+
+/// Refuses to go on if a tool that children use leads into the checkout.
+pub(super) fn refuse_leads(home: &Home, plan: &Plan) -> Result<(), Failure> {
+    let found = find(home, plan)?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    let named: Vec<&str> = found.iter().take(NAMED).map(|lead| lead.what.as_str()).collect();
+    let more = match found.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    let what = format!(
+        "gates and commands would see your checkout, and not the change that they judge: {}{more}",
+        named.join("; ")
+    );
+    let mut hints: Vec<String> = found.into_iter().take(NAMED).map(|lead| lead.next).collect();
+    hints.dedup();
+    Err(hints.into_iter().fold(Failure::new(Kind::Blocked, what), Failure::hint))
+}
+
+/// What `omk doctor` says of it.
+pub(super) fn points(home: &Home, plan: &Plan) -> Result<Vec<Point>, Failure> {
+    const CHECK: &str = "checkout";
+    let found = find(home, plan)?;
+    if found.is_empty() {
+        return Ok(vec![Point::ok(CHECK, "no tool that children use leads into it")]);
+    }
+    let shown = found.iter().take(NAMED).map(|lead| Point::missing(CHECK, lead.what.clone(), vec![lead.next.clone()]));
+    let mut points: Vec<Point> = shown.collect();
+    if let Some(more) = found.len().checked_sub(NAMED + 1) {
+        points.push(Point::missing(CHECK, format!("{} more of the kind", text::plural(more + 1, "tool")), Vec::new()));
+    }
+    Ok(points)
+}
+
+fn find(home: &Home, plan: &Plan) -> Result<Vec<Lead>, Failure> {
+    let caller = Caller::read();
+    let cache = cache_dir(&caller)?;
+    Ok(leads(&caller, plan, home.repo.workdir(), &cache))
+}
