@@ -5,6 +5,7 @@
 
 use crate::fact::{Class, Session};
 use crate::id::{RepoPath, TaskId};
+use crate::plan::RoomLevel;
 
 /// What a prompt is made of.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub struct Brief {
     pub setback: Option<Setback>,
     /// Whether the agent still knows what it was told.
     pub session: Session,
+    /// The level of its room, which decides what git can do in it.
+    pub room: RoomLevel,
 }
 
 /// What went wrong in the attempt before.
@@ -46,6 +49,16 @@ const QUOTED_TAIL: usize = 16_000;
 
 /// A longer list of paths helps nobody; the agent can look for itself.
 const MOST_PATHS: usize = 50;
+
+/// What git does in a room that has no copy of the repository of its own, and what to do instead. A paragraph of its own, so
+/// that the prompts of two machines differ in nothing else.
+const GIT_ONLY_READS: &str = "Git can only read here. `git status`, `diff`, `log`, `show`, `grep`, `blame` and `ls-files` work. \
+    `git add`, `commit`, `stash`, `restore`, `checkout`, `switch`, `reset`, `rm`, `mv`, `branch`, `tag` and `fetch` fail with \
+    \"Permission denied\". Do this instead:\n\
+    - To put a file back: `git show HEAD:PATH > PATH`.\n\
+    - To remove or rename a file: `rm`, `mv`.\n\
+    - To set a change aside: `git diff > \"$TMPDIR/change.patch\"`, then `git apply -R \"$TMPDIR/change.patch\"`; \
+    `git apply \"$TMPDIR/change.patch\"` brings it back.";
 
 /// Builds the prompt. It never begins with `/` or `-`.
 #[must_use]
@@ -76,6 +89,11 @@ pub fn build(brief: &Brief, scrub: &dyn Fn(&str) -> String) -> String {
             parts.push("Rules:".to_owned());
             parts.push(rules(brief));
         }
+    }
+    match brief.room {
+        RoomLevel::Landlock => parts.push(GIT_ONLY_READS.to_owned()),
+        // A room with a copy of the repository, and a child that can do all that omk can.
+        RoomLevel::Sealed | RoomLevel::None => {}
     }
     parts.join("\n\n")
 }
@@ -210,6 +228,7 @@ mod tests {
             built_on: vec![("deps".parse().unwrap(), vec!["Cargo.toml".parse().unwrap()])],
             setback: None,
             session: Session::New,
+            room: RoomLevel::Sealed,
         }
     }
 
@@ -266,6 +285,22 @@ mod tests {
         4. The task needs a change in the working tree; words alone are not enough.
         5. Nobody can answer questions. Decide, finish, and say in a few sentences what you did.
         ");
+    }
+
+    #[test]
+    fn where_git_only_reads_the_agent_is_told_what_to_do_instead() {
+        let sealed = build(&brief(), &clean);
+        let landlock = build(&Brief { room: RoomLevel::Landlock, ..brief() }, &clean);
+        let added = landlock.strip_prefix(&sealed).unwrap();
+        insta::assert_snapshot!(added, @r#"
+        Git can only read here. `git status`, `diff`, `log`, `show`, `grep`, `blame` and `ls-files` work. `git add`, `commit`, `stash`, `restore`, `checkout`, `switch`, `reset`, `rm`, `mv`, `branch`, `tag` and `fetch` fail with "Permission denied". Do this instead:
+        - To put a file back: `git show HEAD:PATH > PATH`.
+        - To remove or rename a file: `rm`, `mv`.
+        - To set a change aside: `git diff > "$TMPDIR/change.patch"`, then `git apply -R "$TMPDIR/change.patch"`; `git apply "$TMPDIR/change.patch"` brings it back.
+        "#);
+        assert_eq!(build(&Brief { room: RoomLevel::None, ..brief() }, &clean), sealed);
+        let resumed = Brief { session: Session::Resumed, room: RoomLevel::Landlock, ..brief() };
+        assert!(build(&resumed, &clean).ends_with(added));
     }
 
     #[test]

@@ -314,7 +314,9 @@ impl Session {
         };
         let gateway = Gateway::start(config).await.map_err(super::failure::infra)?;
         watch_budget(&gateway, facts.clone());
-        Ok(AgentTools { installed, gateway, facts: model.facts })
+        // One child that does nothing: what it gets, the agents get.
+        let room = probe(&shepherd(self.secrets.scrubber())?).await.level;
+        Ok(AgentTools { installed, gateway, facts: model.facts, room })
     }
 
     fn tell(&self, history: &History, scrubber: &Scrubber, terminal: Terminal) {

@@ -92,6 +92,8 @@ pub struct AgentTools {
     pub gateway: Gateway,
     /// What is known of the model.
     pub facts: Facts,
+    /// The level of the rooms on this machine.
+    pub room: RoomLevel,
 }
 
 /// What the pieces of work share while a run goes on.

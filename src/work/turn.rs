@@ -18,7 +18,7 @@ use crate::fact::{AgentEvidence, Class, CommandEvidence, Evidence, Failure, LogE
 use crate::gateway::{Admission, Usage};
 use crate::id::Sha256;
 use crate::model::Thinks;
-use crate::plan::{ChangePolicy, Network, Work, WriteSet};
+use crate::plan::{ChangePolicy, Network, RoomLevel, Work, WriteSet};
 use crate::text;
 
 /// The cap of a command's log file, in bytes.
@@ -271,6 +271,7 @@ impl Turn<'_> {
                 Setback { class: failure.class, message, output, paths: Vec::new() }
             }),
             session,
+            room: self.shared.tools.agent.as_ref().map_or(RoomLevel::None, |agent| agent.room),
         }
     }
 }

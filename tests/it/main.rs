@@ -76,6 +76,7 @@ mod github_artifacts;
 mod github_checks;
 mod github_server;
 mod github_writes;
+mod git_reads;
 mod gitlab;
 mod gitlab_checks;
 mod gitlab_reads;
