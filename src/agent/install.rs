@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::AgentError;
 use super::home::io;
-use super::kimi::{Installed, Locate, ask, ask_version, in_cache, is_version, on_path, tool_dir};
+use super::inquiry::{Purpose, ask};
+use super::kimi::{Installed, Locate, ask_version, in_cache, is_version, on_path, tool_dir};
 use crate::exec::{Ending, Shepherd};
 
 /// What to install, and where: the same as for finding it. PATH, HOME and npm's own settings are taken from `env`.
@@ -92,13 +93,13 @@ async fn fill(shepherd: &Shepherd, dir: &Path, wanted: &Install) -> Result<(), A
     {
         arguments.push(format!("{name}@{RIPGREP}").into());
     }
-    let (ended, said) = ask(shepherd, &npm, arguments, &wanted.env, NPM_TIME).await?;
+    let (ended, said) = ask(shepherd, &npm, arguments, wanted, Purpose::Fill(dir), NPM_TIME).await?;
     if ended.ending != Ending::Exited(0) {
         let stderr = String::from_utf8_lossy(&ended.stderr_tail);
         return Err(failed(if stderr.trim().is_empty() { said.trim() } else { stderr.trim() }));
     }
     let installed = in_cache(dir, wanted).ok_or_else(|| failed("npm said that it went well, but it is not there"))?;
-    let found = ask_version(shepherd, Path::new(&installed.program), installed.first_args, &wanted.env).await?;
+    let found = ask_version(shepherd, Path::new(&installed.program), installed.first_args, wanted).await?;
     if found == wanted.version { Ok(()) } else { Err(failed(&format!("it says that it is version {found}"))) }
 }
 
@@ -121,7 +122,8 @@ pub(super) async fn check_node(shepherd: &Shepherd, wanted: &Install) -> Result<
 /// Where there is none, it does not answer, or it is too old for the CLI.
 pub async fn node(shepherd: &Shepherd, wanted: &Install) -> Result<String, AgentError> {
     let Some(node) = on_path(&wanted.env, "node") else { return Err(AgentError::OldNode { found: None }) };
-    let (_, said) = ask(shepherd, &node, vec!["--version".into()], &wanted.env, Duration::from_secs(30)).await?;
+    let (_, said) =
+        ask(shepherd, &node, vec!["--version".into()], wanted, Purpose::Version, Duration::from_secs(30)).await?;
     let said = said.trim();
     if is_new_enough(said) {
         return Ok(super::clip(said.trim_start_matches('v'), 40));

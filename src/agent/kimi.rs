@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::mpsc;
 
 use super::AgentError;
-use crate::exec::{Child, Ended, Ending, Program, Shepherd, Surroundings};
+use super::inquiry::{Purpose, ask};
+use crate::exec::{Ending, Shepherd};
 use crate::plain_file;
 
 /// The largest `package.json` that is read, in bytes.
@@ -27,6 +27,8 @@ pub struct Locate {
     pub tools: PathBuf,
     /// The caller's environment, as far as children may see it; PATH is looked through.
     pub env: BTreeMap<OsString, OsString>,
+    /// What no child may see: the user's home and checkout, and what else is the user's alone.
+    pub private: Vec<PathBuf>,
 }
 
 /// A CLI that is ready to run.
@@ -57,7 +59,7 @@ pub async fn locate(shepherd: &Shepherd, wanted: &Locate) -> Result<Installed, A
     let Some(path) = on_path(&wanted.env, "kimi") else {
         return Err(AgentError::Missing { wanted: wanted.version.clone(), cache: dir });
     };
-    let found = ask_version(shepherd, &path, Vec::new(), &wanted.env).await?;
+    let found = ask_version(shepherd, &path, Vec::new(), wanted).await?;
     if found != wanted.version {
         return Err(AgentError::OtherVersion { path, found, wanted: wanted.version.clone() });
     }
@@ -138,10 +140,10 @@ pub(super) async fn ask_version(
     shepherd: &Shepherd,
     program: &Path,
     mut arguments: Vec<OsString>,
-    env: &BTreeMap<OsString, OsString>,
+    wanted: &Locate,
 ) -> Result<String, AgentError> {
     arguments.push("--version".into());
-    let (ended, said) = ask(shepherd, program, arguments, env, ANSWER_TIME).await?;
+    let (ended, said) = ask(shepherd, program, arguments, wanted, Purpose::Version, ANSWER_TIME).await?;
     let said = said.trim();
     if ended.ending == Ending::Exited(0) && is_version(said) {
         return Ok(said.to_owned());
@@ -157,45 +159,6 @@ pub(super) async fn ask_version(
 
 /// The CLI takes 2 s to say its version on an idle machine, and machines are not idle.
 const ANSWER_TIME: Duration = Duration::from_secs(60);
-
-/// Runs a program for its standard output, in a directory of its own that is gone afterwards.
-pub(super) async fn ask(
-    shepherd: &Shepherd,
-    program: &Path,
-    arguments: Vec<OsString>,
-    env: &BTreeMap<OsString, OsString>,
-    timeout: Duration,
-) -> Result<(Ended, String), AgentError> {
-    let scratch = tempfile::tempdir()
-        .map_err(|source| AgentError::Io { what: "make a temporary directory".to_owned(), source })?;
-    let mut env = env.clone();
-    env.entry("HOME".into()).or_insert_with(|| scratch.path().into());
-    env.entry("TMPDIR".into()).or_insert_with(|| scratch.path().into());
-    env.insert("KIMI_CODE_HOME".into(), scratch.path().into());
-    env.insert("KIMI_CODE_NO_AUTO_UPDATE".into(), "1".into());
-    env.insert("KIMI_DISABLE_TELEMETRY".into(), "1".into());
-    let child = Child {
-        program: Program::Direct(program.into(), arguments),
-        cwd: scratch.path().to_owned(),
-        env,
-        room: None,
-        timeout,
-        idle_timeout: None,
-        log: scratch.path().join("log"),
-        log_cap: 1 << 20,
-    };
-    let (lines_in, mut lines) = mpsc::unbounded_channel();
-    let ended = {
-        let around = Surroundings { stdout_lines: Some(lines_in), ..Surroundings::default() };
-        shepherd.run(&child, &around).await?
-    };
-    let mut said = String::new();
-    while let Ok(line) = lines.try_recv() {
-        said.push_str(&String::from_utf8_lossy(&line));
-        said.push('\n');
-    }
-    Ok((ended, said))
-}
 
 /// `2.1.0`, perhaps with a suffix.
 pub(super) fn is_version(text: &str) -> bool {

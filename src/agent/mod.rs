@@ -6,6 +6,7 @@
 mod advice;
 mod classify;
 mod home;
+mod inquiry;
 mod install;
 mod kimi;
 pub mod prompt;
@@ -62,7 +63,9 @@ pub enum AgentError {
         said: String,
     },
     /// npm did not install it.
-    #[error("install {package} with npm: {said}; check that npm is on PATH and can reach its registry")]
+    #[error(
+        "install {package} with npm: {said}; check that npm is on PATH, and reaches a registry that asks for no login: npm sees none of your credentials"
+    )]
     Npm {
         /// What was to be installed.
         package: String,

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use omk_action::agent::{AgentEnded, AgentError, AgentOutcome, Errand, Install, Installed, Observed, install, locate};
-use omk_action::exec::{Pulse, Sandbox, Shepherd};
+use omk_action::exec::environment::Caller;
+use omk_action::exec::{Pulse, Sandbox, Shepherd, probe};
 use omk_action::fact::{Class, Failure, Limit};
 use omk_action::gateway::{Budget, Config, Gateway, Timeouts, Usage};
 use omk_action::plan::RoomLevel;
@@ -39,7 +40,8 @@ pub(crate) fn wanted() -> Install {
             || lower.starts_with("npm_config_")
     };
     let env = std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(wanted)).collect();
-    Install { version: "2.1.0".to_owned(), tools: tools(), env }
+    let private = std::env::vars_os().collect::<Caller>().private_directories();
+    Install { version: "2.1.0".to_owned(), tools: tools(), env, private }
 }
 
 /// The directory of tools with the CLI in it, and a place on the machine for whoever runs it.
@@ -487,7 +489,7 @@ async fn a_prompt_that_looks_like_an_option_or_is_very_long_arrives() {
 async fn a_missing_cli_says_what_to_do() {
     let empty = tempfile::tempdir().unwrap();
     let env = BTreeMap::from([(OsString::from("PATH"), OsString::from(empty.path()))]);
-    let wanted = Install { version: "2.1.0".to_owned(), tools: empty.path().to_owned(), env };
+    let wanted = Install { version: "2.1.0".to_owned(), tools: empty.path().to_owned(), env, private: Vec::new() };
     let missing = locate(&shepherd(), &wanted).await.unwrap_err();
     assert!(matches!(missing, AgentError::Missing { .. }) && missing.to_string().contains("omk agent install"));
 }
@@ -495,16 +497,27 @@ async fn a_missing_cli_says_what_to_do() {
 /// A `kimi` on PATH that is this script.
 #[cfg(unix)]
 async fn located(script: &str) -> Result<Installed, AgentError> {
+    located_beside(script, Path::new("/nowhere")).await
+}
+
+#[cfg(unix)]
+fn put_script(dir: &Path, name: &str, script: &str) {
     use std::os::unix::fs::PermissionsExt;
+    std::fs::write(dir.join(name), format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(dir.join(name), PermissionsExt::from_mode(0o755)).unwrap();
+}
+
+/// The same, where a directory is its user's alone.
+#[cfg(unix)]
+async fn located_beside(script: &str, private: &Path) -> Result<Installed, AgentError> {
     let dir = tempfile::tempdir().unwrap();
-    let kimi = dir.path().join("kimi");
-    std::fs::write(&kimi, format!("#!/bin/sh\n{script}\n")).unwrap();
-    std::fs::set_permissions(&kimi, PermissionsExt::from_mode(0o755)).unwrap();
+    put_script(dir.path(), "kimi", script);
     let path = std::env::join_paths([dir.path(), Path::new("/bin"), Path::new("/usr/bin")]).unwrap();
     let wanted = Install {
         version: "2.1.0".to_owned(),
         tools: dir.path().join("tools"),
-        env: BTreeMap::from([("PATH".into(), path)]),
+        env: BTreeMap::from([("PATH".into(), path), ("OTHER".into(), "other".into())]),
+        private: vec![private.to_owned()],
     };
     locate(&shepherd(), &wanted).await
 }
@@ -520,6 +533,53 @@ async fn the_cli_on_path_is_asked_for_its_version() {
 echo "Node.js v20.20.2" >&2; exit 1"#;
     let old = located(old).await.unwrap_err();
     assert!(matches!(old, AgentError::OldNode { .. }) && old.to_string().contains("v20.20.2"), "{old}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_cli_that_is_asked_for_its_version_writes_nowhere_and_does_not_see_its_users_files() {
+    // Not in `/tmp`, which is another one in a room.
+    let private = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    std::fs::write(private.path().join(".npmrc"), "hush").unwrap();
+    let outside = private.path().display();
+    // It has directories of its own, to be written.
+    let held = format!(
+        "touch {outside}/x 2>/dev/null && exit 4; touch \"$HOME/x\" \"$TMPDIR/x\" || exit 5; [ -z \"$OTHER\" ] || exit 6"
+    );
+    assert_eq!(located_beside(&format!("{held}; echo 2.1.0"), private.path()).await.unwrap().version, "2.1.0");
+    assert_eq!(std::fs::read_dir(private.path()).unwrap().count(), 1);
+    if probe(&shepherd()).await.level == RoomLevel::Sealed {
+        // Not even a port of this machine can be reached.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let blind =
+            format!("cat {outside}/.npmrc >&2 && exit 4; bash -c ': </dev/tcp/127.0.0.1/{port}' && exit 5; echo 2.1.0");
+        assert_eq!(located_beside(&blind, private.path()).await.unwrap().version, "2.1.0");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn npm_fills_the_cache_and_writes_nowhere_else() {
+    let bin = tempfile::tempdir().unwrap();
+    let cache = tempfile::tempdir().unwrap();
+    let script = format!(
+        "touch \"$3/here\" && ! touch {0}/x {1}/x 2>&1 && echo \"held, $OTHER$npm_config_registry\" >&2; exit 1",
+        bin.path().display(),
+        cache.path().display()
+    );
+    put_script(bin.path(), "npm", &script);
+    put_script(bin.path(), "node", "echo v24.0.0");
+    let path = std::env::join_paths([bin.path(), Path::new("/bin"), Path::new("/usr/bin")]).unwrap();
+    let registry = "https://bot:hush@mirror.example/".into();
+    let env = BTreeMap::from([
+        ("PATH".into(), path),
+        ("npm_config_registry".into(), registry),
+        ("OTHER".into(), "other".into()),
+    ]);
+    let wanted = Install { version: "2.1.0".to_owned(), tools: cache.path().to_owned(), env, private: Vec::new() };
+    let Err(AgentError::Npm { said, .. }) = install(&shepherd(), &wanted).await else { panic!("npm fails") };
+    assert_eq!(said.lines().last(), Some("held, https://mirror.example/"), "{said}");
 }
 
 #[tokio::test]
