@@ -1,0 +1,109 @@
+//! All attempts, from one child of a shepherd, without a run around it: at each level, as root and as an ordinary user.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::print_stderr, reason = "a skipped test says so")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use omk_action::exec::{Child, Ended, Program, Reach, Sandbox, Shepherd, Surroundings};
+use omk_action::plan::RoomLevel;
+
+use super::battery::{Machine, OpenTo, Outcome, attempts, program};
+use super::ordinary;
+
+/// All attempts take about ten seconds; a busy machine is slow.
+const LONG: Duration = Duration::from_secs(240);
+
+/// All attempts at a level, or nothing if this machine has no such room.
+async fn made_at(level: RoomLevel) -> Option<Outcome> {
+    let mut machine = Machine::alone();
+    std::fs::write(machine.path("pool/slot/attempts.py"), program()).unwrap();
+    std::fs::write(machine.path("pool/slot/machine.json"), machine.description(level)).unwrap();
+    let ended = run(&machine, level).await;
+    if ended.containment.level != level {
+        eprintln!("skipped: a room of level {level} cannot be had here: {:?}", ended.why_not_sealed);
+        return None;
+    }
+    let lines = std::fs::read_to_string(machine.path("log")).unwrap();
+    Some(machine.outcome(&lines))
+}
+
+async fn run(machine: &Machine, level: RoomLevel) -> Ended {
+    let private = machine.places.slot.with_extension("private");
+    let mut env = BTreeMap::from([("PATH".into(), std::env::var_os("PATH").unwrap())]);
+    env.insert("HOME".into(), machine.places.child_home.clone().into());
+    env.insert("TMPDIR".into(), private.join("tmp").into());
+    let room = Sandbox {
+        writable: vec![machine.places.slot.clone(), machine.places.child_home.clone(), private.join("tmp")],
+        copied: vec![machine.places.git.clone(), machine.places.cache.clone()],
+        hidden: vec![
+            machine.places.checkout.clone(),
+            machine.places.pool.clone(),
+            machine.places.user.clone(),
+            machine.places.git.join("omk"),
+            machine.places.cache.join("credentials.toml"),
+        ],
+        scratch: Some(private.join("scratch")),
+        reach: Reach::Nothing,
+        ..Sandbox::default()
+    };
+    let child = Child {
+        program: Program::Shell("exec python3 attempts.py run machine.json".to_owned()),
+        cwd: machine.places.slot.clone(),
+        env,
+        room: (level != RoomLevel::None).then_some(room),
+        timeout: LONG,
+        idle_timeout: None,
+        log: machine.path("log"),
+        log_cap: 16 << 20,
+    };
+    let shepherd = Shepherd::new(env!("CARGO_BIN_EXE_omk").into()).at_most(level);
+    shepherd.run(&child, &Surroundings::default()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_sealed_room_holds_every_attempt() {
+    if let Some(outcome) = made_at(RoomLevel::Sealed).await {
+        outcome.assert_all_held();
+    }
+    ordinary::user_passes("escape::alone::a_sealed_room_holds_every_attempt");
+}
+
+/// The kinds of attempts that SECURITY.md says a room of level `landlock` does not hold.
+fn exceptions() -> BTreeSet<String> {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/SECURITY.md")).unwrap();
+    let (_, after) = page.split_once("### What Landlock alone does not hold\n").unwrap();
+    let list = after.split("\n#").next().unwrap();
+    let names = list.lines().filter_map(|line| line.strip_prefix("- **")?.split_once("**"));
+    let root = rustix::process::getuid().is_root();
+    let names = names.filter(|(_, words)| !(root && words.starts_with(" (not as root)")));
+    names.map(|(name, _)| name.to_owned()).collect()
+}
+
+#[tokio::test]
+async fn what_landlock_alone_does_not_hold_is_what_security_says() {
+    if let Some(outcome) = made_at(RoomLevel::Landlock).await {
+        let kinds: BTreeSet<String> = outcome.kinds().into_iter().map(ToOwned::to_owned).collect();
+        assert_eq!(kinds, exceptions(), "{:#?}\n{:#?}", outcome.out, outcome.held);
+    }
+    ordinary::user_passes("escape::alone::what_landlock_alone_does_not_hold_is_what_security_says");
+}
+
+#[tokio::test]
+async fn without_a_room_every_attempt_succeeds() {
+    let outcome = made_at(RoomLevel::None).await.unwrap();
+    let root = rustix::process::getuid().is_root();
+    let open = |open_to: OpenTo| open_to == OpenTo::All || root && open_to == OpenTo::Root;
+    let expected = attempts().into_iter().filter(|attempt| open(attempt.open_to));
+    // A kernel without the call holds nothing.
+    let unknown = |name: &str| outcome.held.get(name).is_some_and(|said| said.contains("Function not implemented"));
+    let weak: Vec<String> = expected
+        .filter(|attempt| !unknown(&attempt.name))
+        .filter(|attempt| !outcome.out.contains_key(&attempt.name) && !outcome.not_here.contains(&attempt.name))
+        .map(|attempt| format!("{}: {:?}", attempt.name, outcome.held.get(&attempt.name)))
+        .collect();
+    assert!(weak.is_empty(), "these prove nothing, for nothing holds them: {weak:#?}\n{:?}", outcome.not_here);
+    assert!(outcome.out.len() > if root { 200 } else { 120 }, "{} of {}", outcome.out.len(), attempts().len());
+    ordinary::user_passes("escape::alone::without_a_room_every_attempt_succeeds");
+}
