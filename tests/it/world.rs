@@ -112,7 +112,12 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
 impl World {
     /// A repository with a commit: `a.txt`, `src/lib.rs`, and an ignored `target/`.
     pub(crate) fn new() -> Self {
-        let world = Self::empty();
+        Self::below(&std::env::temp_dir())
+    }
+
+    /// The same, below another directory than that of temporary files.
+    pub(crate) fn below(parent: &Path) -> Self {
+        let world = Self::empty_below(parent);
         world.git(&["init", "--quiet", "--initial-branch=main"]);
         world.write("a.txt", "a\n");
         world.write("src/lib.rs", "one\ntwo\nthree\n");
@@ -123,7 +128,11 @@ impl World {
 
     /// No repository yet.
     pub(crate) fn empty() -> Self {
-        let dir = tempfile::Builder::new().prefix("omk-story-").tempdir().unwrap();
+        Self::empty_below(&std::env::temp_dir())
+    }
+
+    fn empty_below(parent: &Path) -> Self {
+        let dir = tempfile::Builder::new().prefix("omk-story-").tempdir_in(parent).unwrap();
         for name in ["repo", "home", "tmp"] {
             std::fs::create_dir(dir.path().join(name)).unwrap();
         }

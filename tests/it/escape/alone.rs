@@ -9,7 +9,7 @@ use std::time::Duration;
 use omk_action::exec::{Child, Ended, Program, Reach, Sandbox, Shepherd, Surroundings};
 use omk_action::plan::RoomLevel;
 
-use super::battery::{Machine, OpenTo, Outcome, attempts, program};
+use super::battery::{Machine, OpenTo, Outcome, Said, attempts, program};
 use super::ordinary;
 
 /// All attempts take about ten seconds; a busy machine is slow.
@@ -20,7 +20,7 @@ async fn made_at(level: RoomLevel) -> Option<Outcome> {
     let mut machine = Machine::alone();
     std::fs::write(machine.path("pool/slot/attempts.py"), program()).unwrap();
     std::fs::write(machine.path("pool/slot/machine.json"), machine.description(level)).unwrap();
-    let ended = run(&machine, level).await;
+    let ended = run(&machine, level, "run").await;
     if ended.containment.level != level {
         eprintln!("skipped: a room of level {level} cannot be had here: {:?}", ended.why_not_sealed);
         return None;
@@ -29,13 +29,13 @@ async fn made_at(level: RoomLevel) -> Option<Outcome> {
     Some(machine.outcome(&lines))
 }
 
-async fn run(machine: &Machine, level: RoomLevel) -> Ended {
-    let private = machine.places.slot.with_extension("private");
+async fn run(machine: &Machine, level: RoomLevel, what: &str) -> Ended {
+    let (slot, private) = (machine.path("pool/slot"), machine.path("pool/slot.private"));
     let mut env = BTreeMap::from([("PATH".into(), std::env::var_os("PATH").unwrap())]);
-    env.insert("HOME".into(), machine.places.child_home.clone().into());
+    env.insert("HOME".into(), private.join("home").into());
     env.insert("TMPDIR".into(), private.join("tmp").into());
     let room = Sandbox {
-        writable: vec![machine.places.slot.clone(), machine.places.child_home.clone(), private.join("tmp")],
+        writable: vec![slot.clone(), private.join("home"), private.join("tmp")],
         copied: vec![machine.places.git.clone(), machine.places.cache.clone()],
         hidden: vec![
             machine.places.checkout.clone(),
@@ -49,8 +49,8 @@ async fn run(machine: &Machine, level: RoomLevel) -> Ended {
         ..Sandbox::default()
     };
     let child = Child {
-        program: Program::Shell("exec python3 attempts.py run machine.json".to_owned()),
-        cwd: machine.places.slot.clone(),
+        program: Program::Shell(format!("exec python3 attempts.py {what} machine.json")),
+        cwd: slot.clone(),
         env,
         room: (level != RoomLevel::None).then_some(room),
         timeout: LONG,
@@ -62,6 +62,29 @@ async fn run(machine: &Machine, level: RoomLevel) -> Ended {
     shepherd.run(&child, &Surroundings::default()).await.unwrap()
 }
 
+impl Machine {
+    /// What the last of several children without a room finds of the others, each in the same slot.
+    pub(super) async fn stages(&self, marks: &[&str]) -> Vec<String> {
+        let slot = self.path("pool/slot");
+        std::fs::write(slot.join("attempts.py"), program()).unwrap();
+        std::fs::write(slot.join("machine.json"), self.description(RoomLevel::None)).unwrap();
+        std::fs::create_dir(slot.join("src")).unwrap();
+        std::fs::create_dir(slot.join("docs")).unwrap();
+        for name in ["a.txt", "src/lib.rs", "docs/b.txt", "omk.yaml"] {
+            std::fs::write(slot.join(name), "as it was\n").unwrap();
+        }
+        let mut git = std::process::Command::new("sh");
+        let script = "git init -q && git add -A && git -c user.name=t -c user.email=t@example.com commit -qm begin";
+        assert!(git.args(["-c", script]).current_dir(&slot).status().unwrap().success());
+        for mark in marks {
+            run(self, RoomLevel::None, &format!("stage {mark}")).await;
+        }
+        let log = std::fs::read_to_string(self.path("log")).unwrap();
+        let said = log.lines().filter_map(|line| serde_json::from_str::<Said>(line).ok());
+        said.filter(|said| said.said.starts_with("got ")).map(|said| said.name).collect()
+    }
+}
+
 #[tokio::test]
 async fn a_sealed_room_holds_every_attempt() {
     if let Some(outcome) = made_at(RoomLevel::Sealed).await {
@@ -71,7 +94,7 @@ async fn a_sealed_room_holds_every_attempt() {
 }
 
 /// The kinds of attempts that SECURITY.md says a room of level `landlock` does not hold.
-fn exceptions() -> BTreeSet<String> {
+pub(super) fn exceptions() -> BTreeSet<String> {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/SECURITY.md")).unwrap();
     let (_, after) = page.split_once("### What Landlock alone does not hold\n").unwrap();
     let list = after.split("\n#").next().unwrap();

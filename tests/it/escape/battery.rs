@@ -18,7 +18,7 @@ use super::services::Services;
 use super::snapshot::{Process, Snapshot, of_process};
 
 /// All attempts, one program: each kind is a part of it.
-const PARTS: [&str; 7] = ["language", "files", "reading", "processes", "sockets", "kernel", "places"];
+const PARTS: [&str; 8] = ["language", "files", "reading", "processes", "sockets", "kernel", "places", "chains"];
 
 /// The program with all attempts.
 pub(super) fn program() -> String {
@@ -114,12 +114,21 @@ pub(super) fn yards() -> PathBuf {
     std::env::var_os("OMK_TEST_YARDS").map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from)
 }
 
+fn listed(what: &str) -> String {
+    let mut python = Command::new("python3");
+    let listed = python.args(["-c", &program(), what]).output().unwrap();
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    String::from_utf8(listed.stdout).unwrap()
+}
+
+/// All ways from one child to a later one, as the program lists them.
+pub(super) fn chains() -> Vec<String> {
+    listed("chains").lines().map(ToOwned::to_owned).collect()
+}
+
 /// All attempts, as the program lists them.
 pub(super) fn attempts() -> Vec<Attempt> {
-    let mut python = Command::new("python3");
-    let listed = python.args(["-c", &program(), "list"]).output().unwrap();
-    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
-    let text = String::from_utf8(listed.stdout).unwrap();
+    let text = listed("list");
     let parse = |line: &str| {
         let mut words = line.splitn(4, ' ');
         let mut word = || words.next().unwrap().to_owned();
@@ -149,8 +158,6 @@ impl Machine {
             user: at("user"),
             pool: at("pool"),
             cache: at("cache"),
-            slot: at("pool/slot"),
-            child_home: at("pool/slot.private/home"),
         };
         std::fs::create_dir(&places.checkout).unwrap();
         std::fs::write(places.checkout.join("a.txt"), "a\n").unwrap();
@@ -197,6 +204,11 @@ impl Machine {
         self.dir.path().join(name)
     }
 
+    /// From now on nothing may change.
+    pub(super) fn begin(&mut self) {
+        self.before = Snapshot::of(&watched(&self.places));
+    }
+
     /// Where things lie, as attempts are told.
     pub(super) fn description(&self, level: RoomLevel) -> String {
         let victims: BTreeMap<&String, u32> =
@@ -204,7 +216,7 @@ impl Machine {
         let places = &self.places;
         let mut described = json!({
             "outside": self.path("outside"), "checkout": places.checkout, "git": places.git, "user": places.user,
-            "pool": places.pool, "cache": places.cache, "slot": places.slot, "child_home": places.child_home,
+            "pool": places.pool, "cache": places.cache,
             "victims": victims, "nonce": self.nonce, "sealed": level == RoomLevel::Sealed,
             "landlock": level != RoomLevel::None,
         });

@@ -6,8 +6,10 @@
 mod alone;
 mod battery;
 mod canary;
+mod chains;
 mod ordinary;
 mod places;
 mod services;
 mod snapshot;
 mod walls;
+mod whole;

@@ -12,9 +12,6 @@ pub(super) struct Places {
     pub(super) user: PathBuf,
     pub(super) pool: PathBuf,
     pub(super) cache: PathBuf,
-    /// The own slot and HOME, if they are known before.
-    pub(super) slot: PathBuf,
-    pub(super) child_home: PathBuf,
 }
 
 /// Everything that is somebody's alone, in its usual places.
@@ -56,7 +53,14 @@ pub(super) fn plant(places: &Places, secret: &str) {
 
 /// What nobody may change.
 pub(super) fn watched(places: &Places) -> Vec<PathBuf> {
-    let mut watched = vec![places.checkout.clone(), places.git.clone(), places.user.clone(), places.cache.clone()];
+    let mut watched = vec![places.user.clone(), places.cache.clone()];
+    // What omk itself writes is left out: objects, its refs and runs, and the list of worktrees.
+    let of_git =
+        ["HEAD", "config", "hooks", "info", "modules", "objects/info", "refs/stash", "index", "shallow", "packed-refs"];
+    watched.extend(of_git.map(|name| places.git.join(name)));
+    watched.extend(["omk/runs/1", "refs/heads/moved", "worktrees/evil"].map(|name| places.git.join(name)));
+    let checkout = std::fs::read_dir(&places.checkout).unwrap().map(|entry| entry.unwrap().path());
+    watched.extend(checkout.filter(|path| *path != places.git));
     watched.extend(["other", "other.private", "next"].map(|name| places.pool.join(name)));
     watched
 }

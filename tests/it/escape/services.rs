@@ -29,6 +29,7 @@ pub(super) struct Services {
 
 /// What processes share by number.
 struct Memory {
+    key: i32,
     shared: i32,
     removed: i32,
     queue: i32,
@@ -53,7 +54,7 @@ impl Services {
         listen(UnixListener::bind(dir.join("first")).unwrap(), &heard);
         std::fs::hard_link(dir.join("first"), dir.join("second")).unwrap();
         listen(bind_here(dir.to_owned(), "relative"), &heard);
-        let in_tmp = std::env::temp_dir().join(format!("{nonce}.sock"));
+        let in_tmp = Path::new("/tmp").join(format!("{nonce}.sock"));
         listen(UnixListener::bind(&in_tmp).unwrap(), &heard);
         receive(UnixDatagram::bind(dir.join("bus")).unwrap(), &heard);
         let name = |suffix: &str| SocketAddr::from_abstract_name(format!("{nonce}{suffix}")).unwrap();
@@ -75,7 +76,7 @@ impl Services {
         let interfaces = std::fs::read_to_string("/proc/net/dev").unwrap();
         let interfaces: Vec<&str> =
             interfaces.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim())).collect();
-        let tmp_secret = std::env::temp_dir().join(format!("{nonce}-secret"));
+        let tmp_secret = Path::new("/tmp").join(format!("{nonce}-secret"));
         std::fs::write(&tmp_secret, secret).unwrap();
         let memory = Memory::new(nonce, secret);
         let described = json!({
@@ -237,9 +238,13 @@ impl Memory {
         unsafe {
             let shared = libc::shmget(key(nonce), 4096, create);
             let at = libc::shmat(shared, std::ptr::null(), 0) as usize;
-            let queue = libc::mq_open(messages.as_ptr(), libc::O_CREAT | libc::O_RDWR, 0o600, 0);
+            // Small: of the usual size a user has ten.
+            let mut size: libc::mq_attr = std::mem::zeroed();
+            (size.mq_maxmsg, size.mq_msgsize) = (4, 64);
+            let queue = libc::mq_open(messages.as_ptr(), libc::O_CREAT | libc::O_RDWR, 0o600, &raw mut size);
             assert!(shared >= 0 && queue >= 0);
             Self {
+                key: key(nonce),
                 shared,
                 removed: libc::shmget(key(nonce) + 1, 4096, create),
                 queue: libc::msgget(key(nonce), create),
@@ -268,6 +273,15 @@ impl Drop for Memory {
             libc::msgctl(self.queue, libc::IPC_RMID, std::ptr::null_mut());
             libc::semctl(self.semaphore, 0, libc::IPC_RMID);
             libc::mq_unlink(self.messages.as_ptr());
+            // What chains leave where nothing holds them.
+            libc::shmctl(libc::shmget(self.key + 7, 0, 0), libc::IPC_RMID, std::ptr::null_mut());
+            let chain = CString::new([self.messages.as_bytes(), b"-chain"].concat()).unwrap();
+            libc::mq_unlink(chain.as_ptr());
+        }
+        let left = ["/tmp", "/var/tmp", "/dev/shm", "/dev", "/run/lock"];
+        let name = self.file.file_name().unwrap().to_string_lossy().into_owned();
+        for dir in left {
+            let _ = std::fs::remove_file(Path::new(dir).join(format!("{name}-chain")));
         }
         for suffix in ["", "-secret"] {
             let name = format!("{}{suffix}", self.file.display());

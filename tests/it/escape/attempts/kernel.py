@@ -51,8 +51,8 @@ def the_kernels_log_is_read():
 
 @answer("devices", "root")
 def the_kernels_log_is_written():
-    file = os.open("/dev/kmsg", os.O_WRONLY)
-    return os.write(file, b"omk: an attempt of its tests\n")
+    os.close(os.open("/dev/kmsg", os.O_WRONLY))
+    return "it could be"
 
 
 @answer("devices", "some")

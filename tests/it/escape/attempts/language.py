@@ -6,7 +6,7 @@ held. An attempt that this machine cannot make raises NotHere.
 
     python3 attempts.py list          names, kinds and marks of all attempts
     python3 attempts.py run MACHINE   makes all of them, one line for each
-    python3 attempts.py stage NAME MACHINE   one stage of every chain
+    python3 attempts.py stage MARK MACHINE   looks for what earlier children left, and leaves that mark
 """
 
 import array, ctypes, errno, fcntl, glob, json, mmap, os, platform, select, shutil, signal, socket, stat, struct
@@ -58,10 +58,20 @@ def _shepherd():
     return 1
 
 
-def chain(function):
-    """A pair of stages: `def x(): return prepare, use`. `use` returns if it finds what `prepare` left."""
-    CHAINS[function.__name__] = function
-    return function
+def chain(find):
+    """A way from one child to a later one. `find(None)` raises unless an earlier child left something, and returns it;
+    `find(mark)` leaves that mark."""
+    CHAINS[find.__name__] = find
+    return find
+
+
+def kept_in(path, mark):
+    """The way by a file: leaves the mark in it, or returns the one that is there."""
+    if mark is None:
+        with open(path) as file:
+            return file.read()
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    write(path, mark)
 
 
 def own(file="canary"):
@@ -173,7 +183,9 @@ def main():
     elif sys.argv[1] == "run":
         with open(sys.argv[2]) as file:
             M.update(json.load(file))
-        M["first"] = _shepherd()
+        # Whoever wants to tidy up afterwards makes the attempts in a directory below the slot.
+        slot = os.getcwd().removesuffix("/yard")
+        M.update(first=_shepherd(), slot=slot, child_home=os.environ["HOME"])
         only = sys.argv[3:]
         for name, _, _, _, function in ATTEMPTS:
             if not only or name in only:
@@ -182,7 +194,10 @@ def main():
     elif sys.argv[1] == "stage":
         with open(sys.argv[3]) as file:
             M.update(json.load(file))
-        for name, function in CHAINS.items():
+        for name, find in CHAINS.items():
             M["name"] = name
-            prepare, use = function()
-            _line(name, *_one({"prepare": prepare, "use": use}[sys.argv[2]]))
+            printed, said = _one(lambda: find(None))
+            _line(name, printed, said)
+        for name, find in reversed(CHAINS.items()):
+            M["name"] = name
+            _one(lambda: find(sys.argv[2]))

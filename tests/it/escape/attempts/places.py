@@ -244,6 +244,19 @@ def a_file_of_everybodys_temporary_directory_is_read():
     read(M["tmp_secret"])
 
 
+def _replaced(directory):
+    """Puts a link to the outside in its place for a moment."""
+    os.rename(directory, directory + "-away")
+    try:
+        os.symlink(M["outside"], directory)
+        try:
+            write(f"{directory}/{M['name']}/canary")
+        finally:
+            os.unlink(directory)
+    finally:
+        os.rename(directory + "-away", directory)
+
+
 @attempt("the slot itself")
 def the_slot_is_moved_away():
     os.rename(M["slot"], M["slot"] + "-moved")
@@ -254,13 +267,7 @@ def the_slot_is_moved_away():
 @attempt("the slot itself")
 def the_slot_becomes_a_link():
     os.chdir("/")
-    os.rename(M["slot"], M["slot"] + "-away")
-    try:
-        os.symlink(M["outside"], M["slot"])
-        write(M["slot"] + "/" + M["name"] + "/canary")
-        os.unlink(M["slot"])
-    finally:
-        os.rename(M["slot"] + "-away", M["slot"])
+    _replaced(M["slot"])
 
 
 @attempt("the slot itself")
@@ -271,14 +278,7 @@ def a_neighbour_of_the_slot_is_made():
 
 @attempt("the slot itself")
 def the_home_becomes_a_link():
-    home = M["child_home"]
-    os.rename(home, home + "-away")
-    try:
-        os.symlink(M["outside"], home)
-        write(f"{home}/{M['name']}/canary")
-        os.unlink(home)
-    finally:
-        os.rename(home + "-away", home)
+    _replaced(M["child_home"])
 
 
 @attempt("the slot itself")

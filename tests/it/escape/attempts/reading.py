@@ -176,12 +176,13 @@ def the_command_line_of_a_process_is_read():
 
 
 @attempt("processes seen")
-def all_command_lines_are_searched():
-    for path in glob.glob("/proc/[0-9]*/cmdline"):
-        with open(path, "rb") as file:
+def command_lines_are_searched():
+    # Of the processes that the test started alone: those of others are not looked at.
+    for pid in M["victims"].values():
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
             text = file.read()
         if b"SECRET" in text:
-            print(text)
+            return print(text)
 
 
 @attempt("processes seen")
