@@ -7,6 +7,7 @@ mod alone;
 mod battery;
 mod canary;
 mod chains;
+mod judge;
 mod ordinary;
 mod places;
 mod services;
