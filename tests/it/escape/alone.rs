@@ -16,11 +16,11 @@ use super::ordinary;
 const LONG: Duration = Duration::from_secs(240);
 
 /// All attempts at a level, or nothing if this machine has no such room.
-async fn made_at(level: RoomLevel) -> Option<Outcome> {
+async fn made_at(level: RoomLevel, reach: Reach) -> Option<Outcome> {
     let mut machine = Machine::alone();
     std::fs::write(machine.path("pool/slot/attempts.py"), program()).unwrap();
     std::fs::write(machine.path("pool/slot/machine.json"), machine.description(level)).unwrap();
-    let ended = run(&machine, level, "run").await;
+    let ended = run(&machine, level, reach, "run").await;
     if ended.containment.level != level {
         eprintln!("skipped: a room of level {level} cannot be had here: {:?}", ended.why_not_sealed);
         return None;
@@ -29,7 +29,7 @@ async fn made_at(level: RoomLevel) -> Option<Outcome> {
     Some(machine.outcome(&lines))
 }
 
-async fn run(machine: &Machine, level: RoomLevel, what: &str) -> Ended {
+async fn run(machine: &Machine, level: RoomLevel, reach: Reach, what: &str) -> Ended {
     let (slot, private) = (machine.path("pool/slot"), machine.path("pool/slot.private"));
     let mut env = BTreeMap::from([("PATH".into(), std::env::var_os("PATH").unwrap())]);
     env.insert("HOME".into(), private.join("home").into());
@@ -45,7 +45,7 @@ async fn run(machine: &Machine, level: RoomLevel, what: &str) -> Ended {
             machine.places.cache.join("credentials.toml"),
         ],
         scratch: Some(private.join("scratch")),
-        reach: Reach::Nothing,
+        reach,
         ..Sandbox::default()
     };
     let child = Child {
@@ -77,7 +77,7 @@ impl Machine {
         let script = "git init -q && git add -A && git -c user.name=t -c user.email=t@example.com commit -qm begin";
         assert!(git.args(["-c", script]).current_dir(&slot).status().unwrap().success());
         for mark in marks {
-            run(self, RoomLevel::None, &format!("stage {mark}")).await;
+            run(self, RoomLevel::None, Reach::Open, &format!("stage {mark}")).await;
         }
         let log = std::fs::read_to_string(self.path("log")).unwrap();
         let said = log.lines().filter_map(|line| serde_json::from_str::<Said>(line).ok());
@@ -87,10 +87,19 @@ impl Machine {
 
 #[tokio::test]
 async fn a_sealed_room_holds_every_attempt() {
-    if let Some(outcome) = made_at(RoomLevel::Sealed).await {
+    if let Some(outcome) = made_at(RoomLevel::Sealed, Reach::Nothing).await {
         outcome.assert_all_held();
     }
     ordinary::user_passes("escape::alone::a_sealed_room_holds_every_attempt");
+}
+
+#[tokio::test]
+async fn a_sealed_room_on_the_machines_network_holds_all_that_is_not_the_network() {
+    if let Some(mut outcome) = made_at(RoomLevel::Sealed, Reach::Open).await {
+        outcome.out.retain(|_, (kind, _)| !["a closed network", "network seen"].contains(&kind.as_str()));
+        outcome.assert_all_held();
+    }
+    ordinary::user_passes("escape::alone::a_sealed_room_on_the_machines_network_holds_all_that_is_not_the_network");
 }
 
 /// The kinds of attempts that SECURITY.md says a room of level `landlock` does not hold.
@@ -106,7 +115,7 @@ pub(super) fn exceptions() -> BTreeSet<String> {
 
 #[tokio::test]
 async fn what_landlock_alone_does_not_hold_is_what_security_says() {
-    if let Some(outcome) = made_at(RoomLevel::Landlock).await {
+    if let Some(outcome) = made_at(RoomLevel::Landlock, Reach::Nothing).await {
         let kinds: BTreeSet<String> = outcome.kinds().into_iter().map(ToOwned::to_owned).collect();
         assert_eq!(kinds, exceptions(), "{:#?}\n{:#?}", outcome.out, outcome.held);
     }
@@ -115,7 +124,7 @@ async fn what_landlock_alone_does_not_hold_is_what_security_says() {
 
 #[tokio::test]
 async fn without_a_room_every_attempt_succeeds() {
-    let outcome = made_at(RoomLevel::None).await.unwrap();
+    let outcome = made_at(RoomLevel::None, Reach::Open).await.unwrap();
     let root = rustix::process::getuid().is_root();
     let open = |open_to: OpenTo| open_to == OpenTo::All || root && open_to == OpenTo::Root;
     let expected = attempts().into_iter().filter(|attempt| open(attempt.open_to));

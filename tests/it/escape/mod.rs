@@ -8,6 +8,7 @@ mod battery;
 mod canary;
 mod chains;
 mod judge;
+mod names;
 mod ordinary;
 mod places;
 mod services;
