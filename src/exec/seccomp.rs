@@ -50,6 +50,9 @@ enum Test {
     OtherThanTcp { family: i32 },
 }
 
+/// `setxattrat(2)`, of Linux 6.13 and the same on all architectures; the libc crate does not name it yet.
+const SYS_SETXATTRAT: libc::c_long = 463;
+
 const fn always(call: libc::c_long, errno: i32) -> Refused {
     Refused { call, errno, tests: &[] }
 }
@@ -98,6 +101,11 @@ const REFUSED: &[Refused] = &[
     always(libc::SYS_fsmount, libc::EPERM),
     always(libc::SYS_mount_setattr, libc::EPERM),
     always(libc::SYS_open_by_handle_at, libc::EPERM),
+    // An attribute of a file survives what sets its bytes and times right, and could tell the next child something.
+    always(libc::SYS_setxattr, libc::EOPNOTSUPP),
+    always(libc::SYS_lsetxattr, libc::EOPNOTSUPP),
+    always(libc::SYS_fsetxattr, libc::EOPNOTSUPP),
+    always(SYS_SETXATTRAT, libc::EOPNOTSUPP),
     always(libc::SYS_bpf, libc::EPERM),
     always(libc::SYS_perf_event_open, libc::EPERM),
     always(libc::SYS_userfaultfd, libc::ENOSYS),

@@ -1,6 +1,6 @@
 //! Filling a slot: with a tree exactly, or with some paths of it.
 //!
-//! It refuses to believe the slot's own `.git`, HEAD and index, and to write a file that holds the right bytes already.
+//! It refuses to believe the slot's own `.git`, HEAD and index, and to write a file that nobody touched.
 //! A submodule is an empty directory.
 
 use std::collections::HashSet;
@@ -8,8 +8,10 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use rustix::fs::{Mode as RawMode, OFlags, Timespec, Timestamps};
+
 use super::binary::{Git, fetch_missing};
-use super::content::{Files, mode_of, write_entry};
+use super::content::write_entry;
 use super::convert::{self, Conversion};
 use super::error::GitError;
 use super::facts::{Facts, Stamp, Stat, write_index};
@@ -24,7 +26,8 @@ type Only<'a> = dyn Fn(&[u8]) -> bool + 'a;
 
 impl Slot {
     /// Makes the slot hold `to` exactly: HEAD detached there, its files, and nothing else but what `keep` names (paths
-    /// relative to the slot). Unchanged files are not written, so that build caches stay valid.
+    /// relative to the slot). Files that nobody touched are not written, so that build caches stay valid. What was touched
+    /// is written again even with the right bytes: modes, times and attributes could tell the next child something.
     ///
     /// # Errors
     /// Where the disk refuses, an object is missing, or a filter of `.gitattributes` fails.
@@ -79,32 +82,36 @@ impl Slot {
             convert::of(objects, &listing)
         })?;
         known.facts.under(&conversion);
-        let standing = self.clear(&listing, keep, only, &mut known.facts, &conversion)?;
+        let Cleared { standing, mut stirred } = self.clear(&listing, keep, only, &mut known.facts)?;
         let wanted = |path: &[u8]| !standing.contains(path) && only.is_none_or(|only| only(path));
         let absent: Vec<(&[u8], Entry)> = listing.files().filter(|(path, _)| wanted(path)).collect();
         if !absent.is_empty() {
             self.write_files(repo, &listing, &absent, &conversion)?;
             for (path, entry) in &absent {
+                stirred.extend(parents(path).map(<[u8]>::to_vec));
                 let path_on_disk = below(self.path(), path);
                 let meta = std::fs::symlink_metadata(&path_on_disk).map_err(GitError::io("look at", &path_on_disk))?;
                 known.facts.learn(path, Stat::of(&meta), *entry, None);
             }
         }
+        for path in stirred {
+            calm(&below(self.path(), &path))?;
+        }
         known.facts.settle(Stamp::take(&self.own_file("stamp"))?);
         if only.is_none() { self.write_own_index(tree, &listing, known) } else { Ok(()) }
     }
 
-    /// Removes what does not belong, and says which files of the listing are in place.
+    /// Removes what does not belong, and says what of the listing is as omk left it.
     fn clear(
         &self,
         listing: &Listing,
         keep: &Keep,
         only: Option<&Only<'_>>,
         facts: &mut Facts,
-        conversion: &Conversion,
-    ) -> Result<HashSet<Vec<u8>>, GitError> {
-        let mut standing = HashSet::new();
-        let files = Files::of(self.path())?;
+    ) -> Result<Cleared, GitError> {
+        let (mut standing, mut stirred) = (HashSet::new(), HashSet::new());
+        // The slot's own directory: it holds `.git`, which is not walked.
+        stirred.insert(Vec::new());
         walk(self.path(), &mut |path, meta| {
             if path == b".git" {
                 return Ok(Step::Skip);
@@ -115,15 +122,19 @@ impl Slot {
                 if entry.is_submodule() && meta.is_dir() {
                     empty(&on_disk, &self.attic)?;
                     standing.insert(path.to_vec());
-                } else if is_in_place(&files, path, meta, entry, facts, conversion)? {
+                } else if is_in_place(path, meta, entry, facts) {
                     standing.insert(path.to_vec());
                 } else {
+                    stirred.extend(parents(path).map(<[u8]>::to_vec));
                     facts.forget(path);
                     remove(&on_disk, &self.attic)?;
                 }
                 return Ok(Step::Skip);
             }
             if meta.is_dir() && (listing.has_directory(path) || keep.is_above(path)) {
+                if !is_calm(meta) {
+                    stirred.insert(path.to_vec());
+                }
                 return Ok(Step::Enter);
             }
             if keep.covers(path) && !keep.is_link(path, meta) {
@@ -132,11 +143,13 @@ impl Slot {
             if !ours {
                 return Ok(if meta.is_dir() { Step::Enter } else { Step::Skip });
             }
+            stirred.extend(parents(path).map(<[u8]>::to_vec));
             facts.forget(path);
             remove(&on_disk, &self.attic)?;
             Ok(Step::Skip)
         })?;
-        Ok(standing)
+        stirred.retain(|path| path.is_empty() || listing.has_directory(path));
+        Ok(Cleared { standing, stirred })
     }
 
     fn write_files(
@@ -208,31 +221,51 @@ impl Slot {
     }
 }
 
-fn is_in_place(
-    files: &Files<'_>,
-    path: &[u8],
-    meta: &Metadata,
-    entry: Entry,
-    facts: &mut Facts,
-    conversion: &Conversion,
-) -> Result<bool, GitError> {
-    if !(meta.is_file() || meta.is_symlink()) || entry.is_submodule() {
-        return Ok(false);
-    }
-    let stat = Stat::of(meta);
-    if let Some(known) = facts.entry(path, &stat) {
-        return Ok(known == entry);
-    }
-    // Where git converts, bytes alone say nothing; the file is written anew.
-    if *conversion != Conversion::Plain || mode_of(meta, None) != entry.mode {
-        return Ok(false);
-    }
-    // A second name of the file, outside, would be a way to change it later.
-    let same = (meta.is_symlink() || meta.nlink() == 1) && files.blob(path, meta)? == Some(entry.oid);
-    if same {
-        facts.learn(path, stat, entry, None);
-    }
-    Ok(same)
+/// What [`Slot::clear`] found.
+struct Cleared {
+    /// These files are in place.
+    standing: HashSet<Vec<u8>>,
+    /// These directories are of the listing, and something was done to them or in them.
+    stirred: HashSet<Vec<u8>>,
+}
+
+/// Whether a file is the one that omk wrote there, untouched since.
+fn is_in_place(path: &[u8], meta: &Metadata, entry: Entry, facts: &Facts) -> bool {
+    (meta.is_file() || meta.is_symlink())
+        && !entry.is_submodule()
+        && facts.entry(path, &Stat::of(meta)).is_some_and(|known| known == entry)
+}
+
+/// The directories above a path, and the slot's own, which is empty.
+fn parents(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(slash, _)| slash);
+    std::iter::once(0).chain(slashes).map(|end| &path[..end])
+}
+
+/// The permissions of a slot's directories: what a usual umask leaves.
+const OPEN: u32 = 0o755;
+
+/// When every directory of a slot was last changed, as far as anybody can see, in seconds since 1970: in 2001, before any
+/// build. Some tools do not take a time of zero.
+const LONG_AGO: i64 = 1_000_000_000;
+
+fn is_calm(meta: &Metadata) -> bool {
+    meta.mode() & 0o7777 == OPEN && meta.mtime() == LONG_AGO && meta.mtime_nsec() == 0
+}
+
+/// Gives a directory the mode and the times that all have.
+fn calm(directory: &Path) -> Result<(), GitError> {
+    let problem = || GitError::io("settle", directory);
+    let opened =
+        match rustix::fs::open(directory, OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, RawMode::empty()) {
+            Ok(opened) => opened,
+            Err(rustix::io::Errno::NOENT) => return Ok(()),
+            Err(errno) => return Err(problem()(errno.into())),
+        };
+    rustix::fs::fchmod(&opened, RawMode::from_raw_mode(OPEN)).map_err(|errno| problem()(errno.into()))?;
+    let long_ago = Timespec { tv_sec: LONG_AGO, tv_nsec: 0 };
+    let times = Timestamps { last_access: long_ago, last_modification: long_ago };
+    rustix::fs::futimens(&opened, &times).map_err(|errno| problem()(errno.into()))
 }
 
 fn empty(directory: &Path, attic: &Path) -> Result<(), GitError> {

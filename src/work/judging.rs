@@ -18,7 +18,7 @@ use crate::exec::environment::{Toolchains, child_env};
 use crate::fact::{Class, Fact, Failure, GateOutcome, GateVerdict};
 use crate::gate::judge::GateError;
 use crate::gate::{baseline, judge};
-use crate::git::{GitError, Terms};
+use crate::git::GitError;
 use crate::id::{GateId, Tip, TreeId};
 use crate::plan::{Gate, Task};
 use crate::text;
@@ -245,14 +245,7 @@ async fn restore(shared: &Arc<Shared>, place: &Place, tree: &TreeId) -> Result<(
 }
 
 fn put_back(shared: &Shared, place: &Place, tree: &TreeId) -> Result<(), GitError> {
-    let keep = &shared.tools.plan.keep;
-    // What is there is held against the tree itself: a gate's own rules for conversion are nobody's.
-    let judged = Tip { commit: place.base.commit.clone(), tree: tree.clone() };
-    let terms = Terms { keep, change_limit: shared.tools.plan.change_limit, may_write: &|_| false };
-    if place.slot.snapshot(&judged, &terms).ok().as_ref() == Some(tree) {
-        return Ok(());
-    }
-    place.slot.checkout_tree(&place.base.commit, tree, keep)
+    place.slot.checkout_tree(&place.base.commit, tree, &shared.tools.plan.keep)
 }
 
 /// Holds a failure against what the same gate says of the run's base.
