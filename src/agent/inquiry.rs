@@ -93,6 +93,9 @@ pub(super) async fn ask(
     env.extend(choosers(&caller));
     let mut shown = child_env.tools;
     shown.push(wanted.tools.clone());
+    // An installation that holds something private is not shown whole; its programs are.
+    let path = env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
+    shown.extend(std::env::split_paths(&path).filter(|directory| directory.is_absolute()));
     let mut writable = vec![home.clone(), tmp];
     let mut reach = Reach::Nothing;
     if let Purpose::Fill(dir) = purpose {

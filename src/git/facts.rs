@@ -73,6 +73,8 @@ struct Fact {
     stat: Stat,
     entry: Entry,
     settled: bool,
+    /// omk wrote the file, and nobody has touched it since: not its bytes, its mode, or its times.
+    untouched: bool,
 }
 
 /// A moment as the file system counts it.
@@ -107,6 +109,7 @@ impl Facts {
                     stat: Stat::from_index(&entry),
                     entry: Entry { mode: entry.mode, oid: entry.id },
                     settled: true,
+                    untouched: true,
                 };
                 known.insert(entry.path, fact);
             }
@@ -121,7 +124,7 @@ impl Facts {
             return Ok(());
         }
         let mut index = Index::open(file)?;
-        for (path, fact) in self.known.iter().filter(|(_, fact)| fact.settled) {
+        for (path, fact) in self.known.iter().filter(|(_, fact)| fact.settled && fact.untouched) {
             index.add(&fact.stat.in_index(path, fact.entry))?;
         }
         index.write()
@@ -143,14 +146,24 @@ impl Facts {
         (fact.settled && fact.stat == *stat).then_some(fact.entry)
     }
 
-    /// A file was seen to be that entry, and its bytes were read, or written, before `stamp` was taken; `None` = no
-    /// stamp was taken yet, and [`Facts::settle`] follows.
-    pub(super) fn learn(&mut self, path: &[u8], stat: Stat, entry: Entry, stamp: Option<Stamp>) {
-        let settled = stamp.is_some_and(|stamp| stat.changed < stamp.0);
-        self.known.insert(path.to_vec(), Fact { stat, entry, settled });
+    /// Whether omk wrote the file, and it looks as it did then.
+    pub(super) fn is_untouched(&self, path: &[u8], stat: &Stat) -> bool {
+        self.known.get(path).is_some_and(|fact| fact.untouched && fact.stat == *stat)
     }
 
-    /// Nothing was written between the last [`Facts::learn`] and `stamp`.
+    /// A file was seen to be that entry, and its bytes were read before `stamp` was taken.
+    pub(super) fn learn(&mut self, path: &[u8], stat: Stat, entry: Entry, stamp: Stamp) {
+        let settled = stat.changed < stamp.0;
+        let untouched = self.is_untouched(path, &stat);
+        self.known.insert(path.to_vec(), Fact { stat, entry, settled, untouched });
+    }
+
+    /// omk wrote the file; [`Facts::settle`] follows.
+    pub(super) fn wrote(&mut self, path: &[u8], stat: Stat, entry: Entry) {
+        self.known.insert(path.to_vec(), Fact { stat, entry, settled: false, untouched: true });
+    }
+
+    /// Nothing was written between the last [`Facts::wrote`] and `stamp`.
     pub(super) fn settle(&mut self, stamp: Stamp) {
         for fact in self.known.values_mut() {
             fact.settled |= fact.stat.changed < stamp.0;

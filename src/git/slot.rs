@@ -11,7 +11,7 @@ use std::path::Path;
 use rustix::fs::{Mode as RawMode, OFlags, Timespec, Timestamps};
 
 use super::binary::{Git, fetch_missing};
-use super::content::write_entry;
+use super::content::{Files, mode_of, write_entry};
 use super::convert::{self, Conversion};
 use super::error::GitError;
 use super::facts::{Facts, Stamp, Stat, write_index};
@@ -82,7 +82,7 @@ impl Slot {
             convert::of(objects, &listing)
         })?;
         known.facts.under(&conversion);
-        let Cleared { standing, mut stirred } = self.clear(&listing, keep, only, &mut known.facts)?;
+        let Cleared { standing, mut stirred } = self.clear(&listing, keep, only, &mut known.facts, &conversion)?;
         let wanted = |path: &[u8]| !standing.contains(path) && only.is_none_or(|only| only(path));
         let absent: Vec<(&[u8], Entry)> = listing.files().filter(|(path, _)| wanted(path)).collect();
         if !absent.is_empty() {
@@ -91,7 +91,7 @@ impl Slot {
                 stirred.extend(parents(path).map(<[u8]>::to_vec));
                 let path_on_disk = below(self.path(), path);
                 let meta = std::fs::symlink_metadata(&path_on_disk).map_err(GitError::io("look at", &path_on_disk))?;
-                known.facts.learn(path, Stat::of(&meta), *entry, None);
+                known.facts.wrote(path, Stat::of(&meta), *entry);
             }
         }
         for path in stirred {
@@ -108,7 +108,9 @@ impl Slot {
         keep: &Keep,
         only: Option<&Only<'_>>,
         facts: &mut Facts,
+        conversion: &Conversion,
     ) -> Result<Cleared, GitError> {
+        let files = Files::of(self.path())?;
         let (mut standing, mut stirred) = (HashSet::new(), HashSet::new());
         // The slot's own directory: it holds `.git`, which is not walked.
         stirred.insert(Vec::new());
@@ -122,7 +124,7 @@ impl Slot {
                 if entry.is_submodule() && meta.is_dir() {
                     empty(&on_disk, &self.attic)?;
                     standing.insert(path.to_vec());
-                } else if is_in_place(path, meta, entry, facts) {
+                } else if is_in_place(&files, path, meta, entry, facts, conversion)? {
                     standing.insert(path.to_vec());
                 } else {
                     stirred.extend(parents(path).map(<[u8]>::to_vec));
@@ -230,10 +232,27 @@ struct Cleared {
 }
 
 /// Whether a file is the one that omk wrote there, untouched since.
-fn is_in_place(path: &[u8], meta: &Metadata, entry: Entry, facts: &Facts) -> bool {
-    (meta.is_file() || meta.is_symlink())
-        && !entry.is_submodule()
-        && facts.entry(path, &Stat::of(meta)).is_some_and(|known| known == entry)
+fn is_in_place(
+    files: &Files<'_>,
+    path: &[u8],
+    meta: &Metadata,
+    entry: Entry,
+    facts: &Facts,
+    conversion: &Conversion,
+) -> Result<bool, GitError> {
+    let stat = Stat::of(meta);
+    if !(meta.is_file() || meta.is_symlink()) || entry.is_submodule() || !facts.is_untouched(path, &stat) {
+        return Ok(false);
+    }
+    if let Some(known) = facts.entry(path, &stat) {
+        return Ok(known == entry);
+    }
+    // Written a moment before something else: its bytes tell, but not where git converts.
+    if *conversion != Conversion::Plain || mode_of(meta, None) != entry.mode {
+        return Ok(false);
+    }
+    // A second name of the file, outside, would be a way to change it later.
+    Ok((meta.is_symlink() || meta.nlink() == 1) && files.blob(path, meta)? == Some(entry.oid))
 }
 
 /// The directories above a path, and the slot's own, which is empty.

@@ -80,7 +80,7 @@ impl Slot {
                 Conversion::Rules { .. } => self.read_by_git(objects, &listing, &unsure)?,
             };
             for ((path, meta), entry) in unsure.iter().zip(read) {
-                known.facts.learn(path, Stat::of(meta), entry, Some(stamp));
+                known.facts.learn(path, Stat::of(meta), entry, stamp);
                 note(&mut changes, &listing, path, entry);
             }
             if changes.is_empty() {
