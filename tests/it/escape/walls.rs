@@ -214,3 +214,43 @@ async fn root_keeps_no_capability_that_reaches_outside() {
         assert_eq!(bounding & !0b100_1111_1011, 0, "{mask}");
     }
 }
+
+/// A program of 32 bits that ends with code 42.
+fn program_of_32_bits() -> Vec<u8> {
+    const BASE: u32 = 0x0804_8000;
+    let code = [0xb8, 1, 0, 0, 0, 0xbb, 42, 0, 0, 0, 0xcd, 0x80];
+    let mut program = b"\x7fELF\x01\x01\x01".to_vec();
+    program.resize(16, 0);
+    for half in [2_u16, 3] {
+        program.extend(half.to_le_bytes());
+    }
+    for word in [1, BASE + 84, 52, 0, 0] {
+        program.extend(word.to_le_bytes());
+    }
+    for half in [52_u16, 32, 1, 0, 0, 0] {
+        program.extend(half.to_le_bytes());
+    }
+    let size = 84 + u32::try_from(code.len()).unwrap();
+    for word in [1, 0, BASE, BASE, size, size, 5, 0x1000] {
+        program.extend(word.to_le_bytes());
+    }
+    program.extend(code);
+    program
+}
+
+#[tokio::test]
+async fn a_program_of_32_bits_dies_at_its_first_call() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let yard = Yard::new();
+    let program = yard.path("slot/program");
+    std::fs::write(&program, program_of_32_bits()).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let outside = std::process::Command::new(&program).status();
+    if !outside.is_ok_and(|status| status.code() == Some(42)) {
+        eprintln!("skipped: this machine runs no programs of 32 bits");
+        return;
+    }
+    let Some(ended) = yard.run("exec 2>/dev/null; ./program; echo $?").await else { return };
+    // By the signal for a bad call: 128 and 31.
+    assert_eq!(String::from_utf8_lossy(&ended.head), "159\n");
+}
