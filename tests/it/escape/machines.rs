@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use omk_action::exec::{Child, Ended, ExecError, Program, Sandbox, Shepherd, Surroundings};
-use omk_action::fact::Class;
 use omk_action::plan::RoomLevel;
 
 use crate::e2e_world;

@@ -24,10 +24,14 @@ fn toolchain(name: &str, below: &str) -> Option<String> {
 /// Runs a command and the same as a gate, in rooms of the default kind, and expects both to succeed.
 #[track_caller]
 fn both_work(world: &World, run: &str) {
+    // A room shows what the plan names: a library beside the repository, for one.
+    let library = world.dir().join("library");
     world.plan(&format!(
-        "gates: [{{ id: work, run: '{run}' }}]\n\
+        "env: {{ LIBRARY: {} }}\n\
+         gates: [{{ id: work, run: '{run}' }}]\n\
          tasks: [{{ id: one, run: '{run} && echo 1 > one.txt', write_set: [one.txt], gates: [work], \
-         retry_policy: {{ max_attempts: 0 }} }}]\n"
+         retry_policy: {{ max_attempts: 0 }} }}]\n",
+        library.display()
     ));
     let said = world.run();
     assert_eq!(said.code, 0, "{run}:\n{}\n{}", said.out, said.err);
