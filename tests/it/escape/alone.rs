@@ -37,6 +37,8 @@ async fn run(machine: &Machine, level: RoomLevel, reach: Reach, what: &str) -> E
     let room = Sandbox {
         writable: vec![slot.clone(), private.join("home"), private.join("tmp")],
         copied: vec![machine.places.git.clone(), machine.places.cache.clone()],
+        // What is not even seen would prove little.
+        shown: vec![machine.path("outside")],
         hidden: vec![
             machine.places.checkout.clone(),
             machine.places.pool.clone(),

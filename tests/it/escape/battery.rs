@@ -79,12 +79,10 @@ impl Outcome {
         self.out.values().map(|(kind, _)| kind.as_str()).collect()
     }
 
-    /// That nothing came through but what is known to.
+    /// That nothing came through.
     #[track_caller]
     pub(super) fn assert_all_held(&self) {
-        let out: BTreeSet<&str> = self.out.keys().map(String::as_str).collect();
-        assert_eq!(out, BTreeSet::new(), "{:#?}", self.out);
-        assert!(self.changed.is_empty(), "{:#?}", self.changed);
+        assert!(self.out.is_empty() && self.changed.is_empty(), "not held: {:#?}\n{:#?}", self.out, self.changed);
     }
 }
 

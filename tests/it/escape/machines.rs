@@ -80,7 +80,7 @@ fn a_plan_that_demands_a_sealed_room_ends_as_config_where_there_is_none() {
         .exits(3)
         .says("sealed")
         .says("make namespaces");
-    // Before anything starts: nothing about it changes.
+    // Before any child was started.
     assert_eq!(world.classes("one"), []);
 }
 
