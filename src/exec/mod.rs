@@ -8,6 +8,8 @@ mod capture;
 mod confine;
 mod descriptor;
 mod flock;
+#[cfg(target_os = "linux")]
+mod furnish;
 mod kernel;
 mod orders;
 mod probe;

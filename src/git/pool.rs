@@ -281,8 +281,7 @@ impl Slot {
         &self.admin
     }
 
-    /// Has nobody take this slot again, in this process or another, until it is removed by name: a process may still be at
-    /// work in it.
+    /// Has nobody take this slot again until it is removed by name: a process may still be at work in it.
     ///
     /// # Errors
     /// Where the disk refuses; then the slot must not be given back.

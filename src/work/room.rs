@@ -103,7 +103,8 @@ fn without_user(line: &str) -> String {
 /// Where a repository that borrows objects finds them.
 fn alternates(repository: &Path) -> Vec<PathBuf> {
     let objects = repository.join("objects");
-    let listed = std::fs::read_to_string(objects.join("info/alternates")).unwrap_or_default();
+    let listed = plain_file::read(&objects.join("info/alternates"), LONGEST_SETTINGS).unwrap_or_default();
+    let listed = String::from_utf8_lossy(&listed);
     listed.lines().filter(|line| !line.starts_with('#')).map(|line| objects.join(line)).collect()
 }
 

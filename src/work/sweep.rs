@@ -3,13 +3,14 @@
 //!
 //! It refuses to follow links, and to leave a file that it can neither read nor rewrite.
 
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::plain_file::{self, PlainFile};
 use crate::text::Scrubber;
 
 /// How much of a file is rewritten at once.
@@ -59,7 +60,7 @@ fn remove(path: &Path, meta: &Metadata) {
 }
 
 fn clean(path: &PathBuf, meta: &Metadata, scrubber: &Scrubber) -> io::Result<()> {
-    let read = || File::options().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path);
+    let read = || plain_file::open(path).map(PlainFile::into_file).map_err(io::Error::from);
     if !scrubber.is_in_file(&mut read()?)? {
         return Ok(());
     }

@@ -36,6 +36,9 @@ const READERS: &[&str] =
 const READING: &[(&str, usize, &str)] = &[
     ("src/cli/plan_file.rs", 1, "a plan that a person names may be a link, or a pipe that has a writer"),
     ("src/exec/flock.rs", 1, "reads /proc"),
+    ("src/exec/furnish.rs", 1, "opens /dev/null"),
+    ("src/exec/kernel.rs", 1, "reads /proc"),
+    ("src/exec/seal.rs", 2, "reads /proc, and opens /dev/null"),
     ("src/forge/speaker/carrier.rs", 1, "the caller's own certificates may be a link"),
     ("src/git/binary.rs", 1, "a list that omk wrote, beside the slot"),
     ("src/git/convert.rs", 1, "attributes of the machine and of its user"),
@@ -43,6 +46,7 @@ const READING: &[(&str, usize, &str)] = &[
     ("src/git/merge.rs", 1, "opens git's own objects to write them through"),
     ("src/git/refs.rs", 2, "git's own directories, where HEAD may be a link"),
     ("src/git/repo.rs", 1, "git's own directory"),
+    ("src/work/caches.rs", 1, "copies what its user keeps, where no child has written"),
     ("src/store.rs", 2, "opens a directory to sync it, and a lock to write it"),
 ];
 
