@@ -95,7 +95,8 @@ impl Caller {
         // A confined child may write only to paths without links, and people's homes are often behind one.
         let home = || std::fs::canonicalize(self.get("HOME")?).ok();
         let usual = || Some(home()?.join(below_home?));
-        named.or_else(usual).filter(|path| path.is_absolute() && path.is_dir())
+        let found = named.filter(|path| path.is_absolute()).or_else(usual).filter(|path| path.is_dir())?;
+        std::fs::canonicalize(found).ok()
     }
 }
 
@@ -232,7 +233,11 @@ pub fn child_env(
     let named = plan_env.keys().chain(task_env.keys()).chain(pass_env).filter(|name| !PRIVATE.contains(&name.as_str()));
     let named = named.filter(|name| name.as_str() != "TMPDIR").filter_map(|name| vars.get(OsStr::new(name)));
     let named = named.flat_map(|value| std::env::split_paths(value).collect::<Vec<_>>());
-    seen.extend(named.filter(|path| path.is_absolute() && path.exists() && !is_of_the_system(path)));
+    let is_data = |path: &PathBuf| path.is_dir() || path.is_file();
+    let is_common = |path: &PathBuf| ["/tmp", "/var/tmp"].iter().any(|common| path == Path::new(common));
+    seen.extend(
+        named.filter(|path| path.is_absolute() && is_data(path) && !is_common(path) && !is_of_the_system(path)),
+    );
     if toolchains == Toolchains::Yes {
         let path = vars.get(OsStr::new("PATH")).cloned().unwrap_or_default();
         seen.extend(std::env::split_paths(&path).flat_map(|directory| installation(caller, &directory)));
@@ -251,17 +256,18 @@ fn installation(caller: &Caller, programs: &Path) -> Vec<PathBuf> {
     if !programs.is_absolute() || is_of_the_system(programs) {
         return Vec::new();
     }
-    let home = caller.get("HOME").map(PathBuf::from);
+    let home = caller.get("HOME").and_then(|home| std::fs::canonicalize(home).ok());
+    let Ok(real) = std::fs::canonicalize(programs) else { return Vec::new() };
     let local = home.as_ref().map(|home| home.join(".local"));
     // The directory itself too: what is around it may hold something that is hidden.
-    let mut found = vec![programs.to_owned(), around(programs, home.as_deref())];
-    if let Some(local) = local.filter(|local| local.join("bin") == programs) {
+    let mut found = vec![programs.to_owned(), around(&real, home.as_deref())];
+    if let Some(local) = local.filter(|local| local.join("bin") == real) {
         found.extend(LOCAL.iter().map(|name| local.join(name)));
     }
     let entries = std::fs::read_dir(programs).into_iter().flatten().flatten();
     let targets = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()));
     let targets = targets.filter_map(|entry| std::fs::canonicalize(entry.path()).ok());
-    let targets = targets.filter(|target| !is_of_the_system(target) && !target.starts_with(programs));
+    let targets = targets.filter(|target| !is_of_the_system(target) && !target.starts_with(&real));
     let mut elsewhere: Vec<PathBuf> =
         targets.filter_map(|target| Some(around(package_of(&target)?, home.as_deref()))).collect();
     elsewhere.sort();

@@ -37,6 +37,9 @@ const LINKS: [(&str, &str); 5] = [
     ("ptmx", "pts/ptmx"),
 ];
 
+/// Settings of the machine that are often links into what a room hides: who answers names, and whom to trust.
+const SETTINGS: [&str; 5] = ["/etc/resolv.conf", "/etc/hosts", "/etc/localtime", "/etc/ssl/certs", "/etc/pki"];
+
 /// How many links are followed on the way to something that is to be shown: as many as the kernel follows.
 const LINKS_FOLLOWED: usize = 40;
 
@@ -65,6 +68,7 @@ pub(super) fn furnish(mut room: Sandbox, omk: &UnixStream) -> Result<(), NotSeal
     std::env::set_current_dir(root).map_err(failed("leave the caller's directory"))?;
     mount_change(root, MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)
         .map_err(failed("keep mounts to the room"))?;
+    room.shown.extend(SETTINGS.map(PathBuf::from));
     let (shown, links) = without_links(&room.shown);
     room.shown = shown;
     let devices = DEVICES.map(|name| (name, clone(&Path::new("/dev").join(name))));
@@ -169,7 +173,11 @@ fn lay(cover: &Cover) -> Result<(), NotSealed> {
         }
         Over::EmptyFile => {
             let nothing = clone(Path::new("/dev/null")).map_err(failed(problem("hide")))?;
-            place(&nothing, path).map_err(failed(problem("hide")))?;
+            match place(&nothing, path) {
+                // A socket whose service has ended meanwhile hides itself.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                placed => placed.map_err(failed(problem("hide")))?,
+            }
         }
         Over::Tree(tree) => {
             let is_directory =

@@ -163,6 +163,10 @@ fn command(
     let mut command = Command::new(program);
     command.args(arguments).current_dir(&orders.cwd).stdin(Stdio::null());
     command.env_clear().envs(orders.env.iter().map(|(name, value)| (name, value)));
+    if sealed && rustix::process::getuid().is_root() && !orders.env.iter().any(|(name, _)| name == "TAR_OPTIONS") {
+        // Root without its rights cannot give files away, which tar takes for a failure.
+        command.env("TAR_OPTIONS", "--no-same-owner");
+    }
     let shepherd = rustix::process::getpid();
     let confined = orders.room.is_some();
     let closed = !sealed && orders.room.as_ref().is_some_and(|room| room.reach != Reach::Open);

@@ -44,6 +44,8 @@ struct Watch<'a> {
     capture: Capture,
     around: &'a Surroundings,
     patience: Duration,
+    /// It was to work in a room.
+    confined: bool,
     began: Instant,
     deadline: Instant,
     idle: Option<Idle>,
@@ -111,6 +113,7 @@ impl<'a> Watch<'a> {
             capture,
             around,
             patience: *patience,
+            confined: child.room.is_some(),
             began,
             deadline: after(began, child.timeout),
             idle: child.idle_timeout.map(|limit| Idle {
@@ -259,6 +262,10 @@ impl<'a> Watch<'a> {
             let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         }
         let _ = self.shepherd.wait().await;
+        // The kernel ends a sealed room with its shepherd. Outside of one, a daemon may have left the group.
+        if self.confined && self.containment.level < RoomLevel::Sealed {
+            return ExecError::Outlived { waited: self.began.elapsed() };
+        }
         ExecError::io("keep the child's shepherd, which ended before the child", error)
     }
 

@@ -188,7 +188,9 @@ async fn refuse(mut child: TcpStream, status: u16, why: &str) -> std::io::Result
     };
     let body = format!("omk: {why}\n");
     let length = body.len();
-    let head = format!("HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n");
+    // git sends what it knows only when it is asked for it.
+    let ask = if status == 407 { "Proxy-Authenticate: Basic realm=\"omk\"\r\n" } else { "" };
+    let head = format!("HTTP/1.1 {status} {reason}\r\n{ask}Content-Type: text/plain\r\nContent-Length: {length}\r\n");
     child.write_all(format!("{head}Connection: close\r\n\r\n{body}").as_bytes()).await?;
     child.shutdown().await
 }

@@ -170,6 +170,11 @@ impl Facts {
         }
     }
 
+    /// Whether all that is known was written before the stamp was taken.
+    pub(super) fn is_older_than(&self, stamp: Stamp) -> bool {
+        self.known.values().all(|fact| fact.settled || fact.stat.changed < stamp.0)
+    }
+
     pub(super) fn forget(&mut self, path: &[u8]) {
         self.known.remove(path);
     }

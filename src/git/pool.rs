@@ -173,7 +173,6 @@ impl Pool {
                 removed.busy.push(name);
                 continue;
             }
-            // Whoever removes slots says that nobody is at work in them any more.
             let _ = std::fs::remove_file(self.file(name, OUTLIVED));
             let slot = self.acquire(Some(name))?;
             if slot.name() != name {
@@ -238,13 +237,14 @@ fn lock(root: &Path, name: SlotName) -> Result<Option<File>, GitError> {
 
 /// A slot, held by nobody else until it is dropped.
 pub struct Slot {
+    // Dropped first: the last slot of a pool leaves what is known, under the lock.
+    #[expect(dead_code, reason = "holding it open is holding the slot")]
+    lock: File,
     pub(super) pool: Pool,
     name: SlotName,
     path: PathBuf,
     admin: PathBuf,
     pub(super) attic: PathBuf,
-    #[expect(dead_code, reason = "holding it open is holding the slot")]
-    lock: File,
     known: Mutex<Option<Known>>,
 }
 

@@ -97,7 +97,16 @@ impl Slot {
         for path in stirred {
             calm(&below(self.path(), &path))?;
         }
-        known.facts.settle(Stamp::take(&self.own_file("stamp"))?);
+        let mut stamp = Stamp::take(&self.own_file("stamp"))?;
+        // Nothing is sure of what was written at the very moment of the stamp, and the next process would write it again.
+        for _ in 0..if absent.is_empty() { 0 } else { MOMENTS } {
+            if known.facts.is_older_than(stamp) {
+                break;
+            }
+            std::thread::park_timeout(MOMENT);
+            stamp = Stamp::take(&self.own_file("stamp"))?;
+        }
+        known.facts.settle(stamp);
         if only.is_none() { self.write_own_index(tree, &listing, known) } else { Ok(()) }
     }
 
@@ -222,6 +231,10 @@ impl Slot {
         Ok(())
     }
 }
+
+/// A file system's clock ticks every 1 to 10 ms.
+const MOMENT: std::time::Duration = std::time::Duration::from_millis(1);
+const MOMENTS: u32 = 12;
 
 /// What [`Slot::clear`] found.
 struct Cleared {

@@ -1,12 +1,10 @@
-//! Toolchain caches where a room cannot be sealed: directories of the child's own instead of the user's.
+//! Toolchain caches where a child cannot have a copy of the user's: directories of its own instead.
 //!
 //! They begin with what a tool compares with a checksum before it uses it, as far as that is soon copied. It refuses to
 //! copy anything that a tool believes as it is, and to let a child write to what the user's own builds use.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-
-use crate::exec::environment::ChildEnv;
 
 /// What is copied at most of one cache: 256 MiB take about as long as one download of a few crates.
 const MOST_BYTES: u64 = 256 << 20;
@@ -33,26 +31,39 @@ fn settings(variable: &str) -> &'static [&'static str] {
     }
 }
 
-/// Points the child at caches below `scratch`; they may be written. Blocks.
-pub(super) fn make_private(env: &mut ChildEnv, scratch: &Path) -> Vec<PathBuf> {
-    let mut made = Vec::new();
-    for (variable, theirs) in std::mem::take(&mut env.caches) {
-        let own = scratch.join("caches").join(variable);
-        if std::fs::create_dir_all(&own).is_err() {
+/// A cache of a child's own, and what it begins with.
+#[derive(Debug, Clone)]
+pub(super) struct Seed {
+    variable: &'static str,
+    theirs: PathBuf,
+    own: PathBuf,
+}
+
+impl Seed {
+    /// The cache that a variable will lead to, below `scratch`, instead of the user's.
+    pub(super) fn new(variable: &'static str, theirs: PathBuf, scratch: &Path) -> Self {
+        Self { variable, theirs, own: scratch.join("caches").join(variable) }
+    }
+
+    /// Where it will lie.
+    pub(super) fn own(&self) -> &Path {
+        &self.own
+    }
+
+    /// Makes it. Blocks.
+    pub(super) fn make(&self) {
+        if std::fs::create_dir_all(&self.own).is_err() {
             // The tool will say that it is missing; the user's own is no substitute.
-            continue;
+            return;
         }
-        for part in checked(variable).iter().chain(settings(variable)) {
-            let copy = own.join(part);
-            if copy_bounded(&theirs.join(part), &copy).is_err() {
+        for part in checked(self.variable).iter().chain(settings(self.variable)) {
+            let copy = self.own.join(part);
+            if copy_bounded(&self.theirs.join(part), &copy).is_err() {
                 // Half a cache is a smaller cache, for each file of it is checked; half a file is not kept.
                 let _ = std::fs::remove_dir_all(&copy);
             }
         }
-        env.vars.insert(variable.into(), own.clone().into());
-        made.push(own);
     }
-    made
 }
 
 /// Copies a file or a tree without its links; an error if it is larger than is worth it.
@@ -85,8 +96,6 @@ fn copy_bounded(from: &Path, to: &Path) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     #[test]
@@ -103,17 +112,15 @@ mod tests {
             std::fs::write(theirs.join(path), text).unwrap();
         }
         std::os::unix::fs::symlink("/etc", theirs.join("registry/cache/link")).unwrap();
-        let caches = vec![("CARGO_HOME", theirs.clone()), ("PIP_CACHE_DIR", dir.path().join("pip"))];
-        let mut env = ChildEnv { vars: BTreeMap::new(), caches, tools: Vec::new() };
-        let made = make_private(&mut env, &scratch);
-        assert_eq!(made, ["CARGO_HOME", "PIP_CACHE_DIR"].map(|name| scratch.join("caches").join(name)));
-        assert_eq!(env.vars[std::ffi::OsStr::new("CARGO_HOME")], made[0]);
-        let copied = |path: &str| std::fs::read_to_string(made[0].join(path)).ok();
+        let seed = Seed::new("CARGO_HOME", theirs.clone(), &scratch);
+        seed.make();
+        assert_eq!(seed.own(), scratch.join("caches/CARGO_HOME"));
+        let copied = |path: &str| std::fs::read_to_string(seed.own().join(path)).ok();
         assert_eq!(copied("registry/cache/index/a.crate").as_deref(), Some("checked"));
         assert_eq!(copied("config.toml").as_deref(), Some("[http]"));
         for path in ["registry/src/index/a/build.rs", "credentials.toml", "registry/cache/link/passwd"] {
             assert_eq!(copied(path), None, "{path}");
         }
-        assert!(env.caches.is_empty(), "nothing of the user's is left in it");
+        assert!(scratch.join("caches/CARGO_HOME").is_dir());
     }
 }

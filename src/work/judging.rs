@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::attempt::{Trouble, blocking};
 use super::place::Place;
-use super::room::{Way, room};
+use super::room::{Furnishing, Way, room};
 use super::turn::trouble;
 use super::{Shared, Tools};
 use crate::engine::Engine;
@@ -187,13 +187,13 @@ async fn judge_one(
 ) -> Result<GateOutcome, Trouble> {
     let tools = &shared.tools;
     let (home, tmp) = place.gate_dirs();
-    let lay_out = || -> BoxFuture<'_, Result<(), String>> { Box::pin(lay_out(shared, gate, place, tree)) };
     let mut env =
         child_env(&tools.caller, &home, &tmp, &tools.plan.env, &tools.plan.pass_env, &gate.env, Toolchains::Yes);
     let writable = vec![place.slot.path().to_path_buf(), home, tmp];
     let mut way = Way::open(tools.plan.room.network_of_gate(gate), None).await?;
     way.describe_in(&mut env.vars);
-    let room = room(tools, &mut env, writable, place.gate_scratch(), way.reach.clone());
+    let (room, furnishing) = room(tools, &mut env, writable, place.gate_scratch(), &way);
+    let lay_out = || -> BoxFuture<'_, Result<(), String>> { Box::pin(lay_out(shared, gate, place, tree, &furnishing)) };
     let scrub = |text: &str| tools.scrubber.scrub(text);
     let site = judge::Site {
         shepherd: &tools.shepherd,
@@ -224,7 +224,14 @@ async fn judge_one(
 }
 
 /// The slot as a gate is to find it: the tree, its trusted files as the run's base has them, an empty HOME and TMPDIR.
-async fn lay_out(shared: &Arc<Shared>, gate: &Gate, place: &Place, tree: &TreeId) -> Result<(), String> {
+async fn lay_out(
+    shared: &Arc<Shared>,
+    gate: &Gate,
+    place: &Place,
+    tree: &TreeId,
+    furnishing: &Furnishing,
+) -> Result<(), String> {
+    let furnishing = furnishing.clone();
     let (shared, place, tree, trusted) = (Arc::clone(shared), place.clone(), tree.clone(), gate.trusted.clone());
     let laid_out = blocking(move || {
         let tools = &shared.tools;
@@ -233,9 +240,11 @@ async fn lay_out(shared: &Arc<Shared>, gate: &Gate, place: &Place, tree: &TreeId
             let wanted = |path: &crate::id::RepoPath| trusted.iter().any(|glob| glob.matches(path));
             place.slot.restore_paths(&tools.began.base.commit, &tools.plan.keep, &wanted)?;
         }
-        place.fresh_for_gate()
+        place.fresh_for_gate()?;
+        furnishing.make();
+        Ok(())
     });
-    laid_out.await.map_err(|error| error.to_string())
+    laid_out.await.map_err(|error: GitError| error.to_string())
 }
 
 /// What a gate changed is no part of what it judged.

@@ -66,6 +66,9 @@ impl Place {
 
     /// Takes secrets out of the private directories, which stay until the slot is used again. Blocks.
     pub(super) fn clean_private(&self, tools: &Tools) {
+        // What rooms throw away goes unread.
+        let _ = self.slot.fresh_private_part(SCRATCH);
+        let _ = self.slot.fresh_private_part(GATE);
         sweep(&self.private, None, &tools.scrubber);
     }
 

@@ -11,8 +11,9 @@ use std::net::TcpListener;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::Tools;
 use super::attempt::Trouble;
-use super::{Tools, caches};
+use super::caches::Seed;
 use crate::exec::environment::ChildEnv;
 use crate::exec::{Reach, Sandbox};
 use crate::fact::Class;
@@ -23,50 +24,110 @@ use crate::plan::{Network, RoomLevel};
 /// The longest settings of a repository that are read: a thousand times those of a big project.
 const LONGEST_SETTINGS: u64 = 1 << 20;
 
+/// Where Docker listens.
+const DOCKER: &str = "/var/run/docker.sock";
+
 /// The variables by which tools find their proxy. Some read only one of each pair.
 const PROXY: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
 
 /// Whom tools ask without a proxy: the room itself.
 const NO_PROXY: &str = "127.0.0.1,localhost,::1";
 
-/// The room for a child of this run: it writes to `writable`, `scratch` is an empty directory of its own. Where it cannot
-/// be sealed, the child is pointed at caches of its own. Blocks.
+/// What must lie on the disk before a child can start in its room. A gate's private directories are emptied before each
+/// execution, so it is made each time.
+#[derive(Debug, Clone)]
+pub(super) struct Furnishing {
+    seeds: Vec<Seed>,
+    /// The repository's settings, and where they go without their credentials.
+    settings: (PathBuf, PathBuf),
+}
+
+impl Furnishing {
+    /// Makes it. Blocks.
+    pub(super) fn make(&self) {
+        self.seeds.iter().for_each(Seed::make);
+        leave_out_credentials(&self.settings.0, &self.settings.1);
+    }
+}
+
+/// The room for a child of this run, and what is to be made first: it writes to `writable`; `scratch` is a directory of its
+/// own. A cache that it cannot have as a copy becomes one of its own, with a variable that leads there.
 pub(super) fn room(
     tools: &Tools,
     env: &mut ChildEnv,
     mut writable: Vec<PathBuf>,
     scratch: PathBuf,
-    reach: Reach,
-) -> Sandbox {
-    if tools.level < RoomLevel::Sealed {
-        writable.extend(caches::make_private(env, &scratch));
-    }
+    way: &Way,
+) -> (Sandbox, Furnishing) {
     let repository = tools.repo.common_dir();
-    let ours = [tools.repo.workdir(), tools.pool.root()];
+    let ours = [tools.repo.workdir(), tools.pool.root()].map(real);
     let mut hidden = tools.caller.private_directories();
-    // What lies over something hidden would show it; what holds it does not, for that is hidden once more inside.
+    // What lies over something hidden would show it; what holds it does not, for that is hidden once more inside. A link
+    // counts for what it leads to.
     let may_be_seen = |path: &PathBuf| {
-        let holds_private = hidden.iter().any(|private| private.starts_with(path));
-        !holds_private && !ours.contains(&path.as_path()) && !path.starts_with(tools.repo.workdir())
+        let path = real(path);
+        let holds_private = hidden.iter().any(|private| private.starts_with(&path));
+        !holds_private && !ours.contains(&path) && !path.starts_with(&ours[0])
     };
-    let shown = env.tools.iter().cloned().chain(alternates(repository)).filter(may_be_seen).collect();
-    let mut copied: Vec<PathBuf> =
-        env.caches.iter().map(|(_, path)| path).filter(|path| may_be_seen(path)).cloned().collect();
+    let docker = tools.plan.room.docker.then(|| PathBuf::from(DOCKER));
+    let shown: Vec<PathBuf> =
+        env.tools.iter().cloned().chain(alternates(repository)).filter(may_be_seen).chain(docker).collect();
+    let (mut copied, mut seeds) = (Vec::new(), Vec::new());
+    for (variable, theirs) in std::mem::take(&mut env.caches) {
+        if tools.level == RoomLevel::Sealed && may_be_seen(&theirs) {
+            copied.push(theirs);
+        } else {
+            let seed = Seed::new(variable, theirs, &scratch);
+            env.vars.insert(variable.into(), seed.own().into());
+            writable.push(seed.own().to_owned());
+            seeds.push(seed);
+        }
+    }
+    hidden.extend(copied.iter().flat_map(|cache| credentials_in(cache)));
+    hidden.extend(shown.iter().flat_map(|tool| settings_beside_programs(tool)));
     copied.push(repository.to_path_buf());
-    hidden.extend(ours.map(Path::to_path_buf));
     let changes = scratch.join(Sandbox::changes_of(copied.len() - 1));
-    leave_out_credentials(&repository.join("config"), &changes.join("config"));
+    let settings = (repository.join("config"), changes.join("config"));
+    hidden.extend(ours);
     // Runs, their logs and journals lie in the repository.
     hidden.push(repository.join("omk"));
-    hidden.extend(credentials(env));
-    let least = tools.plan.room.least.unwrap_or(RoomLevel::None);
-    Sandbox { writable, copied, shown, hidden, scratch: Some(scratch), reach, least, ..Sandbox::default() }
+    // Without a word on the level, a network that the plan closes must be closed.
+    let usual = if way.closed_by_plan { RoomLevel::Landlock } else { RoomLevel::None };
+    let least = tools.plan.room.least.unwrap_or(usual);
+    let (reach, scratch) = (way.reach.clone(), Some(scratch));
+    let room = Sandbox { writable, copied, shown, hidden, scratch, reach, least, ..Sandbox::default() };
+    (room, Furnishing { seeds, settings })
 }
 
-/// Files in the caches of tools that hold what only their user may have.
-fn credentials(env: &ChildEnv) -> impl Iterator<Item = PathBuf> {
-    const NAMES: [&str; 3] = ["credentials", "credentials.toml", "_auth"];
-    env.caches.iter().flat_map(|(_, cache)| NAMES.map(|name| cache.join(name)))
+/// The path without links, if it leads anywhere.
+fn real(path: impl AsRef<Path>) -> PathBuf {
+    let path = path.as_ref();
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
+/// Files of a tool's own directory in a home, `~/.tool`, that may hold what only its user may have: settings lie there
+/// beside the programs.
+fn settings_beside_programs(tool: &Path) -> Vec<PathBuf> {
+    const SETTINGS: [&str; 9] = ["json", "yml", "yaml", "toml", "ini", "env", "conf", "cfg", "key"];
+    const TELLING: [&str; 5] = ["credential", "token", "auth", "secret", "config"];
+    let is_own = tool.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with('.'));
+    if !is_own {
+        return Vec::new();
+    }
+    let entries = std::fs::read_dir(tool).into_iter().flatten().flatten();
+    let files = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file())).map(|entry| entry.path());
+    let holds = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+        // rustup keeps the default toolchain there.
+        name != "settings.toml" && (SETTINGS.contains(&extension) || TELLING.iter().any(|part| name.contains(part)))
+    };
+    files.filter(holds).collect()
+}
+
+/// Files in the cache of a tool that hold what only their user may have.
+fn credentials_in(cache: &Path) -> [PathBuf; 3] {
+    ["credentials", "credentials.toml", "_auth"].map(|name| cache.join(name))
 }
 
 /// Writes the repository's settings as children see them, if there are credentials in them: a checkout action leaves a
@@ -89,7 +150,8 @@ fn leave_out_credentials(settings: &Path, instead: &Path) {
 /// Whether a line of git's settings is there for a credential.
 fn is_credential(line: &str) -> bool {
     let name = line.split('=').next().unwrap_or("").trim().to_ascii_lowercase();
-    ["extraheader", "helper", "password", "token", "sslkey", "cookiefile"].iter().any(|part| name.contains(part))
+    !name.starts_with('[')
+        && ["extraheader", "helper", "password", "token", "sslkey", "cookiefile"].iter().any(|part| name.contains(part))
 }
 
 /// The line without the user and password in its address: `https://user:token@host/…`.
@@ -100,17 +162,30 @@ fn without_user(line: &str) -> String {
     format!("{before}://{host}")
 }
 
-/// Where a repository that borrows objects finds them.
+/// Where a repository that borrows objects finds them. Those it borrows from may borrow, too; git follows five.
 fn alternates(repository: &Path) -> Vec<PathBuf> {
-    let objects = repository.join("objects");
+    let mut found = borrowed(&repository.join("objects"));
+    for _ in 1..5 {
+        let further: Vec<PathBuf> = found.iter().flat_map(|objects| borrowed(objects)).collect();
+        found.extend(further);
+        found.sort();
+        found.dedup();
+    }
+    found
+}
+
+fn borrowed(objects: &Path) -> Vec<PathBuf> {
     let listed = plain_file::read(&objects.join("info/alternates"), LONGEST_SETTINGS).unwrap_or_default();
     let listed = String::from_utf8_lossy(&listed);
-    listed.lines().filter(|line| !line.starts_with('#')).map(|line| objects.join(line)).collect()
+    let found = listed.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    found.map(|line| real(objects.join(line))).collect()
 }
 
 /// A child's way to the network: what its room lets through, and who serves it outside.
 pub(super) struct Way {
     pub(super) reach: Reach,
+    /// The plan closes the network itself, so a room that cannot is none.
+    closed_by_plan: bool,
     tunnel: Option<Tunnel>,
     opened: UnboundedSender<TcpListener>,
     doors: UnboundedReceiver<TcpListener>,
@@ -135,7 +210,8 @@ impl Way {
             Network::Model | Network::Allow(_) => Reach::Doors(ports),
         };
         let (opened, doors) = unbounded_channel();
-        Ok(Self { reach, tunnel, opened, doors })
+        let closed_by_plan = matches!(network, Network::None | Network::Allow(_));
+        Ok(Self { reach, closed_by_plan, tunnel, opened, doors })
     }
 
     /// Where the room's listeners are to be sent.
@@ -195,14 +271,14 @@ mod tests {
         let secret = "[core]\n\tbare = false\n[http \"https://host.example/\"]\n\textraheader = AUTHORIZATION: basic c2VjcmV0\n\
                       [url \"https://me:secret@host.example/\"]\n\tinsteadOf = https://host.example/\n\
                       [remote \"origin\"]\n\turl = https://me:se@cret@host.example/a.git\n\
-                      [credential]\n\thelper = store --file /secret\n[branch \"a@b\"]\n\tremote = origin\n";
+                      [credential]\n\thelper = store --file /secret\n[branch \"a-token@b\"]\n\tremote = origin\n";
         std::fs::write(&settings, secret).unwrap();
         leave_out_credentials(&settings, &instead);
         assert_eq!(
             std::fs::read_to_string(&instead).unwrap(),
             "[core]\n\tbare = false\n[http \"https://host.example/\"]\n[url \"https://host.example/\"]\n\
              \tinsteadOf = https://host.example/\n[remote \"origin\"]\n\turl = https://host.example/a.git\n\
-             [credential]\n[branch \"a@b\"]\n\tremote = origin\n"
+             [credential]\n[branch \"a-token@b\"]\n\tremote = origin\n"
         );
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
-use super::attempt::Trouble;
+use super::attempt::{Trouble, blocking};
 use super::errand::Errand;
 use super::place::Place;
-use super::room::{Way, room};
+use super::room::{Furnishing, Way, room};
 use crate::agent::prompt::{self, Brief, Setback};
 use crate::agent::{self, Model};
 use crate::agent::{AgentOutcome, Observed};
@@ -64,6 +64,12 @@ impl Turn<'_> {
         self.shared.tools.plan.room.network_of_task(&self.errand.task)
     }
 
+    /// An empty directory for what the child's room throws away.
+    async fn scratch(&self) -> Result<std::path::PathBuf, Trouble> {
+        let place = self.place.clone();
+        Ok(blocking(move || place.scratch()).await?)
+    }
+
     fn env(&self) -> ChildEnv {
         let tools = &self.shared.tools;
         let (home, tmp) = (self.place.home(), self.place.tmp());
@@ -76,7 +82,9 @@ impl Turn<'_> {
         let mut way = Way::open(self.network(), None).await?;
         way.describe_in(&mut env.vars);
         let writable = vec![self.place.slot.path().to_path_buf(), self.place.home(), self.place.tmp()];
-        let room = room(&self.shared.tools, &mut env, writable, self.place.scratch()?, way.reach.clone());
+        let scratch = self.scratch().await?;
+        let (room, furnishing) = room(&self.shared.tools, &mut env, writable, scratch, &way);
+        blocking(move || furnishing.make()).await;
         let name = format!("logs/{}/{}/command.log", self.errand.task.id, self.errand.attempt);
         let child = Child {
             program: Program::Shell(command.to_owned()),
@@ -164,7 +172,9 @@ impl Turn<'_> {
         let token = pass.token.clone();
         let hide = |text: &str| self.shared.tools.scrubber.scrub(&text.replace(&token, "***"));
         let mut way = Way::open(self.network(), Some(agent.gateway.port())).await?;
-        let errand = self.errand_of(text, session, model, pulse, self.make_log(&name)?, &way)?;
+        let scratch = self.scratch().await?;
+        let (errand, furnishing) = self.errand_of(text, session, model, pulse, self.make_log(&name)?, (&way, scratch));
+        blocking(move || furnishing.make()).await;
         let ran = way.serve_while(Some(&pass), agent.installed.run(&self.shared.tools.shepherd, &errand)).await;
         evidence.refused_hosts = way.refused();
         let usage = pass.close();
@@ -223,16 +233,16 @@ impl Turn<'_> {
         model: Model,
         pulse: Pulse,
         log: std::path::PathBuf,
-        way: &Way,
-    ) -> Result<agent::Errand, Trouble> {
+        (way, scratch): (&Way, std::path::PathBuf),
+    ) -> (agent::Errand, Furnishing) {
         let scrub = |text: &str| self.shared.tools.scrubber.scrub(text);
         let agent = &self.shared.tools.plan.agent;
         let kind = if session.is_some() { Session::Resumed } else { Session::New };
         let mut env = self.env();
         way.describe_in(&mut env.vars);
         let writable = vec![self.place.slot.path().to_path_buf()];
-        let room = room(&self.shared.tools, &mut env, writable, self.place.scratch()?, way.reach.clone());
-        Ok(agent::Errand {
+        let (room, furnishing) = room(&self.shared.tools, &mut env, writable, scratch, way);
+        let errand = agent::Errand {
             prompt: prompt::build(&self.brief(text, kind), &scrub),
             session,
             cwd: self.place.slot.path().to_path_buf(),
@@ -249,7 +259,8 @@ impl Turn<'_> {
             log,
             stop: self.stop.clone(),
             pulse,
-        })
+        };
+        (errand, furnishing)
     }
 
     fn brief(&self, text: &str, session: Session) -> Brief {

@@ -39,8 +39,10 @@ impl<'w> Hosted<'w> {
         Self { world, path: format!("{}:{}", tools.display(), std::env::var("PATH").unwrap()) }
     }
 
-    fn env(&self) -> [(&'static str, &str); 3] {
-        [("PATH", &self.path), ("RUNNER_ENVIRONMENT", "github-hosted"), ("ImageVersion", "20261101.1.0")]
+    /// The fake keeps its state where a sealed room does not show it.
+    fn env(&self) -> [(&'static str, &str); 4] {
+        let machine = [("RUNNER_ENVIRONMENT", "github-hosted"), ("ImageVersion", "20261101.1.0")];
+        [("PATH", &self.path), ("OMK_ROOM_AT_MOST", "landlock"), machine[0], machine[1]]
     }
 
     /// What sudo was asked to do since the last time, without whether it works; a new machine.

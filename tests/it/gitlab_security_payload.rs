@@ -116,7 +116,7 @@ fn a_payload_of_a_strange_shape_is_a_sentence_and_not_a_crash() {
         does_nothing(&world, what, &of_file(&world, &file), writes);
     }
     std::fs::File::create(&file).unwrap().set_len((33 << 20) + 1).unwrap();
-    let job = of_file(&world, &file).says("larger than 32 MiB");
+    let job = of_file(&world, &file).says("more than 32 MiB");
     does_nothing(&world, "33 MiB", &job, writes);
     std::fs::remove_file(&file).unwrap();
     for (what, target) in [("missing", None), ("a directory", Some("/")), ("no end", Some("/dev/zero"))] {

@@ -27,7 +27,7 @@ env | holds && found 'a secret in the environment'
 names=$(env | grep -E '^(CI_|GITLAB_|OMK_|TRIGGER_|RUNNER_|GIT_|SSH_|DOCKER_)' | cut -d= -f1)
 [ -z "$names" ] || found "variables: $names"
 pid=$$ seen=0
-while [ "$pid" -gt 1 ]; do
+while [ "$pid" -gt 0 ]; do
     for file in environ cmdline; do
         cat "/proc/$pid/$file" 2>/dev/null | holds && found "a secret in $file of $(cat "/proc/$pid/comm")"
     done

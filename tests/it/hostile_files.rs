@@ -169,20 +169,20 @@ fn left(place: &str) -> String {
 #[test]
 fn whatever_stands_in_the_place_of_rules_in_a_slot_a_run_ends() {
     insta::assert_snapshot!(left(".gitignore"), @r"
-    pipe: exit 1, Scope: failed to `.gitignore` cannot be stored in git: it is, or leads to, a pipe or a device
-    zero: exit 1, Scope: failed to `.gitignore` cannot be stored in git: it is, or leads to, a pipe or a device
+    pipe: exit 1, Scope: `.gitignore` cannot be stored in git: it is, or leads to, a pipe or a device
+    zero: exit 1, Scope: `.gitignore` cannot be stored in git: it is, or leads to, a pipe or a device
     link: exit 1, Scope: .gitignore is a symbolic link that leads out of the repository
-    socket: exit 1, Scope: failed to `.gitignore` cannot be stored in git: it is, or leads to, a pipe or a device
+    socket: exit 1, Scope: `.gitignore` cannot be stored in git: it is, or leads to, a pipe or a device
     directory: exit 0, done, a.txt omk.yaml one src/lib.rs
-    endless: exit 1, Scope: failed to `.gitignore` cannot be stored in git: it is larger than 1 MiB, and rules of that size are not read
+    endless: exit 1, Scope: `.gitignore` cannot be stored in git: it is larger than 1 MiB, and rules of that size are not read
     ");
     insta::assert_snapshot!(left(".gitattributes"), @r"
-    pipe: exit 1, Scope: failed to `.gitattributes` cannot be stored in git: it is, or leads to, a pipe or a device
-    zero: exit 1, Scope: failed to `.gitattributes` cannot be stored in git: it is, or leads to, a pipe or a device
-    link: exit 1, Scope: .gitattributes is a symbolic link that leads out of the repository
-    socket: exit 1, Scope: failed to `.gitattributes` cannot be stored in git: it is, or leads to, a pipe or a device
+    pipe: exit 1, Scope: `.gitattributes` cannot be stored in git: it is, or leads to, a pipe or a device
+    zero: exit 1, Scope: `.gitattributes` cannot be stored in git: it is, or leads to, a pipe or a device
+    link: exit 1, Scope: `.gitattributes` is a symbolic link, and git reads its settings only from a file
+    socket: exit 1, Scope: `.gitattributes` cannot be stored in git: it is, or leads to, a pipe or a device
     directory: exit 0, done, .gitignore a.txt omk.yaml one src/lib.rs
-    endless: exit 1, Scope: failed to `.gitattributes` cannot be stored in git: it is larger than 1 MiB, and rules of that size are not read
+    endless: exit 1, Scope: `.gitattributes` cannot be stored in git: it is larger than 1 MiB, and rules of that size are not read
     ");
 }
 

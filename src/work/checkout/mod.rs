@@ -34,6 +34,9 @@ pub struct Lead {
     pub next: String,
 }
 
+/// The variables of caches, which a room replaces where they cannot be seen.
+const CACHES: [&str; 5] = ["CARGO_HOME", "GOPATH", "GOMODCACHE", "npm_config_cache", "PIP_CACHE_DIR"];
+
 /// All that leads into the checkout `top` from the tools that children of a run by this plan use. `cache` is where the
 /// slots lie.
 #[must_use]
@@ -48,7 +51,10 @@ pub fn leads(caller: &Caller, plan: &Plan, top: &Path, cache: &Path) -> Vec<Lead
     let links: Vec<(PathBuf, PathBuf)> = outside.iter().flat_map(|directory| links_in(directory)).collect();
 
     let mut found: BTreeSet<Lead> = inside.iter().map(|directory| on_path(directory)).collect();
-    found.extend(others.iter().filter(|(_, value)| checkout.is_led_to_by(value)).map(|(name, _)| variable(name)));
+    // A cache in the checkout is none of its files: children get one of their own instead.
+    let is_cache = |name: &OsStr| CACHES.iter().any(|cache| name == *cache);
+    let leading = others.iter().filter(|(name, value)| !is_cache(name) && checkout.is_led_to_by(value));
+    found.extend(leading.map(|(name, _)| variable(name)));
     found.extend(programs(&checkout, &links));
     found.extend(outside.iter().flat_map(|directory| linked_packages(&checkout, directory)));
     found.extend(python::leads(&checkout, caller.text("HOME").map(Path::new), &outside, &links));

@@ -26,12 +26,11 @@ fn toolchain(name: &str, below: &str) -> Option<String> {
 fn both_work(world: &World, run: &str) {
     // A room shows what the plan names: a library beside the repository, for one.
     let library = world.dir().join("library");
+    let named = if library.exists() { format!("env: {{ LIBRARY: {} }}\n", library.display()) } else { String::new() };
     world.plan(&format!(
-        "env: {{ LIBRARY: {} }}\n\
-         gates: [{{ id: work, run: '{run}' }}]\n\
+        "{named}gates: [{{ id: work, run: '{run}' }}]\n\
          tasks: [{{ id: one, run: '{run} && echo 1 > one.txt', write_set: [one.txt], gates: [work], \
-         retry_policy: {{ max_attempts: 0 }} }}]\n",
-        library.display()
+         retry_policy: {{ max_attempts: 0 }} }}]\n"
     ));
     let said = world.run();
     assert_eq!(said.code, 0, "{run}:\n{}\n{}", said.out, said.err);
@@ -148,4 +147,41 @@ async fn the_agents_shell_has_cargo() {
     let ended = world.end_of(omk).await;
     let shown = world.git(&["show", "omk/run/e2e:cargo.txt"]);
     assert!(shown.starts_with("cargo 1.") && shown.ends_with("fine"), "{shown}: {ended:?}");
+}
+
+#[test]
+fn a_child_that_cannot_have_a_copy_of_a_cache_gets_one_of_its_own() {
+    for level in ["sealed", "landlock"] {
+        let world = World::new().env("OMK_ROOM_AT_MOST", level);
+        // One in the user's home, and one in the checkout, as some CI jobs have it.
+        let npm = world.dir().join("home/.npm");
+        std::fs::create_dir_all(&npm).unwrap();
+        let pip = world.repo().join(".pip");
+        std::fs::create_dir_all(&pip).unwrap();
+        world.write(".gitignore", ".pip\n");
+        let world = world.env("PIP_CACHE_DIR", pip.to_str().unwrap());
+        both_work(
+            &world,
+            r#"for cache in "$npm_config_cache" "$PIP_CACHE_DIR"; do echo x > "$cache/new" && rm "$cache/new" || exit 1; done"#,
+        );
+        assert_eq!(std::fs::read_dir(npm).unwrap().count() + std::fs::read_dir(pip).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn credentials_in_the_repositorys_settings_are_out_of_sight() {
+    let world = World::new();
+    world.git(&["remote", "add", "origin", "https://me:hush-hush-1@host.example/a.git"]);
+    world.git(&["config", "http.https://host.example/.extraheader", "AUTHORIZATION: basic hush-hush-2"]);
+    both_work(&world, r#"! grep hush "$(git rev-parse --git-common-dir)/config" && git remote get-url origin"#);
+}
+
+#[test]
+fn names_are_resolved_where_the_machine_keeps_its_settings_behind_a_link() {
+    // Of the files that are links on some machines, none may dangle.
+    let world = World::new();
+    both_work(
+        &world,
+        "for file in resolv.conf hosts ssl/certs; do test ! -e /etc/$file && test -L /etc/$file && exit 1; done; true",
+    );
 }
