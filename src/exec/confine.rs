@@ -2,8 +2,8 @@
 //!
 //! Landlock confines where it writes, and keeps it from signalling or tracing processes outside; a child of root loses
 //! the capabilities by which it could look into other processes, make devices or change the machine; a filter refuses
-//! calls that reach around both. It is best effort, and says what came of it. It refuses to restrict reading and the
-//! network.
+//! calls that reach around both. It is best effort, and says what came of it. It refuses to restrict reading, which
+//! only a sealed room does.
 
 use std::io;
 use std::path::PathBuf;

@@ -116,9 +116,9 @@ impl std::fmt::Debug for Caller {
 /// Whether a child is pointed at the caller's toolchains and caches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Toolchains {
-    /// It is: commands and gates.
+    /// It is.
     Yes,
-    /// It is not: agents.
+    /// It is not.
     No,
 }
 
@@ -192,8 +192,7 @@ fn is_secret(name: &str) -> bool {
 /// The environment of a child whose private directories are `home` and `tmp`.
 ///
 /// Later wins: the allow-list, the toolchains, `pass_env` (names [`may_pass`] refuses are left out), the plan's own
-/// variables, the task's or gate's; HOME and TMPDIR stay private whatever they say. Cache directories that a tool of
-/// the caller would make itself are made here, because a confined child could not.
+/// variables, the task's or gate's; HOME and TMPDIR stay private whatever they say.
 #[must_use]
 pub fn child_env(
     caller: &Caller,

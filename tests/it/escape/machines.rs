@@ -132,6 +132,10 @@ async fn under_a_masked_proc_there_is_still_a_room() {
 
 #[test]
 fn a_read_only_or_full_tmp_keeps_nothing_from_working() {
+    if Path::new(OMK).starts_with("/tmp") {
+        eprintln!("skipped: this build lies below /tmp, which is covered here");
+        return;
+    }
     if !own_mounts() {
         return;
     }

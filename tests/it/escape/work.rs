@@ -6,7 +6,7 @@ use crate::world::World;
 
 /// A world whose user has this machine's toolchains.
 fn world() -> World {
-    let mut world = World::below(&super::battery::yards());
+    let mut world = World::below(&super::battery::yards()).env("OMK_ROOM_AT_MOST", "sealed");
     for (name, below) in [("RUSTUP_HOME", ".rustup"), ("CARGO_HOME", ".cargo")] {
         if let Some(found) = toolchain(name, below) {
             world = world.env(name, &found);
