@@ -102,7 +102,7 @@ mod linux {
                     )
                 })
                 .ok()?;
-            Some(Self { ruleset, claimed: kernel_has(CLAIMED) })
+            Some(Self { ruleset, claimed: kernel_has(CLAIMED) && (*reach == Reach::Open || kernel_has_network()) })
         }
 
         /// Puts the rules in force for this process and all it will start.
@@ -114,6 +114,12 @@ mod linux {
                 self.ruleset.restrict_self().is_ok_and(|status| status.ruleset != RulesetStatus::NotEnforced);
             if enforced { Ok(()) } else { Err(io::Error::from_raw_os_error(NOT_CONFINED)) }
         }
+    }
+
+    /// Whether the kernel can keep a child from connecting by TCP, as Linux can since 6.7.
+    fn kernel_has_network() -> bool {
+        let strict = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+        strict.handle_access(AccessNet::ConnectTcp).is_ok()
     }
 
     fn kernel_has(abi: ABI) -> bool {

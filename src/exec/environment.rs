@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use super::sandbox::{SHARED, SYSTEM};
+
 /// Parts of names whose values are secrets.
 const SECRET: [&str; 4] = ["KEY", "TOKEN", "SECRET", "PASSWORD"];
 
@@ -77,9 +79,7 @@ impl Caller {
         // A list of files, as in KUBECONFIG, is as private as one.
         let paths = named.flat_map(|value| std::env::split_paths(value).collect::<Vec<_>>());
         paths
-            .filter(|path| {
-                path.is_absolute() && path.parent().is_some_and(|parent| parent.parent().is_some() || path.exists())
-            })
+            .filter(|path| path.is_absolute())
             .filter_map(|path| std::fs::canonicalize(path).ok())
             .filter(|path| path.parent().is_some() && !is_of_the_system(path))
             .collect()
@@ -233,7 +233,7 @@ pub fn child_env(
     let named = named.filter(|name| name.as_str() != "TMPDIR").filter_map(|name| vars.get(OsStr::new(name)));
     let named = named.flat_map(|value| std::env::split_paths(value).collect::<Vec<_>>());
     let is_data = |path: &PathBuf| path.is_dir() || path.is_file();
-    let is_common = |path: &PathBuf| ["/tmp", "/var/tmp"].iter().any(|common| path == Path::new(common));
+    let is_common = |path: &PathBuf| SHARED.iter().any(|common| path == Path::new(common));
     seen.extend(
         named.filter(|path| path.is_absolute() && is_data(path) && !is_common(path) && !is_of_the_system(path)),
     );
@@ -246,8 +246,8 @@ pub fn child_env(
 
 /// Whether programs of the whole machine lie there: a service's home may be `/usr/lib/service`.
 fn is_of_the_system(path: &Path) -> bool {
-    const SYSTEM: [&str; 8] = ["/bin", "/sbin", "/lib", "/lib64", "/usr", "/etc", "/opt", "/nix"];
-    SYSTEM.iter().any(|system| path.starts_with(system) || Path::new(system).starts_with(path))
+    let top = path.components().nth(1).map(std::path::Component::as_os_str);
+    top.is_none_or(|top| SYSTEM.iter().any(|system| top == *system))
 }
 
 /// What belongs to a directory of programs: the installation around it, and whatever its links lead to.
@@ -321,7 +321,7 @@ impl Tools {
 
     fn go(&mut self, caller: &Caller) {
         let home = caller.directory("GOPATH", Some("go"));
-        let modules = caller.get("GOMODCACHE").map(PathBuf::from).filter(|path| path.is_dir());
+        let modules = caller.directory("GOMODCACHE", None);
         match (home, modules) {
             (Some(home), modules) => {
                 let modules = modules.unwrap_or_else(|| home.join("pkg/mod"));

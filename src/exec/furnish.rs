@@ -109,7 +109,7 @@ fn safe() -> MountFlags {
 
 /// The layers of a room with what is to be laid there, prepared while everything can still be written and seen.
 fn covers(room: &Sandbox) -> Result<Vec<Cover>, NotSealed> {
-    let mut covers = Vec::new();
+    let (mut covers, mut instead) = (Vec::new(), Vec::new());
     let entries = std::fs::read_dir("/").map_err(failed("list /"))?;
     let root: Vec<OsString> = entries.flatten().map(|entry| entry.file_name()).collect();
     for (path, layer) in layers(room, &root) {
@@ -131,7 +131,10 @@ fn covers(room: &Sandbox) -> Result<Vec<Cover>, NotSealed> {
                 match changes.map(|changes| copy_on_write(&opened, &changes)) {
                     Some(Ok(tree)) => Over::Tree(tree),
                     // Some file systems cannot lie under a copy; then it is there to be read.
-                    Some(Err(_)) | None => shown(&opened, &path)?,
+                    Some(Err(_)) | None => {
+                        instead.extend(prepared(room, &path, number)?);
+                        shown(&opened, &path)?
+                    }
                 }
             }
             Layer::Shown => shown(&opened, &path)?,
@@ -140,6 +143,20 @@ fn covers(room: &Sandbox) -> Result<Vec<Cover>, NotSealed> {
             Layer::Hidden => Over::EmptyFile,
         };
         covers.push(Cover { path, what });
+        covers.append(&mut instead);
+    }
+    Ok(covers)
+}
+
+/// What a copy would have had from the beginning, to lie over the original where there is no copy: settings without their
+/// credentials.
+fn prepared(room: &Sandbox, path: &Path, number: Option<usize>) -> Result<Vec<Cover>, NotSealed> {
+    let Some((scratch, number)) = room.scratch.as_deref().zip(number) else { return Ok(Vec::new()) };
+    let Ok(entries) = std::fs::read_dir(scratch.join(Sandbox::changes_of(number))) else { return Ok(Vec::new()) };
+    let mut covers = Vec::new();
+    for entry in entries.flatten() {
+        let opened = open_without_links(&entry.path()).map_err(failed(format!("open {}", entry.path().display())))?;
+        covers.push(Cover { path: path.join(entry.file_name()), what: shown(&opened, &entry.path())? });
     }
     Ok(covers)
 }

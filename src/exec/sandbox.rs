@@ -1,7 +1,7 @@
 //! What a child may see, touch and reach, as whoever starts it asks for it, and how the files of a room lie over those
 //! of the machine.
 //!
-//! It refuses to touch anything: [`layers`] only says what goes where. Putting it there is the business of `seal`.
+//! It refuses to touch anything: [`layers`] only says what goes where. Putting it there is the business of `furnish`.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -92,7 +92,7 @@ pub(super) enum Layer {
 
 /// What of a machine's root is its system: programs, libraries and their settings. All else there is somebody's own, and
 /// so is most of `/var`; services keep their sockets and their data in such places.
-const SYSTEM: [&str; 15] =
+pub(super) const SYSTEM: [&str; 15] =
     ["bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "etc", "opt", "nix", "gnu", "snap", "dev", "proc", "sys"];
 
 /// What of `/var` belongs to installed programs.
@@ -116,13 +116,13 @@ const OF_VAR: [&str; 13] = [
 const HIDDEN: [&str; 3] = ["/sys/kernel", "/sys/firmware", "/sys/fs/bpf"];
 
 /// Where everybody may leave files, and finds those of others.
-const SHARED: [&str; 2] = ["/tmp", "/var/tmp"];
+pub(super) const SHARED: [&str; 2] = ["/tmp", "/var/tmp"];
 
 /// Files of every machine that only root reads, and root's children could.
 const HIDDEN_FILES: [&str; 4] = ["/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-"];
 
-/// What lies where in a room of a machine whose root has those directories, parents first. Nothing is in it that changes nothing: what is shown or hidden already, by
-/// its nearest parent.
+/// What lies where in a room of a machine whose root has those directories, parents first. What changes nothing is left
+/// out: what its nearest parent shows or hides already.
 pub(super) fn layers(room: &Sandbox, root: &[OsString]) -> Vec<(PathBuf, Layer)> {
     // For one path the earlier layer wins: what may be written is not hidden.
     let mut wanted: BTreeMap<PathBuf, Layer> = BTreeMap::new();

@@ -19,7 +19,7 @@ use rustix::process::Pid;
 use super::confine::{Confinement, Filter, NOT_CONFINED, close_inherited, forgo_new_privileges, shed_capabilities};
 use super::flock::Flock;
 use super::orders::{Orders, Report, hear, say};
-use super::sandbox::{Reach, Sandbox};
+use super::sandbox::{Reach, SHARED, Sandbox};
 use crate::plan::RoomLevel;
 
 /// How long a child has to end by itself when it is told to stop: the Kimi CLI needs 0.3 s to end its own children.
@@ -144,7 +144,7 @@ fn start(orders: &Orders, omk: &UnixStream, sealed: bool) -> Result<(Pid, bool),
 fn writable(room: &Sandbox, sealed: bool) -> Vec<PathBuf> {
     let mut writable = room.writable.clone();
     if sealed {
-        writable.extend(["/tmp", "/var/tmp"].map(PathBuf::from));
+        writable.extend(SHARED.map(PathBuf::from));
         if room.scratch.is_some() {
             writable.extend(room.copied.iter().cloned());
         }
@@ -171,6 +171,8 @@ fn command(
     let confined = orders.room.is_some();
     let closed = !sealed && orders.room.as_ref().is_some_and(|room| room.reach != Reach::Open);
     let mut filter = confined.then(|| Filter::new(closed));
+    // Landlock alone leaves ways out of a closed network, so without the filter it is none.
+    let needs_filter = closed && confinement.is_some();
     let child_side = move || {
         rustix::process::setsid()?;
         die_with(shepherd)?;
@@ -188,11 +190,11 @@ fn command(
         }
         confinement.take().map_or(Ok(()), Confinement::enforce)?;
         // Last, for it refuses some of what was needed until here. A kernel without filters starts the child all the
-        // same.
-        if let Some(filter) = &mut filter {
-            let _ = filter.enforce();
+        // same, if nothing that was claimed depends on it.
+        match filter.as_mut().map_or(Ok(()), Filter::enforce) {
+            Err(_) if needs_filter => Err(io::Error::from_raw_os_error(NOT_CONFINED)),
+            Ok(()) | Err(_) => Ok(()),
         }
-        Ok(())
     };
     // SAFETY: this process has a single thread until its child runs, so whatever the new process does between fork and
     // exec finds every lock free; it opens nothing that outlives exec.

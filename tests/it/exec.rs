@@ -645,3 +645,27 @@ async fn a_room_below_the_least_level_is_refused_before_anything_starts() {
     assert!(error.is_setup() && error.to_string().starts_with("make a room of level `sealed`"), "{error}");
     assert!(!yard.path("slot/begun").exists());
 }
+
+#[tokio::test]
+async fn what_a_copy_would_have_begun_with_lies_over_the_original_where_there_is_no_copy() {
+    let yard = Yard::new();
+    for (path, text) in [
+        ("repo/config", "token"),
+        ("repo/other", "as it was"),
+        ("scratch/copy-0/upper/config", "clean"),
+        // In the way of what an overlay needs.
+        ("scratch/copy-0/upper.work", ""),
+    ] {
+        std::fs::create_dir_all(yard.path(path).parent().unwrap()).unwrap();
+        std::fs::write(yard.path(path), text).unwrap();
+    }
+    let mut child = yard.confined("cat ../repo/config ../repo/other; echo x > ../repo/new || echo read-only");
+    child.room.as_mut().unwrap().copied = vec![yard.path("repo")];
+    let ended = run(&child).await;
+    if ended.containment.level < RoomLevel::Sealed {
+        eprintln!("skipped: there is no sealed room here");
+        return;
+    }
+    let said = text(&ended.head);
+    assert!(said.starts_with("cleanas it was") && said.contains("read-only\n"), "{said}");
+}

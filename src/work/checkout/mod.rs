@@ -28,7 +28,7 @@ const DIRECTORIES: usize = 200;
 /// Something that leads into the checkout.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lead {
-    /// What it is, and where: "`/work/shop/.venv/bin`, which is on PATH, lies in the checkout".
+    /// What it is, and where: "`/srv/shop/.venv/bin`, which is on PATH, lies in the checkout".
     pub what: String,
     /// What the user can do about it.
     pub next: String,
@@ -96,7 +96,7 @@ impl Checkout {
         paths.any(|path| self.holds(&path)) || self.is_named_in(&value.to_string_lossy())
     }
 
-    /// Whether a text has a path into it: `-I/work/shop/include`, `file:///work/shop`.
+    /// Whether a text has a path into it: `-I/srv/shop/include`, `file:///srv/shop`.
     fn is_named_in(&self, text: &str) -> bool {
         let is_part = |c: char| c.is_alphanumeric() || "._-".contains(c);
         self.names.iter().filter_map(|name| name.to_str()).any(|name| {
