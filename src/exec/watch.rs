@@ -1,6 +1,7 @@
 //! omk's side of a child: starts the shepherd, reads the output, keeps the deadline and the idle clock.
 //!
-//! It refuses to signal anything itself while the shepherd lives: it only says *stop*.
+//! It refuses to signal anything itself while the shepherd works: it only says *stop*. A shepherd that does not hear it, and
+//! one that does not end, is killed, so that every wait here has an end.
 
 use std::ffi::OsString;
 use std::io;
@@ -11,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::process::{ChildStderr, ChildStdout, Command};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::capture::Capture;
 use super::descriptor::Incoming;
@@ -25,6 +26,10 @@ const CHUNK: usize = 64 * 1024;
 
 /// How long output is awaited once everybody is gone: a pipe that is still open then was given to a stranger.
 const DRAIN: Duration = Duration::from_secs(5);
+
+/// How long a shepherd may take for what takes it no time: to read an order, and to end after its last line. One that takes
+/// longer was stopped, by a person or by the machine.
+const MOMENT: Duration = Duration::from_secs(5);
 
 /// Runs `child` under a process of its own of that shepherd.
 pub(super) async fn run(shepherd: &Shepherd, child: &Child, around: &Surroundings) -> Result<Ended, ExecError> {
@@ -102,7 +107,12 @@ impl<'a> Watch<'a> {
             .process_group(0)
             .spawn()
             .map_err(failed)?;
-        to.write_all(&line(&orders(child, *at_most)).map_err(failed)?).await.map_err(failed)?;
+        // The orders may be longer than the socket holds. A shepherd that does not read them has started nobody.
+        let told = timeout(*patience, to.write_all(&line(&orders(child, *at_most)).map_err(failed)?)).await;
+        if !matches!(told, Ok(Ok(()))) {
+            let _ = shepherd.start_kill();
+        }
+        told.map_err(|_| failed(io::ErrorKind::TimedOut.into()))?.map_err(failed)?;
         let began = Instant::now();
         Ok(Self {
             stdout: shepherd.stdout.take(),
@@ -184,8 +194,9 @@ impl<'a> Watch<'a> {
                     self.stop(Ending::Hung).await;
                 }
             }
-            Phase::Stopping(..) => {
-                return Err(ExecError::Outlived { waited: self.patience });
+            Phase::Stopping(why, _) => {
+                let why = why.clone();
+                self.end_by_force(why).await?;
             }
             Phase::Over { .. } => return Ok(Rang::Last),
         }
@@ -205,7 +216,43 @@ impl<'a> Watch<'a> {
         if matches!(self.phase, Phase::Running) {
             self.phase = Phase::Stopping(why, Instant::now() + self.patience);
             // A shepherd that does not hear it is gone, and the end of its reports will say so.
-            let _ = self.orders.write_all(b"\n").await;
+            let _ = timeout(MOMENT, self.orders.write_all(b"\n")).await;
+        }
+    }
+
+    /// The shepherd did not end the child, so the kernel has to: it ends a sealed room with its shepherd. That the first
+    /// process inside is gone, too, is known by the end of its reports. Outside of a sealed room a daemon may be left.
+    async fn end_by_force(&mut self, why: Ending) -> Result<(), ExecError> {
+        let outlived = ExecError::Outlived { waited: self.patience };
+        let _ = self.shepherd.start_kill();
+        self.kill_group();
+        let patience = self.patience.min(MOMENT);
+        let ended = timeout(patience, async {
+            let _ = self.shepherd.wait().await;
+            while let Ok(Some(_)) = self.reports.next_line().await {}
+        });
+        if ended.await.is_err() || self.containment.level < RoomLevel::Sealed {
+            return Err(outlived);
+        }
+        self.phase = Phase::Over { ending: why, stragglers: 0, until: Instant::now() + DRAIN };
+        Ok(())
+    }
+
+    /// Waits for the end of the shepherd, which has nothing left to do. One that was stopped is killed.
+    async fn put_away(&mut self) -> Result<(), ExecError> {
+        if timeout(MOMENT, self.shepherd.wait()).await.is_ok() {
+            return Ok(());
+        }
+        let _ = self.shepherd.start_kill();
+        match timeout(MOMENT, self.shepherd.wait()).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(ExecError::Outlived { waited: self.began.elapsed() }),
+        }
+    }
+
+    fn kill_group(&self) {
+        if let Some(group) = self.leader.and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         }
     }
 
@@ -217,12 +264,12 @@ impl<'a> Watch<'a> {
         };
         match report {
             Report::Failed { what, errno } => {
-                let _ = self.shepherd.wait().await;
+                self.put_away().await?;
                 let source = errno.map_or_else(|| io::ErrorKind::InvalidInput.into(), io::Error::from_raw_os_error);
                 return Err(ExecError::io(what, source));
             }
             Report::Refused { least, why } => {
-                let _ = self.shepherd.wait().await;
+                self.put_away().await?;
                 return Err(ExecError::Room { least, why });
             }
             Report::Born { pid } => self.leader = Some(pid),
@@ -249,8 +296,8 @@ impl<'a> Watch<'a> {
                     (_, _, Status::Signalled(signal)) => Ending::Signalled(signal),
                 };
                 self.phase = Phase::Over { ending, stragglers, until: Instant::now() + DRAIN };
-                // It says this last, so this takes no time; it leaves no zombie.
-                let _ = self.shepherd.wait().await;
+                // It leaves no zombie.
+                self.put_away().await?;
             }
         }
         Ok(())
@@ -258,10 +305,10 @@ impl<'a> Watch<'a> {
 
     /// The shepherd died: the child died with it, and its group is ended here, which is all that can still be found.
     async fn bereft(&mut self, error: io::Error) -> ExecError {
-        if let Some(group) = self.leader.and_then(rustix::process::Pid::from_raw) {
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        self.kill_group();
+        if let Err(outlived) = self.put_away().await {
+            return outlived;
         }
-        let _ = self.shepherd.wait().await;
         // The kernel ends a sealed room with its shepherd. Outside of one, a daemon may have left the group.
         if self.confined && self.containment.level < RoomLevel::Sealed {
             return ExecError::Outlived { waited: self.began.elapsed() };

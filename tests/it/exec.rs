@@ -635,6 +635,72 @@ async fn a_child_that_cannot_be_ended_is_told_apart_from_one_that_failed() {
     assert!(error.to_string().contains("may still be at work"), "{error}");
 }
 
+/// The shepherds that this process has started, and the first processes of their rooms.
+fn shepherds() -> Vec<i32> {
+    let parent = |pid: &str| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)?.parse::<i32>().ok())
+    };
+    let all = processes_with("__shepherd");
+    let number = |pid: &String| pid.parse::<i32>().unwrap();
+    let us = i32::try_from(std::process::id()).unwrap();
+    let ours: Vec<i32> = all.iter().filter(|pid| parent(pid) == Some(us)).map(number).collect();
+    let inside = all.iter().filter(|pid| parent(pid).is_some_and(|parent| ours.contains(&parent))).map(number);
+    inside.chain(ours.clone()).collect()
+}
+
+fn signal(pids: &[i32], signal: rustix::process::Signal) {
+    for pid in pids {
+        rustix::process::kill_process(rustix::process::Pid::from_raw(*pid).unwrap(), signal).unwrap();
+    }
+}
+
+/// Runs a child of a shepherd that is stopped, or its first process inside, too, as soon as the child says so.
+async fn run_stopped(child: Child, who: impl Fn(Vec<i32>) -> Vec<i32>) -> Result<Ended, ExecError> {
+    let shepherd = Shepherd::new(env!("CARGO_BIN_EXE_omk").into()).waiting(Duration::from_millis(500));
+    let (lines, mut said) = tokio::sync::mpsc::unbounded_channel();
+    let around = Surroundings { stdout_lines: Some(lines), ..Surroundings::default() };
+    let running = tokio::spawn(async move { shepherd.run(&child, &around).await });
+    said.recv().await.expect("it says that it runs");
+    let stopped = who(shepherds());
+    assert!(!stopped.is_empty());
+    signal(&stopped, rustix::process::Signal::STOP);
+    let ended = tokio::time::timeout(LONG, running).await.expect("every wait has an end").unwrap();
+    assert_eq!(shepherds(), [0; 0]);
+    ended
+}
+
+#[tokio::test]
+async fn a_shepherd_that_is_stopped_does_not_hold_up_the_end_of_its_room() {
+    let yard = Yard::new();
+    // The last of them waits outside, if there is a room.
+    let ended = run_stopped(yard.confined("echo runs; sleep 1"), |mut all| all.split_off(all.len() - 1)).await;
+    match ended {
+        Ok(ended) => assert_eq!(ended.ending, Ending::Exited(0)),
+        Err(error) => assert!(error.is_outlived(), "{error}"),
+    }
+}
+
+#[tokio::test]
+async fn a_room_whose_shepherd_is_stopped_is_ended_by_force_after_the_deadline() {
+    let yard = Yard::new();
+    let needle = format!("deaf-{}", std::process::id());
+    let script = format!("echo runs; exec sh -c 'sleep 1000; :' {needle}");
+    let child = Child { timeout: Duration::from_secs(2), ..yard.confined(&script) };
+    let ended = run_stopped(child, |all| all).await;
+    match ended {
+        Ok(ended) => assert_eq!((ended.ending, ended.containment.level), (Ending::TimedOut, RoomLevel::Sealed)),
+        Err(error) => assert!(error.is_outlived(), "{error}"),
+    }
+    assert_eq!(processes_with(&needle), [""; 0]);
+    // Outside of a sealed room a daemon may be left, so that is said.
+    let mut child = Child { timeout: Duration::from_secs(2), ..yard.confined(&script) };
+    child.room.as_mut().unwrap().most = RoomLevel::Landlock;
+    let error = run_stopped(child, |all| all).await.unwrap_err();
+    assert!(error.is_outlived(), "{error}");
+    assert_eq!(processes_with(&needle), [""; 0]);
+}
+
 #[tokio::test]
 async fn a_room_below_the_least_level_is_refused_before_anything_starts() {
     let yard = Yard::new();
