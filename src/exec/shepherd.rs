@@ -167,6 +167,12 @@ fn command(
         // Root without its rights cannot give files away, which tar takes for a failure.
         command.env("TAR_OPTIONS", "--no-same-owner");
     }
+    let has_own_tmp = sealed && orders.room.as_ref().is_some_and(|room| room.scratch.is_some());
+    if has_own_tmp && orders.env.iter().any(|(name, _)| name == "TMPDIR") {
+        // As private as the one beside HOME, and gone with the room. The name of a socket has 107 bytes at most, of which
+        // a path in the cache of a home takes most.
+        command.env("TMPDIR", SHARED[0]);
+    }
     let shepherd = rustix::process::getpid();
     let confined = orders.room.is_some();
     let closed = !sealed && orders.room.as_ref().is_some_and(|room| room.reach != Reach::Open);

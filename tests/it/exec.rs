@@ -702,6 +702,22 @@ async fn a_room_whose_shepherd_is_stopped_is_ended_by_force_after_the_deadline()
 }
 
 #[tokio::test]
+async fn a_sealed_child_has_a_short_tmpdir_that_is_thrown_away() {
+    let yard = Yard::new();
+    let mut child = yard.confined("python3 -c 'import os, socket\ns = socket.socket(socket.AF_UNIX)\ns.bind(os.environ[\"TMPDIR\"] + \"/socket\")' && test -S $TMPDIR/socket && echo bound");
+    let deep = yard.path("tmp").join("d".repeat(100));
+    std::fs::create_dir(&deep).unwrap();
+    child.env.insert("TMPDIR".into(), deep.clone().into());
+    let ended = run(&child).await;
+    if ended.containment.level < RoomLevel::Sealed {
+        eprintln!("skipped: there is no sealed room here");
+        return;
+    }
+    assert_eq!((ended.ending, text(&ended.head).as_str()), (Ending::Exited(0), "bound\n"));
+    assert!(yard.path("scratch/tmp/socket").exists() && !Path::new("/tmp/socket").exists());
+}
+
+#[tokio::test]
 async fn a_room_below_the_least_level_is_refused_before_anything_starts() {
     let yard = Yard::new();
     let shepherd = Shepherd::new(env!("CARGO_BIN_EXE_omk").into()).at_most(RoomLevel::Landlock);
