@@ -252,33 +252,43 @@ fn is_of_the_system(path: &Path) -> bool {
 
 /// What belongs to a directory of programs: the installation around it, and whatever its links lead to.
 fn installation(caller: &Caller, programs: &Path) -> Vec<PathBuf> {
-    if !programs.is_absolute() || is_of_the_system(programs) {
+    if !programs.is_absolute() {
         return Vec::new();
     }
     let home = caller.get("HOME").and_then(|home| std::fs::canonicalize(home).ok());
     let Ok(real) = std::fs::canonicalize(programs) else { return Vec::new() };
     let local = home.as_ref().map(|home| home.join(".local"));
-    // The directory itself too: what is around it may hold something that is hidden.
-    let mut found = vec![programs.to_owned(), around(&real, home.as_deref())];
+    let mut found = Vec::new();
+    if !is_of_the_system(programs) {
+        // The directory itself too: what is around it may hold something that is hidden.
+        found.extend([programs.to_owned(), around(&real, home.as_deref())]);
+    }
     if let Some(local) = local.filter(|local| local.join("bin") == real) {
         found.extend(LOCAL.iter().map(|name| local.join(name)));
     }
     let entries = std::fs::read_dir(programs).into_iter().flatten().flatten();
-    let targets = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()));
-    let targets = targets.filter_map(|entry| std::fs::canonicalize(entry.path()).ok());
+    let links = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()));
+    // `/usr/bin` has hundreds of links, and most of them name a neighbour.
+    let leads_away = |link: &PathBuf| {
+        !std::fs::read_link(link).is_ok_and(|target| target.components().count() == 1 && target.is_relative())
+    };
+    let targets = links.map(|entry| entry.path()).filter(leads_away);
+    let targets = targets.filter_map(|link| std::fs::canonicalize(link).ok());
     let targets = targets.filter(|target| !is_of_the_system(target) && !target.starts_with(&real));
     let mut elsewhere: Vec<PathBuf> =
-        targets.filter_map(|target| Some(around(package_of(&target)?, home.as_deref()))).collect();
+        targets.map(|target| around(package_of(&target, home.as_deref()), home.as_deref())).collect();
     elsewhere.sort();
     elsewhere.dedup();
     found.extend(elsewhere);
     found
 }
 
-/// Where a program and what it is made of lie: all packages beside it, or its own directory.
-fn package_of(program: &Path) -> Option<&Path> {
+/// Where a program and what it is made of lie: all packages beside it, or its own directory. A directory at the machine's
+/// root, as `/srv`, and a whole home are no program's own.
+fn package_of<'a>(program: &'a Path, home: Option<&Path>) -> &'a Path {
     let packages = program.ancestors().filter(|directory| directory.ends_with("node_modules")).last();
-    packages.or(program.parent())
+    let is_own = |own: &&Path| own.parent().is_some_and(|above| above.parent().is_some()) && home != Some(*own);
+    packages.or(program.parent().filter(is_own)).unwrap_or(program)
 }
 
 /// The installation that a directory of programs is part of; not a whole home.
@@ -412,6 +422,30 @@ mod tests {
         let env = child_env(&Caller::default(), Path::new("/h"), Path::new("/t"), &none, &[], &none, Toolchains::No);
         assert_eq!(env.vars[OsStr::new("LANG")], "C.UTF-8");
         assert!(env.vars[OsStr::new("PATH")].to_str().unwrap().contains("/usr/bin"));
+    }
+
+    #[test]
+    fn what_a_link_on_path_leads_to_is_shown_and_no_directory_of_everybodys() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = std::fs::canonicalize(dir.path()).unwrap();
+        for (link, target) in [("one", "tools/one/bin/one"), ("near", "one")] {
+            let target = top.join(target);
+            std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+            std::fs::write(&target, "").unwrap();
+            std::fs::create_dir_all(top.join("bin")).unwrap();
+            std::os::unix::fs::symlink(&target, top.join("bin").join(link)).unwrap();
+        }
+        let found = installation(&Caller::default(), &top.join("bin"));
+        assert!(found.contains(&top.join("tools/one")), "{found:?}");
+        let home = Path::new("/homes/u");
+        for (program, package) in [
+            ("/srv/tool", "/srv/tool"),
+            ("/srv/tools/tool", "/srv/tools"),
+            ("/homes/u/tool", "/homes/u/tool"),
+            ("/homes/u/node_modules/a/cli.js", "/homes/u/node_modules"),
+        ] {
+            assert_eq!(package_of(Path::new(program), Some(home)), Path::new(package));
+        }
     }
 
     #[test]

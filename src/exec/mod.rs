@@ -13,6 +13,7 @@ mod furnish;
 mod kernel;
 mod orders;
 mod probe;
+mod reserved;
 mod sandbox;
 #[cfg(target_os = "linux")]
 mod seal;
@@ -27,7 +28,7 @@ pub mod secret;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -185,13 +186,16 @@ pub struct Shepherd {
     at_most: RoomLevel,
     patience: Duration,
     scrubber: Scrubber,
+    /// What of the system no sealed room shows. Looked for once, before the first room.
+    reserved: Arc<OnceLock<Vec<PathBuf>>>,
 }
 
 impl Shepherd {
     /// A shepherd that runs `exe __shepherd` for each child; `exe` is omk itself.
     #[must_use]
     pub fn new(exe: PathBuf) -> Self {
-        Self { exe, at_most: RoomLevel::Sealed, patience: PATIENCE, scrubber: Scrubber::default() }
+        let (scrubber, reserved) = (Scrubber::default(), Arc::default());
+        Self { exe, at_most: RoomLevel::Sealed, patience: PATIENCE, scrubber, reserved }
     }
 
     /// The same, for rooms of that level at most, whatever the machine has: to see what holds on another one.

@@ -88,7 +88,7 @@ enum Seen {
 
 impl<'a> Watch<'a> {
     async fn start(
-        Shepherd { exe, at_most, patience, .. }: &Shepherd,
+        Shepherd { exe, at_most, patience, reserved, .. }: &Shepherd,
         child: &Child,
         around: &'a Surroundings,
         capture: Capture,
@@ -96,6 +96,10 @@ impl<'a> Watch<'a> {
         let failed = |error| ExecError::io(format!("start a shepherd, {}", exe.display()), error);
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(failed)?;
         ours.set_nonblocking(true).map_err(failed)?;
+        let mut orders = orders(child, *at_most);
+        if let Some(room) = orders.room.as_mut().filter(|room| room.most == RoomLevel::Sealed) {
+            room.hidden.extend(reserved.get_or_init(super::reserved::reserved).iter().cloned());
+        }
         let (from, mut to) = UnixStream::from_std(ours).map_err(failed)?.into_split();
         let mut shepherd = Command::new(exe)
             .arg(SHEPHERD_ROLE)
@@ -108,7 +112,7 @@ impl<'a> Watch<'a> {
             .spawn()
             .map_err(failed)?;
         // The orders may be longer than the socket holds. A shepherd that does not read them has started nobody.
-        let told = timeout(*patience, to.write_all(&line(&orders(child, *at_most)).map_err(failed)?)).await;
+        let told = timeout(*patience, to.write_all(&line(&orders).map_err(failed)?)).await;
         if !matches!(told, Ok(Ok(()))) {
             let _ = shepherd.start_kill();
         }

@@ -92,6 +92,45 @@ fn a_plan_that_takes_what_there_is_runs_without_namespaces() {
     assert!(journal.contains("\"level\":\"landlock\"") && !journal.contains("\"level\":\"sealed\""), "{journal}");
 }
 
+/// Runs omk in a world with something of its own mounted at those places, which `lay_out` fills.
+fn run_among(world: &World, places: &str, lay_out: &str) -> Said {
+    let script =
+        format!("for place in {places}; do mount -t tmpfs none $place || exit 9; done; {lay_out}; exec \"$@\"");
+    run_through(world, &["unshare", "-m", "sh", "-c", &script, "sh"])
+}
+
+#[test]
+fn what_others_cannot_read_in_the_system_is_out_of_sight_of_roots_children_too() {
+    if !own_mounts() {
+        return;
+    }
+    let tasks = "tasks: [{ id: one, run: 'for f in /usr/local/etc/key /usr/local/etc/private/key /opt/runners/1/.credentials; \
+                 do if grep -q hush $f; then exit 7; fi; done; \
+                 grep -q plain /usr/local/etc/settings && grep -q plain /opt/runners/1/main.js && echo 1 > one.txt', \
+                 write_set: [one.txt], retry_policy: { max_attempts: 0 } }]\n";
+    let world = World::with(&format!("room: {{ level: sealed }}\n{tasks}"));
+    let lay_out = "cd /usr/local/etc && mkdir private && echo hush | tee key > private/key && echo plain > settings && \
+                   chmod 640 key && chmod 711 . && chmod 700 private && mkdir -p /opt/runners/1 && cd /opt/runners/1 && \
+                   echo hush > .credentials && echo plain > main.js && chmod 600 .credentials main.js && cd";
+    run_among(&world, "/usr/local/etc /opt", &format!("here=$PWD; {lay_out} $here")).exits(0);
+    assert_eq!(world.shows("omk/run/story", "one.txt"), "1");
+}
+
+#[test]
+fn a_link_of_the_system_to_a_tool_elsewhere_does_not_dangle() {
+    if !own_mounts() {
+        return;
+    }
+    let tasks = "tasks: [{ id: one, run: 'omk-story-tool > one.txt && ! ls /srv/other', write_set: [one.txt] }]\n";
+    let world = World::with(&format!("room: {{ level: sealed }}\n{tasks}"));
+    let lay_out = "mkdir -p /srv/kit/bin /srv/other && printf '#!/bin/sh\ncat /srv/kit/word\n' > /srv/kit/bin/tool && \
+                   echo works > /srv/kit/word && chmod +x /srv/kit/bin/tool && \
+                   ln -s /srv/kit/bin/tool /usr/local/sbin/omk-story-tool";
+    let path = format!("PATH=/usr/local/sbin:$PATH; export PATH; {lay_out}");
+    run_among(&world, "/usr/local/sbin /srv", &path).exits(0);
+    assert_eq!(world.shows("omk/run/story", "one.txt"), "works");
+}
+
 #[tokio::test]
 async fn an_agent_that_needs_a_sealed_room_costs_nothing_where_there_is_none() {
     let model = Model::start(vec![("do one", vec![Turn::Say("never asked")])]).await;

@@ -1,0 +1,138 @@
+//! What of the machine's system is not for everybody: files and directories that others than their owner and group cannot
+//! read. A child of root could read them, and one whose user is in the right group.
+//!
+//! It looks at settings, at what programs keep in `/var/cache`, and at what lies in `/opt` under the name of a credential. It
+//! refuses to look further than its limits: what is too deep or too much in settings counts as reserved.
+
+use std::collections::VecDeque;
+use std::fs::Metadata;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// Directories in which everything counts that others cannot read.
+const WHOLE: [&str; 3] = ["/etc", "/usr/local/etc", "/var/cache"];
+
+/// Where people unpack programs, CI runners for instance, each with its credentials beside it.
+const PROGRAMS: &str = "/opt";
+
+/// How deep settings are looked at; Debian's lie five deep at most.
+const DEPTH: usize = 8;
+
+/// How deep programs are looked at: `/opt/runners/first/.credentials`. Further down lie their own packages, which root may
+/// have unpacked for itself alone.
+const PROGRAMS_DEPTH: usize = 3;
+
+/// How many entries are looked at below one of them: ten times what a Debian has in `/etc`. It takes 10 ms for each thousand.
+const MOST: usize = 30_000;
+
+/// A directory with more reserved files than this is hidden whole, for each hidden file costs a mount.
+const MOST_OF_ONE: usize = 40;
+
+/// Parts of the names of files that hold credentials.
+const TELLING: [&str; 9] =
+    [".credential", "credentials", "secret", "token", "password", "id_rsa", "id_ed25519", ".key", ".pem"];
+
+/// Whole names of such files: the settings of a GitHub runner, and variables for a service.
+const NAMES: [&str; 2] = [".runner", ".env"];
+
+/// All of it on this machine.
+pub(super) fn reserved() -> Vec<PathBuf> {
+    let whole = WHOLE.iter().flat_map(|top| below(Path::new(top), DEPTH, &is_closed, true));
+    let named = |path: &Path, meta: &Metadata| meta.is_file() && is_closed(path, meta) && is_telling(path);
+    whole.chain(below(Path::new(PROGRAMS), PROGRAMS_DEPTH, &named, false)).collect()
+}
+
+/// What is reserved below `top`; if `closes`, also what was not looked at.
+fn below(top: &Path, depth: usize, is_reserved: &dyn Fn(&Path, &Metadata) -> bool, closes: bool) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut waiting = VecDeque::from([(top.to_owned(), 0)]);
+    let mut seen = 0;
+    while let Some((directory, so_deep)) = waiting.pop_front() {
+        if so_deep == depth || seen > MOST {
+            found.extend(Some(directory).filter(|_| closes));
+            continue;
+        }
+        let mut here = Vec::new();
+        // What omk cannot list its children cannot list either, unless another user's program starts them.
+        for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
+            seen += 1;
+            let path = entry.path();
+            let Ok(meta) = path.symlink_metadata() else { continue };
+            if is_reserved(&path, &meta) {
+                here.push(path);
+            } else if meta.is_dir() {
+                waiting.push_back((path, so_deep + 1));
+            }
+        }
+        if here.len() > MOST_OF_ONE && directory != top {
+            found.push(directory);
+        } else {
+            found.append(&mut here);
+        }
+    }
+    found
+}
+
+/// Whether others may neither read the file, nor list or enter the directory.
+fn is_closed(_path: &Path, meta: &Metadata) -> bool {
+    const READ: u32 = 0o004;
+    const LIST_OR_ENTER: u32 = 0o005;
+    let mode = meta.permissions().mode();
+    (meta.is_file() && mode & READ == 0) || (meta.is_dir() && mode & LIST_OR_ENTER == 0)
+}
+
+fn is_telling(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    NAMES.contains(&name.as_str()) || TELLING.iter().any(|part| name.contains(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(path: &Path, mode: u32) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "x").unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn names(top: &Path, found: Vec<PathBuf>) -> Vec<String> {
+        let mut names: Vec<String> =
+            found.iter().map(|path| path.strip_prefix(top).unwrap().display().to_string()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_others_cannot_read_is_reserved_and_the_rest_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = dir.path();
+        for (path, mode) in [
+            ("shadow", 0o640),
+            ("passwd", 0o644),
+            ("ssl/private/key", 0o600),
+            ("ssl/certs/a", 0o644),
+            ("a/b/c/deep", 0o644),
+            ("sudoers.d/ci", 0o440),
+        ] {
+            put(&top.join(path), mode);
+        }
+        for number in 0..=MOST_OF_ONE {
+            put(&top.join(format!("many/{number}")), 0o600);
+        }
+        std::fs::set_permissions(top.join("ssl/private"), std::fs::Permissions::from_mode(0o710)).unwrap();
+        std::os::unix::fs::symlink("shadow", top.join("link")).unwrap();
+        assert_eq!(names(top, below(top, 8, &is_closed, true)), ["many", "shadow", "ssl/private", "sudoers.d/ci"]);
+        let shallow = names(top, below(top, 2, &is_closed, true));
+        assert_eq!(shallow, ["a/b", "many", "shadow", "ssl/certs", "ssl/private", "sudoers.d/ci"]);
+        let open = names(top, below(top, 2, &is_closed, false));
+        assert_eq!(open, ["many", "shadow", "ssl/private", "sudoers.d/ci"]);
+    }
+
+    #[test]
+    fn of_programs_only_credentials_are_reserved() {
+        for (name, is) in [(".credentials", true), ("server.key", true), (".env", true), ("main.js", false)] {
+            assert_eq!(is_telling(Path::new("/opt/runner").join(name).as_path()), is, "{name}");
+        }
+    }
+}
