@@ -7,7 +7,7 @@ use std::ffi::{CStr, OsString};
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt as _, symlink};
 use std::os::unix::net::UnixStream;
 use std::path::{Component, Path, PathBuf};
@@ -21,6 +21,7 @@ use rustix::mount::{
 
 use super::confine::open_without_links;
 use super::descriptor;
+use super::loopback::raise_loopback;
 use super::orders::{Report, line};
 use super::sandbox::{Layer, Reach, Sandbox, layers};
 use super::seal::{NotSealed, failed};
@@ -365,28 +366,4 @@ fn components(path: &Path) -> Vec<OsString> {
         Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
     });
     parts.collect()
-}
-
-/// A new network has a loopback that is down.
-fn raise_loopback() -> io::Result<()> {
-    #[repr(C)]
-    struct Request {
-        name: [u8; libc::IFNAMSIZ],
-        flags: libc::c_short,
-        rest: [u8; 22],
-    }
-    let mut request = Request { name: [0; libc::IFNAMSIZ], flags: libc::IFF_UP as libc::c_short, rest: [0; 22] };
-    request.name[..2].copy_from_slice(b"lo");
-    // SAFETY: plain calls on a descriptor that is owned at once, and a structure as large as the kernel's.
-    unsafe {
-        let socket = libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0);
-        if socket < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        let socket = OwnedFd::from_raw_fd(socket);
-        if libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, std::ptr::from_mut(&mut request)) < 0 {
-            return Err(io::Error::last_os_error());
-        }
-    }
-    Ok(())
 }

@@ -11,6 +11,8 @@ mod flock;
 #[cfg(target_os = "linux")]
 mod furnish;
 mod kernel;
+#[cfg(target_os = "linux")]
+mod loopback;
 mod orders;
 mod probe;
 mod reserved;
