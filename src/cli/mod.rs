@@ -52,13 +52,27 @@ pub fn main() -> ExitCode {
         }
     };
     let terminal = Terminal::new(cli.color);
-    match dispatch(cli, &terminal) {
+    match can_start_threads().and_then(|()| dispatch(cli, &terminal)) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             terminal.complain(&failure.render());
             ExitCode::from(failure.kind.exit_code())
         }
     }
+}
+
+/// Whether this process may have threads. A container may refuse the call that makes them, in a way that no C library expects.
+fn can_start_threads() -> Result<(), Failure> {
+    let started = std::thread::Builder::new().spawn(|| ());
+    let Err(error) = started.map(std::thread::JoinHandle::join) else { return Ok(()) };
+    let failure = Failure::new(Kind::Infra, format!("failed to start a thread: {error}"));
+    Err(if error.kind() == std::io::ErrorKind::PermissionDenied {
+        failure
+            .hint("this container refuses the system call `clone3` to every program, as Docker does before version 20.10.10")
+            .hint("update Docker and libseccomp, or start the container with `--security-opt seccomp=unconfined`")
+    } else {
+        failure.hint("the limit of processes (`ulimit -u`, or the container's) may be reached")
+    })
 }
 
 fn dispatch(cli: Cli, terminal: &Terminal) -> Result<u8, Failure> {

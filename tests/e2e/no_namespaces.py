@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Starts a program where no namespaces can be made, as in a container: no_namespaces.py PROGRAM [ARGUMENT...]
+"""Starts a program where no namespaces can be made, as in a container: no_namespaces.py [--old] PROGRAM [ARGUMENT...]
 
 A filter refuses `unshare`, and `clone` with a flag for namespaces, for the program and all that it starts; `clone3` is
-unknown, as under Docker's own profile. It refuses to run the program where the filter cannot be put in force.
+unknown, as under Docker's own profile, or with `--old` not permitted, as before Docker 20.10.10. It refuses to run the
+program where the filter cannot be put in force.
 """
 
 import ctypes
@@ -22,10 +23,13 @@ NO_NEW_PRIVILEGES, SECCOMP, FILTER = 38, 22, 2
 
 
 def main():
+    command = sys.argv[1:]
+    old = command[0] == "--old"
+    command = command[1:] if old else command
     steps = [
         (LOAD, 0, 0, 0),
         (EQUAL, 0, 1, CLONE3),
-        (RETURN, 0, 0, FAIL | errno.ENOSYS),
+        (RETURN, 0, 0, FAIL | (errno.EPERM if old else errno.ENOSYS)),
         (EQUAL, 0, 1, UNSHARE),
         (RETURN, 0, 0, FAIL | errno.EPERM),
         (EQUAL, 0, 3, CLONE),
@@ -40,7 +44,7 @@ def main():
     for call in ((NO_NEW_PRIVILEGES, 1, 0, 0, 0), (SECCOMP, FILTER, described, 0, 0)):
         if system.prctl(*call):
             sys.exit(f"no filter: {os.strerror(ctypes.get_errno())}")
-    os.execv(sys.argv[1], sys.argv[1:])
+    os.execv(command[0], command)
 
 
 if __name__ == "__main__":

@@ -92,6 +92,17 @@ fn a_plan_that_takes_what_there_is_runs_without_namespaces() {
     assert!(journal.contains("\"level\":\"landlock\"") && !journal.contains("\"level\":\"sealed\""), "{journal}");
 }
 
+#[test]
+fn a_container_that_forbids_threads_is_named_and_nothing_panics() {
+    let world = World::with(PLAN);
+    let said = run_through(&world, &["python3", no_namespaces().to_str().unwrap(), "--old"]).exits(5);
+    insta::assert_snapshot!(said.err, @"
+    error: failed to start a thread: Operation not permitted (os error 1)
+      hint: this container refuses the system call `clone3` to every program, as Docker does before version 20.10.10
+      hint: update Docker and libseccomp, or start the container with `--security-opt seccomp=unconfined`
+    ");
+}
+
 /// Runs omk in a world with something of its own mounted at those places, which `lay_out` fills.
 fn run_among(world: &World, places: &str, lay_out: &str) -> Said {
     let script =
