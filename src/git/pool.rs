@@ -21,7 +21,7 @@ use rustix::fs::FlockOperation;
 use super::error::GitError;
 use super::facts::{Facts, Stat};
 use super::repo::Repo;
-use super::walk::remove;
+use super::walk::{clear_leftovers, remove};
 use crate::id::{BadName, CommitId, Sha256};
 use crate::plain_file;
 use crate::text::Scrubber;
@@ -179,7 +179,7 @@ impl Pool {
                 removed.busy.push(name);
                 continue;
             }
-            for path in [slot.path(), &slot.admin] {
+            for path in [slot.path(), &slot.admin, &slot.own_file("private")] {
                 remove(path, &slot.attic)?;
             }
             slot.known().take();
@@ -306,6 +306,14 @@ impl Slot {
         self.emptied(self.own_file("private").join(name))
     }
 
+    /// Removes the directory of [`Slot::fresh_private`], with all that is in it.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub fn remove_private(&self) -> Result<(), GitError> {
+        remove(&self.own_file("private"), &self.attic)
+    }
+
     fn emptied(&self, path: PathBuf) -> Result<PathBuf, GitError> {
         remove(&path, &self.attic)?;
         make_directory(&path)?;
@@ -388,13 +396,4 @@ fn real_directory(path: &Path, attic: &Path) -> Result<(), GitError> {
         Err(error) => return Err(GitError::io("look at", path)(error)),
     }
     make_directory(path)
-}
-
-/// What a killed process left in the attic.
-fn clear_leftovers(attic: &Path) -> Result<(), GitError> {
-    let entries = std::fs::read_dir(attic).map_err(GitError::io("read", attic))?;
-    for entry in entries.flatten() {
-        remove(&entry.path(), attic)?;
-    }
-    Ok(())
 }

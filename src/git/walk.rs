@@ -106,6 +106,15 @@ pub(super) fn remove(path: &Path, attic: &Path) -> Result<(), GitError> {
     Ok(())
 }
 
+/// What a killed process left in the attic.
+pub(super) fn clear_leftovers(attic: &Path) -> Result<(), GitError> {
+    let entries = std::fs::read_dir(attic).map_err(GitError::io("read", attic))?;
+    for entry in entries.flatten() {
+        remove(&entry.path(), attic)?;
+    }
+    Ok(())
+}
+
 /// Directories on their way out, by number.
 struct Moved<'a> {
     attic: BorrowedFd<'a>,

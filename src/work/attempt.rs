@@ -128,8 +128,10 @@ impl Attempt<'_> {
         }
         let goes_on = |failure: &Failure| failure.class.keeps_session();
         let parks = matches!(&worked, Ok((Err(Trouble::Failed(failure)), Some(_))) if goes_on(failure));
-        let (shared, left) = (Arc::clone(self.shared), place.clone());
-        let clean = move || if parks { left.clean_private(&shared.tools) } else { left.clean(&shared.tools) };
+        let (shared, left, stop) = (Arc::clone(self.shared), place.clone(), self.stop.clone());
+        let clean = move || {
+            if parks { left.clean_private(&shared.tools, &stop) } else { left.clean(&shared.tools, &stop) }
+        };
         blocking(clean).await;
         let (result, session) = worked?;
         if parks {

@@ -123,7 +123,7 @@ async fn judge_required(
             place.condemn();
             return judged;
         }
-        discard(shared, place).await;
+        discard(shared, place, stop).await;
         judged
     };
     judged.await.map_err(|trouble| match trouble {
@@ -141,9 +141,9 @@ async fn place_at(shared: &Arc<Shared>, tip: &Tip) -> Result<Place, Trouble> {
     Ok(blocking(move || Place::open(&shared.tools, base)).await?)
 }
 
-async fn discard(shared: &Arc<Shared>, place: Place) {
-    let shared = Arc::clone(shared);
-    blocking(move || place.clean(&shared.tools)).await;
+async fn discard(shared: &Arc<Shared>, place: Place, stop: &CancellationToken) {
+    let (shared, stop) = (Arc::clone(shared), stop.clone());
+    blocking(move || place.clean(&shared.tools, &stop)).await;
 }
 
 async fn judge_all(
@@ -273,9 +273,10 @@ async fn compare(
             let outcome = judge_one(shared, gate, &place, &base.tree, &logs, stop).await;
             if outcome.as_ref().is_err_and(Trouble::is_outlived) {
                 place.condemn();
+            } else {
+                discard(shared, place, stop).await;
             }
             let outcome = outcome?;
-            discard(shared, place).await;
             if stop.is_cancelled() { Err(Trouble::Interrupted) } else { Ok(outcome) }
         })
         .await?;

@@ -161,10 +161,10 @@ impl<L: Listener> Workshop<L> {
         let over: Vec<Parked> =
             self.shared.parked().extract_if(|task, _| is_over(task)).map(|(_, kept)| kept).collect();
         if !over.is_empty() {
-            let shared = Arc::clone(&self.shared);
+            let (shared, stop) = (Arc::clone(&self.shared), self.stop.clone());
             self.under_way.spawn_blocking(move || {
                 for parked in over {
-                    parked.place.clean(&shared.tools);
+                    parked.place.clean(&shared.tools, &stop);
                 }
             });
         }

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::Tools;
-use super::sweep::sweep;
+use super::sweep::{Bounds, sweep};
 use crate::git::{GitError, Slot};
 use crate::id::Tip;
 
@@ -64,21 +66,25 @@ impl Place {
         (gate.join("home"), gate.join("tmp"))
     }
 
-    /// Takes secrets out of the private directories, which stay until the slot is used again. Blocks.
-    pub(super) fn clean_private(&self, tools: &Tools) {
+    /// Takes secrets out of the private directories, which the next attempt of the task will find. Blocks.
+    pub(super) fn clean_private(&self, tools: &Tools, stop: &CancellationToken) {
         // What rooms throw away goes unread.
         let _ = self.slot.fresh_private_part(SCRATCH);
         let _ = self.slot.fresh_private_part(GATE);
-        sweep(&self.private, None, &tools.scrubber);
+        sweep(&self.private, &bounds(tools, stop), &tools.scrubber);
     }
 
-    /// The same, and out of what was changed in the slot. Nothing may go on there: a file that the base has may be
-    /// another one now. Blocks.
-    pub(super) fn clean(&self, tools: &Tools) {
+    /// Removes the private directories, and takes secrets out of what was changed in the slot. Nothing may go on there: a
+    /// file that the base has may be another one now. Blocks.
+    pub(super) fn clean(&self, tools: &Tools, stop: &CancellationToken) {
         // The private directories are made when the place is: what is older in the slot was laid out by omk.
-        let opened = std::fs::metadata(&self.private).and_then(|meta| meta.created()).ok();
-        self.clean_private(tools);
-        sweep(self.slot.path(), opened, &tools.scrubber);
+        let since = std::fs::metadata(&self.private).and_then(|meta| meta.created()).ok();
+        if self.slot.remove_private().is_err() {
+            self.clean_private(tools, stop);
+        }
+        // No commit and no bundle holds what is in these.
+        let left_out = tools.plan.keep.iter().map(|kept| self.slot.path().join(kept)).collect();
+        sweep(self.slot.path(), &Bounds { since, left_out, ..bounds(tools, stop) }, &tools.scrubber);
     }
 
     /// Has nobody work here again: a process that could not be ended may still do so. If even that cannot be written
@@ -96,6 +102,11 @@ impl Place {
     pub(super) fn tmp(&self) -> PathBuf {
         self.private.join("tmp")
     }
+}
+
+/// A change of more than the plan's limit is none, so there is no need to read more.
+fn bounds(tools: &Tools, stop: &CancellationToken) -> Bounds {
+    Bounds { since: None, left_out: Vec::new(), most: tools.plan.change_limit.bytes(), stop: stop.clone() }
 }
 
 fn make(directories: &[impl AsRef<Path>]) -> Result<(), GitError> {

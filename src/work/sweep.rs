@@ -1,7 +1,8 @@
 //! What a child left in its slot, its HOME and its TMPDIR, without the secrets that omk knows: an agent's own records of
 //! what a provider sent back, above all.
 //!
-//! It refuses to follow links, and to leave a file that it can neither read nor rewrite.
+//! It refuses to follow links, and to leave a file that it can neither read nor rewrite. It takes no longer than its
+//! [`Bounds`] allow: what it does not read then, it removes.
 
 use std::fs::Metadata;
 use std::io::{self, Read as _, Write as _};
@@ -10,32 +11,52 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::plain_file::{self, PlainFile};
 use crate::text::Scrubber;
 
 /// How much of a file is rewritten at once.
 const CHUNK: usize = 64 * 1024;
 
-/// Takes known secrets out of the names and contents of all that lies below a directory and was changed since that time;
-/// `None` = whenever. Blocks.
-pub(super) fn sweep(directory: &Path, since: Option<SystemTime>, scrubber: &Scrubber) {
+/// What a sweep looks at, and for how long.
+#[derive(Debug, Clone)]
+pub(super) struct Bounds {
+    /// Files that were not changed since that time are not read; `None` = all are.
+    pub(super) since: Option<SystemTime>,
+    /// Directories that are not looked into.
+    pub(super) left_out: Vec<PathBuf>,
+    /// How much is read at most, in bytes.
+    pub(super) most: u64,
+    /// Nothing is read once it is cancelled.
+    pub(super) stop: CancellationToken,
+}
+
+/// Takes known secrets out of the names and contents of all that lies below a directory. Blocks.
+pub(super) fn sweep(directory: &Path, bounds: &Bounds, scrubber: &Scrubber) {
     if scrubber.knows_nothing() {
         return;
     }
+    let mut left = bounds.most;
     let mut open = vec![directory.to_owned()];
     while let Some(directory) = open.pop() {
         let Ok(entries) = std::fs::read_dir(&directory) else { continue };
         for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
             let Ok(meta) = std::fs::symlink_metadata(&path) else { continue };
-            if !meta.is_dir() && since.is_some_and(|since| changed(&meta) < since) {
+            let is_old = !meta.is_dir() && bounds.since.is_some_and(|since| changed(&meta) < since);
+            if is_old || (!meta.is_symlink() && bounds.left_out.contains(&path)) {
                 continue;
             }
             if is_named(&path, &meta, scrubber) {
                 remove(&path, &meta);
             } else if meta.is_dir() {
                 open.push(path);
-            } else if meta.is_file() && clean(&path, &meta, scrubber).is_err() {
-                remove(&path, &meta);
+            } else if meta.is_file() {
+                let may_read = meta.len() <= left && !bounds.stop.is_cancelled();
+                left = left.saturating_sub(meta.len());
+                if !may_read || clean(&path, &meta, scrubber).is_err() {
+                    remove(&path, &meta);
+                }
             }
         }
     }
@@ -91,6 +112,10 @@ mod tests {
 
     const SECRET: &str = "aB3dE5gH7jK9mN1pQ2rS";
 
+    fn bounds() -> Bounds {
+        Bounds { since: None, left_out: Vec::new(), most: 1 << 20, stop: CancellationToken::new() }
+    }
+
     #[test]
     fn names_links_and_contents_lose_what_is_secret() {
         let dir = tempfile::tempdir().unwrap();
@@ -102,7 +127,7 @@ mod tests {
         std::fs::write(at("outside"), SECRET).unwrap();
         std::os::unix::fs::symlink(at("outside"), at("deep/link")).unwrap();
         std::os::unix::fs::symlink(SECRET, at("deep/named")).unwrap();
-        sweep(&at("deep"), None, &Scrubber::new([SECRET]));
+        sweep(&at("deep"), &bounds(), &Scrubber::new([SECRET]));
         assert_eq!(std::fs::read_to_string(at("deep/er/log")).unwrap(), "one *** two");
         assert_eq!(std::fs::read_to_string(at("deep/plain")).unwrap(), "nothing");
         assert_eq!(std::fs::read_to_string(at("outside")).unwrap(), SECRET, "a link is not followed");
@@ -116,11 +141,34 @@ mod tests {
         let (old, new) = (dir.path().join("old"), dir.path().join("new"));
         std::fs::write(&old, SECRET).unwrap();
         let later = changed(&std::fs::metadata(&old).unwrap()) + Duration::from_nanos(1);
-        sweep(dir.path(), Some(later), &Scrubber::new([SECRET]));
+        sweep(dir.path(), &Bounds { since: Some(later), ..bounds() }, &Scrubber::new([SECRET]));
         assert_eq!(std::fs::read_to_string(&old).unwrap(), SECRET);
         std::fs::write(&new, SECRET).unwrap();
         let since = changed(&std::fs::metadata(&new).unwrap());
-        sweep(dir.path(), Some(since), &Scrubber::new([SECRET]));
+        sweep(dir.path(), &Bounds { since: Some(since), ..bounds() }, &Scrubber::new([SECRET]));
         assert_eq!(std::fs::read_to_string(&new).unwrap(), "***");
+    }
+
+    #[test]
+    fn what_is_too_much_or_comes_after_a_stop_is_removed_unread() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        // Far more than can be read in a test's time, if it were.
+        std::fs::File::create(at("huge")).unwrap().set_len(1 << 40).unwrap();
+        std::fs::write(at("small"), SECRET).unwrap();
+        std::fs::create_dir(at("kept")).unwrap();
+        std::fs::write(at("kept/cache"), SECRET).unwrap();
+        let with = Bounds { left_out: vec![at("kept")], most: 100, ..bounds() };
+        std::fs::rename(at("huge"), at("kept/huge")).unwrap();
+        sweep(dir.path(), &with, &Scrubber::new([SECRET]));
+        assert_eq!(std::fs::read_to_string(at("small")).unwrap(), "***");
+        assert_eq!(std::fs::read_to_string(at("kept/cache")).unwrap(), SECRET, "it never leaves the machine");
+        std::fs::rename(at("kept/huge"), at("huge")).unwrap();
+        sweep(dir.path(), &with, &Scrubber::new([SECRET]));
+        assert!(!at("huge").exists() && at("kept/cache").exists());
+        std::fs::write(at("small"), SECRET).unwrap();
+        with.stop.cancel();
+        sweep(dir.path(), &with, &Scrubber::new([SECRET]));
+        assert!(!at("small").exists() && at("kept/cache").exists());
     }
 }
