@@ -10,9 +10,10 @@ use super::{Failure, Home, Kind, checkout, provider};
 use crate::agent;
 use crate::exec::environment::Caller;
 use crate::exec::{Shepherd, kernel, probe};
-use crate::git;
-use crate::plan::{Plan, Work};
+use crate::git::{self, Pool};
+use crate::plan::{Plan, RoomLevel, Work};
 use crate::report::checkup::{Checkup, Health, Point};
+use crate::work::can_be_copied;
 
 pub(super) fn doctor(args: &Doctor, terminal: &Terminal) -> Result<u8, Failure> {
     let given = plan_if_any(&args.plan)?;
@@ -45,8 +46,37 @@ async fn look(args: &Doctor, plan: &Plan, secrets: &Secrets) -> Result<Vec<Point
         points.extend(checkout::points(&home, plan)?);
     }
     let probed = probe(&shepherd).await;
-    points.push(Point::room(probed.level, probed.why_not.as_deref(), plan.room.least, &kernel()));
+    let mut room = Point::room(probed.level, probed.why_not.as_deref(), plan.room.least, &kernel());
+    if probed.level == RoomLevel::Sealed {
+        let notes = copies(&shepherd).await;
+        if !notes.is_empty() && room.state == Health::Ok {
+            room.state = Health::Warn;
+        }
+        room.next.extend(notes);
+    }
+    points.push(room);
     Ok(points)
+}
+
+/// What a sealed room cannot have as a copy here, and what children get instead.
+async fn copies(shepherd: &Shepherd) -> Vec<String> {
+    let caller = Caller::read();
+    let Ok(home) = Home::find() else { return Vec::new() };
+    let Ok(pool) = cache_dir(&caller).map(|cache| Pool::open(&home.repo, &cache)) else { return Vec::new() };
+    let Ok(pool) = pool else { return Vec::new() };
+    let all = can_be_copied(shepherd, &caller, &home.repo, &pool).await;
+    let not = all.into_iter().filter(|(_, can)| !can);
+    not.map(|(directory, _)| {
+        let why =
+            "cannot be copied for children (a file of another owner or group, or a file system that takes no part)";
+        let instead = if directory == home.repo.common_dir() {
+            "git works there in a repository of their own, without submodules' repositories and objects of Git LFS"
+        } else {
+            "they get a cache of their own, which begins with what is checked before it is used"
+        };
+        format!("{} {why}: {instead}", directory.display())
+    })
+    .collect()
 }
 
 fn git() -> Point {

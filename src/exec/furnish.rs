@@ -127,6 +127,12 @@ fn covers(room: &Sandbox) -> Result<Vec<Cover>, NotSealed> {
             Layer::Copied => {
                 let copied = is_directory && is_ours(&opened);
                 let number = room.copied.iter().position(|copied| *copied == path);
+                if let Some((tree, borrowed)) = stand_in(room, &path, number)? {
+                    instead.extend(borrowed);
+                    covers.push(Cover { path, what: Over::Tree(tree) });
+                    covers.append(&mut instead);
+                    continue;
+                }
                 let place = room.scratch.as_deref().zip(number).filter(|_| copied);
                 let changes = place.map(|(scratch, number)| scratch.join(Sandbox::changes_of(number)));
                 match changes.map(|changes| copy_on_write(&opened, &changes)) {
@@ -147,6 +153,25 @@ fn covers(room: &Sandbox) -> Result<Vec<Cover>, NotSealed> {
         covers.append(&mut instead);
     }
     Ok(covers)
+}
+
+/// What lies in the place of a directory, and what of the directory lies in it.
+fn stand_in(room: &Sandbox, path: &Path, number: Option<usize>) -> Result<Option<(OwnedFd, Vec<Cover>)>, NotSealed> {
+    let place = room.scratch.as_deref().zip(number).map(|(scratch, number)| scratch.join(Sandbox::stand_in_of(number)));
+    let Some(place) = place.filter(|place| place.is_dir()) else { return Ok(None) };
+    let problem = || format!("lay out what stands for {}", path.display());
+    let tree = clone(&place).map_err(failed(problem()))?;
+    harden(&tree, 0).map_err(failed(problem()))?;
+    let mut covers = Vec::new();
+    for entry in std::fs::read_dir(place.join(Sandbox::BORROWED)).into_iter().flatten().flatten() {
+        let original = path.join(entry.file_name());
+        let opened = open_without_links(&original).map_err(failed(format!("open {}", original.display())))?;
+        covers.push(Cover {
+            path: path.join(Sandbox::BORROWED).join(entry.file_name()),
+            what: shown(&opened, &original)?,
+        });
+    }
+    Ok(Some((tree, covers)))
 }
 
 /// What a copy would have had from the beginning, to lie over the original where there is no copy: settings without their

@@ -42,7 +42,7 @@ use crate::plan::RoomLevel;
 use crate::text::Scrubber;
 
 pub use kernel::kernel;
-pub use probe::{Probed, probe};
+pub use probe::{Probed, copyable, probe};
 pub use sandbox::{Reach, Sandbox};
 pub use shepherd::shepherd_main;
 

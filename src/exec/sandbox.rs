@@ -44,6 +44,17 @@ impl Sandbox {
     pub fn changes_of(copy: usize) -> PathBuf {
         PathBuf::from(format!("copy-{copy}/upper"))
     }
+
+    /// A directory there, relative to `scratch`, is what lies in the place of the copy of that number, to be written: for a
+    /// directory that cannot be copied. In its [`Sandbox::BORROWED`] lie directories of the original, each over the one of
+    /// its name, to be read.
+    #[must_use]
+    pub fn stand_in_of(copy: usize) -> PathBuf {
+        PathBuf::from(format!("copy-{copy}/instead"))
+    }
+
+    /// Where a stand-in has directories of the original.
+    pub const BORROWED: &str = "borrowed";
 }
 
 impl Default for Sandbox {

@@ -67,7 +67,7 @@ impl Seed {
 }
 
 /// Copies a file or a tree without its links; an error if it is larger than is worth it.
-fn copy_bounded(from: &Path, to: &Path) -> std::io::Result<()> {
+pub(super) fn copy_bounded(from: &Path, to: &Path) -> std::io::Result<()> {
     let (mut bytes, mut files) = (0, 0);
     let mut waiting = VecDeque::from([(from.to_owned(), to.to_owned())]);
     let mut found = Vec::new();

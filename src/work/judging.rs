@@ -9,6 +9,7 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::{Trouble, blocking};
+use super::copies::Copies;
 use super::place::Place;
 use super::room::{Furnishing, Way, room};
 use super::turn::trouble;
@@ -104,7 +105,7 @@ pub enum Unjudged {
 pub async fn judge_commit(tools: Tools, tip: Tip, stop: CancellationToken) -> Result<Vec<GateOutcome>, Unjudged> {
     // Nobody listens: there is no run that facts could be about.
     let (facts, _) = tokio::sync::mpsc::unbounded_channel();
-    let shared = Shared { tools, facts, parked: Mutex::default(), base_outcomes: BaseOutcomes::default() };
+    let shared = Shared::new(tools, facts);
     let outcomes = judge_required(&Arc::new(shared), &tip, &stop).await?;
     if stop.is_cancelled() { Err(Unjudged::Interrupted) } else { Ok(outcomes) }
 }
@@ -192,7 +193,8 @@ async fn judge_one(
     let writable = vec![place.slot.path().to_path_buf(), home, tmp];
     let mut way = Way::open(tools.plan.room.network_of_gate(gate), None).await?;
     way.describe_in(&mut env.vars);
-    let (room, furnishing) = room(tools, &mut env, writable, place.gate_scratch(), &way);
+    Copies::settle(shared).await;
+    let (room, furnishing) = room(shared, &mut env, writable, place.gate_scratch(), &way);
     let lay_out = || -> BoxFuture<'_, Result<(), String>> { Box::pin(lay_out(shared, gate, place, tree, &furnishing)) };
     let scrub = |text: &str| tools.scrubber.scrub(text);
     let site = judge::Site {

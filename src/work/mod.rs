@@ -7,12 +7,14 @@ mod attempt;
 mod branches;
 mod caches;
 pub mod checkout;
+mod copies;
 mod errand;
 mod instructions;
 mod integrate;
 mod judging;
 mod place;
 mod room;
+mod stand_in;
 mod sweep;
 mod turn;
 
@@ -40,6 +42,8 @@ use crate::store::RunDir;
 use crate::text::Scrubber;
 
 pub use branches::Branches;
+use copies::Copies;
+pub use copies::can_be_copied;
 use errand::Errand;
 use judging::BaseOutcomes;
 pub use judging::{Unjudged, judge_commit};
@@ -105,9 +109,16 @@ struct Shared {
     parked: Mutex<HashMap<TaskId, Parked>>,
     /// What gates say of the run's base, each asked once.
     base_outcomes: BaseOutcomes,
+    /// What its rooms can have as copies.
+    copies: Copies,
 }
 
 impl Shared {
+    fn new(tools: Tools, facts: UnboundedSender<Fact>) -> Self {
+        let (base_outcomes, copies) = (BaseOutcomes::default(), Copies::default());
+        Self { tools, facts, parked: Mutex::default(), base_outcomes, copies }
+    }
+
     fn parked(&self) -> MutexGuard<'_, HashMap<TaskId, Parked>> {
         self.parked.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -137,7 +148,7 @@ impl<L: Listener> Workshop<L> {
     #[must_use]
     pub fn new(tools: Tools, facts: UnboundedSender<Fact>, history: History, expected: Expected, listener: L) -> Self {
         let branches = Branches::new(tools.repo.clone(), tools.clock, expected);
-        let shared = Shared { tools, facts, parked: Mutex::default(), base_outcomes: BaseOutcomes::default() };
+        let shared = Shared::new(tools, facts);
         Self {
             shared: Arc::new(shared),
             history,

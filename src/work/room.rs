@@ -11,9 +11,10 @@ use std::net::TcpListener;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::Tools;
+use super::Shared;
 use super::attempt::Trouble;
 use super::caches::Seed;
+use super::stand_in::StandIn;
 use crate::exec::environment::ChildEnv;
 use crate::exec::{Reach, Sandbox};
 use crate::fact::Class;
@@ -38,6 +39,8 @@ const NO_PROXY: &str = "127.0.0.1,localhost,::1";
 #[derive(Debug, Clone)]
 pub(super) struct Furnishing {
     seeds: Vec<Seed>,
+    /// A repository, if the user's cannot be copied.
+    stand_in: Option<StandIn>,
     /// The repository's settings, and where they go without their credentials.
     settings: (PathBuf, PathBuf),
 }
@@ -46,6 +49,7 @@ impl Furnishing {
     /// Makes it. Blocks.
     pub(super) fn make(&self) {
         self.seeds.iter().for_each(Seed::make);
+        self.stand_in.iter().for_each(StandIn::make);
         leave_out_credentials(&self.settings.0, &self.settings.1);
     }
 }
@@ -53,12 +57,13 @@ impl Furnishing {
 /// The room for a child of this run, and what is to be made first: it writes to `writable`; `scratch` is a directory of its
 /// own. A cache that it cannot have as a copy becomes one of its own, with a variable that leads there.
 pub(super) fn room(
-    tools: &Tools,
+    shared: &Shared,
     env: &mut ChildEnv,
     mut writable: Vec<PathBuf>,
     scratch: PathBuf,
     way: &Way,
 ) -> (Sandbox, Furnishing) {
+    let tools = &shared.tools;
     let repository = tools.repo.common_dir();
     let ours = [tools.repo.workdir(), tools.pool.root()].map(real);
     let mut hidden = tools.caller.private_directories();
@@ -74,7 +79,7 @@ pub(super) fn room(
         env.tools.iter().cloned().chain(alternates(repository)).filter(may_be_seen).chain(docker).collect();
     let (mut copied, mut seeds) = (Vec::new(), Vec::new());
     for (variable, theirs) in std::mem::take(&mut env.caches) {
-        if tools.level == RoomLevel::Sealed && may_be_seen(&theirs) {
+        if shared.copies.has(&theirs) && may_be_seen(&theirs) {
             copied.push(theirs);
         } else {
             let seed = Seed::new(variable, theirs, &scratch);
@@ -86,17 +91,24 @@ pub(super) fn room(
     hidden.extend(copied.iter().flat_map(|cache| credentials_in(cache)));
     hidden.extend(shown.iter().flat_map(|tool| settings_beside_programs(tool)));
     copied.push(repository.to_path_buf());
-    let changes = scratch.join(Sandbox::changes_of(copied.len() - 1));
-    let settings = (repository.join("config"), changes.join("config"));
+    let number = copied.len() - 1;
+    let cannot_copy = tools.level == RoomLevel::Sealed && !shared.copies.has(repository);
+    let stand_in = cannot_copy.then(|| StandIn::new(repository, &scratch, number, alternates(repository)));
+    let usual = || scratch.join(Sandbox::changes_of(number)).join("config");
+    let settings = (repository.join("config"), stand_in.as_ref().map_or_else(usual, StandIn::settings));
     hidden.extend(ours);
     // Runs, their logs and journals lie in the repository.
     hidden.push(repository.join("omk"));
+    if stand_in.is_some() {
+        // It has nothing that would have to be hidden, nor directories to lay something over.
+        hidden.retain(|path| !path.starts_with(repository));
+    }
     // Without a word on the level, a network that the plan closes must be closed.
     let usual = if way.closed_by_plan { RoomLevel::Landlock } else { RoomLevel::None };
     let least = tools.plan.room.least.unwrap_or(usual);
     let (reach, scratch) = (way.reach.clone(), Some(scratch));
     let room = Sandbox { writable, copied, shown, hidden, scratch, reach, least, ..Sandbox::default() };
-    (room, Furnishing { seeds, settings })
+    (room, Furnishing { seeds, stand_in, settings })
 }
 
 /// The path without links, if it leads anywhere.
@@ -131,9 +143,14 @@ fn credentials_in(cache: &Path) -> [PathBuf; 3] {
 }
 
 /// Writes the repository's settings as children see them, if there are credentials in them: a checkout action leaves a
-/// token there, and people write one into a remote's address. If they cannot be written, the copy has no settings at all.
+/// token there, and people write one into a remote's address. If they cannot be read or written, the copy has no settings at
+/// all.
 fn leave_out_credentials(settings: &Path, instead: &Path) {
-    let Ok(text) = plain_file::read(settings, LONGEST_SETTINGS) else { return };
+    let Ok(text) = plain_file::read(settings, LONGEST_SETTINGS) else {
+        let made = instead.parent().map_or(Ok(()), std::fs::create_dir_all);
+        let _ = made.and_then(|()| std::fs::File::create(instead).map(drop));
+        return;
+    };
     let text = String::from_utf8_lossy(&text);
     let without: String =
         text.lines().filter(|line| !is_credential(line)).map(|line| without_user(line) + "\n").collect();

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::attempt::{Trouble, blocking};
+use super::copies::Copies;
 use super::errand::Errand;
 use super::place::Place;
 use super::room::{Furnishing, Way, room};
@@ -83,7 +84,8 @@ impl Turn<'_> {
         way.describe_in(&mut env.vars);
         let writable = vec![self.place.slot.path().to_path_buf(), self.place.home(), self.place.tmp()];
         let scratch = self.scratch().await?;
-        let (room, furnishing) = room(&self.shared.tools, &mut env, writable, scratch, &way);
+        Copies::settle(self.shared).await;
+        let (room, furnishing) = room(self.shared, &mut env, writable, scratch, &way);
         blocking(move || furnishing.make()).await;
         let name = format!("logs/{}/{}/command.log", self.errand.task.id, self.errand.attempt);
         let child = Child {
@@ -173,6 +175,7 @@ impl Turn<'_> {
         let hide = |text: &str| self.shared.tools.scrubber.scrub(&text.replace(&token, "***"));
         let mut way = Way::open(self.network(), Some(agent.gateway.port())).await?;
         let scratch = self.scratch().await?;
+        Copies::settle(self.shared).await;
         let (errand, furnishing) = self.errand_of(text, session, model, pulse, self.make_log(&name)?, (&way, scratch));
         blocking(move || furnishing.make()).await;
         let ran = way.serve_while(Some(&pass), agent.installed.run(&self.shared.tools.shepherd, &errand)).await;
@@ -241,7 +244,7 @@ impl Turn<'_> {
         let mut env = self.env();
         way.describe_in(&mut env.vars);
         let writable = vec![self.place.slot.path().to_path_buf()];
-        let (room, furnishing) = room(&self.shared.tools, &mut env, writable, scratch, way);
+        let (room, furnishing) = room(self.shared, &mut env, writable, scratch, way);
         let errand = agent::Errand {
             prompt: prompt::build(&self.brief(text, kind), &scrub),
             session,

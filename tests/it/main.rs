@@ -53,6 +53,7 @@ mod engine;
 mod escape;
 mod examples;
 mod exec;
+mod owners;
 mod forge_act;
 mod forge_door;
 mod forge_job;

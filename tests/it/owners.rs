@@ -1,0 +1,182 @@
+//! Repositories and caches that a sealed room cannot copy, or that lie elsewhere than usual: git works in a room all the same,
+//! and nothing of the user's changes.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::print_stderr, reason = "a skipped test says so")]
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::world::{Said, World};
+
+const OMK: &str = env!("CARGO_BIN_EXE_omk");
+
+/// A user and a group that own nothing, on every machine.
+const NOBODY: &str = "65534";
+const OTHERS: &str = "12345";
+
+/// What git does in a slot: it writes an index, objects, a commit, a branch, a stash, and reads history.
+const PLAN: &str = r#"room: { level: sealed }
+gates:
+  - { id: test, run: "git add --all && git write-tree && test -e one.txt && test -z \"$(git branch --list inside)\"" }
+tasks:
+  - id: one
+    run: |
+      set -e
+      export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b
+      ! git config --list | grep hush
+      echo 1 > one.txt
+      git add one.txt
+      git commit --quiet --message inside
+      git branch inside
+      echo 2 > a.txt
+      git stash --quiet
+      git checkout --quiet HEAD~1
+      git show inside:one.txt main:a.txt
+      git log --oneline main | grep first
+      git update-ref -m moved refs/heads/main HEAD
+      mkdir -p "$CARGO_HOME/registry/new"
+      echo x > "$CARGO_HOME/registry/new/file"
+      echo 1 > one.txt
+    write_set: [one.txt]
+    gates: [test]
+    retry_policy: { max_attempts: 0 }
+"#;
+
+fn is_root() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        eprintln!("skipped: only root gives files away");
+    }
+    root
+}
+
+fn sh(script: &str) {
+    let said = Command::new("sh").args(["-ec", script]).output().unwrap();
+    assert!(said.status.success(), "{script}: {}", String::from_utf8_lossy(&said.stderr));
+}
+
+/// A world with a cache and a token in the repository's settings.
+fn world() -> World {
+    let world = World::with(PLAN);
+    std::fs::create_dir_all(world.dir().join("home/.cargo/registry/index")).unwrap();
+    std::fs::create_dir_all(world.dir().join("cache")).unwrap();
+    world.git(&["config", "http.https://host.example/.extraheader", "AUTHORIZATION: hush"]);
+    world
+}
+
+/// Everything in the repository that a person could miss, with omk's own left out.
+fn listing(world: &World) -> String {
+    let all = world.git(&["for-each-ref", "--format=%(refname) %(objectname)"]);
+    all.lines().filter(|line| !line.contains("/omk")).collect::<Vec<_>>().join("\n")
+}
+
+/// Runs omk through a command, and looks at what came of it.
+fn runs(world: &World, wrapper: &[&str], before: &str) {
+    let omk = |does: &str| {
+        let mut command = world.command(wrapper[0]);
+        command.args(&wrapper[1..]).args([OMK, does]);
+        World::start_command(command).ends().exits(0)
+    };
+    omk("doctor").says("git works there in a repository of their own").says("they get a cache of their own");
+    omk("run");
+    sh(&format!("chown -R 0:0 '{}'", world.dir().display()));
+    assert_eq!(world.shows("omk/run/story", "one.txt"), "1");
+    assert_eq!(listing(world), before);
+    assert_eq!(world.git(&["stash", "list"]), "");
+    assert!(!world.dir().join("home/.cargo/registry/new").exists());
+    assert_eq!(left_in_pool(world), [""; 0]);
+}
+
+/// What lies in the pool of slots beside slots, locks, and what omk knows of them.
+fn left_in_pool(world: &World) -> Vec<String> {
+    let pools = std::fs::read_dir(world.dir().join("cache/omk/slots")).unwrap().map(|pool| pool.unwrap().path());
+    let names = pools.flat_map(|pool| std::fs::read_dir(pool).unwrap()).map(|entry| entry.unwrap().file_name());
+    let names = names.map(|name| name.into_string().unwrap());
+    names.filter(|name| name.ends_with(".private") || name.starts_with("try-")).collect()
+}
+
+/// Runs it as an ordinary user, who owns everything but what `gives_away` gives to others.
+fn user_runs(gives_away: &str) {
+    if !is_root() {
+        return;
+    }
+    let world = world();
+    let before = listing(&world);
+    let dir = world.dir().display();
+    sh(&format!("chown -R {NOBODY}:{NOBODY} '{dir}'; cd '{dir}'; {gives_away}"));
+    runs(&world, &["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--groups", OTHERS], &before);
+}
+
+#[test]
+fn a_repository_that_a_group_shares_can_be_worked_in() {
+    user_runs(&format!(
+        "chown -R {NOBODY}:{OTHERS} home/.cargo; git -c safe.directory='*' -C repo config core.sharedRepository group; chown -R {NOBODY}:{OTHERS} repo/.git; \
+         find repo/.git -type d -exec chmod g+s {{}} +"
+    ));
+}
+
+#[test]
+fn files_that_sudo_left_in_a_repository_or_a_cache_do_not_matter() {
+    user_runs("chown 0:0 repo/.git/index repo/.git/logs/refs/heads/main home/.cargo/registry");
+}
+
+#[test]
+fn root_works_in_a_repository_and_with_a_cache_of_another_user() {
+    if !is_root() {
+        return;
+    }
+    let world = world();
+    let before = listing(&world);
+    std::fs::write(world.dir().join("home/.gitconfig"), "[safe]\n\tdirectory = *\n").unwrap();
+    sh(&format!("cd '{}'; chown -R {NOBODY}:{NOBODY} repo home/.cargo", world.dir().display()));
+    runs(&world, &["env"], &before);
+}
+
+#[test]
+fn on_a_disk_that_is_an_overlay_itself_git_works_in_a_room() {
+    if !is_root() || !Command::new("unshare").args(["-m", "true"]).status().is_ok_and(|made| made.success()) {
+        return;
+    }
+    let world = world();
+    let layers = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (dir, layers) = (world.dir().display(), layers.path().display());
+    let mount = format!(
+        "mkdir '{layers}/upper' '{layers}/work' && \
+         mount -t overlay none -o 'lowerdir={dir},upperdir={layers}/upper,workdir={layers}/work' '{dir}' && cd '{dir}/repo' && \
+         \"$@\" && test \"$(git show omk/run/story:one.txt)\" = 1 && test -z \"$(git stash list)\" && \
+         ! test -e ../home/.cargo/registry/new"
+    );
+    let mut command = world.command("unshare");
+    command.args(["-m", "sh", "-c", &mount, "sh", OMK, "run"]);
+    World::start_command(command).ends().exits(0);
+}
+
+/// Runs omk in a directory of the world.
+fn run_in(world: &World, directory: &Path) -> Said {
+    let mut command = world.omk_command(&["run"]);
+    command.current_dir(directory);
+    World::start_command(command).ends()
+}
+
+#[test]
+fn a_linked_worktree_runs_a_plan() {
+    let world = world();
+    let linked = world.dir().join("linked");
+    world.git(&["worktree", "add", "--quiet", linked.to_str().unwrap()]);
+    run_in(&world, &linked.join("src")).exits(0);
+    assert_eq!(world.shows("omk/run/story", "one.txt"), "1");
+    assert_eq!(world.git(&["-C", linked.to_str().unwrap(), "status", "--porcelain"]), "");
+}
+
+#[test]
+fn nothing_of_an_attempt_is_left_beside_its_slot() {
+    let world = world();
+    world.omk(&["run"]).exits(0);
+    assert_eq!(left_in_pool(&world), [""; 0]);
+    // A run that was killed could not do so.
+    let pool = std::fs::read_dir(world.dir().join("cache/omk/slots")).unwrap().next().unwrap().unwrap().path();
+    std::fs::create_dir_all(pool.join("1.private/home")).unwrap();
+    world.omk(&["clean"]).exits(0);
+    assert_eq!(left_in_pool(&world), [""; 0]);
+}
