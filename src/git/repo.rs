@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use git2::{ErrorCode, ObjectType, Oid, Repository};
+use git2::{ErrorCode, ObjectType, Oid, Repository, RepositoryOpenFlags};
 
 use super::error::GitError;
 use super::tree::Listing;
@@ -46,7 +46,9 @@ impl Repo {
     pub fn discover(dir: &Path) -> Result<Self, GitError> {
         accept_partial_clones();
         let found = Repository::discover_path(dir, [] as [&Path; 0]).map_err(|_| why_not_found(dir))?;
-        let repo = Repository::open(&found).map_err(|error| why_not_opened(&found, error))?;
+        // From where it was looked for: a repository that lies apart from its files does not know where these are.
+        let repo = Repository::open_ext(dir, RepositoryOpenFlags::CROSS_FS, [] as [&Path; 0])
+            .map_err(|error| why_not_opened(&found, error))?;
         refuse_formats(&repo)?;
         let Some(top) = repo.workdir().map(Path::to_owned) else {
             return Err(GitError::Bare { path: tidy(repo.path()) });
@@ -204,7 +206,7 @@ impl Repo {
         let idle = self.idle().pop();
         let repo = match idle {
             Some(repo) => repo,
-            None => open(self.git_dir())?,
+            None => open(self.git_dir(), self.workdir())?,
         };
         let result = work(&repo);
         self.idle().push(repo);
@@ -240,8 +242,12 @@ fn accept_partial_clones() {
     });
 }
 
-fn open(git_dir: &Path) -> Result<Repository, GitError> {
-    Repository::open(git_dir).map_err(|error| why_not_opened(git_dir, error))
+fn open(git_dir: &Path, top: &Path) -> Result<Repository, GitError> {
+    let repo = Repository::open(git_dir).map_err(|error| why_not_opened(git_dir, error))?;
+    if repo.workdir().is_none_or(|found| tidy(found) != top) {
+        repo.set_workdir(top, false).map_err(GitError::lib(format!("open the work tree {}", top.display())))?;
+    }
+    Ok(repo)
 }
 
 /// libgit2 opens some SHA-256 repositories; omk's ids are SHA-1.

@@ -160,6 +160,16 @@ fn run_in(world: &World, directory: &Path) -> Said {
 }
 
 #[test]
+fn a_repository_apart_from_its_files_runs_a_plan() {
+    let world = world();
+    world.git(&["init", "--quiet", "--separate-git-dir", world.dir().join("apart").to_str().unwrap()]);
+    assert!(world.repo().join(".git").is_file());
+    run_in(&world, &world.repo()).exits(0);
+    assert_eq!(world.shows("omk/run/story", "one.txt"), "1");
+    assert_eq!(world.git(&["status", "--porcelain"]), "");
+}
+
+#[test]
 fn a_linked_worktree_runs_a_plan() {
     let world = world();
     let linked = world.dir().join("linked");
