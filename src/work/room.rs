@@ -157,6 +157,8 @@ fn leave_out_credentials(settings: &Path, instead: &Path) {
     if without.trim_end() == text.trim_end() {
         return;
     }
+    // A stand-in's settings are a copy with the original's mode, which may not let anybody write.
+    let _ = std::fs::remove_file(instead);
     let written =
         instead.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(instead, without));
     if written.is_err() {
