@@ -16,6 +16,7 @@ mod loopback;
 mod orders;
 mod probe;
 mod reserved;
+mod room_end;
 mod sandbox;
 #[cfg(target_os = "linux")]
 mod seal;

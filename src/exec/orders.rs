@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::sandbox::Sandbox;
+use super::{Child, Program};
 use crate::plan::RoomLevel;
 
 /// The first line from omk. Any byte after it means *stop*; the end of the stream means that omk is gone.
@@ -23,6 +24,22 @@ pub(super) struct Orders {
     pub(super) env: Vec<(OsString, OsString)>,
     /// What it may see, touch and reach; `None` = everything.
     pub(super) room: Option<Sandbox>,
+}
+
+impl Orders {
+    /// What is asked for that child, in a room of that level at most.
+    pub(super) fn of(child: &Child, at_most: RoomLevel) -> Self {
+        let argv = match &child.program {
+            Program::Shell(text) => vec!["/bin/sh".into(), "-c".into(), text.into()],
+            Program::Direct(program, arguments) => std::iter::once(program).chain(arguments).cloned().collect(),
+        };
+        Self {
+            argv,
+            cwd: child.cwd.clone().into(),
+            env: child.env.clone().into_iter().collect(),
+            room: child.room.clone().map(|room| Sandbox { most: room.most.min(at_most), ..room }),
+        }
+    }
 }
 
 /// A line from the shepherd.
@@ -41,6 +58,11 @@ pub(super) enum Report {
         least: RoomLevel,
         /// The step that failed, and how.
         why: String,
+    },
+    /// The room is made. The process outside says so, for inside its number is another one.
+    Room {
+        /// The number of the room's first process.
+        first: i32,
     },
     /// The child exists and is about to execute its program. It says so itself, so that omk knows it even if the
     /// child's first act is to kill its shepherd.

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions};
 
 use super::furnish::furnish;
+use super::orders::{Report, say};
 use super::sandbox::{Reach, Sandbox};
 
 /// What the namespaces of a room keep apart: who somebody is, what is where, who else is there, System V memory, and the
@@ -79,6 +80,8 @@ pub(super) fn enter(room: &Sandbox, omk: &UnixStream) -> Result<(), NotSealed> {
             let mut said = String::new();
             let _ = outcome.read_to_string(&mut said);
             if said == "+" {
+                // If omk is gone, nobody has to know.
+                let _ = say(omk, &Report::Room { first: first.as_raw_pid() });
                 wait_outside(first);
             }
             let _ = rustix::process::kill_process(first, rustix::process::Signal::KILL);

@@ -3,7 +3,6 @@
 //! It refuses to signal anything itself while the shepherd works: it only says *stop*. A shepherd that does not hear it, and
 //! one that does not end, is killed, so that every wait here has an end.
 
-use std::ffi::OsString;
 use std::io;
 use std::process::Stdio;
 use std::time::Duration;
@@ -17,7 +16,8 @@ use tokio::time::{Instant, timeout};
 use super::capture::Capture;
 use super::descriptor::Incoming;
 use super::orders::{Orders, Report, Status, line};
-use super::{Child, Ended, Ending, ExecError, Program, SHEPHERD_ROLE, Sandbox, Shepherd, Surroundings};
+use super::room_end::RoomEnd;
+use super::{Child, Ended, Ending, ExecError, SHEPHERD_ROLE, Shepherd, Surroundings};
 use crate::fact::Containment;
 use crate::plan::RoomLevel;
 
@@ -55,6 +55,8 @@ struct Watch<'a> {
     deadline: Instant,
     idle: Option<Idle>,
     leader: Option<i32>,
+    /// It is in a sealed room, which ends so.
+    room_end: Option<RoomEnd>,
     containment: Containment,
     why_not: Option<String>,
     phase: Phase,
@@ -96,7 +98,7 @@ impl<'a> Watch<'a> {
         let failed = |error| ExecError::io(format!("start a shepherd, {}", exe.display()), error);
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(failed)?;
         ours.set_nonblocking(true).map_err(failed)?;
-        let mut orders = orders(child, *at_most);
+        let mut orders = Orders::of(child, *at_most);
         if let Some(room) = orders.room.as_mut().filter(|room| room.most == RoomLevel::Sealed) {
             room.hidden.extend(reserved.get_or_init(super::reserved::reserved).iter().cloned());
         }
@@ -136,6 +138,7 @@ impl<'a> Watch<'a> {
                 pulse: around.pulse.count(),
             }),
             leader: None,
+            room_end: None,
             containment: Containment::default(),
             why_not: None,
             phase: Phase::Running,
@@ -224,18 +227,14 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// The shepherd did not end the child, so the kernel has to: it ends a sealed room with its shepherd. That the first
-    /// process inside is gone, too, is known by the end of its reports. Outside of a sealed room a daemon may be left.
+    /// The shepherd did not end the child, so the kernel has to: it ends a sealed room with its shepherd. Outside of one a
+    /// daemon may be left.
     async fn end_by_force(&mut self, why: Ending) -> Result<(), ExecError> {
         let outlived = ExecError::Outlived { waited: self.patience };
         let _ = self.shepherd.start_kill();
         self.kill_group();
-        let patience = self.patience.min(MOMENT);
-        let ended = timeout(patience, async {
-            let _ = self.shepherd.wait().await;
-            while let Ok(Some(_)) = self.reports.next_line().await {}
-        });
-        if ended.await.is_err() || self.containment.level < RoomLevel::Sealed {
+        self.put_away().await?;
+        if !self.is_room_over().await {
             return Err(outlived);
         }
         self.phase = Phase::Over { ending: why, stragglers: 0, until: Instant::now() + DRAIN };
@@ -251,6 +250,14 @@ impl<'a> Watch<'a> {
         match timeout(MOMENT, self.shepherd.wait()).await {
             Ok(_) => Ok(()),
             Err(_) => Err(ExecError::Outlived { waited: self.began.elapsed() }),
+        }
+    }
+
+    /// Whether the child was in a sealed room, and that has come to its end.
+    async fn is_room_over(&self) -> bool {
+        match &self.room_end {
+            Some(end) => timeout(MOMENT, end.come()).await.is_ok(),
+            None => false,
         }
     }
 
@@ -276,6 +283,7 @@ impl<'a> Watch<'a> {
                 self.put_away().await?;
                 return Err(ExecError::Room { least, why });
             }
+            Report::Room { first } => self.room_end = RoomEnd::of(first),
             Report::Born { pid } => self.leader = Some(pid),
             Report::Door {} => {
                 let door = self.reports.next_file().map(std::net::TcpListener::from);
@@ -314,7 +322,7 @@ impl<'a> Watch<'a> {
             return outlived;
         }
         // The kernel ends a sealed room with its shepherd. Outside of one, a daemon may have left the group.
-        if self.confined && self.containment.level < RoomLevel::Sealed {
+        if self.confined && !self.is_room_over().await {
             return ExecError::Outlived { waited: self.began.elapsed() };
         }
         ExecError::io("keep the child's shepherd, which ended before the child", error)
@@ -377,19 +385,4 @@ async fn read(from: &mut Option<impl AsyncRead + Unpin>, into: &mut [u8]) -> io:
 fn after(start: Instant, duration: Duration) -> Instant {
     const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
     start.checked_add(duration).unwrap_or_else(|| start + YEAR)
-}
-
-fn orders(child: &Child, at_most: RoomLevel) -> Orders {
-    let argv = match &child.program {
-        Program::Shell(text) => vec!["/bin/sh".into(), "-c".into(), text.into()],
-        Program::Direct(program, arguments) => {
-            std::iter::once(program).chain(arguments).cloned().collect::<Vec<OsString>>()
-        }
-    };
-    Orders {
-        argv,
-        cwd: child.cwd.clone().into(),
-        env: child.env.clone().into_iter().collect(),
-        room: child.room.clone().map(|room| Sandbox { most: room.most.min(at_most), ..room }),
-    }
 }
