@@ -1,6 +1,9 @@
 //! What must work in a room with default settings: the tools that people build and test with.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use crate::e2e_world;
+use crate::forge_door::rig;
 use crate::model::{Model, Turn};
 use crate::world::World;
 
@@ -19,6 +22,16 @@ fn toolchain(name: &str, below: &str) -> Option<String> {
     let named = std::env::var_os(name).map(std::path::PathBuf::from);
     let found = named.or_else(|| Some(std::path::Path::new(&std::env::var_os("HOME")?).join(below)))?;
     found.is_dir().then(|| found.display().to_string())
+}
+
+/// The same world, whose user has pytest and Go as well: a virtual environment, put there on first need.
+fn with_toolchain(world: World) -> World {
+    let target = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("toolchain");
+    let mut install = std::process::Command::new("python3");
+    let installed = install.arg(rig().join("install.py")).arg(&target).arg("toolchain").status().unwrap();
+    assert!(installed.success(), "the tools of children are not to be had");
+    let path = std::env::var("PATH").unwrap();
+    world.env("PATH", &format!("{}:{path}", target.join("bin").display()))
 }
 
 /// Runs a command and the same as a gate, in rooms of the default kind, and expects both to succeed.
@@ -78,6 +91,51 @@ fn python_and_pip_work() {
         &world,
         "python3 -m venv .venv && .venv/bin/pip install -q --no-index ./pkg-1.0-py3-none-any.whl && .venv/bin/python -m unittest discover -s tests",
     );
+}
+
+/// A suite that needs of a room what pytest and its users do: files of its own, processes, a cache. It runs at most one
+/// failed test again, which is in the cache.
+const SUITE: &str = "
+import multiprocessing, pathlib, pytest
+@pytest.mark.parametrize(\"number\", [1, 2])
+def test_files(tmp_path, number):
+    (tmp_path / \"a\").write_text(str(number))
+    assert (tmp_path / \"a\").read_text() == str(number)
+def test_processes():
+    with multiprocessing.Pool(2) as pool: assert pool.map(abs, [-1, -2]) == [1, 2]
+    with multiprocessing.Manager() as manager: assert list(manager.list([1])) == [1]
+    queue = multiprocessing.Queue()
+    process = multiprocessing.Process(target=queue.put, args=(1,))
+    process.start(); assert queue.get(timeout=30) == 1; process.join()
+def test_cache(cache):
+    cache.set(\"seen/number\", 42)
+    assert cache.get(\"seen/number\", None) == 42
+    assert (pathlib.Path.cwd() / \".pytest_cache/v/seen/number\").is_file()
+def test_answer():
+    changed = pathlib.Path(\"one.txt\")
+    assert not changed.exists() or int(changed.read_text()) == 1
+";
+
+#[test]
+fn pytest_passes_and_fails_as_its_suite_does() {
+    // In a short place, for sockets in TMPDIR.
+    let world = with_toolchain(World::new()).env("OMK_ROOM_AT_MOST", "sealed");
+    world.write("tests/test_suite.py", SUITE);
+    world.write(".gitignore", ".pytest_cache\n__pycache__\n");
+    let plan = |run: &str| {
+        format!(
+            "gates: [{{ id: test, run: pytest --junit-xml=report.xml, report: {{ format: junit, path: report.xml }} }}]\n\
+             tasks: [{{ id: one, run: '{run}', write_set: [one.txt], gates: [test], \
+             retry_policy: {{ max_attempts: 0 }} }}]\n"
+        )
+    };
+    world.plan(&plan("echo 1 > one.txt"));
+    world.run().exits(0);
+    world.plan(&plan("echo 2 > one.txt"));
+    world.run().exits(1).says("test_answer");
+    // The one that should, and no other.
+    let report = std::fs::read_to_string(world.run_dir().join("report.json")).unwrap();
+    assert!(!["test_files", "test_processes", "test_cache"].iter().any(|name| report.contains(name)), "{report}");
 }
 
 #[test]
