@@ -87,6 +87,12 @@ impl Tunnel {
         format!("http://omk:{}@127.0.0.1:{}", self.token, self.port)
     }
 
+    /// Whether a host that it leads to is a name below `localhost`, which is this machine.
+    #[must_use]
+    pub fn leads_here(&self) -> bool {
+        self.shared.allowed.iter().any(|host| is_below_localhost(host.as_str()))
+    }
+
     /// Serves a room's own listener, too. Whoever reaches that needs no token.
     ///
     /// # Errors
@@ -147,7 +153,13 @@ async fn carry(mut child: TcpStream, shared: &Shared, credentials: Option<&str>)
     let head = tokio::time::timeout(PATIENCE, read_head(&mut child)).await.map_err(late)??;
     let asked = match Asked::parse(&head) {
         Ok(asked) => asked,
-        Err(why) => return refuse(child, 400, why).await,
+        Err(NotCarried::PlainHttp(host)) => {
+            let what = format!("http://{host}");
+            shared.remember(&what);
+            let why = format!("refused {what}: only https is carried to the hosts that the plan allows");
+            return refuse(child, 403, &why).await;
+        }
+        Err(NotCarried::NotUnderstood(why)) => return refuse(child, 400, why).await,
     };
     if credentials.is_some() && asked.credentials.as_deref() != credentials {
         return refuse(child, 407, "this way is another child's").await;
@@ -198,7 +210,7 @@ async fn refuse(mut child: TcpStream, status: u16, why: &str) -> std::io::Result
 /// Connects to an allowed host. A name that leads to this machine's own services, or to those of its cloud, is not what
 /// the plan's author meant; names below `localhost` say so themselves (RFC 6761, 6.3).
 async fn connect(host: &str, port: u16) -> std::io::Result<TcpStream> {
-    if host.ends_with(".localhost") {
+    if is_below_localhost(host) {
         return TcpStream::connect(("127.0.0.1", port)).await;
     }
     let found = tokio::net::lookup_host((host, port)).await?;
@@ -207,6 +219,10 @@ async fn connect(host: &str, port: u16) -> std::io::Result<TcpStream> {
         return Err(std::io::Error::other("its name leads to no address outside of this machine"));
     }
     TcpStream::connect(&addresses[..]).await
+}
+
+fn is_below_localhost(host: &str) -> bool {
+    host.ends_with(".localhost")
 }
 
 /// Whether an address is neither this machine nor only its own link's.
@@ -230,27 +246,43 @@ struct Asked {
     credentials: Option<String>,
 }
 
+/// Why a request is not carried.
+#[derive(Debug, PartialEq, Eq)]
+enum NotCarried {
+    /// What tools send to a proxy for `http://` in place of a `CONNECT`: anybody on the way could read and change it.
+    PlainHttp(String),
+    NotUnderstood(&'static str),
+}
+
 impl Asked {
-    fn parse(head: &str) -> Result<Self, &'static str> {
+    fn parse(head: &str) -> Result<Self, NotCarried> {
+        let not_understood = NotCarried::NotUnderstood;
         let mut lines = head.split("\r\n");
         let mut words = lines.next().unwrap_or("").split(' ');
-        let (Some("CONNECT"), Some(target), Some("HTTP/1.1" | "HTTP/1.0"), None) =
+        let (Some(method), Some(target), Some("HTTP/1.1" | "HTTP/1.0"), None) =
             (words.next(), words.next(), words.next(), words.next())
         else {
-            return Err("only CONNECT is carried: ask by https");
+            return Err(not_understood("only CONNECT is carried: ask by https"));
         };
-        let (host, port) = target.rsplit_once(':').ok_or("CONNECT takes a host and a port")?;
-        let port = port.parse().map_err(|_| "CONNECT takes a host and a port")?;
-        // A name of DNS, with the final dot that some write. What it is not would be shown to people.
-        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-        if host.is_empty() || host.len() > 253 || !host.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err("this is no name of a host");
+        if method != "CONNECT" {
+            let host = target.strip_prefix("http://").and_then(|rest| name(rest.split(['/', ':', '?', '#']).next()?));
+            return Err(host.map_or(not_understood("only CONNECT is carried: ask by https"), NotCarried::PlainHttp));
         }
+        let (host, port) = target.rsplit_once(':').ok_or(not_understood("CONNECT takes a host and a port"))?;
+        let port = port.parse().map_err(|_| not_understood("CONNECT takes a host and a port"))?;
+        let host = name(host).ok_or(not_understood("this is no name of a host"))?;
         let credentials = lines.filter_map(|line| line.split_once(':')).find_map(|(name, value)| {
             name.eq_ignore_ascii_case("proxy-authorization").then(|| value.trim().to_owned())
         });
         Ok(Self { host, port, credentials })
     }
+}
+
+/// A name of DNS in lower case, without the final dot that some write. What it is not would be shown to people.
+fn name(host: &str) -> Option<String> {
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    let is_name = !host.is_empty() && host.len() <= 253 && host.bytes().all(|byte| byte.is_ascii_graphic());
+    is_name.then_some(host)
 }
 
 #[cfg(test)]
@@ -264,6 +296,10 @@ mod tests {
         assert_eq!(asked, Ok(wanted));
         for bad in ["GET http://a/ HTTP/1.1", "CONNECT a HTTP/1.1", "CONNECT a:b HTTP/1.1", "CONNECT :1 HTTP/1.1", ""] {
             assert!(Asked::parse(bad).is_err(), "{bad}");
+        }
+        for plain in ["http://a.example", "http://a.example:80/", "http://A.example./x", "http://a.example?x"] {
+            let refused = NotCarried::PlainHttp("a.example".into());
+            assert_eq!(Asked::parse(&format!("GET {plain} HTTP/1.1\r\n\r\n")), Err(refused), "{plain}");
         }
     }
 

@@ -32,7 +32,10 @@ const DOCKER: &str = "/var/run/docker.sock";
 const PROXY: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
 
 /// Whom tools ask without a proxy: the room itself.
-const NO_PROXY: &str = "127.0.0.1,localhost,::1";
+const NO_PROXY: &str = "127.0.0.1,::1,localhost";
+
+/// The same for a room with a way to a name below `localhost`: to most tools `localhost` in that list means these, too.
+const NO_PROXY_BESIDE_NAMES: &str = "127.0.0.1,::1";
 
 /// What must lie on the disk before a child can start in its room. A gate's private directories are emptied before each
 /// execution, so it is made each time.
@@ -244,8 +247,9 @@ impl Way {
         for name in PROXY {
             env.insert(name.into(), tunnel.address().into());
         }
+        let without = if tunnel.leads_here() { NO_PROXY_BESIDE_NAMES } else { NO_PROXY };
         for name in ["NO_PROXY", "no_proxy"] {
-            env.insert(name.into(), NO_PROXY.into());
+            env.insert(name.into(), without.into());
         }
         // Node.js reads them only if it is told to.
         env.insert("NODE_USE_ENV_PROXY".into(), "1".into());

@@ -12,6 +12,7 @@ mod machines;
 mod names;
 mod ordinary;
 mod places;
+mod registries;
 mod services;
 mod snapshot;
 mod walls;

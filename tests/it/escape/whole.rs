@@ -85,7 +85,7 @@ fn command_and_gate(level: RoomLevel) {
 }
 
 /// The logs below a directory that hold a text.
-fn logs_with(dir: &Path, text: &str) -> Vec<String> {
+pub(super) fn logs_with(dir: &Path, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
         if entry.file_type().unwrap().is_dir() {

@@ -8,7 +8,7 @@ use crate::model::{Model, Turn};
 use crate::world::World;
 
 /// A world whose user has this machine's toolchains.
-fn world() -> World {
+pub(super) fn world() -> World {
     let mut world = World::below(&super::battery::yards()).env("OMK_ROOM_AT_MOST", "sealed");
     for (name, below) in [("RUSTUP_HOME", ".rustup"), ("CARGO_HOME", ".cargo")] {
         if let Some(found) = toolchain(name, below) {
@@ -25,7 +25,7 @@ fn toolchain(name: &str, below: &str) -> Option<String> {
 }
 
 /// The same world, whose user has pytest and Go as well: a virtual environment, put there on first need.
-fn with_toolchain(world: World) -> World {
+pub(super) fn with_toolchain(world: World) -> World {
     let target = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("toolchain");
     let mut install = std::process::Command::new("python3");
     let installed = install.arg(rig().join("install.py")).arg(&target).arg("toolchain").status().unwrap();
