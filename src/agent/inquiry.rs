@@ -92,6 +92,7 @@ pub(super) async fn ask(
     env.insert("KIMI_DISABLE_TELEMETRY".into(), "1".into());
     env.extend(choosers(&caller));
     let mut shown = child_env.tools;
+    shown.extend(child_env.certificates.into_iter().flat_map(|(_, paths)| paths));
     shown.push(wanted.tools.clone());
     // An installation that holds something private is not shown whole; its programs are.
     let path = env.get(OsStr::new("PATH")).cloned().unwrap_or_default();

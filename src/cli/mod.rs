@@ -9,6 +9,7 @@ mod checkout;
 mod ci;
 mod clean;
 mod doctor;
+mod egress;
 mod failure;
 mod init;
 mod judge;

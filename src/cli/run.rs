@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::args::{How, Run};
 use super::session::{self, Missing, Over, Secrets, Session};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, checkout, plan_file, spending};
+use super::{Failure, Home, Kind, checkout, egress, plan_file, spending};
 use crate::bundle::Upload;
 use crate::clock::Clock;
 use crate::engine::Engine;
@@ -122,6 +122,7 @@ impl Wanted {
         for note in ready.iter().flat_map(session::Ready::notes) {
             terminal.complain(&format!("note: {note}\n"));
         }
+        egress::say_what_is_withheld(&self.plan, terminal);
         if !self.yes {
             ask(&self.plan, &began, &self.how, terminal)?;
         }

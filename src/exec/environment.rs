@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use super::egress;
 use super::sandbox::{SHARED, SYSTEM};
 
 /// Parts of names whose values are secrets.
@@ -173,6 +174,8 @@ pub struct ChildEnv {
     /// The variables that point at caches outside HOME, and where they lead: a child writes there, as to a copy of its
     /// own.
     pub caches: Vec<(&'static str, PathBuf)>,
+    /// The variables of the caller that name certificates, and what they lead to.
+    pub certificates: Vec<(&'static str, Vec<PathBuf>)>,
     /// The programs and toolchains that it points at, which a child reads.
     pub tools: Vec<PathBuf>,
 }
@@ -191,8 +194,8 @@ fn is_secret(name: &str) -> bool {
 
 /// The environment of a child whose private directories are `home` and `tmp`.
 ///
-/// Later wins: the allow-list, the toolchains, `pass_env` (names [`may_pass`] refuses are left out), the plan's own
-/// variables, the task's or gate's; HOME and TMPDIR stay private whatever they say.
+/// Later wins: the allow-list, the caller's certificates, the toolchains, `pass_env` (names [`may_pass`] refuses and
+/// proxies with a password are left out), the plan's own variables, the task's or gate's; HOME and TMPDIR stay private whatever they say.
 #[must_use]
 pub fn child_env(
     caller: &Caller,
@@ -210,6 +213,10 @@ pub fn child_env(
     set("TERM", "dumb".into());
     set("CI", "1".into());
     set("NO_COLOR", "1".into());
+    let mut certificates = egress::certificates(caller);
+    for (name, paths) in &certificates {
+        set(name, std::env::join_paths(paths).unwrap_or_default());
+    }
     let tools = match toolchains {
         Toolchains::Yes => Tools::of(caller),
         Toolchains::No => Tools::default(),
@@ -218,13 +225,17 @@ pub fn child_env(
         set(name, directory.into());
     }
     for name in pass_env.iter().filter(|name| may_pass(name)) {
-        if let Some(value) = caller.0.get(OsStr::new(name)) {
+        let value = caller.0.get(OsStr::new(name));
+        let value = value.filter(|value| !egress::is_proxy_with_login(name, &value.to_string_lossy()));
+        if let Some(value) = value {
             set(name, value.clone());
         }
     }
     for (name, value) in plan_env.iter().chain(task_env) {
         set(name, value.into());
     }
+    // What the plan names it shows itself.
+    certificates.retain(|(name, _)| !plan_env.contains_key(*name) && !task_env.contains_key(*name));
     set("HOME", home.into());
     set("TMPDIR", tmp.into());
     let mut seen = tools.shown;
@@ -241,7 +252,7 @@ pub fn child_env(
         let path = vars.get(OsStr::new("PATH")).cloned().unwrap_or_default();
         seen.extend(std::env::split_paths(&path).flat_map(|directory| installation(caller, &directory)));
     }
-    ChildEnv { vars, caches: tools.caches, tools: seen }
+    ChildEnv { vars, caches: tools.caches, certificates, tools: seen }
 }
 
 /// Whether programs of the whole machine lie there: a service's home may be `/usr/lib/service`.

@@ -25,6 +25,7 @@ mod seccomp;
 mod shepherd;
 mod watch;
 
+pub mod egress;
 pub mod environment;
 pub mod secret;
 

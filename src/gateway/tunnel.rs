@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{GatewayError, random_token};
+use crate::exec::egress::Proxy;
 use crate::plan::Host;
 
 /// The head of a `CONNECT` has a name and a few lines; 8 KiB is what most servers take.
@@ -40,6 +41,8 @@ pub struct Tunnel {
 
 struct Shared {
     allowed: Vec<Host>,
+    /// The way of this machine itself to other hosts.
+    proxy: Option<Proxy>,
     refused: Mutex<BTreeSet<String>>,
     places: Arc<Semaphore>,
     stop: CancellationToken,
@@ -55,17 +58,19 @@ impl fmt::Debug for Tunnel {
 }
 
 impl Tunnel {
-    /// Starts one on a free port of 127.0.0.1, where only who knows its token is served.
+    /// Starts one on a free port of 127.0.0.1, where only who knows its token is served. It reaches other hosts through
+    /// `proxy`, if this machine has one.
     ///
     /// # Errors
     /// Where there is no port, or no random bytes for the token.
-    pub async fn start(allowed: Vec<Host>) -> Result<Self, GatewayError> {
+    pub async fn start(allowed: Vec<Host>, proxy: Option<Proxy>) -> Result<Self, GatewayError> {
         let token = random_token()?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(GatewayError::Listen)?;
         let port = listener.local_addr().map_err(GatewayError::Listen)?.port();
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
             allowed,
+            proxy,
             refused: Mutex::default(),
             places: Arc::new(Semaphore::new(CONNECTIONS)),
             stop: stop.clone(),
@@ -169,7 +174,7 @@ async fn carry(mut child: TcpStream, shared: &Shared, credentials: Option<&str>)
         let why = format!("refused {}: the plan's network does not allow it", asked.host);
         return refuse(child, 403, &why).await;
     }
-    let connected = tokio::time::timeout(PATIENCE, connect(&asked.host, asked.port)).await;
+    let connected = tokio::time::timeout(PATIENCE, connect(&asked.host, asked.port, shared.proxy.as_ref())).await;
     let mut host = match connected.map_err(late).and_then(|connected| connected) {
         Ok(host) => host,
         Err(error) => return refuse(child, 502, &format!("{}: {error}", asked.host)).await,
@@ -209,9 +214,13 @@ async fn refuse(mut child: TcpStream, status: u16, why: &str) -> std::io::Result
 
 /// Connects to an allowed host. A name that leads to this machine's own services, or to those of its cloud, is not what
 /// the plan's author meant; names below `localhost` say so themselves (RFC 6761, 6.3).
-async fn connect(host: &str, port: u16) -> std::io::Result<TcpStream> {
+async fn connect(host: &str, port: u16, proxy: Option<&Proxy>) -> std::io::Result<TcpStream> {
     if is_below_localhost(host) {
         return TcpStream::connect(("127.0.0.1", port)).await;
+    }
+    // The proxy looks names up itself: behind one, this machine often cannot.
+    if let Some(proxy) = proxy.filter(|proxy| proxy.is_for(host, port)) {
+        return connect_through(proxy, host, port).await;
     }
     let found = tokio::net::lookup_host((host, port)).await?;
     let addresses: Vec<SocketAddr> = found.filter(|address| is_elsewhere(address.ip())).collect();
@@ -219,6 +228,19 @@ async fn connect(host: &str, port: u16) -> std::io::Result<TcpStream> {
         return Err(std::io::Error::other("its name leads to no address outside of this machine"));
     }
     TcpStream::connect(&addresses[..]).await
+}
+
+async fn connect_through(proxy: &Proxy, host: &str, port: u16) -> std::io::Result<TcpStream> {
+    let (name, at) = proxy.address();
+    let told = |said: String| std::io::Error::other(format!("the proxy {name}:{at} of this machine {said}"));
+    let stream = TcpStream::connect((name, at)).await;
+    let mut stream = stream.map_err(|error| told(format!("cannot be reached: {error}")))?;
+    stream.write_all(proxy.request(host, port).as_bytes()).await?;
+    let head = read_head(&mut stream).await?;
+    match head.split(' ').nth(1) {
+        Some("200") => Ok(stream),
+        status => Err(told(format!("answered {}", status.filter(|status| status.len() == 3).unwrap_or("nothing")))),
+    }
 }
 
 fn is_below_localhost(host: &str) -> bool {

@@ -191,7 +191,7 @@ async fn judge_one(
     let mut env =
         child_env(&tools.caller, &home, &tmp, &tools.plan.env, &tools.plan.pass_env, &gate.env, Toolchains::Yes);
     let writable = vec![place.slot.path().to_path_buf(), home, tmp];
-    let mut way = Way::open(tools.plan.room.network_of_gate(gate), None).await?;
+    let mut way = Way::open(tools.plan.room.network_of_gate(gate), None, &tools.caller).await?;
     way.describe_in(&mut env.vars);
     Copies::settle(shared).await;
     let (room, furnishing) = room(shared, &mut env, writable, place.gate_scratch(), &way);

@@ -15,7 +15,8 @@ use super::Shared;
 use super::attempt::Trouble;
 use super::caches::Seed;
 use super::stand_in::StandIn;
-use crate::exec::environment::ChildEnv;
+use crate::exec::egress::{self, Proxy};
+use crate::exec::environment::{Caller, ChildEnv};
 use crate::exec::{Reach, Sandbox};
 use crate::fact::Class;
 use crate::gateway::{Pass, Tunnel};
@@ -77,9 +78,15 @@ pub(super) fn room(
         let holds_private = hidden.iter().any(|private| private.starts_with(&path));
         !holds_private && !ours.contains(&path) && !path.starts_with(&ours[0])
     };
+    let (seen, unseen): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut env.certificates).into_iter().partition(|(_, paths)| paths.iter().all(may_be_seen));
+    for (name, _) in unseen {
+        env.vars.remove(std::ffi::OsStr::new(name));
+    }
+    let certificates = seen.into_iter().flat_map(|(_, paths)| paths);
     let docker = tools.plan.room.docker.then(|| PathBuf::from(DOCKER));
-    let shown: Vec<PathBuf> =
-        env.tools.iter().cloned().chain(alternates(repository)).filter(may_be_seen).chain(docker).collect();
+    let shown = env.tools.iter().cloned().chain(alternates(repository)).filter(may_be_seen);
+    let shown: Vec<PathBuf> = shown.chain(certificates).chain(docker).collect();
     let (mut copied, mut seeds) = (Vec::new(), Vec::new());
     for (variable, theirs) in std::mem::take(&mut env.caches) {
         if shared.copies.has(&theirs) && may_be_seen(&theirs) {
@@ -209,20 +216,25 @@ pub(super) struct Way {
     /// The plan closes the network itself, so a room that cannot is none.
     closed_by_plan: bool,
     tunnel: Option<Tunnel>,
+    /// The variables of the caller's proxy, for a child on the machine's network.
+    proxies: Vec<(String, String)>,
     opened: UnboundedSender<TcpListener>,
     doors: UnboundedReceiver<TcpListener>,
 }
 
 impl Way {
-    /// The way that a plan's network describes; `gateway` is the port of the model's, for an agent.
-    pub(super) async fn open(network: &Network, gateway: Option<u16>) -> Result<Self, Trouble> {
-        let tunnel = match network {
-            Network::Allow(hosts) => Some(
-                Tunnel::start(hosts.clone())
-                    .await
-                    .map_err(|error| Trouble::new(Class::Host, format!("failed to {error}")))?,
-            ),
-            Network::None | Network::Model | Network::Open => None,
+    /// The way that a plan's network describes; `gateway` is the port of the model's, for an agent. Where the caller's
+    /// machine has a proxy, the way leads through it.
+    pub(super) async fn open(network: &Network, gateway: Option<u16>, caller: &Caller) -> Result<Self, Trouble> {
+        let (tunnel, proxies) = match network {
+            Network::Allow(hosts) => {
+                let proxy = Proxy::of(caller);
+                let proxy = proxy.map_err(|error| Trouble::new(Class::Config, format!("failed to {error}")))?;
+                let tunnel = Tunnel::start(hosts.clone(), proxy).await;
+                (Some(tunnel.map_err(|error| Trouble::new(Class::Host, format!("failed to {error}")))?), Vec::new())
+            }
+            Network::Open => (None, egress::proxies(caller)),
+            Network::None | Network::Model => (None, Vec::new()),
         };
         let ports: Vec<u16> = gateway.into_iter().chain(tunnel.as_ref().map(Tunnel::port)).collect();
         let reach = match network {
@@ -233,7 +245,7 @@ impl Way {
         };
         let (opened, doors) = unbounded_channel();
         let closed_by_plan = matches!(network, Network::None | Network::Allow(_));
-        Ok(Self { reach, closed_by_plan, tunnel, opened, doors })
+        Ok(Self { reach, closed_by_plan, tunnel, proxies, opened, doors })
     }
 
     /// Where the room's listeners are to be sent.
@@ -241,8 +253,11 @@ impl Way {
         self.opened.clone()
     }
 
-    /// Tells tools of the proxy, if there is one.
+    /// Tells tools of the proxy, if there is one. Beside the caller's own, the plan may name another.
     pub(super) fn describe_in(&self, env: &mut BTreeMap<OsString, OsString>) {
+        for (name, value) in &self.proxies {
+            env.entry(name.into()).or_insert_with(|| value.into());
+        }
         let Some(tunnel) = &self.tunnel else { return };
         for name in PROXY {
             env.insert(name.into(), tunnel.address().into());

@@ -80,7 +80,7 @@ impl Turn<'_> {
 
     async fn command(&self, command: &str, evidence: &mut Evidence) -> Result<TurnEnd, Trouble> {
         let mut env = self.env();
-        let mut way = Way::open(self.network(), None).await?;
+        let mut way = Way::open(self.network(), None, &self.shared.tools.caller).await?;
         way.describe_in(&mut env.vars);
         let writable = vec![self.place.slot.path().to_path_buf(), self.place.home(), self.place.tmp()];
         let scratch = self.scratch().await?;
@@ -173,7 +173,7 @@ impl Turn<'_> {
         };
         let token = pass.token.clone();
         let hide = |text: &str| self.shared.tools.scrubber.scrub(&text.replace(&token, "***"));
-        let mut way = Way::open(self.network(), Some(agent.gateway.port())).await?;
+        let mut way = Way::open(self.network(), Some(agent.gateway.port()), &self.shared.tools.caller).await?;
         let scratch = self.scratch().await?;
         Copies::settle(self.shared).await;
         let (errand, furnishing) = self.errand_of(text, session, model, pulse, self.make_log(&name)?, (&way, scratch));

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
+use crate::exec::egress::CERTIFICATES;
 use crate::exec::environment::{Caller, Toolchains, child_env};
 use crate::plain_file;
 use crate::plan::Plan;
@@ -52,8 +53,9 @@ pub fn leads(caller: &Caller, plan: &Plan, top: &Path, cache: &Path) -> Vec<Lead
 
     let mut found: BTreeSet<Lead> = inside.iter().map(|directory| on_path(directory)).collect();
     // A cache in the checkout is none of its files: children get one of their own instead.
-    let is_cache = |name: &OsStr| CACHES.iter().any(|cache| name == *cache);
-    let leading = others.iter().filter(|(name, value)| !is_cache(name) && checkout.is_led_to_by(value));
+    // A certificate is nothing that is judged; a child does not get one from the checkout.
+    let is_left_out = |name: &OsStr| CACHES.iter().chain(&CERTIFICATES).any(|known| name == *known);
+    let leading = others.iter().filter(|(name, value)| !is_left_out(name) && checkout.is_led_to_by(value));
     found.extend(leading.map(|(name, _)| variable(name)));
     found.extend(programs(&checkout, &links));
     found.extend(outside.iter().flat_map(|directory| linked_packages(&checkout, directory)));

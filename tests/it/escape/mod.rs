@@ -7,6 +7,7 @@ mod alone;
 mod battery;
 mod canary;
 mod chains;
+mod egress;
 mod judge;
 mod machines;
 mod names;

@@ -23,19 +23,19 @@ fn file(name: &str) -> PathBuf {
 }
 
 /// The authority that signed the stand-in's certificate.
-fn authority() -> String {
+pub(super) fn authority() -> String {
     file("it/registry-authority.pem").display().to_string()
 }
 
 /// A stand-in for all registries, until it is dropped.
-struct Registries {
+pub(super) struct Registries {
     child: Child,
     port: String,
     log: PathBuf,
 }
 
 impl Registries {
-    fn start(world: &World) -> Self {
+    pub(super) fn start(world: &World) -> Self {
         let log = world.dir().join("requests");
         let mut python = Command::new("python3");
         python.arg(file("e2e/registries.py")).arg(file("it/registry-server.pem")).arg(&log);
@@ -45,13 +45,17 @@ impl Registries {
         Self { child, port: port.trim().to_owned(), log }
     }
 
+    pub(super) fn port(&self) -> u16 {
+        self.port.parse().unwrap()
+    }
+
     /// The address of one of them.
     fn of(&self, name: &str) -> String {
         format!("https://{HOST}:{}/{name}", self.port)
     }
 
     /// What was asked of it since the last time.
-    fn asked(&self) -> String {
+    pub(super) fn asked(&self) -> String {
         let asked = std::fs::read_to_string(&self.log).unwrap_or_default();
         std::fs::write(&self.log, "").unwrap();
         asked
