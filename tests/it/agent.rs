@@ -53,7 +53,11 @@ pub(crate) async fn installed() -> (PathBuf, File) {
 /// One of two places on the machine, until it is dropped.
 pub(crate) fn place_on_the_machine() -> File {
     std::fs::create_dir_all(tools()).unwrap();
-    let open = |n: u32| File::create(tools().join(format!(".test-place-{n}"))).unwrap();
+    // Another user may have made it; to lock a file it is enough to read it.
+    let open = |n: u32| {
+        let place = tools().join(format!(".test-place-{n}"));
+        File::open(&place).or_else(|_| File::create(&place)).unwrap()
+    };
     for n in 0..2 {
         let place = open(n);
         match place.try_lock() {

@@ -137,9 +137,11 @@ async fn shell_of_the_agent(level: RoomLevel) {
 #[tokio::test]
 async fn the_shell_of_the_real_cli_in_a_sealed_room_is_held() {
     shell_of_the_agent(RoomLevel::Sealed).await;
+    ordinary::user_passes("escape::whole::the_shell_of_the_real_cli_in_a_sealed_room_is_held");
 }
 
 #[tokio::test]
 async fn the_shell_of_the_real_cli_under_landlock_does_what_security_says() {
     shell_of_the_agent(RoomLevel::Landlock).await;
+    ordinary::user_passes("escape::whole::the_shell_of_the_real_cli_under_landlock_does_what_security_says");
 }
