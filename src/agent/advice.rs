@@ -64,6 +64,7 @@ pub fn advice(class: Class, observed: &Observed, agent: &Agent) -> Option<String
         }
         Class::Context => "the conversation is too large for the model; split the task into smaller ones".to_owned(),
         Class::Gate
+        | Class::Command
         | Class::Scope
         | Class::Refused
         | Class::Config

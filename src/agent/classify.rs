@@ -83,6 +83,7 @@ fn in_provider_words(class: Class, status: Option<u16>, observed: &Observed) -> 
         Class::Context => is_too_large(observed.message.as_deref().unwrap_or_default()),
         Class::Steps => observed.kind.as_deref().and_then(Empty::named).is_some(),
         Class::Gate
+        | Class::Command
         | Class::Scope
         | Class::Conflict
         | Class::Timeout
@@ -234,6 +235,7 @@ fn retry_after(class: Class, observed: &Observed, delay: Option<Duration>) -> Op
     match class {
         Class::RateLimit | Class::Provider | Class::Quota => observed.retry_after.or(delay),
         Class::Gate
+        | Class::Command
         | Class::Scope
         | Class::Refused
         | Class::Context

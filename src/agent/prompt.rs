@@ -172,7 +172,8 @@ fn what_went_wrong(setback: &Setback, scrub: &dyn Fn(&str) -> String) -> String 
         ),
         Class::NoChange => "It made no change in the working tree, and the task needs one.".to_owned(),
         Class::Steps => format!("It came to its limit of steps: {message}. Go straight for what is left."),
-        Class::Refused
+        Class::Command
+        | Class::Refused
         | Class::Context
         | Class::Auth
         | Class::Config

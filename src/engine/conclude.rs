@@ -290,6 +290,7 @@ fn verdict_of(class: Class) -> RunVerdict {
             RunVerdict::BlockedOnExternal
         }
         Class::Gate
+        | Class::Command
         | Class::Scope
         | Class::Refused
         | Class::Context

@@ -33,8 +33,10 @@ impl Failure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
-    /// A required gate said no.
+    /// A required gate failed.
     Gate,
+    /// The command of a `run:` task exited with another code than 0, or a signal ended it.
+    Command,
     /// It wrote elsewhere than it may.
     Scope,
     /// The provider's safety filter refused.
@@ -74,6 +76,7 @@ impl Class {
         match self {
             Self::Scope | Self::Refused | Self::Context | Self::Auth | Self::Config | Self::Quota => false,
             Self::Gate
+            | Self::Command
             | Self::Conflict
             | Self::RateLimit
             | Self::Provider
@@ -97,7 +100,8 @@ impl Class {
             | Self::Provider
             | Self::Hung
             | Self::Timeout => true,
-            Self::Scope
+            Self::Command
+            | Self::Scope
             | Self::Conflict
             | Self::Lost
             | Self::Refused
@@ -114,6 +118,7 @@ impl Class {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Gate => "gate",
+            Self::Command => "command",
             Self::Scope => "scope",
             Self::Refused => "refused",
             Self::Context => "context",

@@ -106,6 +106,7 @@ fn blocked(view: &View) -> &'static str {
         Some(Class::RateLimit) => "once the provider has room",
         Some(
             Class::Gate
+            | Class::Command
             | Class::Scope
             | Class::Refused
             | Class::Context

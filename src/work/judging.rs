@@ -285,6 +285,14 @@ async fn compare(
     Ok(baseline::compare(outcome, on_base, shared.tools.plan.baseline))
 }
 
+/// A command in one line of a message, which may not end in the middle of it.
+pub(super) fn quoted(command: &str) -> String {
+    let mut lines = command.trim().lines();
+    let first = text::clip(lines.next().unwrap_or_default(), 200);
+    let more = if lines.next().is_some() { " …" } else { "" };
+    format!("`{first}`{more}")
+}
+
 /// A failing gate, for the next attempt and for people.
 pub(super) fn in_words(outcome: &GateOutcome) -> String {
     let how = match (outcome.verdict, outcome.exit) {
@@ -292,7 +300,7 @@ pub(super) fn in_words(outcome: &GateOutcome) -> String {
         (_, Some(code)) => format!("exited with {code}"),
         (_, None) => "was ended".to_owned(),
     };
-    let mut said = format!("gate `{}` (`{}`) {how}", outcome.gate, text::clip(outcome.command.trim(), 200));
+    let mut said = format!("gate `{}` ({}) {how}", outcome.gate, quoted(&outcome.command));
     for item in outcome.failing.iter().take(SHOWN_LINES / 3) {
         said.push_str(&format!("\n- {}: {}", item.key, text::clip(&item.message, 300)));
     }

@@ -8,6 +8,7 @@ use super::Shared;
 use super::attempt::{Trouble, blocking};
 use super::copies::Copies;
 use super::errand::Errand;
+use super::judging::quoted;
 use super::place::Place;
 use super::room::{Furnishing, Way, room};
 use crate::agent::prompt::{self, Brief, Setback};
@@ -107,12 +108,13 @@ impl Turn<'_> {
         let log = self.log_evidence(&ended, name);
         let output = if log.tail.is_empty() { log.head.clone() } else { format!("{}\n…\n{}", log.head, log.tail) };
         evidence.command = Some(CommandEvidence { command: command.to_owned(), exit, log });
+        let named = quoted(command);
         let (class, how) = match ended.ending {
             Ending::Exited(0) => return Ok(TurnEnd::Done),
-            Ending::Exited(code) => (Class::Gate, format!("its command exited with {code}")),
+            Ending::Exited(code) => (Class::Command, format!("command {named} exited with {code}")),
             // The kernel's own killer, or a person's: nothing the command says of itself.
             Ending::Signalled(9) => (Class::Host, "its command was killed".to_owned()),
-            Ending::Signalled(signal) => (Class::Gate, format!("its command was ended by signal {signal}")),
+            Ending::Signalled(signal) => (Class::Command, format!("command {named} was ended by signal {signal}")),
             Ending::TimedOut => (Class::Timeout, format!("it took longer than {}", text::duration(child.timeout))),
             Ending::Hung => {
                 (Class::Hung, format!("it was silent for {}", text::duration(self.errand.task.idle_timeout)))

@@ -258,7 +258,9 @@ impl World {
         let outcome = match dice.below(5) {
             0 => {
                 *self.failures.entry(task.clone()).or_default() += 1;
-                let class = [Class::Gate, Class::RateLimit, Class::Scope, Class::Provider, Class::Host][dice.below(5)];
+                let classes =
+                    [Class::Gate, Class::RateLimit, Class::Scope, Class::Provider, Class::Host, Class::Command];
+                let class = classes[dice.below(6)];
                 let retry_after_ms = (class == Class::RateLimit).then_some(5000);
                 Outcome::Failed(Failure { retry_after_ms, ..Failure::new(class, "no") })
             }

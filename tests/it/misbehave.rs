@@ -117,7 +117,7 @@ fn a_flood_of_output_is_bounded_on_disk_and_in_the_report() {
         r#"run: "yes 0123456789012345678901234567890123456789 | head -c 1000000000; echo the end; exit 1""#,
         1,
     );
-    let message = failed(&world, Class::Gate);
+    let message = failed(&world, Class::Command);
     assert!(message.contains("the end") && message.len() < 10_000, "{} bytes", message.len());
     let size = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
     assert!(size(&world.run_dir().join("logs/bad/1/command.log")) <= 17 << 20);
@@ -208,13 +208,13 @@ fn a_task_that_is_killed_says_so() {
     let world = misbehaves(r#"run: "kill -9 $$""#, 5);
     insta::assert_snapshot!(failed(&world, Class::Host), @"its command was killed");
     let world = misbehaves(r#"run: "kill -SEGV $$""#, 1);
-    insta::assert_snapshot!(failed(&world, Class::Gate), @"its command was ended by signal 11");
+    insta::assert_snapshot!(failed(&world, Class::Command), @"command `kill -SEGV $$` was ended by signal 11");
 }
 
 #[test]
 fn a_command_that_does_not_exist_is_said_in_the_shells_words() {
     let world = misbehaves(r#"run: "no-such-program --now""#, 1);
-    assert!(failed(&world, Class::Gate).contains("no-such-program"));
+    assert!(failed(&world, Class::Command).starts_with("command `no-such-program --now` exited with 127\n"));
 }
 
 #[test]
