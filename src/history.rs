@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, HashMap};
 use crate::engine::{CancelReason, Engine, TaskState, TaskStatus, Waits};
 use crate::fact::{
     AgentEvidence, Began, Containment, Evidence, Fact, GateOutcome, GateVerdict, Host, Limit, Order, RunVerdict,
-    Spending, Tokens,
+    Spending, Tokens, confined,
 };
 use crate::id::{GateId, Moment, RepoPath, Scope, Sha256, TaskId, Tip};
-use crate::plan::{Plan, Task, WriteSet};
+use crate::plan::{Network, Plan, Task, WriteSet};
 use crate::proof::{Input, JudgedBy, Share, Standing, TaskShare, standing};
-use crate::report::{Ejection, LimitsView, Stage, TaskView, VERSION, View};
+use crate::report::{Ejection, LimitsView, Stage, TaskView, VERSION, View, room};
 
 /// The facts of a run, by task.
 #[derive(Debug, Clone, Default)]
@@ -69,7 +69,10 @@ impl History {
             Fact::Rebuilt { trouble: Some(trouble), .. } => {
                 self.warnings.push(format!("the result could not be built anew: {}", trouble.message));
             }
-            Fact::Judged { tip, gates, .. } => self.judged = Some((tip.clone(), gates.clone())),
+            Fact::Judged { tip, gates, .. } => {
+                self.saw_rooms(confined(gates));
+                self.judged = Some((tip.clone(), gates.clone()));
+            }
             Fact::Limited { limit } => self.limited = Some(*limit),
             Fact::Woke
             | Fact::Renewed { .. }
@@ -93,11 +96,12 @@ impl History {
         self.tasks.entry(task.clone()).or_default()
     }
 
+    fn saw_rooms(&mut self, rooms: impl IntoIterator<Item = Containment>) {
+        self.containment = self.containment.take().into_iter().chain(rooms).reduce(Containment::weakest);
+    }
+
     fn worked(&mut self, task: &TaskId, attempt: u32, evidence: &Evidence) {
-        if evidence.agent.is_some() || evidence.command.is_some() || !evidence.gates.is_empty() {
-            let so_far = self.containment.unwrap_or(evidence.containment);
-            self.containment = Some(so_far.weakest(evidence.containment));
-        }
+        self.saw_rooms(evidence.room());
         let task = self.task_mut(task);
         task.worked_ms += evidence.duration_ms;
         if let Some(agent) = &evidence.agent {
@@ -196,7 +200,8 @@ impl History {
             cost_micro_usd: self.cost_micro_usd(),
             tasks: plan.tasks.iter().map(|task| self.task_view(engine, task)).collect(),
             gates: self.result_gates(engine),
-            containment: self.containment,
+            room_exceptions: self.containment.as_ref().map(|room| room::exceptions(room.level)).unwrap_or_default(),
+            containment: self.containment.clone(),
             judged_by: Some(JudgedBy::SameJob),
             warnings: self.warnings.clone(),
             next: Vec::new(),
@@ -216,6 +221,7 @@ impl History {
     fn task_view(&self, engine: &Engine, task: &Task) -> TaskView {
         let history = self.tasks.get(&task.id).cloned().unwrap_or_default();
         let status = engine.task(&task.id);
+        let last = history.last;
         let owner = self.host.as_ref().map(|host| format!("{}:{}", host.name, host.pid));
         TaskView {
             id: task.id.clone(),
@@ -231,6 +237,8 @@ impl History {
             started: status.as_ref().and_then(|status| status.started_at),
             ended: status.as_ref().and_then(|status| status.completed_at),
             worked_ms: history.worked_ms,
+            command: last.as_ref().and_then(|last| last.command.clone()),
+            refused_hosts: last.map(|last| last.refused_hosts).unwrap_or_default(),
             gates: history.gates,
             paths: status.and_then(|status| status.change.map(|change| change.paths.clone())).unwrap_or_default(),
             tokens: history.tokens,
@@ -282,7 +290,8 @@ impl History {
         input.judged_tree = evidence.tree.clone();
         input.gates.clone_from(&evidence.gates);
         input.agent.clone_from(&history.agents);
-        input.containment = evidence.containment;
+        input.containment = evidence.room().unwrap_or_default();
+        input.networks = evidence.network.iter().map(|network| (status.id.clone(), network.clone())).collect();
         input.verdict = verdict;
         Some(input)
     }
@@ -311,8 +320,14 @@ impl History {
             .filter_map(|task| self.tasks.get(&task.id))
             .flat_map(|task| task.agents.clone())
             .collect();
+        input.networks = engine.landings().filter_map(|(task, _)| Some((task.clone(), self.network(task)?))).collect();
         input.verdict = engine.verdict().unwrap_or(RunVerdict::NotReady);
         Some(input)
+    }
+
+    /// What was open to a task's agent or command at its last attempt.
+    fn network(&self, task: &TaskId) -> Option<Network> {
+        self.tasks.get(task)?.last.as_ref()?.network.clone()
     }
 
     /// What all proofs of a run have in common.
@@ -332,7 +347,8 @@ impl History {
             agent: Vec::new(),
             journal_head: journal_head.clone(),
             runner: self.host.clone().unwrap_or_else(|| began.host.clone()),
-            containment: self.containment.unwrap_or_default(),
+            containment: self.containment.clone().unwrap_or_default(),
+            networks: BTreeMap::new(),
             judged_by: JudgedBy::SameJob,
             trigger: began.trigger.clone(),
             verdict: RunVerdict::NotReady,

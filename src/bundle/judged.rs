@@ -3,10 +3,10 @@
 //! It refuses to make a verdict better than the run's own.
 
 use super::admit::Admitted;
-use crate::fact::{GateOutcome, RunVerdict};
+use crate::fact::{Containment, GateOutcome, RunVerdict, confined};
 use crate::id::GateId;
 use crate::proof::{self, Input, JudgedBy, Standing, standing};
-use crate::report::View;
+use crate::report::{View, room};
 use crate::request::{Judgement, Request, VERSION};
 
 /// The judgement of an admitted run, from what the required gates said of its result's tree. Without a result nothing was
@@ -85,7 +85,9 @@ fn disagreements(admitted: &Admitted, gates: &[GateOutcome]) -> Vec<String> {
 pub fn proof_input(request: &Request, judgement: &Judgement, admitted: &Admitted) -> Option<Input> {
     let result = admitted.result.clone()?;
     let input = admitted.history.run_proof(&admitted.engine, admitted.observed.clone(), &admitted.journal_head)?;
+    let rooms = std::iter::once(input.containment.clone()).chain(confined(&judgement.gates));
     Some(Input {
+        containment: rooms.reduce(Containment::weakest).unwrap_or_default(),
         plan: request.plan.clone(),
         trigger: request.trigger.clone(),
         judged_tree: judgement.result.as_ref().filter(|_| !judgement.gates.is_empty()).map(|tip| tip.tree.clone()),
@@ -123,6 +125,8 @@ pub fn view(judgement: &Judgement, admitted: &Admitted) -> Option<View> {
     let mut view = admitted.history.view(&admitted.engine)?;
     view.verdict = Some(judgement.verdict);
     view.gates.clone_from(&judgement.gates);
+    view.containment = view.containment.into_iter().chain(confined(&judgement.gates)).reduce(Containment::weakest);
+    view.room_exceptions = view.containment.as_ref().map(|room| room::exceptions(room.level)).unwrap_or_default();
     view.judged_by = Some(JudgedBy::SeparateJob);
     view.result.clone_from(&admitted.result);
     view.warnings.extend(judgement.warnings.iter().cloned());

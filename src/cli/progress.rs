@@ -135,13 +135,15 @@ impl Progress {
                 Some(code) if !outcome.counts_as_passed => format!("{} (exit {code})", outcome.verdict.as_str()),
                 _ => outcome.verdict.as_str().to_owned(),
             };
+            let note = outcome.refusal().filter(|_| !outcome.counts_as_passed).unwrap_or_default();
             let mark = match (outcome.counts_as_passed, crate::history::is_clean(outcome), outcome.required) {
                 (true, true, _) => Mark::Good,
                 (true, false, _) | (false, _, false) => Mark::Doubtful,
                 (false, _, true) => Mark::Bad,
             };
             let took = Duration::from_millis(outcome.duration_ms);
-            self.say(&Event::Gate { task, gate: &outcome.gate, verdict: &verdict, mark, took }, at);
+            let gate = &outcome.gate;
+            self.say(&Event::Gate { task, gate, verdict: &verdict, note: &note, mark, took }, at);
         }
     }
 

@@ -292,8 +292,9 @@ impl<'a> Watch<'a> {
                 }
             }
             Report::Started { level, why_not, subreaper } => {
+                let why_not_sealed = why_not.clone().filter(|_| level < RoomLevel::Sealed);
+                self.containment = Containment { level, subreaper, why_not: why_not_sealed };
                 self.why_not = why_not;
-                self.containment = Containment { level, subreaper };
             }
             Report::Over { complete: false, .. } if self.containment.subreaper => {
                 // It could find the descendants at first, and then no more.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{GateId, RepoPath, Sha256, Tip, TreeId};
-use crate::plan::RoomLevel;
+use crate::plan::{Network, RoomLevel};
 
 /// What was seen during an attempt.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -26,9 +26,12 @@ pub struct Evidence {
     /// What the command did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<CommandEvidence>,
-    /// How the children were confined.
+    /// How the agent or the command was confined.
     #[serde(default)]
     pub containment: Containment,
+    /// What was open to the agent or the command; absent if neither began, and in older journals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
     /// Hosts that the work asked for and that its network does not allow.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused_hosts: Vec<String>,
@@ -36,27 +39,73 @@ pub struct Evidence {
     pub duration_ms: u64,
 }
 
+impl Evidence {
+    /// How its children were confined, agent, command and gates: the weakest of them. `None` if there was none.
+    #[must_use]
+    pub fn room(&self) -> Option<Containment> {
+        let worked = self.agent.is_some() || self.command.is_some();
+        let work = worked.then(|| self.containment.clone());
+        work.into_iter().chain(confined(&self.gates)).reduce(Containment::weakest)
+    }
+}
+
+/// How gates were confined, each that ran.
+pub fn confined(gates: &[GateOutcome]) -> impl Iterator<Item = Containment> {
+    gates.iter().filter_map(|gate| gate.room.as_ref()).map(|room| room.containment.clone())
+}
+
+/// Refused hosts as a clause: `its network refused a.example, b.example`; `None` if there are none.
+#[must_use]
+pub fn refusal(hosts: &[String]) -> Option<String> {
+    let named: Vec<&str> = hosts.iter().take(HOSTS_NAMED).map(String::as_str).collect();
+    let more = hosts.len().saturating_sub(HOSTS_NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (!hosts.is_empty()).then(|| format!("its network refused {}{more}", named.join(", ")))
+}
+
+/// Refused hosts that are named: who must allow more of them reads the list in the evidence.
+const HOSTS_NAMED: usize = 5;
+
 /// How children were confined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "RecordedContainment")]
 pub struct Containment {
     /// The level of their room.
     pub level: RoomLevel,
     /// Every descendant was ended; otherwise only the process group was.
     pub subreaper: bool,
+    /// The step that the system refused, if the room is not sealed: `make namespaces: Operation not permitted`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why_not: Option<String>,
 }
 
 impl Containment {
     /// Of two, what holds for both.
     #[must_use]
     pub fn weakest(self, other: Self) -> Self {
-        Self { level: self.level.min(other.level), subreaper: self.subreaper && other.subreaper }
+        let subreaper = self.subreaper && other.subreaper;
+        let (weaker, stronger) = if other.level < self.level { (other, self) } else { (self, other) };
+        let same_level = weaker.level == stronger.level;
+        let why_not = weaker.why_not.or(stronger.why_not.filter(|_| same_level));
+        Self { level: weaker.level, subreaper, why_not }
     }
+}
+
+/// The room of a gate's executions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateRoom {
+    /// How they were confined, the weakest of them.
+    pub containment: Containment,
+    /// What was open to them.
+    pub network: Network,
+    /// Hosts that they asked for and that their network does not allow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused_hosts: Vec<String>,
 }
 
 impl Default for Containment {
     fn default() -> Self {
-        Self { level: RoomLevel::None, subreaper: false }
+        Self { level: RoomLevel::None, subreaper: false, why_not: None }
     }
 }
 
@@ -67,12 +116,15 @@ struct RecordedContainment {
     #[serde(default)]
     landlock: bool,
     subreaper: bool,
+    #[serde(default)]
+    why_not: Option<String>,
 }
 
 impl From<RecordedContainment> for Containment {
     fn from(recorded: RecordedContainment) -> Self {
         let before = if recorded.landlock { RoomLevel::Landlock } else { RoomLevel::None };
-        Self { level: recorded.level.unwrap_or(before), subreaper: recorded.subreaper }
+        let RecordedContainment { level, subreaper, why_not, .. } = recorded;
+        Self { level: level.unwrap_or(before), subreaper, why_not }
     }
 }
 
@@ -198,6 +250,17 @@ pub struct GateOutcome {
     /// What else a person must know: "flaky: passed on the 2nd of 2 executions", "the report is missing".
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
+    /// The room that it ran in; absent if it did not run, and in older journals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<GateRoom>,
+}
+
+impl GateOutcome {
+    /// What its network refused, as a clause.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        refusal(&self.room.as_ref()?.refused_hosts)
+    }
 }
 
 fn is_zero<N: Default + PartialEq>(count: &N) -> bool {
@@ -284,4 +347,33 @@ pub enum Level {
     Warning,
     /// Wrong.
     Error,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room(level: RoomLevel, why_not: Option<&str>) -> Containment {
+        Containment { level, subreaper: true, why_not: why_not.map(ToOwned::to_owned) }
+    }
+
+    #[test]
+    fn the_weakest_room_keeps_its_own_reason() {
+        let sealed = room(RoomLevel::Sealed, None);
+        let landlock = room(RoomLevel::Landlock, Some("mount /proc: no"));
+        assert_eq!(sealed.clone().weakest(landlock.clone()), landlock);
+        assert_eq!(landlock.clone().weakest(sealed), landlock);
+        assert_eq!(room(RoomLevel::Landlock, None).weakest(landlock.clone()), landlock);
+        let none = room(RoomLevel::None, None);
+        assert_eq!(none.clone().weakest(landlock), none, "another level's reason is none of this one");
+    }
+
+    #[test]
+    fn rooms_of_older_journals_are_read() {
+        let read = |text: &str| serde_json::from_str::<Containment>(text).unwrap();
+        assert_eq!(read(r#"{"landlock":true,"subreaper":true}"#), room(RoomLevel::Landlock, None));
+        assert_eq!(read(r#"{"level":"sealed","subreaper":true}"#), room(RoomLevel::Sealed, None));
+        let now = room(RoomLevel::None, Some("no Landlock"));
+        assert_eq!(read(&serde_json::to_string(&now).unwrap()), now);
+    }
 }

@@ -14,8 +14,8 @@ use crate::plan::Event;
 
 pub use class::{Class, Failure};
 pub use evidence::{
-    AgainstBase, AgentEvidence, CommandEvidence, Containment, Evidence, FailingItem, GateOutcome, GateVerdict, Level,
-    LogEvidence, Place, Tokens,
+    AgainstBase, AgentEvidence, CommandEvidence, Containment, Evidence, FailingItem, GateOutcome, GateRoom,
+    GateVerdict, Level, LogEvidence, Place, Tokens, confined, refusal,
 };
 pub use order::{Order, RunVerdict, Session};
 

@@ -41,8 +41,8 @@ impl<'a> Tally<'a> {
         self.executions += 1;
         self.duration = self.duration.saturating_add(ended.duration);
         self.stragglers = self.stragglers.saturating_add(ended.stragglers);
-        let so_far = self.containment.unwrap_or(ended.containment);
-        self.containment = Some(so_far.weakest(ended.containment));
+        let so_far = self.containment.take().unwrap_or_else(|| ended.containment.clone());
+        self.containment = Some(so_far.weakest(ended.containment.clone()));
         self.last = Some((ended.ending.clone(), log));
     }
 
@@ -125,6 +125,7 @@ impl<'a> Tally<'a> {
             failing,
             failing_total: total,
             note: scrub(&note),
+            room: None,
         };
         Judged { outcome, containment: self.containment }
     }

@@ -51,7 +51,7 @@ pub struct Networks {
 }
 
 /// What a child reaches on the network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Network {
     /// Nothing.
@@ -61,7 +61,7 @@ pub enum Network {
     /// Everything.
     Open,
     /// These hosts, through omk's gateway; never empty. An agent reaches its model, too.
-    Allow(Vec<Host>),
+    Allow(#[schemars(with = "Vec<String>")] Vec<Host>),
 }
 
 impl Room {
@@ -78,6 +78,17 @@ impl Room {
     #[must_use]
     pub fn network_of_gate<'a>(&'a self, gate: &'a Gate) -> &'a Network {
         gate.network.as_ref().unwrap_or(&self.network.gates)
+    }
+}
+
+impl Network {
+    /// What is really open in a room of that level: without a room nothing closes the network.
+    #[must_use]
+    pub fn at(&self, level: RoomLevel) -> Self {
+        match level {
+            RoomLevel::None => Self::Open,
+            RoomLevel::Landlock | RoomLevel::Sealed => self.clone(),
+        }
     }
 }
 

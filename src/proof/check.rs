@@ -492,5 +492,6 @@ fn outcome(claim: &GateClaim) -> GateOutcome {
         failing: Vec::new(),
         failing_total: claim.failing,
         note: String::new(),
+        room: None,
     }
 }

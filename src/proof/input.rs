@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fact::{AgentEvidence, Containment, GateOutcome, Host, PlanSource, RunVerdict, Trigger};
 use crate::id::{GateId, RepoPath, RunId, Scope, Sha256, TaskId, Tip, TreeId};
+use crate::plan::Network;
 
 /// The name of a run's own proof; no task can have it, for ids have no dot.
 pub const RUN_PROOF: &str = "run.result";
@@ -45,6 +46,8 @@ pub struct Input {
     pub runner: Host,
     /// How the children were confined, the weakest of them.
     pub containment: Containment,
+    /// What was open to each task's agent or command, as far as the journal says; what was open to gates is with them.
+    pub networks: BTreeMap<TaskId, Network>,
     /// Who judged.
     pub judged_by: JudgedBy,
     /// Who or what asked for it.

@@ -6,6 +6,7 @@
 
 mod check;
 mod input;
+mod room;
 mod rules;
 mod statement;
 mod test_result;
@@ -14,9 +15,10 @@ pub use check::{
     Checked, Finding, Remark, Seen, SeenCommit, SeenPlan, Signature, Unreadable, check, claimed_logs, read,
 };
 pub use input::{Input, JudgedBy, RUN_PROOF, Share, TaskShare};
+pub use room::{NetworkClaim, RoomClaim};
 pub use rules::{Standing, Unmet, counts, standing, unmet};
 pub use statement::{
-    AgentClaim, BaseClaim, Digests, GateClaim, LogClaim, PREDICATE_TYPE, PlanClaim, Predicate, ResultClaim, RoomClaim,
+    AgentClaim, BaseClaim, Digests, GateClaim, LogClaim, PREDICATE_TYPE, PlanClaim, Predicate, ResultClaim,
     RunnerClaim, STATEMENT_TYPE, Statement, Subject, TaskClaim, TriggerClaim, prove, schema,
 };
 pub use test_result::{TEST_RESULT_TYPE, TestResult, TestStatement, Verdict, test_result};

@@ -117,6 +117,7 @@ mod tests {
             failing: Vec::new(),
             failing_total: 0,
             note: String::new(),
+            room: None,
         }
     }
 

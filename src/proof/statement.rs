@@ -9,10 +9,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::input::{Input, JudgedBy, Share};
+use super::room::{RoomClaim, room};
 use super::rules::unmet;
 use crate::fact::{AgainstBase, GateOutcome, GateVerdict, LogEvidence, RunVerdict, Tokens};
 use crate::id::{CommitId, GateId, RunId, Scope, Sha256, TaskId, Tip, TreeId};
-use crate::plan::RoomLevel;
 
 /// `_type` of every statement.
 pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
@@ -229,15 +229,6 @@ pub struct RunnerClaim {
     pub platform: String,
 }
 
-/// How children were confined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct RoomClaim {
-    /// The weakest level of the rooms in which the work and its gates ran.
-    pub level: RoomLevel,
-    /// A child subreaper ended every descendant.
-    pub subreaper: bool,
-}
-
 /// Who or what asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TriggerClaim {
@@ -352,7 +343,7 @@ fn predicate(input: &Input) -> Predicate {
         agent: input.agent.iter().map(agent).collect(),
         journal_head: input.journal_head.clone(),
         runner: RunnerClaim { name: input.runner.name.clone(), platform: input.runner.platform.clone() },
-        room: RoomClaim { level: input.containment.level, subreaper: input.containment.subreaper },
+        room: room(input),
         judged_by: input.judged_by,
         trigger: TriggerClaim {
             event: input.trigger.event,

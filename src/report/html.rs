@@ -6,8 +6,9 @@ use std::fmt::Write as _;
 
 use super::ink;
 use super::next::steps;
-use super::view::{Mark, Stage, TaskView, View, gate_mark, gate_words};
-use crate::fact::GateOutcome;
+use super::room;
+use super::view::{Mark, Stage, TaskView, View, command_failed, gate_mark, gate_words};
+use crate::fact::{GateOutcome, LogEvidence, refusal};
 use crate::text;
 
 const STYLE: &str = "\
@@ -41,6 +42,7 @@ pub fn render(view: &View) -> String {
     for warning in &view.warnings {
         let _ = writeln!(page, "<p class=\"doubtful\">{}</p>", escape(warning));
     }
+    page.push_str(&room(view));
     let commands: Vec<String> = steps(view)
         .iter()
         .map(|step| if step.command.is_empty() { format!("# {}", step.words) } else { step.command.clone() })
@@ -62,6 +64,15 @@ pub fn render(view: &View) -> String {
 /// Text for the page: nothing hidden, nothing obeyed.
 fn escape(text: &str) -> String {
     text::escape_html(&text::escape_invisible(text))
+}
+
+/// The room that children had: quiet if it was sealed.
+fn room(view: &View) -> String {
+    let Some(room) = &view.containment else { return String::new() };
+    match room::warning(room) {
+        Some(warning) => format!("<p class=\"doubtful\">{}</p>\n", escape(&ink::line(&warning, 800))),
+        None => format!("<p class=\"idle\">room: {}</p>\n", room.level),
+    }
 }
 
 fn class(mark: Mark) -> &'static str {
@@ -98,6 +109,10 @@ fn task_block(task: &TaskView) -> String {
     if let Some(failure) = &task.failure {
         let _ = writeln!(block, "<pre class=\"bad\">{}</pre>", escape(&ink::failure_and_advice(failure)));
     }
+    if let Some(refused) = refusal(&task.refused_hosts) {
+        let _ = writeln!(block, "<p class=\"doubtful\">{}</p>", escape(&ink::line(&refused, 400)));
+    }
+    block.push_str(&command_block(task));
     task.gates.iter().for_each(|gate| block.push_str(&gate_block(gate)));
     if !task.paths.is_empty() {
         let paths: Vec<String> = task.paths.iter().map(|path| escape(&path.to_string())).collect();
@@ -114,19 +129,32 @@ fn gate_block(gate: &GateOutcome) -> String {
     if !gate.note.is_empty() {
         let _ = writeln!(inner, "# {}", gate.note);
     }
+    if let Some(refused) = gate.refusal() {
+        let _ = writeln!(inner, "# {refused}");
+    }
     for item in &gate.failing {
         let _ = writeln!(inner, "- {}: {}", item.key, ink::first_line(&item.message));
     }
-    if let Some(log) = &gate.log {
-        inner.push_str(&text::printable(log.head.as_bytes()));
-        if !log.tail.is_empty() {
-            inner.push_str("\n…\n");
-            inner.push_str(&text::printable(log.tail.as_bytes()));
-        }
-    }
-    format!(
-        "<details><summary class=\"{mark}\">gate {}</summary><pre>{}</pre></details>\n",
-        escape(&words),
-        escape(&inner)
-    )
+    gate.log.iter().for_each(|log| inner.push_str(&printed(log)));
+    details(mark, &format!("gate {words}"), &inner)
+}
+
+/// What a command printed; nothing for a task without one.
+fn command_block(task: &TaskView) -> String {
+    let Some(command) = &task.command else { return String::new() };
+    let (mark, words) = match command_failed(task) {
+        Some((_, how)) => (Mark::Bad, how),
+        None => (Mark::Good, "passed".to_owned()),
+    };
+    let inner = format!("$ {}\n{}", command.command, printed(&command.log));
+    details(class(mark), &format!("command {words}"), &inner)
+}
+
+fn printed(log: &LogEvidence) -> String {
+    let head = text::printable(log.head.as_bytes());
+    if log.tail.is_empty() { head } else { format!("{head}\n…\n{}", text::printable(log.tail.as_bytes())) }
+}
+
+fn details(mark: &str, title: &str, inner: &str) -> String {
+    format!("<details><summary class=\"{mark}\">{}</summary><pre>{}</pre></details>\n", escape(title), escape(inner))
 }

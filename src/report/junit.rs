@@ -7,8 +7,8 @@
 use std::fmt::Write as _;
 
 use super::ink;
-use super::view::{Stage, TaskView, View, gate_told};
-use crate::fact::{GateOutcome, GateVerdict};
+use super::view::{Stage, TaskView, View, command_failed, gate_told};
+use crate::fact::{GateOutcome, GateVerdict, LogEvidence};
 use crate::text;
 
 /// How much of a gate's log goes into a case, in characters.
@@ -63,7 +63,14 @@ fn suite_of(task: &TaskView) -> Suite {
             let why = format!("left the result: {gate} failed with it");
             suite.case(&class, "task", work, &Said::Failed { message: &why, text: "" });
         }
-        Stage::Failed => suite.case(&class, "task", work, &Said::Failed { message: &why, text: "" }),
+        Stage::Failed => {
+            let (message, text) = match command_failed(task) {
+                // What it printed stands below, once.
+                Some((command, _)) => (ink::first_line(&why), end_of(&command.log)),
+                None => (why.as_str(), ""),
+            };
+            suite.case(&class, "task", work, &Said::Failed { message, text });
+        }
         Stage::Cancelled { why } => suite.case(&class, "task", work, &Said::Skipped(&format!("cancelled: {why}"))),
         Stage::LeftOut | Stage::Pending { .. } | Stage::Claimed | Stage::Running { .. } => {
             suite.case(&class, "task", work, &Said::Skipped(task.stage.as_str()));
@@ -71,6 +78,10 @@ fn suite_of(task: &TaskView) -> Suite {
     }
     task.gates.iter().for_each(|gate| suite.gate(&class, gate));
     suite
+}
+
+fn end_of(log: &LogEvidence) -> &str {
+    if log.tail.is_empty() { &log.head } else { &log.tail }
 }
 
 /// What a case says.
@@ -87,7 +98,7 @@ impl Suite {
 
     fn gate(&mut self, class: &str, gate: &GateOutcome) {
         let words = gate_told(gate);
-        let log = gate.log.as_ref().map_or("", |log| if log.tail.is_empty() { &log.head } else { &log.tail });
+        let log = gate.log.as_ref().map_or("", end_of);
         let said = if gate.counts_as_passed {
             Said::Passed
         } else if gate.required && gate.verdict != GateVerdict::Skipped {

@@ -7,8 +7,9 @@ use super::ink;
 use super::inline::inert;
 use super::mermaid;
 use super::next::{Step, steps};
-use super::view::{Mark, Stage, TaskView, View, gate_mark, gate_told, gate_words};
-use crate::fact::{GateOutcome, RunVerdict};
+use super::room;
+use super::view::{Mark, Stage, TaskView, View, command_failed, gate_mark, gate_told, gate_words};
+use crate::fact::{CommandEvidence, GateOutcome, LogEvidence, RunVerdict};
 use crate::text::{self, ForgeKind};
 
 /// The most bytes of a comment. GitHub takes 65,536 characters; the rest is left for a marker and a link.
@@ -29,9 +30,16 @@ const TOLD_FOLDED: usize = 5;
 /// Steps that are words and not commands.
 const WORDS: usize = 3;
 
-/// Lines and bytes of a gate's log.
+/// Characters of what a room does not hold: all exceptions by name, and a reason of a line.
+const ROOM: usize = 600;
+
+/// Lines and bytes of a log.
 const LOG_LINES: usize = 60;
 const LOG_BYTES: usize = 6_000;
+
+/// Lines and bytes of a failed command as it was written: enough to see which it is.
+const COMMAND_LINES: usize = 12;
+const COMMAND_BYTES: usize = 1_000;
 
 /// Failing items that are listed for a gate.
 const ITEMS: usize = 20;
@@ -69,6 +77,9 @@ pub(super) fn page(view: &View, around: &Around<'_>, limit: usize) -> String {
     let mut page = Page { text: String::new(), limit: limit.max(LEAST_LIMIT) };
     page.text.push_str(&head(view, around.forge));
     page.text.push_str(&failures(view, around.layout));
+    if let Some(warning) = view.containment.as_ref().and_then(room::warning) {
+        page.text.push_str(&format!("\n> {} {}\n", sign(Mark::Doubtful), inert(&warning, ROOM)));
+    }
     page.text.push_str(around.next);
     let foot = format!("{}{}", around.tail, foot(view));
     // What comes last is written last, but its room is taken first.
@@ -279,22 +290,55 @@ fn gate_cell(task: &TaskView) -> String {
     words.join(", ")
 }
 
-/// A folded block for each gate that is not as it should be: the result's first.
+/// What printed a log.
+enum Printer<'a> {
+    Gate(Option<&'a TaskView>, &'a GateOutcome),
+    Command(&'a TaskView, &'a CommandEvidence, String),
+}
+
+/// A folded block for each gate that is not as it should be, the result's first, and for each command that failed.
 fn logs(view: &View, page: &mut Page) {
     let of_result = view.gates.iter().map(|gate| (None, gate));
-    let failed = view.tasks.iter().filter(|task| !matches!(task.stage, Stage::Completed { ejected: None, .. }));
-    let of_tasks = failed.flat_map(|task| task.gates.iter().map(move |gate| (Some(task), gate)));
-    let worth: Vec<_> = of_result
+    let failed = || view.tasks.iter().filter(|task| !matches!(task.stage, Stage::Completed { ejected: None, .. }));
+    let of_tasks = failed().flat_map(|task| task.gates.iter().map(move |gate| (Some(task), gate)));
+    let gates = of_result
         .chain(of_tasks)
         .filter(|(_, gate)| matches!(gate_mark(gate), Mark::Bad | Mark::Doubtful))
         .filter(|(_, gate)| gate.log.is_some() || !gate.failing.is_empty())
-        .collect();
-    for (at, (task, gate)) in worth.iter().enumerate() {
-        if !page.add(&folded(*task, gate)) {
+        .map(|(task, gate)| Printer::Gate(task, gate));
+    let commands = failed().filter_map(|task| {
+        let (command, how) = command_failed(task)?;
+        Some(Printer::Command(task, command, how))
+    });
+    let worth: Vec<_> = gates.chain(commands).collect();
+    for (at, printer) in worth.iter().enumerate() {
+        let block = match printer {
+            Printer::Gate(task, gate) => folded(*task, gate),
+            Printer::Command(task, command, how) => folded_command(task, command, how),
+        };
+        if !page.add(&block) {
             let more = worth.len() - at;
-            return page.say(&format!("\n{more} more gate {}.\n", plural_noun(more, "log")));
+            return page.say(&format!("\n{more} more {}.\n", plural_noun(more, "log")));
         }
     }
+}
+
+fn folded_command(task: &TaskView, command: &CommandEvidence, how: &str) -> String {
+    let asked = text::clip_lines(&text::escape_invisible(command.command.trim()), COMMAND_LINES, COMMAND_BYTES);
+    format!(
+        "\n<details><summary>{}: command {how}</summary>\n\n{}{}\n</details>\n",
+        task.id,
+        text::fenced(&asked).replacen("text\n", "sh\n", 1),
+        printed(&command.log).map_or_else(String::new, |printed| format!("\n{printed}")),
+    )
+}
+
+/// The end of a log, fenced; `None` if nothing was printed.
+fn printed(log: &LogEvidence) -> Option<String> {
+    let printed = if log.tail.is_empty() { &log.head } else { &log.tail };
+    let printed = text::escape_invisible(&text::printable(ink::end(printed, 4 * LOG_BYTES).as_bytes()));
+    let printed = text::clip_lines(printed.trim_end(), LOG_LINES, LOG_BYTES);
+    (!printed.is_empty()).then(|| text::fenced(&printed))
 }
 
 fn folded(task: Option<&TaskView>, gate: &GateOutcome) -> String {
@@ -311,11 +355,8 @@ fn folded(task: Option<&TaskView>, gate: &GateOutcome) -> String {
         text.push_str(&format!("\n- {more} more"));
     }
     if let Some(log) = &gate.log {
-        let printed = if log.tail.is_empty() { &log.head } else { &log.tail };
-        let printed = text::escape_invisible(&text::printable(ink::end(printed, 4 * LOG_BYTES).as_bytes()));
-        let printed = text::clip_lines(printed.trim_end(), LOG_LINES, LOG_BYTES);
         let gap = if gate.failing.is_empty() { "\n" } else { "\n\n" };
-        text.push_str(&format!("{gap}{}", text::fenced(&printed)));
+        text.push_str(&format!("{gap}{}", printed(log).unwrap_or_else(|| text::fenced(""))));
     }
     text.push_str("\n</details>\n");
     text
@@ -330,7 +371,7 @@ fn foot(view: &View) -> String {
         format!("asked for by {}", inert(&view.trigger.actor, 60)),
     ];
     facts.extend(view.judged_by.map(|judge| format!("judged_by: {}", judge.as_str())));
-    facts.extend(view.containment.map(|containment| format!("room: {}", containment.level)));
+    facts.extend(view.containment.as_ref().map(|containment| format!("room: {}", containment.level)));
     facts.push(inert(&format!("omk {}", view.omk), 40));
     format!("\n<sub>{}</sub>\n", facts.join(" · "))
 }

@@ -16,12 +16,14 @@ pub mod plan_check;
 pub mod preview;
 pub mod pull;
 pub mod reply;
+pub mod room;
 pub mod sticky;
 pub mod terminal;
 
 mod ink;
 mod inline;
 mod lost;
+mod mask;
 mod mermaid;
 mod next;
 mod placed;

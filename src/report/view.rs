@@ -5,7 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::fact::{AgainstBase, Containment, Failure, GateOutcome, GateVerdict, Limit, RunVerdict, Tokens, Trigger};
+use crate::fact::{
+    AgainstBase, CommandEvidence, Containment, Failure, GateOutcome, GateVerdict, Limit, RunVerdict, Tokens, Trigger,
+};
 use crate::id::{GateId, Moment, PlanName, RepoPath, RunId, Scope, TaskId, Tip};
 use crate::proof::JudgedBy;
 
@@ -61,6 +63,10 @@ pub struct View {
     /// How children were confined, the weakest of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub containment: Option<Containment>,
+    /// What rooms of that level do not hold, by name; SECURITY.md explains each. Empty for a sealed room, and for level
+    /// `none`, which holds nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub room_exceptions: Vec<String>,
     /// Who judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judged_by: Option<JudgedBy>,
@@ -125,6 +131,12 @@ pub struct TaskView {
     /// Work of all attempts, gates included and waiting not, in milliseconds.
     #[serde(default)]
     pub worked_ms: u64,
+    /// What its command did at the last attempt, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandEvidence>,
+    /// Hosts that its agent or command asked for at the last attempt, and that its network refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused_hosts: Vec<String>,
     /// What the gates said at the last attempt that came to them.
     #[serde(default)]
     pub gates: Vec<GateOutcome>,
@@ -285,59 +297,6 @@ impl View {
         };
         if self.gates.is_empty() { self.tasks.iter().map(|task| old(&task.gates)).sum() } else { old(&self.gates) }
     }
-
-    /// The view with every free text passed through `scrub`, which takes secrets out. Ids, paths of commits and numbers
-    /// stay. To be called once, before any rendering.
-    #[must_use]
-    pub fn scrubbed(mut self, scrub: &dyn Fn(&str) -> String) -> Self {
-        let each = |text: &mut String| *text = scrub(text);
-        each(&mut self.plan_path);
-        each(&mut self.branch);
-        each(&mut self.trigger.actor);
-        self.trigger.comment.iter_mut().for_each(each);
-        self.warnings.iter_mut().chain(&mut self.next).for_each(each);
-        self.gates.iter_mut().for_each(|gate| scrub_gate(gate, scrub));
-        for task in &mut self.tasks {
-            each(&mut task.name);
-            task.owner.iter_mut().for_each(each);
-            for failure in task.failure.iter_mut() {
-                each(&mut failure.message);
-                failure.advice.iter_mut().for_each(each);
-            }
-            task.gates.iter_mut().for_each(|gate| scrub_gate(gate, scrub));
-            match &mut task.stage {
-                Stage::Pending { waits: text, .. }
-                | Stage::Running { doing: text }
-                | Stage::Cancelled { why: text } => {
-                    each(text);
-                }
-                Stage::Completed { ejected: Some(Ejection { log: Some(text), .. }), .. } => each(text),
-                Stage::LeftOut | Stage::Claimed | Stage::Completed { .. } | Stage::Failed => {}
-            }
-            // A path is scrubbed where it is text; one that does not survive as a path is not worth its secret.
-            task.paths = std::mem::take(&mut task.paths)
-                .into_iter()
-                .filter_map(|path| scrub(&path.to_string()).parse().ok())
-                .collect();
-        }
-        self
-    }
-}
-
-fn scrub_gate(gate: &mut GateOutcome, scrub: &dyn Fn(&str) -> String) {
-    let each = |text: &mut String| *text = scrub(text);
-    each(&mut gate.command);
-    each(&mut gate.note);
-    if let Some(log) = &mut gate.log {
-        each(&mut log.head);
-        each(&mut log.tail);
-        each(&mut log.path);
-    }
-    for item in &mut gate.failing {
-        each(&mut item.key);
-        each(&mut item.message);
-        item.place.iter_mut().for_each(|place| each(&mut place.path));
-    }
 }
 
 /// How a gate's outcome is shown.
@@ -375,14 +334,25 @@ pub(super) fn gate_words(gate: &GateOutcome) -> String {
     if aside.is_empty() { verdict.to_owned() } else { format!("{verdict} ({})", aside.join(", ")) }
 }
 
-/// The same, with the gate's note where it has one.
+/// The same, with the gate's note if it has one, and with what its network refused.
 pub(super) fn gate_told(gate: &GateOutcome) -> String {
     let words = gate_words(gate);
-    if gate.note.is_empty() {
+    let told = if gate.note.is_empty() {
         words
     } else if gate.note.starts_with(words.as_str()) {
         gate.note.clone()
     } else {
         format!("{words}; {}", gate.note)
+    };
+    gate.refusal().map_or_else(|| told.clone(), |refused| format!("{told}; {refused}"))
+}
+
+/// How a command ended, in a few words, if it failed: `exit 1`.
+pub(super) fn command_failed(task: &TaskView) -> Option<(&CommandEvidence, String)> {
+    let command = task.command.as_ref()?;
+    match command.exit {
+        Some(0) => None,
+        Some(code) => Some((command, format!("failed (exit {code})"))),
+        None => Some((command, "was ended".to_owned())),
     }
 }

@@ -10,7 +10,7 @@ use super::place::{Parked, Place};
 use super::turn::{Turn, TurnEnd};
 use super::{Shared, instructions, judging, turn};
 use crate::engine::LEASE;
-use crate::fact::{Change, Class, Evidence, Fact, Failure, Outcome, Session};
+use crate::fact::{Change, Class, Evidence, Fact, Failure, Outcome, Session, refusal};
 use crate::git::{GitError, MergedBase, Message, Terms};
 use crate::id::{CommitId, RepoPath, TreeId};
 use crate::plan::{ChangePolicy, Task};
@@ -91,6 +91,17 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     }
 }
 
+/// The message with what the network refused to the agent or the command, in its first line: the output follows it.
+fn with_refusal(message: &str, evidence: &Evidence) -> String {
+    let Some(refused) = refusal(&evidence.refused_hosts) else { return message.to_owned() };
+    // A gate has a network of its own, so whose it was must be clear.
+    let refused = if evidence.agent.is_some() { refused.replacen("its", "the agent's", 1) } else { refused };
+    match message.split_once('\n') {
+        Some((first, output)) => format!("{first}; {refused}\n{output}"),
+        None => format!("{message}; {refused}"),
+    }
+}
+
 struct Attempt<'a> {
     shared: &'a Arc<Shared>,
     errand: &'a Errand,
@@ -104,6 +115,7 @@ impl Attempt<'_> {
             Err(_) if self.stop.is_cancelled() => Outcome::Interrupted,
             Err(Trouble::Interrupted) => Outcome::Interrupted,
             Err(Trouble::Failed(mut failure)) => {
+                failure.message = with_refusal(&failure.message, evidence);
                 failure.message = self.shared.tools.scrubber.scrub(&failure.message);
                 Outcome::Failed(failure)
             }
@@ -286,4 +298,31 @@ fn fresh_place(shared: &Shared, errand: &Errand) -> Result<Place, GitError> {
         MergedBase::Conflict(_) => errand.tip.clone(),
     };
     Place::open(tools, base)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fact::{CommandEvidence, LogEvidence};
+    use crate::id::Sha256;
+
+    #[test]
+    fn refused_hosts_stand_in_the_first_line_and_not_in_the_output() {
+        let log = LogEvidence {
+            path: "command.log".to_owned(),
+            sha256: Sha256::of(b""),
+            bytes: 0,
+            head: String::new(),
+            tail: String::new(),
+        };
+        let mut evidence = Evidence {
+            command: Some(CommandEvidence { command: "make".to_owned(), exit: Some(1), log }),
+            ..Evidence::default()
+        };
+        assert_eq!(with_refusal("exited with 1\noutput", &evidence), "exited with 1\noutput");
+        evidence.refused_hosts = vec!["a.example".to_owned(), "b.example".to_owned()];
+        let refused = "its network refused a.example, b.example";
+        assert_eq!(with_refusal("exited with 1\noutput", &evidence), format!("exited with 1; {refused}\noutput"));
+        assert_eq!(with_refusal("was silent", &evidence), format!("was silent; {refused}"));
+    }
 }

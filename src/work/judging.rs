@@ -16,8 +16,8 @@ use super::turn::trouble;
 use super::{Shared, Tools};
 use crate::engine::Engine;
 use crate::exec::environment::{Toolchains, child_env};
-use crate::fact::{Class, Fact, Failure, GateOutcome, GateVerdict};
-use crate::gate::judge::GateError;
+use crate::fact::{Class, Fact, Failure, GateOutcome, GateRoom, GateVerdict};
+use crate::gate::judge::{GateError, Judged};
 use crate::gate::{baseline, judge};
 use crate::git::GitError;
 use crate::id::{GateId, Tip, TreeId};
@@ -216,12 +216,12 @@ async fn judge_one(
         }
         Trouble::new(Class::Host, format!("failed to {error}"))
     });
-    let mut outcome = judged?.outcome;
-    let refused = way.refused();
-    if !refused.is_empty() {
-        let separator = if outcome.note.is_empty() { "" } else { "; " };
-        outcome.note.push_str(&format!("{separator}its network refused {}", refused.join(", ")));
-    }
+    let Judged { mut outcome, containment } = judged?;
+    outcome.room = containment.map(|containment| GateRoom {
+        network: tools.plan.room.network_of_gate(gate).at(containment.level),
+        containment,
+        refused_hosts: way.refused().iter().map(|host| scrub(host)).collect(),
+    });
     Ok(outcome)
 }
 
@@ -300,7 +300,8 @@ pub(super) fn in_words(outcome: &GateOutcome) -> String {
         (_, Some(code)) => format!("exited with {code}"),
         (_, None) => "was ended".to_owned(),
     };
-    let mut said = format!("gate `{}` ({}) {how}", outcome.gate, quoted(&outcome.command));
+    let refused = outcome.refusal().map_or_else(String::new, |refused| format!("; {refused}"));
+    let mut said = format!("gate `{}` ({}) {how}{refused}", outcome.gate, quoted(&outcome.command));
     for item in outcome.failing.iter().take(SHOWN_LINES / 3) {
         said.push_str(&format!("\n- {}: {}", item.key, text::clip(&item.message, 300)));
     }

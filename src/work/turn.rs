@@ -66,6 +66,11 @@ impl Turn<'_> {
         self.shared.tools.plan.room.network_of_task(&self.errand.task)
     }
 
+    /// Hosts that were asked for in vain, and that a child may have made of anything.
+    fn refused(&self, way: &Way) -> Vec<String> {
+        way.refused().iter().map(|host| self.shared.tools.scrubber.scrub(host)).collect()
+    }
+
     /// An empty directory for what the child's room throws away.
     async fn scratch(&self) -> Result<std::path::PathBuf, Trouble> {
         let place = self.place.clone();
@@ -101,9 +106,10 @@ impl Turn<'_> {
         };
         let around = Surroundings { stop: self.stop.clone(), doors: Some(way.doors()), ..Surroundings::default() };
         let ended = way.serve_while(None, self.shared.tools.shepherd.run(&child, &around)).await;
-        evidence.refused_hosts = way.refused();
+        evidence.refused_hosts = self.refused(&way);
         let ended = ended.map_err(|error| trouble(&error, &error))?;
-        evidence.containment = ended.containment;
+        evidence.network = Some(self.network().at(ended.containment.level));
+        evidence.containment = ended.containment.clone();
         let exit = if let Ending::Exited(code) = ended.ending { Some(code) } else { None };
         let log = self.log_evidence(&ended, name);
         let output = if log.tail.is_empty() { log.head.clone() } else { format!("{}\n…\n{}", log.head, log.tail) };
@@ -181,12 +187,13 @@ impl Turn<'_> {
         let (errand, furnishing) = self.errand_of(text, session, model, pulse, self.make_log(&name)?, (&way, scratch));
         blocking(move || furnishing.make()).await;
         let ran = way.serve_while(Some(&pass), agent.installed.run(&self.shared.tools.shepherd, &errand)).await;
-        evidence.refused_hosts = way.refused();
+        evidence.refused_hosts = self.refused(&way);
         let usage = pass.close();
         let ran = ran.map_err(|error| {
             if let agent::AgentError::Exec(cause) = &error { trouble(cause, &error) } else { failed(&error) }
         })?;
-        evidence.containment = ran.child.containment;
+        evidence.network = Some(self.network().at(ran.child.containment.level));
+        evidence.containment = ran.child.containment.clone();
         let transcript = self.transcript(&ran.child, name);
         let seen = observed(&usage);
         let ended = ran.judge(&seen);

@@ -178,6 +178,7 @@ pub(crate) fn steady(world: &ForgeWorld, text: &str) -> String {
 pub(crate) const FILTERS: &[(&str, &str)] = &[
     (r"\d{8}t\d{6}z-[0-9a-f]{6}", "<run>"),
     (r"room: (sealed|landlock|none)\b", "room: <level>"),
+    (r"\n> ⚠️ The children's room [^\n]*\n", ""),
     (r"\b[0-9a-f]{40}\b", "<commit>"),
     (r"\b[0-9a-f]{12}\b", "<short>"),
     (r"\b\d+(\.\d+)?( ms|ms|s| s)\b", "<time>"),

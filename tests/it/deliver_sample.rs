@@ -102,6 +102,7 @@ pub(crate) fn gate(id: &str, verdict: GateVerdict) -> GateOutcome {
         failing: Vec::new(),
         failing_total: 0,
         note: String::new(),
+        room: None,
     }
 }
 
@@ -138,6 +139,8 @@ pub(crate) fn task(id: &str, stage: Stage) -> TaskView {
         started: Some(at(10)),
         ended: Some(at(105)),
         worked_ms: 95_000,
+        command: None,
+        refused_hosts: Vec::new(),
         gates: vec![gate("test", GateVerdict::Passed)],
         paths: vec![format!("src/{id}.rs").parse().unwrap()],
         tokens: Tokens { input: 40_000, cached_input: 100_000, output: 5_000, reasoning: 0 },
@@ -176,7 +179,8 @@ pub(crate) fn view(request: &Request, verdict: RunVerdict, tasks: Vec<TaskView>)
         cost_micro_usd: Some(154_500),
         tasks,
         gates: vec![gate("test", GateVerdict::Passed)],
-        containment: Some(Containment { level: RoomLevel::Landlock, subreaper: true }),
+        containment: Some(Containment { level: RoomLevel::Sealed, subreaper: true, why_not: None }),
+        room_exceptions: Vec::new(),
         judged_by: Some(JudgedBy::SeparateJob),
         warnings: Vec::new(),
         next: Vec::new(),

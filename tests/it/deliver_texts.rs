@@ -119,7 +119,7 @@ flowchart LR
 
 </details>
 
-<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · judged_by: separate-job · room: landlock · omk 0.6.0</sub>
+<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · judged_by: separate-job · room: sealed · omk 0.6.0</sub>
 "#);
 }
 
@@ -172,7 +172,7 @@ The ref holds a proof for each task that landed, one for the result, and the com
 
 <sub>[workflow run 9001](https://github.com/acme/widget/actions/runs/9001), attempt 1, artifact `omk-pr-12-20261122t185155z-4f2a9c`</sub>
 
-<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · judged_by: separate-job · room: landlock · omk 0.6.0</sub>
+<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · judged_by: separate-job · room: sealed · omk 0.6.0</sub>
 "#);
 }
 
@@ -228,7 +228,7 @@ flowchart LR
 
 <sub>[workflow run 9001](https://github.com/acme/widget/actions/runs/9001), attempt 1, artifact `omk-pr-12-20261122t185155z-4f2a9c`</sub>
 
-<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · judged_by: separate-job · room: landlock · omk 0.6.0</sub>
+<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · judged_by: separate-job · room: sealed · omk 0.6.0</sub>
 "#);
 }
 
@@ -503,7 +503,7 @@ flowchart LR
 
 [The workflow run](https://github.com/acme/widget/actions/runs/9001)
 
-<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · judged_by: separate-job · room: landlock · omk 0.6.0</sub>
+<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · judged_by: separate-job · room: sealed · omk 0.6.0</sub>
 "#);
     let text = check::lost(RunVerdict::FailedInfra, &sticky::lost(&request, &Lost::NoBundle));
     insta::assert_snapshot!(text.title, @"failed infra: nothing was delivered");
@@ -790,7 +790,7 @@ The ref holds a proof for each task that landed, one for the result, and the com
 
 <sub>[workflow run 9001](https://github.com/acme/widget/actions/runs/9001), attempt 1, artifact `omk-nightly-20261122t185155z-4f2a9c`</sub>
 
-<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by schedule · judged_by: separate-job · room: landlock · omk 0.6.0</sub>
+<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by schedule · judged_by: separate-job · room: sealed · omk 0.6.0</sub>
 
 <details><summary>1 open result</summary>
 

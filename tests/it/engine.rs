@@ -289,6 +289,7 @@ fn outcome(passed: bool) -> GateOutcome {
         failing: Vec::new(),
         failing_total: 0,
         note: String::new(),
+        room: None,
     }
 }
 

@@ -819,7 +819,7 @@ The ref holds a proof for each task that landed, one for the result, and the com
 
 <sub>[pipeline 9001](https://gitlab.test/acme/widget/-/pipelines/9001) and its artifacts</sub>
 
-<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · judged_by: separate-job · room: landlock · omk 0.6.0</sub>
+<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · judged_by: separate-job · room: sealed · omk 0.6.0</sub>
 "#);
     let rest: Vec<String> = all[4..].iter().map(|text| above_the_fold(text)).collect();
     // The verdicts of a maintenance run differ from those of a comment's by what is to be done, which the first shows.
@@ -990,7 +990,7 @@ flowchart LR
 
 [Watch it in the pipeline](https://gitlab.test/acme/widget/-/pipelines/9001)
 
-<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · judged_by: separate-job · room: landlock · omk 0.6.0</sub>
+<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · judged_by: separate-job · room: sealed · omk 0.6.0</sub>
 
 
 ---
@@ -1029,7 +1029,7 @@ flowchart LR
 
 [The pipeline](https://gitlab.test/acme/widget/-/pipelines/9001)
 
-<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · judged_by: separate-job · room: landlock · omk 0.6.0</sub>
+<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · judged_by: separate-job · room: sealed · omk 0.6.0</sub>
 
 
 ---
@@ -1272,7 +1272,7 @@ It is built on `deps`, whose commits are in here too. Merge those first, with a 
 
 <sub>[pipeline 9001](https://gitlab.test/acme/widget/-/pipelines/9001) and its artifacts</sub>
 
-<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by schedule · judged_by: separate-job · room: landlock · omk 0.6.0</sub>
+<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by schedule · judged_by: separate-job · room: sealed · omk 0.6.0</sub>
 
 […]
 

@@ -294,6 +294,7 @@ pub(crate) fn steady(assert: impl FnOnce()) {
         (r"http://127\.0\.0\.1:\d+", "[site]"),
         (r"\d{8}t\d{6}z-[0-9a-f]{6}", "[run]"),
         (r"room: (sealed|landlock|none)\b", "room: [level]"),
+        (r"\n> ⚠️ The children's room [^\n]*\n", ""),
         (r"\b[0-9a-f]{64}\b", "[digest]"),
         (r"\b[0-9a-f]{40}\b", "[commit]"),
         (r"\b[0-9a-f]{12}\b", "[short]"),

@@ -219,6 +219,7 @@ fn outcome(verdict: GateVerdict, failing: &[&str]) -> GateOutcome {
         failing: items.failing,
         failing_total: items.total,
         note: String::new(),
+        room: None,
     }
 }
 

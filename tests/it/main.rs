@@ -130,6 +130,7 @@ mod review;
 mod secrets;
 mod tidy;
 mod try_model;
+mod shown;
 mod stories;
 mod story_github;
 mod story_gitlab;

@@ -3,7 +3,7 @@
 use omk_action::fact::*;
 use omk_action::id::*;
 use omk_action::plan::RoomLevel;
-use omk_action::plan::{Baseline, Event};
+use omk_action::plan::{Baseline, Event, Network};
 use omk_action::proof::*;
 
 fn commit(digit: char) -> CommitId {
@@ -39,6 +39,7 @@ fn passed(id: &str) -> GateOutcome {
         failing: Vec::new(),
         failing_total: 0,
         note: String::new(),
+        room: None,
     }
 }
 
@@ -80,7 +81,8 @@ fn input() -> Input {
         }],
         journal_head: Sha256::of(b"line"),
         runner: Host { name: "runner".to_owned(), pid: 1, platform: "linux/x86_64".to_owned() },
-        containment: Containment { level: RoomLevel::Landlock, subreaper: true },
+        containment: Containment { level: RoomLevel::Landlock, subreaper: true, why_not: None },
+        networks: std::collections::BTreeMap::new(),
         judged_by: JudgedBy::SameJob,
         trigger: Trigger { event: Event::Comment, actor: "ann".to_owned(), comment: Some("https://x/1".to_owned()) },
         verdict: RunVerdict::Ready,
@@ -220,6 +222,24 @@ fn a_proof_is_an_in_toto_statement() {
   }
 }
 "#);
+}
+
+#[test]
+fn a_proof_says_what_was_open_and_reads_without_it() {
+    let mut open = input();
+    let containment = open.containment.clone();
+    let network = Network::Allow(vec!["example.com".parse().expect("a host")]);
+    open.gates[0].room = Some(GateRoom { containment, network, refused_hosts: Vec::new() });
+    open.networks = [("api".parse().expect("a task id"), Network::Model)].into();
+    let statement = prove(&open);
+    let written = serde_json::to_value(&statement.predicate.room).expect("a room is JSON");
+    let network = serde_json::json!({ "tasks": { "api": "model" }, "gates": { "test": { "allow": ["example.com"] } } });
+    assert_eq!(written["network"], network);
+    assert_eq!(findings(&open, &seen()), "");
+    // As proofs were written before.
+    let old = String::from_utf8(prove(&input()).to_bytes()).expect("JSON is UTF-8");
+    assert!(!old.contains("network"));
+    assert_eq!(findings(&input(), &seen()), "");
 }
 
 #[test]

@@ -44,6 +44,7 @@ fn gate(id: &str, verdict: GateVerdict, log: &str) -> GateOutcome {
         failing: Vec::new(),
         failing_total: 0,
         note: String::new(),
+        room: None,
     }
 }
 
@@ -62,6 +63,8 @@ fn task(id: &str, stage: Stage, from: i64, to: i64) -> TaskView {
         started: Some(at(from)),
         ended: Some(at(to)),
         worked_ms: 1000 * (to - from).unsigned_abs(),
+        command: None,
+        refused_hosts: Vec::new(),
         gates: vec![gate("test", GateVerdict::Passed, "ok\n")],
         paths: vec![format!("src/{id}.rs").parse().expect("a path")],
         tokens: Tokens { input: 40_000, cached_input: 100_000, output: 5_000, reasoning: 0 },
@@ -95,7 +98,8 @@ fn view(verdict: RunVerdict, tasks: Vec<TaskView>) -> View {
         cost_micro_usd: Some(154_500),
         tasks,
         gates: vec![gate("test", GateVerdict::Passed, "ok\n")],
-        containment: Some(Containment { level: RoomLevel::Landlock, subreaper: true }),
+        containment: Some(Containment { level: RoomLevel::Sealed, subreaper: true, why_not: None }),
+        room_exceptions: Vec::new(),
         judged_by: Some(JudgedBy::SameJob),
         warnings: Vec::new(),
         next: Vec::new(),
@@ -155,8 +159,11 @@ fn failing() -> View {
     let ejected = Ejection { gate: Some("test".parse().expect("a gate id")), log: None };
     let bump = task("bump", Stage::Completed { landed: None, ejected: Some(ejected) }, 0, 40);
     let mut view = view(RunVerdict::NotReady, vec![deps, api, docs, bump]);
-    view.warnings = vec!["the kernel has no Landlock: writes are not confined".to_owned()];
-    view.containment = Some(Containment { level: RoomLevel::None, subreaper: true });
+    view.containment = Some(Containment {
+        level: RoomLevel::None,
+        subreaper: true,
+        why_not: Some("this kernel has no Landlock".to_owned()),
+    });
     view
 }
 
@@ -215,7 +222,7 @@ ok
 
 </details>
 
-<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · judged_by: same-job · room: landlock · omk 0.6.0</sub>
+<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · judged_by: same-job · room: sealed · omk 0.6.0</sub>
 "#);
 }
 
@@ -228,7 +235,8 @@ fn a_failing_run_in_markdown() {
 
 - ❌ `api`: gate \`test\` failed: 2 tests
 - ❌ `bump`: taken out: gate \`test\` failed with it
-- ⚠️ the kernel has no Landlock: writes are not confined
+
+> ⚠️ The children's room was of level none (this kernel has no Landlock): they could do all that the user can, and nothing confined their writes. \`omk doctor\` says what to do.
 
 ```sh
 git diff bbbbbbbbbbbb omk/run/nightly  # look
@@ -304,64 +312,66 @@ flowchart LR
 | ✅ | `deps` | completed | 1 | 1m 35s | `test` passed | 1 file |
 | ⚪ | `api` | pending | 1 |  | `test` passed | for the run to go on |
 
-<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · room: landlock · omk 0.6.0</sub>
+<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · room: sealed · omk 0.6.0</sub>
 "#);
 }
 
 #[test]
 fn a_good_run_at_a_terminal() {
-    insta::assert_snapshot!(summary(&good(), Colour::Off), @r#"
-  ✓ deps  completed   1m 35s  1 file
-  ✓ api   completed   6m 35s  2 attempts, 1 file
-  ✓ docs  completed   35.0 s  no change
-  · rare  skipped             not selected
+    insta::assert_snapshot!(summary(&good(), Colour::Off), @"
+      ✓ deps  completed   1m 35s  1 file
+      ✓ api   completed   6m 35s  2 attempts, 1 file
+      ✓ docs  completed   35.0 s  no change
+      · rare  skipped             not selected
 
-  ! gate test   1m 01s  flaky: passed on the 2nd of 2 executions
+      ! gate test   1m 01s  flaky: passed on the 2nd of 2 executions
 
-✓ nightly: ready (3 of 3 tasks completed, 12m 04s, 435k tokens, $0.16)
-  look: git diff bbbbbbbbbbbb omk/run/nightly
-  take: git merge omk/run/nightly
-"#);
+      room: sealed
+    ✓ nightly: ready (3 of 3 tasks completed, 12m 04s, 435k tokens, $0.16)
+      look: git diff bbbbbbbbbbbb omk/run/nightly
+      take: git merge omk/run/nightly
+    ");
 }
 
 #[test]
 fn a_failing_run_at_a_terminal() {
-    insta::assert_snapshot!(summary(&failing(), Colour::Off), @r#"
-  ✓ deps  completed   1m 35s  1 file
-  ✗ api   failed     10m 05s  3 attempts, gate `test` failed: 2 tests
-  · docs  cancelled           api failed
-  ✗ bump  ejected     40.0 s  taken out: gate `test` failed with it
+    insta::assert_snapshot!(summary(&failing(), Colour::Off), @"
+      ✓ deps  completed   1m 35s  1 file
+      ✗ api   failed     10m 05s  3 attempts, gate `test` failed: 2 tests
+      · docs  cancelled           api failed
+      ✗ bump  ejected     40.0 s  taken out: gate `test` failed with it
 
-  ✓ gate test   1m 01s  passed
+      ✓ gate test   1m 01s  passed
 
-api: gate `test` failed: 2 tests @everyone look <img src=x>
-    │ running 2 tests
-    │ test api::splits ... FAILED
-    │ ::error::boo
-    │ ```
-    │ end
-    log: logs/gate-test-1.log
+    api: gate `test` failed: 2 tests @everyone look <img src=x>
+        │ running 2 tests
+        │ test api::splits ... FAILED
+        │ ::error::boo
+        │ ```
+        │ end
+        log: logs/gate-test-1.log
 
-bump: taken out: gate `test` failed with it
+    bump: taken out: gate `test` failed with it
 
-warning: the kernel has no Landlock: writes are not confined
+    warning: The children's room was of level none (this kernel has no Landlock): they could do all that the user can, and nothing confined their writes. `omk doctor` says what to do.
 
-✗ nightly: not ready (2 of 4 tasks completed, 1 failed, 1 cancelled, 12m 04s, 435k tokens, $0.16)
-  look:      git diff bbbbbbbbbbbb omk/run/nightly
-  try again: omk run api
-"#);
+    ✗ nightly: not ready (2 of 4 tasks completed, 1 failed, 1 cancelled, 12m 04s, 435k tokens, $0.16)
+      look:      git diff bbbbbbbbbbbb omk/run/nightly
+      try again: omk run api
+    ");
 }
 
 #[test]
 fn a_stopped_run_at_a_terminal() {
-    insta::assert_snapshot!(summary(&stopped(), Colour::Off), @r#"
-  ✓ deps  completed   1m 35s  1 file
-  · api   pending    10m 29s  for the run to go on
+    insta::assert_snapshot!(summary(&stopped(), Colour::Off), @"
+      ✓ deps  completed   1m 35s  1 file
+      · api   pending    10m 29s  for the run to go on
 
-! nightly: needs more budget (1 of 2 tasks completed, 12m 04s, 435k tokens, $0.16)
-  look:  git diff bbbbbbbbbbbb omk/run/nightly
-  go on: omk resume 20261122t185155z-4f2a9c   (with more `limits: tokens`)
-"#);
+      room: sealed
+    ! nightly: needs more budget (1 of 2 tasks completed, 12m 04s, 435k tokens, $0.16)
+      look:  git diff bbbbbbbbbbbb omk/run/nightly
+      go on: omk resume 20261122t185155z-4f2a9c   (with more `limits: tokens`)
+    ");
 }
 
 #[test]
@@ -472,7 +482,14 @@ fn events_are_one_line_each() {
     let took = Duration::from_millis(61_500);
     let events = [
         Event::Started { task: &api, attempt: 1 },
-        Event::Gate { task: Some(&api), gate: &test, verdict: "failed (exit 1)", mark: Mark::Bad, took },
+        Event::Gate {
+            task: Some(&api),
+            gate: &test,
+            verdict: "failed (exit 1)",
+            note: "its network refused a.example",
+            mark: Mark::Bad,
+            took,
+        },
         Event::Retrying { task: &api, failure: &failure, wait: Duration::from_secs(2) },
         Event::Started { task: &api, attempt: 2 },
         Event::Landed { task: &api, files: 3, took },
@@ -485,7 +502,7 @@ fn events_are_one_line_each() {
     let lines: Vec<String> = events.iter().map(|event| line(event, took, Colour::Off)).collect();
     insta::assert_snapshot!(lines.join("\n"), @r#"
 1m 01s ▸ api              started
-1m 01s ✗ api              gate test failed (exit 1) in 1m 01s
+1m 01s ✗ api              gate test failed (exit 1) in 1m 01s; its network refused a.example
 1m 01s ! api              again in 2.0 s: gate `test` failed
 1m 01s ▸ api              started, attempt 2
 1m 01s ✓ api              landed, 3 files, 1m 01s
@@ -513,7 +530,7 @@ fn a_run_of_ten_thousand_tasks_keeps_the_limits() {
         .collect();
     let comment = markdown::render(&view, markdown::COMMENT_LIMIT);
     assert!(comment.len() <= markdown::COMMENT_LIMIT, "{}", comment.len());
-    for said in [" more tasks.", " more gate logs.", "[\"9940 more\"]", "\n- 4993 more\n"] {
+    for said in [" more tasks.", " more logs.", "[\"9940 more\"]", "\n- 4992 more\n"] {
         assert!(comment.contains(said), "{said:?} is not said");
     }
     let closing = summary(&view, Colour::Off);

@@ -28,7 +28,7 @@ fn ended(ending: Ending) -> Ended {
         stderr_tail: Vec::new(),
         bytes: 6,
         log_sha256: Sha256::of(b"hello\n"),
-        containment: Containment { level: RoomLevel::Landlock, subreaper: true },
+        containment: Containment { level: RoomLevel::Landlock, subreaper: true, why_not: None },
         why_not_sealed: None,
         stragglers: 0,
     }

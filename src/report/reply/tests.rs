@@ -127,6 +127,7 @@ pub(super) fn holding() -> Checked {
         failing: Vec::new(),
         failing_total: 0,
         note: String::new(),
+        room: None,
     };
     let input = Input {
         run: run(),
@@ -143,7 +144,8 @@ pub(super) fn holding() -> Checked {
         agent: Vec::new(),
         journal_head: Sha256::of(b"line"),
         runner: Host { name: "runner".to_owned(), pid: 1, platform: "linux/x86_64".to_owned() },
-        containment: Containment { level: RoomLevel::Landlock, subreaper: true },
+        containment: Containment { level: RoomLevel::Landlock, subreaper: true, why_not: None },
+        networks: std::collections::BTreeMap::new(),
         judged_by: JudgedBy::SeparateJob,
         trigger: Trigger { event: Event::Comment, actor: "jane".to_owned(), comment: None },
         verdict: RunVerdict::Ready,

@@ -29,6 +29,8 @@ pub enum Event<'a> {
         gate: &'a GateId,
         /// In words: `passed`, `failed (exit 1)`.
         verdict: &'a str,
+        /// What else a person must know, as a clause; may be empty.
+        note: &'a str,
         /// How it is shown.
         mark: Mark,
         /// How long it took.
@@ -105,9 +107,10 @@ fn told(event: &Event<'_>) -> (Mark, String, String) {
     match event {
         Event::Started { task, attempt: 1 } => (Mark::Busy, task.to_string(), "started".to_owned()),
         Event::Started { task, attempt } => (Mark::Busy, task.to_string(), format!("started, attempt {attempt}")),
-        Event::Gate { task, gate, verdict, mark, took: length } => {
+        Event::Gate { task, gate, verdict, note, mark, took: length } => {
             let whose = task.map_or_else(|| "result".to_owned(), ToString::to_string);
-            (*mark, whose, format!("gate {gate} {verdict} in {}", took(length)))
+            let note = if note.is_empty() { String::new() } else { format!("; {note}") };
+            (*mark, whose, format!("gate {gate} {verdict} in {}{note}", took(length)))
         }
         Event::Retrying { task, failure, wait } => {
             let next = if wait.is_zero() { "at once".to_owned() } else { format!("in {}", took(wait)) };

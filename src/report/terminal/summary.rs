@@ -8,7 +8,8 @@ use super::{Colour, Tint, fit, pad};
 use crate::fact::{GateOutcome, RunVerdict};
 use crate::report::ink;
 use crate::report::next::steps;
-use crate::report::view::{Mark, Stage, TaskView, View, gate_mark, gate_told, gate_words};
+use crate::report::room;
+use crate::report::view::{Mark, Stage, TaskView, View, command_failed, gate_mark, gate_told, gate_words};
 use crate::text;
 
 /// The widest line, in columns: a log is read in windows of any width, and this one fits nearly all.
@@ -19,6 +20,9 @@ const ROWS: usize = 40;
 
 /// Failures that are told with their logs.
 const TOLD: usize = 5;
+
+/// Characters of what a room does not hold: all exceptions by name, and a reason of a line.
+const ROOM: usize = 600;
 
 /// Lines of each log.
 const LOG_LINES: usize = 12;
@@ -37,10 +41,22 @@ pub fn summary(view: &View, colour: Colour) -> String {
     if !view.warnings.is_empty() {
         text.push('\n');
     }
+    room(view, colour, &mut text);
     let _ = writeln!(text, "{}", closing(view, colour));
     next(view, colour, &mut text);
     // A log that CI reads must not give it commands.
     text::neutralise_workflow_commands(&text)
+}
+
+/// The room that children had: one quiet line if it was sealed, a warning else.
+fn room(view: &View, colour: Colour, text: &mut String) {
+    let Some(room) = &view.containment else { return };
+    let _ = match room::warning(room) {
+        Some(warning) => {
+            writeln!(text, "{} {}\n", colour.paint(Tint::Of(Mark::Doubtful), "warning:"), ink::line(&warning, ROOM))
+        }
+        None => writeln!(text, "  {}", colour.paint(Tint::Dim, &format!("room: {}", room.level))),
+    };
 }
 
 fn more(count: usize, noun: &str, text: &mut String) {
@@ -95,7 +111,9 @@ fn failures(view: &View, colour: Colour, text: &mut String) {
     let failed: Vec<&TaskView> = view.tasks.iter().filter(|task| task.stage.mark() == Mark::Bad).collect();
     let held: Vec<&GateOutcome> = view.gates.iter().filter(|gate| gate_mark(gate) == Mark::Bad).collect();
     for gate in held.iter().take(TOLD) {
-        let _ = writeln!(text, "{}: gate `{}` {}", colour.paint(Tint::Bold, "result"), gate.gate, gate_words(gate));
+        let refused = gate.refusal().map_or_else(String::new, |refused| format!("; {refused}"));
+        let words = ink::line(&format!("{}{refused}", gate_words(gate)), 600);
+        let _ = writeln!(text, "{}: gate `{}` {words}", colour.paint(Tint::Bold, "result"), gate.gate);
         log(gate, colour, text);
     }
     for task in failed.iter().take(TOLD) {
@@ -108,6 +126,9 @@ fn failures(view: &View, colour: Colour, text: &mut String) {
         };
         let _ = writeln!(text, "{}: {}", colour.paint(Tint::Bold, task.id.as_str()), ink::line(first, 600));
         last_lines(printed, colour, text);
+        if let Some((command, _)) = command_failed(task) {
+            let _ = writeln!(text, "    {} {}", colour.paint(Tint::Dim, "log:"), ink::line(&command.log.path, 300));
+        }
         if let Some(advice) = task.failure.as_ref().and_then(|failure| failure.advice.as_deref()) {
             let _ = writeln!(text, "    {} {}", colour.paint(Tint::Dim, "hint:"), ink::line(advice, 600));
         }
