@@ -15,6 +15,7 @@ use crate::graph::Graph;
 use crate::id::{GateId, PlanName, TaskId};
 use crate::plan::{Gate, Limits, Network, Networks, Plan, Room, RoomLevel, Size, Task, Work, WriteSet};
 use crate::scope;
+use crate::text;
 
 pub use self::overlap::{Overlap, OverlapKind, Overlaps};
 
@@ -71,6 +72,9 @@ pub struct PreviewTask {
     pub write_set_declared: bool,
     /// Whether it takes part only under a condition.
     pub conditional: bool,
+    /// What its room leaves open, in a word or two, if that is not the default: `no network`, `2 hosts`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room: Option<String>,
 }
 
 /// An entry of a write set that can never be used.
@@ -122,6 +126,9 @@ pub struct PreviewRoom {
     pub docker: bool,
     /// Gates and tasks with a network of their own, in the order of the plan.
     pub exceptions: Vec<PreviewNetwork>,
+    /// What else opens the room, a sentence each: `docker`, and a level that closes nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<&'static str>,
 }
 
 /// A task or gate with a network of its own.
@@ -149,7 +156,7 @@ impl PreviewRoom {
     #[must_use]
     pub fn is_usual(&self) -> bool {
         let Room { least, network: Networks { agent, gates, tasks }, docker } = Room::default();
-        *self == Self { least, agent, gates, tasks, docker, exceptions: Vec::new() }
+        *self == Self { least, agent, gates, tasks, docker, exceptions: Vec::new(), notes: Vec::new() }
     }
 }
 
@@ -168,7 +175,8 @@ impl Preview {
             wave.iter().for_each(|&at| wave_of[at] = number + 1);
         }
         let ids = |nodes: &[usize]| nodes.iter().map(|&at| plan.tasks[at].id.clone()).collect::<Vec<_>>();
-        let tasks: Vec<_> = order.iter().map(|&at| preview_task(&plan.tasks[at], wave_of[at], chains[at])).collect();
+        let tasks: Vec<_> =
+            order.iter().map(|&at| preview_task(plan, &plan.tasks[at], wave_of[at], chains[at])).collect();
         Self {
             plan: plan.name.clone(),
             executions: tasks.iter().map(|task| task.executions).sum(),
@@ -218,7 +226,7 @@ fn graph_of(tasks: &[Task]) -> Graph {
     Graph::new(tasks.len(), &edges)
 }
 
-fn preview_task(task: &Task, wave: usize, chain: usize) -> PreviewTask {
+fn preview_task(plan: &Plan, task: &Task, wave: usize, chain: usize) -> PreviewTask {
     PreviewTask {
         id: task.id.clone(),
         name: task.name.clone(),
@@ -233,7 +241,39 @@ fn preview_task(task: &Task, wave: usize, chain: usize) -> PreviewTask {
         executions: u64::from(task.retry_policy.max_attempts) + 1,
         write_set_declared: task.write_set != WriteSet::Unknown,
         conditional: task.when.is_some(),
+        room: open_to(plan, task),
     }
+}
+
+/// What a task's room leaves open, if that is not what omk leaves open to its kind of work.
+fn open_to(plan: &Plan, task: &Task) -> Option<String> {
+    let (usual, network) = (Networks::default(), plan.room.network_of_task(task));
+    let usual = match task.work {
+        Work::Prompt(_) => usual.agent,
+        Work::Run(_) => usual.tasks,
+    };
+    (*network != usual).then(|| match network {
+        Network::None => "no network".to_owned(),
+        Network::Model => "model only".to_owned(),
+        Network::Open => "open network".to_owned(),
+        Network::Allow(hosts) => text::plural(hosts.len(), "host"),
+    })
+}
+
+/// What makes a room less than its networks say.
+fn notes(plan: &Plan) -> Vec<&'static str> {
+    let closed = |network: &Network| matches!(network, Network::None | Network::Allow(_));
+    let of_gates = plan.gates.iter().map(|gate| plan.room.network_of_gate(gate));
+    let mut networks = plan.tasks.iter().map(|task| plan.room.network_of_task(task)).chain(of_gates);
+    let mut notes = Vec::new();
+    let any_closed = networks.any(closed);
+    if any_closed && plan.room.least == Some(RoomLevel::None) {
+        notes.push("`level: none` accepts machines that cannot close a network: there, all of it is open");
+    }
+    if any_closed && plan.room.docker {
+        notes.push("`docker: true` opens every network: who reaches Docker's socket is root");
+    }
+    notes
 }
 
 fn room(plan: &Plan) -> PreviewRoom {
@@ -247,7 +287,7 @@ fn room(plan: &Plan) -> PreviewRoom {
     };
     let Room { least, network: Networks { agent, gates, tasks }, docker } = plan.room.clone();
     let exceptions = plan.gates.iter().filter_map(of_gate).chain(plan.tasks.iter().filter_map(of_task)).collect();
-    PreviewRoom { least, agent, gates, tasks, docker, exceptions }
+    PreviewRoom { least, agent, gates, tasks, docker, exceptions, notes: notes(plan) }
 }
 
 fn useless(plan: &Plan) -> Vec<Useless> {

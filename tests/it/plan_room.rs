@@ -1,6 +1,7 @@
 //! What a plan says of the room that children work in, and what people read where it says it wrong.
 
 use omk_action::plan::{self, Network, Room, RoomLevel};
+use omk_action::report::preview::Preview;
 
 use crate::plan::sound;
 
@@ -125,4 +126,25 @@ tasks:
       9 |   - { id: d, prompt: x, network: [docs.rs] }
         |                                  ^^^^^^^^^ write `none`, `model`, `open`, or `{ allow: [example.com] }` with the names of hosts
     ");
+}
+
+#[test]
+fn a_task_whose_room_is_not_the_usual_one_says_so_in_a_word_or_two() {
+    let preview = Preview::of(&sound(
+        "version: 1\nroom: { network: { tasks: none } }\n\
+         tasks:\n  - { id: a, run: x }\n  - { id: b, run: x, network: open }\n  - { id: c, prompt: x }\n  \
+         - { id: d, prompt: x, network: open }\n  - { id: e, prompt: x, network: { allow: [docs.rs, example.com] } }\n",
+    ));
+    let text = preview.terminal();
+    let table: Vec<&str> = text.lines().skip_while(|line| !line.contains("priority")).take(6).collect();
+    insta::assert_snapshot!(table.join("\n"), @"
+       task  priority  executions  room          after  name
+    1  a            0  up to 3     no network
+    2  b            0  up to 3
+    3  c            0  up to 3
+    4  d            0  up to 3     open network
+    5  e            0  up to 3     2 hosts
+    ");
+    let rooms: Vec<Option<&str>> = preview.tasks.iter().map(|task| task.room.as_deref()).collect();
+    assert_eq!(rooms, [Some("no network"), None, None, Some("open network"), Some("2 hosts")]);
 }

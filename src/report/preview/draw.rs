@@ -97,12 +97,17 @@ fn room(out: &mut String, preview: &Preview) {
     if room.exceptions.len() > MAX_EXCEPTIONS {
         let _ = writeln!(out, "  … {} more …", room.exceptions.len() - MAX_EXCEPTIONS);
     }
+    for note in &room.notes {
+        let _ = writeln!(out, "  {note}");
+    }
 }
 
 fn table(out: &mut String, tasks: &[PreviewTask]) {
-    let header = ["", "task", "priority", "executions", "after", "name"].map(String::from);
-    let rows: Vec<[String; 6]> = tasks.iter().enumerate().map(|(at, task)| row(at, task)).collect();
-    let mut widths = [0; 6];
+    let header = ["", "task", "priority", "executions", "room", "after", "name"].map(String::from);
+    let rows: Vec<[String; 7]> = tasks.iter().enumerate().map(|(at, task)| row(at, task)).collect();
+    // A column for what differs, if anything does.
+    let no_room = tasks.iter().all(|task| task.room.is_none());
+    let mut widths = [0; 7];
     for row in rows.iter().chain([&header]) {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.width());
@@ -111,6 +116,9 @@ fn table(out: &mut String, tasks: &[PreviewTask]) {
     for row in [&header].into_iter().chain(&rows) {
         let mut line = String::new();
         for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+            if column == 4 && no_room {
+                continue;
+            }
             let gap = " ".repeat(width - cell.width());
             // Numbers end, words begin at the same place.
             let padded = if matches!(column, 0 | 2) { format!("{gap}{cell}  ") } else { format!("{cell}{gap}  ") };
@@ -120,7 +128,7 @@ fn table(out: &mut String, tasks: &[PreviewTask]) {
     }
 }
 
-fn row(at: usize, task: &PreviewTask) -> [String; 6] {
+fn row(at: usize, task: &PreviewTask) -> [String; 7] {
     let mut name = if task.name == task.id.as_str() { String::new() } else { visible(&task.name) };
     if task.conditional {
         name.push_str(if name.is_empty() { "(conditional)" } else { " (conditional)" });
@@ -130,6 +138,7 @@ fn row(at: usize, task: &PreviewTask) -> [String; 6] {
         task.id.to_string(),
         task.priority.to_string(),
         if task.executions == 1 { "1".into() } else { format!("up to {}", task.executions) },
+        task.room.clone().unwrap_or_default(),
         ids(&task.dependencies),
         name,
     ]

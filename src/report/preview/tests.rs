@@ -70,17 +70,27 @@ fn a_terminal_shows_what_children_may_reach_unless_it_is_usual() {
             ", network: { allow: [docs.rs] }",
         ),
         @"
-        room: level landlock at least, with Docker
-        network: agents model; gates only example.com, cdn.example.com; commands open
-          gate test: open
-          task api: only docs.rs
-        "
+    room: level landlock at least, with Docker
+    network: agents model; gates only example.com, cdn.example.com; commands open
+      gate test: open
+      task api: only docs.rs
+      `docker: true` opens every network: who reaches Docker's socket is root
+    "
     );
     insta::assert_snapshot!(shown("room: { level: sealed }", ""), @"
     room: level sealed
     network: agents model; gates open; commands open
     ");
     insta::assert_snapshot!(shown("room: { level: best }", ""), @"");
+    insta::assert_snapshot!(
+        shown("gates: [{ id: test, run: x }]\nroom: { level: none, network: { gates: none }, docker: true }", ""),
+        @"
+        room: level none at least, with Docker
+        network: agents model; gates none; commands open
+          `level: none` accepts machines that cannot close a network: there, all of it is open
+          `docker: true` opens every network: who reaches Docker's socket is root
+        "
+    );
 }
 
 #[test]
