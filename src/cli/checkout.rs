@@ -13,6 +13,9 @@ use crate::work::checkout::{Lead, leads, off_path};
 /// How many are named at once. A user who has more of them starts with these.
 const NAMED: usize = 5;
 
+/// What to do about those that are not named.
+const SEE_ABOVE: &str = "see to the ones above, then ask again";
+
 /// The environment that children's is made from.
 pub(super) fn caller(home: &Home) -> Caller {
     off_path(&Caller::read(), home.repo.workdir())
@@ -48,7 +51,11 @@ pub(super) fn points(home: &Home, plan: &Plan) -> Result<Vec<Point>, Failure> {
     let shown = found.iter().take(NAMED).map(|lead| Point::missing(CHECK, lead.what.clone(), vec![lead.next.clone()]));
     let mut points: Vec<Point> = shown.collect();
     if let Some(more) = found.len().checked_sub(NAMED + 1) {
-        points.push(Point::missing(CHECK, format!("{} more of the kind", text::plural(more + 1, "tool")), Vec::new()));
+        points.push(Point::missing(
+            CHECK,
+            format!("{} more of the kind", text::plural(more + 1, "tool")),
+            vec![SEE_ABOVE.to_owned()],
+        ));
     }
     Ok(points)
 }

@@ -6,7 +6,7 @@ use super::agent::{plan_if_any, usual_plan};
 use super::args::Doctor;
 use super::session::{Secrets, agent_failure, cache_dir, locate, no_key, shepherd};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, checkout, provider};
+use super::{Failure, Home, Kind, checkout, provider, toolchain};
 use crate::agent;
 use crate::exec::environment::Caller;
 use crate::exec::{Shepherd, kernel, probe};
@@ -44,6 +44,7 @@ async fn look(args: &Doctor, plan: &Plan, secrets: &Secrets) -> Result<Vec<Point
     }
     if let Ok(home) = Home::find() {
         points.extend(checkout::points(&home, plan)?);
+        points.extend(toolchain::point(&Caller::read(), home.repo.workdir()));
     }
     let probed = probe(&shepherd).await;
     let mut room = Point::room(probed.level, probed.why_not.as_deref(), plan.room.least, &kernel());

@@ -28,6 +28,7 @@ mod signals;
 mod spending;
 mod status;
 mod terminal;
+mod toolchain;
 mod verify;
 mod writing;
 

@@ -91,7 +91,8 @@ impl Caller {
     }
 
     /// The directory that the variable names, else that one below the caller's home; only where it exists.
-    fn directory(&self, name: &str, below_home: Option<&str>) -> Option<PathBuf> {
+    #[must_use]
+    pub fn directory(&self, name: &str, below_home: Option<&str>) -> Option<PathBuf> {
         let named = self.get(name).map(PathBuf::from);
         // A confined child may write only to paths without links, and people's homes are often behind one.
         let home = || std::fs::canonicalize(self.get("HOME")?).ok();

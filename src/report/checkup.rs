@@ -5,9 +5,14 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr as _;
 
+use super::room;
 use crate::plan::RoomLevel;
 use crate::text::{escape_invisible, neutralise_workflow_commands, plural, printable};
+
+/// Columns of a terminal that nobody has made larger.
+const WIDTH: usize = 80;
 
 /// Everything that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -67,6 +72,17 @@ impl Point {
         Self { check, state: Health::Warn, found: found.into(), next }
     }
 
+    /// The toolchain that the repository asks of rustup, and whether rustup has it.
+    #[must_use]
+    pub fn toolchain(file: &str, channel: &str, is_installed: bool) -> Self {
+        const CHECK: &str = "rustup";
+        if is_installed {
+            return Self::ok(CHECK, format!("{channel}, as {file} asks"));
+        }
+        let found = format!("{file} asks for {channel}, which is not installed; children cannot install it");
+        Self::warn(CHECK, found, vec![format!("install it before a run: `rustup toolchain install {channel}`")])
+    }
+
     /// What keeps a run from starting.
     #[must_use]
     pub fn missing(check: &'static str, found: impl Into<String>, next: Vec<String>) -> Self {
@@ -85,6 +101,10 @@ impl Point {
         let found = format!("level {level}: {means}");
         let Some(why_not) = why_not else { return Self::judged(ROOM, found, level, least, Vec::new()) };
         let mut next = vec![format!("why not more: {why_not}")];
+        let exceptions = room::exceptions(level);
+        if !exceptions.is_empty() {
+            next.push(format!("not held: {}; SECURITY.md explains each", exceptions.join(", ")));
+        }
         next.extend(kernel.advice(level));
         Self::judged(ROOM, found, level, least, next)
     }
@@ -175,9 +195,10 @@ impl Checkup {
                 Health::Warn => "warn   ",
                 Health::Missing => "missing",
             };
-            let _ = writeln!(out, "{state}  {:width$}  {}", point.check, inert(&point.found));
+            let start = format!("{state}  {:width$}  ", point.check);
+            out.push_str(&wrapped(&start, &inert(&point.found)));
             for next in &point.next {
-                let _ = writeln!(out, "         {:width$}  - {}", "", inert(next));
+                out.push_str(&wrapped(&format!("         {:width$}  - ", ""), &inert(next)));
             }
         }
         let warned = self.count(Health::Warn);
@@ -190,6 +211,35 @@ impl Checkup {
         let _ = writeln!(out, "\n{end}");
         out
     }
+}
+
+/// A line that goes on below itself where it is longer than a screen is wide. What stands between backticks is to be copied,
+/// so it stays in one line, however long that gets.
+fn wrapped(start: &str, text: &str) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let mut inside = false;
+    for word in text.split(' ') {
+        match words.last_mut().filter(|_| inside) {
+            Some(last) => last.push_str(&format!(" {word}")),
+            None => words.push(word.to_owned()),
+        }
+        inside ^= word.matches('`').count() % 2 == 1;
+    }
+    let indent = start.width();
+    let (mut out, mut column) = (start.to_owned(), indent);
+    for word in words {
+        if column > indent && column + 1 + word.width() > WIDTH {
+            out.push_str(&format!("\n{:indent$}", ""));
+            column = indent;
+        }
+        if column > indent {
+            out.push(' ');
+            column += 1;
+        }
+        column += word.width();
+        out.push_str(&word);
+    }
+    out + "\n"
 }
 
 #[cfg(test)]
@@ -266,32 +316,82 @@ mod tests {
     }
 
     #[test]
+    fn no_line_is_wider_than_a_screen_but_for_a_command_to_copy() {
+        let long = "words that go on and on until they reach the end of the line and then some more of them";
+        let command = format!("run `{} --flag` first", "x".repeat(90));
+        let points = vec![Point::warn("agent", long, vec![long.to_owned(), command])];
+        insta::assert_snapshot!(Checkup { points }.terminal(), @"
+        warn     agent  words that go on and on until they reach the end of the line and
+                        then some more of them
+                        - words that go on and on until they reach the end of the line
+                          and then some more of them
+                        - run
+                          `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx --flag`
+                          first
+
+        a run can start, with 1 warning
+        ");
+    }
+
+    #[test]
+    fn a_toolchain_that_is_not_installed_comes_with_the_command() {
+        let missing = Point::toolchain("rust-toolchain.toml", "1.80.0", false);
+        let there = Point::toolchain("rust-toolchain.toml", "1.80.0", true);
+        insta::assert_snapshot!(Checkup { points: vec![missing, there] }.terminal(), @"
+        warn     rustup  rust-toolchain.toml asks for 1.80.0, which is not installed;
+                         children cannot install it
+                         - install it before a run: `rustup toolchain install 1.80.0`
+        ok       rustup  1.80.0, as rust-toolchain.toml asks
+
+        a run can start, with 1 warning
+        ");
+    }
+
+    #[test]
     fn a_room_says_what_would_make_a_better_one() {
         let kernel = |release: &str| Kernel { release: release.to_owned(), ..Kernel::default() };
         let ubuntu = Kernel { apparmor_restricts: true, ..kernel("6.8.0-31-generic") };
         let why = Some("a namespace of users: Permission denied");
         insta::assert_snapshot!(room(RoomLevel::Landlock, why, None, &ubuntu), @"
-        warn     room  level landlock: children cannot write elsewhere, but read, and reach other processes' sockets
+        warn     room  level landlock: children cannot write elsewhere, but read, and
+                       reach other processes' sockets
                        - why not more: a namespace of users: Permission denied
-                       - allow namespaces: `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`
+                       - not held: metadata, network seen, private files, processes
+                         seen, scheduling of processes (not as root), shared memory,
+                         sockets by name, terminals; SECURITY.md explains each
+                       - allow namespaces:
+                         `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`
 
         a run can start, with 1 warning
         ");
         let docker = Kernel { container: true, ..ubuntu.clone() };
         insta::assert_snapshot!(room(RoomLevel::Landlock, why, Some(RoomLevel::Sealed), &docker), @"
-        missing  room  level landlock: children cannot write elsewhere, but read, and reach other processes' sockets
+        missing  room  level landlock: children cannot write elsewhere, but read, and
+                       reach other processes' sockets
                        - why not more: a namespace of users: Permission denied
-                       - start the container with `--security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined`
-                       - allow namespaces: `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`, on the container's host
-                       - or set `room.level` of the plan, which demands `sealed`, to `landlock`
+                       - not held: metadata, network seen, private files, processes
+                         seen, scheduling of processes (not as root), shared memory,
+                         sockets by name, terminals; SECURITY.md explains each
+                       - start the container with
+                         `--security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined`
+                       - allow namespaces:
+                         `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`,
+                         on the container's host
+                       - or set `room.level` of the plan, which demands `sealed`, to
+                         `landlock`
 
         a run cannot start: 1 thing is missing
         ");
         let off = Kernel { namespaces_off: true, ..kernel("6.1.0") };
         insta::assert_snapshot!(room(RoomLevel::Landlock, why, Some(RoomLevel::Landlock), &off), @"
-        warn     room  level landlock: children cannot write elsewhere, but read, and reach other processes' sockets
+        warn     room  level landlock: children cannot write elsewhere, but read, and
+                       reach other processes' sockets
                        - why not more: a namespace of users: Permission denied
-                       - allow namespaces: set `kernel.unprivileged_userns_clone` to 1, and `user.max_user_namespaces` to 10000
+                       - not held: metadata, network seen, private files, processes
+                         seen, scheduling of processes (not as root), shared memory,
+                         sockets by name, terminals; SECURITY.md explains each
+                       - allow namespaces: set `kernel.unprivileged_userns_clone` to 1,
+                         and `user.max_user_namespaces` to 10000
 
         a run can start, with 1 warning
         ");
@@ -299,15 +399,18 @@ mod tests {
         insta::assert_snapshot!(room(RoomLevel::None, old, None, &kernel("5.4.0")), @"
         warn     room  level none: children can do all that you can
                        - why not more: this kernel has no Landlock
-                       - Landlock needs Linux 5.13 or newer with `landlock` in /sys/kernel/security/lsm; this is 5.4.0
+                       - Landlock needs Linux 5.13 or newer with `landlock` in
+                         /sys/kernel/security/lsm; this is 5.4.0
 
         a run can start, with 1 warning
         ");
         insta::assert_snapshot!(room(RoomLevel::None, old, Some(RoomLevel::Landlock), &kernel("5.4.0")), @"
         missing  room  level none: children can do all that you can
                        - why not more: this kernel has no Landlock
-                       - Landlock needs Linux 5.13 or newer with `landlock` in /sys/kernel/security/lsm; this is 5.4.0
-                       - or set `room.level` of the plan, which demands `landlock`, to `none`
+                       - Landlock needs Linux 5.13 or newer with `landlock` in
+                         /sys/kernel/security/lsm; this is 5.4.0
+                       - or set `room.level` of the plan, which demands `landlock`, to
+                         `none`
 
         a run cannot start: 1 thing is missing
         ");

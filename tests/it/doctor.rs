@@ -16,14 +16,26 @@ const COMMAND: &str = "tasks: [{ id: one, run: make, write_set: [one.txt] }]\n";
 
 /// What omk printed without what differs from machine to machine: versions, directories, and the room.
 fn common(world: &World, text: &str) -> String {
-    let text = text.replace(world.at("").to_str().unwrap(), "[world]/");
+    // Where a line is broken depends on how long the world's path is.
+    let mut whole = String::new();
+    for line in text.lines() {
+        let goes_on = line.starts_with("         ") && !line.trim_start().starts_with("- ");
+        let gap = match (whole.is_empty(), goes_on) {
+            (true, _) => "",
+            (false, true) => " ",
+            (false, false) => "\n",
+        };
+        whole.push_str(gap);
+        whole.push_str(if goes_on { line.trim_start() } else { line });
+    }
+    let text = whole.replace(world.at("").to_str().unwrap(), "[world]/");
     // A machine may have a Node.js that is new enough, or omk's cache has one.
     let text = text.replace("the Kimi Code CLI brings its own", "Node.js 24");
     let mut lines = Vec::new();
     let mut in_room = false;
     for line in text.trim_end().lines() {
-        // What is said of a point follows it, with a dash.
-        in_room = line.contains("  room ") || (in_room && line.trim_start().starts_with("- "));
+        // What is said of a point follows it, farther to the right.
+        in_room = line.contains("  room ") || (in_room && line.starts_with("         "));
         if in_room {
             continue;
         }
@@ -125,4 +137,41 @@ async fn without_a_plan_or_git_no_run_can_start() {
         .filter_map(|check| check["check"].as_str())
         .collect();
     assert_eq!((&json["can_start"], &missing[..2]), (&Value::Bool(false), &["plan", "git"][..]), "{json:#}");
+}
+
+#[tokio::test]
+async fn a_toolchain_that_rustup_has_not_installed_is_named_before_a_run() {
+    let world = World::without_cli("http://127.0.0.1:9/v1", COMMAND);
+    let arch = std::env::consts::ARCH;
+    let installed = world.at(&format!("rustup/toolchains/1.70.0-{arch}-unknown-linux-gnu"));
+    std::fs::create_dir_all(installed).unwrap();
+    let told = async |channel: &str| {
+        let file = format!("[toolchain]\nchannel = \"{channel}\"\n");
+        std::fs::write(world.at("repo/rust-toolchain.toml"), file).unwrap();
+        let mut omk = world.omk(&["doctor", "--json"]);
+        omk.env("RUSTUP_HOME", world.at("rustup"));
+        let ended = world.end_of(omk).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let json: Value = serde_json::from_str(&ended.stdout).unwrap();
+        json["checks"].as_array().unwrap().iter().find(|check| check["check"] == "rustup").unwrap().clone()
+    };
+    let missing = told("1.80.0").await;
+    assert_eq!(missing["state"], "warn", "{missing}");
+    assert_eq!(missing["next"][0], "install it before a run: `rustup toolchain install 1.80.0`");
+    let there = told("1.70.0").await;
+    assert_eq!((&there["state"], &there["found"]), (&"ok".into(), &"1.70.0, as rust-toolchain.toml asks".into()));
+}
+
+#[tokio::test]
+async fn every_line_that_is_not_ok_says_what_to_do() {
+    let mut world = World::without_cli("http://127.0.0.1:9/v1", PROMPT);
+    world.set_path(bare_path(&world));
+    let mut omk = world.omk(&["doctor", "--online", "--json"]);
+    omk.env("OMK_ROOM_AT_MOST", "landlock");
+    let ended = world.end_of(omk).await;
+    let json: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let checks = json["checks"].as_array().unwrap();
+    let silent: Vec<&Value> =
+        checks.iter().filter(|check| check["state"] != "ok" && check["next"].as_array().unwrap().is_empty()).collect();
+    assert!(checks.len() > 4 && silent.is_empty(), "{silent:#?}");
 }
