@@ -1,7 +1,7 @@
 //! The git binary, hardened: for what libgit2 cannot do alone, which is filters, packs, and everything over the network.
 //!
-//! It refuses hooks, fsmonitor, `ext::` transports, prompts and every `GIT_*` variable of the caller. The system's
-//! configuration is read: Git LFS is often installed there.
+//! It refuses hooks, fsmonitor, `ext::` transports, prompts and the `GIT_*` variables of the caller. The configuration of
+//! the system and of the user is read, on files also where the caller's variables say that it is: filters are often there.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -32,6 +32,9 @@ const SETTINGS: [&str; 9] = [
     "gc.auto=0",
     "maintenance.auto=false",
 ];
+
+/// Variables that say where the configuration of the system and of the user is. Calls on files follow them.
+const WHERE: [&str; 3] = ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"];
 
 /// Words in the name of a variable that is not for filters to see; the rule that `pass_env` has.
 const SECRET: [&str; 4] = ["KEY", "TOKEN", "SECRET", "PASSWORD"];
@@ -64,6 +67,7 @@ impl<'a> Git<'a> {
     /// A call on the files of `work_tree`, with an index of omk's own. No credentials.
     pub(super) fn on_files(repo: &Repo, work_tree: &Path, index: &Path, what: &'a str, subcommand: &'a str) -> Self {
         let mut command = hardened(true);
+        follow(&mut command);
         command.args(["-c", "credential.helper="]).arg("--git-dir").arg(repo.common_dir());
         command.arg("--work-tree").arg(work_tree).arg(subcommand);
         command.env("GIT_INDEX_FILE", index).current_dir(work_tree);
@@ -89,6 +93,15 @@ impl<'a> Git<'a> {
     pub(super) fn settings_of(repo: &Repo, what: &'a str) -> Self {
         let mut command = cleared(true);
         command.arg("--git-dir").arg(repo.git_dir()).arg("config").current_dir(repo.common_dir()).stdin(Stdio::null());
+        Self { command, what, subcommand: "config" }
+    }
+
+    /// A call of `git config` that reads what [`Git::on_files`] goes by.
+    pub(super) fn settings_of_files(repo: &Repo, what: &'a str) -> Self {
+        let mut command = cleared(true);
+        follow(&mut command);
+        command.arg("--git-dir").arg(repo.common_dir()).arg("config").current_dir(repo.common_dir());
+        command.stdin(Stdio::null());
         Self { command, what, subcommand: "config" }
     }
 
@@ -250,6 +263,14 @@ fn hardened(without_secrets: bool) -> Command {
         command.args(["-c", setting]);
     }
     command
+}
+
+fn follow(command: &mut Command) {
+    for name in WHERE {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
 }
 
 /// git without the caller's `GIT_*` variables, and, where asked, without what looks like a secret.

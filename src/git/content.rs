@@ -11,6 +11,7 @@ use std::path::Path;
 use git2::{ObjectType, Oid, Repository};
 
 use super::error::GitError;
+use super::facts::Bytes;
 use super::tree::{EXECUTABLE, Entry, FILE, SYMLINK};
 use super::walk::below;
 use crate::plain_file::{NotRead, Root};
@@ -44,6 +45,18 @@ impl<'a> Files<'a> {
             return Ok(None);
         }
         blob_id(&self.read(path, meta)?).map(Some)
+    }
+
+    /// What tells the bytes of a file of any size from others: the id of its blob, if it is not too large for that.
+    pub(super) fn bytes(&self, path: &[u8], meta: &Metadata) -> Result<Bytes, GitError> {
+        if let Some(blob) = self.blob(path, meta)? {
+            return Ok(Bytes(blob));
+        }
+        let on_disk = below(self.top, path);
+        make_readable(&on_disk, meta)?;
+        let digest = self.root.file(&below(Path::new(""), path)).and_then(|file| file.digest(u64::MAX));
+        let digest = digest.map_err(|why| GitError::io("read", &on_disk)(why.into()))?;
+        Ok(Bytes(Oid::from_str(&digest.as_str()[..40]).expect("a digest begins with 40 hex digits")))
     }
 
     /// The bytes of a file of at most [`LARGE`] bytes, or where a link leads.

@@ -1,27 +1,24 @@
 //! Whether git changes bytes between its objects and a work tree: line ends, idents, filters, encodings.
 //!
-//! It refuses to do any of that: where a tree asks for it, the git binary does it.
-
-use std::path::{Path, PathBuf};
+//! It refuses to do any of that: if a tree asks for it, the git binary does it.
 
 use git2::Repository;
 
 use super::error::GitError;
+use super::repo::Repo;
+use super::settings::{attributes_files, value};
 use super::tree::Listing;
 use crate::id::Sha256;
 
-/// How the files of a tree get their bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Conversion {
-    /// A file holds the bytes of its blob.
-    Plain,
-    /// Git converts; what is known of a file holds only under the same rules, of which this is the digest.
-    Rules {
-        /// Of all rules.
-        digest: Sha256,
-        /// Whether programs are among them, which may make a small blob of a large file.
-        filters: bool,
-    },
+/// How the files of a tree get their bytes, and blobs theirs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Conversion {
+    /// The digest of the rules by which files are laid out; `None` if a file gets the bytes of its blob.
+    pub(super) out: Option<Sha256>,
+    /// The digest of the rules by which files are read; `None` if a blob gets the bytes of its file.
+    pub(super) back: Option<Sha256>,
+    /// Whether programs are among the rules, which may make a small blob of a large file.
+    pub(super) filters: bool,
 }
 
 pub(super) fn is_attributes(path: &[u8]) -> bool {
@@ -30,37 +27,36 @@ pub(super) fn is_attributes(path: &[u8]) -> bool {
 }
 
 /// The rules for a tree, from its own attributes and this machine's configuration.
-pub(super) fn of(repo: &Repository, listing: &Listing) -> Result<Conversion, GitError> {
-    let what = || GitError::lib("read git's configuration");
-    let config = repo.config().and_then(|mut config| config.snapshot()).map_err(what())?;
-    let line_ends = config.get_string("core.autocrlf").unwrap_or_default().to_ascii_lowercase();
-    let mut converts = !matches!(line_ends.as_str(), "" | "false" | "no" | "off" | "0");
+pub(super) fn of(repo: &Repo, objects: &Repository, listing: &Listing) -> Result<Conversion, GitError> {
+    let settings = repo.conversion_settings()?;
+    let line_ends = value(settings, "core.autocrlf").unwrap_or("false").to_ascii_lowercase();
+    let windows = value(settings, "core.eol").is_some_and(|eol| eol.eq_ignore_ascii_case("crlf"));
+    let mut reads = !matches!(line_ends.as_str(), "" | "false" | "no" | "off" | "0");
+    let mut lays_out = reads && line_ends != "input";
     let mut filters = false;
-    let mut rules: Vec<u8> = format!("{line_ends}\n{}\n", config.get_string("core.eol").unwrap_or_default()).into();
-    for path in machine_files(repo, &config) {
+    let mut rules: Vec<u8> = format!("{settings:?}").into();
+    let mut take = |text: &[u8]| {
+        reads |= asks(text);
+        lays_out |= asks_to_lay_out(text) || (windows && asks(text));
+        filters |= names_filter(text);
+    };
+    for path in attributes_files(repo, settings) {
         let Ok(text) = std::fs::read(&path) else { continue };
-        converts |= asks(&text);
-        filters |= names_filter(&text);
+        take(&text);
         rules.extend(text);
     }
     for (path, entry) in listing.files().filter(|(path, entry)| is_attributes(path) && !entry.is_submodule()) {
-        let blob = repo.find_blob(entry.oid).map_err(GitError::lib("read .gitattributes"))?;
-        converts |= asks(blob.content());
-        filters |= names_filter(blob.content());
+        let blob = objects.find_blob(entry.oid).map_err(GitError::lib("read .gitattributes"))?;
+        take(blob.content());
         rules.extend(path);
         rules.extend(entry.oid.as_bytes());
     }
-    if !converts {
-        return Ok(Conversion::Plain);
-    }
-    let programs = config.entries(Some("^filter\\.")).map_err(what())?;
-    programs
-        .for_each(|entry| {
-            rules.extend(entry.name_bytes());
-            rules.extend(entry.value_bytes());
-        })
-        .map_err(what())?;
-    Ok(Conversion::Rules { digest: Sha256::of(&rules), filters })
+    let digest = || Some(Sha256::of(&rules));
+    Ok(Conversion {
+        out: if lays_out { digest() } else { None },
+        back: if reads || lays_out { digest() } else { None },
+        filters,
+    })
 }
 
 /// Whether attributes name a filter. In doubt, yes.
@@ -68,27 +64,28 @@ pub(super) fn names_filter(text: &[u8]) -> bool {
     String::from_utf8_lossy(text).contains("filter")
 }
 
-/// Attributes that are not in the tree: the repository's own, the user's, the system's.
-fn machine_files(repo: &Repository, config: &git2::Config) -> Vec<PathBuf> {
-    let mut files = vec![repo.commondir().join("info/attributes"), PathBuf::from("/etc/gitattributes")];
-    if let Ok(path) = config.get_path("core.attributesfile") {
-        files.push(path);
-        return files;
-    }
-    let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".config"));
-    let base = std::env::var_os("XDG_CONFIG_HOME").filter(|path| !path.is_empty()).map(PathBuf::from).or_else(home);
-    files.extend(base.map(|base| base.join("git/attributes")));
-    files
-}
-
 /// Whether attributes ask for a conversion. In doubt, yes: the git binary is always right, only slower.
 pub(super) fn asks(text: &[u8]) -> bool {
+    names(text, |name, _| matches!(name, "text" | "eol" | "crlf" | "ident" | "filter" | "working-tree-encoding"))
+}
+
+/// Whether attributes ask for other bytes in a file than in its blob. Line ends of this system are those of blobs.
+fn asks_to_lay_out(text: &[u8]) -> bool {
+    names(text, |name, value| match name {
+        "eol" => value != "lf",
+        "ident" | "filter" | "working-tree-encoding" => true,
+        _ => false,
+    })
+}
+
+/// Whether a line sets an attribute that counts, or a macro that may.
+fn names(text: &[u8], counts: impl Fn(&str, &str) -> bool) -> bool {
     let text = String::from_utf8_lossy(text);
     text.lines().map(str::trim).filter(|line| !line.starts_with('#')).any(|line| {
         line.starts_with("[attr]")
             || line.split_whitespace().any(|word| {
-                let name = word.split('=').next().unwrap_or(word);
-                matches!(name, "text" | "eol" | "crlf" | "ident" | "filter" | "working-tree-encoding")
+                let (name, value) = word.split_once('=').unwrap_or((word, ""));
+                counts(name, value)
             })
     })
 }
@@ -104,6 +101,18 @@ mod tests {
         }
         for line in ["*.png binary", "*.rs diff=rust", "# * text", "docs linguist-generated", "* -text", ""] {
             assert!(!asks(line.as_bytes()), "{line}");
+        }
+    }
+
+    #[test]
+    fn line_ends_of_this_system_are_laid_out_as_they_are_stored() {
+        for line in
+            ["*.bat eol=crlf", "*.bin filter=lfs", "*.c ident", "[attr]x text", "*.t working-tree-encoding=UTF-16"]
+        {
+            assert!(asks_to_lay_out(line.as_bytes()), "{line}");
+        }
+        for line in ["* text=auto", "*.sh text eol=lf", "*.txt text", "*.c crlf", "* -filter"] {
+            assert!(!asks_to_lay_out(line.as_bytes()), "{line}");
         }
     }
 }

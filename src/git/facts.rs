@@ -1,8 +1,10 @@
-//! What is known of a slot's files: which blob a file holds, as long as the disk says that it was not written since.
+//! What is known of a slot's files: which blob a file stands for, as long as the disk says that it was not written since,
+//! and which bytes omk laid out for a blob.
 //!
 //! It refuses to believe a file's modification time, which anyone can set: a fact holds while the change time, the inode
 //! and the size are the same, and only if the change time lay in the past when the fact was established. So a fact
-//! is true or does not apply, whoever used the slot in between, and whatever was killed.
+//! is true or does not apply, whoever used the slot in between, and whatever was killed. Where no fact applies, the bytes
+//! that were laid out decide.
 
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -11,9 +13,12 @@ use std::path::Path;
 
 use git2::{Index, IndexEntry, IndexTime, Oid};
 
-use super::convert::Conversion;
 use super::error::GitError;
 use super::tree::Entry;
+use crate::id::Sha256;
+
+/// Numbers in a [`Stat`].
+pub(super) const NUMBERS: usize = 9;
 
 /// What the disk says of a file, as wide as git's index keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +33,29 @@ pub(super) struct Stat {
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "as wide as git's index keeps it")]
 impl Stat {
+    /// Its numbers, in the order of its fields.
+    pub(super) fn numbers(&self) -> [u32; NUMBERS] {
+        let (changed, modified) = (self.changed, self.modified);
+        let times = [changed.0 as u32, changed.1, modified.0 as u32, modified.1];
+        let rest = [self.inode, self.size, self.owner.0, self.owner.1, self.device];
+        let mut all = [0; NUMBERS];
+        all[..4].copy_from_slice(&times);
+        all[4..].copy_from_slice(&rest);
+        all
+    }
+
+    pub(super) fn from_numbers(numbers: [u32; NUMBERS]) -> Self {
+        let [changed, changed_ns, modified, modified_ns, inode, size, user, group, device] = numbers;
+        Self {
+            changed: (changed as i32, changed_ns),
+            modified: (modified as i32, modified_ns),
+            inode,
+            size,
+            owner: (user, group),
+            device,
+        }
+    }
+
     pub(super) fn of(meta: &Metadata) -> Self {
         Self {
             changed: (meta.ctime() as i32, meta.ctime_nsec() as u32),
@@ -55,26 +83,16 @@ impl Stat {
             path: path.to_vec(),
         }
     }
-
-    fn from_index(entry: &IndexEntry) -> Self {
-        Self {
-            changed: (entry.ctime.seconds(), entry.ctime.nanoseconds()),
-            modified: (entry.mtime.seconds(), entry.mtime.nanoseconds()),
-            inode: entry.ino,
-            size: entry.file_size,
-            owner: (entry.uid, entry.gid),
-            device: entry.dev,
-        }
-    }
 }
 
+/// What is known of one file.
 #[derive(Debug, Clone, Copy)]
-struct Fact {
-    stat: Stat,
-    entry: Entry,
-    settled: bool,
+pub(super) struct Fact {
+    pub(super) stat: Stat,
+    pub(super) entry: Entry,
+    pub(super) settled: bool,
     /// omk wrote the file, and nobody has touched it since: not its bytes, its mode, or its times.
-    untouched: bool,
+    pub(super) untouched: bool,
 }
 
 /// A moment as the file system counts it.
@@ -90,60 +108,55 @@ impl Stamp {
     }
 }
 
+/// The bytes of a file, by a name of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bytes(pub(super) Oid);
+
 /// What is known of a slot's files.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Facts {
-    conversion: Conversion,
-    known: HashMap<Vec<u8>, Fact>,
+    pub(super) known: HashMap<Vec<u8>, Fact>,
+    /// The rules by which the files were laid out; `None` if each got the bytes of its blob.
+    pub(super) laid_by: Option<Sha256>,
+    /// What those rules made of a blob at a path. Empty where there are none.
+    pub(super) laid: HashMap<(Vec<u8>, Oid), Bytes>,
+    /// The rules by which files that were touched became blobs.
+    pub(super) read_by: Option<Sha256>,
+    /// Files that were written since the facts were last saved.
+    pub(super) unsaved: usize,
 }
 
 impl Facts {
-    /// What an earlier process left; nothing where it left nothing, or something unreadable.
-    pub(super) fn load(file: &Path) -> Self {
-        let mut known = HashMap::new();
-        if file.exists()
-            && let Ok(index) = Index::open(file)
-        {
-            for entry in index.iter() {
-                let fact = Fact {
-                    stat: Stat::from_index(&entry),
-                    entry: Entry { mode: entry.mode, oid: entry.id },
-                    settled: true,
-                    untouched: true,
-                };
-                known.insert(entry.path, fact);
-            }
-        }
-        Self { conversion: Conversion::Plain, known }
-    }
-
-    /// Leaves what will hold in another process too. Facts under rules of conversion do not: the rules may change.
-    pub(super) fn save(&self, file: &Path) -> Result<(), git2::Error> {
-        clear_the_way(file);
-        if self.conversion != Conversion::Plain {
-            return Ok(());
-        }
-        let mut index = Index::open(file)?;
-        for (path, fact) in self.known.iter().filter(|(_, fact)| fact.settled && fact.untouched) {
-            index.add(&fact.stat.in_index(path, fact.entry))?;
-        }
-        index.write()
-    }
-
-    /// Forgets everything where the rules are others; says whether they were the same.
-    pub(super) fn under(&mut self, conversion: &Conversion) -> bool {
-        let same = self.conversion == *conversion;
-        if !same {
+    /// Files are laid out by these rules from now on. What was laid out by others is not known any more.
+    pub(super) fn lay_out_by(&mut self, rules: Option<&Sha256>) {
+        if self.laid_by.as_ref() != rules {
             self.known.clear();
-            self.conversion = conversion.clone();
+            self.laid.clear();
+            self.laid_by = rules.cloned();
         }
-        same
+    }
+
+    /// Files that were touched are read by these rules from now on. What others made of such files does not count; a file
+    /// that nobody touched stays what it was, whatever the rules.
+    pub(super) fn read_by(&mut self, rules: Option<&Sha256>) {
+        if self.read_by.as_ref() != rules {
+            self.known.retain(|_, fact| fact.untouched);
+            self.read_by = rules.cloned();
+        }
     }
 
     /// The entry that the file certainly is.
     pub(super) fn entry(&self, path: &[u8], stat: &Stat) -> Option<Entry> {
         let fact = self.known.get(path)?;
         (fact.settled && fact.stat == *stat).then_some(fact.entry)
+    }
+
+    /// What lies, or would lie, in a file that omk laid out for this blob, where that is known.
+    pub(super) fn laid_bytes(&self, path: &[u8], blob: Oid) -> Option<Bytes> {
+        if self.laid_by.is_none() {
+            return Some(Bytes(blob));
+        }
+        self.laid.get(&(path.to_vec(), blob)).copied()
     }
 
     /// Whether omk wrote the file, and it looks as it did then.
@@ -154,13 +167,18 @@ impl Facts {
     /// A file was seen to be that entry, and its bytes were read before `stamp` was taken.
     pub(super) fn learn(&mut self, path: &[u8], stat: Stat, entry: Entry, stamp: Stamp) {
         let settled = stat.changed < stamp.0;
-        let untouched = self.is_untouched(path, &stat);
+        let untouched =
+            self.known.get(path).is_some_and(|fact| fact.untouched && fact.stat == stat && fact.entry == entry);
         self.known.insert(path.to_vec(), Fact { stat, entry, settled, untouched });
     }
 
-    /// omk wrote the file; [`Facts::settle`] follows.
-    pub(super) fn wrote(&mut self, path: &[u8], stat: Stat, entry: Entry) {
+    /// omk wrote the file; [`Facts::settle`] follows. `bytes` is what is in it now, if that is not the blob.
+    pub(super) fn wrote(&mut self, path: &[u8], stat: Stat, entry: Entry, bytes: Option<Bytes>) {
+        if let Some(bytes) = bytes {
+            self.laid.insert((path.to_vec(), entry.oid), bytes);
+        }
         self.known.insert(path.to_vec(), Fact { stat, entry, settled: false, untouched: true });
+        self.unsaved += 1;
     }
 
     /// Nothing was written between the last [`Facts::wrote`] and `stamp`.

@@ -23,8 +23,10 @@ mod bundle;
 mod credentials;
 mod checkout;
 mod stranger;
+mod settings;
 mod convert;
 mod facts;
+mod facts_file;
 mod walk;
 mod content;
 mod ignore;
@@ -32,6 +34,7 @@ mod keep;
 mod pool;
 mod slot;
 mod secrets;
+mod laid;
 mod snapshot;
 mod overlay;
 

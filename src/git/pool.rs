@@ -215,7 +215,7 @@ impl Drop for Inner {
     /// Leaves what is known to the next process. Lost where this one is killed: then files are read once more.
     fn drop(&mut self) {
         let idle = self.idle.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for (name, known) in std::mem::take(idle) {
+        for (name, mut known) in std::mem::take(idle) {
             if let Ok(Some(_held)) = lock(&self.root, name) {
                 let _ = known.facts.save(&self.root.join(format!("{name}.known")));
             }

@@ -29,6 +29,8 @@ struct Inner {
     top: PathBuf,
     idle: Mutex<Vec<Repository>>,
     listings: Mutex<Vec<(Oid, Arc<Listing>)>>,
+    /// What git's configuration says of conversions, once it was asked for.
+    settings: OnceLock<Vec<(String, String)>>,
 }
 
 impl std::fmt::Debug for Repo {
@@ -66,6 +68,7 @@ impl Repo {
             top: absolute(&top)?,
             idle: Mutex::new(Vec::new()),
             listings: Mutex::new(Vec::new()),
+            settings: OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -87,6 +90,7 @@ impl Repo {
             top,
             idle: Mutex::new(Vec::new()),
             listings: Mutex::new(Vec::new()),
+            settings: OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -199,6 +203,10 @@ impl Repo {
 
     pub(super) fn git_dir(&self) -> &Path {
         &self.inner.git_dir
+    }
+
+    pub(super) fn settings_cell(&self) -> &OnceLock<Vec<(String, String)>> {
+        &self.inner.settings
     }
 
     /// Lends an open repository to one thread. Opening costs more than most of what is done with it.

@@ -1,6 +1,7 @@
 //! Filling a slot: with a tree exactly, or with some paths of it.
 //!
-//! It refuses to believe the slot's own `.git`, HEAD and index, and to write a file that nobody touched.
+//! It refuses to believe the slot's own `.git`, HEAD and index, and to write a file that nobody touched: not for another
+//! process, and not under other rules that lay it out the same.
 //! A submodule is an empty directory.
 
 use std::collections::HashSet;
@@ -14,7 +15,7 @@ use super::binary::{Git, fetch_missing};
 use super::content::{Files, mode_of, write_entry};
 use super::convert::{self, Conversion};
 use super::error::GitError;
-use super::facts::{Facts, Stamp, Stat, write_index};
+use super::facts::{Bytes, Facts, Stamp, Stat, write_index};
 use super::keep::Keep;
 use super::pool::{Known, Slot};
 use super::repo::{Repo, tree_oid};
@@ -79,19 +80,22 @@ impl Slot {
         let known = known.get_or_insert_with(|| self.forgotten());
         let conversion = repo.with(|objects| {
             fetch_missing(repo, objects, &listing, &self.own_file("list"))?;
-            convert::of(objects, &listing)
+            convert::of(repo, objects, &listing)
         })?;
-        known.facts.under(&conversion);
-        let Cleared { standing, mut stirred } = self.clear(&listing, keep, only, &mut known.facts, &conversion)?;
+        known.facts.lay_out_by(conversion.out.as_ref());
+        let Cleared { standing, mut stirred } = self.clear(&listing, keep, only, &mut known.facts)?;
         let wanted = |path: &[u8]| !standing.contains(path) && only.is_none_or(|only| only(path));
         let absent: Vec<(&[u8], Entry)> = listing.files().filter(|(path, _)| wanted(path)).collect();
         if !absent.is_empty() {
             self.write_files(repo, &listing, &absent, &conversion)?;
+            let files = Files::of(self.path())?;
             for (path, entry) in &absent {
                 stirred.extend(parents(path).map(<[u8]>::to_vec));
                 let path_on_disk = below(self.path(), path);
                 let meta = std::fs::symlink_metadata(&path_on_disk).map_err(GitError::io("look at", &path_on_disk))?;
-                known.facts.wrote(path, Stat::of(&meta), *entry);
+                let converted = conversion.out.is_some() && meta.is_file();
+                let bytes = if converted { Some(files.bytes(path, &meta)?) } else { None };
+                known.facts.wrote(path, Stat::of(&meta), *entry, bytes);
             }
         }
         for path in stirred {
@@ -107,6 +111,9 @@ impl Slot {
             stamp = Stamp::take(&self.own_file("stamp"))?;
         }
         known.facts.settle(stamp);
+        if known.facts.is_worth_saving() {
+            known.facts.save(&self.own_file("known"))?;
+        }
         if only.is_none() { self.write_own_index(tree, &listing, known) } else { Ok(()) }
     }
 
@@ -117,7 +124,6 @@ impl Slot {
         keep: &Keep,
         only: Option<&Only<'_>>,
         facts: &mut Facts,
-        conversion: &Conversion,
     ) -> Result<Cleared, GitError> {
         let files = Files::of(self.path())?;
         let (mut standing, mut stirred) = (HashSet::new(), HashSet::new());
@@ -133,7 +139,7 @@ impl Slot {
                 if entry.is_submodule() && meta.is_dir() {
                     empty(&on_disk, &self.attic)?;
                     standing.insert(path.to_vec());
-                } else if is_in_place(&files, path, meta, entry, facts, conversion)? {
+                } else if is_in_place(&files, path, meta, entry, facts)? {
                     standing.insert(path.to_vec());
                 } else {
                     stirred.extend(parents(path).map(<[u8]>::to_vec));
@@ -179,7 +185,7 @@ impl Slot {
                 if entry.is_submodule() {
                     remove(&on_disk, &self.attic)?;
                     std::fs::create_dir(&on_disk).map_err(GitError::io("make", &on_disk))?;
-                } else if entry.is_symlink() || *conversion == Conversion::Plain {
+                } else if entry.is_symlink() || conversion.out.is_none() {
                     write_entry(objects, &on_disk, *entry)?;
                 } else {
                     by_git.extend_from_slice(path);
@@ -245,14 +251,7 @@ struct Cleared {
 }
 
 /// Whether a file is the one that omk wrote there, untouched since.
-fn is_in_place(
-    files: &Files<'_>,
-    path: &[u8],
-    meta: &Metadata,
-    entry: Entry,
-    facts: &Facts,
-    conversion: &Conversion,
-) -> Result<bool, GitError> {
+fn is_in_place(files: &Files<'_>, path: &[u8], meta: &Metadata, entry: Entry, facts: &Facts) -> Result<bool, GitError> {
     let stat = Stat::of(meta);
     if !(meta.is_file() || meta.is_symlink()) || entry.is_submodule() || !facts.is_untouched(path, &stat) {
         return Ok(false);
@@ -260,12 +259,13 @@ fn is_in_place(
     if let Some(known) = facts.entry(path, &stat) {
         return Ok(known == entry);
     }
-    // Written a moment before something else: its bytes tell, but not where git converts.
-    if *conversion != Conversion::Plain || mode_of(meta, None) != entry.mode {
+    // Written a moment before something else: its bytes tell.
+    if mode_of(meta, None) != entry.mode {
         return Ok(false);
     }
     // A second name of the file, outside, would be a way to change it later.
-    Ok((meta.is_symlink() || meta.nlink() == 1) && files.blob(path, meta)? == Some(entry.oid))
+    let bytes = if meta.is_symlink() { Some(Bytes(entry.oid)) } else { facts.laid_bytes(path, entry.oid) };
+    Ok((meta.is_symlink() || meta.nlink() == 1) && bytes.is_some() && bytes == Some(files.bytes(path, meta)?))
 }
 
 /// The directories above a path, and the slot's own, which is empty.

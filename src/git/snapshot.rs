@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
-use std::io::Read;
 use std::path::Path;
 
 use git2::{ObjectType, Repository};
@@ -19,6 +18,7 @@ use super::error::GitError;
 use super::facts::{Stamp, Stat, read_index, write_index};
 use super::ignore::Ignores;
 use super::keep::Keep;
+use super::laid::{blob_size, is_as_laid_out, trusts_mode};
 use super::pool::{Known, Slot};
 use super::repo::{tree_id, tree_oid};
 use super::tree::{Changes, Entry, Listing, build};
@@ -40,7 +40,8 @@ pub struct Terms<'a> {
 
 impl Slot {
     /// The tree of what is in the slot: tracked files as they are, and untracked ones that are not ignored. The base's
-    /// own tree where nothing changed.
+    /// own tree if nothing changed. A file with the bytes that were laid out stands for the base's blob, whatever git's
+    /// conversions would make of those bytes.
     ///
     /// # Errors
     /// Where the disk or a filter refuses, or something was left that a tree cannot hold, or a known secret
@@ -65,7 +66,7 @@ impl Slot {
                 refuse_name(path, meta.is_symlink())?;
             }
             let conversion = self.conversion_now(objects, &listing, &found, known, terms)?;
-            known.facts.under(&conversion);
+            known.facts.read_by(conversion.back.as_ref());
             let mut unsure: Vec<(&[u8], &Metadata)> = Vec::new();
             for (path, meta) in &found.files {
                 match known.facts.entry(path, &Stat::of(meta)) {
@@ -73,11 +74,16 @@ impl Slot {
                     None => unsure.push((path, meta)),
                 }
             }
+            let (same, unsure) = self.part(objects, &listing, &known.facts, unsure, &conversion)?;
+            for (path, meta, entry) in same {
+                known.facts.learn(path, Stat::of(meta), entry, stamp);
+                note(&mut changes, &listing, path, entry);
+            }
             self.refuse_large(objects, &listing, &unsure, &conversion, terms.change_limit)?;
             self.refuse_secrets(&listing, &unsure)?;
-            let read = match &conversion {
-                Conversion::Plain => self.read_plain(objects, &listing, &unsure)?,
-                Conversion::Rules { .. } => self.read_by_git(objects, &listing, &unsure)?,
+            let read = match &conversion.back {
+                None => self.read_plain(objects, &listing, &unsure)?,
+                Some(_) => self.read_by_git(objects, &listing, &unsure)?,
             };
             for ((path, meta), entry) in unsure.iter().zip(read) {
                 known.facts.learn(path, Stat::of(meta), entry, stamp);
@@ -141,12 +147,14 @@ impl Slot {
         known: &Known,
         terms: &Terms<'_>,
     ) -> Result<Conversion, GitError> {
-        let before = convert::of(repo, base)?;
+        let before = convert::of(self.pool.repo(), repo, base)?;
         let (mut rules, mut changed) = (BTreeMap::new(), Vec::new());
         let slot = Files::of(self.path())?;
         for (path, meta) in found.files.iter().filter(|(path, meta)| is_attributes(path) && meta.is_file()) {
             let text = slot.rules(path)?;
-            if !is_as_laid_out(repo, base.get(path), known.facts.entry(path, &Stat::of(meta)), &text)? {
+            if !is_as_laid_out(repo, base.get(path), known.facts.entry(path, &Stat::of(meta)), &text)?
+                && !self.holds_what_was_laid(repo, base, &known.facts, path, meta)?
+            {
                 changed.push(path.as_slice());
             }
             rules.insert(path.as_slice(), text);
@@ -159,20 +167,16 @@ impl Slot {
                 return Err(GitError::refused(path, scope::PROTECTED));
             }
         }
-        if changed.is_empty() || (before == Conversion::Plain && !rules.values().any(|text| convert::asks(text))) {
+        if changed.is_empty() || (before.back.is_none() && !rules.values().any(|text| convert::asks(text))) {
             return Ok(before);
         }
-        let filters = match before {
-            Conversion::Plain => false,
-            Conversion::Rules { filters, .. } => filters,
-        };
-        let filters = filters || rules.values().any(|text| convert::names_filter(text));
+        let filters = before.filters || rules.values().any(|text| convert::names_filter(text));
         let mut all = format!("{before:?}").into_bytes();
         for (path, text) in rules {
             all.extend(path);
             all.extend(text);
         }
-        Ok(Conversion::Rules { digest: Sha256::of(&all), filters })
+        Ok(Conversion { out: None, back: Some(Sha256::of(&all)), filters })
     }
 
     /// Refuses files over the limit before their bytes are read and stored. Where git converts, the blob may be smaller;
@@ -185,14 +189,14 @@ impl Slot {
         conversion: &Conversion,
         limit: Size,
     ) -> Result<(), GitError> {
-        if matches!(conversion, Conversion::Rules { filters: true, .. }) {
+        if conversion.filters {
             return Ok(());
         }
         let (mut sum, mut largest) = (0_u64, None);
         for (path, meta) in files.iter().filter(|(_, meta)| meta.is_file()) {
             let over = meta.len() > limit.bytes();
             match base.get(path) {
-                Some(_) if !over || *conversion != Conversion::Plain => continue,
+                Some(_) if !over || conversion.back.is_some() => continue,
                 Some(was) if blob_size(repo, was) == Some(meta.len()) && self.holds(repo, path, meta, was)? => continue,
                 Some(_) => {}
                 None => sum = sum.saturating_add(meta.len()),
@@ -208,14 +212,6 @@ impl Slot {
         }
     }
 
-    /// Whether a file of any size has just those bytes.
-    fn holds(&self, repo: &Repository, path: &[u8], meta: &Metadata, entry: Entry) -> Result<bool, GitError> {
-        let what = || format!("read what {} was", String::from_utf8_lossy(path));
-        let blob = repo.find_blob(entry.oid).map_err(GitError::lib(what()))?;
-        let file = Files::of(self.path())?.open(path, meta)?;
-        is_same(file, blob.content()).map_err(GitError::io("read", &below(self.path(), path)))
-    }
-
     /// Reads files whose bytes are their blobs'. Blobs are written only where the base has others there.
     fn read_plain(
         &self,
@@ -224,7 +220,7 @@ impl Slot {
         files: &[(&[u8], &Metadata)],
     ) -> Result<Vec<Entry>, GitError> {
         let odb = repo.odb().map_err(GitError::lib("open the object store"))?;
-        let trusts_mode = repo.config().and_then(|config| config.get_bool("core.filemode")).unwrap_or(true);
+        let trusts_mode = trusts_mode(repo);
         let mut read = Vec::with_capacity(files.len());
         let slot = Files::of(self.path())?;
         for (path, meta) in files {
@@ -286,21 +282,6 @@ impl Slot {
     }
 }
 
-/// Whether a file has just those bytes; no more of it is read than tells.
-fn is_same(mut file: impl Read, mut bytes: &[u8]) -> std::io::Result<bool> {
-    let mut piece = vec![0; 64 << 10];
-    loop {
-        let length = file.read(&mut piece)?;
-        if length == 0 {
-            return Ok(bytes.is_empty());
-        }
-        match bytes.strip_prefix(&piece[..length]) {
-            Some(rest) => bytes = rest,
-            None => return Ok(false),
-        }
-    }
-}
-
 /// What was found in a slot.
 #[derive(Default)]
 struct Found {
@@ -313,23 +294,6 @@ fn note(changes: &mut Changes, base: &Listing, path: &[u8], entry: Entry) {
     if base.get(path) != Some(entry) {
         changes.insert(path.to_vec(), Some(entry));
     }
-}
-
-fn blob_size(repo: &Repository, entry: Entry) -> Option<u64> {
-    let (size, _) = repo.odb().and_then(|odb| odb.read_header(entry.oid)).ok()?;
-    Some(size as u64)
-}
-
-/// Whether attributes are what omk laid out: as far as it knows the file, else by their text, with whatever line ends
-/// they make for themselves.
-fn is_as_laid_out(repo: &Repository, base: Option<Entry>, known: Option<Entry>, text: &[u8]) -> Result<bool, GitError> {
-    let Some(base) = base.filter(|base| !base.is_symlink() && !base.is_submodule()) else { return Ok(false) };
-    if let Some(known) = known {
-        return Ok(known.oid == base.oid);
-    }
-    let blob = repo.find_blob(base.oid).map_err(GitError::lib("read .gitattributes"))?;
-    let lines = |text: &[u8]| String::from_utf8_lossy(text).replace("\r\n", "\n");
-    Ok(lines(blob.content()) == lines(text))
 }
 
 /// libgit2 refuses some names without saying where; a judge refuses more.

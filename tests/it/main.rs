@@ -131,6 +131,7 @@ mod secrets;
 mod tidy;
 mod try_model;
 mod shown;
+mod untouched;
 mod stories;
 mod story_github;
 mod story_gitlab;

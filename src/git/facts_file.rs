@@ -1,0 +1,117 @@
+//! The facts about a slot's files on the disk, for the next process.
+//!
+//! It refuses a file that is not whole: then nothing is known, and the slot's files are written once more.
+
+use std::path::Path;
+
+use git2::Oid;
+
+use super::error::GitError;
+use super::facts::{Bytes, Fact, Facts, NUMBERS, Stat};
+use super::tree::Entry;
+use crate::id::Sha256;
+use crate::plain_file;
+
+/// The first line. Another number is another format.
+const FORMAT: &[u8] = b"omk facts 2\n";
+
+/// The largest file that is read: a fact takes some 100 bytes, and a slot of five million files is more than git can bear.
+const LARGEST: u64 = 512 << 20;
+
+/// Facts are saved once the files written since the last time are one in so many of all: the first lay-out at once, a
+/// change of a few files among thousands at the end.
+const PART: usize = 8;
+
+impl Facts {
+    /// What an earlier process left; nothing if it left nothing, or something unreadable.
+    pub(super) fn load(file: &Path) -> Self {
+        let Ok(bytes) = plain_file::read(file, LARGEST) else { return Self::default() };
+        Reader::of(&bytes).and_then(|mut reader| reader.facts()).unwrap_or_default()
+    }
+
+    /// Leaves what will hold in another process too. A process that is killed meanwhile leaves the file as it was.
+    pub(super) fn save(&mut self, file: &Path) -> Result<(), GitError> {
+        let mut bytes = FORMAT.to_vec();
+        put(&mut bytes, self.laid_by.as_ref().map_or("", Sha256::as_str).as_bytes());
+        for (path, fact) in self.known.iter().filter(|(_, fact)| fact.settled && fact.untouched) {
+            put(&mut bytes, path);
+            for number in fact.stat.numbers().into_iter().chain([fact.entry.mode]) {
+                bytes.extend(number.to_le_bytes());
+            }
+            bytes.extend(fact.entry.oid.as_bytes());
+            let laid = self.laid.get(&(path.clone(), fact.entry.oid)).map_or(fact.entry.oid, |bytes| bytes.0);
+            bytes.extend(laid.as_bytes());
+        }
+        let digest = Sha256::of(&bytes);
+        bytes.extend(digest.as_str().as_bytes());
+        let new = file.with_extension("known-new");
+        std::fs::write(&new, bytes).map_err(GitError::io("write", &new))?;
+        std::fs::rename(&new, file).map_err(GitError::io("write", file))?;
+        self.unsaved = 0;
+        Ok(())
+    }
+
+    /// Whether a process that is killed now would leave much to be done again.
+    pub(super) fn is_worth_saving(&self) -> bool {
+        self.unsaved > 0 && self.unsaved.saturating_mul(PART) >= self.known.len()
+    }
+}
+
+fn put(bytes: &mut Vec<u8>, text: &[u8]) {
+    let length = u32::try_from(text.len()).expect("a path, or a digest, is shorter than 4 GiB");
+    bytes.extend(length.to_le_bytes());
+    bytes.extend(text);
+}
+
+/// What is left to be read.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn of(bytes: &'a [u8]) -> Option<Self> {
+        let (body, digest) = bytes.split_last_chunk::<64>()?;
+        (Sha256::of(body).as_str().as_bytes() == digest).then_some(())?;
+        body.strip_prefix(FORMAT).map(Self)
+    }
+
+    fn facts(&mut self) -> Option<Facts> {
+        let laid_by = match self.text()? {
+            b"" => None,
+            digest => Some(std::str::from_utf8(digest).ok()?.parse::<Sha256>().ok()?),
+        };
+        let mut facts = Facts { laid_by, ..Facts::default() };
+        while !self.0.is_empty() {
+            let path = self.text()?.to_vec();
+            let mut numbers = [0; NUMBERS];
+            for number in &mut numbers {
+                *number = self.number()?;
+            }
+            let entry = Entry { mode: self.number()?, oid: self.oid()? };
+            let bytes = Bytes(self.oid()?);
+            if facts.laid_by.is_some() {
+                facts.laid.insert((path.clone(), entry.oid), bytes);
+            }
+            let fact = Fact { stat: Stat::from_numbers(numbers), entry, settled: true, untouched: true };
+            facts.known.insert(path, fact);
+        }
+        Some(facts)
+    }
+
+    fn text(&mut self) -> Option<&'a [u8]> {
+        let length = self.number()? as usize;
+        let (text, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(text)
+    }
+
+    fn number(&mut self) -> Option<u32> {
+        let (number, rest) = self.0.split_first_chunk::<4>()?;
+        self.0 = rest;
+        Some(u32::from_le_bytes(*number))
+    }
+
+    fn oid(&mut self) -> Option<Oid> {
+        let (oid, rest) = self.0.split_first_chunk::<20>()?;
+        self.0 = rest;
+        Oid::from_bytes(oid).ok()
+    }
+}
