@@ -50,6 +50,7 @@ pub use pool::{Pool, Removed, Slot, SlotName};
 pub use refs::{Branch, Expected};
 pub use remote::{RefUpdate, Remote, Wanted};
 pub use repo::Repo;
+pub use slot::LaidOut;
 pub use snapshot::Terms;
 pub use stranger::CommitSeen;
 pub use tree::{Changed, EntryKind};

@@ -25,6 +25,18 @@ use crate::id::{CommitId, RepoPath, TreeId};
 /// Which paths a restoration is about.
 type Only<'a> = dyn Fn(&[u8]) -> bool + 'a;
 
+/// A slot holds exactly that tree. Whoever has it was the last to do anything there: it is given up to the first child.
+#[derive(Debug)]
+pub struct LaidOut(TreeId);
+
+impl LaidOut {
+    /// Whether it is this tree.
+    #[must_use]
+    pub fn is(&self, tree: &TreeId) -> bool {
+        self.0 == *tree
+    }
+}
+
 impl Slot {
     /// Makes the slot hold `to` exactly: HEAD detached there, its files, and nothing else but what `keep` names (paths
     /// relative to the slot). Files that nobody touched are not written, so that build caches stay valid. What was touched
@@ -32,19 +44,19 @@ impl Slot {
     ///
     /// # Errors
     /// Where the disk refuses, an object is missing, or a filter of `.gitattributes` fails.
-    pub fn reset(&self, to: &CommitId, keep: &[String]) -> Result<(), GitError> {
+    pub fn reset(&self, to: &CommitId, keep: &[String]) -> Result<LaidOut, GitError> {
         let tip = self.pool.repo().tip(to)?;
-        self.register(to)?;
-        self.fill(&tip.tree, &Keep::new(keep), None)
+        self.checkout_tree(to, &tip.tree, keep)
     }
 
     /// As [`Slot::reset`], with the files of any tree, and HEAD at `commit`.
     ///
     /// # Errors
     /// As [`Slot::reset`].
-    pub fn checkout_tree(&self, commit: &CommitId, tree: &TreeId, keep: &[String]) -> Result<(), GitError> {
+    pub fn checkout_tree(&self, commit: &CommitId, tree: &TreeId, keep: &[String]) -> Result<LaidOut, GitError> {
         self.register(commit)?;
-        self.fill(tree, &Keep::new(keep), None)
+        self.fill(tree, &Keep::new(keep), None)?;
+        Ok(LaidOut(tree.clone()))
     }
 
     /// Makes the paths that `wanted` accepts what they are in `commit`: restored, and removed where it has none. Other

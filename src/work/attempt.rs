@@ -11,9 +11,9 @@ use super::turn::{Turn, TurnEnd};
 use super::{Shared, instructions, judging, turn};
 use crate::engine::LEASE;
 use crate::fact::{Change, Class, Evidence, Fact, Failure, Outcome, Session, refusal};
-use crate::git::{GitError, MergedBase, Message, Terms};
+use crate::git::{GitError, LaidOut, MergedBase, Message, Terms};
 use crate::id::{CommitId, RepoPath, TreeId};
-use crate::plan::{ChangePolicy, Task};
+use crate::plan::{ChangePolicy, Task, Work};
 use crate::proof::{Standing, standing};
 use crate::scope::Violation;
 use crate::text;
@@ -222,27 +222,32 @@ impl Attempt<'_> {
         }
         self.check_scope(place, &tree, evidence)?;
         evidence.tree = Some(tree.clone());
-        self.leave_only(place, &tree).await?;
-        evidence.gates =
-            judging::judge_task(self.shared, &self.errand.task, self.errand.attempt, place, &tree, self.stop).await?;
+        let laid_out = self.leave_only(place, &tree).await?;
+        let (task, attempt) = (&self.errand.task, self.errand.attempt);
+        evidence.gates = judging::judge_task(self.shared, task, attempt, place, (&tree, laid_out), self.stop).await?;
         if self.stop.is_cancelled() {
             return Err(Trouble::Interrupted);
         }
-        self.hold_to_gates(evidence)?;
+        let held = self.hold_to_gates(evidence);
+        if held.is_err() && matches!(task.work, Work::Prompt(_)) {
+            // The agent may be told what the gates said, and go on here.
+            judging::restore(self.shared, place, &tree).await?;
+        }
+        held?;
         let commit = self.commit(place, &tree)?;
         let tip = crate::id::Tip { commit, tree };
         Ok(Outcome::Changed(Change { tip, paths: evidence.observed.clone() }))
     }
 
     /// Gates judge exactly the tree: what git ignores and a `.git` that was bent could make them say yes to something else.
-    async fn leave_only(&self, place: &Place, tree: &TreeId) -> Result<(), Trouble> {
+    async fn leave_only(&self, place: &Place, tree: &TreeId) -> Result<Option<LaidOut>, Trouble> {
         if self.errand.task.gates.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        self.lay_out(place, tree.clone()).await
+        self.lay_out(place, tree.clone()).await.map(Some)
     }
 
-    async fn lay_out(&self, place: &Place, tree: TreeId) -> Result<(), Trouble> {
+    async fn lay_out(&self, place: &Place, tree: TreeId) -> Result<LaidOut, Trouble> {
         let keep = self.shared.tools.plan.keep.clone();
         let (slot, base) = (place.slot.clone(), place.base.commit.clone());
         Ok(blocking(move || slot.checkout_tree(&base, &tree, &keep)).await?)
@@ -297,7 +302,7 @@ fn fresh_place(shared: &Shared, errand: &Errand) -> Result<Place, GitError> {
         MergedBase::Clean(base) => base,
         MergedBase::Conflict(_) => errand.tip.clone(),
     };
-    Place::open(tools, base)
+    Place::open(tools, base).map(|(place, _)| place)
 }
 
 #[cfg(test)]

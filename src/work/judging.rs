@@ -19,7 +19,7 @@ use crate::exec::environment::{Toolchains, child_env};
 use crate::fact::{Class, Fact, Failure, GateOutcome, GateRoom, GateVerdict};
 use crate::gate::judge::{GateError, Judged};
 use crate::gate::{baseline, judge};
-use crate::git::GitError;
+use crate::git::{GitError, LaidOut};
 use crate::id::{GateId, Tip, TreeId};
 use crate::plan::{Gate, Task};
 use crate::text;
@@ -65,12 +65,12 @@ pub(super) async fn judge_task(
     task: &Task,
     attempt: u32,
     place: &Place,
-    tree: &TreeId,
+    (tree, laid_out): (&TreeId, Option<LaidOut>),
     stop: &CancellationToken,
 ) -> Result<Vec<GateOutcome>, Trouble> {
     let gates: Vec<&Gate> = task.gates.iter().filter_map(|gate| shared.tools.plan.gate(gate)).collect();
     let logs = Logs::new(shared, format!("logs/{}/{attempt}", task.id));
-    judge_all(shared, &gates, place, tree, &logs, stop).await
+    judge_all(shared, &gates, place, (tree, laid_out), &logs, stop).await
 }
 
 /// The plan's required gates, on the result or a part of it; reported as a fact.
@@ -118,8 +118,8 @@ async fn judge_required(
     let gates: Vec<&Gate> = shared.tools.plan.gates.iter().filter(|gate| gate.required).collect();
     let logs = Logs::new(shared, format!("logs/result/{}", &tip.commit.as_str()[..12]));
     let judged = async {
-        let place = place_at(shared, tip).await?;
-        let judged = judge_all(shared, &gates, &place, &tip.tree, &logs, stop).await;
+        let (place, laid_out) = place_at(shared, tip).await?;
+        let judged = judge_all(shared, &gates, &place, (&tip.tree, Some(laid_out)), &logs, stop).await;
         if judged.as_ref().is_err_and(Trouble::is_outlived) {
             place.condemn();
             return judged;
@@ -137,7 +137,7 @@ async fn judge_required(
 }
 
 /// A slot with that commit in it.
-async fn place_at(shared: &Arc<Shared>, tip: &Tip) -> Result<Place, Trouble> {
+async fn place_at(shared: &Arc<Shared>, tip: &Tip) -> Result<(Place, LaidOut), Trouble> {
     let (shared, base) = (Arc::clone(shared), tip.clone());
     Ok(blocking(move || Place::open(&shared.tools, base)).await?)
 }
@@ -151,7 +151,7 @@ async fn judge_all(
     shared: &Arc<Shared>,
     gates: &[&Gate],
     place: &Place,
-    tree: &TreeId,
+    (tree, mut laid_out): (&TreeId, Option<LaidOut>),
     logs: &Logs,
     stop: &CancellationToken,
 ) -> Result<Vec<GateOutcome>, Trouble> {
@@ -161,7 +161,7 @@ async fn judge_all(
             outcomes.push(judge::skipped(gate, "the attempt was stopped"));
             continue;
         }
-        let mut outcome = judge_one(shared, gate, place, tree, logs, stop).await?;
+        let mut outcome = judge_one(shared, gate, place, (tree, laid_out.take()), logs, stop).await?;
         if outcome.verdict == GateVerdict::Failed && gate.report.is_some() {
             outcome = if shared.tools.began.base.tree == *tree {
                 // The base is no worse than itself: who broke more is looked for among the landings.
@@ -172,8 +172,6 @@ async fn judge_all(
         }
         outcomes.push(outcome);
     }
-    // An agent that is told what the gates said finds its own work, not theirs.
-    restore(shared, place, tree).await?;
     Ok(outcomes)
 }
 
@@ -182,7 +180,7 @@ async fn judge_one(
     shared: &Arc<Shared>,
     gate: &Gate,
     place: &Place,
-    tree: &TreeId,
+    (tree, laid_out): (&TreeId, Option<LaidOut>),
     logs: &Logs,
     stop: &CancellationToken,
 ) -> Result<GateOutcome, Trouble> {
@@ -195,7 +193,12 @@ async fn judge_one(
     way.describe_in(&mut env.vars);
     Copies::settle(shared).await;
     let (room, furnishing) = room(shared, &mut env, writable, place.gate_scratch(), &way);
-    let lay_out = || -> BoxFuture<'_, Result<(), String>> { Box::pin(lay_out(shared, gate, place, tree, &furnishing)) };
+    // Taken by the first execution: a second one comes after a child.
+    let laid_out = Mutex::new(laid_out);
+    let lay_out = || -> BoxFuture<'_, Result<(), String>> {
+        let laid_out = laid_out.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Box::pin(lay_out(shared, gate, place, (tree, laid_out), &furnishing))
+    };
     let scrub = |text: &str| tools.scrubber.scrub(text);
     let site = judge::Site {
         shepherd: &tools.shepherd,
@@ -230,14 +233,16 @@ async fn lay_out(
     shared: &Arc<Shared>,
     gate: &Gate,
     place: &Place,
-    tree: &TreeId,
+    (tree, laid_out): (&TreeId, Option<LaidOut>),
     furnishing: &Furnishing,
 ) -> Result<(), String> {
     let furnishing = furnishing.clone();
     let (shared, place, tree, trusted) = (Arc::clone(shared), place.clone(), tree.clone(), gate.trusted.clone());
     let laid_out = blocking(move || {
         let tools = &shared.tools;
-        put_back(&shared, &place, &tree)?;
+        if !laid_out.is_some_and(|laid_out| laid_out.is(&tree)) {
+            put_back(&shared, &place, &tree)?;
+        }
         if !trusted.is_empty() {
             let wanted = |path: &crate::id::RepoPath| trusted.iter().any(|glob| glob.matches(path));
             place.slot.restore_paths(&tools.began.base.commit, &tools.plan.keep, &wanted)?;
@@ -249,14 +254,14 @@ async fn lay_out(
     laid_out.await.map_err(|error: GitError| error.to_string())
 }
 
-/// What a gate changed is no part of what it judged.
-async fn restore(shared: &Arc<Shared>, place: &Place, tree: &TreeId) -> Result<(), Trouble> {
+/// Takes away what gates left: who goes on there finds the work, not theirs.
+pub(super) async fn restore(shared: &Arc<Shared>, place: &Place, tree: &TreeId) -> Result<(), Trouble> {
     let (shared, place, tree) = (Arc::clone(shared), place.clone(), tree.clone());
     blocking(move || put_back(&shared, &place, &tree)).await.map_err(Trouble::from)
 }
 
 fn put_back(shared: &Shared, place: &Place, tree: &TreeId) -> Result<(), GitError> {
-    place.slot.checkout_tree(&place.base.commit, tree, &shared.tools.plan.keep)
+    place.slot.checkout_tree(&place.base.commit, tree, &shared.tools.plan.keep).map(drop)
 }
 
 /// Holds a failure against what the same gate says of the run's base.
@@ -270,9 +275,9 @@ async fn compare(
     let on_base = cell
         .get_or_try_init(|| async {
             let base = shared.tools.began.base.clone();
-            let place = place_at(shared, &base).await?;
+            let (place, laid_out) = place_at(shared, &base).await?;
             let logs = Logs::new(shared, "logs/base".to_owned());
-            let outcome = judge_one(shared, gate, &place, &base.tree, &logs, stop).await;
+            let outcome = judge_one(shared, gate, &place, (&base.tree, Some(laid_out)), &logs, stop).await;
             if outcome.as_ref().is_err_and(Trouble::is_outlived) {
                 place.condemn();
             } else {

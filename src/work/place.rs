@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Tools;
 use super::sweep::{Bounds, sweep};
-use crate::git::{GitError, Slot};
+use crate::git::{GitError, LaidOut, Slot};
 use crate::id::Tip;
 
 /// The directory of gates among a place's private ones.
@@ -35,12 +35,12 @@ pub(super) struct Parked {
 
 impl Place {
     /// A slot that nobody else holds, with that base in it, and empty private directories. Blocks.
-    pub(super) fn open(tools: &Tools, base: Tip) -> Result<Self, GitError> {
+    pub(super) fn open(tools: &Tools, base: Tip) -> Result<(Self, LaidOut), GitError> {
         let slot = Arc::new(tools.pool.acquire(None)?);
-        slot.reset(&base.commit, &tools.plan.keep)?;
+        let laid_out = slot.reset(&base.commit, &tools.plan.keep)?;
         let place = Self { private: slot.fresh_private()?, slot, base };
         make(&[place.home(), place.tmp()])?;
-        Ok(place)
+        Ok((place, laid_out))
     }
 
     /// Empties the HOME and TMPDIR of gates. Those of the work may hold what bends a verdict. Blocks.
