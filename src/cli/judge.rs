@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::Judge;
 use super::session::{self, Secrets};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, checkout};
+use super::{Failure, Home, Kind, base, checkout};
 use crate::bundle::{self, Admitted, Limits, Refused};
 use crate::clock::Clock;
 use crate::exec::environment::Caller;
@@ -111,6 +111,7 @@ async fn run_gates(
     scrubber: &Scrubber,
 ) -> Result<Vec<GateOutcome>, Failure> {
     checkout::refuse_leads(home, plan)?;
+    base::refuse_missing_filters(home, &result.tree)?;
     let caller = checkout::caller(home);
     let began = admitted.engine.began().cloned();
     let shepherd = session::shepherd(scrubber.clone())?;

@@ -4,6 +4,7 @@
 
 mod agent;
 mod args;
+mod base;
 mod cancel;
 mod checkout;
 mod ci;

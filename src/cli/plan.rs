@@ -2,7 +2,7 @@
 
 use super::args::{Plan, PlanFormat};
 use super::terminal::Terminal;
-use super::{Failure, Home, plan_file};
+use super::{Failure, Home, base, plan_file};
 use crate::report::preview::Preview;
 
 pub(super) fn plan(args: &Plan, terminal: &Terminal) -> Result<u8, Failure> {
@@ -18,5 +18,11 @@ pub(super) fn plan(args: &Plan, terminal: &Terminal) -> Result<u8, Failure> {
     };
     terminal.print(text.trim_end_matches('\n'));
     terminal.print("\n");
+    // A run says these again; it stops where a filter is missing.
+    let head = home.repo.resolve("HEAD").map_err(super::git)?;
+    base::note_submodules(&home, &head.tree, terminal)?;
+    if let Err(missing) = base::refuse_missing_filters(&home, &head.tree) {
+        terminal.complain(&format!("`omk run` would stop here:\n{}", missing.render()));
+    }
     Ok(0)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::args::Resume;
 use super::session::{self, Missing, Secrets, Session};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, checkout, spending, writing};
+use super::{Failure, Home, Kind, base, checkout, spending, writing};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::fact::Fact;
@@ -95,6 +95,7 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
     let spending = spending::over(so_far, engine.plan(), &args.how.limits)?;
     let expected = where_the_branch_is(&home.repo, &began, &engine)?;
     checkout::refuse_leads(&home, engine.plan())?;
+    base::refuse_missing_filters(&home, &began.base.tree)?;
     let ready = session::get_ready(engine.plan(), &began.selected, &secrets, &args.how, Missing::Refuse)?;
     for note in ready.iter().flat_map(session::Ready::notes) {
         terminal.complain(&format!("note: {note}\n"));

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::args::{How, Run};
 use super::session::{self, Missing, Over, Secrets, Session};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, checkout, egress, plan_file, spending};
+use super::{Failure, Home, Kind, base, checkout, egress, plan_file, spending};
 use crate::bundle::Upload;
 use crate::clock::Clock;
 use crate::engine::Engine;
@@ -117,8 +117,10 @@ impl Wanted {
         let expected = look_at_branches(&self.home, &began, self.force)?;
         began.branch_was = self.home.repo.branch_tip(&run_branch(&began.scope)).map_err(super::git)?;
         checkout::refuse_leads(&self.home, &self.plan)?;
+        base::refuse_missing_filters(&self.home, &began.base.tree)?;
         let ready = session::get_ready(&self.plan, &began.selected, &self.secrets, &self.how, self.missing)?;
         say_what_will_be_spent(&self.plan, &began, &self.how, terminal);
+        base::note_submodules(&self.home, &began.base.tree, terminal)?;
         for note in ready.iter().flat_map(session::Ready::notes) {
             terminal.complain(&format!("note: {note}\n"));
         }

@@ -81,6 +81,10 @@ impl Entry {
         self.mode == SYMLINK
     }
 
+    pub(super) fn is_file(self) -> bool {
+        !self.is_submodule() && !self.is_symlink()
+    }
+
     fn kind(self) -> EntryKind {
         kind_of(self.mode).unwrap_or(EntryKind::File)
     }

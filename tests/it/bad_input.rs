@@ -203,20 +203,43 @@ fn a_repository_with_a_submodule_works() {
     let url = inner.repo().display().to_string();
     world.git(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &url, "vendor/inner"]);
     world.commit("submodule");
+    world.omk(&["plan"]).exits(0).says("note: the base has 1 submodule (`vendor/inner`)");
     works(&world);
     let entry = world.git(&["ls-tree", "omk/run/story", "vendor/inner"]);
     assert!(entry.starts_with("160000"), "{entry}");
 }
 
 #[test]
-fn lfs_pointers_without_lfs_stay_what_they_are() {
+fn a_filter_that_is_missing_here_is_named_before_anything_is_started() {
     let world = World::new();
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n";
     world.write("big.bin", pointer);
     world.write(".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n");
+    world.write("deep/.gitattributes", "*.up filter=upper\n");
     world.plan(PLAN);
+    insta::assert_snapshot!(refused(&world, 3), @"
+    error: the attributes of the base ask for filters that git does not have here: `lfs` (by `.gitattributes`), `upper` (by `deep/.gitattributes`); files would be committed without them
+      hint: install Git LFS, then `git lfs install` and `git lfs fetch`
+      hint: define it with `git config filter.upper.clean COMMAND`; with `cat`, files are taken as they are
+    ");
+    world.omk(&["plan"]).exits(0).says("`omk run` would stop here").says("`lfs` (by `.gitattributes`)");
+    world.git(&["config", "filter.lfs.clean", "cat"]);
+    world.git(&["config", "filter.upper.clean", "tr a-z A-Z"]);
     works(&world);
     assert_eq!(format!("{}\n", world.shows("omk/run/story", "big.bin")), pointer);
+}
+
+#[test]
+fn a_filter_of_the_users_own_configuration_is_honoured() {
+    let config = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(config.path(), "[filter \"upper\"]\n\tclean = tr a-z A-Z\n\tsmudge = tr A-Z a-z\n").unwrap();
+    let world = World::new().env("GIT_CONFIG_GLOBAL", config.path().to_str().unwrap());
+    world.write(".gitattributes", "one filter=upper\n*.up filter=upper\n");
+    world.write("x.up", "x\n");
+    world.plan(&PLAN.replace("echo one > one", "cat x.up > one"));
+    world.run().exits(0);
+    assert_eq!((world.shows("HEAD", "x.up"), world.shows("omk/run/story", "one")), ("X".into(), "X".into()));
+    assert_eq!(world.shows("omk/run/story", "two"), "x", "a task finds what the filter lays out");
 }
 
 #[test]
