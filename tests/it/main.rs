@@ -114,6 +114,7 @@ mod gitlab_strict;
 mod gitlab_world;
 mod kill;
 mod misbehave;
+mod odd_repositories;
 mod model;
 mod models;
 mod provider;
