@@ -87,8 +87,55 @@ fn compare() {
     println!("  ratio        {:>8.2}", ours / theirs);
 }
 
+/// Files in the repository whose conversions are measured.
+const FILES: usize = 20_000;
+
+/// A run of one task with a gate on a large repository, by the rules that convert its files: on a machine that has never
+/// seen it, and again with what the run before left.
+fn conversions() {
+    println!("one task, one gate, {FILES} files (median of 3, run in turn)");
+    let rules = ["", "* text=auto\n", "* text=auto eol=crlf\n"];
+    let mut times = vec![(Vec::new(), Vec::new()); rules.len()];
+    for _ in 0..3 {
+        for (rules, (first, again)) in rules.iter().zip(&mut times) {
+            let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a scratch directory");
+            let repo = scratch.path().join("repo");
+            for directory in 0..FILES / 100 {
+                let directory = repo.join(format!("files/{directory}"));
+                std::fs::create_dir_all(&directory).expect("a directory");
+                for file in 0..100 {
+                    std::fs::write(directory.join(format!("{file}.txt")), "text\n".repeat(50)).expect("a file");
+                }
+            }
+            repository(&repo, 0);
+            let plan = "version: 1\nname: bench\ngates: [{id: ok, run: 'true'}]\ntasks: [{id: t, gates: [ok], run: 'echo 1 > out.txt'}]\n";
+            std::fs::write(repo.join("omk.yaml"), plan).expect("a plan");
+            std::fs::write(repo.join(".gitattributes"), rules).expect("attributes");
+            git(&repo, &["add", "-A"]);
+            git(&repo, &["commit", "-q", "-m", "rules"]);
+            let run = || {
+                seconds(
+                    omk().current_dir(&repo).args(["run", "--yes"]).env("XDG_CACHE_HOME", scratch.path().join("cache")),
+                )
+            };
+            first.push(run());
+            again.push(run());
+        }
+    }
+    let medians: Vec<(f64, f64)> = times.into_iter().map(|(first, again)| (median(first), median(again))).collect();
+    for (rules, (first, again)) in rules.iter().zip(&medians) {
+        let name = if rules.is_empty() { "no rules" } else { rules.trim() };
+        let (of_first, of_again) = (first / medians[0].0, again / medians[0].1);
+        println!("  {name:<22} first {first:>6.2} s ({of_first:.2}x)   again {again:>6.2} s ({of_again:.2}x)");
+    }
+}
+
 fn main() {
+    if std::env::args().any(|argument| argument == "conversions") {
+        return conversions();
+    }
     compare();
+    conversions();
     let version = median((0..21).map(|_| seconds(omk().arg("--version"))).collect());
     println!("omk --version            {:>8.1} ms (median of 21)", version * 1e3);
     let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a scratch directory");
