@@ -13,7 +13,7 @@ use rustix::fs::{Mode as RawMode, OFlags, Timespec, Timestamps};
 
 use super::binary::{Git, fetch_missing};
 use super::content::{Files, mode_of, write_entry};
-use super::convert::{self, Conversion};
+use super::convert::{self, Conversion, is_attributes};
 use super::error::GitError;
 use super::facts::{Bytes, Facts, Stamp, Stat, write_index};
 use super::keep::Keep;
@@ -210,7 +210,10 @@ impl Slot {
             return Ok(());
         }
         let (index, list) = (self.own_file("index"), self.own_file("list"));
-        write_index(&index, listing.files(), None)?;
+        // git takes attributes from it, and what it is to write.
+        let asked: HashSet<&[u8]> = absent.iter().map(|(path, _)| *path).collect();
+        let entries = listing.files().filter(|(path, _)| is_attributes(path) || asked.contains(path));
+        write_index(&index, entries, None)?;
         std::fs::write(&list, &by_git).map_err(GitError::io("write", &list))?;
         let git = Git::on_files(repo, self.path(), &index, "fill a slot", "checkout-index");
         git.args(["--force", "--quiet", "-z", "--stdin"]).run(&list)

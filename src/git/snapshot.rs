@@ -5,7 +5,7 @@
 //! a repository that a child made inside the slot is ordinary files, without its `.git`; a submodule stays what it was
 //! unless its directory is gone, and files written into it are refused.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::Metadata;
 use std::path::Path;
 
@@ -256,9 +256,12 @@ impl Slot {
         read.extend(links.iter().map(|(path, _)| *path).zip(link_entries));
         if !regular.is_empty() {
             let (index, list) = (self.own_file("index"), self.own_file("list"));
-            // git would take attributes that were removed from the slot from the index.
+            // git would take attributes that were removed from the slot from the index. Of other files it asks for
+            // nothing but what they were.
             let stands = |path: &[u8]| std::fs::symlink_metadata(below(self.path(), path)).is_ok();
-            let entries = base.files().filter(|(path, _)| !is_attributes(path) || stands(path));
+            let asked: HashSet<&[u8]> = regular.iter().map(|(path, _)| *path).collect();
+            let counts = |path: &[u8]| if is_attributes(path) { stands(path) } else { asked.contains(path) };
+            let entries = base.files().filter(|(path, _)| counts(path));
             write_index(&index, entries, None)?;
             let mut paths = Vec::new();
             for (path, meta) in &regular {
