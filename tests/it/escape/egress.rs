@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use super::registries::{Registries, authority};
 use super::work::world;
 use crate::e2e_world;
-use crate::model::Model;
+use crate::model::{Model, Turn};
 use crate::world::World;
 
 /// What the proxy answers to a plain request: the list of a provider's models.
@@ -213,6 +213,21 @@ async fn omk_itself_asks_the_models_provider_through_the_callers_proxy() {
     omk.env("HTTPS_PROXY", proxy.address("")).env("SSL_CERT_FILE", authority());
     let ended = world.end_of(omk).await;
     assert_eq!(registries.asked(), "GET /v1/models\n", "{ended:?}");
+}
+
+#[tokio::test]
+async fn an_agent_with_an_open_network_asks_its_model_without_the_callers_proxy() {
+    let bash = e2e_world::bash("test -n \"$HTTP_PROXY\" && echo 1 > one.txt");
+    let model = Model::start(vec![("do one", vec![bash, Turn::Say("done")])]).await;
+    let proxy = Proxy::start(9);
+    let rest = "room: { network: { agent: open } }\n\
+        tasks: [{ id: one, prompt: do one, write_set: [one.txt], retry_policy: { max_attempts: 0 } }]\n";
+    let world = e2e_world::World::new(&model, rest).await;
+    let mut omk = world.omk(&["run"]);
+    omk.env("HTTP_PROXY", proxy.address("")).env("HTTPS_PROXY", proxy.address("")).env("NODE_USE_ENV_PROXY", "1");
+    let ended = world.end_of(omk).await;
+    assert_eq!(world.attempts("one"), "changed", "{ended:?}");
+    assert!(!proxy.heard().contains("completions") && model.asked().len() >= 2, "{}", proxy.heard());
 }
 
 #[test]
