@@ -145,11 +145,15 @@ pub fn fit(mut judgement: Judgement, most: usize) -> Judgement {
         },
         |gate| gate.failing.truncate(20),
         silence,
-        |gate| gate.failing.clear(),
+        |gate| {
+            gate.failing.clear();
+            keep_hosts(gate, HOSTS_KEPT);
+        },
         |gate| {
             gate.note = crate::text::clip(&gate.note, 80);
             gate.command = crate::text::clip(&gate.command, 80);
             gate.log = None;
+            keep_hosts(gate, 0);
         },
     ];
     for step in shrink {
@@ -159,6 +163,14 @@ pub fn fit(mut judgement: Judgement, most: usize) -> Judgement {
         judgement.gates.iter_mut().for_each(step);
     }
     judgement
+}
+
+/// Refused hosts of a judgement that is too long: as many as reports name.
+const HOSTS_KEPT: usize = 5;
+
+/// Forgets all refused hosts of a gate but so many.
+fn keep_hosts(gate: &mut GateOutcome, most: usize) {
+    gate.room.iter_mut().for_each(|room| room.refused_hosts.truncate(most));
 }
 
 /// Forgets what a gate printed, but not where.

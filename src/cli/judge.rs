@@ -242,7 +242,9 @@ fn in_words(judgement: &Judgement) -> String {
     }
     for gate in &judgement.gates {
         let time = text::duration(std::time::Duration::from_millis(gate.duration_ms));
-        let note = if gate.note.is_empty() { String::new() } else { format!(" ({})", gate.note) };
+        let notes: Vec<String> =
+            Some(gate.note.clone()).filter(|note| !note.is_empty()).into_iter().chain(gate.refusal()).collect();
+        let note = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
         let _ = writeln!(out, "  gate     {} {}, {time}{note}", gate.gate, gate.verdict.as_str());
     }
     for warning in &judgement.warnings {

@@ -115,6 +115,8 @@ fn a_judgement_fits_into_a_jobs_output_and_keeps_its_verdicts() {
     gate.log.as_mut().unwrap().tail = "x".repeat(8_000);
     let item = FailingItem { key: "k".repeat(50), message: "m".repeat(300), place: None, level: Level::Error };
     gate.failing = vec![item; 200];
+    let room = gate.room.as_mut().expect("it ran in a room");
+    room.refused_hosts = (0..50).map(|at| format!("{at}.{}.example", "h".repeat(60))).collect();
     let failed = GateOutcome { verdict: GateVerdict::Failed, counts_as_passed: false, ..gate.clone() };
     judgement.gates = [vec![gate; 150], vec![failed; 150]].concat();
     let size = |judgement: &_| serde_json::to_vec(judgement).unwrap().len();
