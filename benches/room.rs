@@ -48,7 +48,7 @@ fn main() {
                 .chain([dir.join("repo/.git"), dir.join("cache")])
                 .collect(),
             shown: env.tools.clone(),
-            hidden: caller.private_directories().into_iter().chain([dir.join("repo")]).collect(),
+            hidden: caller.private_directories().iter().cloned().chain([dir.join("repo")]).collect(),
             scratch: Some(own),
             reach,
             most,

@@ -1,5 +1,6 @@
 //! The program as a whole: `omk run` of 200 command tasks on a small repository against a shell loop of
-//! `git worktree add`, commit, `git worktree remove`, side by side; `omk --version`, `omk plan`, and the binary's size.
+//! `git worktree add`, commit, `git worktree remove`, side by side; a thousand commands that do nothing, at each level of the
+//! room, side by side; `omk --version`, `omk plan`, and the binary's size.
 
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark reads the clock and prints")]
 
@@ -9,6 +10,9 @@ use std::time::Instant;
 
 /// So many tasks in the comparison.
 const TASKS: usize = 200;
+
+/// So many commands that do nothing.
+const COMMANDS: usize = 1000;
 
 const LOOP: &str = r#"
 set -e
@@ -44,18 +48,19 @@ fn git(repo: &Path, arguments: &[&str]) {
     assert!(Command::new("git").current_dir(repo).args(identity).args(arguments).status().expect("git").success());
 }
 
-/// A repository of twenty small files, with a plan of so many commands.
+/// A repository of twenty small files, with a plan of so many commands that each write a file.
 fn repository(at: &Path, tasks: usize) {
+    let task =
+        |index| format!("- {{id: t{index}, run: 'echo {index} > out-{index}.txt', write_set: [out-{index}.txt]}}\n");
+    repository_with(at, &(0..tasks).map(task).collect::<String>());
+}
+
+fn repository_with(at: &Path, tasks: &str) {
     std::fs::create_dir_all(at.join("src")).expect("a directory");
     for index in 0..20 {
         std::fs::write(at.join(format!("src/file-{index}.txt")), "text\n".repeat(50)).expect("a file");
     }
-    let mut plan = String::from("version: 1\nname: bench\ntasks:\n");
-    for index in 0..tasks {
-        plan.push_str(&format!(
-            "- {{id: t{index}, run: 'echo {index} > out-{index}.txt', write_set: [out-{index}.txt]}}\n"
-        ));
-    }
+    let plan = format!("version: 1\nname: bench\nlimits: {{workers: 2}}\ntasks:\n{tasks}");
     std::fs::write(at.join("omk.yaml"), plan).expect("a plan");
     git(at, &["init", "-q", "-b", "main"]);
     git(at, &["config", "user.name", "bench"]);
@@ -130,12 +135,41 @@ fn conversions() {
     }
 }
 
+/// What rooms cost a run as a whole.
+fn levels() {
+    let tasks: String =
+        (0..COMMANDS).map(|index| format!("- {{id: t{index}, run: 'true', write_set: []}}\n")).collect();
+    let levels = ["none", "landlock", "sealed"];
+    let mut times = levels.map(|_| Vec::new());
+    for _ in 0..3 {
+        for (level, times) in levels.iter().zip(&mut times) {
+            let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a scratch directory");
+            let repo = scratch.path().join("repo");
+            repository_with(&repo, &tasks);
+            let cache = scratch.path().join("cache");
+            let mut run = omk();
+            run.current_dir(&repo).args(["run", "--yes"]).env("XDG_CACHE_HOME", cache).env("OMK_ROOM_AT_MOST", level);
+            times.push(seconds(&mut run));
+        }
+    }
+    println!("{COMMANDS} commands that do nothing, 2 workers (median of 3, run in turn)");
+    let medians = times.map(median);
+    for (level, time) in levels.iter().zip(medians) {
+        let each = time * 1e3 / COMMANDS as f64;
+        println!("  {level:<10} {time:>8.2} s   {each:>6.2} ms a task   {:>5.2} times none", time / medians[0]);
+    }
+}
+
 fn main() {
     if std::env::args().any(|argument| argument == "conversions") {
         return conversions();
     }
+    if std::env::args().any(|argument| argument == "levels") {
+        return levels();
+    }
     compare();
     conversions();
+    levels();
     let version = median((0..21).map(|_| seconds(omk().arg("--version"))).collect());
     println!("omk --version            {:>8.1} ms (median of 21)", version * 1e3);
     let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a scratch directory");

@@ -375,7 +375,7 @@ pub(super) fn locate(caller: &Caller, cache: &std::path::Path, plan: &Plan) -> L
     // A runner of one's own keeps its tool cache between jobs.
     let kept = caller.text("RUNNER_TOOL_CACHE").map(PathBuf::from).filter(|path| path.is_absolute());
     let tools = kept.map_or_else(|| cache.join("tools"), |kept| kept.join("omk-agents"));
-    let mut private = caller.private_directories();
+    let mut private = caller.private_directories().to_vec();
     // In CI there may be no checkout yet.
     private.extend(Home::find().ok().map(|home| home.repo.workdir().to_owned()));
     Locate { version: plan.agent.version.clone(), tools, env, private }

@@ -3,9 +3,10 @@
 //! [`Caller::read`] is the only place that reads omk's own environment for children. It refuses to pass on anything
 //! that is named like a secret or speaks of the CI job, whoever asks for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::egress;
 use super::sandbox::{SHARED, SYSTEM};
@@ -30,7 +31,19 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /// The caller's environment, as it was when it was read.
 #[derive(Clone, Default)]
-pub struct Caller(BTreeMap<OsString, OsString>);
+pub struct Caller {
+    variables: BTreeMap<OsString, OsString>,
+    found: Arc<Found>,
+}
+
+/// What the caller's variables lead to. It is looked up once, at the first child: no child can change it, all children of a
+/// run see the same, and a directory of programs holds thousands of links.
+#[derive(Default)]
+struct Found {
+    private: OnceLock<Vec<PathBuf>>,
+    tools: OnceLock<Tools>,
+    installations: Mutex<HashMap<PathBuf, Vec<PathBuf>>>,
+}
 
 impl Caller {
     /// A snapshot of this process's environment.
@@ -48,7 +61,7 @@ impl Caller {
             let value = value.to_string_lossy();
             tokens.iter().any(|token| value.contains(token))
         };
-        let named = self.0.iter().filter_map(|(name, value)| Some((name.to_str()?, value)));
+        let named = self.variables.iter().filter_map(|(name, value)| Some((name.to_str()?, value)));
         named.filter(move |(name, value)| is_secret(name) || repeats(value)).map(|(name, _)| name)
     }
 
@@ -61,7 +74,8 @@ impl Caller {
     /// The same, with those directories alone on PATH for which that holds.
     #[must_use]
     pub fn keeping_on_path(mut self, keeps: impl Fn(&Path) -> bool) -> Self {
-        if let Some(path) = self.0.get_mut(OsStr::new("PATH")) {
+        self.found = Arc::default();
+        if let Some(path) = self.variables.get_mut(OsStr::new("PATH")) {
             let kept: Vec<PathBuf> = std::env::split_paths(path).filter(|directory| keeps(directory)).collect();
             *path = std::env::join_paths(kept).unwrap_or_default();
         }
@@ -70,12 +84,16 @@ impl Caller {
 
     /// The whole of it, for children of omk itself that see no untrusted code.
     pub fn passable(&self) -> impl Iterator<Item = (&OsString, &OsString)> {
-        self.0.iter().filter(|(name, _)| name.to_str().is_some_and(may_pass))
+        self.variables.iter().filter(|(name, _)| name.to_str().is_some_and(may_pass))
     }
 
     /// What no child is to see: the caller's home, and what else is the caller's alone.
     #[must_use]
-    pub fn private_directories(&self) -> Vec<PathBuf> {
+    pub fn private_directories(&self) -> &[PathBuf] {
+        self.found.private.get_or_init(|| self.look_for_private_directories())
+    }
+
+    fn look_for_private_directories(&self) -> Vec<PathBuf> {
         let named = PRIVATE.iter().filter_map(|name| self.get(name));
         // A list of files, as in KUBECONFIG, is as private as one.
         let paths = named.flat_map(|value| std::env::split_paths(value).collect::<Vec<_>>());
@@ -87,7 +105,7 @@ impl Caller {
     }
 
     fn get(&self, name: &str) -> Option<&OsString> {
-        self.0.get(OsStr::new(name)).filter(|value| !value.is_empty())
+        self.variables.get(OsStr::new(name)).filter(|value| !value.is_empty())
     }
 
     /// The directory that the variable names, else that one below the caller's home; only where it exists.
@@ -104,14 +122,14 @@ impl Caller {
 
 impl FromIterator<(OsString, OsString)> for Caller {
     fn from_iter<I: IntoIterator<Item = (OsString, OsString)>>(variables: I) -> Self {
-        Self(variables.into_iter().collect())
+        Self { variables: variables.into_iter().collect(), found: Arc::default() }
     }
 }
 
 impl std::fmt::Debug for Caller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Values may be secrets.
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.variables.keys()).finish()
     }
 }
 
@@ -218,15 +236,16 @@ pub fn child_env(
     for (name, paths) in &certificates {
         set(name, std::env::join_paths(paths).unwrap_or_default());
     }
+    let none = Tools::default();
     let tools = match toolchains {
-        Toolchains::Yes => Tools::of(caller),
-        Toolchains::No => Tools::default(),
+        Toolchains::Yes => caller.found.tools.get_or_init(|| Tools::of(caller)),
+        Toolchains::No => &none,
     };
-    for (name, directory) in tools.vars {
+    for (name, directory) in &tools.vars {
         set(name, directory.into());
     }
     for name in pass_env.iter().filter(|name| may_pass(name)) {
-        let value = caller.0.get(OsStr::new(name));
+        let value = caller.variables.get(OsStr::new(name));
         let value = value.filter(|value| !egress::is_proxy_with_login(name, &value.to_string_lossy()));
         if let Some(value) = value {
             set(name, value.clone());
@@ -239,7 +258,7 @@ pub fn child_env(
     certificates.retain(|(name, _)| !plan_env.contains_key(*name) && !task_env.contains_key(*name));
     set("HOME", home.into());
     set("TMPDIR", tmp.into());
-    let mut seen = tools.shown;
+    let mut seen = tools.shown.clone();
     // What a plan names it wants to be seen: data, or the cache of a tool that omk does not know.
     let named = plan_env.keys().chain(task_env.keys()).chain(pass_env).filter(|name| !PRIVATE.contains(&name.as_str()));
     let named = named.filter(|name| name.as_str() != "TMPDIR").filter_map(|name| vars.get(OsStr::new(name)));
@@ -253,7 +272,7 @@ pub fn child_env(
         let path = vars.get(OsStr::new("PATH")).cloned().unwrap_or_default();
         seen.extend(std::env::split_paths(&path).flat_map(|directory| installation(caller, &directory)));
     }
-    ChildEnv { vars, caches: tools.caches, certificates, tools: seen }
+    ChildEnv { vars, caches: tools.caches.clone(), certificates, tools: seen }
 }
 
 /// Whether programs of the whole machine lie there: a service's home may be `/usr/lib/service`.
@@ -267,15 +286,26 @@ fn installation(caller: &Caller, programs: &Path) -> Vec<PathBuf> {
     if !programs.is_absolute() {
         return Vec::new();
     }
-    let home = caller.get("HOME").and_then(|home| std::fs::canonicalize(home).ok());
+    let known = || caller.found.installations.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(found) = known().get(programs) {
+        return found.clone();
+    }
+    // One that is not there yet may be made by the next child.
     let Ok(real) = std::fs::canonicalize(programs) else { return Vec::new() };
+    let found = look_for_installation(caller, programs, &real);
+    known().insert(programs.to_owned(), found.clone());
+    found
+}
+
+fn look_for_installation(caller: &Caller, programs: &Path, real: &Path) -> Vec<PathBuf> {
+    let home = caller.get("HOME").and_then(|home| std::fs::canonicalize(home).ok());
     let local = home.as_ref().map(|home| home.join(".local"));
     let mut found = Vec::new();
     if !is_of_the_system(programs) {
         // The directory itself too: what is around it may hold something that is hidden.
-        found.extend([programs.to_owned(), around(&real, home.as_deref())]);
+        found.extend([programs.to_owned(), around(real, home.as_deref())]);
     }
-    if let Some(local) = local.filter(|local| local.join("bin") == real) {
+    if let Some(local) = local.filter(|local| local.join("bin") == *real) {
         found.extend(LOCAL.iter().map(|name| local.join(name)));
     }
     let entries = std::fs::read_dir(programs).into_iter().flatten().flatten();
@@ -286,7 +316,7 @@ fn installation(caller: &Caller, programs: &Path) -> Vec<PathBuf> {
     };
     let targets = links.map(|entry| entry.path()).filter(leads_away);
     let targets = targets.filter_map(|link| std::fs::canonicalize(link).ok());
-    let targets = targets.filter(|target| !is_of_the_system(target) && !target.starts_with(&real));
+    let targets = targets.filter(|target| !is_of_the_system(target) && !target.starts_with(real));
     let mut elsewhere: Vec<PathBuf> =
         targets.map(|target| around(package_of(&target, home.as_deref()), home.as_deref())).collect();
     elsewhere.sort();

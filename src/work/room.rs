@@ -70,7 +70,7 @@ pub(super) fn room(
     let tools = &shared.tools;
     let repository = tools.repo.common_dir();
     let ours = [tools.repo.workdir(), tools.pool.root()].map(real);
-    let mut hidden = tools.caller.private_directories();
+    let mut hidden = tools.caller.private_directories().to_vec();
     // What lies over something hidden would show it; what holds it does not, for that is hidden once more inside. A link
     // counts for what it leads to.
     let may_be_seen = |path: &PathBuf| {

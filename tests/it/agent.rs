@@ -40,7 +40,7 @@ pub(crate) fn wanted() -> Install {
             || lower.starts_with("npm_config_")
     };
     let env = std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(wanted)).collect();
-    let private = std::env::vars_os().collect::<Caller>().private_directories();
+    let private = std::env::vars_os().collect::<Caller>().private_directories().to_vec();
     Install { version: "2.1.0".to_owned(), tools: tools(), env, private }
 }
 

@@ -68,7 +68,7 @@ impl Yard {
             writable: ["slot", "home", "tmp"].map(|name| self.path(name)).into(),
             copied: env.caches.into_iter().map(|(_, path)| path).collect(),
             shown: env.tools,
-            hidden: caller.private_directories(),
+            hidden: caller.private_directories().to_vec(),
             scratch: Some(self.path("scratch")),
             ..Sandbox::default()
         };
