@@ -290,36 +290,6 @@ impl Slot {
         File::create(&path).map(drop).map_err(GitError::io("write", &path))
     }
 
-    /// An empty directory beside the slot, for what its holder keeps to itself; whatever was there is gone.
-    ///
-    /// # Errors
-    /// Where the disk refuses.
-    pub fn fresh_private(&self) -> Result<PathBuf, GitError> {
-        self.emptied(self.own_file("private"))
-    }
-
-    /// An empty directory of that name inside the one of [`Slot::fresh_private`]; the rest there stays.
-    ///
-    /// # Errors
-    /// Where the disk refuses.
-    pub fn fresh_private_part(&self, name: &str) -> Result<PathBuf, GitError> {
-        self.emptied(self.own_file("private").join(name))
-    }
-
-    /// Removes the directory of [`Slot::fresh_private`], with all that is in it.
-    ///
-    /// # Errors
-    /// Where the disk refuses.
-    pub fn remove_private(&self) -> Result<(), GitError> {
-        remove(&self.own_file("private"), &self.attic)
-    }
-
-    fn emptied(&self, path: PathBuf) -> Result<PathBuf, GitError> {
-        remove(&path, &self.attic)?;
-        make_directory(&path)?;
-        Ok(path)
-    }
-
     pub(super) fn known(&self) -> MutexGuard<'_, Option<Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -375,7 +345,7 @@ impl Slot {
     }
 }
 
-fn make_directory(path: &Path) -> Result<(), GitError> {
+pub(super) fn make_directory(path: &Path) -> Result<(), GitError> {
     match std::fs::create_dir(path) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(GitError::io("make", path)(error)),
         Ok(()) | Err(_) => Ok(()),

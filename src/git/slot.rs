@@ -301,7 +301,7 @@ fn is_calm(meta: &Metadata) -> bool {
 }
 
 /// Gives a directory the mode and the times that all have.
-fn calm(directory: &Path) -> Result<(), GitError> {
+pub(super) fn calm(directory: &Path) -> Result<(), GitError> {
     let problem = || GitError::io("settle", directory);
     let opened =
         match rustix::fs::open(directory, OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, RawMode::empty()) {

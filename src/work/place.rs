@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +25,20 @@ pub(super) struct Place {
     pub(super) private: PathBuf,
     /// What the slot's content is built on.
     pub(super) base: Tip,
+    /// What was changed since then may have been changed by a child: by the clock that files get their times from.
+    opened: SystemTime,
+}
+
+/// Whether a directory, by its path in the private one, is one that a place or its rooms make each time.
+fn is_usual(path: &Path) -> bool {
+    let parts: Option<Vec<&str>> = path.iter().map(std::ffi::OsStr::to_str).collect();
+    let parts = parts.unwrap_or_default();
+    match parts.strip_prefix(&[GATE]).unwrap_or(&parts) {
+        [] | ["home" | "tmp"] | [SCRATCH] | [SCRATCH, "tmp" | "var"] | [SCRATCH, "var", "tmp"] => true,
+        [SCRATCH, copy] => copy.starts_with("copy-"),
+        [SCRATCH, copy, "upper" | "work"] => copy.starts_with("copy-"),
+        _ => false,
+    }
 }
 
 /// A place that waits for its task's next attempt, with the agent's session.
@@ -38,14 +53,14 @@ impl Place {
     pub(super) fn open(tools: &Tools, base: Tip) -> Result<(Self, LaidOut), GitError> {
         let slot = Arc::new(tools.pool.acquire(None)?);
         let laid_out = slot.reset(&base.commit, &tools.plan.keep)?;
-        let place = Self { private: slot.fresh_private()?, slot, base };
+        let place = Self { private: slot.fresh_private(&is_usual)?, slot, base, opened: time_of_files() };
         make(&[place.home(), place.tmp()])?;
         Ok((place, laid_out))
     }
 
     /// Empties the HOME and TMPDIR of gates. Those of the work may hold what bends a verdict. Blocks.
     pub(super) fn fresh_for_gate(&self) -> Result<(), GitError> {
-        self.slot.fresh_private_part(GATE)?;
+        self.slot.fresh_private_part(GATE, &is_usual)?;
         let (home, tmp) = self.gate_dirs();
         make(&[home, tmp, self.gate_scratch()])
     }
@@ -57,7 +72,7 @@ impl Place {
 
     /// An empty directory for what the room of a command or an agent throws away. Blocks.
     pub(super) fn scratch(&self) -> Result<PathBuf, GitError> {
-        self.slot.fresh_private_part(SCRATCH)
+        self.slot.fresh_private_part(SCRATCH, &is_usual)
     }
 
     /// HOME and TMPDIR of gates, once [`Place::fresh_for_gate`] has made them.
@@ -69,22 +84,20 @@ impl Place {
     /// Takes secrets out of the private directories, which the next attempt of the task will find. Blocks.
     pub(super) fn clean_private(&self, tools: &Tools, stop: &CancellationToken) {
         // What rooms throw away goes unread.
-        let _ = self.slot.fresh_private_part(SCRATCH);
-        let _ = self.slot.fresh_private_part(GATE);
+        let _ = self.slot.fresh_private_part(SCRATCH, &is_usual);
+        let _ = self.slot.fresh_private_part(GATE, &is_usual);
         sweep(&self.private, &bounds(tools, stop), &tools.scrubber);
     }
 
-    /// Removes the private directories, and takes secrets out of what was changed in the slot. Nothing may go on there: a
+    /// Empties the private directories, and takes secrets out of what was changed in the slot. Nothing may go on there: a
     /// file that the base has may be another one now. Blocks.
     pub(super) fn clean(&self, tools: &Tools, stop: &CancellationToken) {
-        // The private directories are made when the place is: what is older in the slot was laid out by omk.
-        let since = std::fs::metadata(&self.private).and_then(|meta| meta.created()).ok();
-        if self.slot.remove_private().is_err() {
+        if self.slot.fresh_private(&is_usual).is_err() {
             self.clean_private(tools, stop);
         }
         // No commit and no bundle holds what is in these.
         let left_out = tools.plan.keep.iter().map(|kept| self.slot.path().join(kept)).collect();
-        sweep(self.slot.path(), &Bounds { since, left_out, ..bounds(tools, stop) }, &tools.scrubber);
+        sweep(self.slot.path(), &Bounds { since: Some(self.opened), left_out, ..bounds(tools, stop) }, &tools.scrubber);
     }
 
     /// Has nobody work here again: a process that could not be ended may still do so. If even that cannot be written
@@ -107,6 +120,13 @@ impl Place {
 /// A change of more than the plan's limit is none, so there is no need to read more.
 fn bounds(tools: &Tools, stop: &CancellationToken) -> Bounds {
     Bounds { since: None, left_out: Vec::new(), most: tools.plan.change_limit.bytes(), stop: stop.clone() }
+}
+
+/// The time that a file would get that is written now. The clock of programs is ahead of it by some milliseconds.
+fn time_of_files() -> SystemTime {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+    let (seconds, nanoseconds) = (u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0));
+    SystemTime::UNIX_EPOCH + Duration::new(seconds, nanoseconds)
 }
 
 fn make(directories: &[impl AsRef<Path>]) -> Result<(), GitError> {
