@@ -21,22 +21,11 @@ use rustix::mount::{
 
 use super::confine::open_without_links;
 use super::descriptor;
+use super::devices;
 use super::loopback::raise_loopback;
 use super::orders::{Report, line};
 use super::sandbox::{Layer, Reach, Sandbox, layers};
 use super::seal::{NotSealed, failed};
-
-/// Devices that keep nothing, which every program takes for granted.
-const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
-
-/// Links in `/dev` that C libraries and shells take for granted.
-const LINKS: [(&str, &str); 5] = [
-    ("fd", "/proc/self/fd"),
-    ("stdin", "/proc/self/fd/0"),
-    ("stdout", "/proc/self/fd/1"),
-    ("stderr", "/proc/self/fd/2"),
-    ("ptmx", "pts/ptmx"),
-];
 
 /// Settings of the machine that are often links into what a room hides: who answers names, and whom to trust.
 const SETTINGS: [&str; 5] = ["/etc/resolv.conf", "/etc/hosts", "/etc/localtime", "/etc/ssl/certs", "/etc/pki"];
@@ -45,7 +34,7 @@ const SETTINGS: [&str; 5] = ["/etc/resolv.conf", "/etc/hosts", "/etc/localtime",
 const LINKS_FOLLOWED: usize = 40;
 
 /// What is written over a directory that is to look empty. It holds mount points only.
-const EMPTY: &CStr = c"mode=0755,size=1m";
+pub(super) const EMPTY: &CStr = c"mode=0755,size=1m";
 
 /// Something that is to be laid over a path.
 struct Cover {
@@ -72,16 +61,27 @@ pub(super) fn furnish(mut room: Sandbox, omk: &UnixStream) -> Result<(), NotSeal
     room.shown.extend(SETTINGS.map(PathBuf::from));
     let (shown, links) = without_links(&room.shown);
     room.shown = shown;
-    let devices = DEVICES.map(|name| (name, clone(&Path::new("/dev").join(name))));
+    let devices = devices::nodes();
     let covers = covers(&room)?;
 
     set_attributes(CWD, root, libc::AT_RECURSIVE, MOUNT_RDONLY | MOUNT_NOSUID | MOUNT_NODEV)
         .map_err(failed("make everything read-only"))?;
     mount(c"proc", c"/proc", c"proc", MountFlags::RDONLY | safe() | MountFlags::NOEXEC, None)
         .map_err(failed("mount /proc"))?;
-    make_devices(devices)?;
-    for cover in &covers {
-        lay(cover)?;
+    devices::make(devices)?;
+    // An empty directory in which nothing will lie: the first one, for all others. Each of its own costs the kernel a file
+    // system.
+    let mut nothing: Option<&Path> = None;
+    for (index, cover) in covers.iter().enumerate() {
+        if !matches!(cover.what, Over::EmptyDirectory) || holds_something(cover, &covers[index + 1..], &links) {
+            lay(cover)?;
+        } else if let Some(nothing) = nothing {
+            let problem = || failed(format!("hide {}", cover.path.display()));
+            clone(nothing).and_then(|empty| place(&empty, &cover.path)).map_err(problem())?;
+        } else {
+            lay(cover)?;
+            nothing = Some(&cover.path);
+        }
     }
     for (link, target) in links.iter().filter(|(link, _)| link.symlink_metadata().is_err()) {
         // It fails where the link's directory is not ours, which then is not hidden.
@@ -104,7 +104,13 @@ pub(super) fn furnish(mut room: Sandbox, omk: &UnixStream) -> Result<(), NotSeal
     Ok(())
 }
 
-fn safe() -> MountFlags {
+/// Whether one of the later covers, or a link, lies in that one.
+fn holds_something(cover: &Cover, later: &[Cover], links: &[(PathBuf, PathBuf)]) -> bool {
+    let mut inside = later.iter().map(|cover| &cover.path).chain(links.iter().map(|(link, _)| link));
+    inside.any(|path| path.starts_with(&cover.path))
+}
+
+pub(super) fn safe() -> MountFlags {
     MountFlags::NOSUID | MountFlags::NODEV
 }
 
@@ -243,30 +249,6 @@ fn make_directories(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o755).create(path)
 }
 
-/// A `/dev` of the room's own.
-fn make_devices(devices: [(&str, io::Result<OwnedFd>); 6]) -> Result<(), NotSealed> {
-    let dev = Path::new("/dev");
-    mount(c"omk", dev, c"tmpfs", MountFlags::NOSUID, Some(EMPTY)).map_err(failed("make /dev"))?;
-    for (name, node) in devices {
-        // A machine without one of them has programs that do without.
-        let Ok(node) = node else { continue };
-        let path = dev.join(name);
-        let made = File::create_new(&path).and_then(|_| place(&node, &path));
-        made.map_err(failed(format!("make {}", path.display())))?;
-    }
-    for (name, target) in LINKS {
-        symlink(target, dev.join(name)).map_err(failed(format!("make /dev/{name}")))?;
-    }
-    for name in ["pts", "shm"] {
-        DirBuilder::new().create(dev.join(name)).map_err(failed(format!("make /dev/{name}")))?;
-    }
-    mount(c"omk", c"/dev/shm", c"tmpfs", safe(), Some(c"mode=1777")).map_err(failed("make /dev/shm"))?;
-    let options = c"newinstance,ptmxmode=0666,mode=0620";
-    // Without terminals a room is still a room.
-    let _ = mount(c"omk", c"/dev/pts", c"devpts", MountFlags::NOSUID | MountFlags::NOEXEC, Some(options));
-    Ok(())
-}
-
 /// A view of a directory in which all that is written lands in `upper`.
 fn copy_on_write(lower: &OwnedFd, upper: &Path) -> io::Result<OwnedFd> {
     let (upper, work) = (upper.to_owned(), upper.with_extension("work"));
@@ -302,7 +284,7 @@ fn is_ours(directory: &OwnedFd) -> bool {
         || rustix::fs::fstat(directory).is_ok_and(|stat| stat.st_uid == user.as_raw() && stat.st_gid == group.as_raw())
 }
 
-fn clone(path: &Path) -> io::Result<OwnedFd> {
+pub(super) fn clone(path: &Path) -> io::Result<OwnedFd> {
     clone_of(&open_without_links(path)?)
 }
 
@@ -320,7 +302,7 @@ fn harden(tree: &OwnedFd, more: u64) -> io::Result<()> {
     set_attributes(tree.as_fd(), Path::new(""), flags, MOUNT_NOSUID | MOUNT_NODEV | more)
 }
 
-fn place(tree: &OwnedFd, path: &Path) -> io::Result<()> {
+pub(super) fn place(tree: &OwnedFd, path: &Path) -> io::Result<()> {
     Ok(move_mount(tree.as_fd(), c"", CWD, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
 }
 

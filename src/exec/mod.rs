@@ -9,6 +9,8 @@ mod confine;
 mod descriptor;
 mod flock;
 #[cfg(target_os = "linux")]
+mod devices;
+#[cfg(target_os = "linux")]
 mod furnish;
 mod kernel;
 #[cfg(target_os = "linux")]

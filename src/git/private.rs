@@ -4,13 +4,17 @@
 //! disk of each block that it no longer needs. So the directories that every holder makes stay, empty and with nothing left
 //! of what was done to them. It refuses to keep one of which that cannot be said.
 
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt as _;
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags, RawDir};
+use rustix::io::Errno;
 
 use super::error::GitError;
 use super::pool::{Slot, make_directory};
-use super::slot::calm;
+use super::slot::{LONG_AGO, OPEN, calm};
 use super::walk::remove;
 
 /// Whether a directory, by its path in the private one, is one that every holder makes.
@@ -22,6 +26,9 @@ const SMALL: u64 = 4096;
 
 /// The most names of attributes that are looked at, in bytes. A security module gives a directory one or two.
 const NAMES: usize = 1024;
+
+/// What is listed at once, in bytes: some dozens of names.
+const LISTED: usize = 4096;
 
 impl Slot {
     /// A directory beside the slot, for what its holder keeps to itself. Whatever was there is gone, but for the directories
@@ -51,39 +58,49 @@ impl Slot {
 
     /// Empties a directory, whose path in the private one is `name`; what is none, or has a past, is removed.
     fn empty(&self, path: &Path, name: &Path, keeps: &Keeps) -> Result<(), GitError> {
-        match std::fs::symlink_metadata(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Ok(meta) if meta.is_dir() && has_no_past(path, &meta) => {}
-            Ok(_) | Err(_) => return remove(path, &self.attic),
-        }
-        let entries = std::fs::read_dir(path).map_err(GitError::io("read", path))?;
-        for entry in entries {
-            let entry = entry.map_err(GitError::io("read", path))?;
-            let inside = name.join(entry.file_name());
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = match rustix::fs::open(path, flags, Mode::empty()) {
+            Err(Errno::NOENT) => return Ok(()),
+            Err(_) => return remove(path, &self.attic),
+            Ok(opened) if has_no_past(&opened) => opened,
+            Ok(_) => return remove(path, &self.attic),
+        };
+        let problem = |errno: Errno| GitError::io("empty", path)(errno.into());
+        let mut listed = Vec::with_capacity(LISTED);
+        let mut entries = RawDir::new(&opened, listed.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
+            let entry = OsStr::from_bytes(entry.map_err(problem)?.file_name().to_bytes()).to_owned();
+            if entry == "." || entry == ".." {
+                continue;
+            }
+            let inside = name.join(&entry);
             if keeps(&inside) {
-                self.empty(&entry.path(), &inside, keeps)?;
+                self.empty(&path.join(&entry), &inside, keeps)?;
             } else {
-                remove(&entry.path(), &self.attic)?;
+                remove(&path.join(&entry), &self.attic)?;
             }
         }
-        calm(path)
+        let left = rustix::fs::fstat(&opened).map_err(problem)?;
+        let is_calm = (left.st_mode & 0o7777, left.st_mtime, left.st_mtime_nsec) == (OPEN, LONG_AGO, 0);
+        if is_calm { Ok(()) } else { calm(path) }
     }
 }
 
 /// Whether nothing but a directory's mode and times, which can be set, may tell what was done to it.
-fn has_no_past(path: &Path, meta: &Metadata) -> bool {
+fn has_no_past(directory: &OwnedFd) -> bool {
+    let Ok(found) = rustix::fs::fstat(directory) else { return false };
     let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-    let readable = meta.mode() & 0o700 == 0o700;
-    readable && (meta.uid(), meta.gid()) == own && meta.size() <= SMALL && has_no_attributes(path)
+    let size = u64::try_from(found.st_size).unwrap_or(u64::MAX);
+    (found.st_uid, found.st_gid) == own && size <= SMALL && has_no_attributes(directory)
 }
 
 /// Whether a directory has no attributes but those that the machine's security module gives to all.
-fn has_no_attributes(path: &Path) -> bool {
+fn has_no_attributes(directory: &OwnedFd) -> bool {
     let mut names = [0; NAMES];
-    match rustix::fs::llistxattr(path, &mut names) {
+    match rustix::fs::flistxattr(directory, &mut names) {
         Ok(length) => {
             names[..length].split(|&byte| byte == 0).all(|name| name.is_empty() || name.starts_with(b"security."))
         }
-        Err(errno) => errno == rustix::io::Errno::NOTSUP,
+        Err(errno) => errno == Errno::NOTSUP,
     }
 }

@@ -290,11 +290,11 @@ fn parents(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// The permissions of a slot's directories: what a usual umask leaves.
-const OPEN: u32 = 0o755;
+pub(super) const OPEN: u32 = 0o755;
 
 /// When every directory of a slot was last changed, as far as anybody can see, in seconds since 1970: in 2001, before any
 /// build. Some tools do not take a time of zero.
-const LONG_AGO: i64 = 1_000_000_000;
+pub(super) const LONG_AGO: i64 = 1_000_000_000;
 
 fn is_calm(meta: &Metadata) -> bool {
     meta.mode() & 0o7777 == OPEN && meta.mtime() == LONG_AGO && meta.mtime_nsec() == 0

@@ -48,6 +48,7 @@ use errand::Errand;
 use judging::BaseOutcomes;
 pub use judging::{Unjudged, judge_commit};
 use place::Parked;
+use room::Views;
 
 /// What every piece of work in a run needs.
 #[derive(Debug)]
@@ -111,12 +112,14 @@ struct Shared {
     base_outcomes: BaseOutcomes,
     /// What its rooms can have as copies.
     copies: Copies,
+    /// What its rooms show.
+    views: Views,
 }
 
 impl Shared {
     fn new(tools: Tools, facts: UnboundedSender<Fact>) -> Self {
         let (base_outcomes, copies) = (BaseOutcomes::default(), Copies::default());
-        Self { tools, facts, parked: Mutex::default(), base_outcomes, copies }
+        Self { tools, facts, parked: Mutex::default(), base_outcomes, copies, views: Views::default() }
     }
 
     fn parked(&self) -> MutexGuard<'_, HashMap<TaskId, Parked>> {

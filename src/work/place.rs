@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,8 @@ pub(super) struct Place {
     pub(super) base: Tip,
     /// What was changed since then may have been changed by a child: by the clock that files get their times from.
     opened: SystemTime,
+    /// Whether a child may have been here; until then nothing has to be emptied.
+    used: Arc<AtomicBool>,
 }
 
 /// Whether a directory, by its path in the private one, is one that a place or its rooms make each time.
@@ -53,14 +56,17 @@ impl Place {
     pub(super) fn open(tools: &Tools, base: Tip) -> Result<(Self, LaidOut), GitError> {
         let slot = Arc::new(tools.pool.acquire(None)?);
         let laid_out = slot.reset(&base.commit, &tools.plan.keep)?;
-        let place = Self { private: slot.fresh_private(&is_usual)?, slot, base, opened: time_of_files() };
+        let place =
+            Self { private: slot.fresh_private(&is_usual)?, slot, base, opened: time_of_files(), used: Arc::default() };
         make(&[place.home(), place.tmp()])?;
         Ok((place, laid_out))
     }
 
     /// Empties the HOME and TMPDIR of gates. Those of the work may hold what bends a verdict. Blocks.
     pub(super) fn fresh_for_gate(&self) -> Result<(), GitError> {
-        self.slot.fresh_private_part(GATE, &is_usual)?;
+        if self.used.swap(true, Ordering::Relaxed) {
+            self.slot.fresh_private_part(GATE, &is_usual)?;
+        }
         let (home, tmp) = self.gate_dirs();
         make(&[home, tmp, self.gate_scratch()])
     }
@@ -72,7 +78,12 @@ impl Place {
 
     /// An empty directory for what the room of a command or an agent throws away. Blocks.
     pub(super) fn scratch(&self) -> Result<PathBuf, GitError> {
-        self.slot.fresh_private_part(SCRATCH, &is_usual)
+        if self.used.swap(true, Ordering::Relaxed) {
+            return self.slot.fresh_private_part(SCRATCH, &is_usual);
+        }
+        let scratch = self.private.join(SCRATCH);
+        make(&[&scratch])?;
+        Ok(scratch)
     }
 
     /// HOME and TMPDIR of gates, once [`Place::fresh_for_gate`] has made them.

@@ -5,16 +5,17 @@
 
 use std::path::{Path, PathBuf};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::net::TcpListener;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::Shared;
 use super::attempt::Trouble;
 use super::caches::Seed;
 use super::stand_in::StandIn;
+use super::{Shared, Tools};
 use crate::exec::egress::{self, Proxy};
 use crate::exec::environment::{Caller, ChildEnv};
 use crate::exec::{Reach, Sandbox};
@@ -69,44 +70,31 @@ pub(super) fn room(
 ) -> (Sandbox, Furnishing) {
     let tools = &shared.tools;
     let repository = tools.repo.common_dir();
-    let ours = [tools.repo.workdir(), tools.pool.root()].map(real);
-    let mut hidden = tools.caller.private_directories().to_vec();
-    // What lies over something hidden would show it; what holds it does not, for that is hidden once more inside. A link
-    // counts for what it leads to.
-    let may_be_seen = |path: &PathBuf| {
-        let path = real(path);
-        let holds_private = hidden.iter().any(|private| private.starts_with(&path));
-        !holds_private && !ours.contains(&path) && !path.starts_with(&ours[0])
-    };
-    let (seen, unseen): (Vec<_>, Vec<_>) =
-        std::mem::take(&mut env.certificates).into_iter().partition(|(_, paths)| paths.iter().all(may_be_seen));
-    for (name, _) in unseen {
+    let view = shared.views.of(shared, env);
+    for name in &view.unseen {
         env.vars.remove(std::ffi::OsStr::new(name));
     }
-    let certificates = seen.into_iter().flat_map(|(_, paths)| paths);
+    let borrowed = alternates(repository);
     let docker = tools.plan.room.docker.then(|| PathBuf::from(DOCKER));
-    let shown = env.tools.iter().cloned().chain(alternates(repository)).filter(may_be_seen);
-    let shown: Vec<PathBuf> = shown.chain(certificates).chain(docker).collect();
-    let (mut copied, mut seeds) = (Vec::new(), Vec::new());
-    for (variable, theirs) in std::mem::take(&mut env.caches) {
-        if shared.copies.has(&theirs) && may_be_seen(&theirs) {
-            copied.push(theirs);
-        } else {
-            let seed = Seed::new(variable, theirs, &scratch);
-            env.vars.insert(variable.into(), seed.own().into());
-            writable.push(seed.own().to_owned());
-            seeds.push(seed);
-        }
+    let shown = borrowed.iter().filter(|path| may_be_seen(tools, path)).cloned();
+    let shown: Vec<PathBuf> = view.shown.iter().cloned().chain(shown).chain(docker).collect();
+    let mut hidden = tools.caller.private_directories().to_vec();
+    let (mut copied, mut seeds) = (view.copied.clone(), Vec::new());
+    for (variable, theirs) in &view.replaced {
+        let seed = Seed::new(variable, theirs.clone(), &scratch);
+        env.vars.insert(variable.into(), seed.own().into());
+        writable.push(seed.own().to_owned());
+        seeds.push(seed);
     }
     hidden.extend(copied.iter().flat_map(|cache| credentials_in(cache)));
     hidden.extend(shown.iter().flat_map(|tool| settings_beside_programs(tool)));
     copied.push(repository.to_path_buf());
     let number = copied.len() - 1;
     let cannot_copy = tools.level == RoomLevel::Sealed && !shared.copies.has(repository);
-    let stand_in = cannot_copy.then(|| StandIn::new(repository, &scratch, number, alternates(repository)));
+    let stand_in = cannot_copy.then(|| StandIn::new(repository, &scratch, number, borrowed));
     let usual = || scratch.join(Sandbox::changes_of(number)).join("config");
     let settings = (repository.join("config"), stand_in.as_ref().map_or_else(usual, StandIn::settings));
-    hidden.extend(ours);
+    hidden.extend(own_directories(tools));
     // Runs, their logs and journals lie in the repository.
     hidden.push(repository.join("omk"));
     if stand_in.is_some() {
@@ -119,6 +107,69 @@ pub(super) fn room(
     let (reach, scratch) = (way.reach.clone(), Some(scratch));
     let room = Sandbox { writable, copied, shown, hidden, scratch, reach, least, ..Sandbox::default() };
     (room, Furnishing { seeds, stand_in, settings })
+}
+
+/// What rooms show of what a child's environment points at.
+#[derive(Debug)]
+struct View {
+    shown: Vec<PathBuf>,
+    /// Caches that a child gets a copy of.
+    copied: Vec<PathBuf>,
+    /// Caches in place of which it gets one of its own, with their variables.
+    replaced: Vec<(&'static str, PathBuf)>,
+    /// Variables of certificates that may not be seen.
+    unseen: Vec<&'static str>,
+}
+
+/// The views of a run, by the environments that they are for: looking for one follows hundreds of links.
+#[derive(Debug, Default)]
+pub(super) struct Views(Mutex<HashMap<PointedAt, Arc<View>>>);
+
+/// What an environment points at: tools, caches, certificates.
+type PointedAt = (Vec<PathBuf>, Vec<(&'static str, PathBuf)>, Vec<(&'static str, Vec<PathBuf>)>);
+
+impl Views {
+    fn of(&self, shared: &Shared, env: &mut ChildEnv) -> Arc<View> {
+        let take_certificates = std::mem::take(&mut env.certificates);
+        let pointed_at = (env.tools.clone(), std::mem::take(&mut env.caches), take_certificates);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(view) = known.get(&pointed_at) {
+            return Arc::clone(view);
+        }
+        let view = Arc::new(View::new(shared, &pointed_at));
+        known.insert(pointed_at, Arc::clone(&view));
+        view
+    }
+}
+
+impl View {
+    fn new(shared: &Shared, (programs, caches, certificates): &PointedAt) -> Self {
+        let seen = |path: &PathBuf| may_be_seen(&shared.tools, path);
+        let (known, unseen): (Vec<_>, Vec<_>) = certificates.iter().partition(|(_, paths)| paths.iter().all(seen));
+        let programs = programs.iter().filter(|path| seen(path));
+        let shown = programs.chain(known.into_iter().flat_map(|(_, paths)| paths)).cloned().collect();
+        let has_copy = |(_, cache): &&(&'static str, PathBuf)| shared.copies.has(cache) && seen(cache);
+        let (copied, replaced): (Vec<_>, Vec<_>) = caches.iter().partition(has_copy);
+        Self {
+            shown,
+            copied: copied.into_iter().map(|(_, cache)| cache.clone()).collect(),
+            replaced: replaced.into_iter().cloned().collect(),
+            unseen: unseen.into_iter().map(|(name, _)| *name).collect(),
+        }
+    }
+}
+
+/// The user's checkout, and where all slots are.
+fn own_directories(tools: &Tools) -> [PathBuf; 2] {
+    [tools.repo.workdir(), tools.pool.root()].map(real)
+}
+
+/// Whether something may lie over what a room hides, and so be seen; what holds something hidden may, for that is hidden
+/// once more inside. A link counts for what it leads to.
+fn may_be_seen(tools: &Tools, path: &Path) -> bool {
+    let (path, ours) = (real(path), own_directories(tools));
+    let holds_private = tools.caller.private_directories().iter().any(|private| private.starts_with(&path));
+    !holds_private && !ours.contains(&path) && !path.starts_with(&ours[0])
 }
 
 /// The path without links, if it leads anywhere.

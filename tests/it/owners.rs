@@ -88,12 +88,31 @@ fn runs(world: &World, wrapper: &[&str], before: &str) {
     assert_eq!(left_in_pool(world), [""; 0]);
 }
 
-/// What lies in the pool of slots beside slots, locks, and what omk knows of them.
+/// What lies in the private directories of slots, but for empty directories of omk's own.
 fn left_in_pool(world: &World) -> Vec<String> {
+    fn files(directory: &Path, into: &mut Vec<String>) {
+        for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
+            let usual = ["home", "tmp", "room", "gate", "var", "upper", "work"];
+            let name = entry.file_name().into_string().unwrap();
+            if !entry.file_type().unwrap().is_dir() || !(usual.contains(&name.as_str()) || name.starts_with("copy-")) {
+                into.push(entry.path().display().to_string());
+            } else {
+                files(&entry.path(), into);
+            }
+        }
+    }
     let pools = std::fs::read_dir(world.dir().join("cache/omk/slots")).unwrap().map(|pool| pool.unwrap().path());
-    let names = pools.flat_map(|pool| std::fs::read_dir(pool).unwrap()).map(|entry| entry.unwrap().file_name());
-    let names = names.map(|name| name.into_string().unwrap());
-    names.filter(|name| name.ends_with(".private") || name.starts_with("try-")).collect()
+    let entries = pools.flat_map(|pool| std::fs::read_dir(pool).unwrap()).map(|entry| entry.unwrap().path());
+    let mut left = Vec::new();
+    for path in entries {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if name.starts_with("try-") {
+            left.push(path.display().to_string());
+        } else if name.ends_with(".private") {
+            files(&path, &mut left);
+        }
+    }
+    left
 }
 
 /// Runs it as an ordinary user, who owns everything but what `gives_away` gives to others.
@@ -186,7 +205,47 @@ fn nothing_of_an_attempt_is_left_beside_its_slot() {
     assert_eq!(left_in_pool(&world), [""; 0]);
     // A run that was killed could not do so.
     let pool = std::fs::read_dir(world.dir().join("cache/omk/slots")).unwrap().next().unwrap().unwrap().path();
-    std::fs::create_dir_all(pool.join("1.private/home")).unwrap();
+    std::fs::create_dir_all(pool.join("1.private/home/.config")).unwrap();
+    std::fs::write(pool.join("1.private/home/.config/left"), "left").unwrap();
     world.omk(&["clean"]).exits(0);
     assert_eq!(left_in_pool(&world), [""; 0]);
 }
+
+/// Private directories are used again, and the next child sees nothing of what was done to them.
+#[test]
+fn the_next_attempt_finds_its_private_directories_as_the_first_did() {
+    let world = World::new();
+    world.write("look.sh", LOOK);
+    world.write("stir.sh", STIR);
+    let task = |id: &str, after: &str| {
+        format!(
+            "- {{id: {id}, dependencies: [{after}], write_set: [{id}.txt], run: 'sh look.sh > {id}.txt; sh stir.sh'}}\n"
+        )
+    };
+    let tasks = [task("one", ""), task("two", "one"), task("three", "two")].concat();
+    world.plan(&format!("limits: {{workers: 1}}\ntasks:\n{tasks}"));
+    world.omk(&["run"]).exits(0);
+    let seen = |file: &str| world.shows("omk/run/story", file);
+    assert!(seen("one.txt").lines().count() >= 3, "{}", seen("one.txt"));
+    assert_eq!(seen("one.txt"), seen("two.txt"));
+    assert_eq!(seen("two.txt"), seen("three.txt"));
+}
+
+/// All that a child sees of its private directories, but for the time at which a new one was made.
+const LOOK: &str = r#"for directory in "$HOME" "$TMPDIR" /var/tmp; do
+  stat --format '%n %A %u %g %h %s' "$directory"
+  test "$(stat --format %Y "$directory")" = 1580601600 && echo the time that was left
+  ls -A "$directory"
+done
+true
+"#;
+
+/// It leaves much, grows the directories, and gives them another mode and time.
+const STIR: &str = r#"for directory in "$HOME" "$TMPDIR" /var/tmp; do
+  for number in $(seq 400); do mkdir "$directory/a-directory-with-a-long-name-$number"; done
+  echo left > "$directory/left"
+  mkdir -p "$directory/deep/er" "$directory/room/tmp"
+  chmod 0711 "$directory"
+  TZ=UTC touch -d 2020-02-02 "$directory"
+done
+"#;

@@ -41,10 +41,11 @@ impl Said {
         self
     }
 
-    /// That a person can read this, on either stream.
+    /// That a person can read this, on either stream, wherever lines are broken.
     #[track_caller]
     pub(crate) fn says(self, text: &str) -> Self {
-        let said = self.out.contains(text) || self.err.contains(text);
+        let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let said = [&self.out, &self.err].iter().any(|said| said.contains(text) || flat(said).contains(&flat(text)));
         assert!(said, "it does not say {text:?}\n--- out\n{}\n--- err\n{}", self.out, self.err);
         self
     }
