@@ -91,7 +91,32 @@ fn has_no_past(directory: &OwnedFd) -> bool {
     let Ok(found) = rustix::fs::fstat(directory) else { return false };
     let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let size = u64::try_from(found.st_size).unwrap_or(u64::MAX);
-    (found.st_uid, found.st_gid) == own && size <= SMALL && has_no_attributes(directory)
+    (found.st_uid, found.st_gid) == own && size <= SMALL && has_no_flags(directory) && has_no_attributes(directory)
+}
+
+/// Whether a directory has none of the flags that its owner can give it, as `chattr` does.
+#[cfg(target_os = "linux")]
+fn has_no_flags(directory: &OwnedFd) -> bool {
+    use rustix::fs::IFlags;
+    let settable = IFlags::SECURE_REMOVAL
+        | IFlags::UNRM
+        | IFlags::COMPRESSED
+        | IFlags::SYNC
+        | IFlags::IMMUTABLE
+        | IFlags::APPEND
+        | IFlags::NODUMP
+        | IFlags::NOATIME
+        | IFlags::DIRSYNC
+        | IFlags::TOPDIR
+        | IFlags::NOCOW
+        | IFlags::PROJECT_INHERIT;
+    // A file system without flags keeps none.
+    rustix::fs::ioctl_getflags(directory).map_or(true, |flags| !flags.intersects(settable))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn has_no_flags(_directory: &OwnedFd) -> bool {
+    true
 }
 
 /// Whether a directory has no attributes but those that the machine's security module gives to all.

@@ -92,10 +92,14 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
 }
 
 /// The message with what the network refused to the agent or the command, in its first line: the output follows it.
-fn with_refusal(message: &str, evidence: &Evidence) -> String {
+fn with_refusal(class: Class, message: &str, evidence: &Evidence) -> String {
     let Some(refused) = refusal(&evidence.refused_hosts) else { return message.to_owned() };
     // A gate has a network of its own, so whose it was must be clear.
-    let refused = if evidence.agent.is_some() { refused.replacen("its", "the agent's", 1) } else { refused };
+    let refused = match (evidence.agent.is_some(), class) {
+        (true, _) => refused.replacen("its", "the agent's", 1),
+        (false, Class::Command | Class::Timeout | Class::Hung) => refused,
+        (false, _) => refused.replacen("its", "the command's", 1),
+    };
     match message.split_once('\n') {
         Some((first, output)) => format!("{first}; {refused}\n{output}"),
         None => format!("{message}; {refused}"),
@@ -115,7 +119,7 @@ impl Attempt<'_> {
             Err(_) if self.stop.is_cancelled() => Outcome::Interrupted,
             Err(Trouble::Interrupted) => Outcome::Interrupted,
             Err(Trouble::Failed(mut failure)) => {
-                failure.message = with_refusal(&failure.message, evidence);
+                failure.message = with_refusal(failure.class, &failure.message, evidence);
                 failure.message = self.shared.tools.scrubber.scrub(&failure.message);
                 Outcome::Failed(failure)
             }
@@ -324,10 +328,12 @@ mod tests {
             command: Some(CommandEvidence { command: "make".to_owned(), exit: Some(1), log }),
             ..Evidence::default()
         };
-        assert_eq!(with_refusal("exited with 1\noutput", &evidence), "exited with 1\noutput");
+        assert_eq!(with_refusal(Class::Command, "exited with 1\noutput", &evidence), "exited with 1\noutput");
         evidence.refused_hosts = vec!["a.example".to_owned(), "b.example".to_owned()];
         let refused = "its network refused a.example, b.example";
-        assert_eq!(with_refusal("exited with 1\noutput", &evidence), format!("exited with 1; {refused}\noutput"));
-        assert_eq!(with_refusal("was silent", &evidence), format!("was silent; {refused}"));
+        assert_eq!(with_refusal(Class::Command, "exited with 1\noutput", &evidence), format!("exited with 1; {refused}\noutput"));
+        assert_eq!(with_refusal(Class::Command, "was silent", &evidence), format!("was silent; {refused}"));
+        let of_the_command = format!("gate `g` failed; the command's{}", refused.trim_start_matches("its"));
+        assert_eq!(with_refusal(Class::Gate, "gate `g` failed", &evidence), of_the_command);
     }
 }

@@ -12,10 +12,11 @@ const MOST_BYTES: u64 = 256 << 20;
 /// Files that are copied at most of one cache; each takes some 50 µs.
 const MOST_FILES: usize = 20_000;
 
-/// What of a cache is compared with a lock file, or with its own name, before it is used.
+/// What of a cache is compared with a lock file, or with its own name, before it is used; and the index by which cargo finds
+/// that at all, which the user's own builds believe, too.
 fn checked(variable: &str) -> &'static [&'static str] {
     match variable {
-        "CARGO_HOME" => &["registry/cache"],
+        "CARGO_HOME" => &["registry/cache", "registry/index"],
         "GOPATH" => &["pkg/mod/cache/download"],
         "GOMODCACHE" => &["cache/download"],
         "npm_config_cache" => &["_cacache/content-v2", "_cacache/index-v5"],
@@ -56,11 +57,12 @@ impl Seed {
             // The tool will say that it is missing; the user's own is no substitute.
             return;
         }
-        for part in checked(self.variable).iter().chain(settings(self.variable)) {
+        for part in settings(self.variable).iter().chain(checked(self.variable)) {
             let copy = self.own.join(part);
             if copy_bounded(&self.theirs.join(part), &copy).is_err() {
-                // Half a cache is a smaller cache, for each file of it is checked; half a file is not kept.
+                // What is too large is left out, with what comes after it: an index of what is not there is worse than none.
                 let _ = std::fs::remove_dir_all(&copy);
+                break;
             }
         }
     }
@@ -104,6 +106,7 @@ mod tests {
         let (theirs, scratch) = (dir.path().join("cargo"), dir.path().join("scratch"));
         for (path, text) in [
             ("registry/cache/index/a.crate", "checked"),
+            ("registry/index/index/.cache/a", "the index"),
             ("registry/src/index/a/build.rs", "believed"),
             ("credentials.toml", "secret"),
             ("config.toml", "[http]"),
@@ -117,6 +120,7 @@ mod tests {
         assert_eq!(seed.own(), scratch.join("caches/CARGO_HOME"));
         let copied = |path: &str| std::fs::read_to_string(seed.own().join(path)).ok();
         assert_eq!(copied("registry/cache/index/a.crate").as_deref(), Some("checked"));
+        assert_eq!(copied("registry/index/index/.cache/a").as_deref(), Some("the index"));
         assert_eq!(copied("config.toml").as_deref(), Some("[http]"));
         for path in ["registry/src/index/a/build.rs", "credentials.toml", "registry/cache/link/passwd"] {
             assert_eq!(copied(path), None, "{path}");

@@ -80,7 +80,8 @@ fn is_ours(top: &Path) -> bool {
     let mut waiting = VecDeque::from([top.to_owned()]);
     let mut seen = 0;
     while let Some(directory) = waiting.pop_front() {
-        let has_objects = directory.components().any(|part| part.as_os_str() == "objects");
+        let inside = directory.strip_prefix(top).unwrap_or(&directory);
+        let has_objects = inside.components().any(|part| part.as_os_str() == "objects");
         for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
             seen += 1;
             if seen > MOST {
@@ -89,6 +90,10 @@ fn is_ours(top: &Path) -> bool {
             let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
             // git never writes to an object; only to the directories that hold them.
             if has_objects && !is_directory {
+                continue;
+            }
+            // Runs lie there, as many as were made, and rooms hide them.
+            if directory == top && entry.file_name() == "omk" {
                 continue;
             }
             // It may be gone, as files of other processes are.
@@ -115,18 +120,23 @@ mod tests {
             return;
         }
         let dir = tempfile::tempdir().unwrap();
-        let at = |path: &str| dir.path().join(path);
+        // Where the repository lies says nothing.
+        let top = dir.path().join("objects/repository");
+        let at = |path: &str| top.join(path);
         for path in ["refs/heads", "objects/ab"] {
             std::fs::create_dir_all(at(path)).unwrap();
         }
         for path in ["refs/heads/main", "objects/ab/cdef"] {
             std::fs::write(at(path), "").unwrap();
         }
-        assert!(is_ours(dir.path()));
+        assert!(is_ours(&top));
         std::os::unix::fs::chown(at("objects/ab/cdef"), Some(12345), None).unwrap();
-        assert!(is_ours(dir.path()));
+        assert!(is_ours(&top));
+        std::fs::create_dir_all(at("omk/runs")).unwrap();
+        std::os::unix::fs::chown(at("omk/runs"), Some(12345), None).unwrap();
+        assert!(is_ours(&top), "rooms hide it");
         std::os::unix::fs::chown(at("refs/heads/main"), Some(12345), None).unwrap();
-        assert!(!is_ours(dir.path()));
+        assert!(!is_ours(&top));
         assert!(!is_ours(&at("nowhere")));
     }
 }

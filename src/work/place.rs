@@ -18,6 +18,9 @@ const GATE: &str = "gate";
 /// The directory among a place's private ones that a room keeps its own files in.
 const SCRATCH: &str = "room";
 
+/// How much of an agent's records, and of a HOME, is read between two attempts, in bytes. A session of days has a tenth of it.
+const RECORDS: u64 = 1 << 30;
+
 /// A place to work in.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
@@ -97,7 +100,11 @@ impl Place {
         // What rooms throw away goes unread.
         let _ = self.slot.fresh_private_part(SCRATCH, &is_usual);
         let _ = self.slot.fresh_private_part(GATE, &is_usual);
-        sweep(&self.private, &bounds(tools, stop), &tools.scrubber);
+        // HOME may hold a cache, which can be had again: what of it is not read is removed. An agent's session cannot.
+        let caches = vec![self.home(), self.tmp()];
+        let bounds = Bounds { most: RECORDS, stop: stop.clone(), ..Bounds::default() };
+        sweep(&self.private, &Bounds { left_out: caches.clone(), ..bounds.clone() }, &tools.scrubber);
+        caches.iter().for_each(|cache| sweep(cache, &bounds, &tools.scrubber));
     }
 
     /// Empties the private directories, and takes secrets out of what was changed in the slot. Nothing may go on there: a
@@ -108,7 +115,9 @@ impl Place {
         }
         // No commit and no bundle holds what is in these.
         let left_out = tools.plan.keep.iter().map(|kept| self.slot.path().join(kept)).collect();
-        sweep(self.slot.path(), &Bounds { since: Some(self.opened), left_out, ..bounds(tools, stop) }, &tools.scrubber);
+        // A change of more than the plan's limit is none, so there is no need to read more.
+        let (most, since) = (tools.plan.change_limit.bytes(), Some(self.opened));
+        sweep(self.slot.path(), &Bounds { since, left_out, most, stop: stop.clone() }, &tools.scrubber);
     }
 
     /// Has nobody work here again: a process that could not be ended may still do so. If even that cannot be written
@@ -126,11 +135,6 @@ impl Place {
     pub(super) fn tmp(&self) -> PathBuf {
         self.private.join("tmp")
     }
-}
-
-/// A change of more than the plan's limit is none, so there is no need to read more.
-fn bounds(tools: &Tools, stop: &CancellationToken) -> Bounds {
-    Bounds { since: None, left_out: Vec::new(), most: tools.plan.change_limit.bytes(), stop: stop.clone() }
 }
 
 /// The time that a file would get that is written now. The clock of programs is ahead of it by some milliseconds.

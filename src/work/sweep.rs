@@ -20,7 +20,7 @@ use crate::text::Scrubber;
 const CHUNK: usize = 64 * 1024;
 
 /// What a sweep looks at, and for how long.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Bounds {
     /// Files that were not changed since that time are not read; `None` = all are.
     pub(super) since: Option<SystemTime>,

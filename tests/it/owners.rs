@@ -236,6 +236,7 @@ const LOOK: &str = r#"for directory in "$HOME" "$TMPDIR" /var/tmp; do
   stat --format '%n %A %u %g %h %s' "$directory"
   test "$(stat --format %Y "$directory")" = 1580601600 && echo the time that was left
   ls -A "$directory"
+  if command -v lsattr > /dev/null; then lsattr -d "$directory" 2> /dev/null | cut -d ' ' -f 1; fi
 done
 true
 "#;
@@ -245,7 +246,9 @@ const STIR: &str = r#"for directory in "$HOME" "$TMPDIR" /var/tmp; do
   for number in $(seq 400); do mkdir "$directory/a-directory-with-a-long-name-$number"; done
   echo left > "$directory/left"
   mkdir -p "$directory/deep/er" "$directory/room/tmp"
+  chattr +dS "$directory" 2> /dev/null
   chmod 0711 "$directory"
   TZ=UTC touch -d 2020-02-02 "$directory"
 done
+true
 "#;
