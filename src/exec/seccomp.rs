@@ -48,10 +48,31 @@ enum Test {
     NotZero { argument: u32 },
     /// The socket is one for the Internet, and not for TCP itself.
     OtherThanTcp { family: i32 },
+    /// The request of an `ioctl` is of none of these kinds, and none of these requests.
+    OtherRequest { kinds: &'static [u32], requests: &'static [u32] },
 }
 
 /// `setxattrat(2)`, of Linux 6.13 and the same on all architectures; the libc crate does not name it yet.
 const SYS_SETXATTRAT: libc::c_long = 463;
+
+/// `file_setattr(2)`, of Linux 6.17: what `FS_IOC_FSSETXATTR` does, by name.
+const SYS_FILE_SETATTR: libc::c_long = 469;
+
+/// Kinds of requests that every program makes, by the byte that stands for them: of terminals and of descriptors, of sockets.
+const KINDS: [u32; 2] = [0x5400, 0x8900];
+
+/// Requests that only ask, or that share blocks of two files as a copy would: the size of a block, flags (of both word
+/// sizes), extents, attributes, `FICLONE` and `FICLONERANGE`.
+const REQUESTS: [u32; 7] = [0x2, 0x8008_6601, 0x8004_6601, 0xC020_660B, 0x801C_581F, 0x4004_9409, 0x4020_940D];
+
+/// Requests of file systems can change a file and leave its times alone: XFS and ext4 swap the blocks of two files (`SWAPEXT`,
+/// `MOVE_EXT`). Or they leave a flag where nobody looks. Which there are differs by file system, so only what is known is
+/// let through. To push a letter back into a terminal is to type on it.
+const OTHER_REQUESTS: &[Test] = &[
+    Test::Is { argument: 1, mask: u32::MAX, value: libc::TIOCSTI as u32 },
+    Test::Is { argument: 1, mask: u32::MAX, value: libc::TIOCLINUX as u32 },
+    Test::OtherRequest { kinds: &KINDS, requests: &REQUESTS },
+];
 
 const fn always(call: libc::c_long, errno: i32) -> Refused {
     Refused { call, errno, tests: &[] }
@@ -106,6 +127,9 @@ const REFUSED: &[Refused] = &[
     always(libc::SYS_lsetxattr, libc::EOPNOTSUPP),
     always(libc::SYS_fsetxattr, libc::EOPNOTSUPP),
     always(SYS_SETXATTRAT, libc::EOPNOTSUPP),
+    always(SYS_FILE_SETATTR, libc::ENOSYS),
+    // What a kernel or a file system answers that does not know the request.
+    Refused { call: libc::SYS_ioctl, errno: libc::ENOTTY, tests: OTHER_REQUESTS },
     always(libc::SYS_bpf, libc::EPERM),
     always(libc::SYS_perf_event_open, libc::EPERM),
     always(libc::SYS_userfaultfd, libc::ENOSYS),
@@ -201,6 +225,15 @@ fn body(refused: &Refused) -> Vec<libc::sock_filter> {
                 steps.push(refuse(refused.errno));
                 steps.extend([load(ARGUMENTS + 16), jump(EQUAL, 0, 2, 0)]);
                 steps.push(jump(EQUAL, libc::IPPROTO_TCP.unsigned_abs(), 1, 0));
+            }
+            Test::OtherRequest { kinds, requests } => {
+                let (kinds, requests) =
+                    (kinds.iter().map(|kind| (0xFF00, *kind)), requests.iter().map(|one| (u32::MAX, *one)));
+                let known: Vec<(u32, u32)> = kinds.chain(requests).collect();
+                for (mask, value) in known {
+                    steps.extend([load(ARGUMENTS + 8), step(AND, mask), jump(EQUAL, value, 0, 1)]);
+                    steps.push(end(libc::SECCOMP_RET_ALLOW));
+                }
             }
             Test::NotZero { argument } => steps.extend([load(ARGUMENTS + 8 * argument), jump(EQUAL, 0, 1, 0)]),
         }

@@ -108,6 +108,25 @@ impl Stamp {
     }
 }
 
+/// Whether a file that is changed on the disk of that directory, in whatever way, gets another time of change.
+///
+/// In memory (tmpfs) it does not, once it is mapped and was read; of disks elsewhere, and of layers of unknown disks, nobody
+/// knows.
+#[cfg(target_os = "linux")]
+pub(super) fn times_tell(directory: &Path) -> bool {
+    // ext2 to ext4, XFS, Btrfs and F2FS, as `statfs(2)` names them: a page that is to be written through memory gets a new
+    // time first.
+    const TELLING: [u32; 4] = [0xEF53, 0x5846_5342, 0x9123_683E, 0xF2F5_2010];
+    rustix::fs::statfs(directory)
+        .is_ok_and(|found| TELLING.iter().any(|kind| i128::from(found.f_type) == i128::from(*kind)))
+}
+
+/// Whether a file that is changed gets another time of change.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn times_tell(_directory: &Path) -> bool {
+    false
+}
+
 /// The bytes of a file, by a name of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bytes(pub(super) Oid);
@@ -124,6 +143,8 @@ pub(super) struct Facts {
     pub(super) read_by: Option<Sha256>,
     /// Files that were written since the facts were last saved.
     pub(super) unsaved: usize,
+    /// A file's stat proves nothing here: its bytes must be read.
+    pub(super) blind: bool,
 }
 
 impl Facts {
@@ -147,6 +168,9 @@ impl Facts {
 
     /// The entry that the file certainly is.
     pub(super) fn entry(&self, path: &[u8], stat: &Stat) -> Option<Entry> {
+        if self.blind {
+            return None;
+        }
         let fact = self.known.get(path)?;
         (fact.settled && fact.stat == *stat).then_some(fact.entry)
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use git2::Oid;
 
 use super::error::GitError;
-use super::facts::{Bytes, Fact, Facts, NUMBERS, Stat};
+use super::facts::{Bytes, Fact, Facts, NUMBERS, Stat, times_tell};
 use super::tree::Entry;
 use crate::id::Sha256;
 use crate::plain_file;
@@ -25,8 +25,9 @@ const PART: usize = 8;
 impl Facts {
     /// What an earlier process left; nothing if it left nothing, or something unreadable.
     pub(super) fn load(file: &Path) -> Self {
-        let Ok(bytes) = plain_file::read(file, LARGEST) else { return Self::default() };
-        Reader::of(&bytes).and_then(|mut reader| reader.facts()).unwrap_or_default()
+        let read = plain_file::read(file, LARGEST).ok();
+        let facts = read.and_then(|bytes| Reader::of(&bytes).and_then(|mut reader| reader.facts())).unwrap_or_default();
+        Self { blind: !file.parent().is_some_and(times_tell), ..facts }
     }
 
     /// Leaves what will hold in another process too. A process that is killed meanwhile leaves the file as it was.

@@ -21,6 +21,7 @@ use rustix::fs::FlockOperation;
 use super::error::GitError;
 use super::facts::{Facts, Stat};
 use super::repo::Repo;
+use super::slot::calm_file;
 use super::walk::{clear_leftovers, remove};
 use crate::id::{BadName, CommitId, Sha256};
 use crate::plain_file;
@@ -332,7 +333,9 @@ impl Slot {
         let mut text = b"gitdir: ".to_vec();
         text.extend(self.admin.as_os_str().as_bytes());
         text.push(b'\n');
-        self.write_exactly(&self.path.join(".git"), &text)
+        let link = self.path.join(".git");
+        self.write_exactly(&link, &text)?;
+        calm_file(&link)
     }
 
     fn write_exactly(&self, path: &Path, bytes: &[u8]) -> Result<(), GitError> {

@@ -302,14 +302,23 @@ fn is_calm(meta: &Metadata) -> bool {
 
 /// Gives a directory the mode and the times that all have.
 pub(super) fn calm(directory: &Path) -> Result<(), GitError> {
-    let problem = || GitError::io("settle", directory);
-    let opened =
-        match rustix::fs::open(directory, OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, RawMode::empty()) {
-            Ok(opened) => opened,
-            Err(rustix::io::Errno::NOENT) => return Ok(()),
-            Err(errno) => return Err(problem()(errno.into())),
-        };
-    rustix::fs::fchmod(&opened, RawMode::from_raw_mode(OPEN)).map_err(|errno| problem()(errno.into()))?;
+    settle(directory, OFlags::DIRECTORY, OPEN)
+}
+
+/// The same for a file of omk's own in a slot.
+pub(super) fn calm_file(file: &Path) -> Result<(), GitError> {
+    // Nobody waits at a FIFO that a child may have left.
+    settle(file, OFlags::NONBLOCK, OPEN & 0o666)
+}
+
+fn settle(path: &Path, kind: OFlags, mode: u32) -> Result<(), GitError> {
+    let problem = || GitError::io("settle", path);
+    let opened = match rustix::fs::open(path, kind | OFlags::NOFOLLOW | OFlags::CLOEXEC, RawMode::empty()) {
+        Ok(opened) => opened,
+        Err(rustix::io::Errno::NOENT) => return Ok(()),
+        Err(errno) => return Err(problem()(errno.into())),
+    };
+    rustix::fs::fchmod(&opened, RawMode::from_raw_mode(mode)).map_err(|errno| problem()(errno.into()))?;
     let long_ago = Timespec { tv_sec: LONG_AGO, tv_nsec: 0 };
     let times = Timestamps { last_access: long_ago, last_modification: long_ago };
     rustix::fs::futimens(&opened, &times).map_err(|errno| problem()(errno.into()))

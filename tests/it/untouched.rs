@@ -135,3 +135,34 @@ fn a_killed_process_leaves_what_it_knew_of_what_it_had_laid_out() {
         assert_eq!(changed(&world, &second, &head), [""; 0], "{rules}");
     }
 }
+
+/// It changes a file through memory: on a disk that is in memory itself, the file keeps its times.
+const THROUGH_MEMORY: &str = "
+import mmap, os, sys
+file = os.open(sys.argv[1], os.O_RDWR)
+before = os.fstat(file)
+view = mmap.mmap(file, 0)
+view[0:1]
+view[0:6] = b'exit 0'
+view.close()
+print('its times are', 'the same' if os.fstat(file).st_ctime_ns == before.st_ctime_ns else 'others')
+";
+
+#[test]
+fn a_trusted_script_that_is_changed_through_memory_is_restored() {
+    let shared = tempfile::tempdir_in("/dev/shm").unwrap();
+    let cache = shared.path().to_str().unwrap();
+    let world = World::new().env("XDG_CACHE_HOME", cache).env("OMK_ROOM_AT_MOST", "landlock");
+    world.write("check.sh", "grep -q BAD a.txt && exit 1\nexit 0\n");
+    world.write("change.py", THROUGH_MEMORY);
+    world.plan(
+        "gates: [{id: check, run: sh ./check.sh, trusted: [check.sh]}]\n\
+         tasks: [{id: bad, write_set: [a.txt, check.sh], gates: [check], retry_policy: {max_attempts: 0},\n\
+         \x20 run: 'echo BAD > a.txt; python3 change.py check.sh'}]\n",
+    );
+    let said = world.omk(&["run"]).exits(2);
+    assert!(!said.out.contains("ready"), "{}", said.out);
+    let run = fs::read_dir(world.repo().join(".git/omk/runs")).unwrap().next().unwrap().unwrap().path();
+    let log = fs::read_to_string(run.join("logs/bad/1/command.log")).unwrap();
+    assert!(log.contains("its times are the same"), "this machine's disk in memory tells: {log}");
+}

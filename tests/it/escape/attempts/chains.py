@@ -248,6 +248,56 @@ def by_an_attribute_of_the_home(mark):
     os.setxattr(os.environ["HOME"], "user.omk.mark", mark.encode())
 
 
+def _flag(path, mark):
+    """A flag of a directory or file, as chattr gives it."""
+    flags = array.array("l", [0])
+    file = os.open(path, os.O_RDONLY)
+    fcntl.ioctl(file, 0x80086601, flags)
+    if mark is None:
+        if not flags[0] & 0x40:
+            raise RuntimeError("it is as usual")
+        return "no dump"
+    flags[0] |= 0x40
+    try:
+        fcntl.ioctl(file, 0x40086602, flags)
+    except OSError as error:
+        # What stands for a request that is not known.
+        raise PermissionError(errno.EPERM, "refused") if error.errno == errno.ENOTTY else error
+
+
+@chain
+def by_a_flag_of_the_slot(mark):
+    return _flag(".", mark)
+
+
+@chain
+def by_a_flag_of_a_tracked_directory(mark):
+    return _flag("docs", mark)
+
+
+@chain
+def by_a_flag_of_the_home(mark):
+    return _flag(os.environ["HOME"], mark)
+
+
+@chain
+def by_the_mode_of_gits_own_file(mark):
+    if mark is None:
+        if os.stat(".git").st_mode & 0o7777 != 0o666:
+            raise RuntimeError("it is as usual")
+        return "seen"
+    os.chmod(".git", 0o666)
+
+
+@chain
+def by_the_time_of_gits_own_file(mark):
+    if mark is None:
+        if os.stat(".git").st_mtime != 1234567890:
+            raise RuntimeError("it is as usual")
+        return "seen"
+    os.utime(".git", (1234567890, 1234567890))
+
+
 @chain
 def by_memory_of_system_v(mark):
     if mark is None:
