@@ -2,6 +2,8 @@
 //!
 //! It refuses to start anything beside such a thing, whatever the room's level is.
 
+use std::path::PathBuf;
+
 use super::session::cache_dir;
 use super::{Failure, Home, Kind};
 use crate::exec::environment::Caller;
@@ -18,7 +20,12 @@ const SEE_ABOVE: &str = "see to the ones above, then ask again";
 
 /// The environment that children's is made from.
 pub(super) fn caller(home: &Home) -> Caller {
-    off_path(&Caller::read(), home.repo.workdir())
+    off_path(&Caller::read(), &tops(home))
+}
+
+/// The directories in which the user has the repository checked out.
+fn tops(home: &Home) -> Vec<PathBuf> {
+    home.repo.checkouts().unwrap_or_else(|_| vec![home.repo.workdir().to_owned()])
 }
 
 /// Refuses to go on if a tool that children use leads into the checkout.
@@ -63,5 +70,5 @@ pub(super) fn points(home: &Home, plan: &Plan) -> Result<Vec<Point>, Failure> {
 fn find(home: &Home, plan: &Plan) -> Result<Vec<Lead>, Failure> {
     let caller = Caller::read();
     let cache = cache_dir(&caller)?;
-    Ok(leads(&caller, plan, home.repo.workdir(), &cache))
+    Ok(leads(&caller, plan, &tops(home), &cache))
 }

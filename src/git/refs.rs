@@ -126,27 +126,44 @@ impl Repo {
     /// Where the worktrees cannot be read.
     pub fn checked_out_anywhere(&self, name: &str) -> Result<Option<PathBuf>, GitError> {
         let full = full_name(name)?;
+        let found = self.worktrees()?.into_iter().find(|(admin, _)| holds(admin, &full));
+        Ok(found.map(|(_, top)| top))
+    }
+
+    /// Every directory in which a person may have checked this repository out; slots of omk do not count.
+    ///
+    /// # Errors
+    /// Where the worktrees cannot be read.
+    pub fn checkouts(&self) -> Result<Vec<PathBuf>, GitError> {
+        let mut tops = vec![self.workdir().to_owned()];
+        // Of a bare repository the first one is no checkout, and holds nothing that a tool would use.
+        tops.extend(self.worktrees()?.into_iter().map(|(_, top)| top).filter(|top| top.join(".git").exists()));
+        tops.sort();
+        tops.dedup();
+        Ok(tops)
+    }
+
+    /// Where git keeps what belongs to each worktree alone, and the worktree: the main one, then the linked ones.
+    fn worktrees(&self) -> Result<Vec<(PathBuf, PathBuf)>, GitError> {
         let main = self.common_dir();
-        if holds(main, &full) {
-            let top = if main.ends_with(".git") { main.parent().unwrap_or(main) } else { main };
-            return Ok(Some(top.to_owned()));
-        }
+        let top = if main.ends_with(".git") { main.parent().unwrap_or(main) } else { main };
+        let mut found = vec![(main.to_owned(), top.to_owned())];
         let linked = main.join("worktrees");
         let entries = match std::fs::read_dir(&linked) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
             Err(error) => return Err(GitError::io("read", &linked)(error)),
         };
         for entry in entries {
             let entry = entry.map_err(GitError::io("read", &linked))?;
-            if super::pool::is_slot(&entry.file_name()) || !holds(&entry.path(), &full) {
+            if super::pool::is_slot(&entry.file_name()) {
                 continue;
             }
             let place = std::fs::read_to_string(entry.path().join("gitdir")).unwrap_or_default();
             let place = Path::new(place.trim_end()).parent().map(Path::to_owned);
-            return Ok(Some(place.filter(|path| !path.as_os_str().is_empty()).unwrap_or(entry.path())));
+            found.push((entry.path(), place.filter(|path| !path.as_os_str().is_empty()).unwrap_or(entry.path())));
         }
-        Ok(None)
+        Ok(found)
     }
 
     /// A branch `a` makes `a/b` impossible; said in words rather than as a failed lock.

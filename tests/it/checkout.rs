@@ -168,7 +168,7 @@ impl Machine {
 
     /// What leads into the checkout, in short.
     fn found(&self) -> Vec<String> {
-        let found = leads(&self.caller(), &self.plan(), &self.at("src/shop"), &self.at("cache"));
+        let found = leads(&self.caller(), &self.plan(), &[self.at("src/shop")], &self.at("cache"));
         assert!(found.iter().all(|lead| !lead.next.is_empty()));
         let root = self.root.path().display().to_string();
         found.into_iter().map(|lead| lead.what.replace(&root, "")).collect()
@@ -269,6 +269,6 @@ fn only_the_checkouts_own_directories_of_packages_are_taken_off_path() {
     let machine = Machine::new();
     let wanted = format!("{0}/node_modules/.bin:{0}/bin:/usr/lib/node_modules/.bin", machine.at("src/shop").display());
     let caller: Caller = [("PATH".into(), wanted.into())].into_iter().collect();
-    let path = off_path(&caller, &machine.at("src/shop")).text("PATH").unwrap().to_owned();
+    let path = off_path(&caller, &[machine.at("src/shop")]).text("PATH").unwrap().to_owned();
     assert_eq!(path, format!("{}/bin:/usr/lib/node_modules/.bin", machine.at("src/shop").display()));
 }

@@ -38,12 +38,12 @@ pub struct Lead {
 /// The variables of caches, which a room replaces where they cannot be seen.
 const CACHES: [&str; 5] = ["CARGO_HOME", "GOPATH", "GOMODCACHE", "npm_config_cache", "PIP_CACHE_DIR"];
 
-/// All that leads into the checkout `top` from the tools that children of a run by this plan use. `cache` is where the
+/// All that leads into one of the checkouts `tops` from the tools that children of a run by this plan use. `cache` is where the
 /// slots lie.
 #[must_use]
-pub fn leads(caller: &Caller, plan: &Plan, top: &Path, cache: &Path) -> Vec<Lead> {
-    let checkout = Checkout::new(top);
-    let variables = variables(&off_path(caller, top), plan);
+pub fn leads(caller: &Caller, plan: &Plan, tops: &[PathBuf], cache: &Path) -> Vec<Lead> {
+    let checkout = Checkout::new(tops);
+    let variables = variables(&off_path(caller, tops), plan);
     let (paths, others): (Vec<_>, Vec<_>) = variables.iter().partition(|(name, _)| name == "PATH");
     let paths = paths.into_iter().flat_map(|(_, value)| std::env::split_paths(value)).filter(|path| path.is_absolute());
     let paths: BTreeSet<PathBuf> = paths.collect();
@@ -69,20 +69,20 @@ pub fn leads(caller: &Caller, plan: &Plan, top: &Path, cache: &Path) -> Vec<Lead
 /// The caller without the directories `node_modules/.bin` of the checkout, which npm puts on PATH for whatever it starts.
 /// Children find those of their own tree.
 #[must_use]
-pub fn off_path(caller: &Caller, top: &Path) -> Caller {
-    let checkout = Checkout::new(top);
+pub fn off_path(caller: &Caller, tops: &[PathBuf]) -> Caller {
+    let checkout = Checkout::new(tops);
     caller.clone().keeping_on_path(|directory| !directory.ends_with("node_modules/.bin") || !checkout.holds(directory))
 }
 
-/// The checkout, by its names.
+/// The checkout, or checkouts, by all names.
 struct Checkout {
     names: Vec<PathBuf>,
 }
 
 impl Checkout {
-    fn new(top: &Path) -> Self {
-        let names =
-            BTreeSet::from_iter([top.to_owned(), std::fs::canonicalize(top).unwrap_or_else(|_| top.to_owned())]);
+    fn new(tops: &[PathBuf]) -> Self {
+        let real = tops.iter().filter_map(|top| std::fs::canonicalize(top).ok());
+        let names: BTreeSet<PathBuf> = tops.iter().cloned().chain(real).collect();
         Self { names: names.into_iter().collect() }
     }
 
