@@ -171,6 +171,33 @@ const PRIVATE: [&str; 22] = [
 /// Directories of programs in a home, by the name of which their neighbours are part of the same installation.
 const PROGRAMS: [&str; 4] = ["bin", "sbin", "shims", "condabin"];
 
+/// Names of what is a user's own and no tool's, wherever it lies.
+const OWN: [&str; 17] = [
+    ".aws",
+    ".azure",
+    ".config",
+    ".docker",
+    ".git",
+    ".git-credentials",
+    ".gnupg",
+    ".kube",
+    ".my.cnf",
+    ".netrc",
+    ".npmrc",
+    ".password-store",
+    ".pgpass",
+    ".pypirc",
+    ".ssh",
+    ".vault-token",
+    "keyrings",
+];
+
+/// What an installation has beside its programs.
+const INSTALLED: [&str; 8] = ["lib", "lib64", "libexec", "share", "include", "pkg", "pyvenv.cfg", "conda-meta"];
+
+/// What only a home has.
+const HOMELY: [&str; 6] = [".ssh", ".config", ".cache", ".bashrc", ".profile", ".zshrc"];
+
 /// What programs in `~/.local/bin` are links into.
 const LOCAL: [&str; 10] = [
     "lib",
@@ -325,23 +352,47 @@ fn look_for_installation(caller: &Caller, programs: &Path, real: &Path) -> Vec<P
     found
 }
 
+/// Whether something of that name is its user's own: credentials, settings, a repository, variables of a project.
+#[must_use]
+pub fn is_private_name(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| OWN.contains(&name) || name == ".env" || name.starts_with(".env."))
+}
+
 /// Where a program and what it is made of lie: all packages beside it, or its own directory. A directory at the machine's
-/// root, as `/srv`, and a whole home are no program's own.
+/// root, as `/srv`, a whole home, and what is private are no program's own.
 fn package_of<'a>(program: &'a Path, home: Option<&Path>) -> &'a Path {
     let packages = program.ancestors().filter(|directory| directory.ends_with("node_modules")).last();
-    let is_own = |own: &&Path| own.parent().is_some_and(|above| above.parent().is_some()) && home != Some(*own);
+    let is_own = |own: &&Path| {
+        own.parent().is_some_and(|above| above.parent().is_some())
+            && !is_home(own, home)
+            && !own.components().any(|part| is_private_name(part.as_os_str()))
+    };
     packages.or(program.parent().filter(is_own)).unwrap_or(program)
 }
 
-/// The installation that a directory of programs is part of; not a whole home.
+/// The installation that a directory of programs is part of; not a whole home, nor a directory of everybody's.
 fn around(programs: &Path, home: Option<&Path>) -> PathBuf {
     let is_usual = programs.file_name().and_then(OsStr::to_str).is_some_and(|name| PROGRAMS.contains(&name));
-    let parent = programs.parent().filter(|parent| {
-        is_usual
-            && parent.parent().is_some()
-            && home.is_none_or(|home| *parent != home && **parent != home.join(".local"))
-    });
+    let is_installation = |parent: &&Path| {
+        let above = parent.parent();
+        let is_top = above.is_some_and(|above| above.parent().is_none());
+        above.is_some()
+            && (!is_top || INSTALLED.iter().any(|name| parent.join(name).exists()))
+            && !is_home(parent, home)
+            && home.is_none_or(|home| **parent != home.join(".local"))
+    };
+    let parent = programs.parent().filter(|parent| is_usual && is_installation(parent));
     parent.unwrap_or(programs).to_path_buf()
+}
+
+/// Whether a directory is the caller's home, or looks like somebody's.
+fn is_home(directory: &Path, home: Option<&Path>) -> bool {
+    let homes = ["/home", "/Users", "/root", "/var/home", "/export/home"];
+    home == Some(directory)
+        || homes.iter().any(|homes| {
+            directory == Path::new(homes) || directory.parent() == Some(Path::new(homes)) && *homes != "/root"
+        })
+        || HOMELY.iter().any(|name| directory.join(name).exists())
 }
 
 /// The caller's toolchains: the variables that lead to them, and what a child writes of them.
@@ -480,7 +531,19 @@ mod tests {
         let found = installation(&Caller::default(), &top.join("bin"));
         assert!(found.contains(&top.join("tools/one")), "{found:?}");
         let home = Path::new("/homes/u");
+        let own = top.join("somebody");
+        std::fs::create_dir_all(own.join(".ssh")).unwrap();
+        for (programs, shown) in [
+            (own.join("bin"), own.join("bin")),
+            ("/home/other/bin".into(), "/home/other/bin".into()),
+            ("/no-such-directory/bin".into(), "/no-such-directory/bin".into()),
+            (top.join("tools/one/bin"), top.join("tools/one")),
+        ] {
+            assert_eq!(around(&programs, Some(home)), shown);
+        }
         for (program, package) in [
+            ("/homes/u/.ssh/tool", "/homes/u/.ssh/tool"),
+            ("/homes/u/.config/gh/ext", "/homes/u/.config/gh/ext"),
             ("/srv/tool", "/srv/tool"),
             ("/srv/tools/tool", "/srv/tools"),
             ("/homes/u/tool", "/homes/u/tool"),

@@ -184,11 +184,19 @@ fn stand_in(room: &Sandbox, path: &Path, number: Option<usize>) -> Result<Option
 /// credentials.
 fn prepared(room: &Sandbox, path: &Path, number: Option<usize>) -> Result<Vec<Cover>, NotSealed> {
     let Some((scratch, number)) = room.scratch.as_deref().zip(number) else { return Ok(Vec::new()) };
-    let Ok(entries) = std::fs::read_dir(scratch.join(Sandbox::changes_of(number))) else { return Ok(Vec::new()) };
-    let mut covers = Vec::new();
-    for entry in entries.flatten() {
-        let opened = open_without_links(&entry.path()).map_err(failed(format!("open {}", entry.path().display())))?;
-        covers.push(Cover { path: path.join(entry.file_name()), what: shown(&opened, &entry.path())? });
+    let changes = scratch.join(Sandbox::changes_of(number));
+    let (mut covers, mut waiting) = (Vec::new(), vec![changes.clone()]);
+    while let Some(directory) = waiting.pop() {
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            let own = entry.path();
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                waiting.push(own);
+                continue;
+            }
+            let opened = open_without_links(&own).map_err(failed(format!("open {}", own.display())))?;
+            let place = path.join(own.strip_prefix(&changes).unwrap_or(&own));
+            covers.push(Cover { path: place, what: shown(&opened, &own)? });
+        }
     }
     Ok(covers)
 }

@@ -14,6 +14,7 @@ mod integrate;
 mod judging;
 mod place;
 mod room;
+mod settings;
 mod stand_in;
 mod sweep;
 mod turn;

@@ -14,18 +14,19 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::attempt::Trouble;
 use super::caches::Seed;
+use super::settings;
 use super::stand_in::StandIn;
 use super::{Shared, Tools};
 use crate::exec::egress::{self, Proxy};
-use crate::exec::environment::{Caller, ChildEnv};
+use crate::exec::environment::{Caller, ChildEnv, is_private_name};
 use crate::exec::{Reach, Sandbox};
 use crate::fact::Class;
 use crate::gateway::{Pass, Tunnel};
 use crate::plain_file;
 use crate::plan::{Network, RoomLevel};
 
-/// The longest settings of a repository that are read: a thousand times those of a big project.
-const LONGEST_SETTINGS: u64 = 1 << 20;
+/// The longest list of alternates that is read, in bytes: ten thousand of them.
+const LONGEST_LIST: u64 = 1 << 20;
 
 /// Where Docker listens.
 const DOCKER: &str = "/var/run/docker.sock";
@@ -46,7 +47,7 @@ pub(super) struct Furnishing {
     seeds: Vec<Seed>,
     /// A repository, if the user's cannot be copied.
     stand_in: Option<StandIn>,
-    /// The repository's settings, and where they go without their credentials.
+    /// The repository, and where its settings go without their credentials.
     settings: (PathBuf, PathBuf),
 }
 
@@ -55,7 +56,7 @@ impl Furnishing {
     pub(super) fn make(&self) {
         self.seeds.iter().for_each(Seed::make);
         self.stand_in.iter().for_each(StandIn::make);
-        leave_out_credentials(&self.settings.0, &self.settings.1);
+        settings::leave_out_credentials(&self.settings.0, &self.settings.1);
     }
 }
 
@@ -92,11 +93,12 @@ pub(super) fn room(
     let number = copied.len() - 1;
     let cannot_copy = tools.level == RoomLevel::Sealed && !shared.copies.has(repository);
     let stand_in = cannot_copy.then(|| StandIn::new(repository, &scratch, number, borrowed));
-    let usual = || scratch.join(Sandbox::changes_of(number)).join("config");
-    let settings = (repository.join("config"), stand_in.as_ref().map_or_else(usual, StandIn::settings));
+    let changes = || scratch.join(Sandbox::changes_of(number));
+    let settings = (repository.to_path_buf(), stand_in.as_ref().map_or_else(changes, |own| own.path().to_owned()));
     hidden.extend(own_directories(tools));
     // Runs, their logs and journals lie in the repository.
     hidden.push(repository.join("omk"));
+    hidden.extend(settings::CREDENTIALS.map(|name| repository.join(name)));
     if stand_in.is_some() {
         // It has nothing that would have to be hidden, nor directories to lay something over.
         hidden.retain(|path| !path.starts_with(repository));
@@ -159,9 +161,10 @@ impl View {
     }
 }
 
-/// The user's checkout, and where all slots are.
-fn own_directories(tools: &Tools) -> [PathBuf; 2] {
-    [tools.repo.workdir(), tools.pool.root()].map(real)
+/// Where all slots are, and the user's checkouts.
+fn own_directories(tools: &Tools) -> Vec<PathBuf> {
+    let checkouts = tools.repo.checkouts().unwrap_or_else(|_| vec![tools.repo.workdir().to_owned()]);
+    std::iter::once(tools.pool.root().to_owned()).chain(checkouts).map(real).collect()
 }
 
 /// Whether something may lie over what a room hides, and so be seen; what holds something hidden may, for that is hidden
@@ -169,7 +172,7 @@ fn own_directories(tools: &Tools) -> [PathBuf; 2] {
 fn may_be_seen(tools: &Tools, path: &Path) -> bool {
     let (path, ours) = (real(path), own_directories(tools));
     let holds_private = tools.caller.private_directories().iter().any(|private| private.starts_with(&path));
-    !holds_private && !ours.contains(&path) && !path.starts_with(&ours[0])
+    !holds_private && !ours.contains(&path) && !ours[1..].iter().any(|checkout| path.starts_with(checkout))
 }
 
 /// The path without links, if it leads anywhere.
@@ -178,68 +181,32 @@ fn real(path: impl AsRef<Path>) -> PathBuf {
     std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
-/// Files of a tool's own directory in a home, `~/.tool`, that may hold what only its user may have: settings lie there
-/// beside the programs.
+/// What lies beside the programs of a tool that is shown, and is their user's alone: what has the name of something private,
+/// and in a tool's own directory in a home, `~/.tool`, files that may be its settings.
 fn settings_beside_programs(tool: &Path) -> Vec<PathBuf> {
     const SETTINGS: [&str; 9] = ["json", "yml", "yaml", "toml", "ini", "env", "conf", "cfg", "key"];
     const TELLING: [&str; 5] = ["credential", "token", "auth", "secret", "config"];
     let is_own = tool.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with('.'));
-    if !is_own {
-        return Vec::new();
-    }
     let entries = std::fs::read_dir(tool).into_iter().flatten().flatten();
-    let files = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file())).map(|entry| entry.path());
-    let holds = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let holds = |entry: &std::fs::DirEntry| {
+        let name = entry.file_name();
+        if is_private_name(&name) {
+            return true;
+        }
+        let name = name.to_string_lossy().to_ascii_lowercase();
         let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
         // rustup keeps the default toolchain there.
-        name != "settings.toml" && (SETTINGS.contains(&extension) || TELLING.iter().any(|part| name.contains(part)))
+        is_own
+            && entry.file_type().is_ok_and(|kind| kind.is_file())
+            && name != "settings.toml"
+            && (SETTINGS.contains(&extension) || TELLING.iter().any(|part| name.contains(part)))
     };
-    files.filter(holds).collect()
+    entries.filter(holds).map(|entry| entry.path()).collect()
 }
 
 /// Files in the cache of a tool that hold what only their user may have.
 fn credentials_in(cache: &Path) -> [PathBuf; 3] {
     ["credentials", "credentials.toml", "_auth"].map(|name| cache.join(name))
-}
-
-/// Writes the repository's settings as children see them, if there are credentials in them: a checkout action leaves a
-/// token there, and people write one into a remote's address. If they cannot be read or written, the copy has no settings at
-/// all.
-fn leave_out_credentials(settings: &Path, instead: &Path) {
-    let Ok(text) = plain_file::read(settings, LONGEST_SETTINGS) else {
-        let made = instead.parent().map_or(Ok(()), std::fs::create_dir_all);
-        let _ = made.and_then(|()| std::fs::File::create(instead).map(drop));
-        return;
-    };
-    let text = String::from_utf8_lossy(&text);
-    let without: String =
-        text.lines().filter(|line| !is_credential(line)).map(|line| without_user(line) + "\n").collect();
-    if without.trim_end() == text.trim_end() {
-        return;
-    }
-    // A stand-in's settings are a copy with the original's mode, which may not let anybody write.
-    let _ = std::fs::remove_file(instead);
-    let written =
-        instead.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(instead, without));
-    if written.is_err() {
-        let _ = std::fs::File::create(instead);
-    }
-}
-
-/// Whether a line of git's settings is there for a credential.
-fn is_credential(line: &str) -> bool {
-    let name = line.split('=').next().unwrap_or("").trim().to_ascii_lowercase();
-    !name.starts_with('[')
-        && ["extraheader", "helper", "password", "token", "sslkey", "cookiefile"].iter().any(|part| name.contains(part))
-}
-
-/// The line without the user and password in its address: `https://user:token@host/…`.
-fn without_user(line: &str) -> String {
-    let Some((before, after)) = line.split_once("://") else { return line.to_owned() };
-    let end = after.find(['/', '"', ' ']).unwrap_or(after.len());
-    let host = after[..end].rfind('@').map_or(after, |at| &after[at + 1..]);
-    format!("{before}://{host}")
 }
 
 /// Where a repository that borrows objects finds them. Those it borrows from may borrow, too; git follows five.
@@ -255,7 +222,7 @@ fn alternates(repository: &Path) -> Vec<PathBuf> {
 }
 
 fn borrowed(objects: &Path) -> Vec<PathBuf> {
-    let listed = plain_file::read(&objects.join("info/alternates"), LONGEST_SETTINGS).unwrap_or_default();
+    let listed = plain_file::read(&objects.join("info/alternates"), LONGEST_LIST).unwrap_or_default();
     let listed = String::from_utf8_lossy(&listed);
     let found = listed.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     found.map(|line| real(objects.join(line))).collect()
@@ -342,32 +309,5 @@ impl Way {
     /// Hosts that were asked for in vain.
     pub(super) fn refused(&self) -> Vec<String> {
         self.tunnel.as_ref().map(Tunnel::refused).unwrap_or_default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn settings_lose_their_credentials_and_nothing_else() {
-        let dir = tempfile::tempdir().unwrap();
-        let (settings, instead) = (dir.path().join("config"), dir.path().join("upper/config"));
-        let plain = "[core]\n\tbare = false\n[remote \"origin\"]\n\turl = https://host.example/a.git\n";
-        std::fs::write(&settings, plain).unwrap();
-        leave_out_credentials(&settings, &instead);
-        assert!(!instead.exists(), "there is nothing to leave out");
-        let secret = "[core]\n\tbare = false\n[http \"https://host.example/\"]\n\textraheader = AUTHORIZATION: basic c2VjcmV0\n\
-                      [url \"https://me:secret@host.example/\"]\n\tinsteadOf = https://host.example/\n\
-                      [remote \"origin\"]\n\turl = https://me:se@cret@host.example/a.git\n\
-                      [credential]\n\thelper = store --file /secret\n[branch \"a-token@b\"]\n\tremote = origin\n";
-        std::fs::write(&settings, secret).unwrap();
-        leave_out_credentials(&settings, &instead);
-        assert_eq!(
-            std::fs::read_to_string(&instead).unwrap(),
-            "[core]\n\tbare = false\n[http \"https://host.example/\"]\n[url \"https://host.example/\"]\n\
-             \tinsteadOf = https://host.example/\n[remote \"origin\"]\n\turl = https://host.example/a.git\n\
-             [credential]\n[branch \"a-token@b\"]\n\tremote = origin\n"
-        );
     }
 }

@@ -30,9 +30,9 @@ impl StandIn {
         Self { repository: repository.to_owned(), own: scratch.join(Sandbox::stand_in_of(number)), alternates }
     }
 
-    /// Where its settings go.
-    pub(super) fn settings(&self) -> PathBuf {
-        self.own.join("config")
+    /// Where it will lie.
+    pub(super) fn path(&self) -> &Path {
+        &self.own
     }
 
     /// Makes it, with settings that may still hold credentials. Blocks.

@@ -1,0 +1,263 @@
+//! A repository's settings as children see them: without credentials.
+//!
+//! A checkout action leaves a token in them, people write one into a remote's address, and helpers and keys are named there.
+//! They are read as git reads them, with what they include. It refuses to pass on what it cannot read: then a child's
+//! repository has the few settings without which git would not take it for one.
+
+use std::path::{Path, PathBuf};
+
+use git2::Config;
+
+use crate::plain_file;
+
+/// The longest settings of a repository that are read: a thousand times those of a big project.
+const LONGEST: u64 = 1 << 20;
+
+/// How many repositories of submodules are looked at, and how deep below `modules` their names may lead.
+const MOST_MODULES: usize = 1_000;
+const DEEPEST: usize = 8;
+
+/// Files and directories of a repository that hold what only its user may have.
+pub(super) const CREDENTIALS: [&str; 4] = ["credentials", ".git-credentials", "annex/creds", "cookies.txt"];
+
+/// Parts of the names of settings whose values are credentials, lead to them, or get them. Names are in lower case.
+const TELLING: [&str; 16] = [
+    "extraheader",
+    "helper",
+    "pass",
+    "token",
+    "secret",
+    "sslkey",
+    "sslcert",
+    "cookiefile",
+    "oauth",
+    "username",
+    "credential",
+    "auth",
+    "apikey",
+    "accesskey",
+    "privatekey",
+    "signingkey",
+];
+
+/// Settings that run a program or bring in other files, and whose text may hold anything.
+const SECTIONS: [&str; 4] = ["alias.", "credential.", "include.", "includeif."];
+
+/// Writes the settings of a repository, of its worktrees and of its submodules below `instead`, each where it lies in the
+/// repository, if there are credentials in them. Blocks.
+pub(super) fn leave_out_credentials(repository: &Path, instead: &Path) {
+    for file in files(repository) {
+        let place = file.strip_prefix(repository).map(|file| instead.join(file)).unwrap_or_default();
+        let cleaned = match clean(&file) {
+            Some(Cleaned::Same) => continue,
+            Some(Cleaned::Without(text)) => text,
+            None => "[core]\n\trepositoryformatversion = 0\n".to_owned(),
+        };
+        write(&place, &cleaned);
+    }
+}
+
+/// All files of settings that a child's git would read.
+fn files(repository: &Path) -> Vec<PathBuf> {
+    let mut directories = vec![repository.to_owned()];
+    let worktrees = std::fs::read_dir(repository.join("worktrees")).into_iter().flatten().flatten();
+    directories.extend(worktrees.map(|entry| entry.path()));
+    modules(&repository.join("modules"), 0, &mut directories);
+    let files = directories.iter().flat_map(|directory| ["config", "config.worktree"].map(|name| directory.join(name)));
+    files.filter(|file| file.symlink_metadata().is_ok()).collect()
+}
+
+/// The repositories of submodules, whose names may have slashes in them.
+fn modules(directory: &Path, depth: usize, found: &mut Vec<PathBuf>) {
+    if depth > DEEPEST {
+        return;
+    }
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        if found.len() > MOST_MODULES || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        let path = entry.path();
+        if path.join("HEAD").exists() {
+            modules(&path.join("modules"), depth + 1, found);
+            found.push(path);
+        } else {
+            modules(&path, depth + 1, found);
+        }
+    }
+}
+
+enum Cleaned {
+    /// There is no credential in it.
+    Same,
+    Without(String),
+}
+
+/// The settings in a file without their credentials; `None` if they cannot be read.
+fn clean(file: &Path) -> Option<Cleaned> {
+    let text = plain_file::read(file, LONGEST).ok()?;
+    let config = Config::open(file).ok()?;
+    let (mut without, mut same) = (String::new(), true);
+    let mut entries = config.entries(None).ok()?;
+    while let Some(entry) = entries.next() {
+        let entry = entry.ok()?;
+        // What an included file holds is hidden or cleaned with the rest, so it stands here.
+        same &= entry.include_depth() == 0;
+        let (Ok(name), value) =
+            (std::str::from_utf8(entry.name_bytes()), entry.has_value().then(|| entry.value_bytes()))
+        else {
+            same = false;
+            continue;
+        };
+        let value = value.map(String::from_utf8_lossy);
+        match is_credential(name) {
+            true => same = false,
+            false => {
+                let (name, value) = (without_users(name), value.map(|value| without_users(&value)));
+                same &= name == entry.name().unwrap_or_default()
+                    && value.as_deref().is_none_or(|value| value.as_bytes() == entry.value_bytes());
+                push(&mut without, &name, value.as_deref());
+            }
+        }
+    }
+    // A comment may hold what was commented out.
+    let is_commented = |line: &&[u8]| matches!(line.trim_ascii_start().first(), Some(b'#' | b';'));
+    same &= !text.split(|&byte| byte == b'\n').filter(is_commented).any(|line| {
+        let line = String::from_utf8_lossy(line).to_ascii_lowercase();
+        is_credential(&line) || without_users(&line) != line
+    });
+    Some(if same && !text.contains(&b'\\') { Cleaned::Same } else { Cleaned::Without(without) })
+}
+
+fn is_credential(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECTIONS.iter().any(|section| name.starts_with(section))
+        || name.rsplit('.').next().is_some_and(|key| TELLING.iter().any(|part| key.contains(part)))
+}
+
+/// One setting, as git reads it.
+fn push(to: &mut String, name: &str, value: Option<&str>) {
+    let Some((section, rest)) = name.split_once('.') else { return };
+    let (sub, key) = rest.rsplit_once('.').map_or((None, rest), |(sub, key)| (Some(sub), key));
+    let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+    match sub {
+        Some(sub) => to.push_str(&format!("[{section} \"{}\"]\n", quoted(sub))),
+        None => to.push_str(&format!("[{section}]\n")),
+    }
+    match value {
+        Some(value) => {
+            let value = quoted(value).replace('\n', "\\n").replace('\t', "\\t");
+            to.push_str(&format!("\t{key} = \"{value}\"\n"));
+        }
+        None => to.push_str(&format!("\t{key}\n")),
+    }
+}
+
+/// The text without the user and password of each address in it: `https://user:token@host/…`, `user:token@host/…`.
+fn without_users(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        out.push_str(before);
+        out.push_str("://");
+        let end = after.find(['/', '"', ' ', '?', '#']).unwrap_or(after.len());
+        // A password may have a slash in it, which only an `@` further on shows.
+        let at = after.find([' ', '"']).map_or(after, |space| &after[..space]).rfind('@');
+        let host = match (after[..end].rfind('@'), at) {
+            (Some(at), _) => at + 1,
+            (None, Some(at)) if after[..at].contains(':') => at + 1,
+            (None, _) => 0,
+        };
+        rest = &after[host..];
+    }
+    // Without a scheme, what stands before the host is a login only if it has a password in it: not in `git@host:path`.
+    let login = rest.split_once('@').filter(|(login, _)| login.contains(':') && !login.contains([' ', '/', '.']));
+    out.push_str(login.filter(|_| out.is_empty()).map_or(rest, |(_, host)| host));
+    out
+}
+
+fn write(place: &Path, text: &str) {
+    // A stand-in's settings are a copy with the original's mode, which may not let anybody write.
+    let _ = std::fs::remove_file(place);
+    let made = place.parent().map_or(Ok(()), std::fs::create_dir_all);
+    if made.and_then(|()| std::fs::write(place, text)).is_err() {
+        let _ = std::fs::File::create(place);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What becomes of settings; `None` if they may be seen as they are.
+    fn cleaned(text: &str) -> Option<String> {
+        let dir = tempfile::tempdir().unwrap();
+        let (repository, instead) = (dir.path().join("a"), dir.path().join("b"));
+        std::fs::create_dir_all(&repository).unwrap();
+        std::fs::write(repository.join("config"), text).unwrap();
+        leave_out_credentials(&repository, &instead);
+        std::fs::read_to_string(instead.join("config")).ok()
+    }
+
+    #[test]
+    fn settings_without_credentials_stay_as_they_are() {
+        let plain = "# by hand\n[core]\n\tbare = false\n\tsshCommand\n[remote \"origin\"]\n\turl = https://host.example/a.git\n\
+                     \tpushurl = git@host.example:me/a.git\n[branch \"a-token@b\"]\n\tremote = origin\n[user]\n\tname = Ä\n";
+        assert_eq!(cleaned(plain), None);
+    }
+
+    #[test]
+    fn settings_lose_their_credentials_and_nothing_else() {
+        let secret = "[core]\n\tbare = false\n[http \"https://host.example/\"] extraheader = AUTHORIZATION: basic hush\n\
+                      [url \"https://me:hush@host.example/\"]\n\tinsteadOf = https://host.example/\n\
+                      [remote \"origin\"]\n\turl = https://me:hu@sh@host.example/a.git\n\tfetch = +refs/*:refs/*\n\
+                      \tproxy = me:hush@proxy.example:80\n[credential]\n\thelper = store --file /hush\n\
+                      [http]\n\textraheader = AUTHORIZATION: \\\nbasic hush\n[sendemail]\n\tsmtpPass = hush\n\
+                      [alias]\n\tx = !curl -H hush\n[branch \"a-token@b\"]\n\tremote = origin\n[gitlab]\n\toauth = hush\n";
+        insta::assert_snapshot!(cleaned(secret).unwrap(), @r#"
+        [core]
+        	bare = "false"
+        [url "https://host.example/"]
+        	insteadof = "https://host.example/"
+        [remote "origin"]
+        	url = "https://host.example/a.git"
+        [remote "origin"]
+        	fetch = "+refs/*:refs/*"
+        [remote "origin"]
+        	proxy = "proxy.example:80"
+        [branch "a-token@b"]
+        	remote = "origin"
+        "#);
+    }
+
+    #[test]
+    fn what_was_commented_out_included_or_cannot_be_read_is_no_childs() {
+        let commented = cleaned("[core]\n\tbare = false\n# extraheader = AUTHORIZATION: basic hush\n").unwrap();
+        assert!(!commented.contains("hush") && commented.contains("bare"), "{commented}");
+        let broken = cleaned("[core\n\tbare = hush\n").unwrap();
+        assert!(!broken.contains("hush"), "{broken}");
+        let included = cleaned("[core]\n\tbare = false\n[include]\n\tpath = hush.config\n").unwrap();
+        assert!(!included.contains("hush"), "{included}");
+    }
+
+    #[test]
+    fn worktrees_and_submodules_have_settings_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |path: &str| dir.path().join("a").join(path);
+        let all = [
+            "config.worktree",
+            "worktrees/w/config.worktree",
+            "modules/deep/er/config",
+            "modules/deep/er/modules/n/config",
+        ];
+        for file in all {
+            std::fs::create_dir_all(at(file).parent().unwrap()).unwrap();
+            std::fs::write(at(file).parent().unwrap().join("HEAD"), "").unwrap();
+            std::fs::write(at(file), "[http]\n\textraheader = hush\n[core]\n\tbare = false\n").unwrap();
+        }
+        leave_out_credentials(&dir.path().join("a"), &dir.path().join("b"));
+        for file in all {
+            let text = std::fs::read_to_string(dir.path().join("b").join(file)).unwrap();
+            assert_eq!(text, "[core]\n\tbare = \"false\"\n", "{file}");
+        }
+    }
+}
