@@ -69,12 +69,12 @@ pub fn withheld(caller: &Caller) -> Vec<String> {
 
 /// Whether a variable of that name and value is a proxy's address with a user or a password in it.
 pub(crate) fn is_proxy_with_login(name: &str, value: &str) -> bool {
-    PROXIES.contains(&name.to_ascii_lowercase().as_str()) && has_login(value)
+    name.to_ascii_lowercase().contains("proxy") && has_login(value)
 }
 
+/// Whether an address may hold a user or a password. A password may have any character in it, so an `@` anywhere is enough.
 fn has_login(address: &str) -> bool {
-    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
-    rest.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
+    address.contains('@')
 }
 
 /// The caller's proxy for `https`, as omk itself uses it for its children.
@@ -192,7 +192,10 @@ mod tests {
         );
         assert_eq!(proxies(&caller(&[("ALL_PROXY", "socks5://u@p"), ("NO_PROXY", "corp")])), []);
         assert!(is_proxy_with_login("Https_Proxy", "http://u:p@host/") && !is_proxy_with_login("OTHER", "http://u@h"));
-        assert!(!is_proxy_with_login("https_proxy", "http://host/@"));
+        assert!(is_proxy_with_login("npm_config_https_proxy", "//u:p@h") && is_proxy_with_login("FTP_PROXY", "u:p@h"));
+        for login in ["http://joe:pa/ss@p", "u:pa#s@p", "http://u:pa?s@p", "//u:p@h"] {
+            assert_eq!(proxies(&caller(&[("https_proxy", login)])), [], "{login}");
+        }
     }
 
     #[test]

@@ -247,8 +247,12 @@ fn is_below_localhost(host: &str) -> bool {
     host.ends_with(".localhost")
 }
 
-/// Whether an address is neither this machine nor only its own link's.
+/// Whether an address is neither this machine nor only its own link's. Only an address of this machine can be listened at.
 fn is_elsewhere(address: IpAddr) -> bool {
+    is_public(address) && std::net::UdpSocket::bind((address, 0)).is_err()
+}
+
+fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
             !v4.is_loopback() && !v4.is_unspecified() && !v4.is_link_local() && !v4.is_broadcast() && !v4.is_multicast()
@@ -330,8 +334,14 @@ mod tests {
         for back in ["127.0.0.1", "0.0.0.0", "169.254.169.254", "::1", "::ffff:127.0.0.1", "fe80::1", "::"] {
             assert!(!is_elsewhere(back.parse().unwrap()), "{back}");
         }
-        for out in ["10.0.0.1", "93.184.216.34", "2606:2800::1"] {
+        for out in ["192.0.2.1", "93.184.216.34", "2606:2800::1"] {
             assert!(is_elsewhere(out.parse().unwrap()), "{out}");
+        }
+        // Without sending anything, the machine says from which of its addresses it would.
+        let ours = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+        if ours.connect("192.0.2.1:9").is_ok() {
+            let own = ours.local_addr().unwrap().ip();
+            assert!(!is_elsewhere(own), "{own}");
         }
     }
 }

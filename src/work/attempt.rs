@@ -331,7 +331,10 @@ mod tests {
         assert_eq!(with_refusal(Class::Command, "exited with 1\noutput", &evidence), "exited with 1\noutput");
         evidence.refused_hosts = vec!["a.example".to_owned(), "b.example".to_owned()];
         let refused = "its network refused a.example, b.example";
-        assert_eq!(with_refusal(Class::Command, "exited with 1\noutput", &evidence), format!("exited with 1; {refused}\noutput"));
+        assert_eq!(
+            with_refusal(Class::Command, "exited with 1\noutput", &evidence),
+            format!("exited with 1; {refused}\noutput")
+        );
         assert_eq!(with_refusal(Class::Command, "was silent", &evidence), format!("was silent; {refused}"));
         let of_the_command = format!("gate `g` failed; the command's{}", refused.trim_start_matches("its"));
         assert_eq!(with_refusal(Class::Gate, "gate `g` failed", &evidence), of_the_command);

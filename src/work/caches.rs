@@ -6,8 +6,13 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
+use crate::plain_file;
+
 /// What is copied at most of one cache: 256 MiB take about as long as one download of a few crates.
 const MOST_BYTES: u64 = 256 << 20;
+
+/// The longest settings that are looked into, in bytes: a thousand times what people write there.
+const LONGEST_SETTINGS: u64 = 1 << 20;
 
 /// Files that are copied at most of one cache; each takes some 50 µs.
 const MOST_FILES: usize = 20_000;
@@ -24,7 +29,7 @@ fn checked(variable: &str) -> &'static [&'static str] {
     }
 }
 
-/// Settings that say where a tool downloads from. They hold no secrets; those lie in files of their own.
+/// Settings that say where a tool downloads from. They are left out if they may hold a secret, too.
 fn settings(variable: &str) -> &'static [&'static str] {
     match variable {
         "CARGO_HOME" => &["config.toml", "config"],
@@ -59,6 +64,9 @@ impl Seed {
         }
         for part in settings(self.variable).iter().chain(checked(self.variable)) {
             let copy = self.own.join(part);
+            if settings(self.variable).contains(part) && may_hold_a_secret(&self.theirs.join(part)) {
+                continue;
+            }
             if copy_bounded(&self.theirs.join(part), &copy).is_err() {
                 // What is too large is left out, with what comes after it: an index of what is not there is worse than none.
                 let _ = std::fs::remove_dir_all(&copy);
@@ -66,6 +74,16 @@ impl Seed {
             }
         }
     }
+}
+
+/// Whether settings may hold what only their user may have, or cannot be read.
+fn may_hold_a_secret(settings: &Path) -> bool {
+    const TELLING: [&str; 4] = ["token", "secret", "password", "credential"];
+    let text = match plain_file::read(settings, LONGEST_SETTINGS) {
+        Ok(text) => String::from_utf8_lossy(&text).to_ascii_lowercase(),
+        Err(_) => return settings.symlink_metadata().is_ok(),
+    };
+    TELLING.iter().any(|part| text.contains(part)) || text.split("://").skip(1).any(|rest| rest.contains('@'))
 }
 
 /// Copies a file or a tree without its links; an error if it is larger than is worth it.
@@ -126,5 +144,9 @@ mod tests {
             assert_eq!(copied(path), None, "{path}");
         }
         assert!(scratch.join("caches/CARGO_HOME").is_dir());
+        std::fs::write(theirs.join("config.toml"), "[registries.own]\ntoken = \"secret\"").unwrap();
+        let seed = Seed::new("CARGO_HOME", theirs, &dir.path().join("other"));
+        seed.make();
+        assert!(!seed.own().join("config.toml").exists() && seed.own().join("registry/index").exists());
     }
 }

@@ -33,14 +33,17 @@ pub(super) struct Bounds {
 }
 
 /// Takes known secrets out of the names and contents of all that lies below a directory. Blocks.
-pub(super) fn sweep(directory: &Path, bounds: &Bounds, scrubber: &Scrubber) {
+pub(super) fn sweep(top: &Path, bounds: &Bounds, scrubber: &Scrubber) {
     if scrubber.knows_nothing() {
         return;
     }
     let mut left = bounds.most;
-    let mut open = vec![directory.to_owned()];
+    let mut open = vec![top.to_owned()];
     while let Some(directory) = open.pop() {
-        let Ok(entries) = std::fs::read_dir(&directory) else { continue };
+        let Ok(entries) = list(&directory) else {
+            remove_what_cannot_be_read(&directory, top);
+            continue;
+        };
         for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
             let Ok(meta) = std::fs::symlink_metadata(&path) else { continue };
             let is_old = !meta.is_dir() && bounds.since.is_some_and(|since| changed(&meta) < since);
@@ -58,6 +61,28 @@ pub(super) fn sweep(directory: &Path, bounds: &Bounds, scrubber: &Scrubber) {
                     remove(&path, &meta);
                 }
             }
+        }
+    }
+}
+
+/// The entries of a directory, whose files can be looked at and replaced: a child may have given it a mode that forbids that.
+fn list(directory: &Path) -> io::Result<std::fs::ReadDir> {
+    let mode = directory.symlink_metadata()?.permissions().mode();
+    if mode & 0o700 != 0o700 {
+        std::fs::set_permissions(directory, std::fs::Permissions::from_mode(mode | 0o700))?;
+    }
+    std::fs::read_dir(directory)
+}
+
+/// Removes a directory that cannot be read: itself, or the nearest one around it that can be named, for a path may have grown
+/// too long for that.
+fn remove_what_cannot_be_read(directory: &Path, top: &Path) {
+    let around = directory.ancestors().take_while(|directory| *directory != top);
+    for directory in around {
+        match std::fs::remove_dir_all(directory) {
+            Ok(()) => return,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(_) => {}
         }
     }
 }
