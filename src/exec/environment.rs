@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::egress;
+use super::installation::installation;
 use super::sandbox::{SHARED, SYSTEM};
 
 /// Parts of names whose values are secrets.
@@ -33,16 +34,16 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 #[derive(Clone, Default)]
 pub struct Caller {
     variables: BTreeMap<OsString, OsString>,
-    found: Arc<Found>,
+    pub(super) found: Arc<Found>,
 }
 
 /// What the caller's variables lead to. It is looked up once, at the first child: no child can change it, all children of a
 /// run see the same, and a directory of programs holds thousands of links.
 #[derive(Default)]
-struct Found {
+pub(super) struct Found {
     private: OnceLock<Vec<PathBuf>>,
     tools: OnceLock<Tools>,
-    installations: Mutex<HashMap<PathBuf, Vec<PathBuf>>>,
+    pub(super) installations: Mutex<HashMap<PathBuf, Vec<PathBuf>>>,
 }
 
 impl Caller {
@@ -104,7 +105,7 @@ impl Caller {
             .collect()
     }
 
-    fn get(&self, name: &str) -> Option<&OsString> {
+    pub(super) fn get(&self, name: &str) -> Option<&OsString> {
         self.variables.get(OsStr::new(name)).filter(|value| !value.is_empty())
     }
 
@@ -168,50 +169,6 @@ const PRIVATE: [&str; 22] = [
     "CI_BUILDS_DIR",
 ];
 
-/// Directories of programs in a home, by the name of which their neighbours are part of the same installation.
-const PROGRAMS: [&str; 4] = ["bin", "sbin", "shims", "condabin"];
-
-/// Names of what is a user's own and no tool's, wherever it lies.
-const OWN: [&str; 17] = [
-    ".aws",
-    ".azure",
-    ".config",
-    ".docker",
-    ".git",
-    ".git-credentials",
-    ".gnupg",
-    ".kube",
-    ".my.cnf",
-    ".netrc",
-    ".npmrc",
-    ".password-store",
-    ".pgpass",
-    ".pypirc",
-    ".ssh",
-    ".vault-token",
-    "keyrings",
-];
-
-/// What an installation has beside its programs.
-const INSTALLED: [&str; 8] = ["lib", "lib64", "libexec", "share", "include", "pkg", "pyvenv.cfg", "conda-meta"];
-
-/// What only a home has.
-const HOMELY: [&str; 6] = [".ssh", ".config", ".cache", ".bashrc", ".profile", ".zshrc"];
-
-/// What programs in `~/.local/bin` are links into.
-const LOCAL: [&str; 10] = [
-    "lib",
-    "pipx",
-    "share/pipx",
-    "share/uv",
-    "share/pnpm",
-    "share/mise",
-    "share/fnm",
-    "share/nvm",
-    "share/virtualenvs",
-    "state/fnm_multishells",
-];
-
 /// The environment of a child, and what goes with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChildEnv {
@@ -224,6 +181,8 @@ pub struct ChildEnv {
     pub certificates: Vec<(&'static str, Vec<PathBuf>)>,
     /// The programs and toolchains that it points at, which a child reads.
     pub tools: Vec<PathBuf>,
+    /// What the plan names to be read: data, or the cache of a tool that omk does not know.
+    pub data: Vec<PathBuf>,
 }
 
 /// Whether a variable of that name may be taken from the caller's environment.
@@ -286,113 +245,24 @@ pub fn child_env(
     set("HOME", home.into());
     set("TMPDIR", tmp.into());
     let mut seen = tools.shown.clone();
-    // What a plan names it wants to be seen: data, or the cache of a tool that omk does not know.
     let named = plan_env.keys().chain(task_env.keys()).chain(pass_env).filter(|name| !PRIVATE.contains(&name.as_str()));
     let named = named.filter(|name| name.as_str() != "TMPDIR").filter_map(|name| vars.get(OsStr::new(name)));
     let named = named.flat_map(|value| std::env::split_paths(value).collect::<Vec<_>>());
     let is_data = |path: &PathBuf| path.is_dir() || path.is_file();
     let is_common = |path: &PathBuf| SHARED.iter().any(|common| path == Path::new(common));
-    seen.extend(
-        named.filter(|path| path.is_absolute() && is_data(path) && !is_common(path) && !is_of_the_system(path)),
-    );
+    let data = named.filter(|path| path.is_absolute() && is_data(path) && !is_common(path) && !is_of_the_system(path));
+    let data = data.collect();
     if toolchains == Toolchains::Yes {
         let path = vars.get(OsStr::new("PATH")).cloned().unwrap_or_default();
         seen.extend(std::env::split_paths(&path).flat_map(|directory| installation(caller, &directory)));
     }
-    ChildEnv { vars, caches: tools.caches.clone(), certificates, tools: seen }
+    ChildEnv { vars, caches: tools.caches.clone(), certificates, tools: seen, data }
 }
 
 /// Whether programs of the whole machine lie there: a service's home may be `/usr/lib/service`.
-fn is_of_the_system(path: &Path) -> bool {
+pub(super) fn is_of_the_system(path: &Path) -> bool {
     let top = path.components().nth(1).map(std::path::Component::as_os_str);
     top.is_none_or(|top| SYSTEM.iter().any(|system| top == *system))
-}
-
-/// What belongs to a directory of programs: the installation around it, and whatever its links lead to.
-fn installation(caller: &Caller, programs: &Path) -> Vec<PathBuf> {
-    if !programs.is_absolute() {
-        return Vec::new();
-    }
-    let known = || caller.found.installations.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(found) = known().get(programs) {
-        return found.clone();
-    }
-    // One that is not there yet may be made by the next child.
-    let Ok(real) = std::fs::canonicalize(programs) else { return Vec::new() };
-    let found = look_for_installation(caller, programs, &real);
-    known().insert(programs.to_owned(), found.clone());
-    found
-}
-
-fn look_for_installation(caller: &Caller, programs: &Path, real: &Path) -> Vec<PathBuf> {
-    let home = caller.get("HOME").and_then(|home| std::fs::canonicalize(home).ok());
-    let local = home.as_ref().map(|home| home.join(".local"));
-    let mut found = Vec::new();
-    if !is_of_the_system(programs) {
-        // The directory itself too: what is around it may hold something that is hidden.
-        found.extend([programs.to_owned(), around(real, home.as_deref())]);
-    }
-    if let Some(local) = local.filter(|local| local.join("bin") == *real) {
-        found.extend(LOCAL.iter().map(|name| local.join(name)));
-    }
-    let entries = std::fs::read_dir(programs).into_iter().flatten().flatten();
-    let links = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()));
-    // `/usr/bin` has hundreds of links, and most of them name a neighbour.
-    let leads_away = |link: &PathBuf| {
-        !std::fs::read_link(link).is_ok_and(|target| target.components().count() == 1 && target.is_relative())
-    };
-    let targets = links.map(|entry| entry.path()).filter(leads_away);
-    let targets = targets.filter_map(|link| std::fs::canonicalize(link).ok());
-    let targets = targets.filter(|target| !is_of_the_system(target) && !target.starts_with(real));
-    let mut elsewhere: Vec<PathBuf> =
-        targets.map(|target| around(package_of(&target, home.as_deref()), home.as_deref())).collect();
-    elsewhere.sort();
-    elsewhere.dedup();
-    found.extend(elsewhere);
-    found
-}
-
-/// Whether something of that name is its user's own: credentials, settings, a repository, variables of a project.
-#[must_use]
-pub fn is_private_name(name: &OsStr) -> bool {
-    name.to_str().is_some_and(|name| OWN.contains(&name) || name == ".env" || name.starts_with(".env."))
-}
-
-/// Where a program and what it is made of lie: all packages beside it, or its own directory. A directory at the machine's
-/// root, as `/srv`, a whole home, and what is private are no program's own.
-fn package_of<'a>(program: &'a Path, home: Option<&Path>) -> &'a Path {
-    let packages = program.ancestors().filter(|directory| directory.ends_with("node_modules")).last();
-    let is_own = |own: &&Path| {
-        own.parent().is_some_and(|above| above.parent().is_some())
-            && !is_home(own, home)
-            && !own.components().any(|part| is_private_name(part.as_os_str()))
-    };
-    packages.or(program.parent().filter(is_own)).unwrap_or(program)
-}
-
-/// The installation that a directory of programs is part of; not a whole home, nor a directory of everybody's.
-fn around(programs: &Path, home: Option<&Path>) -> PathBuf {
-    let is_usual = programs.file_name().and_then(OsStr::to_str).is_some_and(|name| PROGRAMS.contains(&name));
-    let is_installation = |parent: &&Path| {
-        let above = parent.parent();
-        let is_top = above.is_some_and(|above| above.parent().is_none());
-        above.is_some()
-            && (!is_top || INSTALLED.iter().any(|name| parent.join(name).exists()))
-            && !is_home(parent, home)
-            && home.is_none_or(|home| **parent != home.join(".local"))
-    };
-    let parent = programs.parent().filter(|parent| is_usual && is_installation(parent));
-    parent.unwrap_or(programs).to_path_buf()
-}
-
-/// Whether a directory is the caller's home, or looks like somebody's.
-fn is_home(directory: &Path, home: Option<&Path>) -> bool {
-    let homes = ["/home", "/Users", "/root", "/var/home", "/export/home"];
-    home == Some(directory)
-        || homes.iter().any(|homes| {
-            directory == Path::new(homes) || directory.parent() == Some(Path::new(homes)) && *homes != "/root"
-        })
-        || HOMELY.iter().any(|name| directory.join(name).exists())
 }
 
 /// The caller's toolchains: the variables that lead to them, and what a child writes of them.
@@ -515,42 +385,6 @@ mod tests {
         let env = child_env(&Caller::default(), Path::new("/h"), Path::new("/t"), &none, &[], &none, Toolchains::No);
         assert_eq!(env.vars[OsStr::new("LANG")], "C.UTF-8");
         assert!(env.vars[OsStr::new("PATH")].to_str().unwrap().contains("/usr/bin"));
-    }
-
-    #[test]
-    fn what_a_link_on_path_leads_to_is_shown_and_no_directory_of_everybodys() {
-        let dir = tempfile::tempdir().unwrap();
-        let top = std::fs::canonicalize(dir.path()).unwrap();
-        for (link, target) in [("one", "tools/one/bin/one"), ("near", "one")] {
-            let target = top.join(target);
-            std::fs::create_dir_all(target.parent().unwrap()).unwrap();
-            std::fs::write(&target, "").unwrap();
-            std::fs::create_dir_all(top.join("bin")).unwrap();
-            std::os::unix::fs::symlink(&target, top.join("bin").join(link)).unwrap();
-        }
-        let found = installation(&Caller::default(), &top.join("bin"));
-        assert!(found.contains(&top.join("tools/one")), "{found:?}");
-        let home = Path::new("/homes/u");
-        let own = top.join("somebody");
-        std::fs::create_dir_all(own.join(".ssh")).unwrap();
-        for (programs, shown) in [
-            (own.join("bin"), own.join("bin")),
-            ("/home/other/bin".into(), "/home/other/bin".into()),
-            ("/no-such-directory/bin".into(), "/no-such-directory/bin".into()),
-            (top.join("tools/one/bin"), top.join("tools/one")),
-        ] {
-            assert_eq!(around(&programs, Some(home)), shown);
-        }
-        for (program, package) in [
-            ("/homes/u/.ssh/tool", "/homes/u/.ssh/tool"),
-            ("/homes/u/.config/gh/ext", "/homes/u/.config/gh/ext"),
-            ("/srv/tool", "/srv/tool"),
-            ("/srv/tools/tool", "/srv/tools"),
-            ("/homes/u/tool", "/homes/u/tool"),
-            ("/homes/u/node_modules/a/cli.js", "/homes/u/node_modules"),
-        ] {
-            assert_eq!(package_of(Path::new(program), Some(home)), Path::new(package));
-        }
     }
 
     #[test]

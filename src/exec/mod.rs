@@ -12,6 +12,7 @@ mod flock;
 mod devices;
 #[cfg(target_os = "linux")]
 mod furnish;
+pub(crate) mod installation;
 mod kernel;
 #[cfg(target_os = "linux")]
 mod loopback;

@@ -18,7 +18,8 @@ use super::settings;
 use super::stand_in::StandIn;
 use super::{Shared, Tools};
 use crate::exec::egress::{self, Proxy};
-use crate::exec::environment::{Caller, ChildEnv, is_private_name};
+use crate::exec::environment::{Caller, ChildEnv};
+use crate::exec::installation::is_private_name;
 use crate::exec::{Reach, Sandbox};
 use crate::fact::Class;
 use crate::gateway::{Pass, Tunnel};
@@ -78,7 +79,7 @@ pub(super) fn room(
     let borrowed = alternates(repository);
     let docker = tools.plan.room.docker.then(|| PathBuf::from(DOCKER));
     let shown = borrowed.iter().filter(|path| may_be_seen(tools, path)).cloned();
-    let shown: Vec<PathBuf> = view.shown.iter().cloned().chain(shown).chain(docker).collect();
+    let shown: Vec<PathBuf> = view.programs.iter().chain(&view.named).cloned().chain(shown).chain(docker).collect();
     let mut hidden = tools.caller.private_directories().to_vec();
     let (mut copied, mut seeds) = (view.copied.clone(), Vec::new());
     for (variable, theirs) in &view.replaced {
@@ -88,7 +89,7 @@ pub(super) fn room(
         seeds.push(seed);
     }
     hidden.extend(copied.iter().flat_map(|cache| credentials_in(cache)));
-    hidden.extend(shown.iter().flat_map(|tool| settings_beside_programs(tool)));
+    hidden.extend(view.programs.iter().flat_map(|tool| settings_beside_programs(tool)));
     copied.push(repository.to_path_buf());
     let number = copied.len() - 1;
     let cannot_copy = tools.level == RoomLevel::Sealed && !shared.copies.has(repository);
@@ -114,7 +115,9 @@ pub(super) fn room(
 /// What rooms show of what a child's environment points at.
 #[derive(Debug)]
 struct View {
-    shown: Vec<PathBuf>,
+    programs: Vec<PathBuf>,
+    /// What the plan or the caller names to be read.
+    named: Vec<PathBuf>,
     /// Caches that a child gets a copy of.
     copied: Vec<PathBuf>,
     /// Caches in place of which it gets one of its own, with their variables.
@@ -127,13 +130,23 @@ struct View {
 #[derive(Debug, Default)]
 pub(super) struct Views(Mutex<HashMap<PointedAt, Arc<View>>>);
 
-/// What an environment points at: tools, caches, certificates.
-type PointedAt = (Vec<PathBuf>, Vec<(&'static str, PathBuf)>, Vec<(&'static str, Vec<PathBuf>)>);
+/// What an environment points at.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct PointedAt {
+    tools: Vec<PathBuf>,
+    data: Vec<PathBuf>,
+    caches: Vec<(&'static str, PathBuf)>,
+    certificates: Vec<(&'static str, Vec<PathBuf>)>,
+}
 
 impl Views {
     fn of(&self, shared: &Shared, env: &mut ChildEnv) -> Arc<View> {
-        let take_certificates = std::mem::take(&mut env.certificates);
-        let pointed_at = (env.tools.clone(), std::mem::take(&mut env.caches), take_certificates);
+        let pointed_at = PointedAt {
+            tools: env.tools.clone(),
+            data: env.data.clone(),
+            caches: std::mem::take(&mut env.caches),
+            certificates: std::mem::take(&mut env.certificates),
+        };
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(view) = known.get(&pointed_at) {
             return Arc::clone(view);
@@ -145,15 +158,16 @@ impl Views {
 }
 
 impl View {
-    fn new(shared: &Shared, (programs, caches, certificates): &PointedAt) -> Self {
-        let seen = |path: &PathBuf| may_be_seen(&shared.tools, path);
-        let (known, unseen): (Vec<_>, Vec<_>) = certificates.iter().partition(|(_, paths)| paths.iter().all(seen));
-        let programs = programs.iter().filter(|path| seen(path));
-        let shown = programs.chain(known.into_iter().flat_map(|(_, paths)| paths)).cloned().collect();
-        let has_copy = |(_, cache): &&(&'static str, PathBuf)| shared.copies.has(cache) && seen(cache);
-        let (copied, replaced): (Vec<_>, Vec<_>) = caches.iter().partition(has_copy);
+    fn new(shared: &Shared, at: &PointedAt) -> Self {
+        let seen = |path: &&PathBuf| may_be_seen(&shared.tools, path);
+        let all_seen = |(_, paths): &&(&'static str, Vec<PathBuf>)| paths.iter().all(|path| seen(&path));
+        let (known, unseen): (Vec<_>, Vec<_>) = at.certificates.iter().partition(all_seen);
+        let certificates = known.into_iter().flat_map(|(_, paths)| paths);
+        let has_copy = |(_, cache): &&(&'static str, PathBuf)| shared.copies.has(cache) && seen(&cache);
+        let (copied, replaced): (Vec<_>, Vec<_>) = at.caches.iter().partition(has_copy);
         Self {
-            shown,
+            programs: at.tools.iter().filter(seen).cloned().collect(),
+            named: at.data.iter().filter(seen).chain(certificates).cloned().collect(),
             copied: copied.into_iter().map(|(_, cache)| cache.clone()).collect(),
             replaced: replaced.into_iter().cloned().collect(),
             unseen: unseen.into_iter().map(|(name, _)| *name).collect(),

@@ -290,15 +290,6 @@ def by_the_mode_of_gits_own_file(mark):
 
 
 @chain
-def by_the_time_of_gits_own_file(mark):
-    if mark is None:
-        if os.stat(".git").st_mtime != 1234567890:
-            raise RuntimeError("it is as usual")
-        return "seen"
-    os.utime(".git", (1234567890, 1234567890))
-
-
-@chain
 def by_memory_of_system_v(mark):
     if mark is None:
         return call(29, 194, M["shm"] + 7, 0, 0o600)
