@@ -31,7 +31,8 @@ pub(super) fn clean(args: &Clean, terminal: &Terminal) -> Result<u8, Failure> {
     let mut branches = 0;
     for branch in home.repo.omk_branches().map_err(super::git)? {
         let message = home.repo.message(&branch.tip).map_err(super::git)?;
-        let ours = Trailers::of(&message).is_some_and(|trailers| gone.contains(trailers.run.as_str()));
+        let ours = home.repo.is_ours(&branch.tip).map_err(super::git)?
+            && Trailers::of(&message).is_some_and(|trailers| gone.contains(trailers.run.as_str()));
         let checked_out = home.repo.checked_out_anywhere(&branch.name).map_err(super::git)?.is_some();
         if ours && !checked_out {
             home.repo.delete_branch(&branch.name, &Expected::At(branch.tip)).map_err(super::git)?;

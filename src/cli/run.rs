@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::exec::environment::Caller;
 use crate::fact::{Began, Fact, PlanSource, RunVerdict, Spending, Trigger};
-use crate::git::{Expected, Repo};
+use crate::git::Expected;
 use crate::history::{History, run_branch, task_branch};
 use crate::id::{CommitId, Moment, RepoPath, RunId, Scope, Sha256, TaskId, Tip, TreeId};
 use crate::journal;
@@ -292,7 +292,7 @@ fn look_at_branches(home: &Home, began: &Began, force: bool) -> Result<Expected,
     match repo.branch_tip(&run).map_err(super::git)? {
         None => Ok(Expected::Absent),
         Some(tip) if force => Ok(Expected::At(tip)),
-        Some(tip) if is_ours(repo, &tip) || last_put(&home.store, &began.scope).as_ref() == Some(&tip) => {
+        Some(tip) if repo.is_ours(&tip).unwrap_or(false) || last_put(&home.store, &began.scope).as_ref() == Some(&tip) => {
             Ok(Expected::At(tip))
         }
         Some(tip) => Err(Failure::new(
@@ -301,10 +301,6 @@ fn look_at_branches(home: &Home, began: &Began, force: bool) -> Result<Expected,
         )
         .hint("somebody has worked on it: merge or rename it first, or replace it with `--force`")),
     }
-}
-
-fn is_ours(repo: &Repo, tip: &CommitId) -> bool {
-    repo.message(tip).ok().and_then(|message| crate::git::Trailers::of(&message)).is_some()
 }
 
 /// Where the newest run that moved the result's branch left it: at a base, where all was taken out again.

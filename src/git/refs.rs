@@ -8,7 +8,7 @@ use git2::{ErrorCode, Oid, ReferenceType, Repository};
 
 use super::error::GitError;
 use super::merge::signature;
-use super::message::Trailers;
+use super::ours::is_omks;
 use super::repo::{Repo, commit_id, commit_oid};
 use crate::id::{CommitId, Moment};
 
@@ -19,7 +19,7 @@ pub enum Expected {
     Absent,
     /// At that commit.
     At(CommitId),
-    /// Nowhere, or at a commit that carries omk's trailers.
+    /// Nowhere, or at a commit of omk's own.
     Ours,
     /// Anywhere: a person said `--force`.
     Anything,
@@ -214,8 +214,7 @@ fn compare(repo: &Repository, name: &str, full: &str, expected: &Expected) -> Re
         (Expected::Ours, None) => (true, String::new()),
         (Expected::Ours, Some(found)) => {
             let tip = repo.find_commit(found).map_err(GitError::lib(format!("read branch `{name}`")))?;
-            let ours = Trailers::of(&String::from_utf8_lossy(tip.message_bytes())).is_some();
-            (ours, "at a commit that omk made (none of its trailers is there)".to_owned())
+            (is_omks(&tip), "at a commit that omk made".to_owned())
         }
     };
     if right {

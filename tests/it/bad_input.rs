@@ -341,6 +341,27 @@ fn a_result_branch_that_a_person_moved_meanwhile_is_left_to_them() {
 }
 
 #[test]
+fn a_commit_of_omks_that_a_person_amended_is_left_to_them() {
+    let world =
+        World::with("gates: [{ id: ok, run: 'true' }]\ntasks: [{ id: one, run: 'echo one > one', gates: [ok] }]");
+    world.run().exits(0);
+    let amend = |branch: &str| {
+        world.git(&["checkout", "--quiet", branch]);
+        world.write("one", "better\n");
+        world.git(&["commit", "--quiet", "--all", "--amend", "--no-edit"]);
+        world.git(&["checkout", "--quiet", "main"]);
+        world.rev(branch)
+    };
+    let task = amend("omk/task/story/one");
+    world.run().says("omk/task/story/one was not moved");
+    assert_eq!(world.rev("omk/task/story/one"), task);
+    let result = amend("omk/run/story");
+    world.run().exits(2).says("a commit that is not omk's");
+    world.omk(&["clean"]).exits(0);
+    assert_eq!([world.rev("omk/task/story/one"), world.rev("omk/run/story")], [task, result]);
+}
+
+#[test]
 fn a_result_branch_that_a_person_moves_during_the_run_is_not_offered_as_the_result() {
     let world = World::new();
     let go = world.dir().join("go");

@@ -763,6 +763,13 @@ fn a_branch_is_moved_only_from_where_it_was_expected() {
     assert!(matches!(go(&ours, Expected::Ours), Err(GitError::BranchMoved { .. })), "a person's commit is at its tip");
     go(&ours, Expected::At(head.clone())).unwrap();
     go(&head, Expected::Ours).unwrap();
+    // A person who amends a commit of omk's keeps its message, and makes it their own.
+    world.git(&["checkout", "--quiet", "--detach", ours.as_str()]);
+    world.git(&["commit", "--quiet", "--amend", "--no-edit", "--allow-empty"]);
+    let amended: CommitId = world.git(&["rev-parse", "HEAD"]).parse().unwrap();
+    assert_eq!(repo.message(&amended).unwrap(), repo.message(&ours).unwrap());
+    go(&amended, Expected::Anything).unwrap();
+    assert!(matches!(go(&ours, Expected::Ours), Err(GitError::BranchMoved { .. })), "a person amended its tip");
     go(&ours, Expected::Anything).unwrap();
     assert_eq!(world.git(&["rev-parse", "omk/run/x"]), ours.as_str());
     assert!(world.git(&["reflog", "omk/run/x"]).contains("omk: test"));
