@@ -23,6 +23,9 @@ const PATHS_SHOWN: usize = 10;
 /// Commits between the base and what is brought, for each landing: its own change, its landings, merges of its base.
 const COMMITS_PER_LANDING: usize = 16;
 
+/// Where commits are that no landing names.
+const BELOW: &str = "below a task's change";
+
 /// Keys of a last paragraph that omk writes itself, once each.
 const KEYS: [&str; 4] = ["Omk-Run", "Omk-Task", "Omk-Attempt", "Omk-Proof"];
 
@@ -77,6 +80,7 @@ impl Court<'_> {
         }
         let most = COMMITS_PER_LANDING.saturating_mul(changes.len().saturating_add(4));
         let mut open: Vec<CommitId> = own.keys().map(|commit| (*commit).clone()).collect();
+        let mut merges = Vec::new();
         while let Some(commit) = open.pop() {
             if !known.insert(commit.clone()) {
                 continue;
@@ -88,14 +92,25 @@ impl Court<'_> {
                     "is one of more commits than this run can have made",
                 ));
             }
-            open.extend(self.vouch(&commit, own.get(&commit).copied())?);
+            let parents = self.vouch(&commit, own.get(&commit).copied())?;
+            if parents.len() > 1 {
+                merges.push(commit);
+            }
+            open.extend(parents);
+        }
+        // They are made again, which walks what is below them: so all of that was looked at first.
+        for commit in merges {
+            if !self.repo.is_merge_of_results(&self.base.commit, &commit)? {
+                return Err(refused(&commit, BELOW, "is a merge that omk did not make"));
+            }
         }
         Ok(())
     }
 
-    /// A commit that a task's change is, or is built on; its parents, which are to be looked at too.
+    /// A commit that a task's change is, or is built on; its parents, which are to be looked at too. A merge is only
+    /// measured.
     fn vouch(&self, commit: &CommitId, task: Option<&TaskId>) -> Result<Vec<CommitId>, Refused> {
-        let place = task.map_or_else(|| "below a task's change".to_owned(), |task| format!("of task {task}"));
+        let place = task.map_or_else(|| BELOW.to_owned(), |task| format!("of task {task}"));
         let seen = self.look_at(commit, &place)?;
         match seen.parents.as_slice() {
             [parent] => {
@@ -103,12 +118,8 @@ impl Court<'_> {
                 self.check(&seen, task, &parent)?;
             }
             [ours, theirs] if task.is_none() => {
-                // They are merged again, so they are looked at first.
                 for parent in [ours, theirs] {
                     self.parent(parent)?;
-                }
-                if !self.repo.is_merge_of_results(&self.base.commit, commit)? {
-                    return Err(refused(commit, &place, "is a merge that omk did not make"));
                 }
             }
             parents => {
@@ -124,7 +135,7 @@ impl Court<'_> {
         if *commit == self.base.commit {
             return Ok(self.base.clone());
         }
-        Ok(self.look_at(commit, "below a task's change")?.tip)
+        Ok(self.look_at(commit, BELOW)?.tip)
     }
 
     fn look_at(&self, commit: &CommitId, place: &str) -> Result<CommitSeen, Refused> {
@@ -143,7 +154,7 @@ impl Court<'_> {
     /// One commit of a task, on that parent and no other.
     fn check(&self, seen: &CommitSeen, task: Option<&TaskId>, parent: &Tip) -> Result<(), Refused> {
         let commit = &seen.tip.commit;
-        let place = task.map_or_else(|| "below a task's change".to_owned(), |task| format!("of task {task}"));
+        let place = task.map_or_else(|| BELOW.to_owned(), |task| format!("of task {task}"));
         if seen.parents != [parent.commit.clone()] {
             let found: Vec<&str> = seen.parents.iter().map(|parent| &parent.as_str()[..12]).collect();
             let found = if found.is_empty() { "nothing".to_owned() } else { found.join(" and ") };

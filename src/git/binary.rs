@@ -4,9 +4,10 @@
 //! the system and of the user is read, on files also where the caller's variables say that it is: filters are often there.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -86,6 +87,18 @@ impl<'a> Git<'a> {
         let mut command = hardened(true);
         command.args(["-c", "credential.helper="]).arg("--git-dir").arg(repo.common_dir()).arg(subcommand);
         command.current_dir(repo.common_dir()).stdin(Stdio::null());
+        Self { command, what, subcommand }
+    }
+
+    /// A call in a repository that omk made for it, in `git` and `work` below `place`. It can read the objects of another,
+    /// and goes by no configuration and no attributes but that repository's own.
+    pub(super) fn in_place_of(place: &Path, other: &Path, what: &'a str, subcommand: &'a str) -> Self {
+        let mut command = cleared(true);
+        let work = place.join("work");
+        command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_ATTR_NOSYSTEM", "1");
+        command.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", quoted(&other.join("objects")));
+        command.arg("--git-dir").arg(place.join("git")).arg("--work-tree").arg(&work).arg(subcommand);
+        command.current_dir(work).stdin(Stdio::null());
         Self { command, what, subcommand }
     }
 
@@ -287,6 +300,20 @@ fn cleared(without_secrets: bool) -> Command {
     command
 }
 
+/// A directory of objects as git reads it from a variable: in quotes, in which a colon does not end it.
+fn quoted(path: &Path) -> OsString {
+    let mut quoted = vec![b'"'];
+    for &byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'"' | b'\\' => quoted.extend([b'\\', byte]),
+            b'\n' => quoted.extend(b"\\n"),
+            byte => quoted.push(byte),
+        }
+    }
+    quoted.push(b'"');
+    OsString::from_vec(quoted)
+}
+
 /// Fetches the blobs that a partial clone does not have, all at once.
 pub(super) fn fetch_missing(repo: &Repo, objects: &Repository, listing: &Listing, list: &Path) -> Result<(), GitError> {
     let config = objects.config().map_err(GitError::lib("read git's configuration"))?;
@@ -319,4 +346,14 @@ fn promisor(config: &git2::Config) -> Option<String> {
         }
     });
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_of_objects_is_quoted() {
+        assert_eq!(quoted(Path::new("/a b/c:d/\"e\\")), *"\"/a b/c:d/\\\"e\\\\\"");
+    }
 }

@@ -148,6 +148,12 @@ pub enum GitError {
         /// What to do, with its separator; may be empty.
         hint: &'static str,
     },
+    /// The git binary is too old.
+    #[error("merge with {found}, which is too old; install git 2.38 or newer, and put it on PATH first")]
+    OldProgram {
+        /// What it says it is.
+        found: String,
+    },
     /// An address that is not spoken.
     #[error("the address of a remote is not usable: {why}; give it as https://host/owner/name.git")]
     BadRemote {
@@ -309,6 +315,7 @@ impl GitError {
             | Self::BadBranch { .. }
             | Self::Library { .. }
             | Self::Binary { .. }
+            | Self::OldProgram { .. }
             | Self::BadRemote { .. }
             | Self::RemoteMoved { .. }
             | Self::RemoteRefused { .. }

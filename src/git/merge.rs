@@ -1,27 +1,31 @@
-//! Merges in memory: bases out of several results, and landing a change on the integration tip.
+//! Merges without a checkout: bases out of several results, and landing a change on the integration tip.
 //!
-//! It refuses to touch a branch or a work tree. The same inputs give the same commit ids, so a run that is taken up
-//! again ends in the same trees.
+//! It refuses to touch a branch or a work tree, and to be told by one how to merge. The same inputs give the same commit
+//! ids, so a run that is taken up again ends in the same trees, and a judge can make its merges again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use git2::{ErrorCode, MergeOptions, Oid, Repository, Signature, Time};
+use git2::{ErrorCode, Oid, Repository, Signature, Time};
 
+use super::apart::{Side, apart};
+use super::closer::{Three, closer};
 use super::error::GitError;
+use super::lineage::{Commits, Lineage, Paths};
 use super::message::Message;
 use super::repo::{Repo, commit_id, commit_oid, find_commit, find_tree, tip_of, tree_id, tree_oid};
-use super::tree::{Changes, Difference, build, difference};
+use super::tree::{build, difference};
 use crate::id::{CommitId, Moment, RepoPath, Tip, TreeId};
 
 /// Who omk's commits are by.
 pub(super) const AUTHOR: (&str, &str) = ("omk[bot]", "omk[bot]@users.noreply.github.com");
 
-/// Candidates for a rename; git's own default was 400 for years, and each pair is compared by content.
-const RENAMES: u32 = 200;
+/// Merges that one merge may need before it, of what its sides have in common. An honest run needs some dozens at most;
+/// each may take git some milliseconds.
+const MERGES: usize = 500;
 
 /// Two changes in one tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Merge {
+pub(super) enum Merge {
     /// They fit.
     Clean(TreeId),
     /// They do not, in these paths.
@@ -49,24 +53,6 @@ pub enum Landed {
 }
 
 impl Repo {
-    /// Merges `theirs` into `ours`, against `base` or their merge base. Nothing is committed.
-    ///
-    /// # Errors
-    /// Where an object is missing, or the two have no common history and no `base` was given.
-    pub fn merge_onto(&self, ours: &CommitId, theirs: &CommitId, base: Option<&CommitId>) -> Result<Merge, GitError> {
-        self.with(|repo| {
-            let (ours, theirs) = (commit_oid(ours), commit_oid(theirs));
-            let base = match base {
-                Some(base) => commit_oid(base),
-                None => repo.merge_base(ours, theirs).map_err(GitError::lib("find where two commits part"))?,
-            };
-            let tree = |oid: Oid| repo.find_commit(oid).map(|commit| commit.tree_id());
-            let read = || Ok((tree(base)?, tree(ours)?, tree(theirs)?));
-            let (base, ours, theirs) = read().map_err(GitError::lib("read the commits to merge"))?;
-            three_way(repo, base, ours, theirs)
-        })
-    }
-
     /// The run's base with several results in it. No commit is made where one of them holds all others. Otherwise the
     /// merge commits have a fixed author and the time of their newest parent: the same inputs give the same ids.
     ///
@@ -74,23 +60,62 @@ impl Repo {
     /// Where an object is missing or cannot be written.
     pub fn base_of(&self, run_base: &CommitId, results: &[CommitId]) -> Result<MergedBase, GitError> {
         self.with(|repo| {
-            let run_base = commit_oid(run_base);
-            let mut at = run_base;
+            let lineage = self.lineage(repo, commit_oid(run_base))?;
+            let mut at = lineage.base();
             for result in results.iter().map(commit_oid) {
-                if descends(repo, at, result)? {
+                let (ours, theirs) = (Joined::of(&lineage, repo, at)?, Joined::of(&lineage, repo, result)?);
+                if theirs.below.without(&ours.below).is_empty() {
                     continue;
                 }
-                if descends(repo, result, at)? {
+                if ours.below.without(&theirs.below).is_empty() {
                     at = result;
                     continue;
                 }
-                at = match join(repo, run_base, at, result)? {
+                at = match self.join(repo, &lineage, at, result)? {
                     Ok(commit) => commit,
                     Err(paths) => return Ok(MergedBase::Conflict(paths)),
                 };
             }
             Ok(MergedBase::Clean(tip_of(&find_commit(repo, &commit_id(at))?)))
         })
+    }
+
+    /// Whether a commit is just the merge of its two parents that omk makes for a task which needs both: made anew, it
+    /// gets the same id. What is below it must be known to be a run's own.
+    ///
+    /// # Errors
+    /// Where an object is missing.
+    pub fn is_merge_of_results(&self, run_base: &CommitId, commit: &CommitId) -> Result<bool, GitError> {
+        let Ok([ours, theirs]) = <[CommitId; 2]>::try_from(self.parents(commit)?) else { return Ok(false) };
+        self.with(|repo| {
+            let lineage = self.lineage(repo, commit_oid(run_base))?;
+            let made = self.join(repo, &lineage, commit_oid(&ours), commit_oid(&theirs))?;
+            Ok(made.is_ok_and(|made| made == commit_oid(commit)))
+        })
+    }
+
+    /// A merge commit of two results, or the paths in which they do not fit.
+    fn join(
+        &self,
+        repo: &Repository,
+        lineage: &Lineage,
+        ours: Oid,
+        theirs: Oid,
+    ) -> Result<Result<Oid, Vec<RepoPath>>, GitError> {
+        let (our, their) = (Joined::of(lineage, repo, ours)?, Joined::of(lineage, repo, theirs)?);
+        let mut joining =
+            Joining { repo: self, objects: repo, lineage, known: HashMap::new(), left: MERGES, looked_closer: false };
+        let tree = match joining.join(&our, &their)? {
+            Merge::Clean(tree) => tree,
+            Merge::Conflict(paths) => return Ok(Err(paths)),
+        };
+        let seconds = |oid| Ok(find_commit(repo, &commit_id(oid))?.time().seconds());
+        let seconds = seconds(ours)?.max(seconds(theirs)?);
+        let made = write_commit(repo, tree_oid(&tree), &[ours, theirs], "omk: a base of several results\n", seconds)?;
+        if !joining.looked_closer {
+            lineage.touches_nothing(repo, made)?;
+        }
+        Ok(Ok(made))
     }
 
     /// Makes a commit by `omk[bot]`, at `when` to the second.
@@ -119,8 +144,8 @@ impl Repo {
         self.with(|repo| {
             let parent = find_commit(repo, &change.commit)?;
             let base = parent.parent(0).map_err(GitError::lib(format!("read what {} is built on", change.commit)))?;
-            let merged = three_way(repo, base.tree_id(), tree_oid(&tip.tree), tree_oid(&change.tree))?;
-            let tree = match merged {
+            let trees = Three { base: base.tree_id(), ours: tree_oid(&tip.tree), theirs: tree_oid(&change.tree) };
+            let tree = match three_way(self, repo, trees)? {
                 Merge::Clean(tree) if tree == tip.tree => return Ok(Landed::Empty),
                 Merge::Clean(tree) => tree,
                 Merge::Conflict(paths) => return Ok(Landed::Conflict(paths)),
@@ -197,96 +222,100 @@ fn descends(repo: &Repository, commit: Oid, ancestor: Oid) -> Result<bool, GitEr
     if commit == ancestor { Ok(true) } else { above().map_err(GitError::lib("compare two histories")) }
 }
 
-/// A merge commit of two results, or the paths in which they do not fit.
-pub(super) fn join(
-    repo: &Repository,
-    run_base: Oid,
-    ours: Oid,
-    theirs: Oid,
-) -> Result<Result<Oid, Vec<RepoPath>>, GitError> {
-    let commit = |oid| repo.find_commit(oid).map_err(GitError::lib(format!("read commit {oid}")));
-    let (our, their) = (commit(ours)?, commit(theirs)?);
-    let bases: Vec<Oid> =
-        repo.merge_bases(ours, theirs).map(|found| found.iter().copied().collect()).unwrap_or_default();
-    let merged = match bases.as_slice() {
-        // A shallow history may not hold the place where they part; all results are built on the run's base.
-        [] => three_way(repo, commit(run_base)?.tree_id(), our.tree_id(), their.tree_id())?,
-        [base] => three_way(repo, commit(*base)?.tree_id(), our.tree_id(), their.tree_id())?,
-        [first, ..] => {
-            let first = commit(*first)?.tree_id();
-            let (ours, theirs) = (difference(repo, first, our.tree_id())?, difference(repo, first, their.tree_id())?);
-            let colliding = collisions(&ours, &theirs);
-            if !colliding.is_empty() {
-                return Ok(Err(colliding.into_iter().filter_map(RepoPath::from_bytes).collect()));
-            }
-            let merged = repo.merge_commits(&our, &their, Some(&options()));
-            finish(repo, merged.map_err(GitError::lib("merge two commits"))?)?
-        }
-    };
-    let tree = match merged {
-        Merge::Clean(tree) => tree,
-        Merge::Conflict(paths) => return Ok(Err(paths)),
-    };
-    let seconds = our.time().seconds().max(their.time().seconds());
-    write_commit(repo, tree_oid(&tree), &[ours, theirs], "omk: a base of several results\n", seconds).map(Ok)
+/// What a base is made of on its way: a tree, and the commits whose changes it holds.
+#[derive(Debug, Clone)]
+struct Joined {
+    tree: Oid,
+    below: Commits,
 }
 
-fn three_way(repo: &Repository, base: Oid, ours: Oid, theirs: Oid) -> Result<Merge, GitError> {
+impl Joined {
+    fn of(lineage: &Lineage, repo: &Repository, commit: Oid) -> Result<Self, GitError> {
+        Ok(match lineage.commit(repo, commit)? {
+            Some(made) => Self { tree: made.tree, below: made.below.clone() },
+            None => Self { tree: lineage.base_tree(), below: Commits::default() },
+        })
+    }
+}
+
+/// One merge of two results, with those that it needs first: where the results have several commits in common, and
+/// none that holds all of these, what they have in common is itself a merge.
+struct Joining<'a> {
+    repo: &'a Repo,
+    objects: &'a Repository,
+    lineage: &'a Lineage,
+    /// Merges of what two sides have in common, by what they hold.
+    known: HashMap<Commits, Merge>,
+    left: usize,
+    /// Whether the sides had a path in common, or git was asked for another reason.
+    looked_closer: bool,
+}
+
+impl Joining<'_> {
+    /// Each side brings the changes that the other has not. git sees it the same way, but for a walk through all that
+    /// both have.
+    fn join(&mut self, ours: &Joined, theirs: &Joined) -> Result<Merge, GitError> {
+        let our = self.lineage.touched(self.objects, &ours.below.without(&theirs.below))?;
+        let their = self.lineage.touched(self.objects, &theirs.below.without(&ours.below))?;
+        let (our_side, their_side) =
+            (Side { tree: ours.tree, touched: &our }, Side { tree: theirs.tree, touched: &their });
+        if let Some(changes) = apart(self.objects, &our_side, &their_side)? {
+            return build(self.objects, ours.tree, &changes).map(tree_id).map(Merge::Clean);
+        }
+        self.looked_closer = true;
+        let base = match self.in_common(&ours.below.shared(&theirs.below))? {
+            Merge::Clean(tree) => tree_oid(&tree),
+            conflict @ Merge::Conflict(_) => return Ok(conflict),
+        };
+        three_way(self.repo, self.objects, Three { base, ours: ours.tree, theirs: theirs.tree })
+    }
+
+    /// The tree that holds just these commits, which are all that two sides have in common.
+    fn in_common(&mut self, commits: &Commits) -> Result<Merge, GitError> {
+        let tips = self.lineage.tips(commits);
+        let mut tips = tips.iter().map(|made| Joined { tree: made.tree, below: made.below.clone() });
+        let Some(mut at) = tips.next() else { return Ok(Merge::Clean(tree_id(self.lineage.base_tree()))) };
+        if let Some(known) = self.known.get(commits) {
+            return Ok(known.clone());
+        }
+        for tip in tips {
+            if self.left == 0 {
+                // The task is built on the integration tip then, which holds all of it.
+                return Ok(Merge::Conflict(Vec::new()));
+            }
+            self.left -= 1;
+            match self.join(&at, &tip)? {
+                Merge::Clean(tree) => at.tree = tree_oid(&tree),
+                conflict @ Merge::Conflict(_) => {
+                    self.known.insert(commits.clone(), conflict.clone());
+                    return Ok(conflict);
+                }
+            }
+            at.below.extend(&tip.below);
+        }
+        let merged = Merge::Clean(tree_id(at.tree));
+        self.known.insert(commits.clone(), merged.clone());
+        Ok(merged)
+    }
+}
+
+/// Merges three trees as `git merge` does.
+fn three_way(repo: &Repo, objects: &Repository, trees: Three) -> Result<Merge, GitError> {
+    let Three { base, ours, theirs } = trees;
     if base == ours || ours == theirs {
         return Ok(Merge::Clean(tree_id(theirs)));
     }
     if base == theirs {
         return Ok(Merge::Clean(tree_id(ours)));
     }
-    // Where the two sides touch different paths there is nothing to merge, and no tree needs to be read whole. A rename
-    // has both its paths among those of its side, so it cannot be missed here.
-    let (our, their) = (difference(repo, base, ours)?, difference(repo, base, theirs)?);
-    // libgit2 lets a file and a directory of one name pass, and one of them is lost.
-    let colliding = collisions(&our, &their);
-    if !colliding.is_empty() {
-        return Ok(Merge::Conflict(colliding.iter().filter_map(|path| RepoPath::from_bytes(path)).collect()));
+    let touched = |side| Ok(difference(objects, base, side)?.into_keys().collect::<Paths>());
+    let (mut our, their) = (touched(ours)?, touched(theirs)?);
+    let (our_side, their_side) = (Side { tree: ours, touched: &our }, Side { tree: theirs, touched: &their });
+    if let Some(changes) = apart(objects, &our_side, &their_side)? {
+        return build(objects, ours, &changes).map(tree_id).map(Merge::Clean);
     }
-    if !their.keys().any(|path| our.contains_key(path)) {
-        let changes: Changes = their.into_iter().map(|(path, sides)| (path, sides.after)).collect();
-        return build(repo, ours, &changes).map(tree_id).map(Merge::Clean);
-    }
-    let (base, ours, theirs) = (find_tree(repo, base)?, find_tree(repo, ours)?, find_tree(repo, theirs)?);
-    let merged = repo.merge_trees(&base, &ours, &theirs, Some(&options())).map_err(GitError::lib("merge two trees"))?;
-    finish(repo, merged)
-}
-
-/// Paths that one side made a file, and the other a directory with something in it.
-fn collisions<'a>(ours: &'a Difference, theirs: &'a Difference) -> BTreeSet<&'a [u8]> {
-    let mut found = BTreeSet::new();
-    for (files, inside) in [(ours, theirs), (theirs, ours)] {
-        for path in inside.iter().filter(|(_, sides)| sides.after.is_some()).map(|(path, _)| path) {
-            for (slash, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
-                if files.get(&path[..slash]).is_some_and(|sides| sides.after.is_some()) {
-                    found.extend([&path[..slash], path]);
-                }
-            }
-        }
-    }
-    found
-}
-
-fn options() -> MergeOptions {
-    let mut options = MergeOptions::new();
-    options.find_renames(true).target_limit(RENAMES);
-    options
-}
-
-fn finish(repo: &Repository, mut merged: git2::Index) -> Result<Merge, GitError> {
-    if !merged.has_conflicts() {
-        return merged.write_tree_to(repo).map(tree_id).map(Merge::Clean).map_err(GitError::lib("write a merged tree"));
-    }
-    let mut paths = BTreeSet::new();
-    for conflict in merged.conflicts().map_err(GitError::lib("read the conflicts of a merge"))? {
-        let conflict = conflict.map_err(GitError::lib("read the conflicts of a merge"))?;
-        let sides = [conflict.our, conflict.their, conflict.ancestor];
-        paths.extend(sides.into_iter().flatten().filter_map(|side| RepoPath::from_bytes(&side.path)));
-    }
-    Ok(Merge::Conflict(paths.into_iter().collect()))
+    our.extend(their);
+    closer(repo, objects, trees, &our)
 }
 
 fn write_commit(repo: &Repository, tree: Oid, parents: &[Oid], message: &str, seconds: i64) -> Result<Oid, GitError> {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use git2::{ErrorCode, ObjectType, Oid, Repository, RepositoryOpenFlags};
 
 use super::error::GitError;
+use super::lineage::Lineage;
 use super::tree::Listing;
 use crate::id::{CommitId, RepoPath, Tip, TreeId};
 
@@ -29,6 +30,8 @@ struct Inner {
     top: PathBuf,
     idle: Mutex<Vec<Repository>>,
     listings: Mutex<Vec<(Oid, Arc<Listing>)>>,
+    /// What is known of the commits above the base that was asked for last: a process works on one run.
+    lineage: Mutex<Option<Arc<Lineage>>>,
     /// What git's configuration says of conversions, once it was asked for.
     settings: OnceLock<Vec<(String, String)>>,
 }
@@ -68,6 +71,7 @@ impl Repo {
             top: absolute(&top)?,
             idle: Mutex::new(Vec::new()),
             listings: Mutex::new(Vec::new()),
+            lineage: Mutex::new(None),
             settings: OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -90,6 +94,7 @@ impl Repo {
             top,
             idle: Mutex::new(Vec::new()),
             listings: Mutex::new(Vec::new()),
+            lineage: Mutex::new(None),
             settings: OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -223,6 +228,17 @@ impl Repo {
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Repository>> {
         self.inner.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// What is known of the commits above that base.
+    pub(super) fn lineage(&self, repo: &Repository, base: Oid) -> Result<Arc<Lineage>, GitError> {
+        let mut kept = self.inner.lineage.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(known) = kept.as_ref().filter(|known| known.base() == base) {
+            return Ok(Arc::clone(known));
+        }
+        let lineage = Arc::new(Lineage::above(repo, base)?);
+        *kept = Some(Arc::clone(&lineage));
+        Ok(lineage)
     }
 
     /// Every entry of a tree, from memory where it was asked for lately.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use git2::{ObjectType, Oid, Repository};
 
 use super::error::GitError;
-use super::merge::{is_author, join, signature};
+use super::merge::{is_author, signature};
 use super::message::Message;
 use super::repo::{Repo, commit_id, commit_oid, find_commit, tip_of, tree_oid};
 use super::tree::{Difference, EntryKind, difference};
@@ -74,20 +74,6 @@ impl Repo {
             }
             Ok(false)
         })
-    }
-
-    /// Whether a commit is just the merge of its two parents that omk makes for a task which needs both: made anew, it
-    /// gets the same id.
-    ///
-    /// # Errors
-    /// Where an object is missing.
-    pub fn is_merge_of_results(&self, run_base: &CommitId, commit: &CommitId) -> Result<bool, GitError> {
-        let [ours, theirs] = self.parents(commit)?.try_into().unwrap_or_else(|_| [commit.clone(), commit.clone()]);
-        if ours == *commit {
-            return Ok(false);
-        }
-        let join = |repo: &Repository| join(repo, commit_oid(run_base), commit_oid(&ours), commit_oid(&theirs));
-        Ok(self.with(join)?.is_ok_and(|made| made == commit_oid(commit)))
     }
 
     /// Every path that differs between two trees, with what is special about it: what [`crate::scope`] wants to know.

@@ -12,9 +12,7 @@ use std::process::Command;
 
 use proptest::prelude::*;
 
-use omk_action::git::{
-    EntryKind, Expected, GitError, Landed, Merge, MergedBase, Message, Pool, Repo, Slot, Terms, Trailers,
-};
+use omk_action::git::{EntryKind, Expected, GitError, Landed, MergedBase, Message, Pool, Repo, Slot, Terms, Trailers};
 use omk_action::id::{CommitId, Moment, RepoPath, Tip, TreeId};
 use omk_action::plan::Size;
 use omk_action::text::Scrubber;
@@ -709,8 +707,8 @@ fn a_file_and_a_directory_of_one_name_are_a_conflict() {
     let base = world.repo().resolve("HEAD").unwrap();
     let file = world.change(&base.commit, &[("thing", Some("x"))]);
     let directory = world.change(&base.commit, &[("thing/inside", Some("x"))]);
-    let merged = world.repo().merge_onto(&file.commit, &directory.commit, None).unwrap();
-    assert!(matches!(merged, Merge::Conflict(paths) if !paths.is_empty()));
+    let landed = world.repo().land(&file, &directory, &message("x"), WHEN).unwrap();
+    assert!(matches!(landed, Landed::Conflict(paths) if !paths.is_empty()));
 }
 
 #[test]

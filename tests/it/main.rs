@@ -113,6 +113,8 @@ mod gitlab_story;
 mod gitlab_strict;
 mod gitlab_world;
 mod kill;
+mod merges;
+mod merges_world;
 mod misbehave;
 mod odd_repositories;
 mod model;
