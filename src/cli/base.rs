@@ -1,18 +1,20 @@
 //! What a run's base needs of this machine, named before anything is started or paid.
 //!
-//! It refuses a base whose files would be taken without a filter that its attributes ask for.
+//! It refuses a git that is too old to merge, and a base whose files would be taken without a filter that its attributes
+//! ask for.
 
 use super::terminal::Terminal;
 use super::{Failure, Home, Kind};
-use crate::git::MissingFilter;
+use crate::git::{MissingFilter, refuse_old_program};
 use crate::id::TreeId;
 use crate::text;
 
 /// How many are named at once. A user who has more of them starts with these.
 const NAMED: usize = 5;
 
-/// Refuses to go on without a filter that the tree asks for.
-pub(super) fn refuse_missing_filters(home: &Home, tree: &TreeId) -> Result<(), Failure> {
+/// Refuses to go on with a git that is too old, or without a filter that the tree asks for.
+pub(super) fn refuse_what_git_lacks(home: &Home, tree: &TreeId) -> Result<(), Failure> {
+    refuse_old_program().map_err(|error| Failure::with_advice(Kind::Blocked, &format!("failed to {error}")))?;
     let missing = home.repo.missing_filters(tree).map_err(super::git)?;
     if missing.is_empty() {
         return Ok(());

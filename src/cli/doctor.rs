@@ -85,6 +85,9 @@ fn git() -> Point {
         let next = "install git, and put it on PATH".to_owned();
         return Point::missing("git", "there is no `git` on PATH that answers", vec![next]);
     };
+    if let Err(error) = git::refuse_old_program() {
+        return failed("git", Failure::with_advice(Kind::Blocked, &format!("failed to {error}")));
+    }
     match Home::find() {
         Ok(_) => Point::ok("git", version),
         Err(failure) => failed("git", failure),

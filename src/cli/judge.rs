@@ -111,7 +111,7 @@ async fn run_gates(
     scrubber: &Scrubber,
 ) -> Result<Vec<GateOutcome>, Failure> {
     checkout::refuse_leads(home, plan)?;
-    base::refuse_missing_filters(home, &result.tree)?;
+    base::refuse_what_git_lacks(home, &result.tree)?;
     let caller = checkout::caller(home);
     let began = admitted.engine.began().cloned();
     let shepherd = session::shepherd(scrubber.clone())?;

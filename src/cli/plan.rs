@@ -21,7 +21,7 @@ pub(super) fn plan(args: &Plan, terminal: &Terminal) -> Result<u8, Failure> {
     // A run says these again; it stops where a filter is missing.
     let head = home.repo.resolve("HEAD").map_err(super::git)?;
     base::note_submodules(&home, &head.tree, terminal)?;
-    if let Err(missing) = base::refuse_missing_filters(&home, &head.tree) {
+    if let Err(missing) = base::refuse_what_git_lacks(&home, &head.tree) {
         terminal.complain(&format!("`omk run` would stop here:\n{}", missing.render()));
     }
     Ok(0)

@@ -95,7 +95,7 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
     let spending = spending::over(so_far, engine.plan(), &args.how.limits)?;
     let expected = where_the_branch_is(&home.repo, &began, &engine)?;
     checkout::refuse_leads(&home, engine.plan())?;
-    base::refuse_missing_filters(&home, &began.base.tree)?;
+    base::refuse_what_git_lacks(&home, &began.base.tree)?;
     let ready = session::get_ready(engine.plan(), &began.selected, &secrets, &args.how, Missing::Refuse)?;
     for note in ready.iter().flat_map(session::Ready::notes) {
         terminal.complain(&format!("note: {note}\n"));

@@ -117,7 +117,7 @@ impl Wanted {
         let expected = look_at_branches(&self.home, &began, self.force)?;
         began.branch_was = self.home.repo.branch_tip(&run_branch(&began.scope)).map_err(super::git)?;
         checkout::refuse_leads(&self.home, &self.plan)?;
-        base::refuse_missing_filters(&self.home, &began.base.tree)?;
+        base::refuse_what_git_lacks(&self.home, &began.base.tree)?;
         let ready = session::get_ready(&self.plan, &began.selected, &self.secrets, &self.how, self.missing)?;
         say_what_will_be_spent(&self.plan, &began, &self.how, terminal);
         base::note_submodules(&self.home, &began.base.tree, terminal)?;
@@ -292,7 +292,9 @@ fn look_at_branches(home: &Home, began: &Began, force: bool) -> Result<Expected,
     match repo.branch_tip(&run).map_err(super::git)? {
         None => Ok(Expected::Absent),
         Some(tip) if force => Ok(Expected::At(tip)),
-        Some(tip) if repo.is_ours(&tip).unwrap_or(false) || last_put(&home.store, &began.scope).as_ref() == Some(&tip) => {
+        Some(tip)
+            if repo.is_ours(&tip).unwrap_or(false) || last_put(&home.store, &began.scope).as_ref() == Some(&tip) =>
+        {
             Ok(Expected::At(tip))
         }
         Some(tip) => Err(Failure::new(

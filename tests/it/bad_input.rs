@@ -341,6 +341,25 @@ fn a_result_branch_that_a_person_moved_meanwhile_is_left_to_them() {
 }
 
 #[test]
+fn a_git_that_is_too_old_to_merge_is_refused_before_anything_runs() {
+    let world = World::with(PLAN);
+    let old = world.dir().join("old");
+    std::fs::create_dir(&old).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let real = std::env::split_paths(&path).map(|dir| dir.join("git")).find(|git| git.is_file()).unwrap();
+    let script =
+        format!("#!/bin/sh\n[ \"$1\" = --version ] && echo git version 2.34.1 || exec {} \"$@\"\n", real.display());
+    std::fs::write(old.join("git"), script).unwrap();
+    std::fs::set_permissions(old.join("git"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let world = world.env("PATH", &format!("{}:{path}", old.display()));
+    insta::assert_snapshot!(refused(&world, 3), @r"
+    error: failed to merge with git version 2.34.1, which is too old
+      hint: install git 2.38 or newer, and put it on PATH first
+    ");
+    world.omk(&["doctor"]).exits(3).says("failed to merge with git version 2.34.1, which is too old");
+}
+
+#[test]
 fn a_commit_of_omks_that_a_person_amended_is_left_to_them() {
     let world =
         World::with("gates: [{ id: ok, run: 'true' }]\ntasks: [{ id: one, run: 'echo one > one', gates: [ok] }]");
