@@ -228,6 +228,16 @@ pub(super) fn write_index<'a>(
     entries: impl Iterator<Item = (&'a [u8], Entry)>,
     facts: Option<&Facts>,
 ) -> Result<(), GitError> {
+    write_index_over(file, entries, facts, &|_, _| false)
+}
+
+/// As [`write_index`]; git is not to look at the files that are `hidden` by others, and takes them for unchanged.
+pub(super) fn write_index_over<'a>(
+    file: &Path,
+    entries: impl Iterator<Item = (&'a [u8], Entry)>,
+    facts: Option<&Facts>,
+    hidden: &dyn Fn(&[u8], Entry) -> bool,
+) -> Result<(), GitError> {
     let what = || format!("write the index {}", file.display());
     let write = || {
         clear_the_way(file);
@@ -235,7 +245,8 @@ pub(super) fn write_index<'a>(
         for (path, entry) in entries {
             let known = facts.and_then(|facts| facts.known.get(path)).filter(|fact| fact.entry == entry);
             let stat = known.map_or(BLANK, |fact| fact.stat);
-            index.add(&stat.in_index(path, entry))?;
+            let flags = if hidden(path, entry) { git2::IndexEntryFlag::VALID.bits() } else { 0 };
+            index.add(&IndexEntry { flags, ..stat.in_index(path, entry) })?;
         }
         index.write()
     };

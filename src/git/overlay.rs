@@ -57,6 +57,26 @@ impl Slot {
         Ok(Some(Overlay { under: under.clone(), laid }))
     }
 
+    /// As [`Slot::lay_over`], for good. For git in the slot, the paths are what `under` has: `git status` says what a child
+    /// changed, and not what was laid over. A path that `under` lacks is untracked.
+    ///
+    /// # Errors
+    /// As [`Slot::reset`].
+    pub fn lay_over_unseen(
+        &self,
+        under: &TreeId,
+        from: &CommitId,
+        keep: &[String],
+        wanted: &Wanted<'_>,
+    ) -> Result<(), GitError> {
+        let mixed = self.pool.repo().with_paths_of(under, from, wanted)?;
+        if mixed == *under {
+            return Ok(());
+        }
+        self.fill_some(&mixed, keep, &|path| is_wanted(path, wanted))?;
+        self.write_index_under(under, &mixed)
+    }
+
     /// Takes an overlay off: what still is as it was laid out becomes what was under it.
     ///
     /// # Errors

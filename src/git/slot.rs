@@ -15,25 +15,26 @@ use super::binary::{Git, fetch_missing};
 use super::content::{Files, mode_of, write_entry};
 use super::convert::{self, Conversion, is_attributes};
 use super::error::GitError;
-use super::facts::{Bytes, Facts, Stamp, Stat, write_index};
+use super::facts::{Bytes, Facts, Stamp, Stat, write_index, write_index_over};
 use super::keep::Keep;
 use super::pool::{Known, Slot};
 use super::repo::{Repo, tree_oid};
 use super::tree::{Entry, Listing};
 use super::walk::{Step, below, remove, walk};
-use crate::id::{CommitId, RepoPath, TreeId};
+use crate::id::{CommitId, Tip, TreeId};
 /// Which paths a restoration is about.
 type Only<'a> = dyn Fn(&[u8]) -> bool + 'a;
 
-/// A slot holds exactly that tree. Whoever has it was the last to do anything there: it is given up to the first child.
+/// A slot holds exactly that tree, and its HEAD is that commit. Whoever has it was the last to do anything there: it is
+/// given up to the first child.
 #[derive(Debug)]
-pub struct LaidOut(TreeId);
+pub struct LaidOut(Tip);
 
 impl LaidOut {
-    /// Whether it is this tree.
+    /// Whether it is this commit with this tree.
     #[must_use]
-    pub fn is(&self, tree: &TreeId) -> bool {
-        self.0 == *tree
+    pub fn is(&self, tip: &Tip) -> bool {
+        self.0 == *tip
     }
 }
 
@@ -56,26 +57,11 @@ impl Slot {
     pub fn checkout_tree(&self, commit: &CommitId, tree: &TreeId, keep: &[String]) -> Result<LaidOut, GitError> {
         self.register(commit)?;
         self.fill(tree, &Keep::new(keep), None)?;
-        Ok(LaidOut(tree.clone()))
+        Ok(LaidOut(Tip { commit: commit.clone(), tree: tree.clone() }))
     }
 
-    /// Makes the paths that `wanted` accepts what they are in `commit`: restored, and removed where it has none. Other
-    /// paths stay, and HEAD.
-    ///
-    /// # Errors
-    /// As [`Slot::reset`].
-    pub fn restore_paths(
-        &self,
-        commit: &CommitId,
-        keep: &[String],
-        wanted: &dyn Fn(&RepoPath) -> bool,
-    ) -> Result<(), GitError> {
-        let tip = self.pool.repo().tip(commit)?;
-        let accepts = |path: &[u8]| RepoPath::from_bytes(path).is_some_and(|path| wanted(&path));
-        self.fill_some(&tip.tree, keep, &accepts)
-    }
-
-    /// As [`Slot::restore_paths`], with the files of any tree, and paths as bytes.
+    /// Makes the paths that `only` accepts what they are in `tree`: restored, and removed where it has none. Other paths
+    /// stay, and HEAD.
     pub(super) fn fill_some(&self, tree: &TreeId, keep: &[String], only: &Only<'_>) -> Result<(), GitError> {
         self.make_real()?;
         self.fill(tree, &Keep::new(keep), Some(only))
@@ -250,6 +236,17 @@ impl Slot {
         write_index(&file, listing.files(), Some(&known.facts))?;
         known.index = stat().ok().map(|stat| (tree_oid(tree), stat));
         Ok(())
+    }
+
+    /// The index of a slot that holds `tree` but for paths that are as `over` has them: for git they are unchanged.
+    pub(super) fn write_index_under(&self, tree: &TreeId, over: &TreeId) -> Result<(), GitError> {
+        let repo = self.pool.repo();
+        let (listing, over) = (repo.listing(tree)?, repo.listing(over)?);
+        let mut known = self.known();
+        let known = known.get_or_insert_with(|| self.forgotten());
+        known.index = None;
+        let hidden = |path: &[u8], entry: Entry| over.get(path) != Some(entry);
+        write_index_over(&self.git_dir().join("index"), listing.files(), Some(&known.facts), &hidden)
     }
 }
 

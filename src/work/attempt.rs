@@ -12,7 +12,7 @@ use super::{Shared, instructions, judging, turn};
 use crate::engine::LEASE;
 use crate::fact::{Change, Class, Evidence, Fact, Failure, Outcome, Session, refusal};
 use crate::git::{GitError, LaidOut, MergedBase, Message, Terms};
-use crate::id::{CommitId, RepoPath, TreeId};
+use crate::id::{CommitId, RepoPath, Tip, TreeId};
 use crate::plan::{ChangePolicy, Task, Work};
 use crate::proof::{Standing, standing};
 use crate::scope::Violation;
@@ -167,7 +167,7 @@ impl Attempt<'_> {
         let (end, session) = if let Some(tree) = self.kept(place) {
             let tools = &self.shared.tools;
             tools.repo.refuse_secrets(&place.base.tree, tree, &tools.scrubber)?;
-            self.lay_out(place, tree.clone()).await?;
+            self.lay_out(place, Tip { commit: place.base.commit.clone(), tree: tree.clone() }).await?;
             (TurnEnd::Done, None)
         } else {
             let overlay = instructions::lay_over(self.shared, self.errand, place).await?;
@@ -226,35 +226,34 @@ impl Attempt<'_> {
         }
         self.check_scope(place, &tree, evidence)?;
         evidence.tree = Some(tree.clone());
-        let laid_out = self.leave_only(place, &tree).await?;
+        // Before the gates, which find it checked out: what they judge is the very commit that may land.
+        let tip = Tip { commit: self.commit(place, &tree)?, tree };
+        let laid_out = self.leave_only(place, &tip).await?;
         let (task, attempt) = (&self.errand.task, self.errand.attempt);
-        evidence.gates = judging::judge_task(self.shared, task, attempt, place, (&tree, laid_out), self.stop).await?;
+        evidence.gates = judging::judge_task(self.shared, task, attempt, place, (&tip, laid_out), self.stop).await?;
         if self.stop.is_cancelled() {
             return Err(Trouble::Interrupted);
         }
         let held = self.hold_to_gates(evidence);
         if held.is_err() && matches!(task.work, Work::Prompt(_)) {
             // The agent may be told what the gates said, and go on here.
-            judging::restore(self.shared, place, &tree).await?;
+            judging::restore(self.shared, place, &tip.tree).await?;
         }
         held?;
-        let commit = self.commit(place, &tree)?;
-        let tip = crate::id::Tip { commit, tree };
         Ok(Outcome::Changed(Change { tip, paths: evidence.observed.clone() }))
     }
 
     /// Gates judge exactly the tree: what git ignores and a `.git` that was bent could make them say yes to something else.
-    async fn leave_only(&self, place: &Place, tree: &TreeId) -> Result<Option<LaidOut>, Trouble> {
+    async fn leave_only(&self, place: &Place, tip: &Tip) -> Result<Option<LaidOut>, Trouble> {
         if self.errand.task.gates.is_empty() {
             return Ok(None);
         }
-        self.lay_out(place, tree.clone()).await.map(Some)
+        self.lay_out(place, tip.clone()).await.map(Some)
     }
 
-    async fn lay_out(&self, place: &Place, tree: TreeId) -> Result<LaidOut, Trouble> {
-        let keep = self.shared.tools.plan.keep.clone();
-        let (slot, base) = (place.slot.clone(), place.base.commit.clone());
-        Ok(blocking(move || slot.checkout_tree(&base, &tree, &keep)).await?)
+    async fn lay_out(&self, place: &Place, tip: Tip) -> Result<LaidOut, Trouble> {
+        let (slot, keep) = (place.slot.clone(), self.shared.tools.plan.keep.clone());
+        Ok(blocking(move || slot.checkout_tree(&tip.commit, &tip.tree, &keep)).await?)
     }
 
     fn check_scope(&self, place: &Place, tree: &TreeId, evidence: &mut Evidence) -> Result<(), Trouble> {

@@ -20,13 +20,16 @@ use crate::fact::{Class, Fact, Failure, GateOutcome, GateRoom, GateVerdict};
 use crate::gate::judge::{GateError, Judged};
 use crate::gate::{baseline, judge};
 use crate::git::{GitError, LaidOut};
-use crate::id::{GateId, Tip, TreeId};
+use crate::id::{CommitId, GateId, RepoPath, Tip, TreeId};
 use crate::plan::{Gate, Task};
 use crate::text;
 
 /// How much of a gate's output the next attempt and a person are shown in a failure's message.
 const SHOWN_LINES: usize = 60;
 const SHOWN_BYTES: usize = 6 * 1024;
+
+/// The variable that tells a gate what the judged commit is built on.
+const BASE: &str = "OMK_BASE";
 
 /// What gates say of the run's base: each is asked at most once.
 #[derive(Debug, Default)]
@@ -37,6 +40,14 @@ impl BaseOutcomes {
         let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(cells.entry(gate.clone()).or_default())
     }
+}
+
+/// What gates judge, and what it is built on.
+#[derive(Clone, Copy)]
+struct OnTrial<'a> {
+    tip: &'a Tip,
+    /// The base in the proof of it: of a task's change, of the result.
+    base: &'a CommitId,
 }
 
 /// Where the logs of one judging go.
@@ -65,12 +76,13 @@ pub(super) async fn judge_task(
     task: &Task,
     attempt: u32,
     place: &Place,
-    (tree, laid_out): (&TreeId, Option<LaidOut>),
+    (tip, laid_out): (&Tip, Option<LaidOut>),
     stop: &CancellationToken,
 ) -> Result<Vec<GateOutcome>, Trouble> {
     let gates: Vec<&Gate> = task.gates.iter().filter_map(|gate| shared.tools.plan.gate(gate)).collect();
     let logs = Logs::new(shared, format!("logs/{}/{attempt}", task.id));
-    judge_all(shared, &gates, place, (tree, laid_out), &logs, stop).await
+    let judged = OnTrial { tip, base: &place.base.commit };
+    judge_all(shared, &gates, place, (judged, laid_out), &logs, stop).await
 }
 
 /// The plan's required gates, on the result or a part of it; reported as a fact.
@@ -119,7 +131,8 @@ async fn judge_required(
     let logs = Logs::new(shared, format!("logs/result/{}", &tip.commit.as_str()[..12]));
     let judged = async {
         let (place, laid_out) = place_at(shared, tip).await?;
-        let judged = judge_all(shared, &gates, &place, (&tip.tree, Some(laid_out)), &logs, stop).await;
+        let commit = OnTrial { tip, base: &shared.tools.began.base.commit };
+        let judged = judge_all(shared, &gates, &place, (commit, Some(laid_out)), &logs, stop).await;
         if judged.as_ref().is_err_and(Trouble::is_outlived) {
             place.condemn();
             return judged;
@@ -151,7 +164,7 @@ async fn judge_all(
     shared: &Arc<Shared>,
     gates: &[&Gate],
     place: &Place,
-    (tree, mut laid_out): (&TreeId, Option<LaidOut>),
+    (commit, mut laid_out): (OnTrial<'_>, Option<LaidOut>),
     logs: &Logs,
     stop: &CancellationToken,
 ) -> Result<Vec<GateOutcome>, Trouble> {
@@ -161,9 +174,9 @@ async fn judge_all(
             outcomes.push(judge::skipped(gate, "the attempt was stopped"));
             continue;
         }
-        let mut outcome = judge_one(shared, gate, place, (tree, laid_out.take()), logs, stop).await?;
+        let mut outcome = judge_one(shared, gate, place, (commit, laid_out.take()), logs, stop).await?;
         if outcome.verdict == GateVerdict::Failed && gate.report.is_some() {
-            outcome = if shared.tools.began.base.tree == *tree {
+            outcome = if shared.tools.began.base.tree == commit.tip.tree {
                 // The base is no worse than itself: who broke more is looked for among the landings.
                 baseline::compare(outcome.clone(), &outcome, shared.tools.plan.baseline)
             } else {
@@ -180,7 +193,7 @@ async fn judge_one(
     shared: &Arc<Shared>,
     gate: &Gate,
     place: &Place,
-    (tree, laid_out): (&TreeId, Option<LaidOut>),
+    (commit, laid_out): (OnTrial<'_>, Option<LaidOut>),
     logs: &Logs,
     stop: &CancellationToken,
 ) -> Result<GateOutcome, Trouble> {
@@ -188,6 +201,7 @@ async fn judge_one(
     let (home, tmp) = place.gate_dirs();
     let mut env =
         child_env(&tools.caller, &home, &tmp, &tools.plan.env, &tools.plan.pass_env, &gate.env, Toolchains::Yes);
+    env.vars.insert(BASE.into(), commit.base.as_str().into());
     let writable = vec![place.slot.path().to_path_buf(), home, tmp];
     let mut way = Way::open(tools.plan.room.network_of_gate(gate), None, &tools.caller).await?;
     way.describe_in(&mut env.vars);
@@ -197,7 +211,7 @@ async fn judge_one(
     let laid_out = Mutex::new(laid_out);
     let lay_out = || -> BoxFuture<'_, Result<(), String>> {
         let laid_out = laid_out.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Box::pin(lay_out(shared, gate, place, (tree, laid_out), &furnishing))
+        Box::pin(lay_out(shared, gate, place, (commit.tip, laid_out), &furnishing))
     };
     let scrub = |text: &str| tools.scrubber.scrub(text);
     let site = judge::Site {
@@ -228,24 +242,25 @@ async fn judge_one(
     Ok(outcome)
 }
 
-/// The slot as a gate is to find it: the tree, its trusted files as the run's base has them, an empty HOME and TMPDIR.
+/// The slot as a gate is to find it: HEAD at the judged commit and its tree laid out, its trusted files as the run's
+/// base has them, an empty HOME and TMPDIR.
 async fn lay_out(
     shared: &Arc<Shared>,
     gate: &Gate,
     place: &Place,
-    (tree, laid_out): (&TreeId, Option<LaidOut>),
+    (tip, laid_out): (&Tip, Option<LaidOut>),
     furnishing: &Furnishing,
 ) -> Result<(), String> {
     let furnishing = furnishing.clone();
-    let (shared, place, tree, trusted) = (Arc::clone(shared), place.clone(), tree.clone(), gate.trusted.clone());
+    let (shared, place, tip, trusted) = (Arc::clone(shared), place.clone(), tip.clone(), gate.trusted.clone());
     let laid_out = blocking(move || {
         let tools = &shared.tools;
-        if !laid_out.is_some_and(|laid_out| laid_out.is(&tree)) {
-            put_back(&shared, &place, &tree)?;
+        if !laid_out.is_some_and(|laid_out| laid_out.is(&tip)) {
+            place.slot.checkout_tree(&tip.commit, &tip.tree, &tools.plan.keep)?;
         }
         if !trusted.is_empty() {
-            let wanted = |path: &crate::id::RepoPath| trusted.iter().any(|glob| glob.matches(path));
-            place.slot.restore_paths(&tools.began.base.commit, &tools.plan.keep, &wanted)?;
+            let wanted = |path: &RepoPath| trusted.iter().any(|glob| glob.matches(path));
+            place.slot.lay_over_unseen(&tip.tree, &tools.began.base.commit, &tools.plan.keep, &wanted)?;
         }
         place.fresh_for_gate()?;
         furnishing.make();
@@ -254,14 +269,11 @@ async fn lay_out(
     laid_out.await.map_err(|error: GitError| error.to_string())
 }
 
-/// Takes away what gates left: who goes on there finds the work, not theirs.
+/// Takes away what gates left, for whoever goes on there: HEAD is the base again, and the work is as they judged it.
 pub(super) async fn restore(shared: &Arc<Shared>, place: &Place, tree: &TreeId) -> Result<(), Trouble> {
     let (shared, place, tree) = (Arc::clone(shared), place.clone(), tree.clone());
-    blocking(move || put_back(&shared, &place, &tree)).await.map_err(Trouble::from)
-}
-
-fn put_back(shared: &Shared, place: &Place, tree: &TreeId) -> Result<(), GitError> {
-    place.slot.checkout_tree(&place.base.commit, tree, &shared.tools.plan.keep).map(drop)
+    let put_back = move || place.slot.checkout_tree(&place.base.commit, &tree, &shared.tools.plan.keep).map(drop);
+    blocking(put_back).await.map_err(Trouble::from)
 }
 
 /// Holds a failure against what the same gate says of the run's base.
@@ -277,7 +289,8 @@ async fn compare(
             let base = shared.tools.began.base.clone();
             let (place, laid_out) = place_at(shared, &base).await?;
             let logs = Logs::new(shared, "logs/base".to_owned());
-            let outcome = judge_one(shared, gate, &place, (&base.tree, Some(laid_out)), &logs, stop).await;
+            let commit = OnTrial { tip: &base, base: &base.commit };
+            let outcome = judge_one(shared, gate, &place, (commit, Some(laid_out)), &logs, stop).await;
             if outcome.as_ref().is_err_and(Trouble::is_outlived) {
                 place.condemn();
             } else {

@@ -482,26 +482,38 @@ fn two_holders_never_share_a_slot() {
 }
 
 #[test]
-fn trusted_paths_are_restored_and_strangers_among_them_removed() {
+fn trusted_paths_are_restored_and_strangers_among_them_removed_and_git_sees_none_of_it() {
     let world = World::new();
     world.write("scripts/test.sh", "real\n");
+    world.write("scripts/old.sh", "real\n");
+    world.write("words.txt", "real\n");
+    symlink("../words.txt", world.top().join("scripts/words")).unwrap();
     let trusted = world.commit("scripts");
-    let (slot, _) = world.slot();
+    let wanted = |path: &RepoPath| path.as_bytes() == b"scripts" || path.as_bytes().starts_with(b"scripts/");
+    let laid_over = |what: &str| {
+        let head = world.commit(what);
+        let (slot, _) = world.slot();
+        slot.reset(&head, &[]).unwrap();
+        slot.lay_over_unseen(&world.repo().tip(&head).unwrap().tree, &trusted, &[], &wanted).unwrap();
+        let at = |path: &str| fs::read_to_string(slot.path().join(path)).unwrap();
+        assert_eq!((at("scripts/test.sh"), at("scripts/words")), ("real\n".into(), "real\n".into()), "{what}");
+        assert!(!slot.path().join("scripts/evil.sh").exists(), "{what}");
+        let git = Command::new("git").args(["status", "--porcelain"]).current_dir(slot.path()).output().unwrap();
+        String::from_utf8(git.stdout).unwrap()
+    };
+    assert_eq!(laid_over("nothing else"), "");
+    world.write("scripts/test.sh", "fake\n");
+    world.write("scripts/evil.sh", "fake\n");
+    world.write("words.txt", "fake\n");
+    assert_eq!(laid_over("another text"), "");
+    fs::remove_file(world.top().join("scripts/old.sh")).unwrap();
+    assert_eq!(laid_over("one file less"), "?? scripts/old.sh\n");
     let outside = world.home.path().join("outside");
     put(&outside, "test.sh", "precious");
-    fs::remove_dir_all(slot.path().join("scripts")).unwrap();
-    symlink(&outside, slot.path().join("scripts")).unwrap();
-    put(slot.path(), "a.txt", "changed\n");
-    let wanted = |path: &RepoPath| path.as_bytes() == b"scripts" || path.as_bytes().starts_with(b"scripts/");
-    slot.restore_paths(&trusted, &[], &wanted).unwrap();
-    assert_eq!(fs::read_to_string(slot.path().join("scripts/test.sh")).unwrap(), "real\n");
+    fs::remove_dir_all(world.top().join("scripts")).unwrap();
+    symlink(&outside, world.top().join("scripts")).unwrap();
+    laid_over("a link in the place of the directory");
     assert_eq!(fs::read_to_string(outside.join("test.sh")).unwrap(), "precious");
-    assert_eq!(fs::read_to_string(slot.path().join("a.txt")).unwrap(), "changed\n");
-    put(slot.path(), "scripts/evil.sh", "x");
-    put(slot.path(), "scripts/test.sh", "fake\n");
-    slot.restore_paths(&trusted, &[], &wanted).unwrap();
-    assert!(!slot.path().join("scripts/evil.sh").exists());
-    assert_eq!(fs::read_to_string(slot.path().join("scripts/test.sh")).unwrap(), "real\n");
 }
 
 #[test]

@@ -117,6 +117,7 @@ mod merges;
 mod merges_world;
 mod misbehave;
 mod odd_repositories;
+mod one_world;
 mod model;
 mod models;
 mod provider;

@@ -118,9 +118,11 @@ impl Chance {
 }
 
 /// A repository, and a chain of tasks.
-struct Odd {
-    world: World,
+pub(crate) struct Odd {
+    pub(crate) world: World,
     tasks: Vec<Task>,
+    /// What its only gate runs.
+    gate: &'static str,
 }
 
 /// What a task does, as a script, and what it may change by that.
@@ -135,6 +137,15 @@ type Observed = Vec<(Vec<String>, String)>;
 
 impl Odd {
     fn of(seed: u64) -> Self {
+        Self::by(seed, (&RULES, &SETTINGS), "run: \"true\"")
+    }
+
+    /// The same without any conversion, and with another gate.
+    pub(crate) fn plain(seed: u64, gate: &'static str) -> Self {
+        Self::by(seed, (&["* -text"], &SETTINGS[4..6]), gate)
+    }
+
+    fn by(seed: u64, (rules, settings): (&[&str], &[&[&str]]), gate: &'static str) -> Self {
         let mut chance = Chance(seed);
         let world = World::new();
         for (name, clean, smudge) in [("upper", "tr a-z A-Z", "tr A-Z a-z"), ("pointer", "sed s/^/pointer:/", "cat")] {
@@ -142,7 +153,7 @@ impl Odd {
             world.git(&["config", &format!("filter.{name}.smudge"), smudge]);
         }
         for _ in 0..chance.below(3) {
-            let setting = chance.of(&SETTINGS);
+            let setting = chance.of(settings);
             world.git(&[["config"].as_slice(), setting].concat());
         }
         let mut files: BTreeMap<String, (u32, Vec<u8>)> = BTreeMap::new();
@@ -156,7 +167,7 @@ impl Odd {
                 files.insert(name.into(), (mode, text.to_vec()));
             }
         }
-        let mut lines = |most| (0..chance.below(most)).map(|_| chance.of(&RULES)).collect::<Vec<_>>().join("\n");
+        let mut lines = |most| (0..chance.below(most)).map(|_| chance.of(rules)).collect::<Vec<_>>().join("\n");
         let (top, deeper, own) = (lines(4), lines(2).replace("[attr]", "#"), lines(2));
         for (name, text) in [(".gitattributes", top), ("d/.gitattributes", deeper)] {
             if !text.is_empty() {
@@ -176,14 +187,14 @@ impl Odd {
         let mut names: Vec<String> = files.iter().filter_map(regular).collect();
         let tasks: Vec<Task> =
             (1..=1 + chance.below(3)).map(|number| Task::of(&mut chance, number, &mut names)).collect();
-        let odd = Self { world, tasks };
+        let odd = Self { world, tasks, gate };
         files.insert("omk.yaml".into(), (0o100_644, odd.plan().into()));
         odd.commit(&files, module);
         odd
     }
 
     fn plan(&self) -> String {
-        let mut plan = "version: 1\nname: story\ngates: [{ id: ok, run: \"true\" }]\ntasks:\n".to_owned();
+        let mut plan = format!("version: 1\nname: story\ngates: [{{ id: ok, {} }}]\ntasks:\n", self.gate);
         for (index, task) in self.tasks.iter().enumerate() {
             let needs = if index == 0 { String::new() } else { format!("t{}", index - 1) };
             let run = serde_json::to_string(&task.script).unwrap();
@@ -334,7 +345,7 @@ fn number(variable: &str, otherwise: u64) -> u64 {
 }
 
 /// The numbers of the repositories to try.
-fn seeds() -> impl Iterator<Item = u64> {
+pub(crate) fn seeds() -> impl Iterator<Item = u64> {
     let first = number("OMK_TEST_SEED", 1);
     first..first + number("OMK_TEST_REPOSITORIES", SAMPLE)
 }
