@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::exec::environment::Caller;
 use crate::exec::probe;
 use crate::exec::secret::shed_secrets;
-use crate::fact::GateOutcome;
+use crate::fact::{Began, GateOutcome};
 use crate::git::Pool;
 use crate::id::{CommitId, RepoPath, Sha256, Tip};
 use crate::plain_file::{self, NotRead};
@@ -114,6 +114,7 @@ async fn run_gates(
     base::refuse_what_git_lacks(home, &result.tree)?;
     let caller = checkout::caller(home);
     let began = admitted.engine.began().cloned();
+    let began = began.ok_or_else(|| Failure::new(Kind::Infra, "the admitted run has not begun"))?;
     let shepherd = session::shepherd(scrubber.clone())?;
     let tools = Tools {
         level: probe(&shepherd).await.level,
@@ -122,7 +123,8 @@ async fn run_gates(
         shepherd,
         caller,
         plan: Arc::clone(plan),
-        began: began.ok_or_else(|| Failure::new(Kind::Infra, "the admitted run has not begun"))?,
+        // Where trusted files come from is the request's to say, not the bundle's.
+        began: Began { plan: request.plan.clone(), trigger: request.trigger.clone(), ..began },
         // Logs of a run that may lie in this very repository are not written over.
         run_dir: Store::new(&home.store.root().join("judged")).dir(&request.run),
         agent: None,

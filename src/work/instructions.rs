@@ -14,8 +14,9 @@ use crate::id::{CommitId, RepoPath};
 use crate::plan::{Event, Task, Work};
 use crate::scope::{Scope, is_instruction};
 
-/// The commit whose word counts: where the plan came from, and for a person at a command line the run's base.
-fn trusted(tools: &Tools) -> &CommitId {
+/// The commit whose word counts, for an agent and for a gate: where the plan came from, and for a person at a command line
+/// the run's base.
+pub(super) fn trusted(tools: &Tools) -> &CommitId {
     let base = &tools.began.base.commit;
     match tools.began.trigger.event {
         Event::Manual => base,

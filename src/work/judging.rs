@@ -13,7 +13,7 @@ use super::copies::Copies;
 use super::place::Place;
 use super::room::{Furnishing, Way, room};
 use super::turn::trouble;
-use super::{Shared, Tools};
+use super::{Shared, Tools, instructions};
 use crate::engine::Engine;
 use crate::exec::environment::{Toolchains, child_env};
 use crate::fact::{Class, Fact, Failure, GateOutcome, GateRoom, GateVerdict};
@@ -242,8 +242,8 @@ async fn judge_one(
     Ok(outcome)
 }
 
-/// The slot as a gate is to find it: HEAD at the judged commit and its tree laid out, its trusted files as the run's
-/// base has them, an empty HOME and TMPDIR.
+/// The slot as a gate is to find it: HEAD at the judged commit and its tree laid out, its trusted files as the trusted
+/// commit has them, an empty HOME and TMPDIR.
 async fn lay_out(
     shared: &Arc<Shared>,
     gate: &Gate,
@@ -260,7 +260,7 @@ async fn lay_out(
         }
         if !trusted.is_empty() {
             let wanted = |path: &RepoPath| trusted.iter().any(|glob| glob.matches(path));
-            place.slot.lay_over_unseen(&tip.tree, &tools.began.base.commit, &tools.plan.keep, &wanted)?;
+            place.slot.lay_over_unseen(&tip.tree, instructions::trusted(tools), &tools.plan.keep, &wanted)?;
         }
         place.fresh_for_gate()?;
         furnishing.make();

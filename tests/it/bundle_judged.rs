@@ -6,6 +6,7 @@ use std::path::Path;
 use omk_action::bundle;
 use omk_action::fact::{AgainstBase, FailingItem, GateOutcome, GateVerdict, Level, RunVerdict};
 use omk_action::journal::Line;
+use omk_action::plan::Event;
 use omk_action::proof::{JudgedBy, prove};
 use omk_action::request::{Judgement, Request};
 
@@ -80,6 +81,32 @@ fn a_gate_that_fails_when_judged_anew_makes_it_not_ready() {
         "{:?}",
         judgement.warnings
     );
+}
+
+#[test]
+fn the_judge_takes_trusted_files_from_the_commit_of_the_requests_plan_and_not_from_the_head_or_the_bundle() {
+    let world = World::new();
+    world.write("check.sh", "test -e other\n");
+    world.plan(&ONE.replace("test -e one.txt && test ! -e bad\"", "sh check.sh\", trusted: [check.sh]"));
+    let trusted = world.rev("HEAD");
+    world.write("check.sh", "exit 0\n");
+    let head = world.commit("the pull request");
+    world.run().exits(0);
+    let honest = Ran::of(world);
+    let mut request = honest.request.clone();
+    request.trigger.event = Event::Dispatch;
+    let ran = Ran { request, ..honest };
+    // What the run says of its plan is that it came from the pull request.
+    let dir = ran.dressed(&[("\"event\":\"manual\"", "\"event\":\"dispatch\"")]);
+    let (said, judgement) = ran.judged(&dir);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(judgement.unwrap().verdict, RunVerdict::Ready);
+    let mut request = ran.request.clone();
+    assert_eq!(request.plan.commit.as_ref().unwrap().as_str(), head);
+    request.plan.commit = Some(trusted.parse().unwrap());
+    let ran = Ran { request, ..ran };
+    let (said, judgement) = ran.judged(&dir);
+    assert_eq!((said.code, judgement.unwrap().verdict), (1, RunVerdict::NotReady), "{}", said.err);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use omk_action::id::Sha256;
 use serde_json::{Value, json};
 
+use crate::ci_flow_split::Split;
 use crate::ci_security::{Asked, pull_told, pushes_later, told};
 use crate::forge_world::{Event, ForgeWorld, HEAD, PLAN, PULL};
 
@@ -225,4 +226,24 @@ fn a_marker_that_a_stranger_or_another_workflow_wrote_is_not_ours_to_edit() {
     let ours = &world.replies(PULL);
     let sticky = ours.iter().filter(|body| body.starts_with("<!-- omk:sticky:pr-12 -->")).count();
     assert_eq!((sticky, ours.len()), (1, 4), "an echo, two replies, one comment: {ours:#?}");
+}
+
+#[test]
+fn a_pull_request_that_replaces_the_trusted_check_by_one_that_passes_is_not_delivered() {
+    let plan = PLAN.replace("run: sh check.sh }", "run: sh check.sh, trusted: [check.sh] }");
+    let world = ForgeWorld::with_plan(&plan.replace("echo right", "echo wrong"));
+    world.pushes("contributor", HEAD, &[("check.sh", "exit 0\n")]);
+    let mut split = Split::start(&world, world.comments("maintainer", "/omk run"));
+    let jobs = split.all();
+    assert_eq!(jobs.codes()[1], 1, "{:?}", jobs.run);
+    let said = format!("{}{}", jobs.run.out, jobs.run.err);
+    assert!(said.contains("it must say right"), "{:?}", jobs.run);
+    assert!(!world.remote_refs().contains_key("refs/heads/omk/run/pr-12"));
+
+    // Where nothing is wrong the trusted check is of the same use to the judge, and the pull request's own is kept.
+    let world = ForgeWorld::with_plan(&plan);
+    world.pushes("contributor", HEAD, &[("check.sh", "exit 1\n")]);
+    let mut split = Split::start(&world, world.comments("maintainer", "/omk run"));
+    let jobs = split.all();
+    assert_eq!(jobs.codes(), [0; 4], "{jobs:?}");
 }

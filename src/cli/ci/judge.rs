@@ -36,6 +36,10 @@ pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
     let plan = Arc::new(read_for(step, &access, &home, request)?.plan);
     root::take_away(step, &plan.room, &Reach::ReadOnly);
     step.bring(&access, &home, &request.base)?;
+    if let Some(trusted) = &request.plan.commit {
+        // The trusted files of gates are taken from there.
+        step.bring(&access, &home, trusted)?;
+    }
     let judgement = judge::judge(&home, dir, request, &plan, &step.runner.scrubber())?;
     let json = serde_json::to_string(&judgement).map_err(super::super::failure::infra)?;
     step.hand_judgement(handed_on(&json)?)?;

@@ -69,7 +69,7 @@ pub(super) fn carry_out(step: &Step, access: &Access, request: &Request, reach: 
     root::take_away(step, &plan.room, &reach);
     let base = step.bring(access, &home, &request.base)?;
     if let Some(trusted) = &request.plan.commit {
-        // What instructs the agent is taken from there.
+        // What instructs the agent, and the trusted files of gates, are taken from there.
         step.bring(access, &home, trusted)?;
     }
     let earlier = earlier(step, access, &home, request, &plan);
