@@ -43,6 +43,7 @@ fn run(plan: Arc<Plan>, began: &Fact) -> f64 {
             | Order::End { .. }
             | Order::Wake { .. }
             | Order::Judge { .. }
+            | Order::Preflight
             | Order::Rebuild { .. } => {}
         }
     }

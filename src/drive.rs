@@ -141,6 +141,7 @@ fn one_turn<H: Hands>(
             | Order::Land { .. }
             | Order::End { .. }
             | Order::Judge { .. }
+            | Order::Preflight
             | Order::Rebuild { .. } => {
                 hands.carry_out(order, engine);
             }

@@ -73,6 +73,7 @@ impl History {
                 self.saw_rooms(confined(gates));
                 self.judged = Some((tip.clone(), gates.clone()));
             }
+            Fact::Preflighted { gates, .. } => self.saw_rooms(confined(gates)),
             Fact::Limited { limit } => self.limited = Some(*limit),
             Fact::Woke
             | Fact::Renewed { .. }
@@ -401,6 +402,7 @@ fn pending(status: &TaskStatus<'_>, task: &Task) -> Stage {
         None | Some(Waits::Worker) => ("for a worker".to_owned(), None),
         Some(Waits::Dependencies) => (format!("for {}", named(&task.dependencies)), None),
         Some(Waits::Paths(other)) => (format!("for paths that {other} holds"), None),
+        Some(Waits::Preflight) => ("for the gates on the base".to_owned(), None),
         Some(Waits::Provider(until)) => ("for the provider".to_owned(), Some(*until)),
         Some(Waits::Backoff(until)) => ("before it is tried again".to_owned(), Some(*until)),
     };

@@ -57,6 +57,7 @@ pub(crate) fn began(plan: &Plan) -> Fact {
         fail_fast: false,
         trigger: Trigger { event: Event::Manual, actor: "bench".into(), comment: None },
         host: Host { name: "bench".into(), pid: 1, platform: "bench".into() },
+        preflight: false,
         branch_was: None,
     }))
 }

@@ -108,6 +108,7 @@ impl Progress {
             Fact::Landed { task, .. } => self.landed(task, taken.at, engine),
             Fact::Clashed { task, .. } => self.setback(task, taken.at, engine, Duration::ZERO),
             Fact::Judged { gates, .. } => self.gates(None, gates, taken.at),
+            Fact::Preflighted { gates, .. } => self.preflighted(gates, taken.at, engine),
             Fact::Rebuilt { .. } => {
                 for status in engine.tasks() {
                     if let Some(why) = status.ejected {
@@ -144,6 +145,18 @@ impl Progress {
             let took = Duration::from_millis(outcome.duration_ms);
             let gate = &outcome.gate;
             self.say(&Event::Gate { task, gate, verdict: &verdict, note: &note, mark, took }, at);
+        }
+    }
+
+    /// What is red before anything was done, and what does not start because of it.
+    fn preflighted(&self, outcomes: &[GateOutcome], at: Moment, engine: &Engine) {
+        for outcome in outcomes.iter().filter(|outcome| !outcome.counts_as_passed) {
+            let how = outcome.exit.map_or_else(|| outcome.verdict.as_str().to_owned(), |code| format!("exit {code}"));
+            let what = format!("the base is red: gate `{}` fails there ({how}), before any task", outcome.gate);
+            self.say(&Event::Warning { what: &what }, at);
+        }
+        for status in engine.tasks().filter(|status| status.state == TaskState::Failed && status.attempt == 0) {
+            self.setback(status.id, at, engine, Duration::ZERO);
         }
     }
 

@@ -58,6 +58,10 @@ fn in_words(fact: &Fact) -> String {
             let passed = gates.iter().filter(|gate| gate.counts_as_passed).count();
             format!("{prefix} landings judged: {passed} of {} passed", text::plural(gates.len(), "gate"))
         }
+        Fact::Preflighted { gates, .. } => {
+            let passed = gates.iter().filter(|gate| gate.counts_as_passed).count();
+            format!("the base judged: {passed} of {} passed", text::plural(gates.len(), "gate"))
+        }
         Fact::Rebuilt { landings, .. } => {
             format!("the result stands anew, with {}", text::plural(landings.len(), "task"))
         }
@@ -92,6 +96,7 @@ fn order_in_words(order: &Order) -> String {
         Order::End { task, attempt } => format!("end {task}/{attempt}"),
         Order::Wake { at } => format!("wake at {}", at.to_utc().format("%H:%M:%S%.3f")),
         Order::Judge { prefix } => format!("judge the first {}", text::plural(*prefix as usize, "landing")),
+        Order::Preflight => "judge the base".to_owned(),
         Order::Rebuild { without } => format!("rebuild without {}", text::plural(without.len(), "task")),
         Order::Conclude { verdict } => format!("conclude: {}", verdict.as_str()),
     }

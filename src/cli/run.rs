@@ -110,10 +110,14 @@ impl Wanted {
             left_out: self.selection.left_out,
             spending,
             fail_fast: self.fail_fast,
+            preflight: false,
             trigger: self.trigger,
             host: session::host(),
             branch_was: None,
         };
+        // Commands cost nothing: their own gates say what is wrong.
+        began.preflight =
+            self.plan.preflight && prompts(&self.plan, &began) > 0 && self.plan.gates.iter().any(|gate| gate.required);
         let expected = look_at_branches(&self.home, &began, self.force)?;
         began.branch_was = self.home.repo.branch_tip(&run_branch(&began.scope)).map_err(super::git)?;
         checkout::refuse_leads(&self.home, &self.plan)?;
@@ -327,6 +331,7 @@ fn put_by(lines: &[journal::Line], scope: &Scope) -> Option<CommitId> {
         | Fact::Clashed { .. }
         | Fact::Woke
         | Fact::Judged { .. }
+        | Fact::Preflighted { .. }
         | Fact::Rebuilt { trouble: Some(_), .. }
         | Fact::Limited { .. }
         | Fact::Stopped { .. }

@@ -27,6 +27,7 @@ fn digest(plan: &Plan, tasks: Vec<Task>) -> Sha256 {
         pass_env: Vec::new(),
         keep: Vec::new(),
         room: Room::default(),
+        preflight: true,
         change_limit: Size::USUAL,
         baseline: Baseline::Allow,
         gates: Vec::new(),

@@ -136,22 +136,26 @@ impl Run {
         let permanent = !failure.class.is_transient() && node.policy.terminal_on_permanent_failure;
         node.failure = Some(Box::new(failure));
         if permanent || outlived || node.retry_count > node.policy.max_attempts || self.failing_fast {
-            node.state = State::Failed;
-            self.finish(index);
-            if outlived {
-                self.stop_early(RunVerdict::FailedInfra);
-                return;
-            }
-            if self.began.fail_fast {
-                self.failing_fast = true;
-                self.cancel_pending(&CancelReason::FailFast(self.node(index).id.clone()));
-            }
-            return;
+            return self.fail_for_good(index);
         }
         let backoff = jittered_backoff(&node.policy, &self.began.run, &node.id, node.retry_count);
         let until = self.at.after(backoff.max(wait));
         node.state = State::Backoff { until };
         self.alarms.insert((until, Alarm::Task(index)));
+    }
+
+    /// The task has its failure, and is not tried again.
+    pub(super) fn fail_for_good(&mut self, index: u32) {
+        let node = self.node_mut(index);
+        let outlived = node.failure.as_ref().is_some_and(|failure| failure.outlived);
+        node.state = State::Failed;
+        self.finish(index);
+        if outlived {
+            self.stop_early(RunVerdict::FailedInfra);
+        } else if self.began.fail_fast {
+            self.failing_fast = true;
+            self.cancel_pending(&CancelReason::FailFast(self.node(index).id.clone()));
+        }
     }
 
     /// No agent task starts before the provider wants it; a wait past the run's end is as good as no credit.

@@ -8,7 +8,7 @@ use super::conclude::Phase;
 use super::overlap::{Index, Sets};
 use super::state::{Node, State};
 use super::{Alarm, Run};
-use crate::fact::Began;
+use crate::fact::{Began, Order};
 use crate::glob::Glob;
 use crate::graph::Graph;
 use crate::id::{Moment, TaskId};
@@ -53,6 +53,7 @@ pub(super) fn run(plan: &Plan, began: &Began, at: Moment) -> Run {
         deadline: None,
         provider_pause: None,
         paused: Vec::new(),
+        preflight: began.preflight,
         landing_queue: VecDeque::new(),
         landing: None,
         landings: Vec::new(),
@@ -65,7 +66,7 @@ pub(super) fn run(plan: &Plan, began: &Began, at: Moment) -> Run {
         stopped_early: false,
         failing_fast: false,
         began_at: at,
-        orders: Vec::new(),
+        orders: if began.preflight { vec![Order::Preflight] } else { Vec::new() },
         nodes,
         graph,
     };
@@ -92,6 +93,7 @@ fn node(task: &Task, index: usize, graph: &Graph, rank: u32, common: &mut Common
     Node {
         id: task.id.clone(),
         is_agent: matches!(task.work, Work::Prompt(_)),
+        gates: if matches!(task.work, Work::Prompt(_)) { task.gates.clone() } else { Vec::new() },
         policy: common.policy(task.retry_policy),
         runs_after_failure: task.on_dependency_failure == OnDependencyFailure::Run,
         rank,

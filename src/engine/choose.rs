@@ -18,7 +18,7 @@ impl Run {
         while self.workers_free > 0 {
             let Some((_, index)) = self.ready.pop_first() else { return };
             let node = self.node(index);
-            if node.is_agent && self.provider_pause.is_some() {
+            if node.is_agent && (self.preflight || self.provider_pause.is_some()) {
                 self.node_mut(index).state = State::Paused;
                 self.paused.push(index);
                 // Others need not wait for the provider too.

@@ -18,6 +18,7 @@ pub(super) fn name_of(fact: &Fact) -> &'static str {
         Fact::Clashed { .. } => "clashed",
         Fact::Woke => "woke",
         Fact::Judged { .. } => "judged",
+        Fact::Preflighted { .. } => "preflighted",
         Fact::Rebuilt { .. } => "rebuilt",
         Fact::Limited { .. } => "limited",
         Fact::Stopped { .. } => "stopped",
@@ -37,6 +38,7 @@ fn attempt_of(fact: &Fact) -> Option<(&TaskId, u32)> {
         | Fact::TookUp { .. }
         | Fact::Woke
         | Fact::Judged { .. }
+        | Fact::Preflighted { .. }
         | Fact::Rebuilt { .. }
         | Fact::Limited { .. }
         | Fact::Stopped { .. }
@@ -83,6 +85,7 @@ fn fits(fact: &Fact, state: &State) -> bool {
         | Fact::TookUp { .. }
         | Fact::Woke
         | Fact::Judged { .. }
+        | Fact::Preflighted { .. }
         | Fact::Rebuilt { .. }
         | Fact::Limited { .. }
         | Fact::Stopped { .. }
@@ -109,6 +112,7 @@ pub(super) fn apply(run: &mut Run, fact: &Fact, about: Option<u32>) {
         Fact::Woke => run.woke(),
         Fact::Judged { trouble: Some(_), .. } => run.stop_early(RunVerdict::FailedInfra),
         Fact::Judged { prefix, gates, .. } => run.judged(*prefix, gates),
+        Fact::Preflighted { gates, trouble } => run.preflighted(gates, trouble.as_ref()),
         Fact::Rebuilt { trouble: Some(_), .. } => run.stop_early(RunVerdict::FailedInfra),
         Fact::Rebuilt { landings, clashed, .. } => run.rebuilt(landings, clashed),
         Fact::Limited { .. } => run.stop_early(RunVerdict::NeedsMoreBudget),
@@ -148,6 +152,7 @@ impl Run {
             | Fact::TookUp { .. }
             | Fact::Woke
             | Fact::Judged { .. }
+            | Fact::Preflighted { .. }
             | Fact::Rebuilt { .. }
             | Fact::Limited { .. }
             | Fact::Stopped { .. }

@@ -11,6 +11,7 @@ mod choose;
 mod fold;
 mod attempts;
 mod stop;
+mod preflight;
 mod conclude;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -128,6 +129,8 @@ struct Run {
     deadline: Option<Moment>,
     provider_pause: Option<Moment>,
     paused: Vec<u32>,
+    /// The required gates run on the base, and no prompt starts.
+    preflight: bool,
 
     landing_queue: VecDeque<u32>,
     landing: Option<u32>,
@@ -274,6 +277,7 @@ impl Run {
             State::Waiting => Some(Waits::Dependencies),
             State::Ready => Some(Waits::Worker),
             State::Blocked { by } => Some(Waits::Paths(self.node(*by).id.clone())),
+            State::Paused if self.preflight => Some(Waits::Preflight),
             State::Paused => Some(Waits::Provider(self.provider_pause.unwrap_or(self.at))),
             State::Backoff { until } => Some(Waits::Backoff(*until)),
             State::Claimed { .. }

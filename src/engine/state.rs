@@ -60,6 +60,8 @@ pub enum Waits {
     Worker,
     /// Paths that this task holds or has reserved.
     Paths(TaskId),
+    /// What the required gates say of the run's base.
+    Preflight,
     /// The provider, which asked to wait.
     Provider(Moment),
     /// The end of a backoff.
@@ -181,6 +183,8 @@ impl State {
 pub(super) struct Node {
     pub(super) id: TaskId,
     pub(super) is_agent: bool,
+    /// The gates of a prompt; a command's need not be known beforehand.
+    pub(super) gates: Vec<GateId>,
     pub(super) policy: Arc<RetryPolicy>,
     pub(super) runs_after_failure: bool,
     pub(super) rank: u32,

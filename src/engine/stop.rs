@@ -96,6 +96,9 @@ impl Run {
         }
         self.workers = workers.unwrap_or(self.workers).max(1);
         self.workers_free = self.workers;
+        if self.preflight {
+            self.orders.push(Order::Preflight);
+        }
         self.phase = Phase::Working;
         self.stopped_early = false;
         self.armed = None;

@@ -100,6 +100,14 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         trouble: Option<Failure>,
     },
+    /// The required gates have run on the run's base, before its first prompt.
+    Preflighted {
+        /// What each gate said.
+        gates: Vec<GateOutcome>,
+        /// What went wrong instead, where they could not be run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trouble: Option<Failure>,
+    },
     /// The integration branch was built anew, without some tasks.
     Rebuilt {
         /// The tasks that are on it now, in landing order, with their new commits.
@@ -151,6 +159,9 @@ pub struct Began {
     pub spending: Spending,
     /// The first task that fails cancels the rest.
     pub fail_fast: bool,
+    /// No prompt starts before the required gates have run on the base. Older runs did without.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub preflight: bool,
     /// Who or what asked for it.
     pub trigger: Trigger,
     /// Where it runs.

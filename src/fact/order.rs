@@ -48,6 +48,8 @@ pub enum Order {
         /// How many landings, oldest first; 0 = the run's base.
         prefix: u32,
     },
+    /// Run the required gates on the run's base.
+    Preflight,
     /// Build the integration branch anew without these tasks.
     Rebuild {
         /// The tasks to take out.

@@ -62,6 +62,8 @@ pub struct Plan {
     pub room: Room,
     /// The largest file, and the largest sum, that one task may add.
     pub change_limit: Size,
+    /// Whether the required gates run on the base before the first prompt is paid for.
+    pub preflight: bool,
     /// Whether failures that the base has too are forgiven.
     pub baseline: Baseline,
     /// In the order of the file.

@@ -96,6 +96,8 @@ mod mirror {
         keep: Option<Vec<String>>,
         /// What children may reach.
         room: Option<Room>,
+        /// Whether the required gates run on the base before the first prompt is paid for. Default: true.
+        preflight: Option<bool>,
         /// The largest file, and the largest sum, that one task may add. Default: 100MB.
         change_limit: Option<Size>,
         /// Whether failures that the base has too are forgiven. Default: allow.

@@ -80,6 +80,9 @@ fn tree(plan: &Plan) -> Fields {
     fields.full("pass_env", json!(plan.pass_env));
     fields.full("keep", json!(plan.keep));
     fields.full("room", room(&plan.room));
+    if !plan.preflight {
+        fields.put("preflight", false);
+    }
     fields.unless("change_limit", plan.change_limit.to_string(), &Size::USUAL.to_string());
     fields.unless("baseline", word(BASELINES, plan.baseline), &word(BASELINES, Baseline::Allow));
     fields.full("gates", plan.gates.iter().map(gate).collect());

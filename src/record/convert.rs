@@ -281,6 +281,7 @@ fn plan(name: PlanName, tasks: Vec<Task>) -> Plan {
         pass_env: Vec::new(),
         keep: Vec::new(),
         room: Room::default(),
+        preflight: true,
         change_limit: Size::USUAL,
         baseline: Baseline::Allow,
         gates: Vec::new(),

@@ -161,7 +161,8 @@ impl Record {
         };
         let wakes = match status.waits {
             Some(Waits::Backoff(at)) => Some(at),
-            Some(Waits::Dependencies | Waits::Worker | Waits::Paths(_) | Waits::Provider(_)) | None => None,
+            Some(Waits::Dependencies | Waits::Worker | Waits::Paths(_) | Waits::Preflight | Waits::Provider(_))
+            | None => None,
         };
         Self {
             id: task.id.to_string(),

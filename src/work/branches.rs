@@ -63,6 +63,7 @@ impl Branches {
                 | Fact::Clashed { .. }
                 | Fact::Woke
                 | Fact::Judged { .. }
+                | Fact::Preflighted { .. }
                 | Fact::Limited { .. }
                 | Fact::Stopped { .. }
                 | Fact::Cancelled { .. } => {}

@@ -97,6 +97,26 @@ pub(super) async fn judge_result(shared: Arc<Shared>, prefix: u32, tip: Tip, sto
     }
 }
 
+/// The plan's required gates, on the run's base, before its first prompt; reported as a fact. What they say is remembered
+/// for the comparison of later verdicts.
+pub(super) async fn preflight(shared: Arc<Shared>, stop: CancellationToken) {
+    let (mut gates, mut trouble) = (Vec::new(), None);
+    for gate in shared.tools.plan.gates.iter().filter(|gate| gate.required) {
+        match on_base(&shared, gate, &stop).await {
+            Ok(outcome) => gates.push(outcome),
+            Err(Trouble::Interrupted) => return,
+            Err(Trouble::Failed(mut failure)) => {
+                failure.message = shared.tools.scrubber.scrub(&failure.message);
+                trouble = Some(failure);
+                break;
+            }
+        }
+    }
+    if !stop.is_cancelled() {
+        let _ = shared.facts.send(Fact::Preflighted { gates, trouble });
+    }
+}
+
 /// Why gates could not be run on a commit.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Unjudged {
@@ -175,7 +195,8 @@ async fn judge_all(
             continue;
         }
         let mut outcome = judge_one(shared, gate, place, (commit, laid_out.take()), logs, stop).await?;
-        if outcome.verdict == GateVerdict::Failed && gate.report.is_some() {
+        let is_known = || shared.base_outcomes.cell(&gate.id).initialized();
+        if (outcome.verdict == GateVerdict::Failed && gate.report.is_some()) || is_known() {
             outcome = if shared.tools.began.base.tree == commit.tip.tree {
                 // The base is no worse than itself: who broke more is looked for among the landings.
                 baseline::compare(outcome.clone(), &outcome, shared.tools.plan.baseline)
@@ -276,31 +297,35 @@ pub(super) async fn restore(shared: &Arc<Shared>, place: &Place, tree: &TreeId) 
     blocking(put_back).await.map_err(Trouble::from)
 }
 
-/// Holds a failure against what the same gate says of the run's base.
+/// Holds an outcome against what the same gate says of the run's base.
 async fn compare(
     shared: &Arc<Shared>,
     gate: &Gate,
     outcome: GateOutcome,
     stop: &CancellationToken,
 ) -> Result<GateOutcome, Trouble> {
+    let on_base = on_base(shared, gate, stop).await?;
+    Ok(baseline::compare(outcome, &on_base, shared.tools.plan.baseline))
+}
+
+/// What a gate says of the run's base; it is asked once.
+async fn on_base(shared: &Arc<Shared>, gate: &Gate, stop: &CancellationToken) -> Result<GateOutcome, Trouble> {
     let cell = shared.base_outcomes.cell(&gate.id);
-    let on_base = cell
-        .get_or_try_init(|| async {
-            let base = shared.tools.began.base.clone();
-            let (place, laid_out) = place_at(shared, &base).await?;
-            let logs = Logs::new(shared, "logs/base".to_owned());
-            let commit = OnTrial { tip: &base, base: &base.commit };
-            let outcome = judge_one(shared, gate, &place, (commit, Some(laid_out)), &logs, stop).await;
-            if outcome.as_ref().is_err_and(Trouble::is_outlived) {
-                place.condemn();
-            } else {
-                discard(shared, place, stop).await;
-            }
-            let outcome = outcome?;
-            if stop.is_cancelled() { Err(Trouble::Interrupted) } else { Ok(outcome) }
-        })
-        .await?;
-    Ok(baseline::compare(outcome, on_base, shared.tools.plan.baseline))
+    let outcome = cell.get_or_try_init(|| async {
+        let base = shared.tools.began.base.clone();
+        let (place, laid_out) = place_at(shared, &base).await?;
+        let logs = Logs::new(shared, "logs/base".to_owned());
+        let commit = OnTrial { tip: &base, base: &base.commit };
+        let outcome = judge_one(shared, gate, &place, (commit, Some(laid_out)), &logs, stop).await;
+        if outcome.as_ref().is_err_and(Trouble::is_outlived) {
+            place.condemn();
+        } else {
+            discard(shared, place, stop).await;
+        }
+        let outcome = outcome?;
+        if stop.is_cancelled() { Err(Trouble::Interrupted) } else { Ok(outcome) }
+    });
+    outcome.await.cloned()
 }
 
 /// A command in one line of a message, which may not end in the middle of it.

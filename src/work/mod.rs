@@ -217,6 +217,10 @@ impl<L: Listener> Hands for Workshop<L> {
                     self.under_way.spawn(judging::judge_result(Arc::clone(&self.shared), *prefix, tip, stop));
                 }
             }
+            Order::Preflight => {
+                let stop = self.stop.child_token();
+                self.under_way.spawn(judging::preflight(Arc::clone(&self.shared), stop));
+            }
             Order::Wake { .. } | Order::Conclude { .. } => {}
         }
     }

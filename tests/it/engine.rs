@@ -53,6 +53,7 @@ fn began(plan: &Plan, workers: u32) -> Fact {
         fail_fast: false,
         trigger: Trigger { event: Event::Manual, actor: "me".into(), comment: None },
         host: host(),
+        preflight: false,
         branch_was: None,
     }))
 }
@@ -81,6 +82,7 @@ struct World {
     to_land: Vec<(TaskId, u32)>,
     wake: Option<Moment>,
     judge: Option<u32>,
+    preflights: u32,
     rebuild: Option<Vec<TaskId>>,
     concluded: Option<RunVerdict>,
     failures: HashMap<TaskId, u32>,
@@ -96,6 +98,10 @@ struct World {
 impl World {
     fn new(plan: Plan, workers: u32, deaths: u32) -> Self {
         let fact = began(&plan, workers);
+        Self::after(fact, plan, workers, deaths)
+    }
+
+    fn after(fact: Fact, plan: Plan, workers: u32, deaths: u32) -> Self {
         let mut world = Self {
             engine: Engine::new(Arc::new(plan)),
             now: 1_000_000,
@@ -104,6 +110,7 @@ impl World {
             to_land: Vec::new(),
             wake: None,
             judge: None,
+            preflights: 0,
             rebuild: None,
             concluded: None,
             failures: HashMap::new(),
@@ -150,6 +157,7 @@ impl World {
             }
             Order::Wake { at } => self.wake = Some(at),
             Order::Judge { prefix } => self.judge = Some(prefix),
+            Order::Preflight => self.preflights += 1,
             Order::Rebuild { without } => self.rebuild = Some(without),
             Order::Conclude { verdict } => self.concluded = Some(verdict),
         }
@@ -556,6 +564,60 @@ fn a_used_up_budget_puts_tasks_back_and_a_new_process_goes_on() {
     world.happens(Fact::TookUp { host: host(), workers: Some(2), spending: None });
     assert_eq!(world.active.len(), 2);
     assert!(world.engine.tasks().all(|task| task.retry_count == 0));
+}
+
+/// A command, and three prompts: one that needs the gate, one that does not, and one that builds on the first.
+fn with_preflight(fail_fast: bool) -> World {
+    let text = "version: 1\nname: sim\ngates: [{id: test, run: 'cargoo test'}]\ntasks:\n\
+                - {id: t0, run: 'true', gates: [test]}\n- {id: t1, prompt: do, gates: [test]}\n- {id: t2, prompt: do}\n\
+                - {id: t3, prompt: do, dependencies: [t1]}\n";
+    let plan = omk_action::plan::parse(text.as_bytes(), "omk.yaml", "sim").unwrap();
+    let Fact::Began(began) = began(&plan, 8) else { panic!("a run begins") };
+    World::after(Fact::Began(Box::new(Began { preflight: true, fail_fast, ..*began })), plan, 8, 0)
+}
+
+fn on_base(exit: i32) -> Fact {
+    let gate = GateOutcome { exit: Some(exit), ..outcome(exit == 0) };
+    Fact::Preflighted { gates: vec![gate], trouble: None }
+}
+
+fn under_way(world: &World) -> Vec<&str> {
+    world.active.keys().map(TaskId::as_str).collect()
+}
+
+#[test]
+fn no_prompt_starts_before_the_base_was_judged_and_commands_need_not_wait() {
+    for exit in [0, 1] {
+        let mut world = with_preflight(false);
+        assert_eq!((world.preflights, under_way(&world)), (1, vec!["t0"]));
+        world.active.clear();
+        world.holding.clear();
+        world.happens(Fact::TookUp { host: host(), workers: None, spending: None });
+        assert_eq!((world.preflights, under_way(&world)), (2, vec!["t0"]), "it is judged again after a death");
+        world.happens(on_base(exit));
+        assert_eq!(under_way(&world), ["t0", "t1", "t2"], "a red base is what tasks may be there for");
+        world.happens(Fact::Stopped { signal: "SIGINT".into() });
+        world.happens(Fact::TookUp { host: host(), workers: None, spending: None });
+        assert_eq!((world.preflights, world.active.len()), (2, 3), "and once is enough");
+    }
+}
+
+#[test]
+fn a_gate_that_cannot_run_on_the_base_fails_the_prompts_that_need_it_and_no_others() {
+    for (fail_fast, left) in [(false, vec!["t0", "t2"]), (true, vec!["t0"])] {
+        let mut world = with_preflight(fail_fast);
+        world.happens(on_base(127));
+        assert_eq!(under_way(&world), left);
+        let status = world.engine.task(&"t1".parse().unwrap()).unwrap();
+        let failure = status.failure.unwrap();
+        assert_eq!((status.state, status.attempt, failure.class), (TaskState::Failed, 0, Class::Config));
+        assert!(failure.message.contains("cannot run on the base: it exited with 127"), "{}", failure.message);
+        assert_eq!(world.engine.task(&"t3".parse().unwrap()).unwrap().state, TaskState::Cancelled);
+        for task in left {
+            ends(&mut world, task, Outcome::Unchanged);
+        }
+        assert_eq!(world.concluded, Some(RunVerdict::BlockedOnExternal));
+    }
 }
 
 /// Lands t0, t1, … in turn; then judges with the given failing prefixes, and tells how it ended.

@@ -45,6 +45,7 @@ mod doctor;
 mod e2e;
 mod e2e_limits;
 mod e2e_instructions;
+mod e2e_preflight;
 mod e2e_secrets;
 mod e2e_world;
 mod bad_input;

@@ -213,7 +213,7 @@ prop_compose! {
         agent in agent(),
         (workers, time, tokens, usd) in (option::of(1u32..=1024), option::of(duration()), option::of(1..=u64::MAX), option::of(positive())),
         prices in (positive(), positive(), positive()), env in variables(),
-        keep in vec("[a-z]{1,5}(/[a-z ]{0,4}[a-z])?", 0..3), strict in any::<bool>(), deliver in deliver(),
+        keep in vec("[a-z]{1,5}(/[a-z ]{0,4}[a-z])?", 0..3), (strict, preflight) in any::<(bool, bool)>(), deliver in deliver(),
         (room, protect, change_limit, permission, bots) in (
             room(),
             globs(),
@@ -235,6 +235,7 @@ prop_compose! {
             keep,
             room,
             change_limit,
+            preflight,
             baseline: if strict { Baseline::Strict } else { Baseline::Allow },
             gates,
             tasks,

@@ -12,6 +12,7 @@ pub(in crate::plan) const PLAN: &[&str] = &[
     "pass_env",
     "keep",
     "room",
+    "preflight",
     "change_limit",
     "baseline",
     "defaults",

@@ -50,6 +50,7 @@ pub(super) fn lower(root: &Node, default_name: PlanName, critic: &mut Critic<'_>
         keep: get("keep").and_then(|keep| keep.list(critic, paths::path)).unwrap_or_default(),
         room: get("room").and_then(|room| room::room(room, critic)).unwrap_or_default(),
         change_limit: get("change_limit").and_then(|size| size.size(critic)).unwrap_or(Size::USUAL),
+        preflight: get("preflight").and_then(|wanted| wanted.boolean(critic)).unwrap_or(true),
         baseline: get("baseline").and_then(|baseline| baseline.choice(BASELINES, critic)).unwrap_or(Baseline::Allow),
         deliver: get("deliver").and_then(|deliver| settings::deliver(deliver, critic)).unwrap_or_else(Deliver::default),
         protect: get("protect").and_then(|protect| paths::globs(protect, critic)).unwrap_or_default(),
