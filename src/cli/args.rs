@@ -37,7 +37,9 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  omk init\n  omk init --from-omk tasks.json > omk.yaml")]
     Init(Init),
     /// Check the plan and show what a run would do
-    #[command(after_help = "Examples:\n  omk plan\n  omk plan --format mermaid\n  omk plan --json | jq '.waves'")]
+    #[command(
+        after_help = "Examples:\n  omk plan\n  omk plan --check\n  omk plan --format mermaid\n  omk plan --json | jq '.waves'"
+    )]
     Plan(Plan),
     /// Run the plan, or some tasks of it with what they need
     #[command(
@@ -142,6 +144,9 @@ pub(crate) struct Ci {
 pub(crate) struct Plan {
     #[command(flatten)]
     pub(crate) plan: PlanFile,
+    /// Check what a run would begin with, too: key, CLI, model, room, and the gates on HEAD
+    #[arg(long, conflicts_with_all = ["json", "format"])]
+    pub(crate) check: bool,
     /// Print as JSON; short for --format json
     #[arg(long, conflicts_with = "format")]
     pub(crate) json: bool,

@@ -112,9 +112,29 @@ async fn run_gates(
 ) -> Result<Vec<GateOutcome>, Failure> {
     checkout::refuse_leads(home, plan)?;
     base::refuse_what_git_lacks(home, &result.tree)?;
-    let caller = checkout::caller(home);
     let began = admitted.engine.began().cloned();
     let began = began.ok_or_else(|| Failure::new(Kind::Infra, "the admitted run has not begun"))?;
+    // Where trusted files come from is the request's to say, not the bundle's.
+    let began = Began { plan: request.plan.clone(), trigger: request.trigger.clone(), ..began };
+    let judged = gates_on(home, plan, began, result, scrubber).await?;
+    judged.map_err(|unjudged| match unjudged {
+        Unjudged::Interrupted => Failure::new(Kind::Infra, "judging was interrupted, so nothing is proven")
+            .hint("run the job again; the bundle is still there"),
+        Unjudged::Failed(failure) => {
+            Failure::new(Kind::Infra, format!("failed to judge the result: {}", failure.message))
+        }
+    })
+}
+
+/// Runs the plan's required gates on a commit, as that run would, until a signal stops it.
+pub(super) async fn gates_on(
+    home: &Home,
+    plan: &Arc<Plan>,
+    began: Began,
+    tip: &Tip,
+    scrubber: &Scrubber,
+) -> Result<Result<Vec<GateOutcome>, Unjudged>, Failure> {
+    let caller = checkout::caller(home);
     let shepherd = session::shepherd(scrubber.clone())?;
     let tools = Tools {
         level: probe(&shepherd).await.level,
@@ -123,10 +143,9 @@ async fn run_gates(
         shepherd,
         caller,
         plan: Arc::clone(plan),
-        // Where trusted files come from is the request's to say, not the bundle's.
-        began: Began { plan: request.plan.clone(), trigger: request.trigger.clone(), ..began },
         // Logs of a run that may lie in this very repository are not written over.
-        run_dir: Store::new(&home.store.root().join("judged")).dir(&request.run),
+        run_dir: Store::new(&home.store.root().join("judged")).dir(&began.run),
+        began,
         agent: None,
         scrubber: scrubber.clone(),
         kept: HashMap::new(),
@@ -134,15 +153,9 @@ async fn run_gates(
     };
     let stop = CancellationToken::new();
     let listening = tokio::spawn(stop_on_signal(stop.clone()));
-    let judged = work::judge_commit(tools, result.clone(), stop).await;
+    let judged = work::judge_commit(tools, tip.clone(), stop).await;
     listening.abort();
-    judged.map_err(|unjudged| match unjudged {
-        Unjudged::Interrupted => Failure::new(Kind::Infra, "judging was interrupted, so nothing is proven")
-            .hint("run the job again; the bundle is still there"),
-        Unjudged::Failed(failure) => {
-            Failure::new(Kind::Infra, format!("failed to judge the result: {}", failure.message))
-        }
-    })
+    Ok(judged)
 }
 
 /// Where signals cannot be listened to, the system's own way of ending holds.

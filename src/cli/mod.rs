@@ -16,6 +16,7 @@ mod init;
 mod judge;
 mod plan;
 mod plan_file;
+mod preflight;
 mod progress;
 mod provider;
 mod publish;

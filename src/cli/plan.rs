@@ -2,12 +2,15 @@
 
 use super::args::{Plan, PlanFormat};
 use super::terminal::Terminal;
-use super::{Failure, Home, base, plan_file};
+use super::{Failure, Home, base, plan_file, preflight};
 use crate::report::preview::Preview;
 
 pub(super) fn plan(args: &Plan, terminal: &Terminal) -> Result<u8, Failure> {
     let home = Home::find()?;
     let read = plan_file::read(&home, &args.plan)?;
+    if args.check {
+        return preflight::check(&home, read, terminal);
+    }
     let preview = Preview::of(&read.plan);
     let format = if args.json { PlanFormat::Json } else { args.format };
     let text = match format {

@@ -155,7 +155,7 @@ impl Wanted {
 }
 
 /// Who sits at the keyboard, as the machine names them.
-fn actor() -> String {
+pub(super) fn actor() -> String {
     let caller = Caller::read();
     caller.text("USER").or_else(|| caller.text("LOGNAME")).unwrap_or("unknown").to_owned()
 }

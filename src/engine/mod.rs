@@ -18,6 +18,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use preflight::cannot_run;
 pub use retry::{jittered_backoff, next_backoff};
 pub use state::{CancelReason, Ejected, TaskState, TaskStatus, Waits};
 

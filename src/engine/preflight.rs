@@ -44,7 +44,9 @@ impl Run {
     }
 }
 
-fn cannot_run(outcome: &GateOutcome) -> bool {
+/// Whether a gate failed because its command could not be executed, or was not found.
+#[must_use]
+pub fn cannot_run(outcome: &GateOutcome) -> bool {
     outcome.verdict == GateVerdict::Failed && outcome.exit.is_some_and(|exit| NOT_RUN.contains(&exit))
 }
 

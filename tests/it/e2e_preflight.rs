@@ -52,3 +52,20 @@ async fn a_task_may_make_what_its_gate_needs_where_the_plan_says_so() {
     assert_eq!(world.run(&["run"]).await.code, Some(0));
     assert!(world.journal().iter().all(|line| line["fact"]["fact"] != "preflighted"));
 }
+
+#[tokio::test]
+async fn omk_plan_check_finds_it_too_and_asks_for_nothing() {
+    let model = model().await;
+    let world = World::new(&model, &plan("cargoo test", "")).await;
+    let ended = world.run(&["plan", "--check"]).await;
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.stdout.contains("gate test on HEAD: failed (exit 127) in "), "{ended:?}");
+    assert!(ended.stderr.contains("a gate cannot run here"), "{ended:?}");
+    let sound = plan("sh check.sh", "").replacen("gates", "env: { A: b }\ngates", 1);
+    let agent = std::fs::read_to_string(world.at("repo/omk.yaml")).unwrap();
+    let agent = agent.split("gates:").next().unwrap();
+    std::fs::write(world.at("repo/omk.yaml"), format!("{agent}{sound}")).unwrap();
+    let ended = world.run(&["plan", "--check"]).await;
+    assert_eq!((ended.code, ended.stdout.contains("a run can start")), (Some(0), true), "{ended:?}");
+    assert_eq!((model.asked().len(), world.runs().len()), (0, 0));
+}

@@ -1,0 +1,74 @@
+//! `omk plan --check`: what a run would begin with, and nothing else: key, CLI, model and room, and the required gates on
+//! HEAD.
+//!
+//! It refuses to start a task, and to pay for anything.
+
+use std::sync::Arc;
+
+use super::args::How;
+use super::judge::gates_on;
+use super::plan_file::{self, Read};
+use super::session::{self, Missing, Secrets};
+use super::terminal::Terminal;
+use super::{Failure, Home, Kind, base, checkout, run, spending};
+use crate::clock::Clock;
+use crate::engine::cannot_run;
+use crate::fact::{Began, GateOutcome, Trigger};
+use crate::id::Scope;
+use crate::plan::Event;
+use crate::text;
+
+/// Checks, and says what every gate said; exit code 3 where a run could not start, or a gate could not run.
+pub(super) fn check(home: &Home, read: Read, terminal: &Terminal) -> Result<u8, Failure> {
+    let secrets = Secrets::shed(&read.plan)?;
+    let head = home.repo.resolve("HEAD").map_err(super::git)?;
+    let began = Began {
+        run: run::new_run_id(Clock::start().now()),
+        scope: Scope::from(read.plan.name.clone()),
+        omk: env!("CARGO_PKG_VERSION").to_owned(),
+        plan: plan_file::source(&home.repo, &read)?,
+        base: head.clone(),
+        workers: 1,
+        selected: read.plan.tasks.iter().map(|task| task.id.clone()).collect(),
+        left_out: Vec::new(),
+        spending: spending::planned(&read.plan),
+        fail_fast: false,
+        preflight: true,
+        trigger: Trigger { event: Event::Manual, actor: run::actor(), comment: None },
+        host: session::host(),
+        branch_was: None,
+    };
+    let plan = Arc::new(read.plan);
+    checkout::refuse_leads(home, &plan)?;
+    base::refuse_missing_filters(home, &head.tree)?;
+    let how = How { workers: None, limits: Vec::new(), cassette: None, json: false };
+    let ready = session::get_ready(&plan, &began.selected, &secrets, &how, Missing::Refuse)?;
+    for note in ready.iter().flat_map(session::Ready::notes) {
+        terminal.complain(&format!("note: {note}\n"));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
+    let judged = runtime.block_on(gates_on(home, &plan, began, &head, &secrets.scrubber()));
+    runtime.shutdown_background();
+    let outcomes = judged?.map_err(|why| Failure::new(Kind::Infra, format!("failed to judge the base: {why}")))?;
+    for outcome in &outcomes {
+        terminal.print(&in_words(outcome));
+    }
+    if outcomes.iter().any(cannot_run) {
+        return Err(Failure::new(Kind::Blocked, "a gate cannot run here, so no prompt that needs it would start")
+            .hint("install what it needs, or have the gate install it: a slot holds what is committed")
+            .hint("if a task is to make it, write `preflight: false` in the plan"));
+    }
+    terminal.print("a run can start\n");
+    Ok(0)
+}
+
+fn in_words(outcome: &GateOutcome) -> String {
+    let took = text::duration(std::time::Duration::from_millis(outcome.duration_ms));
+    let exit = outcome.exit.filter(|_| !outcome.counts_as_passed).map(|code| format!(" (exit {code})"));
+    let log = outcome.log.as_ref().filter(|_| !outcome.counts_as_passed).map(|log| log.head.trim()).unwrap_or_default();
+    let said = text::clip(log.lines().last().unwrap_or_default(), 300);
+    let said = if said.is_empty() { String::new() } else { format!(": {said}") };
+    let (gate, verdict) = (&outcome.gate, outcome.verdict.as_str());
+    format!("gate {gate} on HEAD: {verdict}{} in {took}{said}\n", exit.unwrap_or_default())
+}
