@@ -40,7 +40,7 @@ pub(super) fn check(home: &Home, read: Read, terminal: &Terminal) -> Result<u8, 
     };
     let plan = Arc::new(read.plan);
     checkout::refuse_leads(home, &plan)?;
-    base::refuse_missing_filters(home, &head.tree)?;
+    base::refuse_what_git_lacks(home, &head.tree)?;
     let how = How { workers: None, limits: Vec::new(), cassette: None, json: false };
     let ready = session::get_ready(&plan, &began.selected, &secrets, &how, Missing::Refuse)?;
     for note in ready.iter().flat_map(session::Ready::notes) {
