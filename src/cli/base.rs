@@ -5,7 +5,7 @@
 
 use super::terminal::Terminal;
 use super::{Failure, Home, Kind};
-use crate::git::{MissingFilter, refuse_old_program};
+use crate::git::{advice, refuse_old_program};
 use crate::id::TreeId;
 use crate::text;
 
@@ -20,7 +20,7 @@ pub(super) fn refuse_what_git_lacks(home: &Home, tree: &TreeId) -> Result<(), Fa
         return Ok(());
     }
     let named: Vec<String> =
-        missing.iter().take(NAMED).map(|filter| format!("`{}` (by `{}`)", filter.name, filter.attributes)).collect();
+        missing.iter().take(NAMED).map(|filter| format!("`{}` (for `{}`)", filter.name, filter.path)).collect();
     let more = match missing.len().saturating_sub(NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),
@@ -29,16 +29,8 @@ pub(super) fn refuse_what_git_lacks(home: &Home, tree: &TreeId) -> Result<(), Fa
         "the attributes of the base ask for filters that git does not have here: {}{more}; files would be committed without them",
         named.join(", ")
     );
-    let hints = missing.iter().take(NAMED).map(hint);
+    let hints = missing.iter().take(NAMED).map(|filter| advice(&filter.name));
     Err(hints.fold(Failure::new(Kind::Blocked, what), Failure::hint))
-}
-
-fn hint(filter: &MissingFilter) -> String {
-    if filter.name == "lfs" {
-        return "install Git LFS, then `git lfs install` and `git lfs fetch`".to_owned();
-    }
-    let name = &filter.name;
-    format!("define it with `git config filter.{name}.clean COMMAND`; with `cat`, files are taken as they are")
 }
 
 /// Says what tasks and gates do not find in their slots.

@@ -145,15 +145,24 @@ impl<'a> Git<'a> {
         self
     }
 
-    /// Runs it with the file's bytes as its input, to its end.
-    pub(super) fn run(mut self, input: &Path) -> Result<(), GitError> {
+    /// The same, with a file's bytes as its input.
+    pub(super) fn list(self, input: &Path) -> Result<Self, GitError> {
         let stdin = File::open(input).map_err(GitError::io("read", input))?;
-        let output = self.command.stdin(stdin).stdout(Stdio::null()).stderr(Stdio::piped()).output();
+        Ok(self.input(stdin))
+    }
+
+    /// Runs it with the file's bytes as its input, to its end.
+    pub(super) fn run(self, input: &Path) -> Result<(), GitError> {
+        self.end(input)?.ok().map(drop)
+    }
+
+    /// Runs it as [`Git::run`] does, and says what it complained of, however it ended.
+    pub(super) fn end(self, input: &Path) -> Result<Heard, GitError> {
+        let Self { mut command, what, subcommand } = self.list(input)?;
+        let output = command.stdout(Stdio::null()).stderr(Stdio::piped()).output();
         let output = output.map_err(|source| GitError::Io { what: "start `git`".into(), source })?;
-        if output.status.success() {
-            return Ok(());
-        }
-        Err(failed(self.what, self.subcommand, output.status, &String::from_utf8_lossy(&output.stderr)))
+        let (end, err) = (End::Of(output.status), lossy(&output.stderr));
+        Ok(Heard { what: what.into(), subcommand: subcommand.into(), end, out: Vec::new(), err })
     }
 
     /// Runs it for at most that long, and says what it said, however it ended. Its standard output goes to

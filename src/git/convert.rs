@@ -6,7 +6,7 @@ use git2::Repository;
 
 use super::error::GitError;
 use super::repo::Repo;
-use super::settings::{attributes_files, value};
+use super::settings::{LineEnds, attributes_files};
 use super::tree::Listing;
 use crate::id::Sha256;
 
@@ -29,15 +29,14 @@ pub(super) fn is_attributes(path: &[u8]) -> bool {
 /// The rules for a tree, from its own attributes and this machine's configuration.
 pub(super) fn of(repo: &Repo, objects: &Repository, listing: &Listing) -> Result<Conversion, GitError> {
     let settings = repo.conversion_settings()?;
-    let line_ends = value(settings, "core.autocrlf").unwrap_or("false").to_ascii_lowercase();
-    let windows = value(settings, "core.eol").is_some_and(|eol| eol.eq_ignore_ascii_case("crlf"));
-    let mut reads = !matches!(line_ends.as_str(), "" | "false" | "no" | "off" | "0");
-    let mut lays_out = reads && line_ends != "input";
+    let line_ends = LineEnds::of(settings);
+    let mut reads = line_ends.are_read;
+    let mut lays_out = line_ends.are_laid_out && line_ends.are_read;
     let mut filters = false;
     let mut rules: Vec<u8> = format!("{settings:?}").into();
     let mut take = |text: &[u8]| {
         reads |= asks(text);
-        lays_out |= asks_to_lay_out(text) || (windows && asks(text));
+        lays_out |= asks_to_lay_out(text) || (line_ends.are_foreign && asks(text));
         filters |= names_filter(text);
     };
     for path in attributes_files(repo, settings) {
@@ -45,7 +44,7 @@ pub(super) fn of(repo: &Repo, objects: &Repository, listing: &Listing) -> Result
         take(&text);
         rules.extend(text);
     }
-    for (path, entry) in listing.files().filter(|(path, entry)| is_attributes(path) && !entry.is_submodule()) {
+    for (path, entry) in listing.files().filter(|(path, entry)| is_attributes(path) && entry.is_file()) {
         let blob = objects.find_blob(entry.oid).map_err(GitError::lib("read .gitattributes"))?;
         take(blob.content());
         rules.extend(path);

@@ -154,6 +154,14 @@ pub enum GitError {
         /// What it says it is.
         found: String,
     },
+    /// A file asks for a filter that git's configuration does not define. git would take the file as it is.
+    #[error("`{path}` asks for the filter `{name}`, which git does not have here; {}", advice(.name))]
+    NoFilter {
+        /// The file, as well as it can be shown.
+        path: String,
+        /// The filter.
+        name: String,
+    },
     /// An address that is not spoken.
     #[error("the address of a remote is not usable: {why}; give it as https://host/owner/name.git")]
     BadRemote {
@@ -266,6 +274,15 @@ pub enum GitError {
     },
 }
 
+/// What to do about a filter that git does not have here.
+#[must_use]
+pub fn advice(filter: &str) -> String {
+    if filter == "lfs" {
+        return "install Git LFS, then `git lfs install` and `git lfs fetch`".to_owned();
+    }
+    format!("define it with `git config filter.{filter}.clean COMMAND`; with `cat`, files are taken as they are")
+}
+
 fn place(at: Option<&CommitId>) -> String {
     at.map_or_else(|| "absent".to_owned(), |commit| format!("at {commit}"))
 }
@@ -316,6 +333,7 @@ impl GitError {
             | Self::Library { .. }
             | Self::Binary { .. }
             | Self::OldProgram { .. }
+            | Self::NoFilter { .. }
             | Self::BadRemote { .. }
             | Self::RemoteMoved { .. }
             | Self::RemoteRefused { .. }
@@ -337,6 +355,17 @@ impl GitError {
             self,
             Self::InSubmodule { .. } | Self::Refused { .. } | Self::Unstorable { .. } | Self::HoldsSecret { .. }
         )
+    }
+
+    /// Whether this machine's configuration of git is at fault (class `config`).
+    #[must_use]
+    pub fn is_config(&self) -> bool {
+        matches!(self, Self::NoFilter { .. })
+    }
+
+    pub(super) fn no_filter(path: &[u8], name: &str) -> Self {
+        let path = text::clip(&text::escape_invisible(&String::from_utf8_lossy(path)), PATH_SHOWN);
+        Self::NoFilter { path, name: text::clip(&text::escape_invisible(name), PATH_SHOWN) }
     }
 
     pub(super) fn refused(path: &[u8], why: impl Into<Cow<'static, str>>) -> Self {

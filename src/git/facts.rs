@@ -14,6 +14,7 @@ use std::path::Path;
 use git2::{Index, IndexEntry, IndexTime, Oid};
 
 use super::error::GitError;
+use super::rules::Rule;
 use super::tree::Entry;
 use crate::id::Sha256;
 
@@ -93,6 +94,8 @@ pub(super) struct Fact {
     pub(super) settled: bool,
     /// omk wrote the file, and nobody has touched it since: not its bytes, its mode, or its times.
     pub(super) untouched: bool,
+    /// The rule by which omk wrote it.
+    pub(super) rule: Rule,
 }
 
 /// A moment as the file system counts it.
@@ -135,9 +138,7 @@ pub(super) struct Bytes(pub(super) Oid);
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     pub(super) known: HashMap<Vec<u8>, Fact>,
-    /// The rules by which the files were laid out; `None` if each got the bytes of its blob.
-    pub(super) laid_by: Option<Sha256>,
-    /// What those rules made of a blob at a path. Empty where there are none.
+    /// What became of a blob at a path when omk last wrote it there, if the file did not get the blob's bytes.
     pub(super) laid: HashMap<(Vec<u8>, Oid), Bytes>,
     /// The rules by which files that were touched became blobs.
     pub(super) read_by: Option<Sha256>,
@@ -148,15 +149,6 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Files are laid out by these rules from now on. What was laid out by others is not known any more.
-    pub(super) fn lay_out_by(&mut self, rules: Option<&Sha256>) {
-        if self.laid_by.as_ref() != rules {
-            self.known.clear();
-            self.laid.clear();
-            self.laid_by = rules.cloned();
-        }
-    }
-
     /// Files that were touched are read by these rules from now on. What others made of such files does not count; a file
     /// that nobody touched stays what it was, whatever the rules.
     pub(super) fn read_by(&mut self, rules: Option<&Sha256>) {
@@ -175,33 +167,38 @@ impl Facts {
         (fact.settled && fact.stat == *stat).then_some(fact.entry)
     }
 
-    /// What lies, or would lie, in a file that omk laid out for this blob, where that is known.
-    pub(super) fn laid_bytes(&self, path: &[u8], blob: Oid) -> Option<Bytes> {
-        if self.laid_by.is_none() {
-            return Some(Bytes(blob));
-        }
-        self.laid.get(&(path.to_vec(), blob)).copied()
+    /// What lies in a file that omk laid out for this blob.
+    pub(super) fn laid_bytes(&self, path: &[u8], blob: Oid) -> Bytes {
+        self.converted(path, blob).unwrap_or(Bytes(blob))
     }
 
-    /// Whether omk wrote the file, and it looks as it did then.
-    pub(super) fn is_untouched(&self, path: &[u8], stat: &Stat) -> bool {
-        self.known.get(path).is_some_and(|fact| fact.untouched && fact.stat == *stat)
+    /// The same, if it is not the blob.
+    pub(super) fn converted(&self, path: &[u8], blob: Oid) -> Option<Bytes> {
+        if self.laid.is_empty() { None } else { self.laid.get(&(path.to_vec(), blob)).copied() }
+    }
+
+    /// Whether omk wrote the file by that rule, and it looks as it did then.
+    pub(super) fn is_untouched(&self, path: &[u8], stat: &Stat, rule: Rule) -> bool {
+        self.known.get(path).is_some_and(|fact| fact.untouched && fact.stat == *stat && fact.rule == rule)
     }
 
     /// A file was seen to be that entry, and its bytes were read before `stamp` was taken.
     pub(super) fn learn(&mut self, path: &[u8], stat: Stat, entry: Entry, stamp: Stamp) {
         let settled = stat.changed < stamp.0;
-        let untouched =
-            self.known.get(path).is_some_and(|fact| fact.untouched && fact.stat == stat && fact.entry == entry);
-        self.known.insert(path.to_vec(), Fact { stat, entry, settled, untouched });
+        let before = self.known.get(path).filter(|fact| fact.untouched && fact.stat == stat && fact.entry == entry);
+        // The rule of a file that was touched says nothing.
+        let (untouched, rule) = (before.is_some(), before.map_or(Rule::PLAIN, |fact| fact.rule));
+        self.known.insert(path.to_vec(), Fact { stat, entry, settled, untouched, rule });
     }
 
-    /// omk wrote the file; [`Facts::settle`] follows. `bytes` is what is in it now, if that is not the blob.
-    pub(super) fn wrote(&mut self, path: &[u8], stat: Stat, entry: Entry, bytes: Option<Bytes>) {
-        if let Some(bytes) = bytes {
-            self.laid.insert((path.to_vec(), entry.oid), bytes);
+    /// omk wrote the file by that rule; [`Facts::settle`] follows. `bytes` is what is in it now, if that is not the blob.
+    pub(super) fn wrote(&mut self, path: &[u8], stat: Stat, entry: Entry, (rule, bytes): (Rule, Option<Bytes>)) {
+        match bytes {
+            Some(bytes) => drop(self.laid.insert((path.to_vec(), entry.oid), bytes)),
+            None if self.laid.is_empty() => {}
+            None => drop(self.laid.remove(&(path.to_vec(), entry.oid))),
         }
-        self.known.insert(path.to_vec(), Fact { stat, entry, settled: false, untouched: true });
+        self.known.insert(path.to_vec(), Fact { stat, entry, settled: false, untouched: true, rule });
         self.unsaved += 1;
     }
 

@@ -8,12 +8,13 @@ use git2::Oid;
 
 use super::error::GitError;
 use super::facts::{Bytes, Fact, Facts, NUMBERS, Stat, times_tell};
+use super::rules::Rule;
 use super::tree::Entry;
 use crate::id::Sha256;
 use crate::plain_file;
 
 /// The first line. Another number is another format.
-const FORMAT: &[u8] = b"omk facts 2\n";
+const FORMAT: &[u8] = b"omk facts 3\n";
 
 /// The largest file that is read: a fact takes some 100 bytes, and a slot of five million files is more than git can bear.
 const LARGEST: u64 = 512 << 20;
@@ -33,15 +34,14 @@ impl Facts {
     /// Leaves what will hold in another process too. A process that is killed meanwhile leaves the file as it was.
     pub(super) fn save(&mut self, file: &Path) -> Result<(), GitError> {
         let mut bytes = FORMAT.to_vec();
-        put(&mut bytes, self.laid_by.as_ref().map_or("", Sha256::as_str).as_bytes());
         for (path, fact) in self.known.iter().filter(|(_, fact)| fact.settled && fact.untouched) {
             put(&mut bytes, path);
             for number in fact.stat.numbers().into_iter().chain([fact.entry.mode]) {
                 bytes.extend(number.to_le_bytes());
             }
             bytes.extend(fact.entry.oid.as_bytes());
-            let laid = self.laid.get(&(path.clone(), fact.entry.oid)).map_or(fact.entry.oid, |bytes| bytes.0);
-            bytes.extend(laid.as_bytes());
+            bytes.extend(self.laid_bytes(path, fact.entry.oid).0.as_bytes());
+            bytes.extend(fact.rule.0.as_bytes());
         }
         let digest = Sha256::of(&bytes);
         bytes.extend(digest.as_str().as_bytes());
@@ -75,11 +75,7 @@ impl<'a> Reader<'a> {
     }
 
     fn facts(&mut self) -> Option<Facts> {
-        let laid_by = match self.text()? {
-            b"" => None,
-            digest => Some(std::str::from_utf8(digest).ok()?.parse::<Sha256>().ok()?),
-        };
-        let mut facts = Facts { laid_by, ..Facts::default() };
+        let mut facts = Facts::default();
         while !self.0.is_empty() {
             let path = self.text()?.to_vec();
             let mut numbers = [0; NUMBERS];
@@ -87,11 +83,11 @@ impl<'a> Reader<'a> {
                 *number = self.number()?;
             }
             let entry = Entry { mode: self.number()?, oid: self.oid()? };
-            let bytes = Bytes(self.oid()?);
-            if facts.laid_by.is_some() {
+            let (bytes, rule) = (Bytes(self.oid()?), Rule(self.oid()?));
+            if bytes.0 != entry.oid {
                 facts.laid.insert((path.clone(), entry.oid), bytes);
             }
-            let fact = Fact { stat: Stat::from_numbers(numbers), entry, settled: true, untouched: true };
+            let fact = Fact { stat: Stat::from_numbers(numbers), entry, settled: true, untouched: true, rule };
             facts.known.insert(path, fact);
         }
         Some(facts)

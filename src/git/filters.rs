@@ -4,53 +4,48 @@
 
 use std::collections::BTreeMap;
 
-use super::convert::is_attributes;
+use super::convert;
 use super::error::GitError;
 use super::repo::Repo;
-use super::tree::Entry;
+use super::settings::Settings;
 use crate::id::{RepoPath, TreeId};
 
 /// What makes a filter known to git: any of these is enough.
 const DEFINES: [&str; 3] = ["clean", "smudge", "process"];
 
-/// A filter that attributes name, and that git's configuration does not define. git then takes files as they are.
+/// A filter that attributes ask for, and that git's configuration does not define. git then takes files as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingFilter {
     /// Its name.
     pub name: String,
-    /// The attributes that name it; one of them, if there are several.
-    pub attributes: RepoPath,
+    /// The file that it is asked for; one of them, if there are several.
+    pub path: RepoPath,
+}
+
+pub(super) fn is_defined(settings: &Settings, name: &str) -> bool {
+    let keys = DEFINES.map(|key| format!("filter.{name}.{key}"));
+    settings.iter().any(|(key, value)| keys.contains(key) && !value.trim().is_empty())
 }
 
 impl Repo {
-    /// The filters that a tree's attributes name and this machine does not define, each once.
+    /// The filters that the files of a tree ask for and this machine does not define, each once. Attributes that no file
+    /// matches do not count, and neither do those that later lines take back.
     ///
     /// # Errors
     /// If the tree, or git's configuration, cannot be read.
     pub fn missing_filters(&self, tree: &TreeId) -> Result<Vec<MissingFilter>, GitError> {
         let listing = self.listing(tree)?;
-        let mut named: BTreeMap<String, RepoPath> = BTreeMap::new();
-        self.with(|repo| {
-            let rules = |(path, entry): &(&[u8], Entry)| is_attributes(path) && entry.is_file();
-            for (path, entry) in listing.files().filter(rules) {
-                let blob = repo.find_blob(entry.oid).map_err(GitError::lib("read .gitattributes"))?;
-                let Some(path) = RepoPath::from_bytes(path) else { continue };
-                for name in filters(&String::from_utf8_lossy(blob.content())) {
-                    named.entry(name).or_insert_with(|| path.clone());
-                }
+        let conversion = self.with(|objects| convert::of(self, objects, &listing))?;
+        let Some(rules) = conversion.out.as_ref().filter(|_| conversion.filters) else { return Ok(Vec::new()) };
+        let paths: Vec<&[u8]> = listing.files().filter(|(_, entry)| entry.is_file()).map(|(path, _)| path).collect();
+        let table = self.attributes(rules, &listing, &paths)?;
+        let mut missing: BTreeMap<&str, RepoPath> = BTreeMap::new();
+        for (path, name) in table.missing_filters(self.conversion_settings()?, &paths) {
+            if let Some(path) = RepoPath::from_bytes(path) {
+                missing.entry(name).or_insert(path);
             }
-            Ok(())
-        })?;
-        if named.is_empty() {
-            return Ok(Vec::new());
         }
-        let settings = self.conversion_settings()?;
-        let is_defined = |name: &String| {
-            let keys = DEFINES.map(|key| format!("filter.{name}.{key}"));
-            settings.iter().any(|(key, value)| keys.contains(key) && !value.trim().is_empty())
-        };
-        let missing = named.into_iter().filter(|(name, _)| !is_defined(name));
-        Ok(missing.map(|(name, attributes)| MissingFilter { name, attributes }).collect())
+        Ok(missing.into_iter().map(|(name, path)| MissingFilter { name: name.to_owned(), path }).collect())
     }
 
     /// The submodules of a tree.
@@ -61,23 +56,5 @@ impl Repo {
         let listing = self.listing(tree)?;
         let modules = listing.files().filter(|(_, entry)| entry.is_submodule());
         Ok(modules.filter_map(|(path, _)| RepoPath::from_bytes(path)).collect())
-    }
-}
-
-/// The filters that attributes name, in macros too.
-fn filters(text: &str) -> impl Iterator<Item = String> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
-    lines.flat_map(str::split_whitespace).filter_map(|word| word.strip_prefix("filter=").map(str::to_owned))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn filters_are_read_from_lines_that_count() {
-        let text =
-            "*.bin filter=lfs diff=lfs\n# *.x filter=no\n[attr]mine filter=own -text\n*.y -filter\n*.z !filter\n";
-        assert_eq!(filters(text).collect::<Vec<_>>(), ["lfs", "own"]);
     }
 }

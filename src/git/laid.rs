@@ -29,7 +29,7 @@ impl Slot {
         files: Vec<(&'a [u8], &'a Metadata)>,
         conversion: &Conversion,
     ) -> Result<(Vec<Same<'a>>, Vec<(&'a [u8], &'a Metadata)>), GitError> {
-        if conversion.back.is_none() && facts.laid_by.is_none() {
+        if conversion.back.is_none() && facts.laid.is_empty() {
             return Ok((Vec::new(), files));
         }
         let trusts_mode = trusts_mode(repo);
@@ -57,11 +57,10 @@ impl Slot {
     ) -> Result<bool, GitError> {
         let was = base.get(path).filter(|was| meta.is_file() && !was.is_symlink() && !was.is_submodule());
         let Some(was) = was else { return Ok(false) };
-        if facts.laid_by.is_none() && meta.len() > LARGE {
+        if facts.converted(path, was.oid).is_none() && meta.len() > LARGE {
             return Ok(blob_size(repo, was) == Some(meta.len()) && self.holds(repo, path, meta, was)?);
         }
-        let Some(laid) = facts.laid_bytes(path, was.oid) else { return Ok(false) };
-        Ok(Files::of(self.path())?.bytes(path, meta)? == laid)
+        Ok(Files::of(self.path())?.bytes(path, meta)? == facts.laid_bytes(path, was.oid))
     }
 
     /// Whether a file of any size has just those bytes.

@@ -11,6 +11,7 @@ use super::error::GitError;
 use super::keep::Keep;
 use super::pool::Slot;
 use super::repo::{Repo, tree_id, tree_oid};
+use super::rules::rule_files;
 use super::tree::{Changes, Entry, FILE, Listing, build};
 use super::walk::{Step, below, walk};
 use crate::id::{CommitId, RepoPath, TreeId};
@@ -52,7 +53,9 @@ impl Slot {
             return Ok(None);
         }
         let accepts = |path: &[u8]| is_wanted(path, wanted);
-        self.fill_some(&mixed, keep, &accepts)?;
+        // What another commit says is laid out as it says, too.
+        let ruling = repo.tip(from)?.tree;
+        self.fill_some((&mixed, &ruling), keep, &accepts)?;
         let laid = self.on_disk(under, keep, wanted)?;
         Ok(Some(Overlay { under: under.clone(), laid }))
     }
@@ -69,12 +72,20 @@ impl Slot {
         keep: &[String],
         wanted: &Wanted<'_>,
     ) -> Result<(), GitError> {
-        let mixed = self.pool.repo().with_paths_of(under, from, wanted)?;
-        if mixed == *under {
+        let repo = self.pool.repo();
+        let mixed = repo.with_paths_of(under, from, wanted)?;
+        let ruling = repo.tip(from)?.tree;
+        // Other attributes make other bytes of the same blob.
+        let (here, there) = (repo.listing(under)?, repo.listing(&ruling)?);
+        let ruled_alike = rule_files(&here).eq(rule_files(&there));
+        if mixed == *under && ruled_alike {
             return Ok(());
         }
-        self.fill_some(&mixed, keep, &|path| is_wanted(path, wanted))?;
-        self.write_index_under(under, &mixed)
+        let accepts = |path: &[u8]| is_wanted(path, wanted);
+        self.fill_some((&mixed, &ruling), keep, &accepts)?;
+        let over = repo.listing(&mixed)?;
+        let hidden = |path: &[u8], entry: Entry| over.get(path) != Some(entry) || (!ruled_alike && accepts(path));
+        self.write_index_under(under, &hidden)
     }
 
     /// Takes an overlay off: what still is as it was laid out becomes what was under it.
@@ -92,7 +103,7 @@ impl Slot {
         };
         let accepts =
             |path: &[u8]| is_wanted(path, wanted) && !touched.contains(&path.to_vec()) && !holds_touched(path);
-        self.fill_some(&overlay.under, keep, &accepts)?;
+        self.fill_some((&overlay.under, &overlay.under), keep, &accepts)?;
         let untouched = overlay.laid.keys().filter(|path| !touched.contains(*path));
         untouched.for_each(|path| self.drop_empty_parents(path, &overlay.under));
         Ok(())

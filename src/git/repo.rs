@@ -9,8 +9,9 @@ use git2::{ErrorCode, ObjectType, Oid, Repository, RepositoryOpenFlags};
 
 use super::error::GitError;
 use super::lineage::Lineage;
+use super::rules::Table;
 use super::tree::Listing;
-use crate::id::{CommitId, RepoPath, Tip, TreeId};
+use crate::id::{CommitId, RepoPath, Sha256, Tip, TreeId};
 
 /// How far back a commit with a given file is looked for; a plan older than that is as good as unknown.
 const HISTORY: usize = 1000;
@@ -34,6 +35,8 @@ struct Inner {
     lineage: Mutex<Option<Arc<Lineage>>>,
     /// What git's configuration says of conversions, once it was asked for.
     settings: OnceLock<Vec<(String, String)>>,
+    /// What git said of the attributes of files, by the digest of the rules; the latest first.
+    tables: Mutex<Vec<(Sha256, Arc<Table>)>>,
 }
 
 impl std::fmt::Debug for Repo {
@@ -73,6 +76,7 @@ impl Repo {
             listings: Mutex::new(Vec::new()),
             lineage: Mutex::new(None),
             settings: OnceLock::new(),
+            tables: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -96,6 +100,7 @@ impl Repo {
             listings: Mutex::new(Vec::new()),
             lineage: Mutex::new(None),
             settings: OnceLock::new(),
+            tables: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -208,6 +213,10 @@ impl Repo {
 
     pub(super) fn git_dir(&self) -> &Path {
         &self.inner.git_dir
+    }
+
+    pub(super) fn tables_cell(&self) -> &Mutex<Vec<(Sha256, Arc<Table>)>> {
+        &self.inner.tables
     }
 
     pub(super) fn settings_cell(&self) -> &OnceLock<Vec<(String, String)>> {

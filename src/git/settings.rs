@@ -18,7 +18,7 @@ const NAMES: &str = r"^(filter\..*|core\.(autocrlf|eol|attributesfile|ignorecase
 
 impl Repo {
     /// The settings of conversions, least important first.
-    pub(super) fn conversion_settings(&self) -> Result<&[(String, String)], GitError> {
+    pub(super) fn conversion_settings(&self) -> Result<&Settings, GitError> {
         if let Some(known) = self.settings_cell().get() {
             return Ok(known);
         }
@@ -27,13 +27,36 @@ impl Repo {
     }
 }
 
+/// What was found in git's configuration: names and values, least important first.
+pub(super) type Settings = [(String, String)];
+
+/// What settings make of line ends where attributes say nothing of them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LineEnds {
+    /// Whether a blob may get others than its file has.
+    pub(super) are_read: bool,
+    /// Whether a file may get others than its blob has.
+    pub(super) are_laid_out: bool,
+    /// Whether files that are text get those of Windows.
+    pub(super) are_foreign: bool,
+}
+
+impl LineEnds {
+    pub(super) fn of(settings: &Settings) -> Self {
+        let automatic = value(settings, "core.autocrlf").unwrap_or("false").to_ascii_lowercase();
+        let are_read = !matches!(automatic.as_str(), "" | "false" | "no" | "off" | "0");
+        let are_foreign = value(settings, "core.eol").is_some_and(|eol| eol.eq_ignore_ascii_case("crlf"));
+        Self { are_read, are_laid_out: (are_read && automatic != "input") || are_foreign, are_foreign }
+    }
+}
+
 /// The last value of a setting is the one that counts.
-pub(super) fn value<'a>(settings: &'a [(String, String)], name: &str) -> Option<&'a str> {
+pub(super) fn value<'a>(settings: &'a Settings, name: &str) -> Option<&'a str> {
     settings.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
 /// Attributes that are in no tree: the repository's own, the user's, the system's.
-pub(super) fn attributes_files(repo: &Repo, settings: &[(String, String)]) -> Vec<PathBuf> {
+pub(super) fn attributes_files(repo: &Repo, settings: &Settings) -> Vec<PathBuf> {
     let mut files = vec![repo.common_dir().join("info/attributes"), PathBuf::from("/etc/gitattributes")];
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let below_home = |path: &str| home.as_ref().map(|home| home.join(path));

@@ -4,7 +4,7 @@
 //! process, and not under other rules that lay it out the same.
 //! A submodule is an empty directory.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -13,12 +13,13 @@ use rustix::fs::{Mode as RawMode, OFlags, Timespec, Timestamps};
 
 use super::binary::{Git, fetch_missing};
 use super::content::{Files, mode_of, write_entry};
-use super::convert::{self, Conversion, is_attributes};
+use super::convert;
 use super::error::GitError;
-use super::facts::{Bytes, Facts, Stamp, Stat, write_index, write_index_over};
+use super::facts::{Facts, Stamp, Stat, write_index, write_index_over};
 use super::keep::Keep;
 use super::pool::{Known, Slot};
 use super::repo::{Repo, tree_oid};
+use super::rules::{Bare, Rule, Rules, rule_files};
 use super::tree::{Entry, Listing};
 use super::walk::{Step, below, remove, walk};
 use crate::id::{CommitId, Tip, TreeId};
@@ -56,44 +57,46 @@ impl Slot {
     /// As [`Slot::reset`].
     pub fn checkout_tree(&self, commit: &CommitId, tree: &TreeId, keep: &[String]) -> Result<LaidOut, GitError> {
         self.register(commit)?;
-        self.fill(tree, &Keep::new(keep), None)?;
+        self.fill((tree, tree), &Keep::new(keep), None)?;
         Ok(LaidOut(Tip { commit: commit.clone(), tree: tree.clone() }))
     }
 
-    /// Makes the paths that `only` accepts what they are in `tree`: restored, and removed where it has none. Other paths
-    /// stay, and HEAD.
-    pub(super) fn fill_some(&self, tree: &TreeId, keep: &[String], only: &Only<'_>) -> Result<(), GitError> {
+    /// Makes the paths that `only` accepts what they are in the first tree, laid out by the attributes of the second: restored,
+    /// and removed where it has none. Other paths stay, and HEAD.
+    pub(super) fn fill_some(&self, of: (&TreeId, &TreeId), keep: &[String], only: &Only<'_>) -> Result<(), GitError> {
         self.make_real()?;
-        self.fill(tree, &Keep::new(keep), Some(only))
+        self.fill(of, &Keep::new(keep), Some(only))
     }
 
     pub(super) fn forgotten(&self) -> Known {
         Known { facts: Facts::load(&self.own_file("known")), index: None }
     }
 
-    fn fill(&self, tree: &TreeId, keep: &Keep, only: Option<&Only<'_>>) -> Result<(), GitError> {
-        let repo = self.pool.repo();
-        let listing = repo.listing(tree)?;
+    /// Lays out the files of the first tree by the attributes of the second.
+    fn fill(&self, of: (&TreeId, &TreeId), keep: &Keep, only: Option<&Only<'_>>) -> Result<(), GitError> {
+        let (repo, (tree, ruling)) = (self.pool.repo(), of);
+        let (listing, ruling) = (repo.listing(tree)?, repo.listing(ruling)?);
         let mut known = self.known();
         let known = known.get_or_insert_with(|| self.forgotten());
         let conversion = repo.with(|objects| {
             fetch_missing(repo, objects, &listing, &self.own_file("list"))?;
-            convert::of(repo, objects, &listing)
+            convert::of(repo, objects, &ruling)
         })?;
-        known.facts.lay_out_by(conversion.out.as_ref());
-        let Cleared { standing, mut stirred } = self.clear(&listing, keep, only, &mut known.facts)?;
-        let wanted = |path: &[u8]| !standing.contains(path) && only.is_none_or(|only| only(path));
-        let absent: Vec<(&[u8], Entry)> = listing.files().filter(|(path, _)| wanted(path)).collect();
+        let wanted: Vec<(&[u8], Entry)> =
+            listing.files().filter(|(path, _)| only.is_none_or(|only| only(path))).collect();
+        let rules = Rules::of(repo, &conversion, &ruling, &wanted)?;
+        let Cleared { standing, mut stirred } = self.clear((&listing, &rules), keep, only, &mut known.facts)?;
+        let absent: Vec<(&[u8], Entry)> = wanted.into_iter().filter(|(path, _)| !standing.contains(*path)).collect();
         if !absent.is_empty() {
-            self.write_files(repo, &listing, &absent, &conversion)?;
+            self.write_files(repo, &ruling, &absent, &rules)?;
             let files = Files::of(self.path())?;
             for (path, entry) in &absent {
                 stirred.extend(parents(path).map(<[u8]>::to_vec));
                 let path_on_disk = below(self.path(), path);
                 let meta = std::fs::symlink_metadata(&path_on_disk).map_err(GitError::io("look at", &path_on_disk))?;
-                let converted = conversion.out.is_some() && meta.is_file();
-                let bytes = if converted { Some(files.bytes(path, &meta)?) } else { None };
-                known.facts.wrote(path, Stat::of(&meta), *entry, bytes);
+                let rule = rules.rule(path, *entry);
+                let bytes = if rule == Rule::PLAIN { None } else { Some(files.bytes(path, &meta)?) };
+                known.facts.wrote(path, Stat::of(&meta), *entry, (rule, bytes));
             }
         }
         for path in stirred {
@@ -118,7 +121,7 @@ impl Slot {
     /// Removes what does not belong, and says what of the listing is as omk left it.
     fn clear(
         &self,
-        listing: &Listing,
+        (listing, rules): (&Listing, &Rules),
         keep: &Keep,
         only: Option<&Only<'_>>,
         facts: &mut Facts,
@@ -137,7 +140,7 @@ impl Slot {
                 if entry.is_submodule() && meta.is_dir() {
                     empty(&on_disk, &self.attic)?;
                     standing.insert(path.to_vec());
-                } else if is_in_place(&files, path, meta, entry, facts)? {
+                } else if is_in_place(&files, path, meta, (entry, rules.rule(path, entry)), facts)? {
                     standing.insert(path.to_vec());
                 } else {
                     stirred.extend(parents(path).map(<[u8]>::to_vec));
@@ -170,12 +173,12 @@ impl Slot {
     fn write_files(
         &self,
         repo: &Repo,
-        listing: &Listing,
+        ruling: &Listing,
         absent: &[(&[u8], Entry)],
-        conversion: &Conversion,
+        rules: &Rules,
     ) -> Result<(), GitError> {
         let mut made = HashSet::new();
-        let mut by_git: Vec<u8> = Vec::new();
+        let (mut by_git, mut entries): (Vec<u8>, BTreeMap<&[u8], Entry>) = (Vec::new(), BTreeMap::new());
         repo.with(|objects| {
             for (path, entry) in absent {
                 self.make_parents(path, &mut made)?;
@@ -183,11 +186,12 @@ impl Slot {
                 if entry.is_submodule() {
                     remove(&on_disk, &self.attic)?;
                     std::fs::create_dir(&on_disk).map_err(GitError::io("make", &on_disk))?;
-                } else if entry.is_symlink() || conversion.out.is_none() {
+                } else if rules.rule(path, *entry) == Rule::PLAIN {
                     write_entry(objects, &on_disk, *entry)?;
                 } else {
                     by_git.extend_from_slice(path);
                     by_git.push(0);
+                    entries.insert(path, *entry);
                 }
             }
             Ok(())
@@ -195,14 +199,15 @@ impl Slot {
         if by_git.is_empty() {
             return Ok(());
         }
-        let (index, list) = (self.own_file("index"), self.own_file("list"));
-        // git takes attributes from it, and what it is to write.
-        let asked: HashSet<&[u8]> = absent.iter().map(|(path, _)| *path).collect();
-        let entries = listing.files().filter(|(path, _)| is_attributes(path) || asked.contains(path));
-        write_index(&index, entries, None)?;
+        let (index, list, bare) = (self.own_file("index"), self.own_file("list"), Bare::new()?);
+        // git takes attributes from the work tree first, so that is an empty one, and then from the index.
+        entries.extend(rule_files(ruling));
+        write_index(&index, entries.into_iter(), None)?;
         std::fs::write(&list, &by_git).map_err(GitError::io("write", &list))?;
-        let git = Git::on_files(repo, self.path(), &index, "fill a slot", "checkout-index");
-        git.args(["--force", "--quiet", "-z", "--stdin"]).run(&list)
+        let mut prefix = std::ffi::OsString::from("--prefix=");
+        prefix.push(self.path().join(""));
+        let git = Git::on_files(repo, &bare.top(), &index, "fill a slot", "checkout-index");
+        git.args(["--force", "--quiet", "-z", "--stdin"]).args([prefix]).run(&list)
     }
 
     /// Makes the directories above a path, in place of anything else that is there.
@@ -238,15 +243,17 @@ impl Slot {
         Ok(())
     }
 
-    /// The index of a slot that holds `tree` but for paths that are as `over` has them: for git they are unchanged.
-    pub(super) fn write_index_under(&self, tree: &TreeId, over: &TreeId) -> Result<(), GitError> {
-        let repo = self.pool.repo();
-        let (listing, over) = (repo.listing(tree)?, repo.listing(over)?);
+    /// The index of a slot that holds `tree`, but for paths that are `hidden`: for git they are unchanged, whatever is there.
+    pub(super) fn write_index_under(
+        &self,
+        tree: &TreeId,
+        hidden: &dyn Fn(&[u8], Entry) -> bool,
+    ) -> Result<(), GitError> {
+        let listing = self.pool.repo().listing(tree)?;
         let mut known = self.known();
         let known = known.get_or_insert_with(|| self.forgotten());
         known.index = None;
-        let hidden = |path: &[u8], entry: Entry| over.get(path) != Some(entry);
-        write_index_over(&self.git_dir().join("index"), listing.files(), Some(&known.facts), &hidden)
+        write_index_over(&self.git_dir().join("index"), listing.files(), Some(&known.facts), hidden)
     }
 }
 
@@ -263,9 +270,15 @@ struct Cleared {
 }
 
 /// Whether a file is the one that omk wrote there, untouched since.
-fn is_in_place(files: &Files<'_>, path: &[u8], meta: &Metadata, entry: Entry, facts: &Facts) -> Result<bool, GitError> {
+fn is_in_place(
+    files: &Files<'_>,
+    path: &[u8],
+    meta: &Metadata,
+    (entry, rule): (Entry, Rule),
+    facts: &Facts,
+) -> Result<bool, GitError> {
     let stat = Stat::of(meta);
-    if !(meta.is_file() || meta.is_symlink()) || entry.is_submodule() || !facts.is_untouched(path, &stat) {
+    if !(meta.is_file() || meta.is_symlink()) || entry.is_submodule() || !facts.is_untouched(path, &stat, rule) {
         return Ok(false);
     }
     if let Some(known) = facts.entry(path, &stat) {
@@ -276,8 +289,7 @@ fn is_in_place(files: &Files<'_>, path: &[u8], meta: &Metadata, entry: Entry, fa
         return Ok(false);
     }
     // A second name of the file, outside, would be a way to change it later.
-    let bytes = if meta.is_symlink() { Some(Bytes(entry.oid)) } else { facts.laid_bytes(path, entry.oid) };
-    Ok((meta.is_symlink() || meta.nlink() == 1) && bytes.is_some() && bytes == Some(files.bytes(path, meta)?))
+    Ok((meta.is_symlink() || meta.nlink() == 1) && facts.laid_bytes(path, entry.oid) == files.bytes(path, meta)?)
 }
 
 /// The directories above a path, and the slot's own, which is empty.

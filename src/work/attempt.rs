@@ -48,6 +48,9 @@ impl From<GitError> for Trouble {
         if error.is_scope() {
             return Self::new(Class::Scope, error.to_string());
         }
+        if error.is_config() {
+            return Self::new(Class::Config, error.to_string());
+        }
         Self::new(Class::Host, format!("failed to {error}"))
     }
 }

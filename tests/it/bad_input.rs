@@ -215,14 +215,16 @@ fn a_filter_that_is_missing_here_is_named_before_anything_is_started() {
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n";
     world.write("big.bin", pointer);
     world.write(".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n");
-    world.write("deep/.gitattributes", "*.up filter=upper\n");
+    world.write("deep/.gitattributes", "*.up filter=upper\n*.none filter=none\n*.no filter=no\n*.no !filter\n");
+    world.write("deep/x.up", "X\n");
+    world.write("deep/x.no", "X\n");
     world.plan(PLAN);
     insta::assert_snapshot!(refused(&world, 3), @"
-    error: the attributes of the base ask for filters that git does not have here: `lfs` (by `.gitattributes`), `upper` (by `deep/.gitattributes`); files would be committed without them
+    error: the attributes of the base ask for filters that git does not have here: `lfs` (for `big.bin`), `upper` (for `deep/x.up`); files would be committed without them
       hint: install Git LFS, then `git lfs install` and `git lfs fetch`
       hint: define it with `git config filter.upper.clean COMMAND`; with `cat`, files are taken as they are
     ");
-    world.omk(&["plan"]).exits(0).says("`omk run` would stop here").says("`lfs` (by `.gitattributes`)");
+    world.omk(&["plan"]).exits(0).says("`omk run` would stop here").says("`lfs` (for `big.bin`)");
     world.git(&["config", "filter.lfs.clean", "cat"]);
     world.git(&["config", "filter.upper.clean", "tr a-z A-Z"]);
     works(&world);

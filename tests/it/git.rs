@@ -523,6 +523,7 @@ fn line_ends_and_filters_are_those_of_git() {
         .write(".gitattributes", "*.txt text eol=crlf\n*.up filter=upper\n*.lfs filter=lfs diff=lfs merge=lfs -text\n");
     world.git(&["config", "filter.upper.clean", "tr a-z A-Z"]);
     world.git(&["config", "filter.upper.smudge", "tr A-Z a-z"]);
+    world.git(&["config", "filter.lfs.clean", "cat"]);
     world.write("x.up", "hello\n");
     world.write("big.lfs", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n");
     world.write("name with\nnewline.up", "x\n");

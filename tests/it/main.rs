@@ -117,6 +117,7 @@ mod kill;
 mod merges;
 mod merges_world;
 mod misbehave;
+mod attributes;
 mod odd_repositories;
 mod one_world;
 mod model;

@@ -1,0 +1,130 @@
+//! The attributes that count when files are laid out and read: those of the tree in question, never those that lie around.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
+use omk_action::git::{GitError, Pool, Repo, Slot, Terms};
+use omk_action::id::{RepoPath, Tip, TreeId};
+use omk_action::plan::Size;
+
+use super::world::World;
+
+/// A repository with these files.
+fn world(files: &[(&str, &str)]) -> World {
+    let world = World::new();
+    files.iter().for_each(|(name, text)| world.write(name, text));
+    world.commit("files");
+    world
+}
+
+/// A slot as a process of its own finds it, with the base in it.
+fn slot(world: &World, keep: &[String]) -> (Slot, Tip) {
+    let repo = Repo::discover(&world.repo()).unwrap();
+    let slot = Pool::open(&repo, &world.dir().join("cache")).unwrap().acquire(None).unwrap();
+    let head = repo.resolve("HEAD").unwrap();
+    slot.reset(&head.commit, keep).unwrap();
+    (slot, head)
+}
+
+fn snapshot(slot: &Slot, base: &Tip, keep: &[String]) -> Result<TreeId, GitError> {
+    slot.snapshot(base, &Terms { keep, change_limit: Size::USUAL, may_write: &|_| true })
+}
+
+/// Has a task append a line to the attributes; its tree is in the slot, as gates find it.
+fn change_attributes(slot: &Slot, base: &Tip, line: &str) -> TreeId {
+    let file = slot.path().join(".gitattributes");
+    let text = fs::read_to_string(&file).unwrap_or_default();
+    fs::write(file, format!("{text}{line}\n")).unwrap();
+    let tree = snapshot(slot, base, &[]).unwrap();
+    slot.checkout_tree(&base.commit, &tree, &[]).unwrap();
+    tree
+}
+
+fn restore(slot: &Slot, base: &Tip, name: &str) {
+    let name: RepoPath = name.parse().unwrap();
+    slot.restore_paths(&base.commit, &[], &|path| *path == name).unwrap();
+}
+
+fn read(slot: &Slot, name: &str) -> String {
+    fs::read_to_string(slot.path().join(name)).unwrap()
+}
+
+/// Which file it is, and when it was written.
+fn written(slot: &Slot, name: &str) -> (u64, i64, i64) {
+    let meta = fs::metadata(slot.path().join(name)).unwrap();
+    (meta.ino(), meta.mtime(), meta.mtime_nsec())
+}
+
+#[test]
+fn trusted_files_are_laid_out_by_the_attributes_of_their_own_tree() {
+    let world = world(&[("deny.txt", "evil\n"), (".gitattributes", "*.bat eol=crlf\n")]);
+    let (slot, base) = slot(&world, &[]);
+    let tree = change_attributes(&slot, &base, "deny.txt eol=crlf");
+    assert_eq!(read(&slot, "deny.txt"), "evil\r\n");
+    restore(&slot, &base, "deny.txt");
+    assert_eq!(read(&slot, "deny.txt"), "evil\n");
+    slot.checkout_tree(&base.commit, &tree, &[]).unwrap();
+    assert_eq!(read(&slot, "deny.txt"), "evil\r\n");
+}
+
+#[test]
+fn what_one_task_made_of_line_ends_is_in_no_other_tasks_slot() {
+    let files = [("x.cfg", "1\n"), ("y.cfg", "1\n"), (".gitattributes", "*.cfg text eol=crlf\n")];
+    let world = world(&files);
+    let (first, base) = slot(&world, &[]);
+    change_attributes(&first, &base, "*.cfg text eol=lf");
+    restore(&first, &base, "x.cfg");
+    assert_eq!((read(&first, "x.cfg"), read(&first, "y.cfg")), ("1\r\n".into(), "1\n".into()));
+    first.reset(&base.commit, &[]).unwrap();
+    assert_eq!((read(&first, "x.cfg"), read(&first, "y.cfg")), ("1\r\n".into(), "1\r\n".into()));
+    change_attributes(&first, &base, "*.cfg text eol=lf");
+    restore(&first, &base, "x.cfg");
+    drop(first);
+    let (second, _) = slot(&world, &[]);
+    assert_eq!((read(&second, "x.cfg"), read(&second, "y.cfg")), ("1\r\n".into(), "1\r\n".into()));
+}
+
+#[test]
+fn rules_that_stay_the_same_for_a_file_are_no_reason_to_write_it() {
+    let world = world(&[("a.txt", "a\n"), ("w.bat", "w\n"), ("x.cfg", "1\n"), (".gitattributes", "*.bat eol=crlf\n")]);
+    let (first, base) = slot(&world, &[]);
+    let all = |slot: &Slot| ["a.txt", "w.bat"].map(|name| written(slot, name));
+    let before = all(&first);
+    let tree = change_attributes(&first, &base, "# a comment\nx.cfg eol=crlf");
+    assert_eq!(read(&first, "x.cfg"), "1\r\n");
+    restore(&first, &base, "x.cfg");
+    assert_eq!(all(&first), before, "a partial restoration");
+    first.checkout_tree(&base.commit, &tree, &[]).unwrap();
+    assert_eq!(all(&first), before, "and back");
+    drop(first);
+    let (second, _) = slot(&world, &[]);
+    assert_eq!(all(&second), before, "in the next process");
+    assert_eq!((read(&second, "x.cfg"), read(&second, "w.bat")), ("1\n".into(), "w\r\n".into()));
+}
+
+#[test]
+fn a_filter_whose_program_changed_lays_its_files_out_again() {
+    let world = world(&[("a.up", "a\n"), ("b.txt", "b\n"), (".gitattributes", "*.up filter=own\n")]);
+    let program = world.dir().join("own filter");
+    let write = |text: &str| {
+        fs::write(&program, text).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    write("#!/bin/sh\nsed 's/^/first: /'\n");
+    world.git(&["config", "filter.own.smudge", &format!("'{}'", program.display())]);
+    world.git(&["config", "filter.own.clean", "sed 's/^[a-z]*: //'"]);
+    let (first, _) = slot(&world, &[]);
+    let before = ["a.up", "b.txt"].map(|name| written(&first, name));
+    assert_eq!(read(&first, "a.up"), "first: a\n");
+    drop(first);
+    let (second, _) = slot(&world, &[]);
+    assert_eq!(["a.up", "b.txt"].map(|name| written(&second, name)), before);
+    drop(second);
+    write("#!/bin/sh\nsed 's/^/second: /'\n");
+    let (third, base) = slot(&world, &[]);
+    assert_eq!(read(&third, "a.up"), "second: a\n");
+    assert_eq!(written(&third, "b.txt"), before[1]);
+    assert_eq!(snapshot(&third, &base, &[]).unwrap(), base.tree);
+}
