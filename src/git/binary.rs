@@ -217,6 +217,11 @@ impl Heard {
         }
     }
 
+    /// What was to be done.
+    pub(super) fn what(&self) -> &str {
+        &self.what
+    }
+
     /// What it said, where it went well.
     pub(super) fn ok(self) -> Result<Vec<u8>, GitError> {
         if self.succeeded() { Ok(self.out) } else { Err(self.failure()) }

@@ -155,12 +155,26 @@ pub enum GitError {
         found: String,
     },
     /// A file asks for a filter that git's configuration does not define. git would take the file as it is.
-    #[error("`{path}` asks for the filter `{name}`, which git does not have here; {}", advice(.name))]
+    #[error("take `{path}`: it asks for the filter `{name}`, which git does not have here; {next}")]
     NoFilter {
         /// The file, as well as it can be shown.
         path: String,
         /// The filter.
         name: String,
+        /// What to do.
+        next: String,
+    },
+    /// git complained of a filter, whether it went on without it or not.
+    #[error("{what}: the filter `{name}` failed ({said}); {next}")]
+    Filter {
+        /// What was to be done.
+        what: String,
+        /// The filter.
+        name: String,
+        /// git's words, clipped.
+        said: String,
+        /// What to do.
+        next: String,
     },
     /// An address that is not spoken.
     #[error("the address of a remote is not usable: {why}; give it as https://host/owner/name.git")]
@@ -274,13 +288,9 @@ pub enum GitError {
     },
 }
 
-/// What to do about a filter that git does not have here.
-#[must_use]
-pub fn advice(filter: &str) -> String {
-    if filter == "lfs" {
-        return "install Git LFS, then `git lfs install` and `git lfs fetch`".to_owned();
-    }
-    format!("define it with `git config filter.{filter}.clean COMMAND`; with `cat`, files are taken as they are")
+/// A path as well as it can be shown.
+pub(super) fn shown(path: &[u8]) -> String {
+    text::clip(&text::escape_invisible(&String::from_utf8_lossy(path)), PATH_SHOWN)
 }
 
 fn place(at: Option<&CommitId>) -> String {
@@ -334,6 +344,7 @@ impl GitError {
             | Self::Binary { .. }
             | Self::OldProgram { .. }
             | Self::NoFilter { .. }
+            | Self::Filter { .. }
             | Self::BadRemote { .. }
             | Self::RemoteMoved { .. }
             | Self::RemoteRefused { .. }
@@ -360,17 +371,11 @@ impl GitError {
     /// Whether this machine's configuration of git is at fault (class `config`).
     #[must_use]
     pub fn is_config(&self) -> bool {
-        matches!(self, Self::NoFilter { .. })
-    }
-
-    pub(super) fn no_filter(path: &[u8], name: &str) -> Self {
-        let path = text::clip(&text::escape_invisible(&String::from_utf8_lossy(path)), PATH_SHOWN);
-        Self::NoFilter { path, name: text::clip(&text::escape_invisible(name), PATH_SHOWN) }
+        matches!(self, Self::NoFilter { .. } | Self::Filter { .. })
     }
 
     pub(super) fn refused(path: &[u8], why: impl Into<Cow<'static, str>>) -> Self {
-        let path = text::clip(&text::escape_invisible(&String::from_utf8_lossy(path)), PATH_SHOWN);
-        Self::Refused { path, why: why.into() }
+        Self::Refused { path: shown(path), why: why.into() }
     }
 
     pub(super) fn io(what: &str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {

@@ -1,17 +1,34 @@
 //! What a tree needs of this machine before it can be laid out: filters, and other repositories.
 //!
-//! It refuses to run any filter, and to look for programs: whether a defined one works shows when files are laid out.
+//! It refuses to guess whether a defined filter works: git's complaint decides, also if git went on without the filter.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use super::binary::{Git, said};
 use super::convert;
-use super::error::GitError;
+use super::error::{GitError, shown};
 use super::repo::Repo;
 use super::settings::Settings;
 use crate::id::{RepoPath, TreeId};
+use crate::text;
+
+/// Characters of a command in the place of a filter's name.
+const NAME_SHOWN: usize = 60;
 
 /// What makes a filter known to git: any of these is enough.
 const DEFINES: [&str; 3] = ["clean", "smudge", "process"];
+
+/// A file asks for a filter that git does not have here.
+pub(super) fn missing(path: &[u8], name: &str) -> GitError {
+    GitError::NoFilter { path: shown(path), name: shown(name.as_bytes()), next: advice(name) }
+}
+
+/// How git complains of a filter: before the command that configuration names, or before the filter's own name.
+const COMPLAINTS: [&str; 4] = ["external filter '", "subprocess '", "clean filter '", "smudge filter "];
+
+/// Those before a command.
+const COMMANDS: [&str; 2] = ["external filter '", "subprocess '"];
 
 /// A filter that attributes ask for, and that git's configuration does not define. git then takes files as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,9 +39,68 @@ pub struct MissingFilter {
     pub path: RepoPath,
 }
 
+/// What to do about a filter that git does not have here.
+#[must_use]
+pub fn advice(filter: &str) -> String {
+    if filter == "lfs" {
+        return "install Git LFS, then `git lfs install` and `git lfs fetch`".to_owned();
+    }
+    format!("define it with `git config filter.{filter}.clean COMMAND`; with `cat`, files are taken as they are")
+}
+
+/// What to do about a filter that does not work here.
+fn remedy(filter: &str) -> String {
+    match filter {
+        "lfs" => advice(filter),
+        _ => format!("install the program that `git config --get-regexp filter.{filter}` names, or correct that"),
+    }
+}
+
 pub(super) fn is_defined(settings: &Settings, name: &str) -> bool {
     let keys = DEFINES.map(|key| format!("filter.{name}.{key}"));
     settings.iter().any(|(key, value)| keys.contains(key) && !value.trim().is_empty())
+}
+
+/// Runs a call of git that runs filters. One that git complains of has failed, whether git went on without it or not: it
+/// takes files as they are if a filter is not `required`.
+pub(super) fn run_filters(repo: &Repo, git: Git<'_>, list: &Path) -> Result<(), GitError> {
+    let ended = git.end(list)?;
+    let failure = (!ended.succeeded()).then(|| ended.failure());
+    match (blamed(repo.conversion_settings()?, &ended.err), failure) {
+        (Some(name), failure) if !failure.as_ref().is_some_and(GitError::is_host) => {
+            let (what, next) = (ended.what().to_owned(), remedy(&name));
+            Err(GitError::Filter { what, name, said: said(&ended.err), next })
+        }
+        (_, Some(failure)) => Err(failure),
+        (_, None) => Ok(()),
+    }
+}
+
+/// The filter that git complains of.
+fn blamed(settings: &Settings, complaint: &str) -> Option<String> {
+    let after = |start: &&'static str| complaint.split_once(*start).map(|(_, rest)| (*start, rest));
+    let found: Vec<(&str, &str)> = COMPLAINTS.iter().filter_map(after).collect();
+    let (_, first) = found.first()?;
+    let named = found.iter().find_map(|(start, rest)| named(settings, start, rest));
+    Some(named.unwrap_or_else(|| text::clip(first.lines().next().unwrap_or_default(), NAME_SHOWN)))
+}
+
+/// The filter that a complaint goes on with.
+fn named(settings: &Settings, start: &str, rest: &str) -> Option<String> {
+    settings.iter().find_map(|(key, value)| {
+        let (name, kind) = key.strip_prefix("filter.")?.rsplit_once('.')?;
+        let is_it = if COMMANDS.contains(&start) {
+            DEFINES.contains(&kind) && !value.is_empty() && rest.strip_prefix(value.as_str()).is_some_and(ends)
+        } else {
+            rest.strip_prefix(name).is_some_and(ends)
+        };
+        is_it.then(|| name.to_owned())
+    })
+}
+
+/// Whether a name, or a command, ends before this.
+fn ends(rest: &str) -> bool {
+    rest.starts_with(['\'', ' '])
 }
 
 impl Repo {

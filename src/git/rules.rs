@@ -17,7 +17,7 @@ use super::binary::Git;
 use super::convert::{Conversion, is_attributes};
 use super::error::GitError;
 use super::facts::write_index;
-use super::filters::is_defined;
+use super::filters::{self, is_defined};
 use super::repo::Repo;
 use super::settings::{LineEnds, Settings};
 use super::tree::{Entry, Listing};
@@ -74,7 +74,7 @@ impl Rules {
         let paths: Vec<&[u8]> = files.iter().filter(|(_, entry)| entry.is_file()).map(|(path, _)| *path).collect();
         let table = repo.attributes(digest, listing, &paths)?;
         if let Some((path, name)) = table.missing_filters(settings, &paths).next() {
-            return Err(GitError::no_filter(path, name));
+            return Err(filters::missing(path, name));
         }
         let line_ends = LineEnds::of(settings);
         let rule = |set: &Attributes| set.rule(settings, line_ends);

@@ -16,6 +16,7 @@ use super::content::{Files, mode_of, write_entry};
 use super::convert;
 use super::error::GitError;
 use super::facts::{Facts, Stamp, Stat, write_index, write_index_over};
+use super::filters::run_filters;
 use super::keep::Keep;
 use super::pool::{Known, Slot};
 use super::repo::{Repo, tree_oid};
@@ -207,7 +208,7 @@ impl Slot {
         let mut prefix = std::ffi::OsString::from("--prefix=");
         prefix.push(self.path().join(""));
         let git = Git::on_files(repo, &bare.top(), &index, "fill a slot", "checkout-index");
-        git.args(["--force", "--quiet", "-z", "--stdin"]).args([prefix]).run(&list)
+        run_filters(repo, git.args(["--force", "--quiet", "-z", "--stdin"]).args([prefix]), &list)
     }
 
     /// Makes the directories above a path, in place of anything else that is there.

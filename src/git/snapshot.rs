@@ -16,6 +16,7 @@ use super::content::{Files, LARGE, blob_id, make_readable, mode_of};
 use super::convert::{self, Conversion, is_attributes};
 use super::error::GitError;
 use super::facts::{Stamp, Stat, read_index, write_index};
+use super::filters::{self, run_filters};
 use super::ignore::Ignores;
 use super::keep::Keep;
 use super::laid::{blob_size, is_as_laid_out, trusts_mode};
@@ -92,7 +93,13 @@ impl Slot {
             if changes.is_empty() {
                 return Ok(base.tree.clone());
             }
-            build(objects, tree_oid(&base.tree), &changes).map(tree_id)
+            let tree = build(objects, tree_oid(&base.tree), &changes).map(tree_id)?;
+            if conversion.filters
+                && let Some(missing) = repo.missing_filters(&tree)?.first()
+            {
+                return Err(filters::missing(missing.path.as_bytes(), &missing.name));
+            }
+            Ok(tree)
         })
     }
 
@@ -271,7 +278,7 @@ impl Slot {
             }
             std::fs::write(&list, &paths).map_err(GitError::io("write", &list))?;
             let git = Git::on_files(self.pool.repo(), self.path(), &index, "read the files of a slot", "update-index");
-            git.args(["--add", "--replace", "-z", "--stdin"]).run(&list)?;
+            run_filters(self.pool.repo(), git.args(["--add", "--replace", "-z", "--stdin"]), &list)?;
             let index = read_index(&index)?;
             for (path, _) in &regular {
                 let Some(&(mode, oid)) = index.get(*path) else {

@@ -49,7 +49,7 @@ impl From<GitError> for Trouble {
             return Self::new(Class::Scope, error.to_string());
         }
         if error.is_config() {
-            return Self::new(Class::Config, error.to_string());
+            return Self::new(Class::Config, format!("failed to {error}"));
         }
         Self::new(Class::Host, format!("failed to {error}"))
     }

@@ -105,6 +105,51 @@ fn rules_that_stay_the_same_for_a_file_are_no_reason_to_write_it() {
 }
 
 #[test]
+fn a_filter_that_does_not_work_fails_though_git_goes_on_without_it() {
+    for (kind, command) in [
+        ("clean", "nosuch-crypt"),
+        ("clean", "nosuch-crypt %f"),
+        ("clean", "f() { exit 3; }; f"),
+        ("smudge", "nosuch-crypt"),
+        ("process", "nosuch-crypt"),
+    ] {
+        for required in ["false", "true"] {
+            let world = world(&[("a.sec", "secret\n"), (".gitattributes", "*.sec filter=crypt\n")]);
+            world.git(&["config", &format!("filter.crypt.{kind}"), command]);
+            world.git(&["config", "filter.crypt.required", required]);
+            // git refuses a required filter of which half is missing.
+            let other = if kind == "clean" { "smudge" } else { "clean" };
+            world.git(&["config", &format!("filter.crypt.{other}"), "cat"]);
+            let repo = Repo::discover(&world.repo()).unwrap();
+            let slot = Pool::open(&repo, &world.dir().join("cache")).unwrap().acquire(None).unwrap();
+            let base = repo.resolve("HEAD").unwrap();
+            let outcome = slot.reset(&base.commit, &[]).and_then(|_| {
+                fs::write(slot.path().join("a.sec"), "new secret\n").unwrap();
+                snapshot(&slot, &base, &[])
+            });
+            let error = outcome.unwrap_err();
+            assert!(error.is_config() && !error.is_host(), "{kind} {command} {required}: {error}");
+            assert!(error.to_string().contains("the filter `crypt` failed"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_filter_that_only_a_change_asks_for_is_refused_if_a_file_matches() {
+    let world = world(&[("a.txt", "a\n")]);
+    let (slot, base) = slot(&world, &[]);
+    let lines = "*.ipynb filter=nbstripout\n\"a filter=q b\" text\n*.txt filter=own\n*.txt !filter\n";
+    fs::write(slot.path().join(".gitattributes"), lines).unwrap();
+    let tree = snapshot(&slot, &base, &[]).unwrap();
+    let repo = Repo::discover(&world.repo()).unwrap();
+    assert_eq!(repo.missing_filters(&tree).unwrap(), []);
+    fs::write(slot.path().join("x.ipynb"), "{}\n").unwrap();
+    let error = snapshot(&slot, &base, &[]).unwrap_err();
+    assert!(error.is_config(), "{error}");
+    insta::assert_snapshot!(error, @"take `x.ipynb`: it asks for the filter `nbstripout`, which git does not have here; define it with `git config filter.nbstripout.clean COMMAND`; with `cat`, files are taken as they are");
+}
+
+#[test]
 fn a_filter_whose_program_changed_lays_its_files_out_again() {
     let world = world(&[("a.up", "a\n"), ("b.txt", "b\n"), (".gitattributes", "*.up filter=own\n")]);
     let program = world.dir().join("own filter");

@@ -4,7 +4,7 @@
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 
-use omk_action::fact::RunVerdict;
+use omk_action::fact::{Class, RunVerdict};
 
 use super::world::{FILTERS, Said, World};
 
@@ -245,20 +245,22 @@ fn a_filter_of_the_users_own_configuration_is_honoured() {
 }
 
 #[test]
-fn a_required_filter_that_fails_is_said() {
-    let world = World::new();
-    world.write("big.bin", "x\n");
-    world.write(".gitattributes", "*.bin filter=lfs\n");
-    world.plan(&PLAN.replace("defaults: {", "defaults: { retry_policy: { max_attempts: 0 }, "));
-    world.git(&["config", "filter.lfs.smudge", "no-such-filter smudge"]);
-    world.git(&["config", "filter.lfs.required", "true"]);
-    let said = world.run();
-    assert!(said.code == 5 || said.code == 0, "{said:?}");
-    if said.code == 5 {
-        said.says("big.bin");
+fn a_filter_that_does_not_work_fails_the_task_and_nothing_is_committed_without_it() {
+    for required in ["false", "true"] {
+        let world = World::new();
+        world.write("a.sec", "secret\n");
+        world.write(".gitattributes", "*.sec filter=crypt\n");
+        let plan = PLAN.replace("defaults: {", "defaults: { retry_policy: { max_attempts: 0 },");
+        world.plan(&plan.replace("echo one > one", "echo more >> a.sec"));
+        world.git(&["config", "filter.crypt.clean", "nosuch-crypt"]);
+        world.git(&["config", "filter.crypt.smudge", "cat"]);
+        world.git(&["config", "filter.crypt.required", required]);
+        world.run().exits(3).says("the filter `crypt` failed").says("nosuch-crypt");
+        assert_eq!(world.classes("one"), [Class::Config]);
+        assert_eq!(world.rev("omk/run/story"), "");
+        world.omk(&["replay"]).exits(0);
+        world.no_child_is_left();
     }
-    world.omk(&["replay"]).exits(0);
-    world.no_child_is_left();
 }
 
 #[test]
