@@ -88,8 +88,8 @@ struct Inner {
 /// What omk knows of a slot.
 pub(super) struct Known {
     pub(super) facts: Facts,
-    /// The tree in the worktree's own index, and that file as it was left.
-    pub(super) index: Option<(Oid, Stat)>,
+    /// The tree in the worktree's own index, and that file as it was left, unless others of the slot were written since.
+    pub(super) index: Option<(Oid, Option<Stat>)>,
 }
 
 /// What became of the slots in [`Pool::remove_idle`].

@@ -19,7 +19,7 @@ use super::facts::{Facts, Stamp, Stat, write_index, write_index_over};
 use super::filters::run_filters;
 use super::keep::Keep;
 use super::pool::{Known, Slot};
-use super::repo::{Repo, tree_oid};
+use super::repo::{Repo, tree_id, tree_oid};
 use super::rules::{Bare, Rule, Rules, rule_files};
 use super::tree::{Entry, Listing};
 use super::walk::{Step, below, remove, walk};
@@ -80,7 +80,9 @@ impl Slot {
         let mut known = self.known();
         let known = known.get_or_insert_with(|| self.forgotten());
         let conversion = repo.with(|objects| {
-            fetch_missing(repo, objects, &listing, &self.own_file("list"))?;
+            for listing in if std::ptr::eq(&*listing, &*ruling) { vec![&listing] } else { vec![&listing, &ruling] } {
+                fetch_missing(repo, objects, listing, &self.own_file("list"))?;
+            }
             convert::of(repo, objects, &ruling)
         })?;
         let wanted: Vec<(&[u8], Entry)> =
@@ -89,6 +91,8 @@ impl Slot {
         let Cleared { standing, mut stirred } = self.clear((&listing, &rules), keep, only, &mut known.facts)?;
         let absent: Vec<(&[u8], Entry)> = wanted.into_iter().filter(|(path, _)| !standing.contains(*path)).collect();
         if !absent.is_empty() {
+            // What the worktree's own index says of these files fits them no more.
+            known.index = known.index.take().map(|(tree, _)| (tree, None));
             self.write_files(repo, &ruling, &absent, &rules)?;
             let files = Files::of(self.path())?;
             for (path, entry) in &absent {
@@ -116,7 +120,14 @@ impl Slot {
         if known.facts.is_worth_saving() {
             known.facts.save(&self.own_file("known"))?;
         }
-        if only.is_none() { self.write_own_index(tree, &listing, known) } else { Ok(()) }
+        match (only, &known.index) {
+            (None, _) => self.write_own_index(tree, &listing, known),
+            (Some(_), Some((tree, None))) => {
+                let tree = tree_id(*tree);
+                self.write_own_index(&tree, &*repo.listing(&tree)?, known)
+            }
+            (Some(_), Some((_, Some(_))) | None) => Ok(()),
+        }
     }
 
     /// Removes what does not belong, and says what of the listing is as omk left it.
@@ -229,18 +240,18 @@ impl Slot {
         Ok(())
     }
 
-    /// The worktree's own index, for children that call git. Not read back.
+    /// The worktree's own index, for children that call git: what it says of files on the disk fits them. Not read back.
     fn write_own_index(&self, tree: &TreeId, listing: &Listing, known: &mut Known) -> Result<(), GitError> {
         let file = self.git_dir().join("index");
         let stat = || std::fs::symlink_metadata(&file).map(|meta| Stat::of(&meta));
-        if let (Some((was, left)), Ok(now)) = (&known.index, stat())
+        if let (Some((was, Some(left))), Ok(now)) = (&known.index, stat())
             && *was == tree_oid(tree)
             && *left == now
         {
             return Ok(());
         }
         write_index(&file, listing.files(), Some(&known.facts))?;
-        known.index = stat().ok().map(|stat| (tree_oid(tree), stat));
+        known.index = Some((tree_oid(tree), stat().ok()));
         Ok(())
     }
 

@@ -2,14 +2,21 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
+use git2::{Index, IndexEntry, IndexTime};
 
 use omk_action::git::{GitError, Pool, Repo, Slot, Terms};
 use omk_action::id::{RepoPath, Tip, TreeId};
 use omk_action::plan::Size;
 
 use super::world::World;
+
+/// How git's index marks a submodule.
+const SUBMODULE: u32 = 0o160_000;
 
 /// A repository with these files.
 fn world(files: &[(&str, &str)]) -> World {
@@ -57,6 +64,21 @@ fn written(slot: &Slot, name: &str) -> (u64, i64, i64) {
     (meta.ino(), meta.mtime(), meta.mtime_nsec())
 }
 
+/// The files of which git's own index of the slot says something else than the disk. git then calls them changed, or reads
+/// them to find out.
+pub(super) fn misfits(slot: &Slot) -> Vec<String> {
+    let index = Index::open(&slot.git_dir().join("index")).unwrap();
+    let differs = |entry: &IndexEntry| {
+        let meta = fs::symlink_metadata(slot.path().join(OsStr::from_bytes(&entry.path))).unwrap();
+        let time = |time: IndexTime| (i64::from(time.seconds()), i64::from(time.nanoseconds()));
+        let of_index = (time(entry.ctime), time(entry.mtime), u64::from(entry.ino), u64::from(entry.file_size));
+        let of_disk = ((meta.ctime(), meta.ctime_nsec()), (meta.mtime(), meta.mtime_nsec()));
+        of_index != (of_disk.0, of_disk.1, meta.ino() & u64::from(u32::MAX), meta.size())
+    };
+    let files = index.iter().filter(|entry| entry.mode != SUBMODULE && differs(entry));
+    files.map(|entry| String::from_utf8_lossy(&entry.path).into_owned()).collect()
+}
+
 #[test]
 fn trusted_files_are_laid_out_by_the_attributes_of_their_own_tree() {
     let world = world(&[("deny.txt", "evil\n"), (".gitattributes", "*.bat eol=crlf\n")]);
@@ -102,6 +124,21 @@ fn rules_that_stay_the_same_for_a_file_are_no_reason_to_write_it() {
     let (second, _) = slot(&world, &[]);
     assert_eq!(all(&second), before, "in the next process");
     assert_eq!((read(&second, "x.cfg"), read(&second, "w.bat")), ("1\n".into(), "w\r\n".into()));
+}
+
+#[test]
+fn gits_own_index_fits_the_files_whatever_a_child_touched() {
+    let world = world(&[("a.txt", "a\n"), ("d.txt", "d\n"), ("w.bat", "w\n"), (".gitattributes", "*.bat eol=crlf\n")]);
+    let (slot, base) = slot(&world, &[]);
+    assert_eq!(misfits(&slot), [""; 0]);
+    for name in ["a.txt", "w.bat"] {
+        fs::write(slot.path().join(name), read(&slot, name)).unwrap();
+        slot.reset(&base.commit, &[]).unwrap();
+        assert_eq!(misfits(&slot), [""; 0], "{name}");
+    }
+    fs::write(slot.path().join("d.txt"), "d\n").unwrap();
+    restore(&slot, &base, "d.txt");
+    assert_eq!(misfits(&slot), [""; 0]);
 }
 
 #[test]
