@@ -15,9 +15,13 @@ use super::error::GitError;
 /// wildcards need half of it.
 const STEPS: u64 = 2_000_000_000;
 
+/// Whether a file of rules is not to be read.
+pub(super) type Unread<'a> = dyn Fn(&[u8]) -> bool + 'a;
+
 /// The rules for one work tree. Files are read as directories are asked about, each once.
 pub(super) struct Ignores<'a> {
     files: Files<'a>,
+    is_unread: &'a Unread<'a>,
     /// The user's excludes, then the repository's; the later one wins.
     machine: Vec<Vec<Rule>>,
     /// The rules of the directories on the way to the last path, outermost first.
@@ -43,7 +47,8 @@ struct Rule {
 }
 
 impl<'a> Ignores<'a> {
-    pub(super) fn new(repo: &Repository, root: &'a Path) -> Result<Self, GitError> {
+    /// `.gitignore` files that `is_unread` accepts have no say.
+    pub(super) fn new(repo: &Repository, root: &'a Path, is_unread: &'a Unread<'a>) -> Result<Self, GitError> {
         let config = repo.config().map_err(GitError::lib("read git's configuration"))?;
         let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".config"));
         let base = || {
@@ -53,7 +58,7 @@ impl<'a> Ignores<'a> {
         let own = config.get_path("core.excludesfile").ok().or_else(base);
         let files = own.into_iter().chain([repo.commondir().join("info/exclude")]);
         let machine = files.map(|file| std::fs::read(file).map(|text| rules(&text)).unwrap_or_default()).collect();
-        Ok(Self { files: Files::of(root)?, machine, stack: Vec::new(), steps: Cell::new(STEPS) })
+        Ok(Self { files: Files::of(root)?, is_unread, machine, stack: Vec::new(), steps: Cell::new(STEPS) })
     }
 
     /// Whether an untracked path is ignored, by itself or with a directory above it.
@@ -87,7 +92,8 @@ impl<'a> Ignores<'a> {
             }
             let above = self.stack.last().is_some_and(|directory| directory.ignored);
             let ignored = above || (end > 0 && self.decides(&path[..end - 1], true)?);
-            let text = self.files.rules(&[&path[..end], b".gitignore"].concat())?;
+            let file = [&path[..end], b".gitignore"].concat();
+            let text = if (self.is_unread)(&file) { Vec::new() } else { self.files.rules(&file)? };
             self.stack.push(Directory { path: path[..end].to_vec(), rules: rules(&text), ignored });
         }
         Ok(())

@@ -1,13 +1,13 @@
 //! What a child left in a slot, as a tree.
 //!
-//! It refuses to believe the slot's own `.git`, HEAD and index. Decided here: paths of `keep` are no part of a change
-//! unless the base tracks them; neither are other ignored files, as the `.gitignore` files say that lie in the slot *now*;
-//! a repository that a child made inside the slot is ordinary files, without its `.git`; a submodule stays what it was
-//! unless its directory is gone, and files written into it are refused.
+//! It refuses to believe the slot's own `.git`, HEAD and index. Decided here: paths of `keep` are no part of a change, and
+//! no rules for others, unless the base tracks them; neither are other ignored files, as the `.gitignore` files say that lie
+//! in the slot *now*; a repository that a child made inside the slot is ordinary files, without its `.git`; a submodule
+//! stays what it was unless its directory is gone, and files written into it are refused.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::Metadata;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use git2::{ObjectType, Repository};
 
@@ -84,7 +84,10 @@ impl Slot {
             self.refuse_secrets(&listing, &unsure)?;
             let read = match &conversion.back {
                 None => self.read_plain(objects, &listing, &unsure)?,
-                Some(_) => self.read_by_git(objects, &listing, &unsure)?,
+                Some(_) => {
+                    let _aside = Aside::take(self, &found.kept_rules)?;
+                    self.read_by_git(objects, &listing, &unsure)?
+                }
             };
             for ((path, meta), entry) in unsure.iter().zip(read) {
                 known.facts.learn(path, Stat::of(meta), entry, stamp);
@@ -106,16 +109,22 @@ impl Slot {
     /// What is in the slot, as far as it could be part of a change.
     fn look(&self, listing: &Listing, keep: &Keep) -> Result<Found, GitError> {
         let mut found = Found::default();
-        let mut ignores = self.pool.repo().with(|repo| Ignores::new(repo, self.path()))?;
+        let is_unread = |path: &[u8]| keep.covers(path) && listing.get(path).is_none();
+        let mut ignores = self.pool.repo().with(|repo| Ignores::new(repo, self.path(), &is_unread))?;
         walk(self.path(), &mut |path, meta| {
             let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
             if name.eq_ignore_ascii_case(b".git") {
                 return Ok(Step::Skip);
             }
-            if matches!(name, b".gitignore" | b".gitattributes") {
+            let tracked = listing.get(path);
+            if matches!(name, b".gitignore" | b".gitattributes") && (tracked.is_some() || !keep.covers(path)) {
                 refuse_endless(&below(self.path(), path), path)?;
             }
-            let tracked = listing.get(path);
+            let rules = !meta.is_dir() && is_attributes(path);
+            if rules && tracked.is_none() && keep.covers(path) {
+                found.kept_rules.push(path.to_vec());
+                return Ok(Step::Skip);
+            }
             if meta.is_dir() {
                 if tracked.is_some_and(Entry::is_submodule) {
                     refuse_strays(&below(self.path(), path), path)?;
@@ -130,9 +139,8 @@ impl Slot {
                 return Ok(Step::Skip);
             }
             let known_file = !meta.is_dir() && tracked.is_some_and(|entry| !entry.is_submodule());
-            // Whoever ignores or keeps them: git reads them while it looks at the files beside them.
-            let rules = !meta.is_dir() && is_attributes(path);
-            if !known_file && !rules && (keep.covers(path) || ignores.covers(path, meta.is_dir())?) {
+            // Whoever ignores them: git reads attributes while it looks at the files beside them.
+            if !known_file && (keep.covers(path) || (!rules && ignores.covers(path, meta.is_dir())?)) {
                 return Ok(Step::Skip);
             }
             if meta.is_dir() {
@@ -298,6 +306,33 @@ struct Found {
     files: BTreeMap<Vec<u8>, Metadata>,
     /// Entries of the base that count as unchanged without a file: submodules.
     same: BTreeSet<Vec<u8>>,
+    /// Attributes that are kept, and so no part of a change. git would go by them.
+    kept_rules: Vec<Vec<u8>>,
+}
+
+/// Attributes that are out of git's sight until this is dropped. A process that is killed meanwhile loses them: caches do
+/// not promise more.
+struct Aside(Vec<(PathBuf, PathBuf)>);
+
+impl Aside {
+    fn take(slot: &Slot, paths: &[Vec<u8>]) -> Result<Self, GitError> {
+        let mut aside = Self(Vec::new());
+        for (number, path) in paths.iter().enumerate() {
+            let (from, to) = (below(slot.path(), path), slot.attic.join(format!("rules-{number}")));
+            std::fs::rename(&from, &to).map_err(GitError::io("move aside", &from))?;
+            aside.0.push((from, to));
+        }
+        Ok(aside)
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        for (from, to) in &self.0 {
+            // A cache without them is one that has to be filled again.
+            let _ = std::fs::rename(to, from);
+        }
+    }
 }
 
 fn note(changes: &mut Changes, base: &Listing, path: &[u8], entry: Entry) {

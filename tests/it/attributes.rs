@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::process::Command;
 
 use git2::{Index, IndexEntry, IndexTime};
 
@@ -139,6 +140,39 @@ fn gits_own_index_fits_the_files_whatever_a_child_touched() {
     fs::write(slot.path().join("d.txt"), "d\n").unwrap();
     restore(&slot, &base, "d.txt");
     assert_eq!(misfits(&slot), [""; 0]);
+}
+
+#[test]
+fn rules_that_a_cache_holds_have_no_say() {
+    let world = world(&[("vendor/a.txt", "v1\n"), ("b.bat", "b\n"), (".gitattributes", "*.bat eol=crlf\n")]);
+    let keep = ["vendor".to_owned(), "own/.gitignore".to_owned()];
+    let (slot, base) = slot(&world, &keep);
+    let write = |name: &str, text: &str| fs::write(slot.path().join(name), text).unwrap();
+    fs::create_dir_all(slot.path().join("vendor/pkg")).unwrap();
+    fs::create_dir(slot.path().join("own")).unwrap();
+    for (name, text) in
+        [("vendor/.gitattributes", "* text eol=crlf\n"), ("own/.gitignore", "*\n"), ("vendor/pkg/x", "x")]
+    {
+        write(name, text);
+    }
+    write("vendor/a.txt", "v2\r\n");
+    write("own/new.txt", "new\n");
+    let terms = Terms { keep: &keep, change_limit: Size::USUAL, may_write: &|_| false };
+    let tree = slot.snapshot(&base, &terms).unwrap();
+    assert_eq!(world.git(&["diff", "--name-only", base.tree.as_str(), tree.as_str()]), "own/new.txt\nvendor/a.txt");
+    assert_eq!(world.git(&["cat-file", "-s", &format!("{tree}:vendor/a.txt")]), "4", "no rule converts it");
+    slot.checkout_tree(&base.commit, &tree, &keep).unwrap();
+    assert_eq!(
+        (read(&slot, "vendor/a.txt"), read(&slot, "vendor/.gitattributes")),
+        ("v2\r\n".into(), "* text eol=crlf\n".into())
+    );
+    // git would wait for a writer.
+    fs::remove_file(slot.path().join("vendor/.gitattributes")).unwrap();
+    let pipe = slot.path().join("vendor/.gitattributes");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    write("vendor/a.txt", "v3\n");
+    slot.snapshot(&base, &terms).unwrap();
+    assert!(fs::symlink_metadata(pipe).is_ok(), "what is kept stays");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The law of snapshots, on repositories of every odd kind: each run of a plan observes the same paths and makes the same
-//! trees, in this process or the next, after a kill too, and none is a path that no task wrote.
+//! trees, in this process or the next, after a kill too, and none is a path that no task wrote. Whatever tasks, gates and
+//! caches did, a slot then holds what a new one would, byte for byte, and git finds it clean.
 //!
 //! A repository comes from a number, which is printed if the law fails. `OMK_TEST_SEED` names the first one, and
 //! `OMK_TEST_REPOSITORIES` says how many follow.
@@ -7,19 +8,22 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 #![expect(clippy::print_stdout, reason = "if a repository breaks the law, a person must know which it was")]
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use git2::{IndexEntry, IndexTime, Oid, Repository, Signature};
 
 use omk_action::fact::{Fact, Outcome};
-use omk_action::git::{Message, Pool, Repo, Terms};
+use omk_action::git::{Message, Pool, Repo, Slot, Terms};
 use omk_action::id::{Moment, RepoPath, Tip};
 use omk_action::plan::Size;
 
+use super::attributes::misfits;
 use super::world::World;
 
 /// Repositories in a run of all tests: some seconds. `scripts/soak` takes 300, which is some minutes.
@@ -31,7 +35,7 @@ const BY_BINARY: u64 = 12;
 const WHEN: Moment = Moment::from_millis(1_700_000_000_000);
 
 /// Files that a repository may have, one in three of them.
-const NAMES: [&str; 20] = [
+const NAMES: [&str; 21] = [
     "a.txt",
     "b.txt",
     "sp ace.txt",
@@ -52,7 +56,11 @@ const NAMES: [&str; 20] = [
     "run.sh",
     "d/keep.log",
     "plain",
+    "kept/t.txt",
 ];
+
+/// What stays in slots, and may be tracked in part.
+const KEPT: &str = "kept";
 
 /// What is in them, whatever the rules would make of it.
 const TEXTS: [&[u8]; 11] = [
@@ -117,12 +125,17 @@ impl Chance {
     }
 }
 
+/// What gates run that are about nothing.
+const USUAL: &str = "run: \"true\"";
+
 /// A repository, and a chain of tasks.
 pub(crate) struct Odd {
     pub(crate) world: World,
     tasks: Vec<Task>,
-    /// What its only gate runs.
+    /// What its first gate runs; if it is not the usual one, there is no other gate, and nothing is kept.
     gate: &'static str,
+    /// What new slots hold, by tree.
+    fresh: RefCell<BTreeMap<String, Files>>,
 }
 
 /// What a task does, as a script, and what it may change by that.
@@ -135,9 +148,12 @@ struct Task {
 /// The paths that each task was seen to change, and what came of it.
 type Observed = Vec<(Vec<String>, String)>;
 
+/// The files of a slot but for what is kept: whether each is a link, whether it is a program, and its bytes.
+type Files = BTreeMap<PathBuf, (bool, bool, Vec<u8>)>;
+
 impl Odd {
     fn of(seed: u64) -> Self {
-        Self::by(seed, (&RULES, &SETTINGS), "run: \"true\"")
+        Self::by(seed, (&RULES, &SETTINGS), USUAL)
     }
 
     /// The same without any conversion, and with another gate.
@@ -187,18 +203,24 @@ impl Odd {
         let mut names: Vec<String> = files.iter().filter_map(regular).collect();
         let tasks: Vec<Task> =
             (1..=1 + chance.below(3)).map(|number| Task::of(&mut chance, number, &mut names)).collect();
-        let odd = Self { world, tasks, gate };
+        let odd = Self { world, tasks, gate, fresh: RefCell::default() };
         files.insert("omk.yaml".into(), (0o100_644, odd.plan().into()));
         odd.commit(&files, module);
         odd
     }
 
     fn plan(&self) -> String {
-        let mut plan = format!("version: 1\nname: story\ngates: [{{ id: ok, {} }}]\ntasks:\n", self.gate);
+        let (keep, trust) = if self.gate == USUAL {
+            ("keep: [kept]\n", ", { id: trust, run: \"true\", trusted: [\"*.txt\", \"d/*\"] }")
+        } else {
+            ("", "")
+        };
+        let gate = self.gate;
+        let mut plan = format!("version: 1\nname: story\n{keep}gates: [{{ id: ok, {gate} }}{trust}]\ntasks:\n");
         for (index, task) in self.tasks.iter().enumerate() {
             let needs = if index == 0 { String::new() } else { format!("t{}", index - 1) };
             let run = serde_json::to_string(&task.script).unwrap();
-            plan.push_str(&format!("  - {{ id: t{index}, gates: [ok], dependencies: [{needs}], run: {run} }}\n"));
+            plan.push_str(&format!("  - {{ id: t{index}, gates: [ok, trust], write_set: [\"**\", .gitattributes], dependencies: [{needs}], run: {run} }}\n"));
         }
         plan
     }
@@ -225,12 +247,16 @@ impl Odd {
     fn run(&self, cache: &str, until: Option<usize>) -> Observed {
         let repo = Repo::discover(&self.world.repo()).unwrap();
         let pool = Pool::open(&repo, &self.world.dir().join(cache)).unwrap();
-        let terms = Terms { keep: &[], change_limit: Size::USUAL, may_write: &|_| false };
-        let mut base = repo.resolve("HEAD").unwrap();
+        let keep = [KEPT.to_owned()];
+        let may_write = |path: &RepoPath| path.as_bytes() == b".gitattributes";
+        let terms = Terms { keep: &keep, change_limit: Size::USUAL, may_write: &may_write };
+        let run_base = repo.resolve("HEAD").unwrap();
+        let mut base = run_base.clone();
         let mut observed = Observed::new();
         for (index, task) in self.tasks.iter().enumerate() {
             let slot = pool.acquire(None).unwrap();
-            slot.reset(&base.commit, &[]).unwrap();
+            slot.reset(&base.commit, &keep).unwrap();
+            self.holds_what_a_new_one_would(&repo, &slot, &base);
             let known = slot.path().with_extension("known");
             let left = fs::read(&known).ok();
             task.work_in(slot.path());
@@ -244,14 +270,48 @@ impl Odd {
             let tree = slot.snapshot(&base, &terms).unwrap();
             let paths = repo.changed_paths(&base.tree, &tree).unwrap();
             observed.push((paths.iter().map(in_words).collect(), tree.to_string()));
-            slot.checkout_tree(&base.commit, &tree, &[]).unwrap();
+            slot.checkout_tree(&base.commit, &tree, &keep).unwrap();
             let laid_out = Tip { commit: base.commit.clone(), tree: tree.clone() };
+            self.holds_what_a_new_one_would(&repo, &slot, &laid_out);
+            for odds in 1..=2 {
+                // A gate with trusted files, which touches some of the others.
+                let trusted = |path: &RepoPath| path.as_bytes().len() % 2 + 1 == odds;
+                slot.restore_paths(&run_base.commit, &keep, &trusted).unwrap();
+                self.holds_of_base(&repo, &slot, &run_base, &trusted);
+                task.touched_in(slot.path());
+                slot.checkout_tree(&base.commit, &tree, &keep).unwrap();
+                self.holds_what_a_new_one_would(&repo, &slot, &laid_out);
+            }
             assert_eq!(slot.snapshot(&laid_out, &terms).unwrap(), tree, "what was laid out is no change");
             let message = Message::new("t", &"20261122t185155z-4f2a9c".parse().unwrap(), &"t".parse().unwrap(), 1);
             let commit = repo.commit(&tree, &[base.commit], &message, WHEN).unwrap();
             base = Tip { commit, tree };
         }
         observed
+    }
+
+    /// What a slot that nobody ever used holds.
+    fn fresh(&self, repo: &Repo, tip: &Tip) -> Files {
+        let lay_out = || {
+            let pool = Pool::open(repo, &self.world.dir().join(format!("fresh-{}", tip.tree))).unwrap();
+            let slot = pool.acquire(None).unwrap();
+            slot.checkout_tree(&tip.commit, &tip.tree, &[]).unwrap();
+            files(slot.path())
+        };
+        self.fresh.borrow_mut().entry(tip.tree.to_string()).or_insert_with(lay_out).clone()
+    }
+
+    fn holds_what_a_new_one_would(&self, repo: &Repo, slot: &Slot, tip: &Tip) {
+        assert_eq!(files(slot.path()), self.fresh(repo, tip));
+        assert_eq!(misfits(slot), [""; 0], "git's index does not fit these files");
+    }
+
+    fn holds_of_base(&self, repo: &Repo, slot: &Slot, base: &Tip, trusted: &dyn Fn(&RepoPath) -> bool) {
+        let (mut found, mut expect) = (files(slot.path()), self.fresh(repo, base));
+        let is_trusted = |path: &Path| trusted(&path.to_str().unwrap().parse().unwrap());
+        found.retain(|path, _| is_trusted(path));
+        expect.retain(|path, _| is_trusted(path));
+        assert_eq!(found, expect);
     }
 
     /// What the newest run of the binary observed. The last answer of a task counts.
@@ -280,6 +340,14 @@ impl Task {
         let mut task = Self { script: "set -e\n".into(), wrote: BTreeSet::new() };
         task.write(&format!("n{number}/new.txt"), |new| format!("mkdir -p n{number}; printf 'new\\r\\n' > {new}"));
         task.write("d/junk.log", |junk| format!("mkdir -p d; printf junk > {junk}"));
+        if chance.one_in(2) {
+            task.touch("kept/.gitattributes", |rules| format!("mkdir -p kept; echo '* text eol=crlf' > {rules}"));
+            task.touch("kept/.gitignore", |rules| format!("echo '*' > {rules}"));
+        }
+        if chance.one_in(2) {
+            let rule = chance.of(&RULES);
+            task.write(".gitattributes", |rules| format!("printf '%s\\n' '{rule}' >> {rules}"));
+        }
         for _ in 0..chance.below(6) {
             if names.is_empty() {
                 break;
@@ -312,6 +380,16 @@ impl Task {
         self.script.push('\n');
     }
 
+    /// Does what a child may do without a change.
+    fn touched_in(&self, slot: &Path) {
+        for name in &self.wrote {
+            let path = slot.join(name);
+            if path.is_file() {
+                fs::write(&path, fs::read(&path).unwrap()).unwrap();
+            }
+        }
+    }
+
     fn work_in(&self, slot: &Path) {
         let ended = Command::new("sh").args(["-c", &self.script]).current_dir(slot).status().unwrap();
         assert!(ended.success(), "{self:?}");
@@ -334,6 +412,31 @@ fn entry(path: &str, mode: u32, id: Oid) -> IndexEntry {
         flags_extended: 0,
         path: path.into(),
     }
+}
+
+/// The files of a slot.
+fn files(slot: &Path) -> Files {
+    let (mut found, mut directories) = (Files::new(), vec![slot.to_owned()]);
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+            let (path, kind) = (entry.path(), entry.file_type().unwrap());
+            let name = path.strip_prefix(slot).unwrap().to_owned();
+            let is_kept = name.starts_with(KEPT) && name.file_name().unwrap().to_string_lossy().starts_with(".git");
+            if name == Path::new(".git") || is_kept {
+                continue;
+            }
+            if kind.is_dir() {
+                directories.push(path);
+            } else if kind.is_symlink() {
+                let target = fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes();
+                found.insert(name, (true, false, target));
+            } else {
+                let is_program = entry.metadata().unwrap().permissions().mode() & 0o100 != 0;
+                found.insert(name, (false, is_program, fs::read(&path).unwrap()));
+            }
+        }
+    }
+    found
 }
 
 fn in_words(path: &RepoPath) -> String {

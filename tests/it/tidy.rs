@@ -24,6 +24,7 @@ const LONG: &[(&str, &str)] = &[
     ("tests/it/first_run.rs", "what a first user meets, in the order in which they meet it"),
     ("tests/it/gate.rs", "stories about gates share one small world"),
     ("tests/it/git.rs", "hostile repositories share one small world"),
+    ("tests/it/odd_repositories.rs", "one generator of repositories, and the laws that hold for all of them"),
     ("tests/it/proof.rs", "each thing that can be wrong with a proof, after the one that is right"),
     ("tests/it/report.rs", "whole texts, as people read them"),
 ];
