@@ -50,9 +50,10 @@ fn change_attributes(slot: &Slot, base: &Tip, line: &str) -> TreeId {
     tree
 }
 
-fn restore(slot: &Slot, base: &Tip, name: &str) {
+/// Lays a trusted file over the tree that is in the slot.
+fn restore(slot: &Slot, under: &TreeId, base: &Tip, name: &str) {
     let name: RepoPath = name.parse().unwrap();
-    slot.restore_paths(&base.commit, &[], &|path| *path == name).unwrap();
+    slot.lay_over_unseen(under, &base.commit, &[], &|path| *path == name).unwrap();
 }
 
 fn read(slot: &Slot, name: &str) -> String {
@@ -86,7 +87,7 @@ fn trusted_files_are_laid_out_by_the_attributes_of_their_own_tree() {
     let (slot, base) = slot(&world, &[]);
     let tree = change_attributes(&slot, &base, "deny.txt eol=crlf");
     assert_eq!(read(&slot, "deny.txt"), "evil\r\n");
-    restore(&slot, &base, "deny.txt");
+    restore(&slot, &tree, &base, "deny.txt");
     assert_eq!(read(&slot, "deny.txt"), "evil\n");
     slot.checkout_tree(&base.commit, &tree, &[]).unwrap();
     assert_eq!(read(&slot, "deny.txt"), "evil\r\n");
@@ -97,13 +98,13 @@ fn what_one_task_made_of_line_ends_is_in_no_other_tasks_slot() {
     let files = [("x.cfg", "1\n"), ("y.cfg", "1\n"), (".gitattributes", "*.cfg text eol=crlf\n")];
     let world = world(&files);
     let (first, base) = slot(&world, &[]);
-    change_attributes(&first, &base, "*.cfg text eol=lf");
-    restore(&first, &base, "x.cfg");
+    let tree = change_attributes(&first, &base, "*.cfg text eol=lf");
+    restore(&first, &tree, &base, "x.cfg");
     assert_eq!((read(&first, "x.cfg"), read(&first, "y.cfg")), ("1\r\n".into(), "1\n".into()));
     first.reset(&base.commit, &[]).unwrap();
     assert_eq!((read(&first, "x.cfg"), read(&first, "y.cfg")), ("1\r\n".into(), "1\r\n".into()));
-    change_attributes(&first, &base, "*.cfg text eol=lf");
-    restore(&first, &base, "x.cfg");
+    let tree = change_attributes(&first, &base, "*.cfg text eol=lf");
+    restore(&first, &tree, &base, "x.cfg");
     drop(first);
     let (second, _) = slot(&world, &[]);
     assert_eq!((read(&second, "x.cfg"), read(&second, "y.cfg")), ("1\r\n".into(), "1\r\n".into()));
@@ -117,7 +118,7 @@ fn rules_that_stay_the_same_for_a_file_are_no_reason_to_write_it() {
     let before = all(&first);
     let tree = change_attributes(&first, &base, "# a comment\nx.cfg eol=crlf");
     assert_eq!(read(&first, "x.cfg"), "1\r\n");
-    restore(&first, &base, "x.cfg");
+    restore(&first, &tree, &base, "x.cfg");
     assert_eq!(all(&first), before, "a partial restoration");
     first.checkout_tree(&base.commit, &tree, &[]).unwrap();
     assert_eq!(all(&first), before, "and back");
@@ -138,7 +139,7 @@ fn gits_own_index_fits_the_files_whatever_a_child_touched() {
         assert_eq!(misfits(&slot), [""; 0], "{name}");
     }
     fs::write(slot.path().join("d.txt"), "d\n").unwrap();
-    restore(&slot, &base, "d.txt");
+    slot.reset(&base.commit, &[]).unwrap();
     assert_eq!(misfits(&slot), [""; 0]);
 }
 

@@ -210,17 +210,17 @@ impl Odd {
     }
 
     fn plan(&self) -> String {
-        let (keep, trust) = if self.gate == USUAL {
-            ("keep: [kept]\n", ", { id: trust, run: \"true\", trusted: [\"*.txt\", \"d/*\"] }")
+        let (keep, trust, gates) = if self.gate == USUAL {
+            ("keep: [kept]\n", ", { id: trust, run: \"true\", trusted: [\"*.txt\", \"d/*\"] }", "ok, trust")
         } else {
-            ("", "")
+            ("", "", "ok")
         };
         let gate = self.gate;
         let mut plan = format!("version: 1\nname: story\n{keep}gates: [{{ id: ok, {gate} }}{trust}]\ntasks:\n");
         for (index, task) in self.tasks.iter().enumerate() {
             let needs = if index == 0 { String::new() } else { format!("t{}", index - 1) };
             let run = serde_json::to_string(&task.script).unwrap();
-            plan.push_str(&format!("  - {{ id: t{index}, gates: [ok, trust], write_set: [\"**\", .gitattributes], dependencies: [{needs}], run: {run} }}\n"));
+            plan.push_str(&format!("  - {{ id: t{index}, gates: [{gates}], write_set: [\"**\", .gitattributes], dependencies: [{needs}], run: {run} }}\n"));
         }
         plan
     }
@@ -276,7 +276,7 @@ impl Odd {
             for odds in 1..=2 {
                 // A gate with trusted files, which touches some of the others.
                 let trusted = |path: &RepoPath| path.as_bytes().len() % 2 + 1 == odds;
-                slot.restore_paths(&run_base.commit, &keep, &trusted).unwrap();
+                slot.lay_over_unseen(&tree, &run_base.commit, &keep, &trusted).unwrap();
                 self.holds_of_base(&repo, &slot, &run_base, &trusted);
                 task.touched_in(slot.path());
                 slot.checkout_tree(&base.commit, &tree, &keep).unwrap();
