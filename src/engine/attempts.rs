@@ -54,6 +54,7 @@ impl Run {
             Outcome::Failed(failure) => {
                 self.release(index);
                 self.fail(index, failure.clone());
+                self.remember_gates(index, evidence);
             }
             Outcome::Interrupted => {
                 self.release(index);
@@ -70,6 +71,16 @@ impl Run {
         };
         if evidence.tree.as_ref() == Some(&change.tip.tree) && self.required_gates.iter().all(clean) {
             self.proven.insert(change.tip.tree.clone(), index);
+        }
+    }
+
+    /// What held a change is what an agent's next attempt begins with; without one, nobody needs it here.
+    fn remember_gates(&mut self, index: u32, evidence: &Evidence) {
+        let node = self.node_mut(index);
+        let by_gates = node.failure.as_ref().is_some_and(|failure| failure.class == Class::Gate);
+        if node.is_agent && by_gates && matches!(node.state, State::Backoff { .. }) {
+            let held = evidence.gates.iter().filter(|gate| gate.required && !gate.counts_as_passed);
+            node.failed_gates = held.cloned().collect();
         }
     }
 
@@ -108,7 +119,7 @@ impl Run {
         let listed: Vec<String> = paths.iter().take(20).map(ToString::to_string).collect();
         let more = if paths.len() > 20 { format!(" and {} more", paths.len() - 20) } else { String::new() };
         let message = format!("its change does not merge with what landed meanwhile, in {}{more}", listed.join(", "));
-        self.fail(index, Failure::new(Class::Conflict, message));
+        self.fail(index, Failure::new(Class::Conflict, message).about(paths.to_vec()));
     }
 
     /// The landed tasks that changed any of these paths, and on which `index` was not built.
@@ -135,6 +146,7 @@ impl Run {
         node.fresh_session = !(node.is_agent && failure.class.keeps_session());
         let permanent = !failure.class.is_transient() && node.policy.terminal_on_permanent_failure;
         node.failure = Some(Box::new(failure));
+        node.failed_gates = Vec::new();
         if permanent || outlived || node.retry_count > node.policy.max_attempts || self.failing_fast {
             return self.fail_for_good(index);
         }

@@ -105,6 +105,7 @@ fn node(task: &Task, index: usize, graph: &Graph, rank: u32, common: &mut Common
         retry_count: 0,
         deaths: 0,
         failure: None,
+        failed_gates: Vec::new(),
         fresh_session: true,
         reserved: false,
         blocked_since: None,

@@ -263,6 +263,7 @@ impl Run {
             retry_count: node.retry_count,
             lease_expires: node.state.lease(),
             failure: node.failure.as_deref(),
+            failed_gates: &node.failed_gates,
             cancelled: if let State::Cancelled { reason } = &node.state { Some(reason) } else { None },
             change: if let State::Landing { change } = &node.state { Some(change) } else { landed.map(|l| &l.change) },
             landed: landed.map(|landed| &landed.tip),

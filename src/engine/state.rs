@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::overlap::Sets;
-use crate::fact::{Change, Failure};
+use crate::fact::{Change, Failure, GateOutcome};
 use crate::id::{GateId, Moment, TaskId, Tip};
 use crate::plan::RetryPolicy;
 
@@ -105,6 +105,8 @@ pub struct TaskStatus<'a> {
     pub lease_expires: Option<Moment>,
     /// The last failure, where there was one.
     pub failure: Option<&'a Failure>,
+    /// The gates that held its change, where that is the failure and another attempt of an agent follows.
+    pub failed_gates: &'a [GateOutcome],
     /// Why it was cancelled, where it was.
     pub cancelled: Option<&'a CancelReason>,
     /// Its own change, once it has landed or waits to land.
@@ -201,6 +203,7 @@ pub(super) struct Node {
     /// How often omk died during this task since its last failure of that class.
     pub(super) deaths: u32,
     pub(super) failure: Option<Box<Failure>>,
+    pub(super) failed_gates: Vec<GateOutcome>,
     /// Its paths are reserved in the index of held paths.
     pub(super) reserved: bool,
     /// The next attempt starts a new session of the agent on a fresh base.

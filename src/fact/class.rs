@@ -2,13 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::RepoPath;
+
 /// Why an attempt failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// Whose turn it is, and whether trying again can help.
     pub class: Class,
-    /// What happened, for people and for the next attempt; clipped and scrubbed.
+    /// What happened, as one clause without a line break; scrubbed. What a gate or a command printed is in the evidence.
+    /// Up to 0.6 the output followed on lines of its own.
     pub message: String,
+    /// The paths in question: what it may not write, where it did not merge.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<RepoPath>,
     /// What a person can do about it, where omk knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
@@ -22,10 +28,17 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// One without a wait and without advice.
+    /// One without paths, without a wait and without advice.
     #[must_use]
     pub fn new(class: Class, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), advice: None, retry_after_ms: None, outlived: false }
+        Self { class, message: message.into(), paths: Vec::new(), advice: None, retry_after_ms: None, outlived: false }
+    }
+
+    /// The same, about these paths.
+    #[must_use]
+    pub fn about(mut self, paths: Vec<RepoPath>) -> Self {
+        self.paths = paths;
+        self
     }
 }
 

@@ -14,8 +14,8 @@ use crate::text;
 /// How much of the start of a log is kept as evidence, in bytes.
 const HEAD: usize = 4 * 1024;
 
-/// How much of its end, in bytes: failures are summed up there.
-const TAIL: usize = 12 * 1024;
+/// How much of its end, in bytes: failures are summed up there. Both together are what an agent's next prompt quotes.
+const TAIL: usize = 16 * 1024;
 
 /// The executions of a gate so far.
 pub(super) struct Tally<'a> {

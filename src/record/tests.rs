@@ -79,6 +79,7 @@ fn a_backoff_shows_no_owner_and_the_time_it_wakes_up() {
         attempt: 1,
         retry_count: 1,
         lease_expires: Some(Moment::from_millis(300_000)),
+        failed_gates: &[],
         failure: None,
         cancelled: None,
         change: None,

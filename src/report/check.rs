@@ -193,14 +193,18 @@ fn end_of(gate: &GateOutcome) -> GateEnd {
 
 fn one(gate: &GateOutcome, room: &mut usize) -> GateCheck {
     let remarks = remarks(gate, room);
+    let is_script = gate.command.trim().lines().nth(1).is_some();
     let mut summary = format!(
         "{} {}\n\nIt ran {} for {}{}.\n",
         markdown::sign(gate_mark(gate)),
         inert(&gate_told(gate), 300),
-        code(&gate.command, 300),
+        if is_script { "this script".to_owned() } else { code(&gate.command, 300) },
         text::duration(std::time::Duration::from_millis(gate.duration_ms)),
         if gate.attempts > 1 { format!(", {} executions", gate.attempts) } else { String::new() }
     );
+    if is_script {
+        summary.push_str(&format!("\n{}", markdown::asked(&gate.command)));
+    }
     if !gate.required {
         summary.push_str("\nIt is not required: it warns, and does not decide.\n");
     }

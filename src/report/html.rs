@@ -17,6 +17,7 @@ body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding
 h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}\
 table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #8884}\
 pre{background:#8881;padding:.8rem;overflow:auto;font-size:13px}\
+pre.command{background:none;border-left:3px solid var(--idle)}\
 .good{color:var(--good)}.bad{color:var(--bad)}.doubtful{color:var(--doubtful)}.busy{color:var(--busy)}.idle{color:var(--idle)}\
 small{color:var(--idle)}summary{cursor:pointer}";
 
@@ -125,7 +126,7 @@ fn task_block(task: &TaskView) -> String {
 fn gate_block(gate: &GateOutcome) -> String {
     let mark = class(gate_mark(gate));
     let words = format!("{} {}", gate.gate, gate_words(gate));
-    let mut inner = format!("$ {}\n", gate.command);
+    let mut inner = String::new();
     if !gate.note.is_empty() {
         let _ = writeln!(inner, "# {}", gate.note);
     }
@@ -136,7 +137,7 @@ fn gate_block(gate: &GateOutcome) -> String {
         let _ = writeln!(inner, "- {}: {}", item.key, ink::first_line(&item.message));
     }
     gate.log.iter().for_each(|log| inner.push_str(&printed(log)));
-    details(mark, &format!("gate {words}"), &inner)
+    details(mark, &format!("gate {words}"), &gate.command, &inner)
 }
 
 /// What a command printed; nothing for a task without one.
@@ -146,8 +147,7 @@ fn command_block(task: &TaskView) -> String {
         Some((_, how)) => (Mark::Bad, how),
         None => (Mark::Good, "passed".to_owned()),
     };
-    let inner = format!("$ {}\n{}", command.command, printed(&command.log));
-    details(class(mark), &format!("command {words}"), &inner)
+    details(class(mark), &format!("command {words}"), &command.command, &printed(&command.log))
 }
 
 fn printed(log: &LogEvidence) -> String {
@@ -155,6 +155,12 @@ fn printed(log: &LogEvidence) -> String {
     if log.tail.is_empty() { head } else { format!("{head}\n…\n{}", text::printable(log.tail.as_bytes())) }
 }
 
-fn details(mark: &str, title: &str, inner: &str) -> String {
-    format!("<details><summary class=\"{mark}\">{}</summary><pre>{}</pre></details>\n", escape(title), escape(inner))
+/// A command as it was written, and apart from it what it printed.
+fn details(mark: &str, title: &str, command: &str, inner: &str) -> String {
+    let inner = if inner.trim().is_empty() { String::new() } else { format!("<pre>{}</pre>", escape(inner)) };
+    format!(
+        "<details><summary class=\"{mark}\">{}</summary><pre class=\"command\">{}</pre>{inner}</details>\n",
+        escape(title),
+        escape(command.trim_end())
+    )
 }

@@ -324,13 +324,18 @@ fn logs(view: &View, page: &mut Page) {
 }
 
 fn folded_command(task: &TaskView, command: &CommandEvidence, how: &str) -> String {
-    let asked = text::clip_lines(&text::escape_invisible(command.command.trim()), COMMAND_LINES, COMMAND_BYTES);
     format!(
         "\n<details><summary>{}: command {how}</summary>\n\n{}{}\n</details>\n",
         task.id,
-        text::fenced(&asked).replacen("text\n", "sh\n", 1),
+        asked(&command.command),
         printed(&command.log).map_or_else(String::new, |printed| format!("\n{printed}")),
     )
+}
+
+/// A command as it was written, fenced.
+pub(super) fn asked(command: &str) -> String {
+    let asked = text::clip_lines(&text::escape_invisible(command.trim()), COMMAND_LINES, COMMAND_BYTES);
+    text::fenced(&asked).replacen("text\n", "sh\n", 1)
 }
 
 /// The end of a log, fenced; `None` if nothing was printed.
@@ -343,7 +348,13 @@ fn printed(log: &LogEvidence) -> Option<String> {
 
 fn folded(task: Option<&TaskView>, gate: &GateOutcome) -> String {
     let whose = task.map_or_else(|| "the result".to_owned(), |task| task.id.to_string());
-    let mut text = format!("\n<details><summary>{}: gate {} {}</summary>\n", whose, gate.gate, gate_words(gate));
+    let mut text = format!(
+        "\n<details><summary>{}: gate {} {}</summary>\n\n{}",
+        whose,
+        gate.gate,
+        gate_words(gate),
+        asked(&gate.command)
+    );
     for item in gate.failing.iter().take(ITEMS) {
         let place = item.place.as_ref().map_or_else(String::new, |place| format!(" ({}:{})", place.path, place.line));
         let said = ink::line(ink::first_line(&item.message), 200);
@@ -356,7 +367,7 @@ fn folded(task: Option<&TaskView>, gate: &GateOutcome) -> String {
     }
     if let Some(log) = &gate.log {
         let gap = if gate.failing.is_empty() { "\n" } else { "\n\n" };
-        text.push_str(&format!("{gap}{}", printed(log).unwrap_or_else(|| text::fenced(""))));
+        text.push_str(&printed(log).map_or_else(String::new, |printed| format!("{gap}{printed}")));
     }
     text.push_str("\n</details>\n");
     text

@@ -4,6 +4,7 @@
 
 use super::view::{Ejection, Stage, View};
 use crate::fact::{GateOutcome, LogEvidence};
+use crate::id::RepoPath;
 
 impl View {
     /// The view with every free text passed through `scrub`, which takes secrets out. Ids, paths of commits and numbers
@@ -24,6 +25,7 @@ impl View {
             for failure in task.failure.iter_mut() {
                 each(&mut failure.message);
                 failure.advice.iter_mut().for_each(each);
+                failure.paths = scrub_paths(&failure.paths, scrub);
             }
             task.gates.iter_mut().for_each(|gate| scrub_gate(gate, scrub));
             task.refused_hosts.iter_mut().for_each(each);
@@ -40,14 +42,15 @@ impl View {
                 Stage::Completed { ejected: Some(Ejection { log: Some(text), .. }), .. } => each(text),
                 Stage::LeftOut | Stage::Claimed | Stage::Completed { .. } | Stage::Failed => {}
             }
-            // A path is scrubbed where it is text; one that does not survive as a path is not worth its secret.
-            task.paths = std::mem::take(&mut task.paths)
-                .into_iter()
-                .filter_map(|path| scrub(&path.to_string()).parse().ok())
-                .collect();
+            task.paths = scrub_paths(&task.paths, scrub);
         }
         self
     }
+}
+
+/// A path is scrubbed where it is text; one that does not survive as a path is not worth its secret.
+fn scrub_paths(paths: &[RepoPath], scrub: &dyn Fn(&str) -> String) -> Vec<RepoPath> {
+    paths.iter().filter_map(|path| scrub(&path.to_string()).parse().ok()).collect()
 }
 
 fn scrub_gate(gate: &mut GateOutcome, scrub: &dyn Fn(&str) -> String) {

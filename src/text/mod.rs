@@ -65,6 +65,20 @@ pub fn clip(text: &str, max_chars: usize) -> String {
     text.chars().take(kept).chain(['…']).collect()
 }
 
+/// Characters of a command's first line: enough to see which command it is.
+const COMMAND_LINE: usize = 200;
+
+/// A command where one line is all there is: its first line in backticks, and how many more it has.
+#[must_use]
+pub fn command_line(command: &str) -> String {
+    let mut lines = command.trim().lines();
+    let first = clip(lines.next().unwrap_or_default(), COMMAND_LINE);
+    match lines.count() {
+        0 => format!("`{first}`"),
+        more => format!("`{first}` + {}", plural(more, "line")),
+    }
+}
+
 /// More bytes than the line that tells what was left out, its line breaks and the `…` beside it ever take.
 const MARKER_BYTES: usize = 64;
 

@@ -94,7 +94,7 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     }
 }
 
-/// The message with what the network refused to the agent or the command, in its first line: the output follows it.
+/// The message with what the network refused to the agent or the command.
 fn with_refusal(class: Class, message: &str, evidence: &Evidence) -> String {
     let Some(refused) = refusal(&evidence.refused_hosts) else { return message.to_owned() };
     // A gate has a network of its own, so whose it was must be clear.
@@ -103,10 +103,7 @@ fn with_refusal(class: Class, message: &str, evidence: &Evidence) -> String {
         (false, Class::Command | Class::Timeout | Class::Hung) => refused,
         (false, _) => refused.replacen("its", "the command's", 1),
     };
-    match message.split_once('\n') {
-        Some((first, output)) => format!("{first}; {refused}\n{output}"),
-        None => format!("{message}; {refused}"),
-    }
+    format!("{message}; {refused}")
 }
 
 struct Attempt<'a> {
@@ -271,7 +268,8 @@ impl Attempt<'_> {
         let shown: Vec<String> = violations.iter().take(PATHS_SHOWN).map(in_words).collect();
         let more = violations.len().saturating_sub(PATHS_SHOWN);
         let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-        Err(Trouble::new(Class::Scope, format!("{}{more}", shown.join("; "))))
+        let paths = violations.iter().map(|found| found.path.clone()).collect();
+        Err(Trouble::Failed(Failure::new(Class::Scope, format!("{}{more}", shown.join("; "))).about(paths)))
     }
 
     fn hold_to_gates(&self, evidence: &Evidence) -> Result<(), Trouble> {
@@ -279,9 +277,9 @@ impl Attempt<'_> {
         let required = |gate: &&crate::id::GateId| plan.gate(gate).is_some_and(|gate| gate.required);
         let required: Vec<_> = self.errand.task.gates.iter().filter(required).cloned().collect();
         let Standing::Held(gates) = standing(&evidence.gates, &required) else { return Ok(()) };
-        let said: Vec<String> =
-            evidence.gates.iter().filter(|o| gates.contains(&o.gate)).map(judging::in_words).collect();
-        Err(Trouble::new(Class::Gate, said.join("\n\n")))
+        let held = evidence.gates.iter().filter(|outcome| gates.contains(&outcome.gate));
+        let said: Vec<String> = held.map(judging::in_words).collect();
+        Err(Trouble::new(Class::Gate, said.join("; ")))
     }
 
     fn commit(&self, place: &Place, tree: &TreeId) -> Result<CommitId, Trouble> {
@@ -318,7 +316,7 @@ mod tests {
     use crate::id::Sha256;
 
     #[test]
-    fn refused_hosts_stand_in_the_first_line_and_not_in_the_output() {
+    fn refused_hosts_are_named_after_what_happened() {
         let log = LogEvidence {
             path: "command.log".to_owned(),
             sha256: Sha256::of(b""),
@@ -330,14 +328,10 @@ mod tests {
             command: Some(CommandEvidence { command: "make".to_owned(), exit: Some(1), log }),
             ..Evidence::default()
         };
-        assert_eq!(with_refusal(Class::Command, "exited with 1\noutput", &evidence), "exited with 1\noutput");
+        assert_eq!(with_refusal(Class::Command, "exited with 1", &evidence), "exited with 1");
         evidence.refused_hosts = vec!["a.example".to_owned(), "b.example".to_owned()];
         let refused = "its network refused a.example, b.example";
-        assert_eq!(
-            with_refusal(Class::Command, "exited with 1\noutput", &evidence),
-            format!("exited with 1; {refused}\noutput")
-        );
-        assert_eq!(with_refusal(Class::Command, "was silent", &evidence), format!("was silent; {refused}"));
+        assert_eq!(with_refusal(Class::Command, "exited with 1", &evidence), format!("exited with 1; {refused}"));
         let of_the_command = format!("gate `g` failed; the command's{}", refused.trim_start_matches("its"));
         assert_eq!(with_refusal(Class::Gate, "gate `g` failed", &evidence), of_the_command);
     }

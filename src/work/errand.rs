@@ -1,7 +1,7 @@
 //! What one attempt is to do, taken from the engine when it is ordered.
 
 use crate::engine::Engine;
-use crate::fact::{Failure, Order, Session};
+use crate::fact::{Failure, GateOutcome, Order, Session};
 use crate::id::{CommitId, RepoPath, TaskId, Tip};
 use crate::plan::Task;
 
@@ -18,6 +18,8 @@ pub(super) struct Errand {
     pub(super) tip: Tip,
     /// Why the last attempt failed.
     pub(super) last_failure: Option<Failure>,
+    /// The gates that held its change, where that was the failure.
+    pub(super) failed_gates: Vec<GateOutcome>,
 }
 
 /// A landed task that the base holds.
@@ -32,6 +34,7 @@ impl Errand {
     /// The errand that an [`Order::Start`] means; `None` for other orders.
     pub(super) fn of(order: &Order, engine: &Engine) -> Option<Self> {
         let Order::Start { task, attempt, retry_count, session, onto, .. } = order else { return None };
+        let status = engine.task(task)?;
         let onto = onto.iter().filter_map(|other| {
             let change = engine.task(other)?.change?;
             Some(Foundation { id: other.clone(), commit: change.tip.commit.clone(), paths: change.paths.clone() })
@@ -43,7 +46,8 @@ impl Errand {
             session: *session,
             onto: onto.collect(),
             tip: engine.tip()?.clone(),
-            last_failure: engine.task(task)?.failure.cloned(),
+            last_failure: status.failure.cloned(),
+            failed_gates: status.failed_gates.to_vec(),
         })
     }
 }

@@ -24,10 +24,6 @@ use crate::id::{CommitId, GateId, RepoPath, Tip, TreeId};
 use crate::plan::{Gate, Task};
 use crate::text;
 
-/// How much of a gate's output the next attempt and a person are shown in a failure's message.
-const SHOWN_LINES: usize = 60;
-const SHOWN_BYTES: usize = 6 * 1024;
-
 /// The variable that tells a gate what the judged commit is built on.
 const BASE: &str = "OMK_BASE";
 
@@ -328,15 +324,7 @@ async fn on_base(shared: &Arc<Shared>, gate: &Gate, stop: &CancellationToken) ->
     outcome.await.cloned()
 }
 
-/// A command in one line of a message, which may not end in the middle of it.
-pub(super) fn quoted(command: &str) -> String {
-    let mut lines = command.trim().lines();
-    let first = text::clip(lines.next().unwrap_or_default(), 200);
-    let more = if lines.next().is_some() { " …" } else { "" };
-    format!("`{first}`{more}")
-}
-
-/// A failing gate, for the next attempt and for people.
+/// A gate that holds a change, as a clause: "gate `test` (`make test`) exited with 1".
 pub(super) fn in_words(outcome: &GateOutcome) -> String {
     let how = match (outcome.verdict, outcome.exit) {
         (GateVerdict::TimedOut, _) => "ran into its timeout".to_owned(),
@@ -344,15 +332,5 @@ pub(super) fn in_words(outcome: &GateOutcome) -> String {
         (_, None) => "was ended".to_owned(),
     };
     let refused = outcome.refusal().map_or_else(String::new, |refused| format!("; {refused}"));
-    let mut said = format!("gate `{}` ({}) {how}{refused}", outcome.gate, quoted(&outcome.command));
-    for item in outcome.failing.iter().take(SHOWN_LINES / 3) {
-        said.push_str(&format!("\n- {}: {}", item.key, text::clip(&item.message, 300)));
-    }
-    if let Some(log) = &outcome.log {
-        let output = if log.tail.is_empty() { log.head.clone() } else { format!("{}\n…\n{}", log.head, log.tail) };
-        if !output.trim().is_empty() {
-            said.push_str(&format!("\n\n{}", text::clip_lines(output.trim_end(), SHOWN_LINES, SHOWN_BYTES)));
-        }
-    }
-    said
+    format!("gate `{}` ({}) {how}{refused}", outcome.gate, text::command_line(&outcome.command))
 }

@@ -8,7 +8,6 @@ use super::Shared;
 use super::attempt::{Trouble, blocking};
 use super::copies::Copies;
 use super::errand::Errand;
-use super::judging::quoted;
 use super::place::Place;
 use super::room::{Furnishing, Way, room};
 use crate::agent::prompt::{self, Brief, Setback};
@@ -112,9 +111,8 @@ impl Turn<'_> {
         evidence.containment = ended.containment.clone();
         let exit = if let Ending::Exited(code) = ended.ending { Some(code) } else { None };
         let log = self.log_evidence(&ended, name);
-        let output = if log.tail.is_empty() { log.head.clone() } else { format!("{}\n…\n{}", log.head, log.tail) };
         evidence.command = Some(CommandEvidence { command: command.to_owned(), exit, log });
-        let named = quoted(command);
+        let named = text::command_line(command);
         let (class, how) = match ended.ending {
             Ending::Exited(0) => return Ok(TurnEnd::Done),
             Ending::Exited(code) => (Class::Command, format!("command {named} exited with {code}")),
@@ -127,9 +125,7 @@ impl Turn<'_> {
             }
             Ending::Stopped => return Err(Trouble::Interrupted),
         };
-        let said = text::clip_lines(output.trim_end(), 40, 4 << 10);
-        let message = if said.is_empty() { how } else { format!("{how}\n{said}") };
-        Ok(TurnEnd::Failed(Failure::new(class, message)))
+        Ok(TurnEnd::Failed(Failure::new(class, how)))
     }
 
     /// The log's path, its directory made.
@@ -288,10 +284,11 @@ impl Turn<'_> {
             change_required: task.change == ChangePolicy::Required,
             gates: gates.map(|gate| (gate.id.to_string(), gate.run.clone())).collect(),
             built_on: self.errand.onto.iter().map(|other| (other.id.clone(), other.paths.clone())).collect(),
-            setback: self.errand.last_failure.as_ref().map(|failure| {
-                let (message, output) = failure.message.split_once('\n').unwrap_or((&failure.message, ""));
-                let (message, output) = (message.to_owned(), output.trim_start().to_owned());
-                Setback { class: failure.class, message, output, paths: Vec::new() }
+            setback: self.errand.last_failure.as_ref().map(|failure| Setback {
+                class: failure.class,
+                message: failure.message.clone(),
+                gates: self.errand.failed_gates.clone(),
+                paths: failure.paths.clone(),
             }),
             session,
             room: self.shared.tools.agent.as_ref().map_or(RoomLevel::None, |agent| agent.room),

@@ -10,7 +10,7 @@ use omk_action::fact::{
     RunVerdict, Session, Spending, Trigger,
 };
 use omk_action::glob::Glob;
-use omk_action::id::{CommitId, GateId, Moment, Sha256, TaskId, Tip, TreeId};
+use omk_action::id::{CommitId, GateId, Moment, RepoPath, Sha256, TaskId, Tip, TreeId};
 use omk_action::plan::{Event, OnDependencyFailure, Plan, RetryPolicy, Task, WriteSet};
 use proptest::prelude::*;
 
@@ -501,6 +501,7 @@ fn retry_after_pauses_every_agent_task_but_no_command() {
         outcome: Outcome::Failed(Failure {
             class: Class::RateLimit,
             message: "slow".into(),
+            paths: Vec::new(),
             advice: None,
             retry_after_ms: Some(60_000),
             outlived: false,
@@ -529,6 +530,52 @@ fn a_process_that_outlived_its_end_ends_the_run() {
 }
 
 #[test]
+fn an_agents_next_attempt_knows_the_gates_that_held_it() {
+    let mut plan = plan_of(1);
+    plan.tasks[0].work = omk_action::plan::Work::Prompt("do".into());
+    let task: TaskId = "t0".parse().unwrap();
+    let mut world = World::new(plan, 1, 0);
+    let held = |world: &mut World, attempt| {
+        let gates = vec![outcome(true), outcome(false), GateOutcome { required: false, ..outcome(false) }];
+        let evidence = Box::new(Evidence { gates, ..Evidence::default() });
+        let outcome = Outcome::Failed(Failure::new(Class::Gate, "gate `test` exited with 1"));
+        world.active.clear();
+        world.holding.clear();
+        world.happens(Fact::Prepared { task: task.clone(), attempt, base: tip(0), slot: "s".into() });
+        world.happens(Fact::Worked { task: task.clone(), attempt, outcome, evidence });
+        let wake = world.wake.take();
+        world.now = wake.map_or(world.now, |wake| wake.as_millis());
+        wake.is_some().then(|| world.happens(Fact::Woke));
+    };
+    held(&mut world, 1);
+    assert_eq!(world.engine.task(&task).unwrap().failed_gates, [outcome(false)]);
+    // An interruption is no failure: what held the attempt before still counts.
+    world.active.clear();
+    world.holding.clear();
+    world.happens(Fact::TookUp { host: host(), workers: None, spending: None });
+    assert_eq!(world.engine.task(&task).unwrap().failed_gates, [outcome(false)]);
+    held(&mut world, 3);
+    held(&mut world, 4);
+    let status = world.engine.task(&task).unwrap();
+    assert_eq!((status.state, status.failed_gates), (TaskState::Failed, [].as_slice()), "there is no next attempt");
+}
+
+#[test]
+fn a_conflict_keeps_every_path() {
+    let task: TaskId = "t0".parse().unwrap();
+    let mut world = World::new(plan_of(1), 1, 0);
+    world.happens(Fact::Prepared { task: task.clone(), attempt: 1, base: tip(0), slot: "s".into() });
+    let change = Change { tip: tip(5), paths: vec!["src/a".parse().unwrap()] };
+    let outcome = Outcome::Changed(change);
+    world.happens(Fact::Worked { task: task.clone(), attempt: 1, outcome, evidence: Box::default() });
+    let paths: Vec<RepoPath> = (0..30).map(|n| format!("src/{n}").parse().unwrap()).collect();
+    world.happens(Fact::Clashed { task: task.clone(), attempt: 1, paths: paths.clone(), trouble: None });
+    let failure = world.engine.task(&task).unwrap().failure.cloned().unwrap();
+    assert_eq!((failure.class, failure.paths), (Class::Conflict, paths));
+    assert!(failure.message.ends_with("src/19 and 10 more"), "{}", failure.message);
+}
+
+#[test]
 fn a_wait_past_the_end_of_the_run_is_a_used_up_quota() {
     let mut plan = plan_of(1);
     plan.limits.time = Some(Duration::from_secs(30));
@@ -541,6 +588,7 @@ fn a_wait_past_the_end_of_the_run_is_a_used_up_quota() {
         outcome: Outcome::Failed(Failure {
             class: Class::RateLimit,
             message: "slow".into(),
+            paths: Vec::new(),
             advice: None,
             retry_after_ms: Some(60_000),
             outlived: false,

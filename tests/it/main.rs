@@ -54,6 +54,7 @@ mod engine;
 mod escape;
 mod examples;
 mod exec;
+mod failure_parts;
 mod owners;
 mod forge_act;
 mod forge_door;

@@ -134,6 +134,7 @@ fn failing() -> View {
     api.failure = Some(Failure {
         class: Class::Gate,
         message: "gate `test` failed: 2 tests\n@everyone look <img src=x>".to_owned(),
+        paths: Vec::new(),
         advice: None,
         retry_after_ms: None,
         outlived: false,
@@ -182,106 +183,114 @@ fn stopped() -> View {
 #[test]
 fn a_good_run_in_markdown() {
     insta::assert_snapshot!(markdown::render(&good(), markdown::COMMENT_LIMIT), @r#"
-### ✅ omk `nightly`: ready
+    ### ✅ omk `nightly`: ready
 
-3 of 3 tasks completed · 12m 04s · 435k tokens, $0.16
+    3 of 3 tasks completed · 12m 04s · 435k tokens, $0.16
 
-- ⚠️ gate `test` on the result: flaky: passed on the 2nd of 2 executions
+    - ⚠️ gate `test` on the result: flaky: passed on the 2nd of 2 executions
 
-```sh
-git diff bbbbbbbbbbbb omk/run/nightly  # look
-git merge omk/run/nightly              # take
-```
+    ```sh
+    git diff bbbbbbbbbbbb omk/run/nightly  # look
+    git merge omk/run/nightly              # take
+    ```
 
-```mermaid
-flowchart LR
-  t0["✓ deps<br/>completed"]:::good
-  t1["✓ api<br/>completed"]:::good
-  t2["✓ docs<br/>completed"]:::good
-  t3["· rare<br/>skipped"]:::idle
-  t0 --> t1
-  t0 --> t2
-  classDef good fill:#dafbe1,stroke:#1a7f37,color:#0b2e13
-  classDef bad fill:#ffebe9,stroke:#cf222e,color:#4c0a0f
-  classDef busy fill:#ddf4ff,stroke:#0969da,color:#042551
-  classDef idle fill:#f6f8fa,stroke:#8c959f,color:#424a53
-```
+    ```mermaid
+    flowchart LR
+      t0["✓ deps<br/>completed"]:::good
+      t1["✓ api<br/>completed"]:::good
+      t2["✓ docs<br/>completed"]:::good
+      t3["· rare<br/>skipped"]:::idle
+      t0 --> t1
+      t0 --> t2
+      classDef good fill:#dafbe1,stroke:#1a7f37,color:#0b2e13
+      classDef bad fill:#ffebe9,stroke:#cf222e,color:#4c0a0f
+      classDef busy fill:#ddf4ff,stroke:#0969da,color:#042551
+      classDef idle fill:#f6f8fa,stroke:#8c959f,color:#424a53
+    ```
 
-| | task | state | tries | time | gates | |
-|-|-|-|-:|-:|-|-|
-| ✅ | `deps` | completed | 1 | 1m 35s | `test` passed | 1 file |
-| ✅ | `api` Split the API module | completed | 2 | 6m 35s | `test` passed | 1 file |
-| ✅ | `docs` | completed | 1 | 35.0 s | `test` passed | no change |
-| ⚪ | `rare` | skipped |  |  |  | not selected |
+    | | task | state | tries | time | gates | |
+    |-|-|-|-:|-:|-|-|
+    | ✅ | `deps` | completed | 1 | 1m 35s | `test` passed | 1 file |
+    | ✅ | `api` Split the API module | completed | 2 | 6m 35s | `test` passed | 1 file |
+    | ✅ | `docs` | completed | 1 | 35.0 s | `test` passed | no change |
+    | ⚪ | `rare` | skipped |  |  |  | not selected |
 
-<details><summary>the result: gate test flaky</summary>
+    <details><summary>the result: gate test flaky</summary>
 
-```text
-ok
-```
+    ```sh
+    make test
+    ```
 
-</details>
+    ```text
+    ok
+    ```
 
-<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · judged_by: same-job · room: sealed · omk 0.6.0</sub>
-"#);
+    </details>
+
+    <sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · judged_by: same-job · room: sealed · omk 0.6.0</sub>
+    "#);
 }
 
 #[test]
 fn a_failing_run_in_markdown() {
     insta::assert_snapshot!(markdown::render(&failing(), markdown::COMMENT_LIMIT), @r#"
-### ❌ omk `nightly`: not ready
+    ### ❌ omk `nightly`: not ready
 
-2 of 4 tasks completed · 1 failed · 1 cancelled · 12m 04s · 435k tokens, $0.16
+    2 of 4 tasks completed · 1 failed · 1 cancelled · 12m 04s · 435k tokens, $0.16
 
-- ❌ `api`: gate \`test\` failed: 2 tests
-- ❌ `bump`: taken out: gate \`test\` failed with it
+    - ❌ `api`: gate \`test\` failed: 2 tests
+    - ❌ `bump`: taken out: gate \`test\` failed with it
 
-> ⚠️ The children's room was of level none (this kernel has no Landlock): they could do all that the user can, and nothing confined their writes. \`omk doctor\` says what to do.
+    > ⚠️ The children's room was of level none (this kernel has no Landlock): they could do all that the user can, and nothing confined their writes. \`omk doctor\` says what to do.
 
-```sh
-git diff bbbbbbbbbbbb omk/run/nightly  # look
-omk run api                            # try again
-```
+    ```sh
+    git diff bbbbbbbbbbbb omk/run/nightly  # look
+    omk run api                            # try again
+    ```
 
-```mermaid
-flowchart LR
-  t0["✓ deps<br/>completed"]:::good
-  t1["✗ api<br/>failed"]:::bad
-  t2["· docs<br/>cancelled"]:::idle
-  t3["✗ bump<br/>ejected"]:::bad
-  t0 --> t1
-  t1 --> t2
-  classDef good fill:#dafbe1,stroke:#1a7f37,color:#0b2e13
-  classDef bad fill:#ffebe9,stroke:#cf222e,color:#4c0a0f
-  classDef busy fill:#ddf4ff,stroke:#0969da,color:#042551
-  classDef idle fill:#f6f8fa,stroke:#8c959f,color:#424a53
-```
+    ```mermaid
+    flowchart LR
+      t0["✓ deps<br/>completed"]:::good
+      t1["✗ api<br/>failed"]:::bad
+      t2["· docs<br/>cancelled"]:::idle
+      t3["✗ bump<br/>ejected"]:::bad
+      t0 --> t1
+      t1 --> t2
+      classDef good fill:#dafbe1,stroke:#1a7f37,color:#0b2e13
+      classDef bad fill:#ffebe9,stroke:#cf222e,color:#4c0a0f
+      classDef busy fill:#ddf4ff,stroke:#0969da,color:#042551
+      classDef idle fill:#f6f8fa,stroke:#8c959f,color:#424a53
+    ```
 
-| | task | state | tries | time | gates | |
-|-|-|-|-:|-:|-|-|
-| ✅ | `deps` | completed | 1 | 1m 35s | `test` passed | 1 file |
-| ❌ | `api` | failed | 3 | 10m 05s | `lint` passed, `test` failed (exit 101, 2 failing, passed before) | gate \`test\` failed: 2 tests |
-| ⚪ | `docs` | cancelled |  |  |  | api failed |
-| ❌ | `bump` | ejected | 1 | 40.0 s | `test` passed | taken out: gate \`test\` failed with it |
+    | | task | state | tries | time | gates | |
+    |-|-|-|-:|-:|-|-|
+    | ✅ | `deps` | completed | 1 | 1m 35s | `test` passed | 1 file |
+    | ❌ | `api` | failed | 3 | 10m 05s | `lint` passed, `test` failed (exit 101, 2 failing, passed before) | gate \`test\` failed: 2 tests |
+    | ⚪ | `docs` | cancelled |  |  |  | api failed |
+    | ❌ | `bump` | ejected | 1 | 40.0 s | `test` passed | taken out: gate \`test\` failed with it |
 
-<details><summary>api: gate test failed (exit 101, 2 failing, passed before)</summary>
+    <details><summary>api: gate test failed (exit 101, 2 failing, passed before)</summary>
 
-- api::splits (src/api.rs:12): assertion \`left == right\` failed
-- 1 more
+    ```sh
+    make test
+    ```
 
-````text
-running 2 tests
+    - api::splits (src/api.rs:12): assertion \`left == right\` failed
+    - 1 more
 
-test api::splits ... FAILED
-::error::boo
-```
-end
-````
+    ````text
+    running 2 tests
 
-</details>
+    test api::splits ... FAILED
+    ::error::boo
+    ```
+    end
+    ````
 
-<sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · judged_by: same-job · room: none · omk 0.6.0</sub>
-"#);
+    </details>
+
+    <sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · judged_by: same-job · room: none · omk 0.6.0</sub>
+    "#);
 }
 
 #[test]
@@ -343,7 +352,9 @@ fn a_failing_run_at_a_terminal() {
 
       ✓ gate test   1m 01s  passed
 
-    api: gate `test` failed: 2 tests @everyone look <img src=x>
+    api: gate `test` failed: 2 tests
+        - api::splits (src/api.rs:12): assertion `left == right` failed
+        - 1 more
         │ running 2 tests
         │ test api::splits ... FAILED
         │ ::error::boo

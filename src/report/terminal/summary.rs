@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use super::{Colour, Tint, fit, pad};
-use crate::fact::{GateOutcome, RunVerdict};
+use crate::fact::{GateOutcome, LogEvidence, RunVerdict};
 use crate::report::ink;
 use crate::report::next::steps;
 use crate::report::room;
@@ -23,6 +23,9 @@ const TOLD: usize = 5;
 
 /// Characters of what a room does not hold: all exceptions by name, and a reason of a line.
 const ROOM: usize = 600;
+
+/// Failing items of each gate.
+const ITEMS: usize = 5;
 
 /// Lines of each log.
 const LOG_LINES: usize = 12;
@@ -119,14 +122,10 @@ fn failures(view: &View, colour: Colour, text: &mut String) {
     for task in failed.iter().take(TOLD) {
         let why = if task.stage == Stage::Failed { message(task) } else { ink::why(task) };
         let gate = task.gates.iter().find(|gate| gate_mark(gate) == Mark::Bad);
-        // What a command printed follows the first line; of a gate there is the log.
-        let (first, printed) = match gate {
-            None => why.split_once('\n').unwrap_or((&why, "")),
-            Some(_) => (why.as_str(), ""),
-        };
+        let first = ink::first_line(&why);
         let _ = writeln!(text, "{}: {}", colour.paint(Tint::Bold, task.id.as_str()), ink::line(first, 600));
-        last_lines(printed, colour, text);
         if let Some((command, _)) = command_failed(task) {
+            last_lines(end_of(&command.log), colour, text);
             let _ = writeln!(text, "    {} {}", colour.paint(Tint::Dim, "log:"), ink::line(&command.log.path, 300));
         }
         if let Some(advice) = task.failure.as_ref().and_then(|failure| failure.advice.as_deref()) {
@@ -146,9 +145,24 @@ fn message(task: &TaskView) -> String {
 }
 
 fn log(gate: &GateOutcome, colour: Colour, text: &mut String) {
+    for item in gate.failing.iter().take(ITEMS) {
+        let place = item.place.as_ref().map_or_else(String::new, |place| format!(" ({}:{})", place.path, place.line));
+        let said = ink::line(&format!("{}{place}: {}", item.key, ink::first_line(&item.message)), 300);
+        let _ = writeln!(text, "    - {}", fit(said.trim_end_matches([':', ' ']), WIDTH - 6));
+    }
+    match (gate.failing_total as usize).saturating_sub(gate.failing.len().min(ITEMS)) {
+        0 => {}
+        more => {
+            let _ = writeln!(text, "    - {more} more");
+        }
+    }
     let Some(log) = &gate.log else { return };
-    last_lines(if log.tail.is_empty() { &log.head } else { &log.tail }, colour, text);
+    last_lines(end_of(log), colour, text);
     let _ = writeln!(text, "    {} {}", colour.paint(Tint::Dim, "log:"), ink::line(&log.path, 300));
+}
+
+fn end_of(log: &LogEvidence) -> &str {
+    if log.tail.is_empty() { &log.head } else { &log.tail }
 }
 
 fn last_lines(printed: &str, colour: Colour, text: &mut String) {
