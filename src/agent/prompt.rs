@@ -363,6 +363,7 @@ mod tests {
                 level: crate::fact::Level::Error,
             }],
             failing_total: 3,
+            reports: 0,
             note: String::new(),
             room: None,
         }

@@ -241,12 +241,15 @@ pub struct GateOutcome {
     /// What the last execution printed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<LogEvidence>,
-    /// Failing items, from the gate's report; at most 200.
+    /// Failing items, from the gate's report; at most 200. A gate that passed may have some: its tool only warns.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failing: Vec<FailingItem>,
     /// How many failing items there were in all.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub failing_total: u32,
+    /// How many files its report was.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reports: u32,
     /// What else a person must know: "flaky: passed on the 2nd of 2 executions", "the report is missing".
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
@@ -347,6 +350,18 @@ pub enum Level {
     Warning,
     /// Wrong.
     Error,
+}
+
+impl Level {
+    /// The milder of two.
+    #[must_use]
+    pub fn milder(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Notice, _) | (_, Self::Notice) => Self::Notice,
+            (Self::Warning, _) | (_, Self::Warning) => Self::Warning,
+            (Self::Error, Self::Error) => Self::Error,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -69,6 +69,9 @@ fn both_failed(change: &GateOutcome, base: &GateOutcome) -> (Option<AgainstBase>
     if is_clipped(change) || is_clipped(base) {
         return (None, "it fails on the base too, on too many items to compare".to_owned());
     }
+    if change.reports < base.reports {
+        return (None, "it fails on the base too, and left fewer reports than there".to_owned());
+    }
     if change.exit.is_none_or(|exit| exit >= SIGNALLED) {
         return (None, "it was ended by a signal, and its report may hold only a part".to_owned());
     }

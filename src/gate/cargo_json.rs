@@ -4,26 +4,36 @@
 
 use serde::Deserialize;
 
-use super::items::{Found, keyed};
+use super::ground::Spot;
+use super::items::{Found, JsonLine, Odd, keyed};
 use crate::fact::Level;
 
 /// A line of cargo's, or of rustc's own `--error-format=json`.
 #[derive(Deserialize)]
 struct Line {
-    reason: Option<String>,
-    message: Option<serde_json::Value>,
-    #[serde(rename = "$message_type")]
-    kind: Option<String>,
+    #[serde(default)]
+    reason: Odd<String>,
+    #[serde(default)]
+    message: Odd<Diagnostic>,
+    #[serde(default)]
+    manifest_path: Odd<String>,
+    #[serde(default, rename = "$message_type")]
+    kind: Odd<String>,
 }
 
 #[derive(Deserialize)]
 struct Diagnostic {
     message: String,
-    code: Option<Code>,
+    #[serde(default)]
+    code: Odd<Code>,
     level: String,
     #[serde(default)]
-    spans: Vec<Span>,
-    rendered: Option<String>,
+    spans: Odd<Vec<Odd<Span>>>,
+    #[serde(default)]
+    rendered: Odd<String>,
+    /// The directory of the manifest, for a message of cargo's.
+    #[serde(skip)]
+    manifest: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -34,18 +44,21 @@ struct Code {
 #[derive(Deserialize)]
 struct Span {
     file_name: String,
-    line_start: u64,
-    line_end: u64,
-    is_primary: bool,
+    #[serde(default)]
+    line_start: JsonLine,
+    #[serde(default)]
+    line_end: JsonLine,
+    #[serde(default)]
+    is_primary: Odd<bool>,
 }
 
 /// Reads every line; those that are not JSON (a test's own output) are passed over, but one message there must be.
-pub(super) fn read(text: &str, found: &mut Found) -> Result<(), String> {
+pub(super) fn read(text: &str, found: &mut Found<'_>) -> Result<(), String> {
     let mut messages = 0_u64;
     let mut warnings = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| line.starts_with('{')) {
         let Ok(parsed) = serde_json::from_str::<Line>(line) else { continue };
-        messages += u64::from(parsed.reason.is_some() || parsed.kind.is_some());
+        messages += u64::from(parsed.reason.get().or(parsed.kind.get()).is_some());
         let Some(diagnostic) = diagnostic_of(parsed, line) else { continue };
         match diagnostic.level.as_str() {
             "warning" if !is_sum(&diagnostic) => warnings.push(diagnostic),
@@ -67,10 +80,11 @@ pub(super) fn read(text: &str, found: &mut Found) -> Result<(), String> {
 }
 
 fn diagnostic_of(line: Line, text: &str) -> Option<Diagnostic> {
-    if line.reason.as_deref() == Some("compiler-message") {
-        return serde_json::from_value(line.message?).ok();
+    if line.reason.text() == Some("compiler-message") {
+        let manifest = line.manifest_path.0;
+        return line.message.0.map(|diagnostic| Diagnostic { manifest, ..diagnostic });
     }
-    if line.kind.as_deref() == Some("diagnostic") {
+    if line.kind.text() == Some("diagnostic") {
         return serde_json::from_str(text).ok();
     }
     None
@@ -78,19 +92,25 @@ fn diagnostic_of(line: Line, text: &str) -> Option<Diagnostic> {
 
 fn is_sum(diagnostic: &Diagnostic) -> bool {
     let message = &diagnostic.message;
-    diagnostic.spans.is_empty()
-        && diagnostic.code.is_none()
+    diagnostic.spans.get().is_none_or(Vec::is_empty)
+        && diagnostic.code.get().is_none()
         && (message.starts_with("aborting due to ")
             || message.starts_with("could not compile ")
             || message.ends_with(" warning emitted")
             || message.ends_with(" warnings emitted"))
 }
 
-fn add(diagnostic: &Diagnostic, level: Level, found: &mut Found) {
-    let span = diagnostic.spans.iter().find(|span| span.is_primary).or(diagnostic.spans.first());
-    let place = span.and_then(|span| found.place(&span.file_name, Some(span.line_start), Some(span.line_end)));
-    let path = place.as_ref().map(|place| place.path.clone()).or_else(|| span.map(|span| span.file_name.clone()));
-    let code = diagnostic.code.as_ref().map_or(diagnostic.level.as_str(), |code| code.code.as_str());
+fn add(diagnostic: &Diagnostic, level: Level, found: &mut Found<'_>) {
+    let spans: Vec<&Span> = diagnostic.spans.get().into_iter().flatten().filter_map(Odd::get).collect();
+    let span = spans.iter().find(|span| span.is_primary.get() == Some(&true)).or(spans.first());
+    // rustc's paths begin at the workspace, which is the package's directory or above it.
+    let manifest = diagnostic.manifest.as_deref().and_then(|path| path.rsplit_once(['/', '\\']));
+    let base = manifest.and_then(|(directory, _)| found.directory(directory));
+    let at = |line, end_line| found.place(&span?.file_name, base.as_deref(), line, end_line);
+    let place = span.and_then(|span| at(span.line_start.spot(), span.line_end.spot()));
+    let file = at(Spot::Missing, Spot::Missing).map(|place| place.path);
+    let path = file.or_else(|| span.map(|span| span.file_name.clone()));
+    let code = diagnostic.code.get().map_or(diagnostic.level.as_str(), |code| code.code.as_str());
     let key = format!("{code}@{}: {}", path.unwrap_or_default(), keyed(&diagnostic.message));
-    found.add(&key, diagnostic.rendered.as_deref().unwrap_or(&diagnostic.message), place, level);
+    found.add(&key, diagnostic.rendered.text().unwrap_or(&diagnostic.message), place, level);
 }

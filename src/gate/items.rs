@@ -7,8 +7,11 @@
 use std::collections::HashMap;
 
 use serde::Deserialize;
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
+use super::ground::{Ground, Spot};
+use super::steady::steady;
 use crate::fact::{FailingItem, Level, Place};
 use crate::id::Sha256;
 use crate::plan::ReportFormat;
@@ -44,44 +47,62 @@ impl Items {
     }
 }
 
-/// Reads a report. Never fails: what cannot be read is said in [`Items::note`].
-///
-/// `roots` are the directories that the gate ran in, as the tools may have spelled them; they are cut from paths, keys
-/// and messages, so that the same failure has the same key in every slot.
-#[must_use]
-pub fn read(format: ReportFormat, bytes: &[u8], roots: &[String]) -> Items {
-    if bytes.len() as u64 > SIZE_CAP {
-        return Items::unread("the report is larger than 32 MiB and was not read");
-    }
-    let text = String::from_utf8_lossy(bytes);
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let mut found = Found::new(roots);
-    let (name, ending) = match format {
-        ReportFormat::Junit => ("JUnit XML", super::junit::read(text, &mut found)),
-        ReportFormat::Sarif => ("SARIF", super::sarif::read(text, &mut found)),
-        ReportFormat::CargoJson => ("cargo's JSON messages", super::cargo_json::read(text, &mut found)),
-    };
-    match ending {
-        Ok(()) => Items { failing: found.failing, total: found.total, note: String::new() },
-        Err(why) => Items::unread(format!("the report is not {name}: {}", clip(&why, 200))),
+/// A file of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// Where it is, relative to the tree's top.
+    pub path: String,
+    /// What it holds.
+    pub bytes: Vec<u8>,
+}
+
+impl Document {
+    /// The directory that it is in, relative to the tree's top.
+    fn directory(&self) -> Option<&str> {
+        self.path.rsplit_once('/').map(|(directory, _)| directory)
     }
 }
 
+/// Reads a report: all its documents, or none. Never fails: what cannot be read is said in [`Items::note`].
+///
+/// Paths, keys and messages lose the names of `ground`, so that the same failure has the same key in every slot.
+#[must_use]
+pub fn read(format: ReportFormat, documents: &[Document], ground: &Ground<'_>) -> Items {
+    let size: u64 = documents.iter().map(|document| document.bytes.len() as u64).sum();
+    if size > SIZE_CAP {
+        return Items::unread("the report is larger than 32 MiB and was not read");
+    }
+    let mut found = Found::new(ground);
+    for document in documents {
+        found.document = document.directory().map(ToOwned::to_owned);
+        let text = String::from_utf8_lossy(&document.bytes);
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let (name, ending) = match format {
+            ReportFormat::Junit => ("JUnit XML", super::junit::read(text, &mut found)),
+            ReportFormat::Sarif => ("SARIF", super::sarif::read(text, &mut found)),
+            ReportFormat::CargoJson => ("cargo's JSON messages", super::cargo_json::read(text, &mut found)),
+        };
+        if let Err(why) = ending {
+            let which = if documents.len() > 1 { format!(" {}", document.path) } else { String::new() };
+            return Items::unread(format!("the report{which} is not {name}: {}", clip(&why, 200)));
+        }
+    }
+    Items { failing: found.failing, total: found.total, note: String::new() }
+}
+
 /// Items while a report is being read.
-pub(super) struct Found {
-    roots: Vec<String>,
+pub(super) struct Found<'a> {
+    ground: &'a Ground<'a>,
+    /// The directory of the document that is being read.
+    document: Option<String>,
     failing: Vec<FailingItem>,
     total: u32,
     seen: HashMap<String, u32>,
 }
 
-impl Found {
-    fn new(roots: &[String]) -> Self {
-        // The longest first, so that `/tmp/a` does not spoil `/tmp/a/b`.
-        let mut roots: Vec<String> =
-            roots.iter().map(|root| format!("{}/", root.trim_end_matches('/'))).filter(|root| root != "/").collect();
-        roots.sort_by_key(|root| std::cmp::Reverse(root.len()));
-        Self { roots, failing: Vec::new(), total: 0, seen: HashMap::new() }
+impl<'a> Found<'a> {
+    fn new(ground: &'a Ground<'a>) -> Self {
+        Self { ground, document: None, failing: Vec::new(), total: 0, seen: HashMap::new() }
     }
 
     /// Adds an item. The second of the same key becomes `key#2`, so that one more of a kind is one more.
@@ -90,7 +111,7 @@ impl Found {
         if self.failing.len() == KEPT {
             return;
         }
-        let mut key = clip_key(&one_line(&self.without_roots(key)));
+        let mut key = clip_key(&one_line(&steady(&self.without_roots(key), self.ground.temporary())));
         let count = self.seen.entry(key.clone()).or_insert(0);
         *count += 1;
         if *count > 1 {
@@ -110,27 +131,25 @@ impl Found {
         self.total = self.total.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
     }
 
-    /// A path relative to the repository's top, where it is one.
-    pub(super) fn relative(&self, path: &str) -> Option<String> {
-        let path = if path.contains('/') { path.to_owned() } else { path.replace('\\', "/") };
-        let inside = self.roots.iter().find_map(|root| path.strip_prefix(root.as_str())).unwrap_or(&path);
-        let inside = inside.trim_start_matches("./");
-        let sound = inside.split('/').all(|part| !matches!(part, "" | "." | ".."));
-        (sound && !inside.contains(['\0', ':'])).then(|| inside.to_owned())
+    /// A directory below the top that a report names as the base of its paths.
+    pub(super) fn directory(&self, path: &str) -> Option<String> {
+        self.ground.directory(path)
     }
 
-    /// A place, where the path is inside the repository. A missing line is the first.
-    pub(super) fn place(&self, path: &str, line: Option<u64>, end_line: Option<u64>) -> Option<Place> {
-        let path = self.relative(path)?;
-        let line = u32::try_from(line.unwrap_or(1)).unwrap_or(u32::MAX).max(1);
-        let end_line = end_line.map_or(line, |end| u32::try_from(end).unwrap_or(u32::MAX)).max(line);
-        Some(Place { path, line, end_line })
+    /// A place, where the path is a file of the tree and the lines are lines. A missing line is the first.
+    ///
+    /// Without a `base`, a report that lies beside another file of that name leaves open which is meant.
+    pub(super) fn place(&self, path: &str, base: Option<&str>, line: Spot, end_line: Spot) -> Option<Place> {
+        let place = self.ground.place(path, base, line, end_line)?;
+        let beside = self.document.as_deref().filter(|_| base.is_none());
+        let beside = beside.and_then(|directory| self.ground.file(path, Some(directory)));
+        beside.is_none_or(|beside| beside == place.path).then_some(place)
     }
 
     fn without_roots(&self, text: &str) -> String {
         // Clipped before it is searched: a message may be as long as the report.
         let mut text = clip(text, 4 * MESSAGE_CAP);
-        for root in &self.roots {
+        for root in self.ground.roots() {
             if text.contains(root.as_str()) {
                 text = text.replace(root.as_str(), "");
             }
@@ -181,6 +200,56 @@ fn clip_key(key: &str) -> String {
     let digest = Sha256::of(key.as_bytes());
     let start: String = key.chars().take(KEY_CAP - 17).collect();
     format!("{start}~{}", &digest.as_str()[..16])
+}
+
+/// A field that a tool may have filled with anything: what does not fit is as good as absent, and spoils nothing else.
+#[derive(Debug)]
+pub(super) struct Odd<T>(pub(super) Option<T>);
+
+impl<T> Default for Odd<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Odd<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // As text first: a number too large for any type would end the whole document.
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Ok(Self(serde_json::from_str(raw.get()).ok()))
+    }
+}
+
+impl<T> Odd<T> {
+    pub(super) fn get(&self) -> Option<&T> {
+        self.0.as_ref()
+    }
+}
+
+impl Odd<String> {
+    pub(super) fn text(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+}
+
+/// A line number in JSON: absent, a number, or something odd.
+#[derive(Debug, Default)]
+pub(super) struct JsonLine(Option<Odd<f64>>);
+
+impl<'de> Deserialize<'de> for JsonLine {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Odd::deserialize(deserializer).map(|line| Self(Some(line)))
+    }
+}
+
+impl JsonLine {
+    pub(super) fn spot(&self) -> Spot {
+        match &self.0 {
+            None => Spot::Missing,
+            Some(Odd(Some(line))) => Spot::Line(*line),
+            Some(Odd(None)) => Spot::Odd,
+        }
+    }
 }
 
 /// A list of which the first `MOST` entries are kept and the rest is counted, so that `[{},{},…` costs no memory.

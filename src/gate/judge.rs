@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
-use super::report_file;
+use super::report_file::{self, Before};
 use super::tally::{Tally, evidence};
 use crate::exec::{Child, ExecError, Program, Sandbox, Shepherd, Surroundings};
 use crate::fact::{Containment, GateOutcome, GateVerdict};
@@ -95,11 +95,11 @@ pub async fn judge(gate: &Gate, site: &Site<'_>) -> Result<Judged, GateError> {
         .await
         .map_err(|source| GateError::Logs { path: site.logs.to_owned(), source })?;
     let mut tally = Tally::new(gate);
-    let mut cleared = Ok(());
+    let mut before = Before::nothing();
     while !tally.is_settled() && !site.stop.is_cancelled() {
         (site.lay_out)().await.map_err(|what| GateError::LayOut { gate: gate.id.to_string(), what })?;
         if let Some(report) = &gate.report {
-            cleared = report_file::clear(site.dir, report).await;
+            before = report_file::clear(site.dir, report).await;
         }
         let name = format!("gate-{}-{}.log", gate.id, tally.executions() + 1);
         let child = child(gate, site, &name);
@@ -109,11 +109,19 @@ pub async fn judge(gate: &Gate, site: &Site<'_>) -> Result<Judged, GateError> {
         let log = evidence(&ended, format!("{}/{name}", site.logs_name), site.scrub);
         tally.take(&ended, log);
     }
-    let items = match (&gate.report, tally.verdict()) {
-        (Some(report), GateVerdict::Failed) => Some(report_file::read(site.dir, report, cleared).await),
-        _ => None,
+    let ran_to_its_end = matches!(tally.verdict(), GateVerdict::Passed | GateVerdict::Failed | GateVerdict::Flaky);
+    let items = match &gate.report {
+        // Tools that only warn exit with 0, and their report says what of.
+        Some(report) if ran_to_its_end => Some(report_file::read(site.dir, report, before, temporary(site)).await),
+        Some(_) | None => None,
     };
     Ok(tally.finish(items, site.scrub))
+}
+
+/// Directories whose names only this place of judging has.
+fn temporary(site: &Site<'_>) -> Vec<String> {
+    let named = ["HOME", "TMPDIR"].iter().filter_map(|name| site.env.get(std::ffi::OsStr::new(name)));
+    named.map(|directory| directory.to_string_lossy().into_owned()).collect()
 }
 
 /// The outcome of a gate that did not run. Never a pass.

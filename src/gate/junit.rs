@@ -1,14 +1,18 @@
 //! JUnit XML: test cases that failed or broke off, from suites nested in any way.
 //!
-//! It refuses documents that end early or nest absurdly, and never looks at a document type: what an entity stands for
-//! is nobody's business here.
+//! A case that failed and then passed in the same document has passed: tools that try again report both. It refuses
+//! documents that end early or nest absurdly, and never looks at a document type: what an
+//! entity stands for is nobody's business here.
+
+use std::collections::HashMap;
 
 use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 
+use super::ground::Spot;
 use super::items::{Found, clip, cut};
-use crate::fact::Level;
+use crate::fact::{Level, Place};
 
 /// How deep elements may nest. Real reports need five.
 const DEPTH_CAP: usize = 128;
@@ -17,10 +21,11 @@ const DEPTH_CAP: usize = 128;
 const TEXT_CAP: usize = 16 * 1024;
 
 /// Reads the whole document, or says why it cannot.
-pub(super) fn read(text: &str, found: &mut Found) -> Result<(), String> {
+pub(super) fn read(text: &str, found: &mut Found<'_>) -> Result<(), String> {
     let mut reader = quick_xml::Reader::from_str(text);
     reader.config_mut().allow_dangling_amp = true;
-    let mut walk = Walk { found, open: Vec::new(), case: None, rooted: false };
+    let mut walk =
+        Walk { found, open: Vec::new(), case: None, rooted: false, failing: Vec::new(), by_case: HashMap::new() };
     loop {
         match reader.read_event().map_err(|error| error.to_string())? {
             Event::Start(element) => walk.open(&element)?,
@@ -42,6 +47,7 @@ pub(super) fn read(text: &str, found: &mut Found) -> Result<(), String> {
     if !walk.rooted {
         return Err("it has no test suite".to_owned());
     }
+    walk.tell();
     Ok(())
 }
 
@@ -54,21 +60,33 @@ enum Element {
 }
 
 struct Case {
+    suites: String,
     class: String,
     name: String,
     file: Option<String>,
-    line: Option<u64>,
+    line: Spot,
     failed: Option<String>,
+    skipped: bool,
 }
 
-struct Walk<'a> {
-    found: &'a mut Found,
+/// What failed, until it is known that it did not pass later on.
+struct Fallen {
+    key: String,
+    message: String,
+    place: Option<Place>,
+}
+
+struct Walk<'a, 'f> {
+    found: &'a mut Found<'f>,
     open: Vec<Element>,
     case: Option<Case>,
     rooted: bool,
+    failing: Vec<Option<Fallen>>,
+    /// Where the failing executions of a case stand among them.
+    by_case: HashMap<[String; 4], Vec<usize>>,
 }
 
-impl Walk<'_> {
+impl Walk<'_, '_> {
     fn open(&mut self, element: &BytesStart<'_>) -> Result<(), String> {
         if self.open.len() == DEPTH_CAP {
             return Err(format!("it nests deeper than {DEPTH_CAP} elements"));
@@ -85,6 +103,10 @@ impl Walk<'_> {
                 Element::Case
             }
             "failure" | "error" => self.failure(element),
+            "skipped" => {
+                self.case.iter_mut().for_each(|case| case.skipped = true);
+                Element::Other
+            }
             _ => Element::Other,
         };
         if self.open.is_empty() && !matches!(next, Element::Suite { .. }) {
@@ -100,20 +122,20 @@ impl Walk<'_> {
             Element::Suite { name, .. } if !name.is_empty() => Some(name.as_str()),
             Element::Suite { .. } | Element::Case | Element::Failure | Element::Other => None,
         });
-        let class = match class.filter(|class| !class.is_empty()) {
-            Some(class) => class,
-            None => suites.collect::<Vec<_>>().join("/"),
-        };
+        let suites = suites.collect::<Vec<_>>().join("/");
+        let class = class.filter(|class| !class.is_empty()).unwrap_or_else(|| suites.clone());
         let suite_file = self.open.iter().rev().find_map(|element| match element {
             Element::Suite { file, .. } => file.clone(),
             Element::Case | Element::Failure | Element::Other => None,
         });
         Case {
+            suites,
             class,
             name: name.unwrap_or_default(),
-            file: file.or(suite_file),
-            line: line.and_then(|line| line.trim().parse().ok()),
+            file: file.filter(|file| !file.is_empty()).or(suite_file),
+            line: line.map_or(Spot::Missing, |line| line.trim().parse().map_or(Spot::Odd, Spot::Line)),
             failed: None,
+            skipped: false,
         }
     }
 
@@ -174,18 +196,35 @@ impl Walk<'_> {
         match self.open.pop() {
             Some(Element::Case) => self.close_case(),
             Some(Element::Suite { name, file, failed: Some(message) }) => {
-                let place = file.and_then(|file| self.found.place(&file, None, None));
-                self.found.add(&name, &message, place, Level::Error);
+                let place = file.and_then(|file| self.found.place(&file, None, Spot::Missing, Spot::Missing));
+                self.failing.push(Some(Fallen { key: name, message, place }));
             }
             Some(Element::Suite { failed: None, .. } | Element::Failure | Element::Other) | None => {}
         }
     }
 
     fn close_case(&mut self) {
-        let Some(Case { class, name, file, line, failed: Some(message) }) = self.case.take() else { return };
-        let place = file.and_then(|file| self.found.place(&file, line, None));
+        let Some(Case { suites, class, name, file, line, failed, skipped }) = self.case.take() else { return };
+        let case = [suites, class.clone(), name.clone(), file.clone().unwrap_or_default()];
+        let Some(mut message) = failed else {
+            if !skipped {
+                for earlier in self.by_case.remove(&case).unwrap_or_default() {
+                    self.failing[earlier] = None;
+                }
+            }
+            return;
+        };
+        message.shrink_to_fit();
+        let place = file.and_then(|file| self.found.place(&file, None, line, Spot::Missing));
         let key = if class.is_empty() { name } else { format!("{class}::{name}") };
-        self.found.add(&key, &message, place, Level::Error);
+        self.by_case.entry(case).or_default().push(self.failing.len());
+        self.failing.push(Some(Fallen { key, message, place }));
+    }
+
+    fn tell(self) {
+        for Fallen { key, message, place } in self.failing.into_iter().flatten() {
+            self.found.add(&key, &message, place, Level::Error);
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! Gates: the checks that the runner makes of a change, and what their verdicts are worth.
 //!
-//! [`judge`](judge::judge) runs one gate, [`items`] reads its report, [`baseline`] compares it with the base, and
+//! [`judge`](judge::judge) runs one gate, [`items`] reads its report, [`ground`] finds its
+//! files in the tree, [`baseline`] compares it with the base, and
 //! [`passes`] says whether a set of outcomes lets a change through. It refuses to believe anything that a gate did not
 //! show: a gate that did not run is no pass, and nothing but a provably old failure is forgiven.
 
 pub mod baseline;
+pub mod ground;
 pub mod items;
 pub mod judge;
 
@@ -12,6 +14,7 @@ mod cargo_json;
 mod junit;
 mod report_file;
 mod sarif;
+mod steady;
 mod tally;
 
 use crate::fact::GateOutcome;

@@ -1,10 +1,14 @@
 //! SARIF 2.1.0: results of kind `fail` that nobody suppressed.
 //!
-//! It refuses to follow references out of the file: external properties, base ids and artifacts by index.
+//! One odd field drops what it is about, and no more. It refuses to follow references: external properties, and artifacts
+//! by index.
+
+use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use super::items::{Capped, Found, keyed};
+use super::ground::Spot;
+use super::items::{Capped, Found, JsonLine, Odd, keyed};
 use crate::fact::Level;
 
 /// Results that are looked at; the rest is counted. A hundred times what is kept.
@@ -16,105 +20,137 @@ struct Log {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Run {
     #[serde(default)]
-    tool: Tool,
+    tool: Odd<Tool>,
     #[serde(default)]
-    results: Capped<Finding, RESULTS>,
+    original_uri_base_ids: Odd<HashMap<String, Odd<ArtifactLocation>>>,
+    #[serde(default)]
+    results: Capped<Odd<Finding>, RESULTS>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize)]
 struct Tool {
     #[serde(default)]
-    driver: Driver,
+    driver: Odd<Driver>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize)]
 struct Driver {
     #[serde(default)]
-    rules: Capped<Rule, 10_000>,
+    rules: Capped<Odd<Rule>, 10_000>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Rule {
     #[serde(default)]
-    id: String,
+    id: Odd<String>,
     #[serde(default)]
-    default_configuration: Configuration,
+    default_configuration: Odd<Configuration>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize)]
 struct Configuration {
-    level: Option<String>,
+    #[serde(default)]
+    level: Odd<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Finding {
-    rule_id: Option<String>,
-    rule_index: Option<i64>,
-    rule: Option<RuleReference>,
-    level: Option<String>,
-    kind: Option<String>,
-    baseline_state: Option<String>,
     #[serde(default)]
-    message: Message,
+    rule_id: Odd<String>,
     #[serde(default)]
-    locations: Capped<Location, 1>,
+    rule_index: Odd<i64>,
     #[serde(default)]
-    suppressions: Capped<Suppression, 16>,
+    rule: Odd<RuleReference>,
+    #[serde(default)]
+    level: Odd<String>,
+    #[serde(default)]
+    kind: Odd<String>,
+    #[serde(default)]
+    baseline_state: Odd<String>,
+    #[serde(default)]
+    message: Odd<Message>,
+    #[serde(default)]
+    locations: Odd<Capped<Odd<Location>, 1>>,
+    #[serde(default)]
+    suppressions: Odd<Capped<Odd<Suppression>, 16>>,
 }
 
 #[derive(Deserialize)]
 struct RuleReference {
-    id: Option<String>,
-    index: Option<i64>,
+    #[serde(default)]
+    id: Odd<String>,
+    #[serde(default)]
+    index: Odd<i64>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize)]
 struct Message {
-    text: Option<String>,
-    markdown: Option<String>,
-    id: Option<String>,
+    #[serde(default)]
+    text: Odd<String>,
+    #[serde(default)]
+    markdown: Odd<String>,
+    #[serde(default)]
+    id: Odd<String>,
 }
 
 #[derive(Deserialize)]
 struct Suppression {
-    status: Option<String>,
+    #[serde(default)]
+    status: Odd<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Location {
-    physical_location: Option<PhysicalLocation>,
+    #[serde(default)]
+    physical_location: Odd<PhysicalLocation>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct PhysicalLocation {
-    artifact_location: Option<ArtifactLocation>,
-    region: Option<Region>,
-}
-
-#[derive(Deserialize)]
-struct ArtifactLocation {
-    uri: Option<String>,
+    #[serde(default)]
+    artifact_location: Odd<ArtifactLocation>,
+    #[serde(default)]
+    region: Odd<Region>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+struct ArtifactLocation {
+    #[serde(default)]
+    uri: Odd<String>,
+    #[serde(default)]
+    uri_base_id: Odd<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
 struct Region {
-    start_line: Option<u64>,
-    end_line: Option<u64>,
+    #[serde(default)]
+    start_line: JsonLine,
+    #[serde(default)]
+    end_line: JsonLine,
 }
 
 /// Reads the whole log, or says why it cannot.
-pub(super) fn read(text: &str, found: &mut Found) -> Result<(), String> {
+pub(super) fn read(text: &str, found: &mut Found<'_>) -> Result<(), String> {
     let log: Log = serde_json::from_str(text).map_err(|error| error.to_string())?;
     for run in &log.runs.kept {
+        let driver = run.tool.get().and_then(|tool| tool.driver.get());
+        let rules: Vec<Option<&Rule>> =
+            driver.map(|driver| driver.rules.kept.iter().map(Odd::get).collect()).unwrap_or_default();
         for finding in &run.results.kept {
-            add(finding, &run.tool.driver.rules.kept, found);
+            match finding.get() {
+                Some(finding) => add(finding, run, &rules, found),
+                // Whatever stands there instead of a result cannot be looked at.
+                None => found.count_unseen(1),
+            }
         }
         found.count_unseen(run.results.dropped);
     }
@@ -123,44 +159,55 @@ pub(super) fn read(text: &str, found: &mut Found) -> Result<(), String> {
     Ok(())
 }
 
-fn add(finding: &Finding, rules: &[Rule], found: &mut Found) {
-    let fails = finding.kind.as_deref().is_none_or(|kind| kind == "fail");
-    let gone = finding.baseline_state.as_deref() == Some("absent");
-    let suppressed = finding
-        .suppressions
-        .kept
-        .iter()
-        .any(|suppression| suppression.status.as_deref().is_none_or(|status| status == "accepted"));
+fn add(finding: &Finding, run: &Run, rules: &[Option<&Rule>], found: &mut Found<'_>) {
+    let fails = finding.kind.text().is_none_or(|kind| kind == "fail");
+    let gone = finding.baseline_state.text() == Some("absent");
+    let mut suppressions = finding.suppressions.get().into_iter().flat_map(|list| &list.kept).filter_map(Odd::get);
+    let suppressed =
+        suppressions.any(|suppression| suppression.status.text().is_none_or(|status| status == "accepted"));
     if !fails || gone || suppressed {
         return;
     }
     let rule = rule_of(finding, rules);
     let Some(level) = level_of(finding, rule) else { return };
-    let id = finding.rule_id.as_deref().or_else(|| finding.rule.as_ref()?.id.as_deref()).or_else(|| Some(&rule?.id));
+    let referred = finding.rule.get().and_then(|rule| rule.id.text());
+    let id = finding.rule_id.text().or(referred).or_else(|| rule?.id.text());
     let id = id.filter(|id| !id.is_empty()).unwrap_or("finding");
-    let Message { text, markdown, id: message_id } = &finding.message;
-    let message = text.as_deref().or(markdown.as_deref()).or(message_id.as_deref()).unwrap_or("");
+    let message = finding.message.get();
+    let message = message.and_then(|message| message.text.text().or(message.markdown.text()).or(message.id.text()));
+    let message = message.unwrap_or("");
 
-    let physical = finding.locations.kept.first().and_then(|location| location.physical_location.as_ref());
-    let uri = physical.and_then(|physical| physical.artifact_location.as_ref()?.uri.as_deref());
-    let path = uri.map(path_of);
-    let region = physical.and_then(|physical| physical.region.as_ref());
-    let place = path.as_deref().and_then(|path| {
-        found.place(path, region.and_then(|region| region.start_line), region.and_then(|region| region.end_line))
-    });
-    let shown = place.as_ref().map(|place| place.path.clone()).or(path).unwrap_or_default();
+    let location = finding.locations.get().and_then(|locations| locations.kept.first()?.get());
+    let physical = location.and_then(|location| location.physical_location.get());
+    let artifact = physical.and_then(|physical| physical.artifact_location.get());
+    let path = artifact.and_then(|artifact| artifact.uri.text()).map(path_of);
+    let base = artifact.and_then(|artifact| base_of(artifact, run, found));
+    let none = Region::default();
+    let region = physical.and_then(|physical| physical.region.get()).unwrap_or(&none);
+    let at = |line, end_line| found.place(path.as_deref()?, base.as_deref(), line, end_line);
+    let place = at(region.start_line.spot(), region.end_line.spot());
+    // The line may be odd and the file right: the key is about the file.
+    let file = at(Spot::Missing, Spot::Missing).map(|place| place.path);
+    let shown = file.or(path.clone()).unwrap_or_default();
     found.add(&format!("{id}@{shown}: {}", keyed(message)), message, place, level);
 }
 
-fn rule_of<'a>(finding: &Finding, rules: &'a [Rule]) -> Option<&'a Rule> {
-    let index = finding.rule_index.or_else(|| finding.rule.as_ref()?.index);
-    let by_index = index.and_then(|index| rules.get(usize::try_from(index).ok()?));
-    by_index.or_else(|| rules.iter().find(|rule| Some(rule.id.as_str()) == finding.rule_id.as_deref()))
+/// The directory that the log says its paths begin at.
+fn base_of(artifact: &ArtifactLocation, run: &Run, found: &Found<'_>) -> Option<String> {
+    let base = run.original_uri_base_ids.get()?.get(artifact.uri_base_id.text()?)?.get()?;
+    found.directory(&path_of(base.uri.text()?))
+}
+
+fn rule_of<'a>(finding: &Finding, rules: &[Option<&'a Rule>]) -> Option<&'a Rule> {
+    let index = finding.rule_index.get().or_else(|| finding.rule.get()?.index.get());
+    let by_index = index.and_then(|index| rules.get(usize::try_from(*index).ok()?).copied().flatten());
+    let id = finding.rule_id.text();
+    by_index.or_else(|| rules.iter().flatten().find(|rule| id.is_some() && rule.id.text() == id).copied())
 }
 
 /// The level, `None` where it is `none`. The default is the rule's, else `warning` (SARIF 3.27.10).
 fn level_of(finding: &Finding, rule: Option<&Rule>) -> Option<Level> {
-    let level = finding.level.as_deref().or_else(|| rule?.default_configuration.level.as_deref());
+    let level = finding.level.text().or_else(|| rule?.default_configuration.get()?.level.text());
     match level.unwrap_or("warning") {
         "none" => None,
         "note" => Some(Level::Notice),
@@ -169,11 +216,10 @@ fn level_of(finding: &Finding, rule: Option<&Rule>) -> Option<Level> {
     }
 }
 
-/// The path of a URI: `file://` cut off, `%20` decoded.
+/// The path of a URI: `%20` decoded.
 fn path_of(uri: &str) -> String {
-    let path = uri.strip_prefix("file://").unwrap_or(uri);
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
+    let mut bytes = Vec::with_capacity(uri.len());
+    let mut rest = uri.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
         let escaped = (byte == b'%').then(|| after.get(..2)).flatten();
         let decoded = escaped.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());

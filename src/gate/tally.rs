@@ -92,10 +92,11 @@ impl<'a> Tally<'a> {
         notes.join("; ")
     }
 
-    pub(super) fn finish(self, items: Option<Items>, scrub: &(dyn Fn(&str) -> String + Sync)) -> Judged {
+    pub(super) fn finish(self, report: Option<(Items, u32)>, scrub: &(dyn Fn(&str) -> String + Sync)) -> Judged {
         let verdict = self.verdict();
         let mut note = self.note(verdict);
-        let Items { mut failing, total, note: remark } = items.unwrap_or_default();
+        let (items, reports) = report.unwrap_or_default();
+        let Items { mut failing, total, note: remark } = items;
         if !remark.is_empty() {
             note = if note.is_empty() { remark } else { format!("{note}; {remark}") };
         }
@@ -124,6 +125,7 @@ impl<'a> Tally<'a> {
             log,
             failing,
             failing_total: total,
+            reports,
             note: scrub(&note),
             room: None,
         };

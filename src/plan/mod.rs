@@ -153,13 +153,13 @@ pub struct Gate {
     pub network: Option<Network>,
 }
 
-/// A file with a gate's failing items.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The files with a gate's failing items.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// How to read it.
     pub format: ReportFormat,
-    /// Relative to the slot; without `..`.
-    pub path: String,
+    /// Relative to the slot; at least one. A path without wildcards is one file.
+    pub paths: Vec<Glob>,
 }
 
 /// The formats of failing items that are understood.

@@ -422,7 +422,7 @@ mod mirror {
         inputs: Option<Vec<Glob>>,
         /// Restored from the trusted commit before it runs.
         trusted: Option<Vec<Glob>>,
-        /// A file with its failing items.
+        /// The files with its failing items.
         report: Option<Report>,
         /// Variables, over the plan's.
         env: Option<Variables>,
@@ -430,14 +430,22 @@ mod mirror {
         network: Option<Network>,
     }
 
-    /// A file with a gate's failing items.
+    /// The files with a gate's failing items.
     #[derive(JsonSchema)]
     #[schemars(deny_unknown_fields)]
     struct Report {
         /// How to read it.
         format: ReportFormat,
-        /// Where it is, from the root of the worktree.
-        path: String,
+        /// Where they are, from the root of the worktree.
+        path: OneOrSeveral,
+    }
+
+    /// A path or a glob, or several.
+    #[derive(JsonSchema)]
+    #[schemars(untagged)]
+    enum OneOrSeveral {
+        One(Glob),
+        Several(#[schemars(length(min = 1))] Vec<Glob>),
     }
 
     #[derive(JsonSchema)]

@@ -171,7 +171,11 @@ fn gate(gate: &Gate) -> Value {
     }
     fields.full("trusted", globs(&gate.trusted));
     if let Some(report) = &gate.report {
-        fields.put("report", json!({ "format": word(gate::FORMATS, report.format), "path": report.path }));
+        let path = match report.paths.as_slice() {
+            [only] => json!(only.as_str()),
+            several => globs(several),
+        };
+        fields.put("report", json!({ "format": word(gate::FORMATS, report.format), "path": path }));
     }
     fields.full("env", variables(&gate.env));
     fields.full("network", gate.network.as_ref().map_or(Value::Null, network));

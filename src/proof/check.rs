@@ -491,6 +491,7 @@ fn outcome(claim: &GateClaim) -> GateOutcome {
         log: None,
         failing: Vec::new(),
         failing_total: claim.failing,
+        reports: 0,
         note: String::new(),
         room: None,
     }

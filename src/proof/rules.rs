@@ -116,6 +116,7 @@ mod tests {
             log: None,
             failing: Vec::new(),
             failing_total: 0,
+            reports: 0,
             note: String::new(),
             room: None,
         }

@@ -252,7 +252,7 @@ fn other(forge: ForgeKind, gates: &[&GateOutcome], room: &mut usize) -> GateChec
 
 /// The failing items that have a place, as far as there is room.
 fn remarks(gate: &GateOutcome, room: &mut usize) -> Vec<Remark> {
-    let level = match (gate.against_base, gate.required) {
+    let most = match (gate.against_base, gate.required && !gate.counts_as_passed) {
         (Some(AgainstBase::PreExisting), _) => Level::Notice,
         (Some(AgainstBase::Broke | AgainstBase::Fixed) | None, true) => Level::Error,
         (Some(AgainstBase::Broke | AgainstBase::Fixed) | None, false) => Level::Warning,
@@ -263,7 +263,8 @@ fn remarks(gate: &GateOutcome, room: &mut usize) -> Vec<Remark> {
         .take(*room)
         .map(|(item, place)| Remark {
             place: Place { end_line: place.end_line.max(place.line), ..place.clone() },
-            level,
+            // A gate that passed only warns, and of what its tool calls a notice it does not even that.
+            level: if gate.counts_as_passed { item.level.milder(most) } else { most },
             title: ink::line(&format!("{}: {}", gate.gate, item.key), 200),
             // An annotation is plain text to GitHub, up to 64 KiB.
             message: text::clip_lines(&text::escape_invisible(&text::printable(item.message.as_bytes())), 100, 8_000),

@@ -10,6 +10,7 @@ use crate::fact::{
 };
 use crate::id::{GateId, Moment, PlanName, RepoPath, RunId, Scope, TaskId, Tip};
 use crate::proof::JudgedBy;
+use crate::text;
 
 /// The version of [`View`] as JSON.
 pub const VERSION: u32 = 1;
@@ -301,7 +302,9 @@ impl View {
 
 /// How a gate's outcome is shown.
 pub(super) fn gate_mark(gate: &GateOutcome) -> Mark {
-    let clean = gate.verdict != GateVerdict::Flaky && gate.against_base != Some(AgainstBase::PreExisting);
+    let clean = gate.verdict != GateVerdict::Flaky
+        && gate.against_base != Some(AgainstBase::PreExisting)
+        && gate.failing_total == 0;
     match (gate.counts_as_passed, gate.required) {
         (true, _) if clean => Mark::Good,
         (true, _) => Mark::Doubtful,
@@ -318,7 +321,9 @@ pub(super) fn gate_words(gate: &GateOutcome) -> String {
         Some(code) if code != 0 => aside.push(format!("exit {code}")),
         Some(_) | None => {}
     }
-    if gate.failing_total > 0 {
+    if gate.failing_total > 0 && gate.exit == Some(0) {
+        aside.push(text::plural(gate.failing_total as usize, "finding"));
+    } else if gate.failing_total > 0 {
         aside.push(format!("{} failing", gate.failing_total));
     }
     match gate.against_base {

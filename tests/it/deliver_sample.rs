@@ -101,6 +101,7 @@ pub(crate) fn gate(id: &str, verdict: GateVerdict) -> GateOutcome {
         }),
         failing: Vec::new(),
         failing_total: 0,
+        reports: 0,
         note: String::new(),
         room: None,
     }

@@ -296,6 +296,7 @@ fn outcome(passed: bool) -> GateOutcome {
         log: None,
         failing: Vec::new(),
         failing_total: 0,
+        reports: 0,
         note: String::new(),
         room: None,
     }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use omk_action::exec::Shepherd;
 use omk_action::fact::{AgainstBase, GateOutcome, GateVerdict};
 use omk_action::gate::baseline::compare;
-use omk_action::gate::items::{Items, KEPT, read};
+use omk_action::gate::ground::Ground;
+use omk_action::gate::items::{self, Document, Items, KEPT};
 use omk_action::gate::judge::{Judged, Site, judge};
 use omk_action::gate::passes;
 use omk_action::id::Sha256;
@@ -16,7 +17,7 @@ use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 
 /// Items as a person would note them down.
-fn told(items: &Items) -> String {
+pub(crate) fn told(items: &Items) -> String {
     let mut text = String::new();
     for item in &items.failing {
         let place = item
@@ -29,7 +30,14 @@ fn told(items: &Items) -> String {
     text
 }
 
-fn junit(text: &str) -> Items {
+/// A report of one document, in a tree that holds whatever it speaks of.
+fn read(format: ReportFormat, bytes: &[u8], roots: &[String]) -> Items {
+    let (holds, all) = (|_: &str| true, Vec::new);
+    let document = Document { path: "report".to_owned(), bytes: bytes.to_vec() };
+    items::read(format, &[document], &Ground::new(roots, &holds, &all))
+}
+
+pub(crate) fn junit(text: &str) -> Items {
     read(ReportFormat::Junit, text.as_bytes(), &["/slots/1".to_owned()])
 }
 
@@ -46,7 +54,7 @@ fn junit_suites_nest_and_only_failing_cases_count() {
             <testcase name="skips"><skipped/></testcase>
             <testcase name="flaky"><flakyFailure message="once"/></testcase>
           </testsuite></testsuite>
-          <testsuite name="import" file="../x.py"><error message="no such module"/></testsuite>
+          <testsuite name="import" file="https://x.example/x.py"><error message="no such module"/></testsuite>
         </testsuites>"#,
     );
     insta::assert_snapshot!(told(&items), @r#"
@@ -218,6 +226,7 @@ fn outcome(verdict: GateVerdict, failing: &[&str]) -> GateOutcome {
         log: None,
         failing: items.failing,
         failing_total: items.total,
+        reports: 0,
         note: String::new(),
         room: None,
     }
@@ -336,7 +345,7 @@ impl Bench {
             retries: 0,
             inputs: None,
             trusted: Vec::new(),
-            report: Some(Report { format: ReportFormat::Junit, path: "out/junit.xml".to_owned() }),
+            report: Some(Report { format: ReportFormat::Junit, paths: vec!["out/junit.xml".parse().expect("a glob")] }),
             network: None,
             env: [("GREETING".to_owned(), "hello".to_owned())].into(),
         };
@@ -391,7 +400,7 @@ async fn a_gate_that_passes_the_second_time_is_flaky() {
     bench.gate.retries = 2;
     let outcome = bench.judge().await.outcome;
     assert_eq!((outcome.verdict, outcome.attempts, outcome.counts_as_passed), (GateVerdict::Flaky, 2, true));
-    assert_eq!(outcome.note, "flaky: passed on the 2nd of 2 executions");
+    assert_eq!(outcome.note, "flaky: passed on the 2nd of 2 executions; it left no report at out/junit.xml");
     assert!(
         bench.path("run/logs/api-1/gate-test-1.log").exists() && bench.path("run/logs/api-1/gate-test-2.log").exists()
     );
@@ -479,4 +488,62 @@ async fn a_gate_stopped_on_its_way_is_skipped() {
     watch.await.expect("it saw the gate begin");
     assert_eq!((outcome.verdict, outcome.attempts, outcome.counts_as_passed), (GateVerdict::Skipped, 1, false));
     assert_eq!(outcome.note, "stopped before it was done");
+}
+
+#[tokio::test]
+async fn a_gate_that_only_warns_passes_with_what_its_tool_found() {
+    let bench = Bench::new(&format!("mkdir -p out; echo '{REPORT}' > out/junit.xml"));
+    let outcome = bench.judge().await.outcome;
+    assert_eq!((outcome.verdict, outcome.counts_as_passed), (GateVerdict::Passed, true));
+    assert_eq!((outcome.failing_total, outcome.reports, outcome.note.as_str()), (1, 1, ""));
+}
+
+#[tokio::test]
+async fn a_report_may_be_many_files_and_only_those_that_the_gate_wrote() {
+    let case = |name: &str| format!("<testsuite><testcase name=\"{name}\"><failure/></testcase></testsuite>");
+    let mut bench = Bench::new(&format!(
+        "for at in a b; do mkdir -p $at/out; echo '{}' > $at/out/TEST-$at.xml; done; exit 1",
+        case("new")
+    ));
+    bench.gate.report.as_mut().expect("it has one").paths = vec!["**/TEST-*.xml".parse().expect("a glob")];
+    for old in ["b/out/TEST-b.xml", "resources/TEST-old.xml"] {
+        let old = bench.path("slot").join(old);
+        std::fs::create_dir_all(old.parent().expect("a parent")).expect("a directory");
+        std::fs::write(old, case("old")).expect("a file");
+    }
+    std::os::unix::fs::symlink(bench.path("outside"), bench.path("slot/link")).expect("a symlink");
+    std::fs::write(bench.path("outside/TEST-out.xml"), case("outside")).expect("a file");
+    let outcome = bench.judge().await.outcome;
+    let keys: Vec<&str> = outcome.failing.iter().map(|item| item.key.as_str()).collect();
+    assert_eq!((keys, outcome.reports, outcome.note.as_str()), (vec!["new", "new#2"], 2, ""));
+    assert!(bench.path("slot/resources/TEST-old.xml").exists(), "a file that only fits the pattern was removed");
+}
+
+#[tokio::test]
+async fn of_several_files_all_are_read_or_none() {
+    let mut bench = Bench::new(&format!("echo '{REPORT}' > a.xml; echo '{}' > b.xml; exit 1", &REPORT[..30]));
+    let paths = |paths: &[&str]| paths.iter().map(|path| path.parse().expect("a glob")).collect();
+    for (named, note) in [
+        (vec!["a.xml", "b.xml"], "the report b.xml is not JUnit XML: it ends in the middle"),
+        (vec!["a.xml", "c.xml"], "it left no report at c.xml"),
+        (vec!["x-*.xml", "y/*.xml"], "it left no report at x-*.xml, y/*.xml"),
+    ] {
+        bench.gate.report.as_mut().expect("it has one").paths = paths(&named);
+        let outcome = bench.judge().await.outcome;
+        assert_eq!((outcome.failing_total, outcome.note.as_str()), (0, note));
+    }
+}
+
+#[test]
+fn fewer_reports_than_on_the_base_are_not_forgiven() {
+    let of = |reports| GateOutcome { reports, ..outcome(GateVerdict::Failed, &["a"]) };
+    check(&of(2), &of(2), Some(AgainstBase::PreExisting));
+    check(&of(1), &of(2), None);
+}
+
+#[test]
+fn findings_of_a_gate_that_passed_do_not_make_it_fail() {
+    let warned = GateOutcome { failing_total: 1, ..outcome(GateVerdict::Passed, &["a"]) };
+    check(&warned, &outcome(GateVerdict::Failed, &["a", "b"]), Some(AgainstBase::Fixed));
+    check(&warned, &warned, None);
 }

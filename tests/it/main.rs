@@ -55,6 +55,7 @@ mod escape;
 mod examples;
 mod exec;
 mod failure_parts;
+mod gate_reports;
 mod owners;
 mod forge_act;
 mod forge_door;

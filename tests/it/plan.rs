@@ -54,7 +54,7 @@ fn every_key_of_the_contract_is_read() {
     assert_eq!(gate.timeout, minutes(15));
     assert_eq!(gate.retries, 1);
     assert_eq!(gate.inputs.as_ref().map(Vec::len), Some(2));
-    assert_eq!(gate.report.as_ref().map(|report| report.path.as_str()), Some("target/junit.xml"));
+    assert_eq!(gate.report.as_ref().map(|report| report.paths[0].as_str()), Some("target/junit.xml"));
 
     let api = plan.task(&"api".parse().unwrap()).unwrap();
     assert_eq!(api.name, "Split the API module");

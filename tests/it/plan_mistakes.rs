@@ -208,6 +208,15 @@ fn values_of_the_wrong_kind_are_named() {
     check("gates: [{ id: t }]", "gate `t` has no `run`");
     check("gates: [{ id: t, run: '' }]", "`run` is empty");
     check("gates: [{ run: t }]", "this gate has no `id`");
+    check("gates: [{ id: t, run: t, report: { format: junit, path: [] } }]", "the report of gate `t` has no `path`");
+    check(
+        "gates: [{ id: t, run: t, report: { format: junit, path: [a.xml, '/b.xml'] } }]",
+        "the path `/b.xml` is absolute",
+    );
+    check(
+        "gates: [{ id: t, run: t, report: { format: junit, path: 'a/../*.xml' } }]",
+        "the path `a/../*.xml` leads upwards",
+    );
     check("gates: [{ id: t, run: t, report: { format: junit } }]", "the report of gate `t` has no `path`");
 }
 

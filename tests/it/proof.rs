@@ -38,6 +38,7 @@ fn passed(id: &str) -> GateOutcome {
         }),
         failing: Vec::new(),
         failing_total: 0,
+        reports: 0,
         note: String::new(),
         room: None,
     }

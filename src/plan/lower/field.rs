@@ -329,6 +329,11 @@ impl<'n> Field<'n> {
         critic.say(self.pointed(), what).advise(format!("write `[\"{}\"]`", clip(&scalar.text)));
     }
 
+    /// Whether there are several values, or may be.
+    pub(super) fn is_list(self) -> bool {
+        matches!(self.node.value, Value::List(_))
+    }
+
     /// The items of a list, each read by `read`; those that cannot be read are left out.
     pub(super) fn list<T>(
         self,

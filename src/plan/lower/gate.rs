@@ -49,6 +49,15 @@ fn report(field: Field<'_>, owner: &str, critic: &mut Critic<'_>) -> Option<Repo
             .advise("add it: `report: { format: junit, path: target/junit.xml }`");
     }
     let format = fields.get("format").and_then(|format| format.choice(FORMATS, critic));
-    let path = fields.get("path").and_then(|path| paths::path(path, critic));
-    Some(Report { format: format?, path: path? })
+    let paths = fields.get("path").and_then(|path| {
+        if !path.is_list() {
+            return paths::file_or_glob(path, critic).map(|only| vec![only]);
+        }
+        let paths = path.list(critic, paths::file_or_glob)?;
+        if paths.is_empty() {
+            critic.say(fields.at, format!("the report of {owner} has no `path`")).advise("name a file or a glob");
+        }
+        Some(paths)
+    });
+    Some(Report { format: format?, paths: paths.filter(|paths| !paths.is_empty())? })
 }

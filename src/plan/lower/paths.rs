@@ -26,6 +26,16 @@ fn glob(item: Field<'_>, critic: &mut Critic<'_>) -> Option<Glob> {
         .ok()
 }
 
+/// The path of a file, or a glob for several.
+pub(super) fn file_or_glob(item: Field<'_>, critic: &mut Critic<'_>) -> Option<Glob> {
+    let text = item.text(critic)?;
+    if text.contains(['*', '?', '[', '{', '\\']) {
+        return glob(item, critic);
+    }
+    let path = path(item, critic)?;
+    RepoPath::from_bytes(path.as_bytes()).map(|path| Glob::literal(&path))
+}
+
 /// A path without wildcards, without `./` before and `/` after it.
 pub(super) fn path(field: Field<'_>, critic: &mut Critic<'_>) -> Option<String> {
     let text = field.text(critic)?;

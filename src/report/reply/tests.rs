@@ -126,6 +126,7 @@ pub(super) fn holding() -> Checked {
         log: None,
         failing: Vec::new(),
         failing_total: 0,
+        reports: 0,
         note: String::new(),
         room: None,
     };
