@@ -7,6 +7,7 @@ use omk_action::gate::items::{self, Document, Items};
 use omk_action::plan::ReportFormat::{self, CargoJson, Junit, Sarif};
 
 use crate::gate::told;
+use crate::world::World;
 
 /// The tree that all samples speak of.
 const FILES: [&str; 12] = [
@@ -340,4 +341,30 @@ fn the_same_failure_has_the_same_name_in_every_execution() {
     };
     assert_eq!(key("0x7f3a2c00", 43121, "tmpa1"), key("0x55aa00ff12", 50001, "tmpz9"));
     assert_eq!(key("0x7f3a2c00", 43121, "tmpa1"), "opens <Db at 0x#> on 127.0.0.1:# in /tmp/#");
+}
+
+#[test]
+fn a_gate_that_the_base_fails_and_a_task_mends_is_fixed() {
+    let world = World::new();
+    world.write(
+        "suite.sh",
+        "echo '<testsuite><testcase name=\"old\">'\n[ -e mended ] || echo '<failure/>'\necho '</testcase></testsuite>'\n",
+    );
+    world.plan(
+        r#"
+gates:
+  - id: suite
+    run: "sh suite.sh > report.xml; ! grep -q '<failure' report.xml"
+    report: { format: junit, path: report.xml }
+defaults: { gates: [suite], retry_policy: { max_attempts: 0 } }
+tasks:
+  - { id: first, run: "echo one > one" }
+  - { id: mends, dependencies: [first], run: "echo two > mended" }
+"#,
+    );
+    world.run().exits(0);
+    let report = world.report();
+    let against: Vec<&str> =
+        (0..2).map(|at| report["tasks"][at]["gates"][0]["against_base"].as_str().unwrap()).collect();
+    assert_eq!(against, ["pre-existing", "fixed"]);
 }
