@@ -72,14 +72,15 @@ pub(super) fn furnish(mut room: Sandbox, omk: &UnixStream) -> Result<(), NotSeal
     // An empty directory in which nothing will lie: the first one, for all others. Each of its own costs the kernel a file
     // system.
     let mut nothing: Option<&Path> = None;
+    let no_file = open_without_links(Path::new("/dev/null")).map_err(failed("open /dev/null"))?;
     for (index, cover) in covers.iter().enumerate() {
         if !matches!(cover.what, Over::EmptyDirectory) || holds_something(cover, &covers[index + 1..], &links) {
-            lay(cover)?;
+            lay(cover, &no_file)?;
         } else if let Some(nothing) = nothing {
             let problem = || failed(format!("hide {}", cover.path.display()));
             clone(nothing).and_then(|empty| place(&empty, &cover.path)).map_err(problem())?;
         } else {
-            lay(cover)?;
+            lay(cover, &no_file)?;
             nothing = Some(&cover.path);
         }
     }
@@ -221,7 +222,7 @@ fn shared(path: &Path, scratch: Option<&Path>) -> Result<OwnedFd, NotSealed> {
 }
 
 /// Lays it over its path, which is made if it lies in an empty directory of ours.
-fn lay(cover: &Cover) -> Result<(), NotSealed> {
+fn lay(cover: &Cover, no_file: &OwnedFd) -> Result<(), NotSealed> {
     let path = cover.path.as_path();
     let problem = |verb: &str| format!("{verb} {}", path.display());
     match &cover.what {
@@ -229,7 +230,7 @@ fn lay(cover: &Cover) -> Result<(), NotSealed> {
             mount(c"omk", path, c"tmpfs", safe(), Some(EMPTY)).map_err(failed(problem("hide")))?;
         }
         Over::EmptyFile => {
-            let nothing = clone(Path::new("/dev/null")).map_err(failed(problem("hide")))?;
+            let nothing = clone_of(no_file).map_err(failed(problem("hide")))?;
             match place(&nothing, path) {
                 // A socket whose service has ended meanwhile hides itself.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -9,6 +9,8 @@ use std::fs::Metadata;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Access;
+
 /// Directories in which everything counts that others cannot read.
 const WHOLE: [&str; 3] = ["/etc", "/usr/local/etc", "/var/cache"];
 
@@ -73,12 +75,14 @@ fn below(top: &Path, depth: usize, is_reserved: &dyn Fn(&Path, &Metadata) -> boo
     found
 }
 
-/// Whether others may neither read the file, nor list or enter the directory.
-fn is_closed(_path: &Path, meta: &Metadata) -> bool {
+/// Whether others may neither read the file, nor list or enter the directory, and this user may: each one that is hidden costs
+/// a child a mount.
+fn is_closed(path: &Path, meta: &Metadata) -> bool {
     const READ: u32 = 0o004;
     const LIST_OR_ENTER: u32 = 0o005;
     let mode = meta.permissions().mode();
-    (meta.is_file() && mode & READ == 0) || (meta.is_dir() && mode & LIST_OR_ENTER == 0)
+    let is_closed = (meta.is_file() && mode & READ == 0) || (meta.is_dir() && mode & LIST_OR_ENTER == 0);
+    is_closed && [Access::READ_OK, Access::EXEC_OK].iter().any(|wanted| rustix::fs::access(path, *wanted).is_ok())
 }
 
 fn is_telling(path: &Path) -> bool {
