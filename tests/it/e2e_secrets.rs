@@ -58,6 +58,10 @@ async fn nobody_but_the_provider_sees_the_key_and_a_killed_omk_leaves_nobody_beh
     assert_eq!(killed.status.code(), None, "it was killed");
     assert!(!is_leaked(&killed.stdout) && !is_leaked(&killed.stderr));
     world.assert_nobody_is_left().await;
+    // What a killed omk leaves of an agent's own files; the next one removes it.
+    let left = world.files();
+    assert!(left.iter().any(|(path, _)| path.ends_with("kimi/config.toml")), "it was not looked at");
+    assert!(left.iter().all(|(_, bytes)| !is_leaked(bytes)));
 
     let ended = world.run(&["resume"]).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -75,7 +79,7 @@ async fn nobody_but_the_provider_sees_the_key_and_a_killed_omk_leaves_nobody_beh
     assert!(model.asked().iter().all(|asked| asked.authorization == format!("Bearer {KEY}")));
     assert!(model.asked().iter().all(|asked| !asked.body.to_string().contains(KEY)));
     let files = world.files();
-    for needed in ["journal.jsonl", "report.html", "cassette/snoop/0-0.json", "kimi/config.toml", "proofs/snoop.json"] {
+    for needed in ["journal.jsonl", "report.html", "cassette/snoop/0-0.json", "proofs/snoop.json"] {
         assert!(files.iter().any(|(path, _)| path.ends_with(needed)), "{needed} was not looked at");
     }
     for (path, bytes) in files {

@@ -199,6 +199,18 @@ fn a_linked_worktree_runs_a_plan() {
 }
 
 #[test]
+fn from_a_linked_worktree_the_main_checkout_is_out_of_reach_as_well() {
+    let world = world();
+    world.write("tool/bin/tool", "#!/bin/sh\n");
+    let linked = world.dir().join("linked");
+    world.git(&["worktree", "add", "--quiet", "--detach", linked.to_str().unwrap()]);
+    let mut command = world.omk_command(&["run"]);
+    let path = format!("{}:{}", world.repo().join("tool/bin").display(), std::env::var("PATH").unwrap());
+    command.current_dir(&linked).env("PATH", path);
+    World::start_command(command).ends().exits(3).says("which is on PATH, lies in the checkout");
+}
+
+#[test]
 fn nothing_of_an_attempt_is_left_beside_its_slot() {
     let world = world();
     world.omk(&["run"]).exits(0);
