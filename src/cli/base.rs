@@ -3,24 +3,40 @@
 //! It refuses a git that is too old to merge, and a base whose files would be taken without a filter that its attributes
 //! ask for.
 
-use super::terminal::Terminal;
-use super::{Failure, Home, Kind};
-use crate::git::{advice, refuse_old_program};
-use crate::id::TreeId;
+use std::path::PathBuf;
+
+use super::needs::{Found, Ground};
+use super::{Failure, Kind};
+use crate::git::{Lacks, MissingFilter, advice, refuse_old_program};
 use crate::text;
 
 /// How many are named at once. A user who has more of them starts with these.
 const NAMED: usize = 5;
 
-/// Refuses to go on with a git that is too old, or without a filter that the tree asks for.
-pub(super) fn refuse_what_git_lacks(home: &Home, tree: &TreeId) -> Result<(), Failure> {
-    refuse_old_program().map_err(|error| Failure::with_advice(Kind::Blocked, &format!("failed to {error}")))?;
-    let missing = home.repo.missing_filters(tree).map_err(super::git)?;
-    if missing.is_empty() {
-        return Ok(());
+/// The check of the git binary.
+pub(super) const GIT: &str = "git";
+
+/// A git that is too old to merge.
+pub(super) fn old_git() -> Found {
+    match refuse_old_program() {
+        Ok(()) => Found::nothing(),
+        Err(error) => Found::stop(GIT, Failure::with_advice(Kind::Blocked, &format!("failed to {error}"))),
     }
-    let named: Vec<String> =
-        missing.iter().take(NAMED).map(|filter| format!("`{}` (for `{}`)", filter.name, filter.path)).collect();
+}
+
+/// The filters that the tree asks for, if one cannot work here.
+pub(super) fn filters(ground: &Ground<'_>) -> Result<Found, Failure> {
+    // A git that is too old need not understand what it would be asked.
+    if refuse_old_program().is_err() {
+        return Ok(Found::nothing());
+    }
+    let path: Vec<PathBuf> =
+        ground.caller.text("PATH").map(|path| std::env::split_paths(path).collect()).unwrap_or_default();
+    let missing = ground.home.repo.filters_that_lack(ground.tree, &path).map_err(super::git)?;
+    if missing.is_empty() {
+        return Ok(Found::nothing());
+    }
+    let named: Vec<String> = missing.iter().take(NAMED).map(in_words).collect();
     let more = match missing.len().saturating_sub(NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),
@@ -29,18 +45,30 @@ pub(super) fn refuse_what_git_lacks(home: &Home, tree: &TreeId) -> Result<(), Fa
         "the attributes of the base ask for filters that git does not have here: {}{more}; files would be committed without them",
         named.join(", ")
     );
-    let hints = missing.iter().take(NAMED).map(|filter| advice(&filter.name));
-    Err(hints.fold(Failure::new(Kind::Blocked, what), Failure::hint))
+    let hints = missing.iter().take(NAMED).map(hint);
+    Ok(Found::stop("filters", hints.fold(Failure::new(Kind::Blocked, what), Failure::hint)))
 }
 
-/// Says what tasks and gates do not find in their slots.
-pub(super) fn note_submodules(home: &Home, tree: &TreeId, terminal: &Terminal) -> Result<(), Failure> {
-    let modules = home.repo.submodules(tree).map_err(super::git)?;
-    if let Some(first) = modules.first() {
-        let all = text::plural(modules.len(), "submodule");
-        terminal.complain(&format!(
-            "note: the base has {all} (`{first}`); tasks and gates find an empty directory in the place of each\n"
-        ));
+fn in_words(filter: &MissingFilter) -> String {
+    let MissingFilter { name, path, lacks } = filter;
+    match lacks {
+        Lacks::Definition => format!("`{name}` (for `{path}`)"),
+        Lacks::Program(program) => format!("`{name}` (for `{path}`; its program `{program}` is not on PATH)"),
     }
-    Ok(())
+}
+
+fn hint(filter: &MissingFilter) -> String {
+    match &filter.lacks {
+        Lacks::Program(program) if filter.name != "lfs" => format!("install `{program}`, or put it on PATH"),
+        Lacks::Definition | Lacks::Program(_) => advice(&filter.name),
+    }
+}
+
+/// What tasks and gates do not find in their slots.
+pub(super) fn submodules(ground: &Ground<'_>) -> Result<Found, Failure> {
+    let modules = ground.home.repo.submodules(ground.tree).map_err(super::git)?;
+    let Some(first) = modules.first() else { return Ok(Found::nothing()) };
+    let all = text::plural(modules.len(), "submodule");
+    let found = format!("the base has {all} (`{first}`)");
+    Ok(Found::warn("submodules", found, "tasks and gates find an empty directory in the place of each"))
 }

@@ -4,10 +4,10 @@
 
 use std::path::PathBuf;
 
+use super::needs::{Found, Ground};
 use super::session::cache_dir;
 use super::{Failure, Home, Kind};
 use crate::exec::environment::Caller;
-use crate::plan::Plan;
 use crate::report::checkup::Point;
 use crate::text;
 use crate::work::checkout::{Lead, leads, off_path};
@@ -28,12 +28,14 @@ fn tops(home: &Home) -> Vec<PathBuf> {
     home.repo.checkouts().unwrap_or_else(|_| vec![home.repo.workdir().to_owned()])
 }
 
-/// Refuses to go on if a tool that children use leads into the checkout.
-pub(super) fn refuse_leads(home: &Home, plan: &Plan) -> Result<(), Failure> {
-    let found = find(home, plan)?;
-    if found.is_empty() {
-        return Ok(());
-    }
+/// Looks for tools that children use, and that lead into the checkout.
+pub(super) fn look(ground: &Ground<'_>) -> Result<Found, Failure> {
+    let cache = cache_dir(&ground.caller)?;
+    let found = leads(&ground.caller, ground.plan, &tops(ground.home), &cache);
+    Ok(Found::new(points(&found), || refusal(found)))
+}
+
+fn refusal(found: Vec<Lead>) -> Failure {
     let named: Vec<&str> = found.iter().take(NAMED).map(|lead| lead.what.as_str()).collect();
     let more = match found.len().saturating_sub(NAMED) {
         0 => String::new(),
@@ -45,15 +47,14 @@ pub(super) fn refuse_leads(home: &Home, plan: &Plan) -> Result<(), Failure> {
     );
     let mut hints: Vec<String> = found.into_iter().take(NAMED).map(|lead| lead.next).collect();
     hints.dedup();
-    Err(hints.into_iter().fold(Failure::new(Kind::Blocked, what), Failure::hint))
+    hints.into_iter().fold(Failure::new(Kind::Blocked, what), Failure::hint)
 }
 
 /// What `omk doctor` says of it.
-pub(super) fn points(home: &Home, plan: &Plan) -> Result<Vec<Point>, Failure> {
+fn points(found: &[Lead]) -> Vec<Point> {
     const CHECK: &str = "checkout";
-    let found = find(home, plan)?;
     if found.is_empty() {
-        return Ok(vec![Point::ok(CHECK, "no tool that children use leads into it")]);
+        return vec![Point::ok(CHECK, "no tool that children use leads into it")];
     }
     let shown = found.iter().take(NAMED).map(|lead| Point::missing(CHECK, lead.what.clone(), vec![lead.next.clone()]));
     let mut points: Vec<Point> = shown.collect();
@@ -64,11 +65,5 @@ pub(super) fn points(home: &Home, plan: &Plan) -> Result<Vec<Point>, Failure> {
             vec![SEE_ABOVE.to_owned()],
         ));
     }
-    Ok(points)
-}
-
-fn find(home: &Home, plan: &Plan) -> Result<Vec<Lead>, Failure> {
-    let caller = Caller::read();
-    let cache = cache_dir(&caller)?;
-    Ok(leads(&caller, plan, &tops(home), &cache))
+    points
 }

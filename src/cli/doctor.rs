@@ -4,12 +4,13 @@
 
 use super::agent::{plan_if_any, usual_plan};
 use super::args::Doctor;
+use super::needs::{self, Ground};
 use super::session::{Secrets, agent_failure, cache_dir, locate, no_key, shepherd};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, checkout, provider, toolchain};
+use super::{Failure, Home, Kind, base, disk, provider};
 use crate::agent;
 use crate::exec::environment::Caller;
-use crate::exec::{Shepherd, kernel, probe};
+use crate::exec::{Reach, Shepherd, kernel, probe};
 use crate::git::{self, Pool};
 use crate::plan::{Plan, RoomLevel, Work};
 use crate::report::checkup::{Checkup, Health, Point};
@@ -42,55 +43,59 @@ async fn look(args: &Doctor, plan: &Plan, secrets: &Secrets) -> Result<Vec<Point
     } else {
         points.push(Point::ok("agent", "not needed: no task of the plan has a prompt"));
     }
-    if let Ok(home) = Home::find() {
-        points.extend(checkout::points(&home, plan)?);
-        points.extend(toolchain::point(&Caller::read(), home.repo.workdir()));
-    }
-    let probed = probe(&shepherd).await;
-    let mut room = Point::room(probed.level, probed.why_not.as_deref(), plan.room.least, &kernel());
-    if probed.level == RoomLevel::Sealed {
-        let notes = copies(&shepherd).await;
-        if !notes.is_empty() && room.state == Health::Ok {
-            room.state = Health::Warn;
+    let probed = probe(&shepherd, Reach::Open).await;
+    let Ok(home) = Home::find() else {
+        points.push(Point::room(probed.level, probed.why_not.as_deref(), plan.room.demand([]), &kernel()));
+        return Ok(points);
+    };
+    // Without a commit there is no run; what is to be said of that was said of git.
+    let tree = home.repo.resolve("HEAD").map_err(super::git)?.tree;
+    let ground = Ground::of_plan(&home, plan, &tree);
+    let needs = needs::look(&ground, &shepherd, Some(&probed)).await?.into_iter().flat_map(|found| found.points);
+    // What is to be said of git was said first.
+    points.extend(needs.filter(|point| point.check != base::GIT));
+    // Trying finds what modes and mounts do not show.
+    let has_cache = points.iter().all(|point| point.check != disk::CHECK || point.state != Health::Missing);
+    match disk::pool(&home, &ground.caller) {
+        Ok(pool) if probed.level == RoomLevel::Sealed => {
+            let notes = copies(&shepherd, &ground, &pool).await;
+            points.iter_mut().filter(|point| point.check == needs::ROOM).for_each(|room| room.add(&notes));
         }
-        room.next.extend(notes);
+        Err(failure) if has_cache => points.push(failed(disk::CHECK, failure)),
+        Ok(_) | Err(_) => {}
     }
-    points.push(room);
     Ok(points)
 }
 
 /// What a sealed room cannot have as a copy here, and what children get instead.
-async fn copies(shepherd: &Shepherd) -> Vec<String> {
-    let caller = Caller::read();
-    let Ok(home) = Home::find() else { return Vec::new() };
-    let Ok(pool) = cache_dir(&caller).map(|cache| Pool::open(&home.repo, &cache)) else { return Vec::new() };
-    let Ok(pool) = pool else { return Vec::new() };
-    let all = can_be_copied(shepherd, &caller, &home.repo, &pool).await;
+async fn copies(shepherd: &Shepherd, ground: &Ground<'_>, pool: &Pool) -> Vec<String> {
+    let repo = &ground.home.repo;
+    let all = can_be_copied(shepherd, &ground.caller, repo, pool).await;
     let not = all.into_iter().filter(|(_, can)| !can);
-    not.map(|(directory, _)| {
+    let notes = not.map(|(directory, _)| {
         let why =
             "cannot be copied for children (a file of another owner or group, or a file system that takes no part)";
-        let instead = if directory == home.repo.common_dir() {
+        let instead = if directory == repo.common_dir() {
             "git works there in a repository of their own, without submodules' repositories and objects of Git LFS"
         } else {
             "they get a cache of their own, which begins with what is checked before it is used"
         };
         format!("{} {why}: {instead}", directory.display())
-    })
-    .collect()
+    });
+    notes.collect()
 }
 
 fn git() -> Point {
     let Some(version) = git::program_version() else {
         let next = "install git, and put it on PATH".to_owned();
-        return Point::missing("git", "there is no `git` on PATH that answers", vec![next]);
+        return Point::missing(base::GIT, "there is no `git` on PATH that answers", vec![next]);
     };
-    if let Err(error) = git::refuse_old_program() {
-        return failed("git", Failure::with_advice(Kind::Blocked, &format!("failed to {error}")));
+    if let Some(old) = base::old_git().points.pop() {
+        return old;
     }
     match Home::find() {
-        Ok(_) => Point::ok("git", version),
-        Err(failure) => failed("git", failure),
+        Ok(_) => Point::ok(base::GIT, version),
+        Err(failure) => failed(base::GIT, failure),
     }
 }
 

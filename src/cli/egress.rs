@@ -1,18 +1,31 @@
-//! What a person learns whose proxy asks for a login. It refuses to show that login.
+//! What a person learns whose proxy asks for a login, or is not one that omk can speak to. It refuses to show that login.
 
-use super::terminal::Terminal;
-use crate::exec::egress::withheld;
-use crate::exec::environment::Caller;
-use crate::plan::{Network, Plan};
+use super::needs::{Found, Ground};
+use super::{Failure, Kind};
+use crate::exec::egress::{Proxy, withheld};
+use crate::plan::Network;
+
+const CHECK: &str = "proxy";
+
+/// A proxy that omk cannot use for the hosts that the plan allows.
+pub(super) fn unknown_proxy(ground: &Ground<'_>) -> Found {
+    let needs = ground.networks().any(|network| matches!(network, Network::Allow(_)));
+    match Proxy::of(&ground.caller) {
+        Err(unknown) if needs => {
+            let failure = Failure::new(Kind::Blocked, format!("failed to {unknown}"));
+            let next = "name one that speaks HTTP, or unset the variable if this machine reaches the hosts without it";
+            Found::stop(CHECK, failure.hint(next).hint("or leave the network open: `network: open`"))
+        }
+        Ok(_) | Err(_) => Found::nothing(),
+    }
+}
 
 /// Says that children do not find a proxy, if some of them could need it.
-pub(super) fn say_what_is_withheld(plan: &Plan, terminal: &Terminal) {
-    let names = withheld(&Caller::read());
-    let tasks = plan.tasks.iter().map(|task| plan.room.network_of_task(task));
-    let mut networks = tasks.chain(plan.gates.iter().map(|gate| plan.room.network_of_gate(gate)));
-    if !names.is_empty() && networks.any(|network| *network == Network::Open) {
-        let names = names.join(", ");
-        let instead = "omk logs in for them where the plan has `network: { allow: [HOST] }`";
-        terminal.complain(&format!("note: children do not get {names}, which holds a login; {instead}\n"));
+pub(super) fn withheld_proxy(ground: &Ground<'_>) -> Found {
+    let names = withheld(&ground.caller);
+    if names.is_empty() || !ground.networks().any(|network| *network == Network::Open) {
+        return Found::nothing();
     }
+    let found = format!("children do not get {}, which holds a login", names.join(", "));
+    Found::warn(CHECK, found, "omk logs in for them where the plan has `network: { allow: [HOST] }`")
 }

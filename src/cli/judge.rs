@@ -11,16 +11,16 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::args::Judge;
+use super::needs::{self, Ground};
 use super::session::{self, Secrets};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, base, checkout};
+use super::{Failure, Home, Kind, checkout, disk};
 use crate::bundle::{self, Admitted, Limits, Refused};
 use crate::clock::Clock;
 use crate::exec::environment::Caller;
-use crate::exec::probe;
 use crate::exec::secret::shed_secrets;
+use crate::exec::{Reach, probe};
 use crate::fact::{Began, GateOutcome};
-use crate::git::Pool;
 use crate::id::{CommitId, RepoPath, Sha256, Tip};
 use crate::plain_file::{self, NotRead};
 use crate::plan::{Plan, governed};
@@ -110,8 +110,8 @@ async fn run_gates(
     result: &Tip,
     scrubber: &Scrubber,
 ) -> Result<Vec<GateOutcome>, Failure> {
-    checkout::refuse_leads(home, plan)?;
-    base::refuse_what_git_lacks(home, &result.tree)?;
+    // The notes were printed by the run.
+    needs::check(&Ground::of_judge(home, plan, &result.tree), &session::shepherd(scrubber.clone())?).await?;
     let began = admitted.engine.began().cloned();
     let began = began.ok_or_else(|| Failure::new(Kind::Infra, "the admitted run has not begun"))?;
     // Where trusted files come from is the request's to say, not the bundle's.
@@ -137,9 +137,9 @@ pub(super) async fn gates_on(
     let caller = checkout::caller(home);
     let shepherd = session::shepherd(scrubber.clone())?;
     let tools = Tools {
-        level: probe(&shepherd).await.level,
+        level: probe(&shepherd, Reach::Open).await.level,
         repo: home.repo.clone(),
-        pool: Pool::open(&home.repo, &session::cache_dir(&caller)?).map_err(super::git)?.refusing(scrubber.clone()),
+        pool: disk::pool(home, &caller)?.refusing(scrubber.clone()),
         shepherd,
         caller,
         plan: Arc::clone(plan),

@@ -1,9 +1,13 @@
 //! `omk plan`: checks the plan and shows what a run would do.
 
 use super::args::{Plan, PlanFormat};
+use super::needs::{self, Ground};
+use super::run::say_notes;
+use super::session::shepherd;
 use super::terminal::Terminal;
-use super::{Failure, Home, base, plan_file, preflight};
+use super::{Failure, Home, plan_file, preflight};
 use crate::report::preview::Preview;
+use crate::text::Scrubber;
 
 pub(super) fn plan(args: &Plan, terminal: &Terminal) -> Result<u8, Failure> {
     let home = Home::find()?;
@@ -21,11 +25,13 @@ pub(super) fn plan(args: &Plan, terminal: &Terminal) -> Result<u8, Failure> {
     };
     terminal.print(text.trim_end_matches('\n'));
     terminal.print("\n");
-    // A run says these again; it stops where a filter is missing.
     let head = home.repo.resolve("HEAD").map_err(super::git)?;
-    base::note_submodules(&home, &head.tree, terminal)?;
-    if let Err(missing) = base::refuse_what_git_lacks(&home, &head.tree) {
-        terminal.complain(&format!("`omk run` would stop here:\n{}", missing.render()));
+    let ground = Ground::of_plan(&home, &read.plan, &head.tree);
+    // omk keeps its secrets here: a plan may come through a pipe, which a second omk could not read again. The one child that
+    // may be started does nothing, and gets none of them.
+    match needs::check_now(&ground, &shepherd(Scrubber::default())?) {
+        Ok(notes) => say_notes(&notes, terminal),
+        Err(missing) => terminal.complain(&format!("`omk run` would stop here:\n{}", missing.render())),
     }
     Ok(0)
 }

@@ -1,5 +1,5 @@
-//! `omk plan --check`: what a run would begin with, and nothing else: key, CLI, model and room, and the required gates on
-//! HEAD.
+//! `omk plan --check`: what a run would begin with, and nothing else: what it needs of this machine, key, CLI and model, and
+//! the required gates on HEAD.
 //!
 //! It refuses to start a task, and to pay for anything.
 
@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use super::args::How;
 use super::judge::gates_on;
+use super::needs::{self, Ground};
 use super::plan_file::{self, Read};
 use super::session::{self, Missing, Secrets};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, base, checkout, run, spending};
+use super::{Failure, Home, Kind, run, spending};
 use crate::clock::Clock;
 use crate::engine::cannot_run;
 use crate::fact::{Began, GateOutcome, Trigger};
@@ -39,13 +40,12 @@ pub(super) fn check(home: &Home, read: Read, terminal: &Terminal) -> Result<u8, 
         branch_was: None,
     };
     let plan = Arc::new(read.plan);
-    checkout::refuse_leads(home, &plan)?;
-    base::refuse_what_git_lacks(home, &head.tree)?;
+    let mut notes =
+        needs::check_now(&Ground::of_plan(home, &plan, &head.tree), &session::shepherd(secrets.scrubber())?)?;
     let how = How { workers: None, limits: Vec::new(), cassette: None, json: false };
     let ready = session::get_ready(&plan, &began.selected, &secrets, &how, Missing::Refuse)?;
-    for note in ready.iter().flat_map(session::Ready::notes) {
-        terminal.complain(&format!("note: {note}\n"));
-    }
+    notes.extend(ready.iter().flat_map(session::Ready::notes).cloned());
+    run::say_notes(&notes, terminal);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
     let judged = runtime.block_on(gates_on(home, &plan, began, &head, &secrets.scrubber()));

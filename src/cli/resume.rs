@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::args::Resume;
+use super::needs::{self, Ground};
+use super::run::say_notes;
 use super::session::{self, Missing, Secrets, Session};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, base, checkout, spending, writing};
+use super::{Failure, Home, Kind, spending, writing};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::fact::Fact;
@@ -94,12 +96,11 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
     let so_far = history.spending().unwrap_or(began.spending);
     let spending = spending::over(so_far, engine.plan(), &args.how.limits)?;
     let expected = where_the_branch_is(&home.repo, &began, &engine)?;
-    checkout::refuse_leads(&home, engine.plan())?;
-    base::refuse_what_git_lacks(&home, &began.base.tree)?;
+    let ground = Ground::of_run(&home, engine.plan(), &began.base.tree, &began.selected);
+    let mut notes = needs::check_now(&ground, &session::shepherd(secrets.scrubber())?)?;
     let ready = session::get_ready(engine.plan(), &began.selected, &secrets, &args.how, Missing::Refuse)?;
-    for note in ready.iter().flat_map(session::Ready::notes) {
-        terminal.complain(&format!("note: {note}\n"));
-    }
+    notes.extend(ready.iter().flat_map(session::Ready::notes).cloned());
+    say_notes(&notes, terminal);
     terminal.complain(&format!("run {}: going on\n", run_dir.run()));
     let first = Fact::TookUp {
         host: session::host(),

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::args::{How, Run};
+use super::needs::{self, Ground};
 use super::session::{self, Missing, Over, Secrets, Session};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, base, checkout, egress, plan_file, spending};
+use super::{Failure, Home, Kind, plan_file, spending};
 use crate::bundle::Upload;
 use crate::clock::Clock;
 use crate::engine::Engine;
@@ -120,15 +121,12 @@ impl Wanted {
             self.plan.preflight && prompts(&self.plan, &began) > 0 && self.plan.gates.iter().any(|gate| gate.required);
         let expected = look_at_branches(&self.home, &began, self.force)?;
         began.branch_was = self.home.repo.branch_tip(&run_branch(&began.scope)).map_err(super::git)?;
-        checkout::refuse_leads(&self.home, &self.plan)?;
-        base::refuse_what_git_lacks(&self.home, &began.base.tree)?;
+        let ground = Ground::of_run(&self.home, &self.plan, &began.base.tree, &began.selected);
+        let mut notes = needs::check_now(&ground, &session::shepherd(self.secrets.scrubber())?)?;
         let ready = session::get_ready(&self.plan, &began.selected, &self.secrets, &self.how, self.missing)?;
         say_what_will_be_spent(&self.plan, &began, &self.how, terminal);
-        base::note_submodules(&self.home, &began.base.tree, terminal)?;
-        for note in ready.iter().flat_map(session::Ready::notes) {
-            terminal.complain(&format!("note: {note}\n"));
-        }
-        egress::say_what_is_withheld(&self.plan, terminal);
+        notes.extend(ready.iter().flat_map(session::Ready::notes).cloned());
+        say_notes(&notes, terminal);
         if !self.yes {
             ask(&self.plan, &began, &self.how, terminal)?;
         }
@@ -151,6 +149,13 @@ impl Wanted {
             _lock: lock,
         };
         session.go(Fact::Began(Box::new(began)), terminal)
+    }
+}
+
+/// What people should know before a run goes on.
+pub(super) fn say_notes(notes: &[String], terminal: &Terminal) {
+    for note in notes {
+        terminal.complain(&format!("note: {}\n", text::escape_invisible(note)));
     }
 }
 

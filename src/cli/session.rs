@@ -11,20 +11,20 @@ use super::args::How;
 use super::progress::Progress;
 use super::provider::{self, Settled};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, checkout, signals, writing};
+use super::{Failure, Home, Kind, checkout, disk, signals, writing};
 use crate::agent::{self, Locate};
 use crate::clock::Clock;
 use crate::drive::{DriveError, drive};
 use crate::engine::Engine;
 use crate::exec::environment::Caller;
 use crate::exec::secret::{Secret, shed_secrets};
-use crate::exec::{Shepherd, probe};
+use crate::exec::{Reach, Shepherd, probe};
 use crate::fact::{Began, Fact, Host, Limit, RunVerdict, Spending};
 use crate::gateway::{self, Budget, Gateway, Upstream};
-use crate::git::{Expected, Pool};
+use crate::git::Expected;
 use crate::history::History;
 use crate::id::{Moment, RunId, TaskId};
-use crate::plan::{Plan, RoomLevel, Task, Work};
+use crate::plan::{BadRoomLevel, Plan, RoomLevel, Task, Work};
 use crate::report::View;
 use crate::store::{Holder, JournalFile, RunDir, ScopeLock};
 use crate::text::Scrubber;
@@ -135,7 +135,6 @@ pub(super) fn get_ready(
     how: &How,
     missing: Missing,
 ) -> Result<Option<Ready>, Failure> {
-    check_room(plan, secrets)?;
     let has_prompt = |task: &&Task| matches!(task.work, Work::Prompt(_));
     let prompts: HashSet<&TaskId> = plan.tasks.iter().filter(has_prompt).map(|task| &task.id).collect();
     if !selected.iter().any(|task| prompts.contains(task)) {
@@ -174,23 +173,6 @@ pub(super) fn get_ready(
     Ok(Some(Ready { installed, upstream, model }))
 }
 
-/// Refuses a machine whose rooms are of a lower level than the plan demands.
-fn check_room(plan: &Plan, secrets: &Secrets) -> Result<(), Failure> {
-    let Some(least) = plan.room.least.filter(|least| *least > RoomLevel::None) else { return Ok(()) };
-    let shepherd = shepherd(secrets.scrubber())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
-    let probed = runtime.block_on(probe(&shepherd));
-    if probed.level >= least {
-        return Ok(());
-    }
-    let why = probed.why_not.map(|why| format!(": {why}")).unwrap_or_default();
-    let text = format!("the plan's room.level is `{least}`, and a room here has the level `{}`{why}", probed.level);
-    Err(Failure::new(Kind::Blocked, text)
-        .hint("`omk doctor` says what to do about it on this machine")
-        .hint("or accept less: `room: { level: best }` in the plan"))
-}
-
 /// The variable that keeps rooms from being closed more tightly than it says: `landlock`, for instance.
 const AT_MOST: &str = "OMK_ROOM_AT_MOST";
 
@@ -199,8 +181,14 @@ pub(super) fn shepherd(scrubber: Scrubber) -> Result<Shepherd, Failure> {
     let exe = std::env::current_exe();
     let exe = exe.map_err(|error| Failure::new(Kind::Infra, format!("failed to find omk's own program: {error}")))?;
     // To try on one machine what holds on another.
-    let at_most = std::env::var(AT_MOST).ok().and_then(|level| level.parse().ok());
-    Ok(Shepherd::new(exe).scrubbing(scrubber).at_most(at_most.unwrap_or(RoomLevel::Sealed)))
+    let at_most = match std::env::var_os(AT_MOST).filter(|level| !level.is_empty()) {
+        None => RoomLevel::Sealed,
+        Some(level) => level.to_string_lossy().parse().map_err(|bad: BadRoomLevel| {
+            Failure::new(Kind::Usage, format!("the variable {AT_MOST} is `{}`: {bad}", level.to_string_lossy()))
+                .hint(format!("correct it, or unset it: `unset {AT_MOST}`"))
+        })?,
+    };
+    Ok(Shepherd::new(exe).scrubbing(scrubber).at_most(at_most))
 }
 
 /// omk's own cache: slots and tools.
@@ -266,16 +254,15 @@ impl Session {
 
     async fn tools(&mut self, facts: &UnboundedSender<Fact>) -> Result<Tools, Failure> {
         let caller = checkout::caller(&self.home);
-        let cache = cache_dir(&caller)?;
         let agent = match self.ready.take() {
             Some(ready) => Some(self.agent_tools(ready, facts).await?),
             None => None,
         };
         let shepherd = shepherd(self.secrets.scrubber())?;
         Ok(Tools {
-            level: probe(&shepherd).await.level,
+            level: probe(&shepherd, Reach::Open).await.level,
             repo: self.home.repo.clone(),
-            pool: Pool::open(&self.home.repo, &cache).map_err(super::git)?.refusing(self.secrets.scrubber()),
+            pool: disk::pool(&self.home, &caller)?.refusing(self.secrets.scrubber()),
             shepherd,
             caller,
             plan: Arc::clone(self.engine.plan()),
@@ -315,7 +302,7 @@ impl Session {
         let gateway = Gateway::start(config).await.map_err(super::failure::infra)?;
         watch_budget(&gateway, facts.clone());
         // One child that does nothing: what it gets, the agents get.
-        let room = probe(&shepherd(self.secrets.scrubber())?).await.level;
+        let room = probe(&shepherd(self.secrets.scrubber())?, Reach::Open).await.level;
         Ok(AgentTools { installed, gateway, facts: model.facts, room })
     }
 

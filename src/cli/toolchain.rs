@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use super::needs::{Found, Ground};
 use crate::exec::environment::Caller;
 use crate::plain_file;
 use crate::report::checkup::Point;
@@ -14,8 +15,13 @@ const LONGEST: u64 = 64 << 10;
 /// The file's names, in the order in which rustup looks for them.
 const FILES: [&str; 2] = ["rust-toolchain", "rust-toolchain.toml"];
 
-/// What `omk doctor` says of it; `None` if the repository asks for no toolchain, or rustup is not in use.
-pub(super) fn point(caller: &Caller, repository: &Path) -> Option<Point> {
+/// Looks whether it is installed.
+pub(super) fn look(ground: &Ground<'_>) -> Found {
+    point(&ground.caller, ground.home.repo.workdir()).map_or_else(Found::nothing, Found::tell)
+}
+
+/// `None` if the repository asks for no toolchain, or rustup is not in use.
+fn point(caller: &Caller, repository: &Path) -> Option<Point> {
     let home = caller.directory("RUSTUP_HOME", Some(".rustup"))?;
     let installed = std::fs::read_dir(home.join("toolchains")).ok()?;
     let names: Vec<String> =

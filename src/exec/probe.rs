@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Child, Ended, ExecError, Program, Sandbox, Shepherd, Surroundings};
+use super::{Child, Ended, ExecError, Program, Reach, Sandbox, Shepherd, Surroundings};
 use crate::plan::RoomLevel;
 
 /// How long the probe may take. It does nothing, but machines are not idle.
@@ -47,14 +47,14 @@ pub async fn copyable(shepherd: &Shepherd, directories: Vec<PathBuf>, scratch: &
     (0..directories.len()).map(|number| answers.get(number).copied().unwrap_or(false)).collect()
 }
 
-/// Starts a child that does nothing, and looks at its room.
-pub async fn probe(shepherd: &Shepherd) -> Probed {
+/// Starts a child that does nothing and reaches that much, and looks at its room.
+pub async fn probe(shepherd: &Shepherd, reach: Reach) -> Probed {
     let none = |why: String| Probed { level: RoomLevel::None, why_not: Some(why) };
     let dir = match tempfile::tempdir() {
         Ok(dir) => dir,
         Err(error) => return none(format!("a temporary directory could not be made: {error}")),
     };
-    let room = Sandbox { writable: vec![dir.path().to_owned()], ..Sandbox::default() };
+    let room = Sandbox { writable: vec![dir.path().to_owned()], reach, ..Sandbox::default() };
     match start(shepherd, Program::Shell("true".to_owned()), room, dir.path()).await {
         Ok(ended) => {
             let level = ended.containment.level;

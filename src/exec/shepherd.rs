@@ -112,7 +112,8 @@ fn start(orders: &Orders, omk: &UnixStream, sealed: bool) -> Result<(Pid, bool),
     if let Err(error) = std::fs::metadata(Path::new(&orders.cwd).join(".")) {
         return Err(failed(format!("enter `{}`", orders.cwd.display()), &error));
     }
-    let confinement = orders.room.as_ref().and_then(|room| {
+    let may_confine = |room: &&Sandbox| room.most > RoomLevel::None;
+    let confinement = orders.room.as_ref().filter(may_confine).and_then(|room| {
         // A sealed room has a network of its own, in which everything may be connected to.
         let reach = if sealed { &Reach::Open } else { &room.reach };
         Confinement::prepare(&writable(room, sealed), reach)

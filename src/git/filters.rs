@@ -1,23 +1,24 @@
 //! What a tree needs of this machine before it can be laid out: filters, and other repositories.
 //!
-//! It refuses to guess whether a defined filter works: git's complaint decides, also if git went on without the filter.
+//! It refuses to run a filter only to try it, and to guess whether one works whose program is there: git's complaint
+//! decides, also if git went on without the filter.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::binary::{Git, said};
 use super::convert;
 use super::error::{GitError, shown};
 use super::repo::Repo;
-use super::settings::Settings;
+use super::settings::{Settings, value};
 use crate::id::{RepoPath, TreeId};
 use crate::text;
 
 /// Characters of a command in the place of a filter's name.
 const NAME_SHOWN: usize = 60;
 
-/// What makes a filter known to git: any of these is enough.
-const DEFINES: [&str; 3] = ["clean", "smudge", "process"];
+/// What makes a filter known to git: any of these is enough. With the first, git does not use the others.
+const DEFINES: [&str; 3] = ["process", "clean", "smudge"];
 
 /// A file asks for a filter that git does not have here.
 pub(super) fn missing(path: &[u8], name: &str) -> GitError {
@@ -30,13 +31,24 @@ const COMPLAINTS: [&str; 4] = ["external filter '", "subprocess '", "clean filte
 /// Those before a command.
 const COMMANDS: [&str; 2] = ["external filter '", "subprocess '"];
 
-/// A filter that attributes ask for, and that git's configuration does not define. git then takes files as they are.
+/// A filter that attributes ask for, and that cannot work here. git then takes files as they are, or fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingFilter {
     /// Its name.
     pub name: String,
     /// The file that it is asked for; one of them, if there are several.
     pub path: RepoPath,
+    /// What is not there.
+    pub lacks: Lacks,
+}
+
+/// What a filter lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lacks {
+    /// git's configuration does not define it.
+    Definition,
+    /// The program that its definition starts.
+    Program(String),
 }
 
 /// What to do about a filter that git does not have here.
@@ -110,18 +122,35 @@ impl Repo {
     /// # Errors
     /// If the tree, or git's configuration, cannot be read.
     pub fn missing_filters(&self, tree: &TreeId) -> Result<Vec<MissingFilter>, GitError> {
+        let settings = self.conversion_settings()?;
+        self.filters_by(tree, |name| (!is_defined(settings, name)).then_some(Lacks::Definition))
+    }
+
+    /// As [`Repo::missing_filters`], and the filters whose program is in none of the directories of `path`.
+    ///
+    /// # Errors
+    /// If the tree, or git's configuration, cannot be read.
+    pub fn filters_that_lack(&self, tree: &TreeId, path: &[PathBuf]) -> Result<Vec<MissingFilter>, GitError> {
+        let settings = self.conversion_settings()?;
+        self.filters_by(tree, |name| lacks(settings, name, path))
+    }
+
+    /// The filters that the files of a tree ask for and that lack something, each once.
+    fn filters_by(&self, tree: &TreeId, lacks: impl Fn(&str) -> Option<Lacks>) -> Result<Vec<MissingFilter>, GitError> {
         let listing = self.listing(tree)?;
         let conversion = self.with(|objects| convert::of(self, objects, &listing))?;
         let Some(rules) = conversion.out.as_ref().filter(|_| conversion.filters) else { return Ok(Vec::new()) };
         let paths: Vec<&[u8]> = listing.files().filter(|(_, entry)| entry.is_file()).map(|(path, _)| path).collect();
         let table = self.attributes(rules, &listing, &paths)?;
-        let mut missing: BTreeMap<&str, RepoPath> = BTreeMap::new();
-        for (path, name) in table.missing_filters(self.conversion_settings()?, &paths) {
+        let mut found: BTreeMap<&str, (RepoPath, Lacks)> = BTreeMap::new();
+        for (path, name, lacks) in table.filters(&paths, lacks) {
             if let Some(path) = RepoPath::from_bytes(path) {
-                missing.entry(name).or_insert(path);
+                found.entry(name).or_insert((path, lacks));
             }
         }
-        Ok(missing.into_iter().map(|(name, path)| MissingFilter { name: name.to_owned(), path }).collect())
+        let filters =
+            found.into_iter().map(|(name, (path, lacks))| MissingFilter { name: name.to_owned(), path, lacks });
+        Ok(filters.collect())
     }
 
     /// The submodules of a tree.
@@ -132,5 +161,56 @@ impl Repo {
         let listing = self.listing(tree)?;
         let modules = listing.files().filter(|(_, entry)| entry.is_submodule());
         Ok(modules.filter_map(|(path, _)| RepoPath::from_bytes(path)).collect())
+    }
+}
+
+/// What a filter lacks; a program is looked for in the directories of `path`.
+fn lacks(settings: &Settings, name: &str, path: &[PathBuf]) -> Option<Lacks> {
+    if !is_defined(settings, name) {
+        return Some(Lacks::Definition);
+    }
+    let set = |key: &str| value(settings, &format!("filter.{name}.{key}")).filter(|set| !set.trim().is_empty());
+    let [process, rest @ ..] = DEFINES;
+    let lost = match set(process) {
+        Some(process) => lost_program(process, path),
+        None => rest.into_iter().filter_map(set).find_map(|command| lost_program(command, path)),
+    };
+    lost.map(|program| Lacks::Program(program.to_owned()))
+}
+
+/// The program that a command starts, if it is a plain name and in none of those directories. A shell reads the command:
+/// what it does itself is not looked for, nor a path, which may begin in a slot.
+fn lost_program<'a>(command: &'a str, path: &[PathBuf]) -> Option<&'a str> {
+    let program = command.split_whitespace().next()?;
+    let is_plain = program.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && program.chars().all(|c| c.is_ascii_alphanumeric() || "._+-".contains(c));
+    // git looks in a directory of its own, too.
+    let is_git_s = program.starts_with("git-") && program != "git-lfs";
+    let is_there = || path.iter().any(|directory| directory.join(program).is_file());
+    (is_plain && !is_git_s && !OF_THE_SHELL.contains(&program) && !is_there()).then_some(program)
+}
+
+/// What a shell does without a program, and that people could begin a filter with.
+const OF_THE_SHELL: [&str; 16] = [
+    "case", "cd", "command", "echo", "eval", "exec", "export", "for", "if", "printf", "set", "test", "true", "umask",
+    "unset", "while",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_plain_program_that_is_nowhere_is_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("here"), "").unwrap();
+        let path = [dir.path().to_owned()];
+        assert_eq!(lost_program("git-lfs clean -- %f", &path), Some("git-lfs"));
+        assert_eq!(lost_program("not-here", &path), Some("not-here"));
+        for fine in
+            ["here %f", "  here", "./not-here", "$HOME/not-here", "LC_ALL=C not-here", "if true; then", "", "(x)"]
+        {
+            assert_eq!(lost_program(fine, &path), None, "{fine}");
+        }
     }
 }

@@ -50,7 +50,7 @@ pub use checkout::take_token_out;
 pub use closer::refuse_old_program;
 pub use error::{GitError, Refusal};
 pub use extent::Extents;
-pub use filters::{MissingFilter, advice};
+pub use filters::{Lacks, MissingFilter, advice};
 pub use merge::{Landed, MergedBase};
 pub use message::{Message, Trailers, signer};
 pub use overlay::Overlay;

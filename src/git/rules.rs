@@ -73,7 +73,8 @@ impl Rules {
         let settings = repo.conversion_settings()?;
         let paths: Vec<&[u8]> = files.iter().filter(|(_, entry)| entry.is_file()).map(|(path, _)| *path).collect();
         let table = repo.attributes(digest, listing, &paths)?;
-        if let Some((path, name)) = table.missing_filters(settings, &paths).next() {
+        let missing = |name: &str| (!is_defined(settings, name)).then_some(());
+        if let Some((path, name, ())) = table.filters(&paths, missing).next() {
             return Err(filters::missing(path, name));
         }
         let line_ends = LineEnds::of(settings);
@@ -138,16 +139,19 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// The files that ask for a filter which git does not have here, and its name.
-    pub(super) fn missing_filters<'a>(
+    /// The files that ask for a filter of which `what` says something, its name, and what that is.
+    pub(super) fn filters<'a, W: Clone + 'a>(
         &'a self,
-        settings: &'a Settings,
         paths: &'a [&'a [u8]],
-    ) -> impl Iterator<Item = (&'a [u8], &'a str)> {
-        let missing = |set: &'a Attributes| set.filter().filter(|name| !is_defined(settings, name));
-        let sets: Vec<Option<&str>> = self.sets.iter().map(missing).collect();
+        what: impl Fn(&str) -> Option<W>,
+    ) -> impl Iterator<Item = (&'a [u8], &'a str, W)> {
+        let said = |set: &'a Attributes| set.filter().and_then(|name| Some((name, what(name)?)));
+        let sets: Vec<Option<(&str, W)>> = self.sets.iter().map(said).collect();
         let paths = if sets.iter().all(Option::is_none) { &[] } else { paths };
-        paths.iter().filter_map(move |path| Some((*path, sets[*self.by_path.get(*path)?]?)))
+        paths.iter().filter_map(move |path| {
+            let (name, what) = sets[*self.by_path.get(*path)?].clone()?;
+            Some((*path, name, what))
+        })
     }
 
     /// Takes in what git answered about these paths.

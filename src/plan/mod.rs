@@ -29,7 +29,7 @@ pub use lower::keys::RECORD as RECORD_FIELDS;
 pub use name::default_name;
 pub use nearest::nearest;
 pub use parse::parse;
-pub use room::{BadRoomLevel, Network, Networks, Room, RoomLevel};
+pub use room::{BadRoomLevel, Demand, Network, Networks, Room, RoomLevel};
 pub use schema::schema;
 pub use size::{BadSize, Size, format_bytes};
 pub use write::to_yaml;

@@ -34,6 +34,17 @@ pub enum RoomLevel {
     Sealed,
 }
 
+/// What children's rooms must hold, so that a run can start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Demand {
+    /// Whatever the machine has is enough.
+    Nothing,
+    /// The plan closes a network, and does not say that a room which cannot is enough.
+    ClosedNetwork,
+    /// The plan demands a level.
+    Level(RoomLevel),
+}
+
 /// A text is no level of a room.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a room's level is `sealed`, `landlock` or `none`")]
@@ -78,6 +89,34 @@ impl Room {
     #[must_use]
     pub fn network_of_gate<'a>(&'a self, gate: &'a Gate) -> &'a Network {
         gate.network.as_ref().unwrap_or(&self.network.gates)
+    }
+}
+
+impl Room {
+    /// What the plan demands of the rooms of children with these networks.
+    #[must_use]
+    pub fn demand<'a>(&self, networks: impl IntoIterator<Item = &'a Network>) -> Demand {
+        match self.least {
+            Some(RoomLevel::None) => Demand::Nothing,
+            Some(least) => Demand::Level(least),
+            // An agent's network is closed by omk. Without a word on the level, one that the plan closes must be closed.
+            None if networks.into_iter().any(|network| matches!(network, Network::None | Network::Allow(_))) => {
+                Demand::ClosedNetwork
+            }
+            None => Demand::Nothing,
+        }
+    }
+}
+
+impl Demand {
+    /// The least level that meets it.
+    #[must_use]
+    pub fn least(self) -> RoomLevel {
+        match self {
+            Self::Nothing => RoomLevel::None,
+            Self::ClosedNetwork => RoomLevel::Landlock,
+            Self::Level(least) => least,
+        }
     }
 }
 
@@ -153,6 +192,18 @@ mod tests {
             assert_eq!(serde_json::to_string(&level).expect("a level is text"), format!("\"{level}\""));
         }
         assert_eq!("best".parse::<RoomLevel>(), Err(BadRoomLevel));
+    }
+
+    #[test]
+    fn a_closed_network_demands_a_room_unless_the_plan_accepts_none() {
+        let room = |least| Room { least, ..Room::default() };
+        let demand = |least, network: Network| room(least).demand([&Network::Open, &network]);
+        assert_eq!(demand(None, Network::None), Demand::ClosedNetwork);
+        assert_eq!(demand(None, Network::Allow(vec!["a.example".parse().expect("a host")])), Demand::ClosedNetwork);
+        assert_eq!(demand(None, Network::Model), Demand::Nothing);
+        assert_eq!(demand(Some(RoomLevel::None), Network::None), Demand::Nothing);
+        assert_eq!(demand(Some(RoomLevel::Sealed), Network::None).least(), RoomLevel::Sealed);
+        assert_eq!(Demand::ClosedNetwork.least(), RoomLevel::Landlock);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::room;
-use crate::plan::RoomLevel;
+use crate::plan::{Demand, RoomLevel};
 use crate::text::{escape_invisible, neutralise_workflow_commands, plural, printable};
 
 /// Columns of a terminal that nobody has made larger.
@@ -89,9 +89,17 @@ impl Point {
         Self { check, state: Health::Missing, found: found.into(), next }
     }
 
+    /// Adds what people should know of it.
+    pub fn add(&mut self, notes: &[String]) {
+        if !notes.is_empty() && self.state == Health::Ok {
+            self.state = Health::Warn;
+        }
+        self.next.extend_from_slice(notes);
+    }
+
     /// The room that children get, beside the one that the plan demands.
     #[must_use]
-    pub fn room(level: RoomLevel, why_not: Option<&str>, least: Option<RoomLevel>, kernel: &Kernel) -> Self {
+    pub fn room(level: RoomLevel, why_not: Option<&str>, demand: Demand, kernel: &Kernel) -> Self {
         const ROOM: &str = "room";
         let means = match level {
             RoomLevel::Sealed => "children neither see nor reach anything outside",
@@ -99,30 +107,31 @@ impl Point {
             RoomLevel::None => "children can do all that you can",
         };
         let found = format!("level {level}: {means}");
-        let Some(why_not) = why_not else { return Self::judged(ROOM, found, level, least, Vec::new()) };
+        let Some(why_not) = why_not else { return Self::judged(ROOM, found, level, demand, Vec::new()) };
         let mut next = vec![format!("why not more: {why_not}")];
         let exceptions = room::exceptions(level);
         if !exceptions.is_empty() {
             next.push(format!("not held: {}; SECURITY.md explains each", exceptions.join(", ")));
         }
         next.extend(kernel.advice(level));
-        Self::judged(ROOM, found, level, least, next)
+        Self::judged(ROOM, found, level, demand, next)
     }
 
-    fn judged(
-        check: &'static str,
-        found: String,
-        level: RoomLevel,
-        least: Option<RoomLevel>,
-        mut next: Vec<String>,
-    ) -> Self {
-        match least.filter(|least| level < *least) {
-            Some(least) => {
+    fn judged(check: &'static str, found: String, level: RoomLevel, demand: Demand, mut next: Vec<String>) -> Self {
+        let is_enough = level >= demand.least();
+        match demand {
+            _ if is_enough && level > RoomLevel::None && next.is_empty() => Self::ok(check, found),
+            _ if is_enough => Self::warn(check, found, next),
+            Demand::ClosedNetwork => {
+                let found = format!("{found}; the plan closes the network of a task or gate, and such a room cannot");
+                next.push(format!("or accept rooms that close no network: `room: {{ level: {level} }}` in the plan"));
+                Self::missing(check, found, next)
+            }
+            Demand::Nothing | Demand::Level(_) => {
+                let least = demand.least();
                 next.push(format!("or set `room.level` of the plan, which demands `{least}`, to `{level}`"));
                 Self::missing(check, found, next)
             }
-            None if level == RoomLevel::None || !next.is_empty() => Self::warn(check, found, next),
-            None => Self::ok(check, found),
         }
     }
 }
@@ -247,7 +256,8 @@ mod tests {
     use super::*;
 
     fn room(level: RoomLevel, why_not: Option<&str>, least: Option<RoomLevel>, kernel: &Kernel) -> String {
-        Checkup { points: vec![Point::room(level, why_not, least, kernel)] }.terminal()
+        let demand = least.map_or(Demand::Nothing, Demand::Level);
+        Checkup { points: vec![Point::room(level, why_not, demand, kernel)] }.terminal()
     }
 
     #[test]
@@ -255,7 +265,7 @@ mod tests {
         let points = vec![
             Point::ok("git", "git version 2.47.3"),
             Point::ok("agent", "Kimi Code CLI 2.1.0"),
-            Point::room(RoomLevel::Sealed, None, Some(RoomLevel::Sealed), &Kernel::default()),
+            Point::room(RoomLevel::Sealed, None, Demand::Level(RoomLevel::Sealed), &Kernel::default()),
         ];
         let checkup = Checkup { points };
         assert!(checkup.can_start());
@@ -415,5 +425,17 @@ mod tests {
         a run cannot start: 1 thing is missing
         ");
         assert!(room(RoomLevel::Landlock, None, None, &ubuntu).starts_with("ok "));
+        let closed = Point::room(RoomLevel::None, old, Demand::ClosedNetwork, &kernel("5.4.0"));
+        insta::assert_snapshot!(Checkup { points: vec![closed] }.terminal(), @"
+        missing  room  level none: children can do all that you can; the plan closes the
+                       network of a task or gate, and such a room cannot
+                       - why not more: this kernel has no Landlock
+                       - Landlock needs Linux 5.13 or newer with `landlock` in
+                         /sys/kernel/security/lsm; this is 5.4.0
+                       - or accept rooms that close no network: `room: { level: none }`
+                         in the plan
+
+        a run cannot start: 1 thing is missing
+        ");
     }
 }

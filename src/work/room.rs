@@ -104,9 +104,7 @@ pub(super) fn room(
         // It has nothing that would have to be hidden, nor directories to lay something over.
         hidden.retain(|path| !path.starts_with(repository));
     }
-    // Without a word on the level, a network that the plan closes must be closed.
-    let usual = if way.closed_by_plan { RoomLevel::Landlock } else { RoomLevel::None };
-    let least = tools.plan.room.least.unwrap_or(usual);
+    let least = tools.plan.room.demand([&way.network]).least();
     let (reach, scratch) = (way.reach.clone(), Some(scratch));
     let room = Sandbox { writable, copied, shown, hidden, scratch, reach, least, ..Sandbox::default() };
     (room, Furnishing { seeds, stand_in, settings })
@@ -245,8 +243,7 @@ fn borrowed(objects: &Path) -> Vec<PathBuf> {
 /// A child's way to the network: what its room lets through, and who serves it outside.
 pub(super) struct Way {
     pub(super) reach: Reach,
-    /// The plan closes the network itself, so a room that cannot is none.
-    closed_by_plan: bool,
+    network: Network,
     tunnel: Option<Tunnel>,
     /// The variables of the caller's proxy, for a child on the machine's network.
     proxies: Vec<(String, String)>,
@@ -276,8 +273,7 @@ impl Way {
             Network::Model | Network::Allow(_) => Reach::Doors(ports),
         };
         let (opened, doors) = unbounded_channel();
-        let closed_by_plan = matches!(network, Network::None | Network::Allow(_));
-        Ok(Self { reach, closed_by_plan, tunnel, proxies, opened, doors })
+        Ok(Self { reach, network: network.clone(), tunnel, proxies, opened, doors })
     }
 
     /// Where the room's listeners are to be sent.

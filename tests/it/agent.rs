@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use omk_action::agent::{AgentEnded, AgentError, AgentOutcome, Errand, Install, Installed, Observed, install, locate};
 use omk_action::exec::environment::Caller;
-use omk_action::exec::{Pulse, Sandbox, Shepherd, probe};
+use omk_action::exec::{Pulse, Reach, Sandbox, Shepherd, probe};
 use omk_action::fact::{Class, Failure, Limit};
 use omk_action::gateway::{Budget, Config, Gateway, Timeouts, Usage};
 use omk_action::plan::RoomLevel;
@@ -552,7 +552,7 @@ async fn the_cli_that_is_asked_for_its_version_writes_nowhere_and_does_not_see_i
     );
     assert_eq!(located_beside(&format!("{held}; echo 2.1.0"), private.path()).await.unwrap().version, "2.1.0");
     assert_eq!(std::fs::read_dir(private.path()).unwrap().count(), 1);
-    if probe(&shepherd()).await.level == RoomLevel::Sealed {
+    if probe(&shepherd(), Reach::Open).await.level == RoomLevel::Sealed {
         // Not even a port of this machine can be reached.
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();

@@ -120,6 +120,7 @@ mod merges;
 mod merges_world;
 mod misbehave;
 mod attributes;
+mod needs;
 mod odd_repositories;
 mod one_world;
 mod model;

@@ -6,7 +6,7 @@
 
 use super::super::{Failure, Home, Kind, session};
 use super::{Access, Level, Runner, Step};
-use crate::exec::probe;
+use crate::exec::{Reach, probe};
 use crate::forge::Forge;
 use crate::plan::RoomLevel;
 use crate::text::{ForgeKind, Scrubber};
@@ -118,7 +118,7 @@ fn is_confined() -> Result<bool, Failure> {
     let shepherd = session::shepherd(Scrubber::default())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| super::super::failure::infra(format!("start: {error}")))?;
-    Ok(runtime.block_on(probe(&shepherd)).level > RoomLevel::None)
+    Ok(runtime.block_on(probe(&shepherd, Reach::Open)).level > RoomLevel::None)
 }
 
 #[cfg(test)]
