@@ -168,9 +168,12 @@ pub fn fit(mut judgement: Judgement, most: usize) -> Judgement {
 /// Refused hosts of a judgement that is too long: as many as reports name.
 const HOSTS_KEPT: usize = 5;
 
-/// Forgets all refused hosts of a gate but so many.
+/// Forgets all hosts that a gate asked for in vain, but so many.
 fn keep_hosts(gate: &mut GateOutcome, most: usize) {
-    gate.room.iter_mut().for_each(|room| room.refused_hosts.truncate(most));
+    for room in gate.room.iter_mut() {
+        room.refused_hosts.truncate(most);
+        room.unreached_hosts.truncate(most);
+    }
 }
 
 /// Forgets what a gate printed, but not where.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::closed::{advice_on_exit, closed, refusal};
 use crate::id::{GateId, RepoPath, Sha256, Tip, TreeId};
 use crate::plan::{Network, RoomLevel};
 
@@ -35,6 +36,9 @@ pub struct Evidence {
     /// Hosts that the work asked for and that its network does not allow.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused_hosts: Vec<String>,
+    /// Hosts that its network allows and that could not be reached, each with the reason in brackets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreached_hosts: Vec<String>,
     /// How long the attempt took, gates included, in milliseconds.
     pub duration_ms: u64,
 }
@@ -53,18 +57,6 @@ impl Evidence {
 pub fn confined(gates: &[GateOutcome]) -> impl Iterator<Item = Containment> {
     gates.iter().filter_map(|gate| gate.room.as_ref()).map(|room| room.containment.clone())
 }
-
-/// Refused hosts as a clause: `its network refused a.example, b.example`; `None` if there are none.
-#[must_use]
-pub fn refusal(hosts: &[String]) -> Option<String> {
-    let named: Vec<&str> = hosts.iter().take(HOSTS_NAMED).map(String::as_str).collect();
-    let more = hosts.len().saturating_sub(HOSTS_NAMED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    (!hosts.is_empty()).then(|| format!("its network refused {}{more}", named.join(", ")))
-}
-
-/// Refused hosts that are named: who must allow more of them reads the list in the evidence.
-const HOSTS_NAMED: usize = 5;
 
 /// How children were confined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +93,9 @@ pub struct GateRoom {
     /// Hosts that they asked for and that their network does not allow.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused_hosts: Vec<String>,
+    /// Hosts that their network allows and that could not be reached, each with the reason in brackets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreached_hosts: Vec<String>,
 }
 
 impl Default for Containment {
@@ -259,10 +254,24 @@ pub struct GateOutcome {
 }
 
 impl GateOutcome {
-    /// What its network refused, as a clause.
+    /// What its network refused, as a clause; of a gate that failed, what its room closed.
     #[must_use]
     pub fn refusal(&self) -> Option<String> {
-        refusal(&self.room.as_ref()?.refused_hosts)
+        let room = self.room.as_ref()?;
+        match self.verdict {
+            GateVerdict::Failed | GateVerdict::TimedOut => {
+                closed(Some(&room.network), &room.refused_hosts, &room.unreached_hosts)
+            }
+            GateVerdict::Passed | GateVerdict::Flaky | GateVerdict::Skipped | GateVerdict::Reused => {
+                refusal(&room.refused_hosts, &room.unreached_hosts)
+            }
+        }
+    }
+
+    /// What people can do about its failure, where omk knows.
+    #[must_use]
+    pub fn advice(&self) -> Option<String> {
+        advice_on_exit(self.exit)
     }
 }
 

@@ -4,6 +4,7 @@
 //! are optional, and a changed meaning is a new name.
 
 mod class;
+mod closed;
 mod evidence;
 mod order;
 
@@ -13,9 +14,10 @@ use crate::id::{CommitId, RepoPath, RunId, Scope, Sha256, TaskId, Tip};
 use crate::plan::Event;
 
 pub use class::{Class, Failure};
+pub use closed::{advice_on_exit, closed, refusal};
 pub use evidence::{
     AgainstBase, AgentEvidence, CommandEvidence, Containment, Evidence, FailingItem, GateOutcome, GateRoom,
-    GateVerdict, Level, LogEvidence, Place, Tokens, confined, refusal,
+    GateVerdict, Level, LogEvidence, Place, Tokens, confined,
 };
 pub use order::{Order, RunVerdict, Session};
 

@@ -1,10 +1,11 @@
 //! The way of a closed room to a few hosts by name: a proxy that knows `CONNECT` and nothing else.
 //!
 //! What goes through it stays encrypted between the child and the host. It refuses every other host, addresses in
-//! place of names, and names that lead back to this machine; each refusal is remembered.
+//! place of names, and names that lead back to this machine; each refusal is remembered, and why a host was not reached.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Connections at once: npm opens 15 and cargo a few dozen; omk has 1,024 files in all.
 const CONNECTIONS: usize = 128;
 
-/// Hosts that are remembered as refused; a child that asks for more is not building anything.
+/// Hosts that are remembered as refused, and as many that were not reached; a child that asks for more is not building anything.
 const REMEMBERED: usize = 50;
 
 /// A proxy for one child. Dropping it ends all its connections.
@@ -44,6 +45,8 @@ struct Shared {
     /// The way of this machine itself to other hosts.
     proxy: Option<Proxy>,
     refused: Mutex<BTreeSet<String>>,
+    /// Allowed hosts that were not reached, and why not, the last time.
+    unreached: Mutex<BTreeMap<String, String>>,
     places: Arc<Semaphore>,
     stop: CancellationToken,
 }
@@ -72,6 +75,7 @@ impl Tunnel {
             allowed,
             proxy,
             refused: Mutex::default(),
+            unreached: Mutex::default(),
             places: Arc::new(Semaphore::new(CONNECTIONS)),
             stop: stop.clone(),
         });
@@ -114,6 +118,13 @@ impl Tunnel {
     pub fn refused(&self) -> Vec<String> {
         self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
+
+    /// The allowed hosts that could not be reached, in order of their names: `a.example (it does not answer)`.
+    #[must_use]
+    pub fn unreached(&self) -> Vec<String> {
+        let unreached = self.shared.unreached.lock().unwrap_or_else(PoisonError::into_inner);
+        unreached.iter().map(|(host, why)| format!("{host} ({why})")).collect()
+    }
 }
 
 impl Shared {
@@ -121,6 +132,16 @@ impl Shared {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         if refused.len() < REMEMBERED {
             refused.insert(host.to_owned());
+        }
+    }
+
+    /// Remembers it as not reached; a child that tried again and had success forgets that, too.
+    fn remember_unreached(&self, host: &str, why: Option<&str>) {
+        let mut unreached = self.unreached.lock().unwrap_or_else(PoisonError::into_inner);
+        match why {
+            None => drop(unreached.remove(host)),
+            Some(why) if unreached.len() < REMEMBERED => drop(unreached.insert(host.to_owned(), why.to_owned())),
+            Some(_) => {}
         }
     }
 }
@@ -175,10 +196,14 @@ async fn carry(mut child: TcpStream, shared: &Shared, credentials: Option<&str>)
         return refuse(child, 403, &why).await;
     }
     let connected = tokio::time::timeout(PATIENCE, connect(&asked.host, asked.port, shared.proxy.as_ref())).await;
-    let mut host = match connected.map_err(late).and_then(|connected| connected) {
+    let mut host = match connected.unwrap_or_else(|_| Err(UNANSWERED.to_owned())) {
         Ok(host) => host,
-        Err(error) => return refuse(child, 502, &format!("{}: {error}", asked.host)).await,
+        Err(why) => {
+            shared.remember_unreached(&asked.host, Some(&why));
+            return refuse(child, 502, &format!("failed to reach {}: {why}", asked.host)).await;
+        }
     };
+    shared.remember_unreached(&asked.host, None);
     child.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
     tokio::io::copy_bidirectional(&mut child, &mut host).await?;
     Ok(())
@@ -214,33 +239,56 @@ async fn refuse(mut child: TcpStream, status: u16, why: &str) -> std::io::Result
 
 /// Connects to an allowed host. A name that leads to this machine's own services, or to those of its cloud, is not what
 /// the plan's author meant; names below `localhost` say so themselves (RFC 6761, 6.3).
-async fn connect(host: &str, port: u16, proxy: Option<&Proxy>) -> std::io::Result<TcpStream> {
+///
+/// # Errors
+/// Why it is not reached, in words.
+async fn connect(host: &str, port: u16, proxy: Option<&Proxy>) -> Result<TcpStream, String> {
     if is_below_localhost(host) {
-        return TcpStream::connect(("127.0.0.1", port)).await;
+        return TcpStream::connect(("127.0.0.1", port)).await.map_err(|error| in_words(&error));
     }
     // The proxy looks names up itself: behind one, this machine often cannot.
     if let Some(proxy) = proxy.filter(|proxy| proxy.is_for(host, port)) {
         return connect_through(proxy, host, port).await;
     }
-    let found = tokio::net::lookup_host((host, port)).await?;
+    let found = tokio::net::lookup_host((host, port)).await.map_err(|_| "its name is not known here".to_owned())?;
     let addresses: Vec<SocketAddr> = found.filter(|address| is_elsewhere(address.ip())).collect();
     if addresses.is_empty() {
-        return Err(std::io::Error::other("its name leads to no address outside of this machine"));
+        return Err("its name leads to no address outside of this machine".to_owned());
     }
-    TcpStream::connect(&addresses[..]).await
+    TcpStream::connect(&addresses[..]).await.map_err(|error| in_words(&error))
 }
 
-async fn connect_through(proxy: &Proxy, host: &str, port: u16) -> std::io::Result<TcpStream> {
+async fn connect_through(proxy: &Proxy, host: &str, port: u16) -> Result<TcpStream, String> {
     let (name, at) = proxy.address();
-    let told = |said: String| std::io::Error::other(format!("the proxy {name}:{at} of this machine {said}"));
+    let told = |said: &str| format!("the proxy {name}:{at} of this machine {said}");
     let stream = TcpStream::connect((name, at)).await;
-    let mut stream = stream.map_err(|error| told(format!("cannot be reached: {error}")))?;
-    stream.write_all(proxy.request(host, port).as_bytes()).await?;
-    let head = read_head(&mut stream).await?;
-    match head.split(' ').nth(1) {
+    let mut stream = stream.map_err(|error| told(&format!("is not reached: {}", in_words(&error))))?;
+    let broke = |_| told("broke off");
+    stream.write_all(proxy.request(host, port).as_bytes()).await.map_err(broke)?;
+    let head = read_head(&mut stream).await.map_err(broke)?;
+    match head.split(' ').nth(1).filter(|status| status.len() == 3) {
         Some("200") => Ok(stream),
-        status => Err(told(format!("answered {}", status.filter(|status| status.len() == 3).unwrap_or("nothing")))),
+        Some("407") => Err(told("wants another login: it answered 407")),
+        Some(status) => Err(told(&format!("answered {status}"))),
+        None => Err(told("answered something else than HTTP")),
     }
+}
+
+/// What a host is that did not answer in time.
+const UNANSWERED: &str = "it does not answer";
+
+/// Why there is no connection. "Refused" is kept for what omk itself refuses.
+fn in_words(error: &std::io::Error) -> String {
+    let words = match error.kind() {
+        ErrorKind::ConnectionRefused => "nothing listens there",
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => "no way leads there",
+        ErrorKind::TimedOut => UNANSWERED,
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => "the connection broke off",
+        // A proxy's name is looked up on the way.
+        _ if error.raw_os_error().is_none() => "its name is not known here",
+        _ => "the connection failed",
+    };
+    words.to_owned()
 }
 
 fn is_below_localhost(host: &str) -> bool {

@@ -110,7 +110,7 @@ fn task_block(task: &TaskView) -> String {
     if let Some(failure) = &task.failure {
         let _ = writeln!(block, "<pre class=\"bad\">{}</pre>", escape(&ink::failure_and_advice(failure)));
     }
-    if let Some(refused) = refusal(&task.refused_hosts) {
+    if let Some(refused) = refusal(&task.refused_hosts, &task.unreached_hosts) {
         let _ = writeln!(block, "<p class=\"doubtful\">{}</p>", escape(&ink::line(&refused, 400)));
     }
     block.push_str(&command_block(task));

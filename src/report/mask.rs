@@ -28,7 +28,7 @@ impl View {
                 failure.paths = scrub_paths(&failure.paths, scrub);
             }
             task.gates.iter_mut().for_each(|gate| scrub_gate(gate, scrub));
-            task.refused_hosts.iter_mut().for_each(each);
+            task.refused_hosts.iter_mut().chain(&mut task.unreached_hosts).for_each(each);
             if let Some(command) = &mut task.command {
                 each(&mut command.command);
                 scrub_log(&mut command.log, scrub);
@@ -59,7 +59,8 @@ fn scrub_gate(gate: &mut GateOutcome, scrub: &dyn Fn(&str) -> String) {
     each(&mut gate.note);
     gate.log.iter_mut().for_each(|log| scrub_log(log, scrub));
     if let Some(room) = &mut gate.room {
-        room.containment.why_not.iter_mut().chain(&mut room.refused_hosts).for_each(each);
+        let hosts = room.refused_hosts.iter_mut().chain(&mut room.unreached_hosts);
+        room.containment.why_not.iter_mut().chain(hosts).for_each(each);
     }
     for item in &mut gate.failing {
         each(&mut item.key);

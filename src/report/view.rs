@@ -138,6 +138,9 @@ pub struct TaskView {
     /// Hosts that its agent or command asked for at the last attempt, and that its network refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused_hosts: Vec<String>,
+    /// Those that its network allows and that could not be reached, each with the reason in brackets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreached_hosts: Vec<String>,
     /// What the gates said at the last attempt that came to them.
     #[serde(default)]
     pub gates: Vec<GateOutcome>,

@@ -10,7 +10,7 @@ use super::place::{Parked, Place};
 use super::turn::{Turn, TurnEnd};
 use super::{Shared, instructions, judging, turn};
 use crate::engine::LEASE;
-use crate::fact::{Change, Class, Evidence, Fact, Failure, Outcome, Session, refusal};
+use crate::fact::{Change, Class, Evidence, Fact, Failure, GateOutcome, Outcome, Session, closed, refusal};
 use crate::git::{GitError, LaidOut, MergedBase, Message, Terms};
 use crate::id::{CommitId, RepoPath, Tip, TreeId};
 use crate::plan::{ChangePolicy, Task, Work};
@@ -94,9 +94,29 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     }
 }
 
-/// The message with what the network refused to the agent or the command.
+/// The message with what the network refused to the agent or the command. What its room closed is named if it is the work
+/// itself that failed, and not what omk or a gate made of it.
 fn with_refusal(class: Class, message: &str, evidence: &Evidence) -> String {
-    let Some(refused) = refusal(&evidence.refused_hosts) else { return message.to_owned() };
+    let (refused, unreached) = (&evidence.refused_hosts, &evidence.unreached_hosts);
+    let told = match class {
+        Class::Command | Class::Timeout | Class::Hung | Class::Steps => {
+            closed(evidence.network.as_ref(), refused, unreached)
+        }
+        Class::Gate
+        | Class::Scope
+        | Class::Refused
+        | Class::Context
+        | Class::Auth
+        | Class::Config
+        | Class::Quota
+        | Class::Conflict
+        | Class::RateLimit
+        | Class::Provider
+        | Class::Host
+        | Class::Lost
+        | Class::NoChange => refusal(refused, unreached),
+    };
+    let Some(refused) = told else { return message.to_owned() };
     // A gate has a network of its own, so whose it was must be clear.
     let refused = match (evidence.agent.is_some(), class) {
         (true, _) => refused.replacen("its", "the agent's", 1),
@@ -277,9 +297,10 @@ impl Attempt<'_> {
         let required = |gate: &&crate::id::GateId| plan.gate(gate).is_some_and(|gate| gate.required);
         let required: Vec<_> = self.errand.task.gates.iter().filter(required).cloned().collect();
         let Standing::Held(gates) = standing(&evidence.gates, &required) else { return Ok(()) };
-        let held = evidence.gates.iter().filter(|outcome| gates.contains(&outcome.gate));
-        let said: Vec<String> = held.map(judging::in_words).collect();
-        Err(Trouble::new(Class::Gate, said.join("; ")))
+        let held = || evidence.gates.iter().filter(|outcome| gates.contains(&outcome.gate));
+        let said: Vec<String> = held().map(judging::in_words).collect();
+        let advice = held().find_map(GateOutcome::advice);
+        Err(Trouble::Failed(Failure { advice, ..Failure::new(Class::Gate, said.join("; ")) }))
     }
 
     fn commit(&self, place: &Place, tree: &TreeId) -> Result<CommitId, Trouble> {
@@ -314,6 +335,7 @@ mod tests {
     use super::*;
     use crate::fact::{CommandEvidence, LogEvidence};
     use crate::id::Sha256;
+    use crate::plan::Network;
 
     #[test]
     fn refused_hosts_are_named_after_what_happened() {
@@ -328,11 +350,25 @@ mod tests {
             command: Some(CommandEvidence { command: "make".to_owned(), exit: Some(1), log }),
             ..Evidence::default()
         };
-        assert_eq!(with_refusal(Class::Command, "exited with 1", &evidence), "exited with 1");
+        let told = |message: &str, evidence: &Evidence| with_refusal(Class::Command, message, evidence);
+        assert_eq!(told("exited with 1", &evidence), "exited with 1");
+        evidence.network = Some(Network::None);
+        assert_eq!(told("exited with 1", &evidence), "exited with 1; its room had no network");
+        assert_eq!(
+            with_refusal(Class::Scope, "a.txt is not in its write set", &evidence),
+            "a.txt is not in its write set"
+        );
+        evidence.network = Some(Network::Allow(vec!["a.example".parse().unwrap()]));
+        assert_eq!(told("exited with 1", &evidence), "exited with 1; its room reached a.example only");
         evidence.refused_hosts = vec!["a.example".to_owned(), "b.example".to_owned()];
         let refused = "its network refused a.example, b.example";
-        assert_eq!(with_refusal(Class::Command, "exited with 1", &evidence), format!("exited with 1; {refused}"));
-        let of_the_command = format!("gate `g` failed; the command's{}", refused.trim_start_matches("its"));
+        assert_eq!(told("exited with 1", &evidence), format!("exited with 1; {refused}"));
+        assert_eq!(told("was silent", &evidence), format!("was silent; {refused}"));
+        evidence.refused_hosts.clear();
+        evidence.unreached_hosts = vec!["a.example (it does not answer)".to_owned()];
+        assert_eq!(told("failed", &evidence), "failed; its network could not reach a.example (it does not answer)");
+        evidence.refused_hosts = vec!["a.example".to_owned()];
+        let of_the_command = "gate `g` failed; the command's network refused a.example; its network could not reach a.example (it does not answer)";
         assert_eq!(with_refusal(Class::Gate, "gate `g` failed", &evidence), of_the_command);
     }
 }

@@ -255,6 +255,7 @@ async fn judge_one(
         network: tools.plan.room.network_of_gate(gate).at(containment.level),
         containment,
         refused_hosts: way.refused().iter().map(|host| scrub(host)).collect(),
+        unreached_hosts: way.unreached().iter().map(|host| scrub(host)).collect(),
     });
     Ok(outcome)
 }

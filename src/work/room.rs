@@ -316,7 +316,12 @@ impl Way {
         }
     }
 
-    /// Hosts that were asked for in vain.
+    /// Hosts that are allowed and could not be reached, each with the reason.
+    pub(super) fn unreached(&self) -> Vec<String> {
+        self.tunnel.as_ref().map(Tunnel::unreached).unwrap_or_default()
+    }
+
+    /// Hosts that were asked for and are not allowed.
     pub(super) fn refused(&self) -> Vec<String> {
         self.tunnel.as_ref().map(Tunnel::refused).unwrap_or_default()
     }

@@ -15,7 +15,7 @@ use crate::agent::{self, Model};
 use crate::agent::{AgentOutcome, Observed};
 use crate::exec::environment::{ChildEnv, Toolchains, child_env};
 use crate::exec::{Child, Ended, Ending, ExecError, Program, Pulse, Surroundings};
-use crate::fact::{AgentEvidence, Class, CommandEvidence, Evidence, Failure, LogEvidence, Session};
+use crate::fact::{AgentEvidence, Class, CommandEvidence, Evidence, Failure, LogEvidence, Session, advice_on_exit};
 use crate::gateway::{Admission, Usage};
 use crate::id::Sha256;
 use crate::model::Thinks;
@@ -65,9 +65,11 @@ impl Turn<'_> {
         self.shared.tools.plan.room.network_of_task(&self.errand.task)
     }
 
-    /// Hosts that were asked for in vain, and that a child may have made of anything.
-    fn refused(&self, way: &Way) -> Vec<String> {
-        way.refused().iter().map(|host| self.shared.tools.scrubber.scrub(host)).collect()
+    /// Notes the hosts that were asked for in vain, and that a child may have made of anything.
+    fn note_hosts(&self, way: &Way, evidence: &mut Evidence) {
+        let scrub = |host: &String| self.shared.tools.scrubber.scrub(host);
+        evidence.refused_hosts = way.refused().iter().map(scrub).collect();
+        evidence.unreached_hosts = way.unreached().iter().map(scrub).collect();
     }
 
     /// An empty directory for what the child's room throws away.
@@ -105,7 +107,7 @@ impl Turn<'_> {
         };
         let around = Surroundings { stop: self.stop.clone(), doors: Some(way.doors()), ..Surroundings::default() };
         let ended = way.serve_while(None, self.shared.tools.shepherd.run(&child, &around)).await;
-        evidence.refused_hosts = self.refused(&way);
+        self.note_hosts(&way, evidence);
         let ended = ended.map_err(|error| trouble(&error, &error))?;
         evidence.network = Some(self.network().at(ended.containment.level));
         evidence.containment = ended.containment.clone();
@@ -125,7 +127,7 @@ impl Turn<'_> {
             }
             Ending::Stopped => return Err(Trouble::Interrupted),
         };
-        Ok(TurnEnd::Failed(Failure::new(class, how)))
+        Ok(TurnEnd::Failed(Failure { advice: advice_on_exit(exit), ..Failure::new(class, how) }))
     }
 
     /// The log's path, its directory made.
@@ -183,7 +185,7 @@ impl Turn<'_> {
         let (errand, furnishing) = self.errand_of(text, session, model, pulse, self.make_log(&name)?, (&way, scratch));
         blocking(move || furnishing.make()).await;
         let ran = way.serve_while(Some(&pass), agent.installed.run(&self.shared.tools.shepherd, &errand)).await;
-        evidence.refused_hosts = self.refused(&way);
+        self.note_hosts(&way, evidence);
         let usage = pass.close();
         let ran = ran.map_err(|error| {
             if let agent::AgentError::Exec(cause) = &error { trouble(cause, &error) } else { failed(&error) }

@@ -142,6 +142,7 @@ pub(crate) fn task(id: &str, stage: Stage) -> TaskView {
         worked_ms: 95_000,
         command: None,
         refused_hosts: Vec::new(),
+        unreached_hosts: Vec::new(),
         gates: vec![gate("test", GateVerdict::Passed)],
         paths: vec![format!("src/{id}.rs").parse().unwrap()],
         tokens: Tokens { input: 40_000, cached_input: 100_000, output: 5_000, reasoning: 0 },

@@ -230,7 +230,8 @@ fn a_proof_says_what_was_open_and_reads_without_it() {
     let mut open = input();
     let containment = open.containment.clone();
     let network = Network::Allow(vec!["example.com".parse().expect("a host")]);
-    open.gates[0].room = Some(GateRoom { containment, network, refused_hosts: Vec::new() });
+    open.gates[0].room =
+        Some(GateRoom { containment, network, refused_hosts: Vec::new(), unreached_hosts: Vec::new() });
     open.networks = [("api".parse().expect("a task id"), Network::Model)].into();
     let statement = prove(&open);
     let written = serde_json::to_value(&statement.predicate.room).expect("a room is JSON");

@@ -66,6 +66,7 @@ fn task(id: &str, stage: Stage, from: i64, to: i64) -> TaskView {
         worked_ms: 1000 * (to - from).unsigned_abs(),
         command: None,
         refused_hosts: Vec::new(),
+        unreached_hosts: Vec::new(),
         gates: vec![gate("test", GateVerdict::Passed, "ok\n")],
         paths: vec![format!("src/{id}.rs").parse().expect("a path")],
         tokens: Tokens { input: 40_000, cached_input: 100_000, output: 5_000, reasoning: 0 },

@@ -143,15 +143,78 @@ fn what_a_gates_network_refused_stands_beside_its_verdict() {
         containment: Containment { level: RoomLevel::Sealed, subreaper: true, why_not: None },
         network: Network::Allow(vec!["index.example.com".parse().unwrap()]),
         refused_hosts: (0..7).map(|at| format!("host-{at}.example.com")).collect(),
+        unreached_hosts: vec!["index.example.com (it does not answer)".to_owned()],
     });
     let mut view = view(&request(), RunVerdict::NotReady, vec![task("api", landed('1'))]);
     view.gates = vec![test];
-    each_says(&view, &["host-0.example.com", "host-4.example.com"]);
+    each_says(&view, &["host-0.example.com", "host-4.example.com", "index.example.com (it does not answer)"]);
     for (name, text) in renderings(&view).into_iter().filter(|(name, _)| *name != "JSON") {
         assert!(text.contains("and 2 more"), "{name}: {text}");
+        assert!(text.contains("its network could not reach index.example.com"), "{name}: {text}");
     }
     let scrubbed = view.scrubbed(&|text: &str| text.replace("host-0", "***"));
     assert!(!json::render(&scrubbed).contains("host-0"));
+}
+
+#[test]
+fn a_gate_that_failed_without_a_network_says_so_and_one_that_passed_does_not() {
+    let without = |verdict: GateVerdict| {
+        let mut test = gate("test", verdict);
+        test.counts_as_passed = verdict == GateVerdict::Passed;
+        test.room = Some(GateRoom {
+            containment: Containment { level: RoomLevel::Sealed, subreaper: true, why_not: None },
+            network: Network::None,
+            refused_hosts: Vec::new(),
+            unreached_hosts: Vec::new(),
+        });
+        let mut view = view(&request(), RunVerdict::NotReady, vec![task("api", landed('1'))]);
+        view.gates = vec![test];
+        view
+    };
+    for (name, text) in renderings(&without(GateVerdict::Failed)).into_iter().filter(|(name, _)| *name != "JSON") {
+        assert!(text.contains("its room had no network"), "{name}: {text}");
+    }
+    for (name, text) in renderings(&without(GateVerdict::Passed)) {
+        assert!(!text.contains("no network"), "{name}: {text}");
+    }
+}
+
+#[test]
+fn a_command_that_failed_in_a_room_without_a_network_says_what_was_closed() {
+    let world = World::with(
+        "room: { network: { tasks: none, gates: none } }\n\
+         gates: [{ id: online, run: getent hosts a.example }]\n\
+         tasks:\n  - { id: one, retry_policy: { max_attempts: 0 }, run: getent hosts a.example }\n\
+         \x20 - { id: two, retry_policy: { max_attempts: 0 }, gates: [online], run: 'echo 2 > two.txt', write_set: [two.txt] }\n",
+    );
+    let said = world.run();
+    if said.err.contains("cannot") && world.runs().is_empty() {
+        // This machine cannot close a network.
+        return;
+    }
+    let closed = "exited with 2; its room had no network";
+    said.exits(1)
+        .says(&format!("command `getent hosts a.example` {closed}"))
+        .says(&format!("(`getent hosts a.example`) {closed}"));
+    for report in ["report.md", "report.html", "junit.xml"] {
+        let text = std::fs::read_to_string(world.run_dir().join(report)).unwrap();
+        assert!(text.contains(closed), "{report}: {text}");
+    }
+}
+
+#[test]
+fn a_program_that_is_not_found_comes_with_what_slots_and_paths_hold() {
+    let world = World::with(
+        "gates: [{ id: test, run: .venv/bin/python -m unittest }]\n\
+         tasks:\n  - { id: one, retry_policy: { max_attempts: 0 }, run: no-such-tool }\n\
+         \x20 - { id: two, retry_policy: { max_attempts: 0 }, gates: [test], run: 'echo 2 > two.txt', write_set: [two.txt] }\n",
+    );
+    let said = world.run().exits(1);
+    let hint = "hint: a program was not found: slots hold committed files only";
+    assert_eq!(said.out.matches(hint).count(), 2, "{}", said.out);
+    for failed in ["one", "two"] {
+        assert!(world.failures(failed)[0].advice.as_ref().unwrap().contains("PATH alone"), "{failed}");
+    }
 }
 
 /// Asks the proxy of its room for a host, as tools do, and fails.

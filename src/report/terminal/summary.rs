@@ -117,6 +117,7 @@ fn failures(view: &View, colour: Colour, text: &mut String) {
         let refused = gate.refusal().map_or_else(String::new, |refused| format!("; {refused}"));
         let words = ink::line(&format!("{}{refused}", gate_words(gate)), 600);
         let _ = writeln!(text, "{}: gate `{}` {words}", colour.paint(Tint::Bold, "result"), gate.gate);
+        hint(gate.advice().as_deref(), colour, text);
         log(gate, colour, text);
     }
     for task in failed.iter().take(TOLD) {
@@ -128,15 +129,19 @@ fn failures(view: &View, colour: Colour, text: &mut String) {
             last_lines(end_of(&command.log), colour, text);
             let _ = writeln!(text, "    {} {}", colour.paint(Tint::Dim, "log:"), ink::line(&command.log.path, 300));
         }
-        if let Some(advice) = task.failure.as_ref().and_then(|failure| failure.advice.as_deref()) {
-            let _ = writeln!(text, "    {} {}", colour.paint(Tint::Dim, "hint:"), ink::line(advice, 600));
-        }
+        hint(task.failure.as_ref().and_then(|failure| failure.advice.as_deref()), colour, text);
         if let Some(gate) = gate {
             log(gate, colour, text);
         }
         text.push('\n');
     }
     more(failed.len().saturating_sub(TOLD), "failed task", text);
+}
+
+fn hint(advice: Option<&str>, colour: Colour, text: &mut String) {
+    if let Some(advice) = advice {
+        let _ = writeln!(text, "    {} {}", colour.paint(Tint::Dim, "hint:"), ink::line(advice, 600));
+    }
 }
 
 fn message(task: &TaskView) -> String {

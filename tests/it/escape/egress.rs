@@ -96,6 +96,50 @@ fn carry(mut client: TcpStream, to: u16, heard: &Mutex<Vec<String>>) -> std::io:
     Ok(())
 }
 
+/// What a broken proxy of this machine leaves in the run, and what people read.
+fn behind(proxy: &str) -> String {
+    let world = World::with(
+        "room: { network: { tasks: { allow: [provider.example] } } }\n\
+         tasks:\n  - { id: one, retry_policy: { max_attempts: 0 }, run: \"python3 -c 'import urllib.request as r; \
+         r.urlopen(\\\"https://provider.example/\\\", timeout=20)'\" }\n",
+    );
+    let world = world.env("HTTPS_PROXY", proxy);
+    let said = world.run().exits(1);
+    let told =
+        said.out.split("; its network ").nth(1).unwrap_or_else(|| panic!("{}", said.out)).lines().next().unwrap();
+    assert!(!format!("{}{}", said.out, said.err).contains("network refused"), "{}", said.out);
+    assert!(world.report()["tasks"][0]["unreached_hosts"][0].as_str().unwrap().starts_with("provider.example ("));
+    told.to_owned()
+}
+
+#[test]
+fn a_proxy_that_does_not_work_is_named_and_is_no_refusal() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let told = behind(&format!("http://127.0.0.1:{free}"));
+    assert_eq!(
+        told,
+        format!(
+            "could not reach provider.example (the proxy 127.0.0.1:{free} of this machine is not reached: nothing listens there)"
+        )
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().map_while(Result::ok) {
+            let mut head = [0; 1024];
+            let _ = client.read(&mut head);
+            let _ = client.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n");
+        }
+    });
+    let told = behind(&format!("http://me:secret@127.0.0.1:{port}"));
+    assert_eq!(
+        told,
+        format!(
+            "could not reach provider.example (the proxy 127.0.0.1:{port} of this machine wants another login: it answered 407)"
+        )
+    );
+}
+
 /// Fetches a page of `provider.example`, which only a proxy knows, in a command and a gate with that network.
 fn fetch(world: &World, network: &str) -> String {
     world.write("fetch.py", FETCH);
