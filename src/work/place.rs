@@ -21,6 +21,10 @@ const SCRATCH: &str = "room";
 /// How much of an agent's records, and of a HOME, is read between two attempts, in bytes. A session of days has a tenth of it.
 const RECORDS: u64 = 1 << 30;
 
+/// What git finds in each private HOME. Test suites make commits, and git has no name for a user without one. Settings of a
+/// repository, and variables such as `GIT_AUTHOR_NAME`, count for more.
+const IDENTITY: &str = "[user]\n\tname = omk task\n\temail = task@omk.invalid\n";
+
 /// A place to work in.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
@@ -62,6 +66,7 @@ impl Place {
         let place =
             Self { private: slot.fresh_private(&is_usual)?, slot, base, opened: time_of_files(), used: Arc::default() };
         make(&[place.home(), place.tmp()])?;
+        identify(&place.home())?;
         Ok((place, laid_out))
     }
 
@@ -71,7 +76,8 @@ impl Place {
             self.slot.fresh_private_part(GATE, &is_usual)?;
         }
         let (home, tmp) = self.gate_dirs();
-        make(&[home, tmp, self.gate_scratch()])
+        make(&[&home, &tmp, &self.gate_scratch()])?;
+        identify(&home)
     }
 
     /// Where a gate's room keeps what will be thrown away, once [`Place::fresh_for_gate`] has made it.
@@ -142,6 +148,13 @@ fn time_of_files() -> SystemTime {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
     let (seconds, nanoseconds) = (u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0));
     SystemTime::UNIX_EPOCH + Duration::new(seconds, nanoseconds)
+}
+
+/// Gives an empty HOME its settings of git.
+fn identify(home: &Path) -> Result<(), GitError> {
+    let path = home.join(".gitconfig");
+    let written = std::fs::write(&path, IDENTITY);
+    written.map_err(|source| GitError::Io { what: format!("write {}", path.display()), source })
 }
 
 fn make(directories: &[impl AsRef<Path>]) -> Result<(), GitError> {

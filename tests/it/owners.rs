@@ -243,6 +243,21 @@ fn the_next_attempt_finds_its_private_directories_as_the_first_did() {
     assert_eq!(seen("two.txt"), seen("three.txt"));
 }
 
+/// Test suites make commits, also on machines of CI, where nobody has a name.
+#[test]
+fn a_command_and_a_gate_can_commit_without_a_name_of_their_own_and_a_repositorys_name_wins() {
+    let commits = "git init -q $TMPDIR/new && git -C $TMPDIR/new commit -q --allow-empty -m one && git -C $TMPDIR/new log -1 --format=%an,%ae";
+    let own = format!(
+        "{commits} && git -C $TMPDIR/new config user.name Own && git -C $TMPDIR/new commit -q --allow-empty -m two && git -C $TMPDIR/new log -1 --format=%an"
+    );
+    let world = World::with(&format!(
+        "gates: [{{ id: commits, run: '{commits}' }}]\n\
+         tasks: [{{ id: one, run: '({own}) > one.txt', write_set: [one.txt], gates: [commits] }}]\n"
+    ));
+    world.omk(&["run"]).exits(0);
+    assert_eq!(world.shows("omk/run/story", "one.txt"), "omk task,task@omk.invalid\nOwn");
+}
+
 /// All that a child sees of its private directories, but for the time at which a new one was made.
 const LOOK: &str = r#"for directory in "$HOME" "$TMPDIR" /var/tmp; do
   stat --format '%n %A %u %g %h %s' "$directory"
