@@ -17,7 +17,9 @@ pub(super) fn report(args: &Report, terminal: &Terminal) -> Result<u8, Failure> 
     let view = view.scrubbed(&|text: &str| scrubber.scrub(text));
     let format = if args.json { ReportFormat::Json } else { args.format };
     let text = match format {
-        ReportFormat::Terminal => report::terminal::summary(&view, terminal.colour_out()),
+        ReportFormat::Terminal => {
+            report::terminal::summary(&view.with_logs_below(run_dir.path()), terminal.colour_out())
+        }
         ReportFormat::Markdown => markdown::render(&view, markdown::COMMENT_LIMIT),
         ReportFormat::Html => html::render(&view),
         ReportFormat::Json => json::render(&view),

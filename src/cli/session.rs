@@ -320,7 +320,8 @@ impl Session {
 pub(super) fn tell_end(run_dir: &RunDir, engine: &Engine, history: &History, scrubber: &Scrubber, terminal: Terminal) {
     let Some(view) = history.view(engine) else { return };
     let view = view.scrubbed(&|text: &str| scrubber.scrub(text));
-    terminal.print(&crate::report::terminal::summary(&view, terminal.colour_out()));
+    let shown = view.with_logs_below(run_dir.path());
+    terminal.print(&crate::report::terminal::summary(&shown, terminal.colour_out()));
     let proofs = writing::proof_count(run_dir);
     if proofs > 0 && engine.verdict() != Some(RunVerdict::Cancelled) {
         terminal.print(&format!(

@@ -21,7 +21,7 @@ pub(super) fn status(args: &Status, terminal: &Terminal) -> Result<u8, Failure> 
         return Ok(0);
     }
     if let Some(view) = history.view(&engine) {
-        terminal.print(&crate::report::terminal::summary(&view, terminal.colour_out()));
+        terminal.print(&crate::report::terminal::summary(&view.with_logs_below(run_dir.path()), terminal.colour_out()));
     }
     Ok(0)
 }

@@ -3,10 +3,13 @@
 //! It is what `--json` prints, so it is promised: `version` counts, new fields are optional. The journal is folded into
 //! it elsewhere. It refuses to hold anything that only one rendering needs.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use crate::fact::{
-    AgainstBase, CommandEvidence, Containment, Failure, GateOutcome, GateVerdict, Limit, RunVerdict, Tokens, Trigger,
+    AgainstBase, CommandEvidence, Containment, Failure, GateOutcome, GateVerdict, Limit, LogEvidence, RunVerdict,
+    Tokens, Trigger,
 };
 use crate::id::{GateId, Moment, PlanName, RepoPath, RunId, Scope, TaskId, Tip};
 use crate::proof::JudgedBy;
@@ -353,6 +356,25 @@ pub(super) fn gate_told(gate: &GateOutcome) -> String {
         format!("{words}; {}", gate.note)
     };
     gate.refusal().map_or_else(|| told.clone(), |refused| format!("{told}; {refused}"))
+}
+
+impl View {
+    /// The same for people at a terminal: each log by a path that leads to it from wherever they are, as `run`, the
+    /// directory of the run, does.
+    #[must_use]
+    pub fn with_logs_below(mut self, run: &Path) -> Self {
+        let tasks = self.tasks.iter_mut();
+        let (mut gates, mut logs): (Vec<&mut GateOutcome>, Vec<&mut LogEvidence>) =
+            (self.gates.iter_mut().collect(), Vec::new());
+        for task in tasks {
+            gates.extend(&mut task.gates);
+            logs.extend(task.command.as_mut().map(|command| &mut command.log));
+        }
+        for log in gates.into_iter().filter_map(|gate| gate.log.as_mut()).chain(logs) {
+            log.path = run.join(&log.path).display().to_string();
+        }
+        self
+    }
 }
 
 /// How a command ended, in a few words, if it failed: `exit 1`.

@@ -215,6 +215,11 @@ fn a_program_that_is_not_found_comes_with_what_slots_and_paths_hold() {
     for failed in ["one", "two"] {
         assert!(world.failures(failed)[0].advice.as_ref().unwrap().contains("PATH alone"), "{failed}");
     }
+    // The log is found from wherever people are.
+    let log = world.run_dir().join("logs/two/1/gate-test-1.log");
+    assert!(log.is_file(), "{}", log.display());
+    said.says(&format!("log: {}", log.display()));
+    world.omk(&["status"]).exits(0).says(&format!("log: {}", log.display()));
 }
 
 /// Asks the proxy of its room for a host, as tools do, and fails.
