@@ -99,9 +99,8 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
 fn with_refusal(class: Class, message: &str, evidence: &Evidence) -> String {
     let (refused, unreached) = (&evidence.refused_hosts, &evidence.unreached_hosts);
     let told = match class {
-        Class::Command | Class::Timeout | Class::Hung | Class::Steps => {
-            closed(evidence.network.as_ref(), refused, unreached)
-        }
+        // A cut answer is a matter of its model, so an end of `steps` is not explained by its room.
+        Class::Command | Class::Timeout | Class::Hung => closed(evidence.network.as_ref(), refused, unreached),
         Class::Gate
         | Class::Scope
         | Class::Refused
@@ -114,6 +113,7 @@ fn with_refusal(class: Class, message: &str, evidence: &Evidence) -> String {
         | Class::Provider
         | Class::Host
         | Class::Lost
+        | Class::Steps
         | Class::NoChange => refusal(refused, unreached),
     };
     let Some(refused) = told else { return message.to_owned() };
