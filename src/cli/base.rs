@@ -1,13 +1,13 @@
 //! What a run's base needs of this machine, named before anything is started or paid.
 //!
-//! It refuses a git that is too old to merge, and a base whose files would be taken without a filter that its attributes
-//! ask for.
+//! It refuses a machine without git, a git that is too old to merge, and a base whose files would be taken without a filter
+//! that its attributes ask for.
 
 use std::path::PathBuf;
 
 use super::needs::{Found, Ground};
 use super::{Failure, Kind};
-use crate::git::{Lacks, MissingFilter, advice, refuse_old_program};
+use crate::git::{Lacks, MissingFilter, advice, program_version, refuse_old_program};
 use crate::text;
 
 /// How many are named at once. A user who has more of them starts with these.
@@ -16,18 +16,25 @@ const NAMED: usize = 5;
 /// The check of the git binary.
 pub(super) const GIT: &str = "git";
 
-/// A git that is too old to merge.
-pub(super) fn old_git() -> Found {
-    match refuse_old_program() {
-        Ok(()) => Found::nothing(),
-        Err(error) => Found::stop(GIT, Failure::with_advice(Kind::Blocked, &format!("failed to {error}"))),
-    }
+/// What the git binary says it is, if a run can start with it.
+pub(super) fn program() -> Result<String, Failure> {
+    let Some(version) = program_version() else {
+        let what = "there is no `git` on PATH that answers";
+        return Err(Failure::new(Kind::Blocked, what).hint("install git, and put it on PATH"));
+    };
+    let refused = |error| Failure::with_advice(Kind::Blocked, &format!("failed to {error}"));
+    refuse_old_program().map_err(refused).map(|()| version)
+}
+
+/// A git that is not there, or too old to merge.
+pub(super) fn git() -> Found {
+    program().map_or_else(|failure| Found::stop(GIT, failure), |_| Found::nothing())
 }
 
 /// The filters that the tree asks for, if one cannot work here.
 pub(super) fn filters(ground: &Ground<'_>) -> Result<Found, Failure> {
-    // A git that is too old need not understand what it would be asked.
-    if refuse_old_program().is_err() {
+    // There is no git to ask, or one that need not understand the question.
+    if program().is_err() {
         return Ok(Found::nothing());
     }
     let path: Vec<PathBuf> =

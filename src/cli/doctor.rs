@@ -11,7 +11,7 @@ use super::{Failure, Home, Kind, base, disk, provider};
 use crate::agent;
 use crate::exec::environment::Caller;
 use crate::exec::{Reach, Shepherd, kernel, probe};
-use crate::git::{self, Pool};
+use crate::git::Pool;
 use crate::plan::{Plan, RoomLevel, Work};
 use crate::report::checkup::{Checkup, Health, Point};
 use crate::work::can_be_copied;
@@ -86,15 +86,8 @@ async fn copies(shepherd: &Shepherd, ground: &Ground<'_>, pool: &Pool) -> Vec<St
 }
 
 fn git() -> Point {
-    let Some(version) = git::program_version() else {
-        let next = "install git, and put it on PATH".to_owned();
-        return Point::missing(base::GIT, "there is no `git` on PATH that answers", vec![next]);
-    };
-    if let Some(old) = base::old_git().points.pop() {
-        return old;
-    }
-    match Home::find() {
-        Ok(_) => Point::ok(base::GIT, version),
+    match base::program().and_then(|version| Home::find().map(|_| version)) {
+        Ok(version) => Point::ok(base::GIT, version),
         Err(failure) => failed(base::GIT, failure),
     }
 }

@@ -91,7 +91,7 @@ pub(super) async fn look(
     probed: Option<&Probed>,
 ) -> Result<Vec<Found>, Failure> {
     Ok(vec![
-        base::old_git(),
+        base::git(),
         checkout::look(ground)?,
         base::filters(ground)?,
         base::submodules(ground)?,
