@@ -202,7 +202,7 @@ impl Odd {
         };
         let mut names: Vec<String> = files.iter().filter_map(regular).collect();
         let tasks: Vec<Task> =
-            (1..=1 + chance.below(3)).map(|number| Task::of(&mut chance, number, &mut names)).collect();
+            (1..=1 + chance.below(3)).map(|number| Task::of(&mut chance, number, &mut names, gate == USUAL)).collect();
         let odd = Self { world, tasks, gate, fresh: RefCell::default() };
         files.insert("omk.yaml".into(), (0o100_644, odd.plan().into()));
         odd.commit(&files, module);
@@ -336,15 +336,16 @@ impl Odd {
 }
 
 impl Task {
-    fn of(chance: &mut Chance, number: usize, names: &mut Vec<String>) -> Self {
+    /// With `rules`, it may write attributes, and into what is kept.
+    fn of(chance: &mut Chance, number: usize, names: &mut Vec<String>, rules: bool) -> Self {
         let mut task = Self { script: "set -e\n".into(), wrote: BTreeSet::new() };
         task.write(&format!("n{number}/new.txt"), |new| format!("mkdir -p n{number}; printf 'new\\r\\n' > {new}"));
         task.write("d/junk.log", |junk| format!("mkdir -p d; printf junk > {junk}"));
-        if chance.one_in(2) {
+        if chance.one_in(2) && rules {
             task.touch("kept/.gitattributes", |rules| format!("mkdir -p kept; echo '* text eol=crlf' > {rules}"));
             task.touch("kept/.gitignore", |rules| format!("echo '*' > {rules}"));
         }
-        if chance.one_in(2) {
+        if chance.one_in(2) && rules {
             let rule = chance.of(&RULES);
             task.write(".gitattributes", |rules| format!("printf '%s\\n' '{rule}' >> {rules}"));
         }
