@@ -272,9 +272,6 @@ fn copy_on_write(lower: &OwnedFd, upper: &Path) -> io::Result<OwnedFd> {
     fsconfig_set_string(overlay.as_fd(), c"upperdir", by_descriptor(&upper))?;
     fsconfig_set_string(overlay.as_fd(), c"workdir", by_descriptor(&work))?;
     fsconfig_set_flag(overlay.as_fd(), c"userxattr")?;
-    // What is thrown away need not reach the disk first: without this the end of each room writes out all that the disk's
-    // buffers hold, of whomever. Before Linux 5.10 it does.
-    let _ = fsconfig_set_flag(overlay.as_fd(), c"volatile");
     fsconfig_create(overlay.as_fd())?;
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     Ok(fsmount(overlay.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
