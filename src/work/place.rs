@@ -46,7 +46,7 @@ fn is_usual(path: &Path) -> bool {
     match parts.strip_prefix(&[GATE]).unwrap_or(&parts) {
         [] | ["home" | "tmp"] | [SCRATCH] | [SCRATCH, "tmp" | "var"] | [SCRATCH, "var", "tmp"] => true,
         [SCRATCH, copy] => copy.starts_with("copy-"),
-        [SCRATCH, copy, "upper" | "work"] => copy.starts_with("copy-"),
+        [SCRATCH, copy, "upper" | "upper.work"] => copy.starts_with("copy-"),
         _ => false,
     }
 }

@@ -92,7 +92,7 @@ fn runs(world: &World, wrapper: &[&str], before: &str) {
 fn left_in_pool(world: &World) -> Vec<String> {
     fn files(directory: &Path, into: &mut Vec<String>) {
         for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
-            let usual = ["home", "tmp", "room", "gate", "var", "upper", "work"];
+            let usual = ["home", "tmp", "room", "gate", "var", "upper", "upper.work"];
             let name = entry.file_name().into_string().unwrap();
             if !entry.file_type().unwrap().is_dir() || !(usual.contains(&name.as_str()) || name.starts_with("copy-")) {
                 into.push(entry.path().display().to_string());
