@@ -16,7 +16,7 @@ holds() { tr '\0' '\n' 2>/dev/null | grep -qF -f "$TMPDIR/planted"; }
 cat "$TMPDIR/planted" | holds || found 'nothing, for the search is blind'
 
 env | holds && found 'the token in the environment'
-names=$(env | grep -E '^(GITHUB|ACTIONS|RUNNER|OMK)_' | cut -d= -f1)
+names=$(env | grep -E '^(GITHUB|ACTIONS|RUNNER|OMK)_' | grep -v '^OMK_BASE=' | cut -d= -f1)
 [ -z "$names" ] || found "variables: $names"
 for process in /proc/[0-9]*; do
     for file in environ cmdline; do
