@@ -24,7 +24,7 @@ echo "REVERSED" | rev | tr ' ' '\n' > "$TMPDIR/planted"
 holds() { tr '\0' '\n' 2>/dev/null | grep -qF -f "$TMPDIR/planted"; }
 cat "$TMPDIR/planted" | holds || found 'nothing, for the search is blind'
 env | holds && found 'a secret in the environment'
-names=$(env | grep -E '^(CI_|GITLAB_|OMK_|TRIGGER_|RUNNER_|GIT_|SSH_|DOCKER_)' | cut -d= -f1)
+names=$(env | grep -E '^(CI_|GITLAB_|OMK_|TRIGGER_|RUNNER_|GIT_|SSH_|DOCKER_)' | grep -v '^OMK_BASE=' | cut -d= -f1)
 [ -z "$names" ] || found "variables: $names"
 pid=$$ seen=0
 while [ "$pid" -gt 0 ]; do
