@@ -131,11 +131,10 @@ fn around(programs: &Path, home: Option<&Path>) -> PathBuf {
 
 /// Whether a directory is the caller's home, or looks like somebody's.
 fn is_home(directory: &Path, home: Option<&Path>) -> bool {
-    let homes = ["/home", "/Users", "/root", "/var/home", "/export/home"];
+    let homes = ["/home", "/Users", "/var/home", "/export/home"].map(Path::new);
     home == Some(directory)
-        || homes.iter().any(|homes| {
-            directory == Path::new(homes) || directory.parent() == Some(Path::new(homes)) && *homes != "/root"
-        })
+        || directory == Path::new("/root")
+        || homes.iter().any(|homes| directory == *homes || directory.parent() == Some(*homes))
         || HOMELY.iter().any(|name| directory.join(name).exists())
 }
 

@@ -11,6 +11,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -49,9 +50,14 @@ const HEARD: u64 = 64 << 20;
 /// How much of git's standard error is kept, from its beginning; progress is switched off.
 const COMPLAINED: u64 = 1 << 20;
 
-/// What the git on PATH says it is: `git version 2.47.3`; `None` where there is none that answers.
+/// What the git on PATH says it is: `git version 2.47.3`; `None` where there is none that answers. It is asked once.
 #[must_use]
 pub fn program_version() -> Option<String> {
+    static SAID: OnceLock<Option<String>> = OnceLock::new();
+    SAID.get_or_init(ask_version).clone()
+}
+
+fn ask_version() -> Option<String> {
     let said = cleared(true).arg("--version").stdin(Stdio::null()).output().ok()?;
     let line = String::from_utf8_lossy(&said.stdout).lines().next().map(|line| text::clip(line.trim(), 80));
     line.filter(|line| said.status.success() && !line.is_empty())

@@ -76,9 +76,9 @@ pub(super) fn room(
     for name in &view.unseen {
         env.vars.remove(std::ffi::OsStr::new(name));
     }
-    let borrowed = alternates(repository);
+    let (borrowed, ours) = (alternates(repository), own_directories(tools));
     let docker = tools.plan.room.docker.then(|| PathBuf::from(DOCKER));
-    let shown = borrowed.iter().filter(|path| may_be_seen(tools, path)).cloned();
+    let shown = borrowed.iter().filter(|path| may_be_seen(tools, &ours, path)).cloned();
     let shown: Vec<PathBuf> = view.programs.iter().chain(&view.named).cloned().chain(shown).chain(docker).collect();
     let mut hidden = tools.caller.private_directories().to_vec();
     let (mut copied, mut seeds) = (view.copied.clone(), Vec::new());
@@ -96,7 +96,7 @@ pub(super) fn room(
     let stand_in = cannot_copy.then(|| StandIn::new(repository, &scratch, number, borrowed));
     let changes = || scratch.join(Sandbox::changes_of(number));
     let settings = (repository.to_path_buf(), stand_in.as_ref().map_or_else(changes, |own| own.path().to_owned()));
-    hidden.extend(own_directories(tools));
+    hidden.extend(ours);
     // Runs, their logs and journals lie in the repository.
     hidden.push(repository.join("omk"));
     hidden.extend(settings::CREDENTIALS.map(|name| repository.join(name)));
@@ -157,7 +157,8 @@ impl Views {
 
 impl View {
     fn new(shared: &Shared, at: &PointedAt) -> Self {
-        let seen = |path: &&PathBuf| may_be_seen(&shared.tools, path);
+        let ours = own_directories(&shared.tools);
+        let seen = |path: &&PathBuf| may_be_seen(&shared.tools, &ours, path);
         let all_seen = |(_, paths): &&(&'static str, Vec<PathBuf>)| paths.iter().all(|path| seen(&path));
         let (known, unseen): (Vec<_>, Vec<_>) = at.certificates.iter().partition(all_seen);
         let certificates = known.into_iter().flat_map(|(_, paths)| paths);
@@ -180,9 +181,9 @@ fn own_directories(tools: &Tools) -> Vec<PathBuf> {
 }
 
 /// Whether something may lie over what a room hides, and so be seen; what holds something hidden may, for that is hidden
-/// once more inside. A link counts for what it leads to.
-fn may_be_seen(tools: &Tools, path: &Path) -> bool {
-    let (path, ours) = (real(path), own_directories(tools));
+/// once more inside. A link counts for what it leads to. `ours` is what [`own_directories`] says.
+fn may_be_seen(tools: &Tools, ours: &[PathBuf], path: &Path) -> bool {
+    let path = real(path);
     let holds_private = tools.caller.private_directories().iter().any(|private| private.starts_with(&path));
     !holds_private && !ours.contains(&path) && !ours[1..].iter().any(|checkout| path.starts_with(checkout))
 }
