@@ -1,13 +1,13 @@
-//! Open files that travel over a socket, beside the lines that the two ends write to each other.
+//! Open files that travel over a socket, beside what the two ends write to each other.
 //!
-//! It refuses to take more than one at a time, and to know what the lines say.
+//! It refuses to know what that says.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::io::retry_on_intr;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
     recvmsg, sendmsg,
@@ -18,17 +18,30 @@ use tokio::net::unix::OwnedReadHalf;
 /// What is read at once: many lines.
 const CHUNK: usize = 4096;
 
-/// Writes `line` with an open file beside it.
-pub(super) fn send(to: &UnixStream, line: &[u8], file: BorrowedFd<'_>) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+/// The most files that travel beside one message: a program's standard input, output and error.
+const MOST: usize = 3;
+
+/// Writes `message` with open files beside it, at most [`MOST`]. It must be far shorter than a socket's buffer.
+pub(super) fn send(to: impl AsFd, message: &[u8], files: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
     let mut beside = SendAncillaryBuffer::new(&mut space);
-    let files = [file];
-    if !beside.push(SendAncillaryMessage::ScmRights(&files)) {
+    if !files.is_empty() && !beside.push(SendAncillaryMessage::ScmRights(files)) {
         return Err(io::ErrorKind::OutOfMemory.into());
     }
-    // A line is far shorter than a socket's buffer, so it goes whole.
-    let sent = sendmsg(to, &[IoSlice::new(line)], &mut beside, SendFlags::NOSIGNAL)?;
-    if sent == line.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+    let sent = retry_on_intr(|| sendmsg(&to, &[IoSlice::new(message)], &mut beside, SendFlags::NOSIGNAL))?;
+    if sent == message.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+}
+
+/// Reads what has come, at most as much as `into` holds: how many bytes, and the files beside them. 0 is the end.
+pub(super) fn receive(from: BorrowedFd<'_>, into: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
+    let mut beside = RecvAncillaryBuffer::new(&mut space);
+    let received = retry_on_intr(|| recvmsg(from, &mut [IoSliceMut::new(into)], &mut beside, RecvFlags::CMSG_CLOEXEC))?;
+    let files = beside.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(files) => Some(files),
+        _ => None,
+    });
+    Ok((received.bytes, files.flatten().collect()))
 }
 
 /// The lines that come in, and the files that came beside them.
@@ -70,18 +83,9 @@ impl Incoming {
     fn take(&mut self) -> io::Result<usize> {
         let socket: &tokio::net::UnixStream = self.from.as_ref();
         let mut chunk = [0; CHUNK];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut beside = RecvAncillaryBuffer::new(&mut space);
-        let received = socket.try_io(Interest::READABLE, || {
-            let mut into = [IoSliceMut::new(&mut chunk)];
-            Ok(recvmsg(socket, &mut into, &mut beside, RecvFlags::CMSG_CLOEXEC)?)
-        })?;
-        for message in beside.drain() {
-            if let RecvAncillaryMessage::ScmRights(files) = message {
-                self.files.extend(files);
-            }
-        }
-        self.unread.extend_from_slice(&chunk[..received.bytes]);
-        Ok(received.bytes)
+        let (length, files) = socket.try_io(Interest::READABLE, || receive(socket.as_fd(), &mut chunk))?;
+        self.files.extend(files);
+        self.unread.extend_from_slice(&chunk[..length]);
+        Ok(length)
     }
 }

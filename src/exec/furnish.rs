@@ -100,7 +100,7 @@ pub(super) fn furnish(mut room: Sandbox, omk: &UnixStream) -> Result<(), NotSeal
     for port in ports {
         let door = TcpListener::bind(("127.0.0.1", *port)).map_err(failed("listen in the room"))?;
         let report = line(&Report::Door {}).map_err(failed("hand out the room's door"))?;
-        descriptor::send(omk, &report, door.as_fd()).map_err(failed("hand out the room's door"))?;
+        descriptor::send(omk, &report, &[door.as_fd()]).map_err(failed("hand out the room's door"))?;
     }
     Ok(())
 }

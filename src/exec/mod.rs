@@ -9,6 +9,8 @@ mod confine;
 mod descriptor;
 mod flock;
 #[cfg(target_os = "linux")]
+mod fork_server;
+#[cfg(target_os = "linux")]
 mod devices;
 #[cfg(target_os = "linux")]
 mod furnish;
@@ -18,14 +20,15 @@ mod kernel;
 mod loopback;
 mod orders;
 mod probe;
+mod process;
 mod reserved;
-mod room_end;
 mod sandbox;
 #[cfg(target_os = "linux")]
 mod seal;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod seccomp;
 mod shepherd;
+mod start;
 mod watch;
 
 pub mod egress;
@@ -53,6 +56,9 @@ pub use shepherd::shepherd_main;
 
 /// The first argument that makes `omk` a shepherd: `main` then calls [`shepherd_main`] and nothing else.
 pub const SHEPHERD_ROLE: &str = "__shepherd";
+
+/// The second argument that makes a shepherd the one that forks all others.
+const FORK_SERVER: &str = "--fork-server";
 
 /// How long a shepherd may take to end everybody. It needs little more than its grace, unless a process cannot be killed
 /// because the kernel is busy for it, with a dead network disk for instance.
@@ -195,14 +201,23 @@ pub struct Shepherd {
     scrubber: Scrubber,
     /// What of the system no sealed room shows. Looked for once, before the first room.
     reserved: Arc<OnceLock<Vec<PathBuf>>>,
+    #[cfg(target_os = "linux")]
+    fork_server: Arc<fork_server::ForkServer>,
 }
 
 impl Shepherd {
     /// A shepherd that runs `exe __shepherd` for each child; `exe` is omk itself.
     #[must_use]
     pub fn new(exe: PathBuf) -> Self {
-        let (scrubber, reserved) = (Scrubber::default(), Arc::default());
-        Self { exe, at_most: RoomLevel::Sealed, patience: PATIENCE, scrubber, reserved }
+        Self {
+            exe,
+            at_most: RoomLevel::Sealed,
+            patience: PATIENCE,
+            scrubber: Scrubber::default(),
+            reserved: Arc::default(),
+            #[cfg(target_os = "linux")]
+            fork_server: Arc::default(),
+        }
     }
 
     /// The same, for rooms of that level at most, whatever the machine has: to see what holds on another one.

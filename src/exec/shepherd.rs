@@ -39,11 +39,26 @@ pub fn shepherd_main() -> ExitCode {
     for signal in REQUESTS {
         dispose(signal, libc::SIG_IGN);
     }
-    match tend() {
+    match is_shepherd().and_then(|is_shepherd| if is_shepherd { tend() } else { Ok(()) }) {
         Ok(()) => ExitCode::SUCCESS,
         // omk sees the socket close without a last report, and says so.
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+/// Whether this process is a shepherd, or the end of the server that forked them.
+#[cfg(target_os = "linux")]
+fn is_shepherd() -> io::Result<bool> {
+    if std::env::args_os().nth(2).is_none_or(|role| role != super::FORK_SERVER) {
+        return Ok(true);
+    }
+    let is_shepherd = super::fork_server::serve()?;
+    Ok(is_shepherd)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_shepherd() -> io::Result<bool> {
+    Ok(true)
 }
 
 fn tend() -> io::Result<()> {
@@ -233,7 +248,7 @@ fn adopt_orphans() -> bool {
     false
 }
 
-fn dispose(signal: libc::c_int, disposition: libc::sighandler_t) {
+pub(super) fn dispose(signal: libc::c_int, disposition: libc::sighandler_t) {
     // SAFETY: the dispositions used here, ignore and default, run no code of ours.
     unsafe { libc::signal(signal, disposition) };
 }

@@ -4,20 +4,18 @@
 //! one that does not end, is killed, so that every wait here has an end.
 
 use std::io;
-use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::UnixStream;
-use tokio::net::unix::OwnedWriteHalf;
-use tokio::process::{ChildStderr, ChildStdout, Command};
+use tokio::net::unix::{OwnedWriteHalf, pipe};
 use tokio::time::{Instant, timeout};
 
 use super::capture::Capture;
 use super::descriptor::Incoming;
 use super::orders::{Orders, Report, Status, line};
-use super::room_end::RoomEnd;
-use super::{Child, Ended, Ending, ExecError, SHEPHERD_ROLE, Shepherd, Surroundings};
+use super::process::Process;
+use super::start::{Keeper, Started, start};
+use super::{Child, Ended, Ending, ExecError, Shepherd, Surroundings};
 use crate::fact::Containment;
 use crate::plan::RoomLevel;
 
@@ -41,11 +39,11 @@ pub(super) async fn run(shepherd: &Shepherd, child: &Child, around: &Surrounding
 }
 
 struct Watch<'a> {
-    shepherd: tokio::process::Child,
+    process: Keeper,
     orders: OwnedWriteHalf,
     reports: Incoming,
-    stdout: Option<ChildStdout>,
-    stderr: Option<ChildStderr>,
+    stdout: Option<pipe::Receiver>,
+    stderr: Option<pipe::Receiver>,
     capture: Capture,
     around: &'a Surroundings,
     patience: Duration,
@@ -55,8 +53,8 @@ struct Watch<'a> {
     deadline: Instant,
     idle: Option<Idle>,
     leader: Option<i32>,
-    /// It is in a sealed room, which ends so.
-    room_end: Option<RoomEnd>,
+    /// The first process of its sealed room, which ends with that.
+    room: Option<Process>,
     containment: Containment,
     why_not: Option<String>,
     phase: Phase,
@@ -90,45 +88,34 @@ enum Seen {
 
 impl<'a> Watch<'a> {
     async fn start(
-        Shepherd { exe, at_most, patience, reserved, .. }: &Shepherd,
+        shepherd: &Shepherd,
         child: &Child,
         around: &'a Surroundings,
         capture: Capture,
     ) -> Result<Self, ExecError> {
-        let failed = |error| ExecError::io(format!("start a shepherd, {}", exe.display()), error);
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(failed)?;
-        ours.set_nonblocking(true).map_err(failed)?;
-        let mut orders = Orders::of(child, *at_most);
+        let failed = |error| ExecError::io(format!("start a shepherd, {}", shepherd.exe.display()), error);
+        let mut orders = Orders::of(child, shepherd.at_most);
         if let Some(room) = orders.room.as_mut().filter(|room| room.most == RoomLevel::Sealed) {
-            room.hidden.extend(reserved.get_or_init(super::reserved::reserved).iter().cloned());
+            room.hidden.extend(shepherd.reserved.get_or_init(super::reserved::reserved).iter().cloned());
         }
-        let (from, mut to) = UnixStream::from_std(ours).map_err(failed)?.into_split();
-        let mut shepherd = Command::new(exe)
-            .arg(SHEPHERD_ROLE)
-            .env_clear()
-            .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            // Ctrl-C at a terminal goes to the whole group: omk answers it, not the shepherd.
-            .process_group(0)
-            .spawn()
-            .map_err(failed)?;
+        let Started { mut process, socket, stdout, stderr } = start(shepherd).await.map_err(failed)?;
+        let (from, mut to) = socket.into_split();
         // The orders may be longer than the socket holds. A shepherd that does not read them has started nobody.
-        let told = timeout(*patience, to.write_all(&line(&orders).map_err(failed)?)).await;
+        let told = timeout(shepherd.patience, to.write_all(&line(&orders).map_err(failed)?)).await;
         if !matches!(told, Ok(Ok(()))) {
-            let _ = shepherd.start_kill();
+            process.kill();
         }
         told.map_err(|_| failed(io::ErrorKind::TimedOut.into()))?.map_err(failed)?;
         let began = Instant::now();
         Ok(Self {
-            stdout: shepherd.stdout.take(),
-            stderr: shepherd.stderr.take(),
-            shepherd,
+            stdout: Some(stdout),
+            stderr: Some(stderr),
+            process,
             orders: to,
             reports: Incoming::new(from),
             capture,
             around,
-            patience: *patience,
+            patience: shepherd.patience,
             confined: child.room.is_some(),
             began,
             deadline: after(began, child.timeout),
@@ -138,7 +125,7 @@ impl<'a> Watch<'a> {
                 pulse: around.pulse.count(),
             }),
             leader: None,
-            room_end: None,
+            room: None,
             containment: Containment::default(),
             why_not: None,
             phase: Phase::Running,
@@ -231,7 +218,7 @@ impl<'a> Watch<'a> {
     /// daemon may be left.
     async fn end_by_force(&mut self, why: Ending) -> Result<(), ExecError> {
         let outlived = ExecError::Outlived { waited: self.patience };
-        let _ = self.shepherd.start_kill();
+        self.process.kill();
         self.kill_group();
         self.put_away().await?;
         if !self.is_room_over().await {
@@ -243,20 +230,20 @@ impl<'a> Watch<'a> {
 
     /// Waits for the end of the shepherd, which has nothing left to do. One that was stopped is killed.
     async fn put_away(&mut self) -> Result<(), ExecError> {
-        if timeout(MOMENT, self.shepherd.wait()).await.is_ok() {
+        if timeout(MOMENT, self.process.end()).await.is_ok() {
             return Ok(());
         }
-        let _ = self.shepherd.start_kill();
-        match timeout(MOMENT, self.shepherd.wait()).await {
-            Ok(_) => Ok(()),
+        self.process.kill();
+        match timeout(MOMENT, self.process.end()).await {
+            Ok(()) => Ok(()),
             Err(_) => Err(ExecError::Outlived { waited: self.began.elapsed() }),
         }
     }
 
     /// Whether the child was in a sealed room, and that has come to its end.
     async fn is_room_over(&self) -> bool {
-        match &self.room_end {
-            Some(end) => timeout(MOMENT, end.come()).await.is_ok(),
+        match &self.room {
+            Some(first) => timeout(MOMENT, first.end()).await.is_ok(),
             None => false,
         }
     }
@@ -283,7 +270,7 @@ impl<'a> Watch<'a> {
                 self.put_away().await?;
                 return Err(ExecError::Room { least, why });
             }
-            Report::Room { first } => self.room_end = RoomEnd::of(first),
+            Report::Room { first } => self.room = Process::of(first),
             Report::Born { pid } => self.leader = Some(pid),
             Report::Door {} => {
                 let door = self.reports.next_file().map(std::net::TcpListener::from);

@@ -21,12 +21,12 @@ use tokio::net::unix::pipe;
 const LONG: Duration = Duration::from_secs(60);
 
 /// A place for one story: a directory with a slot, a HOME and a TMPDIR.
-struct Yard {
+pub(crate) struct Yard {
     dir: tempfile::TempDir,
 }
 
 impl Yard {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         for name in ["slot", "home", "tmp", "outside"] {
             std::fs::create_dir(dir.path().join(name)).unwrap();
@@ -34,7 +34,7 @@ impl Yard {
         Self { dir }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -59,7 +59,7 @@ impl Yard {
     }
 
     /// A child that may write where the contract says, and nowhere else.
-    fn confined(&self, script: &str) -> Child {
+    pub(crate) fn confined(&self, script: &str) -> Child {
         let none = BTreeMap::new();
         let caller = Caller::read();
         let env = child_env(&caller, &self.path("home"), &self.path("tmp"), &none, &[], &none, Toolchains::Yes);
@@ -85,7 +85,7 @@ async fn run_in(child: &Child, around: &Surroundings) -> Ended {
     tokio::time::timeout(LONG, shepherd.run(child, around)).await.expect("it takes less than a minute").unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
@@ -96,7 +96,7 @@ fn lives(pid: &str) -> bool {
 }
 
 /// Every living process that has `needle` in its arguments.
-fn processes_with(needle: &str) -> Vec<String> {
+pub(crate) fn processes_with(needle: &str) -> Vec<String> {
     let entries = std::fs::read_dir("/proc").unwrap();
     let pids = entries.filter_map(|entry| entry.unwrap().file_name().into_string().ok());
     pids.filter(|pid| pid.bytes().all(|byte| byte.is_ascii_digit()))
@@ -635,7 +635,7 @@ async fn a_child_that_cannot_be_ended_is_told_apart_from_one_that_failed() {
     assert!(error.to_string().contains("may still be at work"), "{error}");
 }
 
-/// The shepherds that this process has started, and the first processes of their rooms.
+/// The shepherds of this process's children, and the first processes of their rooms before them.
 fn shepherds() -> Vec<i32> {
     let parent = |pid: &str| {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -643,10 +643,12 @@ fn shepherds() -> Vec<i32> {
     };
     let all = processes_with("__shepherd");
     let number = |pid: &String| pid.parse::<i32>().unwrap();
-    let us = i32::try_from(std::process::id()).unwrap();
-    let ours: Vec<i32> = all.iter().filter(|pid| parent(pid) == Some(us)).map(number).collect();
-    let inside = all.iter().filter(|pid| parent(pid).is_some_and(|parent| ours.contains(&parent))).map(number);
-    inside.chain(ours.clone()).collect()
+    let below = |parents: &[i32]| -> Vec<i32> {
+        all.iter().filter(|pid| parent(pid).is_some_and(|parent| parents.contains(&parent))).map(number).collect()
+    };
+    let fork_servers = below(&[i32::try_from(std::process::id()).unwrap()]);
+    let outside = below(&fork_servers);
+    below(&outside).into_iter().chain(outside.clone()).collect()
 }
 
 fn signal(pids: &[i32], signal: rustix::process::Signal) {

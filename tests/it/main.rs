@@ -63,6 +63,7 @@ mod forge_job;
 mod forge_stories;
 mod forge_words;
 mod forge_world;
+mod fork_server;
 mod gate;
 mod gateway;
 mod git;
