@@ -4,16 +4,28 @@
 //! business of its [`Hands`], of which there are two kinds, the workshop that does real work and the idle ones that
 //! benchmarks measure the loop with.
 
+use std::time::Duration;
+
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::clock::Clock;
-use crate::engine::{Engine, Illegal};
+use crate::engine::{Engine, Illegal, LEASE};
 use crate::fact::{Fact, Order, RunVerdict};
 use crate::id::Moment;
 use crate::store::{JournalFile, StoreError};
 
 /// So many facts are taken in one turn at most, so that a flood of them does not put off the orders.
 const MOST_FACTS_PER_TURN: usize = 256;
+
+/// How often this process looks whether it was paused, at least: twice in the time between two renewals of a lease.
+const HEARTBEAT: Duration = Duration::from_secs(LEASE.as_secs() / 6);
+
+/// So long without a look is a pause. A lease that is renewed in time has twice as long left at any moment, so no shorter
+/// pause lets it expire.
+const PAUSE: Duration = Duration::from_secs(LEASE.as_secs() / 3);
+
+/// How long workers have to renew their leases after a pause. They do it at once, when they get a processor.
+const AFTER_PAUSE: Duration = Duration::from_secs(5);
 
 /// What carries out orders, and sends facts back through the channel that the loop reads.
 pub trait Hands {
@@ -64,10 +76,10 @@ pub async fn drive<H: Hands>(
     first: Fact,
     clock: &Clock,
 ) -> Result<RunVerdict, DriveError> {
-    let mut wake = None;
+    let mut wakes = Wakes::begin(clock.now());
     let mut turn = vec![first];
     loop {
-        match one_turn(engine, journal, hands, &mut turn, &mut wake, clock) {
+        match one_turn(engine, journal, hands, &mut turn, &mut wakes.at, clock) {
             Ok(None) => {}
             Ok(Some(verdict)) => {
                 hands.rest().await;
@@ -79,18 +91,58 @@ pub async fn drive<H: Hands>(
                 return Err(error);
             }
         }
-        tokio::select! {
-            fact = facts.recv() => turn.push(fact.ok_or(DriveError::Silence)?),
-            () = clock.sleep_until(wake.unwrap_or_default()), if wake.is_some() => {
-                wake = None;
-                turn.push(Fact::Woke);
+        let mut woken = false;
+        while turn.is_empty() && !woken {
+            tokio::select! {
+                fact = facts.recv() => turn.push(fact.ok_or(DriveError::Silence)?),
+                () = clock.sleep_until(wakes.next()) => {}
             }
+            woken = wakes.look(clock.now());
         }
         while turn.len() < MOST_FACTS_PER_TURN
             && let Ok(fact) = facts.try_recv()
         {
             turn.push(fact);
         }
+        // Last, so that what has happened by now counts.
+        if woken {
+            turn.push(Fact::Woke);
+        }
+    }
+}
+
+/// When the engine wants to be woken. It is put off if this process was paused, by Ctrl-Z, `docker pause` or the machine:
+/// then nobody could renew a lease, and all leases seem to have expired.
+#[derive(Debug)]
+struct Wakes {
+    at: Option<Moment>,
+    /// When this process last saw itself running.
+    seen: Moment,
+}
+
+impl Wakes {
+    fn begin(now: Moment) -> Self {
+        Self { at: None, seen: now }
+    }
+
+    /// Until when to wait at most.
+    fn next(&self) -> Moment {
+        let heartbeat = self.seen.after(HEARTBEAT);
+        self.at.map_or(heartbeat, |at| at.min(heartbeat))
+    }
+
+    /// This process runs: whether the engine is to be woken now.
+    fn look(&mut self, now: Moment) -> bool {
+        let was_paused = now.since(self.seen) > PAUSE;
+        self.seen = now;
+        if let Some(at) = self.at.as_mut().filter(|_| was_paused) {
+            *at = (*at).max(now.after(AFTER_PAUSE));
+        }
+        let due = self.at.is_some_and(|at| at <= now);
+        if due {
+            self.at = None;
+        }
+        due
     }
 }
 
@@ -149,4 +201,60 @@ fn one_turn<H: Hands>(
     }
     hands.turn_over(&taken, engine);
     Ok(verdict)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn second(second: u64) -> Moment {
+        Moment::from_millis(0).after(Duration::from_secs(second))
+    }
+
+    proptest! {
+        /// A worker that renews its lease whenever it may run, at any moment and for any length of pauses.
+        #[test]
+        fn no_pause_of_this_process_lets_a_lease_expire_whose_worker_is_well(
+            pauses in prop::collection::vec((0u64..400, 1u64..4000), 0..6),
+        ) {
+            let (mut now, mut wakes) = (0, Wakes::begin(second(0)));
+            let mut expires = LEASE.as_secs();
+            let mut renews = LEASE.as_secs() / 3;
+            wakes.at = Some(second(expires + 1));
+            let mut pauses = pauses.into_iter();
+            let mut paused = pauses.next();
+            while now < 5000 {
+                now += 1;
+                match &mut paused {
+                    Some((0, length)) => {
+                        now += *length;
+                        paused = pauses.next();
+                    }
+                    Some((wait, _)) => *wait -= 1,
+                    None => {}
+                }
+                // The loop is the first that runs again, its worker the last, within a second.
+                if wakes.next() <= second(now) && wakes.look(second(now)) {
+                    prop_assert!(expires >= now, "the lease of a worker that is well has expired");
+                    wakes.at = Some(second(expires + 1));
+                }
+                if renews <= now {
+                    (expires, renews) = (now + LEASE.as_secs(), now + LEASE.as_secs() / 3);
+                }
+            }
+        }
+
+        #[test]
+        fn without_a_pause_the_engine_is_woken_in_time(wanted in 0u64..2000) {
+            let (mut now, mut wakes) = (0, Wakes::begin(second(0)));
+            wakes.at = Some(second(wanted));
+            while !wakes.look(second(now)) {
+                prop_assert!(now < wanted);
+                now = now.max(u64::try_from(wakes.next().as_millis()).unwrap() / 1000);
+            }
+            prop_assert_eq!(now, wanted);
+        }
+    }
 }
