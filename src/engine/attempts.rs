@@ -136,6 +136,10 @@ impl Run {
     }
 
     pub(super) fn fail(&mut self, index: u32, mut failure: Failure) {
+        // The failure of another task may have ended it a moment ago.
+        if self.node(index).state.public().is_final() {
+            return;
+        }
         let wait = failure.retry_after_ms.map(Duration::from_millis).unwrap_or_default();
         if failure.class == Class::RateLimit && !wait.is_zero() {
             self.pause_provider(&mut failure, self.at.after(wait));
@@ -158,15 +162,14 @@ impl Run {
 
     /// The task has its failure, and is not tried again.
     pub(super) fn fail_for_good(&mut self, index: u32) {
-        let node = self.node_mut(index);
-        let outlived = node.failure.as_ref().is_some_and(|failure| failure.outlived);
-        node.state = State::Failed;
-        self.finish(index);
-        if outlived {
-            self.stop_early(RunVerdict::FailedInfra);
-        } else if self.began.fail_fast {
+        let outlived = self.node(index).failure.as_ref().is_some_and(|failure| failure.outlived);
+        self.end(index, State::Failed);
+        if self.began.fail_fast {
             self.failing_fast = true;
             self.cancel_pending(&CancelReason::FailFast(self.node(index).id.clone()));
+        }
+        if outlived {
+            self.stop_early(RunVerdict::FailedInfra);
         }
     }
 
@@ -187,17 +190,21 @@ impl Run {
     }
 
     pub(super) fn complete(&mut self, index: u32, landed: Option<Landed>) {
-        self.node_mut(index).state = State::Completed { landed: landed.map(Box::new) };
-        self.finish(index);
+        self.end(index, State::Completed { landed: landed.map(Box::new) });
     }
 
-    /// The task has become final: those that wait for it go on, or are cancelled in turn.
-    pub(super) fn finish(&mut self, index: u32) {
-        let mut stack = vec![index];
-        while let Some(index) = stack.pop() {
+    /// The one door to the final states, through which a task goes once: those that wait for it go on, or are cancelled in turn.
+    pub(super) fn end(&mut self, index: u32, state: State) {
+        let mut ending = vec![(index, state)];
+        while let Some((index, state)) = ending.pop() {
             let at = self.at;
+            let node = self.node_mut(index);
+            if node.state.public().is_final() {
+                continue;
+            }
+            node.state = state;
+            node.completed_at = Some(at);
             self.unfinished -= 1;
-            self.node_mut(index).completed_at = Some(at);
             let failed = !matches!(self.node(index).state, State::Completed { .. });
             let id = self.node(index).id.clone();
             for position in 0..self.graph.dependents(index as usize).len() {
@@ -207,8 +214,8 @@ impl Run {
                     continue;
                 }
                 if failed && !node.runs_after_failure {
-                    node.state = State::Cancelled { reason: CancelReason::Dependency(id.clone()) };
-                    stack.push(narrow(dependent));
+                    let reason = CancelReason::Dependency(id.clone());
+                    ending.push((narrow(dependent), State::Cancelled { reason }));
                     continue;
                 }
                 node.unmet -= 1;

@@ -196,15 +196,18 @@ impl Run {
                 self.eject(index, Ejected { gate: None, log: None });
             }
         }
-        self.landings.clear();
+        // The numbers change, so from here on what a task was built on is told by names alone.
+        let before: Vec<u32> = std::mem::take(&mut self.landings).into_iter().map(|(index, _)| index).collect();
         self.landing_of_commit.clear();
         for (landing, number) in landings.iter().zip(0..) {
             let Ok(index) = self.index(&landing.task) else { continue };
             self.landings.push((index, landing.tip.clone()));
             self.landing_of_commit.insert(landing.tip.commit.clone(), number);
             let node = self.node_mut(index);
-            // What it was built on is told by name alone from here on.
-            node.onto_landings = 0;
+            let seen = std::mem::take(&mut node.onto_landings) as usize;
+            let unnamed = before.iter().take(seen).filter(|other| !node.onto.contains(other));
+            let unnamed: Vec<u32> = unnamed.copied().collect();
+            node.onto.extend(unnamed);
             if let State::Completed { landed: Some(landed) } = &mut node.state {
                 landed.number = number;
                 landed.tip = landing.tip.clone();

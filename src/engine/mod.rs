@@ -228,6 +228,15 @@ impl Engine {
         self.run.iter().flat_map(|run| run.landings.iter().map(|(index, tip)| (&run.nodes[*index as usize].id, tip)))
     }
 
+    /// The landed tasks whose changes a task's own change holds besides, because it was built on them.
+    pub fn built_on(&self, id: &TaskId) -> impl Iterator<Item = &TaskId> {
+        let run = self.run.iter();
+        run.filter_map(|run| Some((run, run.node(*run.by_id.get(id)?)))).flat_map(|(run, node)| {
+            let seen = run.landings.iter().take(node.onto_landings as usize).map(|(index, _)| index);
+            node.onto.iter().chain(seen).map(|&index| &run.node(index).id)
+        })
+    }
+
     /// The integration tip: the run's base until something landed.
     #[must_use]
     pub fn tip(&self) -> Option<&Tip> {

@@ -143,14 +143,13 @@ impl Run {
     }
 
     pub(super) fn cancel(&mut self, index: u32, reason: CancelReason) {
-        let node = &mut self.nodes[index as usize];
+        let node = &self.nodes[index as usize];
         self.ready.remove(&(node.rank, index));
         if let State::Backoff { until } = node.state {
             self.alarms.remove(&(until, Alarm::Task(index)));
         }
-        node.state = State::Cancelled { reason };
         self.unreserve(index);
-        self.finish(index);
+        self.end(index, State::Cancelled { reason });
     }
 
     /// Cancels all that nobody works on.

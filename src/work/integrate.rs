@@ -88,7 +88,8 @@ fn host_trouble(shared: &Shared, error: &GitError) -> Failure {
 #[derive(Debug, Clone)]
 pub(super) struct Rebuild {
     base: Option<Tip>,
-    stay: Vec<Landing>,
+    /// Each with the tasks whose changes are in its own.
+    stay: Vec<(Landing, Vec<TaskId>)>,
 }
 
 impl Rebuild {
@@ -96,7 +97,9 @@ impl Rebuild {
         let stay = engine.landings().filter(|(task, _)| !without.contains(task));
         Self {
             base: engine.began().map(|began| began.base.clone()),
-            stay: stay.filter_map(|(task, _)| Landing::of(task, engine)).collect(),
+            stay: stay
+                .filter_map(|(task, _)| Some((Landing::of(task, engine)?, engine.built_on(task).cloned().collect())))
+                .collect(),
         }
     }
 }
@@ -106,7 +109,12 @@ impl Rebuild {
     fn build(self, shared: &Shared) -> Result<(Vec<fact::Landing>, Vec<TaskId>), GitError> {
         let (mut landings, mut clashed) = (Vec::new(), Vec::new());
         let Some(mut tip) = self.base else { return Ok((landings, clashed)) };
-        for landing in self.stay {
+        for (landing, built_on) in self.stay {
+            if built_on.iter().any(|other| clashed.contains(other)) {
+                // Its change would bring back the one that does not merge any more.
+                clashed.push(landing.task.id);
+                continue;
+            }
             match landing.put_onto(shared, &tip)? {
                 Put::Clean(new) => {
                     tip = new.clone();

@@ -1,6 +1,6 @@
-//! The laws of the engine, held against random plans, random outcomes and random deaths.
+//! Stories about the engine: what it orders, and why. The law that holds for all of them is in `engine_law`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +11,7 @@ use omk_action::fact::{
 };
 use omk_action::glob::Glob;
 use omk_action::id::{CommitId, GateId, Moment, RepoPath, Sha256, TaskId, Tip, TreeId};
-use omk_action::plan::{Event, OnDependencyFailure, Plan, RetryPolicy, Task, WriteSet};
-use proptest::prelude::*;
+use omk_action::plan::{Event, OnDependencyFailure, Plan, Task, WriteSet};
 
 /// A plan of so many bare command tasks; the test fills in the rest.
 fn plan_of(count: usize) -> Plan {
@@ -23,15 +22,15 @@ fn plan_of(count: usize) -> Plan {
     omk_action::plan::parse(text.as_bytes(), "omk.yaml", "sim").expect("a plan made here is sound")
 }
 
-fn tip(number: u32) -> Tip {
+pub(crate) fn tip(number: u32) -> Tip {
     Tip { commit: format!("{number:040x}").parse().unwrap(), tree: format!("{number:040x}").parse().unwrap() }
 }
 
-fn host() -> Host {
+pub(crate) fn host() -> Host {
     Host { name: "here".into(), pid: 1, platform: "linux/x86_64".into() }
 }
 
-fn began(plan: &Plan, workers: u32) -> Fact {
+pub(crate) fn began(plan: &Plan, workers: u32) -> Fact {
     Fact::Began(Box::new(Began {
         run: "20261122t185155z-4f2a9c".parse().unwrap(),
         scope: "sim".parse().unwrap(),
@@ -59,13 +58,17 @@ fn began(plan: &Plan, workers: u32) -> Fact {
 }
 
 /// What the world will do, as a stream of small numbers that proptest shrinks.
-struct Dice {
+pub(crate) struct Dice {
     throws: Vec<u8>,
     next: usize,
 }
 
 impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn new(throws: Vec<u8>) -> Self {
+        Self { throws, next: 0 }
+    }
+
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         let throw = self.throws.get(self.next).copied().unwrap_or(7);
         self.next += 1;
         usize::from(throw) % limit.max(1)
@@ -85,23 +88,20 @@ struct World {
     preflights: u32,
     rebuild: Option<Vec<TaskId>>,
     concluded: Option<RunVerdict>,
-    failures: HashMap<TaskId, u32>,
-    starts: HashMap<TaskId, u32>,
     /// Paths are held from the claim to the landing.
     holding: BTreeSet<TaskId>,
     commits: u32,
-    deaths_left: u32,
     landed_once: BTreeSet<TaskId>,
     workers: u32,
 }
 
 impl World {
-    fn new(plan: Plan, workers: u32, deaths: u32) -> Self {
+    fn new(plan: Plan, workers: u32) -> Self {
         let fact = began(&plan, workers);
-        Self::after(fact, plan, workers, deaths)
+        Self::after(fact, plan, workers)
     }
 
-    fn after(fact: Fact, plan: Plan, workers: u32, deaths: u32) -> Self {
+    fn after(fact: Fact, plan: Plan, workers: u32) -> Self {
         let mut world = Self {
             engine: Engine::new(Arc::new(plan)),
             now: 1_000_000,
@@ -113,11 +113,8 @@ impl World {
             preflights: 0,
             rebuild: None,
             concluded: None,
-            failures: HashMap::new(),
-            starts: HashMap::new(),
             holding: BTreeSet::new(),
             commits: 0,
-            deaths_left: deaths,
             landed_once: BTreeSet::new(),
             workers,
         };
@@ -146,7 +143,6 @@ impl World {
                 }
                 assert!(self.dependencies_are_met(&task), "`{task}` started before its dependencies ended");
                 self.holding.insert(task.clone());
-                *self.starts.entry(task.clone()).or_default() += 1;
                 assert!(self.active.insert(task, (attempt, false)).is_none(), "one attempt at a time");
                 assert!(self.active.len() <= self.workers as usize);
             }
@@ -164,15 +160,7 @@ impl World {
     }
 
     fn overlap(&self, one: &TaskId, other: &TaskId) -> bool {
-        let plan = self.plan();
-        let (one, other) = (plan.task(one).unwrap(), plan.task(other).unwrap());
-        let writes = |task: &Task| match &task.write_set {
-            WriteSet::Declared(globs) => globs.clone(),
-            WriteSet::Unknown => Vec::new(),
-        };
-        let meet = |a: &[Glob], b: &[Glob]| a.iter().any(|a| b.iter().any(|b| a.intersects(b)));
-        let (mine, theirs) = (writes(one), writes(other));
-        meet(&mine, &theirs) || meet(&mine, &other.read_set) || meet(&one.read_set, &theirs)
+        overlap(&self.plan(), one, other)
     }
 
     fn dependencies_are_met(&self, task: &TaskId) -> bool {
@@ -188,25 +176,6 @@ impl World {
     /// One thing happens, whichever the dice choose; false once nothing can.
     fn step(&mut self, dice: &mut Dice) -> bool {
         self.now += i64::try_from(dice.below(50)).unwrap();
-        if self.deaths_left > 0 && dice.below(23) == 0 {
-            self.deaths_left -= 1;
-            if dice.below(2) == 0 {
-                self.happens(Fact::Stopped { signal: "SIGINT".into() });
-                assert!(self.active.is_empty(), "every attempt is ended");
-                assert_eq!(self.concluded.take(), Some(RunVerdict::Cancelled));
-            }
-            self.active.clear();
-            self.to_land.clear();
-            self.holding.clear();
-            (self.wake, self.judge, self.rebuild) = (None, None, None);
-            for status in self.engine.tasks() {
-                if status.change.is_some() && !status.state.is_final() {
-                    self.holding.insert(status.id.clone());
-                }
-            }
-            self.happens(Fact::TookUp { host: host(), workers: None, spending: None });
-            return true;
-        }
         if let Some(prefix) = self.judge.take() {
             let fails = prefix > 0 && dice.below(3) == 0;
             self.happens(Fact::Judged { prefix, tip: tip(0), gates: vec![outcome(!fails)], trouble: None });
@@ -244,7 +213,6 @@ impl World {
         let (task, attempt) = self.to_land.remove(choice);
         self.holding.remove(&task);
         if dice.below(6) == 0 {
-            *self.failures.entry(task.clone()).or_default() += 1;
             self.happens(Fact::Clashed { task, attempt, paths: vec!["src/a".parse().unwrap()], trouble: None });
         } else {
             assert!(self.landed_once.insert(task.clone()), "`{task}` landed twice");
@@ -265,7 +233,6 @@ impl World {
         self.active.remove(&task);
         let outcome = match dice.below(5) {
             0 => {
-                *self.failures.entry(task.clone()).or_default() += 1;
                 let classes =
                     [Class::Gate, Class::RateLimit, Class::Scope, Class::Provider, Class::Host, Class::Command];
                 let class = classes[dice.below(6)];
@@ -282,7 +249,19 @@ impl World {
     }
 }
 
-fn outcome(passed: bool) -> GateOutcome {
+/// Whether two tasks may not run beside each other.
+pub(crate) fn overlap(plan: &Plan, one: &TaskId, other: &TaskId) -> bool {
+    let (one, other) = (plan.task(one).unwrap(), plan.task(other).unwrap());
+    let writes = |task: &Task| match &task.write_set {
+        WriteSet::Declared(globs) => globs.clone(),
+        WriteSet::Unknown => Vec::new(),
+    };
+    let meet = |a: &[Glob], b: &[Glob]| a.iter().any(|a| b.iter().any(|b| a.intersects(b)));
+    let (mine, theirs) = (writes(one), writes(other));
+    meet(&mine, &theirs) || meet(&mine, &other.read_set) || meet(&one.read_set, &theirs)
+}
+
+pub(crate) fn outcome(passed: bool) -> GateOutcome {
     GateOutcome {
         gate: "test".parse::<GateId>().unwrap(),
         command: "true".into(),
@@ -302,69 +281,9 @@ fn outcome(passed: bool) -> GateOutcome {
     }
 }
 
-/// A task's random traits: dependencies among earlier tasks, write and read sets, policy.
-type Traits = (Vec<u8>, u8, u8, u8, bool, i8);
-
-fn random_plan(traits: &[Traits]) -> Plan {
-    let globs = ["src/a", "src/**", "docs/*.md", "src/b/**", "{src/a,docs}/x", "**"];
-    let mut plan = plan_of(traits.len());
-    for (index, (dependencies, write, read, attempts, runs, priority)) in traits.iter().enumerate() {
-        let task = &mut plan.tasks[index];
-        let earlier = |&d: &u8| (index > 0).then(|| format!("t{}", usize::from(d) % index).parse().unwrap());
-        task.dependencies = dependencies.iter().filter_map(earlier).collect::<BTreeSet<TaskId>>().into_iter().collect();
-        task.write_set = match write % 8 {
-            0 => WriteSet::Unknown,
-            1 => WriteSet::Declared(Vec::new()),
-            n => WriteSet::Declared(vec![globs[usize::from(n) - 2].parse().unwrap()]),
-        };
-        task.read_set = globs.get(usize::from(read % 12)).map(|glob| glob.parse().unwrap()).into_iter().collect();
-        task.retry_policy = RetryPolicy { max_attempts: u32::from(attempts % 4), ..RetryPolicy::default() };
-        task.on_dependency_failure = if *runs { OnDependencyFailure::Run } else { OnDependencyFailure::Skip };
-        task.priority = i32::from(*priority);
-    }
-    plan
-}
-
-fn traits() -> impl Strategy<Value = Traits> {
-    (prop::collection::vec(any::<u8>(), 0..3), any::<u8>(), any::<u8>(), any::<u8>(), any::<bool>(), any::<i8>())
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
-
-    #[test]
-    fn every_run_settles_within_its_retries_and_replays_exactly(
-        tasks in prop::collection::vec(traits(), 1..14),
-        workers in 1u32..5,
-        deaths in 0u32..6,
-        throws in prop::collection::vec(any::<u8>(), 0..600),
-    ) {
-        let plan = random_plan(&tasks);
-        let mut world = World::new(plan, workers, deaths);
-        let mut dice = Dice { throws, next: 0 };
-        let mut steps = 0;
-        while world.concluded.is_none() {
-            prop_assert!(world.step(&mut dice), "nothing under way, nothing to wake for, and no verdict");
-            steps += 1;
-            prop_assert!(steps < 5000, "the run does not settle");
-        }
-        for task in world.engine.tasks() {
-            prop_assert!(task.state.is_final(), "{} is {:?} at the end", task.id, task.state);
-            let most = world.plan().task(task.id).unwrap().retry_policy.max_attempts + 1;
-            prop_assert!(task.retry_count <= most, "{} failed {} times of {most}", task.id, task.retry_count);
-            prop_assert!(world.failures.get(task.id).copied().unwrap_or(0) <= most);
-        }
-        let mut again = Engine::new(world.plan());
-        for (at, fact, orders) in &world.facts {
-            prop_assert_eq!(&again.take(*at, fact).unwrap(), orders);
-        }
-        prop_assert_eq!(again.verdict(), world.concluded);
-    }
-}
-
 /// A run in which every attempt changes something and lands at once, told as the sequence of starts.
 fn order_of_starts(plan: Plan, workers: u32) -> Vec<String> {
-    let mut world = World::new(plan, workers, 0);
+    let mut world = World::new(plan, workers);
     let mut dice = Dice { throws: Vec::new(), next: 0 };
     while world.concluded.is_none() && world.step(&mut dice) {}
     let orders = world.facts.iter().flat_map(|(_, _, orders)| orders);
@@ -391,7 +310,7 @@ fn a_held_back_task_reserves_its_paths_and_is_built_on_what_it_waited_for() {
     for (index, set) in [["src/a"], ["src/**"], ["src/b"], ["docs/x"]].iter().enumerate() {
         plan.tasks[index].write_set = declared(set);
     }
-    let world = World::new(plan, 4, 0);
+    let world = World::new(plan, 4);
     let started: Vec<&TaskId> = world.active.keys().collect();
     // t1 overlaps t0 and waits; t2 would overlap only t1, and waits for its reservation; t3 overtakes.
     assert_eq!(started, [&"t0".parse::<TaskId>().unwrap(), &"t3".parse().unwrap()]);
@@ -414,7 +333,7 @@ fn a_held_back_task_reserves_its_paths_and_is_built_on_what_it_waited_for() {
 
 #[test]
 fn an_answer_of_a_revoked_attempt_is_ignored() {
-    let mut world = World::new(plan_of(1), 1, 0);
+    let mut world = World::new(plan_of(1), 1);
     let task: TaskId = "t0".parse().unwrap();
     world.happens(Fact::Prepared { task: task.clone(), attempt: 1, base: tip(0), slot: "s".into() });
     world.now += 301_000;
@@ -436,7 +355,7 @@ fn an_answer_of_a_revoked_attempt_is_ignored() {
 
 #[test]
 fn a_renewed_lease_does_not_expire() {
-    let mut world = World::new(plan_of(1), 1, 0);
+    let mut world = World::new(plan_of(1), 1);
     let task: TaskId = "t0".parse().unwrap();
     for _ in 0..10 {
         world.now += 100_000;
@@ -450,7 +369,7 @@ fn a_renewed_lease_does_not_expire() {
 fn the_third_death_during_one_task_is_a_failure_and_the_first_two_are_not() {
     let mut plan = plan_of(1);
     plan.tasks[0].retry_policy.max_attempts = 0;
-    let mut world = World::new(plan, 1, 0);
+    let mut world = World::new(plan, 1);
     let task: TaskId = "t0".parse().unwrap();
     for death in 1..=3 {
         world.active.clear();
@@ -465,7 +384,7 @@ fn the_third_death_during_one_task_is_a_failure_and_the_first_two_are_not() {
 fn a_session_goes_on_after_a_red_gate_and_starts_anew_after_a_conflict() {
     let mut plan = plan_of(1);
     plan.tasks[0].work = omk_action::plan::Work::Prompt("do".into());
-    let mut world = World::new(plan, 1, 0);
+    let mut world = World::new(plan, 1);
     let mut sessions = Vec::new();
     let task: TaskId = "t0".parse().unwrap();
     for (attempt, class) in [(1, Class::Gate), (2, Class::Conflict)] {
@@ -493,7 +412,7 @@ fn retry_after_pauses_every_agent_task_but_no_command() {
     let mut plan = plan_of(3);
     plan.tasks[0].work = omk_action::plan::Work::Prompt("do".into());
     plan.tasks[1].work = omk_action::plan::Work::Prompt("do".into());
-    let mut world = World::new(plan, 1, 0);
+    let mut world = World::new(plan, 1);
     world.active.clear();
     world.holding.clear();
     world.happens(Fact::Worked {
@@ -517,7 +436,7 @@ fn retry_after_pauses_every_agent_task_but_no_command() {
 fn a_process_that_outlived_its_end_ends_the_run() {
     let mut plan = plan_of(2);
     plan.tasks[0].retry_policy.max_attempts = 9;
-    let mut world = World::new(plan, 1, 0);
+    let mut world = World::new(plan, 1);
     world.active.clear();
     world.holding.clear();
     world.happens(Fact::Worked {
@@ -535,7 +454,7 @@ fn an_agents_next_attempt_knows_the_gates_that_held_it() {
     let mut plan = plan_of(1);
     plan.tasks[0].work = omk_action::plan::Work::Prompt("do".into());
     let task: TaskId = "t0".parse().unwrap();
-    let mut world = World::new(plan, 1, 0);
+    let mut world = World::new(plan, 1);
     let held = |world: &mut World, attempt| {
         let gates = vec![outcome(true), outcome(false), GateOutcome { required: false, ..outcome(false) }];
         let evidence = Box::new(Evidence { gates, ..Evidence::default() });
@@ -564,7 +483,7 @@ fn an_agents_next_attempt_knows_the_gates_that_held_it() {
 #[test]
 fn a_conflict_keeps_every_path() {
     let task: TaskId = "t0".parse().unwrap();
-    let mut world = World::new(plan_of(1), 1, 0);
+    let mut world = World::new(plan_of(1), 1);
     world.happens(Fact::Prepared { task: task.clone(), attempt: 1, base: tip(0), slot: "s".into() });
     let change = Change { tip: tip(5), paths: vec!["src/a".parse().unwrap()] };
     let outcome = Outcome::Changed(change);
@@ -581,7 +500,7 @@ fn a_wait_past_the_end_of_the_run_is_a_used_up_quota() {
     let mut plan = plan_of(1);
     plan.limits.time = Some(Duration::from_secs(30));
     plan.tasks[0].work = omk_action::plan::Work::Prompt("do".into());
-    let mut world = World::new(plan, 1, 0);
+    let mut world = World::new(plan, 1);
     world.active.clear();
     world.happens(Fact::Worked {
         task: "t0".parse().unwrap(),
@@ -603,7 +522,7 @@ fn a_wait_past_the_end_of_the_run_is_a_used_up_quota() {
 fn a_used_up_budget_puts_tasks_back_and_a_new_process_goes_on() {
     let mut plan = plan_of(2);
     plan.limits.time = Some(Duration::from_secs(30));
-    let mut world = World::new(plan, 1, 0);
+    let mut world = World::new(plan, 1);
     world.now += 30_000;
     world.happens(Fact::Woke);
     assert_eq!(world.concluded, Some(RunVerdict::NeedsMoreBudget));
@@ -622,7 +541,7 @@ fn with_preflight(fail_fast: bool) -> World {
                 - {id: t3, prompt: do, dependencies: [t1]}\n";
     let plan = omk_action::plan::parse(text.as_bytes(), "omk.yaml", "sim").unwrap();
     let Fact::Began(began) = began(&plan, 8) else { panic!("a run begins") };
-    World::after(Fact::Began(Box::new(Began { preflight: true, fail_fast, ..*began })), plan, 8, 0)
+    World::after(Fact::Began(Box::new(Began { preflight: true, fail_fast, ..*began })), plan, 8)
 }
 
 fn on_base(exit: i32) -> Fact {
@@ -671,7 +590,7 @@ fn a_gate_that_cannot_run_on_the_base_fails_the_prompts_that_need_it_and_no_othe
 
 /// Lands t0, t1, … in turn; then judges with the given failing prefixes, and tells how it ended.
 fn judged(count: usize, fails: impl Fn(u32, usize) -> bool) -> (RunVerdict, Vec<String>, Vec<u32>) {
-    let mut world = World::new(plan_of(count), 1, 0);
+    let mut world = World::new(plan_of(count), 1);
     let (mut probes, mut rebuilds) = (Vec::new(), 0);
     while world.concluded.is_none() {
         if let Some(prefix) = world.judge.take() {
@@ -710,7 +629,7 @@ fn after_three_take_outs_nothing_is_integrated() {
 
 #[test]
 fn a_tree_that_was_already_proven_is_not_judged_again() {
-    let mut world = World::new(plan_of(1), 1, 0);
+    let mut world = World::new(plan_of(1), 1);
     let task: TaskId = "t0".parse().unwrap();
     let tree: TreeId = tip(5).tree;
     world.happens(Fact::Prepared { task: task.clone(), attempt: 1, base: tip(0), slot: "s".into() });
@@ -726,7 +645,7 @@ fn a_tree_that_was_already_proven_is_not_judged_again() {
 
 /// A world in which everything has landed, the last landing is the culprit, and the branch is to be built anew.
 fn about_to_rebuild(count: usize) -> World {
-    let mut world = World::new(plan_of(count), 1, 0);
+    let mut world = World::new(plan_of(count), 1);
     while world.rebuild.is_none() {
         if let Some(prefix) = world.judge.take() {
             let gates = vec![outcome(prefix < u32::try_from(count).unwrap())];
@@ -762,6 +681,41 @@ fn a_take_out_that_omk_did_not_live_to_see_is_not_counted() {
     assert_eq!(world.rebuild, Some(vec!["t2".parse().unwrap()]));
 }
 
+#[test]
+fn a_second_take_out_takes_what_was_built_on_the_result_with_the_culprit() {
+    let mut world = World::new(plan_of(3), 3);
+    let built_on_first_tip = |world: &mut World, task: &str, number: u32, base: Tip| {
+        let task: TaskId = task.parse().unwrap();
+        world.happens(Fact::Prepared { task: task.clone(), attempt: 1, base, slot: "s".into() });
+        let outcome = Outcome::Changed(Change { tip: tip(number), paths: Vec::new() });
+        world.happens(Fact::Worked { task, attempt: 1, outcome, evidence: Box::default() });
+    };
+    let lands = |world: &mut World, task: &str, number: u32| {
+        world.happens(Fact::Landed { task: task.parse().unwrap(), attempt: 1, tip: tip(number) });
+    };
+    built_on_first_tip(&mut world, "t0", 1, tip(0));
+    lands(&mut world, "t0", 1);
+    built_on_first_tip(&mut world, "t1", 2, tip(0));
+    lands(&mut world, "t1", 12);
+    // On the result as it was with t0 alone, because what it needs could not be merged otherwise.
+    built_on_first_tip(&mut world, "t2", 3, tip(1));
+    lands(&mut world, "t2", 13);
+    let mut judge = |passing: &[u32]| {
+        while let Some(prefix) = world.judge.take() {
+            let gates = vec![outcome(passing.contains(&prefix))];
+            world.happens(Fact::Judged { prefix, tip: tip(0), gates, trouble: None });
+        }
+        let without = world.rebuild.take();
+        let landing = |task: &str, number| Landing { task: task.parse().unwrap(), tip: tip(number) };
+        let landings = vec![landing("t0", 21), landing("t2", 22)];
+        world.happens(Fact::Rebuilt { landings, clashed: Vec::new(), trouble: None });
+        without.unwrap().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(judge(&[0, 1]), ["t1"]);
+    // A gate that does not say the same twice: now t0 fails alone.
+    assert_eq!(judge(&[0]), ["t0", "t2"]);
+}
+
 /// The task's first attempt ends so.
 fn ends(world: &mut World, task: &str, outcome: Outcome) {
     let task: TaskId = task.parse().unwrap();
@@ -782,7 +736,7 @@ fn what_waits_for_the_provider_reserves_nothing() {
     }
     plan.tasks[0].work = omk_action::plan::Work::Prompt("do".into());
     plan.tasks[2].work = omk_action::plan::Work::Prompt("do".into());
-    let mut world = World::new(plan, 3, 0);
+    let mut world = World::new(plan, 3);
     let slow = Failure { retry_after_ms: Some(60_000), ..Failure::new(Class::RateLimit, "slow") };
     ends(&mut world, "t0", Outcome::Failed(slow));
     ends(&mut world, "t1", Outcome::Unchanged);
@@ -791,7 +745,7 @@ fn what_waits_for_the_provider_reserves_nothing() {
 
 #[test]
 fn the_loser_against_a_directory_of_its_name_is_built_on_the_winner() {
-    let mut world = World::new(plan_of(2), 2, 0);
+    let mut world = World::new(plan_of(2), 2);
     let change = |number, path: &str| Outcome::Changed(Change { tip: tip(number), paths: vec![path.parse().unwrap()] });
     let (winner, loser): (TaskId, TaskId) = ("t0".parse().unwrap(), "t1".parse().unwrap());
     ends(&mut world, "t0", change(5, "x/y"));
@@ -807,7 +761,7 @@ fn the_loser_against_a_directory_of_its_name_is_built_on_the_winner() {
 
 #[test]
 fn a_number_of_workers_given_on_the_way_stays() {
-    let mut world = World::new(plan_of(3), 1, 0);
+    let mut world = World::new(plan_of(3), 1);
     for workers in [Some(2), None] {
         world.active.clear();
         world.holding.clear();

@@ -51,6 +51,8 @@ mod e2e_world;
 mod bad_input;
 mod first_run;
 mod engine;
+mod engine_law;
+mod engine_model;
 mod escape;
 mod examples;
 mod exec;
