@@ -40,6 +40,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
+use crate::exec::secret::was_started_again;
 use crate::git::{GitError, Repo};
 use crate::store::{RunDir, Store, StoreError};
 use args::{Cli, Command};
@@ -82,7 +83,8 @@ fn can_start_threads() -> Result<(), Failure> {
 }
 
 fn dispatch(cli: Cli, terminal: &Terminal) -> Result<u8, Failure> {
-    if let Some(directory) = &cli.directory {
+    // An omk that started itself again is there already.
+    if let Some(directory) = cli.directory.as_ref().filter(|_| !was_started_again()) {
         std::env::set_current_dir(directory)
             .map_err(|error| Failure::new(Kind::Usage, format!("failed to go to {}: {error}", directory.display())))?;
     }

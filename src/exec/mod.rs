@@ -18,6 +18,7 @@ pub(crate) mod installation;
 mod kernel;
 #[cfg(target_os = "linux")]
 mod loopback;
+mod open_files;
 mod orders;
 mod probe;
 mod process;
@@ -199,6 +200,8 @@ pub struct Shepherd {
     at_most: RoomLevel,
     patience: Duration,
     scrubber: Scrubber,
+    /// How many files a child may have open; none = as many as it likes.
+    open_files: Option<u64>,
     /// What of the system no sealed room shows. Looked for once, before the first room.
     reserved: Arc<OnceLock<Vec<PathBuf>>>,
     #[cfg(target_os = "linux")]
@@ -214,6 +217,7 @@ impl Shepherd {
             at_most: RoomLevel::Sealed,
             patience: PATIENCE,
             scrubber: Scrubber::default(),
+            open_files: open_files::raise(),
             reserved: Arc::default(),
             #[cfg(target_os = "linux")]
             fork_server: Arc::default(),

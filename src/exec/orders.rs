@@ -24,11 +24,13 @@ pub(super) struct Orders {
     pub(super) env: Vec<(OsString, OsString)>,
     /// What it may see, touch and reach; `None` = everything.
     pub(super) room: Option<Sandbox>,
+    /// How many files it may have open, if that is limited.
+    pub(super) open_files: Option<u64>,
 }
 
 impl Orders {
     /// What is asked for that child, in a room of that level at most.
-    pub(super) fn of(child: &Child, at_most: RoomLevel) -> Self {
+    pub(super) fn of(child: &Child, at_most: RoomLevel, open_files: Option<u64>) -> Self {
         let argv = match &child.program {
             Program::Shell(text) => vec!["/bin/sh".into(), "-c".into(), text.into()],
             Program::Direct(program, arguments) => std::iter::once(program).chain(arguments).cloned().collect(),
@@ -38,6 +40,7 @@ impl Orders {
             cwd: child.cwd.clone().into(),
             env: child.env.clone().into_iter().collect(),
             room: child.room.clone().map(|room| Sandbox { most: room.most.min(at_most), ..room }),
+            open_files,
         }
     }
 }
@@ -131,8 +134,13 @@ mod tests {
     #[test]
     fn orders_keep_bytes_that_are_not_text() {
         let odd = OsString::from_vec(vec![b'a', 0xff, b'\n', b'"']);
-        let orders =
-            Orders { argv: vec![odd.clone()], cwd: odd.clone(), env: vec![("A".into(), odd.clone())], room: None };
+        let orders = Orders {
+            argv: vec![odd.clone()],
+            cwd: odd.clone(),
+            env: vec![("A".into(), odd.clone())],
+            room: None,
+            open_files: None,
+        };
         let line = line(&orders).unwrap();
         assert_eq!(line.iter().filter(|&&byte| byte == b'\n').count(), 1);
         let back: Orders = hear(&mut &line[..]).unwrap();

@@ -69,6 +69,12 @@ pub fn shed_secrets(names: &[&str]) -> Result<BTreeMap<String, Secret>, ExecErro
     }
 }
 
+/// Whether this omk was started by one that shed its secrets, and has not taken them over yet.
+#[must_use]
+pub fn was_started_again() -> bool {
+    unix::handed_over().is_some()
+}
+
 mod unix {
     use std::collections::BTreeMap;
     use std::fs::File;
@@ -119,10 +125,10 @@ mod unix {
     /// What the omk before this one handed over; `None` where there was none.
     pub(super) fn receive() -> Result<Option<BTreeMap<String, Secret>>, ExecError> {
         let failed = |error| ExecError::io("take over the secrets", error);
-        let Some(file) = std::env::var(FILE).ok() else { return Ok(None) };
+        let file = handed_over();
         // SAFETY: nothing else runs in this process yet that could read or write variables.
         unsafe { std::env::remove_var(FILE) };
-        let Some(file) = file.parse().ok().filter(|&file| is_pipe(file)) else { return Ok(None) };
+        let Some(file) = file else { return Ok(None) };
         // SAFETY: it was opened for this process by the one before, and nothing here owns it: the variable that names
         // it has just been taken away, so this happens once.
         let mut pipe = File::from(unsafe { OwnedFd::from_raw_fd(file) });
@@ -132,6 +138,11 @@ mod unix {
         wipe(bytes);
         hide();
         Ok(Some(plain.into_iter().map(|(name, text)| (name, Secret::new(text))).collect()))
+    }
+
+    /// The file that the omk before this one left, if there was one.
+    pub(super) fn handed_over() -> Option<i32> {
+        std::env::var(FILE).ok()?.parse().ok().filter(|&file| is_pipe(file))
     }
 
     /// Whether that file can be what an omk before this one left; a caller may have set the variable for fun.

@@ -18,6 +18,7 @@ use rustix::process::Pid;
 
 use super::confine::{Confinement, Filter, NOT_CONFINED, close_inherited, forgo_new_privileges, shed_capabilities};
 use super::flock::Flock;
+use super::open_files::lower;
 use super::orders::{Orders, Report, hear, say};
 use super::sandbox::{Reach, SHARED, Sandbox};
 use crate::plan::RoomLevel;
@@ -195,6 +196,7 @@ fn command(
     let mut filter = confined.then(|| Filter::new(closed));
     // Landlock alone leaves ways out of a closed network, so without the filter it is none.
     let needs_filter = closed && confinement.is_some();
+    let open_files = orders.open_files;
     let child_side = move || {
         rustix::process::setsid()?;
         die_with(shepherd)?;
@@ -204,6 +206,7 @@ fn command(
         for signal in REQUESTS {
             dispose(signal, libc::SIG_DFL);
         }
+        open_files.map_or(Ok(()), lower)?;
         if confined {
             // A dump is written, or piped to a program outside, by the kernel and not by the child.
             let least = rustix::process::Rlimit { current: Some(1), maximum: Some(1) };

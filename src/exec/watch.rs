@@ -94,7 +94,7 @@ impl<'a> Watch<'a> {
         capture: Capture,
     ) -> Result<Self, ExecError> {
         let failed = |error| ExecError::io(format!("start a shepherd, {}", shepherd.exe.display()), error);
-        let mut orders = Orders::of(child, shepherd.at_most);
+        let mut orders = Orders::of(child, shepherd.at_most, shepherd.open_files);
         if let Some(room) = orders.room.as_mut().filter(|room| room.most == RoomLevel::Sealed) {
             room.hidden.extend(shepherd.reserved.get_or_init(super::reserved::reserved).iter().cloned());
         }

@@ -52,6 +52,9 @@ pub enum Landed {
     Conflict(Vec<RepoPath>),
 }
 
+/// How many objects are open at once while they are written through: far fewer than any limit of open files.
+const SETTLED_AT_ONCE: usize = 64;
+
 impl Repo {
     /// The run's base with several results in it. No commit is made where one of them holds all others. Otherwise the
     /// merge commits have a fixed author and the time of their newest parent: the same inputs give the same ids.
@@ -174,19 +177,36 @@ impl Repo {
             }
             Ok(objects)
         })?;
-        let mut open = Vec::new();
+        let objects: Vec<Oid> = objects.into_iter().collect();
+        objects.chunks(SETTLED_AT_ONCE).try_for_each(|objects| self.write_through(objects))
+    }
+
+    /// Waits until loose objects are on the disk, and their names in the directories.
+    fn write_through(&self, objects: &[Oid]) -> Result<(), GitError> {
+        // A directory may have been made for the first object in it.
+        let all = self.common_dir().join("objects");
+        let (mut open, mut directories) = (Vec::new(), BTreeSet::from([all.clone()]));
         for oid in objects {
             let hex = oid.to_string();
-            let loose = self.common_dir().join("objects").join(&hex[..2]).join(&hex[2..]);
-            // What is not loose is in a pack, and packs are written through.
-            let Ok(file) = std::fs::File::open(&loose) else { continue };
+            let directory = all.join(&hex[..2]);
+            let loose = directory.join(&hex[2..]);
+            let file = match std::fs::File::open(&loose) {
+                // What is not loose is in a pack, and packs are written through.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                opened => opened.map_err(GitError::io("open", &loose))?,
+            };
             // Starts the writing of all before the first is waited for: one commit of the file system instead of many.
             #[cfg(target_os = "linux")]
             let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
             open.push((file, loose));
+            directories.insert(directory);
         }
         for (file, loose) in open {
             file.sync_data().map_err(GitError::io("write through", &loose))?;
+        }
+        for directory in directories {
+            let opened = std::fs::File::open(&directory).map_err(GitError::io("open", &directory))?;
+            opened.sync_all().map_err(GitError::io("write through", &directory))?;
         }
         Ok(())
     }

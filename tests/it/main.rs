@@ -50,6 +50,7 @@ mod e2e_secrets;
 mod e2e_world;
 mod bad_input;
 mod first_run;
+mod endurance;
 mod engine;
 mod engine_law;
 mod engine_model;

@@ -45,7 +45,7 @@ const READING: &[(&str, usize, &str)] = &[
     ("src/git/binary.rs", 1, "a list that omk wrote, beside the slot"),
     ("src/git/convert.rs", 1, "attributes of the machine and of its user"),
     ("src/git/ignore.rs", 1, "excludes of the machine and of its user"),
-    ("src/git/merge.rs", 1, "opens git's own objects to write them through"),
+    ("src/git/merge.rs", 2, "opens git's own objects to write them through"),
     ("src/git/refs.rs", 2, "git's own directories, where HEAD may be a link"),
     ("src/git/repo.rs", 1, "git's own directory"),
     ("src/work/caches.rs", 1, "copies what its user keeps, where no child has written"),
