@@ -129,6 +129,12 @@ impl History {
         self.spending
     }
 
+    /// How many workers the last process was given over those of the beginning.
+    #[must_use]
+    pub fn workers(&self) -> Option<u32> {
+        self.workers
+    }
+
     /// What all tasks used so far.
     #[must_use]
     pub fn tokens(&self) -> Tokens {

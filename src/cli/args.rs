@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::work::AfterFailure;
+
 /// Runs coding agents so that their work can be trusted: a plan, gates, worktrees, proofs.
 #[derive(Debug, Parser)]
 #[command(name = "omk", version, max_term_width = 100, propagate_version = true)]
@@ -206,9 +208,19 @@ pub(crate) struct How {
     /// Serve recorded model answers from this directory instead of asking a model
     #[arg(long, value_name = "DIR")]
     pub(crate) cassette: Option<PathBuf>,
+    /// Let all gates run to their ends, also if a required one has failed
+    #[arg(long)]
+    pub(crate) keep_going: bool,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl How {
+    /// What a failing gate ends.
+    pub(crate) fn after_failure(&self) -> AfterFailure {
+        if self.keep_going { AfterFailure::GoOn } else { AfterFailure::End }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -281,6 +293,9 @@ pub(crate) struct Bundle {
 pub(crate) struct Judge {
     #[command(flatten)]
     pub(crate) bundle: Bundle,
+    /// Let all gates run to their ends, also if a required one has failed
+    #[arg(long)]
+    pub(crate) keep_going: bool,
     /// Print the judgement as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -27,7 +27,7 @@ use crate::plan::{Plan, governed};
 use crate::request::{self, Judgement, Request};
 use crate::store::Store;
 use crate::text::{self, Scrubber};
-use crate::work::{self, Tools, Unjudged};
+use crate::work::{self, AfterFailure, Pace, Tools, Unjudged};
 
 /// A request is a job's output, of which a forge allows no more.
 const REQUEST: u64 = 1 << 20;
@@ -47,38 +47,36 @@ pub(super) fn command(args: &Judge, terminal: &Terminal) -> Result<u8, Failure> 
     let home = Home::find()?;
     let request = read_request(&args.bundle.request)?;
     let plan = read_plan(&home, &request, args.bundle.plan.as_deref(), args.bundle.rules.as_deref())?;
-    let judgement = judge(&home, &args.bundle.dir, &request, &Arc::new(plan), &secrets.scrubber())?;
+    let after_failure = if args.keep_going { AfterFailure::GoOn } else { AfterFailure::End };
+    let bench = Bench { home: &home, plan: &Arc::new(plan), scrubber: &secrets.scrubber(), after_failure };
+    let judgement = judge(&bench, &args.bundle.dir, &request)?;
     terminal.print(&if args.json { json(&judgement)? } else { in_words(&judgement) });
     Ok(judgement.verdict.exit_code())
 }
 
+/// Where gates run outside of a run, by which plan, and how.
+pub(super) struct Bench<'a> {
+    pub(super) home: &'a Home,
+    pub(super) plan: &'a Arc<Plan>,
+    pub(super) scrubber: &'a Scrubber,
+    pub(super) after_failure: AfterFailure,
+}
+
 /// Opens the bundle in `dir`, admits it, runs the required gates on its result, and says what that makes of the run.
 /// Must not be called inside a runtime; [`judge_there`] is for that.
-pub(super) fn judge(
-    home: &Home,
-    dir: &Path,
-    request: &Request,
-    plan: &Arc<Plan>,
-    scrubber: &Scrubber,
-) -> Result<Judgement, Failure> {
+pub(super) fn judge(bench: &Bench<'_>, dir: &Path, request: &Request) -> Result<Judgement, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
-    let judgement = runtime.block_on(judge_there(home, dir, request, plan, scrubber));
+    let judgement = runtime.block_on(judge_there(bench, dir, request));
     runtime.shutdown_background();
     judgement
 }
 
 /// As [`judge`], inside a runtime.
-pub(super) async fn judge_there(
-    home: &Home,
-    dir: &Path,
-    request: &Request,
-    plan: &Arc<Plan>,
-    scrubber: &Scrubber,
-) -> Result<Judgement, Failure> {
-    let admitted = admit(home, dir, request, plan, scrubber)?;
+pub(super) async fn judge_there(bench: &Bench<'_>, dir: &Path, request: &Request) -> Result<Judgement, Failure> {
+    let admitted = admit(bench.home, dir, request, bench.plan, bench.scrubber)?;
     let gates = match &admitted.result {
-        Some(result) => run_gates(home, request, plan, &admitted, result, scrubber).await?,
+        Some(result) => run_gates(bench, request, &admitted, result).await?,
         None => Vec::new(),
     };
     Ok(bundle::fit(bundle::judge(request, &admitted, gates), JUDGEMENT))
@@ -103,20 +101,19 @@ pub(super) fn admit(
 }
 
 async fn run_gates(
-    home: &Home,
+    bench: &Bench<'_>,
     request: &Request,
-    plan: &Arc<Plan>,
     admitted: &Admitted,
     result: &Tip,
-    scrubber: &Scrubber,
 ) -> Result<Vec<GateOutcome>, Failure> {
+    let ground = Ground::of_judge(bench.home, bench.plan, &result.tree);
     // The notes were printed by the run.
-    needs::check(&Ground::of_judge(home, plan, &result.tree), &session::shepherd(scrubber.clone())?).await?;
+    needs::check(&ground, &session::shepherd(bench.scrubber.clone())?).await?;
     let began = admitted.engine.began().cloned();
     let began = began.ok_or_else(|| Failure::new(Kind::Infra, "the admitted run has not begun"))?;
     // Where trusted files come from is the request's to say, not the bundle's.
     let began = Began { plan: request.plan.clone(), trigger: request.trigger.clone(), ..began };
-    let judged = gates_on(home, plan, began, result, scrubber).await?;
+    let judged = gates_on(bench, began, result).await?;
     judged.map_err(|unjudged| match unjudged {
         Unjudged::Interrupted => Failure::new(Kind::Infra, "judging was interrupted, so nothing is proven")
             .hint("run the job again; the bundle is still there"),
@@ -128,12 +125,11 @@ async fn run_gates(
 
 /// Runs the plan's required gates on a commit, as that run would, until a signal stops it.
 pub(super) async fn gates_on(
-    home: &Home,
-    plan: &Arc<Plan>,
+    bench: &Bench<'_>,
     began: Began,
     tip: &Tip,
-    scrubber: &Scrubber,
 ) -> Result<Result<Vec<GateOutcome>, Unjudged>, Failure> {
+    let Bench { home, plan, scrubber, after_failure } = *bench;
     let caller = checkout::caller(home);
     let shepherd = session::shepherd(scrubber.clone())?;
     let tools = Tools {
@@ -149,6 +145,8 @@ pub(super) async fn gates_on(
         agent: None,
         scrubber: scrubber.clone(),
         kept: HashMap::new(),
+        // How many at once is this machine's and the trusted plan's to say, not the bundle's.
+        pace: Pace { workers: session::workers(plan), after_failure, durations: HashMap::new() },
         clock: Clock::start(),
     };
     let stop = CancellationToken::new();

@@ -11,6 +11,7 @@ mod ci;
 mod clean;
 mod disk;
 mod doctor;
+mod earlier;
 mod egress;
 mod failure;
 mod init;

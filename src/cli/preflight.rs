@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::args::How;
-use super::judge::gates_on;
+use super::judge::{Bench, gates_on};
 use super::needs::{self, Ground};
 use super::plan_file::{self, Read};
 use super::session::{self, Missing, Secrets};
@@ -18,6 +18,7 @@ use crate::fact::{Began, GateOutcome, Trigger};
 use crate::id::Scope;
 use crate::plan::Event;
 use crate::text;
+use crate::work::AfterFailure;
 
 /// Checks, and says what every gate said; exit code 3 where a run could not start, or a gate could not run.
 pub(super) fn check(home: &Home, read: Read, terminal: &Terminal) -> Result<u8, Failure> {
@@ -42,13 +43,16 @@ pub(super) fn check(home: &Home, read: Read, terminal: &Terminal) -> Result<u8, 
     let plan = Arc::new(read.plan);
     let mut notes =
         needs::check_now(&Ground::of_plan(home, &plan, &head.tree), &session::shepherd(secrets.scrubber())?)?;
-    let how = How { workers: None, limits: Vec::new(), cassette: None, json: false };
+    let how = How { workers: None, limits: Vec::new(), cassette: None, keep_going: false, json: false };
     let ready = session::get_ready(&plan, &began.selected, &secrets, &how, Missing::Refuse)?;
     notes.extend(ready.iter().flat_map(session::Ready::notes).cloned());
     run::say_notes(&notes, terminal);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
-    let judged = runtime.block_on(gates_on(home, &plan, began, &head, &secrets.scrubber()));
+    // A person wants to hear of every gate.
+    let after_failure = AfterFailure::GoOn;
+    let bench = Bench { home, plan: &plan, scrubber: &secrets.scrubber(), after_failure };
+    let judged = runtime.block_on(gates_on(&bench, began, &head));
     runtime.shutdown_background();
     let outcomes = judged?.map_err(|why| Failure::new(Kind::Infra, format!("failed to judge the base: {why}")))?;
     for outcome in &outcomes {

@@ -94,8 +94,7 @@ impl Wanted {
     /// Runs it to its end.
     pub(super) fn go(self, clock: Clock, terminal: &Terminal) -> Result<Over, Failure> {
         let spending = spending::over(spending::planned(&self.plan), &self.plan, &self.how.limits)?;
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let workers = self.how.workers.or(self.plan.limits.workers).unwrap_or(u32::try_from(cores).unwrap_or(1));
+        let workers = self.how.workers.unwrap_or_else(|| session::workers(&self.plan));
         // From here on nobody else moves this scope's branches.
         let holder = session::holder(&self.run, clock.now());
         let lock = self.home.store.lock(&self.scope, &holder).map_err(super::store)?;

@@ -11,7 +11,7 @@ use super::args::How;
 use super::progress::Progress;
 use super::provider::{self, Settled};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, checkout, disk, signals, writing};
+use super::{Failure, Home, Kind, checkout, disk, earlier, signals, writing};
 use crate::agent::{self, Locate};
 use crate::clock::Clock;
 use crate::drive::{DriveError, drive};
@@ -28,7 +28,7 @@ use crate::plan::{BadRoomLevel, Plan, RoomLevel, Task, Work};
 use crate::report::View;
 use crate::store::{Holder, JournalFile, RunDir, ScopeLock};
 use crate::text::Scrubber;
-use crate::work::{AgentTools, Kept, Tools, Workshop};
+use crate::work::{AgentTools, Kept, Pace, Tools, Workshop};
 
 /// The secrets that omk was started with, out of reach of its children.
 pub(super) struct Secrets(BTreeMap<String, Secret>);
@@ -204,6 +204,12 @@ pub(super) fn cache_dir(caller: &Caller) -> Result<PathBuf, Failure> {
     })
 }
 
+/// How much goes on at once unless the caller says: what the plan says, else the cores.
+pub(super) fn workers(plan: &Plan) -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    plan.limits.workers.unwrap_or(u32::try_from(cores).unwrap_or(1))
+}
+
 /// This process on this machine.
 pub(super) fn host() -> Host {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -271,8 +277,19 @@ impl Session {
             agent,
             scrubber: self.secrets.scrubber(),
             kept: std::mem::take(&mut self.kept),
+            pace: self.pace(),
             clock: self.clock,
         })
+    }
+
+    fn pace(&self) -> Pace {
+        let workers = self.how.workers.or(self.history.workers()).unwrap_or(self.began.workers);
+        // The order of a single gate is known.
+        let durations = match self.engine.plan().gates.len() {
+            0 | 1 => HashMap::new(),
+            _ => earlier::durations(&self.home.store, &self.began.run, &self.began.scope),
+        };
+        Pace { workers, after_failure: self.how.after_failure(), durations }
     }
 
     async fn agent_tools(&self, ready: Ready, facts: &UnboundedSender<Fact>) -> Result<AgentTools, Failure> {

@@ -79,7 +79,10 @@ impl Run {
         let node = self.node_mut(index);
         let by_gates = node.failure.as_ref().is_some_and(|failure| failure.class == Class::Gate);
         if node.is_agent && by_gates && matches!(node.state, State::Backoff { .. }) {
+            let skipped = |gate: &&GateOutcome| gate.verdict == GateVerdict::Skipped;
             let held = evidence.gates.iter().filter(|gate| gate.required && !gate.counts_as_passed);
+            // What one failure ended tells nothing.
+            let held = held.filter(|gate| !skipped(gate));
             node.failed_gates = held.cloned().collect();
         }
     }

@@ -2,8 +2,8 @@
 
 use super::state::{CancelReason, Ejected, State};
 use super::{Alarm, Run};
-use crate::fact::{Class, GateOutcome, Landing, Order, RunVerdict};
-use crate::id::TaskId;
+use crate::fact::{Class, GateOutcome, GateVerdict, Landing, Order, RunVerdict};
+use crate::id::{GateId, TaskId};
 
 /// So many times a culprit is taken out; then nothing is integrated.
 const MOST_TAKE_OUTS: u32 = 3;
@@ -127,14 +127,15 @@ impl Run {
     }
 
     fn first_failing(&self, gates: &[GateOutcome]) -> Option<Ejected> {
-        self.required_gates.iter().find_map(|gate| {
-            let outcome = gates.iter().find(|outcome| outcome.gate == *gate);
-            if outcome.is_some_and(|outcome| outcome.counts_as_passed) {
-                return None;
-            }
-            let log = outcome.and_then(|outcome| outcome.log.as_ref()).map(|log| log.path.clone());
-            Some(Ejected { gate: Some(gate.clone()), log })
-        })
+        let outcome_of = |gate: &GateId| gates.iter().find(|outcome| outcome.gate == *gate);
+        let held =
+            self.required_gates.iter().filter(|gate| !outcome_of(gate).is_some_and(|found| found.counts_as_passed));
+        // One that was ended because another failed is not the reason.
+        let ran = |gate: &&GateId| outcome_of(gate).is_some_and(|found| found.verdict != GateVerdict::Skipped);
+        let held: Vec<&GateId> = held.collect();
+        let first = held.iter().copied().find(ran).or_else(|| held.first().copied())?;
+        let log = outcome_of(first).and_then(|outcome| outcome.log.as_ref()).map(|log| log.path.clone());
+        Some(Ejected { gate: Some(first.clone()), log })
     }
 
     /// Halves the stretch between a prefix that passes and one that fails; at its end stands the culprit.

@@ -151,6 +151,8 @@ pub struct Gate {
     pub env: BTreeMap<String, String>,
     /// What it reaches; absent = as the room says.
     pub network: Option<Network>,
+    /// Whether no other gate of the same task runs beside it.
+    pub exclusive: bool,
 }
 
 /// The files with a gate's failing items.

@@ -428,6 +428,8 @@ mod mirror {
         env: Option<Variables>,
         /// What it reaches on the network. Default: as `room.network.gates` says.
         network: Option<Network>,
+        /// Whether no other gate of the same task runs beside it. Default: false.
+        exclusive: Option<bool>,
     }
 
     /// The files with a gate's failing items.

@@ -179,6 +179,7 @@ fn gate(gate: &Gate) -> Value {
     }
     fields.full("env", variables(&gate.env));
     fields.full("network", gate.network.as_ref().map_or(Value::Null, network));
+    fields.unless("exclusive", gate.exclusive, &false);
     fields.value()
 }
 

@@ -10,7 +10,9 @@ use super::place::{Parked, Place};
 use super::turn::{Turn, TurnEnd};
 use super::{Shared, instructions, judging, turn};
 use crate::engine::LEASE;
-use crate::fact::{Change, Class, Evidence, Fact, Failure, GateOutcome, Outcome, Session, closed, refusal};
+use crate::fact::{
+    Change, Class, Evidence, Fact, Failure, GateOutcome, GateVerdict, Outcome, Session, closed, refusal,
+};
 use crate::git::{GitError, LaidOut, MergedBase, Message, Terms};
 use crate::id::{CommitId, RepoPath, Tip, TreeId};
 use crate::plan::{ChangePolicy, Task, Work};
@@ -35,6 +37,11 @@ pub(super) enum Trouble {
 impl Trouble {
     pub(super) fn new(class: Class, message: impl Into<String>) -> Self {
         Self::Failed(Failure::new(class, message))
+    }
+
+    /// Whether this is the one to report of two that came together.
+    pub(super) fn goes_before(&self, other: &Self) -> bool {
+        !other.is_outlived() && !matches!(self, Self::Interrupted)
     }
 
     /// Whether somebody may still be at work in the place of the work.
@@ -66,14 +73,18 @@ pub(super) async fn carry_out(shared: Arc<Shared>, errand: Errand, stop: Cancell
             let _ = facts.send(Fact::Renewed { task: task.clone(), attempt });
         }
     };
-    let watch = shared.tools.clock.stopwatch();
     let mut evidence = Evidence::default();
-    let work = Attempt { shared: &shared, errand: &errand, stop: &stop };
+    let work = async {
+        let Some(_worker) = shared.workers.take(&stop).await else { return Outcome::Interrupted };
+        let watch = shared.tools.clock.stopwatch();
+        let outcome = Attempt { shared: &shared, errand: &errand, stop: &stop }.run(&mut evidence).await;
+        evidence.duration_ms = millis(watch.elapsed());
+        outcome
+    };
     let outcome = tokio::select! {
-        outcome = work.run(&mut evidence) => outcome,
+        outcome = work => outcome,
         () = renewals => Outcome::Interrupted,
     };
-    evidence.duration_ms = millis(watch.elapsed());
     let _ = shared.facts.send(Fact::Worked {
         task: errand.task.id.clone(),
         attempt,
@@ -297,7 +308,11 @@ impl Attempt<'_> {
         let required = |gate: &&crate::id::GateId| plan.gate(gate).is_some_and(|gate| gate.required);
         let required: Vec<_> = self.errand.task.gates.iter().filter(required).cloned().collect();
         let Standing::Held(gates) = standing(&evidence.gates, &required) else { return Ok(()) };
-        let held = || evidence.gates.iter().filter(|outcome| gates.contains(&outcome.gate));
+        let failed = |outcome: &&GateOutcome| outcome.verdict != GateVerdict::Skipped;
+        let all = || evidence.gates.iter().filter(|outcome| gates.contains(&outcome.gate));
+        // What one failure ended says nothing of the change.
+        let any_failed = all().any(|outcome| failed(&outcome));
+        let held = || all().filter(|outcome| !any_failed || failed(outcome));
         let said: Vec<String> = held().map(judging::in_words).collect();
         let advice = held().find_map(GateOutcome::advice);
         Err(Trouble::Failed(Failure { advice, ..Failure::new(Class::Gate, said.join("; ")) }))

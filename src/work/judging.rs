@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::attempt::{Trouble, blocking};
 use super::copies::Copies;
+use super::lanes::{AfterFailure, Lane, On, Ran, Round};
 use super::place::Place;
 use super::room::{Furnishing, Way, room};
 use super::turn::trouble;
@@ -78,7 +79,7 @@ pub(super) async fn judge_task(
     let gates: Vec<&Gate> = task.gates.iter().filter_map(|gate| shared.tools.plan.gate(gate)).collect();
     let logs = Logs::new(shared, format!("logs/{}/{attempt}", task.id));
     let judged = OnTrial { tip, base: &place.base.commit };
-    judge_all(shared, &gates, place, (judged, laid_out), &logs, stop).await
+    judge_all(shared, &gates, On::Task, place, (judged, laid_out), &logs, stop).await
 }
 
 /// The plan's required gates, on the result or a part of it; reported as a fact.
@@ -96,18 +97,25 @@ pub(super) async fn judge_result(shared: Arc<Shared>, prefix: u32, tip: Tip, sto
 /// The plan's required gates, on the run's base, before its first prompt; reported as a fact. What they say is remembered
 /// for the comparison of later verdicts.
 pub(super) async fn preflight(shared: Arc<Shared>, stop: CancellationToken) {
-    let (mut gates, mut trouble) = (Vec::new(), None);
-    for gate in shared.tools.plan.gates.iter().filter(|gate| gate.required) {
-        match on_base(&shared, gate, &stop).await {
-            Ok(outcome) => gates.push(outcome),
-            Err(Trouble::Interrupted) => return,
-            Err(Trouble::Failed(mut failure)) => {
-                failure.message = shared.tools.scrubber.scrub(&failure.message);
-                trouble = Some(failure);
-                break;
-            }
+    let required: Vec<&Gate> = shared.tools.plan.gates.iter().filter(|gate| gate.required).collect();
+    // All are wanted: what fails here is what a later failure is compared with.
+    let round = Round { after_failure: AfterFailure::GoOn, ..round(&shared, &required, On::Result, &stop) };
+    let shared = &shared;
+    let run = |gate, lane, stop| -> BoxFuture<'_, Result<Ran, Trouble>> {
+        Box::pin(async move {
+            let outcome = on_base(shared, gate, &stop).await;
+            drop(lane);
+            outcome.map(Ran::to)
+        })
+    };
+    let (gates, trouble) = match round.run(&run).await {
+        Ok(outcomes) => (outcomes, None),
+        Err(Trouble::Interrupted) => return,
+        Err(Trouble::Failed(mut failure)) => {
+            failure.message = shared.tools.scrubber.scrub(&failure.message);
+            (Vec::new(), Some(failure))
         }
-    }
+    };
     if !stop.is_cancelled() {
         let _ = shared.facts.send(Fact::Preflighted { gates, trouble });
     }
@@ -148,12 +156,8 @@ async fn judge_required(
     let judged = async {
         let (place, laid_out) = place_at(shared, tip).await?;
         let commit = OnTrial { tip, base: &shared.tools.began.base.commit };
-        let judged = judge_all(shared, &gates, &place, (commit, Some(laid_out)), &logs, stop).await;
-        if judged.as_ref().is_err_and(Trouble::is_outlived) {
-            place.condemn();
-            return judged;
-        }
-        discard(shared, place, stop).await;
+        let judged = judge_all(shared, &gates, On::Result, &place, (commit, Some(laid_out)), &logs, stop).await;
+        give_back(shared, place, judged.as_ref().err(), stop).await;
         judged
     };
     judged.await.map_err(|trouble| match trouble {
@@ -176,33 +180,87 @@ async fn discard(shared: &Arc<Shared>, place: Place, stop: &CancellationToken) {
     blocking(move || place.clean(&shared.tools, &stop)).await;
 }
 
+/// A round of gates as the run wants it.
+fn round<'a>(shared: &'a Arc<Shared>, gates: &'a [&'a Gate], on: On, stop: &'a CancellationToken) -> Round<'a> {
+    let (workers, durations, after_failure) = (&shared.workers, &shared.durations, shared.tools.pace.after_failure);
+    Round { gates, workers, durations, on, after_failure, turns: false, stop }
+}
+
 async fn judge_all(
     shared: &Arc<Shared>,
     gates: &[&Gate],
+    on: On,
     place: &Place,
-    (commit, mut laid_out): (OnTrial<'_>, Option<LaidOut>),
+    (commit, laid_out): (OnTrial<'_>, Option<LaidOut>),
     logs: &Logs,
     stop: &CancellationToken,
 ) -> Result<Vec<GateOutcome>, Trouble> {
-    let mut outcomes = Vec::with_capacity(gates.len());
-    for gate in gates {
-        if stop.is_cancelled() {
-            outcomes.push(judge::skipped(gate, "the attempt was stopped"));
-            continue;
-        }
-        let mut outcome = judge_one(shared, gate, place, (commit, laid_out.take()), logs, stop).await?;
-        let is_known = || shared.base_outcomes.cell(&gate.id).initialized();
-        if (outcome.verdict == GateVerdict::Failed && gate.report.is_some()) || is_known() {
-            outcome = if shared.tools.began.base.tree == commit.tip.tree {
-                // The base is no worse than itself: who broke more is looked for among the landings.
-                baseline::compare(outcome.clone(), &outcome, shared.tools.plan.baseline)
-            } else {
-                compare(shared, gate, outcome, stop).await?
-            };
-        }
-        outcomes.push(outcome);
+    // Gates may need what is kept there, and must not share it. Whether they find it is not for free workers to decide.
+    let turns = on == On::Task && place.holds_kept(&shared.tools.plan.keep);
+    let round = Round { turns, ..round(shared, gates, on, stop) };
+    // For the first gate in the slot of the work.
+    let laid_out = &Mutex::new(laid_out);
+    let run = |gate, lane, stop| -> BoxFuture<'_, Result<Ran, Trouble>> {
+        Box::pin(async move {
+            match lane {
+                Lane::Own => {
+                    let laid_out = laid_out.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    judge_and_compare(shared, gate, place, (commit, laid_out), logs, &stop).await.map(Ran::to)
+                }
+                Lane::Beside(_worker) => judge_beside(shared, gate, commit, logs, &stop).await,
+            }
+        })
+    };
+    round.run(&run).await
+}
+
+/// Judges in a slot of the gate's own.
+async fn judge_beside(
+    shared: &Arc<Shared>,
+    gate: &Gate,
+    commit: OnTrial<'_>,
+    logs: &Logs,
+    stop: &CancellationToken,
+) -> Result<Ran, Trouble> {
+    let Ok((place, laid_out)) = place_at(shared, commit.tip).await else { return Ok(Ran::NoSlot) };
+    let judged = judge_and_compare(shared, gate, &place, (commit, Some(laid_out)), logs, stop).await;
+    give_back(shared, place, judged.as_ref().err(), stop).await;
+    judged.map(Ran::to)
+}
+
+/// Gives a slot back, unless somebody may still be at work in it.
+async fn give_back(shared: &Arc<Shared>, place: Place, trouble: Option<&Trouble>, stop: &CancellationToken) {
+    if trouble.is_some_and(Trouble::is_outlived) {
+        place.condemn();
+    } else {
+        discard(shared, place, stop).await;
     }
-    Ok(outcomes)
+}
+
+/// Runs a gate, and compares what it says with what it says of the base, where that is known or wanted.
+async fn judge_and_compare(
+    shared: &Arc<Shared>,
+    gate: &Gate,
+    place: &Place,
+    (commit, laid_out): (OnTrial<'_>, Option<LaidOut>),
+    logs: &Logs,
+    stop: &CancellationToken,
+) -> Result<GateOutcome, Trouble> {
+    let outcome = judge_one(shared, gate, place, (commit, laid_out), logs, stop).await?;
+    let is_known = || shared.base_outcomes.cell(&gate.id).initialized();
+    let may_be_old = outcome.verdict == GateVerdict::Failed && gate.report.is_some();
+    if !may_be_old && !is_known() {
+        return Ok(outcome);
+    }
+    if shared.tools.began.base.tree == commit.tip.tree {
+        // The base is no worse than itself: who broke more is looked for among the landings.
+        return Ok(baseline::compare(outcome.clone(), &outcome, shared.tools.plan.baseline));
+    }
+    match compare(shared, gate, outcome.clone(), stop).await {
+        // It was ended before it was known whether the base fails, too: nothing is forgiven.
+        Err(Trouble::Interrupted) => Ok(outcome),
+        compared => compared,
+    }
 }
 
 /// Runs one gate, with a HOME and a TMPDIR that whoever made the change has never seen.
@@ -314,11 +372,7 @@ async fn on_base(shared: &Arc<Shared>, gate: &Gate, stop: &CancellationToken) ->
         let logs = Logs::new(shared, "logs/base".to_owned());
         let commit = OnTrial { tip: &base, base: &base.commit };
         let outcome = judge_one(shared, gate, &place, (commit, Some(laid_out)), &logs, stop).await;
-        if outcome.as_ref().is_err_and(Trouble::is_outlived) {
-            place.condemn();
-        } else {
-            discard(shared, place, stop).await;
-        }
+        give_back(shared, place, outcome.as_ref().err(), stop).await;
         let outcome = outcome?;
         if stop.is_cancelled() { Err(Trouble::Interrupted) } else { Ok(outcome) }
     });

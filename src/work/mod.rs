@@ -12,6 +12,7 @@ mod errand;
 mod instructions;
 mod integrate;
 mod judging;
+mod lanes;
 mod place;
 mod room;
 mod settings;
@@ -48,6 +49,8 @@ pub use copies::can_be_copied;
 use errand::Errand;
 use judging::BaseOutcomes;
 pub use judging::{Unjudged, judge_commit};
+pub use lanes::{AfterFailure, Pace};
+use lanes::{Durations, Workers};
 use place::Parked;
 use room::Views;
 
@@ -76,6 +79,8 @@ pub struct Tools {
     pub scrubber: Scrubber,
     /// What an earlier run made of tasks; its objects are in the repository.
     pub kept: HashMap<TaskId, Kept>,
+    /// How gates are run.
+    pub pace: Pace,
     /// The time.
     pub clock: Clock,
 }
@@ -115,12 +120,26 @@ struct Shared {
     copies: Copies,
     /// What its rooms show.
     views: Views,
+    /// Whoever works.
+    workers: Workers,
+    /// How long gates take.
+    durations: Durations,
 }
 
 impl Shared {
     fn new(tools: Tools, facts: UnboundedSender<Fact>) -> Self {
-        let (base_outcomes, copies) = (BaseOutcomes::default(), Copies::default());
-        Self { tools, facts, parked: Mutex::default(), base_outcomes, copies, views: Views::default() }
+        let workers = Workers::new(tools.pace.workers);
+        let durations = Durations::known(tools.pace.durations.clone());
+        Self {
+            tools,
+            facts,
+            parked: Mutex::default(),
+            base_outcomes: BaseOutcomes::default(),
+            copies: Copies::default(),
+            views: Views::default(),
+            workers,
+            durations,
+        }
     }
 
     fn parked(&self) -> MutexGuard<'_, HashMap<TaskId, Parked>> {

@@ -70,6 +70,11 @@ impl Place {
         Ok((place, laid_out))
     }
 
+    /// Whether the slot holds a cache that stays in it between tasks.
+    pub(super) fn holds_kept(&self, keep: &[String]) -> bool {
+        keep.iter().any(|kept| self.slot.path().join(kept).symlink_metadata().is_ok())
+    }
+
     /// Empties the HOME and TMPDIR of gates. Those of the work may hold what bends a verdict. Blocks.
     pub(super) fn fresh_for_gate(&self) -> Result<(), GitError> {
         if self.used.swap(true, Ordering::Relaxed) {

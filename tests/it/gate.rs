@@ -347,6 +347,7 @@ impl Bench {
             trusted: Vec::new(),
             report: Some(Report { format: ReportFormat::Junit, paths: vec!["out/junit.xml".parse().expect("a glob")] }),
             network: None,
+            exclusive: false,
             env: [("GREETING".to_owned(), "hello".to_owned())].into(),
         };
         Self { dir, gate, stop: CancellationToken::new() }

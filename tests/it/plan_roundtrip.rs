@@ -113,13 +113,13 @@ prop_compose! {
         run in words(), timeout in duration(), required in any::<bool>(), retries in 0u32..=100,
         inputs in option::of(globs()), trusted in globs(),
         report in option::of((select(vec![ReportFormat::Junit, ReportFormat::Sarif, ReportFormat::CargoJson]), proptest::collection::vec("[a-z]{1,4}(/[a-z #*]{1,5}){0,2}", 1..3))),
-        env in variables(), network in option::of(network(Network::None)),
+        env in variables(), network in option::of(network(Network::None)), exclusive in any::<bool>(),
     ) -> Gate {
         let report = report.map(|(format, paths)| {
             Report { format, paths: paths.iter().map(|path| path.parse().expect("a sound glob")).collect() }
         });
         let id = "x".parse().expect("sound names");
-        Gate { id, run, timeout, required, retries, inputs, trusted, report, env, network }
+        Gate { id, run, timeout, required, retries, inputs, trusted, report, env, network, exclusive }
     }
 }
 
@@ -306,6 +306,7 @@ fn written_plan_reads_well() {
           format: junit
           path: target/junit.xml
         network: none
+        exclusive: true
     tasks:
       - id: api
         name: Split the API module

@@ -215,7 +215,7 @@ fn run_args(text: &str) -> Result<RunArgs, Failure> {
         let said = error.render().to_string();
         let said = said.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
         Failure::new(Kind::Usage, format!("OMK_ARGS cannot be used: {}", crate::text::clip(&said, 300)))
-            .hint("there are `--workers N`, `--limits …`, `--cassette DIR`, `--fail-fast` and `--json`")
+            .hint("there are `--workers N`, `--limits …`, `--cassette DIR`, `--fail-fast`, `--keep-going` and `--json`")
     })
 }
 

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::super::judge::Bench;
 use super::super::{Failure, Kind, judge};
 use super::handed::Without;
 use super::run::Reach;
@@ -40,7 +41,9 @@ pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
         // The trusted files of gates are taken from there.
         step.bring(&access, &home, trusted)?;
     }
-    let judgement = judge::judge(&home, dir, request, &plan, &step.runner.scrubber())?;
+    let (scrubber, after_failure) = (&step.runner.scrubber(), step.runner.inputs.run.how.after_failure());
+    let bench = Bench { home: &home, plan: &plan, scrubber, after_failure };
+    let judgement = judge::judge(&bench, dir, request)?;
     let json = serde_json::to_string(&judgement).map_err(super::super::failure::infra)?;
     step.hand_judgement(handed_on(&json)?)?;
     step.outputs.set("verdict", judgement.verdict.as_str())?;

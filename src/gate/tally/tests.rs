@@ -16,6 +16,7 @@ fn gate(retries: u32) -> Gate {
         report: None,
         env: std::collections::BTreeMap::new(),
         network: None,
+        exclusive: false,
     }
 }
 

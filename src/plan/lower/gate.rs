@@ -36,6 +36,7 @@ pub(super) fn gate(fields: &Fields<'_>, owner: &str, critic: &mut Critic<'_>) ->
         report: fields.get("report").and_then(|report| self::report(report, owner, critic)),
         env: fields.get("env").and_then(|env| env.variables(critic)).unwrap_or_default(),
         network: fields.get("network").and_then(|field| network(field, Some(Occupant::Program), critic)),
+        exclusive: fields.get("exclusive").and_then(|exclusive| exclusive.boolean(critic)).unwrap_or(false),
         id: id?,
         run: run?,
     })
