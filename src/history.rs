@@ -351,7 +351,6 @@ impl History {
             required: Vec::new(),
             judged_tree: None,
             gates: Vec::new(),
-            reused_from: BTreeMap::new(),
             agent: Vec::new(),
             journal_head: journal_head.clone(),
             runner: self.host.clone().unwrap_or_else(|| began.host.clone()),

@@ -366,6 +366,7 @@ mod tests {
             reports: 0,
             note: String::new(),
             room: None,
+            reuse: None,
         }
     }
 

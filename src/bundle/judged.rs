@@ -92,7 +92,6 @@ pub fn proof_input(request: &Request, judgement: &Judgement, admitted: &Admitted
         trigger: request.trigger.clone(),
         judged_tree: judgement.result.as_ref().filter(|_| !judgement.gates.is_empty()).map(|tip| tip.tree.clone()),
         gates: judgement.gates.clone(),
-        reused_from: std::collections::BTreeMap::new(),
         judged_by: JudgedBy::SeparateJob,
         verdict: judgement.verdict,
         bundle: admitted.changes.clone(),

@@ -211,6 +211,9 @@ pub(crate) struct How {
     /// Let all gates run to their ends, also if a required one has failed
     #[arg(long)]
     pub(crate) keep_going: bool,
+    /// Run every gate, also one that has passed by the same inputs before
+    #[arg(long)]
+    pub(crate) no_reuse: bool,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -146,7 +146,7 @@ pub(super) async fn gates_on(
         scrubber: scrubber.clone(),
         kept: HashMap::new(),
         // How many at once is this machine's and the trusted plan's to say, not the bundle's.
-        pace: Pace { workers: session::workers(plan), after_failure, durations: HashMap::new() },
+        pace: Pace { workers: session::workers(plan), after_failure, ..Pace::default() },
         clock: Clock::start(),
     };
     let stop = CancellationToken::new();

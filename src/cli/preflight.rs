@@ -43,7 +43,7 @@ pub(super) fn check(home: &Home, read: Read, terminal: &Terminal) -> Result<u8, 
     let plan = Arc::new(read.plan);
     let mut notes =
         needs::check_now(&Ground::of_plan(home, &plan, &head.tree), &session::shepherd(secrets.scrubber())?)?;
-    let how = How { workers: None, limits: Vec::new(), cassette: None, keep_going: false, json: false };
+    let how = How { workers: None, limits: Vec::new(), cassette: None, keep_going: false, no_reuse: true, json: false };
     let ready = session::get_ready(&plan, &began.selected, &secrets, &how, Missing::Refuse)?;
     notes.extend(ready.iter().flat_map(session::Ready::notes).cloned());
     run::say_notes(&notes, terminal);

@@ -28,7 +28,7 @@ use crate::plan::{BadRoomLevel, Plan, RoomLevel, Task, Work};
 use crate::report::View;
 use crate::store::{Holder, JournalFile, RunDir, ScopeLock};
 use crate::text::Scrubber;
-use crate::work::{AgentTools, Kept, Pace, Tools, Workshop};
+use crate::work::{AgentTools, Kept, Tools, Workshop};
 
 /// The secrets that omk was started with, out of reach of its children.
 pub(super) struct Secrets(BTreeMap<String, Secret>);
@@ -277,19 +277,9 @@ impl Session {
             agent,
             scrubber: self.secrets.scrubber(),
             kept: std::mem::take(&mut self.kept),
-            pace: self.pace(),
+            pace: earlier::pace(self),
             clock: self.clock,
         })
-    }
-
-    fn pace(&self) -> Pace {
-        let workers = self.how.workers.or(self.history.workers()).unwrap_or(self.began.workers);
-        // The order of a single gate is known.
-        let durations = match self.engine.plan().gates.len() {
-            0 | 1 => HashMap::new(),
-            _ => earlier::durations(&self.home.store, &self.began.run, &self.began.scope),
-        };
-        Pace { workers, after_failure: self.how.after_failure(), durations }
     }
 
     async fn agent_tools(&self, ready: Ready, facts: &UnboundedSender<Fact>) -> Result<AgentTools, Failure> {

@@ -8,7 +8,7 @@ use super::args::Verify;
 use super::terminal::Terminal;
 use super::{Failure, Home, Kind, writing};
 use crate::git::Repo;
-use crate::id::{CommitId, GateId, Sha256};
+use crate::id::{CommitId, GateId, RunId, Sha256, TaskId};
 use crate::plain_file::{self, NotRead, Root};
 use crate::plan::Plan;
 use crate::proof::{self, Checked, Seen, SeenCommit, SeenPlan, Statement};
@@ -135,8 +135,24 @@ pub(super) fn look(repo: &Repo, run_dir: Option<&Path>, statement: &Statement) -
         plan: plan(repo, run_dir, statement),
         logs,
         strange_logs,
+        origins: origins(run_dir, statement),
         ..Seen::default()
     }
+}
+
+/// The proofs that reused verdicts come from, of runs beside this one.
+fn origins(run_dir: Option<&Path>, statement: &Statement) -> BTreeMap<String, Statement> {
+    let Some(runs) = run_dir.and_then(Path::parent) else { return BTreeMap::new() };
+    let names = statement.predicate.gates.iter().filter_map(|gate| gate.reused_from.clone());
+    let read = |name: &str| {
+        let (run, proof) = name.split_once('/')?;
+        let run: RunId = run.parse().ok()?;
+        let known = proof == proof::RUN_PROOF || proof.parse::<TaskId>().is_ok();
+        let path = runs.join(run.as_str()).join("proofs").join(format!("{proof}.json"));
+        let bytes = plain_file::read(&path, PROOF).ok().filter(|_| known)?;
+        proof::read(&bytes).ok().filter(|origin| origin.predicate.run == run)
+    };
+    names.filter_map(|name| read(&name).map(|origin| (name, origin))).collect()
 }
 
 pub(super) fn commit(repo: &Repo, id: &CommitId) -> Option<SeenCommit> {

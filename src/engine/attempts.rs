@@ -67,7 +67,11 @@ impl Run {
     pub(super) fn remember_proof(&mut self, index: u32, change: &Change, evidence: &Evidence) {
         let clean = |gate: &GateId| {
             let of_gate = |outcome: &&GateOutcome| outcome.gate == *gate;
-            evidence.gates.iter().find(of_gate).is_some_and(|o| o.verdict == GateVerdict::Passed)
+            evidence
+                .gates
+                .iter()
+                .find(of_gate)
+                .is_some_and(|o| matches!(o.verdict, GateVerdict::Passed | GateVerdict::Reused))
         };
         if evidence.tree.as_ref() == Some(&change.tip.tree) && self.required_gates.iter().all(clean) {
             self.proven.insert(change.tip.tree.clone(), index);

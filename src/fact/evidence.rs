@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::closed::{advice_on_exit, closed, refusal};
+use super::reuse::Reuse;
 use crate::id::{GateId, RepoPath, Sha256, Tip, TreeId};
 use crate::plan::{Network, RoomLevel};
 
@@ -251,6 +252,9 @@ pub struct GateOutcome {
     /// The room that it ran in; absent if it did not run, and in older journals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub room: Option<GateRoom>,
+    /// What lets another gate reuse the verdict; absent if it may not be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reuse: Option<Reuse>,
 }
 
 impl GateOutcome {

@@ -7,6 +7,7 @@ mod class;
 mod closed;
 mod evidence;
 mod order;
+mod reuse;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,7 @@ pub use evidence::{
     GateVerdict, Level, LogEvidence, Place, Tokens, confined,
 };
 pub use order::{Order, RunVerdict, Session};
+pub use reuse::{Origin, Reuse};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -14,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::report_file::{self, Before};
 use super::tally::{Tally, evidence};
-use crate::exec::{Child, ExecError, Program, Sandbox, Shepherd, Surroundings};
-use crate::fact::{Containment, GateOutcome, GateVerdict};
+use crate::exec::{Child, Ending, ExecError, Program, Sandbox, Shepherd, Surroundings};
+use crate::fact::{Containment, GateOutcome, GateVerdict, Origin, Reuse};
+use crate::id::Sha256;
 use crate::plan::Gate;
 
 /// The cap of a gate's log file, in bytes: an hour of chatty tests fits, a loop that prints does not fill the disk.
@@ -91,9 +92,7 @@ pub enum GateError {
 /// # Errors
 /// Where the machine is at fault: a child that could not be started, a log that could not be written.
 pub async fn judge(gate: &Gate, site: &Site<'_>) -> Result<Judged, GateError> {
-    tokio::fs::create_dir_all(site.logs)
-        .await
-        .map_err(|source| GateError::Logs { path: site.logs.to_owned(), source })?;
+    make_logs(site).await?;
     let mut tally = Tally::new(gate);
     let mut before = Before::nothing();
     while !tally.is_settled() && !site.stop.is_cancelled() {
@@ -131,11 +130,40 @@ pub fn skipped(gate: &Gate, why: &str) -> GateOutcome {
     GateOutcome { note: why.to_owned(), ..outcome }
 }
 
-/// The outcome of a gate whose verdict is taken from an earlier proof, named as `<run-id>/<task>`.
+/// The outcome of a gate whose verdict is taken from an earlier proof, which has the same key.
 #[must_use]
-pub fn reused(gate: &Gate, proof: &str) -> GateOutcome {
-    let note = format!("reused from proof {proof}");
-    GateOutcome { verdict: GateVerdict::Reused, counts_as_passed: true, ..skipped(gate, &note) }
+pub fn reused(gate: &Gate, key: Sha256, from: Origin) -> GateOutcome {
+    let note = format!("reused from proof {from}, commit {}", &from.commit.as_str()[..12]);
+    let reuse = Some(Reuse { key, from: Some(from) });
+    GateOutcome { verdict: GateVerdict::Reused, counts_as_passed: true, reuse, ..skipped(gate, &note) }
+}
+
+/// The digest of what the gate's `fingerprint` prints in the gate's room, on the tree to be judged; else why there is none.
+///
+/// # Errors
+/// As [`judge`].
+pub async fn fingerprint(gate: &Gate, command: &str, site: &Site<'_>) -> Result<Result<Sha256, String>, GateError> {
+    make_logs(site).await?;
+    (site.lay_out)().await.map_err(|what| GateError::LayOut { gate: gate.id.to_string(), what })?;
+    let mut child = child(gate, site, &format!("gate-{}-fingerprint.log", gate.id));
+    child.program = Program::Shell(command.to_owned());
+    let around = Surroundings { stop: site.stop.clone(), doors: site.doors.clone(), ..Surroundings::default() };
+    let ended = site.shepherd.run(&child, &around).await;
+    let ended = ended.map_err(|source| GateError::Exec { gate: gate.id.to_string(), source })?;
+    Ok(match ended.ending {
+        // What is cut off could differ.
+        Ending::Exited(0) if ended.bytes <= LOG_CAP => Ok(ended.log_sha256),
+        Ending::Exited(0) => Err("printed too much".to_owned()),
+        Ending::Exited(code) => Err(format!("exited with {code}")),
+        Ending::Signalled(signal) => Err(format!("was ended by signal {signal}")),
+        Ending::TimedOut | Ending::Hung => Err("took too long".to_owned()),
+        Ending::Stopped => Err("was stopped".to_owned()),
+    })
+}
+
+async fn make_logs(site: &Site<'_>) -> Result<(), GateError> {
+    let made = tokio::fs::create_dir_all(site.logs).await;
+    made.map_err(|source| GateError::Logs { path: site.logs.to_owned(), source })
 }
 
 fn child(gate: &Gate, site: &Site<'_>, log: &str) -> Child {

@@ -9,6 +9,7 @@ pub mod baseline;
 pub mod ground;
 pub mod items;
 pub mod judge;
+pub mod premises;
 
 mod cargo_json;
 mod junit;

@@ -128,6 +128,7 @@ impl<'a> Tally<'a> {
             reports,
             note: scrub(&note),
             room: None,
+            reuse: None,
         };
         Judged { outcome, containment: self.containment }
     }

@@ -11,6 +11,7 @@ mod error;
 mod extent;
 mod repo;
 mod tree;
+mod inputs;
 mod left;
 mod lineage;
 mod apart;

@@ -32,7 +32,7 @@ pub use parse::parse;
 pub use room::{BadRoomLevel, Demand, Network, Networks, Room, RoomLevel};
 pub use schema::schema;
 pub use size::{BadSize, Size, format_bytes};
-pub use write::to_yaml;
+pub use write::{definition_of, to_yaml};
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -143,6 +143,8 @@ pub struct Gate {
     pub retries: u32,
     /// What the gate reads; given = its verdict may be reused.
     pub inputs: Option<Vec<Glob>>,
+    /// A shell command whose output is part of what the verdict depends on.
+    pub fingerprint: Option<String>,
     /// Restored from the trusted commit before the gate runs.
     pub trusted: Vec<Glob>,
     /// Where it leaves its failing items.

@@ -420,6 +420,9 @@ mod mirror {
         retries: Option<u32>,
         /// What it reads; given = its verdict may be reused.
         inputs: Option<Vec<Glob>>,
+        /// A shell command, like `cargo --version`. Its output is part of what the verdict depends on. Needs `inputs`.
+        #[schemars(length(min = 1))]
+        fingerprint: Option<String>,
         /// Restored from the trusted commit before it runs.
         trusted: Option<Vec<Glob>>,
         /// The files with its failing items.

@@ -32,6 +32,12 @@ pub fn to_yaml(plan: &Plan) -> String {
     out
 }
 
+/// A gate as the plan has it, the same for equal gates.
+#[must_use]
+pub fn definition_of(of: &Gate) -> String {
+    gate_value(of).to_string()
+}
+
 /// A map under construction; what is absent or empty is not added.
 #[derive(Default)]
 struct Fields(Map<String, Value>);
@@ -85,7 +91,7 @@ fn tree(plan: &Plan) -> Fields {
     }
     fields.unless("change_limit", plan.change_limit.to_string(), &Size::USUAL.to_string());
     fields.unless("baseline", word(BASELINES, plan.baseline), &word(BASELINES, Baseline::Allow));
-    fields.full("gates", plan.gates.iter().map(gate).collect());
+    fields.full("gates", plan.gates.iter().map(gate_value).collect());
     fields.put("tasks", plan.tasks.iter().map(task).collect::<Value>());
     fields.full("deliver", deliver(&plan.deliver));
     fields.full("protect", globs(&plan.protect));
@@ -159,7 +165,7 @@ fn network(network: &Network) -> Value {
     }
 }
 
-fn gate(gate: &Gate) -> Value {
+fn gate_value(gate: &Gate) -> Value {
     let mut fields = Fields::default();
     fields.put("id", gate.id.as_str());
     fields.put("run", gate.run.as_str());
@@ -169,6 +175,7 @@ fn gate(gate: &Gate) -> Value {
     if let Some(inputs) = &gate.inputs {
         fields.put("inputs", globs(inputs));
     }
+    fields.full("fingerprint", json!(gate.fingerprint));
     fields.full("trusted", globs(&gate.trusted));
     if let Some(report) = &gate.report {
         let path = match report.paths.as_slice() {

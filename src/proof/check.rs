@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::input::JudgedBy;
+use super::origin;
 use super::rules::{Unmet, unmet};
 use super::statement::{GateClaim, LogClaim, PREDICATE_TYPE, Predicate, STATEMENT_TYPE, Statement, subjects};
 use crate::fact::{AgainstBase, GateOutcome, GateVerdict, RunVerdict};
@@ -32,6 +33,8 @@ pub struct Seen {
     pub logs: BTreeMap<String, Sha256>,
     /// Why logs and transcripts that are here could not be read, by path.
     pub strange_logs: BTreeMap<String, String>,
+    /// The proofs that reused verdicts come from, as far as they are here, by the names that the statement gives them.
+    pub origins: BTreeMap<String, Statement>,
     /// The digest of the bundle, where one is here.
     pub bundle: Option<Sha256>,
     /// What the statement's own digest should be, where somebody recorded it.
@@ -169,6 +172,14 @@ pub enum Finding {
     /// A reused verdict does not say where it comes from.
     #[error("the verdict of the gate `{0}` is reused, and the proof does not say from where")]
     GateSource(GateId),
+    /// The proof that a reused verdict comes from does not say that.
+    #[error("the verdict of the gate `{gate}` is reused from {from}, which does not say that")]
+    Origin {
+        /// The gate.
+        gate: GateId,
+        /// The proof, as `<run-id>/<task>`.
+        from: String,
+    },
     /// The plan does not forgive.
     #[error("the gate `{0}` counts as passed by its baseline, which the plan does not allow")]
     Strict(GateId),
@@ -224,6 +235,13 @@ pub enum Remark {
     BaseUnseen,
     /// So many logs and transcripts are not here, so they were not checked.
     LogsUnseen(usize),
+    /// The proof that a reused verdict comes from is not here, so it was not checked.
+    OriginUnseen {
+        /// The gate.
+        gate: GateId,
+        /// The proof, as `<run-id>/<task>`.
+        from: String,
+    },
     /// This gate passed only when repeated.
     Flaky(GateId),
     /// This gate fails as it does on the base.
@@ -242,6 +260,9 @@ impl std::fmt::Display for Remark {
             Self::BaseUnseen => f.write_str("the base commit is not here and was not checked"),
             Self::LogsUnseen(1) => f.write_str("1 log is not here and was not checked"),
             Self::LogsUnseen(count) => write!(f, "{count} logs are not here and were not checked"),
+            Self::OriginUnseen { gate, from } => {
+                write!(f, "the gate `{gate}` is reused from {from}, which is not here and was not checked")
+            }
             Self::Flaky(gate) => write!(f, "the gate `{gate}` is flaky"),
             Self::PreExisting(gate) => write!(f, "the gate `{gate}` fails on the base too"),
             Self::Unconfined => f.write_str("the sandbox was not active: writes were not confined"),
@@ -310,8 +331,10 @@ pub fn check(bytes: &[u8], seen: &Seen) -> Checked {
     commits(claims, seen, &mut findings);
     plan(claims, seen, &mut findings);
     gates(claims, seen, &mut findings);
+    origin::findings(claims, seen, &mut findings);
     logs(claims, seen, &mut findings);
-    let remarks = remarks(claims, seen);
+    let mut remarks = remarks(claims, seen);
+    remarks.extend(origin::remarks(claims, seen));
     Checked { statement: Some(statement), findings, remarks }
 }
 
@@ -494,5 +517,6 @@ fn outcome(claim: &GateClaim) -> GateOutcome {
         reports: 0,
         note: String::new(),
         room: None,
+        reuse: None,
     }
 }

@@ -36,8 +36,6 @@ pub struct Input {
     pub judged_tree: Option<TreeId>,
     /// What each gate said of that tree.
     pub gates: Vec<GateOutcome>,
-    /// For gates whose verdict is `reused`: the proof it comes from, as `<run-id>/<task>`.
-    pub reused_from: BTreeMap<GateId, String>,
     /// What the agent did and cost, one entry for each attempt that had one.
     pub agent: Vec<AgentEvidence>,
     /// SHA-256 of the last journal line that was written before this proof.

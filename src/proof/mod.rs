@@ -6,6 +6,7 @@
 
 mod check;
 mod input;
+mod origin;
 mod room;
 mod rules;
 mod statement;

@@ -119,6 +119,7 @@ mod tests {
             reports: 0,
             note: String::new(),
             room: None,
+            reuse: None,
         }
     }
 

@@ -176,6 +176,14 @@ pub struct GateClaim {
     /// For `reused`: the proof that the verdict comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reused_from: Option<String>,
+    /// For `reused`: the commit that the gate saw then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub reused_commit: Option<CommitId>,
+    /// The digest of all that the verdict depends on: a later gate with the same one may reuse it. Absent if none may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub reuse_key: Option<Sha256>,
     /// The exit code; absent where it was ended or did not run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<i32>,
@@ -356,6 +364,7 @@ fn predicate(input: &Input) -> Predicate {
 
 fn gate(outcome: &GateOutcome, input: &Input) -> GateClaim {
     let ran = outcome.verdict != GateVerdict::Skipped;
+    let from = outcome.reuse.as_ref().and_then(|reuse| reuse.from.as_ref());
     GateClaim {
         id: outcome.gate.clone(),
         command: outcome.command.clone(),
@@ -364,7 +373,9 @@ fn gate(outcome: &GateOutcome, input: &Input) -> GateClaim {
         verdict: outcome.verdict,
         against_base: outcome.against_base,
         counts_as_passed: outcome.counts_as_passed,
-        reused_from: input.reused_from.get(&outcome.gate).cloned(),
+        reused_from: from.map(ToString::to_string),
+        reused_commit: from.map(|from| from.commit.clone()),
+        reuse_key: outcome.reuse.as_ref().map(|reuse| reuse.key.clone()),
         exit: outcome.exit,
         duration_ms: outcome.duration_ms,
         attempts: outcome.attempts,

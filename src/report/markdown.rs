@@ -280,14 +280,25 @@ fn gate_cell(task: &TaskView) -> String {
     let mut words = Vec::new();
     match good.as_slice() {
         [] => {}
-        [gate] => words.push(format!("`{}` {}", gate.gate, gate.verdict.as_str())),
-        gates => words.push(format!("{} passed", gates.len())),
+        [gate] => words.push(format!("`{}` {}{}", gate.gate, gate.verdict.as_str(), origins(&good))),
+        gates => words.push(format!("{} passed{}", gates.len(), origins(gates))),
     }
     words.extend(other.iter().take(NAMED).map(|gate| format!("`{}` {}", gate.gate, gate_words(gate))));
     if other.len() > NAMED {
         words.push(format!("{} more", other.len() - NAMED));
     }
     words.join(", ")
+}
+
+/// The proofs that reused verdicts come from, each once.
+fn origins(gates: &[&GateOutcome]) -> String {
+    let all = gates.iter().filter_map(|gate| gate.reuse.as_ref()?.from.as_ref()).map(ToString::to_string);
+    let all: Vec<String> = all.collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+    match (all.as_slice(), gates.len()) {
+        ([], _) => String::new(),
+        (all, 1) => format!(" from {}", all.join(", ")),
+        (all, _) => format!(", some reused from {}", all.join(", ")),
+    }
 }
 
 /// What printed a log.

@@ -1,7 +1,6 @@
 //! Gates at work: on a task's change, on the result, and on the base where that explains a failure.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
@@ -9,24 +8,17 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::{Trouble, blocking};
-use super::copies::Copies;
 use super::lanes::{AfterFailure, Lane, On, Ran, Round};
 use super::place::Place;
-use super::room::{Furnishing, Way, room};
-use super::turn::trouble;
-use super::{Shared, Tools, instructions};
+use super::trial::{Logs, OnTrial, judge_one};
+use super::{Shared, Tools};
 use crate::engine::Engine;
-use crate::exec::environment::{Toolchains, child_env};
-use crate::fact::{Class, Fact, Failure, GateOutcome, GateRoom, GateVerdict};
-use crate::gate::judge::{GateError, Judged};
-use crate::gate::{baseline, judge};
-use crate::git::{GitError, LaidOut};
-use crate::id::{CommitId, GateId, RepoPath, Tip, TreeId};
+use crate::fact::{Fact, Failure, GateOutcome, GateVerdict};
+use crate::gate::baseline;
+use crate::git::LaidOut;
+use crate::id::{GateId, Tip, TreeId};
 use crate::plan::{Gate, Task};
 use crate::text;
-
-/// The variable that tells a gate what the judged commit is built on.
-const BASE: &str = "OMK_BASE";
 
 /// What gates say of the run's base: each is asked at most once.
 #[derive(Debug, Default)]
@@ -36,26 +28,6 @@ impl BaseOutcomes {
     fn cell(&self, gate: &GateId) -> Arc<OnceCell<GateOutcome>> {
         let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(cells.entry(gate.clone()).or_default())
-    }
-}
-
-/// What gates judge, and what it is built on.
-#[derive(Clone, Copy)]
-struct OnTrial<'a> {
-    tip: &'a Tip,
-    /// The base in the proof of it: of a task's change, of the result.
-    base: &'a CommitId,
-}
-
-/// Where the logs of one judging go.
-struct Logs {
-    path: PathBuf,
-    name: String,
-}
-
-impl Logs {
-    fn new(shared: &Shared, name: String) -> Self {
-        Self { path: shared.tools.run_dir.path().join(&name), name }
     }
 }
 
@@ -261,88 +233,6 @@ async fn judge_and_compare(
         Err(Trouble::Interrupted) => Ok(outcome),
         compared => compared,
     }
-}
-
-/// Runs one gate, with a HOME and a TMPDIR that whoever made the change has never seen.
-async fn judge_one(
-    shared: &Arc<Shared>,
-    gate: &Gate,
-    place: &Place,
-    (commit, laid_out): (OnTrial<'_>, Option<LaidOut>),
-    logs: &Logs,
-    stop: &CancellationToken,
-) -> Result<GateOutcome, Trouble> {
-    let tools = &shared.tools;
-    let (home, tmp) = place.gate_dirs();
-    let mut env =
-        child_env(&tools.caller, &home, &tmp, &tools.plan.env, &tools.plan.pass_env, &gate.env, Toolchains::Yes);
-    env.vars.insert(BASE.into(), commit.base.as_str().into());
-    let writable = vec![place.slot.path().to_path_buf(), home, tmp];
-    let mut way = Way::open(tools.plan.room.network_of_gate(gate), None, &tools.caller).await?;
-    way.describe_in(&mut env.vars);
-    Copies::settle(shared).await;
-    let (room, furnishing) = room(shared, &mut env, writable, place.gate_scratch(), &way);
-    // Taken by the first execution: a second one comes after a child.
-    let laid_out = Mutex::new(laid_out);
-    let lay_out = || -> BoxFuture<'_, Result<(), String>> {
-        let laid_out = laid_out.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Box::pin(lay_out(shared, gate, place, (commit.tip, laid_out), &furnishing))
-    };
-    let scrub = |text: &str| tools.scrubber.scrub(text);
-    let site = judge::Site {
-        shepherd: &tools.shepherd,
-        dir: place.slot.path(),
-        env: &env.vars,
-        room: Some(&room),
-        doors: Some(way.doors()),
-        logs: &logs.path,
-        logs_name: &logs.name,
-        scrub: &scrub,
-        lay_out: &lay_out,
-        stop,
-    };
-    let judged = way.serve_while(None, judge::judge(gate, &site)).await;
-    let judged = judged.map_err(|error| {
-        if let GateError::Exec { source, .. } = &error {
-            return trouble(source, &error);
-        }
-        Trouble::new(Class::Host, format!("failed to {error}"))
-    });
-    let Judged { mut outcome, containment } = judged?;
-    outcome.room = containment.map(|containment| GateRoom {
-        network: tools.plan.room.network_of_gate(gate).at(containment.level),
-        containment,
-        refused_hosts: way.refused().iter().map(|host| scrub(host)).collect(),
-        unreached_hosts: way.unreached().iter().map(|host| scrub(host)).collect(),
-    });
-    Ok(outcome)
-}
-
-/// The slot as a gate is to find it: HEAD at the judged commit and its tree laid out, its trusted files as the trusted
-/// commit has them, an empty HOME and TMPDIR.
-async fn lay_out(
-    shared: &Arc<Shared>,
-    gate: &Gate,
-    place: &Place,
-    (tip, laid_out): (&Tip, Option<LaidOut>),
-    furnishing: &Furnishing,
-) -> Result<(), String> {
-    let furnishing = furnishing.clone();
-    let (shared, place, tip, trusted) = (Arc::clone(shared), place.clone(), tip.clone(), gate.trusted.clone());
-    let laid_out = blocking(move || {
-        let tools = &shared.tools;
-        if !laid_out.is_some_and(|laid_out| laid_out.is(&tip)) {
-            place.slot.checkout_tree(&tip.commit, &tip.tree, &tools.plan.keep)?;
-        }
-        if !trusted.is_empty() {
-            let wanted = |path: &RepoPath| trusted.iter().any(|glob| glob.matches(path));
-            place.slot.lay_over_unseen(&tip.tree, instructions::trusted(tools), &tools.plan.keep, &wanted)?;
-        }
-        place.fresh_for_gate()?;
-        furnishing.make();
-        Ok(())
-    });
-    laid_out.await.map_err(|error: GitError| error.to_string())
 }
 
 /// Takes away what gates left, for whoever goes on there: HEAD is the base again, and the work is as they judged it.

@@ -14,9 +14,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::Trouble;
-use crate::fact::{GateOutcome, GateVerdict};
+use crate::fact::{GateOutcome, GateVerdict, Origin};
 use crate::gate::judge::skipped;
-use crate::id::GateId;
+use crate::id::{GateId, Sha256};
 use crate::plan::Gate;
 
 /// What becomes of a task's other gates once a required one has failed.
@@ -38,6 +38,8 @@ pub struct Pace {
     pub after_failure: AfterFailure,
     /// How long gates took in earlier runs, in milliseconds.
     pub durations: HashMap<GateId, u64>,
+    /// The proofs of clean passes, by the key of what each depends on; `None` = no verdict is reused from here, nor later.
+    pub reusable: Option<HashMap<Sha256, Origin>>,
 }
 
 /// The workers of a run. A task has one while it is under way; its gates have more as far as they are free.

@@ -14,10 +14,12 @@ mod integrate;
 mod judging;
 mod lanes;
 mod place;
+mod reuse;
 mod room;
 mod settings;
 mod stand_in;
 mod sweep;
+mod trial;
 mod turn;
 
 use std::collections::HashMap;

@@ -104,6 +104,7 @@ pub(crate) fn gate(id: &str, verdict: GateVerdict) -> GateOutcome {
         reports: 0,
         note: String::new(),
         room: None,
+        reuse: None,
     }
 }
 

@@ -278,6 +278,7 @@ pub(crate) fn outcome(passed: bool) -> GateOutcome {
         reports: 0,
         note: String::new(),
         room: None,
+        reuse: None,
     }
 }
 

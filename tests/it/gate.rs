@@ -229,6 +229,7 @@ fn outcome(verdict: GateVerdict, failing: &[&str]) -> GateOutcome {
         reports: 0,
         note: String::new(),
         room: None,
+        reuse: None,
     }
 }
 
@@ -344,6 +345,7 @@ impl Bench {
             required: true,
             retries: 0,
             inputs: None,
+            fingerprint: None,
             trusted: Vec::new(),
             report: Some(Report { format: ReportFormat::Junit, paths: vec!["out/junit.xml".parse().expect("a glob")] }),
             network: None,

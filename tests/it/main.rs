@@ -140,6 +140,7 @@ mod plan_schema;
 mod proof;
 mod remote;
 mod report;
+mod reuse;
 mod review;
 mod secrets;
 mod tidy;

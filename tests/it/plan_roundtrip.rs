@@ -111,7 +111,7 @@ prop_compose! {
 prop_compose! {
     fn gate()(
         run in words(), timeout in duration(), required in any::<bool>(), retries in 0u32..=100,
-        inputs in option::of(globs()), trusted in globs(),
+        inputs in option::of(globs()), fingerprint in option::of(words()), trusted in globs(),
         report in option::of((select(vec![ReportFormat::Junit, ReportFormat::Sarif, ReportFormat::CargoJson]), proptest::collection::vec("[a-z]{1,4}(/[a-z #*]{1,5}){0,2}", 1..3))),
         env in variables(), network in option::of(network(Network::None)), exclusive in any::<bool>(),
     ) -> Gate {
@@ -119,7 +119,8 @@ prop_compose! {
             Report { format, paths: paths.iter().map(|path| path.parse().expect("a sound glob")).collect() }
         });
         let id = "x".parse().expect("sound names");
-        Gate { id, run, timeout, required, retries, inputs, trusted, report, env, network, exclusive }
+        let fingerprint = fingerprint.filter(|_| inputs.is_some());
+        Gate { id, run, timeout, required, retries, inputs, fingerprint, trusted, report, env, network, exclusive }
     }
 }
 
@@ -301,6 +302,7 @@ fn written_plan_reads_well() {
         run: cargo test --locked
         retries: 1
         inputs: ["src/**", "Cargo.*"]
+        fingerprint: cargo --version
         trusted: ["scripts/**"]
         report:
           format: junit

@@ -41,6 +41,7 @@ fn passed(id: &str) -> GateOutcome {
         reports: 0,
         note: String::new(),
         room: None,
+        reuse: None,
     }
 }
 
@@ -67,7 +68,6 @@ fn input() -> Input {
         required: vec![gate("test")],
         judged_tree: Some(tree('2')),
         gates: vec![passed("test")],
-        reused_from: std::collections::BTreeMap::new(),
         agent: vec![AgentEvidence {
             kind: "kimi-code".to_owned(),
             version: "2.1.0".to_owned(),
@@ -104,6 +104,7 @@ fn seen() -> Seen {
         }),
         logs: [("logs/api-1/gate-test-1.log".to_owned(), Sha256::of(b"test"))].into(),
         strange_logs: [].into(),
+        origins: std::collections::BTreeMap::new(),
         bundle: None,
         recorded: None,
         signature: Signature::Unsigned,

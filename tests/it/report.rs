@@ -46,6 +46,7 @@ fn gate(id: &str, verdict: GateVerdict, log: &str) -> GateOutcome {
         reports: 0,
         note: String::new(),
         room: None,
+        reuse: None,
     }
 }
 

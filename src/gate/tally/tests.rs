@@ -12,6 +12,7 @@ fn gate(retries: u32) -> Gate {
         required: true,
         retries,
         inputs: None,
+        fingerprint: None,
         trusted: Vec::new(),
         report: None,
         env: std::collections::BTreeMap::new(),

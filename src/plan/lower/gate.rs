@@ -32,6 +32,7 @@ pub(super) fn gate(fields: &Fields<'_>, owner: &str, critic: &mut Critic<'_>) ->
         required: fields.get("required").and_then(|required| required.boolean(critic)).unwrap_or(true),
         retries: fields.get("retries").and_then(|retries| retries.whole(0..=MAX_RETRIES, critic)).unwrap_or(0),
         inputs: fields.get("inputs").and_then(|inputs| paths::globs(inputs, critic)),
+        fingerprint: fields.get("fingerprint").and_then(|command| fingerprint(command, fields, owner, critic)),
         trusted: fields.get("trusted").and_then(|trusted| paths::globs(trusted, critic)).unwrap_or_default(),
         report: fields.get("report").and_then(|report| self::report(report, owner, critic)),
         env: fields.get("env").and_then(|env| env.variables(critic)).unwrap_or_default(),
@@ -40,6 +41,16 @@ pub(super) fn gate(fields: &Fields<'_>, owner: &str, critic: &mut Critic<'_>) ->
         id: id?,
         run: run?,
     })
+}
+
+/// Without `inputs` no verdict is reused, so a fingerprint would be for nothing.
+fn fingerprint(field: Field<'_>, fields: &Fields<'_>, owner: &str, critic: &mut Critic<'_>) -> Option<String> {
+    if fields.get("inputs").is_none() {
+        critic
+            .say(field.node.at, format!("{owner} has a `fingerprint` and no `inputs`"))
+            .advise("say what the gate reads: `inputs: [\"src/**\"]`; without it no verdict is reused");
+    }
+    field.words(critic)
 }
 
 fn report(field: Field<'_>, owner: &str, critic: &mut Critic<'_>) -> Option<Report> {

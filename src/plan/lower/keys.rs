@@ -27,8 +27,20 @@ pub(in crate::plan) const AGENT: &[&str] =
 pub(in crate::plan) const TOOLS: &[&str] = &["disabled"];
 pub(in crate::plan) const LIMITS: &[&str] = &["workers", "time", "tokens", "usd"];
 pub(in crate::plan) const PRICES: &[&str] = &["input", "cached_input", "output"];
-pub(in crate::plan) const GATE: &[&str] =
-    &["id", "run", "timeout", "required", "retries", "inputs", "trusted", "report", "env", "network", "exclusive"];
+pub(in crate::plan) const GATE: &[&str] = &[
+    "id",
+    "run",
+    "timeout",
+    "required",
+    "retries",
+    "inputs",
+    "fingerprint",
+    "trusted",
+    "report",
+    "env",
+    "network",
+    "exclusive",
+];
 pub(in crate::plan) const REPORT: &[&str] = &["format", "path"];
 pub(in crate::plan) const TASK: &[&str] = &[
     "id",

@@ -129,6 +129,7 @@ pub(super) fn holding() -> Checked {
         reports: 0,
         note: String::new(),
         room: None,
+        reuse: None,
     };
     let input = Input {
         run: run(),
@@ -141,7 +142,6 @@ pub(super) fn holding() -> Checked {
         required: vec!["test".parse().unwrap()],
         judged_tree: Some(tip('c').tree),
         gates: vec![gate],
-        reused_from: std::collections::BTreeMap::new(),
         agent: Vec::new(),
         journal_head: Sha256::of(b"line"),
         runner: Host { name: "runner".to_owned(), pid: 1, platform: "linux/x86_64".to_owned() },

@@ -1,0 +1,105 @@
+//! What a gate's verdict depends on, as one key: two gates with the same key have the same verdict.
+//!
+//! It refuses to leave anything out that the plan or the machine can change.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
+
+use crate::id::Sha256;
+
+/// What a verdict depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Premises {
+    /// The version of omk.
+    pub omk: String,
+    /// The whole gate, as the plan has it.
+    pub definition: String,
+    /// What the gate reads of the judged tree.
+    pub inputs: Sha256,
+    /// What it reads of the base, which `OMK_BASE` names.
+    pub base_inputs: Sha256,
+    /// What it gets of the trusted commit.
+    pub trusted: Sha256,
+    /// `linux/x86_64`.
+    pub platform: String,
+    /// The room: its level, its network, and whether Docker is in reach.
+    pub room: String,
+    /// The variables that the gate gets, but those that name directories of one attempt.
+    pub env: BTreeMap<OsString, OsString>,
+    /// What its `fingerprint` printed, if it has one.
+    pub fingerprint: Option<Sha256>,
+}
+
+impl Premises {
+    /// The key.
+    #[must_use]
+    pub fn key(&self) -> Sha256 {
+        let Self { omk, definition, inputs, base_inputs, trusted, platform, room, env, fingerprint } = self;
+        let mut said = Vec::new();
+        let digests = [inputs, base_inputs, trusted].map(Sha256::as_str);
+        let fingerprint = fingerprint.as_ref().map_or("", Sha256::as_str);
+        let texts = [omk.as_str(), definition, platform, room, fingerprint].into_iter().chain(digests);
+        texts.for_each(|text| add(&mut said, text.as_bytes()));
+        for (name, value) in env {
+            add(&mut said, name.as_bytes());
+            add(&mut said, value.as_bytes());
+        }
+        Sha256::of(&said)
+    }
+}
+
+/// Adds a part behind its length, so that no two lists of parts look the same.
+fn add(said: &mut Vec<u8>, part: &[u8]) {
+    said.extend(part.len().to_le_bytes());
+    said.extend(part);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The premises made of these texts, one for each part; an empty last one is no fingerprint.
+    fn premises(parts: &[String; 10]) -> Premises {
+        let [omk, definition, inputs, base_inputs, trusted, platform, room, name, value, fingerprint] = parts.clone();
+        let digest = |text: String| Sha256::of(text.as_bytes());
+        Premises {
+            omk,
+            definition,
+            inputs: digest(inputs),
+            base_inputs: digest(base_inputs),
+            trusted: digest(trusted),
+            platform,
+            room,
+            env: [(name.into(), value.into())].into(),
+            fingerprint: Some(fingerprint).filter(|text| !text.is_empty()).map(digest),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_other_part_makes_another_key(
+            parts in proptest::array::uniform10("[a-c]{0,3}"), which in 0usize..10, other in "[a-c]{0,4}",
+        ) {
+            let mut changed = parts.clone();
+            changed[which].clone_from(&other);
+            prop_assert_eq!(premises(&parts).key() == premises(&changed).key(), parts == changed);
+        }
+
+        #[test]
+        fn a_part_never_passes_for_its_neighbour(
+            parts in proptest::array::uniform10("[a-c]{0,3}"), others in proptest::array::uniform10("[a-c]{0,3}"),
+        ) {
+            prop_assert_eq!(premises(&parts).key() == premises(&others).key(), parts == others);
+        }
+    }
+
+    #[test]
+    fn a_variable_more_or_less_makes_another_key() {
+        let with = premises(&std::array::from_fn(|_| String::new()));
+        let without = Premises { env: BTreeMap::new(), ..with.clone() };
+        assert_ne!(with.key(), without.key());
+    }
+}

@@ -1,0 +1,160 @@
+//! One gate on one commit, in one place: its environment and its room, the slot as it is to find it, and what came of it.
+//!
+//! It refuses to run a gate whose verdict is known, and to know what other gates do.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+
+use super::attempt::{Trouble, blocking};
+use super::copies::Copies;
+use super::place::Place;
+use super::room::{Furnishing, Way, room};
+use super::turn::trouble;
+use super::{Shared, instructions, reuse};
+use crate::exec::environment::{Toolchains, child_env};
+use crate::fact::{Class, GateOutcome, GateRoom};
+use crate::gate::judge::{self, GateError, Judged};
+use crate::gate::premises::Premises;
+use crate::git::{GitError, LaidOut};
+use crate::id::{CommitId, RepoPath, Tip};
+use crate::plan::{Gate, Network};
+
+/// The variable that tells a gate what the judged commit is built on.
+pub(super) const BASE: &str = "OMK_BASE";
+
+/// What gates judge, and what it is built on.
+#[derive(Clone, Copy)]
+pub(super) struct OnTrial<'a> {
+    pub(super) tip: &'a Tip,
+    /// The base in the proof of it: of a task's change, of the result.
+    pub(super) base: &'a CommitId,
+}
+
+/// Where the logs of one judging go.
+pub(super) struct Logs {
+    path: PathBuf,
+    name: String,
+}
+
+impl Logs {
+    pub(super) fn new(shared: &Shared, name: String) -> Self {
+        Self { path: shared.tools.run_dir.path().join(&name), name }
+    }
+}
+
+/// Runs one gate, with a HOME and a TMPDIR that whoever made the change has never seen.
+pub(super) async fn judge_one(
+    shared: &Arc<Shared>,
+    gate: &Gate,
+    place: &Place,
+    (commit, laid_out): (OnTrial<'_>, Option<LaidOut>),
+    logs: &Logs,
+    stop: &CancellationToken,
+) -> Result<GateOutcome, Trouble> {
+    let tools = &shared.tools;
+    let (home, tmp) = place.gate_dirs();
+    let mut env =
+        child_env(&tools.caller, &home, &tmp, &tools.plan.env, &tools.plan.pass_env, &gate.env, Toolchains::Yes);
+    env.vars.insert(BASE.into(), commit.base.as_str().into());
+    let writable = vec![place.slot.path().to_path_buf(), home, tmp];
+    let network = tools.plan.room.network_of_gate(gate);
+    let mut way = Way::open(network, None, &tools.caller).await?;
+    let mut lasting = env.vars.clone();
+    way.describe_in(&mut env.vars);
+    if *network == Network::Open {
+        // The caller's proxy. That of a closed room has another port each time.
+        lasting.clone_from(&env.vars);
+    }
+    let premises = reuse::premises(shared, gate, commit, &lasting).await?;
+    Copies::settle(shared).await;
+    let (room, furnishing) = room(shared, &mut env, writable, place.gate_scratch(), &way);
+    // Taken by the first execution: a second one comes after a child.
+    let laid_out = Mutex::new(laid_out);
+    let lay_out = || -> BoxFuture<'_, Result<(), String>> {
+        let laid_out = laid_out.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Box::pin(lay_out(shared, gate, place, (commit.tip, laid_out), &furnishing))
+    };
+    let scrub = |text: &str| tools.scrubber.scrub(text);
+    let site = judge::Site {
+        shepherd: &tools.shepherd,
+        dir: place.slot.path(),
+        env: &env.vars,
+        room: Some(&room),
+        doors: Some(way.doors()),
+        logs: &logs.path,
+        logs_name: &logs.name,
+        scrub: &scrub,
+        lay_out: &lay_out,
+        stop,
+    };
+    let (key, no_key) = match premises {
+        None => (None, None),
+        Some(premises) => match &gate.fingerprint {
+            None => (Some(premises.key()), None),
+            Some(command) => {
+                let printed = way.serve_while(None, judge::fingerprint(gate, command, &site)).await;
+                match printed.map_err(|error| not_judged(&error))? {
+                    Ok(digest) => (Some(Premises { fingerprint: Some(digest), ..premises }.key()), None),
+                    Err(why) => (None, Some(format!("its fingerprint {why}, so no verdict is reused"))),
+                }
+            }
+        },
+    };
+    let known = tools.pace.reusable.as_ref();
+    if let Some((key, from)) = key.as_ref().and_then(|key| Some((key, known?.get(key)?))) {
+        return Ok(judge::reused(gate, key.clone(), from.clone()));
+    }
+    // Another gate may have written there, so what comes of it stands for itself alone.
+    let key = key.filter(|_| !place.holds_kept(&tools.plan.keep));
+    let judged = way.serve_while(None, judge::judge(gate, &site)).await;
+    let Judged { mut outcome, containment } = judged.map_err(|error| not_judged(&error))?;
+    if let Some(why) = no_key {
+        let so_far = std::mem::take(&mut outcome.note);
+        outcome.note = if so_far.is_empty() { why } else { format!("{so_far}; {why}") };
+    }
+    outcome.room = containment.map(|containment| GateRoom {
+        network: network.at(containment.level),
+        containment,
+        refused_hosts: way.refused().iter().map(|host| scrub(host)).collect(),
+        unreached_hosts: way.unreached().iter().map(|host| scrub(host)).collect(),
+    });
+    outcome.reuse = reuse::of(&outcome, key);
+    Ok(outcome)
+}
+
+fn not_judged(error: &GateError) -> Trouble {
+    match error {
+        GateError::Exec { source, .. } => trouble(source, error),
+        GateError::LayOut { .. } | GateError::Logs { .. } => Trouble::new(Class::Host, format!("failed to {error}")),
+    }
+}
+
+/// The slot as a gate is to find it: HEAD at the judged commit and its tree laid out, its trusted files as the trusted
+/// commit has them, an empty HOME and TMPDIR.
+async fn lay_out(
+    shared: &Arc<Shared>,
+    gate: &Gate,
+    place: &Place,
+    (tip, laid_out): (&Tip, Option<LaidOut>),
+    furnishing: &Furnishing,
+) -> Result<(), String> {
+    let furnishing = furnishing.clone();
+    let (shared, place, tip, trusted) = (Arc::clone(shared), place.clone(), tip.clone(), gate.trusted.clone());
+    let laid_out = blocking(move || {
+        let tools = &shared.tools;
+        if !laid_out.is_some_and(|laid_out| laid_out.is(&tip)) {
+            place.slot.checkout_tree(&tip.commit, &tip.tree, &tools.plan.keep)?;
+        }
+        if !trusted.is_empty() {
+            let wanted = |path: &RepoPath| trusted.iter().any(|glob| glob.matches(path));
+            place.slot.lay_over_unseen(&tip.tree, instructions::trusted(tools), &tools.plan.keep, &wanted)?;
+        }
+        place.fresh_for_gate()?;
+        furnishing.make();
+        Ok(())
+    });
+    laid_out.await.map_err(|error: GitError| error.to_string())
+}
