@@ -1,6 +1,6 @@
 //! The program as a whole: `omk run` of 200 command tasks on a small repository against a shell loop of
 //! `git worktree add`, commit, `git worktree remove`, side by side; a thousand commands that do nothing, at each level of the
-//! room, side by side; `omk --version`, `omk plan`, and the binary's size.
+//! room, side by side; a run whose gates need not run again; `omk --version`, `omk plan`, and the binary's size.
 
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark reads the clock and prints")]
 
@@ -13,6 +13,9 @@ const TASKS: usize = 200;
 
 /// So many commands that do nothing.
 const COMMANDS: usize = 1000;
+
+/// So many tasks with a gate: their gates alone take some seconds.
+const GATED: usize = 50;
 
 const LOOP: &str = r#"
 set -e
@@ -160,7 +163,34 @@ fn levels() {
     }
 }
 
+/// Gates that read the same: in the second run none of them has to run.
+fn reuse() {
+    let task = |index| {
+        format!(
+            "- {{id: t{index}, run: 'echo {index} > out-{index}.txt', write_set: [out-{index}.txt], gates: [slow]}}\n"
+        )
+    };
+    let tasks: String = (0..GATED).map(task).collect();
+    let plan = format!("{tasks}gates: [{{id: slow, run: 'sleep 0.1', inputs: [src]}}]\n");
+    let (mut first, mut again) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a scratch directory");
+        let repo = scratch.path().join("repo");
+        repository_with(&repo, &plan);
+        let cache = scratch.path().join("cache");
+        let run = || seconds(omk().current_dir(&repo).args(["run", "--yes"]).env("XDG_CACHE_HOME", &cache));
+        first.push(run());
+        again.push(run());
+    }
+    let (first, again) = (median(first), median(again));
+    println!("{GATED} tasks, each with a gate of 0.1 s that has `inputs` (median of 3, run in turn)");
+    println!("  first {first:>6.2} s   again {again:>6.2} s ({:.2}x)", again / first);
+}
+
 fn main() {
+    if std::env::args().any(|argument| argument == "reuse") {
+        return reuse();
+    }
     if std::env::args().any(|argument| argument == "conversions") {
         return conversions();
     }
@@ -170,6 +200,7 @@ fn main() {
     compare();
     conversions();
     levels();
+    reuse();
     let version = median((0..21).map(|_| seconds(omk().arg("--version"))).collect());
     println!("omk --version            {:>8.1} ms (median of 21)", version * 1e3);
     let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a scratch directory");
