@@ -4,6 +4,7 @@
 //! business of its [`Hands`], of which there are two kinds, the workshop that does real work and the idle ones that
 //! benchmarks measure the loop with.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -13,6 +14,7 @@ use crate::engine::{Engine, Illegal, LEASE};
 use crate::fact::{Fact, Order, RunVerdict};
 use crate::id::Moment;
 use crate::store::{JournalFile, StoreError};
+use crate::text::Advised;
 
 /// So many facts are taken in one turn at most, so that a flood of them does not put off the orders.
 const MOST_FACTS_PER_TURN: usize = 256;
@@ -62,6 +64,15 @@ pub enum DriveError {
     /// Nobody is left to send facts, and the run has not ended.
     #[error("follow the run: every worker is gone")]
     Silence,
+}
+
+impl Advised for DriveError {
+    fn advice(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Store(error) => error.advice(),
+            Self::Illegal(_) | Self::Silence => None,
+        }
+    }
 }
 
 /// Drives a run from its next fact, a [`Fact::Began`] or [`Fact::TookUp`], to its end.

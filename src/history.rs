@@ -64,10 +64,10 @@ impl History {
             Fact::Prepared { task, base, .. } => self.task_mut(task).base = Some(base.clone()),
             Fact::Worked { task, attempt, evidence, .. } => self.worked(task, *attempt, evidence),
             Fact::Judged { trouble: Some(trouble), .. } => {
-                self.warnings.push(format!("the result could not be judged: {}", trouble.message));
+                self.warnings.push(format!("the result could not be judged: {}", trouble.in_full()));
             }
             Fact::Rebuilt { trouble: Some(trouble), .. } => {
-                self.warnings.push(format!("the result could not be built anew: {}", trouble.message));
+                self.warnings.push(format!("the result could not be built anew: {}", trouble.in_full()));
             }
             Fact::Judged { tip, gates, .. } => {
                 self.saw_rooms(confined(gates));

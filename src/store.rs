@@ -2,6 +2,7 @@
 //!
 //! It knows files and locks, and refuses to know what a journal line means.
 
+use std::borrow::Cow;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use crate::fact::{Fact, Order};
 use crate::id::{Moment, RunId, Scope, Sha256};
 use crate::journal::{self, Chain, Damage, Journal};
 use crate::plain_file::{self, NotRead, Root};
+use crate::text::Advised;
 
 /// Why runs could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +50,18 @@ pub enum StoreError {
     /// A line could not be put into words.
     #[error("write a journal line: {0}")]
     Line(#[from] serde_json::Error),
+}
+
+impl Advised for StoreError {
+    fn advice(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Held { .. } => Some("wait for it, or end it with `omk cancel`".into()),
+            Self::Damaged { .. } => {
+                Some("the journal was changed after it was written, so what it says cannot be trusted".into())
+            }
+            Self::NoSuchRun(_) | Self::Io { .. } | Self::Line(_) => None,
+        }
+    }
 }
 
 /// The largest file of a run that is read, in bytes. It is four times the largest transcript, and the limit of a journal

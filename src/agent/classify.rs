@@ -136,7 +136,8 @@ fn unrecorded_end(ran: &Ran, observed: &Observed) -> AgentOutcome {
         return failed(class, &said, retry_after(class, observed, None));
     }
     if stderr.contains("createZstdDecompress") {
-        return failed(Class::Config, "Node.js is too old for the CLI; run `omk agent install`", None);
+        let failure = Failure::new(Class::Config, "Node.js is too old for the CLI");
+        return AgentOutcome::Failed(Failure { advice: Some("run `omk agent install`".to_owned()), ..failure });
     }
     let how = match ran.child.ending {
         Ending::Exited(code) => format!("exited with {code}"),

@@ -14,11 +14,13 @@ mod run;
 mod stdout;
 mod wire;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::exec::{Ended, ExecError};
 use crate::fact::Failure;
+use crate::text::Advised;
 
 pub use advice::advice;
 pub use install::{Install, install, node};
@@ -27,11 +29,11 @@ pub use run::{Errand, Model};
 pub use stdout::{Heard, Retrying};
 pub use wire::{Recorded, TurnEnd, TurnError};
 
-/// Why an agent could not be found, installed or started. The message says what to do next.
+/// Why an agent could not be found, installed or started.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
     /// It is nowhere.
-    #[error("find the Kimi Code CLI {wanted}: it is neither on PATH nor in {}; run `omk agent install`", cache.display())]
+    #[error("find the Kimi Code CLI {wanted}: it is neither on PATH nor in {}", cache.display())]
     Missing {
         /// The pinned version.
         wanted: String,
@@ -39,7 +41,7 @@ pub enum AgentError {
         cache: PathBuf,
     },
     /// Another version is on PATH.
-    #[error("use {}: it is version {found}, and the plan pins {wanted}; run `omk agent install`, or change `agent.version`", path.display())]
+    #[error("use {}: it is version {found}, and the plan pins {wanted}", path.display())]
     OtherVersion {
         /// The program.
         path: PathBuf,
@@ -49,7 +51,7 @@ pub enum AgentError {
         wanted: String,
     },
     /// Node.js is older than the CLI needs.
-    #[error("run the Kimi Code CLI: it needs Node.js 22.19 or newer{}; run `omk agent install`, which brings one along", .found.as_ref().map(|found| format!(", and this is {found}")).unwrap_or_default())]
+    #[error("run the Kimi Code CLI: it needs Node.js 22.19 or newer{}", .found.as_ref().map(|found| format!(", and this is {found}")).unwrap_or_default())]
     OldNode {
         /// What Node.js says it is.
         found: Option<String>,
@@ -63,9 +65,7 @@ pub enum AgentError {
         said: String,
     },
     /// npm did not install it.
-    #[error(
-        "install {package} with npm: {said}; check that npm is on PATH, and reaches a registry that asks for no login: npm sees none of your credentials"
-    )]
+    #[error("install {package} with npm: {said}")]
     Npm {
         /// What was to be installed.
         package: String,
@@ -86,6 +86,21 @@ pub enum AgentError {
     /// The child could not be run.
     #[error(transparent)]
     Exec(#[from] ExecError),
+}
+
+impl Advised for AgentError {
+    fn advice(&self) -> Option<Cow<'_, str>> {
+        let advice = match self {
+            Self::Missing { .. } => "run `omk agent install`",
+            Self::OtherVersion { .. } => "run `omk agent install`, or change `agent.version`",
+            Self::OldNode { .. } => "run `omk agent install`, which brings one along",
+            Self::Npm { .. } => {
+                "check that npm is on PATH, and reaches a registry that asks for no login: npm sees none of your credentials"
+            }
+            Self::Broken { .. } | Self::BadVersion(_) | Self::Io { .. } | Self::Exec(_) => return None,
+        };
+        Some(advice.into())
+    }
 }
 
 /// What the gateway saw of an attempt, as far as it helps to judge it.

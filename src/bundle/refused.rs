@@ -1,22 +1,24 @@
 //! Why a bundle is refused: what, where, why, and what to do.
 
+use std::borrow::Cow;
+
 use crate::git::{BundleError, GitError};
 use crate::id::{CommitId, TaskId};
 use crate::journal::{Damage, Difference};
-use crate::text;
+use crate::text::{self, Advised};
 
 /// What a person can do about a bundle that was damaged on its way.
 const AGAIN: &str = "nothing was taken from it, so start a new run";
 
 /// What a person should think of a bundle that says what no honest run says.
 const SUSPECT: &str =
-    "nothing was taken from it; look at what the job that ran the agent did before you start a new run";
+    "look at what the job that ran the agent did before you start a new run: nothing was taken from it";
 
 /// Why a bundle is refused. Nothing of it was used.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
     /// It could not be read.
-    #[error("read {what}: {source}; check the step that downloads the artifact")]
+    #[error("read {what}: {source}")]
     Io {
         /// Which directory or file.
         what: String,
@@ -24,13 +26,13 @@ pub enum Refused {
         source: std::io::Error,
     },
     /// There is no manifest, or it is not one.
-    #[error("`bundle.json` is not the manifest of a bundle: {why}; {AGAIN}")]
+    #[error("`bundle.json` is not the manifest of a bundle: {why}")]
     Manifest {
         /// Why not.
         why: String,
     },
     /// It was written by an omk that speaks another version.
-    #[error("it is of version {found}, and this omk reads version {expected}; use one version of omk in all jobs")]
+    #[error("it is of version {found}, and this omk reads version {expected}")]
     Version {
         /// What it says.
         found: u32,
@@ -38,13 +40,13 @@ pub enum Refused {
         expected: u32,
     },
     /// Something lies there that no bundle holds.
-    #[error("{name:?} does not belong into a bundle; {SUSPECT}")]
+    #[error("{name:?} does not belong into a bundle")]
     StrangeName {
         /// What, clipped.
         name: String,
     },
     /// A link, a pipe, a device, where a file or a directory belongs.
-    #[error("{name:?} is {what}, and only plain files are read; {SUSPECT}")]
+    #[error("{name:?} is {what}, and only plain files are read")]
     NotPlain {
         /// What, clipped.
         name: String,
@@ -52,13 +54,13 @@ pub enum Refused {
         what: &'static str,
     },
     /// The manifest names a file that is not there.
-    #[error("`{name}` is missing, and the manifest names it; {AGAIN}")]
+    #[error("`{name}` is missing, and the manifest names it")]
     Missing {
         /// Which.
         name: String,
     },
     /// More than is allowed. It was not read.
-    #[error("{what} is too large: {found}, and {most} are allowed; {SUSPECT}")]
+    #[error("{what} is too large: {found}, and {most} are allowed")]
     TooLarge {
         /// What, as a noun.
         what: String,
@@ -68,7 +70,7 @@ pub enum Refused {
         most: u64,
     },
     /// A file is not what the manifest says.
-    #[error("`{name}` is not what the manifest says: its {what} differs; {AGAIN}")]
+    #[error("`{name}` is not what the manifest says: its {what} differs")]
     Changed {
         /// Which.
         name: String,
@@ -76,7 +78,7 @@ pub enum Refused {
         what: &'static str,
     },
     /// It is about something else than what was asked for.
-    #[error("its {what} is {found}, and {expected} was asked for; {SUSPECT}")]
+    #[error("its {what} is {found}, and {expected} was asked for")]
     OtherRun {
         /// `run`, `scope`, `base`, …
         what: &'static str,
@@ -86,7 +88,7 @@ pub enum Refused {
         expected: String,
     },
     /// A task took part that should not have.
-    #[error("task `{task}` {why}; {SUSPECT}")]
+    #[error("task `{task}` {why}")]
     Task {
         /// Which.
         task: String,
@@ -94,28 +96,28 @@ pub enum Refused {
         why: &'static str,
     },
     /// The journal is damaged.
-    #[error("its journal is damaged ({0}); {AGAIN}")]
+    #[error("its journal is damaged ({0})")]
     Damaged(Damage),
     /// The journal does not begin with the beginning of a run.
-    #[error("its journal does not begin with the beginning of a run; {AGAIN}")]
+    #[error("its journal does not begin with the beginning of a run")]
     NotBegun,
     /// The journal says what this plan does not lead to.
-    #[error("its journal does not follow from the plan ({}); {SUSPECT}", short(.0))]
+    #[error("its journal does not follow from the plan ({})", short(.0))]
     Illegal(Box<Difference>),
     /// The manifest says something else than the journal.
-    #[error("the manifest's {what} is not what the journal leads to; {SUSPECT}")]
+    #[error("the manifest's {what} is not what the journal leads to")]
     Contradiction {
         /// `result`, `tasks`, `commits`.
         what: &'static str,
     },
     /// What the run is built on is not here.
-    #[error("the run's base {0} is not in this repository; check it out or fetch it first")]
+    #[error("the run's base {0} is not in this repository")]
     NoBase(CommitId),
     /// The file of commits.
-    #[error("its file of commits is refused: {0}; {SUSPECT}")]
+    #[error("its file of commits is refused: {0}")]
     Commits(#[source] BundleError),
     /// A commit that no honest run makes.
-    #[error("commit {commit} ({place}) {why}; {SUSPECT}")]
+    #[error("commit {commit} ({place}) {why}")]
     Commit {
         /// Which, shortened.
         commit: String,
@@ -125,7 +127,7 @@ pub enum Refused {
         why: String,
     },
     /// A commit that touches what its task may not.
-    #[error("commit {commit} of task `{task}` changes what it may not: {paths}; {SUSPECT}")]
+    #[error("commit {commit} of task `{task}` changes what it may not: {paths}")]
     Scope {
         /// Which, shortened.
         commit: String,
@@ -137,6 +139,31 @@ pub enum Refused {
     /// The repository or the machine, not the bundle.
     #[error("{0}")]
     Git(#[from] GitError),
+}
+
+impl Advised for Refused {
+    fn advice(&self) -> Option<Cow<'_, str>> {
+        let advice = match self {
+            Self::Io { .. } => "check the step that downloads the artifact",
+            Self::Version { .. } => "use one version of omk in all jobs",
+            Self::NoBase(_) => "check it out or fetch it first",
+            Self::Manifest { .. } | Self::Missing { .. } | Self::Changed { .. } | Self::Damaged(_) | Self::NotBegun => {
+                AGAIN
+            }
+            Self::StrangeName { .. }
+            | Self::NotPlain { .. }
+            | Self::TooLarge { .. }
+            | Self::OtherRun { .. }
+            | Self::Task { .. }
+            | Self::Illegal(_)
+            | Self::Contradiction { .. }
+            | Self::Commit { .. }
+            | Self::Scope { .. } => SUSPECT,
+            Self::Commits(error) => return error.advice().or(Some(SUSPECT.into())),
+            Self::Git(error) => return error.advice(),
+        };
+        Some(advice.into())
+    }
 }
 
 /// What a stranger's journal orders may be of any length.

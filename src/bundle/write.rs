@@ -2,6 +2,7 @@
 //!
 //! It refuses to write into a directory that holds something else, and leaves none half done.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -12,15 +13,16 @@ use crate::engine::Engine;
 use crate::git::{GitError, Repo};
 use crate::plain_file::{self, Root};
 use crate::store::RunDir;
+use crate::text::Advised;
 
 /// Why a bundle could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// The run has not begun.
-    #[error("the run has not begun, so there is nothing to bundle; run it first")]
+    #[error("the run has not begun, so there is nothing to bundle")]
     NotBegun,
     /// There is something else.
-    #[error("{} holds something that is not a bundle; name another directory, or remove it", .0.display())]
+    #[error("{} holds something that is not a bundle", .0.display())]
     InTheWay(PathBuf),
     /// A file could not be read or written.
     #[error("{what} {}: {source}", path.display())]
@@ -35,6 +37,17 @@ pub enum WriteError {
     /// The commits could not be packed.
     #[error(transparent)]
     Git(#[from] GitError),
+}
+
+impl Advised for WriteError {
+    fn advice(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::NotBegun => Some("run it first".into()),
+            Self::InTheWay(_) => Some("name another directory, or remove it".into()),
+            Self::Io { .. } => None,
+            Self::Git(error) => error.advice(),
+        }
+    }
 }
 
 /// A bundle that was written.

@@ -22,8 +22,7 @@ pub(super) fn program() -> Result<String, Failure> {
         let what = "there is no `git` on PATH that answers";
         return Err(Failure::new(Kind::Blocked, what).hint("install git, and put it on PATH"));
     };
-    let refused = |error| Failure::with_advice(Kind::Blocked, &format!("failed to {error}"));
-    refuse_old_program().map_err(refused).map(|()| version)
+    refuse_old_program().map_err(|error| Failure::to_do(Kind::Blocked, &error)).map(|()| version)
 }
 
 /// A git that is not there, or too old to merge.

@@ -21,7 +21,7 @@ const ELSEWHERE: &str =
 /// The slots of a repository.
 pub(super) fn pool(home: &Home, caller: &Caller) -> Result<Pool, Failure> {
     let opened = Pool::open(&home.repo, &cache_dir(caller)?);
-    opened.map_err(|error| Failure::new(Kind::Blocked, format!("failed to {error}")).hint(ELSEWHERE))
+    opened.map_err(|error| Failure::to_do(Kind::Blocked, &error).hint(ELSEWHERE))
 }
 
 /// omk's cache, as far as it is there already.

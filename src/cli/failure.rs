@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::text;
+use crate::text::{self, Advised};
 
 /// Whose turn it is; decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,12 +56,24 @@ impl Failure {
         Self { kind, error: text.into(), hints: Vec::new(), whole: true }
     }
 
-    /// A failure in the words of a room below, which say what to do next after a semicolon.
+    /// An error of a room below whose text says what is wrong, and what it advises.
     #[must_use]
-    pub fn with_advice(kind: Kind, text: &str) -> Self {
-        match text.rsplit_once("; ") {
-            Some((what, next)) => Self::new(kind, what).hint(next),
-            None => Self::new(kind, text),
+    pub fn of(kind: Kind, error: &(impl Advised + ?Sized)) -> Self {
+        Self::new(kind, error.to_string()).advised_by(error)
+    }
+
+    /// An error of a room below whose text says what was to be done, and what it advises.
+    #[must_use]
+    pub fn to_do(kind: Kind, error: &(impl Advised + ?Sized)) -> Self {
+        Self::new(kind, format!("failed to {error}")).advised_by(error)
+    }
+
+    /// The same, with what an error advises.
+    #[must_use]
+    pub fn advised_by(self, error: &(impl Advised + ?Sized)) -> Self {
+        match error.advice() {
+            Some(advice) => self.hint(advice),
+            None => self,
         }
     }
 
@@ -70,6 +82,13 @@ impl Failure {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
+    }
+
+    /// What went wrong and what to do next, for a place that has one line.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        let parts = std::iter::once(&self.error).chain(&self.hints).map(|part| part.trim_end_matches('.'));
+        parts.collect::<Vec<_>>().join("; ")
     }
 
     /// As a person reads it, with a newline at the end.

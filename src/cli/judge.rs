@@ -92,7 +92,7 @@ pub(super) fn admit(
 ) -> Result<Admitted, Failure> {
     let refused = |refused: Refused| {
         let kind = if refused.is_host() { Kind::Infra } else { Kind::NotReady };
-        Failure::with_advice(kind, &format!("the bundle {} is refused: {refused}", dir.display()))
+        Failure::new(kind, format!("the bundle {} is refused: {refused}", dir.display())).advised_by(&refused)
     };
     let opened = bundle::open(dir, &Limits::default()).map_err(refused)?;
     let admitted = bundle::admit(&home.repo, opened, request, plan).map_err(refused)?;
@@ -117,8 +117,8 @@ async fn run_gates(
     judged.map_err(|unjudged| match unjudged {
         Unjudged::Interrupted => Failure::new(Kind::Infra, "judging was interrupted, so nothing is proven")
             .hint("run the job again; the bundle is still there"),
-        Unjudged::Failed(failure) => {
-            Failure::new(Kind::Infra, format!("failed to judge the result: {}", failure.message))
+        Unjudged::Failed(_) => {
+            Failure::new(Kind::Infra, format!("failed to judge the result: {unjudged}")).advised_by(&unjudged)
         }
     })
 }
@@ -235,7 +235,7 @@ fn read_at(home: &Home, commit: &CommitId, path: &str) -> Result<Vec<u8>, Failur
             .hint("fetch that commit first (`git fetch origin COMMIT`), or give the file with `--plan` or `--rules`")
     };
     let at: RepoPath = path.parse().map_err(|error: crate::id::BadName| missing(error.to_string()))?;
-    let bytes = home.repo.read_file(commit, &at).map_err(|error| missing(error.to_string()))?;
+    let bytes = home.repo.read_file(commit, &at).map_err(|error| missing(error.to_string()).advised_by(&error))?;
     bytes.ok_or_else(|| missing("there is no such file".to_owned()))
 }
 

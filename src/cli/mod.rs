@@ -173,7 +173,7 @@ fn git(error: GitError) -> Failure {
         error if error.is_host() => Kind::Infra,
         _ => Kind::Usage,
     };
-    Failure::with_advice(kind, &error.to_string())
+    Failure::of(kind, &error)
 }
 
 /// The store's trouble, at the edge.
@@ -183,16 +183,5 @@ fn store(error: StoreError) -> Failure {
         StoreError::NoSuchRun(_) => Kind::Usage,
         StoreError::Io { .. } | StoreError::Damaged { .. } | StoreError::Line(_) => Kind::Infra,
     };
-    let hint = match &error {
-        StoreError::Held { .. } => Some("wait for it, or end it with `omk cancel`"),
-        StoreError::Damaged { .. } => {
-            Some("the journal was changed after it was written; what it says cannot be trusted")
-        }
-        StoreError::NoSuchRun(_) | StoreError::Io { .. } | StoreError::Line(_) => None,
-    };
-    let failure = Failure::new(kind, format!("failed to {error}"));
-    match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
+    Failure::to_do(kind, &error)
 }

@@ -54,7 +54,8 @@ pub(super) fn check(home: &Home, read: Read, terminal: &Terminal) -> Result<u8, 
     let bench = Bench { home, plan: &plan, scrubber: &secrets.scrubber(), after_failure };
     let judged = runtime.block_on(gates_on(&bench, began, &head));
     runtime.shutdown_background();
-    let outcomes = judged?.map_err(|why| Failure::new(Kind::Infra, format!("failed to judge the base: {why}")))?;
+    let outcomes = judged?
+        .map_err(|why| Failure::new(Kind::Infra, format!("failed to judge the base: {why}")).advised_by(&why))?;
     for outcome in &outcomes {
         terminal.print(&in_words(outcome));
     }

@@ -56,8 +56,7 @@ pub(super) async fn settle(agent: &Agent, upstream: &Upstream) -> Result<Settled
 }
 
 fn wire(facts: &Facts, agent: &Agent) -> Result<Wire, Failure> {
-    Wire::settle(facts, agent.thinking)
-        .map_err(|unsuited| Failure::new(Kind::Blocked, unsuited.to_string()).hint(unsuited.advice()))
+    Wire::settle(facts, agent.thinking).map_err(|unsuited| Failure::of(Kind::Blocked, &unsuited))
 }
 
 /// How many models an error names.

@@ -152,8 +152,8 @@ fn believe(with: &Publication<'_>, dir: &Path, judgement: Option<&Judgement>) ->
     let admitted = bundle::open(dir, &bundle::Limits::default())
         .and_then(|opened| bundle::admit(repo, opened, with.request, with.plan))
         .and_then(|admitted| admitted.refuse_secrets(repo, with.scrubber).map(|()| admitted))
-        // What to do about it follows in the comment.
-        .map_err(|error| refused(error.to_string().split("; ").next().unwrap_or_default().to_owned()))?;
+        // What to do about it follows in the comment, in words of its own.
+        .map_err(|error| refused(error.to_string()))?;
     let Some(judgement) = judgement else { return Err(unjudged(&admitted)) };
     agree(with.request, judgement, &admitted).map_err(refused)?;
     let mut judgement = judgement.clone();

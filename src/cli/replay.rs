@@ -78,7 +78,8 @@ fn outcome_in_words(outcome: &Outcome) -> String {
         Outcome::Unchanged => "changed nothing".to_owned(),
         Outcome::Failed(failure) => {
             let first = failure.message.lines().next().unwrap_or_default();
-            format!("failed ({}): {}", failure.class, text::clip(first, 100))
+            let advice = failure.advice.as_deref().map(|advice| text::clip(advice, 100));
+            format!("failed ({}): {}", failure.class, text::with_advice(&text::clip(first, 100), advice.as_deref()))
         }
         Outcome::Interrupted => "was interrupted".to_owned(),
     }

@@ -253,9 +253,8 @@ impl Session {
     }
 
     fn gave_up(&self, error: &DriveError) -> Failure {
-        let text = format!("failed to {error}");
         let hint = format!("nothing is lost: go on with `omk resume {}` once this is mended", self.run_dir.run());
-        Failure::new(Kind::Infra, text).hint(hint)
+        Failure::to_do(Kind::Infra, error).hint(hint)
     }
 
     async fn tools(&mut self, facts: &UnboundedSender<Fact>) -> Result<Tools, Failure> {
@@ -361,7 +360,7 @@ pub(super) async fn find_agent(
 }
 
 pub(super) fn agent_failure(error: &agent::AgentError) -> Failure {
-    Failure::with_advice(Kind::Blocked, &format!("failed to {error}"))
+    Failure::to_do(Kind::Blocked, error)
 }
 
 /// What finding or installing the CLI needs to know.

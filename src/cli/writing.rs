@@ -62,7 +62,7 @@ pub(super) fn write(
 pub(super) fn bundle(over: &Over, dir: &Path, upload: bundle::Upload) -> Result<bundle::Written, Failure> {
     let Over { home, run_dir, engine, .. } = over;
     bundle::write(dir, &home.repo, run_dir, engine, upload, &bundle::Limits::default())
-        .map_err(|error| Failure::with_advice(Kind::Infra, &format!("failed to {error}")))
+        .map_err(|error| Failure::to_do(Kind::Infra, &error))
 }
 
 /// The proofs of a run, without their second statements, by path.

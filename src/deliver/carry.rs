@@ -18,7 +18,7 @@ use crate::report::dashboard::{self, Last};
 use crate::report::sticky::{self, Lost};
 use crate::report::{Instead, Placed, Pull, Trouble, check};
 use crate::request::Request;
-use crate::text::ForgeKind;
+use crate::text::{self, Advised as _, ForgeKind};
 use crate::trust::{Account, PullRequest};
 
 /// How often a push is planned anew because something moved or was refused meanwhile.
@@ -151,7 +151,10 @@ impl<'a> Carrier<'a> {
         let proofs = match proofs::commit(ends.repo, self.request, outcome) {
             Ok(commit) => commit,
             Err(error) => {
-                self.trouble(Trouble::Other(format!("failed to {error}; the result goes without its proofs")));
+                self.trouble(Trouble::Other(format!(
+                    "the result goes without its proofs: omk failed to {}",
+                    error.in_full()
+                )));
                 None
             }
         };
@@ -179,10 +182,10 @@ impl<'a> Carrier<'a> {
                 }
                 Err(error @ GitError::RemoteMoved { .. }) => {
                     refused = found.refused;
-                    said = error.to_string();
+                    said = error.in_full();
                 }
                 Err(GitError::RemoteRefused { name, why, said: words, .. }) => {
-                    said = format!("{words}; {}", why.next());
+                    said = text::with_advice(&words, Some(why.next()));
                     refusals += 1;
                     all.extend(steps.refs.iter().map(|update| update.name.clone()));
                     let run = full(&run_branch(&self.request.scope));
@@ -193,7 +196,7 @@ impl<'a> Carrier<'a> {
                     refused.extend(out.into_iter().map(|name| (name, said.clone())));
                 }
                 Err(error) => {
-                    said = error.to_string();
+                    said = error.in_full();
                     break;
                 }
             }
@@ -227,7 +230,7 @@ impl<'a> Carrier<'a> {
         let refs = match look::blocking(move || look::refs(&repo, &remote, form, &request)).await {
             Ok(refs) => refs,
             Err(error) => {
-                self.trouble(Trouble::PushRefused { said: error.to_string() });
+                self.trouble(Trouble::PushRefused { said: error.in_full() });
                 return None;
             }
         };

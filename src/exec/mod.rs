@@ -178,7 +178,7 @@ pub enum ExecError {
         source: std::io::Error,
     },
     /// A process of the child could not be ended, and may still be at work. Whatever it can write must not be used again.
-    #[error("end every process of the child within {} s; one of them may still be at work", waited.as_secs())]
+    #[error("end every process of the child within {} s: one of them may still be at work", waited.as_secs())]
     Outlived {
         /// How long was waited for its end.
         waited: Duration,

@@ -1,8 +1,11 @@
 //! Why attempts fail: classes, and whether trying again can help.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::RepoPath;
+use crate::text::{self, Advised};
 
 /// Why an attempt failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +35,36 @@ impl Failure {
     #[must_use]
     pub fn new(class: Class, message: impl Into<String>) -> Self {
         Self { class, message: message.into(), paths: Vec::new(), advice: None, retry_after_ms: None, outlived: false }
+    }
+
+    /// An error whose text says what is wrong, and what it advises.
+    #[must_use]
+    pub fn of(class: Class, error: &(impl Advised + ?Sized)) -> Self {
+        Self::new(class, error.to_string()).advised_by(error)
+    }
+
+    /// An error whose text says what was to be done, and what it advises.
+    #[must_use]
+    pub fn to_do(class: Class, error: &(impl Advised + ?Sized)) -> Self {
+        Self::new(class, format!("failed to {error}")).advised_by(error)
+    }
+
+    fn advised_by(self, error: &(impl Advised + ?Sized)) -> Self {
+        Self { advice: error.advice().map(Cow::into_owned), ..self }
+    }
+
+    /// The message and the advice, for a place that has one line.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        text::with_advice(&self.message, self.advice.as_deref())
+    }
+
+    /// The same with both texts passed through `scrub`.
+    #[must_use]
+    pub fn scrubbed(mut self, scrub: &dyn Fn(&str) -> String) -> Self {
+        self.message = scrub(&self.message);
+        self.advice = self.advice.as_deref().map(scrub);
+        self
     }
 
     /// The same, about these paths.

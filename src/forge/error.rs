@@ -34,7 +34,7 @@ pub enum ForgeError {
         said: String,
     },
     /// The forge wants to be left alone for longer than omk waits.
-    #[error("{what}: the forge's limit of requests is used up; it asks to wait {}", crate::text::duration(*wait))]
+    #[error("{what}: the forge's limit of requests is used up, and it asks to wait {}", crate::text::duration(*wait))]
     Limited {
         /// What was tried.
         what: String,

@@ -3,6 +3,7 @@
 //! The verdict is the exit code's, never the report's and never the agent's. It refuses to know where the tree came from,
 //! and to read a report that an earlier execution left.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::TcpListener;
@@ -18,6 +19,7 @@ use crate::exec::{Child, Ending, ExecError, Program, Sandbox, Shepherd, Surround
 use crate::fact::{Containment, GateOutcome, GateVerdict, Origin, Reuse};
 use crate::id::Sha256;
 use crate::plan::Gate;
+use crate::text::Advised;
 
 /// The cap of a gate's log file, in bytes: an hour of chatty tests fits, a loop that prints does not fill the disk.
 const LOG_CAP: u64 = 16 * 1024 * 1024;
@@ -43,8 +45,8 @@ pub struct Site<'a> {
     /// Takes secrets out of text.
     pub scrub: &'a (dyn Fn(&str) -> String + Sync),
     /// Makes the directory as the gate is to find it; called before each execution, so that what one execution changed
-    /// is not what the next one judges. Says what failed, after "failed to".
-    pub lay_out: &'a (dyn Fn() -> BoxFuture<'a, Result<(), String>> + Sync),
+    /// is not what the next one judges.
+    pub lay_out: &'a (dyn Fn() -> BoxFuture<'a, Result<(), NotLaidOut>> + Sync),
     /// Ends the gate when cancelled.
     pub stop: &'a CancellationToken,
 }
@@ -70,12 +72,12 @@ pub enum GateError {
         source: ExecError,
     },
     /// The directory could not be made as the gate is to find it.
-    #[error("lay out the tree for gate `{gate}`: {what}")]
+    #[error("lay out the tree for gate `{gate}`: {source}")]
     LayOut {
         /// The gate.
         gate: String,
-        /// What failed.
-        what: String,
+        /// Why.
+        source: NotLaidOut,
     },
     /// The directory for logs could not be made.
     #[error("make {}: {source}", path.display())]
@@ -87,6 +89,31 @@ pub enum GateError {
     },
 }
 
+impl Advised for GateError {
+    fn advice(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::LayOut { source, .. } => source.advice.as_deref().map(Cow::Borrowed),
+            Self::Exec { .. } | Self::Logs { .. } => None,
+        }
+    }
+}
+
+/// Why a tree could not be laid out, from whoever lays it out.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct NotLaidOut {
+    what: String,
+    advice: Option<String>,
+}
+
+impl NotLaidOut {
+    /// The parts of an error of a room that gates do not know.
+    #[must_use]
+    pub fn of(error: &impl Advised) -> Self {
+        Self { what: error.to_string(), advice: error.advice().map(Cow::into_owned) }
+    }
+}
+
 /// Runs a gate: once, and again up to [`Gate::retries`] times while it does not pass.
 ///
 /// # Errors
@@ -96,7 +123,7 @@ pub async fn judge(gate: &Gate, site: &Site<'_>) -> Result<Judged, GateError> {
     let mut tally = Tally::new(gate);
     let mut before = Before::nothing();
     while !tally.is_settled() && !site.stop.is_cancelled() {
-        (site.lay_out)().await.map_err(|what| GateError::LayOut { gate: gate.id.to_string(), what })?;
+        (site.lay_out)().await.map_err(|source| GateError::LayOut { gate: gate.id.to_string(), source })?;
         if let Some(report) = &gate.report {
             before = report_file::clear(site.dir, report).await;
         }
@@ -144,7 +171,7 @@ pub fn reused(gate: &Gate, key: Sha256, from: Origin) -> GateOutcome {
 /// As [`judge`].
 pub async fn fingerprint(gate: &Gate, command: &str, site: &Site<'_>) -> Result<Result<Sha256, String>, GateError> {
     make_logs(site).await?;
-    (site.lay_out)().await.map_err(|what| GateError::LayOut { gate: gate.id.to_string(), what })?;
+    (site.lay_out)().await.map_err(|source| GateError::LayOut { gate: gate.id.to_string(), source })?;
     let mut child = child(gate, site, &format!("gate-{}-fingerprint.log", gate.id));
     child.program = Program::Shell(command.to_owned());
     let around = Surroundings { stop: site.stop.clone(), doors: site.doors.clone(), ..Surroundings::default() };

@@ -282,12 +282,10 @@ fn failed(what: &str, subcommand: &str, status: ExitStatus, complaint: &str) -> 
     if complaint.contains("No space left") || complaint.contains("Read-only file system") {
         return GitError::Io { what: what.into(), source: std::io::Error::other(said) };
     }
-    let hint = if complaint.contains("filter") || complaint.contains("lfs") {
-        "; a filter that .gitattributes asks for failed: install what it needs (Git LFS: `git lfs install` and `git lfs fetch`)"
-    } else {
-        ""
-    };
-    GitError::Binary { what: what.into(), command: subcommand.into(), status: status.to_string(), said, hint }
+    let next = (complaint.contains("filter") || complaint.contains("lfs")).then_some(
+        "a filter that .gitattributes asks for failed: install what it needs (Git LFS: `git lfs install` and `git lfs fetch`)",
+    );
+    GitError::Binary { what: what.into(), command: subcommand.into(), status: status.to_string(), said, next }
 }
 
 fn hardened(without_secrets: bool) -> Command {

@@ -4,6 +4,7 @@
 //! every ref that it was not told to expect, every prerequisite but one, packs that are too large to be honest, and
 //! objects that `git fsck` would complain of. No ref of anybody else's is moved, and nothing is checked out.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -18,6 +19,7 @@ use super::merge::signature;
 use super::repo::{Repo, commit_id, commit_oid};
 use super::tree::FILE;
 use crate::id::{CommitId, Moment};
+use crate::text::Advised;
 
 /// The header's first line. Version 3 is for object formats and filters that are not used here.
 const MAGIC: &str = "# v2 git bundle";
@@ -102,7 +104,7 @@ pub enum BundleError {
         base: CommitId,
     },
     /// The base is not in the repository.
-    #[error("the run's base {0} is not in this repository; check it out first, or fetch it")]
+    #[error("the run's base {0} is not in this repository")]
     NoBase(CommitId),
     /// git does not accept what is in it.
     #[error("git does not accept its objects ({0})")]
@@ -110,6 +112,21 @@ pub enum BundleError {
     /// The machine or the repository.
     #[error(transparent)]
     Git(#[from] GitError),
+}
+
+impl Advised for BundleError {
+    fn advice(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::NoBase(_) => Some("check it out first, or fetch it".into()),
+            Self::Git(error) => error.advice(),
+            Self::NotABundle(_)
+            | Self::TooLarge { .. }
+            | Self::StrangeRef(_)
+            | Self::OtherRef { .. }
+            | Self::OtherBase { .. }
+            | Self::Broken(_) => None,
+        }
+    }
 }
 
 impl BundleHeader {

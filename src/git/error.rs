@@ -17,25 +17,25 @@ const PATH_SHOWN: usize = 120;
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
     /// There is no repository at or above that directory.
-    #[error("{} is not inside a git repository; go to one, or make one with `git init` and a first commit", .dir.display())]
+    #[error("{} is not inside a git repository", .dir.display())]
     NotARepository {
         /// Where it was looked for.
         dir: PathBuf,
     },
     /// A repository without a work tree.
-    #[error("{} is a bare repository, without files to work on; clone it (`git clone {} work`) and run omk there", .path.display(), .path.display())]
+    #[error("{} is a bare repository, without files to work on", .path.display())]
     Bare {
         /// The repository.
         path: PathBuf,
     },
     /// HEAD names no commit.
-    #[error("{} has no commit at HEAD; make one first: `git add -A && git commit`", .path.display())]
+    #[error("{} has no commit at HEAD", .path.display())]
     NoCommits {
         /// The repository.
         path: PathBuf,
     },
     /// A format that omk cannot open.
-    #[error("{} {what}, which omk cannot open; {next}", .path.display())]
+    #[error("{} {what}, which omk cannot open", .path.display())]
     Unsupported {
         /// The repository.
         path: PathBuf,
@@ -46,7 +46,7 @@ pub enum GitError {
     },
     /// What a task left in its slot holds a secret that omk knows.
     #[error(
-        "take in `{path}`: {what} holds a key or a token that omk knows, and it would stay in the repository for good; write the name of a variable there, and read the value from it"
+        "take in `{path}`: {what} holds a key or a token that omk knows, and it would stay in the repository for good"
     )]
     HoldsSecret {
         /// Which file, without the secret.
@@ -55,21 +55,21 @@ pub enum GitError {
         what: &'static str,
     },
     /// The repository belongs to somebody else.
-    #[error("{} belongs to another user, so git does not trust its settings; if you do: `git config --global --add safe.directory {}`", .path.display(), .path.display())]
+    #[error("{} belongs to another user, so git does not trust its settings", .path.display())]
     NotOwned {
         /// The repository's top.
         path: PathBuf,
     },
     /// No commit has that name.
-    #[error("`{rev}` is not a commit of this repository{hint}")]
+    #[error("`{rev}` is not a commit of this repository")]
     UnknownRevision {
         /// As it was given.
         rev: String,
-        /// What to do, with its separator; may be empty.
-        hint: &'static str,
+        /// What to do, where omk knows.
+        next: Option<&'static str>,
     },
     /// An object is not there.
-    #[error("{what}: the object is missing from this repository; {next}")]
+    #[error("{what}: the object is missing from this repository")]
     Missing {
         /// What was to be read.
         what: String,
@@ -77,15 +77,13 @@ pub enum GitError {
         next: &'static str,
     },
     /// A branch is in the way of another.
-    #[error(
-        "a branch called `{name}` makes branches below `{name}/` impossible; rename it: `git branch -m {name} {name}-old`"
-    )]
+    #[error("a branch called `{name}` makes branches below `{name}/` impossible")]
     BranchInTheWay {
         /// The branch.
         name: String,
     },
     /// A branch is not where it was expected.
-    #[error("branch `{name}` {found}, not {expected}; someone else moved it, and it was left as it is")]
+    #[error("branch `{name}` {found}, not {expected}: someone else moved it, and it was left as it is")]
     BranchMoved {
         /// The branch.
         name: String,
@@ -101,9 +99,7 @@ pub enum GitError {
         name: String,
     },
     /// Another git process holds a lock, or left it.
-    #[error(
-        "{what}: another git process holds a lock; wait for it, and if none is running remove the `.lock` file it left"
-    )]
+    #[error("{what}: another git process holds a lock")]
     Locked {
         /// What was to be done.
         what: String,
@@ -119,7 +115,7 @@ pub enum GitError {
         source: std::io::Error,
     },
     /// The disk, seen through libgit2.
-    #[error("{what}: the disk refused ({}); is it full, or read-only?", .source.message())]
+    #[error("{what}: the disk refused ({})", .source.message())]
     Disk {
         /// What was to be done.
         what: String,
@@ -127,7 +123,7 @@ pub enum GitError {
         source: git2::Error,
     },
     /// libgit2 failed for a reason that has no words of its own here.
-    #[error("{what}: git's object store refused ({}); `git fsck` tells whether the repository is sound", .source.message())]
+    #[error("{what}: git's object store refused ({})", .source.message())]
     Library {
         /// What was to be done.
         what: String,
@@ -135,7 +131,7 @@ pub enum GitError {
         source: git2::Error,
     },
     /// The git binary failed.
-    #[error("{what}: `git {command}` failed ({status}): {said}{hint}")]
+    #[error("{what}: `git {command}` failed ({status}): {said}")]
     Binary {
         /// What was to be done.
         what: String,
@@ -145,17 +141,17 @@ pub enum GitError {
         status: String,
         /// The end of its standard error, clipped.
         said: String,
-        /// What to do, with its separator; may be empty.
-        hint: &'static str,
+        /// What to do, where omk knows.
+        next: Option<&'static str>,
     },
     /// The git binary is too old.
-    #[error("merge with {found}, which is too old; install git 2.38 or newer, and put it on PATH first")]
+    #[error("merge with {found}, which is too old")]
     OldProgram {
         /// What it says it is.
         found: String,
     },
     /// A file asks for a filter that git's configuration does not define. git would take the file as it is.
-    #[error("take `{path}`: it asks for the filter `{name}`, which git does not have here; {next}")]
+    #[error("take `{path}`: it asks for the filter `{name}`, which git does not have here")]
     NoFilter {
         /// The file, as well as it can be shown.
         path: String,
@@ -165,7 +161,7 @@ pub enum GitError {
         next: String,
     },
     /// git complained of a filter, whether it went on without it or not.
-    #[error("{what}: the filter `{name}` failed ({said}); {next}")]
+    #[error("{what}: the filter `{name}` failed ({said})")]
     Filter {
         /// What was to be done.
         what: String,
@@ -177,14 +173,14 @@ pub enum GitError {
         next: String,
     },
     /// An address that is not spoken.
-    #[error("the address of a remote is not usable: {why}; give it as https://host/owner/name.git")]
+    #[error("the address of a remote is not usable: {why}")]
     BadRemote {
         /// Why, as a sentence's half.
         why: &'static str,
     },
     /// A ref of a remote is not where it was expected. Nothing was pushed.
     #[error(
-        "push to {remote}: `{name}` is {}, not {}; somebody moved it meanwhile and nothing was pushed, so start anew on what is there now",
+        "push to {remote}: `{name}` is {}, not {}: somebody moved it meanwhile, and nothing was pushed",
         place(.now.as_ref()),
         place(.expected.as_ref())
     )]
@@ -199,7 +195,7 @@ pub enum GitError {
         now: Option<CommitId>,
     },
     /// A remote does not want a ref changed. Nothing was pushed.
-    #[error("push to {remote}: `{name}` was refused ({said}); {}", .why.next())]
+    #[error("push to {remote}: `{name}` was refused ({said})")]
     RemoteRefused {
         /// The remote's address.
         remote: String,
@@ -211,9 +207,7 @@ pub enum GitError {
         said: String,
     },
     /// A remote does not know us, or not well enough.
-    #[error(
-        "{what}: {remote} refuses the token ({said}); it may have expired, or lack the permission `contents: write`"
-    )]
+    #[error("{what}: {remote} refuses the token ({said})")]
     RemoteUnauthorised {
         /// What was to be done.
         what: String,
@@ -223,9 +217,7 @@ pub enum GitError {
         said: String,
     },
     /// There is no repository at that address.
-    #[error(
-        "{what}: there is no repository at {remote}, or the token may not see it; check the address, and the token's repositories"
-    )]
+    #[error("{what}: there is no repository at {remote}, or the token may not see it")]
     RemoteNotFound {
         /// What was to be done.
         what: String,
@@ -233,7 +225,7 @@ pub enum GitError {
         remote: String,
     },
     /// The remote has no such commit or ref.
-    #[error("{what}: {remote} does not have it ({said}); it may have been deleted or replaced meanwhile")]
+    #[error("{what}: {remote} does not have it ({said})")]
     RemoteLacks {
         /// What was to be done.
         what: String,
@@ -243,9 +235,7 @@ pub enum GitError {
         said: String,
     },
     /// A remote sends us elsewhere, where the token must not go.
-    #[error(
-        "{what}: {remote} sends us to another address, which is not followed; was the repository renamed? Use its new address"
-    )]
+    #[error("{what}: {remote} sends us to another address, which is not followed")]
     RemoteRedirects {
         /// What was to be done.
         what: String,
@@ -253,7 +243,7 @@ pub enum GitError {
         remote: String,
     },
     /// A remote, or the line to it, is out of order. What was to be done may have been done.
-    #[error("{what}: {remote} does not answer as it should ({said}); try again later")]
+    #[error("{what}: {remote} does not answer as it should ({said})")]
     RemoteUnavailable {
         /// What was to be done.
         what: String,
@@ -264,7 +254,7 @@ pub enum GitError {
     },
     /// Files were written where a submodule belongs.
     #[error(
-        "files were written into `{path}`, which is a submodule and is not filled in a slot; a change there cannot be kept"
+        "files were written into `{path}`, which is a submodule and is not filled in a slot, so a change there cannot be kept"
     )]
     InSubmodule {
         /// The submodule.

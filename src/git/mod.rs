@@ -8,6 +8,7 @@
 //! one landing, so that a journal may call it landed.
 
 mod error;
+mod remedies;
 mod extent;
 mod repo;
 mod tree;

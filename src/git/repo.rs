@@ -124,8 +124,8 @@ impl Repo {
     pub fn resolve(&self, rev: &str) -> Result<Tip, GitError> {
         self.with(|repo| {
             let commit = repo.revparse_single(rev).and_then(|object| object.peel_to_commit()).map_err(|_| {
-                let hint = if repo.is_shallow() { "; this clone is shallow: `git fetch --unshallow`" } else { "" };
-                GitError::UnknownRevision { rev: rev.to_owned(), hint }
+                let next = repo.is_shallow().then_some("this clone is shallow: `git fetch --unshallow`");
+                GitError::UnknownRevision { rev: rev.to_owned(), next }
             })?;
             Ok(tip_of(&commit))
         })
@@ -308,7 +308,7 @@ fn format_refusal(common_dir: &Path) -> Option<GitError> {
     let format = config.get_string("extensions.objectformat").unwrap_or_default();
     if !format.is_empty() && format != "sha1" {
         let what = format!("names its objects by {format}");
-        return refused(&what, "only SHA-1 repositories work so far; clone it from a SHA-1 one");
+        return refused(&what, "clone it from a repository that names them by SHA-1: no other works so far");
     }
     None
 }

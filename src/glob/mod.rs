@@ -8,12 +8,14 @@ mod component;
 mod meet;
 mod parse;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::id::RepoPath;
+use crate::text::Advised;
 
 use self::component::Component;
 pub use self::parse::{MAX_ALTERNATIVES, MAX_BYTES, MAX_DEPTH, MAX_EXPANDED};
@@ -53,6 +55,32 @@ struct Meaning {
 pub struct BadGlob {
     /// What is wrong, as a clause: "a `{` is never closed".
     pub reason: String,
+    /// What to write instead, where omk knows.
+    pub next: Option<&'static str>,
+}
+
+impl BadGlob {
+    fn but(reason: &str, next: &'static str) -> Self {
+        Self { reason: reason.to_owned(), next: Some(next) }
+    }
+}
+
+impl From<&str> for BadGlob {
+    fn from(reason: &str) -> Self {
+        Self { reason: reason.to_owned(), next: None }
+    }
+}
+
+impl From<String> for BadGlob {
+    fn from(reason: String) -> Self {
+        Self { reason, next: None }
+    }
+}
+
+impl Advised for BadGlob {
+    fn advice(&self) -> Option<Cow<'_, str>> {
+        self.next.map(Cow::Borrowed)
+    }
 }
 
 impl Glob {
@@ -132,7 +160,7 @@ fn share_a_line(one: &[String], other: &[String]) -> bool {
 impl FromStr for Glob {
     type Err = BadGlob;
     fn from_str(text: &str) -> Result<Self, BadGlob> {
-        let meaning = parse::parse(text).map_err(|reason| BadGlob { reason })?;
+        let meaning = parse::parse(text)?;
         Ok(Self { text: text.into(), meaning: Arc::new(meaning) })
     }
 }

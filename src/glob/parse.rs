@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use super::Meaning;
 use super::component::{Class, Component, Token, literal_prefix};
+use super::{BadGlob, Meaning};
 
 /// Alternatives that braces may expand to. The contract of `omk.yaml` fixes the number.
 pub const MAX_ALTERNATIVES: usize = 256;
@@ -38,24 +38,24 @@ impl Frame {
         Self { done: Vec::new(), current: vec![Row::new()] }
     }
 
-    fn push(&mut self, atom: &Atom) -> Result<(), String> {
+    fn push(&mut self, atom: &Atom) -> Result<(), BadGlob> {
         for row in &mut self.current {
             row.push(atom.clone());
         }
         self.check()
     }
 
-    fn comma(&mut self) -> Result<(), String> {
+    fn comma(&mut self) -> Result<(), BadGlob> {
         self.done.append(&mut self.current);
         self.current.push(Row::new());
         self.check()
     }
 
     /// Continues every alternative with every one of a closed brace.
-    fn multiply(&mut self, mut inner: Self) -> Result<(), String> {
+    fn multiply(&mut self, mut inner: Self) -> Result<(), BadGlob> {
         inner.done.append(&mut inner.current);
         if self.current.len() * inner.done.len() > MAX_ALTERNATIVES {
-            return Err(too_many());
+            return Err(too_many().into());
         }
         let mut product = Vec::with_capacity(self.current.len() * inner.done.len());
         for head in &self.current {
@@ -67,12 +67,12 @@ impl Frame {
         self.check()
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), BadGlob> {
         if self.done.len() + self.current.len() > MAX_ALTERNATIVES {
-            return Err(too_many());
+            return Err(too_many().into());
         }
         if self.done.iter().chain(&self.current).map(Vec::len).sum::<usize>() > MAX_EXPANDED {
-            return Err(format!("its braces expand to more than {MAX_EXPANDED} characters"));
+            return Err(format!("its braces expand to more than {MAX_EXPANDED} characters").into());
         }
         Ok(())
     }
@@ -83,12 +83,12 @@ fn too_many() -> String {
 }
 
 /// What `text` means, or what is wrong with it, as a clause.
-pub(super) fn parse(text: &str) -> Result<Meaning, String> {
+pub(super) fn parse(text: &str) -> Result<Meaning, BadGlob> {
     if text.is_empty() {
         return Err("it is empty".into());
     }
     if text.len() > MAX_BYTES {
-        return Err(format!("it is longer than {MAX_BYTES} bytes"));
+        return Err(format!("it is longer than {MAX_BYTES} bytes").into());
     }
     if text.contains('\0') {
         return Err("it holds a NUL character, which no path can".into());
@@ -103,14 +103,16 @@ pub(super) fn parse(text: &str) -> Result<Meaning, String> {
 }
 
 /// The alternatives, and whether there was any brace.
-fn expand(text: &str) -> Result<(Vec<Row>, bool), String> {
+fn expand(text: &str) -> Result<(Vec<Row>, bool), BadGlob> {
     let mut frames = Vec::new();
     let mut top = Frame::new();
     let mut braces = false;
     let mut rest = text.chars();
     while let Some(next) = rest.next() {
         match next {
-            '{' if frames.len() == MAX_DEPTH => return Err(format!("its braces are nested deeper than {MAX_DEPTH}")),
+            '{' if frames.len() == MAX_DEPTH => {
+                return Err(format!("its braces are nested deeper than {MAX_DEPTH}").into());
+            }
             '{' => {
                 braces = true;
                 frames.push(std::mem::replace(&mut top, Frame::new()));
@@ -135,24 +137,24 @@ fn expand(text: &str) -> Result<(Vec<Row>, bool), String> {
         }
     }
     if !frames.is_empty() {
-        return Err("a `{` is never closed; write `\\{` for the character itself".into());
+        return Err(BadGlob::but("a `{` is never closed", "write `\\{` for the character itself"));
     }
     Ok((top.current, braces))
 }
 
 /// The character after a backslash. A letter or digit there is most likely a path of Windows.
-fn escaped(next: Option<char>) -> Result<char, String> {
+fn escaped(next: Option<char>) -> Result<char, BadGlob> {
     match next {
         None => Err("it ends with a `\\` that escapes nothing".into()),
         Some(plain) if plain.is_alphanumeric() => {
-            Err(format!("`\\{plain}` escapes nothing; directories are separated by `/`"))
+            Err(format!("`\\{plain}` escapes nothing: directories are separated by `/`").into())
         }
         Some(special) => Ok(special),
     }
 }
 
 /// A class, from behind its `[` to its `]`.
-fn class(rest: &mut std::str::Chars<'_>) -> Result<Class, String> {
+fn class(rest: &mut std::str::Chars<'_>) -> Result<Class, BadGlob> {
     let mut look = rest.clone();
     let negated = matches!(look.next(), Some('!' | '^'));
     if negated {
@@ -174,7 +176,7 @@ fn class(rest: &mut std::str::Chars<'_>) -> Result<Class, String> {
             low
         };
         if low > high {
-            return Err(format!("the range `{low}-{high}` runs backwards"));
+            return Err(format!("the range `{low}-{high}` runs backwards").into());
         }
         ranges.push((low, high));
     }
@@ -182,10 +184,12 @@ fn class(rest: &mut std::str::Chars<'_>) -> Result<Class, String> {
 }
 
 /// A character of a class, and whether it was escaped.
-fn class_character(rest: &mut std::str::Chars<'_>) -> Result<(char, bool), String> {
+fn class_character(rest: &mut std::str::Chars<'_>) -> Result<(char, bool), BadGlob> {
     match rest.next() {
-        None => Err("a `[` is never closed; write `\\[` for the character itself".into()),
-        Some('/') => Err("a `[…]` holds a `/`, or is never closed; write `\\[` for the character itself".into()),
+        None => Err(BadGlob::but("a `[` is never closed", "write `\\[` for the character itself")),
+        Some('/') => {
+            Err(BadGlob::but("a `[…]` holds a `/`, or is never closed", "write `\\[` for the character itself"))
+        }
         Some('\\') => match escaped(rest.next())? {
             '/' => Err("a `[…]` holds a `/`".into()),
             character => Ok((character, true)),
@@ -208,12 +212,12 @@ fn merge(mut ranges: Vec<(char, char)>) -> Vec<(char, char)> {
 }
 
 /// An alternative, cut at its slashes and normalised.
-fn lower(row: Row) -> Result<Vec<Component>, String> {
+fn lower(row: Row) -> Result<Vec<Component>, BadGlob> {
     if row.is_empty() {
         return Err("one of its alternatives is empty".into());
     }
     if matches!(row[0], Atom::Slash) {
-        return Err("it is absolute; paths are relative to the repository, without a leading `/`".into());
+        return Err("it is absolute: paths are relative to the repository, without a leading `/`".into());
     }
     let mut components = Vec::new();
     let mut piece = Vec::new();
@@ -236,7 +240,7 @@ fn lower(row: Row) -> Result<Vec<Component>, String> {
 }
 
 /// What stands between two slashes; `None` for nothing and for `.`.
-fn component(mut piece: Vec<Token>) -> Result<Option<Component>, String> {
+fn component(mut piece: Vec<Token>) -> Result<Option<Component>, BadGlob> {
     if piece.len() > 1 && piece.iter().all(|token| *token == Token::Star) {
         return Ok(Some(Component::Deep));
     }
@@ -250,7 +254,7 @@ fn component(mut piece: Vec<Token>) -> Result<Option<Component>, String> {
         .collect();
     match literal.as_deref() {
         Some("" | ".") => Ok(None),
-        Some("..") => Err("it holds `..`; paths are relative to the repository and stay in it".into()),
+        Some("..") => Err("it holds `..`: paths are relative to the repository and stay in it".into()),
         Some(text) => Ok(Some(Component::Literal(text.into()))),
         None => Ok(Some(Component::Pattern(piece.into()))),
     }

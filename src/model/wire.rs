@@ -4,12 +4,14 @@
 //! fixes. The agent knows only its own form, so the gateway translates. It refuses to touch anything else: messages and
 //! tools pass as they are.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::{Map, Value, json};
 
 use super::table::{Effort, Form, Thinks};
 use super::{Facts, Origin};
+use crate::text::Advised;
 
 /// What a plan wants of a model's thinking: `agent.thinking`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -62,12 +64,10 @@ pub struct Unsuited {
     pub possible: Vec<Thinking>,
 }
 
-impl Unsuited {
-    /// What to do about it.
-    #[must_use]
-    pub fn advice(&self) -> String {
+impl Advised for Unsuited {
+    fn advice(&self) -> Option<Cow<'_, str>> {
         let words: Vec<String> = self.possible.iter().map(|word| format!("`{word}`")).collect();
-        format!("set it to {}", crate::text::any_of(&words))
+        Some(format!("set it to {}", crate::text::any_of(&words)).into())
     }
 }
 
@@ -207,7 +207,7 @@ mod tests {
                         wire.translate(request.as_object_mut().unwrap());
                         request.to_string()
                     }
-                    Err(unsuited) => format!("refused: {unsuited}; {}", unsuited.advice()),
+                    Err(unsuited) => format!("refused: {}", unsuited.in_full()),
                 };
                 table.push_str(&format!("{id} {wish}: {put}\n"));
             }

@@ -2,12 +2,15 @@
 //!
 //! It refuses addresses, ports, schemes, paths and wildcards: what is allowed is one name, asked for by that name.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::text::Advised;
 
 /// The longest name, in bytes: what DNS can carry (RFC 1035, 255 with the length bytes).
 const LONGEST_NAME: usize = 253;
@@ -48,18 +51,16 @@ pub enum BadHost {
     Malformed,
 }
 
-impl BadHost {
-    /// What to do about it.
-    #[must_use]
-    pub fn advice(&self) -> String {
-        match self {
-            Self::More { name } => format!("write only `{name}`"),
-            Self::Wildcard => "write each name by itself, like `example.com` and `cdn.example.com`".to_owned(),
-            Self::Address => "write the name that programs ask for, like `example.com`".to_owned(),
-            Self::Local => "remove it: children have a loopback of their own".to_owned(),
-            Self::Foreign => "write it in ASCII, as `xn--…`".to_owned(),
-            Self::Empty | Self::Malformed => "write a name like `example.com`".to_owned(),
-        }
+impl Advised for BadHost {
+    fn advice(&self) -> Option<Cow<'_, str>> {
+        Some(match self {
+            Self::More { name } => format!("write only `{name}`").into(),
+            Self::Wildcard => "write each name by itself, like `example.com` and `cdn.example.com`".into(),
+            Self::Address => "write the name that programs ask for, like `example.com`".into(),
+            Self::Local => "remove it: children have a loopback of their own".into(),
+            Self::Foreign => "write it in ASCII, as `xn--…`".into(),
+            Self::Empty | Self::Malformed => "write a name like `example.com`".into(),
+        })
     }
 }
 
@@ -173,7 +174,7 @@ mod tests {
 
     fn bad(text: &str) -> String {
         let bad = text.parse::<Host>().expect_err(text);
-        format!("{bad}; {}", bad.advice())
+        bad.in_full()
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub enum Unreadable {
     #[error("the file is not an in-toto Statement v1: its `_type` is {0:?}")]
     OtherStatement(String),
     /// It is a statement of somebody else.
-    #[error("the predicate type {0:?} is unknown; this omk reads `urn:omk-action:proof:v1`")]
+    #[error("the predicate type {0:?} is unknown: this omk reads `urn:omk-action:proof:v1`")]
     OtherPredicate(String),
 }
 

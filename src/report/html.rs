@@ -108,7 +108,7 @@ fn task_block(task: &TaskView) -> String {
     let mut block =
         format!("<h2 id=\"{0}\">{0} <small>{1}</small></h2>\n", task.id, escape(&ink::line(&task.name, 200)));
     if let Some(failure) = &task.failure {
-        let _ = writeln!(block, "<pre class=\"bad\">{}</pre>", escape(&ink::failure_and_advice(failure)));
+        let _ = writeln!(block, "<pre class=\"bad\">{}</pre>", escape(&ink::advised(&ink::failure(failure), failure)));
     }
     if let Some(refused) = refusal(&task.refused_hosts, &task.unreached_hosts) {
         let _ = writeln!(block, "<p class=\"doubtful\">{}</p>", escape(&ink::line(&refused, 400)));

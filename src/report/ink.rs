@@ -87,10 +87,9 @@ pub(super) fn failure(failure: &Failure) -> String {
     if message.starts_with(class) { message.to_owned() } else { format!("{class}: {message}") }
 }
 
-/// The same, and what a person can do about it.
-pub(super) fn failure_and_advice(failure: &Failure) -> String {
-    let said = self::failure(failure);
-    failure.advice.iter().fold(said, |said, advice| format!("{said}\nhint: {advice}"))
+/// What went wrong, and on a line of its own what a person can do about it.
+pub(super) fn advised(said: &str, failure: &Failure) -> String {
+    failure.advice.iter().fold(said.to_owned(), |said, advice| format!("{said}\nhint: {advice}"))
 }
 
 /// Why a task is where it is, in one clause; empty where nothing is to be said.

@@ -55,7 +55,6 @@ fn suite_of(task: &TaskView) -> Suite {
     let class = format!("omk.{}", task.id);
     let gates: u64 = task.gates.iter().map(|gate| gate.duration_ms).sum();
     let work = task.worked_ms.saturating_sub(gates);
-    let why = task.failure.as_ref().map_or_else(String::new, ink::failure_and_advice);
     match &task.stage {
         Stage::Completed { ejected: None, .. } => suite.case(&class, "task", work, &Said::Passed),
         Stage::Completed { ejected: Some(ejected), .. } => {
@@ -64,12 +63,14 @@ fn suite_of(task: &TaskView) -> Suite {
             suite.case(&class, "task", work, &Said::Failed { message: &why, text: "" });
         }
         Stage::Failed => {
-            let (message, text) = match command_failed(task) {
+            let why = task.failure.as_ref().map_or_else(String::new, ink::failure);
+            let (what, text) = match command_failed(task) {
                 // What it printed stands below, once.
                 Some((command, _)) => (ink::first_line(&why), end_of(&command.log)),
                 None => (why.as_str(), ""),
             };
-            suite.case(&class, "task", work, &Said::Failed { message, text });
+            let message = task.failure.as_ref().map_or_else(String::new, |failure| ink::advised(what, failure));
+            suite.case(&class, "task", work, &Said::Failed { message: &message, text });
         }
         Stage::Cancelled { why } => suite.case(&class, "task", work, &Said::Skipped(&format!("cancelled: {why}"))),
         Stage::LeftOut | Stage::Pending { .. } | Stage::Claimed | Stage::Running { .. } => {

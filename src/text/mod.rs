@@ -5,6 +5,7 @@
 //! [`escape_html`]; for a CI log through [`printable`] and [`neutralise_workflow_commands`]. Nothing here panics on any
 //! input, and all of it takes time in proportion to the text. It refuses to know where a text goes.
 
+mod advised;
 mod forge_kind;
 mod markup;
 mod scrub;
@@ -12,6 +13,7 @@ mod terminal;
 
 use std::time::Duration;
 
+pub use self::advised::{Advised, with_advice};
 pub use self::forge_kind::ForgeKind;
 pub use self::markup::{defuse_mentions, escape_html, escape_invisible, escape_markdown, fenced, inert_markdown};
 pub use self::scrub::{MASK, ScrubStream, Scrubber};
@@ -20,14 +22,20 @@ pub use self::terminal::{neutralise_workflow_commands, printable, strip_ansi};
 /// A count with its noun: `1 task`, `2 tasks`, `3 retries`, `4 branches`.
 #[must_use]
 pub fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {}", noun_of(count, noun))
+}
+
+/// The noun alone, as it goes with the count: `tasks`.
+#[must_use]
+pub fn noun_of(count: usize, noun: &str) -> String {
     if count == 1 {
-        return format!("1 {noun}");
+        return noun.to_owned();
     }
     let hisses = ["s", "x", "z", "ch", "sh"].iter().any(|end| noun.ends_with(end));
     match noun.strip_suffix('y') {
-        Some(stem) if !stem.ends_with(['a', 'e', 'i', 'o', 'u']) => format!("{count} {stem}ies"),
-        _ if hisses => format!("{count} {noun}es"),
-        _ => format!("{count} {noun}s"),
+        Some(stem) if !stem.ends_with(['a', 'e', 'i', 'o', 'u']) => format!("{stem}ies"),
+        _ if hisses => format!("{noun}es"),
+        _ => format!("{noun}s"),
     }
 }
 

@@ -53,12 +53,10 @@ impl Trouble {
 impl From<GitError> for Trouble {
     fn from(error: GitError) -> Self {
         if error.is_scope() {
-            return Self::new(Class::Scope, error.to_string());
+            return Self::Failed(Failure::of(Class::Scope, &error));
         }
-        if error.is_config() {
-            return Self::new(Class::Config, format!("failed to {error}"));
-        }
-        Self::new(Class::Host, format!("failed to {error}"))
+        let class = if error.is_config() { Class::Config } else { Class::Host };
+        Self::Failed(Failure::to_do(class, &error))
     }
 }
 
@@ -151,8 +149,7 @@ impl Attempt<'_> {
             Err(Trouble::Interrupted) => Outcome::Interrupted,
             Err(Trouble::Failed(mut failure)) => {
                 failure.message = with_refusal(failure.class, &failure.message, evidence);
-                failure.message = self.shared.tools.scrubber.scrub(&failure.message);
-                Outcome::Failed(failure)
+                Outcome::Failed(failure.scrubbed(&|text| self.shared.tools.scrubber.scrub(text)))
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::fact::{Began, Fact};
 use crate::git::{Expected, Repo};
 use crate::history::{run_branch, task_branch};
 use crate::id::{CommitId, TaskId};
+use crate::text::Advised as _;
 
 /// The branches of one run.
 #[derive(Debug)]
@@ -111,6 +112,6 @@ impl Branches {
         let why = format!("omk: run {}", began.run);
         let moved = self.repo.move_branch(name, to, expected, &why, self.clock.now());
         let error = moved.err()?;
-        Some(format!("{name} was not moved to {}: {error}", &to.as_str()[..12]))
+        Some(format!("{name} was not moved to {}: {}", &to.as_str()[..12], error.in_full()))
     }
 }

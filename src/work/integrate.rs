@@ -80,8 +80,7 @@ pub(super) async fn land(shared: Arc<Shared>, landing: Landing) {
 }
 
 fn host_trouble(shared: &Shared, error: &GitError) -> Failure {
-    let message = shared.tools.scrubber.scrub(&format!("failed to {error}"));
-    Failure::new(Class::Host, message)
+    Failure::to_do(Class::Host, error).scrubbed(&|text| shared.tools.scrubber.scrub(text))
 }
 
 /// The landings that are to stay, oldest first.

@@ -1,5 +1,6 @@
 //! Gates at work: on a task's change, on the result, and on the base where that explains a failure.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,7 +19,7 @@ use crate::gate::baseline;
 use crate::git::LaidOut;
 use crate::id::{GateId, Tip, TreeId};
 use crate::plan::{Gate, Task};
-use crate::text;
+use crate::text::{self, Advised};
 
 /// What gates say of the run's base: each is asked at most once.
 #[derive(Debug, Default)]
@@ -83,9 +84,8 @@ pub(super) async fn preflight(shared: Arc<Shared>, stop: CancellationToken) {
     let (gates, trouble) = match round.run(&run).await {
         Ok(outcomes) => (outcomes, None),
         Err(Trouble::Interrupted) => return,
-        Err(Trouble::Failed(mut failure)) => {
-            failure.message = shared.tools.scrubber.scrub(&failure.message);
-            (Vec::new(), Some(failure))
+        Err(Trouble::Failed(failure)) => {
+            (Vec::new(), Some(failure.scrubbed(&|text| shared.tools.scrubber.scrub(text))))
         }
     };
     if !stop.is_cancelled() {
@@ -102,6 +102,15 @@ pub enum Unjudged {
     /// It was stopped from outside.
     #[error("it was stopped")]
     Interrupted,
+}
+
+impl Advised for Unjudged {
+    fn advice(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Failed(failure) => failure.advice.as_deref().map(Cow::Borrowed),
+            Self::Interrupted => None,
+        }
+    }
 }
 
 /// Runs the plan's required gates on a commit outside of a run, just as a run does on its result: each finds exactly the
@@ -133,10 +142,7 @@ async fn judge_required(
         judged
     };
     judged.await.map_err(|trouble| match trouble {
-        Trouble::Failed(mut failure) => {
-            failure.message = shared.tools.scrubber.scrub(&failure.message);
-            Unjudged::Failed(failure)
-        }
+        Trouble::Failed(failure) => Unjudged::Failed(failure.scrubbed(&|text| shared.tools.scrubber.scrub(text))),
         Trouble::Interrupted => Unjudged::Interrupted,
     })
 }

@@ -15,8 +15,8 @@ use super::room::{Furnishing, Way, room};
 use super::turn::trouble;
 use super::{Shared, instructions, reuse};
 use crate::exec::environment::{Toolchains, child_env};
-use crate::fact::{Class, GateOutcome, GateRoom};
-use crate::gate::judge::{self, GateError, Judged};
+use crate::fact::{Class, Failure, GateOutcome, GateRoom};
+use crate::gate::judge::{self, GateError, Judged, NotLaidOut};
 use crate::gate::premises::Premises;
 use crate::git::{GitError, LaidOut};
 use crate::id::{CommitId, RepoPath, Tip};
@@ -73,7 +73,7 @@ pub(super) async fn judge_one(
     let (room, furnishing) = room(shared, &mut env, writable, place.gate_scratch(), &way);
     // Taken by the first execution: a second one comes after a child.
     let laid_out = Mutex::new(laid_out);
-    let lay_out = || -> BoxFuture<'_, Result<(), String>> {
+    let lay_out = || -> BoxFuture<'_, Result<(), NotLaidOut>> {
         let laid_out = laid_out.lock().unwrap_or_else(PoisonError::into_inner).take();
         Box::pin(lay_out(shared, gate, place, (commit.tip, laid_out), &furnishing))
     };
@@ -128,7 +128,7 @@ pub(super) async fn judge_one(
 fn not_judged(error: &GateError) -> Trouble {
     match error {
         GateError::Exec { source, .. } => trouble(source, error),
-        GateError::LayOut { .. } | GateError::Logs { .. } => Trouble::new(Class::Host, format!("failed to {error}")),
+        GateError::LayOut { .. } | GateError::Logs { .. } => Trouble::Failed(Failure::to_do(Class::Host, error)),
     }
 }
 
@@ -140,7 +140,7 @@ async fn lay_out(
     place: &Place,
     (tip, laid_out): (&Tip, Option<LaidOut>),
     furnishing: &Furnishing,
-) -> Result<(), String> {
+) -> Result<(), NotLaidOut> {
     let furnishing = furnishing.clone();
     let (shared, place, tip, trusted) = (Arc::clone(shared), place.clone(), tip.clone(), gate.trusted.clone());
     let laid_out = blocking(move || {
@@ -156,5 +156,5 @@ async fn lay_out(
         furnishing.make();
         Ok(())
     });
-    laid_out.await.map_err(|error: GitError| error.to_string())
+    laid_out.await.map_err(|error: GitError| NotLaidOut::of(&error))
 }

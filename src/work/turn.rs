@@ -212,7 +212,8 @@ impl Turn<'_> {
             AgentOutcome::Done => Ok((TurnEnd::Done, ended.session)),
             AgentOutcome::Failed(mut failure) => {
                 failure.message = hide(&failure.message);
-                failure.advice = agent::advice(failure.class, &seen, &self.shared.tools.plan.agent);
+                failure.advice =
+                    failure.advice.or_else(|| agent::advice(failure.class, &seen, &self.shared.tools.plan.agent));
                 Ok((TurnEnd::Failed(failure), ended.session))
             }
             AgentOutcome::Interrupted => Err(Trouble::Interrupted),
@@ -305,7 +306,7 @@ pub(super) fn trouble(error: &ExecError, whole: &dyn std::fmt::Display) -> Troub
 }
 
 fn failed(error: &agent::AgentError) -> Trouble {
-    Trouble::new(Class::Host, format!("failed to {error}"))
+    Trouble::Failed(Failure::to_do(Class::Host, error))
 }
 
 fn observed(usage: &Usage) -> Observed {

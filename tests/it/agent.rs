@@ -17,6 +17,7 @@ use omk_action::exec::{Pulse, Reach, Sandbox, Shepherd, probe};
 use omk_action::fact::{Class, Failure, Limit};
 use omk_action::gateway::{Budget, Config, Gateway, Timeouts, Usage};
 use omk_action::plan::RoomLevel;
+use omk_action::text::Advised as _;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -495,7 +496,7 @@ async fn a_missing_cli_says_what_to_do() {
     let env = BTreeMap::from([(OsString::from("PATH"), OsString::from(empty.path()))]);
     let wanted = Install { version: "2.1.0".to_owned(), tools: empty.path().to_owned(), env, private: Vec::new() };
     let missing = locate(&shepherd(), &wanted).await.unwrap_err();
-    assert!(matches!(missing, AgentError::Missing { .. }) && missing.to_string().contains("omk agent install"));
+    assert!(matches!(missing, AgentError::Missing { .. }) && missing.in_full().contains("omk agent install"));
 }
 
 /// A `kimi` on PATH that is this script.

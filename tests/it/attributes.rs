@@ -13,6 +13,7 @@ use git2::{Index, IndexEntry, IndexTime};
 use omk_action::git::{GitError, Pool, Repo, Slot, Terms};
 use omk_action::id::{RepoPath, Tip, TreeId};
 use omk_action::plan::Size;
+use omk_action::text::Advised as _;
 
 use super::world::World;
 
@@ -218,7 +219,7 @@ fn a_filter_that_only_a_change_asks_for_is_refused_if_a_file_matches() {
     fs::write(slot.path().join("x.ipynb"), "{}\n").unwrap();
     let error = snapshot(&slot, &base, &[]).unwrap_err();
     assert!(error.is_config(), "{error}");
-    insta::assert_snapshot!(error, @"take `x.ipynb`: it asks for the filter `nbstripout`, which git does not have here; define it with `git config filter.nbstripout.clean COMMAND`; with `cat`, files are taken as they are");
+    insta::assert_snapshot!(error.in_full(), @"take `x.ipynb`: it asks for the filter `nbstripout`, which git does not have here; define it with `git config filter.nbstripout.clean COMMAND`; with `cat`, files are taken as they are");
 }
 
 #[test]

@@ -532,7 +532,7 @@ fn a_changed_byte_in_the_middle_of_the_journal_is_refused_with_its_line() {
         insta::allow_duplicates! {
             insta::assert_snapshot!(world.plain(&said.err), @r"
             error: failed to read the journal [DIR]/repo/.git/omk/runs/[RUN]/journal.jsonl: line 2 is damaged: it does not follow from the line before it (`prev` differs)
-              hint: the journal was changed after it was written; what it says cannot be trusted
+              hint: the journal was changed after it was written, so what it says cannot be trusted
             ");
         }
     }

@@ -6,6 +6,7 @@ use omk_action::bundle::{self, Limits, Refused};
 use omk_action::fact::{Fact, Outcome};
 use omk_action::git::{BundleError, Repo};
 use omk_action::request::Ask;
+use omk_action::text::Advised as _;
 
 use crate::bundle_forged::object;
 use crate::bundle_world::{DIAMOND, ONE, Ran, chained, put};
@@ -284,7 +285,7 @@ fn objects_that_git_itself_would_not_make_and_objects_that_are_missing_are_refus
 fn a_person_is_told_which_commit_is_refused_and_why() {
     let told = |refused: Refused| {
         let filters = [(r"[0-9a-f]{40}", "[COMMIT]"), (r"[0-9a-f]{12}", "[COMMIT]")];
-        insta::with_settings!({ filters => filters }, { insta::assert_snapshot!(refused, @"commit [COMMIT] of task `one` changes what it may not: .github/workflows/x.yml is protected: its write set must name that very path; nothing was taken from it; look at what the job that ran the agent did before you start a new run") });
+        insta::with_settings!({ filters => filters }, { insta::assert_snapshot!(refused.in_full(), @"commit [COMMIT] of task `one` changes what it may not: .github/workflows/x.yml is protected: its write set must name that very path; look at what the job that ran the agent did before you start a new run: nothing was taken from it") });
     };
     let ran = Ran::new(ONE);
     let workflow = |world: &World| format!("100644,{},.github/workflows/x.yml", blob(world, "on: push\n"));

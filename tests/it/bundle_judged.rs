@@ -176,8 +176,8 @@ fn a_person_is_told_what_came_of_judging_and_why_a_bundle_is_refused() {
         let dir = ran.bundle();
         symlink("/etc/passwd", dir.join("logs/x.log")).unwrap();
         insta::assert_snapshot!(told(&ran, &dir), @r#"
-        error: the bundle [DIR]/bundle is refused: "logs/x.log" is a symbolic link, and only plain files are read; nothing was taken from it
-          hint: look at what the job that ran the agent did before you start a new run
+        error: the bundle [DIR]/bundle is refused: "logs/x.log" is a symbolic link, and only plain files are read
+          hint: look at what the job that ran the agent did before you start a new run: nothing was taken from it
         [exit 1]
         "#);
         std::fs::remove_file(dir.join("logs/x.log")).unwrap();
@@ -204,8 +204,8 @@ fn a_person_is_told_what_came_of_judging_and_why_a_bundle_is_refused() {
         lines.swap(1, 2);
         put(&dir, "journal.jsonl", &chained(&lines));
         insta::assert_snapshot!(told(&ran, &dir), @r#"
-        error: the bundle [DIR]/bundle is refused: its journal does not follow from the plan (line 2: `worked` came for task `one`, which is claimed); nothing was taken from it
-          hint: look at what the job that ran the agent did before you start a new run
+        error: the bundle [DIR]/bundle is refused: its journal does not follow from the plan (line 2: `worked` came for task `one`, which is claimed)
+          hint: look at what the job that ran the agent did before you start a new run: nothing was taken from it
         [exit 1]
         "#);
     });

@@ -34,9 +34,8 @@ fn a_landing_of_more_files_than_may_be_open_is_written_through_whole() {
 
 #[test]
 fn omk_takes_the_open_files_that_it_may_have_and_its_children_get_what_it_was_started_with() {
-    let tasks: Vec<String> = (0..40)
-        .map(|n| format!("{{ id: t{n}, run: 'ulimit -Sn > t{n}; sleep 1', write_set: [t{n}] }}"))
-        .collect();
+    let tasks: Vec<String> =
+        (0..40).map(|n| format!("{{ id: t{n}, run: 'ulimit -Sn > t{n}; sleep 1', write_set: [t{n}] }}")).collect();
     let world = World::with(&format!("limits: {{ workers: 40 }}\ntasks: [{}]", tasks.join(", ")));
     run_after(&world, "ulimit -Sn 100", &["run"]).exits(0);
     assert_eq!(world.landed_on("omk/run/story").len(), 40);

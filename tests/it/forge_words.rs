@@ -113,7 +113,7 @@ fn refused_everything(forge: ForgeKind) -> Vec<String> {
         no_plan(forge, "omk.yaml", "the default branch main"),
         busy(forge, url),
         may_not_cancel(forge, url),
-        could_not("ask the forge what jane may do here", "read the members: 502"),
+        could_not("ask the forge what jane may do here", "failed to read the members: 502"),
         nothing_kept_of_earlier(forge),
         no_proofs(forge),
         approval_needed(forge, "omk.yaml", &Sha256::of(b"plan"), Permission::Write, "-a\n+b\n"),
@@ -683,7 +683,7 @@ Somebody who may can end it there. Or let omk's account merge (Settings > Reposi
 ---
 😕 **omk could not ask the forge what jane may do here**
 
-It failed to read the members: 502.
+The reason: failed to read the members: 502.
 
 Write the command again in a new comment. If it fails again, the log of the job tells more.
 

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use omk_action::git::{EntryKind, Expected, GitError, Landed, MergedBase, Message, Pool, Repo, Slot, Terms, Trailers};
 use omk_action::id::{CommitId, Moment, RepoPath, Tip, TreeId};
 use omk_action::plan::Size;
-use omk_action::text::Scrubber;
+use omk_action::text::{Advised as _, Scrubber};
 
 const WHEN: Moment = Moment::from_millis(1_700_000_000_000);
 
@@ -182,7 +182,7 @@ fn contents(root: &Path) -> BTreeMap<PathBuf, String> {
 
 fn refusal(directory: &Path) -> String {
     let error = Repo::discover(directory).unwrap_err();
-    error.to_string().replace(directory.to_str().unwrap(), "[DIR]")
+    error.in_full().replace(directory.to_str().unwrap(), "[DIR]")
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn what_omk_cannot_work_with_is_refused_with_the_reason_and_the_next_step() {
                 insta::assert_snapshot!(refusal(&directory), @"[DIR]/.git stores its refs as reftable, which omk cannot open; `git refs migrate --ref-format=files` converts it (git 2.46 or newer), or clone it with `--ref-format=files`")
             }
             _ => {
-                insta::assert_snapshot!(refusal(&directory), @"[DIR]/.git names its objects by sha256, which omk cannot open; only SHA-1 repositories work so far; clone it from a SHA-1 one")
+                insta::assert_snapshot!(refusal(&directory), @"[DIR]/.git names its objects by sha256, which omk cannot open; clone it from a repository that names them by SHA-1: no other works so far")
             }
         }
     }
@@ -558,7 +558,7 @@ fn line_ends_and_filters_are_those_of_git() {
     world.git(&["config", "filter.lfs.smudge", "no-such-program-here"]);
     world.git(&["config", "filter.lfs.clean", "no-such-program-here"]);
     fs::remove_file(slot.path().join("big.lfs")).unwrap();
-    let error = slot.reset(&head.commit, &[]).unwrap_err().to_string();
+    let error = slot.reset(&head.commit, &[]).unwrap_err().in_full();
     assert!(error.contains("git lfs install"), "{error}");
 }
 
@@ -808,7 +808,7 @@ fn a_branch_called_omk_and_a_branch_checked_out_elsewhere_are_seen() {
     assert!(repo.branch_named_omk_exists().unwrap());
     let head = repo.resolve("HEAD").unwrap().commit;
     let error = repo.move_branch("omk/run/x", &head, &Expected::Absent, "x", WHEN).unwrap_err();
-    insta::assert_snapshot!(error.to_string(), @"a branch called `omk` makes branches below `omk/` impossible; rename it: `git branch -m omk omk-old`");
+    insta::assert_snapshot!(error.in_full(), @"a branch called `omk` makes branches below `omk/` impossible; rename it: `git branch -m omk omk-old`");
     world.git(&["branch", "-m", "omk", "other"]);
     let elsewhere = world.home.path().join("elsewhere");
     world.git(&["worktree", "add", "--quiet", elsewhere.to_str().unwrap(), "other"]);

@@ -125,7 +125,7 @@ async fn a_wish_to_wait_for_too_long_is_an_error_at_once() {
     let error = server.client().repository().await.unwrap_err();
     let ForgeError::Limited { wait, .. } = &error else { panic!("{error:?}") };
     assert!((2_900..3_100).contains(&wait.as_secs()), "{wait:?}");
-    assert!(error.to_string().contains("limit of requests is used up; it asks to wait "), "{error}");
+    assert!(error.to_string().contains("limit of requests is used up, and it asks to wait "), "{error}");
     assert_eq!(server.reads(), 1);
     server.fault(Method::POST, "/reactions", limited(429, &[("retry-after", "86400")], "tomorrow"));
     let error = server.client().react(5, omk_action::forge::Reaction::Eyes).await.unwrap_err();

@@ -441,7 +441,7 @@ the statement is malformed: EOF while parsing a value at line 1 column 0
 the statement is malformed: missing field `_type` at line 1 column 2
 the statement is malformed: invalid length 0, expected an object at line 1 column 2
 the statement is malformed: EOF while parsing a string at line 6 column 7
-the predicate type "urn:omk-action:proof:v2" is unknown; this omk reads `urn:omk-action:proof:v1`
+the predicate type "urn:omk-action:proof:v2" is unknown: this omk reads `urn:omk-action:proof:v1`
 the file is not an in-toto Statement v1: its `_type` is "https://in-toto.io/Statement/v0.1"
 the statement is malformed: missing field `journal_head` at line 97 column 3
 "#);

@@ -9,7 +9,6 @@ use std::process::Command;
 
 /// Files of more than 400 lines, tests at their end not counted, and why they stay whole.
 const LONG: &[(&str, &str)] = &[
-    ("src/git/error.rs", "every way in which git fails, each with its words"),
     ("src/history.rs", "what every fact tells beside the decision about it, one fold"),
     ("src/plan/mod.rs", "the plan's types: one structure, in the order of the file that people write"),
     ("src/plan/schema.rs", "mirrors the plan's format for the JSON Schema, in the same order"),
@@ -163,6 +162,36 @@ fn a_file_that_others_could_have_written_has_one_opener() {
             wrong.push(format!("{name} reads files {found} times without `plain_file`, and {expected} have a reason"));
         }
     }
+    nothing(&wrong);
+}
+
+/// The texts of errors, with their arguments.
+fn error_texts(code: &str) -> Vec<&str> {
+    code.split("#[error(").skip(1).filter_map(|rest| rest.split(")]").next()).collect()
+}
+
+/// Types that have advice, by name.
+fn advised(code: &str) -> Vec<&str> {
+    code.split("impl Advised for ").skip(1).filter_map(|rest| rest.split_whitespace().next()).collect()
+}
+
+#[test]
+fn advice_is_a_part_of_an_error_and_not_of_its_text() {
+    let samples = read("tests/it/advice.rs");
+    let (mut wrong, mut types) = (Vec::new(), 0);
+    for (name, code) in shipped() {
+        let texts = error_texts(&code).into_iter().filter(|text| text.contains("; "));
+        wrong.extend(texts.map(|text| format!("{name} has advice, or two sentences, in the text of an error: {text}")));
+        let cuts = ["split(\"; \")", "split_once(\"; \")", "splitn(2, \"; \")"];
+        let cut = cuts.into_iter().filter(|cut| code.contains(cut));
+        wrong.extend(cut.map(|cut| format!("{name} looks for the parts of a text: `{cut}`")));
+        let advised = advised(&code);
+        types += advised.len();
+        // Once where it is imported, once where it is made.
+        let bare = advised.into_iter().filter(|advised| samples.matches(advised).count() < 2);
+        wrong.extend(bare.map(|advised| format!("tests/it/advice.rs has no sample of `{advised}` ({name})")));
+    }
+    assert!(types > 8, "only {types} types have advice");
     nothing(&wrong);
 }
 

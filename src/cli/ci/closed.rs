@@ -10,7 +10,7 @@ use crate::deliver::full;
 use crate::git::{GitError, RefUpdate, Remote, Repo, Wanted};
 use crate::history::{run_branch, task_branches};
 use crate::id::Scope;
-use crate::text;
+use crate::text::{self, Advised as _};
 
 /// Removes our branches of a pull request; the job's exit code.
 pub(super) async fn clean(step: &Step, pull: u64) -> Result<u8, Failure> {
@@ -45,7 +45,7 @@ pub(super) async fn clean_up(desk: &Desk<'_>, pull: u64) -> Result<(), Failure> 
         Ok(()) => step.outputs.say(Level::Notice, &format!("{count} of {scope} removed")),
         // Somebody has just moved one, or protects it: then it is theirs to remove.
         Err(error @ (GitError::RemoteMoved { .. } | GitError::RemoteRefused { .. })) => {
-            let why = desk.scrubbed(&error);
+            let why = desk.scrubbed(&error.in_full());
             step.outputs.say(Level::Warning, &format!("the branches of {scope} stay: failed to {why}"));
         }
         Err(error) => return Err(super::super::git(error)),

@@ -40,7 +40,7 @@ impl<'d, 's> Conversation<'d, 's> {
     pub(super) async fn hold(&mut self, asked: Asked, place: Place) -> Result<Option<Request>, Failure> {
         let held = self.commands(asked, place).await;
         if let Err(failure) = &held {
-            let why = self.desk.scrubbed(&failure.error);
+            let why = self.desk.scrubbed(&failure.in_full());
             self.refuse(refuse::could_not("finish this", &why));
         }
         held
@@ -89,7 +89,7 @@ impl<'d, 's> Conversation<'d, 's> {
                 Ok(None)
             }
             (Err(Denied::Unknown { login, error }), _) => {
-                let why = self.desk.scrubbed(&error);
+                let why = self.desk.scrubbed(&format!("failed to {error}"));
                 self.refuse(refuse::could_not(&format!("ask the forge what {login} may do here"), &why));
                 Ok(None)
             }

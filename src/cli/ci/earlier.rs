@@ -15,7 +15,7 @@ use crate::git::Repo;
 use crate::id::{RunId, TaskId};
 use crate::plan::Plan;
 use crate::request::{Previous, Request};
-use crate::text::ForgeKind;
+use crate::text::{Advised as _, ForgeKind};
 use crate::work::Kept;
 
 /// What is left of an earlier run.
@@ -51,11 +51,11 @@ pub(super) fn look(
         ForgeKind::GitHub => place,
         ForgeKind::GitLab => place.join(OUT).join(BUNDLE),
     };
-    let opened = bundle::open(&place, &limits).map_err(|refused| refused.to_string())?;
+    let opened = bundle::open(&place, &limits).map_err(|refused| refused.in_full())?;
     // Its commit may be another one with the same tree; where it cannot be had, the bundle is refused for want of it.
     let _ = step.bring(access, home, &opened.manifest.base.commit);
     let admitted = bundle::admit_earlier(&home.repo, opened, request, &previous.run, plan);
-    let admitted = admitted.map_err(|refused| refused.to_string())?;
+    let admitted = admitted.map_err(|refused| refused.in_full())?;
     let engine = &admitted.engine;
     let began = engine.began().ok_or("its journal is empty")?;
     let anew = with_dependents(plan, again);

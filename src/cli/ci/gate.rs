@@ -52,7 +52,7 @@ pub(in crate::cli) fn decide(step: &Step) -> Result<Decision, Failure> {
             step.outputs.say(Level::Notice, &why);
             None
         }
-        Event::Refused(why) => return Err(Failure::with_advice(Kind::Usage, &why)),
+        Event::Refused { why, next } => return Err(Failure::new(Kind::Usage, why).hint(next)),
     };
     Ok(request.map_or(Decision::Done(0), |request| Decision::Run(Box::new(request))))
 }

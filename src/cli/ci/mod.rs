@@ -136,10 +136,10 @@ fn fetched<T>(fetch: impl Fn() -> Result<T, GitError>) -> Result<T, Failure> {
             (Ok(fetched), _) => return Ok(fetched),
             (Err(GitError::RemoteUnavailable { .. }), Some(wait)) => std::thread::sleep(wait),
             (Err(error @ GitError::RemoteUnavailable { .. }), None) => {
-                return Err(Failure::with_advice(Kind::Infra, &error.to_string()));
+                return Err(Failure::of(Kind::Infra, &error));
             }
             (Err(error @ (GitError::RemoteUnauthorised { .. } | GitError::RemoteNotFound { .. })), _) => {
-                return Err(Failure::with_advice(Kind::Blocked, &error.to_string()));
+                return Err(Failure::of(Kind::Blocked, &error));
             }
             (Err(error), _) => return Err(super::git(error)),
         }

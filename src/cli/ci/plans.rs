@@ -257,7 +257,7 @@ fn brought(
         Err(error @ (GitError::RemoteLacks { .. } | GitError::UnknownRevision { .. })) => Ok(Err(error)),
         other => other.map(Ok),
     })?;
-    tips.map_err(|error| lost(error.to_string()))?;
+    tips.map_err(|error| lost(error.to_string()).advised_by(&error))?;
     Ok((repo, Some(dir)))
 }
 

@@ -104,7 +104,7 @@ pub(super) async fn poll(step: &Step) -> Result<Option<Request>, Failure> {
     let since = Moment::from_millis(desk.clock.now().as_millis() - BACK);
     let requests = forge.merge_requests_updated_since(since).await?;
     if let Err(failure) = clean(&desk, &requests).await {
-        let why = desk.scrubbed(&failure.error);
+        let why = desk.scrubbed(&failure.in_full());
         desk.log().say(Level::Warning, &format!("branches of closed merge requests may be left: {why}"));
     }
     let waiting = waiting(&desk, forge, &requests, since).await;
@@ -158,7 +158,7 @@ async fn answer_all(desk: &Desk<'_>, forge: &GitLab, waiting: Vec<Waiting>) -> R
             Ok(Some(accepted)) => request = Some(accepted),
             Ok(None) => {}
             Err(failure) => {
-                let why = desk.scrubbed(&failure.error);
+                let why = desk.scrubbed(&failure.in_full());
                 desk.log().say(Level::Warning, &format!("a command in {} was not carried out: {why}", comment.url));
                 failed = Some(failure);
             }

@@ -54,9 +54,7 @@ pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
 
 /// A failure and what to do about it, without secrets.
 pub(super) fn in_a_sentence(step: &Step, failure: &Failure) -> String {
-    let parts = std::iter::once(&failure.error).chain(&failure.hints).map(|part| part.trim_end_matches('.'));
-    let said = step.runner.scrubber().scrub(&parts.collect::<Vec<_>>().join("; "));
-    text::clip(&said, TROUBLE)
+    text::clip(&step.runner.scrubber().scrub(&failure.in_full()), TROUBLE)
 }
 
 /// Runs what was asked for to its end.

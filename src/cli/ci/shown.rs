@@ -33,7 +33,7 @@ pub(super) fn leave_reports(step: &Step, over: &Over) {
     for name in ["report.html", "junit.xml"] {
         let left = over.run_dir.read(name).map_err(super::super::store);
         if let Err(failure) = left.and_then(|bytes| step.leave_file(name, &bytes)) {
-            step.outputs.say(Level::Warning, &format!("{name} is not among the artifacts: {}", failure.error));
+            step.outputs.say(Level::Warning, &format!("{name} is not among the artifacts: {}", failure.in_full()));
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::git::{Extents, GitError, Remote, Repo, Wanted};
 use crate::id::{CommitId, RunId, Scope};
 use crate::proof::{self, Checked, RUN_PROOF, Seen, Statement};
 use crate::report::reply::{answer, refuse};
+use crate::text::Advised as _;
 use crate::trust::PullRequest;
 
 /// Where proofs are kept, one ref for each run.
@@ -41,7 +42,7 @@ impl Conversation<'_, '_> {
             Ok(Some(proofs)) => self.refuse(answer::verified(&proofs.run, &proofs.checked)),
             Ok(None) => self.refuse(refuse::no_proofs(self.desk.forge.kind())),
             Err(error) => {
-                let why = self.desk.scrubbed(&error);
+                let why = self.desk.scrubbed(&format!("failed to {}", error.in_full()));
                 self.refuse(refuse::could_not("fetch the proofs", &why));
             }
         }

@@ -133,7 +133,7 @@ fn publish(step: &Step, access: &Access, request: &Request, over: &Over) -> Resu
     tell(step, &delivered);
     // It is delivered: a file that cannot be written does not undo that.
     if let Err(failure) = shown::show(step, &outcome.view) {
-        step.outputs.say(Level::Warning, &failure.error);
+        step.outputs.say(Level::Warning, &failure.in_full());
     }
     Ok(if delivered.blocked { Kind::Blocked.exit_code() } else { over.verdict.exit_code() })
 }
@@ -180,6 +180,6 @@ pub(super) fn tell(step: &Step, delivered: &Delivered) {
     if let Some((number, _)) = delivered.pulls.first()
         && let Err(failure) = step.outputs.set("pull-request", &number.to_string())
     {
-        step.outputs.say(Level::Warning, &failure.error);
+        step.outputs.say(Level::Warning, &failure.in_full());
     }
 }

@@ -18,10 +18,10 @@ fn glob(item: Field<'_>, critic: &mut Critic<'_>) -> Option<Glob> {
         return None;
     }
     text.parse()
-        .map_err(|BadGlob { reason }| {
+        .map_err(|BadGlob { reason, next }| {
             critic
                 .say(item.node.at, format!("{} is not a glob: {reason}", quoted(&text)))
-                .advise("the wildcards are `**`, `*`, `?`, `{a,b}` and `[a-z]`");
+                .advise(next.unwrap_or("the wildcards are `**`, `*`, `?`, `{a,b}` and `[a-z]`"));
         })
         .ok()
 }

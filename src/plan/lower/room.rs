@@ -9,6 +9,7 @@ use crate::plan::host::Host;
 use crate::plan::raw::Value;
 use crate::plan::scalar::Meaning;
 use crate::plan::{Network, Networks, Room, RoomLevel};
+use crate::text::Advised as _;
 
 pub(in crate::plan) const LEVELS: &[(&str, Option<RoomLevel>)] = &[
     ("best", None),
@@ -117,7 +118,10 @@ fn host(item: Field<'_>, critic: &mut Critic<'_>) -> Option<Host> {
     let text = item.text(critic)?;
     text.parse()
         .map_err(|bad: crate::plan::BadHost| {
-            critic.say(item.pointed(), format!("{} {bad}", quoted(&text))).advise(bad.advice());
+            let complaint = critic.say(item.pointed(), format!("{} {bad}", quoted(&text)));
+            if let Some(advice) = bad.advice() {
+                complaint.advise(advice);
+            }
         })
         .ok()
 }

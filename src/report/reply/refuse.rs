@@ -254,15 +254,14 @@ pub fn busy(forge: ForgeKind, workflow_url: &str) -> String {
     )
 }
 
-/// The forge, or something else outside, did not do its part. `what` is what was to be done; `why` fits after "failed to",
-/// as errors do, and is scrubbed.
+/// The forge, or something else outside, did not do its part. `what` is what was to be done; `why` is a clause, and
+/// scrubbed.
 #[must_use]
 pub fn could_not(what: &str, why: &str) -> String {
     told(
         SIGN,
         &format!("omk could not {}", inert(what)),
-        // What fails tells so itself, mostly.
-        &format!("It failed to {}.", inert(why.strip_prefix("failed to ").unwrap_or(why))),
+        &format!("The reason: {}.", inert(why)),
         "Write the command again in a new comment. If it fails again, the log of the job tells more.",
     )
 }

@@ -103,7 +103,8 @@ pub fn line(event: &Event<'_>, at: Duration, colour: Colour) -> String {
 
 fn told(event: &Event<'_>) -> (Mark, String, String) {
     let took = |took: &Duration| text::duration(*took);
-    let because = |failure: &Failure| ink::first_line(&ink::failure(failure)).to_owned();
+    let because =
+        |failure: &Failure| text::with_advice(ink::first_line(&ink::failure(failure)), failure.advice.as_deref());
     match event {
         Event::Started { task, attempt: 1 } => (Mark::Busy, task.to_string(), "started".to_owned()),
         Event::Started { task, attempt } => (Mark::Busy, task.to_string(), format!("started, attempt {attempt}")),

@@ -81,11 +81,11 @@ fn parse(name: &EventName, payload: &[u8]) -> Result<Event, Failure> {
         EventName::Schedule => Ok(Event::Due),
         EventName::WorkflowDispatch => dispatched(lenient("workflow_dispatch", FILE, payload)?),
         EventName::PullRequest => Ok(moved(lenient("pull_request", FILE, payload)?)),
-        EventName::PullRequestTarget => Ok(Event::Refused(
-            "`pull_request_target` gives a pull request's author the rights of this repository, and omk needs none of \
-             them there; start this workflow on `pull_request` instead"
-                .to_owned(),
-        )),
+        EventName::PullRequestTarget => Ok(Event::Refused {
+            why: "`pull_request_target` gives a pull request's author the rights of this repository, and omk needs none \
+                  of them there",
+            next: "start this workflow on `pull_request` instead",
+        }),
         EventName::Other(name) => {
             let name = shown(name);
             Ok(Event::Ignored(format!("omk does nothing about the event `{name}`")))
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn an_event_with_all_rights_is_refused_and_an_unknown_one_ignored() {
-        assert!(matches!(of("pull_request_target", pull("opened", json!({"id": 9}))), Ok(Event::Refused(_))));
+        assert!(matches!(of("pull_request_target", pull("opened", json!({"id": 9}))), Ok(Event::Refused { .. })));
         assert!(matches!(of("push", json!({})), Ok(Event::Ignored(_))));
         assert_eq!(of("schedule", json!({"schedule": "0 3 * * *"})).unwrap(), Event::Due);
     }

@@ -51,8 +51,13 @@ pub(super) enum Event {
     },
     /// Nothing for omk; a sentence that says so.
     Ignored(String),
-    /// Something that omk must not be started by; why, and what to do.
-    Refused(String),
+    /// Something that omk must not be started by.
+    Refused {
+        /// Why.
+        why: &'static str,
+        /// What to do.
+        next: &'static str,
+    },
 }
 
 /// Where a comment is.

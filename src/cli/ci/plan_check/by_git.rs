@@ -30,7 +30,7 @@ pub(super) fn plans(
     let repo = Repo::empty(dir.path()).map_err(crate::cli::git)?;
     let tip = |remote: &Remote, wanted: Wanted| -> Result<_, GitError> {
         let found = repo.fetch(remote, &[wanted])?;
-        found.into_iter().next().ok_or(GitError::UnknownRevision { rev: "the fetched commit".into(), hint: "" })
+        found.into_iter().next().ok_or(GitError::UnknownRevision { rev: "the fetched commit".into(), next: None })
     };
     let base = tip(&target, Wanted::Ref(full(&proposal.base))).map_err(crate::cli::git)?;
     let head = tip(&source, Wanted::Commit(proposal.head.clone())).map_err(crate::cli::git)?;

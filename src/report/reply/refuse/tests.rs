@@ -275,11 +275,11 @@ fn trouble_is_told() {
 
     Wait for it, or end it with `/omk cancel`, and ask again.
     ");
-    let why = "read pull request 12: the forge does not answer (timed out)";
+    let why = "failed to read pull request 12: the forge does not answer (timed out)";
     insta::assert_snapshot!(shown(&could_not("look at the pull request", why)), @"
     😕 **omk could not look at the pull request**
 
-    It failed to read pull request 12: the forge does not answer (timed out).
+    The reason: failed to read pull request 12: the forge does not answer (timed out).
 
     Write the command again in a new comment. If it fails again, the log of the job tells more.
     ");
