@@ -13,17 +13,21 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Why a text is not the name it was meant to be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not {expected}")]
+#[error("{text:?} is not {expected}{}", .rule.map(|rule| format!(": {rule}")).unwrap_or_default())]
 pub struct BadName {
     /// The text as it was given, clipped to 80 characters.
     pub text: String,
-    /// What would have been right, with its article: `a task id: …`.
+    /// What would have been right, with its article: `a task id`.
     pub expected: &'static str,
+    /// What makes it right: `64 lower-case hex digits`.
+    pub rule: Option<&'static str>,
 }
 
 impl BadName {
-    fn new(text: &str, expected: &'static str) -> Self {
-        Self { text: text.chars().take(80).collect(), expected }
+    /// A text that is not what was expected.
+    #[must_use]
+    pub fn new(text: &str, expected: &'static str, rule: impl Into<Option<&'static str>>) -> Self {
+        Self { text: text.chars().take(80).collect(), expected, rule: rule.into() }
     }
 }
 
@@ -40,7 +44,7 @@ fn is_slug(text: &str, extra: &[u8], max: usize) -> bool {
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $expected:literal, $valid:expr) => {
+    ($(#[$doc:meta])* $name:ident, $expected:literal, $rule:expr, $valid:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
@@ -57,7 +61,7 @@ macro_rules! name {
             type Err = BadName;
             fn from_str(text: &str) -> Result<Self, BadName> {
                 let valid: fn(&str) -> bool = $valid;
-                if valid(text) { Ok(Self(text.into())) } else { Err(BadName::new(text, $expected)) }
+                if valid(text) { Ok(Self(text.into())) } else { Err(BadName::new(text, $expected, $rule)) }
             }
         }
 
@@ -96,28 +100,32 @@ macro_rules! name {
 name!(
     /// The id of a task, unique in its plan.
     TaskId,
-    "a task id: 1 to 64 of a-z, 0-9, `_` and `-`, not starting with `_` or `-`",
+    "a task id",
+    "1 to 64 of a-z, 0-9, `_` and `-`, not starting with `_` or `-`",
     |text| is_slug(text, b"_-", 64)
 );
 
 name!(
     /// The id of a gate, unique in its plan.
     GateId,
-    "a gate id: 1 to 64 of a-z, 0-9, `_` and `-`, not starting with `_` or `-`",
+    "a gate id",
+    "1 to 64 of a-z, 0-9, `_` and `-`, not starting with `_` or `-`",
     |text| is_slug(text, b"_-", 64)
 );
 
 name!(
     /// The name of a plan. Never `pr-N` or `mr-N`: those are scopes of pull and merge requests.
     PlanName,
-    "a plan name: 1 to 40 of a-z, 0-9 and `-`, not starting with `-`, and not `pr-N` or `mr-N`",
+    "a plan name",
+    "1 to 40 of a-z, 0-9 and `-`, not starting with `-`, and not `pr-N` or `mr-N`",
     |text| is_slug(text, b"-", 40) && !is_request_scope(text)
 );
 
 name!(
     /// What a run's branches are named after: `pr-12`, `mr-12`, or the plan's name.
     Scope,
-    "a scope: `pr-N`, `mr-N` or a plan name",
+    "a scope",
+    "`pr-N`, `mr-N` or a plan name",
     |text| is_slug(text, b"-", 40)
 );
 
@@ -126,27 +134,31 @@ name!(
     /// of one second.
     RunId,
     "a run id like `20261122t185155z-4f2a9c`",
+    None,
     |text| is_run_id(text)
 );
 
 name!(
     /// The SHA-256 of some bytes, as 64 lower-case hex digits.
     Sha256,
-    "a SHA-256: 64 lower-case hex digits",
+    "a SHA-256",
+    "64 lower-case hex digits",
     |text| is_hex(text, 64)
 );
 
 name!(
     /// A commit of the repository, as 40 lower-case hex digits.
     CommitId,
-    "a commit id: 40 lower-case hex digits",
+    "a commit id",
+    "40 lower-case hex digits",
     |text| is_hex(text, 40)
 );
 
 name!(
     /// A tree of the repository, as 40 lower-case hex digits.
     TreeId,
-    "a tree id: 40 lower-case hex digits",
+    "a tree id",
+    "40 lower-case hex digits",
     |text| is_hex(text, 40)
 );
 
@@ -253,12 +265,13 @@ impl fmt::Debug for RepoPath {
 impl FromStr for RepoPath {
     type Err = BadName;
     fn from_str(text: &str) -> Result<Self, BadName> {
-        const EXPECTED: &str = "a path inside the repository: relative, without `.`, `..` or empty parts";
         let bytes = match text.strip_prefix('"') {
             Some(rest) => rest.strip_suffix('"').and_then(unquote),
             None => Some(text.as_bytes().to_vec()),
         };
-        bytes.and_then(|bytes| Self::from_bytes(&bytes)).ok_or_else(|| BadName::new(text, EXPECTED))
+        bytes.and_then(|bytes| Self::from_bytes(&bytes)).ok_or_else(|| {
+            BadName::new(text, "a path inside the repository", "relative, without `.`, `..` or empty parts")
+        })
     }
 }
 

@@ -130,7 +130,7 @@ impl FromStr for FileName {
         if known && parts.iter().all(|part| is_plain(part)) {
             return Ok(Self(text.to_owned()));
         }
-        Err(BadName { text: text.chars().take(80).collect(), expected: "the name of a file in a bundle" })
+        Err(BadName::new(text, "the name of a file in a bundle", None))
     }
 }
 

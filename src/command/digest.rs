@@ -43,8 +43,7 @@ impl FromStr for PlanDigest {
         if (FEWEST..=ALL).contains(&text.len()) && text.bytes().all(hex) {
             return Ok(Self(text.to_owned()));
         }
-        let expected = "how a SHA-256 begins: 12 to 64 lower-case hex digits";
-        Err(BadName { text: text.chars().take(80).collect(), expected })
+        Err(BadName::new(text, "how a SHA-256 begins", "12 to 64 lower-case hex digits"))
     }
 }
 

@@ -59,9 +59,7 @@ impl FromStr for SlotName {
     fn from_str(text: &str) -> Result<Self, BadName> {
         let number = text.parse().ok().filter(|number| (1..=SLOTS).contains(number));
         let canonical = number.filter(|number: &u32| number.to_string() == text);
-        canonical
-            .map(Self)
-            .ok_or(BadName { text: text.chars().take(80).collect(), expected: "a slot: a number from 1" })
+        canonical.map(Self).ok_or_else(|| BadName::new(text, "a slot", "a number from 1"))
     }
 }
 

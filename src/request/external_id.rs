@@ -53,8 +53,7 @@ impl FromStr for ExternalId {
             // `+7` and `007` are numbers, too.
             (id.to_string() == text).then_some(id)
         };
-        let expected = "a check's name by omk: `omk/SCOPE/RUN/WORKFLOW/ATTEMPT`";
-        parts().ok_or_else(|| BadName { text: text.chars().take(80).collect(), expected })
+        parts().ok_or_else(|| BadName::new(text, "a check's name by omk", "`omk/SCOPE/RUN/WORKFLOW/ATTEMPT`"))
     }
 }
 

@@ -161,8 +161,9 @@ impl<'n> Field<'n> {
         let text = self.text(critic)?;
         text.parse()
             .map_err(|bad: BadName| {
-                let (kind, rule) = bad.expected.split_once(": ").unwrap_or((bad.expected, bad.expected));
-                critic.say(self.pointed(), format!("{} is not {kind}", quoted(&text))).advise(rule);
+                let BadName { expected, rule, .. } = bad;
+                let complaint = critic.say(self.pointed(), format!("{} is not {expected}", quoted(&text)));
+                complaint.advise(rule.unwrap_or(expected));
             })
             .ok()
     }
