@@ -92,6 +92,7 @@ fn wanted(request: &Request, commit: &CommitId, state: CheckState, span: Span, t
 
 fn annotation(remark: Remark) -> Annotation {
     Annotation {
+        message: remark.words(),
         path: remark.place.path,
         start_line: remark.place.line,
         end_line: remark.place.end_line,
@@ -100,7 +101,6 @@ fn annotation(remark: Remark) -> Annotation {
             Level::Warning => AnnotationLevel::Warning,
             Level::Error => AnnotationLevel::Failure,
         },
-        message: remark.message,
         title: remark.title,
     }
 }

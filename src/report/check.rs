@@ -62,10 +62,24 @@ pub struct Remark {
     pub place: Place,
     /// How bad: an error only where a required gate says no.
     pub level: Level,
-    /// The gate and the failing item.
+    /// The check that it is of: `omk / test`.
+    pub check: String,
+    /// The failing item, if it has a name.
+    pub item: Option<String>,
+    /// The gate and the failing item, or where in the plan.
     pub title: String,
     /// What it says.
     pub message: String,
+    /// What to do about it, where omk knows.
+    pub hint: Option<String>,
+}
+
+impl Remark {
+    /// What it says and what to do about it, each on lines of its own.
+    #[must_use]
+    pub fn words(&self) -> String {
+        self.hint.iter().fold(self.message.clone(), |said, hint| format!("{said}\nhint: {hint}"))
+    }
 }
 
 /// How a gate's check ends.
@@ -265,7 +279,10 @@ fn remarks(gate: &GateOutcome, room: &mut usize) -> Vec<Remark> {
             place: Place { end_line: place.end_line.max(place.line), ..place.clone() },
             // A gate that passed only warns, and of what its tool calls a notice it does not even that.
             level: if gate.counts_as_passed { item.level.milder(most) } else { most },
+            check: gate_name(gate.gate.as_str()),
+            item: Some(ink::line(&item.key, 200)),
             title: ink::line(&format!("{}: {}", gate.gate, item.key), 200),
+            hint: None,
             // An annotation is plain text to GitHub, up to 64 KiB.
             message: text::clip_lines(&text::escape_invisible(&text::printable(item.message.as_bytes())), 100, 8_000),
         })

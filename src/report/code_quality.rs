@@ -12,6 +12,7 @@ use super::check::{Remark, is_in_the_tree};
 use super::ink;
 use crate::fact::Level;
 use crate::id::Sha256;
+use crate::text;
 
 /// The most entries: with descriptions of one line each the report stays far below what GitLab takes from a job.
 pub const MOST: usize = 2_000;
@@ -52,10 +53,10 @@ pub fn render(remarks: &[Remark]) -> String {
 }
 
 fn entry<'a>(remark: &'a Remark, seen: &mut HashMap<Sha256, u32>) -> Entry<'a> {
-    let (check, about) = check_of(&remark.title);
-    let message = ink::line(&remark.message.replace("\nhint: ", "; "), SAID);
+    let check = remark.check.clone();
+    let message = ink::line(&text::with_advice(&remark.message, remark.hint.as_deref()), SAID);
     let message = if message.is_empty() { check.clone() } else { message };
-    let description = match about {
+    let description = match &remark.item {
         Some(item) if remark.message != remark.title => ink::line(&format!("{item}: {message}"), SAID),
         Some(_) | None => message,
     };
@@ -70,15 +71,6 @@ fn entry<'a>(remark: &'a Remark, seen: &mut HashMap<Sha256, u32>) -> Entry<'a> {
         fingerprint: fingerprint.to_string(),
         severity: severity(remark.level),
         location: Location { path: &remark.place.path, lines: Lines { begin: remark.place.line.max(1) } },
-    }
-}
-
-/// The check that a remark's title names, and the item: `test: suite::it_works` is of `omk / test`; the plan's are of
-/// `omk plan`.
-fn check_of(title: &str) -> (String, Option<&str>) {
-    match title.split_once(": ") {
-        Some((gate, item)) => (super::check::gate_name(gate), Some(item)),
-        None => (super::check::PLAN.to_owned(), None),
     }
 }
 
@@ -101,12 +93,18 @@ fn severity(level: Level) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::check::{PLAN, gate_name};
     use super::*;
     use crate::fact::Place;
 
     fn remark(path: &str, line: u32, title: &str, message: &str) -> Remark {
         let place = Place { path: path.to_owned(), line, end_line: line };
-        Remark { place, level: Level::Error, title: title.to_owned(), message: message.to_owned() }
+        let (check, item) = match title.split_once(": ") {
+            Some((gate, item)) => (gate_name(gate), Some(item.to_owned())),
+            None => (PLAN.to_owned(), None),
+        };
+        let (title, message) = (title.to_owned(), message.to_owned());
+        Remark { place, level: Level::Error, check, item, title, message, hint: None }
     }
 
     fn read(report: &str) -> Vec<serde_json::Value> {
@@ -129,12 +127,10 @@ mod tests {
         let remarks = [
             Remark { level: Level::Notice, ..remark("a b/ä.rs", 7, "lint: unused", "never used") },
             remark("src/api.rs", 3, "test: suite::it_works", "assertion failed\n left: 1"),
-            remark(
-                "omk.yaml",
-                4,
-                "omk plan, line 4, column 20",
-                "task `api` needs `databse`\nhint: did you mean `database`?",
-            ),
+            Remark {
+                hint: Some("did you mean `database`?".to_owned()),
+                ..remark("omk.yaml", 4, "omk plan, line 4, column 20", "task `api` needs `databse`")
+            },
         ];
         insta::assert_snapshot!(render(&remarks), @r#"
 [

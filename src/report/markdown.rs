@@ -245,14 +245,10 @@ fn table(view: &View, page: &mut Page) {
     }
     for (at, task) in view.tasks.iter().enumerate() {
         if !page.add(&row(task)) {
-            page.say(&format!("\n{} more {}.\n", view.tasks.len() - at, plural_noun(view.tasks.len() - at, "task")));
+            page.say(&format!("\n{} more {}.\n", view.tasks.len() - at, text::noun_of(view.tasks.len() - at, "task")));
             return;
         }
     }
-}
-
-fn plural_noun(count: usize, noun: &str) -> String {
-    text::plural(count, noun).split_once(' ').map_or_else(String::new, |(_, noun)| noun.to_owned())
 }
 
 fn row(task: &TaskView) -> String {
@@ -329,7 +325,7 @@ fn logs(view: &View, page: &mut Page) {
         };
         if !page.add(&block) {
             let more = worth.len() - at;
-            return page.say(&format!("\n{more} more {}.\n", plural_noun(more, "log")));
+            return page.say(&format!("\n{more} more {}.\n", text::noun_of(more, "log")));
         }
     }
 }

@@ -182,9 +182,9 @@ fn drawn(preview: &Preview) -> String {
 /// The mistakes at their lines; those about the file as a whole are at its first.
 #[must_use]
 pub fn remarks(complaints: &Complaints) -> Vec<Remark> {
+    let shown = |words: &str| text::clip(&text::escape_invisible(words), 1_000);
     let remark = |complaint: &crate::plan::Complaint| {
         let line = complaint.place.map_or(1, |place| u32::try_from(place.line).unwrap_or(u32::MAX));
-        let hint = complaint.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
         let title = match complaint.place {
             Some(place) => format!("omk plan, line {}, column {}", place.line, place.column),
             None => "omk plan".to_owned(),
@@ -192,8 +192,11 @@ pub fn remarks(complaints: &Complaints) -> Vec<Remark> {
         Remark {
             place: Place { path: complaints.file().to_owned(), line, end_line: line },
             level: Level::Error,
+            check: PLAN.to_owned(),
+            item: None,
             title,
-            message: text::clip(&text::escape_invisible(&format!("{}{hint}", complaint.what)), 2_000),
+            message: shown(&complaint.what),
+            hint: complaint.hint.as_deref().map(shown),
         }
     };
     complaints.iter().take(super::check::REMARKS).map(remark).collect()
@@ -310,7 +313,7 @@ mod tests {
         Mend it in this pull request; `omk plan` shows the same on a laptop.
         ");
         assert_eq!((check.remarks[0].place.path.as_str(), check.remarks[0].place.line), ("omk.yaml", 4));
-        insta::assert_snapshot!(format!("{}\n{}", check.remarks[0].title, check.remarks[0].message), @r"
+        insta::assert_snapshot!(format!("{}\n{}", check.remarks[0].title, check.remarks[0].words()), @r"
         omk plan, line 4, column 20
         task `api` needs `databse`, which is not in this plan
         hint: did you mean `database`?

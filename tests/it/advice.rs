@@ -211,6 +211,19 @@ fn a_line_of_the_log_has_the_advice_of_a_failure_once() {
 }
 
 #[test]
+fn a_remark_on_a_plan_has_its_hint_once_at_both_forges() {
+    let text =
+        "version: 1\nname: n\ntasks: [{id: api, run: 'true', dependencies: [databse]}, {id: database, run: 'true'}]\n";
+    let complaints = omk_action::plan::parse(text.as_bytes(), "omk.yaml", "n").unwrap_err();
+    let remarks = omk_action::report::plan_check::remarks(&complaints);
+    let hint = "did you mean `database`?";
+    assert_eq!(times(&remarks[0].message, hint), 0);
+    assert!(remarks[0].words().ends_with(&format!("\nhint: {hint}")), "{}", remarks[0].words());
+    let report = omk_action::report::code_quality::render(&remarks);
+    assert_eq!(times(&report, hint), 1, "{report}");
+}
+
+#[test]
 fn a_reply_gives_the_reason_in_the_words_of_the_error() {
     for why in ["failed to read pull request 12: timed out", "the bundle is refused: `x` is missing"] {
         let reply = omk_action::report::reply::refuse::could_not("finish this", why);

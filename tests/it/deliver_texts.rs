@@ -539,8 +539,13 @@ Remark {
         end_line: 1,
     },
     level: Error,
+    check: "omk / test",
+    item: Some(
+        "suite::test_0",
+    ),
     title: "test: suite::test_0",
     message: "assertion `left == right` failed\n left: 1",
+    hint: None,
 }
 "#);
 }

@@ -137,7 +137,7 @@ fn annotation(remark: &Remark) -> Annotation {
             fact::Level::Warning => AnnotationLevel::Warning,
             fact::Level::Error => AnnotationLevel::Failure,
         },
-        message: remark.message.clone(),
+        message: remark.words(),
         title: remark.title.clone(),
     }
 }

@@ -64,9 +64,7 @@ fn room(view: &View, colour: Colour, text: &mut String) {
 
 fn more(count: usize, noun: &str, text: &mut String) {
     if count > 0 {
-        let (number, noun) = (count, text::plural(count, noun));
-        let noun = noun.split_once(' ').map_or("", |(_, noun)| noun);
-        let _ = writeln!(text, "  … {number} more {noun}");
+        let _ = writeln!(text, "  … {count} more {}", text::noun_of(count, noun));
     }
 }
 
