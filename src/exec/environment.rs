@@ -8,15 +8,10 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
+use super::credential;
 use super::egress;
 use super::installation::installation;
 use super::sandbox::{SHARED, SYSTEM};
-
-/// Parts of names whose values are secrets.
-const SECRET: [&str; 4] = ["KEY", "TOKEN", "SECRET", "PASSWORD"];
-
-/// Variables of CI jobs that hold a token, which their names do not say: GitLab's address of the repository has one in it.
-const TELLING: [&str; 5] = ["CI_REPOSITORY_URL", "CI_JOB_JWT", "CI_JOB_JWT_V1", "CI_JOB_JWT_V2", "DOCKER_AUTH_CONFIG"];
 
 /// Tokens that a job's other variables may repeat.
 const REPEATED: [&str; 2] = ["CI_JOB_TOKEN", "OMK_TOKEN"];
@@ -63,7 +58,7 @@ impl Caller {
             tokens.iter().any(|token| value.contains(token))
         };
         let named = self.variables.iter().filter_map(|(name, value)| Some((name.to_str()?, value)));
-        named.filter(move |(name, value)| is_secret(name) || repeats(value)).map(|(name, _)| name)
+        named.filter(move |(name, value)| credential::is_variable(name) || repeats(value)).map(|(name, _)| name)
     }
 
     /// A variable, where it is set, not empty, and UTF-8.
@@ -189,12 +184,7 @@ pub struct ChildEnv {
 #[must_use]
 pub fn may_pass(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
-    !is_secret(name) && !JOB.iter().any(|start| upper.starts_with(start))
-}
-
-fn is_secret(name: &str) -> bool {
-    let upper = name.to_ascii_uppercase();
-    SECRET.iter().any(|part| upper.contains(part)) || TELLING.contains(&upper.as_str())
+    !credential::is_variable(name) && !JOB.iter().any(|start| upper.starts_with(start))
 }
 
 /// The environment of a child whose private directories are `home` and `tmp`.

@@ -6,31 +6,11 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
+use super::credential;
 use super::environment::{Caller, is_of_the_system};
 
 /// Directories of programs in a home, by the name of which their neighbours are part of the same installation.
 const PROGRAMS: [&str; 4] = ["bin", "sbin", "shims", "condabin"];
-
-/// Names of what is a user's own and no tool's, wherever it lies.
-const OWN: [&str; 17] = [
-    ".aws",
-    ".azure",
-    ".config",
-    ".docker",
-    ".git",
-    ".git-credentials",
-    ".gnupg",
-    ".kube",
-    ".my.cnf",
-    ".netrc",
-    ".npmrc",
-    ".password-store",
-    ".pgpass",
-    ".pypirc",
-    ".ssh",
-    ".vault-token",
-    "keyrings",
-];
 
 /// What an installation has beside its programs.
 const INSTALLED: [&str; 8] = ["lib", "lib64", "libexec", "share", "include", "pkg", "pyvenv.cfg", "conda-meta"];
@@ -96,12 +76,6 @@ fn look_for_installation(caller: &Caller, programs: &Path, real: &Path) -> Vec<P
     found
 }
 
-/// Whether something of that name is its user's own: credentials, settings, a repository, variables of a project.
-#[must_use]
-pub(crate) fn is_private_name(name: &OsStr) -> bool {
-    name.to_str().is_some_and(|name| OWN.contains(&name) || name == ".env" || name.starts_with(".env."))
-}
-
 /// Where a program and what it is made of lie: all packages beside it, or its own directory. A directory at the machine's
 /// root, as `/srv`, a whole home, and what is private are no program's own.
 fn package_of<'a>(program: &'a Path, home: Option<&Path>) -> &'a Path {
@@ -109,7 +83,7 @@ fn package_of<'a>(program: &'a Path, home: Option<&Path>) -> &'a Path {
     let is_own = |own: &&Path| {
         own.parent().is_some_and(|above| above.parent().is_some())
             && !is_home(own, home)
-            && !own.components().any(|part| is_private_name(part.as_os_str()))
+            && !own.components().any(|part| credential::is_private(part.as_os_str()))
     };
     packages.or(program.parent().filter(is_own)).unwrap_or(program)
 }

@@ -14,7 +14,8 @@ mod fork_server;
 mod devices;
 #[cfg(target_os = "linux")]
 mod furnish;
-pub(crate) mod installation;
+pub(crate) mod credential;
+mod installation;
 mod kernel;
 #[cfg(target_os = "linux")]
 mod loopback;

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
 
+use super::credential;
+
 /// Directories in which everything counts that others cannot read.
 const WHOLE: [&str; 3] = ["/etc", "/usr/local/etc", "/var/cache"];
 
@@ -30,18 +32,10 @@ const MOST: usize = 30_000;
 /// A directory with more reserved files than this is hidden whole, for each hidden file costs a mount.
 const MOST_OF_ONE: usize = 40;
 
-/// Parts of the names of files that hold credentials.
-const TELLING: [&str; 9] =
-    [".credential", "credentials", "secret", "token", "password", "id_rsa", "id_ed25519", ".key", ".pem"];
-
-/// Whole names of such files: the settings of a GitHub runner, and variables for a service.
-const NAMES: [&str; 2] = [".runner", ".env"];
-
 /// All of it on this machine.
 pub(super) fn reserved() -> Vec<PathBuf> {
     let whole = WHOLE.iter().flat_map(|top| below(Path::new(top), DEPTH, &is_closed, true));
-    let named = |path: &Path, meta: &Metadata| meta.is_file() && is_closed(path, meta) && is_telling(path);
-    whole.chain(below(Path::new(PROGRAMS), PROGRAMS_DEPTH, &named, false)).collect()
+    whole.chain(below(Path::new(PROGRAMS), PROGRAMS_DEPTH, &is_closed_credential, false)).collect()
 }
 
 /// What is reserved below `top`; if `closes`, also what was not looked at.
@@ -85,9 +79,10 @@ fn is_closed(path: &Path, meta: &Metadata) -> bool {
     is_closed && [Access::READ_OK, Access::EXEC_OK].iter().any(|wanted| rustix::fs::access(path, *wanted).is_ok())
 }
 
-fn is_telling(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    NAMES.contains(&name.as_str()) || TELLING.iter().any(|part| name.contains(part))
+/// Whether what lies beside programs is closed to others, and has the name of a credential.
+fn is_closed_credential(path: &Path, meta: &Metadata) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    is_closed(path, meta) && (credential::is_private(name) || (meta.is_file() && credential::tells(name)))
 }
 
 #[cfg(test)]
@@ -135,8 +130,20 @@ mod tests {
 
     #[test]
     fn of_programs_only_credentials_are_reserved() {
-        for (name, is) in [(".credentials", true), ("server.key", true), (".env", true), ("main.js", false)] {
-            assert_eq!(is_telling(Path::new("/opt/runner").join(name).as_path()), is, "{name}");
+        let dir = tempfile::tempdir().unwrap();
+        let (top, mut expect) = (dir.path(), Vec::new());
+        let telling = credential::WORDS.iter().chain(&credential::KEYS).map(|part| format!("my{part}"));
+        for (number, name) in credential::OWN.iter().map(|name| (*name).to_owned()).chain(telling).enumerate() {
+            // Each in a directory of its own: one with many is hidden whole.
+            expect.push(format!("{number}/{name}"));
+            put(&top.join(format!("{number}/{name}")), 0o600);
+            put(&top.join(format!("{number}/main.js")), 0o600);
+            put(&top.join(format!("{number}/open-{name}")), 0o644);
         }
+        put(&top.join("a/.docker/config.json"), 0o600);
+        std::fs::set_permissions(top.join("a/.docker"), std::fs::Permissions::from_mode(0o700)).unwrap();
+        expect.push("a/.docker".to_owned());
+        expect.sort();
+        assert_eq!(names(top, below(top, PROGRAMS_DEPTH, &is_closed_credential, false)), expect);
     }
 }

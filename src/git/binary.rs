@@ -20,6 +20,7 @@ use git2::Repository;
 use super::error::GitError;
 use super::repo::Repo;
 use super::tree::Listing;
+use crate::exec::credential;
 use crate::text;
 
 /// Settings that no configuration may override.
@@ -37,9 +38,6 @@ const SETTINGS: [&str; 9] = [
 
 /// Variables that say where the configuration of the system and of the user is. Calls on files follow them.
 const WHERE: [&str; 3] = ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"];
-
-/// Words in the name of a variable that is not for filters to see; the rule that `pass_env` has.
-const SECRET: [&str; 4] = ["KEY", "TOKEN", "SECRET", "PASSWORD"];
 
 /// How much of git's standard error a person is shown.
 const SAID: usize = 600;
@@ -308,8 +306,9 @@ fn follow(command: &mut Command) {
 fn cleared(without_secrets: bool) -> Command {
     let mut command = Command::new("git");
     for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy().to_ascii_uppercase();
-        if text.starts_with("GIT_") || (without_secrets && SECRET.iter().any(|word| text.contains(word))) {
+        let text = name.to_string_lossy();
+        // Secrets are not for filters to see: the rule that `pass_env` has.
+        if text.to_ascii_uppercase().starts_with("GIT_") || (without_secrets && credential::is_variable(&text)) {
             command.env_remove(&name);
         }
     }

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
+use crate::exec::credential;
 use crate::plain_file;
 
 /// What is copied at most of one cache: 256 MiB take about as long as one download of a few crates.
@@ -78,12 +79,10 @@ impl Seed {
 
 /// Whether settings may hold what only their user may have, or cannot be read.
 fn may_hold_a_secret(settings: &Path) -> bool {
-    const TELLING: [&str; 4] = ["token", "secret", "password", "credential"];
-    let text = match plain_file::read(settings, LONGEST_SETTINGS) {
-        Ok(text) => String::from_utf8_lossy(&text).to_ascii_lowercase(),
-        Err(_) => return settings.symlink_metadata().is_ok(),
-    };
-    TELLING.iter().any(|part| text.contains(part)) || text.split("://").skip(1).any(|rest| rest.contains('@'))
+    match plain_file::read(settings, LONGEST_SETTINGS) {
+        Ok(text) => credential::may_be_in(&String::from_utf8_lossy(&text)),
+        Err(_) => settings.symlink_metadata().is_ok(),
+    }
 }
 
 /// Copies a file or a tree without its links; an error if it is larger than is worth it.

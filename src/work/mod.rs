@@ -15,6 +15,7 @@ mod judging;
 mod lanes;
 mod place;
 mod reuse;
+mod private;
 mod room;
 mod settings;
 mod stand_in;

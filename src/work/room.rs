@@ -14,12 +14,12 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::attempt::Trouble;
 use super::caches::Seed;
+use super::private;
 use super::settings;
 use super::stand_in::StandIn;
 use super::{Shared, Tools};
 use crate::exec::egress::{self, Proxy};
 use crate::exec::environment::{Caller, ChildEnv};
-use crate::exec::installation::is_private_name;
 use crate::exec::{Reach, Sandbox};
 use crate::fact::Class;
 use crate::gateway::{Pass, Tunnel};
@@ -88,8 +88,8 @@ pub(super) fn room(
         writable.push(seed.own().to_owned());
         seeds.push(seed);
     }
-    hidden.extend(copied.iter().flat_map(|cache| credentials_in(cache)));
-    hidden.extend(view.programs.iter().flat_map(|tool| settings_beside_programs(tool)));
+    hidden.extend(copied.iter().flat_map(|cache| private::in_cache(cache)));
+    hidden.extend(view.programs.iter().flat_map(|tool| private::beside_programs(tool)));
     copied.push(repository.to_path_buf());
     let number = copied.len() - 1;
     let cannot_copy = tools.level == RoomLevel::Sealed && !shared.copies.has(repository);
@@ -99,7 +99,7 @@ pub(super) fn room(
     hidden.extend(ours);
     // Runs, their logs and journals lie in the repository.
     hidden.push(repository.join("omk"));
-    hidden.extend(settings::CREDENTIALS.map(|name| repository.join(name)));
+    hidden.extend(private::in_repository(repository));
     if stand_in.is_some() {
         // It has nothing that would have to be hidden, nor directories to lay something over.
         hidden.retain(|path| !path.starts_with(repository));
@@ -192,34 +192,6 @@ fn may_be_seen(tools: &Tools, ours: &[PathBuf], path: &Path) -> bool {
 fn real(path: impl AsRef<Path>) -> PathBuf {
     let path = path.as_ref();
     std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
-}
-
-/// What lies beside the programs of a tool that is shown, and is their user's alone: what has the name of something private,
-/// and in a tool's own directory in a home, `~/.tool`, files that may be its settings.
-fn settings_beside_programs(tool: &Path) -> Vec<PathBuf> {
-    const SETTINGS: [&str; 9] = ["json", "yml", "yaml", "toml", "ini", "env", "conf", "cfg", "key"];
-    const TELLING: [&str; 5] = ["credential", "token", "auth", "secret", "config"];
-    let is_own = tool.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with('.'));
-    let entries = std::fs::read_dir(tool).into_iter().flatten().flatten();
-    let holds = |entry: &std::fs::DirEntry| {
-        let name = entry.file_name();
-        if is_private_name(&name) {
-            return true;
-        }
-        let name = name.to_string_lossy().to_ascii_lowercase();
-        let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-        // rustup keeps the default toolchain there.
-        is_own
-            && entry.file_type().is_ok_and(|kind| kind.is_file())
-            && name != "settings.toml"
-            && (SETTINGS.contains(&extension) || TELLING.iter().any(|part| name.contains(part)))
-    };
-    entries.filter(holds).map(|entry| entry.path()).collect()
-}
-
-/// Files in the cache of a tool that hold what only their user may have.
-fn credentials_in(cache: &Path) -> [PathBuf; 3] {
-    ["credentials", "credentials.toml", "_auth"].map(|name| cache.join(name))
 }
 
 /// Where a repository that borrows objects finds them. Those it borrows from may borrow, too; git follows five.

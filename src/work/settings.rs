@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use git2::Config;
 
+use crate::exec::credential;
 use crate::plain_file;
 
 /// The longest settings of a repository that are read: a thousand times those of a big project.
@@ -16,29 +17,6 @@ const LONGEST: u64 = 1 << 20;
 /// How many repositories of submodules are looked at, and how deep below `modules` their names may lead.
 const MOST_MODULES: usize = 1_000;
 const DEEPEST: usize = 8;
-
-/// Files and directories of a repository that hold what only its user may have.
-pub(super) const CREDENTIALS: [&str; 4] = ["credentials", ".git-credentials", "annex/creds", "cookies.txt"];
-
-/// Parts of the names of settings whose values are credentials, lead to them, or get them. Names are in lower case.
-const TELLING: [&str; 16] = [
-    "extraheader",
-    "helper",
-    "pass",
-    "token",
-    "secret",
-    "sslkey",
-    "sslcert",
-    "cookiefile",
-    "oauth",
-    "username",
-    "credential",
-    "auth",
-    "apikey",
-    "accesskey",
-    "privatekey",
-    "signingkey",
-];
 
 /// Settings that run a program or bring in other files, and whose text may hold anything.
 const SECTIONS: [&str; 4] = ["alias.", "credential.", "include.", "includeif."];
@@ -131,7 +109,7 @@ fn clean(file: &Path) -> Option<Cleaned> {
 fn is_credential(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     SECTIONS.iter().any(|section| name.starts_with(section))
-        || name.rsplit('.').next().is_some_and(|key| TELLING.iter().any(|part| key.contains(part)))
+        || name.rsplit('.').next().is_some_and(credential::is_setting)
 }
 
 /// One setting, as git reads it.

@@ -115,15 +115,52 @@ fn what_others_cannot_read_in_the_system_is_out_of_sight_of_roots_children_too()
     if !own_mounts() {
         return;
     }
-    let tasks = "tasks: [{ id: one, run: 'for f in /usr/local/etc/key /usr/local/etc/private/key /opt/runners/1/.credentials; \
+    let tasks = "tasks: [{ id: one, run: 'for f in /usr/local/etc/key /usr/local/etc/private/key /opt/runners/1/.credentials \
+                 /opt/runners/1/.netrc /opt/runners/1/.docker/config.json; \
                  do if grep -q hush $f; then exit 7; fi; done; \
                  grep -q plain /usr/local/etc/settings && grep -q plain /opt/runners/1/main.js && echo 1 > one.txt', \
                  write_set: [one.txt], retry_policy: { max_attempts: 0 } }]\n";
     let world = World::with(&format!("room: {{ level: sealed }}\n{tasks}"));
     let lay_out = "cd /usr/local/etc && mkdir private && echo hush | tee key > private/key && echo plain > settings && \
                    chmod 640 key && chmod 711 . && chmod 700 private && mkdir -p /opt/runners/1 && cd /opt/runners/1 && \
-                   echo hush > .credentials && echo plain > main.js && chmod 600 .credentials main.js && cd";
+                   mkdir .docker && echo hush | tee .credentials .netrc > .docker/config.json && chmod 700 .docker && \
+                   echo plain > main.js && chmod 600 .credentials .netrc .docker/config.json main.js && cd";
     run_among(&world, "/usr/local/etc /opt", &format!("here=$PWD; {lay_out} $here")).exits(0);
+    assert_eq!(world.shows("omk/run/story", "one.txt"), "1");
+}
+
+#[test]
+fn a_name_that_is_private_in_one_place_is_out_of_sight_in_every_place() {
+    use std::os::unix::fs::PermissionsExt as _;
+    if !own_mounts() {
+        return;
+    }
+    let world = World::new();
+    let at = |path: &str| world.dir().join(path).display().to_string();
+    let (cargo, kit) = (at("cargo"), at("kit"));
+    let secrets = [
+        world.repo().join(".git/.netrc").display().to_string(),
+        format!("{cargo}/.netrc"),
+        format!("{cargo}/credentials.toml"),
+        format!("{kit}/id_ed25519"),
+        format!("{kit}/.pgpass"),
+    ];
+    std::fs::create_dir_all(format!("{kit}/bin")).unwrap();
+    std::fs::create_dir_all(&cargo).unwrap();
+    std::fs::write(format!("{kit}/word"), "plain").unwrap();
+    for secret in &secrets {
+        std::fs::write(secret, "hush").unwrap();
+        std::fs::set_permissions(secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    world.plan(&format!(
+        "room: {{ level: sealed }}\ntasks: [{{ id: one, run: 'for f in {}; do if grep -q hush $f; then echo $f; exit 7; fi; done; \
+         grep -q plain {kit}/word && echo 1 > one.txt', write_set: [one.txt], retry_policy: {{ max_attempts: 0 }} }}]\n",
+        secrets.join(" ")
+    ));
+    let path = format!("{kit}/bin:{}", std::env::var("PATH").unwrap());
+    // The plan names paths outside, and is about the room.
+    let world = world.env("CARGO_HOME", &cargo).env("PATH", &path).env("OMK_ROOM_AT_MOST", "sealed");
+    world.run().exits(0);
     assert_eq!(world.shows("omk/run/story", "one.txt"), "1");
 }
 
