@@ -51,6 +51,16 @@ const READING: &[(&str, usize, &str)] = &[
     ("src/store.rs", 2, "opens a directory to sync it, and a lock to write it"),
 ];
 
+/// The files that start a process, how often, and which.
+const STARTING: &[(&str, usize, &str)] = &[
+    ("src/cli/ci/root.rs", 1, "sudo, while it is taken away"),
+    ("src/exec/fork_server.rs", 1, "the process that shepherds are forked from"),
+    ("src/exec/secret.rs", 1, "omk itself, without its secrets"),
+    ("src/exec/shepherd.rs", 1, "a child, in its room"),
+    ("src/exec/start.rs", 1, "a child's shepherd"),
+    ("src/git/binary.rs", 1, "git, without the caller's variables, hooks and credentials"),
+];
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -162,6 +172,26 @@ fn a_file_that_others_could_have_written_has_one_opener() {
             wrong.push(format!("{name} reads files {found} times without `plain_file`, and {expected} have a reason"));
         }
     }
+    nothing(&wrong);
+}
+
+#[test]
+fn a_process_is_started_in_one_place_for_each_kind() {
+    let mut wrong = Vec::new();
+    let shipped = shipped();
+    for (name, code) in &shipped {
+        let found = code.matches("Command::new(").count();
+        let expected = STARTING.iter().find(|(file, ..)| file == name).map_or(0, |(_, count, _)| *count);
+        if found != expected {
+            wrong.push(format!("{name} starts processes in {found} places, and {expected} have a reason"));
+        }
+        // Under another name it would not be found.
+        if code.contains("process::Command as ") || code.contains("Command as ") {
+            wrong.push(format!("{name} gives `Command` another name"));
+        }
+    }
+    let git = shipped.iter().filter(|(_, code)| code.contains("Command::new(\"git\")"));
+    assert_eq!(git.map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["src/git/binary.rs"]);
     nothing(&wrong);
 }
 
