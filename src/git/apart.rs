@@ -11,7 +11,7 @@ use git2::{ObjectType, Oid, Repository, Tree};
 use super::error::GitError;
 use super::lineage::Paths;
 use super::repo::find_tree;
-use super::tree::{Changes, Entry};
+use super::tree::{Changes, Entry, above};
 
 /// One side of a merge: its tree, and every path in which it differs from what the sides have in common. More paths do
 /// no harm: they only make git look closer.
@@ -40,26 +40,23 @@ pub(super) fn apart(repo: &Repository, ours: &Side<'_>, theirs: &Side<'_>) -> Re
             There::File(entry) => Some(entry),
             There::Nothing | There::Directory => None,
         };
-        for above in directories(path) {
-            let (here, there) = (our.at(above)?, their.at(above)?);
+        for directory in above(path).skip(1) {
+            let (here, there) = (our.at(directory)?, their.at(directory)?);
             let file_in_the_way = matches!(here, There::File(_)) && wanted.is_some();
-            if file_in_the_way && (ours.touched.contains(above) || !theirs.touched.contains(above)) {
+            if file_in_the_way && (ours.touched.contains(directory) || !theirs.touched.contains(directory)) {
                 return Ok(None);
             }
             // One side has the directory no more: what the other side put there may belong elsewhere now.
-            let gone_here = here != There::Directory && wanted.is_some() && below(ours.touched, above).next().is_some();
-            if gone_here || (there != There::Directory && wanted.is_none() && holds(&mut our, ours.touched, above)?) {
+            let gone_here =
+                here != There::Directory && wanted.is_some() && below(ours.touched, directory).next().is_some();
+            if gone_here || (there != There::Directory && wanted.is_none() && holds(&mut our, ours.touched, directory)?)
+            {
                 return Ok(None);
             }
         }
         changes.insert(path.clone(), wanted);
     }
     Ok(Some(changes))
-}
-
-/// The directories above a path, outermost first.
-pub(super) fn directories(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(slash, _)| &path[..slash])
 }
 
 /// Whether a side that touched paths below a directory still has one of them.
@@ -114,7 +111,7 @@ impl<'repo> Reader<'repo> {
 
     fn directory(&mut self, path: &[u8]) -> Result<Option<&Tree<'repo>>, GitError> {
         let mut at: Option<Vec<u8>> = None;
-        for directory in std::iter::once(&path[..0]).chain(directories(path)).chain([path]) {
+        for directory in above(path).chain([path]) {
             if at.as_deref() == Some(directory) || self.open.contains_key(directory) {
                 at = Some(directory.to_vec());
                 continue;

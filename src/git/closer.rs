@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use git2::{ErrorCode, ObjectType, Oid, Repository};
 
-use super::apart::directories;
 use super::binary::{End, Git, program_version};
 use super::error::GitError;
 use super::lineage::Paths;
 use super::merge::Merge;
 use super::repo::{Repo, find_tree, tree_id};
+use super::tree::above;
 use crate::id::RepoPath;
 
 /// Most merges take milliseconds. Thousands of files that may be renames take git some seconds.
@@ -149,7 +149,7 @@ impl Place {
 
     /// Lays out the attributes that have a say about these paths, as a checkout of that tree would have them.
     fn lay_attributes(&self, objects: &Repository, tree: Oid, touched: &Paths) -> Result<(), GitError> {
-        let mut above: BTreeSet<&[u8]> = touched.iter().flat_map(|path| directories(path)).collect();
+        let mut above: BTreeSet<&[u8]> = touched.iter().flat_map(|path| above(path)).collect();
         above.insert(b"");
         let tree = find_tree(objects, tree)?;
         for directory in above {

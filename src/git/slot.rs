@@ -21,7 +21,7 @@ use super::keep::Keep;
 use super::pool::{Known, Slot};
 use super::repo::{Repo, tree_id, tree_oid};
 use super::rules::{Bare, Rule, Rules, rule_files};
-use super::tree::{Entry, Listing};
+use super::tree::{Entry, Listing, above};
 use super::walk::{Step, below, remove, walk};
 use crate::id::{CommitId, Tip, TreeId};
 /// Which paths a restoration is about.
@@ -96,7 +96,7 @@ impl Slot {
             self.write_files(repo, &ruling, &absent, &rules)?;
             let files = Files::of(self.path())?;
             for (path, entry) in &absent {
-                stirred.extend(parents(path).map(<[u8]>::to_vec));
+                stirred.extend(above(path).map(<[u8]>::to_vec));
                 let path_on_disk = below(self.path(), path);
                 let meta = std::fs::symlink_metadata(&path_on_disk).map_err(GitError::io("look at", &path_on_disk))?;
                 let rule = rules.rule(path, *entry);
@@ -155,7 +155,7 @@ impl Slot {
                 } else if is_in_place(&files, path, meta, (entry, rules.rule(path, entry)), facts)? {
                     standing.insert(path.to_vec());
                 } else {
-                    stirred.extend(parents(path).map(<[u8]>::to_vec));
+                    stirred.extend(above(path).map(<[u8]>::to_vec));
                     facts.forget(path);
                     remove(&on_disk, &self.attic)?;
                 }
@@ -173,7 +173,7 @@ impl Slot {
             if !ours {
                 return Ok(if meta.is_dir() { Step::Enter } else { Step::Skip });
             }
-            stirred.extend(parents(path).map(<[u8]>::to_vec));
+            stirred.extend(above(path).map(<[u8]>::to_vec));
             facts.forget(path);
             remove(&on_disk, &self.attic)?;
             Ok(Step::Skip)
@@ -224,8 +224,7 @@ impl Slot {
 
     /// Makes the directories above a path, in place of anything else that is there.
     fn make_parents(&self, path: &[u8], made: &mut HashSet<Vec<u8>>) -> Result<(), GitError> {
-        for (slash, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
-            let parent = &path[..slash];
+        for parent in above(path).skip(1) {
             if !made.insert(parent.to_vec()) {
                 continue;
             }
@@ -302,12 +301,6 @@ fn is_in_place(
     }
     // A second name of the file, outside, would be a way to change it later.
     Ok((meta.is_symlink() || meta.nlink() == 1) && facts.laid_bytes(path, entry.oid) == files.bytes(path, meta)?)
-}
-
-/// The directories above a path, and the slot's own, which is empty.
-fn parents(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(slash, _)| slash);
-    std::iter::once(0).chain(slashes).map(|end| &path[..end])
 }
 
 /// The permissions of a slot's directories: what a usual umask leaves.

@@ -150,6 +150,12 @@ impl Listing {
     }
 }
 
+/// The directories above a path, outermost first; the first is the top itself, which is empty.
+pub(super) fn above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(slash, _)| slash);
+    std::iter::once(0).chain(slashes).map(|end| &path[..end])
+}
+
 pub(super) fn too_deep(path: &[u8]) -> GitError {
     GitError::refused(path, "is nested deeper than any path that can be opened")
 }
