@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use omk_action::exec::environment::{Caller, Toolchains, child_env};
+use omk_action::exec::environment::{Caller, child_env};
 use omk_action::exec::{Child, Program, Reach, Sandbox, Shepherd, Surroundings};
 use omk_action::plan::RoomLevel;
 
@@ -35,7 +35,7 @@ fn main() {
     }
     let caller = Caller::read();
     let none = BTreeMap::new();
-    let env = child_env(&caller, &dir.join("home"), &dir.join("tmp"), &none, &[], &none, Toolchains::Yes);
+    let env = child_env(&caller, &dir.join("home"), &dir.join("tmp"), &none, &[], &none);
     let room = |number: usize, most: RoomLevel, reach: Reach| {
         let own = dir.join(format!("scratch-{number}"));
         std::fs::create_dir_all(&own).expect("a directory");

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::AgentError;
 use super::home::io;
 use super::kimi::Locate;
-use crate::exec::environment::{Caller, Toolchains, child_env};
+use crate::exec::environment::{Caller, child_env};
 use crate::exec::{Child, Ended, Program, Reach, Sandbox, Shepherd, Surroundings};
 use crate::plain_file;
 
@@ -85,7 +85,7 @@ pub(super) async fn ask(
     let (home, tmp, room) = (made("home")?, made("tmp")?, made("room")?);
     let caller: Caller = wanted.env.clone().into_iter().collect();
     let nothing = BTreeMap::new();
-    let child_env = child_env(&caller, &home, &tmp, &nothing, &[], &nothing, Toolchains::Yes);
+    let child_env = child_env(&caller, &home, &tmp, &nothing, &[], &nothing);
     let mut env = child_env.vars;
     env.insert("KIMI_CODE_HOME".into(), home.clone().into());
     env.insert("KIMI_CODE_NO_AUTO_UPDATE".into(), "1".into());

@@ -19,8 +19,7 @@ pub(super) fn agent(args: &Agent, terminal: &Terminal) -> Result<u8, Failure> {
     let caller = Caller::read();
     let cache = cache_dir(&caller)?;
     let shepherd = shepherd(secrets.scrubber())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
+    let runtime = super::runtime::of_this_thread()?;
     runtime.block_on(async {
         let found = if install {
             terminal.complain(&format!("installing the Kimi Code CLI {} with npm…\n", plan.agent.version));

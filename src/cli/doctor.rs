@@ -26,8 +26,7 @@ pub(super) fn doctor(args: &Doctor, terminal: &Terminal) -> Result<u8, Failure> 
     let plan = given.map_or_else(usual_plan, Ok)?;
     // Before the first child, which must not see them.
     let secrets = Secrets::shed(&plan)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
+    let runtime = super::runtime::of_this_thread()?;
     points.extend(runtime.block_on(look(args, &plan, &secrets))?);
     let checkup = Checkup { points };
     terminal.print(&if args.json { checkup.json() } else { checkup.terminal() });

@@ -65,8 +65,7 @@ pub(super) struct Bench<'a> {
 /// Opens the bundle in `dir`, admits it, runs the required gates on its result, and says what that makes of the run.
 /// Must not be called inside a runtime; [`judge_there`] is for that.
 pub(super) fn judge(bench: &Bench<'_>, dir: &Path, request: &Request) -> Result<Judgement, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
+    let runtime = super::runtime::of_all_cores()?;
     let judgement = runtime.block_on(judge_there(bench, dir, request));
     runtime.shutdown_background();
     judgement

@@ -28,6 +28,7 @@ mod replay;
 mod report;
 mod resume;
 mod run;
+mod runtime;
 mod session;
 mod signals;
 mod spending;

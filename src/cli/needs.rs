@@ -119,8 +119,7 @@ pub(super) async fn check(ground: &Ground<'_>, shepherd: &Shepherd) -> Result<Ve
 
 /// The same, outside of a runtime.
 pub(super) fn check_now(ground: &Ground<'_>, shepherd: &Shepherd) -> Result<Vec<String>, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
+    let runtime = super::runtime::of_this_thread()?;
     runtime.block_on(check(ground, shepherd))
 }
 

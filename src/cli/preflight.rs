@@ -47,8 +47,7 @@ pub(super) fn check(home: &Home, read: Read, terminal: &Terminal) -> Result<u8, 
     let ready = session::get_ready(&plan, &began.selected, &secrets, &how, Missing::Refuse)?;
     notes.extend(ready.iter().flat_map(session::Ready::notes).cloned());
     run::say_notes(&notes, terminal);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
+    let runtime = super::runtime::of_all_cores()?;
     // A person wants to hear of every gate.
     let after_failure = AfterFailure::GoOn;
     let bench = Bench { home, plan: &plan, scrubber: &secrets.scrubber(), after_failure };

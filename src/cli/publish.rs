@@ -98,8 +98,7 @@ pub(super) fn command(args: &Publish, terminal: &Terminal) -> Result<u8, Failure
     let plan = Arc::new(judge::read_plan(&home, &request, args.bundle.plan.as_deref(), args.bundle.rules.as_deref())?);
     let (forge, remote) = speak(&caller, &secrets, &request)?;
     let scrubber = Scrubber::new(secrets.values().map(Secret::expose));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
+    let runtime = super::runtime::of_all_cores()?;
     let now = Clock::start().now();
     let (forge, remote, scrubber) = (&forge, &remote, &scrubber);
     let with = Publication {

@@ -156,8 +156,7 @@ pub(super) fn get_ready(
     };
     let caller = Caller::read();
     let cache = cache_dir(&caller)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
+    let runtime = super::runtime::of_this_thread()?;
     let (installed, model) = runtime.block_on(async {
         let shepherd = shepherd(secrets.scrubber())?;
         let found = agent::locate(&shepherd, &locate(&caller, &cache, plan)).await;
@@ -225,8 +224,7 @@ pub(super) fn holder(run: &RunId, since: Moment) -> Holder {
 impl Session {
     /// Drives the run from `first` to its end, and writes what it leaves.
     pub(super) fn go(self, first: Fact, terminal: &Terminal) -> Result<Over, Failure> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
+        let runtime = super::runtime::of_all_cores()?;
         let terminal = *terminal;
         let over = runtime.block_on(self.go_async(first, terminal));
         // Blocking work that is still under way (none but a walk over a removed slot) is not waited for.

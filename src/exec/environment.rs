@@ -129,15 +129,6 @@ impl std::fmt::Debug for Caller {
     }
 }
 
-/// Whether a child is pointed at the caller's toolchains and caches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Toolchains {
-    /// It is.
-    Yes,
-    /// It is not.
-    No,
-}
-
 /// Variables that name directories, or files, which are their user's alone.
 const PRIVATE: [&str; 22] = [
     "HOME",
@@ -199,7 +190,6 @@ pub fn child_env(
     plan_env: &BTreeMap<String, String>,
     pass_env: &[String],
     task_env: &BTreeMap<String, String>,
-    toolchains: Toolchains,
 ) -> ChildEnv {
     let mut vars = BTreeMap::new();
     let mut set = |name: &str, value: OsString| vars.insert(OsString::from(name), value);
@@ -212,11 +202,7 @@ pub fn child_env(
     for (name, paths) in &certificates {
         set(name, std::env::join_paths(paths).unwrap_or_default());
     }
-    let none = Tools::default();
-    let tools = match toolchains {
-        Toolchains::Yes => caller.found.tools.get_or_init(|| Tools::of(caller)),
-        Toolchains::No => &none,
-    };
+    let tools = caller.found.tools.get_or_init(|| Tools::of(caller));
     for (name, directory) in &tools.vars {
         set(name, directory.into());
     }
@@ -242,10 +228,8 @@ pub fn child_env(
     let is_common = |path: &PathBuf| SHARED.iter().any(|common| path == Path::new(common));
     let data = named.filter(|path| path.is_absolute() && is_data(path) && !is_common(path) && !is_of_the_system(path));
     let data = data.collect();
-    if toolchains == Toolchains::Yes {
-        let path = vars.get(OsStr::new("PATH")).cloned().unwrap_or_default();
-        seen.extend(std::env::split_paths(&path).flat_map(|directory| installation(caller, &directory)));
-    }
+    let path = vars.get(OsStr::new("PATH")).cloned().unwrap_or_default();
+    seen.extend(std::env::split_paths(&path).flat_map(|directory| installation(caller, &directory)));
     ChildEnv { vars, caches: tools.caches.clone(), certificates, tools: seen, data }
 }
 
@@ -332,7 +316,6 @@ mod tests {
             &map(&[("A", "plan"), ("B", "plan"), ("HOME", "/root")]),
             &["FOO".to_owned(), "ABSENT".to_owned()],
             &map(&[("B", "task")]),
-            Toolchains::Yes,
         );
         let text: Vec<String> =
             env.vars.iter().map(|(name, value)| format!("{}={}", name.display(), value.display())).collect();
@@ -372,7 +355,7 @@ mod tests {
     #[test]
     fn an_empty_caller_still_finds_programs() {
         let none = BTreeMap::new();
-        let env = child_env(&Caller::default(), Path::new("/h"), Path::new("/t"), &none, &[], &none, Toolchains::No);
+        let env = child_env(&Caller::default(), Path::new("/h"), Path::new("/t"), &none, &[], &none);
         assert_eq!(env.vars[OsStr::new("LANG")], "C.UTF-8");
         assert!(env.vars[OsStr::new("PATH")].to_str().unwrap().contains("/usr/bin"));
     }
@@ -392,8 +375,8 @@ mod tests {
         .into_iter()
         .collect();
         let none = BTreeMap::new();
-        let with = child_env(&caller, Path::new("/h"), Path::new("/t"), &none, &[], &none, Toolchains::Yes);
-        let without = child_env(&caller, Path::new("/h"), Path::new("/t"), &none, &[], &none, Toolchains::No);
+        let with = child_env(&caller, Path::new("/h"), Path::new("/t"), &none, &[], &none);
+        let without = child_env(&Caller::default(), Path::new("/h"), Path::new("/t"), &none, &[], &none);
 
         assert_eq!(names(&without), ["CI", "HOME", "LANG", "NO_COLOR", "PATH", "TERM", "TMPDIR"]);
         let mut more = names(&with);
@@ -414,7 +397,7 @@ mod tests {
             let asked = vec![format!("{before}{part}{after}"), format!("{start}{after}")];
             let caller: Caller = asked.iter().map(|name| (name.into(), "leak".into())).collect();
             let none = BTreeMap::new();
-            let env = child_env(&caller, Path::new("/h"), Path::new("/t"), &none, &asked, &none, Toolchains::Yes);
+            let env = child_env(&caller, Path::new("/h"), Path::new("/t"), &none, &asked, &none);
             prop_assert!(env.vars.values().all(|value| value != "leak"));
         }
     }

@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 
 use super::Shared;
 use super::attempt::blocking;
-use crate::exec::environment::{Caller, Toolchains, child_env};
+use crate::exec::environment::{Caller, child_env};
 use crate::exec::{Shepherd, copyable};
 use crate::git::{Pool, Repo};
 use crate::plan::RoomLevel;
@@ -52,7 +52,7 @@ async fn found(shared: &Arc<Shared>) -> BTreeSet<PathBuf> {
 pub async fn can_be_copied(shepherd: &Shepherd, caller: &Caller, repo: &Repo, pool: &Pool) -> Vec<(PathBuf, bool)> {
     let nowhere = Path::new("/");
     let none = BTreeMap::new();
-    let env = child_env(caller, nowhere, nowhere, &none, &[], &none, Toolchains::Yes);
+    let env = child_env(caller, nowhere, nowhere, &none, &[], &none);
     let mut wanted: BTreeSet<PathBuf> = env.caches.into_iter().map(|(_, cache)| cache).collect();
     wanted.insert(repo.common_dir().to_owned());
     let root = pool.root().to_owned();

@@ -14,7 +14,7 @@ use super::place::Place;
 use super::room::{Furnishing, Way, room};
 use super::turn::trouble;
 use super::{Shared, instructions, reuse};
-use crate::exec::environment::{Toolchains, child_env};
+use crate::exec::environment::child_env;
 use crate::fact::{Class, Failure, GateOutcome, GateRoom};
 use crate::gate::judge::{self, GateError, Judged, NotLaidOut};
 use crate::gate::premises::Premises;
@@ -56,8 +56,7 @@ pub(super) async fn judge_one(
 ) -> Result<GateOutcome, Trouble> {
     let tools = &shared.tools;
     let (home, tmp) = place.gate_dirs();
-    let mut env =
-        child_env(&tools.caller, &home, &tmp, &tools.plan.env, &tools.plan.pass_env, &gate.env, Toolchains::Yes);
+    let mut env = child_env(&tools.caller, &home, &tmp, &tools.plan.env, &tools.plan.pass_env, &gate.env);
     env.vars.insert(BASE.into(), commit.base.as_str().into());
     let writable = vec![place.slot.path().to_path_buf(), home, tmp];
     let network = tools.plan.room.network_of_gate(gate);

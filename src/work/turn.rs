@@ -13,7 +13,7 @@ use super::room::{Furnishing, Way, room};
 use crate::agent::prompt::{self, Brief, Setback};
 use crate::agent::{self, Model};
 use crate::agent::{AgentOutcome, Observed};
-use crate::exec::environment::{ChildEnv, Toolchains, child_env};
+use crate::exec::environment::{ChildEnv, child_env};
 use crate::exec::{Child, Ended, Ending, ExecError, Program, Pulse, Surroundings};
 use crate::fact::{AgentEvidence, Class, CommandEvidence, Evidence, Failure, LogEvidence, Session, advice_on_exit};
 use crate::gateway::{Admission, Usage};
@@ -82,7 +82,7 @@ impl Turn<'_> {
         let tools = &self.shared.tools;
         let (home, tmp) = (self.place.home(), self.place.tmp());
         let plan = &tools.plan;
-        child_env(&tools.caller, &home, &tmp, &plan.env, &plan.pass_env, &self.errand.task.env, Toolchains::Yes)
+        child_env(&tools.caller, &home, &tmp, &plan.env, &plan.pass_env, &self.errand.task.env)
     }
 
     async fn command(&self, command: &str, evidence: &mut Evidence) -> Result<TurnEnd, Trouble> {

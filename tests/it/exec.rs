@@ -9,7 +9,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use omk_action::exec::environment::{Caller, Toolchains, child_env};
+use omk_action::exec::environment::{Caller, child_env};
 use omk_action::exec::secret::shed_secrets;
 use omk_action::exec::{Child, Ended, Ending, ExecError, Program, Pulse, Sandbox, Shepherd, Surroundings};
 use omk_action::id::Sha256;
@@ -45,7 +45,7 @@ impl Yard {
     fn child(&self, script: &str) -> Child {
         let none = BTreeMap::new();
         let caller = Caller::read();
-        let env = child_env(&caller, &self.path("home"), &self.path("tmp"), &none, &[], &none, Toolchains::Yes);
+        let env = child_env(&caller, &self.path("home"), &self.path("tmp"), &none, &[], &none);
         Child {
             program: Program::Shell(script.to_owned()),
             cwd: self.path("slot"),
@@ -62,7 +62,7 @@ impl Yard {
     pub(crate) fn confined(&self, script: &str) -> Child {
         let none = BTreeMap::new();
         let caller = Caller::read();
-        let env = child_env(&caller, &self.path("home"), &self.path("tmp"), &none, &[], &none, Toolchains::Yes);
+        let env = child_env(&caller, &self.path("home"), &self.path("tmp"), &none, &[], &none);
         std::fs::create_dir_all(self.path("scratch")).unwrap();
         let sandbox = Sandbox {
             writable: ["slot", "home", "tmp"].map(|name| self.path(name)).into(),

@@ -153,8 +153,7 @@ pub(super) fn ci(args: &super::args::Ci, terminal: &Terminal) -> Result<u8, Fail
     let outputs = Outputs::of(&runner, *terminal);
     let request = handed::take_over(&runner)?;
     take_token_out(&runner, &outputs)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(Kind::Infra, format!("failed to start: {error}")))?;
+    let runtime = super::runtime::of_all_cores()?;
     let step = Step { runner, terminal: *terminal, outputs, request, runtime };
     let code = dispatch(&step);
     step.outputs.finish();

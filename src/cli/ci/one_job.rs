@@ -116,8 +116,7 @@ pub(super) fn refuse_a_writing_token(step: &Step, access: &Access) -> Result<(),
 /// Asks the sandbox itself: a child is started in it.
 fn is_confined() -> Result<bool, Failure> {
     let shepherd = session::shepherd(Scrubber::default())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| super::super::failure::infra(format!("start: {error}")))?;
+    let runtime = super::super::runtime::of_this_thread()?;
     Ok(runtime.block_on(probe(&shepherd, Reach::Open)).level > RoomLevel::None)
 }
 

@@ -12,7 +12,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
 use crate::exec::egress::CERTIFICATES;
-use crate::exec::environment::{Caller, Toolchains, child_env};
+use crate::exec::environment::{Caller, child_env};
 use crate::plain_file;
 use crate::plan::Plan;
 
@@ -132,7 +132,7 @@ fn straight(path: &Path) -> PathBuf {
 /// The variables of all children of the plan; HOME and TMPDIR are omk's own.
 fn variables(caller: &Caller, plan: &Plan) -> BTreeSet<(OsString, OsString)> {
     let nowhere = Path::new("/");
-    let usual = child_env(caller, nowhere, nowhere, &plan.env, &plan.pass_env, &BTreeMap::new(), Toolchains::Yes);
+    let usual = child_env(caller, nowhere, nowhere, &plan.env, &plan.pass_env, &BTreeMap::new());
     let own = plan.tasks.iter().map(|task| &task.env).chain(plan.gates.iter().map(|gate| &gate.env));
     let own = own.flatten().map(|(name, value)| (name.into(), value.into()));
     usual.vars.into_iter().chain(own).filter(|(name, _)| name != "HOME" && name != "TMPDIR").collect()
