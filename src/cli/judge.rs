@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::exec::environment::Caller;
 use crate::exec::secret::shed_secrets;
 use crate::exec::{Reach, probe};
-use crate::fact::{Began, GateOutcome};
+use crate::fact::{Began, Class, GateOutcome};
 use crate::id::{CommitId, RepoPath, Sha256, Tip};
 use crate::plain_file::{self, NotRead};
 use crate::plan::{Plan, governed};
@@ -116,10 +116,17 @@ async fn run_gates(
     judged.map_err(|unjudged| match unjudged {
         Unjudged::Interrupted => Failure::new(Kind::Infra, "judging was interrupted, so nothing is proven")
             .hint("run the job again; the bundle is still there"),
-        Unjudged::Failed(_) => {
-            Failure::new(Kind::Infra, format!("failed to judge the result: {unjudged}")).advised_by(&unjudged)
-        }
+        Unjudged::Failed(_) => not_judged("the result", &unjudged),
     })
+}
+
+/// Gates could not be run: this machine has to be set up first, or it failed.
+pub(super) fn not_judged(what: &str, why: &Unjudged) -> Failure {
+    let kind = match why {
+        Unjudged::Failed(failure) if failure.class == Class::Config => Kind::Blocked,
+        Unjudged::Failed(_) | Unjudged::Interrupted => Kind::Infra,
+    };
+    Failure::new(kind, format!("failed to judge {what}: {why}")).advised_by(why)
 }
 
 /// Runs the plan's required gates on a commit, as that run would, until a signal stops it.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::args::How;
-use super::judge::{Bench, gates_on};
+use super::judge::{Bench, gates_on, not_judged};
 use super::needs::{self, Ground};
 use super::plan_file::{self, Read};
 use super::session::{self, Missing, Secrets};
@@ -53,8 +53,7 @@ pub(super) fn check(home: &Home, read: Read, terminal: &Terminal) -> Result<u8, 
     let bench = Bench { home, plan: &plan, scrubber: &secrets.scrubber(), after_failure };
     let judged = runtime.block_on(gates_on(&bench, began, &head));
     runtime.shutdown_background();
-    let outcomes = judged?
-        .map_err(|why| Failure::new(Kind::Infra, format!("failed to judge the base: {why}")).advised_by(&why))?;
+    let outcomes = judged?.map_err(|why| not_judged("the base", &why))?;
     for outcome in &outcomes {
         terminal.print(&in_words(outcome));
     }

@@ -306,6 +306,14 @@ fn verdict_of(class: Class) -> RunVerdict {
     }
 }
 
+/// What a run ends with if its result could not be judged or built: this machine has to be set up first, or it failed.
+pub(super) fn verdict_of_trouble(class: Class) -> RunVerdict {
+    match verdict_of(class) {
+        RunVerdict::BlockedOnExternal => RunVerdict::BlockedOnExternal,
+        _ => RunVerdict::FailedInfra,
+    }
+}
+
 /// The order in which verdicts hold: the first that does is the run's.
 fn weight(verdict: RunVerdict) -> u8 {
     match verdict {

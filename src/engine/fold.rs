@@ -1,6 +1,6 @@
 //! What each fact does to the run. One total `match`; what cannot have happened is refused before anything changes.
 
-use super::conclude::Phase;
+use super::conclude::{Phase, verdict_of_trouble};
 use super::state::State;
 use super::{Illegal, Run};
 use crate::fact::{Fact, Outcome, RunVerdict};
@@ -110,10 +110,10 @@ pub(super) fn apply(run: &mut Run, fact: &Fact, about: Option<u32>) {
     match fact {
         Fact::TookUp { workers, spending, .. } => run.took_up(*workers, *spending),
         Fact::Woke => run.woke(),
-        Fact::Judged { trouble: Some(_), .. } => run.stop_early(RunVerdict::FailedInfra),
+        Fact::Judged { trouble: Some(why), .. } => run.stop_early(verdict_of_trouble(why.class)),
         Fact::Judged { prefix, gates, .. } => run.judged(*prefix, gates),
         Fact::Preflighted { gates, trouble } => run.preflighted(gates, trouble.as_ref()),
-        Fact::Rebuilt { trouble: Some(_), .. } => run.stop_early(RunVerdict::FailedInfra),
+        Fact::Rebuilt { trouble: Some(why), .. } => run.stop_early(verdict_of_trouble(why.class)),
         Fact::Rebuilt { landings, clashed, .. } => run.rebuilt(landings, clashed),
         Fact::Limited { .. } => run.stop_early(RunVerdict::NeedsMoreBudget),
         Fact::Stopped { .. } => run.stop_early(RunVerdict::Cancelled),

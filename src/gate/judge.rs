@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::report_file::{self, Before};
 use super::tally::{Tally, evidence};
 use crate::exec::{Child, Ending, ExecError, Program, Sandbox, Shepherd, Surroundings};
-use crate::fact::{Containment, GateOutcome, GateVerdict, Origin, Reuse};
+use crate::fact::{Containment, Failure, GateOutcome, GateVerdict, Origin, Reuse};
 use crate::id::Sha256;
 use crate::plan::Gate;
 use crate::text::Advised;
@@ -45,8 +45,8 @@ pub struct Site<'a> {
     /// Takes secrets out of text.
     pub scrub: &'a (dyn Fn(&str) -> String + Sync),
     /// Makes the directory as the gate is to find it; called before each execution, so that what one execution changed
-    /// is not what the next one judges.
-    pub lay_out: &'a (dyn Fn() -> BoxFuture<'a, Result<(), NotLaidOut>> + Sync),
+    /// is not what the next one judges. Says what failed, after "failed to", and whose fault it is.
+    pub lay_out: &'a (dyn Fn() -> BoxFuture<'a, Result<(), Failure>> + Sync),
     /// Ends the gate when cancelled.
     pub stop: &'a CancellationToken,
 }
@@ -72,12 +72,12 @@ pub enum GateError {
         source: ExecError,
     },
     /// The directory could not be made as the gate is to find it.
-    #[error("lay out the tree for gate `{gate}`: {source}")]
+    #[error("lay out the tree for gate `{gate}`: {}", why.message)]
     LayOut {
         /// The gate.
         gate: String,
-        /// Why.
-        source: NotLaidOut,
+        /// What failed, and whose fault it is.
+        why: Failure,
     },
     /// The directory for logs could not be made.
     #[error("make {}: {source}", path.display())]
@@ -92,25 +92,9 @@ pub enum GateError {
 impl Advised for GateError {
     fn advice(&self) -> Option<Cow<'_, str>> {
         match self {
-            Self::LayOut { source, .. } => source.advice.as_deref().map(Cow::Borrowed),
+            Self::LayOut { why, .. } => why.advice.as_deref().map(Cow::Borrowed),
             Self::Exec { .. } | Self::Logs { .. } => None,
         }
-    }
-}
-
-/// Why a tree could not be laid out, from whoever lays it out.
-#[derive(Debug, thiserror::Error)]
-#[error("{what}")]
-pub struct NotLaidOut {
-    what: String,
-    advice: Option<String>,
-}
-
-impl NotLaidOut {
-    /// The parts of an error of a room that gates do not know.
-    #[must_use]
-    pub fn of(error: &impl Advised) -> Self {
-        Self { what: error.to_string(), advice: error.advice().map(Cow::into_owned) }
     }
 }
 
@@ -123,7 +107,7 @@ pub async fn judge(gate: &Gate, site: &Site<'_>) -> Result<Judged, GateError> {
     let mut tally = Tally::new(gate);
     let mut before = Before::nothing();
     while !tally.is_settled() && !site.stop.is_cancelled() {
-        (site.lay_out)().await.map_err(|source| GateError::LayOut { gate: gate.id.to_string(), source })?;
+        (site.lay_out)().await.map_err(|why| GateError::LayOut { gate: gate.id.to_string(), why })?;
         if let Some(report) = &gate.report {
             before = report_file::clear(site.dir, report).await;
         }
@@ -171,7 +155,7 @@ pub fn reused(gate: &Gate, key: Sha256, from: Origin) -> GateOutcome {
 /// As [`judge`].
 pub async fn fingerprint(gate: &Gate, command: &str, site: &Site<'_>) -> Result<Result<Sha256, String>, GateError> {
     make_logs(site).await?;
-    (site.lay_out)().await.map_err(|source| GateError::LayOut { gate: gate.id.to_string(), source })?;
+    (site.lay_out)().await.map_err(|why| GateError::LayOut { gate: gate.id.to_string(), why })?;
     let mut child = child(gate, site, &format!("gate-{}-fingerprint.log", gate.id));
     child.program = Program::Shell(command.to_owned());
     let around = Surroundings { stop: site.stop.clone(), doors: site.doors.clone(), ..Surroundings::default() };

@@ -52,11 +52,22 @@ impl Trouble {
 
 impl From<GitError> for Trouble {
     fn from(error: GitError) -> Self {
-        if error.is_scope() {
-            return Self::Failed(Failure::of(Class::Scope, &error));
+        match class_of(&error) {
+            // It is a sentence about a path.
+            Class::Scope => Self::Failed(Failure::of(Class::Scope, &error)),
+            class => Self::Failed(Failure::to_do(class, &error)),
         }
-        let class = if error.is_config() { Class::Config } else { Class::Host };
-        Self::Failed(Failure::to_do(class, &error))
+    }
+}
+
+/// Whose fault it is if git could not do something: what a task left, this machine's configuration, or the machine.
+pub(super) fn class_of(error: &GitError) -> Class {
+    if error.is_scope() {
+        Class::Scope
+    } else if error.is_config() {
+        Class::Config
+    } else {
+        Class::Host
     }
 }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::Shared;
-use super::attempt::{blocking, message};
+use super::attempt::{blocking, class_of, message};
 use crate::engine::Engine;
-use crate::fact::{self, Change, Class, Fact, Failure};
+use crate::fact::{self, Change, Fact, Failure};
 use crate::git::{GitError, Landed};
 use crate::id::{RepoPath, TaskId, Tip};
 use crate::plan::Task;
@@ -72,15 +72,15 @@ pub(super) async fn land(shared: Arc<Shared>, landing: Landing) {
         Ok(Put::Clean(tip)) => Fact::Landed { task, attempt, tip },
         Ok(Put::Clash(paths)) => Fact::Clashed { task, attempt, paths, trouble: None },
         Err(error) => {
-            let trouble = Some(host_trouble(&shared, &error));
+            let trouble = Some(trouble(&shared, &error));
             Fact::Clashed { task, attempt, paths: Vec::new(), trouble }
         }
     };
     let _ = facts.send(fact);
 }
 
-fn host_trouble(shared: &Shared, error: &GitError) -> Failure {
-    Failure::to_do(Class::Host, error).scrubbed(&|text| shared.tools.scrubber.scrub(text))
+fn trouble(shared: &Shared, error: &GitError) -> Failure {
+    Failure::to_do(class_of(error), error).scrubbed(&|text| shared.tools.scrubber.scrub(text))
 }
 
 /// The landings that are to stay, oldest first.
@@ -136,7 +136,7 @@ pub(super) async fn rebuild(shared: Arc<Shared>, rebuild: Rebuild) {
     let fact = match built.await {
         Ok((landings, clashed)) => Fact::Rebuilt { landings, clashed, trouble: None },
         Err(error) => {
-            let trouble = Some(host_trouble(&shared, &error));
+            let trouble = Some(trouble(&shared, &error));
             Fact::Rebuilt { landings: Vec::new(), clashed: Vec::new(), trouble }
         }
     };

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::{Trouble, blocking};
+use super::attempt::{Trouble, blocking, class_of};
 use super::copies::Copies;
 use super::place::Place;
 use super::room::{Furnishing, Way, room};
@@ -16,7 +16,7 @@ use super::turn::trouble;
 use super::{Shared, instructions, reuse};
 use crate::exec::environment::child_env;
 use crate::fact::{Class, Failure, GateOutcome, GateRoom};
-use crate::gate::judge::{self, GateError, Judged, NotLaidOut};
+use crate::gate::judge::{self, GateError, Judged};
 use crate::gate::premises::Premises;
 use crate::git::{GitError, LaidOut};
 use crate::id::{CommitId, RepoPath, Tip};
@@ -72,7 +72,7 @@ pub(super) async fn judge_one(
     let (room, furnishing) = room(shared, &mut env, writable, place.gate_scratch(), &way);
     // Taken by the first execution: a second one comes after a child.
     let laid_out = Mutex::new(laid_out);
-    let lay_out = || -> BoxFuture<'_, Result<(), NotLaidOut>> {
+    let lay_out = || -> BoxFuture<'_, Result<(), Failure>> {
         let laid_out = laid_out.lock().unwrap_or_else(PoisonError::into_inner).take();
         Box::pin(lay_out(shared, gate, place, (commit.tip, laid_out), &furnishing))
     };
@@ -127,7 +127,8 @@ pub(super) async fn judge_one(
 fn not_judged(error: &GateError) -> Trouble {
     match error {
         GateError::Exec { source, .. } => trouble(source, error),
-        GateError::LayOut { .. } | GateError::Logs { .. } => Trouble::Failed(Failure::to_do(Class::Host, error)),
+        GateError::LayOut { why, .. } => Trouble::Failed(Failure::to_do(why.class, error)),
+        GateError::Logs { .. } => Trouble::Failed(Failure::to_do(Class::Host, error)),
     }
 }
 
@@ -139,7 +140,7 @@ async fn lay_out(
     place: &Place,
     (tip, laid_out): (&Tip, Option<LaidOut>),
     furnishing: &Furnishing,
-) -> Result<(), NotLaidOut> {
+) -> Result<(), Failure> {
     let furnishing = furnishing.clone();
     let (shared, place, tip, trusted) = (Arc::clone(shared), place.clone(), tip.clone(), gate.trusted.clone());
     let laid_out = blocking(move || {
@@ -155,5 +156,5 @@ async fn lay_out(
         furnishing.make();
         Ok(())
     });
-    laid_out.await.map_err(|error: GitError| NotLaidOut::of(&error))
+    laid_out.await.map_err(|error: GitError| Failure::of(class_of(&error), &error))
 }
