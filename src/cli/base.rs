@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use super::needs::{Found, Ground};
 use super::{Failure, Kind};
-use crate::git::{Lacks, MissingFilter, advice, program_version, refuse_old_program};
+use crate::git::{Lacks, MissingFilter, MissingSubmodule, ModuleLack, advice, program_version, refuse_old_program};
+use crate::report::checkup::Point;
 use crate::text;
 
 /// How many are named at once. A user who has more of them starts with these.
@@ -70,11 +71,42 @@ fn hint(filter: &MissingFilter) -> String {
     }
 }
 
-/// What tasks and gates do not find in their slots.
+/// The submodules that tasks and gates do not find in their slots.
 pub(super) fn submodules(ground: &Ground<'_>) -> Result<Found, Failure> {
-    let modules = ground.home.repo.submodules(ground.tree).map_err(super::git)?;
-    let Some(first) = modules.first() else { return Ok(Found::nothing()) };
-    let all = text::plural(modules.len(), "submodule");
-    let found = format!("the base has {all} (`{first}`)");
-    Ok(Found::warn("submodules", found, "tasks and gates find an empty directory in the place of each"))
+    let missing = ground.home.repo.missing_submodules(ground.tree).map_err(super::git)?;
+    if missing.is_empty() {
+        return Ok(Found::nothing());
+    }
+    let in_words = |module: &MissingSubmodule| format!("`{}` ({})", module.path, why_missing(&module.why));
+    let named: Vec<String> = missing.iter().take(NAMED).map(in_words).collect();
+    let more = match missing.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let all = text::plural(missing.len(), "submodule");
+    let found = format!("tasks and gates find an empty directory in the place of {all}: {}{more}", named.join(", "));
+    let workdir = ground.home.repo.workdir();
+    let is_own = |module: &MissingSubmodule| {
+        module.why == ModuleLack::Clone && workdir.join(module.path.to_string()).join(".git").is_dir()
+    };
+    let can_be_fetched = |module: &MissingSubmodule| matches!(module.why, ModuleLack::Clone | ModuleLack::Commit);
+    let mut next = Vec::new();
+    if missing.iter().any(is_own) {
+        next.push("`git submodule absorbgitdirs` moves the repositories of submodules to where omk reads them");
+    }
+    if missing.iter().any(|module| can_be_fetched(module) && !is_own(module)) {
+        next.push("`git submodule update --init --recursive` fetches what is missing");
+    }
+    Ok(Found::tell(Point::warn("submodules", found, next.into_iter().map(str::to_owned).collect())))
+}
+
+fn why_missing(why: &ModuleLack) -> String {
+    match why {
+        ModuleLack::Clone => "there is no clone of it here".to_owned(),
+        ModuleLack::Commit => "its clone does not have the recorded commit".to_owned(),
+        ModuleLack::Name => "`.gitmodules` does not name it".to_owned(),
+        ModuleLack::Elsewhere(name) => format!("its name `{name}` in `.gitmodules` leads elsewhere, which omk refuses"),
+        ModuleLack::Unreadable(why) => format!("its clone cannot be read: {why}"),
+        ModuleLack::TooDeep => "it lies in too many others".to_owned(),
+    }
 }

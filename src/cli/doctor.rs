@@ -75,7 +75,7 @@ async fn copies(shepherd: &Shepherd, ground: &Ground<'_>, pool: &Pool) -> Vec<St
         let why =
             "cannot be copied for children (a file of another owner or group, or a file system that takes no part)";
         let instead = if directory == repo.common_dir() {
-            "git works there in a repository of their own, without submodules' repositories and objects of Git LFS"
+            "git works there in a repository of their own, without objects of Git LFS"
         } else {
             "they get a cache of their own, which begins with what is checked before it is used"
         };

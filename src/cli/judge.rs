@@ -14,7 +14,7 @@ use super::args::Judge;
 use super::needs::{self, Ground};
 use super::session::{self, Secrets};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, checkout, disk};
+use super::{Failure, Home, Kind, base, checkout, disk};
 use crate::bundle::{self, Admitted, Limits, Refused};
 use crate::clock::Clock;
 use crate::exec::environment::Caller;
@@ -74,11 +74,17 @@ pub(super) fn judge(bench: &Bench<'_>, dir: &Path, request: &Request) -> Result<
 /// As [`judge`], inside a runtime.
 pub(super) async fn judge_there(bench: &Bench<'_>, dir: &Path, request: &Request) -> Result<Judgement, Failure> {
     let admitted = admit(bench.home, dir, request, bench.plan, bench.scrubber)?;
-    let gates = match &admitted.result {
-        Some(result) => run_gates(bench, request, &admitted, result).await?,
-        None => Vec::new(),
+    let (gates, missing) = match &admitted.result {
+        Some(result) => {
+            let missing = base::submodules(&Ground::of_judge(bench.home, bench.plan, &result.tree))?;
+            (run_gates(bench, request, &admitted, result).await?, missing.in_words())
+        }
+        None => (Vec::new(), Vec::new()),
     };
-    Ok(bundle::fit(bundle::judge(request, &admitted, gates), JUDGEMENT))
+    let mut judgement = bundle::judge(request, &admitted, gates);
+    // This clone may lack what the run had.
+    judgement.warnings.extend(missing);
+    Ok(bundle::fit(judgement, JUDGEMENT))
 }
 
 /// Opens and admits the bundle in `dir`: what judging and publishing begin with.

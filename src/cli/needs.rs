@@ -77,6 +77,12 @@ impl Found {
         Self::new(vec![point], || next.into_iter().fold(Failure::new(Kind::Blocked, found), Failure::hint))
     }
 
+    /// What people should know of it, each a line.
+    pub(super) fn in_words(self) -> Vec<String> {
+        let notes = self.points.into_iter().filter(|point| point.state == Health::Warn);
+        notes.map(|note| [vec![note.found], note.next].concat().join("; ")).collect()
+    }
+
     /// Nothing to speak of.
     pub(super) fn nothing() -> Self {
         Self { points: Vec::new(), stop: None }
@@ -110,11 +116,12 @@ pub(super) async fn check(ground: &Ground<'_>, shepherd: &Shepherd) -> Result<Ve
         if let Some(stop) = found.stop {
             return Err(stop);
         }
-        notes.extend(found.points.into_iter().filter(|point| point.state == Health::Warn));
+        // Each report of a run names its room.
+        if !found.points.iter().any(|point| point.check == ROOM) {
+            notes.extend(found.in_words());
+        }
     }
-    // Each report of a run names its room.
-    let notes = notes.into_iter().filter(|note| note.check != ROOM);
-    Ok(notes.map(|note| [vec![note.found], note.next].concat().join("; ")).collect())
+    Ok(notes)
 }
 
 /// The same, outside of a runtime.

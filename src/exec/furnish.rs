@@ -169,14 +169,19 @@ fn stand_in(room: &Sandbox, path: &Path, number: Option<usize>) -> Result<Option
     let problem = || format!("lay out what stands for {}", path.display());
     let tree = clone(&place).map_err(failed(problem()))?;
     harden(&tree, 0).map_err(failed(problem()))?;
-    let mut covers = Vec::new();
-    for entry in std::fs::read_dir(place.join(Sandbox::BORROWED)).into_iter().flatten().flatten() {
-        let original = path.join(entry.file_name());
+    let borrowed = place.join(Sandbox::BORROWED);
+    let (mut covers, mut waiting) = (Vec::new(), vec![borrowed.clone()]);
+    while let Some(directory) = waiting.pop() {
+        let before = waiting.len();
+        waiting.extend(std::fs::read_dir(&directory).into_iter().flatten().flatten().map(|entry| entry.path()));
+        if waiting.len() > before || directory == borrowed {
+            continue;
+        }
+        // Each directory without anything in it is for the original of the same name.
+        let inside = directory.strip_prefix(&borrowed).unwrap_or(&directory);
+        let original = path.join(inside);
         let opened = open_without_links(&original).map_err(failed(format!("open {}", original.display())))?;
-        covers.push(Cover {
-            path: path.join(Sandbox::BORROWED).join(entry.file_name()),
-            what: shown(&opened, &original)?,
-        });
+        covers.push(Cover { path: path.join(Sandbox::BORROWED).join(inside), what: shown(&opened, &original)? });
     }
     Ok(Some((tree, covers)))
 }

@@ -348,6 +348,11 @@ pub(super) fn fetch_missing(repo: &Repo, objects: &Repository, listing: &Listing
     odb.refresh().map_err(GitError::lib("open the object store"))
 }
 
+/// Whether a repository may lack objects, and fetches them when they are wanted.
+pub(super) fn is_partial(objects: &Repository) -> bool {
+    objects.config().is_ok_and(|config| promisor(&config).is_some())
+}
+
 /// The remote that a partial clone gets missing objects from.
 fn promisor(config: &git2::Config) -> Option<String> {
     if let Ok(remote) = config.get_string("extensions.partialclone") {

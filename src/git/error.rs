@@ -252,10 +252,8 @@ pub enum GitError {
         /// git's words, clipped.
         said: String,
     },
-    /// Files were written where a submodule belongs.
-    #[error(
-        "files were written into `{path}`, which is a submodule and is not filled in a slot, so a change there cannot be kept"
-    )]
+    /// Files were changed where a submodule belongs.
+    #[error("files were changed in `{path}`, which is a submodule; a change there cannot be kept")]
     InSubmodule {
         /// The submodule.
         path: RepoPath,

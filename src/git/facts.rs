@@ -235,13 +235,33 @@ pub(super) fn write_index_over<'a>(
     facts: Option<&Facts>,
     hidden: &dyn Fn(&[u8], Entry) -> bool,
 ) -> Result<(), GitError> {
+    let known = |path: &[u8]| facts.and_then(|facts| facts.known.get(path));
+    write(file, entries, &known, hidden)
+}
+
+/// Writes the index of a submodule that lies at `top` in the slot that the facts are about.
+pub(super) fn write_index_below<'a>(
+    file: &Path,
+    top: &[u8],
+    entries: impl Iterator<Item = (&'a [u8], Entry)>,
+    facts: &Facts,
+) -> Result<(), GitError> {
+    let known = |path: &[u8]| facts.known.get(&[top, b"/", path].concat());
+    write(file, entries, &known, &|_, _| false)
+}
+
+fn write<'a, 'f>(
+    file: &Path,
+    entries: impl Iterator<Item = (&'a [u8], Entry)>,
+    known: &dyn Fn(&[u8]) -> Option<&'f Fact>,
+    hidden: &dyn Fn(&[u8], Entry) -> bool,
+) -> Result<(), GitError> {
     let what = || format!("write the index {}", file.display());
     let write = || {
         clear_the_way(file);
         let mut index = Index::open(file)?;
         for (path, entry) in entries {
-            let known = facts.and_then(|facts| facts.known.get(path)).filter(|fact| fact.entry == entry);
-            let stat = known.map_or(BLANK, |fact| fact.stat);
+            let stat = known(path).filter(|fact| fact.entry == entry).map_or(BLANK, |fact| fact.stat);
             let flags = if hidden(path, entry) { git2::IndexEntryFlag::VALID.bits() } else { 0 };
             index.add(&IndexEntry { flags, ..stat.in_index(path, entry) })?;
         }

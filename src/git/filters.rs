@@ -1,4 +1,4 @@
-//! What a tree needs of this machine before it can be laid out: filters, and other repositories.
+//! The filters that a tree needs of this machine before it can be laid out.
 //!
 //! It refuses to run a filter only to try it, and to guess whether one works whose program is there: git's complaint
 //! decides, also if git went on without the filter.
@@ -11,6 +11,7 @@ use super::convert;
 use super::error::{GitError, shown};
 use super::repo::Repo;
 use super::settings::{Settings, value};
+use super::tree::Listing;
 use crate::id::{RepoPath, TreeId};
 use crate::text;
 
@@ -122,8 +123,7 @@ impl Repo {
     /// # Errors
     /// If the tree, or git's configuration, cannot be read.
     pub fn missing_filters(&self, tree: &TreeId) -> Result<Vec<MissingFilter>, GitError> {
-        let settings = self.conversion_settings()?;
-        self.filters_by(tree, |name| (!is_defined(settings, name)).then_some(Lacks::Definition))
+        self.filters_by(tree, |settings, name| (!is_defined(settings, name)).then_some(Lacks::Definition))
     }
 
     /// As [`Repo::missing_filters`], and the filters whose program is in none of the directories of `path`.
@@ -131,36 +131,35 @@ impl Repo {
     /// # Errors
     /// If the tree, or git's configuration, cannot be read.
     pub fn filters_that_lack(&self, tree: &TreeId, path: &[PathBuf]) -> Result<Vec<MissingFilter>, GitError> {
-        let settings = self.conversion_settings()?;
-        self.filters_by(tree, |name| lacks(settings, name, path))
+        self.filters_by(tree, |settings, name| lacks(settings, name, path))
     }
 
-    /// The filters that the files of a tree ask for and that lack something, each once.
-    fn filters_by(&self, tree: &TreeId, lacks: impl Fn(&str) -> Option<Lacks>) -> Result<Vec<MissingFilter>, GitError> {
-        let listing = self.listing(tree)?;
-        let conversion = self.with(|objects| convert::of(self, objects, &listing))?;
-        let Some(rules) = conversion.out.as_ref().filter(|_| conversion.filters) else { return Ok(Vec::new()) };
-        let paths: Vec<&[u8]> = listing.files().filter(|(_, entry)| entry.is_file()).map(|(path, _)| path).collect();
-        let table = self.attributes(rules, &listing, &paths)?;
-        let mut found: BTreeMap<&str, (RepoPath, Lacks)> = BTreeMap::new();
-        for (path, name, lacks) in table.filters(&paths, lacks) {
-            if let Some(path) = RepoPath::from_bytes(path) {
-                found.entry(name).or_insert((path, lacks));
+    /// The filters that the files of a tree and of its submodules ask for and that lack something, each once.
+    fn filters_by(
+        &self,
+        tree: &TreeId,
+        lacks: impl Fn(&Settings, &str) -> Option<Lacks>,
+    ) -> Result<Vec<MissingFilter>, GitError> {
+        let layout = self.layout(tree)?;
+        let mut found: BTreeMap<String, (RepoPath, Lacks)> = BTreeMap::new();
+        let mut look = |repo: &Self, listing: &Listing, in_slot: &dyn Fn(&[u8]) -> Vec<u8>| {
+            let conversion = repo.with(|objects| convert::of(repo, objects, listing))?;
+            let Some(rules) = conversion.out.as_ref().filter(|_| conversion.filters) else { return Ok(()) };
+            let files = listing.files().filter(|(_, entry)| entry.is_file());
+            let paths: Vec<&[u8]> = files.map(|(path, _)| path).collect();
+            let (table, settings) = (repo.attributes(rules, listing, &paths)?, repo.conversion_settings()?);
+            for (path, name, lacks) in table.filters(&paths, |name| lacks(settings, name)) {
+                if let Some(path) = RepoPath::from_bytes(&in_slot(path)) {
+                    found.entry(name.to_owned()).or_insert((path, lacks));
+                }
             }
+            Ok(())
+        };
+        look(self, &layout.tree, &<[u8]>::to_vec)?;
+        for module in &layout.modules {
+            look(&module.repo, &module.listing, &|path| module.in_slot(path))?;
         }
-        let filters =
-            found.into_iter().map(|(name, (path, lacks))| MissingFilter { name: name.to_owned(), path, lacks });
-        Ok(filters.collect())
-    }
-
-    /// The submodules of a tree.
-    ///
-    /// # Errors
-    /// If the tree cannot be read.
-    pub fn submodules(&self, tree: &TreeId) -> Result<Vec<RepoPath>, GitError> {
-        let listing = self.listing(tree)?;
-        let modules = listing.files().filter(|(_, entry)| entry.is_submodule());
-        Ok(modules.filter_map(|(path, _)| RepoPath::from_bytes(path)).collect())
+        Ok(found.into_iter().map(|(name, (path, lacks))| MissingFilter { name, path, lacks }).collect())
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! It refuses to convert anything: bytes are compared as they lie on the disk.
 
+use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::io::Read;
 
@@ -10,10 +11,12 @@ use git2::Repository;
 use super::content::{Files, LARGE, mode_of};
 use super::convert::Conversion;
 use super::error::GitError;
-use super::facts::Facts;
+use super::facts::{Facts, Stat};
+use super::module::{Layout, Module};
 use super::pool::Slot;
 use super::tree::{Entry, Listing};
 use super::walk::below;
+use crate::id::RepoPath;
 
 /// A file that has the bytes which were laid out, and the entry that it stands for.
 pub(super) type Same<'a> = (&'a [u8], &'a Metadata, Entry);
@@ -57,10 +60,68 @@ impl Slot {
     ) -> Result<bool, GitError> {
         let was = base.get(path).filter(|was| meta.is_file() && !was.is_symlink() && !was.is_submodule());
         let Some(was) = was else { return Ok(false) };
+        self.holds_bytes(repo, was, facts, path, meta)
+    }
+
+    /// Whether a file of the slot has just the bytes that omk lays out for that blob of `repo` there.
+    pub(super) fn holds_bytes(
+        &self,
+        repo: &Repository,
+        was: Entry,
+        facts: &Facts,
+        path: &[u8],
+        meta: &Metadata,
+    ) -> Result<bool, GitError> {
         if facts.converted(path, was.oid).is_none() && meta.len() > LARGE {
             return Ok(blob_size(repo, was) == Some(meta.len()) && self.holds(repo, path, meta, was)?);
         }
         Ok(Files::of(self.path())?.bytes(path, meta)? == facts.laid_bytes(path, was.oid))
+    }
+
+    /// Refuses files in submodules that are not what was laid out: a tree cannot hold a change there.
+    pub(super) fn refuse_in_modules(
+        &self,
+        layout: &Layout,
+        found: &BTreeMap<Vec<u8>, Metadata>,
+        facts: &Facts,
+    ) -> Result<(), GitError> {
+        let refused = |module: &Module| match RepoPath::from_bytes(&module.path) {
+            Some(path) => Err(GitError::InSubmodule { path }),
+            None => Err(GitError::refused(&module.path, "is a submodule, and files in it were changed")),
+        };
+        for (path, meta) in found {
+            let Some((_, module, own)) = layout.module_of(path) else { continue };
+            let Some(entry) = module.listing.get(own).filter(|entry| !entry.is_submodule()) else {
+                return refused(module);
+            };
+            let is_laid_out = facts.entry(path, &Stat::of(meta)) == Some(entry)
+                || module.repo.with(|objects| {
+                    let mode = mode_of(meta, Some(entry).filter(|_| !trusts_mode(objects)));
+                    Ok(mode == entry.mode && self.holds_bytes(objects, entry, facts, path, meta)?)
+                })?;
+            if !is_laid_out {
+                return refused(module);
+            }
+        }
+        let is_directory =
+            |path: &[u8]| std::fs::symlink_metadata(below(self.path(), path)).is_ok_and(|meta| meta.is_dir());
+        for module in &layout.modules {
+            let is_lost = |(path, entry): (&[u8], Entry)| {
+                let path = module.in_slot(path);
+                !layout.is_filled(&path) && !entry.is_submodule() && !found.contains_key(&path)
+            };
+            // A tree can hold that one is gone, or what is in its place; not if it lies in another one.
+            let is_lost_inside =
+                || layout.module_of(&module.path).is_some_and(|(_, outer, _)| is_directory(&outer.path));
+            let is_changed = match is_directory(&module.path) {
+                true => module.listing.files().any(is_lost),
+                false => is_lost_inside(),
+            };
+            if is_changed {
+                return refused(module);
+            }
+        }
+        Ok(())
     }
 
     /// Whether a file of any size has just those bytes.

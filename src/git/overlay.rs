@@ -49,7 +49,8 @@ impl Slot {
     ) -> Result<Option<Overlay>, GitError> {
         let repo = self.pool.repo();
         let mixed = repo.with_paths_of(under, from, wanted)?;
-        if mixed == *under {
+        let modules_alike = repo.layout(under)?.has_modules_of(&*repo.layout(&repo.tip(from)?.tree)?);
+        if mixed == *under && modules_alike {
             return Ok(None);
         }
         let accepts = |path: &[u8]| is_wanted(path, wanted);
@@ -78,7 +79,8 @@ impl Slot {
         // Other attributes make other bytes of the same blob.
         let (here, there) = (repo.listing(under)?, repo.listing(&ruling)?);
         let ruled_alike = rule_files(&here).eq(rule_files(&there));
-        if mixed == *under && ruled_alike {
+        let modules_alike = repo.layout(under)?.has_modules_of(&*repo.layout(&ruling)?);
+        if mixed == *under && ruled_alike && modules_alike {
             return Ok(());
         }
         let accepts = |path: &[u8]| is_wanted(path, wanted);

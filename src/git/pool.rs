@@ -336,7 +336,7 @@ impl Slot {
         calm_file(&link)
     }
 
-    fn write_exactly(&self, path: &Path, bytes: &[u8]) -> Result<(), GitError> {
+    pub(super) fn write_exactly(&self, path: &Path, bytes: &[u8]) -> Result<(), GitError> {
         if plain_file::read(path, bytes.len() as u64).is_ok_and(|found| found == bytes) {
             return Ok(());
         }

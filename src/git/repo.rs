@@ -2,13 +2,16 @@
 //!
 //! It refuses to write anything.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use git2::{ErrorCode, ObjectType, Oid, Repository, RepositoryOpenFlags};
 
 use super::error::GitError;
 use super::lineage::Lineage;
+use super::module::Layout;
+use super::open::{accept_partial_clones, open, refuse_formats, tidy, why_not_found, why_not_opened};
 use super::rules::Table;
 use super::tree::Listing;
 use crate::id::{CommitId, RepoPath, Sha256, Tip, TreeId};
@@ -37,6 +40,10 @@ struct Inner {
     settings: OnceLock<Vec<(String, String)>>,
     /// What git said of the attributes of files, by the digest of the rules; the latest first.
     tables: Mutex<Vec<(Sha256, Arc<Table>)>>,
+    /// What slots hold of trees; the latest first.
+    layouts: Mutex<Vec<Arc<Layout>>>,
+    /// The clones of submodules that were opened, by their directories.
+    modules: Mutex<HashMap<PathBuf, Repo>>,
 }
 
 impl std::fmt::Debug for Repo {
@@ -68,17 +75,23 @@ impl Repo {
             return Err(if unborn { GitError::NoCommits { path: tidy(&top) } } else { GitError::lib(what)(error) });
         }
         let absolute = |path: &Path| std::fs::canonicalize(path).map_err(GitError::io("resolve", path));
+        Ok(Self::at(absolute(repo.path())?, absolute(repo.commondir())?, absolute(&top)?))
+    }
+
+    fn at(git_dir: PathBuf, common_dir: PathBuf, top: PathBuf) -> Self {
         let inner = Inner {
-            git_dir: absolute(repo.path())?,
-            common_dir: absolute(repo.commondir())?,
-            top: absolute(&top)?,
-            idle: Mutex::new(Vec::new()),
-            listings: Mutex::new(Vec::new()),
-            lineage: Mutex::new(None),
+            git_dir,
+            common_dir,
+            top,
+            idle: Mutex::default(),
+            listings: Mutex::default(),
+            lineage: Mutex::default(),
             settings: OnceLock::new(),
             tables: Mutex::default(),
+            layouts: Mutex::default(),
+            modules: Mutex::default(),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Self { inner: Arc::new(inner) }
     }
 
     /// A new repository without anything, in a directory that is empty: to fetch into, and to be thrown away.
@@ -92,17 +105,7 @@ impl Repo {
         // No template: what a person keeps there, such as hooks, is not for us.
         how.no_reinit(true).external_template(false);
         let repo = Repository::init_opts(&top, &how).map_err(GitError::lib("make a repository"))?;
-        let inner = Inner {
-            git_dir: absolute(repo.path())?,
-            common_dir: absolute(repo.commondir())?,
-            top,
-            idle: Mutex::new(Vec::new()),
-            listings: Mutex::new(Vec::new()),
-            lineage: Mutex::new(None),
-            settings: OnceLock::new(),
-            tables: Mutex::default(),
-        };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self::at(absolute(repo.path())?, absolute(repo.commondir())?, top))
     }
 
     /// The directory that all worktrees share: `.git` of the main one. Absolute.
@@ -215,6 +218,23 @@ impl Repo {
         &self.inner.git_dir
     }
 
+    pub(super) fn layouts(&self) -> MutexGuard<'_, Vec<Arc<Layout>>> {
+        self.inner.layouts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The user's clone of a submodule, whose git directory is that.
+    pub(super) fn module(&self, git_dir: &Path) -> Result<Self, GitError> {
+        let mut known = self.inner.modules.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get(git_dir) {
+            return Ok(known.clone());
+        }
+        let path = || git_dir.to_owned();
+        refuse_formats(&open(git_dir, git_dir)?)?;
+        let repo = Self::at(path(), path(), path());
+        known.insert(path(), repo.clone());
+        Ok(repo)
+    }
+
     pub(super) fn tables_cell(&self) -> &Mutex<Vec<(Sha256, Arc<Table>)>> {
         &self.inner.tables
     }
@@ -235,13 +255,13 @@ impl Repo {
         result
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Repository>> {
-        self.inner.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn idle(&self) -> MutexGuard<'_, Vec<Repository>> {
+        self.inner.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is known of the commits above that base.
     pub(super) fn lineage(&self, repo: &Repository, base: Oid) -> Result<Arc<Lineage>, GitError> {
-        let mut kept = self.inner.lineage.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut kept = self.inner.lineage.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = kept.as_ref().filter(|known| known.base() == base) {
             return Ok(Arc::clone(known));
         }
@@ -253,7 +273,7 @@ impl Repo {
     /// Every entry of a tree, from memory where it was asked for lately.
     pub(super) fn listing(&self, tree: &TreeId) -> Result<Arc<Listing>, GitError> {
         let oid = tree_oid(tree);
-        let lock = || self.inner.listings.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let lock = || self.inner.listings.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, listing)) = lock().iter().find(|(id, _)| *id == oid) {
             return Ok(Arc::clone(listing));
         }
@@ -263,85 +283,6 @@ impl Repo {
         kept.insert(0, (oid, Arc::clone(&listing)));
         Ok(listing)
     }
-}
-
-/// Lets libgit2 open partial clones: it reads what is there, and the git binary fetches what is not.
-fn accept_partial_clones() {
-    static ONCE: OnceLock<()> = OnceLock::new();
-    ONCE.get_or_init(|| {
-        // SAFETY: the list is written here alone, once, before this crate opens any repository, so no thread reads it
-        // meanwhile.
-        let _ = unsafe { git2::opts::set_extensions(&["partialclone"]) };
-    });
-}
-
-fn open(git_dir: &Path, top: &Path) -> Result<Repository, GitError> {
-    let repo = Repository::open(git_dir).map_err(|error| why_not_opened(git_dir, error))?;
-    if repo.workdir().is_none_or(|found| tidy(found) != top) {
-        repo.set_workdir(top, false).map_err(GitError::lib(format!("open the work tree {}", top.display())))?;
-    }
-    Ok(repo)
-}
-
-/// libgit2 opens some SHA-256 repositories; omk's ids are SHA-1.
-fn refuse_formats(repo: &Repository) -> Result<(), GitError> {
-    match format_refusal(repo.commondir()) {
-        Some(refusal) => Err(refusal),
-        None => Ok(()),
-    }
-}
-
-fn format_refusal(common_dir: &Path) -> Option<GitError> {
-    let config = git2::Config::open(&common_dir.join("config")).ok()?;
-    let refused = |what: &str, next: &str| {
-        let path = tidy(common_dir);
-        Some(GitError::Unsupported { path, what: what.into(), next: next.into() })
-    };
-    let storage = config.get_string("extensions.refstorage").unwrap_or_default();
-    if !storage.is_empty() && storage != "files" {
-        let what = format!("stores its refs as {storage}");
-        return refused(
-            &what,
-            "`git refs migrate --ref-format=files` converts it (git 2.46 or newer), or clone it with `--ref-format=files`",
-        );
-    }
-    let format = config.get_string("extensions.objectformat").unwrap_or_default();
-    if !format.is_empty() && format != "sha1" {
-        let what = format!("names its objects by {format}");
-        return refused(&what, "clone it from a repository that names them by SHA-1: no other works so far");
-    }
-    None
-}
-
-fn why_not_found(dir: &Path) -> GitError {
-    let Some(top) = dir.ancestors().find(|above| above.join(".git").exists()) else {
-        return GitError::NotARepository { dir: dir.to_owned() };
-    };
-    let what = "holds a `.git` that leads to no repository".into();
-    let next = "if it was moved, `git worktree repair` in the main repository mends it".into();
-    GitError::Unsupported { path: top.to_owned(), what, next }
-}
-
-/// A path as a person writes it: libgit2 ends directories with a slash.
-fn tidy(path: &Path) -> PathBuf {
-    path.components().collect()
-}
-
-fn why_not_opened(git_dir: &Path, error: git2::Error) -> GitError {
-    if error.code() == ErrorCode::Owner {
-        let path = git_dir.parent().filter(|_| git_dir.ends_with(".git")).unwrap_or(git_dir);
-        return GitError::NotOwned { path: tidy(path) };
-    }
-    let common = std::fs::read_to_string(git_dir.join("commondir")).unwrap_or_default();
-    if let Some(refusal) = format_refusal(&git_dir.join(common.trim_end())) {
-        return refusal;
-    }
-    if error.message().contains("extension") {
-        let what = format!("uses a repository format that is too new ({})", error.message());
-        let next = "clone it without that extension".into();
-        return GitError::Unsupported { path: tidy(git_dir), what, next };
-    }
-    GitError::lib(format!("open the repository {}", git_dir.display()))(error)
 }
 
 impl RepoPath {

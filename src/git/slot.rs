@@ -2,31 +2,30 @@
 //!
 //! It refuses to believe the slot's own `.git`, HEAD and index, and to write a file that nobody touched: not for another
 //! process, and not under other rules that lay it out the same.
-//! A submodule is an empty directory.
+//! A submodule that the user has no clone of is an empty directory.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::{Mode as RawMode, OFlags, Timespec, Timestamps};
 
 use super::binary::{Git, fetch_missing};
 use super::content::{Files, mode_of, write_entry};
-use super::convert;
 use super::error::GitError;
 use super::facts::{Facts, Stamp, Stat, write_index, write_index_over};
 use super::filters::run_filters;
 use super::keep::Keep;
+use super::module::{Layout, Module};
+use super::part::{Only, Part, Wanted};
 use super::pool::{Known, Slot};
-use super::repo::{Repo, tree_id, tree_oid};
-use super::rules::{Bare, Rule, Rules, rule_files};
+use super::repo::{tree_id, tree_oid};
+use super::rules::{Bare, Rule, rule_files};
 use super::tree::{Entry, Listing, above};
 use super::walk::{Step, below, remove, walk};
 use crate::id::{CommitId, Tip, TreeId};
-/// Which paths a restoration is about.
-type Only<'a> = dyn Fn(&[u8]) -> bool + 'a;
-
 /// A slot holds exactly that tree, and its HEAD is that commit. Whoever has it was the last to do anything there: it is
 /// given up to the first child.
 #[derive(Debug)]
@@ -76,40 +75,53 @@ impl Slot {
     /// Lays out the files of the first tree by the attributes of the second.
     fn fill(&self, of: (&TreeId, &TreeId), keep: &Keep, only: Option<&Only<'_>>) -> Result<(), GitError> {
         let (repo, (tree, ruling)) = (self.pool.repo(), of);
-        let (listing, ruling) = (repo.listing(tree)?, repo.listing(ruling)?);
+        let (layout, ruling) = (repo.layout(tree)?, repo.layout(ruling)?);
+        let layout = if Arc::ptr_eq(&layout, &ruling) { layout } else { Arc::new(layout.with_modules_of(&ruling)) };
         let mut known = self.known();
         let known = known.get_or_insert_with(|| self.forgotten());
-        let conversion = repo.with(|objects| {
-            for listing in if std::ptr::eq(&*listing, &*ruling) { vec![&listing] } else { vec![&listing, &ruling] } {
-                fetch_missing(repo, objects, listing, &self.own_file("list"))?;
+        for listing in if Arc::ptr_eq(&layout.tree, &ruling.tree) { vec![&layout] } else { vec![&layout, &ruling] } {
+            repo.with(|objects| fetch_missing(repo, objects, &listing.tree, &self.own_file("list")))?;
+        }
+        let wanted = |path: &[u8]| only.is_none_or(|only| only(path)) && !layout.is_filled(path);
+        let mut parts = vec![Part::of((b"", repo), &layout.tree, &ruling.tree, &wanted)?];
+        for Module { path, repo, listing, .. } in &layout.modules {
+            parts.push(Part::of((path, repo), listing, listing, &wanted)?);
+        }
+        let Cleared { standing, mut stirred } = self.clear((&layout, &parts), keep, only, &mut known.facts)?;
+        let mut is_written = false;
+        for part in &parts {
+            let absent: Vec<&Wanted<'_>> = part.wanted.iter().filter(|file| !standing.contains(&*file.path)).collect();
+            if absent.is_empty() {
+                continue;
             }
-            convert::of(repo, objects, &ruling)
-        })?;
-        let wanted: Vec<(&[u8], Entry)> =
-            listing.files().filter(|(path, _)| only.is_none_or(|only| only(path))).collect();
-        let rules = Rules::of(repo, &conversion, &ruling, &wanted)?;
-        let Cleared { standing, mut stirred } = self.clear((&listing, &rules), keep, only, &mut known.facts)?;
-        let absent: Vec<(&[u8], Entry)> = wanted.into_iter().filter(|(path, _)| !standing.contains(*path)).collect();
-        if !absent.is_empty() {
+            is_written = true;
             // What the worktree's own index says of these files fits them no more.
             known.index = known.index.take().map(|(tree, _)| (tree, None));
-            self.write_files(repo, &ruling, &absent, &rules)?;
+            self.write_files(part, &absent)?;
             let files = Files::of(self.path())?;
-            for (path, entry) in &absent {
+            for Wanted { path, own, entry } in absent {
                 stirred.extend(above(path).map(<[u8]>::to_vec));
                 let path_on_disk = below(self.path(), path);
                 let meta = std::fs::symlink_metadata(&path_on_disk).map_err(GitError::io("look at", &path_on_disk))?;
-                let rule = rules.rule(path, *entry);
+                let rule = part.rules.rule(own, *entry);
                 let bytes = if rule == Rule::PLAIN { None } else { Some(files.bytes(path, &meta)?) };
                 known.facts.wrote(path, Stat::of(&meta), *entry, (rule, bytes));
             }
+        }
+        if only.is_none() {
+            for Module { path, .. } in &layout.modules {
+                self.make_parents(&[path, b"/".as_slice()].concat(), &mut HashSet::new())?;
+                stirred.insert(path.clone());
+                stirred.extend(above(path).map(<[u8]>::to_vec));
+            }
+            self.link_modules(&layout)?;
         }
         for path in stirred {
             calm(&below(self.path(), &path))?;
         }
         let mut stamp = Stamp::take(&self.own_file("stamp"))?;
         // Nothing is sure of what was written at the very moment of the stamp, and the next process would write it again.
-        for _ in 0..if absent.is_empty() { 0 } else { MOMENTS } {
+        for _ in 0..if is_written { MOMENTS } else { 0 } {
             if known.facts.is_older_than(stamp) {
                 break;
             }
@@ -121,7 +133,10 @@ impl Slot {
             known.facts.save(&self.own_file("known"))?;
         }
         match (only, &known.index) {
-            (None, _) => self.write_own_index(tree, &listing, known),
+            (None, _) => {
+                self.make_module_dirs(&layout, &known.facts)?;
+                self.write_own_index(tree, &layout.tree, known)
+            }
             (Some(_), Some((tree, None))) => {
                 let tree = tree_id(*tree);
                 self.write_own_index(&tree, &*repo.listing(&tree)?, known)
@@ -133,7 +148,7 @@ impl Slot {
     /// Removes what does not belong, and says what of the listing is as omk left it.
     fn clear(
         &self,
-        (listing, rules): (&Listing, &Rules),
+        (layout, parts): (&Layout, &[Part<'_>]),
         keep: &Keep,
         only: Option<&Only<'_>>,
         facts: &mut Facts,
@@ -143,16 +158,18 @@ impl Slot {
         // The slot's own directory: it holds `.git`, which is not walked.
         stirred.insert(Vec::new());
         walk(self.path(), &mut |path, meta| {
-            if path == b".git" {
+            if path == b".git" || layout.is_link(path) {
                 return Ok(Step::Skip);
             }
             let on_disk = below(self.path(), path);
             let ours = only.is_none_or(|only| only(path));
-            if let Some(entry) = listing.get(path).filter(|_| ours) {
+            if let Some(entry) = layout.get(path).filter(|_| ours) {
+                let (number, own) = layout.module_of(path).map_or((0, path), |(number, _, own)| (number + 1, own));
+                let rule = parts[number].rules.rule(own, entry);
                 if entry.is_submodule() && meta.is_dir() {
                     empty(&on_disk, &self.attic)?;
                     standing.insert(path.to_vec());
-                } else if is_in_place(&files, path, meta, (entry, rules.rule(path, entry)), facts)? {
+                } else if is_in_place(&files, path, meta, (entry, rule), facts)? {
                     standing.insert(path.to_vec());
                 } else {
                     stirred.extend(above(path).map(<[u8]>::to_vec));
@@ -161,7 +178,7 @@ impl Slot {
                 }
                 return Ok(Step::Skip);
             }
-            if meta.is_dir() && (listing.has_directory(path) || keep.is_above(path)) {
+            if meta.is_dir() && (layout.has_directory(path) || keep.is_above(path)) {
                 if !is_calm(meta) {
                     stirred.insert(path.to_vec());
                 }
@@ -178,32 +195,27 @@ impl Slot {
             remove(&on_disk, &self.attic)?;
             Ok(Step::Skip)
         })?;
-        stirred.retain(|path| path.is_empty() || listing.has_directory(path));
+        stirred.retain(|path| path.is_empty() || layout.has_directory(path));
         Ok(Cleared { standing, stirred })
     }
 
-    fn write_files(
-        &self,
-        repo: &Repo,
-        ruling: &Listing,
-        absent: &[(&[u8], Entry)],
-        rules: &Rules,
-    ) -> Result<(), GitError> {
+    fn write_files(&self, part: &Part<'_>, absent: &[&Wanted<'_>]) -> Result<(), GitError> {
+        let Part { top, repo, ruling, rules, .. } = part;
         let mut made = HashSet::new();
         let (mut by_git, mut entries): (Vec<u8>, BTreeMap<&[u8], Entry>) = (Vec::new(), BTreeMap::new());
         repo.with(|objects| {
-            for (path, entry) in absent {
+            for Wanted { path, own, entry } in absent {
                 self.make_parents(path, &mut made)?;
                 let on_disk = below(self.path(), path);
                 if entry.is_submodule() {
                     remove(&on_disk, &self.attic)?;
                     std::fs::create_dir(&on_disk).map_err(GitError::io("make", &on_disk))?;
-                } else if rules.rule(path, *entry) == Rule::PLAIN {
+                } else if rules.rule(own, *entry) == Rule::PLAIN {
                     write_entry(objects, &on_disk, *entry)?;
                 } else {
-                    by_git.extend_from_slice(path);
+                    by_git.extend_from_slice(own);
                     by_git.push(0);
-                    entries.insert(path, *entry);
+                    entries.insert(own, *entry);
                 }
             }
             Ok(())
@@ -217,7 +229,7 @@ impl Slot {
         write_index(&index, entries.into_iter(), None)?;
         std::fs::write(&list, &by_git).map_err(GitError::io("write", &list))?;
         let mut prefix = std::ffi::OsString::from("--prefix=");
-        prefix.push(self.path().join(""));
+        prefix.push(below(self.path(), top).join(""));
         let git = Git::on_files(repo, &bare.top(), &index, "fill a slot", "checkout-index");
         run_filters(repo, git.args(["--force", "--quiet", "-z", "--stdin"]).args([prefix]), &list)
     }

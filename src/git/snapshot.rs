@@ -3,7 +3,7 @@
 //! It refuses to believe the slot's own `.git`, HEAD and index. Decided here: paths of `keep` are no part of a change, and
 //! no rules for others, unless the base tracks them; neither are other ignored files, as the `.gitignore` files say that lie
 //! in the slot *now*; a repository that a child made inside the slot is ordinary files, without its `.git`; a submodule
-//! stays what it was unless its directory is gone, and files written into it are refused.
+//! stays what it was unless its directory is gone, and a change of its files is refused.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::Metadata;
@@ -20,6 +20,7 @@ use super::filters::{self, run_filters};
 use super::ignore::Ignores;
 use super::keep::Keep;
 use super::laid::{blob_size, is_as_laid_out, trusts_mode};
+use super::module::Layout;
 use super::pool::{Known, Slot};
 use super::repo::{tree_id, tree_oid};
 use super::tree::{Changes, Entry, Listing, build};
@@ -49,7 +50,8 @@ impl Slot {
     /// ([`GitError::is_scope`]).
     pub fn snapshot(&self, base: &Tip, terms: &Terms<'_>) -> Result<TreeId, GitError> {
         let repo = self.pool.repo();
-        let listing = repo.listing(&base.tree)?;
+        let layout = repo.layout(&base.tree)?;
+        let listing = &layout.tree;
         if !std::fs::symlink_metadata(self.path()).is_ok_and(|meta| meta.is_dir()) {
             // The whole slot was removed, or replaced. That is a change too: everything is gone.
             return repo.empty_tree();
@@ -57,7 +59,8 @@ impl Slot {
         let mut known = self.known();
         let known = known.get_or_insert_with(|| self.forgotten());
         let stamp = Stamp::take(&self.own_file("stamp"))?;
-        let found = self.look(&listing, &Keep::new(terms.keep))?;
+        let found = self.look(&layout, &Keep::new(terms.keep))?;
+        self.refuse_in_modules(&layout, &found.inside, &known.facts)?;
         repo.with(|objects| {
             let mut changes = Changes::new();
             let lost =
@@ -66,32 +69,32 @@ impl Slot {
             for (path, meta) in found.files.iter().filter(|(path, _)| listing.get(path).is_none()) {
                 refuse_name(path, meta.is_symlink())?;
             }
-            let conversion = self.conversion_now(objects, &listing, &found, known, terms)?;
+            let conversion = self.conversion_now(objects, listing, &found, known, terms)?;
             known.facts.read_by(conversion.back.as_ref());
             let mut unsure: Vec<(&[u8], &Metadata)> = Vec::new();
             for (path, meta) in &found.files {
                 match known.facts.entry(path, &Stat::of(meta)) {
-                    Some(entry) => note(&mut changes, &listing, path, entry),
+                    Some(entry) => note(&mut changes, listing, path, entry),
                     None => unsure.push((path, meta)),
                 }
             }
-            let (same, unsure) = self.part(objects, &listing, &known.facts, unsure, &conversion)?;
+            let (same, unsure) = self.part(objects, listing, &known.facts, unsure, &conversion)?;
             for (path, meta, entry) in same {
                 known.facts.learn(path, Stat::of(meta), entry, stamp);
-                note(&mut changes, &listing, path, entry);
+                note(&mut changes, listing, path, entry);
             }
-            self.refuse_large(objects, &listing, &unsure, &conversion, terms.change_limit)?;
-            self.refuse_secrets(&listing, &unsure)?;
+            self.refuse_large(objects, listing, &unsure, &conversion, terms.change_limit)?;
+            self.refuse_secrets(listing, &unsure)?;
             let read = match &conversion.back {
-                None => self.read_plain(objects, &listing, &unsure)?,
+                None => self.read_plain(objects, listing, &unsure)?,
                 Some(_) => {
                     let _aside = Aside::take(self, &found.kept_rules)?;
-                    self.read_by_git(objects, &listing, &unsure)?
+                    self.read_by_git(objects, listing, &unsure)?
                 }
             };
             for ((path, meta), entry) in unsure.iter().zip(read) {
                 known.facts.learn(path, Stat::of(meta), entry, stamp);
-                note(&mut changes, &listing, path, entry);
+                note(&mut changes, listing, path, entry);
             }
             if changes.is_empty() {
                 return Ok(base.tree.clone());
@@ -107,16 +110,16 @@ impl Slot {
     }
 
     /// What is in the slot, as far as it could be part of a change.
-    fn look(&self, listing: &Listing, keep: &Keep) -> Result<Found, GitError> {
+    fn look(&self, layout: &Layout, keep: &Keep) -> Result<Found, GitError> {
         let mut found = Found::default();
-        let is_unread = |path: &[u8]| keep.covers(path) && listing.get(path).is_none();
+        let is_unread = |path: &[u8]| keep.covers(path) && layout.get(path).is_none();
         let mut ignores = self.pool.repo().with(|repo| Ignores::new(repo, self.path(), &is_unread))?;
         walk(self.path(), &mut |path, meta| {
             let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
             if name.eq_ignore_ascii_case(b".git") {
                 return Ok(Step::Skip);
             }
-            let tracked = listing.get(path);
+            let tracked = layout.get(path);
             if matches!(name, b".gitignore" | b".gitattributes") && (tracked.is_some() || !keep.covers(path)) {
                 refuse_endless(&below(self.path(), path), path)?;
             }
@@ -131,7 +134,10 @@ impl Slot {
                     found.same.insert(path.to_vec());
                     return Ok(Step::Skip);
                 }
-                if listing.has_directory(path) || keep.is_above(path) {
+                if layout.is_filled(path) {
+                    found.same.insert(path.to_vec());
+                }
+                if layout.has_directory(path) || keep.is_above(path) {
                     return Ok(Step::Enter);
                 }
             } else if !(meta.is_file() || meta.is_symlink()) {
@@ -146,7 +152,8 @@ impl Slot {
             if meta.is_dir() {
                 return Ok(Step::Enter);
             }
-            found.files.insert(path.to_vec(), meta.clone());
+            let files = if layout.module_of(path).is_some() { &mut found.inside } else { &mut found.files };
+            files.insert(path.to_vec(), meta.clone());
             Ok(Step::Skip)
         })?;
         Ok(found)
@@ -304,6 +311,8 @@ impl Slot {
 #[derive(Default)]
 struct Found {
     files: BTreeMap<Vec<u8>, Metadata>,
+    /// Those in submodules that omk filled.
+    inside: BTreeMap<Vec<u8>, Metadata>,
     /// Entries of the base that count as unchanged without a file: submodules.
     same: BTreeSet<Vec<u8>>,
     /// Attributes that are kept, and so no part of a change. git would go by them.

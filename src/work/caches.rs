@@ -85,11 +85,11 @@ fn may_hold_a_secret(settings: &Path) -> bool {
     }
 }
 
-/// Copies a file or a tree without its links; an error if it is larger than is worth it.
+/// Copies a file or a tree without its links, and with its empty directories, without which git sees no repository; an error if it is larger than is worth it.
 pub(super) fn copy_bounded(from: &Path, to: &Path) -> std::io::Result<()> {
     let (mut bytes, mut files) = (0, 0);
     let mut waiting = VecDeque::from([(from.to_owned(), to.to_owned())]);
-    let mut found = Vec::new();
+    let (mut found, mut directories) = (Vec::new(), Vec::new());
     while let Some((from, to)) = waiting.pop_front() {
         let Ok(meta) = from.symlink_metadata() else { continue };
         files += 1;
@@ -102,10 +102,12 @@ pub(super) fn copy_bounded(from: &Path, to: &Path) -> std::io::Result<()> {
                 let name = entry?.file_name();
                 waiting.push_back((from.join(&name), to.join(&name)));
             }
+            directories.push(to);
         } else if meta.is_file() {
             found.push((from, to));
         }
     }
+    directories.iter().try_for_each(std::fs::create_dir_all)?;
     for (from, to) in found {
         to.parent().map_or(Ok(()), std::fs::create_dir_all)?;
         std::fs::copy(from, to)?;

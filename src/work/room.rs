@@ -78,7 +78,10 @@ pub(super) fn room(
     }
     let (borrowed, ours) = (alternates(repository), own_directories(tools));
     let docker = tools.plan.room.docker.then(|| PathBuf::from(DOCKER));
-    let shown = borrowed.iter().filter(|path| may_be_seen(tools, &ours, path)).cloned();
+    let clones = settings::clones_of_submodules(repository);
+    // Submodules in slots borrow from the user's clones, which may borrow in turn.
+    let by_clones: Vec<PathBuf> = clones.iter().flat_map(|clone| alternates(clone)).collect();
+    let shown = borrowed.iter().chain(&by_clones).filter(|path| may_be_seen(tools, &ours, path)).cloned();
     let shown: Vec<PathBuf> = view.programs.iter().chain(&view.named).cloned().chain(shown).chain(docker).collect();
     let mut hidden = tools.caller.private_directories().to_vec();
     let (mut copied, mut seeds) = (view.copied.clone(), Vec::new());
@@ -93,7 +96,7 @@ pub(super) fn room(
     copied.push(repository.to_path_buf());
     let number = copied.len() - 1;
     let cannot_copy = tools.level == RoomLevel::Sealed && !shared.copies.has(repository);
-    let stand_in = cannot_copy.then(|| StandIn::new(repository, &scratch, number, borrowed));
+    let stand_in = cannot_copy.then(|| StandIn::new(repository, &scratch, number, (borrowed, clones)));
     let changes = || scratch.join(Sandbox::changes_of(number));
     let settings = (repository.to_path_buf(), stand_in.as_ref().map_or_else(changes, |own| own.path().to_owned()));
     hidden.extend(ours);

@@ -38,11 +38,20 @@ pub(super) fn leave_out_credentials(repository: &Path, instead: &Path) {
 /// All files of settings that a child's git would read.
 fn files(repository: &Path) -> Vec<PathBuf> {
     let mut directories = vec![repository.to_owned()];
-    let worktrees = std::fs::read_dir(repository.join("worktrees")).into_iter().flatten().flatten();
-    directories.extend(worktrees.map(|entry| entry.path()));
-    modules(&repository.join("modules"), 0, &mut directories);
+    for entry in std::fs::read_dir(repository.join("worktrees")).into_iter().flatten().flatten() {
+        directories.push(entry.path());
+        modules(&entry.path().join("modules"), 0, &mut directories);
+    }
+    directories.extend(clones_of_submodules(repository));
     let files = directories.iter().flat_map(|directory| ["config", "config.worktree"].map(|name| directory.join(name)));
     files.filter(|file| file.symlink_metadata().is_ok()).collect()
+}
+
+/// The user's clones of submodules, as far as they are looked for.
+pub(super) fn clones_of_submodules(repository: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    modules(&repository.join("modules"), 0, &mut found);
+    found
 }
 
 /// The repositories of submodules, whose names may have slashes in them.
@@ -224,6 +233,7 @@ mod tests {
         let all = [
             "config.worktree",
             "worktrees/w/config.worktree",
+            "worktrees/w/modules/n/config",
             "modules/deep/er/config",
             "modules/deep/er/modules/n/config",
         ];

@@ -1,9 +1,10 @@
 //! A repository of a child's own, where it cannot have a copy of the user's: the same HEAD, refs, settings and worktrees, over
 //! the user's objects, which are there to be read.
 //!
-//! It refuses to take along what is no part of the history: hooks, submodules' repositories, objects of Git LFS, and
-//! credentials in settings.
+//! It refuses to take along what is no part of the history: hooks, all of the clones of submodules but their objects, objects
+//! of Git LFS, and credentials in settings.
 
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use super::caches::copy_bounded;
@@ -22,12 +23,20 @@ pub(super) struct StandIn {
     own: PathBuf,
     /// Where the user's own repository borrows objects.
     alternates: Vec<PathBuf>,
+    /// The user's clones of submodules, which those in slots borrow from.
+    clones: Vec<PathBuf>,
 }
 
 impl StandIn {
     /// The one for the copy of that number, below `scratch`.
-    pub(super) fn new(repository: &Path, scratch: &Path, number: usize, alternates: Vec<PathBuf>) -> Self {
-        Self { repository: repository.to_owned(), own: scratch.join(Sandbox::stand_in_of(number)), alternates }
+    pub(super) fn new(
+        repository: &Path,
+        scratch: &Path,
+        number: usize,
+        (alternates, clones): (Vec<PathBuf>, Vec<PathBuf>),
+    ) -> Self {
+        let (repository, own) = (repository.to_owned(), scratch.join(Sandbox::stand_in_of(number)));
+        Self { repository, own, alternates, clones }
     }
 
     /// Where it will lie.
@@ -52,5 +61,12 @@ impl StandIn {
             lines.push(b'\n');
         }
         let _ = std::fs::write(self.own.join("objects/info/alternates"), lines);
+        let clones = self.clones.iter().filter(|clone| clone.join("objects").is_dir());
+        for clone in clones.filter_map(|clone| clone.strip_prefix(&self.repository).ok()) {
+            let borrowed = Path::new(Sandbox::BORROWED).join(clone).join("objects");
+            let _ = std::fs::create_dir_all(self.own.join(&borrowed));
+            let _ = std::fs::create_dir_all(self.own.join(clone));
+            let _ = symlink(self.repository.join(borrowed), self.own.join(clone).join("objects"));
+        }
     }
 }

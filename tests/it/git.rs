@@ -639,6 +639,8 @@ fn submodules_stay_what_they_were_and_files_in_them_are_refused() {
     let inner = World::new();
     world.git(&["submodule", "--quiet", "add", inner.top().to_str().unwrap(), "sub/module"]);
     world.commit("submodule");
+    // A clone that was made without its submodules.
+    fs::remove_dir_all(world.top().join(".git/modules")).unwrap();
     let (slot, head) = world.slot();
     assert_eq!(world.repo().entry(&head.tree, &path("sub/module")).unwrap(), Some(EntryKind::Submodule));
     assert_eq!(slot.snapshot(&head, &terms(&[])).unwrap(), head.tree);

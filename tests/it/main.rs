@@ -145,6 +145,8 @@ mod report;
 mod reuse;
 mod review;
 mod secrets;
+mod submodule_stories;
+mod submodules;
 mod tidy;
 mod try_model;
 mod shown;

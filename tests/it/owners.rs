@@ -141,6 +141,27 @@ fn files_that_sudo_left_in_a_repository_or_a_cache_do_not_matter() {
 }
 
 #[test]
+fn git_finds_a_submodule_where_the_repository_cannot_be_copied() {
+    if !is_root() {
+        return;
+    }
+    let (world, inner) = (World::new(), World::new());
+    let url = inner.repo().display().to_string();
+    world.git(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "--name", "near", &url, "sub"]);
+    let look = "git -C sub log --format=%s -1 | grep first && test -z \"$(git status --porcelain)\" && \
+                ! git submodule status | grep \"^[-+]\"";
+    world.plan(&format!(
+        "room: {{ level: sealed }}\ngates: [{{ id: look, run: '{look}' }}]\n\
+         tasks: [{{ id: one, run: '{look} && git submodule update --init && echo 1 > one.txt', gates: [look] }}]\n"
+    ));
+    let dir = world.dir().display();
+    sh(&format!("mkdir -p '{dir}/cache'; chown -R {NOBODY}:{NOBODY} '{dir}'; chown 0:0 '{dir}/repo/.git/logs/HEAD'"));
+    let mut command = world.command("setpriv");
+    command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", OMK, "run"]);
+    World::start_command(command).ends().exits(0);
+}
+
+#[test]
 fn root_works_in_a_repository_and_with_a_cache_of_another_user() {
     if !is_root() {
         return;

@@ -46,7 +46,7 @@ const READING: &[(&str, usize, &str)] = &[
     ("src/git/ignore.rs", 1, "excludes of the machine and of its user"),
     ("src/git/merge.rs", 2, "opens git's own objects to write them through"),
     ("src/git/refs.rs", 2, "git's own directories, where HEAD may be a link"),
-    ("src/git/repo.rs", 1, "git's own directory"),
+    ("src/git/open.rs", 1, "git's own directory"),
     ("src/work/caches.rs", 1, "copies what its user keeps, where no child has written"),
     ("src/store.rs", 2, "opens a directory to sync it, and a lock to write it"),
 ];
