@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use super::needs::{Found, Ground};
 use super::{Failure, Kind};
-use crate::git::{Lacks, MissingFilter, MissingSubmodule, ModuleLack, advice, program_version, refuse_old_program};
+use crate::git::{
+    Lacks, MissingFilter, MissingSubmodule, ModuleLack, Uncommitted, advice, program_version, refuse_old_program,
+};
 use crate::report::checkup::Point;
 use crate::text;
 
@@ -69,6 +71,27 @@ fn hint(filter: &MissingFilter) -> String {
         Lacks::Program(program) if filter.name != "lfs" => format!("install `{program}`, or put it on PATH"),
         Lacks::Definition | Lacks::Program(_) => advice(&filter.name),
     }
+}
+
+/// The checkout's changes that a run does not see: it starts from a commit. The plan's own file is read where it lies.
+pub(super) fn uncommitted(changes: &Uncommitted) -> Found {
+    let kinds = [(changes.tracked, "tracked file"), (changes.untracked, "untracked file")];
+    let counted: Vec<String> =
+        kinds.iter().filter(|(count, _)| *count > 0).map(|(count, noun)| text::plural(*count, noun)).collect();
+    if counted.is_empty() {
+        return Found::nothing();
+    }
+    let named: Vec<String> = changes.first.iter().map(|path| format!("`{path}`")).collect();
+    let more = match (changes.tracked + changes.untracked).saturating_sub(named.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let found = format!(
+        "a run starts from HEAD and does not see uncommitted changes of {}: {}{more}",
+        counted.join(" and "),
+        named.join(", ")
+    );
+    Found::warn("uncommitted", found, "commit what tasks and gates need")
 }
 
 /// The submodules that tasks and gates do not find in their slots.

@@ -51,7 +51,7 @@ impl<'a> Ground<'a> {
 pub(super) struct Found {
     /// What `omk doctor` prints.
     pub(super) points: Vec<Point>,
-    stop: Option<Failure>,
+    pub(super) stop: Option<Failure>,
 }
 
 impl Found {
@@ -111,8 +111,13 @@ pub(super) async fn look(
 
 /// Stops at what keeps a run from starting; else returns what people should know, each a line.
 pub(super) async fn check(ground: &Ground<'_>, shepherd: &Shepherd) -> Result<Vec<String>, Failure> {
+    notes_of(look(ground, shepherd, None).await?)
+}
+
+/// What people should know, each a line; or what keeps a run from starting.
+pub(super) fn notes_of(all: Vec<Found>) -> Result<Vec<String>, Failure> {
     let mut notes = Vec::new();
-    for found in look(ground, shepherd, None).await? {
+    for found in all {
         if let Some(stop) = found.stop {
             return Err(stop);
         }
@@ -124,10 +129,14 @@ pub(super) async fn check(ground: &Ground<'_>, shepherd: &Shepherd) -> Result<Ve
     Ok(notes)
 }
 
-/// The same, outside of a runtime.
+/// The same as [`look`], outside of a runtime.
+pub(super) fn look_now(ground: &Ground<'_>, shepherd: &Shepherd) -> Result<Vec<Found>, Failure> {
+    super::runtime::of_this_thread()?.block_on(look(ground, shepherd, None))
+}
+
+/// The same as [`check`], outside of a runtime.
 pub(super) fn check_now(ground: &Ground<'_>, shepherd: &Shepherd) -> Result<Vec<String>, Failure> {
-    let runtime = super::runtime::of_this_thread()?;
-    runtime.block_on(check(ground, shepherd))
+    super::runtime::of_this_thread()?.block_on(check(ground, shepherd))
 }
 
 /// The check of the room.

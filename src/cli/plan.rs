@@ -1,12 +1,13 @@
-//! `omk plan`: checks the plan and shows what a run would do.
+//! `omk plan`: checks the plan and shows what a run would do, and what would go wrong here.
 
 use super::args::{Plan, PlanFormat};
 use super::needs::{self, Ground};
 use super::run::say_notes;
 use super::session::shepherd;
 use super::terminal::Terminal;
-use super::{Failure, Home, plan_file, preflight};
-use crate::report::preview::Preview;
+use super::{Failure, Home, base, plan_file, preflight};
+use crate::report::checkup::Health;
+use crate::report::preview::{Preview, PreviewHere, PreviewUncommitted};
 use crate::text::Scrubber;
 
 pub(super) fn plan(args: &Plan, terminal: &Terminal) -> Result<u8, Failure> {
@@ -15,7 +16,23 @@ pub(super) fn plan(args: &Plan, terminal: &Terminal) -> Result<u8, Failure> {
     if args.check {
         return preflight::check(&home, read, terminal);
     }
-    let preview = Preview::of(&read.plan);
+    let head = home.repo.resolve("HEAD").map_err(super::git)?;
+    let ground = Ground::of_plan(&home, &read.plan, &head.tree);
+    // omk keeps its secrets here: a plan may come through a pipe, which a second omk could not read again. The one child that
+    // may be started does nothing, and gets none of them.
+    let (mut all, failed) = match needs::look_now(&ground, &shepherd(Scrubber::default())?) {
+        Ok(all) => (all, None),
+        Err(failure) => (Vec::new(), Some(failure)),
+    };
+    let changes = home.repo.uncommitted(&read.path);
+    all.push(base::uncommitted(&changes));
+    let submodules = home.repo.submodules(&head.tree).map_err(super::git)?;
+    let points =
+        all.iter().flat_map(|found| &found.points).filter(|point| point.state != Health::Ok).cloned().collect();
+    let uncommitted =
+        PreviewUncommitted { tracked: changes.tracked, untracked: changes.untracked, first: changes.first };
+    let preview =
+        Preview::of(&read.plan).with_submodules(&read.plan, &submodules).seen_here(PreviewHere { points, uncommitted });
     let format = if args.json { PlanFormat::Json } else { args.format };
     let text = match format {
         PlanFormat::Table => preview.terminal(),
@@ -25,11 +42,7 @@ pub(super) fn plan(args: &Plan, terminal: &Terminal) -> Result<u8, Failure> {
     };
     terminal.print(text.trim_end_matches('\n'));
     terminal.print("\n");
-    let head = home.repo.resolve("HEAD").map_err(super::git)?;
-    let ground = Ground::of_plan(&home, &read.plan, &head.tree);
-    // omk keeps its secrets here: a plan may come through a pipe, which a second omk could not read again. The one child that
-    // may be started does nothing, and gets none of them.
-    match needs::check_now(&ground, &shepherd(Scrubber::default())?) {
+    match failed.map_or_else(|| needs::notes_of(all), Err) {
         Ok(notes) => say_notes(&notes, terminal),
         Err(missing) => terminal.complain(&format!("`omk run` would stop here:\n{}", missing.render())),
     }

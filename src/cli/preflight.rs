@@ -11,7 +11,7 @@ use super::needs::{self, Ground};
 use super::plan_file::{self, Read};
 use super::session::{self, Missing, Secrets};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, run, spending};
+use super::{Failure, Home, Kind, base, run, spending};
 use crate::clock::Clock;
 use crate::engine::cannot_run;
 use crate::fact::{Began, GateOutcome, Trigger};
@@ -40,11 +40,13 @@ pub(super) fn check(home: &Home, read: Read, terminal: &Terminal) -> Result<u8, 
         host: session::host(),
         branch_was: None,
     };
+    let uncommitted = base::uncommitted(&home.repo.uncommitted(&read.path));
     let plan = Arc::new(read.plan);
     let mut notes =
         needs::check_now(&Ground::of_plan(home, &plan, &head.tree), &session::shepherd(secrets.scrubber())?)?;
     let how = How { workers: None, limits: Vec::new(), cassette: None, keep_going: false, no_reuse: true, json: false };
     let ready = session::get_ready(&plan, &began.selected, &secrets, &how, Missing::Refuse)?;
+    notes.extend(uncommitted.in_words());
     notes.extend(ready.iter().flat_map(session::Ready::notes).cloned());
     run::say_notes(&notes, terminal);
     let runtime = super::runtime::of_all_cores()?;

@@ -106,6 +106,16 @@ impl<'a> Git<'a> {
         Self { command, what, subcommand }
     }
 
+    /// A call on the user's own checkout, which it only reads: its index too, by `GIT_OPTIONAL_LOCKS`.
+    pub(super) fn on_checkout(repo: &Repo, what: &'a str, subcommand: &'a str) -> Self {
+        let mut command = cleared(true);
+        follow(&mut command);
+        command.args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]);
+        command.arg("--git-dir").arg(repo.git_dir()).arg("--work-tree").arg(repo.workdir()).arg(subcommand);
+        command.current_dir(repo.workdir()).stdin(Stdio::null());
+        Self { command, what, subcommand }
+    }
+
     /// A call of `git config` that adds no setting of its own.
     pub(super) fn settings_of(repo: &Repo, what: &'a str) -> Self {
         let mut command = cleared(true);

@@ -166,6 +166,16 @@ impl Repo {
         Ok(layout)
     }
 
+    /// The submodules that a tree records.
+    ///
+    /// # Errors
+    /// If the tree cannot be read.
+    pub fn submodules(&self, tree: &TreeId) -> Result<Vec<RepoPath>, GitError> {
+        let listing = self.listing(tree)?;
+        let recorded = listing.files().filter(|(_, entry)| entry.is_submodule());
+        Ok(recorded.filter_map(|(path, _)| RepoPath::from_bytes(path)).collect())
+    }
+
     /// The submodules of a tree that slots hold as empty directories, those inside others too.
     ///
     /// # Errors
@@ -233,7 +243,7 @@ impl Repo {
         if is_partial && !repo.is_whole(&tip.commit).map_err(unreadable)? {
             return Err(ModuleLack::Commit);
         }
-        let listing = repo.listing(&tip.tree).map_err(|_| ModuleLack::Commit)?;
+        let listing = repo.listing(&tip.tree).map_err(unreadable)?;
         Ok((name, repo, listing))
     }
 

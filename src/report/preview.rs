@@ -7,12 +7,14 @@ mod draw;
 mod overlap;
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
+use super::checkup::Point;
+use crate::glob::Glob;
 use crate::graph::Graph;
-use crate::id::{GateId, PlanName, TaskId};
+use crate::id::{GateId, PlanName, RepoPath, TaskId};
 use crate::plan::{Gate, Limits, Network, Networks, Plan, Room, RoomLevel, Size, Task, Work, WriteSet};
 use crate::scope;
 use crate::text;
@@ -47,6 +49,44 @@ pub struct Preview {
     pub useless: Vec<Useless>,
     /// Gates that decide. None of them = the run can never be ready.
     pub required_gates: usize,
+    /// Gates that no task names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unused_gates: Vec<UnusedGate>,
+    /// Tasks that name no gate, if the plan has any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ungated: Vec<TaskId>,
+    /// What this machine and this checkout make of a run, where somebody looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub here: Option<PreviewHere>,
+}
+
+/// A gate that no task names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnusedGate {
+    /// Its id.
+    pub id: GateId,
+    /// A required one judges the result; another one never runs.
+    pub required: bool,
+}
+
+/// What one machine and one checkout make of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PreviewHere {
+    /// What people should know, and what would stop the run: each as `omk doctor` has it.
+    pub points: Vec<Point>,
+    /// What the checkout holds and a run does not see.
+    pub uncommitted: PreviewUncommitted,
+}
+
+/// Changes of a checkout that were not committed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct PreviewUncommitted {
+    /// Files that git tracks.
+    pub tracked: usize,
+    /// Other files, without those that git ignores.
+    pub untracked: usize,
+    /// The first of them, those that git tracks before others.
+    pub first: Vec<String>,
 }
 
 /// A task of a [`Preview`].
@@ -189,7 +229,29 @@ impl Preview {
             change_limit: (plan.change_limit != Size::USUAL).then(|| plan.change_limit.to_string()),
             useless: useless(plan),
             required_gates: plan.gates.iter().filter(|gate| gate.required).count(),
+            unused_gates: unused_gates(plan),
+            ungated: ungated(plan),
+            here: None,
         }
+    }
+
+    /// The same, with what was found on this machine and in this checkout.
+    #[must_use]
+    pub fn seen_here(self, here: PreviewHere) -> Self {
+        Self { here: Some(here), ..self }
+    }
+
+    /// The same for a base with these submodules: entries of write sets that lie in them can never be used.
+    #[must_use]
+    pub fn with_submodules(mut self, plan: &Plan, submodules: &[RepoPath]) -> Self {
+        let is_known = |task: &TaskId, glob: &str| self.useless.iter().any(|one| one.task == *task && one.glob == glob);
+        let in_modules = entries(plan).filter(|(_, glob, _)| scope::lies_in(glob, submodules));
+        let new = in_modules.filter(|(task, glob, _)| !is_known(&task.id, glob.as_str()));
+        let why = "lies in a submodule, where no change can be kept";
+        let new: Vec<Useless> =
+            new.map(|(task, glob, _)| Useless { task: task.id.clone(), glob: glob.as_str().to_owned(), why }).collect();
+        self.useless.extend(new);
+        self
     }
 
     /// As JSON, indented; the field names are promised to readers.
@@ -290,17 +352,35 @@ fn room(plan: &Plan) -> PreviewRoom {
     PreviewRoom { least, agent, gates, tasks, docker, exceptions, notes: notes(plan) }
 }
 
+/// The entries of all write sets, each with its task and the whole set.
+fn entries(plan: &Plan) -> impl Iterator<Item = (&Task, &Glob, &[Glob])> {
+    plan.tasks.iter().flat_map(|task| {
+        let globs: &[Glob] = match &task.write_set {
+            WriteSet::Declared(globs) => globs,
+            WriteSet::Unknown => &[],
+        };
+        globs.iter().map(move |glob| (task, glob, globs))
+    })
+}
+
 fn useless(plan: &Plan) -> Vec<Useless> {
-    let mut found = Vec::new();
-    for task in &plan.tasks {
-        let WriteSet::Declared(globs) = &task.write_set else { continue };
-        for glob in globs {
-            if let Some(why) = scope::never_used(glob, globs, &plan.protect) {
-                found.push(Useless { task: task.id.clone(), glob: glob.as_str().to_owned(), why });
-            }
-        }
-    }
-    found
+    let found = entries(plan).filter_map(|(task, glob, all)| {
+        let why = scope::never_used(glob, all, &plan.protect)?;
+        Some(Useless { task: task.id.clone(), glob: glob.as_str().to_owned(), why })
+    });
+    found.collect()
+}
+
+fn unused_gates(plan: &Plan) -> Vec<UnusedGate> {
+    let used: HashSet<&GateId> = plan.tasks.iter().flat_map(|task| &task.gates).collect();
+    let unused = plan.gates.iter().filter(|gate| !used.contains(&gate.id));
+    unused.map(|gate| UnusedGate { id: gate.id.clone(), required: gate.required }).collect()
+}
+
+fn ungated(plan: &Plan) -> Vec<TaskId> {
+    // A plan without gates is told so once.
+    let tasks = if plan.gates.is_empty() { &[] } else { &plan.tasks[..] };
+    tasks.iter().filter(|task| task.gates.is_empty()).map(|task| task.id.clone()).collect()
 }
 
 fn limits(limits: &Limits) -> PreviewLimits {

@@ -14,7 +14,7 @@ use crate::id::RepoPath;
 use crate::plan::{Size, WriteSet, format_bytes};
 
 pub use protected::is_instruction;
-pub use useless::never_used;
+pub use useless::{lies_in, never_used};
 
 /// What is said of a protected path.
 pub const PROTECTED: &str = "is protected: its write set must name that very path";

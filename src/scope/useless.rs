@@ -32,6 +32,19 @@ pub fn never_used(glob: &Glob, write_set: &[Glob], protect: &[Glob]) -> Option<&
     (!same_text && !protect.is_empty() && below_protect(glob, protect)).then_some(BY_PLAN)
 }
 
+/// Whether all paths of an entry lie inside one of these directories. The directory itself does not.
+#[must_use]
+pub fn lies_in(glob: &Glob, directories: &[RepoPath]) -> bool {
+    let inside = |prefix: &[&str]| {
+        directories.iter().any(|directory| {
+            let directory: Vec<&[u8]> = directory.as_bytes().split(|&byte| byte == b'/').collect();
+            let is_below = prefix.len() > directory.len() || (prefix.len() == directory.len() && !glob.is_literal());
+            is_below && prefix.iter().map(|part| part.as_bytes()).zip(&directory).all(|(part, name)| part == *name)
+        })
+    };
+    !directories.is_empty() && glob.literal_prefixes().all(|prefix| inside(&prefix))
+}
+
 fn path_of(glob: &Glob) -> Option<RepoPath> {
     RepoPath::from_bytes(glob.literal_prefix().join("/").as_bytes())
 }
@@ -67,6 +80,17 @@ mod tests {
         let (glob, mut all): (Glob, _) = (glob.parse().unwrap(), globs(others));
         all.push(glob.clone());
         never_used(&glob, &all, &globs(protect))
+    }
+
+    #[test]
+    fn an_entry_inside_a_directory_lies_in_it() {
+        let modules: Vec<RepoPath> = ["vendor/lib", "sub"].iter().map(|path| path.parse().unwrap()).collect();
+        for glob in ["vendor/lib/a.c", "vendor/lib/**", "sub/*.rs", "{sub/a,vendor/lib/b}"] {
+            assert!(lies_in(&glob.parse().unwrap(), &modules), "{glob}");
+        }
+        for glob in ["vendor/lib", "vendor/**", "vendor/library/a", "**", "{sub/a,other}", "a/sub/x", "sub"] {
+            assert!(!lies_in(&glob.parse().unwrap(), &modules), "{glob}");
+        }
     }
 
     #[test]

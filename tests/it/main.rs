@@ -134,6 +134,7 @@ mod model;
 mod models;
 mod provider;
 mod plan;
+mod plan_here;
 mod plan_limits;
 mod plan_mistakes;
 mod plan_room;

@@ -54,6 +54,7 @@ pub(super) fn terminal(preview: &Preview) -> String {
     overlaps(&mut out, preview);
     undeclared(&mut out, &preview.tasks);
     useless(&mut out, preview);
+    gates(&mut out, preview);
     out
 }
 
@@ -210,6 +211,30 @@ fn useless(out: &mut String, preview: &Preview) {
     }
     if preview.useless.len() > MAX_IDS {
         let _ = writeln!(out, "  … {} more …", preview.useless.len() - MAX_IDS);
+    }
+}
+
+/// Gates and tasks that do not meet.
+fn gates(out: &mut String, preview: &Preview) {
+    let listed = |required: bool| {
+        let gates: Vec<&str> =
+            preview.unused_gates.iter().filter(|gate| gate.required == required).map(|gate| gate.id.as_str()).collect();
+        let more = gates.len().saturating_sub(MAX_IDS);
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        (!gates.is_empty()).then(|| format!("{}{more}", gates[..gates.len().min(MAX_IDS)].join(", ")))
+    };
+    if let Some(gates) = listed(true) {
+        let _ = writeln!(out, "\ngates of no task, which judge only the result: {gates}");
+    }
+    if let Some(gates) = listed(false) {
+        let _ = writeln!(out, "\ngates that never run, for no task names them and they are not required: {gates}");
+    }
+    if !preview.ungated.is_empty() {
+        let _ = writeln!(
+            out,
+            "\ntasks without a gate, whose changes are judged only in the result: {}",
+            ids(&preview.ungated)
+        );
     }
 }
 

@@ -52,6 +52,10 @@ fn a_terminal_shows_order_waves_and_overlaps() {
       docs and cli: src/** is read, src/*.rs is written
 
     without a write_set, so conflicts show only when landing: release
+
+    gates of no task, which judge only the result: test
+
+    tasks without a gate, whose changes are judged only in the result: docs, api, deps, cli, release
     ");
 }
 
@@ -227,7 +231,20 @@ fn json_holds_everything() {
         "docker": false,
         "exceptions": []
       },
-      "required_gates": 1
+      "required_gates": 1,
+      "unused_gates": [
+        {
+          "id": "test",
+          "required": true
+        }
+      ],
+      "ungated": [
+        "docs",
+        "api",
+        "deps",
+        "cli",
+        "release"
+      ]
     }
     "#);
 }

@@ -71,6 +71,10 @@ fn a_plan_is_drawn_and_its_table_folded() {
       deps -> api
 
     without a write_set, so conflicts show only when landing: deps, api
+
+    gates of no task, which judge only the result: test
+
+    tasks without a gate, whose changes are judged only in the result: deps, api
     ```
 
     </details>
