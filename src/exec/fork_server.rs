@@ -86,7 +86,6 @@ impl Link {
         let process = Command::new(exe)
             .args([SHEPHERD_ROLE, FORK_SERVER])
             .env_clear()
-            .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .stderr(Stdio::null())

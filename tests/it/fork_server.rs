@@ -69,7 +69,6 @@ async fn all_children_have_one_server_which_knows_nothing_of_them_and_ends_with_
     assert!(remembers("self", canary().as_bytes()), "it is looked for in the right way");
     assert!(!remembers(&server.to_string(), canary().as_bytes()));
     assert_eq!(std::fs::read(format!("/proc/{server}/environ")).unwrap(), b"");
-    assert_eq!(std::fs::read_link(format!("/proc/{server}/cwd")).unwrap(), std::path::Path::new("/"));
     let mut open: Vec<String> = std::fs::read_dir(format!("/proc/{server}/fd"))
         .unwrap()
         .map(|entry| std::fs::read_link(entry.unwrap().path()).unwrap().to_string_lossy().into_owned())
