@@ -1,8 +1,16 @@
-//! What may be why children get no better room: settings of the kernel, and whether this is a container.
+//! What the system does to children: why they may get no better room, and the mode of the files that they make.
 //!
 //! It refuses to conclude from them what is possible: [`super::probe`] tries it.
 
 use crate::report::checkup::Kernel;
+
+/// The mask of file modes that children begin with, as octal digits; empty where the system does not tell.
+#[must_use]
+pub fn umask() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let told = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    told.map(|mask| mask.trim().to_owned()).unwrap_or_default()
+}
 
 /// What this machine's kernel lets programs do.
 #[must_use]

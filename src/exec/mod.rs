@@ -51,7 +51,7 @@ use crate::id::Sha256;
 use crate::plan::RoomLevel;
 use crate::text::Scrubber;
 
-pub use kernel::kernel;
+pub use kernel::{kernel, umask};
 pub use probe::{Probed, copyable, probe};
 pub use sandbox::{Reach, Sandbox};
 pub use shepherd::shepherd_main;

@@ -23,7 +23,7 @@ pub struct Premises {
     pub trusted: Sha256,
     /// `linux/x86_64`.
     pub platform: String,
-    /// The room: its level, its network, and whether Docker is in reach.
+    /// The room: its level, its network, whether Docker is in reach, and the mode of files that are made there.
     pub room: String,
     /// The variables that the gate gets, but those that name directories of one attempt.
     pub env: BTreeMap<OsString, OsString>,

@@ -138,6 +138,30 @@ fn included(setting: &Setting) -> Option<PathBuf> {
     Some(directory.join(path))
 }
 
+/// The text without the user and password of each address in it: `https://user:token@host/…`, `user:token@host/…`.
+#[must_use]
+pub fn without_login(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        out.push_str(before);
+        out.push_str("://");
+        let end = after.find(['/', '"', ' ', '?', '#']).unwrap_or(after.len());
+        // A password may have a slash in it, which only an `@` further on shows.
+        let at = after.find([' ', '"']).map_or(after, |space| &after[..space]).rfind('@');
+        let host = match (after[..end].rfind('@'), at) {
+            (Some(at), _) => at + 1,
+            (None, Some(at)) if after[..at].contains(':') => at + 1,
+            (None, _) => 0,
+        };
+        rest = &after[host..];
+    }
+    // Without a scheme, what stands before the host is a login only if it has a password in it: not in `git@host:path`.
+    let login = rest.split_once('@').filter(|(login, _)| login.contains(':') && !login.contains([' ', '/', '.']));
+    out.push_str(login.filter(|_| out.is_empty()).map_or(rest, |(_, host)| host));
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

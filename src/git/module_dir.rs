@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use git2::{ConfigLevel, Repository};
 
+use super::credentials::without_login;
 use super::error::GitError;
 use super::facts::{Facts, write_index_below};
 use super::module::{Layout, Module};
@@ -86,11 +87,12 @@ fn settings(module: &Module, clone: &Repository) -> String {
     }
     if let Some(url) = own("remote.origin.url") {
         let fetch = "+refs/heads/*:refs/remotes/origin/*";
-        let _ = writeln!(text, "[remote \"origin\"]\n\turl = {}\n\tfetch = {fetch}", quoted(&url));
+        let url = quoted(&without_login(&url));
+        let _ = writeln!(text, "[remote \"origin\"]\n\turl = {url}\n\tfetch = {fetch}");
     }
     for one in &module.inside {
         // Without them, git takes a submodule in there for one that nobody asked for.
-        let (name, url) = (quoted(&one.name), quoted(&one.url));
+        let (name, url) = (quoted(&one.name), quoted(&without_login(&one.url)));
         let _ = writeln!(text, "[submodule {name}]\n\tactive = true\n\turl = {url}");
     }
     text

@@ -4,20 +4,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use git2::{Oid, Repository};
+use git2::Oid;
 
 use super::content::{Files, mode_of};
 use super::error::GitError;
 use super::keep::Keep;
+use super::links::Links;
 use super::pool::Slot;
 use super::repo::{Repo, tree_id, tree_oid};
 use super::rules::rule_files;
-use super::tree::{Changes, Entry, FILE, Listing, build};
+use super::tree::{Changes, Entry, above, build};
 use super::walk::{Step, below, walk};
 use crate::id::{CommitId, RepoPath, TreeId};
-
-/// Symlinks followed before a chain counts as endless; Linux has the same number.
-const LINKS: u32 = 40;
 
 /// Paths of another commit that lie over a slot.
 #[derive(Debug)]
@@ -74,8 +72,10 @@ impl Slot {
         wanted: &Wanted<'_>,
     ) -> Result<(), GitError> {
         let repo = self.pool.repo();
-        let mixed = repo.with_paths_of(under, from, wanted)?;
         let ruling = repo.tip(from)?.tree;
+        let reached = repo.reached(under, &ruling, wanted)?;
+        let wanted: &Wanted<'_> = &|path: &RepoPath| wanted(path) || reached.contains(path.as_bytes());
+        let mixed = repo.with_paths_of(under, from, wanted)?;
         // Other attributes make other bytes of the same blob.
         let (here, there) = (repo.listing(under)?, repo.listing(&ruling)?);
         let ruled_alike = rule_files(&here).eq(rule_files(&there));
@@ -157,7 +157,7 @@ impl Repo {
         let from = self.tip(from)?;
         let (base_listing, from_listing) = (self.listing(base)?, self.listing(&from.tree)?);
         self.with(|repo| {
-            let (ours, theirs) = (Followed::new(repo, &base_listing)?, Followed::new(repo, &from_listing)?);
+            let (ours, theirs) = (Links::of(repo, &base_listing)?, Links::of(repo, &from_listing)?);
             let mut changes = Changes::new();
             for (path, _) in base_listing.files().filter(|(path, _)| is_wanted(path, wanted)) {
                 if from_listing.get(path).is_none() {
@@ -185,66 +185,28 @@ impl Repo {
             build(repo, tree_oid(base), &changes).map(tree_id)
         })
     }
-}
 
-/// A listing, and where its links lead.
-struct Followed<'a> {
-    listing: &'a Listing,
-    links: BTreeMap<Vec<u8>, Vec<u8>>,
-}
-
-impl<'a> Followed<'a> {
-    fn new(repo: &Repository, listing: &'a Listing) -> Result<Self, GitError> {
-        let mut links = BTreeMap::new();
-        for (path, entry) in listing.files().filter(|(_, entry)| entry.is_symlink()) {
-            let blob = repo.find_blob(entry.oid).map_err(GitError::lib("read a symlink"))?;
-            links.insert(path.to_vec(), blob.content().to_vec());
-        }
-        Ok(Self { listing, links })
-    }
-
-    /// The files that a path leads to: itself, with an empty name, or those below a directory, each with what is to be
-    /// added to the path. Nothing where it leads nowhere, or out of the tree.
-    fn below(&self, path: &[u8]) -> Vec<(Vec<u8>, Entry)> {
-        let Some(end) = self.end(path) else { return Vec::new() };
-        if let Some(entry) = self.listing.get(&end).filter(|entry| !entry.is_submodule()) {
-            let mode = if entry.is_symlink() { FILE } else { entry.mode };
-            return vec![(Vec::new(), Entry { mode, oid: entry.oid })];
-        }
-        let mut found = Vec::new();
-        for (other, entry) in self.listing.files().filter(|(_, entry)| !entry.is_submodule()) {
-            let rest = other.strip_prefix(end.as_slice()).filter(|rest| rest.starts_with(b"/"));
-            found.extend(rest.map(|rest| (rest.to_vec(), entry)));
-        }
-        found
-    }
-
-    /// Whether a link leads to a place on this machine, which no tree has a say in.
-    fn is_absolute(&self, path: &[u8]) -> bool {
-        self.links.get(path).is_some_and(|target| target.starts_with(b"/"))
-    }
-
-    /// Where a path ends once every link on the way was followed.
-    fn end(&self, path: &[u8]) -> Option<Vec<u8>> {
-        let parts = |path: &[u8]| path.split(|&byte| byte == b'/').rev().map(<[u8]>::to_vec).collect::<Vec<_>>();
-        let (mut at, mut todo, mut followed): (Vec<Vec<u8>>, _, _) = (Vec::new(), parts(path), 0);
-        while let Some(part) = todo.pop() {
-            match part.as_slice() {
-                b"." | b"" => continue,
-                b".." => {
-                    at.pop()?;
-                    continue;
-                }
-                _ => at.push(part),
+    /// The paths of both trees that the wanted ones lead to through links of `from`, with those links: what a program finds
+    /// there is decided by all of them.
+    fn reached(&self, base: &TreeId, from: &TreeId, wanted: &Wanted<'_>) -> Result<BTreeSet<Vec<u8>>, GitError> {
+        let (base, from) = (self.listing(base)?, self.listing(from)?);
+        let links = self.with(|repo| Links::of(repo, &from))?;
+        let mut reached = BTreeSet::new();
+        for (path, _) in base.files().chain(from.files()) {
+            for name in links.names(path).into_iter().filter(|name| wanted(&name.path)) {
+                reached.extend([path.to_vec(), name.link.to_vec()]);
             }
-            let Some(target) = self.links.get(&at.join(&b'/')) else { continue };
-            followed += 1;
-            if followed > LINKS || target.starts_with(b"/") {
-                return None;
-            }
-            at.pop();
-            todo.extend(parts(target));
         }
-        Some(at.join(&b'/'))
+        // What stands in the place of such a link hides what it leads to.
+        let below: Vec<Vec<u8>> = base
+            .files()
+            .map(|(path, _)| path)
+            .filter(|path| {
+                above(path).any(|above| reached.contains(above) && from.get(above).is_some_and(Entry::is_symlink))
+            })
+            .map(<[u8]>::to_vec)
+            .collect();
+        reached.extend(below);
+        Ok(reached)
     }
 }

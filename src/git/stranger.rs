@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use git2::{ObjectType, Oid, Repository};
 
 use super::error::GitError;
+use super::links::Links;
 use super::merge::{is_author, signature};
 use super::message::Message;
 use super::repo::{Repo, commit_id, commit_oid, find_commit, tip_of, tree_oid};
@@ -103,15 +104,22 @@ impl Repo {
         let changed = self.changed(old, new)?;
         let sizes = self.with(|repo| added(repo, &paths))?;
         let adds = |path: &RepoPath| sizes.get(path.as_bytes()).copied().unwrap_or(0);
+        let before = self.listing(old)?;
+        let links = self.with(|repo| Links::of(repo, &before))?;
+        let names = |path: &RepoPath| links.names(path.as_bytes()).into_iter().map(|name| name.path).collect();
         let touch = |changed: &super::tree::Changed| Touched {
             path: changed.path.clone(),
             kind: kind(changed),
             adds: adds(&changed.path),
+            names: names(&changed.path),
         };
         let mut touched: Vec<Touched> = changed.iter().map(touch).collect();
         // A link that was not touched itself may lead out through one that was.
         let redirected = escaping.into_iter().filter(|path| changed.iter().all(|changed| changed.path != *path));
-        touched.extend(redirected.map(|path| Touched { path, kind: TouchedKind::EscapingLink, adds: 0 }));
+        touched.extend(redirected.map(|path| {
+            let names = names(&path);
+            Touched { path, kind: TouchedKind::EscapingLink, adds: 0, names }
+        }));
         Ok(touched)
     }
 }

@@ -60,7 +60,8 @@ pub const EXCEPTIONS: [Exception; 8] = [
     Exception {
         name: "sockets by name",
         open_to: OpenTo::All,
-        words: "a child can talk to services that listen at a path: Docker, ssh-agent, D-Bus.",
+        words: "a child can talk to services that listen at a path: Docker, ssh-agent, D-Bus; and hand an open file of its \
+                slot to another task.",
     },
     Exception { name: "terminals", open_to: OpenTo::All, words: "a child can write to the user's terminals." },
 ];

@@ -28,6 +28,8 @@ pub struct Touched {
     pub kind: TouchedKind,
     /// Bytes that it adds to the repository: the whole file, unless the repository had it somewhere in the base's.
     pub adds: u64,
+    /// The other names of the path, through links of the tree that was there before.
+    pub names: Vec<RepoPath>,
 }
 
 /// What is at a changed path now.
@@ -127,6 +129,10 @@ impl Scope<'_> {
         if !named && protect.covers(path) {
             return Some("is protected by the plan");
         }
+        let mut others = touched.names.iter().filter(|name| !named && !self.names(name));
+        if others.any(|name| protected::is_protected(name, kind.stands_in(), self.plan_path) || protect.covers(name)) {
+            return Some("is what a link at a protected path leads to");
+        }
         match self.write_set {
             WriteSet::Unknown => None,
             WriteSet::Declared(globs) if globs.iter().any(|glob| glob.matches(path)) => None,
@@ -206,7 +212,7 @@ mod tests {
         let protect = globs(protect);
         let scope =
             Scope { write_set: &write_set, protect: &protect, plan_path: "ci/plan.yaml", change_limit: Size::USUAL };
-        let touched = Touched { path: path.parse().unwrap(), kind: TouchedKind::Plain, adds: 1 };
+        let touched = Touched { path: path.parse().unwrap(), kind: TouchedKind::Plain, adds: 1, names: Vec::new() };
         first(scope.violations(&[touched]))
     }
 
@@ -271,7 +277,7 @@ mod tests {
     fn of_kind(write_set: &[&str], path: &str, kind: TouchedKind) -> Option<&'static str> {
         let write_set = WriteSet::Declared(write_set.iter().map(|text| text.parse().unwrap()).collect());
         let scope = Scope { write_set: &write_set, protect: &[], plan_path: "omk.yaml", change_limit: Size::USUAL };
-        first(scope.violations(&[Touched { path: path.parse().unwrap(), kind, adds: 0 }]))
+        first(scope.violations(&[Touched { path: path.parse().unwrap(), kind, adds: 0, names: Vec::new() }]))
     }
 
     #[test]
@@ -297,7 +303,12 @@ mod tests {
     fn a_file_and_a_sum_over_the_limit_are_named_with_their_size() {
         let (write_set, limit) = (WriteSet::Unknown, "1MB".parse().unwrap());
         let scope = Scope { write_set: &write_set, protect: &[], plan_path: "omk.yaml", change_limit: limit };
-        let touched = |path: &str, adds| Touched { path: path.parse().unwrap(), kind: TouchedKind::Plain, adds };
+        let touched = |path: &str, adds| Touched {
+            path: path.parse().unwrap(),
+            kind: TouchedKind::Plain,
+            adds,
+            names: Vec::new(),
+        };
         let said = |change: &[Touched]| {
             let said = scope.violations(change).into_iter().map(|found| format!("{} {}", found.path, found.why));
             said.collect::<Vec<_>>().join("; ")

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use super::attempt::blocking;
 use super::trial::{BASE, OnTrial};
 use super::{Shared, instructions};
+use crate::exec::umask;
 use crate::fact::{GateOutcome, GateVerdict, Reuse};
 use crate::gate::premises::Premises;
 use crate::git::GitError;
-use crate::id::{RepoPath, Sha256};
+use crate::id::Sha256;
 use crate::plan::{Gate, RoomLevel, definition_of};
 
 /// Directories of one attempt, and the commit that premises hold by its content.
@@ -34,18 +35,16 @@ pub(super) async fn premises(
     let (looked, gate_read) = (Arc::clone(shared), gate.clone());
     let digests = blocking(move || {
         let tools = &looked.tools;
-        let among = |globs: &[crate::glob::Glob], path: &RepoPath| globs.iter().any(|glob| glob.matches(path));
-        let inputs = |path: &RepoPath| among(gate_read.inputs.as_deref().unwrap_or_default(), path);
-        let trusted = |path: &RepoPath| among(&gate_read.trusted, path);
+        let inputs = gate_read.inputs.as_deref().unwrap_or_default();
         let tree_of = |commit| tools.repo.tip(commit).map(|tip| tip.tree);
         let trusted_tree = tree_of(instructions::trusted(tools))?;
         Ok::<_, GitError>((
-            tools.repo.digest_of(&tree, &inputs)?,
-            tools.repo.digest_of(&tree_of(&base)?, &inputs)?,
+            tools.repo.digest_of(&tree, inputs)?,
+            tools.repo.digest_of(&tree_of(&base)?, inputs)?,
             if gate_read.trusted.is_empty() {
                 Sha256::of(b"")
             } else {
-                tools.repo.digest_of(&trusted_tree, &trusted)?
+                tools.repo.digest_of(&trusted_tree, &gate_read.trusted)?
             },
         ))
     });
@@ -59,7 +58,7 @@ pub(super) async fn premises(
         base_inputs,
         trusted,
         platform: format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
-        room: format!("{:?} {network:?} docker {}", tools.level, room.docker),
+        room: format!("{:?} {network:?} docker {} umask {}", tools.level, room.docker, umask()),
         env: lasting.map(|(name, value)| (name.clone(), value.clone())).collect(),
         fingerprint: None,
     }))

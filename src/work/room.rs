@@ -103,6 +103,7 @@ pub(super) fn room(
     // Runs, their logs and journals lie in the repository.
     hidden.push(repository.join("omk"));
     hidden.extend(private::in_repository(repository));
+    hidden.extend(settings::unread(repository));
     if stand_in.is_some() {
         // It has nothing that would have to be hidden, nor directories to lay something over.
         hidden.retain(|path| !path.starts_with(repository));

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use git2::Config;
 
 use crate::exec::credential;
+use crate::git::without_login;
 use crate::plain_file;
 
 /// The longest settings of a repository that are read: a thousand times those of a big project.
@@ -33,6 +34,49 @@ pub(super) fn leave_out_credentials(repository: &Path, instead: &Path) {
         };
         write(&place, &cleaned);
     }
+    let mut left = LOGGED;
+    for file in logs(repository) {
+        let place = file.strip_prefix(repository).map(|file| instead.join(file)).unwrap_or_default();
+        // git writes there where a branch was fetched from, as the user said it.
+        let text = plain_file::read(&file, left).ok().map(|text| String::from_utf8_lossy(&text).into_owned());
+        left = left.saturating_sub(text.as_ref().map_or(0, |text| text.len() as u64));
+        let lines = || text.iter().flat_map(|text| text.split_inclusive('\n'));
+        if text.is_none() || lines().any(|line| without_login(line) != line) {
+            write(&place, &lines().map(without_login).collect::<String>());
+        }
+    }
+}
+
+/// How much of reflogs is looked through before each child, in bytes; what is more is not shown.
+const LOGGED: u64 = 4 << 20;
+
+/// The reflogs of a repository and of the user's clones of submodules.
+fn logs(repository: &Path) -> Vec<PathBuf> {
+    let (mut found, mut todo) = (Vec::new(), vec![repository.join("logs")]);
+    todo.extend(clones_of_submodules(repository).iter().map(|clone| clone.join("logs")));
+    while let Some(directory) = todo.pop() {
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => todo.push(entry.path()),
+                _ => found.push(entry.path()),
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// What of a repository holds settings that git does not read: copies that editors and people leave, and places of remotes from
+/// before there were settings for them.
+pub(super) fn unread(repository: &Path) -> Vec<PathBuf> {
+    let directories = std::iter::once(repository.to_owned()).chain(clones_of_submodules(repository));
+    let is_unread = |name: &std::ffi::OsStr| {
+        let name = name.to_string_lossy();
+        let is_read = matches!(&*name, "config" | "config.worktree");
+        !is_read && (name.trim_start_matches('.').starts_with("config") || matches!(&*name, "remotes" | "branches"))
+    };
+    let entries = directories.flat_map(|directory| std::fs::read_dir(directory).into_iter().flatten().flatten());
+    entries.filter(|entry| is_unread(&entry.file_name())).map(|entry| entry.path()).collect()
 }
 
 /// All files of settings that a child's git would read.
@@ -99,7 +143,7 @@ fn clean(file: &Path) -> Option<Cleaned> {
         match is_credential(name) {
             true => same = false,
             false => {
-                let (name, value) = (without_users(name), value.map(|value| without_users(&value)));
+                let (name, value) = (without_login(name), value.map(|value| without_login(&value)));
                 same &= name == entry.name().unwrap_or_default()
                     && value.as_deref().is_none_or(|value| value.as_bytes() == entry.value_bytes());
                 push(&mut without, &name, value.as_deref());
@@ -110,7 +154,7 @@ fn clean(file: &Path) -> Option<Cleaned> {
     let is_commented = |line: &&[u8]| matches!(line.trim_ascii_start().first(), Some(b'#' | b';'));
     same &= !text.split(|&byte| byte == b'\n').filter(is_commented).any(|line| {
         let line = String::from_utf8_lossy(line).to_ascii_lowercase();
-        is_credential(&line) || without_users(&line) != line
+        is_credential(&line) || without_login(&line) != line
     });
     Some(if same && !text.contains(&b'\\') { Cleaned::Same } else { Cleaned::Without(without) })
 }
@@ -137,29 +181,6 @@ fn push(to: &mut String, name: &str, value: Option<&str>) {
         }
         None => to.push_str(&format!("\t{key}\n")),
     }
-}
-
-/// The text without the user and password of each address in it: `https://user:token@host/…`, `user:token@host/…`.
-fn without_users(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("://") {
-        out.push_str(before);
-        out.push_str("://");
-        let end = after.find(['/', '"', ' ', '?', '#']).unwrap_or(after.len());
-        // A password may have a slash in it, which only an `@` further on shows.
-        let at = after.find([' ', '"']).map_or(after, |space| &after[..space]).rfind('@');
-        let host = match (after[..end].rfind('@'), at) {
-            (Some(at), _) => at + 1,
-            (None, Some(at)) if after[..at].contains(':') => at + 1,
-            (None, _) => 0,
-        };
-        rest = &after[host..];
-    }
-    // Without a scheme, what stands before the host is a login only if it has a password in it: not in `git@host:path`.
-    let login = rest.split_once('@').filter(|(login, _)| login.contains(':') && !login.contains([' ', '/', '.']));
-    out.push_str(login.filter(|_| out.is_empty()).map_or(rest, |(_, host)| host));
-    out
 }
 
 fn write(place: &Path, text: &str) {

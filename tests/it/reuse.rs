@@ -7,6 +7,7 @@ use omk_action::fact::{Fact, GateOutcome, GateVerdict, RunVerdict};
 
 use crate::bundle_world::Ran;
 use crate::meeting::Meeting;
+use crate::submodules;
 use crate::world::{Said, World};
 
 const TASK: &str = "tasks: [{ id: one, run: echo 1 > one.txt, write_set: [one.txt], gates: [test], retry_policy: { max_attempts: 0 } }]\n";
@@ -114,7 +115,7 @@ const READ: &[Change] = &[
     }),
     ("the file that a link leads to", |world| world.write("a.txt", "by a link\n")),
     ("a file in a directory that a link leads to", |world| world.write("data/inside", "other data\n")),
-    ("the rules by which files are laid out", |world| world.write(".gitattributes", "*.rs text eol=crlf\n")),
+    ("the rules by which files are laid out", |world| world.write(".gitattributes", "*.txt text eol=crlf\n")),
     ("a trusted file", |world| world.write("check.sh", "exit 1\n")),
     ("what the fingerprint prints", |world| world.write("tool", "tool 2\n")),
     ("the gate's command", |world| edit_plan(world, "test -e src/lib.rs", "test -L src/lib.rs")),
@@ -155,6 +156,83 @@ fn any_other_premise_makes_the_gate_run_again() {
 }
 
 #[test]
+fn what_lies_in_submodules_is_a_premise_however_it_is_named_and_so_is_whether_it_is_there() {
+    let check = "! grep -q bad vendor/lib/a.txt";
+    for inputs in ["vendor/lib/**", "**/*.txt", "link", "vendor/*"] {
+        let (world, inner) = (World::new(), World::new());
+        submodules::add(&world, &inner, "lib", "vendor/lib");
+        std::os::unix::fs::symlink("vendor/lib/a.txt", world.repo().join("link")).unwrap();
+        world.plan(&format!("gates: [{{ id: test, run: '{check}', inputs: ['{inputs}'] }}]\n{TASK}"));
+        run(&world, GateVerdict::Passed, inputs);
+        run(&world, GateVerdict::Reused, inputs);
+        // Its clone is gone, so slots have an empty directory there.
+        std::fs::rename(world.repo().join(".git/modules/lib"), world.dir().join("away")).unwrap();
+        run(&world, GateVerdict::Passed, inputs);
+        std::fs::rename(world.dir().join("away"), world.repo().join(".git/modules/lib")).unwrap();
+        run(&world, GateVerdict::Reused, inputs);
+        world.write("vendor/lib/a.txt", "bad\n");
+        world.git(&["-C", "vendor/lib", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qam", "bad"]);
+        world.commit("move it");
+        world.run().exits(1);
+        assert_eq!(said(&world).verdict, GateVerdict::Failed, "{inputs}");
+    }
+}
+
+#[test]
+fn what_a_glob_reaches_through_a_link_is_a_premise() {
+    for inputs in ["cfg/**", "cfg/x", "**/x", "away/cfg/x"] {
+        let world = World::new();
+        world.write("shared/x", "good\n");
+        std::os::unix::fs::symlink("shared", world.repo().join("cfg")).unwrap();
+        std::os::unix::fs::symlink(".", world.repo().join("away")).unwrap();
+        world.plan(&format!("gates: [{{ id: test, run: grep -q good cfg/x, inputs: ['{inputs}'] }}]\n{TASK}"));
+        run(&world, GateVerdict::Passed, inputs);
+        run(&world, GateVerdict::Reused, inputs);
+        world.write("shared/x", "bad\n");
+        world.commit("through the link");
+        world.run().exits(1);
+        assert_eq!(said(&world).verdict, GateVerdict::Failed, "{inputs}");
+    }
+}
+
+#[test]
+fn the_program_of_a_filter_is_a_premise() {
+    let world = World::new();
+    let smudge = world.dir().join("smudge");
+    let program = |what: &str| {
+        std::fs::write(&smudge, format!("#!/bin/sh\n{what}\n")).unwrap();
+        std::fs::set_permissions(&smudge, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    program("cat");
+    for (key, value) in [("smudge", smudge.to_str().unwrap()), ("clean", "cat")] {
+        world.git(&["config", &format!("filter.own.{key}"), value]);
+    }
+    world.write(".gitattributes", "a.txt filter=own\n");
+    world.plan(&format!("gates: [{{ id: test, run: grep -q a a.txt, inputs: [a.txt] }}]\n{TASK}"));
+    run(&world, GateVerdict::Passed, "the first run");
+    run(&world, GateVerdict::Reused, "the second run");
+    program("tr a b");
+    world.run().exits(1);
+    assert_eq!(said(&world).verdict, GateVerdict::Failed);
+}
+
+#[test]
+fn the_mode_of_new_files_is_a_premise() {
+    let world = World::with(&format!("gates: [{{ id: test, run: ls -l a.txt, inputs: [a.txt] }}]\n{TASK}"));
+    for (mask, expected) in [
+        ("022", GateVerdict::Passed),
+        ("022", GateVerdict::Reused),
+        ("077", GateVerdict::Passed),
+        ("077", GateVerdict::Reused),
+    ] {
+        let mut shell = world.command("sh");
+        shell.args(["-c", &format!("umask {mask}; exec \"$@\""), "sh", env!("CARGO_BIN_EXE_omk"), "run"]);
+        World::start_command(shell).ends().exits(0);
+        assert_eq!(said(&world).verdict, expected, "{mask}");
+    }
+}
+
+#[test]
 fn a_fingerprint_that_fails_keeps_verdicts_from_being_reused() {
     let world =
         World::with(&format!("gates: [{{ id: test, run: 'true', inputs: [src], fingerprint: exit 3 }}]\n{TASK}"));
@@ -182,7 +260,7 @@ fn only_a_clean_pass_in_a_sealed_room_without_kept_caches_is_reused() {
     again(&gate("run: 'false'"), GateVerdict::Failed, "sealed", 1);
     let warns = r#"report: { format: junit, path: out.xml }, run: "echo '<testsuite><testcase classname=\"c\" name=\"n\"><failure/></testcase></testsuite>' > out.xml""#;
     again(&gate(warns), GateVerdict::Passed, "sealed", 0);
-    let kept = gate("run: test -e target/ok")
+    let kept = gate("required: false, run: test -e target/ok")
         .replace("run: echo 1 > one.txt", "run: mkdir -p target; echo 1 | tee target/ok > one.txt");
     again(&format!("keep: [target]\n{kept}"), GateVerdict::Passed, "sealed", 0);
     // Nothing is said of what it reads.

@@ -219,3 +219,26 @@ async fn a_key_that_the_provider_sends_back_is_in_no_transcript_and_no_record_of
     let leaked = world.files().into_iter().filter(|(_, bytes)| scrubber.is_in(bytes)).map(|(path, _)| path);
     assert_eq!(leaked.collect::<Vec<_>>(), Vec::<PathBuf>::new());
 }
+
+#[test]
+fn a_token_in_an_address_is_in_no_log_of_git_no_copy_of_settings_and_no_clone_that_a_child_sees() {
+    let (world, inner) = (World::new(), World::new());
+    crate::submodules::add(&world, &inner, "lib", "lib");
+    world.git(&["-C", "lib", "config", "remote.origin.url", "https://me:hush-module@h.example/lib.git"]);
+    let git = world.repo().join(".git");
+    let line = "0000000000000000000000000000000000000000 0000000000000000000000000000000000000000 a <a@b> 1 +0000\tpull \
+                https://me:hush-log@h.example/x.git main: Fast-forward\n";
+    std::fs::write(git.join("logs/HEAD"), line).unwrap();
+    std::fs::create_dir_all(git.join("remotes")).unwrap();
+    for name in ["config~", ".config.swp", "config.bak", "remotes/origin"] {
+        std::fs::write(git.join(name), "url = https://me:hush-copy@h.example/x.git\n").unwrap();
+    }
+    let look = "! grep -r hush- \"$(git rev-parse --git-common-dir)\" lib && git stash list && git -C lib status";
+    world.plan(&format!(
+        "room: {{ level: sealed }}\nlimits: {{ workers: 3 }}\n\
+         defaults: {{ retry_policy: {{ max_attempts: 0 }}, gates: [a, b, c] }}\n\
+         gates: [{{ id: a, run: '{look}' }}, {{ id: b, run: 'sleep 0.3; {look}' }}, {{ id: c, run: '{look}' }}]\n\
+         tasks: [{{ id: one, run: '{look} && echo 1 > one', write_set: [one] }}]\n"
+    ));
+    world.run().exits(0);
+}

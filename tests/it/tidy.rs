@@ -38,7 +38,7 @@ const READERS: &[&str] =
 const READING: &[(&str, usize, &str)] = &[
     ("src/cli/plan_file.rs", 1, "a plan that a person names may be a link, or a pipe that has a writer"),
     ("src/exec/flock.rs", 1, "reads /proc"),
-    ("src/exec/kernel.rs", 1, "reads /proc"),
+    ("src/exec/kernel.rs", 2, "reads /proc"),
     ("src/exec/seal.rs", 2, "reads /proc, and opens /dev/null"),
     ("src/forge/speaker/carrier.rs", 1, "the caller's own certificates may be a link"),
     ("src/git/binary.rs", 1, "a list that omk wrote, beside the slot"),
