@@ -111,6 +111,12 @@ const REFUSED: &[Refused] = &[
     // Its flags lie in memory, which a filter cannot read. The C libraries fall back to `clone`.
     always(libc::SYS_clone3, libc::ENOSYS),
     Refused { call: libc::SYS_socket, errno: libc::EPERM, tests: FAMILIES },
+    // A lease on a file holds up everybody who opens it: omk, and git.
+    Refused {
+        call: libc::SYS_fcntl,
+        errno: libc::EPERM,
+        tests: &[Test::Is { argument: 1, mask: u32::MAX, value: libc::F_SETLEASE as u32 }],
+    },
     always(libc::SYS_setns, libc::EPERM),
     always(libc::SYS_mount, libc::EPERM),
     always(libc::SYS_umount2, libc::EPERM),

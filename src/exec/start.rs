@@ -12,6 +12,10 @@ use tokio::net::unix::pipe;
 use super::process::Process;
 use super::{SHEPHERD_ROLE, Shepherd};
 
+/// How long a fork may take: a hundred times what it takes on a busy machine. A server that takes longer was stopped.
+#[cfg(target_os = "linux")]
+const LONGEST_FORK: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// A shepherd that awaits its orders.
 #[derive(Debug)]
 pub(super) struct Started {
@@ -58,42 +62,52 @@ impl Keeper {
 /// # Errors
 /// Where the system refuses to start one more process, or its files.
 pub(super) async fn start(shepherd: &Shepherd) -> io::Result<Started> {
-    let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
-    ours.set_nonblocking(true)?;
-    let (stdout, its_stdout) = io::pipe()?;
-    let (stderr, its_stderr) = io::pipe()?;
-    let files = [OwnedFd::from(theirs), its_stdout.into(), its_stderr.into()];
-    let process = match fork(shepherd, files).await? {
-        Ok(process) => process,
-        Err(files) => execute(shepherd, files)?,
+    let (ends, files) = ends()?;
+    let (process, ends) = match fork(shepherd, files).await? {
+        Some(process) => (process, ends),
+        None => {
+            // The server may have made one before it was lost. That one finds its socket closed, and ends.
+            drop(ends);
+            let (ends, files) = self::ends()?;
+            (execute(shepherd, files)?, ends)
+        }
     };
+    let (socket, stdout, stderr) = ends;
     Ok(Started {
         process,
-        socket: UnixStream::from_std(ours)?,
+        socket: UnixStream::from_std(socket)?,
         stdout: pipe::Receiver::from_owned_fd(stdout.into())?,
         stderr: pipe::Receiver::from_owned_fd(stderr.into())?,
     })
 }
 
-/// Has one forked; gives the files back if there is no fork server.
+/// omk's ends of what connects it with a shepherd: the socket, and its standard output and error.
+type Ends = (std::os::unix::net::UnixStream, io::PipeReader, io::PipeReader);
+
+fn ends() -> io::Result<(Ends, [OwnedFd; 3])> {
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    let (stdout, its_stdout) = io::pipe()?;
+    let (stderr, its_stderr) = io::pipe()?;
+    Ok(((ours, stdout, stderr), [theirs.into(), its_stdout.into(), its_stderr.into()]))
+}
+
+/// Has one forked; `None` if there is no fork server.
 #[cfg(target_os = "linux")]
-async fn fork(shepherd: &Shepherd, files: [OwnedFd; 3]) -> io::Result<Result<Keeper, [OwnedFd; 3]>> {
+async fn fork(shepherd: &Shepherd, files: [OwnedFd; 3]) -> io::Result<Option<Keeper>> {
     use std::os::fd::AsFd as _;
-    let (server, exe, patience) = (shepherd.fork_server.clone(), shepherd.exe.clone(), shepherd.patience);
+    let (server, exe) = (shepherd.fork_server.clone(), shepherd.exe.clone());
+    let patience = shepherd.patience.min(LONGEST_FORK);
     // Not in the event loop, and to its end whatever becomes of this future: the server's answers come in order.
-    let asked = tokio::task::spawn_blocking(move || {
-        let forked = server.fork(&exe, files.each_ref().map(|file| file.as_fd()), patience);
-        forked.ok_or(files)
-    });
-    match asked.await.map_err(io::Error::other)? {
-        Ok(process) => Ok(Ok(Keeper::Forked(Process::from(process)?))),
-        Err(files) => Ok(Err(files)),
-    }
+    let asked =
+        tokio::task::spawn_blocking(move || server.fork(&exe, files.each_ref().map(|file| file.as_fd()), patience));
+    let forked = asked.await.map_err(io::Error::other)?;
+    forked.map(|process| Process::from(process).map(Keeper::Forked)).transpose()
 }
 
 #[cfg(not(target_os = "linux"))]
-async fn fork(_shepherd: &Shepherd, files: [OwnedFd; 3]) -> io::Result<Result<Keeper, [OwnedFd; 3]>> {
-    Ok(Err(files))
+async fn fork(_shepherd: &Shepherd, _files: [OwnedFd; 3]) -> io::Result<Option<Keeper>> {
+    Ok(None)
 }
 
 fn execute(shepherd: &Shepherd, [input, output, errors]: [OwnedFd; 3]) -> io::Result<Keeper> {
