@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::engine::{CancelReason, Engine, TaskState, TaskStatus, Waits};
 use crate::fact::{
-    AgentEvidence, Began, Containment, Evidence, Fact, GateOutcome, GateVerdict, Host, Limit, Order, RunVerdict,
-    Spending, Tokens, confined,
+    AgentEvidence, Began, Containment, Evidence, Fact, GateOutcome, Host, Limit, Order, Outcome, RunVerdict, Spending,
+    Tokens, confined,
 };
 use crate::id::{GateId, Moment, RepoPath, Scope, Sha256, TaskId, Tip};
 use crate::plan::{Network, Plan, Task, WriteSet};
@@ -62,7 +62,12 @@ impl History {
                 (self.ended, self.limited) = (None, None);
             }
             Fact::Prepared { task, base, .. } => self.task_mut(task).base = Some(base.clone()),
-            Fact::Worked { task, attempt, evidence, .. } => self.worked(task, *attempt, evidence),
+            Fact::Worked { task, attempt, outcome, evidence } => {
+                if matches!(outcome, Outcome::Changed(_) | Outcome::Unchanged) {
+                    self.warn_of_walls(task, evidence);
+                }
+                self.worked(task, *attempt, evidence);
+            }
             Fact::Judged { trouble: Some(trouble), .. } => {
                 self.warnings.push(format!("the result could not be judged: {}", trouble.in_full()));
             }
@@ -95,6 +100,16 @@ impl History {
 
     fn task_mut(&mut self, task: &TaskId) -> &mut TaskHistory {
         self.tasks.entry(task.clone()).or_default()
+    }
+
+    /// A child that could not write something and went on may have done less than it says.
+    fn warn_of_walls(&mut self, task: &TaskId, evidence: &Evidence) {
+        let command =
+            evidence.kept_from_writing().map(|kept| format!("the command of `{task}` went on although {kept}"));
+        let gates = evidence.gates.iter().filter(|gate| gate.counts_as_passed).filter_map(|gate| {
+            Some(format!("gate `{}` on `{task}` passed although {}", gate.gate, gate.kept_from_writing()?))
+        });
+        self.warnings.extend(command.into_iter().chain(gates));
     }
 
     fn saw_rooms(&mut self, rooms: impl IntoIterator<Item = Containment>) {
@@ -429,10 +444,4 @@ fn cancelled(reason: &CancelReason) -> String {
         CancelReason::Person => "a person cancelled it".to_owned(),
         CancelReason::FailFast(task) => format!("{task} failed, and the run stops at the first failure"),
     }
-}
-
-/// Whether an outcome lets a change through cleanly, without a reservation that a person should read.
-#[must_use]
-pub fn is_clean(outcome: &GateOutcome) -> bool {
-    matches!(outcome.verdict, GateVerdict::Passed | GateVerdict::Reused)
 }

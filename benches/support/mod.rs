@@ -55,6 +55,8 @@ pub(crate) fn began(plan: &Plan) -> Fact {
         left_out: Vec::new(),
         spending: Spending::default(),
         fail_fast: false,
+        keep_going: false,
+        no_reuse: false,
         trigger: Trigger { event: Event::Manual, actor: "bench".into(), comment: None },
         host: Host { name: "bench".into(), pid: 1, platform: "bench".into() },
         preflight: false,

@@ -13,7 +13,7 @@ use crate::plain_file;
 use crate::plan::Event;
 use crate::proof::{self, GateClaim, RUN_PROOF, Statement};
 use crate::store::Store;
-use crate::work::Pace;
+use crate::work::{AfterFailure, Pace};
 
 /// How many runs are looked at, the newest first. A person has started more than this in a day, and an older run tells
 /// little that none of these does.
@@ -30,10 +30,12 @@ pub(super) fn pace(session: &Session) -> Pace {
     let durations = if gates.len() > 1 { durations(store, &began.run, &began.scope) } else { HashMap::new() };
     // A forge's run reuses nothing: what else its machine holds is not its own to believe.
     let reuses = began.trigger.event == Event::Manual && gates.iter().any(|gate| gate.inputs.is_some());
-    let known = || if how.no_reuse { HashMap::new() } else { reusable(store, &began.run, &session::host().name) };
+    let known = || {
+        if how.no_reuse || began.no_reuse { HashMap::new() } else { reusable(store, &began.run, &session::host().name) }
+    };
     Pace {
         workers: how.workers.or(session.history.workers()).unwrap_or(began.workers),
-        after_failure: how.after_failure(),
+        after_failure: if how.keep_going || began.keep_going { AfterFailure::GoOn } else { AfterFailure::End },
         durations,
         reusable: reuses.then(known),
     }

@@ -16,6 +16,7 @@ use crate::engine::Engine;
 use crate::exec::environment::Caller;
 use crate::fact::{Began, Fact, PlanSource, RunVerdict, Spending, Trigger};
 use crate::git::Expected;
+use crate::glob::Glob;
 use crate::history::{History, run_branch, task_branch};
 use crate::id::{CommitId, Moment, RepoPath, RunId, Scope, Sha256, TaskId, Tip, TreeId};
 use crate::journal;
@@ -110,6 +111,8 @@ impl Wanted {
             left_out: self.selection.left_out,
             spending,
             fail_fast: self.fail_fast,
+            keep_going: self.how.keep_going,
+            no_reuse: self.how.no_reuse,
             preflight: false,
             trigger: self.trigger,
             host: session::host(),
@@ -239,7 +242,8 @@ fn takes_part(task: &Task, event: Event, changed: &mut Changed<'_>) -> Result<bo
         return Ok(true);
     }
     let Some(paths) = changed.paths()? else { return Ok(true) };
-    Ok(paths.iter().any(|path| when.changed.iter().any(|glob| glob.matches(path))))
+    // A path that is a submodule stands for all that is in it.
+    Ok(paths.iter().map(Glob::literal).any(|changed| when.changed.iter().any(|glob| glob.intersects(&changed))))
 }
 
 /// The paths that have changed, looked up when first asked for.

@@ -73,7 +73,7 @@ impl Run {
                 .find(of_gate)
                 .is_some_and(|o| matches!(o.verdict, GateVerdict::Passed | GateVerdict::Reused))
         };
-        if evidence.tree.as_ref() == Some(&change.tip.tree) && self.required_gates.iter().all(clean) {
+        if !self.keeps && evidence.tree.as_ref() == Some(&change.tip.tree) && self.required_gates.iter().all(clean) {
             self.proven.insert(change.tip.tree.clone(), index);
         }
     }

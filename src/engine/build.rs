@@ -58,6 +58,7 @@ pub(super) fn run(plan: &Plan, began: &Began, at: Moment) -> Run {
         landing: None,
         landings: Vec::new(),
         landing_of_commit: HashMap::new(),
+        keeps: !plan.keep.is_empty(),
         proven: HashMap::new(),
         unfinished: u32::try_from(nodes.len()).unwrap_or(u32::MAX),
         phase: Phase::Working,

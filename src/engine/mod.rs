@@ -138,6 +138,8 @@ struct Run {
     /// Landed tasks in order; the last one's tip is the integration tip.
     landings: Vec<(u32, Tip)>,
     landing_of_commit: HashMap<CommitId, u32>,
+    /// Gates of tasks find caches, which those of the result do not: no task proves the result.
+    keeps: bool,
     /// Trees on which all required gates passed cleanly, and the task that showed it.
     proven: HashMap<TreeId, u32>,
 

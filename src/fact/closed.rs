@@ -2,7 +2,10 @@
 //!
 //! It refuses to guess why a child failed: it says what was closed, and people see whether that mattered.
 
-use crate::plan::Network;
+use std::collections::BTreeSet;
+
+use super::LogEvidence;
+use crate::plan::{Network, RoomLevel};
 
 /// Hosts that were asked for in vain as a clause: `its network refused a.example, b.example`; `None` if there are none.
 #[must_use]
@@ -27,6 +30,59 @@ pub fn closed(network: Option<&Network>, refused: &[String], unreached: &[String
     })
 }
 
+/// What a child complained that it could not write, as a clause: `its room kept /etc/x read-only`; `None` if it did not
+/// complain, or if it had no room.
+///
+/// It is told by the words of the C library, which programs print as they are. A sealed room is a read-only disk; Landlock
+/// alone answers as the rights of files do, so there only what speaks of making or removing something counts.
+#[must_use]
+pub fn kept_from_writing(log: &LogEvidence, level: RoomLevel) -> Option<String> {
+    let lines = log.head.lines().chain(log.tail.lines()).filter(|line| match level {
+        RoomLevel::Sealed => is_said(line, READ_ONLY),
+        RoomLevel::Landlock => is_said(line, DENIED) && MAKING.iter().any(|verb| is_said(line, verb)),
+        RoomLevel::None => false,
+    });
+    let paths: BTreeSet<String> = lines.filter_map(path_in).collect();
+    let paths: Vec<String> = paths.into_iter().collect();
+    (!paths.is_empty()).then(|| format!("its room kept {} read-only", named(&paths)))
+}
+
+/// `EROFS` in the C library's words, also as Node.js writes them.
+const READ_ONLY: &str = "read-only file system";
+
+/// `EACCES` in the C library's words.
+const DENIED: &str = "permission denied";
+
+/// How shells, the core utilities and Node.js name the making, changing and removing of files.
+const MAKING: [&str; 8] =
+    ["cannot create", "cannot make", "cannot touch", "cannot remove", "cannot move", "mkdir", "unlink", "rename"];
+
+/// The longest path that is named, in characters.
+const LONGEST_PATH: usize = 120;
+
+/// Two clauses as one.
+#[must_use]
+pub fn both(one: Option<String>, other: Option<String>) -> Option<String> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(format!("{one}; {other}")),
+        (one, other) => one.or(other),
+    }
+}
+
+fn is_said(line: &str, words: &str) -> bool {
+    line.to_ascii_lowercase().contains(words)
+}
+
+/// The absolute path that a complaint is about: the last one, since programs name themselves first.
+fn path_in(line: &str) -> Option<String> {
+    let is_border = |c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '`' | '‘' | '’' | '(' | ')' | ',');
+    let path = line
+        .split(is_border)
+        .map(|word| word.trim_end_matches(':'))
+        .rfind(|word| word.len() > 1 && word.starts_with('/'))?;
+    Some(crate::text::clip(path, LONGEST_PATH).to_string())
+}
+
 fn named(hosts: &[String]) -> String {
     let named: Vec<&str> = hosts.iter().take(HOSTS_NAMED).map(String::as_str).collect();
     let more = hosts.len().saturating_sub(HOSTS_NAMED);
@@ -34,7 +90,7 @@ fn named(hosts: &[String]) -> String {
     format!("{}{more}", named.join(", "))
 }
 
-/// Hosts that are named: who must allow more of them reads the list in the evidence.
+/// Hosts and paths that are named: who must allow more of them reads the list in the evidence.
 const HOSTS_NAMED: usize = 5;
 
 /// What people can do about a command that ended so: a shell ends with 127 if it finds no program, and with 126 if it
@@ -50,4 +106,55 @@ pub fn advice_on_exit(code: Option<i32>) -> Option<String> {
         "{missed}: slots hold committed files only, without what git ignores (`.venv`, `node_modules`), and PATH alone \
          decides which tools children see; let the task or gate make what it needs"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Sha256;
+
+    fn kept(line: &str, level: RoomLevel) -> Option<String> {
+        let log = |head: &str, tail: &str| LogEvidence {
+            path: "log".to_owned(),
+            sha256: Sha256::of(b""),
+            bytes: 0,
+            head: head.to_owned(),
+            tail: tail.to_owned(),
+        };
+        let told = kept_from_writing(&log(&format!("before\n{line}\nafter /not/this"), ""), level);
+        assert_eq!(told, kept_from_writing(&log("", line), level), "wherever it stands");
+        told.map(|told| told.strip_prefix("its room kept ").unwrap().strip_suffix(" read-only").unwrap().to_owned())
+    }
+
+    #[test]
+    fn a_refused_write_is_found_in_the_words_of_shells_languages_and_tools() {
+        for (line, path) in [
+            ("sh: 1: cannot create /etc/x: Read-only file system", "/etc/x"),
+            ("bash: line 1: /etc/x: Read-only file system", "/etc/x"),
+            ("mkdir: cannot create directory ‘/srv/x’: Read-only file system", "/srv/x"),
+            (
+                "OSError: [Errno 30] Read-only file system: '/usr/lib/python3/site-packages/x.py'",
+                "/usr/lib/python3/site-packages/x.py",
+            ),
+            ("Error: EROFS: read-only file system, open '/var/lib/x'", "/var/lib/x"),
+            ("fatal: could not create leading directories of '/mnt/x': Read-only file system", "/mnt/x"),
+            ("open /var/cache/x: read-only file system", "/var/cache/x"),
+        ] {
+            assert_eq!(kept(line, RoomLevel::Sealed), Some(path.to_owned()), "{line}");
+            assert_eq!(kept(line, RoomLevel::None), None, "without a room it is the disk");
+        }
+        assert_eq!(kept("error: Read-only file system (os error 30)", RoomLevel::Sealed), None, "nothing can be named");
+        assert_eq!(kept("cat: /etc/shadow: Permission denied", RoomLevel::Sealed), None);
+    }
+
+    #[test]
+    fn under_landlock_only_what_speaks_of_making_something_counts() {
+        for line in
+            ["sh: 1: cannot create /etc/x: Permission denied", "Error: EACCES: permission denied, mkdir '/etc/x'"]
+        {
+            assert_eq!(kept(line, RoomLevel::Landlock), Some("/etc/x".to_owned()), "{line}");
+            assert_eq!(kept(line, RoomLevel::Sealed), None, "{line}");
+        }
+        assert_eq!(kept("cat: /etc/shadow: Permission denied", RoomLevel::Landlock), None, "it may have been read");
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::closed::{advice_on_exit, closed, refusal};
+use super::closed::{advice_on_exit, both, closed, kept_from_writing, refusal};
 use super::reuse::Reuse;
 use crate::id::{GateId, RepoPath, Sha256, Tip, TreeId};
 use crate::plan::{Network, RoomLevel};
@@ -45,6 +45,12 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// What its command could not write, as a clause.
+    #[must_use]
+    pub fn kept_from_writing(&self) -> Option<String> {
+        kept_from_writing(&self.command.as_ref()?.log, self.containment.level)
+    }
+
     /// How its children were confined, agent, command and gates: the weakest of them. `None` if there was none.
     #[must_use]
     pub fn room(&self) -> Option<Containment> {
@@ -258,18 +264,25 @@ pub struct GateOutcome {
 }
 
 impl GateOutcome {
-    /// What its network refused, as a clause; of a gate that failed, what its room closed.
+    /// What its room refused, as a clause; of a gate that failed, what its room closed.
     #[must_use]
     pub fn refusal(&self) -> Option<String> {
         let room = self.room.as_ref()?;
-        match self.verdict {
+        let hosts = match self.verdict {
             GateVerdict::Failed | GateVerdict::TimedOut => {
                 closed(Some(&room.network), &room.refused_hosts, &room.unreached_hosts)
             }
             GateVerdict::Passed | GateVerdict::Flaky | GateVerdict::Skipped | GateVerdict::Reused => {
                 refusal(&room.refused_hosts, &room.unreached_hosts)
             }
-        }
+        };
+        both(hosts, self.kept_from_writing())
+    }
+
+    /// What it could not write, as a clause.
+    #[must_use]
+    pub fn kept_from_writing(&self) -> Option<String> {
+        kept_from_writing(self.log.as_ref()?, self.room.as_ref()?.containment.level)
     }
 
     /// What people can do about its failure, where omk knows.

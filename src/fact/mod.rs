@@ -15,7 +15,7 @@ use crate::id::{CommitId, RepoPath, RunId, Scope, Sha256, TaskId, Tip};
 use crate::plan::Event;
 
 pub use class::{Class, Failure};
-pub use closed::{advice_on_exit, closed, refusal};
+pub use closed::{advice_on_exit, both, closed, kept_from_writing, refusal};
 pub use evidence::{
     AgainstBase, AgentEvidence, CommandEvidence, Containment, Evidence, FailingItem, GateOutcome, GateRoom,
     GateVerdict, Level, LogEvidence, Place, Tokens, confined,
@@ -163,6 +163,12 @@ pub struct Began {
     pub spending: Spending,
     /// The first task that fails cancels the rest.
     pub fail_fast: bool,
+    /// A required gate that fails does not end the others.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_going: bool,
+    /// No verdict of an earlier run is reused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_reuse: bool,
     /// No prompt starts before the required gates have run on the base. Older runs did without.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub preflight: bool,

@@ -75,8 +75,19 @@ fn both_failed(change: &GateOutcome, base: &GateOutcome) -> (Option<AgainstBase>
     if change.exit.is_none_or(|exit| exit >= SIGNALLED) {
         return (None, "it was ended by a signal, and its report may hold only a part".to_owned());
     }
+    if change.exit != base.exit {
+        let (now, before) = (shown(change.exit), shown(base.exit));
+        return (
+            None,
+            format!("it ended with {now} and not with {before} as on the base, and its report may hold only a part"),
+        );
+    }
     let count = change.failing.len();
     (Some(AgainstBase::PreExisting), format!("all {count} failing on the base too"))
+}
+
+fn shown(exit: Option<i32>) -> String {
+    exit.map_or_else(|| "a signal".to_owned(), |code| code.to_string())
 }
 
 fn is_clipped(outcome: &GateOutcome) -> bool {

@@ -205,7 +205,11 @@ impl Repo {
             file.sync_data().map_err(GitError::io("write through", &loose))?;
         }
         for directory in directories {
-            let opened = std::fs::File::open(&directory).map_err(GitError::io("open", &directory))?;
+            let opened = match std::fs::File::open(&directory) {
+                // `git gc` beside this run has packed what was there.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                opened => opened.map_err(GitError::io("open", &directory))?,
+            };
             opened.sync_all().map_err(GitError::io("write through", &directory))?;
         }
         Ok(())

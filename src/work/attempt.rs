@@ -11,7 +11,7 @@ use super::turn::{Turn, TurnEnd};
 use super::{Shared, instructions, judging, turn};
 use crate::engine::LEASE;
 use crate::fact::{
-    Change, Class, Evidence, Fact, Failure, GateOutcome, GateVerdict, Outcome, Session, closed, refusal,
+    Change, Class, Evidence, Fact, Failure, GateOutcome, GateVerdict, Outcome, Session, both, closed, refusal,
 };
 use crate::git::{GitError, LaidOut, MergedBase, Message, Terms};
 use crate::id::{CommitId, RepoPath, Tip, TreeId};
@@ -120,7 +120,9 @@ fn with_refusal(class: Class, message: &str, evidence: &Evidence) -> String {
     let (refused, unreached) = (&evidence.refused_hosts, &evidence.unreached_hosts);
     let told = match class {
         // A cut answer is a matter of its model, so an end of `steps` is not explained by its room.
-        Class::Command | Class::Timeout | Class::Hung => closed(evidence.network.as_ref(), refused, unreached),
+        Class::Command | Class::Timeout | Class::Hung => {
+            both(closed(evidence.network.as_ref(), refused, unreached), evidence.kept_from_writing())
+        }
         Class::Gate
         | Class::Scope
         | Class::Refused
@@ -350,7 +352,7 @@ fn fresh_place(shared: &Shared, errand: &Errand) -> Result<Place, GitError> {
         MergedBase::Clean(base) => base,
         MergedBase::Conflict(_) => errand.tip.clone(),
     };
-    Place::open(tools, base).map(|(place, _)| place)
+    Place::open(tools, base, &tools.plan.keep).map(|(place, _)| place)
 }
 
 #[cfg(test)]

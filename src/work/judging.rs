@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures_util::future::BoxFuture;
-use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::{Trouble, blocking};
@@ -23,12 +22,20 @@ use crate::text::{self, Advised};
 
 /// What gates say of the run's base: each is asked at most once.
 #[derive(Debug, Default)]
-pub(super) struct BaseOutcomes(Mutex<HashMap<GateId, Arc<OnceCell<GateOutcome>>>>);
+pub(super) struct BaseOutcomes(Mutex<HashMap<GateId, Arc<OnBase>>>);
+
+/// What one gate says of it.
+#[derive(Debug, Default)]
+struct OnBase {
+    /// Whose turn it is to ask. Who waits for it goes away when told to stop; who asks stops the gate first.
+    asking: tokio::sync::Mutex<()>,
+    said: OnceLock<GateOutcome>,
+}
 
 impl BaseOutcomes {
-    fn cell(&self, gate: &GateId) -> Arc<OnceCell<GateOutcome>> {
-        let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(cells.entry(gate.clone()).or_default())
+    fn of(&self, gate: &GateId) -> Arc<OnBase> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(known.entry(gate.clone()).or_default())
     }
 }
 
@@ -51,7 +58,7 @@ pub(super) async fn judge_task(
 ) -> Result<Vec<GateOutcome>, Trouble> {
     let gates: Vec<&Gate> = task.gates.iter().filter_map(|gate| shared.tools.plan.gate(gate)).collect();
     let logs = Logs::new(shared, format!("logs/{}/{attempt}", task.id));
-    let judged = OnTrial { tip, base: &place.base.commit };
+    let judged = OnTrial { tip, base: &place.base.commit, keep: &shared.tools.plan.keep };
     judge_all(shared, &gates, On::Task, place, (judged, laid_out), &logs, stop).await
 }
 
@@ -135,8 +142,8 @@ async fn judge_required(
     let gates: Vec<&Gate> = shared.tools.plan.gates.iter().filter(|gate| gate.required).collect();
     let logs = Logs::new(shared, format!("logs/result/{}", &tip.commit.as_str()[..12]));
     let judged = async {
-        let (place, laid_out) = place_at(shared, tip).await?;
-        let commit = OnTrial { tip, base: &shared.tools.began.base.commit };
+        let commit = OnTrial { tip, base: &shared.tools.began.base.commit, keep: &[] };
+        let (place, laid_out) = place_at(shared, commit).await?;
         let judged = judge_all(shared, &gates, On::Result, &place, (commit, Some(laid_out)), &logs, stop).await;
         give_back(shared, place, judged.as_ref().err(), stop).await;
         judged
@@ -148,9 +155,9 @@ async fn judge_required(
 }
 
 /// A slot with that commit in it.
-async fn place_at(shared: &Arc<Shared>, tip: &Tip) -> Result<(Place, LaidOut), Trouble> {
-    let (shared, base) = (Arc::clone(shared), tip.clone());
-    Ok(blocking(move || Place::open(&shared.tools, base)).await?)
+async fn place_at(shared: &Arc<Shared>, commit: OnTrial<'_>) -> Result<(Place, LaidOut), Trouble> {
+    let (shared, base, keep) = (Arc::clone(shared), commit.tip.clone(), commit.keep.to_vec());
+    Ok(blocking(move || Place::open(&shared.tools, base, &keep)).await?)
 }
 
 async fn discard(shared: &Arc<Shared>, place: Place, stop: &CancellationToken) {
@@ -200,7 +207,7 @@ async fn judge_beside(
     logs: &Logs,
     stop: &CancellationToken,
 ) -> Result<Ran, Trouble> {
-    let Ok((place, laid_out)) = place_at(shared, commit.tip).await else { return Ok(Ran::NoSlot) };
+    let Ok((place, laid_out)) = place_at(shared, commit).await else { return Ok(Ran::NoSlot) };
     let judged = judge_and_compare(shared, gate, &place, (commit, Some(laid_out)), logs, stop).await;
     give_back(shared, place, judged.as_ref().err(), stop).await;
     judged.map(Ran::to)
@@ -225,7 +232,7 @@ async fn judge_and_compare(
     stop: &CancellationToken,
 ) -> Result<GateOutcome, Trouble> {
     let outcome = judge_one(shared, gate, place, (commit, laid_out), logs, stop).await?;
-    let is_known = || shared.base_outcomes.cell(&gate.id).initialized();
+    let is_known = || shared.base_outcomes.of(&gate.id).said.get().is_some();
     let may_be_old = outcome.verdict == GateVerdict::Failed && gate.report.is_some();
     if !may_be_old && !is_known() {
         return Ok(outcome);
@@ -261,18 +268,25 @@ async fn compare(
 
 /// What a gate says of the run's base; it is asked once.
 async fn on_base(shared: &Arc<Shared>, gate: &Gate, stop: &CancellationToken) -> Result<GateOutcome, Trouble> {
-    let cell = shared.base_outcomes.cell(&gate.id);
-    let outcome = cell.get_or_try_init(|| async {
-        let base = shared.tools.began.base.clone();
-        let (place, laid_out) = place_at(shared, &base).await?;
-        let logs = Logs::new(shared, "logs/base".to_owned());
-        let commit = OnTrial { tip: &base, base: &base.commit };
-        let outcome = judge_one(shared, gate, &place, (commit, Some(laid_out)), &logs, stop).await;
-        give_back(shared, place, outcome.as_ref().err(), stop).await;
-        let outcome = outcome?;
-        if stop.is_cancelled() { Err(Trouble::Interrupted) } else { Ok(outcome) }
-    });
-    outcome.await.cloned()
+    let on_base = shared.base_outcomes.of(&gate.id);
+    let _asking = tokio::select! {
+        asking = on_base.asking.lock() => asking,
+        () = stop.cancelled() => return Err(Trouble::Interrupted),
+    };
+    if let Some(said) = on_base.said.get() {
+        return Ok(said.clone());
+    }
+    let base = &shared.tools.began.base;
+    let commit = OnTrial { tip: base, base: &base.commit, keep: &[] };
+    let (place, laid_out) = place_at(shared, commit).await?;
+    let logs = Logs::new(shared, "logs/base".to_owned());
+    let outcome = judge_one(shared, gate, &place, (commit, Some(laid_out)), &logs, stop).await;
+    give_back(shared, place, outcome.as_ref().err(), stop).await;
+    let outcome = outcome?;
+    if stop.is_cancelled() {
+        return Err(Trouble::Interrupted);
+    }
+    Ok(on_base.said.get_or_init(|| outcome).clone())
 }
 
 /// A gate that holds a change, as a clause: "gate `test` (`make test`) exited with 1".

@@ -60,9 +60,9 @@ pub(super) struct Parked {
 
 impl Place {
     /// A slot that nobody else holds, with that base in it, and empty private directories. Blocks.
-    pub(super) fn open(tools: &Tools, base: Tip) -> Result<(Self, LaidOut), GitError> {
+    pub(super) fn open(tools: &Tools, base: Tip, keep: &[String]) -> Result<(Self, LaidOut), GitError> {
         let slot = Arc::new(tools.pool.acquire(None)?);
-        let laid_out = slot.reset(&base.commit, &tools.plan.keep)?;
+        let laid_out = slot.reset(&base.commit, keep)?;
         let place =
             Self { private: slot.fresh_private(&is_usual)?, slot, base, opened: time_of_files(), used: Arc::default() };
         make(&[place.home(), place.tmp()])?;

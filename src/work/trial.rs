@@ -31,6 +31,9 @@ pub(super) struct OnTrial<'a> {
     pub(super) tip: &'a Tip,
     /// The base in the proof of it: of a task's change, of the result.
     pub(super) base: &'a CommitId,
+    /// Caches that gates find if they are there. Those on the result and on the base find none: whose they are, and whether
+    /// they are there, would be chance.
+    pub(super) keep: &'a [String],
 }
 
 /// Where the logs of one judging go.
@@ -74,7 +77,7 @@ pub(super) async fn judge_one(
     let laid_out = Mutex::new(laid_out);
     let lay_out = || -> BoxFuture<'_, Result<(), Failure>> {
         let laid_out = laid_out.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Box::pin(lay_out(shared, gate, place, (commit.tip, laid_out), &furnishing))
+        Box::pin(lay_out(shared, gate, place, (commit, laid_out), &furnishing))
     };
     let scrub = |text: &str| tools.scrubber.scrub(text);
     let site = judge::Site {
@@ -107,7 +110,7 @@ pub(super) async fn judge_one(
         return Ok(judge::reused(gate, key.clone(), from.clone()));
     }
     // Another gate may have written there, so what comes of it stands for itself alone.
-    let key = key.filter(|_| !place.holds_kept(&tools.plan.keep));
+    let key = key.filter(|_| !place.holds_kept(commit.keep));
     let judged = way.serve_while(None, judge::judge(gate, &site)).await;
     let Judged { mut outcome, containment } = judged.map_err(|error| not_judged(&error))?;
     if let Some(why) = no_key {
@@ -138,19 +141,20 @@ async fn lay_out(
     shared: &Arc<Shared>,
     gate: &Gate,
     place: &Place,
-    (tip, laid_out): (&Tip, Option<LaidOut>),
+    (commit, laid_out): (OnTrial<'_>, Option<LaidOut>),
     furnishing: &Furnishing,
 ) -> Result<(), Failure> {
     let furnishing = furnishing.clone();
-    let (shared, place, tip, trusted) = (Arc::clone(shared), place.clone(), tip.clone(), gate.trusted.clone());
+    let (shared, place, tip, trusted) = (Arc::clone(shared), place.clone(), commit.tip.clone(), gate.trusted.clone());
+    let keep = commit.keep.to_vec();
     let laid_out = blocking(move || {
         let tools = &shared.tools;
         if !laid_out.is_some_and(|laid_out| laid_out.is(&tip)) {
-            place.slot.checkout_tree(&tip.commit, &tip.tree, &tools.plan.keep)?;
+            place.slot.checkout_tree(&tip.commit, &tip.tree, &keep)?;
         }
         if !trusted.is_empty() {
             let wanted = |path: &RepoPath| trusted.iter().any(|glob| glob.matches(path));
-            place.slot.lay_over_unseen(&tip.tree, instructions::trusted(tools), &tools.plan.keep, &wanted)?;
+            place.slot.lay_over_unseen(&tip.tree, instructions::trusted(tools), &keep, &wanted)?;
         }
         place.fresh_for_gate()?;
         furnishing.make();

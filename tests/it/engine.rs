@@ -50,6 +50,8 @@ pub(crate) fn began(plan: &Plan, workers: u32) -> Fact {
             ..Spending::default()
         },
         fail_fast: false,
+        keep_going: false,
+        no_reuse: false,
         trigger: Trigger { event: Event::Manual, actor: "me".into(), comment: None },
         host: host(),
         preflight: false,

@@ -278,6 +278,9 @@ fn a_crash_half_way_through_its_report_is_not_forgiven() {
     check(&change, &base, None);
     change.exit = Some(139);
     check(&change, &base, None);
+    // pytest ends with 1 if tests failed, and with 3 if it gave up half way.
+    change.exit = Some(3);
+    check(&change, &base, None);
 }
 
 #[test]

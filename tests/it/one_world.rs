@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use omk_action::fact::{Class, Fact, GateOutcome, Outcome};
+use omk_action::fact::{Class, Fact, GateOutcome, GateVerdict, Outcome};
 use omk_action::id::Tip;
 
 use crate::bundle_world::Ran;
@@ -170,4 +170,107 @@ fn every_gate_finds_a_clean_checkout_of_the_tree_that_its_proof_names() {
         finds(&judgement.gates, &judgement.result.unwrap(), &run_base, "the judge");
         assert_eq!((Vec::from_iter(worlds), judgement.gates.len()), (vec!["result", "task"], 1));
     }
+}
+
+#[test]
+fn a_write_that_the_room_refused_is_named_in_the_failure_and_is_a_warning_if_the_child_went_on() {
+    let world = World::with(
+        r#"
+defaults: { retry_policy: { max_attempts: 0 }, gates: [] }
+gates: [{ id: lint, run: "echo 1 > /usr/omk-lint; true" }]
+tasks:
+  - { id: fails, run: "echo 1 > /usr/omk-x", write_set: [] }
+  - { id: goes-on, run: "echo 1 > /usr/omk-y; echo 1 > a", write_set: [a], gates: [lint] }
+"#,
+    );
+    let said = world.run().exits(1);
+    if !world.report().to_string().contains("\"level\":\"sealed\"") && rustix::process::getuid().is_root() {
+        return;
+    }
+    assert!(world.failures("fails")[0].message.contains("its room kept /usr/omk-x read-only"), "{said:?}");
+    said.says("the command of `goes-on` went on although its room kept /usr/omk-y read-only")
+        .says("gate `lint` on `goes-on` passed although its room kept /usr/omk-lint read-only");
+}
+
+#[test]
+fn gates_on_the_result_find_no_cache_of_a_task_however_many_workers_there_are() {
+    for workers in [1, 3] {
+        let world = World::with(&format!(
+            r#"
+limits: {{ workers: {workers} }}
+keep: [cache]
+defaults: {{ gates: [g, h], retry_policy: {{ max_attempts: 0 }} }}
+gates:
+  - {{ id: g, run: "ls cache" }}
+  - {{ id: h, run: "ls cache" }}
+tasks:
+  - {{ id: one, run: "mkdir -p cache; echo 1 > cache/x; echo 1 > one", write_set: [one] }}
+  - {{ id: two, run: "mkdir -p cache; echo 1 > cache/x; echo 2 > two", write_set: [two], dependencies: [one] }}
+"#
+        ));
+        world.write(".gitignore", "cache\n");
+        world.commit("ignore");
+        world.omk(&["run", "--keep-going"]).exits(1);
+        let judged = world.facts().into_iter().find_map(|fact| match fact {
+            Fact::Judged { prefix: 2, gates, .. } => Some(gates),
+            _ => None,
+        });
+        let gates = judged.expect("a task that found its cache proves no result");
+        let failed = gates.iter().filter(|gate| gate.verdict == GateVerdict::Failed);
+        assert_eq!(failed.count(), 2, "{workers}: {gates:?}");
+        assert_eq!((world.state("one"), world.state("two")), ("completed".into(), "completed".into()));
+    }
+}
+
+#[test]
+fn trusted_files_are_found_through_links_and_nobody_can_bend_the_way_to_them() {
+    for (globs, deed) in [
+        ("scripts/**", "echo exit 0 > real/check.sh"),
+        ("scripts/check.sh", "echo exit 0 > real/check.sh"),
+        ("scripts/**", "rm scripts; mkdir scripts; echo exit 0 > scripts/check.sh"),
+        ("scripts/**", "mkdir evil; echo exit 0 > evil/check.sh; ln -sfn evil scripts"),
+        ("scripts/**", "echo exit 0 > real/sourced.sh"),
+        ("way/scripts/**", "echo exit 0 > real/check.sh"),
+    ] {
+        let world = World::new();
+        world.write("real/check.sh", "if test -e real/sourced.sh; then . real/sourced.sh; fi; ! grep -q bad a.txt\n");
+        std::os::unix::fs::symlink("real", world.repo().join("scripts")).unwrap();
+        std::os::unix::fs::symlink(".", world.repo().join("way")).unwrap();
+        world.plan(&format!(
+            r#"
+defaults: {{ gates: [check], retry_policy: {{ max_attempts: 0 }} }}
+gates: [{{ id: check, run: "sh scripts/check.sh", trusted: ["{globs}"] }}]
+tasks: [{{ id: one, run: "echo bad > a.txt; {deed}", write_set: [a.txt, "real/**", scripts, "scripts/**", "evil/**"] }}]
+"#
+        ));
+        world.run().exits(1);
+        assert_eq!(world.classes("one"), [Class::Gate], "{globs}: {deed}");
+    }
+}
+
+#[test]
+fn what_a_link_at_a_protected_path_leads_to_is_protected_too() {
+    let world = World::new();
+    world.write("docs/A.md", "be good\n");
+    world.write("hooks/pre-commit", "true\n");
+    world.write("data/x", "1\n");
+    for (target, link) in [("docs/A.md", "AGENTS.md"), ("hooks", ".husky"), ("data", "fixed")] {
+        std::os::unix::fs::symlink(target, world.repo().join(link)).unwrap();
+    }
+    world.plan(
+        r#"
+protect: ["fixed/**"]
+defaults: { retry_policy: { max_attempts: 0 } }
+tasks:
+  - { id: told, run: "echo evil > docs/A.md", write_set: ["docs/**"] }
+  - { id: hook, run: "echo evil > hooks/pre-push", write_set: ["hooks/**"] }
+  - { id: data, run: "echo 2 > data/x", write_set: ["data/**"] }
+  - { id: named, run: "echo 3 > docs/A.md", write_set: [docs/A.md] }
+"#,
+    );
+    world.run().exits(1).says("is what a link at a protected path leads to");
+    for task in ["told", "hook", "data"] {
+        assert_eq!(world.classes(task), [Class::Scope], "{task}");
+    }
+    assert_eq!(world.state("named"), "completed", "its plan names the very file");
 }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use omk_action::fact::{GateVerdict, RunVerdict};
 use omk_action::plan::RoomLevel;
+use omk_action::request::Judgement;
 
 use super::battery::yards;
 use super::ordinary;
@@ -69,7 +70,9 @@ fn judge_at(level: RoomLevel) {
     let config = std::fs::read(clone.join(".git/config")).unwrap();
     let head = ran.world.git(&["-C", clone.to_str().unwrap(), "rev-parse", "refs/heads/main"]);
     let bundle = std::fs::read(dir.join("bundle.json")).unwrap();
-    let (said, judgement) = ran.judged(&dir);
+    // All are to try, whoever succeeds first.
+    let said = ran.judge(&dir, &["--json", "--keep-going"]);
+    let judgement: Option<Judgement> = serde_json::from_str(&said.out).ok();
     let judgement = judgement.unwrap_or_else(|| panic!("{}", said.err));
     let through = judgement.gates.iter().filter(|gate| gate.verdict != GateVerdict::Passed);
     let through: Vec<String> = through.map(|gate| gate.gate.to_string()).collect();
