@@ -13,7 +13,7 @@ use crate::fact::{AgainstBase, Fact, GateOutcome, Order, Outcome};
 use crate::history::History;
 use crate::id::{Moment, TaskId};
 use crate::report::terminal::{Colour, Event, Live, line};
-use crate::report::{Mark, View};
+use crate::report::{View, gate_mark};
 use crate::text::Scrubber;
 use crate::work::Listener;
 
@@ -137,11 +137,7 @@ impl Progress {
                 _ => outcome.verdict.as_str().to_owned(),
             };
             let note = outcome.refusal().filter(|_| !outcome.counts_as_passed).unwrap_or_default();
-            let mark = match (outcome.counts_as_passed, crate::history::is_clean(outcome), outcome.required) {
-                (true, true, _) => Mark::Good,
-                (true, false, _) | (false, _, false) => Mark::Doubtful,
-                (false, _, true) => Mark::Bad,
-            };
+            let mark = gate_mark(outcome);
             let took = Duration::from_millis(outcome.duration_ms);
             let gate = &outcome.gate;
             self.say(&Event::Gate { task, gate, verdict: &verdict, note: &note, mark, took }, at);

@@ -23,5 +23,12 @@ pub(super) fn status(args: &Status, terminal: &Terminal) -> Result<u8, Failure> 
     if let Some(view) = history.view(&engine) {
         terminal.print(&crate::report::terminal::summary(&view.with_logs_below(run_dir.path()), terminal.colour_out()));
     }
+    if let Some(began) = engine.began().filter(|_| engine.verdict().is_none()) {
+        let holder = home.store.holder(&began.scope).map_err(super::store)?;
+        if holder.is_none_or(|holder| holder.run != began.run) {
+            let run = &began.run;
+            terminal.print(&format!("  nobody works on it any more; `omk resume {run}` goes on from here\n"));
+        }
+    }
     Ok(0)
 }

@@ -182,9 +182,9 @@ fn a_plan_is_made_and_every_change_is_said() {
     `docs` no longer depends on `gone`, which does not exist
     `docs` no longer depends on `old`, which is completed already
     `docs` was running, and starts anew
-    `build-all` lost `../x` from its write_set: it holds `..`; paths are relative to the repository and stay in it
+    `build-all` lost `../x` from its write_set: it holds `..`: paths are relative to the repository and stay in it
     `build-all` has no write_set any more, since what is left of it would be too little
-    `build-all` lost `/etc` from its read_set: it is absolute; paths are relative to the repository, without a leading `/`
+    `build-all` lost `/etc` from its read_set: it is absolute: paths are relative to the repository, without a leading `/`
     `build-all` has a backoff_multiplier of 1 instead of 0.5
     `build-all` has a jitter of 1 instead of 7
     no gate was made: add one, since nothing unverified is ever ready

@@ -31,4 +31,4 @@ mod view;
 
 pub use next::{Step, steps};
 pub use placed::{Instead, PULLS_SETTING, Placed, Pull, Trouble};
-pub use view::{Count, Ejection, LimitsView, Mark, Stage, TaskView, VERSION, View};
+pub use view::{Count, Ejection, LimitsView, Mark, Stage, TaskView, VERSION, View, gate_mark};

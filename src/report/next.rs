@@ -118,7 +118,8 @@ fn blocked(view: &View) -> &'static str {
             | Class::Lost
             | Class::NoChange
             | Class::Steps,
-        )
-        | None => "once the provider is back",
+        ) => "once the provider is back",
+        // No task has failed: it is the result that could not be judged.
+        None => "once that is mended",
     }
 }

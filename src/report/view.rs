@@ -307,7 +307,8 @@ impl View {
 }
 
 /// How a gate's outcome is shown.
-pub(super) fn gate_mark(gate: &GateOutcome) -> Mark {
+#[must_use]
+pub fn gate_mark(gate: &GateOutcome) -> Mark {
     let clean = gate.verdict != GateVerdict::Flaky
         && gate.against_base != Some(AgainstBase::PreExisting)
         && gate.failing_total == 0;

@@ -41,3 +41,42 @@ fn omk_takes_the_open_files_that_it_may_have_and_its_children_get_what_it_was_st
     assert_eq!(world.landed_on("omk/run/story").len(), 40);
     assert_eq!(world.shows("omk/run/story", "t0").trim(), "100");
 }
+
+#[test]
+fn the_status_of_a_run_that_was_killed_says_that_nobody_works_on_it() {
+    let world = World::with("tasks: [{ id: one, run: 'echo 1 > one.txt; while test ! -e go; do sleep 0.1; done' }]");
+    let omk = world.start(&["run"]);
+    let slot = world.until_file("one", "one.txt");
+    let working = world.omk(&["status"]).exits(0);
+    assert!(!working.out.contains("nobody works on it"), "{}", working.out);
+    omk.signal(rustix::process::Signal::KILL);
+    omk.ends();
+    world.omk(&["status"]).exits(0).says("nobody works on it any more; `omk resume ").says("` goes on from here");
+    std::fs::write(slot.join("go"), "").unwrap();
+}
+
+#[test]
+fn nothing_fails_while_git_tidies_up_beside_the_run() {
+    let tasks: Vec<String> = (0..8)
+        .map(|n| {
+            format!("{{ id: t{n}, run: 'for f in $(seq 60); do echo $f {n} > t{n}-$f; done', write_set: ['t{n}-*'] }}")
+        })
+        .collect();
+    let world = World::with(&format!(
+        "limits: {{ workers: 2 }}\ndefaults: {{ retry_policy: {{ max_attempts: 0 }} }}\ntasks: [{}]",
+        tasks.join(", ")
+    ));
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                world.git(&["prune-packed", "-q"]);
+                world.git(&["repack", "-q", "-d"]);
+            }
+        });
+        let said = world.run();
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        said.exits(0);
+    });
+    assert_eq!(world.landed_on("omk/run/story").len(), 8);
+}

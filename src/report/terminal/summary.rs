@@ -120,7 +120,6 @@ fn failures(view: &View, colour: Colour, text: &mut String) {
     }
     for task in failed.iter().take(TOLD) {
         let why = if task.stage == Stage::Failed { message(task) } else { ink::why(task) };
-        let gate = task.gates.iter().find(|gate| gate_mark(gate) == Mark::Bad);
         let first = ink::first_line(&why);
         let _ = writeln!(text, "{}: {}", colour.paint(Tint::Bold, task.id.as_str()), ink::line(first, 600));
         if let Some((command, _)) = command_failed(task) {
@@ -128,7 +127,11 @@ fn failures(view: &View, colour: Colour, text: &mut String) {
             let _ = writeln!(text, "    {} {}", colour.paint(Tint::Dim, "log:"), ink::line(&command.log.path, 300));
         }
         hint(task.failure.as_ref().and_then(|failure| failure.advice.as_deref()), colour, text);
-        if let Some(gate) = gate {
+        let bad: Vec<&GateOutcome> = task.gates.iter().filter(|gate| gate_mark(gate) == Mark::Bad).collect();
+        for gate in bad.iter().take(TOLD) {
+            if bad.len() > 1 {
+                let _ = writeln!(text, "  gate `{}` {}", gate.gate, ink::line(&gate_words(gate), 300));
+            }
             log(gate, colour, text);
         }
         text.push('\n');
