@@ -55,7 +55,7 @@ impl History {
     pub fn take(&mut self, at: Moment, fact: &Fact, orders: &[Order]) {
         match fact {
             Fact::Began(began) => self.host = Some(began.host.clone()),
-            Fact::TookUp { host, workers, spending } => {
+            Fact::TookUp { host, workers, spending, unblocked: _ } => {
                 self.host = Some(host.clone());
                 self.workers = workers.or(self.workers);
                 self.spending = spending.or(self.spending);

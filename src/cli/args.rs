@@ -48,7 +48,7 @@ pub(crate) enum Command {
         after_help = "Examples:\n  omk run\n  omk run api docs --workers 2\n  omk run --limits time=1h,tokens=500000\n  omk run --cassette recorded/   # recorded model answers: no key, no network"
     )]
     Run(Run),
-    /// Go on with a run that was interrupted or killed
+    /// Go on with a run that was interrupted, killed, or blocked from outside
     #[command(after_help = "Examples:\n  omk resume            # the newest run\n  omk resume 20261122t18")]
     Resume(Resume),
     /// Cancel a run, or some tasks of it, for good

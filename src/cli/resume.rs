@@ -1,4 +1,4 @@
-//! `omk resume`: goes on with a run that was interrupted or killed.
+//! `omk resume`: goes on with a run that was interrupted or killed, or that was blocked from outside.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -79,7 +79,7 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
     for warning in &history.warnings {
         terminal.complain(&format!("warning: {warning}\n"));
     }
-    if !engine.can_go_on() {
+    if !engine.can_go_on() && !engine.is_blocked() {
         let verdict = engine.verdict().map_or("over", crate::fact::RunVerdict::as_str);
         if !writing::is_written(&run_dir, file.chain().head()) {
             let told = Told { engine, history };
@@ -106,6 +106,7 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
         host: session::host(),
         workers: args.how.workers,
         spending: (spending != so_far).then_some(spending),
+        unblocked: true,
     };
     let session = Session {
         home,

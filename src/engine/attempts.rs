@@ -233,8 +233,15 @@ impl Run {
         }
     }
 
+    /// It can start, unless a dependency has been put back meanwhile.
     pub(super) fn make_ready(&mut self, index: u32) {
+        let open = self.open_dependencies(index);
         let node = &mut self.nodes[index as usize];
+        if open > 0 {
+            node.unmet = open;
+            node.state = State::Waiting;
+            return;
+        }
         node.state = State::Ready;
         self.ready.insert((node.rank, index));
     }

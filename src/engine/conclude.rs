@@ -287,6 +287,11 @@ impl Run {
     }
 }
 
+/// Whether a failure of that class has a cause outside: a key, credit, a setup, a provider.
+pub(super) fn is_external(class: Class) -> bool {
+    verdict_of(class) == RunVerdict::BlockedOnExternal
+}
+
 fn verdict_of(class: Class) -> RunVerdict {
     match class {
         Class::Host | Class::Lost => RunVerdict::FailedInfra,

@@ -66,7 +66,11 @@ pub(super) fn check(run: &Run, fact: &Fact) -> Result<Option<u32>, Illegal> {
         (Fact::Cancelled { tasks }, _) => tasks.iter().try_for_each(|task| run.index(task).map(drop)).map(|()| None),
         (Fact::Judged { .. }, Phase::Working | Phase::Rebuilding { .. }) => wrong_phase(run.phase.as_str()),
         (Fact::Rebuilt { .. }, Phase::Working | Phase::Judging(_)) => wrong_phase(run.phase.as_str()),
-        (Fact::TookUp { .. }, Phase::Concluded(_)) if !run.stopped_early => wrong_phase(run.phase.as_str()),
+        (Fact::TookUp { unblocked, .. }, Phase::Concluded(_))
+            if !(run.stopped_early || *unblocked && run.is_blocked()) =>
+        {
+            wrong_phase(run.phase.as_str())
+        }
         _ => Ok(None),
     }
 }
@@ -108,7 +112,7 @@ pub(super) fn apply(run: &mut Run, fact: &Fact, about: Option<u32>) {
         return;
     }
     match fact {
-        Fact::TookUp { workers, spending, .. } => run.took_up(*workers, *spending),
+        Fact::TookUp { workers, spending, unblocked, .. } => run.took_up(*workers, *spending, *unblocked),
         Fact::Woke => run.woke(),
         Fact::Judged { trouble: Some(why), .. } => run.stop_early(verdict_of_trouble(why.class)),
         Fact::Judged { prefix, gates, .. } => run.judged(*prefix, gates),

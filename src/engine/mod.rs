@@ -11,6 +11,7 @@ mod choose;
 mod fold;
 mod attempts;
 mod stop;
+mod unblock;
 mod preflight;
 mod conclude;
 
@@ -210,6 +211,12 @@ impl Engine {
     #[must_use]
     pub fn can_go_on(&self) -> bool {
         self.run.as_ref().is_some_and(|run| run.phase.verdict().is_none() || run.stopped_early)
+    }
+
+    /// Whether tasks have failed for a cause outside, in a run that has ended so: it can be taken up once that is gone.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.run.as_ref().is_some_and(Run::is_blocked)
     }
 
     /// Where every task stands, in the order of the plan.

@@ -73,7 +73,7 @@ impl Run {
         self.conclude_with(verdict);
     }
 
-    pub(super) fn took_up(&mut self, workers: Option<u32>, spending: Option<Spending>) {
+    pub(super) fn took_up(&mut self, workers: Option<u32>, spending: Option<Spending>, unblocked: bool) {
         if let Some(spending) = spending {
             self.time_limit = spending.time_ms.map(Duration::from_millis);
         }
@@ -88,6 +88,9 @@ impl Run {
                 self.fail(index, Failure::new(Class::Lost, message));
             }
         }
+        if unblocked {
+            self.unblock();
+        }
         for node in &mut self.nodes {
             node.fresh_session = true;
         }
@@ -101,6 +104,7 @@ impl Run {
         }
         self.phase = Phase::Working;
         self.stopped_early = false;
+        self.result_passed = false;
         self.armed = None;
         self.start_time_limit(self.at);
     }

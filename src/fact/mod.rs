@@ -39,6 +39,9 @@ pub enum Fact {
         /// What may be spent, where the person gave other limits.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         spending: Option<Spending>,
+        /// The cause outside that failed tasks is to be looked at again: they go back to pending. omk up to 0.6 left them failed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unblocked: bool,
     },
     /// A claimed task's slot is ready, and its work begins.
     Prepared {

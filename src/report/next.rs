@@ -64,8 +64,7 @@ pub fn steps(view: &View) -> Vec<Step> {
             None => "with higher `limits`",
         })),
         Some(RunVerdict::BlockedOnExternal) => {
-            let words = blocked(view);
-            steps.push(try_again(view, words).unwrap_or_else(|| resume(words)));
+            steps.push(resume(blocked(view)));
         }
         Some(RunVerdict::BlockedOnHuman) => {
             steps.push(Step::words("note", "an approval is missing"));

@@ -62,6 +62,33 @@ fn on_the_result_it_is_config_and_the_run_is_blocked() {
 }
 
 #[test]
+fn once_it_works_the_blocked_run_goes_on_and_repeats_nothing() {
+    let plan = "gates: [{ id: ok, run: 'true' }]\ndefaults: { gates: [ok] }\ntasks:\n\
+                - { id: one, run: 'echo 1 > one' }\n\
+                - { id: two, run: 'test -e KEY || { echo other > a.sec; exit 1; }; echo 2 > two', dependencies: [one] }\n\
+                - { id: three, run: 'echo 3 > three', dependencies: [two] }\n";
+    let world = world(1, plan);
+    let key = world.dir().join("key");
+    world.plan(&plan.replace("KEY", key.to_str().unwrap()));
+    named(world.run()).says("omk resume");
+    world.ended(RunVerdict::BlockedOnExternal);
+    assert_eq!((world.state("one"), world.state("three")), ("completed".into(), "cancelled".into()));
+
+    std::fs::write(&key, "").unwrap();
+    std::fs::remove_file(world.dir().join("count")).unwrap();
+    world.omk(&["resume"]).exits(0);
+    world.ended(RunVerdict::Ready);
+    assert_eq!(world.landings(), ["one", "two", "three"]);
+    let worked = |id: &str| {
+        let of_task = |fact: &Fact| matches!(fact, Fact::Worked { task, .. } if task.as_str() == id);
+        world.facts().iter().filter(|fact| of_task(fact)).count()
+    };
+    assert_eq!(worked("one"), 1, "what completed is not done again");
+    world.omk(&["replay"]).exits(0);
+    world.omk(&["verify"]).exits(0);
+}
+
+#[test]
 fn on_the_base_it_is_config() {
     let plan = format!("gates: [{GATE}]\ntasks: [{{ id: one, run: 'echo 1 > one' }}]\n");
     named(world(1, &plan).omk(&["plan", "--check"]));

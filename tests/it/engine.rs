@@ -377,7 +377,7 @@ fn the_third_death_during_one_task_is_a_failure_and_the_first_two_are_not() {
     for death in 1..=3 {
         world.active.clear();
         world.holding.clear();
-        world.happens(Fact::TookUp { host: host(), workers: None, spending: None });
+        world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: false });
         assert_eq!(world.engine.task(&task).unwrap().retry_count, u32::from(death == 3));
     }
     assert_eq!(world.concluded, Some(RunVerdict::FailedInfra));
@@ -475,7 +475,7 @@ fn an_agents_next_attempt_knows_the_gates_that_held_it() {
     // An interruption is no failure: what held the attempt before still counts.
     world.active.clear();
     world.holding.clear();
-    world.happens(Fact::TookUp { host: host(), workers: None, spending: None });
+    world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: false });
     assert_eq!(world.engine.task(&task).unwrap().failed_gates, [outcome(false)]);
     held(&mut world, 3);
     held(&mut world, 4);
@@ -532,7 +532,7 @@ fn a_used_up_budget_puts_tasks_back_and_a_new_process_goes_on() {
     assert!(world.active.is_empty() && world.engine.can_go_on());
     world.concluded = None;
     world.workers = 2;
-    world.happens(Fact::TookUp { host: host(), workers: Some(2), spending: None });
+    world.happens(Fact::TookUp { host: host(), workers: Some(2), spending: None, unblocked: false });
     assert_eq!(world.active.len(), 2);
     assert!(world.engine.tasks().all(|task| task.retry_count == 0));
 }
@@ -563,12 +563,12 @@ fn no_prompt_starts_before_the_base_was_judged_and_commands_need_not_wait() {
         assert_eq!((world.preflights, under_way(&world)), (1, vec!["t0"]));
         world.active.clear();
         world.holding.clear();
-        world.happens(Fact::TookUp { host: host(), workers: None, spending: None });
+        world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: false });
         assert_eq!((world.preflights, under_way(&world)), (2, vec!["t0"]), "it is judged again after a death");
         world.happens(on_base(exit));
         assert_eq!(under_way(&world), ["t0", "t1", "t2"], "a red base is what tasks may be there for");
         world.happens(Fact::Stopped { signal: "SIGINT".into() });
-        world.happens(Fact::TookUp { host: host(), workers: None, spending: None });
+        world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: false });
         assert_eq!((world.preflights, world.active.len()), (2, 3), "and once is enough");
     }
 }
@@ -589,6 +589,45 @@ fn a_gate_that_cannot_run_on_the_base_fails_the_prompts_that_need_it_and_no_othe
         }
         assert_eq!(world.concluded, Some(RunVerdict::BlockedOnExternal));
     }
+}
+
+#[test]
+fn a_gate_that_could_not_run_is_looked_at_again_once_its_tool_is_there() {
+    let mut world = with_preflight(false);
+    world.happens(on_base(127));
+    ends(&mut world, "t0", Outcome::Unchanged);
+    ends(&mut world, "t2", Outcome::Unchanged);
+    assert_eq!((world.concluded.take(), world.engine.is_blocked()), (Some(RunVerdict::BlockedOnExternal), true));
+    world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: true });
+    assert_eq!((world.preflights, under_way(&world).is_empty()), (2, true), "no prompt starts before it was looked at");
+    world.happens(on_base(0));
+    assert_eq!(under_way(&world), ["t1"], "what completed is not done again");
+    ends(&mut world, "t1", Outcome::Unchanged);
+    ends(&mut world, "t3", Outcome::Unchanged);
+    assert_eq!(world.concluded, Some(RunVerdict::Neutral));
+}
+
+#[test]
+fn a_run_that_was_blocked_goes_on_with_what_failed_for_it_and_what_waited_for_that() {
+    let mut plan = plan_of(5);
+    plan.tasks[1].dependencies = vec!["t0".parse().unwrap()];
+    plan.tasks[4].dependencies = vec!["t3".parse().unwrap()];
+    let mut world = World::new(plan, 5);
+    ends(&mut world, "t0", Outcome::Failed(Failure::new(Class::Quota, "no credit")));
+    ends(&mut world, "t2", Outcome::Unchanged);
+    ends(&mut world, "t3", Outcome::Failed(Failure::new(Class::Scope, "wrote elsewhere")));
+    assert_eq!(world.concluded.take(), Some(RunVerdict::BlockedOnExternal));
+    assert!(!world.engine.can_go_on() && world.engine.is_blocked());
+    world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: true });
+    assert_eq!(under_way(&world), ["t0"]);
+    let counted = world.engine.tasks().map(|task| (task.state.as_str(), task.retry_count)).collect::<Vec<_>>();
+    assert_eq!(
+        counted,
+        [("claimed", 1), ("pending", 0), ("completed", 0), ("failed", 1), ("cancelled", 0)],
+        "failures stay counted, and what failed for another reason stays failed"
+    );
+    let (attempt, _) = world.active[&"t0".parse::<TaskId>().unwrap()];
+    assert_eq!(attempt, 2);
 }
 
 /// Lands t0, t1, … in turn; then judges with the given failing prefixes, and tells how it ended.
@@ -676,7 +715,7 @@ fn a_take_out_that_omk_did_not_live_to_see_is_not_counted() {
     let mut world = about_to_rebuild(3);
     for _ in 0..4 {
         world.rebuild = None;
-        world.happens(Fact::TookUp { host: host(), workers: None, spending: None });
+        world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: false });
         while let Some(prefix) = world.judge.take() {
             world.happens(Fact::Judged { prefix, tip: tip(0), gates: vec![outcome(prefix < 3)], trouble: None });
         }
@@ -769,7 +808,7 @@ fn a_number_of_workers_given_on_the_way_stays() {
         world.active.clear();
         world.holding.clear();
         world.workers = 2;
-        world.happens(Fact::TookUp { host: host(), workers, spending: None });
+        world.happens(Fact::TookUp { host: host(), workers, spending: None, unblocked: false });
         assert_eq!(world.active.len(), 2);
     }
 }

@@ -38,6 +38,7 @@ enum End {
     Completed,
     Failed(Class),
     Cancelled,
+    CancelledByPerson,
 }
 
 #[derive(Debug)]
@@ -61,6 +62,8 @@ pub(crate) struct Model {
     clash_one_in: usize,
     base_is_red: bool,
     cancelled: bool,
+    /// How often a task was put back because the cause of its failure is gone.
+    put_back: BTreeMap<TaskId, u32>,
 }
 
 impl Model {
@@ -81,6 +84,7 @@ impl Model {
             clash_one_in,
             base_is_red,
             cancelled: false,
+            put_back: BTreeMap::new(),
         }
     }
 
@@ -183,7 +187,7 @@ impl Model {
         for planned in &self.plan.clone().tasks {
             let named = tasks.is_empty() || tasks.contains(&planned.id);
             if named && !self.ended.contains_key(&planned.id) {
-                self.end(&planned.id, End::Cancelled);
+                self.end(&planned.id, End::CancelledByPerson);
             }
         }
     }
@@ -200,6 +204,52 @@ impl Model {
                 self.failed(&task, &Failure::new(Class::Lost, "three deaths"), busy);
             }
         }
+    }
+
+    /// Whether a run that ended so can be taken up once the cause outside is gone: something failed for it, and nothing else
+    /// that was to end the run at once.
+    pub(crate) fn is_blocked(&self) -> bool {
+        let otherwise = |end: &End| matches!(end, End::Failed(class) if !EXTERNAL.contains(class));
+        self.ended_in(&EXTERNAL) && !(self.fail_fast && self.ended.values().any(otherwise))
+    }
+
+    /// The cause outside is gone: what failed for it is tried again, and what was cancelled by omk, unless something that it needs
+    /// stays as it ended.
+    pub(crate) fn unblocked(&mut self) {
+        if !self.is_blocked() {
+            return;
+        }
+        let external = |end: &End| matches!(end, End::Failed(class) if EXTERNAL.contains(class));
+        let lost = |end: &End| *end == End::Cancelled || external(end);
+        let mut back: BTreeSet<TaskId> =
+            self.ended.iter().filter(|(_, end)| lost(end)).map(|(task, _)| task.clone()).collect();
+        loop {
+            let stays = |task: &TaskId| {
+                let planned = self.plan.task(task).unwrap();
+                let ended_badly = |dependency: &TaskId| {
+                    self.ended.get(dependency).is_some_and(|end| *end != End::Completed) && !back.contains(dependency)
+                };
+                self.ended[task] == End::Cancelled
+                    && planned.on_dependency_failure == OnDependencyFailure::Skip
+                    && planned.dependencies.iter().any(ended_badly)
+            };
+            let staying: Vec<TaskId> = back.iter().filter(|task| stays(task)).cloned().collect();
+            if staying.is_empty() {
+                break;
+            }
+            back.retain(|task| !staying.contains(task));
+        }
+        self.judged_well = false;
+        for task in back {
+            *self.put_back.entry(task.clone()).or_default() += 1;
+            self.ended.remove(&task);
+        }
+        self.failing = false;
+    }
+
+    /// The most failures that a task may have: its policy's, and one for each time that it was put back.
+    pub(crate) fn most_failures(&self, task: &TaskId) -> u32 {
+        self.plan.task(task).unwrap().retry_policy.max_attempts + 1 + self.put_back.get(task).copied().unwrap_or(0)
     }
 
     /// The gates have spoken on so many landings.
@@ -243,7 +293,7 @@ impl Model {
         let expected: &[TaskState] = match self.ended.get(status.id) {
             Some(End::Completed) => &[TaskState::Completed],
             Some(End::Failed(_)) => &[TaskState::Failed],
-            Some(End::Cancelled) => &[TaskState::Cancelled],
+            Some(End::Cancelled | End::CancelledByPerson) => &[TaskState::Cancelled],
             None if is_active => &[TaskState::Claimed, TaskState::Running],
             None if lands => &[TaskState::Running],
             None => &[TaskState::Pending],
