@@ -48,6 +48,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  omk run\n  omk run api docs --workers 2\n  omk run --limits time=1h,tokens=500000\n  omk run --cassette recorded/   # recorded model answers: no key, no network"
     )]
     Run(Run),
+    /// Start a new run that keeps what earlier ones completed, and does the rest
+    #[command(
+        after_help = "Named tasks and what is built on them start anew.\n\nExamples:\n  omk retry             # what failed, and what was waiting for it\n  omk retry api         # this as well, whether it completed or not"
+    )]
+    Retry(Retry),
     /// Go on with a run that was interrupted, killed, or blocked from outside
     #[command(after_help = "Examples:\n  omk resume            # the newest run\n  omk resume 20261122t18")]
     Resume(Resume),
@@ -196,7 +201,30 @@ pub(crate) struct Run {
     pub(crate) how: How,
 }
 
-/// How to work, for `run` and `resume`.
+#[derive(Debug, Args)]
+pub(crate) struct Retry {
+    /// Tasks to do anew, with what is built on them, also if they completed
+    #[arg(value_name = "TASK")]
+    pub(crate) tasks: Vec<String>,
+    #[command(flatten)]
+    pub(crate) plan: PlanFile,
+    /// The commit to build on; work is kept if it has the tree of the earlier run's base
+    #[arg(long, value_name = "REV", default_value = "HEAD")]
+    pub(crate) base: String,
+    /// Start nothing more once a task has failed for good
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+    /// Replace result branches even where they hold commits that are not omk's
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Do not ask before spending
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+/// How to work, for `run`, `retry` and `resume`.
 #[derive(Debug, Args, Clone)]
 pub(crate) struct How {
     /// Tasks at once

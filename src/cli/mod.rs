@@ -26,7 +26,9 @@ mod publish;
 mod publish_as;
 mod replay;
 mod report;
+mod result_branch;
 mod resume;
+mod retry;
 mod run;
 mod runtime;
 mod session;
@@ -94,6 +96,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<u8, Failure> {
         Command::Init(args) => init::init(&args, terminal),
         Command::Plan(args) => plan::plan(&args, terminal),
         Command::Run(args) => run::run(&args, terminal),
+        Command::Retry(args) => retry::retry(&args, terminal),
         Command::Resume(args) => resume::resume(&args, terminal),
         Command::Cancel(args) => cancel::cancel(&args, terminal),
         Command::Status(args) => status::status(&args, terminal),

@@ -85,8 +85,10 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
             let told = Told { engine, history };
             return finish(&home, &run_dir, told, file.chain().head(), &secrets.scrubber(), terminal);
         }
-        return Err(Failure::new(Kind::Usage, format!("run {} is over: {verdict}", run_dir.run()))
-            .hint(format!("look at it with `omk status {}`, or start anew with `omk run`", run_dir.run())));
+        return Err(Failure::new(Kind::Usage, format!("run {} is over: {verdict}", run_dir.run())).hint(format!(
+            "look at it with `omk status {}`, or keep what it completed in a new run: `omk retry`",
+            run_dir.run()
+        )));
     }
     let clock = match engine.at() {
         Some(at) => clock.no_earlier_than(at),

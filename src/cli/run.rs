@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::args::{How, Run};
 use super::needs::{self, Ground};
+use super::result_branch::{self, look_at_branches};
 use super::session::{self, Missing, Over, Secrets, Session};
 use super::terminal::Terminal;
 use super::{Failure, Home, Kind, plan_file, spending};
@@ -15,14 +16,12 @@ use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::exec::environment::Caller;
 use crate::fact::{Began, Fact, PlanSource, RunVerdict, Spending, Trigger};
-use crate::git::Expected;
 use crate::glob::Glob;
-use crate::history::{History, run_branch, task_branch};
-use crate::id::{CommitId, Moment, RepoPath, RunId, Scope, Sha256, TaskId, Tip, TreeId};
+use crate::history::{History, run_branch};
+use crate::id::{Moment, RepoPath, RunId, Scope, Sha256, TaskId, Tip, TreeId};
 use crate::journal;
 use crate::plan::{Event, Plan, Task, Work};
 use crate::report::View;
-use crate::store::Store;
 use crate::text;
 use crate::work::Kept;
 
@@ -123,14 +122,16 @@ impl Wanted {
             self.plan.preflight && prompts(&self.plan, &began) > 0 && self.plan.gates.iter().any(|gate| gate.required);
         let expected = look_at_branches(&self.home, &began, self.force)?;
         began.branch_was = self.home.repo.branch_tip(&run_branch(&began.scope)).map_err(super::git)?;
+        let left_off = result_branch::left_off(&self.home.repo, &began);
         let ground = Ground::of_run(&self.home, &self.plan, &began.base.tree, &began.selected);
         let mut notes = needs::check_now(&ground, &session::shepherd(self.secrets.scrubber())?)?;
         let ready = session::get_ready(&self.plan, &began.selected, &self.secrets, &self.how, self.missing)?;
-        say_what_will_be_spent(&self.plan, &began, &self.how, terminal);
+        say_what_will_be_spent(&self.plan, &began, &self.kept, &self.how, terminal);
         notes.extend(ready.iter().flat_map(session::Ready::notes).cloned());
+        notes.extend(left_off);
         say_notes(&notes, terminal);
-        if !self.yes {
-            ask(&self.plan, &began, &self.how, terminal)?;
+        if !self.yes && prompts_to_pay(&self.plan, &began, &self.kept) > 0 {
+            ask(&self.how, terminal)?;
         }
         let run_dir = self.home.store.dir(&began.run);
         let session = Session {
@@ -194,25 +195,30 @@ pub(super) fn select(
     event: Event,
     changed: &mut dyn FnMut() -> Result<Option<Vec<RepoPath>>, Failure>,
 ) -> Result<Selection, Failure> {
+    if !named.is_empty() {
+        return Ok(select_all(plan, self::named(plan, named)?));
+    }
+    let (mut selected, mut left_out) = (Vec::new(), Vec::new());
+    let mut changed = Changed { look: changed, known: None };
+    for task in &plan.tasks {
+        let list = if takes_part(task, event, &mut changed)? { &mut selected } else { &mut left_out };
+        list.push(task.id.clone());
+    }
+    Ok(Selection { selected, left_out })
+}
+
+/// The tasks of these names.
+pub(super) fn named(plan: &Plan, names: &[String]) -> Result<Vec<TaskId>, Failure> {
+    let ids: BTreeSet<&str> = plan.tasks.iter().map(|task| task.id.as_str()).collect();
+    let id = |name: &String| name.parse().ok().filter(|_| ids.contains(name.as_str()));
+    names.iter().map(|name| id(name).ok_or_else(|| unknown_task(name, plan))).collect()
+}
+
+/// These tasks, with what they depend on, in the plan's order.
+pub(super) fn select_all(plan: &Plan, tasks: impl IntoIterator<Item = TaskId>) -> Selection {
     let by_id: HashMap<&str, &Task> = plan.tasks.iter().map(|task| (task.id.as_str(), task)).collect();
     let mut wanted: BTreeSet<TaskId> = BTreeSet::new();
-    let mut left_out = Vec::new();
-    let mut stack: Vec<TaskId> = Vec::new();
-    for name in named {
-        let task = by_id.get(name.as_str()).ok_or_else(|| unknown_task(name, plan))?;
-        stack.push(task.id.clone());
-    }
-    if named.is_empty() {
-        let mut changed = Changed { look: changed, known: None };
-        for task in &plan.tasks {
-            if takes_part(task, event, &mut changed)? {
-                wanted.insert(task.id.clone())
-            } else {
-                left_out.push(task.id.clone());
-                false
-            };
-        }
-    }
+    let mut stack: Vec<TaskId> = tasks.into_iter().collect();
     while let Some(id) = stack.pop() {
         if wanted.insert(id.clone())
             && let Some(task) = by_id.get(id.as_str())
@@ -221,7 +227,7 @@ pub(super) fn select(
         }
     }
     let selected = plan.tasks.iter().map(|task| task.id.clone()).filter(|id| wanted.contains(id)).collect();
-    Ok(Selection { selected, left_out })
+    Selection { selected, left_out: Vec::new() }
 }
 
 fn unknown_task(name: &str, plan: &Plan) -> Failure {
@@ -283,90 +289,33 @@ fn last_ready_base(home: &Home, scope: &Scope) -> Result<Option<TreeId>, Failure
     Ok(None)
 }
 
-/// Refuses what would end badly later: a branch `omk`, a result branch that is checked out, or that is not omk's.
-fn look_at_branches(home: &Home, began: &Began, force: bool) -> Result<Expected, Failure> {
-    let repo = &home.repo;
-    if repo.branch_named_omk_exists().map_err(super::git)? {
-        return Err(Failure::new(Kind::Usage, "a branch called `omk` is in the way of `omk/run/…` and `omk/task/…`")
-            .hint("rename it: `git branch -m omk something-else`"));
-    }
-    let run = run_branch(&began.scope);
-    let tasks = began.selected.iter().map(|task| task_branch(&began.scope, task));
-    let ours: BTreeSet<String> = std::iter::once(run.clone()).chain(tasks).collect();
-    // Only what exists can be checked out, and most runs are the first of their scope.
-    let existing = repo.omk_branches().map_err(super::git)?.into_iter().map(|branch| branch.name);
-    for name in existing.filter(|name| ours.contains(name)) {
-        if let Some(path) = repo.checked_out_anywhere(&name).map_err(super::git)? {
-            return Err(Failure::new(Kind::Usage, format!("the branch `{name}` is checked out in {}", path.display()))
-                .hint("omk is about to move it: switch to another branch there, with `git switch -`"));
-        }
-    }
-    match repo.branch_tip(&run).map_err(super::git)? {
-        None => Ok(Expected::Absent),
-        Some(tip) if force => Ok(Expected::At(tip)),
-        Some(tip)
-            if repo.is_ours(&tip).unwrap_or(false) || last_put(&home.store, &began.scope).as_ref() == Some(&tip) =>
-        {
-            Ok(Expected::At(tip))
-        }
-        Some(tip) => Err(Failure::new(
-            Kind::Usage,
-            format!("the branch `{run}` is at {}, a commit that is not omk's", &tip.as_str()[..12]),
-        )
-        .hint("somebody has worked on it: merge or rename it first, or replace it with `--force`")),
-    }
-}
-
-/// Where the newest run that moved the result's branch left it: at a base, where all was taken out again.
-fn last_put(store: &Store, scope: &Scope) -> Option<CommitId> {
-    let runs = store.runs().ok()?;
-    let journals = runs.iter().rev().filter_map(|run| store.dir(run).journal().ok());
-    journals.filter_map(|journal| put_by(&journal.lines, scope)).next()
-}
-
-fn put_by(lines: &[journal::Line], scope: &Scope) -> Option<CommitId> {
-    let Fact::Began(began) = &lines.first()?.fact else { return None };
-    let newest = lines.iter().rev().find_map(|line| match &line.fact {
-        Fact::Landed { tip, .. } => Some(tip),
-        Fact::Rebuilt { landings, trouble: None, .. } => {
-            Some(landings.last().map_or(&began.base, |landing| &landing.tip))
-        }
-        Fact::Began(_)
-        | Fact::TookUp { .. }
-        | Fact::Prepared { .. }
-        | Fact::Renewed { .. }
-        | Fact::Worked { .. }
-        | Fact::Clashed { .. }
-        | Fact::Woke
-        | Fact::Judged { .. }
-        | Fact::Preflighted { .. }
-        | Fact::Rebuilt { trouble: Some(_), .. }
-        | Fact::Limited { .. }
-        | Fact::Stopped { .. }
-        | Fact::Cancelled { .. } => None,
-    });
-    newest.filter(|_| began.scope == *scope).map(|tip| tip.commit.clone())
-}
-
 /// How many of the run's tasks are prompts.
 fn prompts(plan: &Plan, began: &Began) -> usize {
-    let selected: BTreeSet<&TaskId> = began.selected.iter().collect();
-    plan.tasks.iter().filter(|task| matches!(task.work, Work::Prompt(_)) && selected.contains(&task.id)).count()
+    prompts_to_pay(plan, began, &HashMap::new())
 }
 
-fn say_what_will_be_spent(plan: &Plan, began: &Began, how: &How, terminal: &Terminal) {
+/// The same, without those that an earlier run has done.
+fn prompts_to_pay(plan: &Plan, began: &Began, kept: &HashMap<TaskId, Kept>) -> usize {
+    to_do(plan, began, kept).filter(|task| matches!(task.work, Work::Prompt(_))).count()
+}
+
+fn to_do<'a>(plan: &'a Plan, began: &'a Began, kept: &'a HashMap<TaskId, Kept>) -> impl Iterator<Item = &'a Task> {
     let selected: BTreeSet<&TaskId> = began.selected.iter().collect();
-    let tasks = plan.tasks.iter().filter(|task| selected.contains(&task.id));
-    let executions: u64 = tasks.map(|task| u64::from(task.retry_policy.max_attempts) + 1).sum();
-    let agent = match prompts(plan, began) {
+    plan.tasks.iter().filter(move |task| selected.contains(&task.id) && !kept.contains_key(&task.id))
+}
+
+fn say_what_will_be_spent(plan: &Plan, began: &Began, kept: &HashMap<TaskId, Kept>, how: &How, terminal: &Terminal) {
+    let executions: u64 = to_do(plan, began, kept).map(|task| u64::from(task.retry_policy.max_attempts) + 1).sum();
+    let agent = match prompts_to_pay(plan, began, kept) {
         0 => String::new(),
         n if how.cassette.is_some() => format!(", {n} with {} on a cassette", plan.agent.model),
         n => format!(", {n} with {} at {}", plan.agent.model, plan.agent.base_url),
     };
     terminal.complain(&format!(
-        "run {}: {}{agent}; up to {}, {} at once{}\n",
+        "run {}: {}{}{agent}; up to {}, {} at once{}\n",
         began.run,
         text::plural(began.selected.len(), "task"),
+        if kept.is_empty() { String::new() } else { format!(", {} of them kept", kept.len()) },
         text::plural(usize::try_from(executions).unwrap_or(usize::MAX), "execution"),
         began.workers,
         limits_in_words(&began.spending),
@@ -377,8 +326,8 @@ fn say_what_will_be_spent(plan: &Plan, began: &Began, how: &How, terminal: &Term
 }
 
 /// Asks before money is spent, where there is somebody to ask.
-fn ask(plan: &Plan, began: &Began, how: &How, terminal: &Terminal) -> Result<(), Failure> {
-    if prompts(plan, began) == 0 || how.cassette.is_some() || !terminal.can_ask() {
+fn ask(how: &How, terminal: &Terminal) -> Result<(), Failure> {
+    if how.cassette.is_some() || !terminal.can_ask() {
         return Ok(());
     }
     terminal.complain("Go on? [Y/n] ");

@@ -84,12 +84,12 @@ pub fn steps(view: &View) -> Vec<Step> {
     steps
 }
 
-/// A new run of the tasks that failed for good; `None` where none did, so that the run itself can go on.
+/// A new run that keeps what completed; `None` if no task failed or was taken out, so that it would end the same way.
 fn try_again(view: &View, words: &str) -> Option<Step> {
-    let failed = view.tasks.iter().filter(|task| task.stage == Stage::Failed).map(|task| task.id.to_string());
-    let failed: Vec<String> = failed.take(5).collect();
-    let command = format!("omk run {}", failed.join(" "));
-    (!failed.is_empty()).then(|| Step { what: "try again".to_owned(), command, words: words.to_owned() })
+    let undone = |stage: &Stage| matches!(stage, Stage::Failed | Stage::Completed { ejected: Some(_), .. });
+    let failed = view.tasks.iter().any(|task| undone(&task.stage));
+    let command = "omk retry".to_owned();
+    failed.then(|| Step { what: "try again".to_owned(), command, words: words.to_owned() })
 }
 
 fn blocked(view: &View) -> &'static str {

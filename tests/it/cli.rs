@@ -73,6 +73,7 @@ fn omk_alone_tells_what_there_is() {
       init         Write a first omk.yaml, or one made of omk 0.5.0's records
       plan         Check the plan and show what a run would do
       run          Run the plan, or some tasks of it with what they need
+      retry        Start a new run that keeps what earlier ones completed, and does the rest
       resume       Go on with a run that was interrupted, killed, or blocked from outside
       cancel       Cancel a run, or some tasks of it, for good
       status       Show where the tasks of a run stand

@@ -68,7 +68,7 @@ fn the_closing_text_shows_the_output_alone() {
       room: sealed
     ✗ pr-12: not ready (1 of 2 tasks completed, 1 failed, 12m 04s, 435k tokens, $0.16)
       look:      git diff bbbbbbbbbbbb omk/run/pr-12
-      try again: omk run api
+      try again: omk retry
     ");
 }
 

@@ -143,6 +143,7 @@ mod plan_schema;
 mod proof;
 mod remote;
 mod report;
+mod retry;
 mod reuse;
 mod review;
 mod secrets;

@@ -248,7 +248,7 @@ fn a_failing_run_in_markdown() {
 
     ```sh
     git diff bbbbbbbbbbbb omk/run/nightly  # look
-    omk run api                            # try again
+    omk retry                              # try again
     ```
 
     ```mermaid
@@ -371,7 +371,7 @@ fn a_failing_run_at_a_terminal() {
 
     ✗ nightly: not ready (2 of 4 tasks completed, 1 failed, 1 cancelled, 12m 04s, 435k tokens, $0.16)
       look:      git diff bbbbbbbbbbbb omk/run/nightly
-      try again: omk run api
+      try again: omk retry
     ");
 }
 

@@ -131,7 +131,7 @@ fn a_failed_command_shows_its_exit_its_words_and_its_output() {
       room: sealed
     ✗ pr-12: not ready (0 of 1 task completed, 1 failed, 12m 04s, 435k tokens, $0.16)
       look:      git diff bbbbbbbbbbbb omk/run/pr-12
-      try again: omk run fmt
+      try again: omk retry
     ");
 }
 

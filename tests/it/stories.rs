@@ -259,7 +259,8 @@ fn the_culprit_of_a_red_result_is_taken_out_and_the_rest_stays() {
         two: taken out: gate `not-both` failed with it
 
         ✗ story: not ready (2 of 2 tasks completed, [TIME])
-          look: git diff [COMMIT] omk/run/story
+          look:      git diff [COMMIT] omk/run/story
+          try again: omk retry
 
           proofs   3 in [DIR]/repo/.git/omk/runs/[RUN]/proofs; check them with `omk verify`
           report   [DIR]/repo/.git/omk/runs/[RUN]/report.html

@@ -3,15 +3,14 @@
 //! It comes from an artifact, which nobody vouches for: it is opened as a bundle of a stranger, and what is kept of it is
 //! held to the write sets and the gates again. It refuses what was made with another plan or on another tree.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::super::Home;
+use super::super::retry::{kept, with_dependents};
 use super::handed::{BUNDLE, OUT, PACKED};
 use super::{Access, Step};
 use crate::bundle::{self, Limits};
-use crate::engine::Engine;
-use crate::git::Repo;
 use crate::id::{RunId, TaskId};
 use crate::plan::Plan;
 use crate::request::{Previous, Request};
@@ -59,57 +58,7 @@ pub(super) fn look(
     let engine = &admitted.engine;
     let began = engine.began().ok_or("its journal is empty")?;
     let anew = with_dependents(plan, again);
-    Ok(Earlier { run: previous.run.clone(), selected: began.selected.clone(), kept: kept(&home.repo, engine, &anew) })
-}
-
-/// What landed and stayed, but for the tasks that are to start anew.
-fn kept(repo: &Repo, engine: &Engine, anew: &BTreeSet<TaskId>) -> HashMap<TaskId, Kept> {
-    let stayed = engine.tasks().filter(|status| status.landed.is_some() && status.ejected.is_none());
-    let kept = stayed.filter(|status| !anew.contains(status.id)).filter_map(|status| {
-        let change = status.change?;
-        let parents = repo.parents(&change.tip.commit).ok()?;
-        let onto = repo.resolve(parents.first()?.as_str()).ok()?.tree;
-        Some((status.id.clone(), Kept { onto, tree: change.tip.tree.clone() }))
-    });
-    kept.collect()
-}
-
-/// The tasks and everything that is built on them.
-fn with_dependents(plan: &Plan, tasks: &[TaskId]) -> BTreeSet<TaskId> {
-    let mut found: BTreeSet<TaskId> = tasks.iter().cloned().collect();
-    let mut dependents: HashMap<&TaskId, Vec<&TaskId>> = HashMap::new();
-    for task in &plan.tasks {
-        for dependency in &task.dependencies {
-            dependents.entry(dependency).or_default().push(&task.id);
-        }
-    }
-    let mut stack: Vec<TaskId> = tasks.to_vec();
-    while let Some(task) = stack.pop() {
-        for &dependent in dependents.get(&task).into_iter().flatten() {
-            if found.insert(dependent.clone()) {
-                stack.push(dependent.clone());
-            }
-        }
-    }
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_task_that_starts_anew_takes_everything_built_on_it_along() {
-        let text = "version: 1\nname: p\ntasks:\n- {id: a, run: x}\n- {id: b, run: x, dependencies: [a]}\n\
-                    - {id: c, run: x, dependencies: [b]}\n- {id: d, run: x}\n";
-        let plan = crate::plan::parse(text.as_bytes(), "omk.yaml", "p").expect("a sound plan");
-        let id = |name: &str| name.parse::<TaskId>().expect("an id");
-        let anew = |names: &[&str]| {
-            let tasks: Vec<TaskId> = names.iter().map(|name| id(name)).collect();
-            with_dependents(&plan, &tasks).iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
-        };
-        assert_eq!(anew(&["b"]), "b c");
-        assert_eq!(anew(&["a", "d"]), "a b c d");
-        assert_eq!(anew(&[]), "");
-    }
+    let mut kept = kept(&home.repo, engine);
+    kept.retain(|task, _| !anew.contains(task));
+    Ok(Earlier { run: previous.run.clone(), selected: began.selected.clone(), kept })
 }

@@ -1,0 +1,128 @@
+//! The branches that a run is about to write: what is in the way of them, and what leaves the result with the new run.
+//!
+//! It refuses to move any.
+
+use std::collections::BTreeSet;
+
+use super::{Failure, Home, Kind};
+use crate::fact::{Began, Fact};
+use crate::git::{Expected, Repo, Trailers};
+use crate::history::{run_branch, task_branch};
+use crate::id::{CommitId, RunId, Scope, TaskId};
+use crate::journal;
+use crate::store::Store;
+
+/// So many commits of a result are looked at. A plan has no more tasks, and each makes one.
+const COMMITS: usize = 10_000;
+
+/// Refuses what would end badly later: a branch `omk`, a result branch that is checked out, or that is not omk's.
+pub(super) fn look_at_branches(home: &Home, began: &Began, force: bool) -> Result<Expected, Failure> {
+    let repo = &home.repo;
+    if repo.branch_named_omk_exists().map_err(super::git)? {
+        return Err(Failure::new(Kind::Usage, "a branch called `omk` is in the way of `omk/run/…` and `omk/task/…`")
+            .hint("rename it: `git branch -m omk something-else`"));
+    }
+    let run = run_branch(&began.scope);
+    let tasks = began.selected.iter().map(|task| task_branch(&began.scope, task));
+    let ours: BTreeSet<String> = std::iter::once(run.clone()).chain(tasks).collect();
+    // Only what exists can be checked out, and most runs are the first of their scope.
+    let existing = repo.omk_branches().map_err(super::git)?.into_iter().map(|branch| branch.name);
+    for name in existing.filter(|name| ours.contains(name)) {
+        if let Some(path) = repo.checked_out_anywhere(&name).map_err(super::git)? {
+            return Err(Failure::new(Kind::Usage, format!("the branch `{name}` is checked out in {}", path.display()))
+                .hint("omk is about to move it: switch to another branch there, with `git switch -`"));
+        }
+    }
+    match repo.branch_tip(&run).map_err(super::git)? {
+        None => Ok(Expected::Absent),
+        Some(tip) if force => Ok(Expected::At(tip)),
+        Some(tip)
+            if repo.is_ours(&tip).unwrap_or(false) || last_put(&home.store, &began.scope).as_ref() == Some(&tip) =>
+        {
+            Ok(Expected::At(tip))
+        }
+        Some(tip) => Err(Failure::new(
+            Kind::Usage,
+            format!("the branch `{run}` is at {}, a commit that is not omk's", &tip.as_str()[..12]),
+        )
+        .hint("somebody has worked on it: merge or rename it first, or replace it with `--force`")),
+    }
+}
+
+/// Where the newest run that moved the result's branch left it: at a base, where all was taken out again.
+fn last_put(store: &Store, scope: &Scope) -> Option<CommitId> {
+    let runs = store.runs().ok()?;
+    let journals = runs.iter().rev().filter_map(|run| store.dir(run).journal().ok());
+    journals.filter_map(|journal| put_by(&journal.lines, scope)).next()
+}
+
+fn put_by(lines: &[journal::Line], scope: &Scope) -> Option<CommitId> {
+    let Fact::Began(began) = &lines.first()?.fact else { return None };
+    let newest = lines.iter().rev().find_map(|line| match &line.fact {
+        Fact::Landed { tip, .. } => Some(tip),
+        Fact::Rebuilt { landings, trouble: None, .. } => {
+            Some(landings.last().map_or(&began.base, |landing| &landing.tip))
+        }
+        Fact::Began(_)
+        | Fact::TookUp { .. }
+        | Fact::Prepared { .. }
+        | Fact::Renewed { .. }
+        | Fact::Worked { .. }
+        | Fact::Clashed { .. }
+        | Fact::Woke
+        | Fact::Judged { .. }
+        | Fact::Preflighted { .. }
+        | Fact::Rebuilt { trouble: Some(_), .. }
+        | Fact::Limited { .. }
+        | Fact::Stopped { .. }
+        | Fact::Cancelled { .. } => None,
+    });
+    newest.filter(|_| began.scope == *scope).map(|tip| tip.commit.clone())
+}
+
+/// What leaves the result's branch with this run: tasks that an earlier run landed there, and that this one does not do. Nothing is
+/// said of a result that the run is built on, as by a merge.
+pub(super) fn left_off(repo: &Repo, began: &Began) -> Option<String> {
+    let branch = run_branch(&began.scope);
+    let tip = began.branch_was.clone()?;
+    if repo.descends(&began.base.commit, &tip).unwrap_or(false) {
+        return None;
+    }
+    let (run, landed) = landed_on(repo, &tip, &began.base.commit)?;
+    let selected: BTreeSet<&TaskId> = began.selected.iter().collect();
+    let left: Vec<TaskId> = landed.into_iter().filter(|task| !selected.contains(task)).collect();
+    if left.is_empty() {
+        return None;
+    }
+    let quoted = |texts: Vec<String>| texts.iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join(", ");
+    let names = quoted(left.iter().map(ToString::to_string).collect());
+    let branches: Vec<String> = left.iter().map(|task| task_branch(&began.scope, task)).collect();
+    let branches = branches.into_iter().filter(|branch| repo.branch_tip(branch).is_ok_and(|tip| tip.is_some()));
+    let branches = quoted(branches.collect());
+    let remain =
+        if branches.is_empty() { format!("at commit {}", &tip.as_str()[..12]) } else { format!("on {branches}") };
+    let it = |one, many| if left.len() == 1 { one } else { many };
+    Some(format!(
+        "this run takes {names} off the branch `{branch}`, where run {run} landed {}: {} {remain}, and `omk retry` keeps what completed",
+        it("it", "them"),
+        it("it remains", "they remain"),
+    ))
+}
+
+/// The tasks on a result above `base`, oldest first, and the run that made its tip.
+fn landed_on(repo: &Repo, tip: &CommitId, base: &CommitId) -> Option<(RunId, Vec<TaskId>)> {
+    let (mut run, mut tasks, mut commit) = (None, Vec::new(), tip.clone());
+    while tasks.len() < COMMITS && commit != *base {
+        let Some(Trailers { run: of, task: Some(task), .. }) =
+            repo.message(&commit).ok().as_deref().and_then(Trailers::of)
+        else {
+            break;
+        };
+        run.get_or_insert(of);
+        tasks.push(task);
+        let Some(parent) = repo.parents(&commit).ok().and_then(|parents| parents.into_iter().next()) else { break };
+        commit = parent;
+    }
+    tasks.reverse();
+    Some((run?, tasks))
+}

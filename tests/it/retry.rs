@@ -1,0 +1,116 @@
+//! `omk retry`: what completed is kept, the rest is done, and nothing leaves the result's branch unsaid.
+
+use omk_action::fact::{Fact, RunVerdict};
+
+use crate::world::World;
+
+/// Three tasks, of which `bad` fails until the file `go` lies beside the repository; `after` needs it.
+fn world() -> World {
+    let world = World::new();
+    world.plan(&plan(&world, "echo good > good.txt"));
+    world
+}
+
+fn plan(world: &World, good: &str) -> String {
+    let go = world.dir().join("go").display().to_string();
+    format!(
+        "gates: [{{ id: ok, run: 'true' }}]\n\
+         defaults: {{ gates: [ok], retry_policy: {{ max_attempts: 0 }} }}\n\
+         tasks:\n\
+         - {{ id: good, run: '{good}', write_set: [good.txt] }}\n\
+         - {{ id: look, run: 'echo seen', write_set: [] }}\n\
+         - {{ id: bad, run: 'test -e {go} && echo bad > bad.txt', write_set: [bad.txt] }}\n\
+         - {{ id: after, run: 'echo after > after.txt', write_set: [after.txt], dependencies: [bad] }}\n"
+    )
+}
+
+fn go(world: &World) {
+    std::fs::write(world.dir().join("go"), "").unwrap();
+}
+
+/// The tasks whose command was started in the newest run, in order of name.
+fn worked(world: &World) -> Vec<String> {
+    let of = |fact: Fact| match fact {
+        Fact::Worked { task, evidence, .. } if evidence.command.is_some() => Some(task.to_string()),
+        _ => None,
+    };
+    let mut tasks: Vec<String> = world.facts().into_iter().filter_map(of).collect();
+    tasks.sort();
+    tasks
+}
+
+#[test]
+fn what_completed_stays_on_the_branch_and_is_not_done_again() {
+    let world = world();
+    world.run().exits(1).says("omk retry");
+    assert_eq!(worked(&world), ["bad", "good", "look"]);
+    go(&world);
+    let said = world.omk(&["retry"]).exits(0);
+    assert!(said.err.contains("keeps good, look; does bad, after"), "{}", said.err);
+    assert!(said.err.contains("4 tasks, 2 of them kept; up to 2 executions"), "{}", said.err);
+    assert_eq!(worked(&world), ["after", "bad"]);
+    world.ended(RunVerdict::Ready);
+    let mut landed = world.landed_on("omk/run/story");
+    landed.sort();
+    assert_eq!(landed, ["after", "bad", "good"]);
+    world.omk(&["verify"]).exits(0);
+    world.omk(&["replay"]).exits(0);
+}
+
+#[test]
+fn a_retry_that_ends_before_it_has_done_anything_loses_nothing() {
+    let world = world();
+    world.run().exits(1);
+    world.omk(&["retry", "good", "bad", "--fail-fast", "--workers", "1"]).exits(1);
+    assert_eq!(worked(&world), ["bad"], "it ended before it came to the others");
+    go(&world);
+    let said = world.omk(&["retry"]).exits(0);
+    assert!(said.err.contains("keeps good (of run ") && said.err.contains("; does bad, after"), "{}", said.err);
+    assert_eq!(worked(&world), ["after", "bad"]);
+}
+
+#[test]
+fn named_tasks_and_what_is_built_on_them_start_anew() {
+    let world = world();
+    go(&world);
+    world.run().exits(0);
+    let said = world.omk(&["retry", "bad"]).exits(0);
+    assert!(said.err.contains("keeps good, look; does bad, after"), "{}", said.err);
+    assert_eq!(worked(&world), ["after", "bad"]);
+    world.omk(&["retry", "bda"]).exits(2).says("did you mean `bad`?");
+}
+
+#[test]
+fn another_definition_or_another_base_keeps_nothing_of_it() {
+    let world = world();
+    world.run().exits(1);
+    go(&world);
+    world.write("omk.yaml", &format!("version: 1\nname: story\n{}", plan(&world, "echo better > good.txt")));
+    let said = world.omk(&["retry"]).exits(0);
+    assert!(said.err.contains("keeps look; does good, bad, after"), "{}", said.err);
+    assert_eq!(world.shows("omk/run/story", "good.txt"), "better");
+    world.commit("another tree");
+    let said = world.omk(&["retry"]).exits(0);
+    assert!(said.err.contains("keeps nothing; does good, look, bad, after"), "{}", said.err);
+    assert!(said.err.contains("its base has another tree"), "{}", said.err);
+}
+
+#[test]
+fn a_run_of_some_tasks_says_what_leaves_the_branch_and_where_it_remains() {
+    let world = world();
+    world.run().exits(1);
+    let run = world.run_dir().file_name().unwrap().to_str().unwrap().to_owned();
+    go(&world);
+    let said = world.omk(&["run", "bad"]).exits(0);
+    let note = format!(
+        "this run takes `good` off the branch `omk/run/story`, where run {run} landed it: it remains on `omk/task/story/good`, and \
+         `omk retry` keeps what completed"
+    );
+    assert!(said.err.contains(&note), "{}", said.err);
+    assert_eq!(world.shows("omk/task/story/good", "good.txt"), "good");
+}
+
+#[test]
+fn there_is_nothing_to_retry_before_a_first_run() {
+    world().omk(&["retry"]).exits(2).says("there is no earlier run of `story` to retry").says("omk run");
+}
