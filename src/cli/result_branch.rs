@@ -15,20 +15,25 @@ use crate::store::Store;
 /// So many commits of a result are looked at. A plan has no more tasks, and each makes one.
 const COMMITS: usize = 10_000;
 
-/// Refuses what would end badly later: a branch `omk`, a result branch that is checked out, or that is not omk's.
+/// Refuses what would end badly later: a branch that makes one of ours impossible, a result branch that is checked out, or that is not omk's.
 pub(super) fn look_at_branches(home: &Home, began: &Began, force: bool) -> Result<Expected, Failure> {
     let repo = &home.repo;
-    if repo.branch_named_omk_exists().map_err(super::git)? {
-        return Err(Failure::new(Kind::Usage, "a branch called `omk` is in the way of `omk/run/…` and `omk/task/…`")
-            .hint("rename it: `git branch -m omk something-else`"));
-    }
     let run = run_branch(&began.scope);
     let tasks = began.selected.iter().map(|task| task_branch(&began.scope, task));
     let ours: BTreeSet<String> = std::iter::once(run.clone()).chain(tasks).collect();
+    let mut existing: BTreeSet<String> =
+        repo.omk_branches().map_err(super::git)?.into_iter().map(|branch| branch.name).collect();
+    existing.extend(repo.branch_named_omk_exists().map_err(super::git)?.then(|| "omk".to_owned()));
+    if let Some((other, name)) = in_the_way(&existing, &ours) {
+        return Err(Failure::new(
+            Kind::Usage,
+            format!("a branch called `{other}` is in the way of `{name}`: git cannot have both"),
+        )
+        .hint(format!("rename it: `git branch -m {other} something-else`")));
+    }
     // Only what exists can be checked out, and most runs are the first of their scope.
-    let existing = repo.omk_branches().map_err(super::git)?.into_iter().map(|branch| branch.name);
-    for name in existing.filter(|name| ours.contains(name)) {
-        if let Some(path) = repo.checked_out_anywhere(&name).map_err(super::git)? {
+    for name in existing.intersection(&ours) {
+        if let Some(path) = repo.checked_out_anywhere(name).map_err(super::git)? {
             return Err(Failure::new(Kind::Usage, format!("the branch `{name}` is checked out in {}", path.display()))
                 .hint("omk is about to move it: switch to another branch there, with `git switch -`"));
         }
@@ -47,6 +52,16 @@ pub(super) fn look_at_branches(home: &Home, began: &Began, force: bool) -> Resul
         )
         .hint("somebody has worked on it: merge or rename it first, or replace it with `--force`")),
     }
+}
+
+/// A branch that makes one of `ours` impossible, and which: `a` and `a/b` cannot both be.
+fn in_the_way<'a>(existing: &'a BTreeSet<String>, ours: &'a BTreeSet<String>) -> Option<(&'a str, &'a str)> {
+    ours.iter().find_map(|name| {
+        let above = name.match_indices('/').find_map(|(slash, _)| existing.get(&name[..slash]));
+        let inside = format!("{name}/");
+        let below = || existing.range(inside.clone()..).next().filter(|other| other.starts_with(&inside));
+        above.or_else(below).map(|other| (other.as_str(), name.as_str()))
+    })
 }
 
 /// Where the newest run that moved the result's branch left it: at a base, where all was taken out again.

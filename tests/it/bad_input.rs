@@ -307,9 +307,29 @@ fn a_branch_named_omk_is_refused_before_anything_runs() {
     let world = World::with(PLAN);
     world.git(&["branch", "omk"]);
     insta::assert_snapshot!(refused(&world, 2), @r"
-    error: a branch called `omk` is in the way of `omk/run/…` and `omk/task/…`
+    error: a branch called `omk` is in the way of `omk/run/story`: git cannot have both
       hint: rename it: `git branch -m omk something-else`
     ");
+}
+
+#[test]
+fn a_branch_above_or_below_one_of_omks_is_refused_before_anything_runs() {
+    for (other, ours) in [
+        ("omk/run", "omk/run/story"),
+        ("omk/task", "omk/task/story/one"),
+        ("omk/task/story", "omk/task/story/one"),
+        ("omk/run/story/mine", "omk/run/story"),
+        ("omk/task/story/two/mine", "omk/task/story/two"),
+    ] {
+        let world = World::with(PLAN);
+        world.git(&["branch", other]);
+        let said = refused(&world, 2);
+        assert!(said.contains(&format!("a branch called `{other}` is in the way of `{ours}`")), "{said}");
+        assert!(said.contains(&format!("rename it: `git branch -m {other} something-else`")), "{said}");
+        assert!(world.runs().is_empty(), "nothing has begun");
+        world.git(&["branch", "-m", other, "something-else"]);
+        world.omk(&["run"]).exits(0);
+    }
 }
 
 #[test]
