@@ -120,16 +120,19 @@ impl Store {
     /// # Errors
     /// Where the directory cannot be read.
     pub fn runs(&self) -> Result<Vec<RunId>, StoreError> {
-        let path = self.root.join("runs");
-        let entries = match fs::read_dir(&path) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(io("read", &path)(error)),
-        };
-        let names = entries.filter_map(Result::ok).filter_map(|entry| entry.file_name().into_string().ok());
-        let mut runs: Vec<RunId> = names.filter_map(|name| name.parse().ok()).collect();
+        let mut runs: Vec<RunId> = self.names("runs")?.iter().filter_map(|name| name.parse().ok()).collect();
         runs.sort();
         Ok(runs)
+    }
+
+    /// What lies in one of its directories.
+    fn names(&self, directory: &str) -> Result<Vec<String>, StoreError> {
+        let path = self.root.join(directory);
+        let entries = match fs::read_dir(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(io("read", &path))?,
+        };
+        Ok(entries.filter_map(Result::ok).filter_map(|entry| entry.file_name().into_string().ok()).collect())
     }
 
     /// The run of that id, or of the only id that begins so; the newest where none is given.
@@ -192,15 +195,34 @@ impl Store {
     /// # Errors
     /// Where the lock cannot be looked at.
     pub fn holder(&self, scope: &Scope) -> Result<Option<Holder>, StoreError> {
+        Ok(self.held(scope)?.and_then(|mut file| read_holder(&mut file)))
+    }
+
+    /// A scope that another process holds, if any is.
+    ///
+    /// # Errors
+    /// Where the locks cannot be looked at.
+    pub fn any_held(&self) -> Result<Option<Scope>, StoreError> {
+        let names = self.names("locks")?;
+        for scope in names.iter().filter_map(|name| name.strip_suffix(".lock")?.parse::<Scope>().ok()) {
+            if self.held(&scope)?.is_some() {
+                return Ok(Some(scope));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The lock of a scope, if another process holds it.
+    fn held(&self, scope: &Scope) -> Result<Option<File>, StoreError> {
         let path = self.lock_path(scope);
-        let mut file = match plain_file::open(&path) {
+        let file = match plain_file::open(&path) {
             Ok(file) => file.into_file(),
             Err(NotRead::Missing) => return Ok(None),
             Err(why) => return Err(io("open", &path)(why.into())),
         };
         match file.try_lock_shared() {
             Ok(()) => Ok(None),
-            Err(TryLockError::WouldBlock) => Ok(read_holder(&mut file)),
+            Err(TryLockError::WouldBlock) => Ok(Some(file)),
             Err(TryLockError::Error(error)) => Err(io("lock", &path)(error)),
         }
     }
@@ -211,9 +233,7 @@ impl Store {
 }
 
 fn read_holder(file: &mut File) -> Option<Holder> {
-    let mut text = Vec::new();
-    file.take(HOLDER).read_to_end(&mut text).ok()?;
-    serde_json::from_slice(&text).ok()
+    serde_json::from_reader(file.take(HOLDER)).ok()
 }
 
 /// A scope that is ours.

@@ -99,8 +99,8 @@ pub(crate) enum Command {
     /// Install or check the coding agent that the plan pins
     #[command(after_help = "Examples:\n  omk agent install\n  omk agent check")]
     Agent(Agent),
-    /// Remove old runs, their worktrees and their branches
-    #[command(after_help = "Example:\n  omk clean --keep 5")]
+    /// Remove old runs, worktrees, and branches that are merged
+    #[command(after_help = "Examples:\n  omk clean             # lists what goes, and asks\n  omk clean --all --yes")]
     Clean(Clean),
     /// Print completions for a shell
     #[command(after_help = "Example:\n  omk completions bash > /etc/bash_completion.d/omk")]
@@ -389,6 +389,12 @@ pub(crate) enum AgentAction {
 #[derive(Debug, Args)]
 pub(crate) struct Clean {
     /// Keep this many of the newest runs
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "all")]
     pub(crate) keep: usize,
+    /// Remove every run, also with results that are not merged
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Do not ask before removing
+    #[arg(long, short)]
+    pub(crate) yes: bool,
 }

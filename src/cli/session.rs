@@ -238,11 +238,16 @@ impl Session {
         signals::listen(facts.clone(), self.run_dir.clone(), terminal);
         let mut tools = self.tools(&facts).await?;
         let scrubber = std::mem::replace(&mut tools.scrubber, self.secrets.scrubber());
+        let pool = tools.pool.clone();
         let progress = Progress::new(terminal, &scrubber, self.clock, self.follower.take());
         let mut hands = Workshop::new(tools, facts, std::mem::take(&mut self.history), self.expected.clone(), progress);
         let driven = drive(&mut self.engine, &mut self.journal, &mut hands, &mut inbox, first, &self.clock).await;
-        let (history, progress) = hands.into_parts();
+        let (mut history, progress) = hands.into_parts();
         progress.finish();
+        history.warnings.extend(pool.set_aside().iter().map(|stuck| {
+            let path = stuck.path.display();
+            format!("{path} was set aside, and another slot taken ({}): `omk clean` says what to do", stuck.why)
+        }));
         let verdict = driven.map_err(|error| self.gave_up(&error))?;
         writing::write(&self.home, &self.run_dir, &self.engine, &history, self.journal.chain().head(), &scrubber)?;
         self.tell(&history, &scrubber, terminal);

@@ -20,6 +20,7 @@ use rustix::fs::FlockOperation;
 
 use super::error::GitError;
 use super::facts::{Facts, Stat};
+use super::removal::Stuck;
 use super::repo::Repo;
 use super::slot::calm_file;
 use super::walk::{clear_leftovers, remove};
@@ -31,7 +32,10 @@ use crate::text::Scrubber;
 const PREFIX: &str = "omk-slot-";
 
 /// The kind of the file beside a slot that says that it must not be taken again.
-const OUTLIVED: &str = "outlived";
+pub(super) const OUTLIVED: &str = "outlived";
+
+/// The kind of the file beside a slot that could not be emptied: no run takes it. It holds the reason.
+pub(super) const STUCK: &str = "stuck";
 
 /// Slots of a pool; far more than any machine has workers.
 const SLOTS: u32 = 4096;
@@ -66,7 +70,7 @@ impl FromStr for SlotName {
 /// The slots of one repository. Cheap to clone, and shared between threads.
 #[derive(Clone)]
 pub struct Pool {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
     scrubber: Scrubber,
 }
 
@@ -76,11 +80,13 @@ impl fmt::Debug for Pool {
     }
 }
 
-struct Inner {
+pub(super) struct Inner {
     repo: Repo,
     root: PathBuf,
     /// What is known of the slots that nobody in this process holds.
     idle: Mutex<HashMap<SlotName, Known>>,
+    /// Those that this process has set aside.
+    pub(super) stuck: Mutex<Vec<Stuck>>,
 }
 
 /// What omk knows of a slot.
@@ -88,15 +94,6 @@ pub(super) struct Known {
     pub(super) facts: Facts,
     /// The tree in the worktree's own index, and that file as it was left, unless others of the slot were written since.
     pub(super) index: Option<(Oid, Option<Stat>)>,
-}
-
-/// What became of the slots in [`Pool::remove_idle`].
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Removed {
-    /// These are gone.
-    pub gone: Vec<SlotName>,
-    /// These are in use, and were left alone.
-    pub busy: Vec<SlotName>,
 }
 
 impl Pool {
@@ -111,7 +108,7 @@ impl Pool {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&root);
         made.map_err(GitError::io("make", &root))?;
         let root = std::fs::canonicalize(&root).map_err(GitError::io("resolve", &root))?;
-        let inner = Arc::new(Inner { repo: repo.clone(), root, idle: Mutex::default() });
+        let inner = Arc::new(Inner { repo: repo.clone(), root, idle: Mutex::default(), stuck: Mutex::default() });
         Ok(Self { inner, scrubber: Scrubber::default() })
     }
 
@@ -138,7 +135,7 @@ impl Pool {
     /// Where the pool's directory cannot be written.
     pub fn acquire(&self, prefer: Option<SlotName>) -> Result<Slot, GitError> {
         for name in prefer.into_iter().chain((1..=SLOTS).map(SlotName)) {
-            if self.file(name, OUTLIVED).exists() {
+            if [OUTLIVED, STUCK].iter().any(|kind| self.file(name, kind).exists()) {
                 continue;
             }
             let Some(lock) = lock(self.root(), name)? else { continue };
@@ -154,42 +151,6 @@ impl Pool {
         }
         let source = std::io::Error::other(format!("all {SLOTS} slots are in use"));
         Err(GitError::Io { what: format!("take a slot of {}", self.inner.root.display()), source })
-    }
-
-    /// Removes every slot that nobody holds, with its worktree in the repository.
-    ///
-    /// # Errors
-    /// Where something cannot be removed.
-    pub fn remove_idle(&self) -> Result<Removed, GitError> {
-        let mut removed = Removed::default();
-        let entries = std::fs::read_dir(self.root()).map_err(GitError::io("read", self.root()))?;
-        let names = entries.flatten().filter_map(|entry| {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            name.strip_suffix(".lock").unwrap_or(&name).parse::<SlotName>().ok()
-        });
-        for name in names.collect::<std::collections::BTreeSet<_>>() {
-            if lock(self.root(), name)?.is_none() {
-                removed.busy.push(name);
-                continue;
-            }
-            let _ = std::fs::remove_file(self.file(name, OUTLIVED));
-            let slot = self.acquire(Some(name))?;
-            if slot.name() != name {
-                removed.busy.push(name);
-                continue;
-            }
-            for path in [slot.path(), &slot.admin, &slot.own_file("private")] {
-                remove(path, &slot.attic)?;
-            }
-            slot.known().take();
-            // The lock's file stays: removing it would let two processes lock two files of one name.
-            for kind in ["known", "index", "list", "stamp"] {
-                let _ = std::fs::remove_file(self.file(name, kind));
-            }
-            let _ = std::fs::remove_dir(&slot.attic);
-            removed.gone.push(name);
-        }
-        Ok(removed)
     }
 
     pub(super) fn repo(&self) -> &Repo {
@@ -223,7 +184,7 @@ impl Drop for Inner {
 }
 
 /// Takes a slot's lock, if nobody has it.
-fn lock(root: &Path, name: SlotName) -> Result<Option<File>, GitError> {
+pub(super) fn lock(root: &Path, name: SlotName) -> Result<Option<File>, GitError> {
     let path = root.join(format!("{name}.lock"));
     let opened = File::options().create(true).truncate(false).write(true).open(&path);
     let file = opened.map_err(GitError::io("open", &path))?;
@@ -242,7 +203,7 @@ pub struct Slot {
     pub(super) pool: Pool,
     name: SlotName,
     path: PathBuf,
-    admin: PathBuf,
+    pub(super) admin: PathBuf,
     pub(super) attic: PathBuf,
     known: Mutex<Option<Known>>,
 }

@@ -112,6 +112,37 @@ impl Repo {
         })
     }
 
+    /// Whether a commit is in the history of HEAD, or of a branch or tag that is not omk's, here or at a remote as last fetched.
+    ///
+    /// # Errors
+    /// Where the refs or the history cannot be read.
+    pub fn is_merged(&self, commit: &CommitId) -> Result<bool, GitError> {
+        let oid = commit_oid(commit);
+        self.with(|repo| {
+            let read = || {
+                let mut tips: Vec<Oid> =
+                    repo.head().and_then(|head| head.peel_to_commit()).iter().map(git2::Commit::id).collect();
+                for reference in repo.references()? {
+                    let reference = reference?;
+                    let name = String::from_utf8_lossy(reference.name_bytes()).into_owned();
+                    if is_users(&name) {
+                        tips.extend(reference.peel_to_commit().ok().map(|commit| commit.id()));
+                    }
+                }
+                if tips.contains(&oid) {
+                    return Ok(true);
+                }
+                for tip in tips {
+                    if repo.graph_descendant_of(tip, oid)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            };
+            read().map_err(GitError::lib("look for a merged commit"))
+        })
+    }
+
     /// Whether a branch called `omk` exists; it makes every branch of ours impossible.
     ///
     /// # Errors
@@ -175,6 +206,17 @@ impl Repo {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether a ref holds what a person took: a branch or a tag that is not omk's. A stash is none.
+fn is_users(name: &str) -> bool {
+    let of_remote = |rest: &str| rest.split_once('/').is_some_and(|(_, branch)| !branch.starts_with("omk/"));
+    match name.strip_prefix("refs/") {
+        Some(rest) if rest.starts_with("heads/") => !rest.starts_with("heads/omk/"),
+        Some(rest) if rest.starts_with("tags/") => true,
+        Some(rest) => rest.strip_prefix("remotes/").is_some_and(of_remote),
+        None => false,
     }
 }
 

@@ -55,10 +55,10 @@ pub async fn can_be_copied(shepherd: &Shepherd, caller: &Caller, repo: &Repo, po
     let env = child_env(caller, nowhere, nowhere, &none, &[], &none);
     let mut wanted: BTreeSet<PathBuf> = env.caches.into_iter().map(|(_, cache)| cache).collect();
     wanted.insert(repo.common_dir().to_owned());
-    let root = pool.root().to_owned();
+    let pool = pool.clone();
     let looked_at = blocking(move || {
         let (ours, others): (Vec<PathBuf>, Vec<PathBuf>) = wanted.into_iter().partition(|directory| is_ours(directory));
-        (ours, others, tempfile::Builder::new().prefix("try-").tempdir_in(root))
+        (ours, others, pool.scratch())
     });
     let (ours, others, scratch) = looked_at.await;
     let can = match scratch {

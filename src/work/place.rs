@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Tools;
 use super::sweep::{Bounds, sweep};
-use crate::git::{GitError, LaidOut, Slot};
+use crate::git::{GitError, LaidOut, Rescue, Slot};
 use crate::id::Tip;
 
 /// The directory of gates among a place's private ones.
@@ -61,10 +61,25 @@ pub(super) struct Parked {
 impl Place {
     /// A slot that nobody else holds, with that base in it, and empty private directories. Blocks.
     pub(super) fn open(tools: &Tools, base: Tip, keep: &[String]) -> Result<(Self, LaidOut), GitError> {
-        let slot = Arc::new(tools.pool.acquire(None)?);
+        let mut emptied = false;
+        loop {
+            let slot = Arc::new(tools.pool.acquire(None)?);
+            let error = match Self::lay_out(Arc::clone(&slot), &base, keep) {
+                Ok(opened) => return Ok(opened),
+                Err(error) => error,
+            };
+            match slot.rescue(&error) {
+                Rescue::SetAside => {}
+                Rescue::Emptied if !emptied => emptied = true,
+                Rescue::Emptied | Rescue::Nothing => return Err(error),
+            }
+        }
+    }
+
+    fn lay_out(slot: Arc<Slot>, base: &Tip, keep: &[String]) -> Result<(Self, LaidOut), GitError> {
         let laid_out = slot.reset(&base.commit, keep)?;
-        let place =
-            Self { private: slot.fresh_private(&is_usual)?, slot, base, opened: time_of_files(), used: Arc::default() };
+        let private = slot.fresh_private(&is_usual)?;
+        let place = Self { private, slot, base: base.clone(), opened: time_of_files(), used: Arc::default() };
         make(&[place.home(), place.tmp()])?;
         identify(&place.home())?;
         Ok((place, laid_out))

@@ -405,7 +405,7 @@ fn a_commit_of_omks_that_a_person_amended_is_left_to_them() {
     assert_eq!(world.rev("omk/task/story/one"), task);
     let result = amend("omk/run/story");
     world.run().exits(2).says("a commit that is not omk's");
-    world.omk(&["clean"]).exits(0);
+    world.omk(&["clean", "--all"]).exits(0);
     assert_eq!([world.rev("omk/task/story/one"), world.rev("omk/run/story")], [task, result]);
 }
 

@@ -86,7 +86,7 @@ fn omk_alone_tells_what_there_is() {
       schema       Print the JSON Schema of omk.yaml
       doctor       Check what a run needs of this machine, and say what to do
       agent        Install or check the coding agent that the plan pins
-      clean        Remove old runs, their worktrees and their branches
+      clean        Remove old runs, worktrees, and branches that are merged
       completions  Print completions for a shell
       help         Print this message or the help of the given subcommand(s)
 

@@ -34,6 +34,7 @@ mod ci_security_root;
 mod ci_security_state;
 mod ci_security_who;
 mod checkout;
+mod clean;
 mod cli;
 mod deliver;
 mod deliver_faults;

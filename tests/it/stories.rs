@@ -592,7 +592,7 @@ fn old_runs_are_removed_with_their_branches_and_slots() {
     assert_eq!(world.runs(), [newest]);
     assert!(!world.rev("omk/run/story").is_empty());
     world.omk(&["verify"]).exits(0);
-    world.omk(&["clean"]).exits(0);
+    world.omk(&["clean", "--all"]).exits(0);
     assert!(world.runs().is_empty());
     assert_eq!(world.git(&["branch", "--list", "omk/*"]), "");
     assert_eq!(world.git(&["worktree", "list"]).lines().count(), 1);
