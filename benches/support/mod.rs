@@ -53,6 +53,7 @@ pub(crate) fn began(plan: &Plan) -> Fact {
         workers: 8,
         selected: plan.tasks.iter().map(|task| task.id.clone()).collect(),
         left_out: Vec::new(),
+        kept: Vec::new(),
         spending: Spending::default(),
         fail_fast: false,
         keep_going: false,

@@ -1,6 +1,5 @@
 //! `omk resume`: goes on with a run that was interrupted or killed, or that was blocked from outside.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::args::Resume;
@@ -8,7 +7,7 @@ use super::needs::{self, Ground};
 use super::run::say_notes;
 use super::session::{self, Missing, Secrets, Session};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, spending, writing};
+use super::{Failure, Home, Kind, retry, spending, writing};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::fact::Fact;
@@ -95,6 +94,7 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
         None => clock,
     };
     let began = (**began).clone();
+    let kept = retry::kept_still(&home, &began, engine.plan())?;
     let so_far = history.spending().unwrap_or(began.spending);
     let spending = spending::over(so_far, engine.plan(), &args.how.limits)?;
     let expected = where_the_branch_is(&home.repo, &began, &engine)?;
@@ -122,7 +122,7 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
         ready,
         clock,
         how: args.how.clone(),
-        kept: HashMap::new(),
+        kept,
         follower: None,
         expected,
         _lock: lock,

@@ -16,7 +16,7 @@ use super::{Failure, Home, Kind, plan_file};
 use crate::clock::Clock;
 use crate::deliver;
 use crate::engine::{Engine, TaskState};
-use crate::fact::{Fact, Trigger};
+use crate::fact::{Began, Fact, Trigger};
 use crate::git::Repo;
 use crate::id::{RunId, Scope, TaskId, TreeId};
 use crate::journal::Line;
@@ -43,14 +43,9 @@ pub(super) fn retry(args: &Retry, terminal: &Terminal) -> Result<u8, Failure> {
     };
     let selection = run::select_all(&read.plan, newest.selected(&read.plan).chain(again.iter().cloned()));
     let anew = with_dependents(&read.plan, &again);
-    let mut kept: HashMap<TaskId, (RunId, Kept)> = HashMap::new();
-    for run in &runs {
-        for (task, change) in run.kept(&home.repo, &read.plan, &base.tree) {
-            if !anew.contains(&task) && selection.selected.contains(&task) {
-                kept.entry(task).or_insert_with(|| (run.run.clone(), change));
-            }
-        }
-    }
+    let kept = all_kept(&home.repo, &runs, (&read.plan, &base.tree), &|task| {
+        !anew.contains(task) && selection.selected.contains(task)
+    });
     say_what_is_kept(newest, &selection.selected, &kept, &base.tree, terminal);
     let source = plan_file::source(&home.repo, &read)?;
     let wanted = Wanted {
@@ -73,6 +68,36 @@ pub(super) fn retry(args: &Retry, terminal: &Terminal) -> Result<u8, Failure> {
         home,
     };
     Ok(wanted.go(clock, terminal)?.verdict.exit_code())
+}
+
+/// What a retry was to keep when it was stopped.
+pub(super) fn kept_still(home: &Home, began: &Began, plan: &Plan) -> Result<HashMap<TaskId, Kept>, Failure> {
+    if began.kept.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut runs = earlier_runs(home, &began.scope)?;
+    runs.retain(|earlier| earlier.run != began.run);
+    let wanted: BTreeSet<&TaskId> = began.kept.iter().collect();
+    let kept = all_kept(&home.repo, &runs, (plan, &began.base.tree), &|task| wanted.contains(task));
+    Ok(kept.into_iter().map(|(task, (_, kept))| (task, kept)).collect())
+}
+
+/// What these runs completed of the wanted tasks, by the plan's definitions and on that base; of two, what the first has.
+fn all_kept(
+    repo: &Repo,
+    runs: &[EarlierRun],
+    (plan, base): (&Plan, &TreeId),
+    is_wanted: &dyn Fn(&TaskId) -> bool,
+) -> HashMap<TaskId, (RunId, Kept)> {
+    let mut all = HashMap::new();
+    for run in runs {
+        for (task, kept) in run.kept(repo, plan, base) {
+            if is_wanted(&task) {
+                all.entry(task).or_insert_with(|| (run.run.clone(), kept));
+            }
+        }
+    }
+    all
 }
 
 /// A run that is over, or was left.

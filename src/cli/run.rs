@@ -108,6 +108,7 @@ impl Wanted {
             workers,
             selected: self.selection.selected,
             left_out: self.selection.left_out,
+            kept: Vec::new(),
             spending,
             fail_fast: self.fail_fast,
             keep_going: self.how.keep_going,
@@ -117,6 +118,7 @@ impl Wanted {
             host: session::host(),
             branch_was: None,
         };
+        began.kept = began.selected.iter().filter(|&task| self.kept.contains_key(task)).cloned().collect();
         // Commands cost nothing: their own gates say what is wrong.
         began.preflight =
             self.plan.preflight && prompts(&self.plan, &began) > 0 && self.plan.gates.iter().any(|gate| gate.required);

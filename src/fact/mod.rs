@@ -161,6 +161,9 @@ pub struct Began {
     pub selected: Vec<TaskId>,
     /// Tasks left out because their `when` is false.
     pub left_out: Vec<TaskId>,
+    /// Tasks for which the work of an earlier run is tried first. Who takes the run up looks for it again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<TaskId>,
     /// What the run may spend.
     #[serde(default)]
     pub spending: Spending,

@@ -224,10 +224,10 @@ impl Attempt<'_> {
         Ok((result, session))
     }
 
-    /// What an earlier run made of this task on just this tree; asked once, for who fails with it works anew.
+    /// What an earlier run made of this task on just this tree; asked until it has failed, for who fails with it works anew.
     fn kept(&self, place: &Place) -> Option<&TreeId> {
         let kept = self.shared.tools.kept.get(&self.errand.task.id)?;
-        (self.errand.attempt == 1 && kept.onto == place.base.tree).then_some(&kept.tree)
+        (self.errand.retry_count == 0 && kept.onto == place.base.tree).then_some(&kept.tree)
     }
 
     /// The parked place where the session goes on, else a slot on a fresh base.

@@ -45,6 +45,7 @@ pub(crate) fn began(plan: &Plan, workers: u32) -> Fact {
         workers,
         selected: plan.tasks.iter().map(|task| task.id.clone()).collect(),
         left_out: Vec::new(),
+        kept: Vec::new(),
         spending: Spending {
             time_ms: plan.limits.time.map(|time| u64::try_from(time.as_millis()).unwrap()),
             ..Spending::default()

@@ -70,6 +70,19 @@ fn a_retry_that_ends_before_it_has_done_anything_loses_nothing() {
 }
 
 #[test]
+fn a_retry_that_was_stopped_keeps_what_it_was_to_keep_when_it_is_resumed() {
+    let world = world();
+    world.run().exits(1);
+    go(&world);
+    world.omk(&["retry", "--limits", "time=1ms"]).exits(4).says("omk resume");
+    world.omk(&["resume", "--limits", "time=10m"]).exits(0);
+    let worked = worked(&world);
+    assert!(!worked.contains(&"good".to_owned()) && !worked.contains(&"look".to_owned()), "{worked:?}");
+    assert!(world.landed_on("omk/run/story").contains(&"good".to_owned()));
+    world.omk(&["replay"]).exits(0);
+}
+
+#[test]
 fn named_tasks_and_what_is_built_on_them_start_anew() {
     let world = world();
     go(&world);
