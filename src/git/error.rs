@@ -253,7 +253,7 @@ pub enum GitError {
         said: String,
     },
     /// Files were changed where a submodule belongs.
-    #[error("files were changed in `{path}`, which is a submodule, and a change there cannot be kept")]
+    #[error("files were changed in `{path}`, which is a submodule")]
     InSubmodule {
         /// The submodule.
         path: RepoPath,
