@@ -44,6 +44,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
+use crate::exec::keeper;
 use crate::exec::secret::was_started_again;
 use crate::git::{GitError, Repo};
 use crate::store::{RunDir, Store, StoreError};
@@ -54,6 +55,7 @@ use terminal::Terminal;
 /// Parses the command line, does what it says, and tells the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
+    keeper::keep_from_now_on();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -16,6 +16,7 @@ mod devices;
 mod furnish;
 pub(crate) mod credential;
 mod installation;
+pub mod keeper;
 mod kernel;
 #[cfg(target_os = "linux")]
 mod loopback;
@@ -36,6 +37,7 @@ mod watch;
 pub mod egress;
 pub mod environment;
 pub mod secret;
+pub mod stop;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -61,6 +63,9 @@ pub const SHEPHERD_ROLE: &str = "__shepherd";
 
 /// The second argument that makes a shepherd the one that forks all others.
 const FORK_SERVER: &str = "--fork-server";
+
+/// The second argument that makes omk the keeper of a git.
+const KEEPER: &str = "--keep";
 
 /// How long a shepherd may take to end everybody. It needs little more than its grace, unless a process cannot be killed
 /// because the kernel is busy for it, with a dead network disk for instance.

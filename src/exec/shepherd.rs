@@ -30,7 +30,7 @@ const GRACE: Duration = Duration::from_secs(2);
 const GRACE_ALONE: Duration = Duration::from_millis(200);
 
 /// What ends a process that a person or a runner wants gone. The shepherd ends when omk does, not before.
-const REQUESTS: [libc::c_int; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+pub(super) const REQUESTS: [libc::c_int; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
 
 /// The whole life of a shepherd: the entry point of `omk __shepherd`.
 ///
@@ -39,6 +39,9 @@ pub fn shepherd_main() -> ExitCode {
     close_inherited();
     for signal in REQUESTS {
         dispose(signal, libc::SIG_IGN);
+    }
+    if std::env::args_os().nth(2).is_some_and(|role| role == super::KEEPER) {
+        return super::keeper::keep();
     }
     match is_shepherd().and_then(|is_shepherd| if is_shepherd { tend() } else { Ok(()) }) {
         Ok(()) => ExitCode::SUCCESS,
@@ -229,25 +232,25 @@ fn command(
 
 /// Has the kernel kill this process when its shepherd dies: the last resort, should the shepherd itself be killed.
 #[cfg(target_os = "linux")]
-fn die_with(shepherd: Pid) -> io::Result<()> {
+pub(super) fn die_with(shepherd: Pid) -> io::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     if rustix::process::getppid() == Some(shepherd) { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn die_with(_shepherd: Pid) -> io::Result<()> {
+pub(super) fn die_with(_shepherd: Pid) -> io::Result<()> {
     Ok(())
 }
 
 /// Makes every orphan below this process its child; false where the system does not know how, or hides who is whose.
 #[cfg(target_os = "linux")]
-fn adopt_orphans() -> bool {
+pub(super) fn adopt_orphans() -> bool {
     let visible = std::path::Path::new("/proc/self/stat").exists();
     visible && rustix::process::set_child_subreaper(Some(rustix::process::getpid())).is_ok()
 }
 
 #[cfg(not(target_os = "linux"))]
-fn adopt_orphans() -> bool {
+pub(super) fn adopt_orphans() -> bool {
     false
 }
 

@@ -2,7 +2,8 @@
 //!
 //! It refuses to guess that something went well.
 
-use super::binary::{End, Heard, said};
+use super::binary::{Heard, said};
+use super::call::End;
 use super::error::{GitError, Refusal};
 
 /// Why a remote did not change a ref.

@@ -6,21 +6,20 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::Read;
+use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
-use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use git2::Repository;
 
+use super::call::{End, carry_out, go_on};
 use super::error::GitError;
 use super::repo::Repo;
 use super::tree::Listing;
-use crate::exec::credential;
+use crate::exec::{credential, keeper, stop};
 use crate::text;
 
 /// Settings that no configuration may override.
@@ -42,11 +41,12 @@ const WHERE: [&str; 3] = ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_
 /// How much of git's standard error a person is shown.
 const SAID: usize = 600;
 
-/// How much of git's standard output is kept: the refs of a very large repository.
-const HEARD: u64 = 64 << 20;
+/// How long any call may take: one that lays out files of Git LFS fetches them over whatever line there is. What wants the
+/// files has a shorter time of its own as a rule.
+const LONGEST: Duration = Duration::from_secs(3600);
 
-/// How much of git's standard error is kept, from its beginning; progress is switched off.
-const COMPLAINED: u64 = 1 << 20;
+/// How long git may take to say its version.
+const VERSION: Duration = Duration::from_secs(10);
 
 /// What the git on PATH says it is: `git version 2.47.3`; `None` where there is none that answers. It is asked once.
 #[must_use]
@@ -56,9 +56,12 @@ pub fn program_version() -> Option<String> {
 }
 
 fn ask_version() -> Option<String> {
-    let said = cleared(true).arg("--version").stdin(Stdio::null()).output().ok()?;
-    let line = String::from_utf8_lossy(&said.stdout).lines().next().map(|line| text::clip(line.trim(), 80));
-    line.filter(|line| said.status.success() && !line.is_empty())
+    let mut command = cleared(true);
+    command.arg("--version").stdin(Stdio::null()).stdout(Stdio::piped());
+    // It is remembered for everybody, so no one's stop counts.
+    let (end, (out, _)) = stop::never(|| carry_out(command, VERSION)).ok()?;
+    let line = String::from_utf8_lossy(&out).lines().next().map(|line| text::clip(line.trim(), 80));
+    line.filter(|line| matches!(end, End::Of(status) if status.success()) && !line.is_empty())
 }
 
 /// A call of git.
@@ -165,46 +168,37 @@ impl<'a> Git<'a> {
         Ok(self.input(stdin))
     }
 
-    /// Runs it with the file's bytes as its input, to its end.
+    /// Runs it with the file's bytes as its input. Filters may take long, so it gets as much time as any call.
     pub(super) fn run(self, input: &Path) -> Result<(), GitError> {
         self.end(input)?.ok().map(drop)
     }
 
     /// Runs it as [`Git::run`] does, and says what it complained of, however it ended.
     pub(super) fn end(self, input: &Path) -> Result<Heard, GitError> {
-        let Self { mut command, what, subcommand } = self.list(input)?;
-        let output = command.stdout(Stdio::null()).stderr(Stdio::piped()).output();
-        let output = output.map_err(|source| GitError::Io { what: "start `git`".into(), source })?;
-        let (end, err) = (End::Of(output.status), lossy(&output.stderr));
-        Ok(Heard { what: what.into(), subcommand: subcommand.into(), end, out: Vec::new(), err })
+        self.list(input)?.hear(LONGEST, None)
     }
 
-    /// Runs it for at most that long, and says what it said, however it ended. Its standard output goes to
-    /// the file where one is given. Nothing of it is left when this returns.
+    /// Runs it for at most that long, or until the work of this thread is stopped, and says what it said, however it
+    /// ended. Its standard output goes to the file where one is given. Nothing of it is left when this returns.
     pub(super) fn hear(mut self, most: Duration, to: Option<File>) -> Result<Heard, GitError> {
-        let could_not = |source| GitError::Io { what: "start `git`".into(), source };
-        self.command.stderr(Stdio::piped()).process_group(0);
+        go_on()?;
         self.command.stdout(to.map_or_else(Stdio::piped, Stdio::from));
-        let mut child = self.command.spawn().map_err(could_not)?;
-        let (out, err) = (child.stdout.take(), child.stderr.take());
-        let (sender, receiver) = channel();
-        let reader = std::thread::spawn(move || {
-            let err = std::thread::spawn(move || err.map(|pipe| drain(pipe, COMPLAINED)).unwrap_or_default());
-            let out = out.map(|pipe| drain(pipe, HEARD)).unwrap_or_default();
-            // Nobody listens where the time was up.
-            let _ = sender.send((out, err.join().unwrap_or_default()));
-        });
-        let heard = receiver.recv_timeout(most);
-        let ended = if heard.is_ok() { End::Of(child.wait().map_err(could_not)?) } else { kill(&mut child) };
-        let (out, err) = match heard {
-            Ok(heard) => heard,
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                let _ = reader.join();
-                receiver.try_recv().unwrap_or_default()
-            }
-        };
-        Ok(Heard { what: self.what.into(), subcommand: self.subcommand.into(), end: ended, out, err: lossy(&err) })
+        let (end, (out, err)) = carry_out(self.command, most).map_err(could_not_start)?;
+        let err = lossy(&err);
+        if let (End::Of(status), Some(why)) = (end, err.strip_prefix(keeper::COULD_NOT_START))
+            && status.code() == Some(keeper::NOT_STARTED)
+        {
+            return Err(could_not_start(io::Error::other(why.trim().to_owned())));
+        }
+        if end == End::Stopped {
+            return Err(GitError::Stopped);
+        }
+        Ok(Heard { what: self.what.into(), subcommand: self.subcommand.into(), end, out, err })
     }
+}
+
+fn could_not_start(source: io::Error) -> GitError {
+    GitError::Io { what: "start `git`".into(), source }
 }
 
 /// What a call of git said.
@@ -216,18 +210,11 @@ pub(super) struct Heard {
     pub(super) err: String,
 }
 
-/// How a call of git ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    Of(ExitStatus),
-    OutOfTime,
-}
-
 impl Heard {
     pub(super) fn succeeded(&self) -> bool {
         match self.end {
             End::Of(status) => status.success(),
-            End::OutOfTime => false,
+            End::OutOfTime | End::Stopped => false,
         }
     }
 
@@ -245,8 +232,9 @@ impl Heard {
     pub(super) fn failure(&self) -> GitError {
         match self.end {
             End::Of(status) => failed(&self.what, &self.subcommand, status, &self.err),
+            End::Stopped => GitError::Stopped,
             End::OutOfTime => {
-                let source = std::io::Error::new(std::io::ErrorKind::TimedOut, "git took too long, and was ended");
+                let source = io::Error::new(io::ErrorKind::TimedOut, "git took too long, and was ended");
                 GitError::Io { what: self.what.clone(), source }
             }
         }
@@ -255,25 +243,6 @@ impl Heard {
 
 fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Reads to the end, and keeps the beginning.
-fn drain(mut pipe: impl Read, most: u64) -> Vec<u8> {
-    let mut kept = Vec::new();
-    // What cannot be read was not said.
-    let _ = pipe.by_ref().take(most).read_to_end(&mut kept);
-    let _ = std::io::copy(&mut pipe, &mut std::io::sink());
-    kept
-}
-
-/// Ends git and all that it started.
-fn kill(child: &mut Child) -> End {
-    if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
-        // It may have ended just now.
-        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-    }
-    let _ = child.wait();
-    End::OutOfTime
 }
 
 /// What git, or who was at the other end, complained of, in one line without control characters; its end where it is long.
@@ -288,7 +257,7 @@ pub(super) fn said(complaint: &str) -> String {
 fn failed(what: &str, subcommand: &str, status: ExitStatus, complaint: &str) -> GitError {
     let said = said(complaint);
     if complaint.contains("No space left") || complaint.contains("Read-only file system") {
-        return GitError::Io { what: what.into(), source: std::io::Error::other(said) };
+        return GitError::Io { what: what.into(), source: io::Error::other(said) };
     }
     let next = (complaint.contains("filter") || complaint.contains("lfs")).then_some(
         "a filter that .gitattributes asks for failed: install what it needs (Git LFS: `git lfs install` and `git lfs fetch`)",
@@ -314,7 +283,7 @@ fn follow(command: &mut Command) {
 
 /// git without the caller's `GIT_*` variables, and, where asked, without what looks like a secret.
 fn cleared(without_secrets: bool) -> Command {
-    let mut command = Command::new("git");
+    let mut command = keeper::command("git");
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         // Secrets are not for filters to see: the rule that `pass_env` has.

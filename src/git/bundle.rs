@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use git2::Oid;
 
-use super::binary::{End, Git, Heard, said};
+use super::binary::{Git, Heard, said};
+use super::call::End;
 use super::error::GitError;
 use super::merge::signature;
 use super::repo::{Repo, commit_id, commit_oid};
@@ -315,6 +316,7 @@ fn refuse(heard: Heard) -> Result<(), BundleError> {
             disk @ GitError::Io { .. } => Err(disk.into()),
             _ => Err(BundleError::Broken(said(&heard.err))),
         },
+        End::Stopped => Err(GitError::Stopped.into()),
         End::OutOfTime => Err(BundleError::Broken("it keeps git busy for longer than any honest one".to_owned())),
     }
 }

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use git2::{ErrorCode, ObjectType, Oid, Repository};
 
-use super::binary::{End, Git, program_version};
+use super::binary::{Git, program_version};
+use super::call::End;
 use super::error::GitError;
 use super::lineage::Paths;
 use super::merge::Merge;

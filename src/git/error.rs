@@ -172,6 +172,9 @@ pub enum GitError {
         /// What to do.
         next: String,
     },
+    /// Whoever wanted it was stopped meanwhile.
+    #[error("it was stopped")]
+    Stopped,
     /// An address that is not spoken.
     #[error("the address of a remote is not usable: {why}")]
     BadRemote {
@@ -333,6 +336,7 @@ impl GitError {
             | Self::OldProgram { .. }
             | Self::NoFilter { .. }
             | Self::Filter { .. }
+            | Self::Stopped
             | Self::BadRemote { .. }
             | Self::RemoteMoved { .. }
             | Self::RemoteRefused { .. }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use git2::{ErrorCode, Oid, Repository};
 
+use super::call::go_on;
 use super::error::GitError;
 use super::tree::difference;
 
@@ -124,6 +125,7 @@ impl Lineage {
         let mut open = vec![id];
         let mut read: HashMap<Oid, (Oid, Vec<Oid>)> = HashMap::new();
         while let Some(at) = open.last().copied() {
+            go_on()?;
             if known(&at).is_some() {
                 open.pop();
                 continue;

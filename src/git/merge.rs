@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use git2::{ErrorCode, Oid, Repository, Signature, Time};
 
 use super::apart::{Side, apart};
+use super::call::go_on;
 use super::closer::{Three, closer};
 use super::error::GitError;
 use super::lineage::{Commits, Lineage, Paths};
@@ -169,6 +170,7 @@ impl Repo {
             let mut objects = BTreeSet::from([commit_oid(&new.commit), tree_oid(&new.tree)]);
             for (path, sides) in difference(repo, tree_oid(old), tree_oid(&new.tree))? {
                 objects.extend(sides.after.filter(|entry| !entry.is_submodule()).map(|entry| entry.oid));
+                go_on()?;
                 let root = find_tree(repo, tree_oid(&new.tree))?;
                 for (slash, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
                     let Some(directory) = RepoPath::from_bytes(&path[..slash]) else { continue };
@@ -202,6 +204,7 @@ impl Repo {
             directories.insert(directory);
         }
         for (file, loose) in open {
+            go_on()?;
             file.sync_data().map_err(GitError::io("write through", &loose))?;
         }
         for directory in directories {

@@ -23,6 +23,7 @@ mod merge;
 mod message;
 mod ours;
 mod refs;
+mod call;
 mod binary;
 mod answer;
 mod remote;

@@ -30,13 +30,16 @@ impl Advised for GitError {
             Self::RemoteLacks { .. } => "it may have been deleted or replaced meanwhile".into(),
             Self::RemoteRedirects { .. } => "was the repository renamed? Use its new address".into(),
             Self::RemoteUnavailable { .. } => "try again later".into(),
-            Self::InSubmodule { .. } => "a change there cannot be kept: commit it in the submodule's own repository".into(),
+            Self::InSubmodule { .. } => {
+                "a change there cannot be kept: commit it in the submodule's own repository".into()
+            }
             Self::Missing { next, .. } => (*next).into(),
             Self::UnknownRevision { next, .. } | Self::Binary { next, .. } => (*next)?.into(),
             Self::Unsupported { next, .. } | Self::NoFilter { next, .. } | Self::Filter { next, .. } => {
                 next.as_str().into()
             }
-            Self::BranchMoved { .. }
+            Self::Stopped
+            | Self::BranchMoved { .. }
             | Self::BadBranch { .. }
             | Self::Io { .. }
             | Self::Refused { .. }

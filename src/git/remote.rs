@@ -11,7 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::answer::{self, Answer};
-use super::binary::{End, Git, Heard};
+use super::binary::{Git, Heard};
+use super::call::End;
 use super::error::GitError;
 use super::repo::Repo;
 use crate::exec::secret::Secret;

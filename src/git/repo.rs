@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use git2::{ErrorCode, ObjectType, Oid, Repository, RepositoryOpenFlags};
 
+use super::call::go_on;
 use super::error::GitError;
 use super::lineage::Lineage;
 use super::module::Layout;
@@ -245,6 +246,7 @@ impl Repo {
 
     /// Lends an open repository to one thread. Opening costs more than most of what is done with it.
     pub(super) fn with<T>(&self, work: impl FnOnce(&Repository) -> Result<T, GitError>) -> Result<T, GitError> {
+        go_on()?;
         let idle = self.idle().pop();
         let repo = match idle {
             Some(repo) => repo,
@@ -315,6 +317,7 @@ pub(super) fn find_commit<'repo>(repo: &'repo Repository, id: &CommitId) -> Resu
 }
 
 pub(super) fn find_tree(repo: &Repository, oid: Oid) -> Result<git2::Tree<'_>, GitError> {
+    go_on()?;
     repo.find_tree(oid).map_err(GitError::lib(format!("read tree {oid}")))
 }
 

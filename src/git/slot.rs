@@ -13,6 +13,7 @@ use std::sync::Arc;
 use rustix::fs::{Mode as RawMode, OFlags, Timespec, Timestamps};
 
 use super::binary::{Git, fetch_missing};
+use super::call::go_on;
 use super::content::{Files, mode_of, write_entry};
 use super::error::GitError;
 use super::facts::{Facts, Stamp, Stat, write_index, write_index_over};
@@ -100,6 +101,7 @@ impl Slot {
             self.write_files(part, &absent)?;
             let files = Files::of(self.path())?;
             for Wanted { path, own, entry } in absent {
+                go_on()?;
                 stirred.extend(above(path).map(<[u8]>::to_vec));
                 let path_on_disk = below(self.path(), path);
                 let meta = std::fs::symlink_metadata(&path_on_disk).map_err(GitError::io("look at", &path_on_disk))?;
@@ -205,6 +207,7 @@ impl Slot {
         let (mut by_git, mut entries): (Vec<u8>, BTreeMap<&[u8], Entry>) = (Vec::new(), BTreeMap::new());
         repo.with(|objects| {
             for Wanted { path, own, entry } in absent {
+                go_on()?;
                 self.make_parents(path, &mut made)?;
                 let on_disk = below(self.path(), path);
                 if entry.is_submodule() {

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use git2::{ObjectType, Repository};
 
 use super::binary::Git;
+use super::call::go_on;
 use super::content::{Files, LARGE, blob_id, make_readable, mode_of};
 use super::convert::{self, Conversion, is_attributes};
 use super::error::GitError;
@@ -246,6 +247,7 @@ impl Slot {
         let mut read = Vec::with_capacity(files.len());
         let slot = Files::of(self.path())?;
         for (path, meta) in files {
+            go_on()?;
             let on_disk = below(self.path(), path);
             let was = base.get(path);
             let mode = mode_of(meta, was.filter(|_| !trusts_mode));
@@ -285,6 +287,8 @@ impl Slot {
             let counts = |path: &[u8]| if is_attributes(path) { stands(path) } else { asked.contains(path) };
             let entries = base.files().filter(|(path, _)| counts(path));
             write_index(&index, entries, None)?;
+            // Of a git that was killed. The slot is this process's own.
+            let _ = std::fs::remove_file(self.own_file("index.lock"));
             let mut paths = Vec::new();
             for (path, meta) in &regular {
                 make_readable(&below(self.path(), path), meta)?;

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::call::go_on;
 use super::error::GitError;
 use crate::scope::name;
 
@@ -48,6 +49,7 @@ fn walk_at(directory: &Path, path: &mut Vec<u8>, depth: usize, decide: &mut Deci
     // Files that rule over their neighbours come first.
     entries.sort_by_key(|entry| !entry.file_name().as_bytes().starts_with(b".git"));
     for entry in entries {
+        go_on()?;
         let length = path.len();
         if length > 0 {
             path.push(b'/');

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::errand::Errand;
 use super::place::{Parked, Place};
+use super::thread::{Limits, blocking, on_files};
 use super::turn::{Turn, TurnEnd};
 use super::{Shared, instructions, judging, turn};
 use crate::engine::LEASE;
@@ -106,14 +107,6 @@ pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Runs blocking work beside the async world.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(value) => value,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
-}
-
 /// The message with what the network refused to the agent or the command. What its room closed is named if it is the work
 /// itself that failed, and not what omk or a gate made of it.
 fn with_refusal(class: Class, message: &str, evidence: &Evidence) -> String {
@@ -167,6 +160,11 @@ impl Attempt<'_> {
         }
     }
 
+    /// What ends work on its files: its own timeout is for each piece of that, as for its command.
+    fn limits(&self) -> Limits<'_> {
+        Limits { stop: self.stop, timeout: Some(self.errand.task.timeout) }
+    }
+
     async fn try_run(&self, evidence: &mut Evidence) -> Result<Outcome, Trouble> {
         let (place, session) = self.prepare().await?;
         evidence.base = Some(place.base.clone());
@@ -206,22 +204,27 @@ impl Attempt<'_> {
         evidence: &mut Evidence,
     ) -> Result<(Result<Outcome, Trouble>, Option<String>), Trouble> {
         let (end, session) = if let Some(tree) = self.kept(place) {
-            let tools = &self.shared.tools;
-            tools.repo.refuse_secrets(&place.base.tree, tree, &tools.scrubber)?;
+            let (shared, base, kept) = (Arc::clone(self.shared), place.base.tree.clone(), tree.clone());
+            let clean = move || shared.tools.repo.refuse_secrets(&base, &kept, &shared.tools.scrubber);
+            on_files(self.limits(), "reading what an earlier run made", clean).await?;
             self.lay_out(place, Tip { commit: place.base.commit.clone(), tree: tree.clone() }).await?;
             (TurnEnd::Done, None)
         } else {
-            let overlay = instructions::lay_over(self.shared, self.errand, place).await?;
+            let overlay = instructions::lay_over(self.shared, self.errand, place, self.limits()).await?;
             let turn = Turn { shared: self.shared, errand: self.errand, place, stop: self.stop };
             let ended = turn::take(&turn, session, evidence).await?;
-            instructions::take_off(self.shared, self.errand, place, overlay).await?;
+            instructions::take_off(self.shared, self.errand, place, overlay, self.limits()).await?;
             ended
         };
-        let result = match end {
-            TurnEnd::Done => self.finish(place, evidence).await,
-            TurnEnd::Failed(failure) => Err(Trouble::Failed(failure)),
-        };
-        Ok((result, session))
+        match end {
+            TurnEnd::Done => {
+                let result = self.finish(place, evidence).await;
+                // What could not be laid out in time lacks files, which the next turn would seem to have removed.
+                let is_half = matches!(&result, Err(Trouble::Failed(failure)) if failure.class == Class::Timeout);
+                Ok((result, session.filter(|_| !is_half)))
+            }
+            TurnEnd::Failed(failure) => Ok((Err(Trouble::Failed(failure)), session)),
+        }
     }
 
     /// What an earlier run made of this task on just this tree; asked until it has failed, for who fails with it works anew.
@@ -237,7 +240,7 @@ impl Attempt<'_> {
             return Ok((parked.place, parked.session));
         }
         let (shared, errand) = (Arc::clone(self.shared), self.errand.clone());
-        let place = blocking(move || fresh_place(&shared, &errand)).await?;
+        let place = on_files(self.limits(), "laying out its files", move || fresh_place(&shared, &errand)).await?;
         Ok((place, None))
     }
 
@@ -250,7 +253,7 @@ impl Attempt<'_> {
             let gone = format!("its slot {} was removed while it worked there", slot.path().display());
             return Err(Trouble::new(Class::Host, gone));
         }
-        let tree = blocking(move || {
+        let tree = on_files(self.limits(), "reading its files back", move || {
             let tools = &shared.tools;
             let may_write = |path: &RepoPath| instructions::scope(tools, &task).names(path);
             let (keep, change_limit) = (&tools.plan.keep, tools.plan.change_limit);
@@ -265,7 +268,7 @@ impl Attempt<'_> {
                 }
             };
         }
-        self.check_scope(place, &tree, evidence)?;
+        self.check_scope(place, &tree, evidence).await?;
         evidence.tree = Some(tree.clone());
         // Before the gates, which find it checked out: what they judge is the very commit that may land.
         let tip = Tip { commit: self.commit(place, &tree)?, tree };
@@ -278,7 +281,7 @@ impl Attempt<'_> {
         let held = self.hold_to_gates(evidence);
         if held.is_err() && matches!(task.work, Work::Prompt(_)) {
             // The agent may be told what the gates said, and go on here.
-            judging::restore(self.shared, place, &tip.tree).await?;
+            judging::restore(self.shared, place, &tip.tree, self.limits()).await?;
         }
         held?;
         Ok(Outcome::Changed(Change { tip, paths: evidence.observed.clone() }))
@@ -294,12 +297,14 @@ impl Attempt<'_> {
 
     async fn lay_out(&self, place: &Place, tip: Tip) -> Result<LaidOut, Trouble> {
         let (slot, keep) = (place.slot.clone(), self.shared.tools.plan.keep.clone());
-        Ok(blocking(move || slot.checkout_tree(&tip.commit, &tip.tree, &keep)).await?)
+        let lay_out = move || slot.checkout_tree(&tip.commit, &tip.tree, &keep);
+        Ok(on_files(self.limits(), "laying out its change for its gates", lay_out).await?)
     }
 
-    fn check_scope(&self, place: &Place, tree: &TreeId, evidence: &mut Evidence) -> Result<(), Trouble> {
+    async fn check_scope(&self, place: &Place, tree: &TreeId, evidence: &mut Evidence) -> Result<(), Trouble> {
         let tools = &self.shared.tools;
-        let touched = tools.repo.touched(&place.base.tree, tree)?;
+        let (repo, base, of) = (tools.repo.clone(), place.base.tree.clone(), tree.clone());
+        let touched = on_files(self.limits(), "comparing its change", move || repo.touched(&base, &of)).await?;
         evidence.observed = touched.iter().map(|touched| touched.path.clone()).collect();
         let violations = instructions::scope(tools, &self.errand.task).violations(&touched);
         if violations.is_empty() {

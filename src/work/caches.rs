@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
-use crate::exec::credential;
+use crate::exec::{credential, stop};
 use crate::plain_file;
 
 /// What is copied at most of one cache: 256 MiB take about as long as one download of a few crates.
@@ -85,13 +85,17 @@ fn may_hold_a_secret(settings: &Path) -> bool {
     }
 }
 
-/// Copies a file or a tree without its links, and with its empty directories, without which git sees no repository; an error if it is larger than is worth it.
+/// Copies a file or a tree without its links, and with its empty directories, without which git sees no repository; an error
+/// if it is larger than is worth it, or its work is stopped.
 pub(super) fn copy_bounded(from: &Path, to: &Path) -> std::io::Result<()> {
     let (mut bytes, mut files) = (0, 0);
     let mut waiting = VecDeque::from([(from.to_owned(), to.to_owned())]);
     let (mut found, mut directories) = (Vec::new(), Vec::new());
     while let Some((from, to)) = waiting.pop_front() {
         let Ok(meta) = from.symlink_metadata() else { continue };
+        if stop::is_wanted() {
+            return Err(std::io::ErrorKind::Interrupted.into());
+        }
         files += 1;
         bytes += if meta.is_file() { meta.len() } else { 0 };
         if files > MOST_FILES || bytes > MOST_BYTES {
@@ -109,6 +113,9 @@ pub(super) fn copy_bounded(from: &Path, to: &Path) -> std::io::Result<()> {
     }
     directories.iter().try_for_each(std::fs::create_dir_all)?;
     for (from, to) in found {
+        if stop::is_wanted() {
+            return Err(std::io::ErrorKind::Interrupted.into());
+        }
         to.parent().map_or(Ok(()), std::fs::create_dir_all)?;
         std::fs::copy(from, to)?;
     }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tokio::sync::OnceCell;
 
 use super::Shared;
-use super::attempt::blocking;
+use super::thread::blocking;
 use crate::exec::environment::{Caller, child_env};
 use crate::exec::{Shepherd, copyable};
 use crate::git::{Pool, Repo};

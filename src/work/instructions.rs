@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
-use super::attempt::{Trouble, blocking};
+use super::attempt::Trouble;
 use super::errand::Errand;
 use super::place::Place;
+use super::thread::{Limits, on_files};
 use super::{Shared, Tools};
 use crate::git::Overlay;
 use crate::id::{CommitId, RepoPath};
@@ -39,12 +40,17 @@ pub(super) fn scope<'a>(tools: &'a Tools, task: &'a Task) -> Scope<'a> {
 }
 
 /// Lays out what the agent of an attempt is to be instructed by; `None` where that is there already, or there is no agent.
-pub(super) async fn lay_over(shared: &Arc<Shared>, errand: &Errand, place: &Place) -> Result<Option<Overlay>, Trouble> {
+pub(super) async fn lay_over(
+    shared: &Arc<Shared>,
+    errand: &Errand,
+    place: &Place,
+    limits: Limits<'_>,
+) -> Result<Option<Overlay>, Trouble> {
     if matches!(errand.task.work, Work::Run(_)) {
         return Ok(None);
     }
     let (shared, task, place) = (Arc::clone(shared), errand.task.clone(), place.clone());
-    let laid = blocking(move || {
+    let laid = on_files(limits, "laying out its instructions", move || {
         let tools = &shared.tools;
         let wanted = |path: &RepoPath| is_wanted(tools, &task, path);
         place.slot.lay_over(&place.base.tree, trusted(tools), &tools.plan.keep, &wanted)
@@ -58,10 +64,11 @@ pub(super) async fn take_off(
     errand: &Errand,
     place: &Place,
     overlay: Option<Overlay>,
+    limits: Limits<'_>,
 ) -> Result<(), Trouble> {
     let Some(overlay) = overlay else { return Ok(()) };
     let (shared, task, place) = (Arc::clone(shared), errand.task.clone(), place.clone());
-    let taken = blocking(move || {
+    let taken = on_files(limits, "taking off its instructions", move || {
         let tools = &shared.tools;
         let wanted = |path: &RepoPath| is_wanted(tools, &task, path);
         place.slot.take_off(&overlay, &tools.plan.keep, &wanted)

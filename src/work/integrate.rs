@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::Shared;
-use super::attempt::{blocking, class_of, message};
+use super::attempt::{Trouble, message};
+use super::thread::{Limits, on_files};
 use crate::engine::Engine;
 use crate::fact::{self, Change, Fact, Failure};
 use crate::git::{GitError, Landed};
@@ -61,26 +64,27 @@ enum Put {
 }
 
 /// Lands a change, and reports it.
-pub(super) async fn land(shared: Arc<Shared>, landing: Landing) {
+pub(super) async fn land(shared: Arc<Shared>, landing: Landing, stop: CancellationToken) {
     let facts = shared.facts.clone();
     let (task, attempt) = (landing.task.id.clone(), landing.attempt);
-    let put = blocking({
+    let put = on_files(Limits { stop: &stop, timeout: None }, "landing", {
         let shared = Arc::clone(&shared);
         move || landing.put_onto(&shared, &landing.tip)
     });
-    let fact = match put.await {
+    let fact = match put.await.map_err(Trouble::from) {
         Ok(Put::Clean(tip)) => Fact::Landed { task, attempt, tip },
         Ok(Put::Clash(paths)) => Fact::Clashed { task, attempt, paths, trouble: None },
-        Err(error) => {
-            let trouble = Some(trouble(&shared, &error));
+        Err(Trouble::Interrupted) => return,
+        Err(Trouble::Failed(failure)) => {
+            let trouble = Some(scrubbed(&shared, failure));
             Fact::Clashed { task, attempt, paths: Vec::new(), trouble }
         }
     };
     let _ = facts.send(fact);
 }
 
-fn trouble(shared: &Shared, error: &GitError) -> Failure {
-    Failure::to_do(class_of(error), error).scrubbed(&|text| shared.tools.scrubber.scrub(text))
+fn scrubbed(shared: &Shared, failure: Failure) -> Failure {
+    failure.scrubbed(&|text| shared.tools.scrubber.scrub(text))
 }
 
 /// The landings that are to stay, oldest first.
@@ -127,16 +131,17 @@ impl Rebuild {
 }
 
 /// Builds the integration tip anew, and reports it. What does not merge without the ones taken out is left out too.
-pub(super) async fn rebuild(shared: Arc<Shared>, rebuild: Rebuild) {
+pub(super) async fn rebuild(shared: Arc<Shared>, rebuild: Rebuild, stop: CancellationToken) {
     let facts = shared.facts.clone();
-    let built = blocking({
+    let built = on_files(Limits { stop: &stop, timeout: None }, "building the result again", {
         let shared = Arc::clone(&shared);
         move || rebuild.build(&shared)
     });
-    let fact = match built.await {
+    let fact = match built.await.map_err(Trouble::from) {
         Ok((landings, clashed)) => Fact::Rebuilt { landings, clashed, trouble: None },
-        Err(error) => {
-            let trouble = Some(trouble(&shared, &error));
+        Err(Trouble::Interrupted) => return,
+        Err(Trouble::Failed(failure)) => {
+            let trouble = Some(scrubbed(&shared, failure));
             Fact::Rebuilt { landings: Vec::new(), clashed: Vec::new(), trouble }
         }
     };

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::{Trouble, blocking};
+use super::attempt::Trouble;
 use super::lanes::{AfterFailure, Lane, On, Ran, Round};
 use super::place::Place;
+use super::thread::{Limits, blocking, on_files};
 use super::trial::{Logs, OnTrial, judge_one};
 use super::{Shared, Tools};
 use crate::engine::Engine;
@@ -143,7 +144,7 @@ async fn judge_required(
     let logs = Logs::new(shared, format!("logs/result/{}", &tip.commit.as_str()[..12]));
     let judged = async {
         let commit = OnTrial { tip, base: &shared.tools.began.base.commit, keep: &[] };
-        let (place, laid_out) = place_at(shared, commit).await?;
+        let (place, laid_out) = place_at(shared, commit, stop).await?;
         let judged = judge_all(shared, &gates, On::Result, &place, (commit, Some(laid_out)), &logs, stop).await;
         give_back(shared, place, judged.as_ref().err(), stop).await;
         judged
@@ -155,9 +156,14 @@ async fn judge_required(
 }
 
 /// A slot with that commit in it.
-async fn place_at(shared: &Arc<Shared>, commit: OnTrial<'_>) -> Result<(Place, LaidOut), Trouble> {
+async fn place_at(
+    shared: &Arc<Shared>,
+    commit: OnTrial<'_>,
+    stop: &CancellationToken,
+) -> Result<(Place, LaidOut), Trouble> {
     let (shared, base, keep) = (Arc::clone(shared), commit.tip.clone(), commit.keep.to_vec());
-    Ok(blocking(move || Place::open(&shared.tools, base, &keep)).await?)
+    let limits = Limits { stop, timeout: None };
+    Ok(on_files(limits, "laying out its files", move || Place::open(&shared.tools, base, &keep)).await?)
 }
 
 async fn discard(shared: &Arc<Shared>, place: Place, stop: &CancellationToken) {
@@ -207,7 +213,11 @@ async fn judge_beside(
     logs: &Logs,
     stop: &CancellationToken,
 ) -> Result<Ran, Trouble> {
-    let Ok((place, laid_out)) = place_at(shared, commit).await else { return Ok(Ran::NoSlot) };
+    let (place, laid_out) = match place_at(shared, commit, stop).await {
+        Ok(opened) => opened,
+        Err(Trouble::Interrupted) => return Err(Trouble::Interrupted),
+        Err(Trouble::Failed(_)) => return Ok(Ran::NoSlot),
+    };
     let judged = judge_and_compare(shared, gate, &place, (commit, Some(laid_out)), logs, stop).await;
     give_back(shared, place, judged.as_ref().err(), stop).await;
     judged.map(Ran::to)
@@ -249,10 +259,15 @@ async fn judge_and_compare(
 }
 
 /// Takes away what gates left, for whoever goes on there: HEAD is the base again, and the work is as they judged it.
-pub(super) async fn restore(shared: &Arc<Shared>, place: &Place, tree: &TreeId) -> Result<(), Trouble> {
+pub(super) async fn restore(
+    shared: &Arc<Shared>,
+    place: &Place,
+    tree: &TreeId,
+    limits: Limits<'_>,
+) -> Result<(), Trouble> {
     let (shared, place, tree) = (Arc::clone(shared), place.clone(), tree.clone());
     let put_back = move || place.slot.checkout_tree(&place.base.commit, &tree, &shared.tools.plan.keep).map(drop);
-    blocking(put_back).await.map_err(Trouble::from)
+    Ok(on_files(limits, "putting back what its gates left", put_back).await?)
 }
 
 /// Holds an outcome against what the same gate says of the run's base.
@@ -278,7 +293,7 @@ async fn on_base(shared: &Arc<Shared>, gate: &Gate, stop: &CancellationToken) ->
     }
     let base = &shared.tools.began.base;
     let commit = OnTrial { tip: base, base: &base.commit, keep: &[] };
-    let (place, laid_out) = place_at(shared, commit).await?;
+    let (place, laid_out) = place_at(shared, commit, stop).await?;
     let logs = Logs::new(shared, "logs/base".to_owned());
     let outcome = judge_one(shared, gate, &place, (commit, Some(laid_out)), &logs, stop).await;
     give_back(shared, place, outcome.as_ref().err(), stop).await;

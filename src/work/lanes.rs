@@ -197,6 +197,8 @@ impl<'a> Round<'a> {
                     turns = true;
                     waiting.push_front(index);
                 }
+                // Told as one that did not run: the failure says why.
+                Err(Trouble::Interrupted) if failed.is_some() => {}
                 Err(new) => {
                     end.cancel();
                     trouble = Some(trouble.filter(|old: &Trouble| old.goes_before(&new)).unwrap_or(new));

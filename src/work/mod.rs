@@ -20,6 +20,7 @@ mod room;
 mod settings;
 mod stand_in;
 mod sweep;
+mod thread;
 mod trial;
 mod turn;
 
@@ -226,12 +227,14 @@ impl<L: Listener> Hands for Workshop<L> {
             }
             Order::Land { task, .. } => {
                 if let Some(landing) = integrate::Landing::of(task, engine) {
-                    self.under_way.spawn(integrate::land(Arc::clone(&self.shared), landing));
+                    let stop = self.stop.child_token();
+                    self.under_way.spawn(integrate::land(Arc::clone(&self.shared), landing, stop));
                 }
             }
             Order::Rebuild { without } => {
                 let rebuild = integrate::Rebuild::of(without, engine);
-                self.under_way.spawn(integrate::rebuild(Arc::clone(&self.shared), rebuild));
+                let stop = self.stop.child_token();
+                self.under_way.spawn(integrate::rebuild(Arc::clone(&self.shared), rebuild, stop));
             }
             Order::Judge { prefix } => {
                 if let Some(tip) = judging::tip_of(*prefix, engine) {

@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::sync::Arc;
 
-use super::attempt::blocking;
+use tokio_util::sync::CancellationToken;
+
+use super::attempt::Trouble;
+use super::thread::{Limits, on_files};
 use super::trial::{BASE, OnTrial};
 use super::{Shared, instructions};
 use crate::exec::umask;
@@ -26,14 +29,15 @@ pub(super) async fn premises(
     gate: &Gate,
     commit: OnTrial<'_>,
     env: &BTreeMap<OsString, OsString>,
-) -> Result<Option<Premises>, GitError> {
+    stop: &CancellationToken,
+) -> Result<Option<Premises>, Trouble> {
     let tools = &shared.tools;
     if gate.inputs.is_none() || tools.pace.reusable.is_none() || tools.level != RoomLevel::Sealed {
         return Ok(None);
     }
     let (tree, base) = (commit.tip.tree.clone(), commit.base.clone());
     let (looked, gate_read) = (Arc::clone(shared), gate.clone());
-    let digests = blocking(move || {
+    let digests = on_files(Limits { stop, timeout: None }, "reading what its gate reads", move || {
         let tools = &looked.tools;
         let inputs = gate_read.inputs.as_deref().unwrap_or_default();
         let tree_of = |commit| tools.repo.tip(commit).map(|tip| tip.tree);

@@ -4,26 +4,31 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::{Trouble, blocking, class_of};
+use super::attempt::{Trouble, class_of};
 use super::copies::Copies;
 use super::place::Place;
 use super::room::{Furnishing, Way, room};
+use super::thread::{Limits, Unfinished, on_files};
 use super::turn::trouble;
 use super::{Shared, instructions, reuse};
 use crate::exec::environment::child_env;
 use crate::fact::{Class, Failure, GateOutcome, GateRoom};
 use crate::gate::judge::{self, GateError, Judged};
 use crate::gate::premises::Premises;
-use crate::git::{GitError, LaidOut};
+use crate::git::LaidOut;
 use crate::id::{CommitId, RepoPath, Tip};
 use crate::plan::{Gate, Network};
 
 /// The variable that tells a gate what the judged commit is built on.
 pub(super) const BASE: &str = "OMK_BASE";
+
+/// How long the files of a gate may take at least: its timeout is about its command, and may be that of a quick one.
+const LEAST: Duration = Duration::from_secs(60);
 
 /// What gates judge, and what it is built on.
 #[derive(Clone, Copy)]
@@ -70,14 +75,14 @@ pub(super) async fn judge_one(
         // The caller's proxy. That of a closed room has another port each time.
         lasting.clone_from(&env.vars);
     }
-    let premises = reuse::premises(shared, gate, commit, &lasting).await?;
+    let premises = reuse::premises(shared, gate, commit, &lasting, stop).await?;
     Copies::settle(shared).await;
     let (room, furnishing) = room(shared, &mut env, writable, place.gate_scratch(), &way);
     // Taken by the first execution: a second one comes after a child.
     let laid_out = Mutex::new(laid_out);
     let lay_out = || -> BoxFuture<'_, Result<(), Failure>> {
         let laid_out = laid_out.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Box::pin(lay_out(shared, gate, place, (commit, laid_out), &furnishing))
+        Box::pin(lay_out(shared, gate, place, (commit, laid_out), &furnishing, stop))
     };
     let scrub = |text: &str| tools.scrubber.scrub(text);
     let site = judge::Site {
@@ -98,7 +103,7 @@ pub(super) async fn judge_one(
             None => (Some(premises.key()), None),
             Some(command) => {
                 let printed = way.serve_while(None, judge::fingerprint(gate, command, &site)).await;
-                match printed.map_err(|error| not_judged(&error))? {
+                match printed.map_err(|error| not_judged(&error, stop))? {
                     Ok(digest) => (Some(Premises { fingerprint: Some(digest), ..premises }.key()), None),
                     Err(why) => (None, Some(format!("its fingerprint {why}, so no verdict is reused"))),
                 }
@@ -112,7 +117,7 @@ pub(super) async fn judge_one(
     // Another gate may have written there, so what comes of it stands for itself alone.
     let key = key.filter(|_| !place.holds_kept(commit.keep));
     let judged = way.serve_while(None, judge::judge(gate, &site)).await;
-    let Judged { mut outcome, containment } = judged.map_err(|error| not_judged(&error))?;
+    let Judged { mut outcome, containment } = judged.map_err(|error| not_judged(&error, stop))?;
     if let Some(why) = no_key {
         let so_far = std::mem::take(&mut outcome.note);
         outcome.note = if so_far.is_empty() { why } else { format!("{so_far}; {why}") };
@@ -127,8 +132,9 @@ pub(super) async fn judge_one(
     Ok(outcome)
 }
 
-fn not_judged(error: &GateError) -> Trouble {
+fn not_judged(error: &GateError, stop: &CancellationToken) -> Trouble {
     match error {
+        GateError::LayOut { .. } if stop.is_cancelled() => Trouble::Interrupted,
         GateError::Exec { source, .. } => trouble(source, error),
         GateError::LayOut { why, .. } => Trouble::Failed(Failure::to_do(why.class, error)),
         GateError::Logs { .. } => Trouble::Failed(Failure::to_do(Class::Host, error)),
@@ -143,11 +149,13 @@ async fn lay_out(
     place: &Place,
     (commit, laid_out): (OnTrial<'_>, Option<LaidOut>),
     furnishing: &Furnishing,
+    stop: &CancellationToken,
 ) -> Result<(), Failure> {
+    let limits = Limits { stop, timeout: Some(gate.timeout.max(LEAST)) };
     let furnishing = furnishing.clone();
     let (shared, place, tip, trusted) = (Arc::clone(shared), place.clone(), commit.tip.clone(), gate.trusted.clone());
     let keep = commit.keep.to_vec();
-    let laid_out = blocking(move || {
+    let laid_out = on_files(limits, "laying out its files", move || {
         let tools = &shared.tools;
         if !laid_out.is_some_and(|laid_out| laid_out.is(&tip)) {
             place.slot.checkout_tree(&tip.commit, &tip.tree, &keep)?;
@@ -160,5 +168,10 @@ async fn lay_out(
         furnishing.make();
         Ok(())
     });
-    laid_out.await.map_err(|error: GitError| Failure::of(class_of(&error), &error))
+    laid_out.await.map_err(|why| match why {
+        Unfinished::Failed(error) => Failure::of(class_of(&error), &error),
+        Unfinished::OutOfTime(failure) => failure,
+        // Not reported: whoever reads it looks at the stop first.
+        Unfinished::Stopped => Failure::new(Class::Host, "it was stopped"),
+    })
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
-use super::attempt::{Trouble, blocking};
+use super::attempt::Trouble;
 use super::copies::Copies;
 use super::errand::Errand;
 use super::place::Place;
 use super::room::{Furnishing, Way, room};
+use super::thread::{blocking, until};
 use crate::agent::prompt::{self, Brief, Setback};
 use crate::agent::{self, Model};
 use crate::agent::{AgentOutcome, Observed};
@@ -93,7 +94,7 @@ impl Turn<'_> {
         let scratch = self.scratch().await?;
         Copies::settle(self.shared).await;
         let (room, furnishing) = room(self.shared, &mut env, writable, scratch, &way);
-        blocking(move || furnishing.make()).await;
+        until(self.stop, move || furnishing.make()).await;
         let name = format!("logs/{}/{}/command.log", self.errand.task.id, self.errand.attempt);
         let child = Child {
             program: Program::Shell(command.to_owned()),
@@ -183,7 +184,7 @@ impl Turn<'_> {
         let scratch = self.scratch().await?;
         Copies::settle(self.shared).await;
         let (errand, furnishing) = self.errand_of(text, session, model, pulse, self.make_log(&name)?, (&way, scratch));
-        blocking(move || furnishing.make()).await;
+        until(self.stop, move || furnishing.make()).await;
         let ran = way.serve_while(Some(&pass), agent.installed.run(&self.shared.tools.shepherd, &errand)).await;
         self.note_hosts(&way, evidence);
         let usage = pass.close();

@@ -155,6 +155,7 @@ mod try_model;
 mod shown;
 mod side_by_side;
 mod untouched;
+mod stop;
 mod stories;
 mod story_github;
 mod story_gitlab;

@@ -38,6 +38,7 @@ const READERS: &[&str] =
 const READING: &[(&str, usize, &str)] = &[
     ("src/cli/plan_file.rs", 1, "a plan that a person names may be a link, or a pipe that has a writer"),
     ("src/exec/flock.rs", 1, "reads /proc"),
+    ("src/exec/keeper.rs", 1, "opens /dev/null"),
     ("src/exec/kernel.rs", 2, "reads /proc"),
     ("src/exec/seal.rs", 2, "reads /proc, and opens /dev/null"),
     ("src/forge/speaker/carrier.rs", 1, "the caller's own certificates may be a link"),
@@ -55,10 +56,10 @@ const READING: &[(&str, usize, &str)] = &[
 const STARTING: &[(&str, usize, &str)] = &[
     ("src/cli/ci/root.rs", 1, "sudo, while it is taken away"),
     ("src/exec/fork_server.rs", 1, "the process that shepherds are forked from"),
+    ("src/exec/keeper.rs", 3, "git, under its keeper, or alone where there can be none"),
     ("src/exec/secret.rs", 1, "omk itself, without its secrets"),
     ("src/exec/shepherd.rs", 1, "a child, in its room"),
     ("src/exec/start.rs", 1, "a child's shepherd"),
-    ("src/git/binary.rs", 1, "git, without the caller's variables, hooks and credentials"),
 ];
 
 fn root() -> &'static Path {
@@ -190,7 +191,7 @@ fn a_process_is_started_in_one_place_for_each_kind() {
             wrong.push(format!("{name} gives `Command` another name"));
         }
     }
-    let git = shipped.iter().filter(|(_, code)| code.contains("Command::new(\"git\")"));
+    let git = shipped.iter().filter(|(_, code)| code.contains("command(\"git\")"));
     assert_eq!(git.map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["src/git/binary.rs"]);
     nothing(&wrong);
 }
