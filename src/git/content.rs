@@ -10,6 +10,7 @@ use std::path::Path;
 
 use git2::{ObjectType, Oid, Repository};
 
+use super::call::go_on;
 use super::error::GitError;
 use super::facts::Bytes;
 use super::tree::{EXECUTABLE, Entry, FILE, SYMLINK};
@@ -61,6 +62,7 @@ impl<'a> Files<'a> {
 
     /// The bytes of a file of at most [`LARGE`] bytes, or where a link leads.
     pub(super) fn read(&self, path: &[u8], meta: &Metadata) -> Result<Vec<u8>, GitError> {
+        go_on()?;
         let on_disk = below(self.top, path);
         if meta.is_symlink() {
             return read_link(&on_disk);
@@ -85,6 +87,7 @@ impl<'a> Files<'a> {
 
     /// The bytes of a file of any size, to be read piece by piece.
     pub(super) fn open(&self, path: &[u8], meta: &Metadata) -> Result<impl std::io::Read + use<>, GitError> {
+        go_on()?;
         let on_disk = below(self.top, path);
         make_readable(&on_disk, meta)?;
         let file = self.root.file(&below(Path::new(""), path));
