@@ -179,7 +179,8 @@ impl Run {
             }
         }
         let mut onto: Vec<u32> = onto.into_iter().collect();
-        onto.sort_unstable_by_key(|&other| self.landing_number(other));
+        // Those that were taken out may have the number of another one now.
+        onto.sort_unstable_by_key(|&other| (self.landing_number(other), other));
         onto
     }
 }
