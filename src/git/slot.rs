@@ -159,6 +159,9 @@ impl Slot {
         let (mut standing, mut stirred) = (HashSet::new(), HashSet::new());
         // The slot's own directory: it holds `.git`, which is not walked.
         stirred.insert(Vec::new());
+        if only.is_none() {
+            self.take_from_caches(layout, keep, facts)?;
+        }
         walk(self.path(), &mut |path, meta| {
             if path == b".git" || layout.is_link(path) {
                 return Ok(Step::Skip);
@@ -199,6 +202,21 @@ impl Slot {
         })?;
         stirred.retain(|path| path.is_empty() || layout.has_directory(path));
         Ok(Cleared { standing, stirred })
+    }
+
+    /// Removes what omk itself wrote where a cache is now: a file of another tree, or one that was laid over for a gate.
+    fn take_from_caches(&self, layout: &Layout, keep: &Keep, facts: &mut Facts) -> Result<(), GitError> {
+        let ours = facts.known.keys().filter(|path| keep.covers(path) && layout.get(path).is_none());
+        for path in ours.cloned().collect::<Vec<_>>() {
+            facts.forget(&path);
+            let is_directory =
+                |path: &[u8]| below(self.path(), path).symlink_metadata().is_ok_and(|meta| meta.is_dir());
+            // A child may have put a link on the way, and what that leads to is not ours.
+            if above(&path).skip(1).all(is_directory) && !is_directory(&path) {
+                remove(&below(self.path(), &path), &self.attic)?;
+            }
+        }
+        Ok(())
     }
 
     fn write_files(&self, part: &Part<'_>, absent: &[&Wanted<'_>]) -> Result<(), GitError> {
