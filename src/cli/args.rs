@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::work::AfterFailure;
-
 /// Runs coding agents so that their work can be trusted: a plan, gates, worktrees, proofs.
 #[derive(Debug, Parser)]
 #[command(name = "omk", version, max_term_width = 100, propagate_version = true)]
@@ -245,13 +243,6 @@ pub(crate) struct How {
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-impl How {
-    /// What a failing gate ends.
-    pub(crate) fn after_failure(&self) -> AfterFailure {
-        if self.keep_going { AfterFailure::GoOn } else { AfterFailure::End }
-    }
 }
 
 #[derive(Debug, Args)]

@@ -35,7 +35,7 @@ pub(super) fn pace(session: &Session) -> Pace {
     };
     Pace {
         workers: how.workers.or(session.history.workers()).unwrap_or(began.workers),
-        after_failure: if how.keep_going || began.keep_going { AfterFailure::GoOn } else { AfterFailure::End },
+        after_failure: AfterFailure::of(how.keep_going || began.keep_going),
         durations,
         reusable: reuses.then(known),
     }

@@ -47,7 +47,7 @@ pub(super) fn command(args: &Judge, terminal: &Terminal) -> Result<u8, Failure> 
     let home = Home::find()?;
     let request = read_request(&args.bundle.request)?;
     let plan = read_plan(&home, &request, args.bundle.plan.as_deref(), args.bundle.rules.as_deref())?;
-    let after_failure = if args.keep_going { AfterFailure::GoOn } else { AfterFailure::End };
+    let after_failure = AfterFailure::of(args.keep_going);
     let bench = Bench { home: &home, plan: &Arc::new(plan), scrubber: &secrets.scrubber(), after_failure };
     let judgement = judge(&bench, &args.bundle.dir, &request)?;
     terminal.print(&if args.json { json(&judgement)? } else { in_words(&judgement) });

@@ -29,6 +29,14 @@ pub enum AfterFailure {
     GoOn,
 }
 
+impl AfterFailure {
+    /// What `--keep-going` asks for, if it is given.
+    #[must_use]
+    pub fn of(keep_going: bool) -> Self {
+        if keep_going { Self::GoOn } else { Self::End }
+    }
+}
+
 /// How gates are run, beyond what the plan says of each.
 #[derive(Debug, Clone, Default)]
 pub struct Pace {

@@ -13,6 +13,7 @@ use super::{Level, Step, one_job, read_for, root};
 use crate::fact::RunVerdict;
 use crate::request::Judgement;
 use crate::text::{self, ForgeKind};
+use crate::work::AfterFailure;
 
 /// `command: judge`.
 pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
@@ -41,7 +42,7 @@ pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
         // The trusted files of gates are taken from there.
         step.bring(&access, &home, trusted)?;
     }
-    let (scrubber, after_failure) = (&step.runner.scrubber(), step.runner.inputs.run.how.after_failure());
+    let (scrubber, after_failure) = (&step.runner.scrubber(), AfterFailure::of(step.runner.inputs.run.how.keep_going));
     let bench = Bench { home: &home, plan: &plan, scrubber, after_failure };
     let judgement = judge::judge(&bench, dir, request)?;
     let json = serde_json::to_string(&judgement).map_err(super::super::failure::infra)?;
