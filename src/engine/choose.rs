@@ -23,7 +23,7 @@ impl Run {
                 self.paused.push(index);
                 // Others need not wait for the provider too.
                 self.unreserve(index);
-            } else if let Some(by) = self.blocker(node, index) {
+            } else if let Some(by) = self.blocker(node) {
                 self.hold_back(index, by);
             } else {
                 self.claim(index);
@@ -31,15 +31,15 @@ impl Run {
         }
     }
 
-    /// Of the tasks that hold or have reserved overlapping paths and rank higher (holders always do), the one that
+    /// Of the others that hold or have reserved overlapping paths and rank higher (holders always do), the one that
     /// goes last: it is the one worth waiting for.
-    fn blocker(&self, node: &Node, index: u32) -> Option<u32> {
+    fn blocker(&self, node: &Node) -> Option<u32> {
         if node.sets.is_empty() {
             return None;
         }
         let mut last: Option<(u32, u32)> = None;
         self.held.overlapping(&node.sets, node.rank + 1, |holder| {
-            if holder.1 != index && last.is_none_or(|other| holder > other) {
+            if last.is_none_or(|other| holder > other) {
                 last = Some(holder);
             }
             ControlFlow::Break(())

@@ -14,7 +14,7 @@ use omk_action::id::{CommitId, GateId, Moment, RepoPath, Sha256, TaskId, Tip, Tr
 use omk_action::plan::{Event, OnDependencyFailure, Plan, Task, WriteSet};
 
 /// A plan of so many bare command tasks; the test fills in the rest.
-fn plan_of(count: usize) -> Plan {
+pub(crate) fn plan_of(count: usize) -> Plan {
     let mut text = String::from("version: 1\nname: sim\ngates: [{id: test, run: 'true'}]\ntasks:\n");
     for index in 0..count {
         text.push_str(&format!("- {{id: t{index}, run: 'true'}}\n"));
@@ -79,32 +79,32 @@ impl Dice {
 }
 
 /// A world that carries out orders in any sequence the dice give, and watches the laws.
-struct World {
-    engine: Engine,
-    now: i64,
-    facts: Vec<(Moment, Fact, Vec<Order>)>,
+pub(crate) struct World {
+    pub(crate) engine: Engine,
+    pub(crate) now: i64,
+    pub(crate) facts: Vec<(Moment, Fact, Vec<Order>)>,
     /// Attempts under way: prepared or not.
-    active: BTreeMap<TaskId, (u32, bool)>,
+    pub(crate) active: BTreeMap<TaskId, (u32, bool)>,
     to_land: Vec<(TaskId, u32)>,
     wake: Option<Moment>,
-    judge: Option<u32>,
-    preflights: u32,
-    rebuild: Option<Vec<TaskId>>,
-    concluded: Option<RunVerdict>,
+    pub(crate) judge: Option<u32>,
+    pub(crate) preflights: u32,
+    pub(crate) rebuild: Option<Vec<TaskId>>,
+    pub(crate) concluded: Option<RunVerdict>,
     /// Paths are held from the claim to the landing.
-    holding: BTreeSet<TaskId>,
+    pub(crate) holding: BTreeSet<TaskId>,
     commits: u32,
     landed_once: BTreeSet<TaskId>,
     workers: u32,
 }
 
 impl World {
-    fn new(plan: Plan, workers: u32) -> Self {
+    pub(crate) fn new(plan: Plan, workers: u32) -> Self {
         let fact = began(&plan, workers);
         Self::after(fact, plan, workers)
     }
 
-    fn after(fact: Fact, plan: Plan, workers: u32) -> Self {
+    pub(crate) fn after(fact: Fact, plan: Plan, workers: u32) -> Self {
         let mut world = Self {
             engine: Engine::new(Arc::new(plan)),
             now: 1_000_000,
@@ -129,7 +129,7 @@ impl World {
         self.engine.plan().clone()
     }
 
-    fn happens(&mut self, fact: Fact) {
+    pub(crate) fn happens(&mut self, fact: Fact) {
         let at = Moment::from_millis(self.now);
         let orders = self.engine.take(at, &fact).expect("the world only does what was ordered");
         self.facts.push((at, fact, orders.clone()));
@@ -553,7 +553,7 @@ fn on_base(exit: i32) -> Fact {
     Fact::Preflighted { gates: vec![gate], trouble: None }
 }
 
-fn under_way(world: &World) -> Vec<&str> {
+pub(crate) fn under_way(world: &World) -> Vec<&str> {
     world.active.keys().map(TaskId::as_str).collect()
 }
 
@@ -584,6 +584,11 @@ fn a_gate_that_cannot_run_on_the_base_fails_the_prompts_that_need_it_and_no_othe
         let failure = status.failure.unwrap();
         assert_eq!((status.state, status.attempt, failure.class), (TaskState::Failed, 0, Class::Config));
         assert!(failure.message.contains("cannot run on the base: it exited with 127"), "{}", failure.message);
+        assert!(
+            failure.advice.as_ref().is_some_and(|advice| advice.contains("`preflight: false`")),
+            "{:?}",
+            failure.advice
+        );
         assert_eq!(world.engine.task(&"t3".parse().unwrap()).unwrap().state, TaskState::Cancelled);
         for task in left {
             ends(&mut world, task, Outcome::Unchanged);
@@ -687,7 +692,7 @@ fn a_tree_that_was_already_proven_is_not_judged_again() {
 }
 
 /// A world in which everything has landed, the last landing is the culprit, and the branch is to be built anew.
-fn about_to_rebuild(count: usize) -> World {
+pub(crate) fn about_to_rebuild(count: usize) -> World {
     let mut world = World::new(plan_of(count), 1);
     while world.rebuild.is_none() {
         if let Some(prefix) = world.judge.take() {
@@ -760,7 +765,7 @@ fn a_second_take_out_takes_what_was_built_on_the_result_with_the_culprit() {
 }
 
 /// The task's first attempt ends so.
-fn ends(world: &mut World, task: &str, outcome: Outcome) {
+pub(crate) fn ends(world: &mut World, task: &str, outcome: Outcome) {
     let task: TaskId = task.parse().unwrap();
     let (attempt, _) = world.active.remove(&task).unwrap();
     if !matches!(outcome, Outcome::Changed(_)) {

@@ -57,6 +57,8 @@ mod endurance;
 mod engine;
 mod engine_law;
 mod engine_model;
+mod engine_results;
+mod engine_rules;
 mod escape;
 mod examples;
 mod exec;
