@@ -3,17 +3,23 @@
 //!
 //! It decides nothing. It refuses to know where facts come from.
 
+mod proofs;
+mod spent;
+mod stage;
+
 use std::collections::{BTreeMap, HashMap};
 
-use crate::engine::{CancelReason, Engine, TaskState, TaskStatus, Waits};
+use crate::engine::Engine;
 use crate::fact::{
     AgentEvidence, Began, Containment, Evidence, Fact, GateOutcome, Host, Limit, Order, Outcome, RunVerdict, Spending,
     Tokens, confined,
 };
-use crate::id::{GateId, Moment, RepoPath, Scope, Sha256, TaskId, Tip};
-use crate::plan::{Network, Plan, Task, WriteSet};
-use crate::proof::{Input, JudgedBy, Share, Standing, TaskShare, standing};
-use crate::report::{Ejection, LimitsView, Stage, TaskView, VERSION, View, room};
+use crate::id::{Moment, Scope, TaskId, Tip};
+use crate::plan::{Agent, Task};
+use crate::proof::JudgedBy;
+use crate::report::{LimitsView, Stage, TaskView, VERSION, View, room};
+use spent::{Cost, Spent};
+use stage::stage;
 
 /// The facts of a run, by task.
 #[derive(Debug, Clone, Default)]
@@ -38,9 +44,8 @@ pub struct History {
 #[derive(Debug, Clone, Default)]
 struct TaskHistory {
     worked_ms: u64,
-    tokens: Tokens,
-    cost_micro_usd: Option<u64>,
-    agents: Vec<AgentEvidence>,
+    /// What its attempts used, by attempt.
+    spent: BTreeMap<u32, Spent>,
     /// The newest attempt that was over.
     attempt: u32,
     /// Its evidence.
@@ -48,6 +53,34 @@ struct TaskHistory {
     /// Of the last attempt that came to its gates.
     gates: Vec<GateOutcome>,
     base: Option<Tip>,
+}
+
+impl TaskHistory {
+    fn tokens(&self) -> Tokens {
+        let mut all = Tokens::default();
+        for spent in self.spent.values() {
+            all += spent.tokens();
+        }
+        all
+    }
+
+    fn cost_micro_usd(&self) -> Option<u64> {
+        self.spent.values().filter_map(Spent::cost_micro_usd).reduce(u64::saturating_add)
+    }
+
+    fn agents(&self, agent: &Agent) -> Vec<AgentEvidence> {
+        self.spent.values().map(|spent| spent.evidence(agent)).collect()
+    }
+
+    fn asked(&mut self, attempt: u32, request: u64, cost: Cost) {
+        match self.spent.entry(attempt).or_insert_with(|| Spent::Counted(BTreeMap::new())) {
+            Spent::Counted(requests) => {
+                requests.insert(request, cost);
+            }
+            // It is counted in the whole already.
+            Spent::Settled(_) => {}
+        }
+    }
 }
 
 impl History {
@@ -62,6 +95,12 @@ impl History {
                 (self.ended, self.limited) = (None, None);
             }
             Fact::Prepared { task, base, .. } => self.task_mut(task).base = Some(base.clone()),
+            &Fact::Asked { ref task, attempt, request, tokens, cost_micro_usd } => {
+                self.task_mut(task).asked(attempt, request, Cost { tokens, cost_micro_usd, estimated: true });
+            }
+            &Fact::Answered { ref task, attempt, request, tokens, estimated, cost_micro_usd } => {
+                self.task_mut(task).asked(attempt, request, Cost { tokens, cost_micro_usd, estimated });
+            }
             Fact::Worked { task, attempt, outcome, evidence } => {
                 if matches!(outcome, Outcome::Changed(_) | Outcome::Unchanged) {
                     self.warn_of_walls(task, evidence);
@@ -121,11 +160,7 @@ impl History {
         let task = self.task_mut(task);
         task.worked_ms += evidence.duration_ms;
         if let Some(agent) = &evidence.agent {
-            task.tokens += agent.tokens;
-            if let Some(cost) = agent.cost_micro_usd {
-                task.cost_micro_usd = Some(task.cost_micro_usd.unwrap_or(0).saturating_add(cost));
-            }
-            task.agents.push(agent.clone());
+            task.spent.insert(attempt, Spent::Settled(Box::new(agent.clone())));
         }
         // A revoked attempt may answer after the one that took its place. What it used counts, and nothing else.
         if attempt < task.attempt {
@@ -155,7 +190,7 @@ impl History {
     pub fn tokens(&self) -> Tokens {
         let mut all = Tokens::default();
         for task in self.tasks.values() {
-            all += task.tokens;
+            all += task.tokens();
         }
         all
     }
@@ -163,7 +198,7 @@ impl History {
     /// What that cost, where prices are known.
     #[must_use]
     pub fn cost_micro_usd(&self) -> Option<u64> {
-        self.tasks.values().filter_map(|task| task.cost_micro_usd).reduce(u64::saturating_add)
+        self.tasks.values().filter_map(TaskHistory::cost_micro_usd).reduce(u64::saturating_add)
     }
 
     /// The evidence of a task's last finished attempt.
@@ -225,9 +260,26 @@ impl History {
             room_exceptions: self.containment.as_ref().map(|room| room::exceptions(room.level)).unwrap_or_default(),
             containment: self.containment.clone(),
             judged_by: Some(JudgedBy::SameJob),
-            warnings: self.warnings.clone(),
+            warnings: self.warnings.iter().cloned().chain(self.estimates(engine)).collect(),
             next: Vec::new(),
         })
+    }
+
+    /// What is omk's own count of attempts that are over: they died with omk, or failed before they could say what they used.
+    fn estimates(&self, engine: &Engine) -> Option<String> {
+        let is_over = |task: &TaskId, attempt: u32| {
+            let status = engine.task(task);
+            status.is_none_or(|status| status.attempt != attempt || status.lease_expires.is_none())
+        };
+        let mut estimated: u64 = 0;
+        for (task, history) in &self.tasks {
+            for spent in history.spent.iter().filter(|&(&attempt, _)| is_over(task, attempt)).map(|(_, spent)| spent) {
+                estimated = estimated.saturating_add(spent.estimated());
+            }
+        }
+        let tokens = crate::report::number(estimated);
+        (estimated > 0)
+            .then(|| format!("{tokens} of the tokens are an estimate: omk did not see how the model's answers ended"))
     }
 
     fn limits_view(&self, began: &Began) -> LimitsView {
@@ -243,6 +295,7 @@ impl History {
     fn task_view(&self, engine: &Engine, task: &Task) -> TaskView {
         let history = self.tasks.get(&task.id).cloned().unwrap_or_default();
         let status = engine.task(&task.id);
+        let (tokens, cost_micro_usd) = (history.tokens(), history.cost_micro_usd());
         let last = history.last;
         let owner = self.host.as_ref().map(|host| format!("{}:{}", host.name, host.pid));
         TaskView {
@@ -264,117 +317,8 @@ impl History {
             unreached_hosts: last.map(|last| last.unreached_hosts).unwrap_or_default(),
             gates: history.gates,
             paths: status.and_then(|status| status.change.map(|change| change.paths.clone())).unwrap_or_default(),
-            tokens: history.tokens,
-            cost_micro_usd: history.cost_micro_usd,
-        }
-    }
-
-    /// What each completed task's proof is made of, in the plan's order. Tasks without a change prove nothing.
-    #[must_use]
-    pub fn task_proofs(&self, engine: &Engine, journal_head: &Sha256) -> Vec<(TaskId, Input)> {
-        let Some(began) = engine.began() else { return Vec::new() };
-        let landed = engine.tasks().filter(|status| status.landed.is_some());
-        landed
-            .filter_map(|status| Some((status.id.clone(), self.task_proof(engine, began, &status, journal_head)?)))
-            .collect()
-    }
-
-    fn task_proof(
-        &self,
-        engine: &Engine,
-        began: &Began,
-        status: &TaskStatus<'_>,
-        journal_head: &Sha256,
-    ) -> Option<Input> {
-        let (change, history) = (status.change?, self.tasks.get(status.id)?);
-        let (evidence, task) = (history.last.as_ref()?, engine.plan().task(status.id)?);
-        let declared = match &task.write_set {
-            WriteSet::Unknown => None,
-            WriteSet::Declared(globs) => Some(globs.iter().map(ToString::to_string).collect()),
-        };
-        let required: Vec<GateId> =
-            task.gates.iter().filter(|gate| is_required(engine.plan(), gate)).cloned().collect();
-        let passed = standing(&evidence.gates, &required) == Standing::Proven;
-        let share = TaskShare {
-            id: status.id.clone(),
-            attempts: status.attempt,
-            completed: status.state == TaskState::Completed,
-            declared,
-            observed: change.paths.clone(),
-        };
-        let verdict = match (status.ejected, passed) {
-            (Some(_), _) => RunVerdict::NotReady,
-            (None, true) => RunVerdict::Ready,
-            (None, false) => RunVerdict::Neutral,
-        };
-        let base = evidence.base.clone()?;
-        let mut input = self.input(began, Share::Task(share), base, change.tip.clone(), journal_head);
-        input.required = required;
-        input.judged_tree = evidence.tree.clone();
-        input.gates.clone_from(&evidence.gates);
-        input.agent.clone_from(&history.agents);
-        input.containment = evidence.room().unwrap_or_default();
-        input.networks = evidence.network.iter().map(|network| (status.id.clone(), network.clone())).collect();
-        input.verdict = verdict;
-        Some(input)
-    }
-
-    /// What the run's proof is made of; `None` where nothing landed.
-    #[must_use]
-    pub fn run_proof(&self, engine: &Engine, observed: Vec<RepoPath>, journal_head: &Sha256) -> Option<Input> {
-        let began = engine.began()?;
-        let tip = engine.tip()?.clone();
-        let landed: Vec<TaskId> = engine.landings().map(|(task, _)| task.clone()).collect();
-        if landed.is_empty() {
-            return None;
-        }
-        let completed = engine.tasks().filter(|status| status.state == TaskState::Completed);
-        let completed = completed.map(|status| status.id.clone()).collect();
-        let share = Share::Run { landed, completed, observed };
-        let mut input = self.input(began, share, began.base.clone(), tip.clone(), journal_head);
-        let required = engine.plan().gates.iter().filter(|gate| gate.required);
-        input.required = required.map(|gate| gate.id.clone()).collect();
-        input.gates = self.result_gates(engine);
-        input.judged_tree = (!input.gates.is_empty()).then_some(tip.tree);
-        input.agent = engine
-            .plan()
-            .tasks
-            .iter()
-            .filter_map(|task| self.tasks.get(&task.id))
-            .flat_map(|task| task.agents.clone())
-            .collect();
-        input.networks = engine.landings().filter_map(|(task, _)| Some((task.clone(), self.network(task)?))).collect();
-        input.verdict = engine.verdict().unwrap_or(RunVerdict::NotReady);
-        Some(input)
-    }
-
-    /// What was open to a task's agent or command at its last attempt.
-    fn network(&self, task: &TaskId) -> Option<Network> {
-        self.tasks.get(task)?.last.as_ref()?.network.clone()
-    }
-
-    /// What all proofs of a run have in common.
-    fn input(&self, began: &Began, share: Share, base: Tip, result: Tip, journal_head: &Sha256) -> Input {
-        Input {
-            run: began.run.clone(),
-            scope: began.scope.clone(),
-            omk: began.omk.clone(),
-            plan: began.plan.clone(),
-            share,
-            base,
-            result,
-            required: Vec::new(),
-            judged_tree: None,
-            gates: Vec::new(),
-            agent: Vec::new(),
-            journal_head: journal_head.clone(),
-            runner: self.host.clone().unwrap_or_else(|| began.host.clone()),
-            containment: self.containment.clone().unwrap_or_default(),
-            networks: BTreeMap::new(),
-            judged_by: JudgedBy::SameJob,
-            trigger: began.trigger.clone(),
-            verdict: RunVerdict::NotReady,
-            bundle: None,
+            tokens,
+            cost_micro_usd,
         }
     }
 }
@@ -397,51 +341,68 @@ pub fn task_branches(scope: &Scope) -> String {
     format!("omk/task/{scope}/")
 }
 
-fn is_required(plan: &Plan, gate: &GateId) -> bool {
-    plan.gate(gate).is_some_and(|gate| gate.required)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fact::Outcome;
 
-fn stage(status: &TaskStatus<'_>, task: &Task) -> Stage {
-    match status.state {
-        TaskState::Pending => pending(status, task),
-        TaskState::Claimed => Stage::Claimed,
-        TaskState::Running => {
-            let doing = if status.change.is_some() { "landing" } else { "" };
-            Stage::Running { doing: doing.to_owned() }
-        }
-        TaskState::Completed => Stage::Completed {
-            landed: status.landed.cloned(),
-            ejected: status.ejected.map(|why| Ejection { gate: why.gate.clone(), log: why.log.clone() }),
-        },
-        TaskState::Failed => Stage::Failed,
-        TaskState::Cancelled => Stage::Cancelled { why: status.cancelled.map(cancelled).unwrap_or_default() },
+    fn tokens(input: u64) -> Tokens {
+        Tokens { input, ..Tokens::default() }
     }
-}
 
-fn pending(status: &TaskStatus<'_>, task: &Task) -> Stage {
-    let (waits, until) = match &status.waits {
-        None | Some(Waits::Worker) => ("for a worker".to_owned(), None),
-        Some(Waits::Dependencies) => (format!("for {}", named(&task.dependencies)), None),
-        Some(Waits::Paths(other)) => (format!("for paths that {other} holds"), None),
-        Some(Waits::Preflight) => ("for the gates on the base".to_owned(), None),
-        Some(Waits::Provider(until)) => ("for the provider".to_owned(), Some(*until)),
-        Some(Waits::Backoff(until)) => ("before it is tried again".to_owned(), Some(*until)),
-    };
-    Stage::Pending { waits, until }
-}
-
-fn named(tasks: &[TaskId]) -> String {
-    let mut names: Vec<String> = tasks.iter().take(3).map(ToString::to_string).collect();
-    if tasks.len() > 3 {
-        names.push(format!("{} more", tasks.len() - 3));
+    /// What is known to be spent after each of these facts: (tokens, millionths of a USD).
+    fn spent(facts: Vec<Fact>) -> Vec<(u64, Option<u64>)> {
+        let mut history = History::default();
+        facts
+            .into_iter()
+            .map(|fact| {
+                history.take(Moment::from_millis(0), &fact, &[]);
+                (history.tokens().total(), history.cost_micro_usd())
+            })
+            .collect()
     }
-    names.join(", ")
-}
 
-fn cancelled(reason: &CancelReason) -> String {
-    match reason {
-        CancelReason::Dependency(task) => format!("{task} did not complete"),
-        CancelReason::Person => "a person cancelled it".to_owned(),
-        CancelReason::FailFast(task) => format!("{task} failed, and the run stops at the first failure"),
+    fn asked(attempt: u32, request: u64, input: u64) -> Fact {
+        let task = "talk".parse().expect("an id");
+        Fact::Asked { task, attempt, request, tokens: tokens(input), cost_micro_usd: Some(input) }
+    }
+
+    fn answered(attempt: u32, request: u64, input: u64) -> Fact {
+        let task = "talk".parse().expect("an id");
+        let tokens = tokens(input);
+        Fact::Answered { task, attempt, request, tokens, estimated: false, cost_micro_usd: Some(input) }
+    }
+
+    fn worked(attempt: u32, agent: Option<u64>) -> Fact {
+        let agent = agent.map(|input| {
+            let plan = Agent::default();
+            let cost = Cost { tokens: tokens(input), cost_micro_usd: Some(input), estimated: false };
+            Spent::Counted(BTreeMap::from([(0, cost)])).evidence(&plan)
+        });
+        let evidence = Box::new(Evidence { agent, ..Evidence::default() });
+        Fact::Worked { task: "talk".parse().expect("an id"), attempt, outcome: Outcome::Interrupted, evidence }
+    }
+
+    #[test]
+    fn a_request_counts_from_when_it_is_sent_and_its_answer_in_its_place() {
+        let facts = vec![asked(1, 0, 50), answered(1, 0, 30), asked(1, 1, 60), asked(1, 2, 5), answered(1, 2, 0)];
+        let counts: Vec<u64> = spent(facts).into_iter().map(|(tokens, _)| tokens).collect();
+        assert_eq!(counts, [50, 30, 90, 95, 90]);
+    }
+
+    #[test]
+    fn what_an_attempt_says_in_the_end_takes_the_place_of_its_requests_and_of_no_other_attempts() {
+        // The first attempt died with omk; the last could not say what it used.
+        let facts = vec![
+            answered(1, 0, 7),
+            answered(2, 0, 30),
+            worked(2, Some(31)),
+            answered(2, 0, 30),
+            asked(3, 0, 100),
+            worked(3, None),
+        ];
+        let counts = spent(facts);
+        assert_eq!(counts.iter().map(|(tokens, _)| *tokens).collect::<Vec<_>>(), [7, 37, 38, 38, 138, 138]);
+        assert!(counts.iter().all(|(tokens, cost)| *cost == Some(*tokens)), "{counts:?}");
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! It knows files and locks, and refuses to know what a journal line means.
 
+mod journal_file;
+
 use std::borrow::Cow;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -9,11 +11,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::fact::{Fact, Order};
 use crate::id::{Moment, RunId, Scope, Sha256};
 use crate::journal::{self, Chain, Damage, Journal};
 use crate::plain_file::{self, NotRead, Root};
 use crate::text::Advised;
+
+pub use journal_file::JournalFile;
 
 /// Why runs could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -278,7 +281,7 @@ impl RunDir {
         if let Some(runs) = self.path.parent() {
             sync_dir(runs);
         }
-        Ok(JournalFile { path, file, chain: Chain::default(), buffer: Vec::new() })
+        Ok(JournalFile::new(path, file, Chain::default()))
     }
 
     /// Whether its journal holds anything.
@@ -315,7 +318,7 @@ impl RunDir {
         let file = OpenOptions::new().append(true).open(&path).map_err(io("open", &path))?;
         file.set_len(journal.sound_bytes).map_err(io("write", &path))?;
         let chain = journal.chain.clone();
-        Ok((journal, JournalFile { path, file, chain, buffer: Vec::new() }))
+        Ok((journal, JournalFile::new(path, file, chain)))
     }
 
     /// Reads a file of the run.
@@ -356,44 +359,5 @@ impl RunDir {
 fn sync_dir(path: &Path) {
     if let Ok(dir) = File::open(path) {
         let _ = dir.sync_all();
-    }
-}
-
-/// The journal of a run under way, open for appending.
-#[derive(Debug)]
-pub struct JournalFile {
-    path: PathBuf,
-    file: File,
-    chain: Chain,
-    buffer: Vec<u8>,
-}
-
-impl JournalFile {
-    /// Adds a line to those that the next [`JournalFile::sync`] writes.
-    ///
-    /// # Errors
-    /// Where it cannot be put into words.
-    pub fn push(&mut self, at: Moment, fact: &Fact, orders: &[Order]) -> Result<(), StoreError> {
-        Ok(self.chain.push(at, fact, orders, &mut self.buffer)?)
-    }
-
-    /// Writes what was pushed, and returns when it is on disk.
-    ///
-    /// # Errors
-    /// Where it cannot be written; what depends on it must not be done then.
-    pub fn sync(&mut self) -> Result<(), StoreError> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        self.file.write_all(&self.buffer).map_err(io("write", &self.path))?;
-        self.file.sync_data().map_err(io("write", &self.path))?;
-        self.buffer.clear();
-        Ok(())
-    }
-
-    /// The end of the journal.
-    #[must_use]
-    pub fn chain(&self) -> &Chain {
-        &self.chain
     }
 }

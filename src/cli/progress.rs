@@ -120,6 +120,8 @@ impl Progress {
             | Fact::TookUp { .. }
             | Fact::Prepared { .. }
             | Fact::Renewed { .. }
+            | Fact::Asked { .. }
+            | Fact::Answered { .. }
             | Fact::Woke
             | Fact::Limited { .. }
             | Fact::Stopped { .. }

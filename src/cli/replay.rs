@@ -48,6 +48,12 @@ fn in_words(fact: &Fact) -> String {
         Fact::TookUp { host, .. } => format!("process {} on {} took it up", host.pid, host.name),
         Fact::Prepared { task, attempt, base, .. } => format!("{task}/{attempt} on {}", short(&base.commit)),
         Fact::Renewed { task, attempt } => format!("{task}/{attempt} lives"),
+        Fact::Asked { task, attempt, tokens, .. } => {
+            format!("{task}/{attempt} asks the model, with about {} tokens", tokens.total())
+        }
+        Fact::Answered { task, attempt, tokens, .. } => {
+            format!("{task}/{attempt} was answered, for {} tokens", tokens.total())
+        }
         Fact::Worked { task, attempt, outcome, .. } => format!("{task}/{attempt} {}", outcome_in_words(outcome)),
         Fact::Landed { task, attempt, tip } => format!("{task}/{attempt} landed as {}", short(&tip.commit)),
         Fact::Clashed { task, attempt, paths, .. } => {

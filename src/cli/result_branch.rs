@@ -82,6 +82,8 @@ fn put_by(lines: &[journal::Line], scope: &Scope) -> Option<CommitId> {
         | Fact::TookUp { .. }
         | Fact::Prepared { .. }
         | Fact::Renewed { .. }
+        | Fact::Asked { .. }
+        | Fact::Answered { .. }
         | Fact::Worked { .. }
         | Fact::Clashed { .. }
         | Fact::Woke

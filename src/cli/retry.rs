@@ -180,6 +180,12 @@ fn say_what_is_kept(
     let stays = list(selected.iter().filter_map(in_words).collect());
     let rest = list(selected.iter().filter(|&task| !kept.contains_key(task)).map(ToString::to_string).collect());
     terminal.complain(&format!("retry of run {}: keeps {stays}; does {rest}\n", newest.run));
+    let used = newest.told.history.tokens().total();
+    if used > 0 {
+        let used = crate::report::number(used);
+        terminal
+            .complain(&format!("note: {used} tokens of that run are spent; the limits of this one count from zero\n"));
+    }
     let Some(began) = newest.told.engine.began().filter(|began| began.base.tree != *base) else { return };
     terminal.complain(&format!(
         "note: its base has another tree, so nothing that was made on it is kept; `--base {}` builds on that\n",

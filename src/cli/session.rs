@@ -303,6 +303,7 @@ impl Session {
             upstream,
             record,
             budget,
+            journal: Some(facts.clone()),
             timeouts: gateway::Timeouts::default(),
             model: Some(plan.agent.model.clone()),
             wire: Some(model.wire),

@@ -13,6 +13,8 @@ pub(super) fn name_of(fact: &Fact) -> &'static str {
         Fact::TookUp { .. } => "took-up",
         Fact::Prepared { .. } => "prepared",
         Fact::Renewed { .. } => "renewed",
+        Fact::Asked { .. } => "asked",
+        Fact::Answered { .. } => "answered",
         Fact::Worked { .. } => "worked",
         Fact::Landed { .. } => "landed",
         Fact::Clashed { .. } => "clashed",
@@ -31,6 +33,8 @@ fn attempt_of(fact: &Fact) -> Option<(&TaskId, u32)> {
     match fact {
         Fact::Prepared { task, attempt, .. }
         | Fact::Renewed { task, attempt }
+        | Fact::Asked { task, attempt, .. }
+        | Fact::Answered { task, attempt, .. }
         | Fact::Worked { task, attempt, .. }
         | Fact::Landed { task, attempt, .. }
         | Fact::Clashed { task, attempt, .. } => Some((task, *attempt)),
@@ -85,6 +89,8 @@ fn fits(fact: &Fact, state: &State) -> bool {
             Outcome::Failed(_) | Outcome::Interrupted => state.lease().is_some(),
         },
         Fact::Landed { .. } | Fact::Clashed { .. } => matches!(state, State::Landing { .. }),
+        // Money is spent whatever became of the task meanwhile.
+        Fact::Asked { .. } | Fact::Answered { .. } => true,
         Fact::Began(_)
         | Fact::TookUp { .. }
         | Fact::Woke
@@ -125,6 +131,8 @@ pub(super) fn apply(run: &mut Run, fact: &Fact, about: Option<u32>) {
         Fact::Began(_)
         | Fact::Prepared { .. }
         | Fact::Renewed { .. }
+        | Fact::Asked { .. }
+        | Fact::Answered { .. }
         | Fact::Worked { .. }
         | Fact::Landed { .. }
         | Fact::Clashed { .. } => {}
@@ -152,7 +160,9 @@ impl Run {
                 self.fail(index, trouble.clone());
             }
             Fact::Clashed { paths, .. } => self.clashed(index, paths),
-            Fact::Began(_)
+            Fact::Asked { .. }
+            | Fact::Answered { .. }
+            | Fact::Began(_)
             | Fact::TookUp { .. }
             | Fact::Woke
             | Fact::Judged { .. }

@@ -61,6 +61,37 @@ pub enum Fact {
         /// The attempt.
         attempt: u32,
     },
+    /// A request of an agent is about to go to the model. Counts until its answer is counted: a killed omk has sent it.
+    Asked {
+        /// The task.
+        task: TaskId,
+        /// The attempt.
+        attempt: u32,
+        /// Which request of the attempt, counted from 0.
+        request: u64,
+        /// What its input is taken for.
+        tokens: Tokens,
+        /// What that costs, in millionths of a USD, where prices are known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cost_micro_usd: Option<u64>,
+    },
+    /// What an answer of the model used has been counted. Takes the place of what was counted of that request before.
+    Answered {
+        /// The task.
+        task: TaskId,
+        /// The attempt.
+        attempt: u32,
+        /// Which request of the attempt, counted from 0.
+        request: u64,
+        /// What it used, input included.
+        tokens: Tokens,
+        /// Whether the provider did not say so, and this is omk's own count.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        estimated: bool,
+        /// What that cost, in millionths of a USD, where prices are known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cost_micro_usd: Option<u64>,
+    },
     /// An attempt's work and gates are over.
     Worked {
         /// The task.
@@ -140,6 +171,14 @@ pub enum Fact {
         /// Which tasks; empty = the whole run.
         tasks: Vec<TaskId>,
     },
+}
+
+impl Fact {
+    /// Whether it only counts what is spent, so that nothing waits until it is on disk.
+    #[must_use]
+    pub fn is_spending(&self) -> bool {
+        matches!(self, Self::Asked { .. } | Self::Answered { .. })
+    }
 }
 
 /// The first fact of a run: all that the engine needs beside the plan.

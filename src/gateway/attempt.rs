@@ -10,17 +10,21 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::account::Ticket;
 use super::cassette::Shelf;
 use super::spend::Ledger;
 use super::turn::{Turn, TurnReader};
 use super::{ProviderError, Usage};
 use crate::exec::Pulse;
-use crate::fact::Tokens;
+use crate::fact::{Fact, Limit, Tokens};
+use crate::id::TaskId;
 use crate::model::Refusal;
 
 /// An admitted attempt.
 #[derive(Debug)]
 pub(super) struct Attempt {
+    /// The task, and the attempt's number.
+    who: (TaskId, u32),
     pub(super) pulse: Pulse,
     /// Where its answers come from, where they are recorded ones.
     pub(super) played: Option<Shelf>,
@@ -43,13 +47,13 @@ struct Seen {
 
 impl Attempt {
     pub(super) fn new(
+        who: (TaskId, u32),
         pulse: Pulse,
-        played: Option<Shelf>,
-        recorded: Option<Shelf>,
+        (played, recorded): (Option<Shelf>, Option<Shelf>),
         ledger: Ledger,
         closed: CancellationToken,
     ) -> Self {
-        Self { pulse, played, recorded, ledger, closed, has_room: AtomicBool::new(false), seen: Mutex::default() }
+        Self { who, pulse, played, recorded, ledger, closed, has_room: AtomicBool::new(false), seen: Mutex::default() }
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -97,7 +101,8 @@ impl Attempt {
         let mut seen = self.seen();
         let number = seen.next;
         seen.next += 1;
-        let meter = Arc::new(Meter { number, ledger: self.ledger.clone(), state: Mutex::default() });
+        let (who, ledger) = (self.who.clone(), self.ledger.clone());
+        let meter = Arc::new(Meter { who, number, ledger, state: Mutex::default() });
         seen.open.insert(number, Arc::clone(&meter));
         meter
     }
@@ -130,6 +135,7 @@ impl Attempt {
 /// Counts one answer while it passes.
 #[derive(Debug)]
 pub(super) struct Meter {
+    who: (TaskId, u32),
     number: u64,
     ledger: Ledger,
     state: Mutex<Counted>,
@@ -137,9 +143,16 @@ pub(super) struct Meter {
 
 #[derive(Debug, Default)]
 struct Counted {
-    request_bytes: u64,
+    /// What the input is taken for while a request is with the provider.
+    input: Tokens,
+    /// What of the limits is kept for the input.
+    reserved: Option<Tokens>,
     reader: TurnReader,
     charged: Tokens,
+    /// What the journal has of this request, and whether that is the count of its answer.
+    told: Option<(Tokens, bool)>,
+    /// It is over, and counted.
+    is_settled: bool,
 }
 
 /// A token is about so many bytes of English and code; a rough count until the provider says.
@@ -150,9 +163,62 @@ impl Meter {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request of so many bytes is with the provider; 0 = it was turned down.
-    pub(super) fn sent(&self, request_bytes: u64) {
-        self.state().request_bytes = request_bytes;
+    /// Waits until a request of so many bytes may go out; `Err` = it never may.
+    pub(super) async fn reserve(&self, request_bytes: u64) -> Result<(), Limit> {
+        let input = Tokens { input: request_bytes / BYTES_PER_TOKEN, ..Tokens::default() };
+        self.ledger.reserve(input).await?;
+        let mut state = self.state();
+        state.reserved = Some(input);
+        // The attempt may have been closed meanwhile.
+        if state.is_settled {
+            self.release(&mut state);
+        }
+        Ok(())
+    }
+
+    /// The request is about to go out. Returns when the journal has it.
+    pub(super) async fn ask(&self) {
+        let ticket = {
+            let mut state = self.state();
+            let tokens = state.reserved.unwrap_or_default();
+            state.told = Some((tokens, false));
+            let ((task, attempt), cost_micro_usd) = (self.who.clone(), self.ledger.cost(tokens));
+            let asked = Fact::Asked { task, attempt, request: self.number, tokens, cost_micro_usd };
+            self.ledger.account.tell(asked)
+        };
+        self.ledger.account.until_written(ticket).await;
+    }
+
+    /// The request is with the provider. From here on it costs something, even if the agent goes away before the answer comes.
+    pub(super) fn sent(&self) {
+        let mut state = self.state();
+        state.input = state.reserved.unwrap_or_default();
+    }
+
+    /// The provider did not take the request.
+    pub(super) fn turned_down(&self) {
+        self.state().input = Tokens::default();
+    }
+
+    /// If the answer is complete and its count is known, returns when the journal has that.
+    pub(super) async fn tell(&self) {
+        let ticket = {
+            let mut state = self.state();
+            let known = state.reader.usage().map(super::TurnUsage::tokens).filter(|_| state.reader.is_complete());
+            known.and_then(|tokens| self.answered(&mut state, tokens, false))
+        };
+        self.ledger.account.until_written(ticket).await;
+    }
+
+    /// Tells the journal what the answer used, unless it has that.
+    fn answered(&self, state: &mut Counted, tokens: Tokens, estimated: bool) -> Option<Ticket> {
+        if state.told? == (tokens, true) {
+            return None;
+        }
+        state.told = Some((tokens, true));
+        let ((task, attempt), cost_micro_usd) = (self.who.clone(), self.ledger.cost(tokens));
+        let answered = Fact::Answered { task, attempt, request: self.number, tokens, estimated, cost_micro_usd };
+        self.ledger.account.tell(answered)
     }
 
     /// Looks at passing bytes, and charges what they cost so far.
@@ -191,18 +257,31 @@ impl Meter {
         let refused = state.reader.refusal().is_some() && state.reader.spoken() == 0;
         let known = known.or_else(|| refused.then(Tokens::default));
         let estimate = Tokens {
-            input: state.request_bytes / BYTES_PER_TOKEN,
+            input: state.input.input,
             cached_input: 0,
             output: state.reader.spoken() / BYTES_PER_TOKEN,
             reasoning: state.reader.turn().reasoning.len() as u64 / BYTES_PER_TOKEN,
         };
         let now = known.unwrap_or(estimate);
+        let estimated = known.is_none() && now.total() > 0;
+        state.is_settled = true;
         self.charge(&mut state, now);
-        (now, known.is_none() && now.total() > 0)
+        self.release(&mut state);
+        self.answered(&mut state, now, estimated);
+        (now, estimated)
     }
 
     fn charge(&self, state: &mut Counted, now: Tokens) {
         self.ledger.recharge(state.charged, now);
         state.charged = now;
+        if state.reader.usage().is_some() {
+            self.release(state);
+        }
+    }
+
+    fn release(&self, state: &mut Counted) {
+        if let Some(reserved) = state.reserved.take() {
+            self.ledger.release(reserved);
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! records or serves a cassette. It refuses to retry (the agent does), to follow redirects with the key, and to let one
 //! attempt see or influence another.
 
+mod account;
 mod attempt;
 mod cassette;
 mod question;
@@ -21,11 +22,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::exec::Pulse;
-use crate::fact::{Limit, Tokens};
+use crate::fact::{Fact, Limit, Tokens};
 use crate::id::{Sha256, TaskId};
 use crate::model::{UNNAMED, Wire};
 use attempt::Attempt;
@@ -127,6 +129,9 @@ pub struct Config {
     pub record: Option<PathBuf>,
     /// What all attempts together may spend.
     pub budget: Budget,
+    /// Where to tell what is asked and answered. Who gives one says with [`Gateway::wrote`] what is written: no request goes out,
+    /// and no answer is passed on to its end, before that.
+    pub journal: Option<UnboundedSender<Fact>>,
     /// How long the provider may take.
     pub timeouts: Timeouts,
     /// The only model that may be asked for; `None` = any.
@@ -254,7 +259,7 @@ impl Gateway {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.map_err(GatewayError::Listen)?;
         let port = listener.local_addr().map_err(GatewayError::Listen)?.port();
         let stop = CancellationToken::new();
-        let ledger = Ledger::new(config.budget);
+        let ledger = Ledger::new(config.budget, config.journal.clone());
         let inner = Inner {
             port,
             source,
@@ -275,7 +280,7 @@ impl Gateway {
     /// Where the system gives no random bytes for a token.
     pub fn admit(&self, admission: Admission) -> Result<Pass, GatewayError> {
         let token = random_token()?;
-        let Admission { task, retry_count, attempt: _, mut placeholders, pulse } = admission;
+        let Admission { task, retry_count, attempt, mut placeholders, pulse } = admission;
         // An agent that prints its settings has the model speak of the token.
         placeholders.push(("{{omk:token}}".to_owned(), token.clone()));
         let places = Places::new(placeholders);
@@ -289,7 +294,8 @@ impl Gateway {
             shelf.clear();
         }
         let ledger = self.inner.ledger.clone();
-        let attempt = Arc::new(Attempt::new(pulse, played, recorded, ledger, self.inner.stop.child_token()));
+        let closed = self.inner.stop.child_token();
+        let attempt = Arc::new(Attempt::new((task, attempt), pulse, (played, recorded), ledger, closed));
         let digest = Sha256::of(token.as_bytes());
         self.inner.admitted().insert(digest.clone(), Arc::clone(&attempt));
         let base_url = format!("http://127.0.0.1:{}/v1", self.inner.port);
@@ -300,6 +306,11 @@ impl Gateway {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.inner.port
+    }
+
+    /// So many more of the facts that it sent are written.
+    pub fn wrote(&self, facts: u64) {
+        self.inner.ledger.account.wrote(facts);
     }
 
     /// The limit that is used up, as soon as one is.

@@ -58,21 +58,25 @@ enum Next {
 
 impl Relay {
     /// One whose answer has not come yet.
-    pub(super) fn new(attempt: Arc<Attempt>, tape: Option<Tape>, scrub: Scrub) -> Self {
+    pub(super) fn new(attempt: Arc<Attempt>, scrub: Scrub) -> Self {
         let meter = attempt.open_meter();
-        Self { attempt, meter, answer: Answer::none(), tape, whole: None, ending: None, scrub, mask: None }
+        Self { attempt, meter, answer: Answer::none(), tape: None, whole: None, ending: None, scrub, mask: None }
     }
 
-    /// A request of so many bytes goes to the provider. From here on it costs something, even if the agent goes away
-    /// before the answer comes.
-    pub(super) fn sent(&self, request_bytes: u64) {
-        self.meter.sent(request_bytes);
+    /// Keeps the answer.
+    pub(super) fn record_as(&mut self, tape: Tape) {
+        self.tape = Some(tape);
+    }
+
+    /// Counts the answer.
+    pub(super) fn meter(&self) -> &Arc<Meter> {
+        &self.meter
     }
 
     /// The answer has come. A request that was turned down costs nothing.
     pub(super) fn arrived(&mut self, answer: Answer) {
         if !(200..300).contains(&answer.status) {
-            self.meter.sent(0);
+            self.meter.turned_down();
         }
         self.answer = answer;
     }
@@ -131,6 +135,7 @@ impl Relay {
             Next::Chunk(chunk) => {
                 self.attempt.heard(Instant::now());
                 self.meter.look_at(chunk);
+                self.until_told().await;
             }
             Next::End if self.meter.refusal().is_some() => {
                 self.ending = Some(Ending::Complete);
@@ -145,6 +150,17 @@ impl Relay {
             Next::Cut => self.ending = Some(Ending::Cancelled),
         }
         next
+    }
+
+    /// Before the agent has the end of an answer, the journal has its count.
+    fn until_told(&self) -> impl Future<Output = ()> + use<> {
+        let (attempt, meter) = (Arc::clone(&self.attempt), Arc::clone(&self.meter));
+        async move {
+            tokio::select! {
+                () = attempt.closed.cancelled() => {}
+                () = meter.tell() => {}
+            }
+        }
     }
 
     /// A whole answer may still hold an error, or nothing to act on.
@@ -217,6 +233,7 @@ impl Relay {
             return refuse(502, "the model's answer broke off");
         }
         self.judge_whole(&body);
+        self.until_told().await;
         let clean = [self.without_key(body.into()), self.rest().unwrap_or_default()].concat();
         let text = String::from_utf8_lossy(&clean).into_owned();
         let response = self.head().body(Body::from(text.clone())).unwrap_or_default();

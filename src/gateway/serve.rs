@@ -17,6 +17,7 @@ use super::cassette::{request_for_people, turns_since_user};
 use super::relay::{Relay, Tape, refuse};
 use super::upstream::{self, Answer, Source};
 use super::{Inner, Scrub};
+use crate::fact::Limit;
 use crate::id::Sha256;
 use crate::model::Wire;
 
@@ -150,17 +151,32 @@ async fn pass_on(inner: &Inner, attempt: &Arc<Attempt>, headers: &HeaderMap, ask
     }
     attempt.asked(Instant::now());
     let turns = turns_since_user(&asked.said);
-    let tape = attempt.recorded.as_ref().map(|shelf| Tape {
-        key: shelf.next_key(turns),
-        request: request_for_people(&asked.said),
-        scrub: scrub(inner),
-    });
-    let request_bytes = asked.body.len() as u64;
+    let words = words_of(&asked);
+    // From here on the answer is accounted for, even if the agent goes away before it comes.
+    let mut relay = Relay::new(Arc::clone(attempt), scrub(inner));
+    let meter = Arc::clone(relay.meter());
+    let going_out = async {
+        meter.reserve(words).await?;
+        meter.ask().await;
+        Ok::<(), Limit>(())
+    };
+    tokio::select! {
+        () = attempt.closed.cancelled() => return refuse(401, "the attempt is over"),
+        gone = going_out => if gone.is_err() {
+            attempt.over_budget();
+            return refuse(402, "the run's budget is used up");
+        },
+    }
+    meter.sent();
+    if let Some(shelf) = &attempt.recorded {
+        relay.record_as(Tape {
+            key: shelf.next_key(turns),
+            request: request_for_people(&asked.said),
+            scrub: scrub(inner),
+        });
+    }
     let Asked { body, said, streams } = asked;
     drop(said);
-    // From here on the answer is accounted for, even if the agent goes away before it comes.
-    let mut relay = Relay::new(Arc::clone(attempt), tape, scrub(inner));
-    relay.sent(request_bytes);
     let answer = match &inner.source {
         Source::Live { client, url, key, timeouts } => {
             let asking = upstream::ask_live((client, url, key, *timeouts), headers, body);
@@ -173,6 +189,26 @@ async fn pass_on(inner: &Inner, attempt: &Arc<Attempt>, headers: &HeaderMap, ask
     };
     relay.arrived(answer);
     relay.into_response(inner.source.key()).await
+}
+
+/// A picture counts as so many bytes of words: providers take about a thousand tokens for one, however many bytes it has.
+const PICTURE: u64 = 4_000;
+
+/// How much there is to read in a request, in bytes of words.
+fn words_of(asked: &Asked) -> u64 {
+    let mut rest = vec![&asked.said];
+    let mut words = asked.body.len() as u64;
+    while let Some(value) = rest.pop() {
+        match value {
+            Value::Array(parts) => rest.extend(parts),
+            Value::Object(parts) => rest.extend(parts.values()),
+            Value::String(text) if text.starts_with("data:") => {
+                words = words.saturating_sub(text.len() as u64).saturating_add(PICTURE.min(text.len() as u64));
+            }
+            Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    words
 }
 
 /// The recorded answer; a miss is one that the CLI does not retry.

@@ -106,6 +106,16 @@ pub enum AgentKind {
     KimiCode,
 }
 
+impl AgentKind {
+    /// As plans and proofs write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::KimiCode => "kimi-code",
+        }
+    }
+}
+
 /// What a run may spend; absent = unlimited.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Limits {

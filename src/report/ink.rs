@@ -39,7 +39,8 @@ pub(super) fn tokens(tokens: Tokens) -> String {
 }
 
 /// `1.2M`, `34k`, `560`.
-pub(super) fn number(count: u64) -> String {
+#[must_use]
+pub fn number(count: u64) -> String {
     match count {
         0..1_000 => count.to_string(),
         1_000..10_000 => format!("{}.{}k", count / 1_000, count / 100 % 10),

@@ -29,6 +29,7 @@ mod next;
 mod placed;
 mod view;
 
+pub use ink::number;
 pub use next::{Step, steps};
 pub use placed::{Instead, PULLS_SETTING, Placed, Pull, Trouble};
 pub use view::{Count, Ejection, LimitsView, Mark, Stage, TaskView, VERSION, View, gate_mark};

@@ -60,6 +60,8 @@ impl Branches {
                 | Fact::TookUp { .. }
                 | Fact::Prepared { .. }
                 | Fact::Renewed { .. }
+                | Fact::Asked { .. }
+                | Fact::Answered { .. }
                 | Fact::Worked { .. }
                 | Fact::Clashed { .. }
                 | Fact::Woke

@@ -254,6 +254,9 @@ impl<L: Listener> Hands for Workshop<L> {
         for taken in turn {
             self.history.take(taken.at, &taken.fact, &taken.orders);
         }
+        if let Some(agent) = &self.shared.tools.agent {
+            agent.gateway.wrote(turn.iter().filter(|taken| taken.fact.is_spending()).count() as u64);
+        }
         self.history.warnings.extend(self.branches.follow(turn, engine));
         self.give_back(engine);
         self.history.branch_lost = self.branches.is_result_lost();

@@ -198,7 +198,7 @@ impl Turn<'_> {
         let ended = ran.judge(&seen);
         let said = hide(&text::printable(ended.said.as_bytes()));
         evidence.agent = Some(AgentEvidence {
-            kind: "kimi-code".to_owned(),
+            kind: self.shared.tools.plan.agent.kind.as_str().to_owned(),
             version: agent.installed.version.clone(),
             model: self.shared.tools.plan.agent.model.clone(),
             tokens: usage.tokens,

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use omk_action::engine::{Engine, TaskState};
+use omk_action::engine::{Engine, Illegal, TaskState};
 use omk_action::fact::{
     Began, Change, Class, Evidence, Fact, Failure, GateOutcome, GateVerdict, Host, Landing, Order, Outcome, PlanSource,
-    RunVerdict, Session, Spending, Trigger,
+    RunVerdict, Session, Spending, Tokens, Trigger,
 };
 use omk_action::glob::Glob;
 use omk_action::id::{CommitId, GateId, Moment, RepoPath, Sha256, TaskId, Tip, TreeId};
@@ -816,5 +816,39 @@ fn a_number_of_workers_given_on_the_way_stays() {
         world.workers = 2;
         world.happens(Fact::TookUp { host: host(), workers, spending: None, unblocked: false });
         assert_eq!(world.active.len(), 2);
+    }
+}
+
+#[test]
+fn what_was_spent_changes_nothing_whenever_it_is_told() {
+    let mut world = World::new(plan_of(1), 1);
+    let task: TaskId = "t0".parse().unwrap();
+    let about = |attempt| {
+        let (tokens, cost_micro_usd) = (Tokens::default(), None);
+        let asked = Fact::Asked { task: task.clone(), attempt, request: 0, tokens, cost_micro_usd };
+        let task = task.clone();
+        [asked, Fact::Answered { task, attempt, request: 0, tokens, estimated: true, cost_micro_usd }]
+    };
+    let tell = |world: &mut World| {
+        for fact in about(1) {
+            let before = world.facts.len();
+            world.happens(fact);
+            assert_eq!(world.facts[before].2, [], "nothing waits until it is on disk");
+        }
+        world.engine.task(&task).unwrap().state
+    };
+    assert_eq!(tell(&mut world), TaskState::Claimed);
+    world.happens(Fact::Prepared { task: task.clone(), attempt: 1, base: tip(0), slot: "s".into() });
+    assert_eq!(tell(&mut world), TaskState::Running);
+    world.active.clear();
+    world.holding.clear();
+    let (outcome, evidence) = (Outcome::Interrupted, Box::default());
+    world.happens(Fact::Worked { task: task.clone(), attempt: 1, outcome, evidence });
+    assert_eq!(tell(&mut world), TaskState::Claimed);
+    world.happens(Fact::Stopped { signal: "SIGTERM".into() });
+    assert_eq!(tell(&mut world), TaskState::Pending);
+    for fact in about(9) {
+        let refused = world.engine.take(Moment::from_millis(world.now), &fact).unwrap_err();
+        assert!(matches!(refused, Illegal::FutureAttempt { attempt: 9, .. }), "{refused:?}");
     }
 }

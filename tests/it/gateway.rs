@@ -29,6 +29,7 @@ pub(crate) fn live(model: &Model) -> Config {
         upstream: Upstream::Live { base_url: model.base_url.clone(), key: Key::new(KEY).unwrap() },
         record: None,
         budget: Budget::default(),
+        journal: None,
         timeouts: Timeouts::default(),
         model: Some(MODEL.to_owned()),
         wire: Some(wire(MODEL, Thinking::Auto)),
@@ -40,32 +41,32 @@ pub(crate) fn taped(dir: &Path) -> Config {
     let upstream = Upstream::Cassette { dir: dir.to_owned() };
     let scrub = Arc::new(str::to_owned);
     let (budget, timeouts) = (Budget::default(), Timeouts::default());
-    Config { upstream, record: None, budget, timeouts, model: None, wire: None, scrub }
+    Config { upstream, record: None, budget, journal: None, timeouts, model: None, wire: None, scrub }
 }
 
 pub(crate) fn admission(placeholders: Vec<(String, String)>, pulse: Pulse) -> Admission {
     Admission { task: "api".parse().unwrap(), retry_count: 0, attempt: 1, placeholders, pulse }
 }
 
-fn admit(gateway: &Gateway) -> Pass {
+pub(crate) fn admit(gateway: &Gateway) -> Pass {
     gateway.admit(admission(Vec::new(), Pulse::default())).unwrap()
 }
 
-fn client() -> reqwest::Client {
+pub(crate) fn client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap()
 }
 
-fn question() -> Value {
+pub(crate) fn question() -> Value {
     json!({"model": MODEL, "stream": true, "messages": [{"role": "user", "content": "do it"}]})
 }
 
-fn ask(pass: &Pass) -> reqwest::RequestBuilder {
+pub(crate) fn ask(pass: &Pass) -> reqwest::RequestBuilder {
     let url = format!("{}/chat/completions", pass.base_url);
     client().post(url).bearer_auth(&pass.token).json(&question())
 }
 
-async fn scripted(turns: Vec<Turn>) -> Model {
+pub(crate) async fn scripted(turns: Vec<Turn>) -> Model {
     Model::start(vec![("do it", turns)]).await
 }
 

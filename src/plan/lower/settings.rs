@@ -10,7 +10,7 @@ use crate::plan::raw::Value;
 use crate::plan::scalar::Meaning;
 use crate::plan::{Agent, AgentKind, Bot, Commands, Deliver, DeliverAs, Limits, Permission};
 
-pub(in crate::plan) const KINDS: &[(&str, AgentKind)] = &[("kimi-code", AgentKind::KimiCode)];
+pub(in crate::plan) const KINDS: &[(&str, AgentKind)] = &[(AgentKind::KimiCode.as_str(), AgentKind::KimiCode)];
 
 pub(in crate::plan) const THINKING: &[(&str, Thinking)] = &[
     ("auto", Thinking::Auto),
