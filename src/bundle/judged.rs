@@ -182,3 +182,29 @@ fn silence(gate: &mut GateOutcome) {
         log.tail.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_judgement_makes_a_verdict_better_than_the_runs_own() {
+        let others = [
+            RunVerdict::Cancelled,
+            RunVerdict::FailedInfra,
+            RunVerdict::BlockedOnExternal,
+            RunVerdict::BlockedOnHuman,
+            RunVerdict::NeedsMoreBudget,
+            RunVerdict::NotReady,
+        ];
+        let held = Standing::Held(vec!["test".parse().expect("an id")]);
+        for own in others {
+            for standing in [&Standing::Proven, &Standing::Unproven, &held] {
+                assert_eq!(lowered(own, standing), own, "{standing:?}");
+            }
+        }
+        let below = |own| [&Standing::Proven, &Standing::Unproven, &held].map(|standing| lowered(own, standing));
+        assert_eq!(below(RunVerdict::Ready), [RunVerdict::Ready, RunVerdict::Neutral, RunVerdict::NotReady]);
+        assert_eq!(below(RunVerdict::Neutral), [RunVerdict::Neutral, RunVerdict::Neutral, RunVerdict::NotReady]);
+    }
+}

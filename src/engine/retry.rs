@@ -106,4 +106,21 @@ mod tests {
             prop_assert!(wait >= 100.0 * (1.0 - jitter) - 1e-6 && wait <= 100.0);
         }
     }
+
+    #[test]
+    fn jitter_goes_by_the_run_the_task_and_the_count() {
+        let policy = RetryPolicy { jitter: 1.0, ..policy(1000, 1.0) };
+        let wait = |run: &str, task: &str, count| {
+            let (run, task): (RunId, TaskId) = (run.parse().unwrap(), task.parse().unwrap());
+            jittered_backoff(&policy, &run, &task, count)
+        };
+        let waits = [
+            wait("20261122t185155z-4f2a9c", "api", 1),
+            wait("20261122t185155z-4f2a9d", "api", 1),
+            wait("20261122t185155z-4f2a9c", "web", 1),
+            wait("20261122t185155z-4f2a9c", "api", 2),
+        ];
+        let different: std::collections::BTreeSet<Duration> = waits.into_iter().collect();
+        assert_eq!(different.len(), waits.len(), "{waits:?}");
+    }
 }

@@ -401,4 +401,35 @@ mod tests {
             prop_assert!(env.vars.values().all(|value| value != "leak"));
         }
     }
+
+    #[test]
+    fn no_variable_of_the_job_passes_in_any_case() {
+        for start in JOB {
+            for name in [format!("{start}X"), start.to_owned(), format!("{}x", start.to_lowercase())] {
+                assert!(!may_pass(&name), "{name}");
+            }
+            let mixed: String = start
+                .chars()
+                .enumerate()
+                .map(|(at, letter)| if at % 2 == 0 { letter.to_ascii_lowercase() } else { letter })
+                .collect();
+            assert!(!may_pass(&format!("{mixed}X")), "{mixed}X");
+            // A name that only holds such a beginning is another's.
+            assert!(may_pass(&format!("MY{start}X")), "MY{start}X");
+        }
+    }
+
+    #[test]
+    fn home_and_tmpdir_are_omks_whatever_the_plan_its_tasks_and_the_caller_say() {
+        let names = ["HOME", "TMPDIR"];
+        let theirs: Vec<(&str, &str)> = names.iter().map(|name| (*name, "/theirs")).collect();
+        let none = BTreeMap::new();
+        let all: Vec<String> = names.iter().map(ToString::to_string).collect();
+        for (plan, task, pass) in
+            [(map(&theirs), none.clone(), vec![]), (none.clone(), map(&theirs), vec![]), (none.clone(), none, all)]
+        {
+            let env = child_env(&caller(&theirs), Path::new("/h"), Path::new("/t"), &plan, &pass, &task);
+            assert_eq!((&env.vars[OsStr::new("HOME")], &env.vars[OsStr::new("TMPDIR")]), (&"/h".into(), &"/t".into()));
+        }
+    }
 }

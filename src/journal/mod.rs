@@ -217,4 +217,19 @@ mod tests {
         assert_eq!(journal.lines.len(), 2);
         assert_eq!(journal.dropped.unwrap().line, 3);
     }
+
+    #[test]
+    fn a_line_of_another_version_or_number_is_refused_for_just_that() {
+        let text = String::from_utf8(written(3)).unwrap();
+        let refused = |from: &str, to: &str| {
+            let changed = text.replacen(from, to, 1);
+            assert_ne!(changed, text);
+            // It is the last line, so nothing after it fails to follow.
+            read(changed.as_bytes()).unwrap().dropped.unwrap().what
+        };
+        let version = refused("{\"v\":1,\"seq\":3", "{\"v\":2,\"seq\":3");
+        assert_eq!(version, "it is of version 2, and this omk reads version 1");
+        assert_eq!(refused("\"seq\":3", "\"seq\":7"), "it says it is number 7");
+        assert_eq!(refused("\"seq\":3", "\"seq\":2"), "it says it is number 2");
+    }
 }

@@ -633,3 +633,18 @@ fn verify_names_a_changed_plan() {
     world.git(&["branch", "--list"]);
     world.omk(&["verify"]).exits(0);
 }
+
+#[test]
+fn a_proof_whose_result_does_not_descend_from_its_base_does_not_hold() {
+    let world = World::with("tasks: [{ id: one, run: echo 1 > one.txt }]\n");
+    world.run();
+    // A commit of the very same tree as the base, and without a history.
+    let stranger = world.git(&["commit-tree", &format!("{}^{{tree}}", world.rev("main")), "-m", "elsewhere"]);
+    let run = world.run_dir();
+    let honest = std::fs::read_to_string(run.join("proofs/run.result.json")).unwrap();
+    let lie = world.dir().join("lie.json");
+    std::fs::write(&lie, honest.replace(&world.rev("main"), &stranger)).unwrap();
+    world.omk(&["verify", lie.to_str().unwrap()]).exits(1).says("is not built on the base");
+    std::fs::write(&lie, honest).unwrap();
+    assert!(!world.omk(&["verify", lie.to_str().unwrap()]).err.contains("is not built on the base"));
+}

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use omk_action::bundle::{self, FileClaim, Limits, Opened, Refused, Upload};
 use omk_action::fact::{Fact, Order, RunVerdict};
-use omk_action::id::{CommitId, Sha256};
+use omk_action::id::{CommitId, Sha256, TaskId};
 use omk_action::journal::{self, Line};
-use omk_action::request::Request;
+use omk_action::request::{Ask, Request};
 
-use crate::bundle_world::{ONE, Ran, chained, claim, put};
+use crate::bundle_world::{DIAMOND, ONE, Ran, chained, claim, put};
 use crate::world::World;
 
 #[test]
@@ -243,4 +243,87 @@ fn a_gate_that_was_removed_from_the_bundles_plan_runs_all_the_same() {
     let opened = bundle::open(&dir, &Limits::default()).unwrap();
     let refused = bundle::admit(&other.repo(), opened, &request, &ran.plan).unwrap_err();
     assert!(matches!(refused, Refused::Illegal(_)), "{refused}");
+}
+
+#[test]
+fn a_base_whose_tree_is_not_its_commits_is_refused_as_that() {
+    let ran = Ran::new(ONE);
+    let (base, result) = (ran.world.tree("main"), ran.world.tree("omk/run/story"));
+    // Between such a base and the result there is no difference that a write set could be held against.
+    let refused = ran.refused(&ran.dressed(&[(&base, &result)]));
+    assert!(matches!(&refused, Refused::OtherRun { what: "base's tree", .. }), "{refused}");
+}
+
+#[test]
+fn a_state_bundle_that_names_what_the_model_said_is_refused() {
+    for name in ["cassette/one/0-0.json", "transcripts/one/1.jsonl"] {
+        let ran = Ran::new(ONE);
+        let dir = ran.bundle();
+        put(&dir, name, b"said");
+        let refused = ran.refused(&dir);
+        assert!(matches!(&refused, Refused::StrangeName { name: found } if found == name), "{name}: {refused}");
+        claim(&dir, |manifest| manifest.upload = Upload::Full);
+        ran.admit(&dir).expect("in a full bundle it has its place");
+    }
+}
+
+#[test]
+fn a_run_that_was_triggered_otherwise_than_the_request_says_is_refused_as_that() {
+    let ran = Ran::new(ONE);
+    let dir = ran.bundle();
+    let refused = |change: &dyn Fn(&mut Request)| {
+        let mut request = ran.request.clone();
+        change(&mut request);
+        let opened = bundle::open(&dir, &Limits::default()).unwrap();
+        bundle::admit(&ran.repo(), opened, &request, &ran.plan).unwrap_err()
+    };
+    let actor = refused(&|request| request.trigger.actor = "somebody".to_owned());
+    assert!(matches!(&actor, Refused::OtherRun { what: "actor", .. }), "{actor}");
+    let event = refused(&|request| request.trigger.event = omk_action::plan::Event::Schedule);
+    assert!(matches!(&event, Refused::Contradiction { what: "trigger" }), "{event}");
+    let comment = refused(&|request| request.trigger.comment = Some("https://x/1".to_owned()));
+    assert!(matches!(&comment, Refused::Contradiction { what: "trigger" }), "{comment}");
+}
+
+#[test]
+fn who_took_part_is_who_was_to() {
+    let plan = DIAMOND.replace(
+        "tasks:\n",
+        "tasks:\n  - { id: later, run: 'true', write_set: [later.txt], when: { events: [schedule] } }\n",
+    );
+    let ran = Ran::new(&plan);
+    let honest = ran.lines();
+    let id = |name: &str| name.parse().unwrap();
+    let refused = |asked: &[&str], change: &dyn Fn(&mut Vec<TaskId>)| {
+        let dir = ran.bundle();
+        let mut lines = honest.clone();
+        let Fact::Began(began) = &mut lines[0].fact else { panic!("{:?}", lines[0]) };
+        change(&mut began.selected);
+        put(&dir, "journal.jsonl", &chained(&lines));
+        let ask = Ask::Run { tasks: asked.iter().map(|name| id(name)).collect() };
+        let request = Request { ask, ..ran.request.clone() };
+        let opened = bundle::open(&dir, &Limits::default()).unwrap();
+        match bundle::admit(&ran.repo(), opened, &request, &ran.plan).unwrap_err() {
+            Refused::Task { task, why } => format!("{task} {why}"),
+            other => panic!("{other}"),
+        }
+    };
+    let without = |name: &'static str| move |selected: &mut Vec<TaskId>| selected.retain(|task| task.as_str() != name);
+    let with = |name: &'static str| move |selected: &mut Vec<TaskId>| selected.push(id(name));
+    let told = [
+        refused(&[], &with("ghost")),
+        refused(&[], &with("left")),
+        refused(&[], &without("top")),
+        refused(&[], &with("later")),
+        refused(&["left"], &|_| {}),
+        refused(&["top"], &without("left")),
+    ];
+    insta::assert_snapshot!(told.join("\n"), @r"
+    ghost took part, and is not in the plan
+    left took part twice
+    top was to take part, and did not
+    later took part, and its `when` names other events
+    right took part, and was not asked for
+    left was asked for, and took no part
+    ");
 }

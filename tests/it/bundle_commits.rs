@@ -5,6 +5,7 @@ use std::path::Path;
 use omk_action::bundle::{self, Limits, Refused};
 use omk_action::fact::{Fact, Outcome};
 use omk_action::git::{BundleError, Repo};
+use omk_action::plan::Event;
 use omk_action::request::Ask;
 use omk_action::text::Advised as _;
 
@@ -315,4 +316,75 @@ fn proofs_become_a_commit_without_a_parent() {
         ("1".into(), "1".into())
     );
     assert!(repo.commit_files(&[("a/b".to_owned(), Vec::new())], "x", when).is_err());
+}
+
+#[test]
+fn a_merge_that_omk_would_not_make_of_its_parents_is_refused_below_a_tasks_change() {
+    let ran = Ran::new(DIAMOND);
+    let (world, own) = (&ran.world, ran.world.rev("omk/task/story/top"));
+    let merge = world.rev(&format!("{own}^"));
+    ran.admit(&ran.bundle()).expect("the merge that omk made is one");
+    // What the merge brings in, the task's commit changes: each commit stays in its write set.
+    let smuggling = tree_with(world, &merge, &format!("100644,{},top.txt", blob(world, "smuggled\n")));
+    let honest_lines = ran.lines();
+    let honest_tree = world.tree(&merge);
+    let cases: [(&str, &dyn Fn(&str) -> String); 3] = [
+        ("another tree", &|raw| raw.replace(&honest_tree, &smuggling)),
+        ("another message", &|raw| format!("{raw}\nfixes #1\n")),
+        ("another header", &|raw| raw.replacen("\n\n", "\nnote hello\n\n", 1)),
+    ];
+    for (name, change) in cases {
+        let below = again(world, &merge, change);
+        let forged = again(world, &own, |raw| raw.replace(&merge, &below));
+        let mut lines = honest_lines.clone();
+        for line in &mut lines {
+            if let Fact::Worked { task, outcome: Outcome::Changed(change), .. } = &mut line.fact
+                && task.as_str() == "top"
+            {
+                change.tip.commit = forged.parse().unwrap();
+            }
+        }
+        std::fs::write(ran.run_dir().path().join("journal.jsonl"), chained(&lines)).unwrap();
+        let refused = ran.admit(&ran.bundle()).expect_err("omk did not make that");
+        let says = refused.to_string();
+        assert!(says.contains(&below[..12]) && says.contains("is a merge that omk did not make"), "{name}: {says}");
+    }
+}
+
+#[test]
+fn requested_by_and_signed_off_by_are_those_of_the_request_and_of_omk() {
+    let by_comment = |who: Option<&'static str>| {
+        let mut ran = Ran::new(ONE);
+        ran.request.trigger.event = Event::Comment;
+        let requested = who.map_or_else(|| ran.request.trigger.actor.clone(), str::to_owned);
+        let old = ran.world.rev("omk/run/story");
+        let text = format!("{}\nRequested-by: {requested}\n", message(&ran.world, &old).trim_end());
+        let made = dated(&ran.world, &old, &text);
+        ran.admit(&ran.dressed(&[(&old, &made), ("\"event\":\"manual\"", "\"event\":\"comment\"")]))
+    };
+    by_comment(None).expect("that is who asked");
+    let refused = by_comment(Some("somebody")).unwrap_err();
+    assert!(refused.to_string().contains("carries a trailer that omk did not write"), "{refused}");
+
+    let signed = |from: &'static str, to: &'static str| {
+        let ran = Ran::new(&format!("{ONE}deliver: {{ sign_off: true }}\n"));
+        ran.admit(&ran.with_commit(|world, old| dated(world, old, &message(world, old).replace(from, to))))
+    };
+    signed("", "").expect("so omk signs off");
+    let refused = signed("Signed-off-by: omk[bot]", "Signed-off-by: Ana").unwrap_err();
+    assert!(refused.to_string().contains("carries a trailer that omk did not write"), "{refused}");
+}
+
+/// The commit again, its raw text changed.
+fn again(world: &World, old: &str, change: impl Fn(&str) -> String) -> String {
+    let raw = world.command("git").args(["cat-file", "commit", old]).output().unwrap().stdout;
+    object(world, "commit", change(&String::from_utf8(raw).unwrap()).as_bytes())
+}
+
+/// The commit again with another message, at the very time of the first one.
+fn dated(world: &World, old: &str, text: &str) -> String {
+    again(world, old, |raw| {
+        let (headers, _) = raw.split_once("\n\n").unwrap();
+        format!("{headers}\n\n{}\n", text.trim_end())
+    })
 }

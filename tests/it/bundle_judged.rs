@@ -210,3 +210,19 @@ fn a_person_is_told_what_came_of_judging_and_why_a_bundle_is_refused() {
         "#);
     });
 }
+
+#[test]
+fn a_run_that_is_not_ready_by_its_own_word_is_not_made_ready_by_a_judge_whose_gates_pass() {
+    // One task landed, and its gate passes; the other failed.
+    let plan = ONE.replace("tasks:\n", "tasks:\n  - { id: bad, run: exit 3, retry_policy: { max_attempts: 0 } }\n");
+    let ran = Ran::new(&plan);
+    let (said, judgement) = ran.judged(&ran.bundle());
+    let judgement = judgement.unwrap();
+    assert!(judgement.result.is_some() && judgement.gates.iter().all(|gate| gate.counts_as_passed), "{judgement:?}");
+    assert_eq!((said.code, judgement.verdict), (1, RunVerdict::NotReady), "{}", said.err);
+    // Nor where nothing landed that could be judged.
+    let plan = "tasks: [{ id: bad, run: exit 3, retry_policy: { max_attempts: 0 } }]\n";
+    let ran = Ran::new(plan);
+    let (said, judgement) = ran.judged(&ran.bundle());
+    assert_eq!((said.code, judgement.unwrap().verdict), (1, RunVerdict::NotReady), "{}", said.err);
+}

@@ -247,3 +247,49 @@ fn a_pull_request_that_replaces_the_trusted_check_by_one_that_passes_is_not_deli
     let jobs = split.all();
     assert_eq!(jobs.codes(), [0; 4], "{jobs:?}");
 }
+
+/// A pull request whose plan is approved, and that would set the rules aside: it delivers by a push, protects nothing, and
+/// writes a file that the default branch protects.
+fn with_approved_plan(task: &str) -> ForgeWorld {
+    let rules = format!("{PLAN}protect: [\"secret/**\"]\nroom: {{ network: {{ tasks: none }} }}\n");
+    let world = ForgeWorld::with_plan(&rules);
+    let wants = format!(
+        "version: 1\nname: widget\ngates:\n  - {{ id: test, run: sh check.sh }}\ntasks:\n  - {task}\n\
+         deliver: {{ as: push }}\nprotect: []\n"
+    );
+    pushes_later(&world, 1800, &[("omk.yaml", &wants)]);
+    world.comments("maintainer", &format!("/omk approve {}", digest(&wants)));
+    world
+}
+
+#[test]
+fn an_approved_plan_writes_nothing_that_the_default_branch_protects() {
+    let world = with_approved_plan(
+        "{ id: fix, run: 'echo right > fix.txt; mkdir secret; echo x > secret/x', write_set: [\"**\"], gates: [test], \
+         retry_policy: { max_attempts: 0 } }",
+    );
+    let mut split = Split::start(&world, world.comments("maintainer", "/omk run"));
+    assert_eq!(split.gate().exits(0).output("go"), "true");
+    let run = split.run();
+    let said = format!("{}{}", run.out, run.err);
+    assert_eq!(run.code, Some(1), "{said}");
+    assert!(said.contains("secret/x is protected"), "{said}");
+    // What the gate job tells of the plan is under the same rules.
+    world.omk_ci("gate", &world.comments("maintainer", "/omk plan"), &[]).exits(0);
+    let told = world.replies(PULL).pop().unwrap();
+    assert!(told.contains("as maintainer approved it"), "{told}");
+    assert!(told.contains("commands none"), "the default branch closes the network: {told}");
+}
+
+#[test]
+fn an_approved_plan_is_delivered_as_the_default_branch_says() {
+    let world = with_approved_plan(
+        "{ id: fix, run: echo right > fix.txt, write_set: [fix.txt], change: required, gates: [test] }",
+    );
+    let head = world.tip(HEAD);
+    let mut split = Split::start(&world, world.comments("maintainer", "/omk run"));
+    let jobs = split.all();
+    assert_eq!(jobs.codes(), [0; 4], "{jobs:?}");
+    assert_eq!(world.tip(HEAD), head, "nothing is pushed onto the pull request's own branch");
+    assert!(world.remote_refs().contains_key("refs/heads/omk/run/pr-12"), "{:?}", world.remote_refs());
+}

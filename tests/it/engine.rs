@@ -852,3 +852,123 @@ fn what_was_spent_changes_nothing_whenever_it_is_told() {
         assert!(matches!(refused, Illegal::FutureAttempt { attempt: 9, .. }), "{refused:?}");
     }
 }
+
+/// The contract's table: whether a failure of that class is tried again, and in the same session.
+fn by_contract(class: Class) -> (bool, Session) {
+    match class {
+        Class::Scope | Class::Refused | Class::Context | Class::Auth | Class::Config | Class::Quota => {
+            (false, Session::New)
+        }
+        Class::Gate
+        | Class::Steps
+        | Class::NoChange
+        | Class::RateLimit
+        | Class::Provider
+        | Class::Hung
+        | Class::Timeout => (true, Session::Resumed),
+        Class::Command | Class::Conflict | Class::Host | Class::Lost => (true, Session::New),
+    }
+}
+
+#[test]
+fn each_class_of_failure_is_tried_again_or_not_as_the_contract_says_though_retries_are_left() {
+    let classes = [
+        "gate",
+        "command",
+        "scope",
+        "refused",
+        "context",
+        "auth",
+        "config",
+        "quota",
+        "conflict",
+        "rate-limit",
+        "provider",
+        "timeout",
+        "hung",
+        "host",
+        "lost",
+        "no-change",
+        "steps",
+    ];
+    for name in classes {
+        let class: Class = serde_json::from_value(serde_json::json!(name)).unwrap();
+        let (transient, session) = by_contract(class);
+        for terminal in [true, false] {
+            let mut plan = plan_of(1);
+            plan.tasks[0].work = omk_action::plan::Work::Prompt("do".into());
+            plan.tasks[0].retry_policy.max_attempts = 2;
+            plan.tasks[0].retry_policy.terminal_on_permanent_failure = terminal;
+            let task: TaskId = "t0".parse().unwrap();
+            let mut world = World::new(plan, 1);
+            ends(&mut world, "t0", Outcome::Failed(Failure::new(class, "no")));
+            let again = transient || !terminal;
+            let expect = if again { TaskState::Pending } else { TaskState::Failed };
+            assert_eq!(world.engine.task(&task).unwrap().state, expect, "{name}, terminal: {terminal}");
+            if again {
+                world.now += 10_000;
+                world.happens(Fact::Woke);
+                let (_, _, orders) = world.facts.last().unwrap();
+                let started = matches!(&orders[..], [Order::Start { session: found, .. }, ..] if *found == session);
+                assert!(started, "{name}: {orders:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn after_a_conflict_the_paths_that_it_touched_are_held_like_a_write_set() {
+    let mut plan = plan_of(4);
+    plan.tasks[2].write_set = declared(&["x/**"]);
+    plan.tasks[2].dependencies = vec!["t3".parse().unwrap()];
+    let mut world = World::new(plan, 3);
+    let change = |number| Outcome::Changed(Change { tip: tip(number), paths: vec!["x/a".parse().unwrap()] });
+    let (winner, loser): (TaskId, TaskId) = ("t0".parse().unwrap(), "t1".parse().unwrap());
+    ends(&mut world, "t0", change(5));
+    ends(&mut world, "t1", change(6));
+    world.happens(Fact::Landed { task: winner, attempt: 1, tip: tip(5) });
+    world.holding.clear();
+    world.happens(Fact::Clashed { task: loser, attempt: 1, paths: vec!["x/a".parse().unwrap()], trouble: None });
+    world.now += 10_000;
+    world.happens(Fact::Woke);
+    let active = |world: &World| world.active.keys().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    assert_eq!(active(&world), "t1 t3");
+    ends(&mut world, "t3", Outcome::Unchanged);
+    assert_eq!(active(&world), "t1", "t2 may write x/a, which t1 touched");
+    ends(&mut world, "t1", Outcome::Unchanged);
+    assert_eq!(active(&world), "t2");
+}
+
+#[test]
+fn a_shorter_wait_does_not_end_a_longer_pause_of_the_provider() {
+    let mut plan = plan_of(3);
+    for task in &mut plan.tasks {
+        task.work = omk_action::plan::Work::Prompt("do".into());
+    }
+    let mut world = World::new(plan, 2);
+    let slow = |wait| {
+        let failure = Failure { retry_after_ms: Some(wait), ..Failure::new(Class::RateLimit, "slow") };
+        Outcome::Failed(failure)
+    };
+    ends(&mut world, "t0", slow(60_000));
+    ends(&mut world, "t1", slow(5_000));
+    world.now += 59_999;
+    world.happens(Fact::Woke);
+    assert!(world.active.is_empty(), "{:?}", world.active);
+    world.now += 1;
+    world.happens(Fact::Woke);
+    assert_eq!(world.active.len(), 2);
+}
+
+#[test]
+fn a_lease_holds_in_the_very_millisecond_of_its_end_and_not_in_the_next() {
+    let mut world = World::new(plan_of(1), 1);
+    let task: TaskId = "t0".parse().unwrap();
+    let status = world.engine.task(&task).unwrap();
+    world.now = status.lease_expires.unwrap().as_millis();
+    world.happens(Fact::Woke);
+    assert_eq!(world.engine.task(&task).unwrap().state, TaskState::Claimed);
+    world.now += 1;
+    world.happens(Fact::Woke);
+    assert_eq!(world.engine.task(&task).unwrap().state, TaskState::Pending);
+}

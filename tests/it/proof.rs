@@ -513,3 +513,10 @@ fn the_published_schema_is_the_one_the_types_give() {
     let published = std::fs::read_to_string(path).unwrap_or_default();
     assert!(published == schema(), "stale: run this test with OMK_UPDATE_SCHEMA=1 to write {path}");
 }
+
+#[test]
+fn a_result_that_does_not_descend_from_its_base_is_found_out_as_that() {
+    let seen = Seen { base_is_ancestor: Some(false), ..seen() };
+    let found = check(&prove(&input()).to_bytes(), &seen).findings;
+    assert!(matches!(found[..], [Finding::Ancestry { .. }]), "{found:?}");
+}

@@ -331,4 +331,50 @@ mod tests {
             assert!(Scrubber::default().scrub(&text).len() <= text.len());
         }
     }
+
+    #[test]
+    fn every_prefix_of_the_list_is_known_where_it_begins_and_from_its_length_on() {
+        for known in super::PREFIXES {
+            let (start, least) = (known.start, known.least);
+            for (before, after) in [("", ""), ("a ", ", b"), ("x=", "\n"), ("\"", "\"")] {
+                check(&format!("{before}{}{after}", fake(start, least)), &format!("{before}***{after}"));
+            }
+            let short = format!("a {}", fake(start, least - 1));
+            check(&short, &short);
+            let other =
+                format!("a {}", fake(start, least).replacen(start, &start.replace(char::is_alphanumeric, "Z"), 1));
+            check(&other, &other);
+            let inside = format!("a Z{}", fake(start, least));
+            check(&inside, &inside);
+        }
+    }
+
+    #[test]
+    fn every_name_header_and_query_of_the_lists_loses_its_value_in_any_case() {
+        let cases = |name: &str| [name.to_owned(), name.to_uppercase(), name[..1].to_uppercase() + &name[1..]];
+        for name in super::SECRET_NAMES.iter().flat_map(|name| cases(name)) {
+            check(&format!("{name}=hunter22, b"), &format!("{name}=***, b"));
+            check(&format!("{{\"{name}\": \"hunter22\"}}"), &format!("{{\"{name}\": \"***\"}}"));
+            check(&format!("DB_{name}='hunter22'"), &format!("DB_{name}='***'"));
+            check(&format!("https://x/?a=1&{name}=hunter22&b=2"), &format!("https://x/?a=1&{name}=***&b=2"));
+            check(&format!("{name}=read()"), &format!("{name}=read()"));
+        }
+        for header in super::HEADERS.iter().flat_map(|header| cases(header)) {
+            check(&format!("{header}: hunter22"), &format!("{header}: ***"));
+            for scheme in ["Bearer", "Basic", "token", "DIGEST"] {
+                check(&format!("{header}: {scheme} hunter22"), &format!("{header}: {scheme} ***"));
+            }
+            check(&format!("{header} is needed"), &format!("{header} is needed"));
+        }
+        for query in super::QUERY_NAMES.iter().flat_map(|query| cases(query)) {
+            for before in ['?', '&'] {
+                check(
+                    &format!("https://x/{before}{query}=hunter22&b=2"),
+                    &format!("https://x/{before}{query}=***&b=2"),
+                );
+            }
+            // Elsewhere these are too common to mean anything.
+            check(&format!("a {query}=hunter22"), &format!("a {query}=hunter22"));
+        }
+    }
 }
