@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::durability::Batch;
 use crate::id::{Moment, RunId, Scope, Sha256};
-use crate::journal::{self, Chain, Damage, Journal};
+use crate::journal::{self, Damage, Journal};
 use crate::plain_file::{self, NotRead, Root};
 use crate::text::Advised;
 
@@ -270,18 +271,17 @@ impl RunDir {
     /// # Errors
     /// Where it cannot be written.
     pub fn create(&self, plan: &[u8]) -> Result<JournalFile, StoreError> {
+        // Up to git's own directory, where `omk` may be new.
+        let mut batch = Batch::below(self.path.ancestors().nth(3).unwrap_or(&self.path));
         for room in ["proofs", "logs", "transcripts", "cancel"] {
             let path = self.path.join(room);
-            fs::create_dir_all(&path).map_err(io("create", &path))?;
+            batch.make_directory(&path).map_err(io("create", &path))?;
         }
-        self.write("plan.yaml", plan)?;
-        let path = self.path.join("journal.jsonl");
-        let file = OpenOptions::new().append(true).create_new(true).open(&path).map_err(io("create", &path))?;
-        sync_dir(&self.path);
-        if let Some(runs) = self.path.parent() {
-            sync_dir(runs);
-        }
-        Ok(JournalFile::new(path, file, Chain::default()))
+        let plan_path = self.path.join("plan.yaml");
+        batch.replace(&plan_path, plan).map_err(io("write", &plan_path))?;
+        let journal = JournalFile::create(self.path.join("journal.jsonl"))?;
+        batch.finish().map_err(io("write through", &self.path))?;
+        Ok(journal)
     }
 
     /// Whether its journal holds anything.
@@ -314,11 +314,8 @@ impl RunDir {
     /// Where it cannot be read or written, or was changed.
     pub fn reopen(&self) -> Result<(Journal, JournalFile), StoreError> {
         let journal = self.journal()?;
-        let path = self.path.join("journal.jsonl");
-        let file = OpenOptions::new().append(true).open(&path).map_err(io("open", &path))?;
-        file.set_len(journal.sound_bytes).map_err(io("write", &path))?;
-        let chain = journal.chain.clone();
-        Ok((journal, JournalFile::new(path, file, chain)))
+        let file = JournalFile::take_up(self.path.join("journal.jsonl"), &journal)?;
+        Ok((journal, file))
     }
 
     /// Reads a file of the run.
@@ -338,26 +335,24 @@ impl RunDir {
         Root::open(&self.path)?.file(Path::new(name))?.digest(MOST)
     }
 
-    /// Writes a file of the run, whole or not at all.
+    /// Writes a file of the run, whole or not at all, and returns when it is on the disk.
     ///
     /// # Errors
     /// Where it cannot be written.
-    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, StoreError> {
-        let path = self.path.join(name);
-        let parent = path.parent().unwrap_or(&self.path);
-        fs::create_dir_all(parent).map_err(io("create", parent))?;
-        let mut temporary = tempfile::NamedTempFile::new_in(parent).map_err(io("create", &path))?;
-        temporary.write_all(bytes).map_err(io("write", &path))?;
-        temporary.as_file().sync_data().map_err(io("write", &path))?;
-        temporary.persist(&path).map_err(|error| io("write", &path)(error.error))?;
-        Ok(path)
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.write_all(&[(name.to_owned(), bytes.to_vec())])
     }
-}
 
-/// A directory's own entries reach the disk on their own time unless told; where that is refused nothing is lost but
-/// after a power failure.
-fn sync_dir(path: &Path) {
-    if let Ok(dir) = File::open(path) {
-        let _ = dir.sync_all();
+    /// Writes files of the run, each whole or not at all, and returns when all are on the disk.
+    ///
+    /// # Errors
+    /// Where one cannot be written.
+    pub fn write_all(&self, files: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
+        let mut batch = Batch::below(&self.path);
+        for (name, bytes) in files {
+            let path = self.path.join(name);
+            batch.replace(&path, bytes).map_err(io("write", &path))?;
+        }
+        batch.finish().map_err(io("write through", &self.path))
     }
 }

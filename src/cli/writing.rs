@@ -36,13 +36,14 @@ pub(super) fn write(
     };
     let tasks = history.task_proofs(engine, journal_head).into_iter().map(|(task, input)| (task.to_string(), input));
     let run = history.run_proof(engine, observed, journal_head).map(|input| (proof::RUN_PROOF.to_owned(), input));
+    let mut files = Vec::new();
     for (name, input) in tasks.chain(run) {
-        let statement = proof::prove(&input);
-        run_dir.write(&format!("proofs/{name}.json"), &statement.to_bytes()).map_err(super::store)?;
+        files.push((format!("proofs/{name}.json"), proof::prove(&input).to_bytes()));
         if let Some(result) = proof::test_result(&input) {
-            run_dir.write(&format!("proofs/{name}.test-result.json"), &result.to_bytes()).map_err(super::store)?;
+            files.push((format!("proofs/{name}.test-result.json"), result.to_bytes()));
         }
     }
+    run_dir.write_all(&files).map_err(super::store)?;
     let Some(view) = history.view(engine) else { return Ok(()) };
     let view = view.scrubbed(&|text: &str| scrubber.scrub(text));
     let reports = [
@@ -51,9 +52,9 @@ pub(super) fn write(
         ("report.json", json::render(&view)),
         ("junit.xml", junit::render(&view)),
     ];
-    for (name, text) in reports {
-        run_dir.write(name, text.as_bytes()).map_err(super::store)?;
-    }
+    let reports = reports.map(|(name, text)| (name.to_owned(), text.into_bytes()));
+    run_dir.write_all(&reports).map_err(super::store)?;
+    // Last: it says that the others are there.
     run_dir.write(WRITTEN, journal_head.as_str().as_bytes()).map_err(super::store)?;
     Ok(())
 }

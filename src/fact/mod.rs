@@ -6,6 +6,7 @@
 mod class;
 mod closed;
 mod evidence;
+mod logs;
 mod order;
 mod reuse;
 

@@ -6,7 +6,6 @@
 //! It refuses to guess: an answer that is not there is a miss.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -14,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::turn::{Ending, Turn};
+use crate::durability::Batch;
 use crate::id::TaskId;
 use crate::plain_file::{NotRead, Root};
 
@@ -283,14 +283,12 @@ impl Shelf {
         let recording = recording.map(&|text| scrub(&self.places.hide(text)));
         let path = self.path(key);
         let write = || -> std::io::Result<()> {
-            let dir = path.parent().unwrap_or(Path::new("."));
-            std::fs::create_dir_all(dir)?;
-            let mut file = tempfile::NamedTempFile::new_in(dir)?;
-            serde_json::to_writer_pretty(&mut file, &recording)?;
-            file.write_all(b"\n")?;
-            file.as_file().sync_all()?;
-            file.persist(&path).map_err(|error| error.error)?;
-            Ok(())
+            let mut text = serde_json::to_vec_pretty(&recording)?;
+            text.push(b'\n');
+            let top = self.dir.parent().filter(|_| !self.dir.is_dir());
+            let mut batch = Batch::below(top.unwrap_or(&self.dir));
+            batch.replace(&path, &text)?;
+            batch.finish()
         };
         write().map_err(|source| CassetteError::Unwritten { key: key.to_owned(), source })
     }

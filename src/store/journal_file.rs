@@ -1,31 +1,51 @@
-//! The journal of a run under way, on disk.
+//! The journal of a run under way, open for appending.
 //!
-//! It refuses to know what its lines mean, and to say that something is on disk which is not.
+//! What a line names is on the disk before the line is. It refuses to leave behind what could not be written through: a
+//! later process would read it, and take it for done.
 
-use std::fs::File;
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{StoreError, io};
+use crate::durability::Batch;
 use crate::fact::{Fact, Order};
 use crate::id::Moment;
-use crate::journal::Chain;
+use crate::journal::{Chain, Journal};
 
-/// The journal of a run under way, open for appending.
+/// The journal of a run under way.
 #[derive(Debug)]
 pub struct JournalFile {
     path: PathBuf,
     file: File,
     chain: Chain,
+    /// How many bytes are on the disk.
+    synced: u64,
+    /// How many were handed to the system.
+    written: u64,
     buffer: Vec<u8>,
-    /// Whether something was written that may not be on disk yet.
-    unsynced: bool,
+    /// Files that the buffer's lines name, below the run's directory.
+    named: BTreeSet<String>,
 }
 
 impl JournalFile {
-    /// One whose `file` ends where `chain` does.
-    pub(super) fn new(path: PathBuf, file: File, chain: Chain) -> Self {
-        Self { path, file, chain, buffer: Vec::new(), unsynced: false }
+    /// A new one, empty. Its name is not on the disk yet.
+    pub(super) fn create(path: PathBuf) -> Result<Self, StoreError> {
+        let file = OpenOptions::new().append(true).create_new(true).open(&path).map_err(io("create", &path))?;
+        Ok(Self::after(path, file, Chain::default(), 0))
+    }
+
+    /// The one that was read, to go on after its last sound line.
+    pub(super) fn take_up(path: PathBuf, journal: &Journal) -> Result<Self, StoreError> {
+        let file = OpenOptions::new().append(true).open(&path).map_err(io("open", &path))?;
+        let cut = file.set_len(journal.sound_bytes).and_then(|()| file.sync_all());
+        cut.map_err(io("write", &path))?;
+        Ok(Self::after(path, file, journal.chain.clone(), journal.sound_bytes))
+    }
+
+    fn after(path: PathBuf, file: File, chain: Chain, bytes: u64) -> Self {
+        Self { path, file, chain, synced: bytes, written: bytes, buffer: Vec::new(), named: BTreeSet::new() }
     }
 
     /// Adds a line to those that the next [`JournalFile::write`] or [`JournalFile::sync`] writes.
@@ -33,33 +53,59 @@ impl JournalFile {
     /// # Errors
     /// Where it cannot be put into words.
     pub fn push(&mut self, at: Moment, fact: &Fact, orders: &[Order]) -> Result<(), StoreError> {
+        self.named.extend(fact.logs().into_iter().map(|log| log.path.clone()));
         Ok(self.chain.push(at, fact, orders, &mut self.buffer)?)
     }
 
-    /// Hands what was pushed to the system, which keeps it though omk is killed; a power cut may lose it until the next
+    /// Hands what was pushed to the system, which keeps it though omk is killed. A power cut may lose it until the next
     /// [`JournalFile::sync`].
     ///
     /// # Errors
     /// Where it cannot be written; what depends on it must not be done then.
     pub fn write(&mut self) -> Result<(), StoreError> {
-        if !self.buffer.is_empty() {
-            self.file.write_all(&self.buffer).map_err(io("write", &self.path))?;
-            self.buffer.clear();
-            self.unsynced = true;
+        if self.buffer.is_empty() {
+            return Ok(());
         }
+        self.keep_named()?;
+        let appended = self.file.write_all(&self.buffer);
+        self.or_take_back(appended)?;
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
         Ok(())
     }
 
-    /// Writes what was pushed, and returns when all that was written is on disk.
+    /// Writes what was pushed, and returns when all that was written is on disk, with every file that it names.
     ///
     /// # Errors
     /// Where it cannot be written; what depends on it must not be done then.
     pub fn sync(&mut self) -> Result<(), StoreError> {
         self.write()?;
-        if self.unsynced {
-            self.file.sync_data().map_err(io("write", &self.path))?;
-            self.unsynced = false;
+        if self.synced < self.written {
+            let synced = self.file.sync_data();
+            self.or_take_back(synced)?;
+            self.synced = self.written;
         }
+        Ok(())
+    }
+
+    /// The system holds lines for written that are not on the disk, and would show them to the next process, synced or not.
+    fn or_take_back(&self, done: std::io::Result<()>) -> Result<(), StoreError> {
+        done.map_err(|error| {
+            // If they cannot be taken back either, there is no more to do: the error is reported in any case.
+            let _ = self.file.set_len(self.synced);
+            io("write", &self.path)(error)
+        })
+    }
+
+    fn keep_named(&mut self) -> Result<(), StoreError> {
+        let run = self.path.parent().unwrap_or(Path::new("."));
+        let mut batch = Batch::below(run);
+        for name in &self.named {
+            let path = run.join(name);
+            batch.keep(&path).map_err(io("write through", &path))?;
+        }
+        batch.finish().map_err(io("write through", run))?;
+        self.named.clear();
         Ok(())
     }
 

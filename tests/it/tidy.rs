@@ -36,6 +36,7 @@ const READERS: &[&str] =
 /// The files that may read without `plain_file`, how often, and why.
 const READING: &[(&str, usize, &str)] = &[
     ("src/cli/plan_file.rs", 1, "a plan that a person names may be a link, or a pipe that has a writer"),
+    ("src/durability.rs", 1, "opens a directory to sync it"),
     ("src/exec/flock.rs", 1, "reads /proc"),
     ("src/exec/keeper.rs", 1, "opens /dev/null"),
     ("src/exec/kernel.rs", 2, "reads /proc"),
@@ -48,7 +49,7 @@ const READING: &[(&str, usize, &str)] = &[
     ("src/git/refs.rs", 2, "git's own directories, where HEAD may be a link"),
     ("src/git/open.rs", 1, "git's own directory"),
     ("src/work/caches.rs", 1, "copies what its user keeps, where no child has written"),
-    ("src/store.rs", 2, "opens a directory to sync it, and a lock to write it"),
+    ("src/store.rs", 1, "opens a lock to write it"),
 ];
 
 /// The files that start a process, how often, and which.

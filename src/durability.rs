@@ -1,0 +1,141 @@
+//! Writes files so that a power cut loses neither their bytes nor their names.
+//!
+//! The sync of a file keeps its bytes; only the sync of its directory keeps its name. A batch does both for many files,
+//! with one sync for each directory. It refuses to pass over a sync that failed: what depends on it must not be done then.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+
+use crate::plain_file::{self, NotRead};
+
+/// Files below one directory that are being written through. Nothing is promised before [`Batch::finish`].
+#[derive(Debug)]
+pub struct Batch {
+    top: PathBuf,
+    directories: BTreeSet<PathBuf>,
+}
+
+impl Batch {
+    /// Nothing yet. Directories are written through from a file's own up to `top`, whoever made them.
+    #[must_use]
+    pub fn below(top: &Path) -> Self {
+        Self { top: top.to_owned(), directories: BTreeSet::new() }
+    }
+
+    /// Makes a directory, and those above it that are missing.
+    ///
+    /// # Errors
+    /// If one cannot be made.
+    pub fn make_directory(&mut self, path: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(path)?;
+        self.names_are_new_in(path.parent().unwrap_or(path));
+        Ok(())
+    }
+
+    /// Gives a file new content: all of it or, after a cut, what was there before. Its directory is made if it is missing.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn replace(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let directory = path.parent().unwrap_or(&self.top).to_owned();
+        self.make_directory(&directory)?;
+        let mut temporary = tempfile::NamedTempFile::new_in(&directory)?;
+        temporary.write_all(bytes)?;
+        // Before it has its name: a name without its bytes is what a cut would leave.
+        temporary.as_file().sync_data()?;
+        temporary.persist(path).map_err(|error| error.error)?;
+        self.names_are_new_in(&directory);
+        Ok(())
+    }
+
+    /// Writes a file through that is there already. One that is gone has nothing to lose.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn keep(&mut self, path: &Path) -> io::Result<()> {
+        match plain_file::open(path) {
+            Ok(file) => file.into_file().sync_data()?,
+            Err(NotRead::Missing) => return Ok(()),
+            Err(why) => return Err(why.into()),
+        }
+        self.names_are_new_in(path.parent().unwrap_or(path));
+        Ok(())
+    }
+
+    /// Another process or thread may have made any of the directories a moment ago, and not come to their sync.
+    fn names_are_new_in(&mut self, directory: &Path) {
+        let up = directory.ancestors().take_while(|above| above.starts_with(&self.top));
+        self.directories.extend(up.map(Path::to_owned));
+    }
+
+    /// Returns when everything is on the disk.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn finish(self) -> io::Result<()> {
+        // The innermost first: what is reached from the top is whole.
+        self.directories.iter().rev().try_for_each(|directory| sync_directory(directory))
+    }
+}
+
+/// Writes the names in a directory through.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    // What lies above a name without a slash.
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    match File::open(path)?.sync_all() {
+        // This is how a file system says that it has nothing to sync for a directory.
+        Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => Ok(()),
+        synced => synced,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_leaves_nothing_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("one/two/file");
+        for text in ["first", "second"] {
+            let mut batch = Batch::below(dir.path());
+            batch.replace(&path, text.as_bytes()).unwrap();
+            batch.finish().unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        }
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn every_directory_up_to_the_top_is_written_through_and_none_above() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = dir.path().join("top");
+        let mut batch = Batch::below(&top);
+        batch.replace(&top.join("one/two/file"), b"x").unwrap();
+        let expected: BTreeSet<PathBuf> = [top.clone(), top.join("one"), top.join("one/two")].into();
+        assert_eq!(batch.directories, expected);
+    }
+
+    #[test]
+    fn a_sync_that_fails_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut batch = Batch::below(dir.path());
+        batch.replace(&dir.path().join("one/file"), b"x").unwrap();
+        std::fs::remove_dir_all(dir.path().join("one")).unwrap();
+        assert!(batch.finish().is_err());
+    }
+
+    #[test]
+    fn a_file_that_is_gone_has_nothing_to_lose_and_a_link_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut batch = Batch::below(dir.path());
+        batch.keep(&dir.path().join("gone")).unwrap();
+        std::os::unix::fs::symlink("gone", dir.path().join("link")).unwrap();
+        assert!(batch.keep(&dir.path().join("link")).is_err());
+        batch.finish().unwrap();
+    }
+}
