@@ -145,6 +145,8 @@ mod plan_mistakes;
 mod plan_room;
 mod plan_roundtrip;
 mod plan_schema;
+#[cfg(target_os = "linux")]
+mod power_cut;
 mod proof;
 mod remote;
 mod report;
