@@ -13,11 +13,9 @@ use crate::clock::Clock;
 use crate::engine::{Engine, Illegal, LEASE};
 use crate::fact::{Fact, Order, RunVerdict};
 use crate::id::Moment;
+use crate::journal::MOST_LINES_PER_TURN;
 use crate::store::{JournalFile, StoreError};
 use crate::text::Advised;
-
-/// So many facts are taken in one turn at most, so that a flood of them does not put off the orders.
-const MOST_FACTS_PER_TURN: usize = 256;
 
 /// How often this process looks whether it was paused, at least: twice in the time between two renewals of a lease.
 const HEARTBEAT: Duration = Duration::from_secs(LEASE.as_secs() / 6);
@@ -110,7 +108,8 @@ pub async fn drive<H: Hands>(
             }
             woken = wakes.look(clock.now());
         }
-        while turn.len() < MOST_FACTS_PER_TURN
+        // One line is left for the last.
+        while turn.len() + 1 < MOST_LINES_PER_TURN
             && let Ok(fact) = facts.try_recv()
         {
             turn.push(fact);

@@ -15,6 +15,9 @@ pub use replay::{Difference, replay};
 /// The version of the line format. Readers refuse any other.
 pub const VERSION: u32 = 1;
 
+/// So many lines are written through at once at most, so that a flood of facts does not put off the orders.
+pub const MOST_LINES_PER_TURN: usize = 256;
+
 /// One line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Line {
@@ -107,7 +110,9 @@ pub struct Damage {
     pub what: String,
 }
 
-/// Reads a journal. A damaged tail, with nothing valid after it, is dropped and said: it was never acted upon.
+/// Reads a journal. A damaged tail, with nothing valid after it, is dropped and said: it was never acted upon. So is one
+/// with a hole of zeros, as a power cut leaves in lines that were being written together: it may lose the pages before it
+/// keeps those after.
 ///
 /// # Errors
 /// Any other [`Damage`], with its line: somebody changed what had been acted upon.
@@ -124,8 +129,10 @@ pub fn read(bytes: &[u8]) -> Result<Journal, Damage> {
             Ok(line) => journal.lines.push(line),
             Err(what) => {
                 let damage = Damage { line: journal.chain.lines + 1, what };
-                let valid_after = after.split(|&byte| byte == b'\n').any(|text| parse(text).is_ok());
-                if valid_after {
+                let valid_after = after.split(|&byte| byte == b'\n').filter(|text| parse(text).is_ok()).count();
+                // JSON has no zeros: nobody wrote them.
+                let most_after = if text.contains(&0) { MOST_LINES_PER_TURN - 1 } else { 0 };
+                if valid_after > most_after {
                     return Err(damage);
                 }
                 journal.dropped = Some(damage);
@@ -207,6 +214,21 @@ mod tests {
         assert_eq!(read((lines.join("\n") + "\n").as_bytes()).unwrap_err().line, 2);
         let garbled = text.replacen("{\"v\":1,\"seq\":2", "{\"v\":1,\"sXq\":2", 1);
         assert_eq!(read(garbled.as_bytes()).unwrap_err().line, 2);
+    }
+
+    #[test]
+    fn a_hole_in_lines_that_were_written_together_is_dropped_with_them_and_no_other() {
+        // The zeros begin in the second line, and end in it or in the third.
+        for (length, damaged) in [(20, 1), (200, 2)] {
+            for after in [0, 1, MOST_LINES_PER_TURN - 1, MOST_LINES_PER_TURN] {
+                let mut bytes = written(1 + damaged + after);
+                let sound = bytes.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+                bytes[sound + 5..][..length].fill(0);
+                let read = read(&bytes).map(|journal| (journal.lines.len(), journal.sound_bytes));
+                let expected = (after < MOST_LINES_PER_TURN).then_some((1, sound as u64)).ok_or(2);
+                assert_eq!(read.map_err(|damage| damage.line), expected, "{after} lines after {length} zeros");
+            }
+        }
     }
 
     #[test]
