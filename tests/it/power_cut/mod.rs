@@ -1,11 +1,12 @@
 //! A power cut at any moment: a run loses nothing that was done, and a person nothing at all.
 //!
 //! One real run is followed call by call. Then the power is cut at some of the moments when something was written through,
-//! what was not is dropped in one of several ways, and the run is taken up. `OMK_TEST_CUTS` says how often, and
-//! `OMK_TEST_SEED` where.
+//! what was not is dropped in one of several ways, and the run is taken up. Or the disk refuses one sync. `OMK_TEST_CUTS`
+//! says how often, and `OMK_TEST_SEED` where.
 
 #![expect(clippy::print_stdout, reason = "where a cut finds a fault, a person must know which it was")]
 
+mod calls;
 mod disk;
 mod files;
 mod recorder;
@@ -70,12 +71,12 @@ fn persons_refs(world: &World) -> String {
 
 /// Follows a command of omk's; nothing that it did to a file went unseen.
 #[track_caller]
-fn followed(world: &World, command: &str) -> (i32, Recorder) {
+fn followed(world: &World, command: &str, fails: Option<usize>) -> (i32, Recorder) {
     let said = tempfile::tempfile().unwrap();
     let mut recorder = Recorder::new(world.dir());
     let mut command = world.omk_command(&[command]);
     command.stdout(said.try_clone().unwrap()).stderr(said);
-    let code = trace::follow(command, &mut recorder);
+    let code = trace::follow(command, &mut recorder, fails);
     let unseen = recorder.compare();
     assert!(unseen.is_empty(), "seen / there:\n{}", unseen.join("\n"));
     (code, recorder)
@@ -85,15 +86,24 @@ fn trees(world: &World) -> Vec<String> {
     BRANCHES.iter().map(|branch| world.tree(branch)).collect()
 }
 
+/// Its branches are packed, as after any `git gc`, and one is not.
+fn world() -> World {
+    let world = World::with(PLAN);
+    world.git(&["branch", "persons"]);
+    world.git(&["gc", "--quiet"]);
+    world.git(&["branch", "another"]);
+    world
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok())
+}
+
 impl Followed {
     fn new() -> Self {
-        let world = World::with(PLAN);
-        // Its branches are packed, as after any `git gc`, and one is not.
-        world.git(&["branch", "persons"]);
-        world.git(&["gc", "--quiet"]);
-        world.git(&["branch", "another"]);
+        let world = world();
         let (before, refs) = (files::read(world.dir()), persons_refs(&world));
-        let (code, recorder) = followed(&world, "run");
+        let (code, recorder) = followed(&world, "run", None);
         assert_eq!(code, 0);
         let trees = trees(&world);
         assert!(trees.iter().all(|tree| !tree.is_empty()), "{trees:?}");
@@ -120,7 +130,7 @@ impl Followed {
     /// What is left when the power is cut again while the run is taken up.
     #[track_caller]
     fn cut_again(&self, files: &Files, loss: Loss, chance: &mut Chance) -> Files {
-        let (_, recorder) = followed(&self.world, self.after(files));
+        let (_, recorder) = followed(&self.world, self.after(files), None);
         let sync = usize::try_from(chance.below(recorder.syncs() as u64 + 1)).unwrap();
         println!("and again right after sync {sync} of {}", recorder.syncs());
         recorder.cut(sync, true, loss, chance)
@@ -155,7 +165,6 @@ fn is_ready(said: Said) {
 
 #[test]
 fn a_run_cut_off_at_any_moment_is_taken_up_and_ends_the_same() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let (seed, cuts) = (number("OMK_TEST_SEED").unwrap_or(1), number("OMK_TEST_CUTS").unwrap_or(CUTS));
     let run = Followed::new();
     let syncs = run.recorder.syncs();
@@ -183,5 +192,32 @@ fn what_a_run_said_when_it_ended_is_so_after_a_cut() {
         assert_eq!(trees(&run.world), run.trees);
         run.world.omk(&["verify"]).exits(0).says("all hold");
         run.nothing_of_a_person_is_lost();
+    }
+}
+
+#[test]
+fn a_sync_that_the_disk_refuses_is_an_error_and_the_next_run_works() {
+    let (seed, cuts) = (number("OMK_TEST_SEED").unwrap_or(1), number("OMK_TEST_CUTS").unwrap_or(CUTS));
+    let mut chance = Chance(seed);
+    let run = Followed::new();
+    let syncs = run.recorder.syncs();
+    // Each takes two whole runs.
+    for cut in 0..cuts.div_ceil(2) {
+        let world = world();
+        let sync = usize::try_from(chance.below(syncs as u64)).unwrap();
+        println!("seed {seed}, sync {sync} of {syncs} fails, {cut}");
+        let (code, recorder) = followed(&world, "run", Some(sync));
+        // Not every run has as many.
+        assert_eq!(code, if recorder.saw_refusal { 5 } else { 0 });
+        let said = world.omk(&[if world.facts().is_empty() { "run" } else { "resume" }]);
+        if said.code == 2 {
+            // It was a task's work that could not be written, or nothing but the last word.
+            said.says("is over");
+            world.omk(&["run"]).exits(0);
+        } else {
+            said.exits(0);
+        }
+        assert_eq!(trees(&world), run.trees);
+        world.omk(&["verify"]).exits(0).says("all hold");
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Recorder {
     before: usize,
     /// A name that is about to be made has nothing yet.
     absent: Vec<bool>,
+    /// A sync was refused.
+    pub(super) saw_refusal: bool,
 }
 
 fn inode(path: &Path) -> Option<(u64, u64)> {
@@ -57,6 +59,7 @@ impl Recorder {
             changes: Vec::new(),
             before: 0,
             absent: Vec::new(),
+            saw_refusal: false,
         };
         new.meets(root);
         new.changes.push(Change::AllSynced);

@@ -12,6 +12,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::calls::{CALLS, Does, Shape, filter};
 use super::recorder::Recorder;
 
 type Tid = libc::pid_t;
@@ -44,138 +45,14 @@ pub(super) enum Call {
     Maps(PathBuf),
 }
 
-/// How arguments name what they change.
-#[derive(Clone, Copy)]
-enum Shape {
-    /// A path at this argument, relative to the directory at the one before.
-    At(usize),
-    /// Two of those.
-    TwoAt(usize, usize),
-    /// A path at this argument.
-    Plain(usize),
-    /// Two of those.
-    TwoPlain(usize, usize),
-    /// An open file at this argument.
-    Open(usize),
-}
-
-/// What is done there.
-#[derive(Clone, Copy, PartialEq)]
-enum Does {
-    Make,
-    Move,
-    Change,
-    Sync,
-    SyncAll,
-    Map,
-}
-
-/// The calls that change files. Of the two ways to say the same, only newer ones exist on every machine.
-#[rustfmt::skip]
-const CALLS: &[(libc::c_long, Does, Shape)] = &[
-    (libc::SYS_openat, Does::Make, Shape::At(1)),
-    (libc::SYS_mkdirat, Does::Make, Shape::At(1)),
-    (libc::SYS_symlinkat, Does::Make, Shape::At(2)),
-    (libc::SYS_mknodat, Does::Make, Shape::At(1)),
-    (libc::SYS_unlinkat, Does::Move, Shape::At(1)),
-    (libc::SYS_renameat2, Does::Move, Shape::TwoAt(1, 3)),
-    (libc::SYS_linkat, Does::Move, Shape::TwoAt(1, 3)),
-    (libc::SYS_fchmodat, Does::Move, Shape::At(1)),
-    (libc::SYS_truncate, Does::Move, Shape::Plain(0)),
-    (libc::SYS_write, Does::Change, Shape::Open(0)),
-    (libc::SYS_writev, Does::Change, Shape::Open(0)),
-    (libc::SYS_pwrite64, Does::Change, Shape::Open(0)),
-    (libc::SYS_pwritev, Does::Change, Shape::Open(0)),
-    (libc::SYS_pwritev2, Does::Change, Shape::Open(0)),
-    (libc::SYS_ftruncate, Does::Change, Shape::Open(0)),
-    (libc::SYS_fallocate, Does::Change, Shape::Open(0)),
-    (libc::SYS_fchmod, Does::Change, Shape::Open(0)),
-    (libc::SYS_sendfile, Does::Change, Shape::Open(0)),
-    (libc::SYS_copy_file_range, Does::Change, Shape::Open(2)),
-    (libc::SYS_splice, Does::Change, Shape::Open(2)),
-    (libc::SYS_fsync, Does::Sync, Shape::Open(0)),
-    (libc::SYS_fdatasync, Does::Sync, Shape::Open(0)),
-    (libc::SYS_syncfs, Does::SyncAll, Shape::Open(0)),
-    (libc::SYS_sync, Does::SyncAll, Shape::Open(0)),
-    (libc::SYS_mmap, Does::Map, Shape::Open(4)),
-    #[cfg(target_arch = "x86_64")] (libc::SYS_open, Does::Make, Shape::Plain(0)),
-    #[cfg(target_arch = "x86_64")] (libc::SYS_creat, Does::Make, Shape::Plain(0)),
-    #[cfg(target_arch = "x86_64")] (libc::SYS_mkdir, Does::Make, Shape::Plain(0)),
-    #[cfg(target_arch = "x86_64")] (libc::SYS_symlink, Does::Make, Shape::Plain(1)),
-    #[cfg(target_arch = "x86_64")] (libc::SYS_mknod, Does::Make, Shape::Plain(0)),
-    #[cfg(target_arch = "x86_64")] (libc::SYS_unlink, Does::Move, Shape::Plain(0)),
-    #[cfg(target_arch = "x86_64")] (libc::SYS_rmdir, Does::Move, Shape::Plain(0)),
-    #[cfg(target_arch = "x86_64")] (libc::SYS_rename, Does::Move, Shape::TwoPlain(0, 1)),
-    #[cfg(target_arch = "x86_64")] (libc::SYS_renameat, Does::Move, Shape::TwoAt(1, 3)),
-    #[cfg(target_arch = "x86_64")] (libc::SYS_link, Does::Move, Shape::TwoPlain(0, 1)),
-    #[cfg(target_arch = "x86_64")] (libc::SYS_chmod, Does::Move, Shape::Plain(0)),
-];
-
-const fn statement(code: u32, k: u32) -> libc::sock_filter {
-    jump(code, k, 0, 0)
-}
-
-const fn jump(code: u32, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
-    #[expect(clippy::cast_possible_truncation, reason = "the kernel's codes of a filter are small")]
-    libc::sock_filter { code: code as u16, jt, jf, k }
-}
-
-/// The low half of an argument in what a filter sees: a number, an architecture, an address, then six times 8 bytes.
-const fn argument(index: u32) -> u32 {
-    16 + 8 * index + if cfg!(target_endian = "big") { 4 } else { 0 }
-}
-
-/// The filter that stops a process at those calls. An `openat` or `open` that makes nothing passes, and so does a mapping
-/// that changes no file. Hiding from this process (`PR_SET_DUMPABLE`) succeeds and does nothing.
-fn filter() -> Vec<libc::sock_filter> {
-    use libc::{BPF_ABS, BPF_JEQ, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W};
-    let load = |offset| statement(BPF_LD | BPF_W | BPF_ABS, offset);
-    let end = |action| statement(BPF_RET | BPF_K, action);
-    let trace = || end(libc::SECCOMP_RET_TRACE);
-    let allow = || end(libc::SECCOMP_RET_ALLOW);
-    let number = |nr: libc::c_long| u32::try_from(nr).unwrap();
-    let (set, equal) = (BPF_JMP | BPF_JSET | BPF_K, BPF_JMP | BPF_JEQ | BPF_K);
-    let bits = |flags: libc::c_int| u32::try_from(flags).unwrap();
-    let mut filter = vec![load(0)];
-    for &(nr, does, shape) in CALLS {
-        let opens = match (does, shape) {
-            (Does::Make, Shape::At(1)) if nr == libc::SYS_openat => Some(2),
-            #[cfg(target_arch = "x86_64")]
-            (Does::Make, Shape::Plain(0)) if nr == libc::SYS_open => Some(1),
-            _ => None,
-        };
-        if let Some(flags) = opens {
-            filter.push(jump(equal, number(nr), 0, 4));
-            filter.push(load(argument(flags)));
-            filter.push(jump(set, bits(libc::O_CREAT | libc::O_TRUNC), 0, 1));
-            filter.push(trace());
-            filter.push(allow());
-        } else if does == Does::Map {
-            filter.push(jump(equal, number(nr), 0, 7));
-            filter.push(load(argument(2)));
-            filter.push(jump(set, bits(libc::PROT_WRITE), 0, 4));
-            filter.push(load(argument(3)));
-            filter.push(jump(set, bits(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS), 2, 0));
-            filter.push(trace());
-            filter.push(allow());
-            filter.push(allow());
-        } else {
-            filter.push(jump(equal, number(nr), 0, 1));
-            filter.push(trace());
-        }
-    }
-    filter.push(jump(equal, number(libc::SYS_prctl), 0, 3));
-    filter.push(load(argument(0)));
-    filter.push(jump(equal, bits(libc::PR_SET_DUMPABLE), 0, 1));
-    filter.push(end(libc::SECCOMP_RET_ERRNO));
-    filter.push(allow());
-    filter
-}
-
-/// Runs the command to its end, and has `recorder` see every change. Its exit code.
-pub(super) fn follow(command: Command, recorder: &mut Recorder) -> i32 {
+/// Runs the command to its end, and has `recorder` see every change. Its exit code. If `fails` is given, the disk refuses
+/// the sync of that number.
+pub(super) fn follow(command: Command, recorder: &mut Recorder, fails: Option<usize>) -> i32 {
     // Only the thread that started a process may follow it, and it must wait for nobody else's.
-    std::thread::scope(|scope| scope.spawn(|| Tracer::start(command, recorder).run()).join().unwrap())
+    std::thread::scope(|scope| {
+        let tracer = scope.spawn(|| Tracer { fails, ..Tracer::start(command, recorder) }.run());
+        tracer.join().unwrap()
+    })
 }
 
 struct Tracer<'r> {
@@ -186,6 +63,10 @@ struct Tracer<'r> {
     /// The one that is inside a call, and which.
     inside: Option<(Tid, Call)>,
     waiting: VecDeque<Tid>,
+    /// How many syncs are still to be made before the one that fails.
+    fails: Option<usize>,
+    /// The call under way is not made.
+    refused: bool,
 }
 
 fn ptrace(request: libc::c_uint, tid: Tid, address: usize, data: usize) -> libc::c_long {
@@ -218,6 +99,8 @@ impl<'r> Tracer<'r> {
             known: HashMap::new(),
             inside: None,
             waiting: VecDeque::new(),
+            fails: None,
+            refused: false,
         }
     }
 
@@ -271,7 +154,10 @@ impl<'r> Tracer<'r> {
             }
             (0, signal) if signal == libc::SIGTRAP | 0x80 => {
                 if let Some((_, call)) = self.inside.take_if(|(other, _)| *other == tid) {
-                    if returned(tid) {
+                    if std::mem::take(&mut self.refused) {
+                        registers::answer(tid, libc::EIO);
+                        self.recorder.saw_refusal = true;
+                    } else if returned(tid) {
                         self.recorder.saw(&call);
                     }
                     go_on(tid, 0);
@@ -294,6 +180,13 @@ impl<'r> Tracer<'r> {
             match self.call_of(tid) {
                 Some(call) => {
                     self.recorder.expects(&call);
+                    if matches!(call, Call::Syncs(_) | Call::SyncsAll) {
+                        self.refused = self.fails == Some(0);
+                        self.fails = self.fails.and_then(|left| left.checked_sub(1));
+                    }
+                    if self.refused {
+                        registers::skip(tid);
+                    }
                     self.inside = Some((tid, call));
                     ptrace(libc::PTRACE_SYSCALL, tid, 0, 0);
                 }
@@ -334,6 +227,45 @@ impl<'r> Tracer<'r> {
         }
         let near = names.iter().any(|name| self.recorder.knows(&name.directory));
         near.then_some(Call::Names { names, makes: does == Does::Make })
+    }
+}
+
+/// How a call is not made, and answered with an error: the one part of this that differs between machines.
+#[cfg(target_arch = "x86_64")]
+mod registers {
+    use super::{Tid, ptrace};
+
+    fn set(tid: Tid, register: libc::c_int, value: i64) {
+        let place = usize::try_from(register).unwrap() * size_of::<u64>();
+        assert_eq!(ptrace(libc::PTRACE_POKEUSER, tid, place, value.cast_unsigned().try_into().unwrap()), 0);
+    }
+
+    pub(super) fn skip(tid: Tid) {
+        set(tid, libc::ORIG_RAX, -1);
+    }
+
+    pub(super) fn answer(tid: Tid, error: i32) {
+        set(tid, libc::RAX, -i64::from(error));
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod registers {
+    use super::{Tid, ptrace};
+
+    fn set(tid: Tid, kind: usize, value: &mut [u8]) {
+        let place = libc::iovec { iov_base: value.as_mut_ptr().cast(), iov_len: value.len() };
+        assert_eq!(ptrace(libc::PTRACE_SETREGSET, tid, kind, &raw const place as usize), 0);
+    }
+
+    pub(super) fn skip(tid: Tid) {
+        // NT_ARM_SYSTEM_CALL
+        set(tid, 0x404, &mut (-1i32).to_ne_bytes());
+    }
+
+    pub(super) fn answer(tid: Tid, error: i32) {
+        // NT_PRSTATUS, of which the first register is the answer.
+        set(tid, 1, &mut (-i64::from(error)).to_ne_bytes());
     }
 }
 
