@@ -9,21 +9,46 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
+use tempfile::NamedTempFile;
 
 use crate::plain_file::{self, NotRead};
 
-/// Files below one directory that are being written through. Nothing is promised before [`Batch::finish`].
+/// So many files are held open at once: enough for one commit of the file system to serve many, and far from the limit of
+/// open files.
+const AT_ONCE: usize = 32;
+
+/// Files below one directory that are being written through. Nothing is promised, and no content is replaced, before
+/// [`Batch::finish`].
 #[derive(Debug)]
 pub struct Batch {
     top: PathBuf,
+    waiting: Vec<Waiting>,
     directories: BTreeSet<PathBuf>,
+}
+
+/// A file whose bytes are not on the disk yet.
+#[derive(Debug)]
+enum Waiting {
+    /// It has its name.
+    Kept(File),
+    /// It gets that name.
+    New(NamedTempFile, PathBuf),
+}
+
+impl Waiting {
+    fn file(&self) -> &File {
+        match self {
+            Self::Kept(file) => file,
+            Self::New(temporary, _) => temporary.as_file(),
+        }
+    }
 }
 
 impl Batch {
     /// Nothing yet. Directories are written through from a file's own up to `top`, whoever made them.
     #[must_use]
     pub fn below(top: &Path) -> Self {
-        Self { top: top.to_owned(), directories: BTreeSet::new() }
+        Self { top: top.to_owned(), waiting: Vec::new(), directories: BTreeSet::new() }
     }
 
     /// Makes a directory, and those above it that are missing.
@@ -43,13 +68,10 @@ impl Batch {
     pub fn replace(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let directory = path.parent().unwrap_or(&self.top).to_owned();
         self.make_directory(&directory)?;
-        let mut temporary = tempfile::NamedTempFile::new_in(&directory)?;
+        let mut temporary = NamedTempFile::new_in(&directory)?;
         temporary.write_all(bytes)?;
-        // Before it has its name: a name without its bytes is what a cut would leave.
-        temporary.as_file().sync_data()?;
-        temporary.persist(path).map_err(|error| error.error)?;
         self.names_are_new_in(&directory);
-        Ok(())
+        self.wait_for(Waiting::New(temporary, path.to_owned()))
     }
 
     /// Writes a file through that is there already. One that is gone has nothing to lose.
@@ -57,12 +79,31 @@ impl Batch {
     /// # Errors
     /// If the disk refuses.
     pub fn keep(&mut self, path: &Path) -> io::Result<()> {
-        match plain_file::open(path) {
-            Ok(file) => file.into_file().sync_data()?,
+        let file = match plain_file::open(path) {
+            Ok(file) => file.into_file(),
             Err(NotRead::Missing) => return Ok(()),
             Err(why) => return Err(why.into()),
-        }
+        };
         self.names_are_new_in(path.parent().unwrap_or(path));
+        self.wait_for(Waiting::Kept(file))
+    }
+
+    fn wait_for(&mut self, waiting: Waiting) -> io::Result<()> {
+        // Starts the writing of all before the first is waited for.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::fs::fadvise(waiting.file(), 0, None, rustix::fs::Advice::DontNeed);
+        self.waiting.push(waiting);
+        if self.waiting.len() < AT_ONCE { Ok(()) } else { self.settle() }
+    }
+
+    /// Waits for the bytes. A name is given only then: one without its bytes is what a cut would leave.
+    fn settle(&mut self) -> io::Result<()> {
+        self.waiting.iter().try_for_each(|waiting| waiting.file().sync_data())?;
+        for waiting in self.waiting.drain(..) {
+            if let Waiting::New(temporary, path) = waiting {
+                temporary.persist(path).map_err(|error| error.error)?;
+            }
+        }
         Ok(())
     }
 
@@ -76,7 +117,8 @@ impl Batch {
     ///
     /// # Errors
     /// If the disk refuses.
-    pub fn finish(self) -> io::Result<()> {
+    pub fn finish(mut self) -> io::Result<()> {
+        self.settle()?;
         // The innermost first: what is reached from the top is whole.
         self.directories.iter().rev().try_for_each(|directory| sync_directory(directory))
     }
@@ -108,6 +150,18 @@ mod tests {
             assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
         }
         assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn more_files_than_are_open_at_once_all_get_their_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut batch = Batch::below(dir.path());
+        for number in 0..=2 * AT_ONCE {
+            batch.replace(&dir.path().join(number.to_string()), b"x").unwrap();
+            assert!(batch.waiting.len() < AT_ONCE);
+        }
+        batch.finish().unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2 * AT_ONCE + 1);
     }
 
     #[test]
