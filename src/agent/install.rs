@@ -11,6 +11,7 @@ use super::AgentError;
 use super::home::io;
 use super::inquiry::{Purpose, ask};
 use super::kimi::{Installed, Locate, ask_version, in_cache, is_version, on_path, tool_dir};
+use crate::durability;
 use crate::exec::{Ending, Shepherd};
 
 /// What to install, and where: the same as for finding it. PATH, HOME and npm's own settings are taken from `env`.
@@ -51,7 +52,7 @@ pub async fn install(shepherd: &Shepherd, wanted: &Install) -> Result<Installed,
     if dir.exists() {
         std::fs::remove_dir_all(&dir).map_err(io("remove", &dir))?;
     }
-    std::fs::rename(new.path(), &dir).map_err(io("rename to", &dir))?;
+    put(new.path().to_owned(), dir.clone()).await?;
     in_cache(&dir, wanted).ok_or_else(|| AgentError::Broken { path: dir, said: "it is not whole".to_owned() })
 }
 
@@ -72,6 +73,15 @@ async fn lock(path: PathBuf) -> Result<std::fs::File, AgentError> {
     match tokio::task::spawn_blocking(locking).await {
         Ok(locked) => locked,
         Err(error) => Err(AgentError::Io { what: "wait for a lock".to_owned(), source: error.into() }),
+    }
+}
+
+/// Gives what was installed its name, once it is on the disk: nobody looks into it again.
+async fn put(new: PathBuf, dir: PathBuf) -> Result<(), AgentError> {
+    let putting = move || durability::put_directory(&new, &dir).map_err(io("write through", &dir));
+    match tokio::task::spawn_blocking(putting).await {
+        Ok(put) => put,
+        Err(error) => Err(AgentError::Io { what: "wait for a disk".to_owned(), source: error.into() }),
     }
 }
 

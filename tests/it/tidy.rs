@@ -36,7 +36,7 @@ const READERS: &[&str] =
 /// The files that may read without `plain_file`, how often, and why.
 const READING: &[(&str, usize, &str)] = &[
     ("src/cli/plan_file.rs", 1, "a plan that a person names may be a link, or a pipe that has a writer"),
-    ("src/durability.rs", 1, "opens a directory to sync it"),
+    ("src/durability.rs", 2, "opens directories to sync them"),
     ("src/exec/flock.rs", 1, "reads /proc"),
     ("src/exec/keeper.rs", 1, "opens /dev/null"),
     ("src/exec/kernel.rs", 2, "reads /proc"),

@@ -34,7 +34,7 @@ pub(super) type Names = HashMap<Node, BTreeMap<OsString, Node>>;
 pub(super) enum Loss {
     /// It is gone.
     All,
-    /// Names are there, and what they name is not: files are empty, zeros, or torn.
+    /// Names are there, and of what they name some is not: files are empty, zeros, or torn.
     Contents,
     /// Names up to a moment are there, in order, as a journal of the file system keeps them; contents may be.
     Late,
@@ -130,7 +130,7 @@ impl Disk {
         // What was written through and has not been written over since is there in any case.
         let solid = new.iter().map(|new| same(&old, new)).min().unwrap_or(0);
         let torn = solid.max(usize::try_from(chance.below(chosen.len() as u64 + 1)).unwrap());
-        let how = chance.below(5);
+        let how = chance.below(6);
         let part = |end: usize, length: usize| {
             let mut part = chosen[..end.min(chosen.len())].to_vec();
             part.resize(length, 0);
@@ -149,8 +149,8 @@ impl Disk {
         match (loss, how) {
             (Loss::All, _) | (_, 0) => old,
             (_, 4) => holes(chosen.to_vec()),
-            (Loss::Contents, 1) => part(solid, solid),
-            (_, 1) => chosen.clone(),
+            (_, 1) => part(solid, solid),
+            (_, 5) => chosen.clone(),
             (_, 2) => part(solid, solid.max(chosen.len())),
             _ => part(torn, torn),
         }

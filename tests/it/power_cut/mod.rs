@@ -10,6 +10,7 @@ mod calls;
 mod disk;
 mod files;
 mod recorder;
+mod tools;
 mod trace;
 
 use std::path::{Path, PathBuf};
@@ -71,10 +72,10 @@ fn persons_refs(world: &World) -> String {
 
 /// Follows a command of omk's; nothing that it did to a file went unseen.
 #[track_caller]
-fn followed(world: &World, command: &str, fails: Option<usize>) -> (i32, Recorder) {
+fn followed(world: &World, args: &[&str], fails: Option<usize>) -> (i32, Recorder) {
     let said = tempfile::tempfile().unwrap();
     let mut recorder = Recorder::new(world.dir());
-    let mut command = world.omk_command(&[command]);
+    let mut command = world.omk_command(args);
     command.stdout(said.try_clone().unwrap()).stderr(said);
     let code = trace::follow(command, &mut recorder, fails);
     let unseen = recorder.compare();
@@ -103,7 +104,7 @@ impl Followed {
     fn new() -> Self {
         let world = world();
         let (before, refs) = (files::read(world.dir()), persons_refs(&world));
-        let (code, recorder) = followed(&world, "run", None);
+        let (code, recorder) = followed(&world, &["run"], None);
         assert_eq!(code, 0);
         let trees = trees(&world);
         assert!(trees.iter().all(|tree| !tree.is_empty()), "{trees:?}");
@@ -130,7 +131,7 @@ impl Followed {
     /// What is left when the power is cut again while the run is taken up.
     #[track_caller]
     fn cut_again(&self, files: &Files, loss: Loss, chance: &mut Chance) -> Files {
-        let (_, recorder) = followed(&self.world, self.after(files), None);
+        let (_, recorder) = followed(&self.world, &[self.after(files)], None);
         let sync = usize::try_from(chance.below(recorder.syncs() as u64 + 1)).unwrap();
         println!("and again right after sync {sync} of {}", recorder.syncs());
         recorder.cut(sync, true, loss, chance)
@@ -206,7 +207,7 @@ fn a_sync_that_the_disk_refuses_is_an_error_and_the_next_run_works() {
         let world = world();
         let sync = usize::try_from(chance.below(syncs as u64)).unwrap();
         println!("seed {seed}, sync {sync} of {syncs} fails, {cut}");
-        let (code, recorder) = followed(&world, "run", Some(sync));
+        let (code, recorder) = followed(&world, &["run"], Some(sync));
         // Not every run has as many.
         assert_eq!(code, if recorder.saw_refusal { 5 } else { 0 });
         let said = world.omk(&[if world.facts().is_empty() { "run" } else { "resume" }]);
