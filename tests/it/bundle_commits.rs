@@ -5,11 +5,10 @@ use std::path::Path;
 use omk_action::bundle::{self, Limits, Refused};
 use omk_action::fact::{Fact, Outcome};
 use omk_action::git::{BundleError, Repo};
-use omk_action::plan::Event;
 use omk_action::request::Ask;
 use omk_action::text::Advised as _;
 
-use crate::bundle_forged::object;
+use crate::bundle_forged::{again, object};
 use crate::bundle_world::{DIAMOND, ONE, Ran, chained, put};
 use crate::world::World;
 
@@ -50,7 +49,7 @@ fn commit(world: &World, tree: &str, parents: &[&str], message: &str, author: &s
     String::from_utf8_lossy(&out.stdout).trim_end().to_owned()
 }
 
-fn message(world: &World, rev: &str) -> String {
+pub(crate) fn message(world: &World, rev: &str) -> String {
     world.git(&["log", "-1", "--format=%B", rev])
 }
 
@@ -147,9 +146,17 @@ fn commits_smuggled_below_the_result_and_merges_are_refused() {
         [("below", &smuggled), ("a merge", &merge), ("a root", &root)];
     for (name, make) in cases {
         let ran = Ran::new(ONE);
-        let refused = ran.refused(&ran.with_commit(make));
-        let based = refused.to_string().contains("is built on") || matches!(refused, Refused::Commits(_));
-        assert!(based, "{name}: {refused}");
+        let made = std::cell::RefCell::new(String::new());
+        let dir = ran.with_commit(|world, old| {
+            made.replace(make(world, old));
+            made.borrow().clone()
+        });
+        let found = ran.world.git(&["log", "-1", "--format=%P", &made.borrow()]);
+        let found: Vec<&str> = found.split_whitespace().map(|parent| &parent[..12]).collect();
+        let found = if found.is_empty() { "nothing".to_owned() } else { found.join(" and ") };
+        let says = format!("is built on {found}, and not on {} alone", &ran.world.rev("main")[..12]);
+        let refused = ran.refused(&dir);
+        assert!(refused.to_string().contains(&says), "{name}: {refused}\n{says}");
     }
 }
 
@@ -236,12 +243,20 @@ fn a_file_of_commits_holds_the_runs_refs_on_its_base_and_nothing_else() {
     assert!(matches!(ran.refused(&dir), Refused::Commits(BundleError::OtherRef { .. })));
     file_of_commits(&ran, &dir, &ours, &["main~1"]);
     assert!(matches!(ran.refused(&dir), Refused::Commits(BundleError::OtherBase { .. })));
-    for broken in
+    let told: Vec<String> =
         [&b""[..], b"# v2 git bundle\n", b"not a bundle at all\n\n", b"# v2 git bundle\n\nPACK\0\0\0\x02\0\0\0\0"]
-    {
-        put(&dir, "changes.bundle", broken);
-        assert!(matches!(ran.refused(&dir), Refused::Commits(_)));
-    }
+            .iter()
+            .map(|broken| {
+                put(&dir, "changes.bundle", broken);
+                ran.refused(&dir).to_string()
+            })
+            .collect();
+    insta::assert_snapshot!(told.join("\n").replace(&result, "RESULT"), @r"
+    its file of commits is refused: it is not a git bundle of version 2: its header does not end
+    its file of commits is refused: it is not a git bundle of version 2: its header does not end
+    its file of commits is refused: it is not a git bundle of version 2: it does not begin as one
+    its file of commits is refused: its ref `refs/omk/bundle/result` is missing, and the run says RESULT
+    ");
 }
 
 #[test]
@@ -349,42 +364,4 @@ fn a_merge_that_omk_would_not_make_of_its_parents_is_refused_below_a_tasks_chang
         let says = refused.to_string();
         assert!(says.contains(&below[..12]) && says.contains("is a merge that omk did not make"), "{name}: {says}");
     }
-}
-
-#[test]
-fn requested_by_and_signed_off_by_are_those_of_the_request_and_of_omk() {
-    let by_comment = |who: Option<&'static str>| {
-        let mut ran = Ran::new(ONE);
-        ran.request.trigger.event = Event::Comment;
-        let requested = who.map_or_else(|| ran.request.trigger.actor.clone(), str::to_owned);
-        let old = ran.world.rev("omk/run/story");
-        let text = format!("{}\nRequested-by: {requested}\n", message(&ran.world, &old).trim_end());
-        let made = dated(&ran.world, &old, &text);
-        ran.admit(&ran.dressed(&[(&old, &made), ("\"event\":\"manual\"", "\"event\":\"comment\"")]))
-    };
-    by_comment(None).expect("that is who asked");
-    let refused = by_comment(Some("somebody")).unwrap_err();
-    assert!(refused.to_string().contains("carries a trailer that omk did not write"), "{refused}");
-
-    let signed = |from: &'static str, to: &'static str| {
-        let ran = Ran::new(&format!("{ONE}deliver: {{ sign_off: true }}\n"));
-        ran.admit(&ran.with_commit(|world, old| dated(world, old, &message(world, old).replace(from, to))))
-    };
-    signed("", "").expect("so omk signs off");
-    let refused = signed("Signed-off-by: omk[bot]", "Signed-off-by: Ana").unwrap_err();
-    assert!(refused.to_string().contains("carries a trailer that omk did not write"), "{refused}");
-}
-
-/// The commit again, its raw text changed.
-fn again(world: &World, old: &str, change: impl Fn(&str) -> String) -> String {
-    let raw = world.command("git").args(["cat-file", "commit", old]).output().unwrap().stdout;
-    object(world, "commit", change(&String::from_utf8(raw).unwrap()).as_bytes())
-}
-
-/// The commit again with another message, at the very time of the first one.
-fn dated(world: &World, old: &str, text: &str) -> String {
-    again(world, old, |raw| {
-        let (headers, _) = raw.split_once("\n\n").unwrap();
-        format!("{headers}\n\n{}\n", text.trim_end())
-    })
 }

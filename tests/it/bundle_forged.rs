@@ -5,7 +5,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use omk_action::bundle::Refused;
+use omk_action::plan::Event;
 
+use crate::bundle_commits::message as message_of;
 use crate::bundle_world::{ONE, Ran};
 use crate::world::World;
 
@@ -18,6 +20,20 @@ pub(crate) fn object(world: &World, kind: &str, bytes: &[u8]) -> String {
     let out = git.wait_with_output().unwrap();
     assert!(out.status.success(), "{out:?}");
     String::from_utf8(out.stdout).unwrap().trim_end().to_owned()
+}
+
+/// The commit again, its raw text changed.
+pub(crate) fn again(world: &World, old: &str, change: impl Fn(&str) -> String) -> String {
+    let raw = world.command("git").args(["cat-file", "commit", old]).output().unwrap().stdout;
+    object(world, "commit", change(&String::from_utf8(raw).unwrap()).as_bytes())
+}
+
+/// The commit again with another message, at the very time of the first one.
+fn dated(world: &World, old: &str, text: &str) -> String {
+    again(world, old, |raw| {
+        let (headers, _) = raw.split_once("\n\n").unwrap();
+        format!("{headers}\n\n{}\n", text.trim_end())
+    })
 }
 
 /// The run's commit again, its raw text changed.
@@ -115,4 +131,28 @@ fn a_tree_of_more_paths_than_memory_holds_is_refused_at_once() {
             assert!(refused.to_string().contains(says), "{levels} {names}: {refused}");
         });
     }
+}
+
+#[test]
+fn requested_by_and_signed_off_by_are_those_of_the_request_and_of_omk() {
+    let by_comment = |who: Option<&'static str>| {
+        let mut ran = Ran::new(ONE);
+        ran.request.trigger.event = Event::Comment;
+        let requested = who.map_or_else(|| ran.request.trigger.actor.clone(), str::to_owned);
+        let old = ran.world.rev("omk/run/story");
+        let text = format!("{}\nRequested-by: {requested}\n", message_of(&ran.world, &old).trim_end());
+        let made = dated(&ran.world, &old, &text);
+        ran.admit(&ran.dressed(&[(&old, &made), ("\"event\":\"manual\"", "\"event\":\"comment\"")]))
+    };
+    by_comment(None).expect("that is who asked");
+    let refused = by_comment(Some("somebody")).unwrap_err();
+    assert!(refused.to_string().contains("carries a trailer that omk did not write"), "{refused}");
+
+    let signed = |from: &'static str, to: &'static str| {
+        let ran = Ran::new(&format!("{ONE}deliver: {{ sign_off: true }}\n"));
+        ran.admit(&ran.with_commit(|world, old| dated(world, old, &message_of(world, old).replace(from, to))))
+    };
+    signed("", "").expect("so omk signs off");
+    let refused = signed("Signed-off-by: omk[bot]", "Signed-off-by: Ana").unwrap_err();
+    assert!(refused.to_string().contains("carries a trailer that omk did not write"), "{refused}");
 }

@@ -185,7 +185,8 @@ fn what_was_changed_after_it_was_judged_is_not_delivered() {
     let other = split.copy("other-result");
     replace_result(&split, &other, "fix.txt", "wrong\n");
     let said = split.is_refused(&other, Some(ready));
-    assert!(said.contains("not to be believed"), "{said}");
+    let why = "not to be believed: the manifest's result is not what the journal leads to";
+    assert!(said.contains(why), "{said}");
     // With a journal that fits, it is still not what was judged.
     let other = split.copy("other-result-and-journal");
     replace_all(&split, &other, "fix.txt", "wrong\n");
@@ -194,10 +195,12 @@ fn what_was_changed_after_it_was_judged_is_not_delivered() {
 
     let scope = split.copy("other-scope");
     claim(&scope, |manifest| manifest.scope = "pr-13".parse().unwrap());
-    assert!(split.is_refused(&scope, Some(ready)).contains("not to be believed"));
+    let said = split.is_refused(&scope, Some(ready));
+    assert!(said.contains("not to be believed: its scope is pr-13, and pr-12 was asked for"), "{said}");
     let report = split.copy("other-report");
     std::fs::write(report.join("report.json"), "{\"verdict\":\"ready\"}").unwrap();
-    assert!(split.is_refused(&report, Some(ready)).contains("not to be believed"));
+    let said = split.is_refused(&report, Some(ready));
+    assert!(said.contains("report.json\\` is not what the manifest says: its size differs"), "{said}");
 
     // All that was refused has left nothing behind that is in the way of the honest one.
     let job = split.stage("publish", &split.bundle, Some(ready)).exits(0);
@@ -239,11 +242,11 @@ fn a_judgement_of_something_else_carries_nothing() {
         ("renamed", changed(&|judgement| judgement["gates"][0]["gate"] = json!("other"))),
     ] {
         let job = split.stage("publish", &split.bundle, Some(&judgement));
-        assert_ne!(job.code, Some(0), "{why}: {job:?}");
+        assert_eq!(job.code, Some(1), "{why}: {job:?}");
         assert_eq!(split.world.remote_refs(), split.refs, "{why}: nothing is pushed");
         assert_ne!(split.world.checks(&split.world.tip(HEAD))[0]["conclusion"], "success", "{why}");
         let sticky = split.world.replies(PULL).pop().unwrap();
-        assert!(!sticky.contains("omk: ready"), "{why}: {sticky}");
+        assert!(sticky.contains("omk `widget`: not ready"), "{why}: {sticky}");
     }
 }
 
@@ -256,27 +259,27 @@ fn what_was_changed_before_it_was_judged_is_not_judged() {
 
     let other = split.copy("other-result");
     replace_result(&split, &other, "fix.txt", "wrong\n");
-    split.is_not_judged(&other, "is refused");
+    split.is_not_judged(&other, "the manifest's result is not what the journal leads to");
 
     let digest = split.copy("digest");
     let mut changes = std::fs::read(digest.join("changes.bundle")).unwrap();
     *changes.last_mut().unwrap() ^= 1;
     std::fs::write(digest.join("changes.bundle"), changes).unwrap();
-    split.is_not_judged(&digest, "is refused");
+    split.is_not_judged(&digest, "`changes.bundle` is not what the manifest says: its digest differs");
 
     let link = split.copy("link");
     std::fs::remove_file(link.join("report.json")).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", link.join("report.json")).unwrap();
-    split.is_not_judged(&link, "is refused");
+    split.is_not_judged(&link, "\"report.json\" is a symbolic link");
 
     let path = split.copy("path");
     let manifest = std::fs::read_to_string(path.join("bundle.json")).unwrap();
     std::fs::write(path.join("bundle.json"), manifest.replacen("\"report.json\"", "\"../../report.json\"", 1)).unwrap();
-    split.is_not_judged(&path, "is refused");
+    split.is_not_judged(&path, "../../report.json");
 
     let huge = split.copy("huge");
     claim(&huge, |manifest| manifest.files.iter_mut().for_each(|file| file.bytes = 10 << 30));
-    split.is_not_judged(&huge, "is refused");
+    split.is_not_judged(&huge, "is too large: 10737418240");
 
     // What nobody judged is not published.
     for dir in [&other, &protected, &digest, &link, &path, &huge] {

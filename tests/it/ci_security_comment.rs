@@ -174,7 +174,8 @@ fn the_head_by_its_name_is_run_and_no_other_commit() {
     let main = world.tip("main");
     assert!(Asked::by(&world, "maintainer", &format!("/omk run {main}")).refused().contains("is not the head"));
     let short = &world.tip(HEAD)[..12];
-    Asked::by(&world, "maintainer", &format!("/omk run {short}")).refused();
+    let reply = Asked::by(&world, "maintainer", &format!("/omk run {short}")).refused();
+    assert!(reply.contains("the plan has no task"), "{reply}");
     let asked = Asked::by(&world, "maintainer", &format!("/omk run {}", world.tip(HEAD)));
     assert_eq!(asked.accepted()["base"], world.tip(HEAD).as_str());
     assert_eq!(asked.accepted()["pull"]["number"], PULL);

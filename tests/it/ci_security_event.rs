@@ -111,13 +111,14 @@ fn a_request_that_the_gate_job_did_not_write_is_refused_by_every_later_job() {
     let number = asked.event.payload["comment"]["id"].as_u64().unwrap();
     assert!(number > 0);
     world.checkout("job-4001-run/workspace", &world.tip(HEAD));
-    for request in [
-        with(&|request| request["plan"]["digest"] = json!("0".repeat(64))),
-        with(&|request| request["plan"]["commit"] = json!("0".repeat(40))),
-        with(&|request| request["plan"]["path"] = json!("../omk.yaml")),
+    for (why, request) in [
+        ("its digest differs", with(&|request| request["plan"]["digest"] = json!("0".repeat(64)))),
+        ("does not have it", with(&|request| request["plan"]["commit"] = json!("0".repeat(40)))),
+        ("is not a path inside the repository", with(&|request| request["plan"]["path"] = json!("../omk.yaml"))),
     ] {
         let job = world.omk_ci("run", &event, &[("OMK_REQUEST", &request)]);
-        assert!(!matches!(job.code, Some(0)) && job.err.contains("plan"), "{job:?}");
+        let said = "the plan of this run cannot be read";
+        assert!(job.code == Some(3) && job.err.contains(said) && job.err.contains(why), "{why}: {job:?}");
         assert_eq!((world.writes(), world.remote_refs()), (written.clone(), refs.clone()));
     }
 }
@@ -158,14 +159,19 @@ fn a_token_that_is_not_ours_or_is_not_there_starts_nothing() {
     world.workflow_run(&event);
     let stale = world.door.token(ONE_JOB);
     world.door.control("expire", &json!({"token": stale}));
-    for token in ["", stale.as_str(), "ghs_\r\nX-Evil: 1"] {
+    for (token, code, why) in [
+        ("", 3, "there is no token to speak to the forge with"),
+        (stale.as_str(), 3, "the token is refused (401)"),
+        ("ghs_\r\nX-Evil: 1", 2, "the token is empty, or holds characters that no token has"),
+    ] {
         let job = world.omk_ci("gate", &event, &[("OMK_TOKEN", token)]);
-        assert!(matches!(job.code, Some(2..=6)), "{job:?}");
+        assert!(job.code == Some(code) && job.err.contains(why), "{why}: {job:?}");
         assert_eq!((world.writes(), world.remote_refs()), (Vec::new(), refs.clone()));
         assert!(token.is_empty() || !(job.out.contains(token) || job.err.contains(token)), "{job:?}");
     }
     // It may read nothing of what decides.
     let few: Vec<_> = GATE.iter().copied().filter(|(name, _)| *name != "contents").collect();
     let job = world.omk_ci("gate", &event, &[("OMK_TOKEN", &world.door.token(&few))]);
-    assert_ne!(job.output("go"), "true", "{job:?}");
+    assert!(job.code == Some(3) && job.err.contains("the token may not do that (403"), "{job:?}");
+    assert_eq!(job.output("go"), "", "{job:?}");
 }

@@ -98,7 +98,8 @@ fn an_approved_plan_has_tasks_and_no_say_in_the_rules() {
     assert_eq!(request["rules"], world.tip("main").as_str());
     // Who may is still said by the default branch: triage is not enough.
     world.door.control("rights", &json!({"login": "reader", "role": "triage"}));
-    Asked::by(&world, "reader", "/omk run").refused();
+    let reply = Asked::by(&world, "reader", "/omk run").refused();
+    assert!(reply.contains("may not give commands here"), "{reply}");
     // Another byte, another plan.
     pushes_later(&world, 900, &[("omk.yaml", &format!("{EVIL}# and more\n"))]);
     let request = Asked::by(&world, "maintainer", "/omk run").accepted();
@@ -160,7 +161,8 @@ fn a_base_branch_that_anybody_could_have_made_is_not_trusted() {
     Protect `staging`, or change the pull request's base to `main`.
     ");
     for command in ["/omk plan", "/omk retry", "/omk run fix"] {
-        Asked::by(&world, "maintainer", command).refused();
+        let reply = Asked::by(&world, "maintainer", command).refused();
+        assert!(reply.contains("the base branch `staging` is not trusted"), "{reply}");
     }
     // What is protected was looked at by somebody.
     world.door.control("protect", &json!({"branch": "staging", "protected": true}));
@@ -184,7 +186,8 @@ fn a_pull_request_of_a_fork_is_not_run() {
     Somebody with write access can push the branch to this repository, after reading it, and open a pull request from there.
     ");
     let head = world.tip(HEAD);
-    Asked::by(&world, "maintainer", &format!("/omk run {head}")).refused();
+    let reply = Asked::by(&world, "maintainer", &format!("/omk run {head}")).refused();
+    assert!(reply.contains("the pull request comes from a fork"), "{reply}");
 }
 
 #[test]

@@ -298,16 +298,23 @@ async fn nothing_in_a_request_gets_around_the_model_the_count_or_the_longest_ans
         let mut body = question();
         body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         let url = format!("{}/chat/completions", pass.base_url);
-        client().post(url).bearer_auth(&pass.token).json(&body).send().await.unwrap().status().as_u16()
+        let response = client().post(url).bearer_auth(&pass.token).json(&body).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
     };
-    for extra in [json!({"stream": "true"}), json!({"stream": 1}), json!({"model": "gpt"}), json!({"model": [MODEL]})] {
-        assert_eq!(ask(extra.clone()).await, 400, "{extra}");
+    for (extra, why) in [
+        (json!({"stream": "true"}), "`stream` is true or false"),
+        (json!({"stream": 1}), "`stream` is true or false"),
+        (json!({"model": "gpt"}), "not `gpt`"),
+        (json!({"model": [MODEL]}), "not ``"),
+    ] {
+        let (status, said) = ask(extra.clone()).await;
+        assert!(status == 400 && said.contains(why), "{extra}: {said}");
     }
     assert_eq!(model.asked().len(), 0);
     for longest in [json!("99999999"), json!(9_999_999.0), json!(1e300), json!(u64::MAX)] {
         let extra = json!({"max_tokens": longest, "models": ["gpt"], "route": "fallback",
             "stream_options": {"include_usage": false}, "temperature": 2, "thinking": {"type": "disabled"}});
-        assert_eq!(ask(extra.clone()).await, 200, "{extra}");
+        assert_eq!(ask(extra.clone()).await.0, 200, "{extra}");
         let asked = model.asked().pop().unwrap().body;
         assert_eq!(
             (&asked["max_tokens"], &asked["stream_options"]),
