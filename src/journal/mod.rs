@@ -18,6 +18,9 @@ pub const VERSION: u32 = 1;
 /// So many lines are written through at once at most, so that a flood of facts does not put off the orders.
 pub const MOST_LINES_PER_TURN: usize = 256;
 
+/// So many lines may wait for the disk at once: those of one turn, and as many that need not be there at once.
+pub const MOST_UNSYNCED_LINES: usize = 2 * MOST_LINES_PER_TURN;
+
 /// One line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Line {
@@ -131,7 +134,7 @@ pub fn read(bytes: &[u8]) -> Result<Journal, Damage> {
                 let damage = Damage { line: journal.chain.lines + 1, what };
                 let valid_after = after.split(|&byte| byte == b'\n').filter(|text| parse(text).is_ok()).count();
                 // JSON has no zeros: nobody wrote them.
-                let most_after = if text.contains(&0) { MOST_LINES_PER_TURN - 1 } else { 0 };
+                let most_after = if text.contains(&0) { MOST_UNSYNCED_LINES - 1 } else { 0 };
                 if valid_after > most_after {
                     return Err(damage);
                 }
@@ -220,12 +223,12 @@ mod tests {
     fn a_hole_in_lines_that_were_written_together_is_dropped_with_them_and_no_other() {
         // The zeros begin in the second line, and end in it or in the third.
         for (length, damaged) in [(20, 1), (200, 2)] {
-            for after in [0, 1, MOST_LINES_PER_TURN - 1, MOST_LINES_PER_TURN] {
+            for after in [0, 1, MOST_UNSYNCED_LINES - 1, MOST_UNSYNCED_LINES] {
                 let mut bytes = written(1 + damaged + after);
                 let sound = bytes.iter().position(|&byte| byte == b'\n').unwrap() + 1;
                 bytes[sound + 5..][..length].fill(0);
                 let read = read(&bytes).map(|journal| (journal.lines.len(), journal.sound_bytes));
-                let expected = (after < MOST_LINES_PER_TURN).then_some((1, sound as u64)).ok_or(2);
+                let expected = (after < MOST_UNSYNCED_LINES).then_some((1, sound as u64)).ok_or(2);
                 assert_eq!(read.map_err(|damage| damage.line), expected, "{after} lines after {length} zeros");
             }
         }

@@ -12,7 +12,7 @@ use super::{StoreError, io};
 use crate::durability::Batch;
 use crate::fact::{Fact, Order};
 use crate::id::Moment;
-use crate::journal::{Chain, Journal};
+use crate::journal::{Chain, Journal, MOST_LINES_PER_TURN, MOST_UNSYNCED_LINES};
 
 /// The journal of a run under way.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub struct JournalFile {
     synced: u64,
     /// How many were handed to the system.
     written: u64,
+    /// How many lines are not on the disk, the buffer's with them.
+    unsynced_lines: usize,
     buffer: Vec<u8>,
     /// Files that the buffer's lines name, below the run's directory.
     named: BTreeSet<String>,
@@ -45,7 +47,16 @@ impl JournalFile {
     }
 
     fn after(path: PathBuf, file: File, chain: Chain, bytes: u64) -> Self {
-        Self { path, file, chain, synced: bytes, written: bytes, buffer: Vec::new(), named: BTreeSet::new() }
+        Self {
+            path,
+            file,
+            chain,
+            synced: bytes,
+            written: bytes,
+            unsynced_lines: 0,
+            buffer: Vec::new(),
+            named: BTreeSet::new(),
+        }
     }
 
     /// Adds a line to those that the next [`JournalFile::write`] or [`JournalFile::sync`] writes.
@@ -54,11 +65,14 @@ impl JournalFile {
     /// Where it cannot be put into words.
     pub fn push(&mut self, at: Moment, fact: &Fact, orders: &[Order]) -> Result<(), StoreError> {
         self.named.extend(fact.logs().into_iter().map(|log| log.path.clone()));
-        Ok(self.chain.push(at, fact, orders, &mut self.buffer)?)
+        self.chain.push(at, fact, orders, &mut self.buffer)?;
+        self.unsynced_lines += 1;
+        Ok(())
     }
 
     /// Hands what was pushed to the system, which keeps it though omk is killed. A power cut may lose it until the next
-    /// [`JournalFile::sync`].
+    /// [`JournalFile::sync`], which comes by itself once so many lines wait for the disk that a reader would not take a hole
+    /// in them for a power cut's.
     ///
     /// # Errors
     /// Where it cannot be written; what depends on it must not be done then.
@@ -71,7 +85,7 @@ impl JournalFile {
         self.or_take_back(appended)?;
         self.written += self.buffer.len() as u64;
         self.buffer.clear();
-        Ok(())
+        if self.unsynced_lines >= MOST_UNSYNCED_LINES - MOST_LINES_PER_TURN { self.sync_written() } else { Ok(()) }
     }
 
     /// Writes what was pushed, and returns when all that was written is on disk, with every file that it names.
@@ -80,11 +94,14 @@ impl JournalFile {
     /// Where it cannot be written; what depends on it must not be done then.
     pub fn sync(&mut self) -> Result<(), StoreError> {
         self.write()?;
-        if self.synced < self.written {
-            let synced = self.file.sync_data();
-            self.or_take_back(synced)?;
-            self.synced = self.written;
-        }
+        if self.synced < self.written { self.sync_written() } else { Ok(()) }
+    }
+
+    fn sync_written(&mut self) -> Result<(), StoreError> {
+        let synced = self.file.sync_data();
+        self.or_take_back(synced)?;
+        self.synced = self.written;
+        self.unsynced_lines = 0;
         Ok(())
     }
 
@@ -113,5 +130,25 @@ impl JournalFile {
     #[must_use]
     pub fn chain(&self) -> &Chain {
         &self.chain
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_lines_wait_for_the_disk_than_a_reader_forgives() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut journal = JournalFile::create(dir.path().join("journal.jsonl")).expect("a journal");
+        let mut most = 0;
+        for _ in 0..3 * MOST_UNSYNCED_LINES {
+            journal.push(Moment::from_millis(1), &Fact::Woke, &[]).expect("a line");
+            most = most.max(journal.unsynced_lines);
+            journal.write().expect("it is written");
+        }
+        assert!((2..=MOST_UNSYNCED_LINES - MOST_LINES_PER_TURN).contains(&most), "{most}");
+        journal.sync().expect("it is on the disk");
+        assert_eq!((journal.unsynced_lines, journal.synced), (0, journal.written));
     }
 }
