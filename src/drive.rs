@@ -35,7 +35,7 @@ pub trait Hands {
     /// A turn is over: its facts are on disk, and the orders that each one brought were given.
     fn turn_over(&mut self, turn: &[Taken], engine: &Engine);
 
-    /// Returns when nothing that was begun is under way any more.
+    /// Returns when nothing that was begun is under way any more. What the end of a run leaves undone is reported as a fact.
     fn rest(&mut self) -> impl Future<Output = ()>;
 }
 
@@ -92,8 +92,8 @@ pub async fn drive<H: Hands>(
             Ok(None) => {}
             Ok(Some(verdict)) => {
                 hands.rest().await;
-                take_late(engine, journal, hands, facts, clock)?;
-                return Ok(verdict);
+                let late = take_late(engine, journal, hands, facts, clock)?;
+                return Ok(late.unwrap_or(verdict));
             }
             Err(error) => {
                 hands.rest().await;
@@ -157,24 +157,25 @@ impl Wakes {
 }
 
 /// Keeps what attempts that the end of the run interrupted have to tell: what they used counts against the limits of
-/// whoever takes the run up. It changes nothing else; the attempts are revoked.
+/// whoever takes the run up. It changes nothing else; the attempts are revoked. A result whose branch could not be put there
+/// changes the verdict, which is returned then.
 fn take_late<H: Hands>(
     engine: &mut Engine,
     journal: &mut JournalFile,
     hands: &mut H,
     facts: &mut UnboundedReceiver<Fact>,
     clock: &Clock,
-) -> Result<(), DriveError> {
+) -> Result<Option<RunVerdict>, DriveError> {
     let mut late = Vec::new();
     while let Ok(fact) = facts.try_recv() {
-        if matches!(fact, Fact::Worked { .. }) || fact.is_spending() {
+        if matches!(fact, Fact::Worked { .. } | Fact::Placed { .. }) || fact.is_spending() {
             late.push(fact);
         }
     }
     if late.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
-    one_turn(engine, journal, hands, &mut late, &mut None, clock).map(drop)
+    one_turn(engine, journal, hands, &mut late, &mut None, clock)
 }
 
 /// Takes the facts, syncs, gives the orders; the verdict where the run has ended.

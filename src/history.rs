@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::engine::Engine;
 use crate::fact::{
-    AgentEvidence, Began, Containment, Evidence, Fact, GateOutcome, Host, Limit, Order, Outcome, RunVerdict, Spending,
-    Tokens, confined,
+    AgentEvidence, Began, Containment, Evidence, Fact, Failure, GateOutcome, Host, Limit, Order, Outcome, RunVerdict,
+    Spending, Tokens, confined,
 };
 use crate::id::{Moment, Scope, TaskId, Tip};
 use crate::plan::{Agent, Task};
@@ -36,8 +36,8 @@ pub struct History {
     spending: Option<Spending>,
     /// What a person must know, a sentence each.
     pub warnings: Vec<String>,
-    /// Somebody else moved the result's branch, so that it does not hold the result.
-    pub branch_lost: bool,
+    /// Why the result's branch is not at the result, if the run has ended so.
+    unplaced: Option<Failure>,
 }
 
 /// What was seen of one task.
@@ -92,7 +92,7 @@ impl History {
                 self.host = Some(host.clone());
                 self.workers = workers.or(self.workers);
                 self.spending = spending.or(self.spending);
-                (self.ended, self.limited) = (None, None);
+                (self.ended, self.limited, self.unplaced) = (None, None, None);
             }
             Fact::Prepared { task, base, .. } => self.task_mut(task).base = Some(base.clone()),
             &Fact::Asked { ref task, attempt, request, tokens, cost_micro_usd } => {
@@ -118,6 +118,7 @@ impl History {
                 self.judged = Some((tip.clone(), gates.clone()));
             }
             Fact::Preflighted { gates, .. } => self.saw_rooms(confined(gates)),
+            Fact::Placed { trouble } => self.unplaced.clone_from(trouble),
             Fact::Limited { limit } => self.limited = Some(*limit),
             Fact::Woke
             | Fact::Renewed { .. }
@@ -247,7 +248,7 @@ impl History {
             base: began.base.clone(),
             result: engine.tip().filter(|_| landed).cloned(),
             // A branch that is not at the result must not be offered for it.
-            branch: match engine.tip().filter(|_| self.branch_lost) {
+            branch: match engine.tip().filter(|_| self.unplaced.is_some()) {
                 Some(tip) => tip.commit.as_str()[..12].to_owned(),
                 None => run_branch(&began.scope),
             },
@@ -260,7 +261,14 @@ impl History {
             room_exceptions: self.containment.as_ref().map(|room| room::exceptions(room.level)).unwrap_or_default(),
             containment: self.containment.clone(),
             judged_by: Some(JudgedBy::SameJob),
-            warnings: self.warnings.iter().cloned().chain(self.estimates(engine)).collect(),
+            warnings: self
+                .warnings
+                .iter()
+                .cloned()
+                .chain(self.unplaced.as_ref().map(Failure::in_full))
+                .chain(self.estimates(engine))
+                .collect(),
+            unplaced: self.unplaced.as_ref().map(|_| run_branch(&began.scope)),
             next: Vec::new(),
         })
     }

@@ -56,7 +56,7 @@ pub(super) fn cancel(args: &Cancel, terminal: &Terminal) -> Result<u8, Failure> 
     if engine.can_go_on() {
         return Ok(0);
     }
-    finish(&home, &run_dir, Told { engine, history }, file.chain().head(), &Scrubber::default(), terminal)?;
+    finish(&home, &run_dir, Told { engine, history }, &mut file, &Scrubber::default(), terminal)?;
     Ok(0)
 }
 

@@ -14,11 +14,12 @@ use super::{Failure, Home, Kind};
 use crate::clock::Clock;
 use crate::exec::environment::Caller;
 use crate::fact::Fact;
-use crate::git::{Branch, Expected, Pool, Removed, Trailers};
+use crate::git::{Branch, Expected, Pool, Removed};
 use crate::id::{CommitId, RunId, Scope, TaskId};
 use crate::journal::Line;
 use crate::store::{ScopeLock, StoreError};
-use crate::text;
+use crate::text::{self, Advised as _};
+use crate::work::{Claim, Ownership};
 
 pub(super) fn clean(args: &Clean, terminal: &Terminal) -> Result<u8, Failure> {
     let home = Home::find()?;
@@ -33,7 +34,7 @@ pub(super) fn clean(args: &Clean, terminal: &Terminal) -> Result<u8, Failure> {
             Some(why) => terminal.complain(&format!("run {run} stays: {why}\n")),
         }
     }
-    let mut branches = branches_of(&home, &going)?;
+    let mut branches = branches_of(&home, &going, terminal)?;
     if !args.all {
         let held = unmerged(&home, &branches)?;
         going.retain(|run| !held.contains_key(run));
@@ -48,9 +49,17 @@ pub(super) fn clean(args: &Clean, terminal: &Terminal) -> Result<u8, Failure> {
     if !args.yes && going.len() + branches.len() + slots > 0 {
         ask(terminal)?;
     }
-    for (_, branch) in &branches {
-        home.repo.delete_branch(&branch.name, &Expected::At(branch.tip.clone())).map_err(super::git)?;
-    }
+    let mut stuck = BTreeSet::new();
+    branches.retain(|(run, branch)| {
+        let deleted = home.repo.delete_branch(&branch.name, &Expected::At(branch.tip.clone()));
+        if let Err(error) = &deleted {
+            terminal.complain(&format!("branch {} stays: {}\n", branch.name, error.in_full()));
+            stuck.insert(run.clone());
+        }
+        deleted.is_ok()
+    });
+    // Its journal says that the branch is omk's.
+    going.retain(|run| !stuck.contains(run));
     for run in &going {
         let path = home.store.dir(run).path().to_path_buf();
         std::fs::remove_dir_all(&path)
@@ -63,7 +72,8 @@ pub(super) fn clean(args: &Clean, terminal: &Terminal) -> Result<u8, Failure> {
         text::plural(branches.len(), "branch"),
         text::plural(slots.gone.len(), "slot"),
     ));
-    all_went(&slots)
+    let all = all_went(&slots)?;
+    Ok(if stuck.is_empty() { all } else { Kind::Infra.exit_code() })
 }
 
 /// What could not be removed is a person's to remove.
@@ -118,18 +128,33 @@ impl Locks {
     }
 }
 
-/// omk's own branches that these runs made, and that nobody has checked out.
-fn branches_of(home: &Home, runs: &[RunId]) -> Result<Vec<(RunId, Branch)>, Failure> {
+/// What these runs left on branches: omk's own, which may go, and why others stay. A branch goes by what journals say, so one
+/// whose commit is gone from the repository goes, too.
+fn branches_of(home: &Home, runs: &[RunId], terminal: &Terminal) -> Result<Vec<(RunId, Branch)>, Failure> {
     let runs: BTreeSet<&RunId> = runs.iter().collect();
+    let ownership = Ownership::new(home.repo.clone());
     let mut found = Vec::new();
     for branch in home.repo.omk_branches().map_err(super::git)? {
-        let message = home.repo.message(&branch.tip).map_err(super::git)?;
-        let Some(Trailers { run, .. }) = Trailers::of(&message).filter(|trailers| runs.contains(&trailers.run)) else {
-            continue;
-        };
-        let checked_out = home.repo.checked_out_anywhere(&branch.name).map_err(super::git)?.is_some();
-        if home.repo.is_ours(&branch.tip).map_err(super::git)? && !checked_out {
-            found.push((run, branch));
+        let is_gone = home.repo.tip(&branch.tip).is_err();
+        let tip = &branch.tip.as_str()[..12];
+        match ownership.of(&branch.name).map_err(super::git)? {
+            Claim::Omks { run, .. } if runs.contains(&run) => {
+                if is_gone {
+                    terminal.complain(&format!("branch {} is at {tip}, which is gone from this repository\n", branch.name));
+                }
+                found.push((run, branch));
+            }
+            Claim::Persons { checked_out: Some(path), .. } => {
+                terminal.complain(&format!("branch {} stays: it is checked out in {}\n", branch.name, path.display()));
+            }
+            Claim::Persons { .. } if is_gone => terminal.complain(&format!(
+                "branch {} stays: {tip} is gone from this repository, and omk did not put it there; `git branch -D {}` removes it\n",
+                branch.name, branch.name
+            )),
+            Claim::Persons { .. } => {
+                terminal.complain(&format!("branch {} stays: {tip} is a commit that omk did not put there\n", branch.name));
+            }
+            Claim::Omks { .. } | Claim::Free => {}
         }
     }
     Ok(found)
@@ -140,13 +165,14 @@ fn unmerged(home: &Home, branches: &[(RunId, Branch)]) -> Result<BTreeMap<RunId,
     let mut held = BTreeMap::new();
     let mut landings: BTreeMap<&RunId, BTreeMap<TaskId, CommitId>> = BTreeMap::new();
     for (run, branch) in branches {
-        let mut merged = home.repo.is_merged(&branch.tip).map_err(super::git)?;
+        // Nobody can merge what is gone.
+        let mut merged = home.repo.tip(&branch.tip).is_err() || home.repo.is_merged(&branch.tip).map_err(super::git)?;
         if !merged {
             // A task's own change is merged with the result that it landed on.
             let of_run = landings.entry(run).or_insert_with(|| landings_of(home, run));
             let task = branch.name.rsplit('/').next().and_then(|name| name.parse::<TaskId>().ok());
             let landing = task.filter(|_| branch.name.starts_with("omk/task/")).and_then(|task| of_run.get(&task));
-            if let Some(landing) = landing {
+            if let Some(landing) = landing.filter(|landing| home.repo.tip(landing).is_ok()) {
                 merged = home.repo.is_merged(landing).map_err(super::git)?;
             }
         }

@@ -125,7 +125,8 @@ impl Progress {
             | Fact::Woke
             | Fact::Limited { .. }
             | Fact::Stopped { .. }
-            | Fact::Cancelled { .. } => {}
+            | Fact::Cancelled { .. }
+            | Fact::Placed { .. } => {}
         }
     }
 

@@ -71,6 +71,8 @@ fn in_words(fact: &Fact) -> String {
         Fact::Rebuilt { landings, .. } => {
             format!("the result stands anew, with {}", text::plural(landings.len(), "task"))
         }
+        Fact::Placed { trouble: Some(trouble) } => trouble.message.clone(),
+        Fact::Placed { trouble: None } => "the result's branch is at the result".to_owned(),
         Fact::Limited { limit } => format!("limit used up: {limit:?}").to_lowercase(),
         Fact::Stopped { signal } => format!("stopped by {signal}"),
         Fact::Cancelled { tasks } if tasks.is_empty() => "cancelled".to_owned(),

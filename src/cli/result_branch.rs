@@ -5,18 +5,18 @@
 use std::collections::BTreeSet;
 
 use super::{Failure, Home, Kind};
-use crate::fact::{Began, Fact};
-use crate::git::{Expected, Repo, Trailers};
+use crate::fact::Began;
+use crate::git::{Repo, Trailers};
 use crate::history::{run_branch, task_branch};
-use crate::id::{CommitId, RunId, Scope, TaskId};
-use crate::journal;
-use crate::store::Store;
+use crate::id::{CommitId, RunId, TaskId};
+use crate::work::{Claim, Ownership};
 
 /// So many commits of a result are looked at. A plan has no more tasks, and each makes one.
 const COMMITS: usize = 10_000;
 
-/// Refuses what would end badly later: a branch that makes one of ours impossible, a result branch that is checked out, or that is not omk's.
-pub(super) fn look_at_branches(home: &Home, began: &Began, force: bool) -> Result<Expected, Failure> {
+/// Refuses what would end badly later: a branch that makes one of ours impossible, a result branch that is checked out, or that is
+/// not omk's. Says which branches of tasks are a person's, so that they stay as they are.
+pub(super) fn look_at_branches(home: &Home, began: &Began, force: bool) -> Result<Vec<String>, Failure> {
     let repo = &home.repo;
     let run = run_branch(&began.scope);
     let tasks = began.selected.iter().map(|task| task_branch(&began.scope, task));
@@ -31,27 +31,34 @@ pub(super) fn look_at_branches(home: &Home, began: &Began, force: bool) -> Resul
         )
         .hint(format!("rename it: `git branch -m {other} something-else`")));
     }
-    // Only what exists can be checked out, and most runs are the first of their scope.
+    let ownership = Ownership::new(repo.clone());
+    let mut left_alone = Vec::new();
+    // Most runs are the first of their scope.
     for name in existing.intersection(&ours) {
-        if let Some(path) = repo.checked_out_anywhere(name).map_err(super::git)? {
-            return Err(Failure::new(Kind::Usage, format!("the branch `{name}` is checked out in {}", path.display()))
+        let Claim::Persons { tip, checked_out } = ownership.of(name).map_err(super::git)? else { continue };
+        let tip = &tip.as_str()[..12];
+        if *name != run {
+            let why = checked_out.map_or_else(
+                || format!("is at {tip}, a commit that omk did not put there"),
+                |path| format!("is checked out in {}", path.display()),
+            );
+            left_alone.push(format!("the branch `{name}` {why}: it stays as it is, whatever becomes of its task"));
+        } else if let Some(path) = checked_out {
+            return Err(Failure::new(Kind::Usage, format!("the branch `{run}` is checked out in {}", path.display()))
                 .hint("omk is about to move it: switch to another branch there, with `git switch -`"));
+        } else if force {
+            left_alone.push(format!(
+                "this run replaces the branch `{run}`, which is at {tip}: `git branch NAME {tip}` keeps that"
+            ));
+        } else {
+            return Err(Failure::new(
+                Kind::Usage,
+                format!("the branch `{run}` is at {tip}, a commit that is not omk's"),
+            )
+            .hint("somebody has worked on it: merge or rename it first, or replace it with `--force`"));
         }
     }
-    match repo.branch_tip(&run).map_err(super::git)? {
-        None => Ok(Expected::Absent),
-        Some(tip) if force => Ok(Expected::At(tip)),
-        Some(tip)
-            if repo.is_ours(&tip).unwrap_or(false) || last_put(&home.store, &began.scope).as_ref() == Some(&tip) =>
-        {
-            Ok(Expected::At(tip))
-        }
-        Some(tip) => Err(Failure::new(
-            Kind::Usage,
-            format!("the branch `{run}` is at {}, a commit that is not omk's", &tip.as_str()[..12]),
-        )
-        .hint("somebody has worked on it: merge or rename it first, or replace it with `--force`")),
-    }
+    Ok(left_alone)
 }
 
 /// A branch that makes one of `ours` impossible, and which: `a` and `a/b` cannot both be.
@@ -62,39 +69,6 @@ fn in_the_way<'a>(existing: &'a BTreeSet<String>, ours: &'a BTreeSet<String>) ->
         let below = || existing.range(inside.clone()..).next().filter(|other| other.starts_with(&inside));
         above.or_else(below).map(|other| (other.as_str(), name.as_str()))
     })
-}
-
-/// Where the newest run that moved the result's branch left it: at a base, where all was taken out again.
-fn last_put(store: &Store, scope: &Scope) -> Option<CommitId> {
-    let runs = store.runs().ok()?;
-    let journals = runs.iter().rev().filter_map(|run| store.dir(run).journal().ok());
-    journals.filter_map(|journal| put_by(&journal.lines, scope)).next()
-}
-
-fn put_by(lines: &[journal::Line], scope: &Scope) -> Option<CommitId> {
-    let Fact::Began(began) = &lines.first()?.fact else { return None };
-    let newest = lines.iter().rev().find_map(|line| match &line.fact {
-        Fact::Landed { tip, .. } => Some(tip),
-        Fact::Rebuilt { landings, trouble: None, .. } => {
-            Some(landings.last().map_or(&began.base, |landing| &landing.tip))
-        }
-        Fact::Began(_)
-        | Fact::TookUp { .. }
-        | Fact::Prepared { .. }
-        | Fact::Renewed { .. }
-        | Fact::Asked { .. }
-        | Fact::Answered { .. }
-        | Fact::Worked { .. }
-        | Fact::Clashed { .. }
-        | Fact::Woke
-        | Fact::Judged { .. }
-        | Fact::Preflighted { .. }
-        | Fact::Rebuilt { trouble: Some(_), .. }
-        | Fact::Limited { .. }
-        | Fact::Stopped { .. }
-        | Fact::Cancelled { .. } => None,
-    });
-    newest.filter(|_| began.scope == *scope).map(|tip| tip.commit.clone())
 }
 
 /// What leaves the result's branch with this run: tasks that an earlier run landed there, and that this one does not do. Nothing is

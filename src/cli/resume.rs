@@ -7,16 +7,14 @@ use super::needs::{self, Ground};
 use super::run::say_notes;
 use super::session::{self, Missing, Secrets, Session};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, retry, spending, writing};
+use super::{Failure, Home, Kind, retry, runtime, spending, writing};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::fact::Fact;
-use crate::git::{Expected, Repo};
-use crate::history::{History, run_branch};
-use crate::id::Sha256;
+use crate::history::History;
 use crate::journal::{self, Journal, Line};
 use crate::plan::Plan;
-use crate::store::RunDir;
+use crate::store::{JournalFile, RunDir};
 use crate::text::Scrubber;
 use crate::work::Branches;
 
@@ -73,16 +71,16 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
     let clock = Clock::start();
     let lock = home.store.lock(&began.scope, &session::holder(run_dir.run(), clock.now())).map_err(super::store)?;
     home.repo.remove_left_locks(&began.scope);
-    let (journal, file) = run_dir.reopen().map_err(super::store)?;
+    let (journal, mut file) = run_dir.reopen().map_err(super::store)?;
     let Told { engine, history } = tell(&run_dir, &journal)?;
     for warning in &history.warnings {
         terminal.complain(&format!("warning: {warning}\n"));
     }
     if !engine.can_go_on() && !engine.is_blocked() {
         let verdict = engine.verdict().map_or("over", crate::fact::RunVerdict::as_str);
-        if !writing::is_written(&run_dir, file.chain().head()) {
+        if engine.is_unplaced() || !writing::is_written(&run_dir, file.chain().head()) {
             let told = Told { engine, history };
-            return finish(&home, &run_dir, told, file.chain().head(), &secrets.scrubber(), terminal);
+            return finish(&home, &run_dir, told, &mut file, &secrets.scrubber(), terminal);
         }
         return Err(Failure::new(Kind::Usage, format!("run {} is over: {verdict}", run_dir.run())).hint(format!(
             "look at it with `omk status {}`, or keep what it completed in a new run: `omk retry`",
@@ -97,7 +95,6 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
     let kept = retry::kept_still(&home, &began, engine.plan())?;
     let so_far = history.spending().unwrap_or(began.spending);
     let spending = spending::over(so_far, engine.plan(), &args.how.limits)?;
-    let expected = where_the_branch_is(&home.repo, &began, &engine)?;
     let ground = Ground::of_run(&home, engine.plan(), &began.base.tree, &began.selected);
     let mut notes = needs::check_now(&ground, &session::shepherd(secrets.scrubber())?)?;
     let ready = session::get_ready(engine.plan(), &began.selected, &secrets, &args.how, Missing::Refuse)?;
@@ -124,39 +121,34 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
         how: args.how.clone(),
         kept,
         follower: None,
-        expected,
         _lock: lock,
     };
     Ok(session.go(first, terminal)?.verdict.exit_code())
 }
 
-/// Does what a run that is over still left undone when omk was killed: branches, proofs, reports.
+/// Does what a run that is over still left undone: branches that were held, and what omk was killed before: proofs, reports.
 pub(super) fn finish(
     home: &Home,
     run_dir: &RunDir,
     told: Told,
-    journal_head: &Sha256,
+    journal: &mut JournalFile,
     scrubber: &Scrubber,
     terminal: &Terminal,
 ) -> Result<u8, Failure> {
-    let Told { engine, mut history } = told;
+    let Told { mut engine, mut history } = told;
     let Some(began) = engine.began() else { return Ok(0) };
-    let expected = where_the_branch_is(&home.repo, began, &engine)?;
-    let clock = Clock::start();
-    let mut branches = Branches::new(home.repo.clone(), clock, expected);
-    history.warnings.extend(branches.put_all(&engine));
-    history.branch_lost = branches.is_result_lost();
-    writing::write(home, run_dir, &engine, &history, journal_head, scrubber)?;
+    let clock = Clock::start().no_earlier_than(engine.at().unwrap_or_default());
+    let mut branches = Branches::new(home.repo.clone(), clock, began.clone());
+    branches.put_all(&engine);
+    let trouble = runtime::of_this_thread()?.block_on(branches.finish());
+    history.warnings.extend(branches.warnings());
+    if trouble.is_some() || engine.is_unplaced() {
+        let (at, fact) = (clock.now(), Fact::Placed { trouble });
+        let orders = engine.take(at, &fact).map_err(super::failure::infra)?;
+        journal.push(at, &fact, &orders).and_then(|()| journal.sync()).map_err(super::store)?;
+        history.take(at, &fact, &orders);
+    }
+    writing::write(home, run_dir, &engine, &history, journal.chain().head(), scrubber)?;
     session::tell_end(run_dir, &engine, &history, scrubber, *terminal);
     Ok(engine.verdict().map_or(0, crate::fact::RunVerdict::exit_code))
-}
-
-/// The branch is where it was before the run, or at one of the run's own tips, of which the last may not have been reached;
-/// or at its base, where all was taken out again.
-fn where_the_branch_is(repo: &Repo, began: &crate::fact::Began, engine: &Engine) -> Result<Expected, Failure> {
-    let name = run_branch(&began.scope);
-    let Some(tip) = repo.branch_tip(&name).map_err(super::git)? else { return Ok(Expected::Absent) };
-    let landed = engine.landings().any(|(_, landed)| landed.commit == tip);
-    let ours = landed || began.branch_was.as_ref() == Some(&tip) || began.base.commit == tip;
-    Ok(if ours { Expected::At(tip) } else { Expected::Ours })
 }

@@ -15,7 +15,7 @@ use crate::bundle::Upload;
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::exec::environment::Caller;
-use crate::fact::{Began, Fact, PlanSource, RunVerdict, Spending, Trigger};
+use crate::fact::{Began, Fact, Order, PlanSource, RunVerdict, Spending, Trigger};
 use crate::glob::Glob;
 use crate::history::{History, run_branch};
 use crate::id::{Moment, RepoPath, RunId, Scope, Sha256, TaskId, Tip, TreeId};
@@ -122,7 +122,7 @@ impl Wanted {
         // Commands cost nothing: their own gates say what is wrong.
         began.preflight =
             self.plan.preflight && prompts(&self.plan, &began) > 0 && self.plan.gates.iter().any(|gate| gate.required);
-        let expected = look_at_branches(&self.home, &began, self.force)?;
+        let left_alone = look_at_branches(&self.home, &began, self.force)?;
         began.branch_was = self.home.repo.branch_tip(&run_branch(&began.scope)).map_err(super::git)?;
         let left_off = result_branch::left_off(&self.home.repo, &began);
         let ground = Ground::of_run(&self.home, &self.plan, &began.base.tree, &began.selected);
@@ -130,7 +130,7 @@ impl Wanted {
         let ready = session::get_ready(&self.plan, &began.selected, &self.secrets, &self.how, self.missing)?;
         say_what_will_be_spent(&self.plan, &began, &self.kept, &self.how, terminal);
         notes.extend(ready.iter().flat_map(session::Ready::notes).cloned());
-        notes.extend(left_off);
+        notes.extend(left_alone.into_iter().chain(left_off));
         say_notes(&notes, terminal);
         if !self.yes && prompts_to_pay(&self.plan, &began, &self.kept) > 0 {
             ask(&self.how, terminal)?;
@@ -150,7 +150,6 @@ impl Wanted {
             how: self.how,
             kept: self.kept,
             follower: self.follower,
-            expected,
             _lock: lock,
         };
         session.go(Fact::Began(Box::new(began)), terminal)
@@ -279,12 +278,9 @@ fn last_ready_base(home: &Home, scope: &Scope) -> Result<Option<TreeId>, Failure
     for run in home.store.runs().map_err(super::store)?.iter().rev() {
         let Ok(journal) = home.store.dir(run).journal() else { continue };
         let Some(journal::Line { fact: Fact::Began(began), .. }) = journal.lines.first() else { continue };
-        let ready = journal
-            .lines
-            .iter()
-            .flat_map(|line| &line.orders)
-            .any(|order| *order == crate::fact::Order::Conclude { verdict: RunVerdict::Ready });
-        if began.scope == *scope && ready {
+        let concluded = |order: &Order| if let Order::Conclude { verdict } = order { Some(*verdict) } else { None };
+        let verdict = journal.lines.iter().rev().flat_map(|line| line.orders.iter().rev()).find_map(concluded);
+        if began.scope == *scope && verdict == Some(RunVerdict::Ready) {
             return Ok(Some(began.base.tree.clone()));
         }
     }

@@ -21,7 +21,6 @@ use crate::exec::secret::{Secret, shed_secrets};
 use crate::exec::{Reach, Shepherd, probe};
 use crate::fact::{Began, Fact, Host, Limit, RunVerdict, Spending};
 use crate::gateway::{self, Budget, Gateway, Upstream};
-use crate::git::Expected;
 use crate::history::History;
 use crate::id::{Moment, RunId, TaskId};
 use crate::plan::{BadRoomLevel, Plan, RoomLevel, Task, Work};
@@ -79,8 +78,6 @@ pub(super) struct Session {
     pub(super) kept: HashMap<TaskId, Kept>,
     /// Who is shown the run every few seconds.
     pub(super) follower: Option<watch::Sender<Option<View>>>,
-    /// Where the result's branch must be for its first move.
-    pub(super) expected: Expected,
     pub(super) _lock: ScopeLock,
 }
 
@@ -240,7 +237,7 @@ impl Session {
         let scrubber = std::mem::replace(&mut tools.scrubber, self.secrets.scrubber());
         let pool = tools.pool.clone();
         let progress = Progress::new(terminal, &scrubber, self.clock, self.follower.take());
-        let mut hands = Workshop::new(tools, facts, std::mem::take(&mut self.history), self.expected.clone(), progress);
+        let mut hands = Workshop::new(tools, facts, std::mem::take(&mut self.history), progress);
         let driven = drive(&mut self.engine, &mut self.journal, &mut hands, &mut inbox, first, &self.clock).await;
         let (mut history, progress) = hands.into_parts();
         progress.finish();

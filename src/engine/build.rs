@@ -64,6 +64,7 @@ pub(super) fn run(plan: &Plan, began: &Began, at: Moment) -> Run {
         phase: Phase::Working,
         take_outs: 0,
         result_passed: false,
+        unplaced: None,
         stopped_early: false,
         failing_fast: false,
         began_at: at,

@@ -2,7 +2,7 @@
 
 use super::state::{CancelReason, Ejected, State};
 use super::{Alarm, Run};
-use crate::fact::{Class, GateOutcome, GateVerdict, Landing, Order, RunVerdict};
+use crate::fact::{Class, Failure, GateOutcome, GateVerdict, Landing, Order, RunVerdict};
 use crate::id::{GateId, TaskId};
 
 /// So many times a culprit is taken out; then nothing is integrated.
@@ -246,6 +246,27 @@ impl Run {
         self.orders.push(Order::Conclude { verdict });
         if let Some(deadline) = self.deadline.take() {
             self.alarms.remove(&(deadline, Alarm::Deadline));
+        }
+    }
+
+    /// The result's branch is not at the result, or is there at last. Until it is, nobody finds the result where it belongs,
+    /// so the run is not ready.
+    pub(super) fn placed(&mut self, trouble: Option<&Failure>) {
+        let Some(now) = self.phase.verdict() else { return };
+        let verdict = match (trouble, self.unplaced) {
+            (Some(_), before) => {
+                self.unplaced = Some(before.unwrap_or(now));
+                if weight(now) > weight(RunVerdict::NotReady) { RunVerdict::NotReady } else { now }
+            }
+            (None, Some(before)) => {
+                self.unplaced = None;
+                before
+            }
+            (None, None) => now,
+        };
+        if verdict != now {
+            self.phase = Phase::Concluded(verdict);
+            self.orders.push(Order::Conclude { verdict });
         }
     }
 

@@ -22,6 +22,7 @@ pub(super) fn name_of(fact: &Fact) -> &'static str {
         Fact::Judged { .. } => "judged",
         Fact::Preflighted { .. } => "preflighted",
         Fact::Rebuilt { .. } => "rebuilt",
+        Fact::Placed { .. } => "placed",
         Fact::Limited { .. } => "limited",
         Fact::Stopped { .. } => "stopped",
         Fact::Cancelled { .. } => "cancelled",
@@ -44,6 +45,7 @@ fn attempt_of(fact: &Fact) -> Option<(&TaskId, u32)> {
         | Fact::Judged { .. }
         | Fact::Preflighted { .. }
         | Fact::Rebuilt { .. }
+        | Fact::Placed { .. }
         | Fact::Limited { .. }
         | Fact::Stopped { .. }
         | Fact::Cancelled { .. } => None,
@@ -70,6 +72,9 @@ pub(super) fn check(run: &Run, fact: &Fact) -> Result<Option<u32>, Illegal> {
         (Fact::Cancelled { tasks }, _) => tasks.iter().try_for_each(|task| run.index(task).map(drop)).map(|()| None),
         (Fact::Judged { .. }, Phase::Working | Phase::Rebuilding { .. }) => wrong_phase(run.phase.as_str()),
         (Fact::Rebuilt { .. }, Phase::Working | Phase::Judging(_)) => wrong_phase(run.phase.as_str()),
+        (Fact::Placed { .. }, Phase::Working | Phase::Judging(_) | Phase::Rebuilding { .. }) => {
+            wrong_phase(run.phase.as_str())
+        }
         (Fact::TookUp { unblocked, .. }, Phase::Concluded(_))
             if !(run.stopped_early || *unblocked && run.is_blocked()) =>
         {
@@ -97,6 +102,7 @@ fn fits(fact: &Fact, state: &State) -> bool {
         | Fact::Judged { .. }
         | Fact::Preflighted { .. }
         | Fact::Rebuilt { .. }
+        | Fact::Placed { .. }
         | Fact::Limited { .. }
         | Fact::Stopped { .. }
         | Fact::Cancelled { .. } => true,
@@ -125,6 +131,7 @@ pub(super) fn apply(run: &mut Run, fact: &Fact, about: Option<u32>) {
         Fact::Preflighted { gates, trouble } => run.preflighted(gates, trouble.as_ref()),
         Fact::Rebuilt { trouble: Some(why), .. } => run.stop_early(verdict_of_trouble(why.class)),
         Fact::Rebuilt { landings, clashed, .. } => run.rebuilt(landings, clashed),
+        Fact::Placed { trouble } => run.placed(trouble.as_ref()),
         Fact::Limited { .. } => run.stop_early(RunVerdict::NeedsMoreBudget),
         Fact::Stopped { .. } => run.stop_early(RunVerdict::Cancelled),
         Fact::Cancelled { tasks } => run.cancelled_by_person(tasks),
@@ -168,6 +175,7 @@ impl Run {
             | Fact::Judged { .. }
             | Fact::Preflighted { .. }
             | Fact::Rebuilt { .. }
+            | Fact::Placed { .. }
             | Fact::Limited { .. }
             | Fact::Stopped { .. }
             | Fact::Cancelled { .. } => {}

@@ -149,6 +149,8 @@ struct Run {
     take_outs: u32,
     /// The required gates have passed on the present tip.
     result_passed: bool,
+    /// The verdict that it ended with, if its result's branch could not be put at the result.
+    unplaced: Option<RunVerdict>,
     /// It ended before all was done, and can be taken up again.
     stopped_early: bool,
     /// A task has failed, and that was to end the run: nothing is tried again.
@@ -217,6 +219,12 @@ impl Engine {
     #[must_use]
     pub fn is_blocked(&self) -> bool {
         self.run.as_ref().is_some_and(Run::is_blocked)
+    }
+
+    /// Whether the run has ended, and its result's branch is not at the result.
+    #[must_use]
+    pub fn is_unplaced(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.unplaced.is_some())
     }
 
     /// Where every task stands, in the order of the plan.

@@ -105,6 +105,7 @@ impl Run {
         self.phase = Phase::Working;
         self.stopped_early = false;
         self.result_passed = false;
+        self.unplaced = None;
         self.armed = None;
         self.start_time_limit(self.at);
     }

@@ -26,7 +26,8 @@ impl Fact {
             | Self::Rebuilt { .. }
             | Self::Limited { .. }
             | Self::Stopped { .. }
-            | Self::Cancelled { .. } => Vec::new(),
+            | Self::Cancelled { .. }
+            | Self::Placed { .. } => Vec::new(),
         }
     }
 }

@@ -157,6 +157,12 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         trouble: Option<Failure>,
     },
+    /// The run had ended, and its result's branch could not be put at the result; or what was left undone so is done.
+    Placed {
+        /// Why it could not be; `None` = it is there now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trouble: Option<Failure>,
+    },
     /// A limit of the run is used up.
     Limited {
         /// Which.

@@ -4,7 +4,8 @@
 
 use super::binary::{Heard, said};
 use super::call::End;
-use super::error::{GitError, Refusal};
+use super::error::GitError;
+use super::refusal::Refusal;
 
 /// Why a remote did not change a ref.
 #[derive(Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use git2::{ErrorClass, ErrorCode};
 
+use super::refusal::Refusal;
 use crate::id::{CommitId, RepoPath};
 use crate::text;
 
@@ -91,6 +92,22 @@ pub enum GitError {
         expected: String,
         /// Where it is, as a clause.
         found: String,
+    },
+    /// A branch is checked out, so its worktree would seem to be changed if it were moved.
+    #[error("branch `{name}` is checked out in {}", .path.display())]
+    BranchCheckedOut {
+        /// The branch.
+        name: String,
+        /// The worktree.
+        path: PathBuf,
+    },
+    /// Another process holds a branch's lock, or left it.
+    #[error("branch `{name}` is locked by {}", .lock.display())]
+    BranchLocked {
+        /// The branch.
+        name: String,
+        /// The lock's file.
+        lock: PathBuf,
     },
     /// A text that cannot be a branch.
     #[error("`{name}` cannot be the name of a branch")]
@@ -288,38 +305,12 @@ fn place(at: Option<&CommitId>) -> String {
     at.map_or_else(|| "absent".to_owned(), |commit| format!("at {commit}"))
 }
 
-/// Which rule of a remote a push ran into.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// The branch is protected, or a ruleset covers it.
-    Protected,
-    /// Workflow files need a right of their own.
-    Workflow,
-    /// Another one: a hook, a quota, a name.
-    Other,
-}
-
-impl Refusal {
-    /// What a person can do about it.
-    #[must_use]
-    pub fn next(self) -> &'static str {
-        match self {
-            Self::Protected => "let omk's token past the rule for that branch, or deliver `as: pull-request`",
-            Self::Workflow => {
-                "a change of workflow files needs an App's token with the permission `workflows: write`, \
-                 which GITHUB_TOKEN never has"
-            }
-            Self::Other => "the remote's words say which rule it is",
-        }
-    }
-}
-
 impl GitError {
     /// Whether the machine is at fault (class `host`): disk, permissions, a lock, a program that cannot be started.
     #[must_use]
     pub fn is_host(&self) -> bool {
         match self {
-            Self::Locked { .. } | Self::Io { .. } | Self::Disk { .. } => true,
+            Self::Locked { .. } | Self::BranchLocked { .. } | Self::Io { .. } | Self::Disk { .. } => true,
             Self::NotARepository { .. }
             | Self::Bare { .. }
             | Self::NoCommits { .. }
@@ -330,6 +321,7 @@ impl GitError {
             | Self::Missing { .. }
             | Self::BranchInTheWay { .. }
             | Self::BranchMoved { .. }
+            | Self::BranchCheckedOut { .. }
             | Self::BadBranch { .. }
             | Self::Library { .. }
             | Self::Binary { .. }

@@ -7,6 +7,7 @@
 //! Objects are written as git writes them by default, without waiting for the disk; [`Repo::settle`] waits for those of
 //! one landing, so that a journal may call it landed.
 
+mod refusal;
 mod error;
 mod remedies;
 mod extent;
@@ -59,7 +60,7 @@ pub use bundle::{BundleError, BundleHeader, BundleWanted, TakenIn};
 pub use checkout::take_token_out;
 pub use closer::refuse_old_program;
 pub use credentials::without_login;
-pub use error::{GitError, Refusal};
+pub use error::GitError;
 pub use extent::Extents;
 pub use filters::{Lacks, MissingFilter, advice};
 pub use merge::{Landed, MergedBase};
@@ -69,6 +70,7 @@ pub use overlay::Overlay;
 pub use pool::{Pool, Slot, SlotName};
 pub use private::Keeps;
 pub use refs::{Branch, Expected};
+pub use refusal::Refusal;
 pub use remote::{RefUpdate, Remote, Wanted};
 pub use removal::{Removed, Rescue, Scratch, Stuck};
 pub use repo::Repo;

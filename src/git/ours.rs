@@ -1,7 +1,8 @@
-//! Whose commit it is: omk's own, or one that another person changed.
+//! Whose commit it is by what it says of itself, where there is nothing else to go by: on a remote, seen from a machine that has
+//! no journal of the run that made it.
 //!
-//! It refuses to call a commit ours that was amended, rebased or merged by another. Every question of that kind is
-//! answered here: before a branch is moved or deleted, before a run starts, and before a result is pushed.
+//! It refuses to call a commit ours that was amended, rebased or merged by another. What is said of local branches is decided by
+//! journals alone (`work/ownership.rs`).
 
 use super::error::GitError;
 use super::merge::is_author;

@@ -8,7 +8,6 @@ use git2::{ErrorCode, Oid, ReferenceType, Repository};
 
 use super::error::GitError;
 use super::merge::signature;
-use super::ours::is_omks;
 use super::repo::{Repo, commit_id, commit_oid};
 use crate::id::{CommitId, Moment};
 
@@ -19,8 +18,6 @@ pub enum Expected {
     Absent,
     /// At that commit.
     At(CommitId),
-    /// Nowhere, or at a commit of omk's own.
-    Ours,
     /// Anywhere: a person said `--force`.
     Anything,
 }
@@ -54,7 +51,7 @@ impl Repo {
             let what = || format!("move branch `{name}`");
             self.refuse_prefixes(repo, name)?;
             let mut transaction = repo.transaction().map_err(GitError::lib(what()))?;
-            transaction.lock_ref(&full).map_err(GitError::lib(what()))?;
+            transaction.lock_ref(&full).map_err(|error| self.locked(name, &full, what(), error))?;
             compare(repo, name, &full, expected)?;
             let by = signature(when.as_millis().div_euclid(1000)).map_err(GitError::lib(what()))?;
             let why: String = why.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -75,10 +72,10 @@ impl Repo {
                 return Ok(());
             }
             let mut transaction = repo.transaction().map_err(GitError::lib(what()))?;
-            transaction.lock_ref(&full).map_err(GitError::lib(what()))?;
+            transaction.lock_ref(&full).map_err(|error| self.locked(name, &full, what(), error))?;
             compare(repo, name, &full, expected)?;
             transaction.remove(&full).map_err(GitError::lib(what()))?;
-            transaction.commit().map_err(GitError::lib(what()))
+            transaction.commit().map_err(|error| self.locked(name, &full, what(), error))
         })
     }
 
@@ -197,6 +194,16 @@ impl Repo {
         Ok(found)
     }
 
+    /// A lock that was held names its file, if it is still there.
+    fn locked(&self, name: &str, full: &str, what: String, error: git2::Error) -> GitError {
+        let locks = [format!("{full}.lock"), "packed-refs.lock".to_owned()].map(|lock| self.common_dir().join(lock));
+        let held = locks.into_iter().find(|lock| error.code() == ErrorCode::Locked && lock.symlink_metadata().is_ok());
+        match held {
+            Some(lock) => GitError::BranchLocked { name: name.to_owned(), lock },
+            None => GitError::lib(what)(error),
+        }
+    }
+
     /// A branch `a` makes `a/b` impossible; said in words rather than as a failed lock.
     fn refuse_prefixes(&self, repo: &Repository, name: &str) -> Result<(), GitError> {
         for (slash, _) in name.match_indices('/') {
@@ -253,11 +260,6 @@ fn compare(repo: &Repository, name: &str, full: &str, expected: &Expected) -> Re
         (Expected::Anything, _) => (true, String::new()),
         (Expected::Absent, found) => (found.is_none(), "absent".to_owned()),
         (Expected::At(commit), found) => (found == Some(commit_oid(commit)), format!("at {commit}")),
-        (Expected::Ours, None) => (true, String::new()),
-        (Expected::Ours, Some(found)) => {
-            let tip = repo.find_commit(found).map_err(GitError::lib(format!("read branch `{name}`")))?;
-            (is_omks(&tip), "at a commit that omk made".to_owned())
-        }
     };
     if right {
         return Ok(());

@@ -19,6 +19,12 @@ impl Advised for GitError {
             }
             Self::BranchInTheWay { name } => format!("rename it: `git branch -m {name} {name}-old`").into(),
             Self::Locked { .. } => "wait for it, and if none is running remove the `.lock` file it left".into(),
+            Self::BranchLocked { lock, .. } => format!(
+                "wait for the git that works there; if none does, remove the file it left: `rm {}`",
+                lock.display()
+            )
+            .into(),
+            Self::BranchCheckedOut { .. } => "switch to another branch there, with `git switch -`".into(),
             Self::Disk { .. } => "is it full, or read-only?".into(),
             Self::Library { .. } => "`git fsck` tells whether the repository is sound".into(),
             Self::OldProgram { .. } => "install git 2.38 or newer, and put it on PATH first".into(),

@@ -55,6 +55,10 @@ pub fn steps(view: &View) -> Vec<Step> {
             steps.push(Step::words("note", words));
         }
         Some(RunVerdict::NotReady) => {
+            let unplaced = view.unplaced.as_ref();
+            steps.extend(
+                unplaced.map(|branch| resume(&format!("moves `{branch}` to the result, once nothing holds it"))),
+            );
             steps.extend(try_again(view, ""));
         }
         Some(RunVerdict::NeedsMoreBudget) => steps.push(resume(match view.limited {

@@ -77,6 +77,9 @@ pub struct View {
     /// What a person must know, a sentence each.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// The branch that was to be at the result, if it could not be put there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unplaced: Option<String>,
     /// What a person can do next beside what [`super::steps`] says, a sentence each.
     #[serde(default)]
     pub next: Vec<String>,

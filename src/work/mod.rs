@@ -13,6 +13,7 @@ mod instructions;
 mod integrate;
 mod judging;
 mod lanes;
+mod ownership;
 mod place;
 mod reuse;
 mod private;
@@ -39,7 +40,7 @@ use crate::exec::Shepherd;
 use crate::exec::environment::Caller;
 use crate::fact::{Began, Fact, Order};
 use crate::gateway::Gateway;
-use crate::git::{Expected, Pool, Repo};
+use crate::git::{Pool, Repo};
 use crate::history::History;
 use crate::id::{TaskId, TreeId};
 use crate::model::Facts;
@@ -55,6 +56,7 @@ use judging::BaseOutcomes;
 pub use judging::{Unjudged, judge_commit};
 pub use lanes::{AfterFailure, Pace};
 use lanes::{Durations, Workers};
+pub use ownership::{Claim, Ownership, all_put};
 use place::Parked;
 use room::Views;
 
@@ -171,10 +173,10 @@ pub struct Workshop<L> {
 }
 
 impl<L: Listener> Workshop<L> {
-    /// A workshop that sends its facts to `facts`. `expected` is where the result's branch must be for its first move.
+    /// A workshop that sends its facts to `facts`.
     #[must_use]
-    pub fn new(tools: Tools, facts: UnboundedSender<Fact>, history: History, expected: Expected, listener: L) -> Self {
-        let branches = Branches::new(tools.repo.clone(), tools.clock, expected);
+    pub fn new(tools: Tools, facts: UnboundedSender<Fact>, history: History, listener: L) -> Self {
+        let branches = Branches::new(tools.repo.clone(), tools.clock, tools.began.clone());
         let shared = Shared::new(tools, facts);
         Self {
             shared: Arc::new(shared),
@@ -257,9 +259,8 @@ impl<L: Listener> Hands for Workshop<L> {
         if let Some(agent) = &self.shared.tools.agent {
             agent.gateway.wrote(turn.iter().filter(|taken| taken.fact.is_spending()).count() as u64);
         }
-        self.history.warnings.extend(self.branches.follow(turn, engine));
+        self.branches.follow(turn, engine);
         self.give_back(engine);
-        self.history.branch_lost = self.branches.is_result_lost();
         self.listener.heard(turn, engine, &self.history);
     }
 
@@ -267,5 +268,11 @@ impl<L: Listener> Hands for Workshop<L> {
         self.stop.cancel();
         self.under_way.close();
         self.under_way.wait().await;
+        let unplaced = self.branches.finish().await;
+        self.history.warnings.extend(self.branches.warnings());
+        if let Some(trouble) = unplaced {
+            // Whoever drives the run reads it, or has given up.
+            let _ = self.shared.facts.send(Fact::Placed { trouble: Some(trouble) });
+        }
     }
 }

@@ -401,7 +401,7 @@ fn a_commit_of_omks_that_a_person_amended_is_left_to_them() {
         world.rev(branch)
     };
     let task = amend("omk/task/story/one");
-    world.run().says("omk/task/story/one was not moved");
+    world.run().says("`omk/task/story/one` is at").says("omk/task/story/one was not moved");
     assert_eq!(world.rev("omk/task/story/one"), task);
     let result = amend("omk/run/story");
     world.run().exits(2).says("a commit that is not omk's");
@@ -421,11 +421,16 @@ fn a_result_branch_that_a_person_moves_during_the_run_is_not_offered_as_the_resu
     world.until_file("two", "begun");
     world.git(&["branch", "--force", "omk/run/story", "main"]);
     std::fs::write(&go, "").unwrap();
-    let said = running.ends().exits(0).says("someone else moved it");
-    assert!(!said.out.contains("git merge omk/run/story"), "{}", said.out);
-    let result = said.out.lines().find_map(|line| line.trim().strip_prefix("take: git merge ")).unwrap();
+    let said = running.ends().exits(1).says("someone else moved it");
+    assert!(!said.out.contains("omk/run/story\n"), "{}", said.out);
+    let look = said.out.lines().find(|line| line.contains("look: ")).unwrap();
+    let result = look.split_whitespace().next_back().unwrap();
     assert_eq!(world.shows(result, "two"), "one");
     assert_eq!(world.rev("omk/run/story"), world.rev("main"));
+    world.omk(&["resume"]).exits(1).says("someone else moved it");
+    world.git(&["branch", "-D", "omk/run/story"]);
+    world.omk(&["resume"]).exits(0).says("git merge omk/run/story");
+    assert_eq!(world.rev("omk/run/story"), world.rev(result));
     world.omk(&["verify"]).exits(0);
 }
 

@@ -186,6 +186,7 @@ pub(crate) fn view(request: &Request, verdict: RunVerdict, tasks: Vec<TaskView>)
         room_exceptions: Vec::new(),
         judged_by: Some(JudgedBy::SeparateJob),
         warnings: Vec::new(),
+        unplaced: None,
         next: Vec::new(),
     }
 }

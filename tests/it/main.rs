@@ -4,6 +4,7 @@
 
 mod advice;
 mod agent;
+mod branches;
 mod broken_filters;
 mod bundle;
 mod bundle_commits;

@@ -105,6 +105,7 @@ fn view(verdict: RunVerdict, tasks: Vec<TaskView>) -> View {
         room_exceptions: Vec::new(),
         judged_by: Some(JudgedBy::SameJob),
         warnings: Vec::new(),
+        unplaced: None,
         next: Vec::new(),
     }
 }
