@@ -88,7 +88,10 @@ impl History {
     pub fn take(&mut self, at: Moment, fact: &Fact, orders: &[Order]) {
         match fact {
             Fact::Began(began) => self.host = Some(began.host.clone()),
-            Fact::TookUp { host, workers, spending, unblocked: _ } => {
+            Fact::TookUp { host, workers, spending, unblocked: _, lost } => {
+                self.warnings.extend(lost.iter().map(|task| {
+                    format!("the change of `{task}` was gone from git's objects, or torn, so it was made again")
+                }));
                 self.host = Some(host.clone());
                 self.workers = workers.or(self.workers);
                 self.spending = spending.or(self.spending);

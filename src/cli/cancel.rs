@@ -41,7 +41,7 @@ pub(super) fn cancel(args: &Cancel, terminal: &Terminal) -> Result<u8, Failure> 
     let clock = engine.at().map_or(clock, |at| clock.no_earlier_than(at));
     // A task alone is cancelled in a run that is at rest: who died in it has been counted, and nothing is ordered.
     let at_rest = [
-        Fact::TookUp { host: session::host(), workers: None, spending: None, unblocked: false },
+        Fact::TookUp { host: session::host(), workers: None, spending: None, unblocked: false, lost: Vec::new() },
         Fact::Stopped { signal: "omk cancel".to_owned() },
     ];
     let rest = if tasks.is_empty() || engine.verdict().is_some() { &[][..] } else { &at_rest };

@@ -14,7 +14,7 @@ use super::{Failure, Home, Kind};
 use crate::clock::Clock;
 use crate::exec::environment::Caller;
 use crate::fact::Fact;
-use crate::git::{Branch, Expected, Pool, Removed};
+use crate::git::{Anchor, Branch, Expected, Pool, Removed};
 use crate::id::{CommitId, RunId, Scope, TaskId};
 use crate::journal::Line;
 use crate::store::{ScopeLock, StoreError};
@@ -60,7 +60,14 @@ pub(super) fn clean(args: &Clean, terminal: &Terminal) -> Result<u8, Failure> {
     });
     // Its journal says that the branch is omk's.
     going.retain(|run| !stuck.contains(run));
+    let runs = home.store.runs().map_err(super::store)?;
+    // What is kept for a run that is not there any more goes, too.
+    let kept = Anchor::all(&home.repo).map_err(super::git)?.into_iter();
+    for anchor in kept.filter(|anchor| !runs.contains(anchor.run())) {
+        anchor.remove().map_err(super::git)?;
+    }
     for run in &going {
+        Anchor::new(&home.repo, run).remove().map_err(super::git)?;
         let path = home.store.dir(run).path().to_path_buf();
         std::fs::remove_dir_all(&path)
             .map_err(|error| Failure::new(Kind::Infra, format!("failed to remove {}: {error}", path.display())))?;

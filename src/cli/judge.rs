@@ -21,6 +21,7 @@ use crate::exec::environment::Caller;
 use crate::exec::secret::shed_secrets;
 use crate::exec::{Reach, probe};
 use crate::fact::{Began, Class, GateOutcome};
+use crate::git::Anchor;
 use crate::id::{CommitId, RepoPath, Sha256, Tip};
 use crate::plain_file::{self, NotRead};
 use crate::plan::{Plan, governed};
@@ -147,6 +148,7 @@ pub(super) async fn gates_on(
     let tools = Tools {
         level: probe(&shepherd, Reach::Open).await.level,
         repo: home.repo.clone(),
+        anchor: Anchor::new(&home.repo, &began.run),
         pool: disk::pool(home, &caller)?.refusing(scrubber.clone()),
         shepherd,
         caller,

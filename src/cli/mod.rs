@@ -17,6 +17,7 @@ mod failure;
 mod init;
 mod judge;
 mod needs;
+mod objects;
 mod plan;
 mod plan_file;
 mod preflight;

@@ -7,7 +7,7 @@ use super::needs::{self, Ground};
 use super::run::say_notes;
 use super::session::{self, Missing, Secrets, Session};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, retry, runtime, spending, writing};
+use super::{Failure, Home, Kind, objects, retry, runtime, spending, writing};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::fact::Fact;
@@ -101,7 +101,14 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
     notes.extend(ready.iter().flat_map(session::Ready::notes).cloned());
     say_notes(&notes, terminal);
     terminal.complain(&format!("run {}: going on\n", run_dir.run()));
+    let lost = objects::lost(&home.repo, &engine, clock.now())?;
+    for task in &lost {
+        terminal.complain(&format!(
+            "warning: the change of `{task}` is gone from git's objects, or torn: it is made again\n"
+        ));
+    }
     let first = Fact::TookUp {
+        lost,
         host: session::host(),
         workers: args.how.workers,
         spending: (spending != so_far).then_some(spending),

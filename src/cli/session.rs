@@ -11,7 +11,7 @@ use super::args::How;
 use super::progress::Progress;
 use super::provider::{self, Settled};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, checkout, disk, earlier, signals, writing};
+use super::{Failure, Home, Kind, checkout, disk, earlier, objects, signals, writing};
 use crate::agent::{self, Locate};
 use crate::clock::Clock;
 use crate::drive::{DriveError, drive};
@@ -21,12 +21,13 @@ use crate::exec::secret::{Secret, shed_secrets};
 use crate::exec::{Reach, Shepherd, probe};
 use crate::fact::{Began, Fact, Host, Limit, RunVerdict, Spending};
 use crate::gateway::{self, Budget, Gateway, Upstream};
+use crate::git::Anchor;
 use crate::history::History;
 use crate::id::{Moment, RunId, TaskId};
 use crate::plan::{BadRoomLevel, Plan, RoomLevel, Task, Work};
 use crate::report::View;
 use crate::store::{Holder, JournalFile, RunDir, ScopeLock};
-use crate::text::Scrubber;
+use crate::text::{Advised as _, Scrubber};
 use crate::work::{AgentTools, Kept, Tools, Workshop};
 
 /// The secrets that omk was started with, out of reach of its children.
@@ -234,6 +235,10 @@ impl Session {
         // Before anything that takes time: `omk cancel` may ring as soon as the scope is held.
         signals::listen(facts.clone(), self.run_dir.clone(), terminal);
         let mut tools = self.tools(&facts).await?;
+        let anchor = tools.anchor.clone();
+        anchor.mend_after_start().map_err(super::git)?;
+        let needed = objects::needed(&self.home.repo, &self.began, &self.engine);
+        anchor.hold(&needed, self.clock.now()).map_err(super::git)?;
         let scrubber = std::mem::replace(&mut tools.scrubber, self.secrets.scrubber());
         let pool = tools.pool.clone();
         let progress = Progress::new(terminal, &scrubber, self.clock, self.follower.take());
@@ -246,6 +251,12 @@ impl Session {
             format!("{path} was set aside, and another slot taken ({}): `omk clean` says what to do", stuck.why)
         }));
         let verdict = driven.map_err(|error| self.gave_up(&error))?;
+        let needed = objects::needed(&self.home.repo, &self.began, &self.engine);
+        if let Err(error) = anchor.keep_only(&needed, self.clock.now()) {
+            history
+                .warnings
+                .push(format!("more may be kept of git's objects than this run needs: {}", error.in_full()));
+        }
         writing::write(&self.home, &self.run_dir, &self.engine, &history, self.journal.chain().head(), &scrubber)?;
         self.tell(&history, &scrubber, terminal);
         let Self { home, run_dir, engine, _lock: lock, .. } = self;
@@ -267,6 +278,7 @@ impl Session {
         Ok(Tools {
             level: probe(&shepherd, Reach::Open).await.level,
             repo: self.home.repo.clone(),
+            anchor: Anchor::new(&self.home.repo, self.run_dir.run()),
             pool: disk::pool(&self.home, &caller)?.refusing(self.secrets.scrubber()),
             shepherd,
             caller,

@@ -188,7 +188,8 @@ impl Run {
         // A run that ended meanwhile stays ended; whoever takes it up looks for the culprit again.
         let Phase::Rebuilding { without, ejected } = self.phase.clone() else { return };
         self.phase = Phase::Working;
-        self.take_outs += 1;
+        // What was lost was not taken out.
+        self.take_outs += u32::from(without.iter().any(|&index| self.node(index).landed().is_some()));
         for index in without {
             self.eject(index, ejected.clone());
         }

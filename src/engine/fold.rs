@@ -72,6 +72,9 @@ pub(super) fn check(run: &Run, fact: &Fact) -> Result<Option<u32>, Illegal> {
         (Fact::Cancelled { tasks }, _) => tasks.iter().try_for_each(|task| run.index(task).map(drop)).map(|()| None),
         (Fact::Judged { .. }, Phase::Working | Phase::Rebuilding { .. }) => wrong_phase(run.phase.as_str()),
         (Fact::Rebuilt { .. }, Phase::Working | Phase::Judging(_)) => wrong_phase(run.phase.as_str()),
+        (Fact::TookUp { lost, .. }, _) if lost.iter().any(|task| run.index(task).is_err()) => {
+            lost.iter().try_for_each(|task| run.index(task).map(drop)).map(|()| None)
+        }
         (Fact::Placed { .. }, Phase::Working | Phase::Judging(_) | Phase::Rebuilding { .. }) => {
             wrong_phase(run.phase.as_str())
         }
@@ -124,7 +127,10 @@ pub(super) fn apply(run: &mut Run, fact: &Fact, about: Option<u32>) {
         return;
     }
     match fact {
-        Fact::TookUp { workers, spending, unblocked, .. } => run.took_up(*workers, *spending, *unblocked),
+        Fact::TookUp { workers, spending, unblocked, lost, .. } => {
+            run.took_up(*workers, *spending, *unblocked);
+            run.lose(lost);
+        }
         Fact::Woke => run.woke(),
         Fact::Judged { trouble: Some(why), .. } => run.stop_early(verdict_of_trouble(why.class)),
         Fact::Judged { prefix, gates, .. } => run.judged(*prefix, gates),

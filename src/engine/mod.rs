@@ -12,6 +12,7 @@ mod fold;
 mod attempts;
 mod stop;
 mod unblock;
+mod lose;
 mod preflight;
 mod conclude;
 

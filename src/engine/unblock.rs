@@ -89,7 +89,7 @@ impl Run {
     }
 
     /// A pending task with a dependency that is not final any more waits for it; one without starts.
-    fn wait_again(&mut self, index: u32) {
+    pub(super) fn wait_again(&mut self, index: u32) {
         let node = self.node(index);
         let waited = matches!(node.state, State::Waiting);
         if node.state.public() != TaskState::Pending || !waited && self.open_dependencies(index) == 0 {

@@ -43,6 +43,9 @@ pub enum Fact {
         /// The cause outside that failed tasks is to be looked at again: they go back to pending. omk up to 0.6 left them failed.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         unblocked: bool,
+        /// Tasks whose change is gone from the repository, or torn: they go back to pending, with what is built on them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        lost: Vec<TaskId>,
     },
     /// A claimed task's slot is ready, and its work begins.
     Prepared {

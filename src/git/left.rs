@@ -1,4 +1,4 @@
-//! Locks that a killed omk left on its own branches.
+//! What a killed omk, or a power cut, left of omk's own refs: locks, and files without content.
 //!
 //! It refuses to take a lock away from a process that still works: it looks twice, and only below `omk/`.
 
@@ -20,6 +20,7 @@ impl Repo {
     ///
     /// What cannot be removed stays: moving the branch then says so.
     pub fn remove_left_locks(&self, scope: &Scope) {
+        self.remove_torn(scope);
         let before = self.locks(scope);
         if before.is_empty() {
             return;
@@ -33,6 +34,21 @@ impl Repo {
         }
     }
 
+    /// Removes the files of refs that are empty: nobody can work on a branch whose file says nothing. Where it was packed before,
+    /// it is there again; else whoever takes the run up puts it where it belongs.
+    fn remove_torn(&self, scope: &Scope) {
+        let ours = self.common_dir().join("refs/heads/omk");
+        let tasks = entries(&ours.join("task").join(scope.as_str()));
+        let kept = entries(&self.common_dir().join("refs/omk/keep"));
+        let result = ours.join("run").join(scope.as_str());
+        for path in tasks.into_iter().chain(kept).chain([result]) {
+            let is_lock = path.extension().is_some_and(|extension| extension == "lock");
+            if !is_lock && fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() == 0) {
+                let _ = fs::remove_file(&path);
+            }
+        }
+    }
+
     fn locks(&self, scope: &Scope) -> BTreeMap<PathBuf, (u64, i64, i64)> {
         let ours = self.common_dir().join("refs/heads/omk");
         let mut found = BTreeMap::new();
@@ -42,7 +58,8 @@ impl Repo {
             }
         };
         look(ours.join("run").join(format!("{scope}.lock")));
-        for path in entries(&ours.join("task").join(scope.as_str())) {
+        let kept = self.common_dir().join("refs/omk/keep");
+        for path in entries(&ours.join("task").join(scope.as_str())).into_iter().chain(entries(&kept)) {
             if path.extension().is_some_and(|extension| extension == "lock") {
                 look(path);
             }

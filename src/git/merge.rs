@@ -3,17 +3,16 @@
 //! It refuses to touch a branch or a work tree, and to be told by one how to merge. The same inputs give the same commit
 //! ids, so a run that is taken up again ends in the same trees, and a judge can make its merges again.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use git2::{ErrorCode, Oid, Repository, Signature, Time};
 
 use super::apart::{Side, apart};
-use super::call::go_on;
 use super::closer::{Three, closer};
 use super::error::GitError;
 use super::lineage::{Commits, Lineage, Paths};
 use super::message::Message;
-use super::repo::{Repo, commit_id, commit_oid, find_commit, find_tree, tip_of, tree_id, tree_oid};
+use super::repo::{Repo, commit_id, commit_oid, find_commit, tip_of, tree_id, tree_oid};
 use super::tree::{build, difference};
 use crate::id::{CommitId, Moment, RepoPath, Tip, TreeId};
 
@@ -52,9 +51,6 @@ pub enum Landed {
     /// It does not fit, in these paths.
     Conflict(Vec<RepoPath>),
 }
-
-/// How many objects are open at once while they are written through: far fewer than any limit of open files.
-const SETTLED_AT_ONCE: usize = 64;
 
 impl Repo {
     /// The run's base with several results in it. No commit is made where one of them holds all others. Otherwise the
@@ -159,63 +155,6 @@ impl Repo {
             let commit = write_commit(repo, tree_oid(&tree), &parents, &message.to_string(), seconds)?;
             Ok(Landed::Clean(Tip { commit: commit_id(commit), tree }))
         })
-    }
-
-    /// Waits until the commit `new`, and what it has that `old` has not, is on the disk. A few milliseconds.
-    ///
-    /// # Errors
-    /// Where the disk refuses.
-    pub fn settle(&self, old: &TreeId, new: &Tip) -> Result<(), GitError> {
-        let objects = self.with(|repo| {
-            let mut objects = BTreeSet::from([commit_oid(&new.commit), tree_oid(&new.tree)]);
-            for (path, sides) in difference(repo, tree_oid(old), tree_oid(&new.tree))? {
-                objects.extend(sides.after.filter(|entry| !entry.is_submodule()).map(|entry| entry.oid));
-                go_on()?;
-                let root = find_tree(repo, tree_oid(&new.tree))?;
-                for (slash, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
-                    let Some(directory) = RepoPath::from_bytes(&path[..slash]) else { continue };
-                    objects.extend(root.get_path(directory.as_path()).ok().map(|entry| entry.id()));
-                }
-            }
-            Ok(objects)
-        })?;
-        let objects: Vec<Oid> = objects.into_iter().collect();
-        objects.chunks(SETTLED_AT_ONCE).try_for_each(|objects| self.write_through(objects))
-    }
-
-    /// Waits until loose objects are on the disk, and their names in the directories.
-    fn write_through(&self, objects: &[Oid]) -> Result<(), GitError> {
-        // A directory may have been made for the first object in it.
-        let all = self.common_dir().join("objects");
-        let (mut open, mut directories) = (Vec::new(), BTreeSet::from([all.clone()]));
-        for oid in objects {
-            let hex = oid.to_string();
-            let directory = all.join(&hex[..2]);
-            let loose = directory.join(&hex[2..]);
-            let file = match std::fs::File::open(&loose) {
-                // What is not loose is in a pack, and packs are written through.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                opened => opened.map_err(GitError::io("open", &loose))?,
-            };
-            // Starts the writing of all before the first is waited for: one commit of the file system instead of many.
-            #[cfg(target_os = "linux")]
-            let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
-            open.push((file, loose));
-            directories.insert(directory);
-        }
-        for (file, loose) in open {
-            go_on()?;
-            file.sync_data().map_err(GitError::io("write through", &loose))?;
-        }
-        for directory in directories {
-            let opened = match std::fs::File::open(&directory) {
-                // `git gc` beside this run has packed what was there.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                opened => opened.map_err(GitError::io("open", &directory))?,
-            };
-            opened.sync_all().map_err(GitError::io("write through", &directory))?;
-        }
-        Ok(())
     }
 
     /// Where the histories of two commits part; `None` where they have nothing in common.

@@ -4,8 +4,8 @@
 //! it works on objects. It refuses to touch the user's own checkout, index and HEAD, to run hooks, to read the caller's
 //! `GIT_*` variables, and to believe anything that a child left in a slot's `.git`.
 //!
-//! Objects are written as git writes them by default, without waiting for the disk; [`Repo::settle`] waits for those of
-//! one landing, so that a journal may call it landed.
+//! Objects are written as git writes them by default, without waiting for the disk, and nothing points to them at first. An
+//! [`Anchor`] keeps those of one run from being cleaned up, and waits for them, so that a journal may name them.
 
 mod refusal;
 mod error;
@@ -24,6 +24,10 @@ mod merge;
 mod message;
 mod ours;
 mod refs;
+mod disk;
+mod missing;
+mod anchor;
+mod mend;
 mod call;
 mod binary;
 mod answer;
@@ -55,6 +59,7 @@ mod laid;
 mod snapshot;
 mod overlay;
 
+pub use anchor::Anchor;
 pub use binary::program_version;
 pub use bundle::{BundleError, BundleHeader, BundleWanted, TakenIn};
 pub use checkout::take_token_out;

@@ -75,7 +75,9 @@ impl Repo {
             transaction.lock_ref(&full).map_err(|error| self.locked(name, &full, what(), error))?;
             compare(repo, name, &full, expected)?;
             transaction.remove(&full).map_err(GitError::lib(what()))?;
-            transaction.commit().map_err(|error| self.locked(name, &full, what(), error))
+            transaction.commit().map_err(|error| self.locked(name, &full, what(), error))?;
+            // A transaction leaves it, and `git fsck` reads it.
+            repo.reflog_delete(&full).map_err(GitError::lib(what()))
         })
     }
 

@@ -253,7 +253,10 @@ impl Repo {
             None => open(self.git_dir(), self.workdir())?,
         };
         let result = work(&repo);
-        self.idle().push(repo);
+        // What failed may have gone by what an open repository remembers of packs and objects that are gone.
+        if result.is_ok() {
+            self.idle().push(repo);
+        }
         result
     }
 

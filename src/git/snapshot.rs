@@ -75,8 +75,11 @@ impl Slot {
             let mut unsure: Vec<(&[u8], &Metadata)> = Vec::new();
             for (path, meta) in &found.files {
                 match known.facts.entry(path, &Stat::of(meta)) {
-                    Some(entry) => note(&mut changes, listing, path, entry),
-                    None => unsure.push((path, meta)),
+                    // A blob of an attempt before this one may have been cleaned up.
+                    Some(entry) if listing.get(path) == Some(entry) || is_there(objects, entry) => {
+                        note(&mut changes, listing, path, entry);
+                    }
+                    Some(_) | None => unsure.push((path, meta)),
                 }
             }
             let (same, unsure) = self.part(objects, listing, &known.facts, unsure, &conversion)?;
@@ -346,6 +349,10 @@ impl Drop for Aside {
             let _ = std::fs::rename(to, from);
         }
     }
+}
+
+fn is_there(repo: &Repository, entry: Entry) -> bool {
+    entry.is_submodule() || repo.odb().is_ok_and(|odb| odb.exists(entry.oid))
 }
 
 fn note(changes: &mut Changes, base: &Listing, path: &[u8], entry: Entry) {

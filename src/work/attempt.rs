@@ -9,23 +9,21 @@ use super::errand::Errand;
 use super::place::{Parked, Place};
 use super::thread::{Limits, blocking, on_files};
 use super::turn::{Turn, TurnEnd};
-use super::{Shared, instructions, judging, turn};
+use super::{Shared, Tools, change, instructions, judging, turn};
 use crate::engine::LEASE;
 use crate::fact::{
     Change, Class, Evidence, Fact, Failure, GateOutcome, GateVerdict, Outcome, Session, both, closed, refusal,
 };
-use crate::git::{GitError, LaidOut, MergedBase, Message, Terms};
-use crate::id::{CommitId, RepoPath, Tip, TreeId};
-use crate::plan::{ChangePolicy, Task, Work};
+use crate::git::{GitError, LaidOut, MergedBase};
+use crate::id::{CommitId, Tip, TreeId};
+use crate::plan::{ChangePolicy, Work};
 use crate::proof::{Standing, standing};
-use crate::scope::Violation;
-use crate::text;
 
 /// How many offending paths a message names.
-const PATHS_SHOWN: usize = 20;
+pub(super) const PATHS_SHOWN: usize = 20;
 
 /// Characters of each; it may have thousands.
-const PATH_SHOWN: usize = 120;
+pub(super) const PATH_SHOWN: usize = 120;
 
 /// Why an attempt came to no answer of its own.
 pub(super) enum Trouble {
@@ -246,32 +244,28 @@ impl Attempt<'_> {
 
     /// What came of the work: nothing, something that may not be, or a change for the gates.
     async fn finish(&self, place: &Place, evidence: &mut Evidence) -> Result<Outcome, Trouble> {
-        let (shared, task, base) = (Arc::clone(self.shared), self.errand.task.clone(), place.base.clone());
-        let slot = place.slot.clone();
+        let (slot, base) = (place.slot.clone(), place.base.clone());
         if !slot.path().is_dir() {
             // Not a change that deletes everything: that leaves the directory.
             let gone = format!("its slot {} was removed while it worked there", slot.path().display());
             return Err(Trouble::new(Class::Host, gone));
         }
-        let tree = on_files(self.limits(), "reading its files back", move || {
-            let tools = &shared.tools;
-            let may_write = |path: &RepoPath| instructions::scope(tools, &task).names(path);
-            let (keep, change_limit) = (&tools.plan.keep, tools.plan.change_limit);
-            slot.snapshot(&base, &Terms { keep, change_limit, may_write: &may_write })
+        let (shared, errand) = (Arc::clone(self.shared), self.errand.clone());
+        let left = on_files(self.limits(), "reading its files back", move || {
+            shared.tools.anchor.steadily(|| change::read_back(&shared, &errand, &slot, &base))
         });
-        let tree = tree.await?;
-        if tree == place.base.tree {
+        let Some(left) = left.await? else {
             return match self.errand.task.change {
                 ChangePolicy::Optional => Ok(Outcome::Unchanged),
                 ChangePolicy::Required => {
                     Err(Trouble::new(Class::NoChange, "a change was required, and none was made"))
                 }
             };
-        }
-        self.check_scope(place, &tree, evidence).await?;
-        evidence.tree = Some(tree.clone());
+        };
+        evidence.observed = left.touched.into_iter().map(|touched| touched.path).collect();
         // Before the gates, which find it checked out: what they judge is the very commit that may land.
-        let tip = Tip { commit: self.commit(place, &tree)?, tree };
+        let tip = left.tip.map_err(Trouble::Failed)?;
+        evidence.tree = Some(tip.tree.clone());
         let laid_out = self.leave_only(place, &tip).await?;
         let (task, attempt) = (&self.errand.task, self.errand.attempt);
         evidence.gates = judging::judge_task(self.shared, task, attempt, place, (&tip, laid_out), self.stop).await?;
@@ -284,7 +278,15 @@ impl Attempt<'_> {
             judging::restore(self.shared, place, &tip.tree, self.limits()).await?;
         }
         held?;
+        self.write_through(place, &tip).await?;
         Ok(Outcome::Changed(Change { tip, paths: evidence.observed.clone() }))
+    }
+
+    /// The journal is about to name the change.
+    async fn write_through(&self, place: &Place, tip: &Tip) -> Result<(), Trouble> {
+        let (shared, base, tip) = (Arc::clone(self.shared), place.base.tree.clone(), tip.clone());
+        let settle = move || shared.tools.anchor.settle(&base, &tip, shared.tools.clock.now());
+        Ok(on_files(self.limits(), "writing its change through", settle).await?)
     }
 
     /// Gates judge exactly the tree: what git ignores and a `.git` that was bent could make them say yes to something else.
@@ -296,26 +298,12 @@ impl Attempt<'_> {
     }
 
     async fn lay_out(&self, place: &Place, tip: Tip) -> Result<LaidOut, Trouble> {
-        let (slot, keep) = (place.slot.clone(), self.shared.tools.plan.keep.clone());
-        let lay_out = move || slot.checkout_tree(&tip.commit, &tip.tree, &keep);
+        let (shared, slot) = (Arc::clone(self.shared), place.slot.clone());
+        let lay_out = move || {
+            let Tools { anchor, plan, .. } = &shared.tools;
+            anchor.steadily(|| slot.checkout_tree(&tip.commit, &tip.tree, &plan.keep))
+        };
         Ok(on_files(self.limits(), "laying out its change for its gates", lay_out).await?)
-    }
-
-    async fn check_scope(&self, place: &Place, tree: &TreeId, evidence: &mut Evidence) -> Result<(), Trouble> {
-        let tools = &self.shared.tools;
-        let (repo, base, of) = (tools.repo.clone(), place.base.tree.clone(), tree.clone());
-        let touched = on_files(self.limits(), "comparing its change", move || repo.touched(&base, &of)).await?;
-        evidence.observed = touched.iter().map(|touched| touched.path.clone()).collect();
-        let violations = instructions::scope(tools, &self.errand.task).violations(&touched);
-        if violations.is_empty() {
-            return Ok(());
-        }
-        let in_words = |found: &Violation| format!("{} {}", text::clip(&found.path.to_string(), PATH_SHOWN), found.why);
-        let shown: Vec<String> = violations.iter().take(PATHS_SHOWN).map(in_words).collect();
-        let more = violations.len().saturating_sub(PATHS_SHOWN);
-        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-        let paths = violations.iter().map(|found| found.path.clone()).collect();
-        Err(Trouble::Failed(Failure::new(Class::Scope, format!("{}{more}", shown.join("; "))).about(paths)))
     }
 
     fn hold_to_gates(&self, evidence: &Evidence) -> Result<(), Trouble> {
@@ -332,20 +320,6 @@ impl Attempt<'_> {
         let advice = held().find_map(GateOutcome::advice);
         Err(Trouble::Failed(Failure { advice, ..Failure::new(Class::Gate, said.join("; ")) }))
     }
-
-    fn commit(&self, place: &Place, tree: &TreeId) -> Result<CommitId, Trouble> {
-        let tools = &self.shared.tools;
-        let message = message(self.shared, &self.errand.task, self.errand.attempt);
-        Ok(tools.repo.commit(tree, std::slice::from_ref(&place.base.commit), &message, tools.clock.now())?)
-    }
-}
-
-/// The message of a task's commit. Words of the plan that hold a secret are left out of it.
-pub(super) fn message(shared: &Shared, task: &Task, attempt: u32) -> Message {
-    let (tools, began) = (&shared.tools, &shared.tools.began);
-    let message = Message::of_task(&began.run, &began.trigger, task, attempt, tools.plan.deliver.sign_off);
-    let text = message.to_string();
-    if tools.scrubber.scrub(&text) == text { message } else { message.bare() }
 }
 
 /// A place on the attempt's base: the run's base with the results it is built on, or the integration tip where those do
@@ -353,10 +327,17 @@ pub(super) fn message(shared: &Shared, task: &Task, attempt: u32) -> Message {
 fn fresh_place(shared: &Shared, errand: &Errand) -> Result<Place, GitError> {
     let tools = &shared.tools;
     let results: Vec<CommitId> = errand.onto.iter().map(|other| other.commit.clone()).collect();
-    let base = match tools.repo.base_of(&tools.began.base.commit, &results)? {
-        MergedBase::Clean(base) => base,
-        MergedBase::Conflict(_) => errand.tip.clone(),
-    };
+    let base = tools.anchor.steadily(|| {
+        let base = match tools.repo.base_of(&tools.began.base.commit, &results)? {
+            MergedBase::Clean(base) => base,
+            MergedBase::Conflict(_) => errand.tip.clone(),
+        };
+        // A merge of results is new.
+        if !tools.anchor.holds(&base.commit) {
+            tools.anchor.settle(&tools.began.base.tree, &base, tools.clock.now())?;
+        }
+        Ok(base)
+    })?;
     Place::open(tools, base, &tools.plan.keep).map(|(place, _)| place)
 }
 

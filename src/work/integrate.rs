@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
-use super::attempt::{Trouble, message};
+use super::attempt::Trouble;
+use super::change::message;
 use super::thread::{Limits, on_files};
 use crate::engine::Engine;
 use crate::fact::{self, Change, Fact, Failure};
@@ -34,16 +35,18 @@ impl Landing {
         })
     }
 
-    /// Puts the change onto `tip`; what comes of it is on the disk before anybody hears of it.
+    /// Puts the change onto `tip`; what comes of it is kept, and on the disk, before anybody hears of it.
     fn put_onto(&self, shared: &Shared, tip: &Tip) -> Result<Put, GitError> {
-        let put = self.merge_onto(shared, tip)?;
-        if let Put::Clean(new) = &put {
-            shared.tools.repo.settle(&tip.tree, new)?;
-        }
-        Ok(put)
+        let tools = &shared.tools;
+        tools.anchor.steadily(|| {
+            let put = self.merge_onto(shared, tip)?;
+            if let Put::Clean(new) = &put {
+                tools.anchor.settle(&tip.tree, new, tools.clock.now())?;
+            }
+            Ok(put)
+        })
     }
 
-    /// The change as it is where it was made on just that tip, else as a new commit.
     fn merge_onto(&self, shared: &Shared, tip: &Tip) -> Result<Put, GitError> {
         let tools = &shared.tools;
         if tools.repo.parents(&self.change.tip.commit)?.first() == Some(&tip.commit) {

@@ -266,7 +266,10 @@ pub(super) async fn restore(
     limits: Limits<'_>,
 ) -> Result<(), Trouble> {
     let (shared, place, tree) = (Arc::clone(shared), place.clone(), tree.clone());
-    let put_back = move || place.slot.checkout_tree(&place.base.commit, &tree, &shared.tools.plan.keep).map(drop);
+    let put_back = move || {
+        let Tools { anchor, plan, .. } = &shared.tools;
+        anchor.steadily(|| place.slot.checkout_tree(&place.base.commit, &tree, &plan.keep)).map(drop)
+    };
     Ok(on_files(limits, "putting back what its gates left", put_back).await?)
 }
 

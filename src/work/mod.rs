@@ -6,6 +6,7 @@
 mod attempt;
 mod branches;
 mod caches;
+mod change;
 pub mod checkout;
 mod copies;
 mod errand;
@@ -40,7 +41,7 @@ use crate::exec::Shepherd;
 use crate::exec::environment::Caller;
 use crate::fact::{Began, Fact, Order};
 use crate::gateway::Gateway;
-use crate::git::{Pool, Repo};
+use crate::git::{Anchor, Pool, Repo};
 use crate::history::History;
 use crate::id::{TaskId, TreeId};
 use crate::model::Facts;
@@ -65,6 +66,8 @@ use room::Views;
 pub struct Tools {
     /// The repository.
     pub repo: Repo,
+    /// What keeps the objects that the run needs.
+    pub anchor: Anchor,
     /// Its slots.
     pub pool: Pool,
     /// Starts children.

@@ -64,7 +64,8 @@ impl Place {
         let mut emptied = false;
         loop {
             let slot = Arc::new(tools.pool.acquire(None)?);
-            let error = match Self::lay_out(Arc::clone(&slot), &base, keep) {
+            let laid_out = tools.anchor.steadily(|| Self::lay_out(Arc::clone(&slot), &base, keep));
+            let error = match laid_out {
                 Ok(opened) => return Ok(opened),
                 Err(error) => error,
             };

@@ -158,7 +158,7 @@ async fn lay_out(
     let laid_out = on_files(limits, "laying out its files", move || {
         let tools = &shared.tools;
         if !laid_out.is_some_and(|laid_out| laid_out.is(&tip)) {
-            place.slot.checkout_tree(&tip.commit, &tip.tree, &keep)?;
+            tools.anchor.steadily(|| place.slot.checkout_tree(&tip.commit, &tip.tree, &keep))?;
         }
         if !trusted.is_empty() {
             let wanted = |path: &RepoPath| trusted.iter().any(|glob| glob.matches(path));

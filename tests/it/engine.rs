@@ -85,8 +85,8 @@ pub(crate) struct World {
     pub(crate) facts: Vec<(Moment, Fact, Vec<Order>)>,
     /// Attempts under way: prepared or not.
     pub(crate) active: BTreeMap<TaskId, (u32, bool)>,
-    to_land: Vec<(TaskId, u32)>,
-    wake: Option<Moment>,
+    pub(crate) to_land: Vec<(TaskId, u32)>,
+    pub(crate) wake: Option<Moment>,
     pub(crate) judge: Option<u32>,
     pub(crate) preflights: u32,
     pub(crate) rebuild: Option<Vec<TaskId>>,
@@ -94,7 +94,7 @@ pub(crate) struct World {
     /// Paths are held from the claim to the landing.
     pub(crate) holding: BTreeSet<TaskId>,
     commits: u32,
-    landed_once: BTreeSet<TaskId>,
+    pub(crate) landed_once: BTreeSet<TaskId>,
     workers: u32,
 }
 
@@ -125,7 +125,7 @@ impl World {
         world
     }
 
-    fn plan(&self) -> Arc<Plan> {
+    pub(crate) fn plan(&self) -> Arc<Plan> {
         self.engine.plan().clone()
     }
 
@@ -177,7 +177,7 @@ impl World {
     }
 
     /// One thing happens, whichever the dice choose; false once nothing can.
-    fn step(&mut self, dice: &mut Dice) -> bool {
+    pub(crate) fn step(&mut self, dice: &mut Dice) -> bool {
         self.now += i64::try_from(dice.below(50)).unwrap();
         if let Some(prefix) = self.judge.take() {
             let fails = prefix > 0 && dice.below(3) == 0;
@@ -378,7 +378,7 @@ fn the_third_death_during_one_task_is_a_failure_and_the_first_two_are_not() {
     for death in 1..=3 {
         world.active.clear();
         world.holding.clear();
-        world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: false });
+        world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: false, lost: Vec::new() });
         assert_eq!(world.engine.task(&task).unwrap().retry_count, u32::from(death == 3));
     }
     assert_eq!(world.concluded, Some(RunVerdict::FailedInfra));
@@ -476,7 +476,7 @@ fn an_agents_next_attempt_knows_the_gates_that_held_it() {
     // An interruption is no failure: what held the attempt before still counts.
     world.active.clear();
     world.holding.clear();
-    world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: false });
+    world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: false, lost: Vec::new() });
     assert_eq!(world.engine.task(&task).unwrap().failed_gates, [outcome(false)]);
     held(&mut world, 3);
     held(&mut world, 4);
@@ -533,7 +533,7 @@ fn a_used_up_budget_puts_tasks_back_and_a_new_process_goes_on() {
     assert!(world.active.is_empty() && world.engine.can_go_on());
     world.concluded = None;
     world.workers = 2;
-    world.happens(Fact::TookUp { host: host(), workers: Some(2), spending: None, unblocked: false });
+    world.happens(Fact::TookUp { host: host(), workers: Some(2), spending: None, unblocked: false, lost: Vec::new() });
     assert_eq!(world.active.len(), 2);
     assert!(world.engine.tasks().all(|task| task.retry_count == 0));
 }
@@ -564,12 +564,12 @@ fn no_prompt_starts_before_the_base_was_judged_and_commands_need_not_wait() {
         assert_eq!((world.preflights, under_way(&world)), (1, vec!["t0"]));
         world.active.clear();
         world.holding.clear();
-        world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: false });
+        world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: false, lost: Vec::new() });
         assert_eq!((world.preflights, under_way(&world)), (2, vec!["t0"]), "it is judged again after a death");
         world.happens(on_base(exit));
         assert_eq!(under_way(&world), ["t0", "t1", "t2"], "a red base is what tasks may be there for");
         world.happens(Fact::Stopped { signal: "SIGINT".into() });
-        world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: false });
+        world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: false, lost: Vec::new() });
         assert_eq!((world.preflights, world.active.len()), (2, 3), "and once is enough");
     }
 }
@@ -604,7 +604,7 @@ fn a_gate_that_could_not_run_is_looked_at_again_once_its_tool_is_there() {
     ends(&mut world, "t0", Outcome::Unchanged);
     ends(&mut world, "t2", Outcome::Unchanged);
     assert_eq!((world.concluded.take(), world.engine.is_blocked()), (Some(RunVerdict::BlockedOnExternal), true));
-    world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: true });
+    world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: true, lost: Vec::new() });
     assert_eq!((world.preflights, under_way(&world).is_empty()), (2, true), "no prompt starts before it was looked at");
     world.happens(on_base(0));
     assert_eq!(under_way(&world), ["t1"], "what completed is not done again");
@@ -624,7 +624,7 @@ fn a_run_that_was_blocked_goes_on_with_what_failed_for_it_and_what_waited_for_th
     ends(&mut world, "t3", Outcome::Failed(Failure::new(Class::Scope, "wrote elsewhere")));
     assert_eq!(world.concluded.take(), Some(RunVerdict::BlockedOnExternal));
     assert!(!world.engine.can_go_on() && world.engine.is_blocked());
-    world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: true });
+    world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: true, lost: Vec::new() });
     assert_eq!(under_way(&world), ["t0"]);
     let counted = world.engine.tasks().map(|task| (task.state.as_str(), task.retry_count)).collect::<Vec<_>>();
     assert_eq!(
@@ -721,7 +721,7 @@ fn a_take_out_that_omk_did_not_live_to_see_is_not_counted() {
     let mut world = about_to_rebuild(3);
     for _ in 0..4 {
         world.rebuild = None;
-        world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: false });
+        world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: false, lost: Vec::new() });
         while let Some(prefix) = world.judge.take() {
             world.happens(Fact::Judged { prefix, tip: tip(0), gates: vec![outcome(prefix < 3)], trouble: None });
         }
@@ -814,7 +814,7 @@ fn a_number_of_workers_given_on_the_way_stays() {
         world.active.clear();
         world.holding.clear();
         world.workers = 2;
-        world.happens(Fact::TookUp { host: host(), workers, spending: None, unblocked: false });
+        world.happens(Fact::TookUp { host: host(), workers, spending: None, unblocked: false, lost: Vec::new() });
         assert_eq!(world.active.len(), 2);
     }
 }

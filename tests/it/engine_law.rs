@@ -294,7 +294,7 @@ impl World {
         if unblocked {
             self.model.unblocked();
         }
-        self.happens(Fact::TookUp { host: host(), workers, spending: None, unblocked });
+        self.happens(Fact::TookUp { host: host(), workers, spending: None, unblocked, lost: Vec::new() });
     }
 
     fn woke(&mut self) {

@@ -14,7 +14,7 @@ pub(crate) fn task(id: &str) -> TaskId {
 }
 
 fn took_up(unblocked: bool) -> Fact {
-    Fact::TookUp { host: host(), workers: None, spending: None, unblocked }
+    Fact::TookUp { host: host(), workers: None, spending: None, unblocked, lost: Vec::new() }
 }
 
 fn judged() -> Fact {

@@ -12,7 +12,9 @@ use std::process::Command;
 
 use proptest::prelude::*;
 
-use omk_action::git::{EntryKind, Expected, GitError, Landed, MergedBase, Message, Pool, Repo, Slot, Terms, Trailers};
+use omk_action::git::{
+    Anchor, EntryKind, Expected, GitError, Landed, MergedBase, Message, Pool, Repo, Slot, Terms, Trailers,
+};
 use omk_action::id::{CommitId, Moment, RepoPath, Tip, TreeId};
 use omk_action::plan::Size;
 use omk_action::text::{Advised as _, Scrubber};
@@ -693,7 +695,8 @@ fn a_change_lands_as_one_commit_and_a_conflict_names_its_paths() {
     assert_eq!((read("src/lib.rs"), read("new")), ("ONE\ntwo\nTHREE\n".into(), "x".into()));
     assert_eq!(repo.land(&tip, &clash, &message("x"), WHEN).unwrap(), Landed::Conflict(vec![path("src/lib.rs")]));
     assert_eq!(repo.land(&tip, &one, &message("x"), WHEN).unwrap(), Landed::Empty);
-    repo.settle(&base.tree, &tip).unwrap();
+    let run = "20261122t185155z-4f2a9c".parse().unwrap();
+    Anchor::new(&repo, &run).settle(&base.tree, &tip, WHEN).unwrap();
     assert!(repo.is_whole(&tip.commit).unwrap());
     assert_eq!(Trailers::of(&repo.message(&tip.commit).unwrap()).unwrap().task.unwrap().as_str(), "api");
     world.git(&["fsck", "--strict"]);

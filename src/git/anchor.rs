@@ -1,0 +1,371 @@
+//! What a run still needs of git's objects, and what keeps it: a ref of the run's own, `refs/omk/keep/RUN`, and a second name
+//! for each new object's file.
+//!
+//! The ref points to a commit without content, whose parents are the commits to keep: each new one is put on top of the last.
+//! A `git prune` that had looked at the refs before that still removes what is new; the second names bring it back. It refuses
+//! to call anything kept that it has not read.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use git2::{ErrorClass, ErrorCode, Odb, OdbLookupFlags, Oid, Repository};
+
+use super::call::go_on;
+use super::error::GitError;
+use super::merge::signature;
+use super::missing::is_whole_file;
+use super::repo::{Repo, commit_oid, find_commit, find_tree, tree_oid};
+use super::tree::difference;
+use crate::id::{CommitId, Moment, RepoPath, RunId, Tip, TreeId};
+
+/// How often work on objects is done over if objects vanish meanwhile. Each `git prune` beside it can spoil one try; so many
+/// in a row are no accident.
+const TRIES: usize = 5;
+
+/// How often the ref is tried while another process holds its lock, and the pause between two tries: two seconds in all.
+/// `git pack-refs` holds it for milliseconds.
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
+/// What keeps the objects of one run. Cheap to clone, and shared between threads.
+#[derive(Debug, Clone)]
+pub struct Anchor {
+    pub(super) repo: Repo,
+    run: RunId,
+    /// The second names of objects, as git lays them out.
+    spare: PathBuf,
+    held: Arc<Mutex<HashSet<Oid>>>,
+    /// Commits that are on the disk, with all that they have.
+    settled: Arc<Mutex<HashSet<Oid>>>,
+}
+
+impl Anchor {
+    /// That of a run. Nothing is written yet.
+    #[must_use]
+    pub fn new(repo: &Repo, run: &RunId) -> Self {
+        let spare = repo.common_dir().join("omk/objects").join(run.as_str());
+        Self { repo: repo.clone(), run: run.clone(), spare, held: Arc::default(), settled: Arc::default() }
+    }
+
+    /// Keeps commits that are in the repository.
+    ///
+    /// # Errors
+    /// If one is missing, or the ref cannot be moved.
+    pub fn hold(&self, commits: &[CommitId], when: Moment) -> Result<(), GitError> {
+        let mut held = self.held();
+        let new: Vec<Oid> = commits.iter().map(commit_oid).filter(|oid| !held.contains(oid)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        self.repo.with(|repo| {
+            let before = self.tip(repo)?;
+            let parents: Vec<Oid> = before.into_iter().chain(new.iter().copied()).collect();
+            self.point_to(repo, &parents, when)
+        })?;
+        held.extend(new);
+        Ok(())
+    }
+
+    /// Keeps a commit that was just made, with all that it has and `old` has not: it is whole when this returns.
+    ///
+    /// # Errors
+    /// [`GitError::Missing`] if an object is gone or torn. It is out of the way then: made again, it is written again.
+    pub fn secure(&self, old: &TreeId, new: &Tip, when: Moment) -> Result<(), GitError> {
+        self.secured(old, new, when).map(drop)
+    }
+
+    /// The same, and it is on the disk when this returns. A few milliseconds.
+    ///
+    /// # Errors
+    /// As [`Anchor::secure`], and where the disk refuses.
+    pub fn settle(&self, old: &TreeId, new: &Tip, when: Moment) -> Result<(), GitError> {
+        let objects = self.secured(old, new, when)?;
+        let settled = || self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        if !settled().contains(&commit_oid(&new.commit)) {
+            self.repo.write_through(&objects)?;
+            settled().insert(commit_oid(&new.commit));
+        }
+        Ok(())
+    }
+
+    /// Whether a commit is kept, as far as this process knows.
+    #[must_use]
+    pub fn holds(&self, commit: &CommitId) -> bool {
+        self.held().contains(&commit_oid(commit))
+    }
+
+    /// What is kept in a repository, by run.
+    ///
+    /// # Errors
+    /// Where the refs cannot be read.
+    pub fn all(repo: &Repo) -> Result<Vec<Self>, GitError> {
+        let runs = repo.with(|objects| {
+            let read = || {
+                let found = objects.references_glob("refs/omk/keep/*")?;
+                let names = found.filter_map(Result::ok);
+                let names = names.map(|found| String::from_utf8_lossy(found.name_bytes()).into_owned());
+                Ok(names.filter_map(|name| name.rsplit('/').next()?.parse().ok()).collect::<Vec<RunId>>())
+            };
+            read().map_err(GitError::lib("list what is kept for runs"))
+        })?;
+        Ok(runs.iter().map(|run| Self::new(repo, run)).collect())
+    }
+
+    /// The run that it is about.
+    #[must_use]
+    pub fn run(&self) -> &RunId {
+        &self.run
+    }
+
+    /// Does work on objects over if some have vanished or are torn, once those are back or out of the way.
+    ///
+    /// # Errors
+    /// Those of the last try.
+    pub fn steadily<T>(&self, mut work: impl FnMut() -> Result<T, GitError>) -> Result<T, GitError> {
+        let mut left = TRIES;
+        loop {
+            left -= 1;
+            match work() {
+                Err(error) if error.is_missing() && left > 0 && self.is_in_use() => {
+                    go_on()?;
+                    self.mend()?;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    fn secured(&self, old: &TreeId, new: &Tip, when: Moment) -> Result<Vec<Oid>, GitError> {
+        self.steadily(|| {
+            let objects = self.repo.with(|repo| made(repo, old, new))?;
+            self.name_twice(&objects)?;
+            self.hold(std::slice::from_ref(&new.commit), when)?;
+            self.check(&objects)?;
+            Ok(objects)
+        })
+    }
+
+    /// Brings back all that has vanished of what was kept.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub fn bring_back(&self) -> Result<(), GitError> {
+        let odb = self.fresh()?;
+        for shelf in names(&self.spare)? {
+            for rest in names(&self.spare.join(&shelf))? {
+                let Ok(oid) = Oid::from_str(&format!("{shelf}{rest}")) else { continue };
+                if !odb.exists_ext(oid, OdbLookupFlags::NO_REFRESH) {
+                    link(&self.spare.join(&shelf).join(&rest), &self.loose(oid))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps just these commits, and what is below them: the run is over. The ref is one commit again.
+    ///
+    /// # Errors
+    /// As [`Anchor::hold`].
+    pub fn keep_only(&self, commits: &[CommitId], when: Moment) -> Result<(), GitError> {
+        self.bring_back()?;
+        let mut held = self.held();
+        let mut once = HashSet::new();
+        let parents: Vec<Oid> = commits.iter().map(commit_oid).filter(|oid| once.insert(*oid)).collect();
+        self.repo.with(|repo| self.point_to(repo, &parents, when))?;
+        *held = parents.into_iter().collect();
+        Ok(())
+    }
+
+    /// Lets everything go.
+    ///
+    /// # Errors
+    /// If the ref is locked, or the disk refuses.
+    pub fn remove(&self) -> Result<(), GitError> {
+        self.held().clear();
+        self.repo.with(|repo| match repo.find_reference(&self.name()) {
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(()),
+            found => {
+                let what = || format!("remove `{}`", self.name());
+                let mut found = found.map_err(GitError::lib(what()))?;
+                unless_locked(|| found.delete()).map_err(GitError::lib(what()))
+            }
+        })?;
+        match fs::remove_dir_all(&self.spare) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(GitError::io("remove", &self.spare)(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a run is under way here: a judge keeps nothing, and mends nothing.
+    fn is_in_use(&self) -> bool {
+        !self.held().is_empty()
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashSet<Oid>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn name(&self) -> String {
+        format!("refs/omk/keep/{}", self.run)
+    }
+
+    fn tip(&self, repo: &Repository) -> Result<Option<Oid>, GitError> {
+        match repo.find_reference(&self.name()) {
+            Ok(found) => Ok(found.target().filter(|oid| repo.find_commit(*oid).is_ok())),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            // A power cut may have left it empty. What it held is held again by whoever takes the run up.
+            Err(error) if error.class() == ErrorClass::Reference => Ok(None),
+            Err(error) => Err(GitError::lib(format!("read `{}`", self.name()))(error)),
+        }
+    }
+
+    fn point_to(&self, repo: &Repository, parents: &[Oid], when: Moment) -> Result<(), GitError> {
+        let what = || format!("keep what run {} needs", self.run);
+        let write = || {
+            let nothing = repo.find_tree(repo.treebuilder(None)?.write()?)?;
+            let parents = parents.iter().map(|oid| repo.find_commit(*oid)).collect::<Result<Vec<_>, _>>()?;
+            let by = signature(when.as_millis().div_euclid(1000))?;
+            let message = format!("omk: what run {} needs\n", self.run);
+            let top = repo.commit(None, &by, &by, &message, &nothing, &parents.iter().collect::<Vec<_>>())?;
+            unless_locked(|| repo.reference(&self.name(), top, true, "").map(drop))
+        };
+        write().map_err(GitError::lib(what()))
+    }
+
+    /// Gives new objects a second name, which no git knows and none removes.
+    fn name_twice(&self, objects: &[Oid]) -> Result<(), GitError> {
+        let mut odb = None;
+        for oid in objects {
+            let second = self.second(*oid);
+            if second.symlink_metadata().is_ok() {
+                continue;
+            }
+            if link(&self.loose(*oid), &second).is_ok() {
+                continue;
+            }
+            // It is in a pack, which git may remove with what nobody needs of it; or the files' system knows no second names.
+            if odb.is_none() {
+                odb = Some(self.fresh()?);
+            }
+            let Some(odb) = &odb else { continue };
+            let copy = || {
+                fs::create_dir_all(&self.spare).map_err(|error| git2::Error::from_str(&error.to_string()))?;
+                let (object, copies) = (odb.read(*oid)?, Odb::new()?);
+                copies.add_disk_alternate(&self.spare.to_string_lossy())?;
+                copies.write(object.kind(), object.data()).map(drop)
+            };
+            copy().map_err(GitError::lib(format!("copy object {oid}")))?;
+        }
+        Ok(())
+    }
+
+    /// Reads objects from the disk. What has vanished is brought back; what is torn is removed, so that it can be written again:
+    /// git does not write what seems to be there.
+    fn check(&self, objects: &[Oid]) -> Result<(), GitError> {
+        let mut odb = self.fresh()?;
+        for oid in objects {
+            go_on()?;
+            if is_sound(&odb, *oid, &self.loose(*oid)) {
+                continue;
+            }
+            let (first, second) = (self.loose(*oid), self.second(*oid));
+            let _ = fs::remove_file(&first);
+            link(&second, &first)?;
+            odb = self.fresh()?;
+            if !is_sound(&odb, *oid, &first) {
+                let _ = fs::remove_file(&first);
+                let _ = fs::remove_file(&second);
+                let what = format!("read object {oid}, which was just written");
+                return Err(GitError::Missing { what, next: "does another program clean up in this repository?" });
+            }
+        }
+        Ok(())
+    }
+
+    /// The repository's objects as they are on the disk now, without anything from memory.
+    fn fresh(&self) -> Result<Odb<'static>, GitError> {
+        let open = || {
+            let odb = Odb::new()?;
+            odb.add_disk_alternate(&self.repo.common_dir().join("objects").to_string_lossy())?;
+            Ok(odb)
+        };
+        open().map_err(GitError::lib("open the object store"))
+    }
+
+    pub(super) fn loose(&self, oid: Oid) -> PathBuf {
+        place(&self.repo.common_dir().join("objects"), oid)
+    }
+
+    pub(super) fn second(&self, oid: Oid) -> PathBuf {
+        place(&self.spare, oid)
+    }
+}
+
+/// The commit, its tree, and what that has and the old one has not.
+fn made(repo: &Repository, old: &TreeId, new: &Tip) -> Result<Vec<Oid>, GitError> {
+    find_commit(repo, &new.commit)?;
+    let root = find_tree(repo, tree_oid(&new.tree))?;
+    let mut objects = BTreeSet::from([commit_oid(&new.commit), tree_oid(&new.tree)]);
+    let mut directories = HashSet::new();
+    for (path, sides) in difference(repo, tree_oid(old), tree_oid(&new.tree))? {
+        objects.extend(sides.after.filter(|entry| !entry.is_submodule()).map(|entry| entry.oid));
+        go_on()?;
+        for (slash, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+            if !directories.insert(path[..slash].to_vec()) {
+                continue;
+            }
+            let Some(directory) = RepoPath::from_bytes(&path[..slash]) else { continue };
+            objects.extend(root.get_path(directory.as_path()).ok().map(|entry| entry.id()));
+        }
+    }
+    Ok(objects.into_iter().collect())
+}
+
+fn is_sound(odb: &Odb<'_>, oid: Oid, loose: &Path) -> bool {
+    if loose.symlink_metadata().is_ok() { is_whole_file(loose) } else { odb.exists(oid) }
+}
+
+fn unless_locked<T>(mut work: impl FnMut() -> Result<T, git2::Error>) -> Result<T, git2::Error> {
+    let mut left = LOCK_TRIES;
+    loop {
+        left -= 1;
+        match work() {
+            Err(error) if error.code() == ErrorCode::Locked && left > 0 => std::thread::sleep(LOCK_PAUSE),
+            done => return done,
+        }
+    }
+}
+
+fn place(top: &Path, oid: Oid) -> PathBuf {
+    let hex = oid.to_string();
+    top.join(&hex[..2]).join(&hex[2..])
+}
+
+/// Gives a file another name. One that is there already is the same object.
+fn link(from: &Path, to: &Path) -> Result<(), GitError> {
+    let linked = fs::hard_link(from, to).or_else(|error| {
+        // git removes directories that are empty.
+        let made = to.parent().filter(|_| error.kind() == ErrorKind::NotFound).map(fs::create_dir_all);
+        if matches!(made, Some(Ok(()))) { fs::hard_link(from, to) } else { Err(error) }
+    });
+    match linked {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let what = format!("bring back {}", to.display());
+            Err(GitError::Missing { what, next: "`git fsck` tells what is damaged" })
+        }
+        linked => linked.map_err(GitError::io("link", to)),
+    }
+}
+
+pub(super) fn names(directory: &Path) -> Result<Vec<String>, GitError> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(GitError::io("read", directory))?,
+    };
+    Ok(entries.filter_map(Result::ok).filter_map(|entry| entry.file_name().into_string().ok()).collect())
+}
