@@ -43,12 +43,6 @@ impl Advice {
 }
 
 impl Malformed {
-    /// What is wrong: a lowercase sentence without a full stop. It quotes words of the comment, made visible.
-    #[must_use]
-    pub fn what(&self) -> &str {
-        &self.complaint.what
-    }
-
     /// What to do next, in a forge's words.
     #[must_use]
     pub fn hint(&self, forge: ForgeKind) -> Option<String> {

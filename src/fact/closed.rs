@@ -157,4 +157,20 @@ mod tests {
         }
         assert_eq!(kept("cat: /etc/shadow: Permission denied", RoomLevel::Landlock), None, "it may have been read");
     }
+
+    #[test]
+    fn the_root_alone_is_no_path_that_can_be_named() {
+        let line = "tool: cannot write '/srv/x' below / : Read-only file system";
+        assert_eq!(kept(line, RoomLevel::Sealed), Some("/srv/x".to_owned()));
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_or_cannot_be_started_has_advice_and_another_failure_has_none() {
+        let begins = |code| advice_on_exit(code).map(|advice| advice.split(':').next().unwrap_or_default().to_owned());
+        assert_eq!(begins(Some(127)).as_deref(), Some("a program was not found"));
+        assert_eq!(begins(Some(126)).as_deref(), Some("a program could not be started"));
+        for code in [None, Some(0), Some(1), Some(125), Some(128)] {
+            assert_eq!(begins(code), None, "{code:?}");
+        }
+    }
 }

@@ -69,12 +69,6 @@ impl Chain {
         &self.head
     }
 
-    /// How many lines there are.
-    #[must_use]
-    pub fn lines(&self) -> u64 {
-        self.lines
-    }
-
     /// Appends the next line, with its newline, to `out`.
     ///
     /// # Errors

@@ -253,3 +253,15 @@ fn one_wake_is_asked_for_one_moment() {
     let (_, _, orders) = world.facts.last().unwrap();
     assert!(orders.is_empty(), "nothing moved the lease: {orders:?}");
 }
+
+#[test]
+fn a_journal_whose_orders_are_others_is_told_with_both() {
+    let plan = std::sync::Arc::new(plan_of(1));
+    let mut bytes = Vec::new();
+    let at = omk_action::id::Moment::from_millis(1);
+    omk_action::journal::Chain::default().push(at, &began(&plan, 1), &[], &mut bytes).unwrap();
+    let lines = omk_action::journal::read(&bytes).unwrap().lines;
+    let difference = omk_action::journal::replay(plan, &lines).unwrap_err().to_string();
+    assert!(difference.starts_with("line 1: the journal orders [], the engine [{"), "{difference}");
+    assert!(difference.contains("\"start\""), "{difference}");
+}

@@ -151,6 +151,7 @@ mod plan_schema;
 #[cfg(target_os = "linux")]
 mod power_cut;
 mod proof;
+mod proof_rules;
 mod remote;
 mod report;
 mod retry;

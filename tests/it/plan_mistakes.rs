@@ -339,6 +339,11 @@ fn mistakes_of_syntax_are_told_in_our_words() {
     check("a: *\n", "`&` and `*` without a name mean nothing");
     check("a: ]\n", "this bracket closes nothing");
     check("%YAML 1.1\n---\na: 1\n", "a plan has no `%` directives");
+    check("a: [-]\n", "a `-` needs a space after it");
+    check("a: \u{feff}b\n", "a byte order mark stands in the middle of the file");
+    check("a: ? b\n", "a key is not expected here");
+    check("a: |\n\n     \n  b\n", "this line is not indented like the text it belongs to");
+    check("a: 1\n... b\n", "text follows the `...` that ends the file");
     check("version: 1\n---\nversion: 1\n", "a second document begins here, but a plan is one");
 }
 

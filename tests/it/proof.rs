@@ -6,19 +6,19 @@ use omk_action::plan::RoomLevel;
 use omk_action::plan::{Baseline, Event, Network};
 use omk_action::proof::*;
 
-fn commit(digit: char) -> CommitId {
+pub(crate) fn commit(digit: char) -> CommitId {
     digit.to_string().repeat(40).parse().expect("a commit id")
 }
 
-fn tree(digit: char) -> TreeId {
+pub(crate) fn tree(digit: char) -> TreeId {
     digit.to_string().repeat(40).parse().expect("a tree id")
 }
 
-fn gate(id: &str) -> GateId {
+pub(crate) fn gate(id: &str) -> GateId {
     id.parse().expect("a gate id")
 }
 
-fn passed(id: &str) -> GateOutcome {
+pub(crate) fn passed(id: &str) -> GateOutcome {
     GateOutcome {
         gate: gate(id),
         command: format!("make {id}"),
@@ -45,7 +45,7 @@ fn passed(id: &str) -> GateOutcome {
     }
 }
 
-fn input() -> Input {
+pub(crate) fn input() -> Input {
     Input {
         run: "20261122t185155z-4f2a9c".parse().expect("a run id"),
         scope: "nightly".parse().expect("a scope"),
@@ -92,7 +92,7 @@ fn input() -> Input {
 }
 
 /// A repository in which everything is as [`input`] says.
-fn seen() -> Seen {
+pub(crate) fn seen() -> Seen {
     Seen {
         result: Some(SeenCommit { tree: tree('2'), parents: vec![commit('b')] }),
         base: Some(SeenCommit { tree: tree('1'), parents: Vec::new() }),
@@ -112,11 +112,11 @@ fn seen() -> Seen {
 }
 
 /// Everything that fails, a line each.
-fn findings(input: &Input, seen: &Seen) -> String {
+pub(crate) fn findings(input: &Input, seen: &Seen) -> String {
     told(&check(&prove(input).to_bytes(), seen))
 }
 
-fn told(checked: &Checked) -> String {
+pub(crate) fn told(checked: &Checked) -> String {
     assert_eq!(checked.holds(), checked.findings.is_empty());
     checked.findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
