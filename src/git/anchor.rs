@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use git2::{ErrorClass, ErrorCode, Odb, OdbLookupFlags, Oid, Repository};
 
 use super::call::go_on;
 use super::error::GitError;
+use super::loose::{link, names, place};
 use super::merge::signature;
 use super::missing::is_whole_file;
 use super::repo::{Repo, commit_oid, find_commit, find_tree, tree_oid};
@@ -41,6 +43,8 @@ pub struct Anchor {
     held: Arc<Mutex<HashSet<Oid>>>,
     /// Commits that are on the disk, with all that they have.
     settled: Arc<Mutex<HashSet<Oid>>>,
+    /// How many objects had vanished and are back.
+    brought_back: Arc<AtomicU64>,
 }
 
 impl Anchor {
@@ -48,7 +52,14 @@ impl Anchor {
     #[must_use]
     pub fn new(repo: &Repo, run: &RunId) -> Self {
         let spare = repo.common_dir().join("omk/objects").join(run.as_str());
-        Self { repo: repo.clone(), run: run.clone(), spare, held: Arc::default(), settled: Arc::default() }
+        Self {
+            repo: repo.clone(),
+            run: run.clone(),
+            spare,
+            held: Arc::default(),
+            settled: Arc::default(),
+            brought_back: Arc::default(),
+        }
     }
 
     /// Keeps commits that are in the repository.
@@ -61,11 +72,9 @@ impl Anchor {
         if new.is_empty() {
             return Ok(());
         }
-        self.repo.with(|repo| {
-            let before = self.tip(repo)?;
-            let parents: Vec<Oid> = before.into_iter().chain(new.iter().copied()).collect();
-            self.point_to(repo, &parents, when)
-        })?;
+        let before = self.repo.with(|repo| self.tip(repo))?;
+        let parents: Vec<Oid> = before.into_iter().chain(new.iter().copied()).collect();
+        self.point_to(&parents, when)?;
         held.extend(new);
         Ok(())
     }
@@ -159,7 +168,7 @@ impl Anchor {
             for rest in names(&self.spare.join(&shelf))? {
                 let Ok(oid) = Oid::from_str(&format!("{shelf}{rest}")) else { continue };
                 if !odb.exists_ext(oid, OdbLookupFlags::NO_REFRESH) {
-                    link(&self.spare.join(&shelf).join(&rest), &self.loose(oid))?;
+                    self.link_back(oid)?;
                 }
             }
         }
@@ -175,7 +184,7 @@ impl Anchor {
         let mut held = self.held();
         let mut once = HashSet::new();
         let parents: Vec<Oid> = commits.iter().map(commit_oid).filter(|oid| once.insert(*oid)).collect();
-        self.repo.with(|repo| self.point_to(repo, &parents, when))?;
+        self.point_to(&parents, when)?;
         *held = parents.into_iter().collect();
         Ok(())
     }
@@ -200,6 +209,17 @@ impl Anchor {
         }
     }
 
+    /// How many objects have vanished so far, and are back.
+    #[must_use]
+    pub fn brought_back(&self) -> u64 {
+        self.brought_back.load(Ordering::Relaxed)
+    }
+
+    fn link_back(&self, oid: Oid) -> Result<(), GitError> {
+        self.brought_back.fetch_add(1, Ordering::Relaxed);
+        link(&self.second(oid), &self.loose(oid))
+    }
+
     /// Whether a run is under way here: a judge keeps nothing, and mends nothing.
     fn is_in_use(&self) -> bool {
         !self.held().is_empty()
@@ -215,7 +235,13 @@ impl Anchor {
 
     fn tip(&self, repo: &Repository) -> Result<Option<Oid>, GitError> {
         match repo.find_reference(&self.name()) {
-            Ok(found) => Ok(found.target().filter(|oid| repo.find_commit(*oid).is_ok())),
+            Ok(found) => {
+                let there = |oid: &Oid| {
+                    let _ = link(&self.second(*oid), &self.loose(*oid));
+                    repo.find_commit(*oid).is_ok()
+                };
+                Ok(found.target().filter(there))
+            }
             Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
             // A power cut may have left it empty. What it held is held again by whoever takes the run up.
             Err(error) if error.class() == ErrorClass::Reference => Ok(None),
@@ -223,17 +249,32 @@ impl Anchor {
         }
     }
 
-    fn point_to(&self, repo: &Repository, parents: &[Oid], when: Moment) -> Result<(), GitError> {
-        let what = || format!("keep what run {} needs", self.run);
+    /// Points the ref to a new commit on top of these, which is as much in danger as they are.
+    fn point_to(&self, parents: &[Oid], when: Moment) -> Result<(), GitError> {
+        let mut left = TRIES;
+        loop {
+            left -= 1;
+            match self.repo.with(|repo| self.try_to_point(repo, parents, when)) {
+                Err(error) if left > 0 && !matches!(error, GitError::Stopped) => self.bring_back()?,
+                done => return done,
+            }
+        }
+    }
+
+    fn try_to_point(&self, repo: &Repository, parents: &[Oid], when: Moment) -> Result<(), GitError> {
         let write = || {
             let nothing = repo.find_tree(repo.treebuilder(None)?.write()?)?;
             let parents = parents.iter().map(|oid| repo.find_commit(*oid)).collect::<Result<Vec<_>, _>>()?;
             let by = signature(when.as_millis().div_euclid(1000))?;
             let message = format!("omk: what run {} needs\n", self.run);
-            let top = repo.commit(None, &by, &by, &message, &nothing, &parents.iter().collect::<Vec<_>>())?;
-            unless_locked(|| repo.reference(&self.name(), top, true, "").map(drop))
+            repo.commit(None, &by, &by, &message, &nothing, &parents.iter().collect::<Vec<_>>())
+                .map(|top| [top, nothing.id()])
         };
-        write().map_err(GitError::lib(what()))
+        let what = || GitError::lib(format!("keep what run {} needs", self.run));
+        let made = write().map_err(what())?;
+        self.name_twice(&made)?;
+        unless_locked(|| repo.reference(&self.name(), made[0], true, "").map(drop)).map_err(what())?;
+        self.check(&made)
     }
 
     /// Gives new objects a second name, which no git knows and none removes.
@@ -274,7 +315,7 @@ impl Anchor {
             }
             let (first, second) = (self.loose(*oid), self.second(*oid));
             let _ = fs::remove_file(&first);
-            link(&second, &first)?;
+            self.link_back(*oid)?;
             odb = self.fresh()?;
             if !is_sound(&odb, *oid, &first) {
                 let _ = fs::remove_file(&first);
@@ -338,34 +379,4 @@ fn unless_locked<T>(mut work: impl FnMut() -> Result<T, git2::Error>) -> Result<
             done => return done,
         }
     }
-}
-
-fn place(top: &Path, oid: Oid) -> PathBuf {
-    let hex = oid.to_string();
-    top.join(&hex[..2]).join(&hex[2..])
-}
-
-/// Gives a file another name. One that is there already is the same object.
-fn link(from: &Path, to: &Path) -> Result<(), GitError> {
-    let linked = fs::hard_link(from, to).or_else(|error| {
-        // git removes directories that are empty.
-        let made = to.parent().filter(|_| error.kind() == ErrorKind::NotFound).map(fs::create_dir_all);
-        if matches!(made, Some(Ok(()))) { fs::hard_link(from, to) } else { Err(error) }
-    });
-    match linked {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let what = format!("bring back {}", to.display());
-            Err(GitError::Missing { what, next: "`git fsck` tells what is damaged" })
-        }
-        linked => linked.map_err(GitError::io("link", to)),
-    }
-}
-
-pub(super) fn names(directory: &Path) -> Result<Vec<String>, GitError> {
-    let entries = match fs::read_dir(directory) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(GitError::io("read", directory))?,
-    };
-    Ok(entries.filter_map(Result::ok).filter_map(|entry| entry.file_name().into_string().ok()).collect())
 }

@@ -7,9 +7,10 @@ use std::path::Path;
 
 use git2::Oid;
 
-use super::anchor::{Anchor, names};
+use super::anchor::Anchor;
 use super::call::go_on;
 use super::error::GitError;
+use super::loose::names;
 use super::missing::is_whole_file;
 use crate::plain_file;
 
@@ -39,7 +40,9 @@ impl Anchor {
                 fs::create_dir_all(&aside).map_err(GitError::io("make", &aside))?;
                 // Another process may have removed it meanwhile.
                 let _ = fs::rename(&file, aside.join(oid.to_string()));
-                let _ = fs::remove_file(&second);
+                if !is_whole_file(&second) {
+                    let _ = fs::remove_file(&second);
+                }
             }
         }
         self.bring_back()

@@ -26,6 +26,7 @@ mod ours;
 mod refs;
 mod disk;
 mod missing;
+mod loose;
 mod anchor;
 mod mend;
 mod call;

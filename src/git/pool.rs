@@ -40,6 +40,9 @@ pub(super) const STUCK: &str = "stuck";
 /// Slots of a pool; far more than any machine has workers.
 const SLOTS: u32 = 4096;
 
+/// How often a worktree's directory is made. `git worktree prune`, which `git gc` runs, removes one that is half made.
+const TRIES: usize = 5;
+
 /// What git itself keeps in a worktree's directory, and we too.
 const KEPT: [&str; 4] = ["HEAD", "commondir", "gitdir", "index"];
 
@@ -260,6 +263,17 @@ impl Slot {
 
     /// Makes the slot a worktree with HEAD at `commit`, whatever was done to it. Says nothing of its files.
     pub(super) fn register(&self, commit: &CommitId) -> Result<(), GitError> {
+        let mut left = TRIES;
+        loop {
+            left -= 1;
+            match self.try_to_register(commit) {
+                Err(_) if left > 0 && !self.admin.exists() => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn try_to_register(&self, commit: &CommitId) -> Result<(), GitError> {
         clear_leftovers(&self.attic)?;
         real_directory(&self.path, &self.attic)?;
         self.write_link()?;

@@ -60,7 +60,22 @@ pub(super) async fn judge_task(
     let gates: Vec<&Gate> = task.gates.iter().filter_map(|gate| shared.tools.plan.gate(gate)).collect();
     let logs = Logs::new(shared, format!("logs/{}/{attempt}", task.id));
     let judged = OnTrial { tip, base: &place.base.commit, keep: &shared.tools.plan.keep };
-    judge_all(shared, &gates, On::Task, place, (judged, laid_out), &logs, stop).await
+    let before = shared.tools.anchor.brought_back();
+    let outcomes = judge_all(shared, &gates, On::Task, place, (judged, laid_out), &logs, stop).await?;
+    if !is_spoilt(shared, &outcomes, before).await {
+        return Ok(outcomes);
+    }
+    judge_all(shared, &gates, On::Task, place, (judged, None), &logs, stop).await
+}
+
+/// Whether gates failed while objects were gone that they may have asked git for. That happens once at most: a `git prune` that
+/// begins later sees that they are held.
+async fn is_spoilt(shared: &Arc<Shared>, outcomes: &[GateOutcome], before: u64) -> bool {
+    if outcomes.iter().all(|outcome| outcome.counts_as_passed) {
+        return false;
+    }
+    let anchor = shared.tools.anchor.clone();
+    blocking(move || anchor.bring_back().is_ok() && anchor.brought_back() != before).await
 }
 
 /// The plan's required gates, on the result or a part of it; reported as a fact.
@@ -145,7 +160,13 @@ async fn judge_required(
     let judged = async {
         let commit = OnTrial { tip, base: &shared.tools.began.base.commit, keep: &[] };
         let (place, laid_out) = place_at(shared, commit, stop).await?;
-        let judged = judge_all(shared, &gates, On::Result, &place, (commit, Some(laid_out)), &logs, stop).await;
+        let before = shared.tools.anchor.brought_back();
+        let mut judged = judge_all(shared, &gates, On::Result, &place, (commit, Some(laid_out)), &logs, stop).await;
+        if let Ok(outcomes) = &judged
+            && is_spoilt(shared, outcomes, before).await
+        {
+            judged = judge_all(shared, &gates, On::Result, &place, (commit, None), &logs, stop).await;
+        }
         give_back(shared, place, judged.as_ref().err(), stop).await;
         judged
     };
