@@ -17,7 +17,7 @@ use git2::{ErrorClass, ErrorCode, Odb, OdbLookupFlags, Oid, Repository};
 
 use super::call::go_on;
 use super::error::GitError;
-use super::loose::{link, names, place};
+use super::loose::{self, link, names, place};
 use super::merge::signature;
 use super::missing::is_whole_file;
 use super::repo::{Repo, commit_oid, find_commit, find_tree, tree_oid};
@@ -293,13 +293,8 @@ impl Anchor {
                 odb = Some(self.fresh()?);
             }
             let Some(odb) = &odb else { continue };
-            let copy = || {
-                fs::create_dir_all(&self.spare).map_err(|error| git2::Error::from_str(&error.to_string()))?;
-                let (object, copies) = (odb.read(*oid)?, Odb::new()?);
-                copies.add_disk_alternate(&self.spare.to_string_lossy())?;
-                copies.write(object.kind(), object.data()).map(drop)
-            };
-            copy().map_err(GitError::lib(format!("copy object {oid}")))?;
+            let object = odb.read(*oid).map_err(GitError::lib(format!("copy object {oid}")))?;
+            loose::write(&second, object.kind(), object.data()).map_err(GitError::io("write", &second))?;
         }
         Ok(())
     }

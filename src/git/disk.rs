@@ -1,55 +1,61 @@
-//! Waiting for the disk: git writes objects without it.
+//! Waiting for the disk: git writes objects and refs without it.
 //!
-//! It refuses to wait for each object by itself: the writing of all begins before the first is waited for.
+//! It refuses to wait for each file by itself: the writing of all begins before the first is waited for.
 
-use std::collections::BTreeSet;
+use std::path::PathBuf;
 
-use git2::Oid;
+use git2::{ConfigLevel, Oid, Repository};
 
 use super::call::go_on;
 use super::error::GitError;
+use super::open::open;
 use super::repo::Repo;
-
-/// How many objects are open at once while they are written through: far fewer than any limit of open files.
-const SETTLED_AT_ONCE: usize = 64;
+use crate::durability::Batch;
 
 impl Repo {
     /// Waits until loose objects are on the disk, and their names in the directories.
     pub(super) fn write_through(&self, objects: &[Oid]) -> Result<(), GitError> {
-        objects.chunks(SETTLED_AT_ONCE).try_for_each(|objects| self.write_some_through(objects))
+        let all = self.common_dir().join("objects");
+        // What is not loose is in a pack, and packs are written through.
+        self.keep(objects.iter().map(|oid| {
+            let hex = oid.to_string();
+            all.join(&hex[..2]).join(&hex[2..])
+        }))
     }
 
-    fn write_some_through(&self, objects: &[Oid]) -> Result<(), GitError> {
-        // A directory may have been made for the first object in it.
-        let all = self.common_dir().join("objects");
-        let (mut open, mut directories) = (Vec::new(), BTreeSet::from([all.clone()]));
-        for oid in objects {
-            let hex = oid.to_string();
-            let directory = all.join(&hex[..2]);
-            let loose = directory.join(&hex[2..]);
-            let file = match std::fs::File::open(&loose) {
-                // What is not loose is in a pack, and packs are written through.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                opened => opened.map_err(GitError::io("open", &loose))?,
-            };
-            // Starts the writing of all before the first is waited for: one commit of the file system instead of many.
-            #[cfg(target_os = "linux")]
-            let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
-            open.push((file, loose));
-            directories.insert(directory);
-        }
-        for (file, loose) in open {
+    /// Waits until branches are on the disk where they are now. They are moved without that: a run moves many.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub fn settle_branches<'a>(&self, names: impl Iterator<Item = &'a str>) -> Result<(), GitError> {
+        let heads = self.common_dir().join("refs/heads");
+        // A `git pack-refs` may have packed some, and does not wait either.
+        self.keep(names.map(|name| heads.join(name)).chain([self.common_dir().join("packed-refs")]))
+    }
+
+    fn keep(&self, files: impl Iterator<Item = PathBuf>) -> Result<(), GitError> {
+        let mut batch = Batch::below(self.common_dir());
+        for file in files {
             go_on()?;
-            file.sync_data().map_err(GitError::io("write through", &loose))?;
+            batch.keep(&file).map_err(GitError::io("write through", &file))?;
         }
-        for directory in directories {
-            let opened = match std::fs::File::open(&directory) {
-                // `git gc` beside this run has packed what was there.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                opened => opened.map_err(GitError::io("open", &directory))?,
-            };
-            opened.sync_all().map_err(GitError::io("write through", &directory))?;
-        }
-        Ok(())
+        batch.finish().map_err(GitError::io("write through", self.common_dir()))
+    }
+
+    /// Lends a repository in which refs are on the disk before they get their names. A file of packed refs that is written
+    /// anew holds everybody's.
+    pub(super) fn with_durable_refs<T>(
+        &self,
+        work: impl FnOnce(&Repository) -> Result<T, GitError>,
+    ) -> Result<T, GitError> {
+        let what = || GitError::lib("open the repository");
+        let setting = tempfile::NamedTempFile::new().map_err(GitError::io("make", &std::env::temp_dir()))?;
+        let written = std::fs::write(setting.path(), "[core]\n\tfsyncObjectFiles = true\n");
+        written.map_err(GitError::io("write", setting.path()))?;
+        let repo = open(self.git_dir(), self.workdir())?;
+        let mut config = repo.config().map_err(what())?;
+        config.add_file(setting.path(), ConfigLevel::App, false).map_err(what())?;
+        repo.set_config(&config).map_err(what())?;
+        work(&repo)
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::repo::Repo;
 use crate::id::Scope;
+use crate::plain_file;
 
 /// A git process holds a branch's lock for a few milliseconds; one that is the same file after this long was left.
 const HOLDS_AT_MOST: Duration = Duration::from_millis(300);
@@ -34,8 +35,8 @@ impl Repo {
         }
     }
 
-    /// Removes the files of refs that are empty: nobody can work on a branch whose file says nothing. Where it was packed before,
-    /// it is there again; else whoever takes the run up puts it where it belongs.
+    /// Removes the files of refs that a power cut tore: nobody can work on a branch whose file says nothing. Where it was packed
+    /// before, it is there again; else whoever takes the run up puts it where it belongs.
     fn remove_torn(&self, scope: &Scope) {
         let ours = self.common_dir().join("refs/heads/omk");
         let tasks = entries(&ours.join("task").join(scope.as_str()));
@@ -43,7 +44,7 @@ impl Repo {
         let result = ours.join("run").join(scope.as_str());
         for path in tasks.into_iter().chain(kept).chain([result]) {
             let is_lock = path.extension().is_some_and(|extension| extension == "lock");
-            if !is_lock && fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() == 0) {
+            if !is_lock && is_torn(&path) {
                 let _ = fs::remove_file(&path);
             }
         }
@@ -66,6 +67,12 @@ impl Repo {
         }
         found
     }
+}
+
+/// Whether a ref's file is empty, cut off, or has zeros where bytes were to be: no other tool writes such a file.
+fn is_torn(path: &Path) -> bool {
+    let read = plain_file::read(path, 1024);
+    read.is_ok_and(|bytes| !bytes.ends_with(b"\n") || bytes.contains(&0))
 }
 
 fn entries(directory: &Path) -> Vec<PathBuf> {

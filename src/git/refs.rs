@@ -66,7 +66,7 @@ impl Repo {
     /// As [`Repo::move_branch`].
     pub fn delete_branch(&self, name: &str, expected: &Expected) -> Result<(), GitError> {
         let full = full_name(name)?;
-        self.with(|repo| {
+        self.with_durable_refs(|repo| {
             let what = || format!("delete branch `{name}`");
             if current(repo, name, &full)?.is_none() {
                 return Ok(());

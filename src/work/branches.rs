@@ -116,6 +116,12 @@ impl Branches {
             self.try_all();
         }
         let name = run_branch(&self.began.scope);
+        if let Err(error) = self.repo.settle_branches(self.put.keys().map(String::as_str)) {
+            return Some(Failure::new(
+                Class::Host,
+                format!("`{name}` may not outlast a power cut: {}", error.in_full()),
+            ));
+        }
         let Intention { to, failed } = self.intentions.get(&name)?;
         let why = failed.as_ref().map(ToString::to_string).unwrap_or_default();
         let message = format!("`{name}` was not moved to the result, {}: {why}", short(to));

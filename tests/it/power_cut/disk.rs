@@ -3,7 +3,7 @@
 //! It promises what POSIX does and no more. A synced file keeps its content, and a synced directory its names; neither
 //! keeps the other. It refuses to know how the changes were seen.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::sync::Arc;
 
@@ -49,8 +49,6 @@ impl Loss {
 /// What is written through, and what is not yet.
 #[derive(Default)]
 pub(super) struct Disk {
-    /// Files and directories that lose nothing.
-    sound: HashSet<Node>,
     names: Names,
     pending: Vec<Vec<(Node, OsString, Option<Node>)>>,
     content: HashMap<Node, Arc<[u8]>>,
@@ -68,20 +66,9 @@ pub(super) fn apply(names: &mut Names, changed: &[(Node, OsString, Option<Node>)
 }
 
 impl Disk {
-    /// An empty disk on which those lose nothing.
-    pub(super) fn with_sound(sound: HashSet<Node>) -> Self {
-        Self { sound, ..Self::default() }
-    }
-
     pub(super) fn takes(&mut self, change: &Change) {
         match change {
-            Change::Names(names) if names.iter().all(|(at, ..)| self.sound.contains(at)) => {
-                apply(&mut self.names, names)
-            }
             Change::Names(names) => self.pending.push(names.clone()),
-            Change::Content(node, content) if self.sound.contains(node) => {
-                self.content.insert(*node, content.clone());
-            }
             Change::Content(node, content) => self.unwritten.entry(*node).or_default().push(content.clone()),
             Change::Synced(node) => {
                 self.written(*node);

@@ -3,7 +3,6 @@
 //! It refuses to guess: what it did not see shows in [`Recorder::compare`].
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsString;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -233,28 +232,6 @@ impl Recorder {
         differs.map(|path| format!("{}: {} / {}", path.display(), says(seen.get(path)), says(real.get(path)))).collect()
     }
 
-    /// git's own files, as long as git itself does not write them through.
-    fn sound(&self) -> HashSet<Node> {
-        let mut sound = HashSet::new();
-        let Some(git) =
-            ["repo", ".git"].iter().try_fold(0, |at, name| self.names.get(&at)?.get(&OsString::from(*name)).copied())
-        else {
-            return sound;
-        };
-        sound.insert(git);
-        let mut before = 0;
-        while before < sound.len() {
-            before = sound.len();
-            for change in &self.changes {
-                let Change::Names(names) = change else { continue };
-                let below = names.iter().filter(|(at, name, _)| sound.contains(at) && !(*at == git && name == "omk"));
-                let below: Vec<Node> = below.filter_map(|(.., node)| *node).collect();
-                sound.extend(below);
-            }
-        }
-        sound
-    }
-
     /// How many times something was written through.
     pub(super) fn syncs(&self) -> usize {
         self.sync_places().len()
@@ -268,7 +245,7 @@ impl Recorder {
     /// What a cut leaves right before the sync of that number, or right after it; at the very end past the last.
     pub(super) fn cut(&self, sync: usize, after: bool, loss: Loss, chance: &mut Chance) -> Files {
         let end = self.sync_places().get(sync).map_or(self.changes.len(), |at| at + usize::from(after));
-        let mut disk = Disk::with_sound(self.sound());
+        let mut disk = Disk::default();
         for change in &self.changes[..end] {
             disk.takes(change);
         }
