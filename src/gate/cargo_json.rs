@@ -5,7 +5,7 @@
 use serde::Deserialize;
 
 use super::ground::Spot;
-use super::items::{Found, JsonLine, Odd, keyed};
+use super::items::{Found, JsonLine, KEPT, Odd, keyed};
 use crate::fact::Level;
 
 /// A line of cargo's, or of rustc's own `--error-format=json`.
@@ -56,17 +56,18 @@ struct Span {
 pub(super) fn read(text: &str, found: &mut Found<'_>) -> Result<(), String> {
     let mut messages = 0_u64;
     let mut warnings = Vec::new();
+    let mut more_warnings = 0;
     for line in text.lines().map(str::trim).filter(|line| line.starts_with('{')) {
         let Ok(parsed) = serde_json::from_str::<Line>(line) else { continue };
         messages += u64::from(parsed.reason.get().or(parsed.kind.get()).is_some());
         let Some(diagnostic) = diagnostic_of(parsed, line) else { continue };
         match diagnostic.level.as_str() {
+            // Errors make them irrelevant, so they wait; nobody needs more of them than are kept.
+            "warning" if !is_sum(&diagnostic) && warnings.len() == KEPT => more_warnings += 1,
             "warning" if !is_sum(&diagnostic) => warnings.push(diagnostic),
             level if level.starts_with("error") && !is_sum(&diagnostic) => add(&diagnostic, Level::Error, found),
             _ => {}
         }
-        // Errors make warnings irrelevant, and nobody needs more of these than are kept and counted.
-        warnings.truncate(10 * super::items::KEPT);
     }
     if messages == 0 {
         return Err("it holds no message".to_owned());
@@ -75,6 +76,7 @@ pub(super) fn read(text: &str, found: &mut Found<'_>) -> Result<(), String> {
         for warning in &warnings {
             add(warning, Level::Warning, found);
         }
+        found.count_unseen(more_warnings);
     }
     Ok(())
 }

@@ -205,7 +205,15 @@ fn resolved(path: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    const FILES: [&str; 5] = ["src/lib.rs", "backend/src/lib.rs", "backend/src/db.rs", "web/app.ts", "docs/a b.md"];
+    const FILES: [&str; 7] = [
+        "src/lib.rs",
+        "backend/src/lib.rs",
+        "backend/src/db.rs",
+        "web/app.ts",
+        "docs/a b.md",
+        ".git/config",
+        "web/.GIT/config",
+    ];
 
     #[track_caller]
     fn check(path: &str, base: Option<&str>, expect: Option<&str>) {
@@ -225,10 +233,15 @@ mod tests {
         check("src\\lib.rs", None, Some("src/lib.rs"));
         check("C:\\slots\\1\\web\\app.ts", None, Some("web/app.ts"));
         check("file:///C:/slots/1/web/app.ts", None, Some("web/app.ts"));
-        for nothing in
-            ["", "/", "..", "src", "/etc/passwd", "https://x.example/src/lib.rs", "/slots/1/gone.rs", ".git/config"]
-        {
+        for nothing in ["", "/", "..", "src", "/etc/passwd", "https://x.example/src/lib.rs", "/slots/1/gone.rs"] {
             check(nothing, None, None);
+        }
+    }
+
+    #[test]
+    fn what_git_keeps_is_no_file_of_the_tree() {
+        for kept in [".git/config", "/slots/1/.git/config", "web/.GIT/config", "src/../.git/config"] {
+            check(kept, None, None);
         }
     }
 

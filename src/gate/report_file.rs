@@ -195,3 +195,41 @@ fn is_real(dir: &Path, start: &Path) -> bool {
         std::fs::symlink_metadata(&at).is_ok_and(|meta| meta.is_dir())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::ReportFormat;
+
+    fn report(pattern: &str) -> Report {
+        Report { format: ReportFormat::Junit, paths: vec![pattern.parse().expect("a glob")] }
+    }
+
+    #[test]
+    fn a_report_of_just_the_most_files_is_read_and_of_one_more_is_not() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for number in 0..5_000 {
+            std::fs::write(dir.path().join(format!("{number}.xml")), "").expect("a file");
+        }
+        let before = clear_now(dir.path(), &report("*.xml"));
+        assert_eq!((before.fitting.len(), before.trouble), (5_000, None));
+        std::fs::write(dir.path().join("more.xml"), "").expect("a file");
+        let before = clear_now(dir.path(), &report("*.xml"));
+        let expect = "more than 5000 files are at the report's path, so none is read";
+        assert_eq!((before.fitting.len(), before.trouble.as_deref()), (0, Some(expect)));
+    }
+
+    #[test]
+    fn a_pattern_below_a_link_finds_nothing() {
+        let (dir, outside) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("another"));
+        std::fs::create_dir(outside.path().join("in")).expect("a directory");
+        for at in ["a.xml", "in/a.xml"] {
+            std::fs::write(outside.path().join(at), "<testsuite/>").expect("a file");
+        }
+        std::os::unix::fs::symlink(outside.path(), dir.path().join("link")).expect("a link");
+        for pattern in ["link/*.xml", "link/in/*.xml"] {
+            let (items, count) = read_now(dir.path(), &report(pattern), &Before::nothing(), &[]);
+            assert_eq!((items.note, count), (format!("it left no report at {pattern}"), 0));
+        }
+    }
+}

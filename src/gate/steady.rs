@@ -120,6 +120,8 @@ mod tests {
             "at 10:30:59",
             "my-uuid-is-short 123e4567-e89b",
             "décor@abcde",
+            "mail to ann@12abc.example",
+            "package@12345beta",
             "test[a-0xzz]",
         ] {
             check(name, name);

@@ -1,19 +1,21 @@
 //! Gates: what their reports say, what the base says, what lets a change through.
 
 use std::collections::BTreeMap;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use omk_action::exec::Shepherd;
+use omk_action::exec::{Reach, Sandbox, Shepherd, probe};
 use omk_action::fact::{AgainstBase, GateOutcome, GateVerdict};
 use omk_action::gate::baseline::compare;
 use omk_action::gate::ground::Ground;
-use omk_action::gate::items::{self, Document, Items, KEPT};
-use omk_action::gate::judge::{Judged, Site, judge};
+use omk_action::gate::items::{self, Document, Items, KEPT, SIZE_CAP};
+use omk_action::gate::judge::{Judged, Site, fingerprint, judge};
 use omk_action::gate::passes;
 use omk_action::id::Sha256;
-use omk_action::plan::{Baseline, Gate, Report, ReportFormat};
+use omk_action::plan::{Baseline, Gate, Report, ReportFormat, RoomLevel};
 use proptest::prelude::*;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
 /// Items as a person would note them down.
@@ -82,6 +84,53 @@ fn at_most_200_are_kept_and_all_are_counted() {
     let items = junit(&text);
     assert_eq!((items.failing.len(), items.total, items.note.as_str()), (KEPT, 450, ""));
     assert!(items.failing.iter().all(|item| item.message.chars().count() <= 1001));
+}
+
+#[test]
+fn a_long_message_is_cut_when_the_names_of_the_slot_are_gone() {
+    let text = |count: usize| {
+        let message = "/slots/1/x".repeat(count);
+        junit(&format!("<testsuite><testcase name='t'><failure>{message}</failure></testcase></testsuite>"))
+    };
+    assert_eq!(text(300).failing[0].message, "x".repeat(300));
+}
+
+#[test]
+fn a_report_of_just_32_mib_is_read_and_of_one_more_byte_is_not() {
+    let one = "<testsuite><testcase name='t'><failure/></testcase></testsuite>";
+    let other = |padding: usize| format!("<testsuite><!--{}--></testsuite>", "x".repeat(padding));
+    let room = usize::try_from(SIZE_CAP).expect("it fits") - one.len() - other(0).len();
+    let (holds, all) = (|_: &str| true, Vec::new);
+    let ground = Ground::new(&[], &holds, &all);
+    for (padding, expect) in [
+        (room, "t | - | Error | \ntotal 1; "),
+        (room + 1, "total 0; the report is larger than 32 MiB and was not read"),
+    ] {
+        let documents = [one.to_owned(), other(padding)]
+            .map(|text| Document { path: "report".to_owned(), bytes: text.into_bytes() });
+        assert_eq!(told(&items::read(ReportFormat::Junit, &documents, &ground)), expect);
+    }
+}
+
+#[test]
+fn only_a_case_that_passed_later_has_passed() {
+    let failed = "<testcase name='t'><failure/></testcase>";
+    for (later, total) in [
+        ("<testcase name='t'/>", 0),
+        ("<testcase name='t'><skipped/></testcase>", 1),
+        ("<testcase name='other'/>", 1),
+        ("<testcase name='t'><failure/></testcase>", 2),
+    ] {
+        assert_eq!(junit(&format!("<testsuite>{failed}{later}</testsuite>")).total, total, "{later}");
+    }
+}
+
+#[test]
+fn a_case_within_a_case_hides_no_failure() {
+    let items = junit(
+        "<testsuite><testcase name='outer'><failure message='x'/><testcase name='inner'/></testcase></testsuite>",
+    );
+    assert_eq!(told(&items), "outer | - | Error | x\ntotal 1; ");
 }
 
 #[test]
@@ -160,6 +209,75 @@ plain@: **w** | - | Warning | **w**
 refused@: x | - | Warning | x
 total 5;
 "#);
+}
+
+#[test]
+fn results_that_are_too_many_to_be_looked_at_are_counted() {
+    let log = |results: usize| {
+        let results = vec![r#"{"kind":"pass"}"#; results].join(",");
+        read(ReportFormat::Sarif, format!(r#"{{"runs":[{{"results":[{results}]}}]}}"#).as_bytes(), &[])
+    };
+    assert_eq!(told(&log(20_000)), "total 0; ");
+    // Whether these passed is not known.
+    assert_eq!(told(&log(20_002)), "total 2; ");
+}
+
+#[test]
+fn only_the_sums_of_a_compiler_are_left_out() {
+    let message = |level: &str, text: &str, spans: serde_json::Value| {
+        let message = serde_json::json!({"message": text, "level": level, "code": null, "spans": spans});
+        serde_json::json!({"reason": "compiler-message", "message": message}).to_string()
+    };
+    let (none, span) = (serde_json::json!([]), serde_json::json!([{"file_name": "src/lib.rs", "line_start": 3}]));
+    let sums = [
+        message("error", "aborting due to 1 previous error", none.clone()),
+        message("error", "could not compile `api` (lib) due to 1 previous error", none.clone()),
+        message("warning", "1 warning emitted", none.clone()),
+        message("warning", "2 warnings emitted", none.clone()),
+    ];
+    let cargo = |text: &str| told(&read(ReportFormat::CargoJson, text.as_bytes(), &["/slots/1".to_owned()]));
+    assert_eq!(cargo(&sums.join("\n")), "total 0; ");
+    let errors = [
+        message("error", "linking with `cc` failed: exit status: 1", none.clone()),
+        message("error", "aborting due to an overflow", span.clone()),
+    ];
+    let warnings =
+        [message("warning", "the linker warns", none), message("warning", "it had 2 warnings emitted", span)];
+    insta::assert_snapshot!(cargo(&errors.join("\n")), @"
+    error@: linking with `cc` failed: exit status: # | - | Error | linking with `cc` failed: exit status: 1
+    error@src/lib.rs: aborting due to an overflow | src/lib.rs:3-3 | Error | aborting due to an overflow
+    total 2;
+    ");
+    insta::assert_snapshot!(cargo(&warnings.join("\n")), @"
+    warning@: the linker warns | - | Warning | the linker warns
+    warning@src/lib.rs: it had # warnings emitted | src/lib.rs:3-3 | Warning | it had 2 warnings emitted
+    total 2;
+    ");
+}
+
+#[test]
+fn messages_of_rustc_itself_are_read() {
+    let lines = [
+        r#"{"$message_type":"artifact","artifact":"/slots/1/libapi.rlib","emit":"link"}"#,
+        r#"{"$message_type":"diagnostic","message":"mismatched types","code":{"code":"E0308","explanation":null},"level":"error","spans":[{"file_name":"src/lib.rs","line_start":4,"line_end":4,"is_primary":true}],"children":[],"rendered":"error[E0308]"}"#,
+    ];
+    let items = read(ReportFormat::CargoJson, lines.join("\n").as_bytes(), &["/slots/1".to_owned()]);
+    assert_eq!(told(&items), "E0308@src/lib.rs: mismatched types | src/lib.rs:4-4 | Error | error[E0308]\ntotal 1; ");
+}
+
+#[test]
+fn all_warnings_are_counted_though_few_are_kept() {
+    for count in [200, 201, 2_500] {
+        let line = r#"{"reason":"compiler-message","message":{"message":"unused","level":"warning","spans":[]}}"#;
+        let items = read(ReportFormat::CargoJson, vec![line; count].join("\n").as_bytes(), &[]);
+        assert_eq!((items.failing.len(), items.total as usize), (KEPT, count));
+        let error = r#"{"reason":"compiler-message","message":{"message":"no","level":"error","spans":[]}}"#;
+        let lines = [vec![line; count], vec![error]].concat().join("\n");
+        assert_eq!(
+            told(&read(ReportFormat::CargoJson, lines.as_bytes(), &[])),
+            "error@: no | - | Error | no\ntotal 1; "
+        );
+    }
 }
 
 #[test]
@@ -284,6 +402,22 @@ fn a_crash_half_way_through_its_report_is_not_forgiven() {
 }
 
 #[test]
+fn people_read_how_the_gate_ended_here_and_on_the_base() {
+    let of = |exit| GateOutcome { exit, ..outcome(GateVerdict::Failed, &["a"]) };
+    let signal = "it was ended by a signal, and its report may hold only a part";
+    for (change, base, note) in [
+        (Some(1), Some(1), "all 1 failing on the base too"),
+        (Some(127), Some(127), "all 1 failing on the base too"),
+        (Some(128), Some(128), signal),
+        (None, Some(1), signal),
+        (Some(3), Some(1), "it ended with 3 and not with 1 as on the base, and its report may hold only a part"),
+        (Some(3), None, "it ended with 3 and not with a signal as on the base, and its report may hold only a part"),
+    ] {
+        assert_eq!(compare(of(change), &of(base), Baseline::Allow).note, note);
+    }
+}
+
+#[test]
 fn what_was_only_counted_cannot_be_compared() {
     let names: Vec<String> = (0..250).map(|n| format!("t{n}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -338,7 +472,7 @@ struct Bench {
 impl Bench {
     fn new(run: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        for name in ["slot", "outside"] {
+        for name in ["slot", "outside", "home", "tmp"] {
             std::fs::create_dir(dir.path().join(name)).expect("a directory");
         }
         let gate = Gate {
@@ -363,22 +497,36 @@ impl Bench {
     }
 
     async fn judge(&self) -> Judged {
-        let path = std::env::var_os("PATH").expect("a PATH");
-        let env = BTreeMap::from([("PATH".into(), path), ("GREETING".into(), "hello".into())]);
+        self.at_site(None, None, async |gate, site| judge(gate, site).await.expect("the machine is well")).await
+    }
+
+    /// Does that where the gate is judged; the listeners of its room go to `doors`.
+    async fn at_site<T>(
+        &self,
+        room: Option<&Sandbox>,
+        doors: Option<UnboundedSender<TcpListener>>,
+        does: impl AsyncFnOnce(&Gate, &Site<'_>) -> T,
+    ) -> T {
+        let env = BTreeMap::from([
+            ("PATH".into(), std::env::var_os("PATH").expect("a PATH")),
+            ("GREETING".into(), "hello".into()),
+            ("HOME".into(), self.path("home").into()),
+            ("TMPDIR".into(), self.path("tmp").into()),
+        ]);
         let shepherd = Shepherd::new(env!("CARGO_BIN_EXE_omk").into());
         let site = Site {
             shepherd: &shepherd,
             dir: &self.path("slot"),
             env: &env,
-            room: None,
-            doors: None,
+            room,
+            doors,
             logs: &self.path("run/logs/api-1"),
             logs_name: "logs/api-1",
             scrub: &|text| text.replace("s3cr3t", "***"),
             lay_out: &|| Box::pin(async { Ok(()) }),
             stop: &self.stop,
         };
-        judge(&self.gate, &site).await.expect("the machine is well")
+        does(&self.gate, &site).await
     }
 }
 
@@ -398,6 +546,38 @@ async fn a_failing_gate_leaves_its_report_and_its_log() {
     );
     let bytes = std::fs::read(bench.path("run").join(&log.path)).expect("the log is there");
     assert_eq!(log.sha256, Sha256::of(&bytes));
+}
+
+#[tokio::test]
+async fn a_failure_is_named_without_the_home_and_the_tmpdir_of_the_execution() {
+    let bench = Bench::new(
+        "mkdir out; echo \"<testsuite><testcase name='opens $TMPDIR/a.db and $HOME/.b'><failure/></testcase></testsuite>\" \
+         > out/junit.xml; exit 1",
+    );
+    let outcome = bench.judge().await.outcome;
+    assert_eq!((outcome.failing[0].key.as_str(), outcome.note.as_str()), ("opens # and #", ""));
+}
+
+#[tokio::test]
+#[expect(clippy::print_stderr, reason = "a test that did not run says so")]
+async fn the_doors_of_a_room_open_for_a_gate_and_for_its_fingerprint() {
+    let bench = Bench::new("true");
+    let reach = Reach::Doors(vec![40_000]);
+    if probe(&Shepherd::new(env!("CARGO_BIN_EXE_omk").into()), reach.clone()).await.level < RoomLevel::Sealed {
+        eprintln!("skipped: there is no sealed room here");
+        return;
+    }
+    let room = Sandbox { writable: vec![bench.path("slot")], reach, ..Sandbox::default() };
+    let (opened, mut doors) = unbounded_channel();
+    let mut port = || doors.try_recv().ok().and_then(|door: TcpListener| door.local_addr().ok()).map(|at| at.port());
+    let judged = bench.at_site(Some(&room), Some(opened.clone()), async |gate, site| judge(gate, site).await).await;
+    assert_eq!(judged.expect("the machine is well").outcome.exit, Some(0));
+    assert_eq!((port(), port()), (Some(40_000), None));
+    let printed = bench
+        .at_site(Some(&room), Some(opened.clone()), async |gate, site| fingerprint(gate, "echo 1", site).await)
+        .await;
+    assert_eq!(printed.expect("the machine is well"), Ok(Sha256::of(b"1\n")));
+    assert_eq!((port(), port()), (Some(40_000), None));
 }
 
 #[tokio::test]

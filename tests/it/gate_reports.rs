@@ -331,6 +331,19 @@ fn a_report_beside_another_file_of_that_name_leaves_open_which_is_meant() {
 }
 
 #[test]
+fn a_base_that_the_report_names_decides_which_is_meant() {
+    let read = |base: &str| {
+        let text = r#"{"runs":[{"originalUriBaseIds":{"ROOT":{"uri":"file:///slots/1/backend/"},"API":{"uri":"file:///slots/1/backend/crates/api"}},
+            "results":[{"ruleId":"a","message":{"text":"x"},"locations":[{"physicalLocation":{"artifactLocation":{"uri":"src/lib.rs","uriBaseId":"BASE"}}}]}]}]}"#;
+        told(&read(Sarif, "report.out", &text.replace("BASE", base)))
+    };
+    let told = |path: &str| format!("a@{path}: x | {path}:1-1 | Warning | x\ntotal 1; ");
+    assert_eq!(read("ROOT"), told("backend/src/lib.rs"));
+    assert_eq!(read("API"), told("backend/crates/api/src/lib.rs"));
+    assert_eq!(read("OTHER"), told("src/lib.rs"));
+}
+
+#[test]
 fn the_same_failure_has_the_same_name_in_every_execution() {
     let key = |address: &str, port: u16, random: &str| {
         let name = format!("opens &lt;Db at {address}&gt; on 127.0.0.1:{port} in /tmp/{random}/a.db");

@@ -110,3 +110,60 @@ fn a_short_log_is_kept_whole_and_in_one_piece() {
     let log = evidence(&short, "logs/x.log".to_owned(), &|text| text.replace("secret", "***"));
     assert_eq!((log.head.as_str(), log.tail.as_str()), ("a *** b", ""));
 }
+
+#[test]
+fn the_execution_that_passed_is_named_as_people_count() {
+    for (number, name) in [
+        (1, "1st"),
+        (2, "2nd"),
+        (3, "3rd"),
+        (4, "4th"),
+        (10, "10th"),
+        (11, "11th"),
+        (12, "12th"),
+        (13, "13th"),
+        (14, "14th"),
+        (21, "21st"),
+        (22, "22nd"),
+        (23, "23rd"),
+        (101, "101st"),
+        (111, "111th"),
+        (112, "112th"),
+        (113, "113th"),
+    ] {
+        assert_eq!(nth(number), name);
+    }
+}
+
+#[test]
+fn descendants_that_outlived_any_execution_are_noted() {
+    let gate = gate(1);
+    let mut tally = Tally::new(&gate);
+    for stragglers in [2, 1] {
+        let ended = Ended { stragglers, ..ended(Ending::Exited(1)) };
+        tally.take(&ended, evidence(&ended, "logs/x.log".to_owned(), &str::to_owned));
+    }
+    let outcome = tally.finish(None, &str::to_owned).outcome;
+    assert_eq!(outcome.note, "3 descendants outlived it, ended with it");
+}
+
+#[test]
+fn a_long_log_in_one_line_is_cut_between_characters() {
+    let mut long = ended(Ending::Exited(1));
+    // Of three bytes each, so that neither the first 4 KiB nor the last 16 KiB are whole characters.
+    long.head = "€".repeat(20_000).into_bytes();
+    long.bytes = 60_000;
+    let log = evidence(&long, "logs/x.log".to_owned(), &str::to_owned);
+    assert_eq!((log.head, log.tail), ("€".repeat(1_365), "€".repeat(5_461)));
+}
+
+#[test]
+fn ends_that_fit_when_secrets_are_gone_keep_their_first_and_last_lines() {
+    let secret = "secret".repeat(10_000);
+    let mut long = ended(Ending::Exited(1));
+    long.head = format!("begins\n{secret} and").into_bytes();
+    long.tail = format!("so on {secret}\nends").into_bytes();
+    long.bytes = 1_000_000;
+    let log = evidence(&long, "logs/x.log".to_owned(), &|text| text.replace(&secret, "***"));
+    assert_eq!((log.head.as_str(), log.tail.as_str()), ("begins\n*** and", "so on ***\nends"));
+}
