@@ -179,8 +179,8 @@ pub(super) fn match_path(alternative: &[Component], parts: &[&[u8]]) -> bool {
             continue;
         }
         let Some((after_deep, taken)) = last_deep else { return false };
-        last_deep = Some((after_deep, taken + 1));
         (component, at) = (after_deep, taken + 1);
+        last_deep = Some((component, at));
     }
 }
 

@@ -85,7 +85,7 @@ fn patterns_meet(one: &[Token], other: &[Token], steps: &mut Steps) -> bool {
     let mut row = vec![false; other.len() + 1];
     row[0] = true;
     for mine in one {
-        if !steps.take(other.len() + 1) {
+        if !steps.take(other.len()) {
             return true;
         }
         let mut next = vec![false; other.len() + 1];

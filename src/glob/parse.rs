@@ -54,32 +54,23 @@ impl Frame {
     /// Continues every alternative with every one of a closed brace.
     fn multiply(&mut self, mut inner: Self) -> Result<(), BadGlob> {
         inner.done.append(&mut inner.current);
-        if self.current.len() * inner.done.len() > MAX_ALTERNATIVES {
-            return Err(too_many().into());
+        for head in std::mem::take(&mut self.current) {
+            self.current.extend(inner.done.iter().map(|tail| head.iter().chain(tail).cloned().collect::<Row>()));
+            // Before the next: what braces expand to may be 256 times what is allowed.
+            self.check()?;
         }
-        let mut product = Vec::with_capacity(self.current.len() * inner.done.len());
-        for head in &self.current {
-            for tail in &inner.done {
-                product.push(head.iter().chain(tail).cloned().collect());
-            }
-        }
-        self.current = product;
-        self.check()
+        Ok(())
     }
 
     fn check(&self) -> Result<(), BadGlob> {
         if self.done.len() + self.current.len() > MAX_ALTERNATIVES {
-            return Err(too_many().into());
+            return Err(format!("its braces expand to more than {MAX_ALTERNATIVES} alternatives").into());
         }
         if self.done.iter().chain(&self.current).map(Vec::len).sum::<usize>() > MAX_EXPANDED {
             return Err(format!("its braces expand to more than {MAX_EXPANDED} characters").into());
         }
         Ok(())
     }
-}
-
-fn too_many() -> String {
-    format!("its braces expand to more than {MAX_ALTERNATIVES} alternatives")
 }
 
 /// What `text` means, or what is wrong with it, as a clause.

@@ -49,6 +49,7 @@ fn two_stars_cross_directories_and_one_does_not() {
     check("**/mod.rs", &["mod.rs", "a/mod.rs", "a/b/mod.rs", "a/mod.rs/x"], &["a/mod.r"]);
     check("a/**/b/**/c", &["a/b/c", "a/x/b/y/z/c", "a/b/b/c/d"], &["a/c", "a/b", "b/c"]);
     check("src/*.rs", &["src/a.rs", "src/.rs"], &["src/a/b.rs", "src/a.r"]);
+    check("src/*/mod.rs", &["src/a/mod.rs"], &["src/mod.rs", "src/a/b/mod.rs"]);
     check("a**b", &["ab", "axxb"], &["a/b", "ax/b"]);
     check("**", &["a", "a/b"], &[]);
     check("**/**/**", &["a", "a/b"], &[]);
@@ -135,6 +136,24 @@ fn exactly_256_alternatives_are_fine() {
     let eight = "{a,b}".repeat(8);
     check(&eight, &["aaaaaaaa", "abababab"], &["aaaaaaac"]);
     check(&format!("{{{}}}", ["a"; 256].join(",")), &["a"], &["b"]);
+    let nested =
+        |one: usize, other: usize| format!("{{{},{{{}}}}}", vec!["a"; one].join(","), vec!["b"; other].join(","));
+    check(&nested(128, 128), &["a", "b"], &["c"]);
+    check_bad(&nested(128, 129), "its braces expand to more than 256 alternatives");
+}
+
+#[test]
+fn exactly_4096_bytes_are_fine() {
+    let most = "a".repeat(4096);
+    check(&most, &[&most], &[&most[1..]]);
+}
+
+#[test]
+fn exactly_32768_characters_of_all_alternatives_are_fine() {
+    // 256 alternatives of 128 characters each; then one of them has one more.
+    let braces = "{a,b}".repeat(7);
+    check(&format!("{braces}{{c,d}}{}", "e".repeat(120)), &[&format!("aaaaaaac{}", "e".repeat(120))], &["a"]);
+    check_bad(&format!("{braces}{{c,dd}}{}", "e".repeat(120)), "its braces expand to more than 32768 characters");
 }
 
 #[test]
@@ -168,6 +187,14 @@ fn prefixes_end_at_the_first_wildcard() {
 }
 
 #[test]
+fn the_size_is_that_of_all_alternatives() {
+    for (text, size) in [("a", 1), ("src/api", 6), ("src/*.[ch]", 6), ("a/**/b", 3), ("{ab,c}/**/?d", 9)] {
+        assert_eq!(glob(text).size(), size, "{text}");
+    }
+    assert_eq!(Glob::literal(&path("src/{a}")).size(), 6);
+}
+
+#[test]
 fn overlaps_are_seen_and_only_those() {
     check_pair("src/**", "src/api.rs", true);
     check_pair("src", "src/api/*.rs", true);
@@ -181,6 +208,11 @@ fn overlaps_are_seen_and_only_those() {
     check_pair("src/[a-m]*", "src/[n-z]*", false);
     check_pair("src/[!a]", "src/[a]", false);
     check_pair("src/[!a]", "src/[ab]", true);
+    // Ranges that touch, overlap, or lie in one another are one.
+    check_pair("[a-d]", "[!a-bc-d]", false);
+    check_pair("[a-d]", "[!a-cb-d]", false);
+    check_pair("[a-d]", "[!b-ca-d]", false);
+    check_pair("[a-d]", "[!a-bd]", true);
     check_pair("src/{a,b}/x", "src/{c,b}/x", true);
     check_pair("src/{a,b}/x", "src/{c,d}/x", false);
     check_pair("{src,lib}/*.rs", "{docs,tests}/*.rs", false);
@@ -200,6 +232,9 @@ fn hostile_globs_are_bounded() {
     let wide = |last: &str| glob(&format!("{}*{}{last}", "{*a,?a}".repeat(8), "*a".repeat(20)));
     assert!(wide("b").intersects(&wide("b")));
     assert!(wide("b").intersects(&wide("c")), "not settled within the steps, so it counts");
+    // Each star may begin anew at each character of the text: 600 × 600 are too many, 1 × 2000 are not.
+    check_pair(&format!("{}b", "*a".repeat(600)), &"a".repeat(600), true);
+    check_pair(&format!("*{}", "a".repeat(2000)), &"b".repeat(2000), false);
 }
 
 /// Texts of small globs over the letters a and b.
