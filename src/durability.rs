@@ -142,7 +142,12 @@ pub fn put_directory(filled: &Path, path: &Path) -> io::Result<()> {
 fn sync_directory(path: &Path) -> io::Result<()> {
     // What lies above a name without a slash.
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    match File::open(path)?.sync_all() {
+    let directory = match File::open(path) {
+        // `git gc` removes directories that it emptied: what was in one has lost its name already.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    match directory.sync_all() {
         // This is how a file system says that it has nothing to sync for a directory.
         Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => Ok(()),
         synced => synced,
@@ -164,6 +169,19 @@ mod tests {
             assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
         }
         assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_directory_that_is_gone_meanwhile_has_nothing_to_lose() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("shelf/file");
+        std::fs::create_dir(dir.path().join("shelf")).unwrap();
+        std::fs::write(&path, "x").unwrap();
+        let mut batch = Batch::below(dir.path());
+        batch.keep(&path).unwrap();
+        batch.keep(&dir.path().join("shelf/missing")).unwrap();
+        std::fs::remove_dir_all(dir.path().join("shelf")).unwrap();
+        batch.finish().unwrap();
     }
 
     #[test]

@@ -46,7 +46,6 @@ const READING: &[(&str, usize, &str)] = &[
     ("src/git/convert.rs", 1, "attributes of the machine and of its user"),
     ("src/git/missing.rs", 1, "opens git's own objects to see whether they are whole"),
     ("src/git/ignore.rs", 1, "excludes of the machine and of its user"),
-    ("src/git/disk.rs", 2, "opens git's own objects to write them through"),
     ("src/git/refs.rs", 2, "git's own directories, where HEAD may be a link"),
     ("src/git/open.rs", 1, "git's own directory"),
     ("src/work/caches.rs", 1, "copies what its user keeps, where no child has written"),
