@@ -1,18 +1,19 @@
-"""Plants faults in omk, one at a time, and says which of them no test notices.
+"""Plants faults in omk, one at a time, and lists those that no test notices (mutation testing).
 
-cargo-mutants names the faults. Building omk once for each of some thousand takes days, so all are built in at once, each
-behind a switch of its own (`fault::on(17)`), in a copy of the source; a test that is run with OMK_FAULT=17 runs with that
-fault. First all tests run without a fault, and each notes which switches it passes. A fault then meets only tests that
-pass its switch: unit tests first, then the others, those that pass the fewest switches first, until one fails or the time
-for one fault is over. A test that does not end counts as failed.
+cargo-mutants lists the faults. Building omk once for each of several thousand would take days. This script builds a copy of
+the source with all of them at once, each behind a switch (`fault::on(17)`), and runs tests with OMK_FAULT=17 to turn one on.
+First it runs all tests without a fault and records which switches each test reaches. Then each fault is run against the
+tests that reach its switch: unit tests first, then the others, those that reach the fewest switches first, until one test
+fails or the time for this fault is over. A test that does not end counts as failed.
 
     python3 scripts/mutants.py                        # a sample of 300 faults of all rooms
     python3 scripts/mutants.py --count 0 --room engine --room src/store.rs --seconds 120
 
-Prints a table by room and each fault that survived; `target/mutants/result.json` has all. Ends with status 1 when fewer
-than `--least` percent are noticed. `scripts/survivors.txt` lists faults that change nothing that anyone can see, with
-the reason; they are left out of the count. Faults that only a build of their own could hold (of `const fn`, and of types
-that a switch cannot name) are counted and not tried.
+Prints a table by room and each fault that survived; `target/mutants/result.json` has all results. The exit status is 1 if
+less than `--least` percent are noticed. `scripts/survivors.txt` lists faults that have no visible effect, with the reason;
+they are not counted. Faults that do not compile next to the others (most would not compile alone either) are not tried.
+
+A fault can make omk delete the wrong files. Run this in a virtual machine or as a user of its own.
 """
 
 import argparse
@@ -376,12 +377,31 @@ def names_of_tests(binary):
     return [line.rsplit(": ", 1)[0] for line in told.splitlines() if line.endswith(": test")]
 
 
+class Session(subprocess.Popen):
+    """A test and all that it started."""
+
+    def kill_all(self):
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
 class Runner:
     def __init__(self, place):
         self.place = place
         self.unit, self.whole = test_binaries(place)
         self.notes = place / "target/passed"
         self.lock = threading.Lock()
+        self.running = set()
+        # A fault may never end, and its test is in a session of its own.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self.stop)
+
+    def stop(self, number, _frame):
+        for process in list(self.running):
+            process.kill_all()
+        os._exit(128 + number)
 
     def run(self, binary, tests, fault, seconds, passed=None):
         """Whether the tests passed; None when they did not end in time."""
@@ -390,16 +410,19 @@ class Runner:
         if passed:
             env["OMK_FAULTS_PASSED"] = str(passed)
         command = [binary, "--exact", "--test-threads=1", *tests]
-        with subprocess.Popen(
+        with Session(
             command, cwd=self.place, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, start_new_session=True,
         ) as process:
+            self.running.add(process)
             try:
                 return process.wait(timeout=seconds) == 0
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
+                process.kill_all()
                 process.wait()
                 return None
+            finally:
+                self.running.discard(process)
 
     def baseline(self, jobs, left_out_tests):
         """Each test alone, without a fault: how long it takes, and which switches it passes."""
