@@ -155,7 +155,7 @@ impl Run {
     }
 
     /// The landed tasks whose results the base of `index` holds, oldest landing first. One that completed without a
-    /// change stands for what it was itself built on.
+    /// change stands for what it was itself built on. What was taken out must not come back below another's change.
     fn build_onto(&self, index: u32) -> Vec<u32> {
         let node = self.node(index);
         let mut onto: HashSet<u32> = HashSet::new();
@@ -178,8 +178,7 @@ impl Run {
                 | State::Cancelled { .. } => {}
             }
         }
-        let mut onto: Vec<u32> = onto.into_iter().collect();
-        // Those that were taken out may have the number of another one now.
+        let mut onto: Vec<u32> = onto.into_iter().filter(|&other| !self.node(other).is_ejected()).collect();
         onto.sort_unstable_by_key(|&other| (self.landing_number(other), other));
         onto
     }

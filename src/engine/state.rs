@@ -227,4 +227,9 @@ impl Node {
     pub(super) fn landed(&self) -> Option<&Landed> {
         if let State::Completed { landed } = &self.state { landed.as_deref() } else { None }
     }
+
+    /// Whether its change landed and was taken out of the result again.
+    pub(super) fn is_ejected(&self) -> bool {
+        self.landed().is_some_and(|landed| landed.ejected.is_some())
+    }
 }

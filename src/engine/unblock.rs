@@ -53,7 +53,7 @@ impl Run {
     }
 
     /// Each failed task with a cause outside, and each cancelled one that no person cancelled, unless it would be cancelled
-    /// again at once for a dependency that stays failed or cancelled.
+    /// again at once for a dependency that stays failed or cancelled, or needs one that was taken out of the result.
     fn all_to_put_back(&self) -> Vec<bool> {
         let cancelled = |index: u32| match &self.node(index).state {
             State::Cancelled { reason } => match reason {
@@ -73,7 +73,10 @@ impl Run {
         };
         let mut back: Vec<bool> =
             (0..self.node_count()).map(|index| self.is_blocked_outside(index) || cancelled(index)).collect();
-        let is_lost = |index: u32| matches!(self.node(index).state.public(), TaskState::Failed | TaskState::Cancelled);
+        let is_lost = |index: u32| {
+            let node = self.node(index);
+            node.is_ejected() || matches!(node.state.public(), TaskState::Failed | TaskState::Cancelled)
+        };
         let mut stay: Vec<u32> =
             (0..self.node_count()).filter(|&index| is_lost(index) && !back[index as usize]).collect();
         while let Some(index) = stay.pop() {

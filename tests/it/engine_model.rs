@@ -121,13 +121,18 @@ impl Model {
 
     /// A task may start: nobody ended it, all it needs has ended as it must, and it is built on what it needs.
     pub(crate) fn may_start(&self, task: &TaskId, onto: &[TaskId]) {
+        assert!(!onto.iter().any(|other| self.ejected.contains(other)), "`{task}` brings back what was taken out");
         assert!(!self.ended.contains_key(task), "`{task}` starts after its end");
         let planned = self.plan.task(task).unwrap();
         for dependency in &planned.dependencies {
             let end = self.ended.get(dependency);
             let goes_on = planned.on_dependency_failure == OnDependencyFailure::Run && end.is_some();
             assert!(end == Some(&End::Completed) || goes_on, "`{task}` starts before `{dependency}` is done");
-            if self.within.contains_key(dependency) {
+            assert!(
+                goes_on || !self.ejected.contains(dependency),
+                "`{task}` needs `{dependency}`, which was taken out"
+            );
+            if self.within.contains_key(dependency) && !self.ejected.contains(dependency) {
                 assert!(onto.contains(dependency), "`{task}` is not built on `{dependency}`");
             }
         }
@@ -227,9 +232,10 @@ impl Model {
             let stays = |task: &TaskId| {
                 let planned = self.plan.task(task).unwrap();
                 let ended_badly = |dependency: &TaskId| {
-                    self.ended.get(dependency).is_some_and(|end| *end != End::Completed) && !back.contains(dependency)
+                    let badly = self.ended.get(dependency).is_some_and(|end| *end != End::Completed);
+                    badly && !back.contains(dependency) || self.ejected.contains(dependency)
                 };
-                self.ended[task] == End::Cancelled
+                lost(&self.ended[task])
                     && planned.on_dependency_failure == OnDependencyFailure::Skip
                     && planned.dependencies.iter().any(ended_badly)
             };

@@ -4,7 +4,7 @@ use omk_action::engine::Waits;
 use omk_action::fact::{Change, Class, Evidence, Fact, GateOutcome, GateVerdict, Order, Outcome, RunVerdict};
 
 use crate::engine::{World, ends, outcome, plan_of, tip, under_way};
-use crate::engine_rules::{failed, prepared, task, writes};
+use crate::engine_rules::{failed, prepared, task, took_up, writes};
 
 /// One task that lands with this evidence and is the result; whether the result is still to be judged.
 fn is_judged_after(evidence: Evidence, keeps: bool) -> bool {
@@ -200,4 +200,37 @@ fn a_conflict_in_many_paths_names_twenty() {
         );
         assert!(message.ends_with(&named), "{message}");
     }
+}
+
+/// t0 lands and is taken out; t1, which comes after it, failed for a cause outside that is gone now.
+fn taken_up_after_a_take_out(depends: bool) -> World {
+    let mut plan = plan_of(2);
+    plan.tasks.iter_mut().for_each(|task| task.write_set = writes(&["src/**"]));
+    if depends {
+        plan.tasks[1].dependencies = vec![task("t0")];
+    }
+    let mut world = World::new(plan, 1);
+    lands(&mut world, "t0", 5, false);
+    assert_eq!(onto(&world, "t1"), ["t0"]);
+    ends(&mut world, "t1", failed(Class::Quota));
+    while let Some(prefix) = world.judge.take() {
+        world.happens(Fact::Judged { prefix, tip: tip(0), gates: vec![outcome(prefix == 0)], trouble: None });
+    }
+    assert_eq!(world.rebuild.take(), Some(vec![task("t0")]));
+    world.happens(Fact::Rebuilt { landings: Vec::new(), clashed: Vec::new(), trouble: None });
+    while let Some(prefix) = world.judge.take() {
+        world.happens(Fact::Judged { prefix, tip: tip(0), gates: vec![outcome(true)], trouble: None });
+    }
+    assert_eq!(world.concluded.take(), Some(RunVerdict::BlockedOnExternal));
+    world.happens(took_up(true));
+    world
+}
+
+#[test]
+fn what_was_taken_out_does_not_come_back_below_a_task_that_is_tried_again() {
+    let world = taken_up_after_a_take_out(false);
+    assert_eq!((under_way(&world), onto(&world, "t1")), (vec!["t1"], Vec::new()));
+    let needs_it = taken_up_after_a_take_out(true);
+    assert_eq!(under_way(&needs_it), Vec::<&str>::new(), "what it needs is not on the result");
+    assert_eq!(needs_it.concluded, Some(RunVerdict::BlockedOnExternal));
 }

@@ -13,7 +13,7 @@ pub(crate) fn task(id: &str) -> TaskId {
     id.parse().unwrap()
 }
 
-fn took_up(unblocked: bool) -> Fact {
+pub(crate) fn took_up(unblocked: bool) -> Fact {
     Fact::TookUp { host: host(), workers: None, spending: None, unblocked, lost: Vec::new() }
 }
 
