@@ -466,7 +466,6 @@ fn logs(claims: &Predicate, seen: &Seen, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Every file whose digest the statement gives.
 /// Every log and transcript that a statement names.
 pub fn claimed_logs(claims: &Predicate) -> impl Iterator<Item = &LogClaim> {
     let gates = claims.gates.iter().filter_map(|gate| gate.log.as_ref());
