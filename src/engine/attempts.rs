@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::build::narrow;
 use super::overlap::Sets;
 use super::retry::jittered_backoff;
-use super::state::{CancelReason, Landed, State};
+use super::state::{CancelReason, Landed, State, TaskState};
 use super::{Alarm, LEASE, Run};
 use crate::fact::{Change, Class, Evidence, Failure, GateOutcome, GateVerdict, Outcome, RunVerdict};
 use crate::glob::Glob;
@@ -82,7 +82,7 @@ impl Run {
     fn remember_gates(&mut self, index: u32, evidence: &Evidence) {
         let node = self.node_mut(index);
         let by_gates = node.failure.as_ref().is_some_and(|failure| failure.class == Class::Gate);
-        if node.is_agent && by_gates && matches!(node.state, State::Backoff { .. }) {
+        if node.is_agent && by_gates && node.state.public() == TaskState::Pending {
             let skipped = |gate: &&GateOutcome| gate.verdict == GateVerdict::Skipped;
             let held = evidence.gates.iter().filter(|gate| gate.required && !gate.counts_as_passed);
             // What one failure ended tells nothing.
@@ -163,6 +163,10 @@ impl Run {
         }
         let backoff = jittered_backoff(&node.policy, &self.began.run, &node.id, node.retry_count);
         let until = self.at.after(backoff.max(wait));
+        if until == self.at {
+            // Without a wait it keeps its place before those of a lower rank that want its paths.
+            return self.make_ready(index);
+        }
         node.state = State::Backoff { until };
         self.alarms.insert((until, Alarm::Task(index)));
     }

@@ -217,6 +217,38 @@ fn a_task_says_what_it_waits_for() {
 }
 
 #[test]
+fn a_task_tried_again_without_a_wait_goes_before_a_lower_one_that_wants_its_paths() {
+    let mut plan = plan_of(2);
+    for (task, seconds) in plan.tasks.iter_mut().zip([0, 9]) {
+        task.write_set = writes(&["src/**"]);
+        task.retry_policy.backoff_seconds = seconds;
+    }
+    plan.tasks[0].priority = 1;
+    let mut world = World::new(plan.clone(), 2);
+    for _ in 0..2 {
+        assert_eq!(under_way(&world), ["t0"]);
+        ends(&mut world, "t0", failed(Class::Timeout));
+    }
+    assert_eq!(under_way(&world), ["t0"]);
+
+    // omk that died three times counts as a failure, whose wait is over at once too.
+    let mut world = World::new(plan.clone(), 2);
+    for _ in 0..3 {
+        world.active.clear();
+        world.holding.clear();
+        world.happens(took_up(false));
+        assert_eq!(under_way(&world), ["t0"]);
+    }
+    assert_eq!(world.engine.task(&task("t0")).unwrap().retry_count, 1);
+
+    // Who has to wait lets the other go.
+    plan.tasks[0].retry_policy.backoff_seconds = 9;
+    let mut world = World::new(plan, 2);
+    ends(&mut world, "t0", failed(Class::Timeout));
+    assert_eq!(under_way(&world), ["t1"]);
+}
+
+#[test]
 fn jitter_depends_on_the_run_the_task_and_the_count_and_is_the_same_in_a_replay() {
     let policy = RetryPolicy { backoff_seconds: 1000, jitter: 0.5, backoff_multiplier: 1.0, ..RetryPolicy::default() };
     let wait = |run: &str, id: &str, count: u32| {
