@@ -21,7 +21,8 @@ const AT_ONCE: usize = 32;
 /// [`Batch::finish`].
 #[derive(Debug)]
 pub struct Batch {
-    top: PathBuf,
+    /// None: the directories are on the disk.
+    top: Option<PathBuf>,
     waiting: Vec<Waiting>,
     directories: BTreeSet<PathBuf>,
 }
@@ -48,7 +49,13 @@ impl Batch {
     /// Nothing yet. Directories are written through from a file's own up to `top`, whoever made them.
     #[must_use]
     pub fn below(top: &Path) -> Self {
-        Self { top: top.to_owned(), waiting: Vec::new(), directories: BTreeSet::new() }
+        Self { top: Some(top.to_owned()), waiting: Vec::new(), directories: BTreeSet::new() }
+    }
+
+    /// Nothing yet. The files' directories are on the disk already, all but the newest names in them.
+    #[must_use]
+    pub fn in_kept_directories() -> Self {
+        Self { top: None, waiting: Vec::new(), directories: BTreeSet::new() }
     }
 
     /// Makes a directory, and those above it that are missing.
@@ -66,7 +73,7 @@ impl Batch {
     /// # Errors
     /// If it cannot be written.
     pub fn replace(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let directory = path.parent().unwrap_or(&self.top).to_owned();
+        let directory = path.parent().unwrap_or(path).to_owned();
         self.make_directory(&directory)?;
         let mut temporary = NamedTempFile::new_in(&directory)?;
         temporary.write_all(bytes)?;
@@ -85,7 +92,8 @@ impl Batch {
             Err(why) => return Err(why.into()),
         };
         self.names_are_new_in(path.parent().unwrap_or(path));
-        self.wait_for(Waiting::Kept(file))
+        // An empty one has nothing but its name.
+        if file.metadata()?.len() == 0 { Ok(()) } else { self.wait_for(Waiting::Kept(file)) }
     }
 
     fn wait_for(&mut self, waiting: Waiting) -> io::Result<()> {
@@ -109,7 +117,11 @@ impl Batch {
 
     /// Another process or thread may have made any of the directories a moment ago, and not come to their sync.
     fn names_are_new_in(&mut self, directory: &Path) {
-        let up = directory.ancestors().take_while(|above| above.starts_with(&self.top));
+        let Some(top) = &self.top else {
+            self.directories.insert(directory.to_owned());
+            return;
+        };
+        let up = directory.ancestors().take_while(|above| above.starts_with(top));
         self.directories.extend(up.map(Path::to_owned));
     }
 

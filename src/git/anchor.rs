@@ -5,7 +5,7 @@
 //! A `git prune` that had looked at the refs before that still removes what is new; the second names bring it back. It refuses
 //! to call anything kept that it has not read.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -40,11 +40,20 @@ pub struct Anchor {
     run: RunId,
     /// The second names of objects, as git lays them out.
     spare: PathBuf,
-    held: Arc<Mutex<HashSet<Oid>>>,
-    /// Commits that are on the disk, with all that they have.
-    settled: Arc<Mutex<HashSet<Oid>>>,
+    kept: Arc<Mutex<HashMap<Oid, Kept>>>,
     /// How many objects had vanished and are back.
     brought_back: Arc<AtomicU64>,
+}
+
+/// How far the keeping of a commit has come.
+#[derive(Debug)]
+enum Kept {
+    /// The ref leads to it.
+    Held,
+    /// These objects are all that is new in it, each read once and with a second name.
+    Whole(Vec<Oid>),
+    /// It is on the disk, with all that it has.
+    OnDisk,
 }
 
 impl Anchor {
@@ -52,14 +61,7 @@ impl Anchor {
     #[must_use]
     pub fn new(repo: &Repo, run: &RunId) -> Self {
         let spare = repo.common_dir().join("omk/objects").join(run.as_str());
-        Self {
-            repo: repo.clone(),
-            run: run.clone(),
-            spare,
-            held: Arc::default(),
-            settled: Arc::default(),
-            brought_back: Arc::default(),
-        }
+        Self { repo: repo.clone(), run: run.clone(), spare, kept: Arc::default(), brought_back: Arc::default() }
     }
 
     /// Keeps commits that are in the repository.
@@ -67,15 +69,15 @@ impl Anchor {
     /// # Errors
     /// If one is missing, or the ref cannot be moved.
     pub fn hold(&self, commits: &[CommitId], when: Moment) -> Result<(), GitError> {
-        let mut held = self.held();
-        let new: Vec<Oid> = commits.iter().map(commit_oid).filter(|oid| !held.contains(oid)).collect();
+        let mut kept = self.kept();
+        let new: Vec<Oid> = commits.iter().map(commit_oid).filter(|oid| !kept.contains_key(oid)).collect();
         if new.is_empty() {
             return Ok(());
         }
         let before = self.repo.with(|repo| self.tip(repo))?;
         let parents: Vec<Oid> = before.into_iter().chain(new.iter().copied()).collect();
         self.point_to(&parents, when)?;
-        held.extend(new);
+        kept.extend(new.into_iter().map(|oid| (oid, Kept::Held)));
         Ok(())
     }
 
@@ -87,24 +89,35 @@ impl Anchor {
         self.secured(old, new, when).map(drop)
     }
 
-    /// The same, and it is on the disk when this returns. A few milliseconds.
+    /// The same, and it is on the disk when this returns. A few milliseconds; nothing for what is there already.
     ///
     /// # Errors
     /// As [`Anchor::secure`], and where the disk refuses.
     pub fn settle(&self, old: &TreeId, new: &Tip, when: Moment) -> Result<(), GitError> {
-        let objects = self.secured(old, new, when)?;
-        let settled = || self.settled.lock().unwrap_or_else(PoisonError::into_inner);
-        if !settled().contains(&commit_oid(&new.commit)) {
-            self.repo.write_through(&objects)?;
-            settled().insert(commit_oid(&new.commit));
-        }
+        let commit = commit_oid(&new.commit);
+        let known = match self.kept().get(&commit) {
+            Some(Kept::OnDisk) => return Ok(()),
+            Some(Kept::Whole(objects)) => Some(objects.clone()),
+            Some(Kept::Held) | None => None,
+        };
+        let objects = match known.filter(|objects| self.are_loose(objects)) {
+            Some(objects) => objects,
+            None => self.secured(old, new, when)?,
+        };
+        self.repo.write_through(&objects)?;
+        self.kept().insert(commit, Kept::OnDisk);
         Ok(())
+    }
+
+    /// Whether what was read once is still there. Nothing tears it while this machine runs.
+    fn are_loose(&self, objects: &[Oid]) -> bool {
+        objects.iter().all(|oid| self.loose(*oid).symlink_metadata().is_ok_and(|meta| meta.is_file()))
     }
 
     /// Whether a commit is kept, as far as this process knows.
     #[must_use]
     pub fn holds(&self, commit: &CommitId) -> bool {
-        self.held().contains(&commit_oid(commit))
+        self.kept().contains_key(&commit_oid(commit))
     }
 
     /// What is kept in a repository, by run.
@@ -154,6 +167,11 @@ impl Anchor {
             self.name_twice(&objects)?;
             self.hold(std::slice::from_ref(&new.commit), when)?;
             self.check(&objects)?;
+            let mut kept = self.kept();
+            let kept = kept.entry(commit_oid(&new.commit)).or_insert(Kept::Held);
+            if !matches!(kept, Kept::OnDisk) {
+                *kept = Kept::Whole(objects.clone());
+            }
             Ok(objects)
         })
     }
@@ -181,11 +199,11 @@ impl Anchor {
     /// As [`Anchor::hold`].
     pub fn keep_only(&self, commits: &[CommitId], when: Moment) -> Result<(), GitError> {
         self.bring_back()?;
-        let mut held = self.held();
+        let mut kept = self.kept();
         let mut once = HashSet::new();
         let parents: Vec<Oid> = commits.iter().map(commit_oid).filter(|oid| once.insert(*oid)).collect();
         self.point_to(&parents, when)?;
-        *held = parents.into_iter().collect();
+        *kept = parents.into_iter().map(|oid| (oid, Kept::Held)).collect();
         Ok(())
     }
 
@@ -194,7 +212,7 @@ impl Anchor {
     /// # Errors
     /// If the ref is locked, or the disk refuses.
     pub fn remove(&self) -> Result<(), GitError> {
-        self.held().clear();
+        self.kept().clear();
         self.repo.with(|repo| match repo.find_reference(&self.name()) {
             Err(error) if error.code() == ErrorCode::NotFound => Ok(()),
             found => {
@@ -222,11 +240,11 @@ impl Anchor {
 
     /// Whether a run is under way here: a judge keeps nothing, and mends nothing.
     fn is_in_use(&self) -> bool {
-        !self.held().is_empty()
+        !self.kept().is_empty()
     }
 
-    fn held(&self) -> MutexGuard<'_, HashSet<Oid>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kept(&self) -> MutexGuard<'_, HashMap<Oid, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn name(&self) -> String {

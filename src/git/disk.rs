@@ -2,12 +2,13 @@
 //!
 //! It refuses to wait for each file by itself: the writing of all begins before the first is waited for.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use git2::{ConfigLevel, Oid, Repository};
 
 use super::call::go_on;
 use super::error::GitError;
+use super::loose::place;
 use super::open::open;
 use super::repo::Repo;
 use crate::durability::Batch;
@@ -17,10 +18,7 @@ impl Repo {
     pub(super) fn write_through(&self, objects: &[Oid]) -> Result<(), GitError> {
         let all = self.common_dir().join("objects");
         // What is not loose is in a pack, and packs are written through.
-        self.keep(objects.iter().map(|oid| {
-            let hex = oid.to_string();
-            all.join(&hex[..2]).join(&hex[2..])
-        }))
+        keep(&all, objects.iter().map(|oid| place(&all, *oid)))
     }
 
     /// Waits until branches are on the disk where they are now. They are moved without that: a run moves many.
@@ -30,16 +28,8 @@ impl Repo {
     pub fn settle_branches<'a>(&self, names: impl Iterator<Item = &'a str>) -> Result<(), GitError> {
         let heads = self.common_dir().join("refs/heads");
         // A `git pack-refs` may have packed some, and does not wait either.
-        self.keep(names.map(|name| heads.join(name)).chain([self.common_dir().join("packed-refs")]))
-    }
-
-    fn keep(&self, files: impl Iterator<Item = PathBuf>) -> Result<(), GitError> {
-        let mut batch = Batch::below(self.common_dir());
-        for file in files {
-            go_on()?;
-            batch.keep(&file).map_err(GitError::io("write through", &file))?;
-        }
-        batch.finish().map_err(GitError::io("write through", self.common_dir()))
+        let files = names.map(|name| heads.join(name)).chain([self.common_dir().join("packed-refs")]);
+        keep(self.common_dir(), files)
     }
 
     /// Lends a repository in which refs are on the disk before they get their names. A file of packed refs that is written
@@ -58,4 +48,14 @@ impl Repo {
         repo.set_config(&config).map_err(what())?;
         work(&repo)
     }
+}
+
+/// Waits for files below `top`, with their directories up to it.
+fn keep(top: &Path, files: impl Iterator<Item = PathBuf>) -> Result<(), GitError> {
+    let mut batch = Batch::below(top);
+    for file in files {
+        go_on()?;
+        batch.keep(&file).map_err(GitError::io("write through", &file))?;
+    }
+    batch.finish().map_err(GitError::io("write through", top))
 }

@@ -116,7 +116,7 @@ impl JournalFile {
 
     fn keep_named(&mut self) -> Result<(), StoreError> {
         let run = self.path.parent().unwrap_or(Path::new("."));
-        let mut batch = Batch::below(run);
+        let mut batch = Batch::in_kept_directories();
         for name in &self.named {
             let path = run.join(name);
             batch.keep(&path).map_err(io("write through", &path))?;
