@@ -175,8 +175,15 @@ class Rewriter:
     def emit(self, node):
         if not node.children or node.type in ("token_tree", "macro_definition", "attribute_item"):
             return self.text(node)
+        if node.type == "function_item" and self.is_const(node):
+            # It is computed while omk is built, where there are no switches.
+            return self.text(node)
         way = getattr(self, f"emit_{node.type}", None)
         return way(node) if way else self.children(node)
+
+    def is_const(self, function):
+        modifiers = (child for child in function.children if child.type == "function_modifiers")
+        return any("const" in self.text(child).split() for child in modifiers)
 
     def emit_block(self, node):
         inner = self.children(node)
