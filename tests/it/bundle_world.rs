@@ -36,6 +36,8 @@ pub(crate) struct Ran {
     pub(crate) world: World,
     pub(crate) request: Request,
     pub(crate) plan: Arc<Plan>,
+    /// Its journal, as omk wrote it.
+    pub(crate) honest: Vec<Line>,
 }
 
 impl Ran {
@@ -69,7 +71,9 @@ impl Ran {
         };
         let plan = std::fs::read(world.repo().join("omk.yaml")).unwrap();
         let plan = Arc::new(omk_action::plan::parse(&plan, "omk.yaml", "story").unwrap());
-        Self { world, request, plan }
+        let mut ran = Self { world, request, plan, honest: Vec::new() };
+        ran.honest = ran.lines();
+        ran
     }
 
     pub(crate) fn repo(&self) -> Repo {
@@ -94,11 +98,13 @@ impl Ran {
         dir
     }
 
-    /// The bundle of a run that was dressed up: these ids stand for others in its whole journal, which is chained anew.
+    /// The bundle of a run that was dressed up: these ids stand for others in its whole journal, which is chained anew. What
+    /// an earlier lie left is gone from the clone.
     pub(crate) fn dressed(&self, instead: &[(&str, &str)]) -> PathBuf {
-        let lines = self.lines().into_iter().map(|line| {
+        let _ = std::fs::remove_dir_all(self.world.dir().join("clone"));
+        let lines = self.honest.iter().map(|line| {
             let text =
-                instead.iter().fold(serde_json::to_string(&line).unwrap(), |text, (old, new)| text.replace(old, new));
+                instead.iter().fold(serde_json::to_string(line).unwrap(), |text, (old, new)| text.replace(old, new));
             serde_json::from_str(&text).unwrap()
         });
         let lines: Vec<Line> = lines.collect();

@@ -21,6 +21,9 @@ use crate::engine_model::{Model, TRANSIENT};
 /// How long a lease holds, by the contract, in milliseconds.
 const LEASE: i64 = 300_000;
 
+/// Causes that a run is taken up after.
+const OUTSIDE: [Class; 2] = [Class::Auth, Class::Quota];
+
 const GATES: [&str; 3] = ["test", "lint", "docs"];
 
 /// An attempt that somebody works on.
@@ -51,6 +54,8 @@ struct Mood {
     fail_fast: bool,
     /// So many times it is taken up after a cause outside ended it.
     unblocked: u32,
+    /// What fails, fails for such a cause.
+    outside: bool,
 }
 
 struct World {
@@ -349,7 +354,8 @@ impl World {
             0 => Outcome::Unchanged,
             1 => Outcome::Interrupted,
             2 | 3 => {
-                let class = TRANSIENT[self.dice.below(TRANSIENT.len())].0;
+                let any = TRANSIENT[self.dice.below(TRANSIENT.len())].0;
+                let class = if self.mood.outside { OUTSIDE[self.dice.below(2)] } else { any };
                 let retry_after_ms = (class == Class::RateLimit).then_some(5000);
                 let outlived = class == Class::Host && self.dice.below(8) == 0;
                 Outcome::Failed(Failure { retry_after_ms, outlived, ..Failure::new(class, "no") })
@@ -505,8 +511,8 @@ fn traits() -> impl Strategy<Value = Traits> {
 
 fn mood() -> impl Strategy<Value = Mood> {
     let troubles = (0u32..24, 2usize..12, 0usize..8, 0u32..4);
-    (troubles, any::<[bool; 3]>(), 2usize..9).prop_map(
-        |((troubles, trouble_one_in, bias, unblocked), [calm, apart, fail_fast], clash_one_in)| Mood {
+    (troubles, any::<[bool; 4]>(), 2usize..9).prop_map(
+        |((troubles, trouble_one_in, bias, unblocked), [calm, apart, fail_fast, outside], clash_one_in)| Mood {
             troubles,
             trouble_one_in,
             bias,
@@ -515,6 +521,7 @@ fn mood() -> impl Strategy<Value = Mood> {
             clash_one_in,
             fail_fast,
             unblocked,
+            outside,
         },
     )
 }
@@ -536,6 +543,7 @@ fn random_plan(traits: &[Traits], required: [bool; 3], loose: bool) -> Plan {
         task.retry_policy = RetryPolicy {
             max_attempts: u32::from(attempts % 4),
             terminal_on_permanent_failure: attempts & 64 == 0,
+            backoff_seconds: u64::from(attempts & 32 == 0),
             ..RetryPolicy::default()
         };
         task.priority = i32::from(*priority);
