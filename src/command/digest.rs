@@ -67,7 +67,8 @@ mod tests {
         check(&"A".repeat(12), false);
         check("0123456789ag", false);
         check("", false);
-        assert_eq!("0123456789ab".parse::<PlanDigest>().unwrap().to_string(), "0123456789ab");
+        let digest: PlanDigest = "0123456789ab".parse().unwrap();
+        assert_eq!((digest.to_string().as_str(), digest.as_str()), ("0123456789ab", "0123456789ab"));
     }
 
     #[test]

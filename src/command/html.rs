@@ -156,7 +156,7 @@ fn tags(html: &str, mut take: impl FnMut(Closes, &str)) {
         let hidden = [("!--", "-->"), ("![CDATA[", "]]>"), ("?", "?>"), ("!", ">")];
         if let Some((begin, end)) = hidden.into_iter().find(|(begin, _)| rest.starts_with(begin)) {
             let body = &rest[begin.len()..];
-            rest = body.find(end).map_or("", |at| &body[at + end.len()..]);
+            rest = body.find(end).map_or("", |at| &body[at..]);
             continue;
         }
         let (closes, named) = rest.strip_prefix('/').map_or((Closes::No, rest), |named| (Closes::Yes, named));
@@ -169,12 +169,12 @@ fn tags(html: &str, mut take: impl FnMut(Closes, &str)) {
     }
 }
 
-/// What follows the `>` of a tag, which may hold others in quotes.
+/// What follows the attributes of a tag, from its `>` on; there may be others in quotes before.
 fn behind_attributes(rest: &str) -> &str {
     let mut quote = None;
     for (at, next) in rest.bytes().enumerate() {
         match (next, quote) {
-            (b'>', None) => return &rest[at + 1..],
+            (b'>', None) => return &rest[at..],
             (b'"' | b'\'', None) => quote = Some(next),
             (_, Some(open)) if next == open => quote = None,
             (_, _) => {}

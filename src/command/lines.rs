@@ -45,10 +45,10 @@ pub(super) fn spoken(body: &str) -> Vec<Spoken<'_>> {
 
 /// Lines that look like it, and where their `/omk` is.
 fn candidates(body: &str) -> Vec<(usize, Spoken<'_>)> {
-    let end = history::start(body);
+    let body = &body[..history::start(body)];
     let mut found = Vec::new();
     let mut quoted: Option<usize> = None;
-    for (index, line) in history::lines(body).take_while(|(start, _)| *start < end).enumerate() {
+    for (index, line) in history::lines(body).enumerate() {
         let (start, text) = line;
         match (quote_fence(text), quoted) {
             (Some(length), None) => quoted = Some(length),
@@ -76,11 +76,13 @@ fn quote_fence(line: &str) -> Option<usize> {
 
 /// The ranges of plain text, in order.
 fn written(body: &str) -> Vec<Range<usize>> {
-    let options = Options::ENABLE_TABLES
-        | Options::ENABLE_FOOTNOTES
-        | Options::ENABLE_STRIKETHROUGH
-        | Options::ENABLE_TASKLISTS
-        | Options::ENABLE_GFM;
+    let options = Options::from_iter([
+        Options::ENABLE_TABLES,
+        Options::ENABLE_FOOTNOTES,
+        Options::ENABLE_STRIKETHROUGH,
+        Options::ENABLE_TASKLISTS,
+        Options::ENABLE_GFM,
+    ]);
     let mut written = Vec::new();
     // Tags around the text that are not paragraphs, lists and items.
     let mut others = 0_usize;

@@ -77,6 +77,38 @@ fn the_twenty_first_command_is_not_read() {
 }
 
 #[test]
+fn what_is_as_long_as_it_may_be_is_read() {
+    let line = |more: &str| format!("/omk run {}a{more}", "a ".repeat(2043));
+    assert_eq!((line("").len(), command(&line(""))), (4096, Command::Run { tasks: vec![task("a")], commit: None }));
+    assert!(complaint(&line("a")).contains("longer than 4096 bytes"));
+    let comment = |more: &str| format!("/omk run\n{}{more}", "x".repeat((1 << 20) - 9));
+    assert_eq!((comment("").len(), read(&comment("")).len()), (1 << 20, 1));
+    assert_eq!(read(&comment("x")), []);
+    assert_eq!(read(&"/omk plan\n\n".repeat(20)).len(), 20);
+}
+
+#[test]
+fn each_word_that_is_wrong_is_pointed_at_and_gets_the_advice_that_fits_it() {
+    let check = |line: &str, column: usize, hint: &str| {
+        let shown = complaint(line);
+        assert!(shown.contains(&format!("comment:1:{column}\n")), "{shown}");
+        assert!(shown.contains(&format!("^ {hint}\n")), "{shown}");
+    };
+    let approve = |digest: &str, hint: &str| check(&format!("/omk approve {digest}"), 14, hint);
+    approve(&"A".repeat(11), "give at least 12 digits; it has 11");
+    approve(&"A".repeat(12), "write it in lower case");
+    approve(&"A".repeat(64), "write it in lower case");
+    approve(&"A".repeat(65), "a SHA-256 has 64 digits; this has 65");
+    let run = |task: &str, hint: &str| check(&format!("/omk run {task}"), 10, hint);
+    run("ABC", "did you mean `abc`?");
+    run(&"G".repeat(40), &format!("did you mean `{}`?", "g".repeat(40)));
+    run(&"A".repeat(39), &format!("did you mean `{}`?", "a".repeat(39)));
+    run(&"A".repeat(40), "a commit is written in lower-case digits");
+    check("/omk cancel now please", 13, "write `/omk cancel`, and nothing behind it");
+    check("/omk run <!-- api --> web", 19, "an id is of a-z, 0-9, `_` and `-`, and begins with a letter or digit");
+}
+
+#[test]
 fn a_malformed_command_is_told_where_and_what_was_meant() {
     insta::assert_snapshot!(complaint("/omk"), @"
     error: `/omk` needs to be told what to do
@@ -230,7 +262,11 @@ fn a_run_comes_last_and_what_is_said_twice_is_done_once() {
     assert_eq!(asked.first, [Command::Status, Command::Approve { digest: "0123456789ab".parse().unwrap() }]);
     assert_eq!(asked.work, Some(Work::Run { tasks: vec![task("api")], commit: None }));
     assert_eq!(asked.malformed, []);
-    assert!(plan_of(read("nothing to see")).is_empty());
+    for (body, says_nothing) in
+        [("nothing to see", true), ("/omk status", false), ("/omk run", false), ("/omk rnu", false)]
+    {
+        assert_eq!(plan_of(read(body)).is_empty(), says_nothing, "{body}");
+    }
 }
 
 #[test]
@@ -250,6 +286,17 @@ fn of_two_runs_none_is_started() {
     // A mistake elsewhere keeps nobody from what is right.
     let asked = plan_of(read("/omk rnu\n\n/omk retry api"));
     assert_eq!((asked.malformed.len(), asked.work.is_some()), (1, true));
+}
+
+#[test]
+fn a_run_and_a_retry_name_their_tasks_and_their_commit() {
+    for word in ["run", "retry"] {
+        let work = plan_of(read(&format!("/omk {word} api {SHA} docs"))).work.unwrap();
+        assert_eq!(work.tasks(), [task("api"), task("docs")], "{word}");
+        assert_eq!(work.commit(), Some(&SHA.parse().unwrap()), "{word}");
+        let work = plan_of(read(&format!("/omk {word}"))).work.unwrap();
+        assert_eq!((work.tasks(), work.commit()), (&[][..], None), "{word}");
+    }
 }
 
 #[test]

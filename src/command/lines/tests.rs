@@ -100,7 +100,11 @@ fn html_is_no_command() {
     check("<details>\n\n> </details>\n\n/omk run", &[]);
     check("<details title=\"</details>\">\n\n/omk run", &[]);
     check("<details title=\"a > b\">x</details>\n\n/omk plan", &[3]);
+    check("<br title=\"a > <details> b\">x\n\n/omk plan", &[3]);
+    check("<br title='\" > <details>' lang=\"' > <div>\">x\n\n/omk plan", &[3]);
     check("<!-- <b> <details> -->\n\n/omk plan", &[3]);
+    check("<!-- <b>-->\n\n/omk plan", &[3]);
+    check("text <!----> more\n\n/omk plan", &[3]);
     check("<?x <b> <details> ?>\n\n/omk plan", &[3]);
     check("<br>\n\n/omk plan\n<br>\n/omk status", &[3, 5]);
     check("I like Vec<String>.\n\n/omk plan", &[3]);
