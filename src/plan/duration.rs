@@ -110,6 +110,36 @@ mod tests {
         assert_eq!(parse_duration(""), Err(BadDuration::Malformed));
     }
 
+    #[test]
+    fn a_millisecond_is_the_shortest_and_a_year_the_longest() {
+        assert_eq!(parse_duration("1ms"), Ok(Duration::from_millis(1)));
+        assert_eq!(parse_duration("999us"), Err(BadDuration::TooShort));
+        assert_eq!(parse_duration("365d"), Ok(Duration::from_secs(31_536_000)));
+        assert_eq!(parse_duration("365d 1ms"), Err(BadDuration::TooLong));
+        assert_eq!(parse_duration("1.5"), Err(BadDuration::NoUnit));
+        let unit = "x".repeat(21);
+        assert_eq!(parse_duration(&format!("1{unit}")), Err(BadDuration::UnknownUnit("x".repeat(20))));
+    }
+
+    #[test]
+    fn each_unit_is_written_where_there_is_some_of_it() {
+        for (nanos, expect) in [
+            (0, "0s"),
+            (1, "1ns"),
+            (1_000, "1us"),
+            (999_999_999, "999ms999us999ns"),
+            (1_000_000_000, "1s"),
+            (59_000_000_000, "59s"),
+            (60_000_000_000, "1m"),
+            (3_599_000_000_000, "59m59s"),
+            (3_600_000_000_000, "1h"),
+            (86_399_000_000_000, "23h59m59s"),
+            (90_061_002_003_004, "1d1h1m1s2ms3us4ns"),
+        ] {
+            assert_eq!(format_duration(Duration::from_nanos(nanos)), expect);
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn written_durations_read_back(millis in 1u64..31_536_000_000) {

@@ -113,7 +113,7 @@ struct Excerpt {
 impl Excerpt {
     fn of(line: &str, place: Place) -> Self {
         let caret = place.column - 1;
-        let skipped = if caret > EXCERPT_LEAD && line.len() > EXCERPT_WIDTH { caret - EXCERPT_LEAD } else { 0 };
+        let skipped = if line.len() > EXCERPT_WIDTH { caret.saturating_sub(EXCERPT_LEAD) } else { 0 };
         let mut shown = String::from(if skipped > 0 { "…" } else { "" });
         let (mut before, mut through) = (shown.width(), None);
         for (index, character) in line.chars().enumerate().skip(skipped) {
@@ -196,6 +196,43 @@ mod tests {
         assert!(line.width() < 120);
         let column = line.chars().position(|character| character == 'X');
         assert_eq!(column, caret.chars().position(|character| character == '^'));
+    }
+
+    #[test]
+    fn a_line_is_cut_where_it_is_wider_than_a_hundred_columns() {
+        let excerpt = |length: usize, column: usize| {
+            let line = "a".repeat(length);
+            let excerpt = Excerpt::of(&line, Place { line: 1, column, width: 2 });
+            (excerpt.line, excerpt.before, excerpt.under)
+        };
+        let a = |count: usize| "a".repeat(count);
+        assert_eq!(excerpt(100, 99), (a(100), 98, 2));
+        assert_eq!(excerpt(101, 1), (format!("{}…", a(100)), 0, 2));
+        assert_eq!(excerpt(101, 41), (format!("{}…", a(100)), 40, 2));
+        assert_eq!(excerpt(101, 42), (format!("…{}…", a(99)), 41, 2));
+        assert_eq!(excerpt(101, 43), (format!("…{}", a(99)), 41, 2));
+        // Marks without a width of their own are counted.
+        let marks = Excerpt::of(&format!("e{}", "\u{301}".repeat(300)), Place { line: 1, column: 1, width: 1 });
+        assert_eq!(marks.line, format!("e{}…", "\u{301}".repeat(199)));
+    }
+
+    #[test]
+    fn a_place_lies_on_one_line_and_on_whole_characters() {
+        let text = "abc\ndé\nghi";
+        let lines = Lines::of(text);
+        for ((start, end), (line, column, width)) in [
+            ((0, 3), (1, 1, 3)),
+            ((1, 9), (1, 2, 2)),
+            ((4, 11), (2, 1, 2)),
+            // In the midst of the `é`.
+            ((6, 7), (2, 2, 1)),
+            ((4, 6), (2, 1, 1)),
+            ((8, 10), (3, 1, 2)),
+            ((11, 11), (3, 4, 1)),
+            ((99, 100), (3, 4, 1)),
+        ] {
+            assert_eq!(lines.place(Span { start, end }), Place { line, column, width }, "{start}..{end}");
+        }
     }
 
     proptest::proptest! {

@@ -19,7 +19,7 @@ const LONGEST_NAME: usize = 253;
 const LONGEST_LABEL: usize = 63;
 
 /// The name of a host, in lower case.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Host(Arc<str>);
 
 /// Why a text is not the name of a host, and what to write.
@@ -148,12 +148,6 @@ impl fmt::Display for Host {
     }
 }
 
-impl fmt::Debug for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Host({})", self.0)
-    }
-}
-
 impl Serialize for Host {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
@@ -242,6 +236,12 @@ mod tests {
         assert_eq!(bad("bücher.example"), "is not in the form that DNS takes; write it in ASCII, as `xn--…`");
         assert_eq!(bad(" "), "is empty; write a name like `example.com`");
         let long = format!("{}.example", "a".repeat(64));
+        let name = |last: usize| format!("{}{}", format!("{}.", "a".repeat(63)).repeat(3), "b".repeat(last));
+        assert_eq!(name(61).len(), 253);
+        for text in [&long[1..], &name(61)] {
+            assert!(text.parse::<Host>().is_ok(), "{text}");
+        }
+        assert_eq!(name(62).parse::<Host>(), Err(BadHost::Malformed));
         for text in ["a b", "a..b", "-a.b", "a-.b", "a_b.example", "a\nb", "a\0", ".", "..", &long, &"a.".repeat(128)] {
             let bad = text.parse::<Host>().expect_err(text);
             assert!(matches!(bad, BadHost::Malformed | BadHost::Empty), "{text:?}: {bad:?}");

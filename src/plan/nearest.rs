@@ -80,6 +80,29 @@ mod tests {
     }
 
     #[test]
+    fn words_longer_than_any_of_ours_are_compared_with_none() {
+        let own = "a".repeat(63);
+        for (more, expect) in [("b", Some(own.as_str())), ("bc", None), ("bcd", None)] {
+            check(&format!("{own}{more}"), &[&own], expect);
+        }
+    }
+
+    #[test]
+    fn the_most_similar_of_several_is_meant_and_of_equals_the_first() {
+        check("abcx", &["abcdef", "abc", "abcy"], Some("abc"));
+        check("abcx", &["abcy", "abcz"], Some("abcy"));
+        check("abcx", &["abcz", "abcy"], Some("abcz"));
+    }
+
+    #[test]
+    fn so_many_comparisons_are_made_for_one_plan_and_no_more() {
+        let mut guesser = Guesser { left: 2 };
+        assert_eq!(guesser.guess("databse", ["api", "database"].into_iter()).as_deref(), Some("database"));
+        assert_eq!(guesser.guess("databse", ["database"].into_iter()), None);
+        assert_eq!(guesser.guess("needs", ["dependencies"].into_iter()).as_deref(), Some("dependencies"));
+    }
+
+    #[test]
     fn words_of_other_tools_are_understood() {
         check("needs", &["id", "dependencies"], Some("dependencies"));
         check("needs", &["input", "output"], None);

@@ -31,7 +31,7 @@ pub fn parse(text: &[u8], file_name: &str, directory: &str) -> Result<Plan, Comp
     // The earlier one, because up to there the lossy text is the file, byte for byte.
     let plan = match nul.into_iter().chain(foreign).min() {
         Some((at, what)) => {
-            critic.say(Span { start: at, end: at + 1 }, what).advise("save it as UTF-8 text");
+            critic.say(Span { start: at, end: at }, what).advise("save it as UTF-8 text");
             None
         }
         None => {

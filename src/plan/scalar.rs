@@ -57,10 +57,9 @@ fn number(text: &str) -> Option<Meaning> {
     if matches!(unsigned, ".inf" | ".Inf" | ".INF") {
         return Some(Meaning::Number(if text.starts_with('-') { f64::NEG_INFINITY } else { f64::INFINITY }));
     }
-    // Rust reads more than YAML does (`inf`, `nan`), so the letters are looked at first.
+    // Rust reads more than YAML does (`inf`, `nan`), but nothing else that begins with a digit or a point.
     let starts = unsigned.starts_with(|first: char| first.is_ascii_digit() || first == '.');
-    let sound = unsigned.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
-    if starts && sound { text.parse().ok().map(Meaning::Number) } else { None }
+    if starts { text.parse().ok().map(Meaning::Number) } else { None }
 }
 
 #[cfg(test)]
@@ -73,9 +72,9 @@ mod tests {
 
     #[test]
     fn words_of_older_yaml_are_text() {
-        for text in
-            ["yes", "no", "on", "off", "y", "1_000", "0b1", "1:30", "inf", "nan", "e5", "1.2.3", "30m", "-", "."]
-        {
+        let words = "yes no on off y 1_000 0b1 1:30 inf nan e5 1.2.3 30m - . +-1 \
+                     1e 1.5f 0x 0xg 0o 0o8 -0x1 infinity +nan .inF 1infinity nuLL tRue .Nan";
+        for text in words.split(' ').chain(["1 ", " 1"]) {
             assert_eq!(plain(text), Meaning::Text, "{text}");
         }
     }
@@ -89,6 +88,13 @@ mod tests {
         assert_eq!(plain("2.5e3"), Meaning::Number(2500.0));
         assert_eq!(plain(".5"), Meaning::Number(0.5));
         assert_eq!(plain("-.inf"), Meaning::Number(f64::NEG_INFINITY));
+        assert_eq!(plain("+.Inf"), Meaning::Number(f64::INFINITY));
+        assert!(matches!(plain(".NaN"), Meaning::Number(number) if number.is_nan()));
+        assert_eq!(plain("+7"), Meaning::Whole(Some(7)));
+        assert_eq!(plain("1E2"), Meaning::Number(100.0));
+        assert_eq!(plain("-1."), Meaning::Number(-1.0));
+        assert_eq!(plain("0xfF"), Meaning::Whole(Some(255)));
+        assert_eq!(plain(&format!("0x{}", "f".repeat(40))), Meaning::Whole(None));
     }
 
     #[test]

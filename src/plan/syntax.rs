@@ -48,9 +48,6 @@ fn phrase(kind: &ErrorKind) -> (&'static str, &'static str) {
         | K::ExpectedFlowSequenceSeparator => {
             ("a `[` or `{` is not closed before this", "write a `,` between items, and close the bracket")
         }
-        K::UnexpectedEofBlockSequence | K::UnexpectedEofBlockMapping | K::UnexpectedEof => {
-            ("the file ends in the middle of something", "finish what the last line begins")
-        }
         K::MisplacedFlowCollectionEnd => ("this bracket closes nothing", "remove it, or open it before"),
         K::UnclosedQuotedScalar | K::DocumentIndicatorInQuotedScalar => {
             ("this quote is never closed", "close it with the same quote")

@@ -50,6 +50,9 @@ fn every_key_of_the_contract_is_read() {
 
     let [gate] = &plan.gates[..] else { panic!("{:?}", plan.gates) };
     assert_eq!(gate.run, "cargo test --locked");
+    assert_eq!(plan.gate(&"test".parse().unwrap()), Some(gate));
+    assert_eq!(plan.gate(&"tests".parse().unwrap()), None);
+    assert_eq!(plan.known_prices(), plan.prices);
     assert_eq!(plan.room.network_of_gate(gate), &Network::None);
     assert_eq!(gate.timeout, minutes(15));
     assert_eq!(gate.retries, 1);
@@ -75,6 +78,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(plan.name.as_str(), "my-project");
     assert_eq!(plan.agent, Agent::default());
     assert_eq!(plan.agent.model, "kimi-k3");
+    assert!(plan.prices.is_none() && plan.known_prices().is_some(), "omk knows what its own model costs");
     assert_eq!(plan.room, Room::default());
     assert!(plan.deliver.draft);
     assert_eq!(plan.deliver.limit, 5);
@@ -84,6 +88,14 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(task.write_set, WriteSet::Unknown);
     assert_eq!(task.retry_policy, RetryPolicy::default());
     assert!(task.gates.is_empty() && task.when.is_none());
+}
+
+#[test]
+fn each_permission_is_called_as_it_is_written() {
+    for word in ["triage", "write", "maintain", "admin"] {
+        let plan = sound(&format!("version: 1\ncommands: {{ permission: {word} }}\ntasks: [{{ id: a, run: x }}]\n"));
+        assert_eq!(plan.commands.permission.as_str(), word);
+    }
 }
 
 #[test]

@@ -345,6 +345,14 @@ fn mistakes_of_syntax_are_told_in_our_words() {
     check("a: |\n\n     \n  b\n", "this line is not indented like the text it belongs to");
     check("a: 1\n... b\n", "text follows the `...` that ends the file");
     check("version: 1\n---\nversion: 1\n", "a second document begins here, but a plan is one");
+    check("a: \"x\" y\n", "text goes on after the closing quote");
+    check("a: - b\n", "a `- ` item is not expected here");
+    check("a: | x\n  b\n", "text after `|` or `>` must begin on the next line");
+    check("a: |0\n  b\n", "text after `|` or `>` must begin on the next line");
+    check("a: \"x\"#c\n", "a comment stands in the middle of a value");
+    check("a: b #c\n  d\n", "a comment stands in the middle of a value");
+    check("a: !<x\n", "a `!` begins a YAML tag, and this is none");
+    check("a: !x!y z\n", "a `!` begins a YAML tag, and this is none");
 }
 
 #[test]

@@ -192,3 +192,6 @@ fn scalar_text(node: &Node) -> Option<&str> {
         Value::List(_) | Value::Map(_) | Value::Broken => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

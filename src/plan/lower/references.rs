@@ -142,3 +142,6 @@ fn complain(path: &[(usize, usize)], names: &[&str], edge: &Edge, critic: &mut C
     let what = format!("tasks wait for each other: {}", steps.join(" -> "));
     critic.say(edge.at, what).advise("remove one of these dependencies");
 }
+
+#[cfg(test)]
+mod tests;

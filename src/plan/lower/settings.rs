@@ -196,3 +196,6 @@ fn bot(item: Field<'_>, critic: &mut Critic<'_>) -> Option<Bot> {
     let id = fields.get("id").and_then(|id| id.whole(1..=u64::MAX, critic));
     Some(Bot { login: login?, id: id? })
 }
+
+#[cfg(test)]
+mod tests;

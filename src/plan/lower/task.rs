@@ -172,7 +172,9 @@ fn work(fields: &Fields<'_>, owner: &str, critic: &mut Critic<'_>) -> Option<Wor
         (Some(prompt), None) => prompt.words(critic).map(Work::Prompt),
         (None, Some(run)) => run.words(critic).map(Work::Run),
         (Some(prompt), Some(run)) => {
-            let (first, second) = if prompt.key_at < run.key_at { (prompt, run) } else { (run, prompt) };
+            let mut both = [prompt, run];
+            both.sort_by_key(|field| field.key_at);
+            let [first, second] = both;
             let first_at = critic.whereabouts(first.key_at);
             let said = critic.say(second.key_at, format!("{owner} has both `prompt` and `run`"));
             said.advise("keep one, or make two tasks").note(format!("`{}` is at {first_at}", first.key));
