@@ -34,14 +34,9 @@ impl Run {
     /// Of the others that hold or have reserved overlapping paths and rank higher (holders always do), the one that
     /// goes last: it is the one worth waiting for.
     fn blocker(&self, node: &Node) -> Option<u32> {
-        if node.sets.is_empty() {
-            return None;
-        }
         let mut last: Option<(u32, u32)> = None;
         self.held.overlapping(&node.sets, node.rank + 1, |holder| {
-            if last.is_none_or(|other| holder > other) {
-                last = Some(holder);
-            }
+            last = last.max(Some(holder));
             ControlFlow::Break(())
         });
         last.map(|(_, by)| by)
@@ -70,11 +65,8 @@ impl Run {
 
     /// Frees the paths that a claimed task held.
     pub(super) fn release(&mut self, index: u32) {
-        let node = &self.nodes[index as usize];
-        if !node.sets.is_empty() {
-            self.held.remove((HELD, index), &node.sets);
-            self.wake_watchers(index);
-        }
+        self.held.remove((HELD, index), &self.nodes[index as usize].sets);
+        self.wake_watchers(index);
     }
 
     fn wake_watchers(&mut self, index: u32) {

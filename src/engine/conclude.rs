@@ -257,7 +257,7 @@ impl Run {
         let verdict = match (trouble, self.unplaced) {
             (Some(_), before) => {
                 self.unplaced = Some(before.unwrap_or(now));
-                if weight(now) > weight(RunVerdict::NotReady) { RunVerdict::NotReady } else { now }
+                std::cmp::min_by_key(now, RunVerdict::NotReady, |verdict| weight(*verdict))
             }
             (None, Some(before)) => {
                 self.unplaced = None;

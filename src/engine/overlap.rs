@@ -18,11 +18,6 @@ pub(super) struct Sets {
 }
 
 impl Sets {
-    /// Whether it can overlap with nobody.
-    pub(super) fn is_empty(&self) -> bool {
-        self.write.is_empty() && self.read.is_empty()
-    }
-
     fn accesses(&self) -> impl Iterator<Item = (Access, &Glob)> {
         let writes = self.write.iter().map(|glob| (Access::Write, glob));
         writes.chain(self.read.iter().map(|glob| (Access::Read, glob)))
@@ -164,6 +159,26 @@ mod tests {
         assert_eq!(found(&index, &writes(&["docs/a.md"])), [3, 4]);
         index.remove((4, 4), &writes(&["**"]));
         assert_eq!(found(&index, &writes(&["docs/a.md"])), [3]);
+    }
+
+    #[test]
+    fn breaking_off_ends_one_place_alone_and_those_below_the_bound_come_from_the_highest_down() {
+        let mut index = Index::default();
+        for (key, globs) in [(1, "**"), (2, "**"), (3, "src/**"), (4, "src/*"), (5, "src/a"), (6, "src/a"), (7, "docs")]
+        {
+            index.insert((key, key), &writes(&[globs]));
+        }
+        let visits = |before: u32, flow: ControlFlow<()>| {
+            let mut found = Vec::new();
+            index.overlapping(&writes(&["src/a"]), before, |(_, owner)| {
+                found.push(owner);
+                flow
+            });
+            found
+        };
+        assert_eq!(visits(7, ControlFlow::Continue(())), [2, 1, 4, 3, 6, 5]);
+        assert_eq!(visits(7, ControlFlow::Break(())), [2, 4, 6]);
+        assert_eq!(visits(6, ControlFlow::Break(())), [2, 4, 5]);
     }
 
     #[test]

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use omk_action::engine::{Engine, TaskState};
-use omk_action::fact::{Class, Fact, Failure, RunVerdict};
-use omk_action::id::{Moment, TaskId};
+use omk_action::fact::{Change, Class, Fact, Failure, Order, Outcome, RunVerdict};
+use omk_action::id::{Moment, TaskId, Tip};
 use proptest::prelude::*;
 
-use crate::engine::{Dice, World, host, plan_of};
+use crate::engine::{Dice, World, ends, host, plan_of, tip};
+use crate::engine_results::lands;
+use crate::engine_rules::task;
 
 proptest! {
     /// omk is killed at some moment, and some changes are gone when the run is taken up.
@@ -57,6 +59,110 @@ proptest! {
             prop_assert_eq!(&again.take(*at, fact).unwrap(), orders);
         }
     }
+}
+
+/// The task's change is made on this base and lands.
+fn lands_on(world: &mut World, id: &str, number: u32, base: Tip) {
+    changes(world, id, number, base);
+    world.happens(Fact::Landed { task: task(id), attempt: 1, tip: tip(number) });
+}
+
+/// The task's change is made on this base.
+fn changes(world: &mut World, id: &str, number: u32, base: Tip) {
+    world.active.remove(&task(id)).unwrap();
+    world.holding.remove(&task(id));
+    world.happens(Fact::Prepared { task: task(id), attempt: 1, base, slot: "s".into() });
+    let outcome = Outcome::Changed(Change { tip: tip(number), paths: Vec::new() });
+    world.happens(Fact::Worked { task: task(id), attempt: 1, outcome, evidence: Box::default() });
+}
+
+/// omk is killed, and these changes are gone when the run is taken up: what is ordered, but for the wake.
+fn loses(world: &mut World, lost: &[&str]) -> Vec<Order> {
+    world.active.clear();
+    world.holding.clear();
+    let lost = lost.iter().map(|id| task(id)).collect();
+    world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: false, lost });
+    let (_, _, orders) = world.facts.last().unwrap();
+    orders.iter().filter(|order| !matches!(order, Order::Wake { .. })).cloned().collect()
+}
+
+fn completed(world: &World) -> Vec<&str> {
+    let completed = world.engine.tasks().filter(|status| status.state == TaskState::Completed);
+    completed.map(|status| status.id.as_str()).collect()
+}
+
+fn started(orders: &[Order]) -> Vec<&str> {
+    orders
+        .iter()
+        .filter_map(|order| if let Order::Start { task, .. } = order { Some(task.as_str()) } else { None })
+        .collect()
+}
+
+#[test]
+fn what_was_built_on_a_lost_change_is_lost_and_what_landed_beside_it_is_landed_anew() {
+    for (lost, stay, rebuilt) in [
+        (&["t0"][..], &["t1"][..], Some(&["t0", "t2"][..])),
+        (&["t1"], &["t0", "t2"], Some(&["t1"])),
+        (&["t2"], &["t0", "t1"], None),
+        (&["t2", "t1"], &["t0"], None),
+        (&["t0", "t1", "t0"], &[], None),
+        // It has no change.
+        (&["t3"], &["t0", "t1", "t2"], None),
+    ] {
+        let mut world = World::new(plan_of(4), 4);
+        lands_on(&mut world, "t0", 5, tip(0));
+        lands_on(&mut world, "t1", 6, tip(0));
+        // Its base was the result as it was with t0 alone.
+        lands_on(&mut world, "t2", 7, tip(5));
+        let orders = loses(&mut world, lost);
+        assert_eq!(completed(&world), stay, "{lost:?}");
+        let rebuilt: Option<Vec<_>> = rebuilt.map(|tasks| tasks.iter().map(|id| task(id)).collect());
+        assert_eq!(world.rebuild, rebuilt, "{lost:?}");
+        if rebuilt.is_none() {
+            assert_eq!(world.engine.landings().map(|(task, _)| task.as_str()).collect::<Vec<_>>(), stay, "{lost:?}");
+            let again: Vec<_> = ["t0", "t1", "t2", "t3"].into_iter().filter(|id| !stay.contains(id)).collect();
+            assert_eq!(started(&orders), again, "{lost:?}");
+        }
+    }
+}
+
+#[test]
+fn a_change_is_lost_with_what_it_needs_although_its_base_was_merged_for_it() {
+    let mut plan = plan_of(3);
+    plan.tasks[1].dependencies = vec![task("t0")];
+    let mut world = World::new(plan, 2);
+    lands_on(&mut world, "t0", 5, tip(0));
+    lands_on(&mut world, "t1", 6, tip(99));
+    let orders = loses(&mut world, &["t0"]);
+    assert_eq!((completed(&world), started(&orders)), (vec![], vec!["t0", "t2"]), "t1 waits for t0 again");
+}
+
+#[test]
+fn a_lost_change_does_not_land_and_those_that_wait_with_it_do() {
+    let mut world = World::new(plan_of(2), 2);
+    changes(&mut world, "t0", 5, tip(0));
+    changes(&mut world, "t1", 6, tip(0));
+    let orders = loses(&mut world, &["t1"]);
+    assert!(orders.contains(&Order::Land { task: task("t0"), attempt: 1 }), "{orders:?}");
+    assert_eq!((orders.len(), started(&orders)), (2, vec!["t1"]), "{orders:?}");
+}
+
+#[test]
+fn a_lost_change_proves_no_tree_any_more_and_the_others_still_do() {
+    let mut world = World::new(plan_of(2), 1);
+    lands(&mut world, "t0", 5, true);
+    assert_eq!(started(&loses(&mut world, &["t0"])), ["t0"]);
+    lands(&mut world, "t0", 5, false);
+    ends(&mut world, "t1", Outcome::Unchanged);
+    assert_eq!(world.judge, Some(1), "the gates did not run on this change");
+
+    let mut world = World::new(plan_of(3), 1);
+    lands(&mut world, "t0", 5, true);
+    lands(&mut world, "t1", 6, true);
+    assert_eq!(started(&loses(&mut world, &["t1"])), ["t1"]);
+    ends(&mut world, "t1", Outcome::Unchanged);
+    ends(&mut world, "t2", Outcome::Unchanged);
+    assert_eq!((world.judge, world.concluded), (None, Some(RunVerdict::Ready)), "t0's gates ran on this very tree");
 }
 
 #[test]

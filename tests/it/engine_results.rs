@@ -1,9 +1,9 @@
 //! What becomes of what landed: what proves a tree, which verdict holds, who is taken out, and what is built on what.
 
 use omk_action::engine::Waits;
-use omk_action::fact::{Change, Class, Evidence, Fact, GateOutcome, GateVerdict, Order, Outcome, RunVerdict};
+use omk_action::fact::{Change, Class, Evidence, Fact, Failure, GateOutcome, GateVerdict, Order, Outcome, RunVerdict};
 
-use crate::engine::{World, ends, outcome, plan_of, tip, under_way};
+use crate::engine::{World, about_to_rebuild, ends, outcome, plan_of, tip, under_way};
 use crate::engine_rules::{failed, prepared, task, took_up, writes};
 
 /// One task that lands with this evidence and is the result; whether the result is still to be judged.
@@ -87,6 +87,25 @@ fn the_gate_that_is_named_for_a_take_out_is_one_that_ran() {
 }
 
 #[test]
+fn a_result_that_could_not_be_judged_or_built_blocks_the_run_only_for_a_cause_outside() {
+    for (class, verdict) in [
+        (Class::Config, RunVerdict::BlockedOnExternal),
+        (Class::Host, RunVerdict::FailedInfra),
+        (Class::Command, RunVerdict::FailedInfra),
+    ] {
+        let trouble = Some(Failure::new(class, "it could not be done"));
+        let mut world = World::new(plan_of(1), 1);
+        lands(&mut world, "t0", 5, false);
+        let prefix = world.judge.unwrap();
+        world.happens(Fact::Judged { prefix, tip: tip(5), gates: Vec::new(), trouble: trouble.clone() });
+        assert_eq!(world.concluded, Some(verdict), "judged: {class:?}");
+        let mut world = about_to_rebuild(2);
+        world.happens(Fact::Rebuilt { landings: Vec::new(), clashed: Vec::new(), trouble });
+        assert_eq!(world.concluded, Some(verdict), "rebuilt: {class:?}");
+    }
+}
+
+#[test]
 fn the_weightiest_failure_decides_whichever_task_had_it() {
     // The contract's order: infrastructure, a cause outside, then all else.
     let order = [
@@ -111,7 +130,7 @@ fn the_weightiest_failure_decides_whichever_task_had_it() {
 }
 
 /// The task lands with this number as commit and tree; its own gates proved that tree, or said nothing.
-fn lands(world: &mut World, id: &str, number: u32, proven: bool) {
+pub(crate) fn lands(world: &mut World, id: &str, number: u32, proven: bool) {
     let (attempt, _) = world.active.remove(&task(id)).unwrap();
     let base = world.engine.tip().unwrap().clone();
     world.happens(Fact::Prepared { task: task(id), attempt, base, slot: "s".into() });
@@ -184,6 +203,27 @@ fn a_task_is_built_on_the_last_of_those_that_waited_with_it_and_on_all_that_one_
     assert_eq!(under_way(&world), ["t1"]);
     lands(&mut world, "t1", 7, false);
     assert_eq!(onto(&world, "t2"), ["t0", "t1"]);
+}
+
+#[test]
+fn the_loser_of_a_conflict_is_built_on_those_that_changed_its_paths_and_on_no_others() {
+    let mut world = World::new(plan_of(4), 4);
+    let change = |number, path: &str| Outcome::Changed(Change { tip: tip(number), paths: vec![path.parse().unwrap()] });
+    for (id, number, path) in [("t1", 5, "docs/a"), ("t2", 6, "src/a"), ("t3", 7, "src/b")] {
+        ends(&mut world, id, change(number, path));
+        world.happens(Fact::Landed { task: task(id), attempt: 1, tip: tip(number) });
+        world.holding.remove(&task(id));
+    }
+    world.happens(Fact::Prepared { task: task("t0"), attempt: 1, base: tip(0), slot: "s".into() });
+    world.active.remove(&task("t0"));
+    let (outcome, evidence) = (change(8, "src/a"), Box::default());
+    world.happens(Fact::Worked { task: task("t0"), attempt: 1, outcome, evidence });
+    world.holding.clear();
+    let paths = vec!["src/a".parse().unwrap(), "src/b".parse().unwrap()];
+    world.happens(Fact::Clashed { task: task("t0"), attempt: 1, paths, trouble: None });
+    world.now += 10_000;
+    world.happens(Fact::Woke);
+    assert_eq!(onto(&world, "t0"), ["t2", "t3"]);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use omk_action::engine::{CancelReason, TaskState, Waits, jittered_backoff};
-use omk_action::fact::{Began, Change, Class, Evidence, Fact, Failure, GateOutcome, GateVerdict, Outcome};
+use omk_action::fact::{
+    Began, Change, Class, Evidence, Fact, Failure, GateOutcome, GateVerdict, Limit, Outcome, RunVerdict,
+};
 use omk_action::id::{RunId, TaskId};
 use omk_action::plan::{OnDependencyFailure, RetryPolicy, Work};
 
@@ -76,6 +78,40 @@ fn a_fact_that_cannot_have_happened_is_refused_and_changes_nothing() {
     ends(&mut world, "t0", Outcome::Unchanged);
     for unblocked in [false, true] {
         refuses(&mut world, &took_up(unblocked), "`took-up` came while the run was over");
+    }
+
+    let mut world = World::new(plan_of(1), 1);
+    let lost = Fact::TookUp {
+        host: host(),
+        workers: None,
+        spending: None,
+        unblocked: false,
+        lost: vec![task("t0"), task("other")],
+    };
+    refuses(&mut world, &lost, "task `other` is not in this run");
+    assert_eq!(world.engine.began().map(|began| began.workers), Some(1));
+}
+
+#[test]
+fn a_run_that_is_over_cannot_be_cancelled_and_one_that_was_stopped_can() {
+    let cancelled = |tasks: &[&str]| Fact::Cancelled { tasks: tasks.iter().map(|id| task(id)).collect() };
+    let mut over = World::new(plan_of(1), 1);
+    ends(&mut over, "t0", Outcome::Unchanged);
+    for tasks in [&[][..], &["t0"]] {
+        over.happens(cancelled(tasks));
+        assert_eq!(over.facts.last().unwrap().2, [], "{tasks:?}");
+        assert_eq!(over.engine.verdict(), Some(RunVerdict::Neutral), "{tasks:?}");
+    }
+    for (tasks, verdict, states) in [
+        (&["t1"][..], RunVerdict::NeedsMoreBudget, [TaskState::Pending, TaskState::Cancelled]),
+        (&[], RunVerdict::Cancelled, [TaskState::Cancelled, TaskState::Cancelled]),
+    ] {
+        let mut stopped = World::new(plan_of(2), 1);
+        stopped.happens(Fact::Limited { limit: Limit::Tokens });
+        stopped.happens(cancelled(tasks));
+        assert_eq!(stopped.engine.verdict(), Some(verdict), "{tasks:?}");
+        assert_eq!(stopped.engine.tasks().map(|status| status.state).collect::<Vec<_>>(), states, "{tasks:?}");
+        assert_eq!(stopped.engine.can_go_on(), verdict != RunVerdict::Cancelled, "{tasks:?}");
     }
 }
 
@@ -217,6 +253,53 @@ fn a_task_says_what_it_waits_for() {
 }
 
 #[test]
+fn a_run_of_some_tasks_knows_no_others_and_waits_for_none() {
+    let mut plan = plan_of(3);
+    plan.tasks[2].dependencies = vec![task("t1")];
+    let Fact::Began(told) = began(&plan, 3) else { panic!("a run begins") };
+    let some = Began { selected: vec![task("t0"), task("t2")], ..*told };
+    let mut engine = omk_action::engine::Engine::new(std::sync::Arc::new(plan));
+    engine.take(omk_action::id::Moment::from_millis(1), &Fact::Began(Box::new(some))).unwrap();
+    let states: Vec<_> = engine.tasks().map(|status| (status.id.as_str(), status.state)).collect();
+    assert_eq!(states, [("t0", TaskState::Claimed), ("t2", TaskState::Claimed)], "what is left out is not waited for");
+}
+
+#[test]
+fn only_a_rate_limit_that_names_a_wait_holds_back_the_other_prompts() {
+    for (class, retry_after_ms, holds) in [
+        (Class::RateLimit, Some(60_000), true),
+        (Class::RateLimit, Some(0), false),
+        (Class::RateLimit, None, false),
+        (Class::Provider, Some(60_000), false),
+    ] {
+        let mut plan = plan_of(2);
+        plan.tasks.iter_mut().for_each(|task| task.work = Work::Prompt("do".into()));
+        let mut world = World::new(plan, 1);
+        ends(&mut world, "t0", Outcome::Failed(Failure { retry_after_ms, ..Failure::new(class, "slow") }));
+        let until = omk_action::id::Moment::from_millis(world.now + 60_000);
+        let waits = world.engine.task(&task("t1")).unwrap().waits;
+        assert_eq!(waits, holds.then_some(Waits::Provider(until)), "{class:?}, {retry_after_ms:?}");
+        assert_eq!(under_way(&world).is_empty(), holds, "{class:?}, {retry_after_ms:?}");
+    }
+}
+
+#[test]
+fn what_could_start_after_a_failure_waits_once_the_failed_task_is_tried_again() {
+    let mut plan = plan_of(3);
+    plan.tasks[1].dependencies = vec![task("t0")];
+    plan.tasks[1].on_dependency_failure = OnDependencyFailure::Run;
+    plan.tasks[1].priority = -1;
+    let mut world = World::after(began(&plan, 1), plan, 3);
+    ends(&mut world, "t0", failed(Class::Quota));
+    let waits = |world: &World| world.engine.task(&task("t1")).unwrap().waits;
+    assert_eq!((under_way(&world), waits(&world)), (vec!["t2"], Some(Waits::Worker)));
+    world.active.clear();
+    world.holding.clear();
+    world.happens(Fact::TookUp { host: host(), workers: Some(3), spending: None, unblocked: true, lost: Vec::new() });
+    assert_eq!((under_way(&world), waits(&world)), (vec!["t0", "t2"], Some(Waits::Dependencies)));
+}
+
+#[test]
 fn a_task_tried_again_without_a_wait_goes_before_a_lower_one_that_wants_its_paths() {
     let mut plan = plan_of(2);
     for (task, seconds) in plan.tasks.iter_mut().zip([0, 9]) {
@@ -252,12 +335,12 @@ fn a_task_tried_again_without_a_wait_goes_before_a_lower_one_that_wants_its_path
 fn jitter_depends_on_the_run_the_task_and_the_count_and_is_the_same_in_a_replay() {
     let policy = RetryPolicy { backoff_seconds: 1000, jitter: 0.5, backoff_multiplier: 1.0, ..RetryPolicy::default() };
     let wait = |run: &str, id: &str, count: u32| {
-        jittered_backoff(&policy, &run.parse::<RunId>().unwrap(), &task(id), count).as_millis()
+        jittered_backoff(&policy, &run.parse::<RunId>().unwrap(), &task(id), count).as_nanos()
     };
     let (run, other) = ("20261122t185155z-4f2a9c", "20261122t185155z-4f2a9d");
     let waits = [wait(run, "api", 1), wait(other, "api", 1), wait(run, "app", 1), wait(run, "api", 2)];
     // Computed by hand from SHA-256 of the names, a line each; the first eight digits are 32 bits of chance.
-    assert_eq!(waits, [823723, 510823, 962335, 651569]);
+    assert_eq!(waits, [823_723_296_868, 510_823_911_987, 962_335_642_544, 651_569_635_491]);
     let none = RetryPolicy { jitter: 0.0, ..policy };
     assert_eq!(jittered_backoff(&none, &run.parse().unwrap(), &task("api"), 1), Duration::from_secs(1000));
 }
