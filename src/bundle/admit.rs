@@ -15,7 +15,7 @@ use crate::git::{BundleWanted, Repo};
 use crate::history::History;
 use crate::id::{CommitId, RepoPath, RunId, Sha256, TaskId, Tip};
 use crate::journal::{self, Journal};
-use crate::plan::{Plan, Task};
+use crate::plan::{Event, Plan, Task};
 use crate::request::{Ask, Request};
 use crate::text::Scrubber;
 
@@ -204,14 +204,14 @@ fn check_beginning(repo: &Repo, began: &Began, request: &Request, plan: &Plan) -
     if began.trigger != request.trigger {
         return Err(Refused::Contradiction { what: "trigger" });
     }
-    check_selection(began, request, plan)
+    check_selection(&began.selected, &request.ask, request.trigger.event, plan)
 }
 
 /// The tasks that took part are those that were asked for.
-fn check_selection(began: &Began, request: &Request, plan: &Plan) -> Result<(), Refused> {
+fn check_selection(took_part: &[TaskId], ask: &Ask, event: Event, plan: &Plan) -> Result<(), Refused> {
     let refused = |task: &TaskId, why| Refused::Task { task: task.to_string(), why };
     let mut selected = BTreeSet::new();
-    for task in &began.selected {
+    for task in took_part {
         if plan.task(task).is_none() {
             return Err(refused(task, "took part, and is not in the plan"));
         }
@@ -219,7 +219,7 @@ fn check_selection(began: &Began, request: &Request, plan: &Plan) -> Result<(), 
             return Err(refused(task, "took part twice"));
         }
     }
-    let Ask::Run { tasks } = &request.ask else { return Ok(()) };
+    let Ask::Run { tasks } = ask else { return Ok(()) };
     let asked = if tasks.is_empty() { None } else { Some(with_dependencies(plan, tasks)) };
     for task in &plan.tasks {
         let takes_part = selected.contains(&task.id);
@@ -230,7 +230,7 @@ fn check_selection(began: &Began, request: &Request, plan: &Plan) -> Result<(), 
             Some(asked) if !takes_part && asked.contains(&task.id) => {
                 return Err(refused(&task.id, "was asked for, and took no part"));
             }
-            None if takes_part && !may_take_part(task, request) => {
+            None if takes_part && !may_take_part(task, event) => {
                 return Err(refused(&task.id, "took part, and its `when` names other events"));
             }
             None if !takes_part && task.when.is_none() => {
@@ -242,8 +242,8 @@ fn check_selection(began: &Began, request: &Request, plan: &Plan) -> Result<(), 
     Ok(())
 }
 
-fn may_take_part(task: &Task, request: &Request) -> bool {
-    task.when.as_ref().is_none_or(|when| when.events.is_empty() || when.events.contains(&request.trigger.event))
+fn may_take_part(task: &Task, event: Event) -> bool {
+    task.when.as_ref().is_none_or(|when| when.events.is_empty() || when.events.contains(&event))
 }
 
 fn with_dependencies<'a>(plan: &'a Plan, tasks: &'a [TaskId]) -> BTreeSet<&'a TaskId> {
@@ -257,4 +257,61 @@ fn with_dependencies<'a>(plan: &'a Plan, tasks: &'a [TaskId]) -> BTreeSet<&'a Ta
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tasks_of_a_run_are_those_that_were_asked_for() {
+        let plan = "version: 1\nname: p\ntasks:\n\
+            \x20 - { id: a, run: x }\n\
+            \x20 - { id: b, run: x, dependencies: [a] }\n\
+            \x20 - { id: nightly, run: x, when: { events: [schedule, dispatch] } }\n\
+            \x20 - { id: docs, run: x, when: { changed: [docs/**] } }\n";
+        let plan = crate::plan::parse(plan.as_bytes(), "omk.yaml", "p").expect("a plan");
+        let ids =
+            |names: &str| names.split_whitespace().map(|name| name.parse().expect("an id")).collect::<Vec<TaskId>>();
+        let says = |took_part: &str, ask: &Ask, event| match check_selection(&ids(took_part), ask, event, &plan) {
+            Ok(()) => "fine".to_owned(),
+            Err(why) => why.to_string(),
+        };
+        let run = |took_part: &str, asked: &str| says(took_part, &Ask::Run { tasks: ids(asked) }, Event::Manual);
+        for (took_part, asked) in [
+            ("a b", ""),
+            ("a b docs", ""),
+            ("a", "a"),
+            ("a b", "b"),
+            ("b a", "b"),
+            ("nightly", "nightly"),
+            ("docs", "docs"),
+        ] {
+            assert_eq!(run(took_part, asked), "fine", "{took_part} for {asked}");
+        }
+        let all = Ask::Run { tasks: Vec::new() };
+        for event in [Event::Schedule, Event::Dispatch] {
+            assert_eq!(says("a b nightly", &all, event), "fine");
+        }
+        for (took_part, asked, why) in [
+            ("a b ghost", "", "`ghost` took part, and is not in the plan"),
+            ("a b a", "", "`a` took part twice"),
+            ("a", "", "`b` was to take part, and did not"),
+            ("a b nightly", "", "`nightly` took part, and its `when` names other events"),
+            ("a b", "a", "`b` took part, and was not asked for"),
+            ("a docs", "a", "`docs` took part, and was not asked for"),
+            ("b", "b", "`a` was asked for, and took no part"),
+            ("a", "a nightly", "`nightly` was asked for, and took no part"),
+        ] {
+            assert_eq!(run(took_part, asked), format!("task {why}"), "{took_part} for {asked}");
+        }
+        assert_eq!(
+            says("a b nightly", &all, Event::Comment),
+            "task `nightly` took part, and its `when` names other events"
+        );
+        // A retry may leave out what completed before.
+        let retry = Ask::Retry { tasks: ids("a") };
+        assert_eq!(says("b nightly", &retry, Event::Manual), "fine");
+        assert_eq!(says("ghost", &retry, Event::Manual), "task `ghost` took part, and is not in the plan");
+    }
 }

@@ -66,14 +66,12 @@ pub enum BadArchive {
 pub fn unpack(archive: &Path, to: &Path, most: u64) -> Result<(), BadArchive> {
     let unreadable = |said: String| BadArchive::Unreadable { path: archive.display().to_string(), said };
     let mut file = plain_file::open(archive).map_err(|why| unreadable(why.to_string()))?.into_file();
-    // Each entry takes hundreds of bytes of memory once the list is read, whatever it takes here.
+    // Each entry takes hundreds of bytes of memory once the list is read, whatever it takes here. The list cannot have more
+    // of them than are counted.
     if entries(&mut file).map_err(|error| unreadable(error.to_string()))? > FILES {
         return Err(BadArchive::TooMuch { most: format!("{FILES} files") });
     }
     let mut zip = zip::ZipArchive::new(std::io::BufReader::new(file)).map_err(|error| unreadable(error.to_string()))?;
-    if zip.len() > FILES {
-        return Err(BadArchive::TooMuch { most: format!("{FILES} files") });
-    }
     let mut left = most;
     for index in 0..zip.len() {
         let mut entry = zip.by_index(index).map_err(|error| unreadable(error.to_string()))?;
@@ -199,11 +197,22 @@ mod tests {
         let to = tempfile::tempdir().expect("a directory");
         let error = unpack(file.path(), to.path(), 100).expect_err("too many").to_string();
         assert_eq!(error, "unpack the archive: it holds more than 100000 files");
-        for length in [0, 1, 3, (64 << 10) - 2, 64 << 10, (64 << 10) + 1] {
-            let bytes = [&b"PK\x01".repeat(length)[..length], ENTRY, b"PK\x01"].concat();
-            std::fs::write(file.path(), bytes).expect("its bytes");
-            assert_eq!(entries(&mut File::open(file.path()).expect("it")).expect("its bytes"), 1, "{length}");
+        for length in [0, 1, 3].into_iter().chain((64 << 10) - 6..(64 << 10) + 2) {
+            for (filler, end) in [(&b"PK\x01"[..], &b"PK\x01"[..]), (b"\0", b"\0\0\0\0")] {
+                let bytes = [&filler.repeat(length)[..length], ENTRY, end].concat();
+                std::fs::write(file.path(), bytes).expect("its bytes");
+                assert_eq!(entries(&mut File::open(file.path()).expect("it")).expect("its bytes"), 1, "{length}");
+            }
         }
+        // As many as may be are no reason to stop counting.
+        let many = ENTRY.repeat(FILES);
+        let refused = |bytes: &[u8]| {
+            std::fs::write(file.path(), bytes).expect("its bytes");
+            unpack(file.path(), to.path(), 100).expect_err("no archive").to_string()
+        };
+        assert!(refused(&many).starts_with("read the archive "));
+        let later = [many.as_slice(), &[0; 200_000], ENTRY].concat();
+        assert_eq!(refused(&later), "unpack the archive: it holds more than 100000 files");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::git::{CommitSeen, Extents, GitError, Message, Repo, Trailers, signer}
 use crate::id::{CommitId, TaskId, Tip};
 use crate::plan::{Plan, Task};
 use crate::request::Request;
-use crate::scope::Scope;
+use crate::scope::{Scope, Violation};
 
 /// How many offending paths a refusal names.
 const PATHS_SHOWN: usize = 10;
@@ -243,14 +243,18 @@ impl Court<'_> {
         if violations.is_empty() {
             return Ok(());
         }
-        let mut paths: Vec<String> =
-            violations.iter().take(PATHS_SHOWN).map(|found| format!("{} {}", found.path, found.why)).collect();
-        if violations.len() > PATHS_SHOWN {
-            paths.push(format!("and {} more", violations.len() - PATHS_SHOWN));
-        }
-        let commit = short(&seen.tip.commit);
-        Err(Refused::Scope { commit, task: task.id.clone(), paths: paths.join(", ") })
+        Err(Refused::Scope { commit: short(&seen.tip.commit), task: task.id.clone(), paths: named(&violations) })
     }
+}
+
+/// The first few of them, and how many there are besides.
+fn named(violations: &[Violation]) -> String {
+    let mut paths: Vec<String> =
+        violations.iter().take(PATHS_SHOWN).map(|found| format!("{} {}", found.path, found.why)).collect();
+    if violations.len() > PATHS_SHOWN {
+        paths.push(format!("and {} more", violations.len() - PATHS_SHOWN));
+    }
+    paths.join(", ")
 }
 
 fn short(commit: &CommitId) -> String {
@@ -259,4 +263,20 @@ fn short(commit: &CommitId) -> String {
 
 fn refused(commit: &CommitId, place: &str, why: &str) -> Refused {
     Refused::Commit { commit: short(commit), place: place.to_owned(), why: why.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_paths_are_named_and_the_others_counted() {
+        let says = |count: usize| {
+            let path = |at: usize| Violation { path: format!("{at}").parse().expect("a path"), why: "x".into() };
+            named(&(0..count).map(path).collect::<Vec<_>>())
+        };
+        assert_eq!(says(2), "0 x, 1 x");
+        assert!(says(9).ends_with(", 8 x") && says(10).ends_with(", 9 x"), "{}", says(10));
+        assert!(says(11).ends_with(", 9 x, and 1 more") && says(13).ends_with(", and 3 more"), "{}", says(13));
+    }
 }

@@ -171,7 +171,8 @@ mod tests {
             "logs/api/1/gate-test-1.log",
             "cassette/api/0/1.json",
         ] {
-            assert_eq!(name.parse::<FileName>().unwrap().to_string(), name);
+            let parsed: FileName = name.parse().unwrap();
+            assert_eq!((parsed.to_string().as_str(), parsed.is_full_only()), (name, name.starts_with("cassette/")));
         }
         for name in [
             "",

@@ -1,20 +1,18 @@
 //! A directory that a stranger filled, looked through without following anything.
 //!
-//! It refuses links, pipes and devices before it opens them, and more entries than are allowed.
+//! It refuses links, pipes and devices before it opens them, more files than are allowed, and directories without a file:
+//! so there are no more directories than the files account for.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd as _;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, FileType};
 
 use super::manifest::{FileName, MANIFEST};
 use super::refused::Refused;
 use crate::plain_file::{NotRead, Root, in_words};
-
-/// Directories inside each other. Names are checked against the list before this can matter.
-const DEPTH: usize = 8;
 
 /// A bundle's directory, held open: whoever renames it meanwhile changes nothing.
 pub(super) struct Directory {
@@ -30,25 +28,16 @@ impl Directory {
     /// Every file but the manifest, with its size. Nothing is opened but directories.
     pub(super) fn files(&self, most: usize) -> Result<BTreeMap<FileName, u64>, Refused> {
         let mut found = BTreeMap::new();
-        let mut seen = 0;
-        look(self.top.as_fd(), "", 0, &mut |name, size| {
-            seen += 1;
-            if seen > most {
-                return Err(Refused::TooLarge {
-                    what: "the number of files".into(),
-                    found: seen as u64,
-                    most: most as u64,
-                });
+        look(&self.top, "", &mut |name, size| {
+            if name == MANIFEST {
+                return Ok(());
             }
-            let Some(size) = size else { return Ok(()) };
-            match name.parse() {
-                Ok(name) => {
-                    found.insert(name, size);
-                    Ok(())
-                }
-                Err(_) if name == MANIFEST => Ok(()),
-                Err(_) => Err(strange(name)),
+            found.insert(name.parse().map_err(|_| strange(name))?, size);
+            if found.len() > most {
+                let (found, most) = (found.len() as u64, most as u64);
+                return Err(Refused::TooLarge { what: "the number of files".into(), found, most });
             }
+            Ok(())
         })?;
         Ok(found)
     }
@@ -81,36 +70,35 @@ fn not_read(name: &str, why: NotRead) -> Refused {
     }
 }
 
-/// Hears of a file with its size, and of a directory without.
-type Seen<'a> = dyn FnMut(&str, Option<u64>) -> Result<(), Refused> + 'a;
+/// Hears of each file, with its size.
+type Seen<'a> = dyn FnMut(&str, u64) -> Result<(), Refused> + 'a;
 
-fn look(directory: BorrowedFd<'_>, above: &str, depth: usize, seen: &mut Seen<'_>) -> Result<(), Refused> {
+fn look(directory: &Root, above: &str, seen: &mut Seen<'_>) -> Result<(), Refused> {
     let shown = if above.is_empty() { "the bundle" } else { above };
-    let entries = Dir::read_from(directory).map_err(|errno| io(shown, errno.into()))?;
+    let entries = Dir::read_from(directory.as_fd()).map_err(|errno| io(shown, errno.into()))?;
+    let mut is_empty = true;
     for entry in entries {
         let entry = entry.map_err(|errno| io(shown, errno.into()))?;
         let bytes = entry.file_name().to_bytes();
         if matches!(bytes, b"." | b"..") {
             continue;
         }
+        is_empty = false;
         let Ok(part) = std::str::from_utf8(bytes) else { return Err(strange(&String::from_utf8_lossy(bytes))) };
         let name = if above.is_empty() { part.to_owned() } else { format!("{above}/{part}") };
-        let stat = rustix::fs::statat(directory, part, AtFlags::SYMLINK_NOFOLLOW);
+        let stat = rustix::fs::statat(directory.as_fd(), part, AtFlags::SYMLINK_NOFOLLOW);
         let stat = stat.map_err(|errno| io(&name, errno.into()))?;
         match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => seen(&name, Some(u64::try_from(stat.st_size).unwrap_or(u64::MAX)))?,
-            // A name below it says whether the directory may be here at all.
-            FileType::Directory if depth < DEPTH && format!("{name}/x.json").parse::<FileName>().is_ok() => {
-                seen(&name, None)?;
-                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let below = rustix::fs::openat(directory, part, flags, Mode::empty());
-                look(below.map_err(|errno| io(&name, errno.into()))?.as_fd(), &name, depth + 1, seen)?;
+            FileType::RegularFile => seen(&name, u64::try_from(stat.st_size).unwrap_or(u64::MAX))?,
+            // A name below it says whether the directory may be here at all, and so how deep it may lie.
+            FileType::Directory if format!("{name}/x.json").parse::<FileName>().is_ok() => {
+                look(&directory.below(Path::new(part)).map_err(|why| not_read(&name, why))?, &name, seen)?;
             }
             FileType::Directory => return Err(strange(&name)),
             other => return Err(Refused::NotPlain { name: clipped(&name), what: in_words(other) }),
         }
     }
-    Ok(())
+    if is_empty { Err(strange(shown)) } else { Ok(()) }
 }
 
 pub(super) fn io(what: &str, source: std::io::Error) -> Refused {
@@ -123,4 +111,60 @@ fn strange(name: &str) -> Refused {
 
 fn clipped(name: &str) -> String {
     crate::text::clip(name, 120)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The files of a bundle with these files and directories, which end with `/`; or why it is refused.
+    fn files(names: &[&str], most: usize) -> Result<Vec<String>, String> {
+        let dir = tempfile::tempdir().expect("a directory");
+        for name in names {
+            let path = dir.path().join(name);
+            let parent = path.parent().expect("a directory above it");
+            std::fs::create_dir_all(if name.ends_with('/') { &path } else { parent }).expect("its directory");
+            if !name.ends_with('/') {
+                std::fs::write(path, name).expect("a file");
+            }
+        }
+        let found = Directory::open(dir.path()).expect("a directory").files(most).map_err(|why| why.to_string())?;
+        assert!(found.iter().all(|(name, size)| name.as_str().len() as u64 == *size), "{found:?}");
+        Ok(found.into_keys().map(|name| name.to_string()).collect())
+    }
+
+    #[test]
+    fn only_files_count_and_they_count_to_the_last() {
+        let names = ["bundle.json", "journal.jsonl", "logs/a/b/c/d/x.log", "proofs/a.json"];
+        let refused = |most| Err(format!("the number of files is too large: {}, and {most} are allowed", most + 1));
+        for (most, found) in [(0, refused(0)), (2, refused(2))] {
+            assert_eq!(files(&names, most), found);
+        }
+        for most in [3, 4] {
+            assert_eq!(
+                files(&names, most).as_deref(),
+                Ok(&names[1..].iter().map(ToString::to_string).collect::<Vec<_>>()[..])
+            );
+        }
+    }
+
+    #[test]
+    fn a_name_that_no_bundle_has_is_refused_where_it_begins_and_so_is_a_directory_without_files() {
+        for (name, refused) in [
+            ("config", "config"),
+            ("logs/.hidden", "logs/.hidden"),
+            ("hooks/x.json", "hooks"),
+            ("proofs/a/b.json", "proofs/a"),
+            ("logs/a/b/c/d/e/x.log", "logs/a/b/c/d/e"),
+            ("hooks/", "hooks"),
+            ("logs/", "logs"),
+            ("cassette/a/b/", "cassette/a/b"),
+        ] {
+            assert_eq!(
+                files(&["bundle.json", name], 9),
+                Err(format!("{refused:?} does not belong into a bundle")),
+                "{name}"
+            );
+        }
+    }
 }

@@ -116,6 +116,16 @@ impl Root {
         Ok(Self { directory })
     }
 
+    /// A directory below the root, as a root of its own.
+    ///
+    /// # Errors
+    /// If it is missing, a link or below one, or no directory.
+    pub fn below(&self, name: &Path) -> Result<Self, NotRead> {
+        let (parent, last) = self.parent(name)?;
+        let directory = rustix::fs::openat(&parent, Path::new(last.as_os_str()), DIRECTORY, Mode::empty());
+        Ok(Self { directory: directory.map_err(way)? })
+    }
+
     /// Opens a regular file below the root. `name` is relative, without `..`.
     ///
     /// # Errors

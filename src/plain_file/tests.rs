@@ -33,6 +33,23 @@ fn a_plain_file_is_read() {
 }
 
 #[test]
+fn a_directory_below_is_no_link_and_does_not_lead_out() {
+    let dir = world();
+    let root = Root::open(dir.path()).unwrap();
+    for name in ["real/deep", "./real/deep"] {
+        assert_eq!(root.below(Path::new(name)).unwrap().read(Path::new("file"), 5).unwrap(), b"hello");
+    }
+    let refused = |name: &str| root.below(Path::new(name)).err();
+    for name in ["link", "link/deep", "real/deep/file", "pipe"] {
+        assert!(matches!(refused(name), Some(NotRead::BelowLink)), "{name}");
+    }
+    assert!(matches!(refused("none"), Some(NotRead::Missing)));
+    for name in ["..", "real/../link", "/", ""] {
+        assert!(matches!(refused(name), Some(NotRead::Outside)), "{name}");
+    }
+}
+
+#[test]
 fn nothing_but_a_plain_file_is_opened_and_each_is_named() {
     let dir = world();
     let root = Root::open(dir.path()).unwrap();

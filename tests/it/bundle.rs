@@ -19,6 +19,9 @@ fn a_bundle_replaces_an_earlier_one_and_nothing_else() {
     ran.admit(&ran.bundle()).unwrap();
     let dir = ran.bundle();
     ran.admit(&dir).unwrap();
+    let refs = ran.world.git(&["-C", ran.clone().to_str().unwrap(), "for-each-ref", "--format=%(refname)", "refs/omk"]);
+    let below = format!("refs/omk/bundle-in/{}", ran.request.run);
+    assert_eq!(refs, format!("{below}/result\n{below}/task/one"), "what was admitted is kept under the run's name");
     std::fs::remove_file(dir.join("bundle.json")).unwrap();
     let engine = journal::replay(Arc::clone(&ran.plan), &ran.lines()).unwrap();
     let error =
@@ -45,13 +48,15 @@ fn what_the_model_said_is_only_in_a_full_bundle() {
 
 #[test]
 fn what_an_earlier_run_of_the_scope_left_may_have_been_asked_for_by_others_but_not_of_another_plan_or_tree() {
-    let ran = Ran::new(ONE);
+    let later = "  - { id: later, run: 'true', write_set: [later.txt], when: { events: [schedule] } }\n";
+    let ran = Ran::new(&format!("{ONE}{later}"));
     let dir = ran.bundle();
-    // A later commit with the same files, and a retry by somebody else.
+    // A later commit with the same files, and other tasks, asked for by somebody else.
     ran.world.git(&["commit", "--quiet", "--allow-empty", "--message", "again"]);
     let mut request = Request { base: ran.world.rev("HEAD").parse().unwrap(), ..ran.request.clone() };
     request.run = "20200101t000000z-000000".parse().unwrap();
     request.trigger.actor = "somebody".to_owned();
+    request.ask = Ask::Run { tasks: vec!["later".parse().unwrap()] };
     let admit = |request: &Request| {
         let opened = bundle::open(&dir, &Limits::default()).unwrap();
         bundle::admit_earlier(&ran.repo(), opened, request, &ran.request.run, &ran.plan)

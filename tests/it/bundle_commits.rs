@@ -3,17 +3,16 @@
 use std::path::Path;
 
 use omk_action::bundle::{self, Limits, Refused};
-use omk_action::fact::{Fact, Outcome};
 use omk_action::git::{BundleError, Repo};
 use omk_action::request::Ask;
 use omk_action::text::Advised as _;
 
-use crate::bundle_forged::{again, object};
-use crate::bundle_world::{DIAMOND, ONE, Ran, chained, put};
+use crate::bundle_forged::object;
+use crate::bundle_world::{DIAMOND, ONE, Ran, put};
 use crate::world::World;
 
 /// A tree that differs in one entry: `mode,object,path`.
-fn tree_with(world: &World, rev: &str, entry: &str) -> String {
+pub(crate) fn tree_with(world: &World, rev: &str, entry: &str) -> String {
     let index = world.dir().join("index");
     let git = |args: &[&str]| {
         let out = world.command("git").args(args).env("GIT_INDEX_FILE", &index).output().unwrap();
@@ -25,14 +24,14 @@ fn tree_with(world: &World, rev: &str, entry: &str) -> String {
     git(&["write-tree"])
 }
 
-fn blob(world: &World, text: &str) -> String {
+pub(crate) fn blob(world: &World, text: &str) -> String {
     let path = world.dir().join("blob");
     std::fs::write(&path, text).unwrap();
     world.git(&["hash-object", "-w", path.to_str().unwrap()])
 }
 
 /// A commit by omk with that message, tree and parents.
-fn commit(world: &World, tree: &str, parents: &[&str], message: &str, author: &str) -> String {
+pub(crate) fn commit(world: &World, tree: &str, parents: &[&str], message: &str, author: &str) -> String {
     let file = world.dir().join("message");
     std::fs::write(&file, message).unwrap();
     let mut git = world.command("git");
@@ -157,24 +156,6 @@ fn commits_smuggled_below_the_result_and_merges_are_refused() {
         let refused = ran.refused(&dir);
         assert!(refused.to_string().contains(&says), "{name}: {refused}\n{says}");
     }
-}
-
-#[test]
-fn what_only_a_tasks_own_branch_would_bring_along_is_looked_at_too() {
-    let ran = Ran::new(ONE);
-    let (world, old) = (&ran.world, ran.world.rev("omk/run/story"));
-    let evil = tree_with(world, "main", &format!("100644,{},.github/workflows/x.yml", blob(world, "on: push\n")));
-    let below = commit(world, &evil, &["main"], &message(world, &old), "omk[bot]");
-    let own = commit(world, &world.tree(&old), &[&below], &message(world, &old), "omk[bot]");
-    let mut lines = ran.lines();
-    for line in &mut lines {
-        if let Fact::Worked { outcome: Outcome::Changed(change), .. } = &mut line.fact {
-            change.tip.commit = own.parse().unwrap();
-        }
-    }
-    std::fs::write(ran.run_dir().path().join("journal.jsonl"), chained(&lines)).unwrap();
-    let refused = ran.refused(&ran.bundle());
-    assert!(refused.to_string().contains(".github/workflows/x.yml is protected"), "{refused}");
 }
 
 #[test]
@@ -330,37 +311,4 @@ fn proofs_become_a_commit_without_a_parent() {
         ("1".into(), "1".into())
     );
     assert!(repo.commit_files(&[("a/b".to_owned(), Vec::new())], "x", when).is_err());
-}
-
-#[test]
-fn a_merge_that_omk_would_not_make_of_its_parents_is_refused_below_a_tasks_change() {
-    let ran = Ran::new(DIAMOND);
-    let (world, own) = (&ran.world, ran.world.rev("omk/task/story/top"));
-    let merge = world.rev(&format!("{own}^"));
-    ran.admit(&ran.bundle()).expect("the merge that omk made is one");
-    // What the merge brings in, the task's commit changes: each commit stays in its write set.
-    let smuggling = tree_with(world, &merge, &format!("100644,{},top.txt", blob(world, "smuggled\n")));
-    let honest_lines = ran.lines();
-    let honest_tree = world.tree(&merge);
-    let cases: [(&str, &dyn Fn(&str) -> String); 3] = [
-        ("another tree", &|raw| raw.replace(&honest_tree, &smuggling)),
-        ("another message", &|raw| format!("{raw}\nfixes #1\n")),
-        ("another header", &|raw| raw.replacen("\n\n", "\nnote hello\n\n", 1)),
-    ];
-    for (name, change) in cases {
-        let below = again(world, &merge, change);
-        let forged = again(world, &own, |raw| raw.replace(&merge, &below));
-        let mut lines = honest_lines.clone();
-        for line in &mut lines {
-            if let Fact::Worked { task, outcome: Outcome::Changed(change), .. } = &mut line.fact
-                && task.as_str() == "top"
-            {
-                change.tip.commit = forged.parse().unwrap();
-            }
-        }
-        std::fs::write(ran.run_dir().path().join("journal.jsonl"), chained(&lines)).unwrap();
-        let refused = ran.admit(&ran.bundle()).expect_err("omk did not make that");
-        let says = refused.to_string();
-        assert!(says.contains(&below[..12]) && says.contains("is a merge that omk did not make"), "{name}: {says}");
-    }
 }

@@ -74,13 +74,14 @@ fn every_forged_piece_of_a_commit_is_refused() {
     let (headers, words) = ("has headers that omk does not write", "has another message than omk gives it");
     let time = "is of a time at which the run was not under way";
     let both = |raw: &str| later("author", 100_000, "+0000")(&later("committer", 100_000, "+0000")(raw));
-    let cases: [(&str, Change<'_>, &str); 13] = [
+    let cases: [(&str, Change<'_>, &str); 14] = [
         ("subject", &message("\n\none\n", "\n\none [skip ci]\n"), words),
         ("body", &message("\n\none\n\n", "\n\none\n\nfixes #1\n\n"), words),
         ("escapes", &message("\n\none\n", "\n\n\u{1b}[2Jone\n"), words),
         ("end", &|raw| format!("{raw}\n"), words),
         ("spaces", &message("Omk-Attempt: 1\n", "Omk-Attempt: 1 \n"), words),
-        ("attempt", &message("Omk-Attempt: 1", "Omk-Attempt: 7"), "is of attempt 7, and its task had 1"),
+        ("attempt", &message("Omk-Attempt: 1", "Omk-Attempt: 2"), "is of attempt 2, and its task had 1"),
+        ("no attempt", &message("Omk-Attempt: 1", "Omk-Attempt: 0"), "is of attempt 0, and its task had 1"),
         ("signature", &header("gpgsig -----BEGIN PGP SIGNATURE-----\n \n -----END PGP SIGNATURE-----"), headers),
         ("encoding", &header("encoding ISO-8859-1"), headers),
         ("any header", &header("note hello"), headers),
@@ -89,8 +90,8 @@ fn every_forged_piece_of_a_commit_is_refused() {
         ("both times", &both, time),
         ("zone", &later("author", 0, "+0100"), headers),
     ];
+    let ran = Ran::new(ONE);
     for (name, change, says) in cases {
-        let ran = Ran::new(ONE);
         let refused = forged(&ran, change);
         assert!(matches!(refused, Refused::Commit { .. }) && refused.to_string().contains(says), "{name}: {refused}");
     }

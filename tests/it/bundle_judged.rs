@@ -5,8 +5,9 @@ use std::path::Path;
 
 use omk_action::bundle;
 use omk_action::fact::{AgainstBase, FailingItem, GateOutcome, GateVerdict, Level, RunVerdict};
+use omk_action::id::{Sha256, Tip};
 use omk_action::journal::Line;
-use omk_action::plan::Event;
+use omk_action::plan::{Event, RoomLevel};
 use omk_action::proof::{JudgedBy, prove};
 use omk_action::request::{Judgement, Request};
 
@@ -35,6 +36,40 @@ fn a_run_of_several_tasks_is_judged_anew_in_a_fresh_clone() {
         bundle::proofs(&ran.request, &judgement, &admitted).into_iter().map(|(name, _)| name).collect();
     assert!(names.contains(&"run.result.json".to_owned()) && names.contains(&"top.json".to_owned()), "{names:?}");
     assert_eq!(bundle::view(&judgement, &admitted).unwrap().judged_by, Some(JudgedBy::SeparateJob));
+}
+
+#[test]
+fn a_proof_holds_what_the_judging_job_knows_and_not_what_the_run_said() {
+    let ran = Ran::new(ONE);
+    let dir = ran.bundle();
+    let mut admitted = ran.admit(&dir).unwrap();
+    let own = admitted.history.result_gates(&admitted.engine);
+    let again = bundle::judge(&ran.request, &admitted, own.clone());
+    assert_eq!((again.verdict, again.warnings), (RunVerdict::Ready, Vec::new()));
+    let input = |admitted: &_, request: &_, judgement: &_| bundle::proof_input(request, judgement, admitted).unwrap();
+    let before = input(&admitted, &ran.request, &bundle::judge(&ran.request, &admitted, own.clone()));
+    assert!(before.containment.subreaper, "the run's own children were all ended");
+
+    // A gate that fails here; another, of which the run said nothing, is no news.
+    let failed = GateOutcome { verdict: GateVerdict::Failed, counts_as_passed: false, ..own[0].clone() };
+    let other = GateOutcome { gate: "other".parse().unwrap(), ..failed.clone() };
+    let mut gates = vec![failed, other];
+    let room = gates[0].room.as_mut().expect("it ran in a room");
+    (room.containment.level, room.containment.subreaper) = (RoomLevel::None, false);
+    let tip = Tip { commit: "1".repeat(40).parse().unwrap(), tree: "2".repeat(40).parse().unwrap() };
+    admitted.result = Some(tip.clone());
+    admitted.changes = Some(Sha256::of(b"commits"));
+    let mut request = ran.request.clone();
+    request.trigger.actor = "somebody".to_owned();
+    request.plan.digest = Sha256::of(b"plan");
+    let judgement = bundle::judge(&request, &admitted, gates.clone());
+    assert_eq!((judgement.verdict, judgement.warnings.len()), (RunVerdict::NotReady, 1), "{:?}", judgement.warnings);
+    assert!(judgement.warnings[0].starts_with("gate `test` passed in the job"), "{:?}", judgement.warnings);
+    let input = input(&admitted, &request, &judgement);
+    assert_eq!((input.verdict, &input.gates, &input.result), (RunVerdict::NotReady, &gates, &tip));
+    assert_eq!((input.judged_tree, input.bundle), (Some(tip.tree), admitted.changes));
+    assert_eq!((input.trigger, input.plan), (request.trigger, request.plan));
+    assert_eq!((input.containment.level, input.containment.subreaper), (RoomLevel::None, false));
 }
 
 #[test]

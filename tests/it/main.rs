@@ -7,6 +7,7 @@ mod agent;
 mod branches;
 mod broken_filters;
 mod bundle;
+mod bundle_chain;
 mod bundle_commits;
 mod bundle_forged;
 mod bundle_judged;
