@@ -50,3 +50,33 @@ impl Account {
         let _ = self.written.subscribe().wait_for(|written| *written >= number).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limited() -> Fact {
+        Fact::Limited { limit: crate::fact::Limit::Tokens }
+    }
+
+    async fn is_written(account: &Account, ticket: Option<Ticket>) -> bool {
+        tokio::time::timeout(std::time::Duration::from_millis(1), account.until_written(ticket)).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn each_fact_is_waited_for_until_it_is_written() {
+        let (journal, mut facts) = tokio::sync::mpsc::unbounded_channel();
+        let account = Account::new(Some(journal));
+        let (first, second, third) = (account.tell(limited()), account.tell(limited()), account.tell(limited()));
+        assert_eq!(facts.len(), 3);
+        assert!(!is_written(&account, first).await);
+        account.wrote(1);
+        assert!(is_written(&account, first).await && !is_written(&account, second).await);
+        account.wrote(2);
+        assert!(is_written(&account, second).await && is_written(&account, third).await);
+        // Nobody waits for a journal that is closed, or that there is not.
+        facts.close();
+        assert!(account.tell(limited()).is_none() && Account::new(None).tell(limited()).is_none());
+        assert!(is_written(&account, None).await);
+    }
+}

@@ -394,6 +394,18 @@ mod tests {
             {"role": "assistant", "content": "c"}, {"role": "tool", "content": "t"},
         ]});
         assert_eq!(turns_since_user(&request), 2);
+        let reminder = json!({"type": "text", "text": " <system-reminder>\ndate\n</system-reminder>"});
+        let words = json!({"type": "text", "text": "go on"});
+        for (content, turns) in [
+            (json!([reminder, reminder]), 1),
+            (json!([reminder, words]), 0),
+            (json!([reminder, {"type": "image_url"}]), 0),
+            (json!([]), 0),
+            (Value::Null, 0),
+        ] {
+            let request = json!({"messages": [{"role": "assistant"}, {"role": "user", "content": content}]});
+            assert_eq!(turns_since_user(&request), turns, "{content}");
+        }
     }
 
     proptest! {
@@ -401,6 +413,33 @@ mod tests {
         fn hiding_and_filling_give_the_text_back(text in "[a-z/ .\"\\\\]{0,30}(/s/1)?[a-z/ 0-9.]{0,30}") {
             let places = Places::new(vec![("{{slot}}".to_owned(), "/s/1".to_owned())]);
             prop_assert_eq!(places.fill(&places.hide(&text)), text);
+        }
+    }
+
+    #[test]
+    fn people_see_what_is_new_in_a_request() {
+        let message = |role: &str| json!({"role": role, "content": role});
+        let request = json!({"model": "m", "messages":
+            [message("system"), message("user"), message("assistant"), message("tool"), message("system"), message("user")]});
+        let expected = json!({"model": "m", "messages_before": 3, "messages": [message("tool"), message("user")]});
+        assert_eq!(request_for_people(&request), expected);
+        let first = json!({"model": "m", "messages": [message("system"), message("user")]});
+        let expected = json!({"model": "m", "messages_before": 0, "messages": [message("user")]});
+        assert_eq!(request_for_people(&first), expected);
+    }
+
+    #[test]
+    fn a_secret_is_taken_out_of_an_answer_of_whatever_form() {
+        let hide = |text: &str| text.replace("12345678", "***");
+        for (text, hidden) in [
+            ("12345678", "***"),
+            ("\"12345678\"", "\"***\""),
+            ("{\"a\": [\"12345678\"]}", "{\"a\":[\"***\"]}"),
+            ("[\"12345678\"]", "[\"***\"]"),
+            ("not {12345678", "not {***"),
+            ("{\"a\": [1,  2]}", "{\"a\": [1,  2]}"),
+        ] {
+            assert_eq!(map_json_text(text, &hide), hidden, "{text}");
         }
     }
 }

@@ -231,3 +231,22 @@ fn scrub(inner: &Inner) -> Scrub {
         None => further,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_count_as_so_many_words_however_deep_they_lie() {
+        let words = |said: Value| words_of(&Asked { body: said.to_string().into(), said, streams: true });
+        let with = |text: &str| json!({"messages": [{"content": [{"image_url": {"url": text}}, {"text": text}]}]});
+        let frame = words(with(""));
+        for (text, counts) in [
+            (format!("data:{}", "A".repeat(100_000)), PICTURE),
+            (format!("data:{}", "A".repeat(95)), 100),
+            (format!(" data:{}", "A".repeat(99_994)), 100_000),
+        ] {
+            assert_eq!(words(with(&text)), frame + 2 * counts);
+        }
+    }
+}

@@ -221,4 +221,34 @@ mod tests {
         let breaking = async { ledger.recharge(input(60), input(100)) };
         assert_eq!(tokio::join!(waiting, breaking).0, Err(Limit::Tokens));
     }
+
+    #[tokio::test]
+    async fn money_holds_requests_back_too_and_one_that_is_over_frees_only_its_own() {
+        let budget = Budget { micro_usd_left: Some(12), prices: Some(PRICES), ..Budget::default() };
+        let ledger = Ledger::new(budget, None);
+        let input = |input| Tokens { input, ..Tokens::default() };
+        let fits = async |tokens| {
+            let reserve = ledger.reserve(tokens);
+            tokio::time::timeout(std::time::Duration::from_millis(1), reserve).await.is_ok()
+        };
+        // 0.6 each: 19 cost 11.4, and so 12, which uses it up.
+        assert!(fits(input(5)).await && fits(input(5)).await);
+        assert!(!fits(input(9)).await);
+        ledger.release(input(5));
+        assert!(!fits(input(14)).await, "5 are still under way");
+        assert!(fits(input(13)).await);
+        ledger.recharge(Tokens::default(), input(3));
+        ledger.recharge(Tokens::default(), input(2));
+        ledger.recharge(input(2), input(15));
+        assert_eq!(*ledger.broken().borrow(), None, "18 are spent");
+        ledger.recharge(input(3), input(4));
+        assert_eq!(*ledger.broken().borrow(), Some(Limit::Usd), "19 are");
+    }
+
+    #[test]
+    fn without_prices_nothing_has_a_cost() {
+        let unknown = Ledger::new(Budget { micro_usd_left: Some(1), ..Budget::default() }, None);
+        unknown.recharge(Tokens::default(), output(1_000_000));
+        assert_eq!((unknown.cost(output(9)), *unknown.broken().borrow()), (None, None));
+    }
 }

@@ -3,6 +3,7 @@
 //! It refuses to follow redirects, and shows the key to nobody but the provider.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -140,15 +141,7 @@ pub(super) fn cause(error: &reqwest::Error) -> String {
     while let Some(source) = innermost.source() {
         innermost = source;
         said = format!("{said}\n{innermost}");
-        if let Some(io) = innermost.downcast_ref::<std::io::Error>() {
-            let known = match io.kind() {
-                std::io::ErrorKind::ConnectionRefused => "the connection was refused",
-                std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::ConnectionAborted => "the connection was cut",
-                std::io::ErrorKind::UnexpectedEof => "the connection was closed",
-                std::io::ErrorKind::TimedOut => "there was no answer",
-                std::io::ErrorKind::NetworkUnreachable | std::io::ErrorKind::HostUnreachable => "there is no way to it",
-                _ => continue,
-            };
+        if let Some(known) = innermost.downcast_ref::<std::io::Error>().and_then(|error| of_machine(error.kind())) {
             return known.to_owned();
         }
     }
@@ -167,6 +160,18 @@ pub(super) fn cause(error: &reqwest::Error) -> String {
     }
     let known = known.iter().find(|(sign, _)| said.contains(sign)).map(|(_, words)| (*words).to_owned());
     known.unwrap_or_else(|| said.trim().lines().next_back().unwrap_or("for no reason that it gave").to_owned())
+}
+
+/// What the machine itself says of a connection.
+fn of_machine(kind: ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        ErrorKind::ConnectionRefused => "the connection was refused",
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => "the connection was cut",
+        ErrorKind::UnexpectedEof => "the connection was closed",
+        ErrorKind::TimedOut => "there was no answer",
+        ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable => "there is no way to it",
+        _ => return None,
+    })
 }
 
 pub(super) fn kept(headers: &HeaderMap) -> BTreeMap<String, String> {
@@ -244,6 +249,7 @@ fn retry_after(headers: &BTreeMap<String, String>) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::turn::{ToolCall, Turn, TurnReader};
     use super::*;
 
     fn after(pairs: &[(&str, &str)]) -> Option<Duration> {
@@ -271,5 +277,69 @@ mod tests {
             ("exceeded_current_quota_error", "You exceeded your quota")
         );
         assert_eq!(read_error(500, &BTreeMap::new(), b"<html>", &str::to_owned).kind, "not-an-answer");
+    }
+
+    #[test]
+    fn only_http_and_https_are_addresses_of_a_provider() {
+        let is_taken = |base_url| !matches!(client(base_url, Timeouts::default()), Err(GatewayError::BaseUrl(_)));
+        for good in ["http://127.0.0.1:1/v1", "https://api.example/v1", "https://[::1]/v1"] {
+            assert!(is_taken(good), "{good}");
+        }
+        for bad in ["ftp://api.example", "api.example/v1", "https:", "unix:/run/x", ""] {
+            assert!(!is_taken(bad), "{bad}");
+        }
+        assert_eq!(host("https://api.example:8443/v1/chat?x"), "https://api.example:8443");
+        assert_eq!(host("https://api.example/v1"), "https://api.example");
+    }
+
+    #[test]
+    fn trouble_with_a_connection_is_put_into_words() {
+        let kinds = [
+            ErrorKind::ConnectionRefused,
+            ErrorKind::ConnectionReset,
+            ErrorKind::ConnectionAborted,
+            ErrorKind::UnexpectedEof,
+            ErrorKind::TimedOut,
+            ErrorKind::NetworkUnreachable,
+            ErrorKind::HostUnreachable,
+            ErrorKind::Other,
+        ];
+        insta::assert_snapshot!(kinds.map(|kind| of_machine(kind).unwrap_or("-")).join("\n"), @"
+        the connection was refused
+        the connection was cut
+        the connection was cut
+        the connection was closed
+        there was no answer
+        there is no way to it
+        there is no way to it
+        -
+        ");
+    }
+
+    #[test]
+    fn a_refusal_has_a_status_only_where_the_provider_answered() {
+        let status = |kind| refusal(502, kind, "x").error.and_then(|error| error.status);
+        assert_eq!(["silent", "connect", "dropped"].map(status), [None; 3]);
+        assert_eq!(["redirect", "cassette"].map(status), [Some(502); 2]);
+    }
+
+    #[tokio::test]
+    async fn a_recorded_answer_is_played_as_it_is_asked_for() {
+        let call = ToolCall { id: None, name: "Write".to_owned(), arguments: json!({"path": "a"}) };
+        let turn = Turn { text: "hello".to_owned(), tool_calls: vec![call], ..Turn::default() };
+        let recording = Recording { v: 1, status: 200, turn: Some(turn), ..Recording::default() };
+        for (wants_stream, kind) in [(true, "text/event-stream"), (false, "application/json")] {
+            let answer = play(&recording, "api/0-0", wants_stream);
+            assert_eq!(answer.headers["content-type"], kind);
+            let parts: Vec<Bytes> = answer.body.map(|part| part.expect("it does not break")).collect().await;
+            let (body, mut reader) = (parts.concat(), TurnReader::default());
+            if wants_stream {
+                reader.look_at(&body)
+            } else {
+                reader.look_at_whole(&body)
+            }
+            let read = reader.turn();
+            assert!(reader.is_complete() && read.text == "hello" && read.tool_calls[0].name == "Write", "{read:?}");
+        }
     }
 }

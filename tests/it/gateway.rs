@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -113,6 +113,50 @@ async fn only_the_admitted_come_in_and_only_through_one_door() {
 }
 
 #[tokio::test]
+async fn a_room_serves_its_own_attempt_and_nobody_else() {
+    let model = scripted(vec![Turn::Say("hello")]).await;
+    let gateway = Gateway::start(live(&model)).await.unwrap();
+    let (pass, other) = (admit(&gateway), admit(&gateway));
+    let room = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let inside = room.local_addr().unwrap().port();
+    pass.serve(room).unwrap();
+    // In a room the listener has the gateway's own port.
+    let status = async |port: u16, pass: &Pass| {
+        let url = format!("http://127.0.0.1:{port}/v1/chat/completions");
+        let request = client().post(url).header("host", format!("127.0.0.1:{}", gateway.port()));
+        request.bearer_auth(&pass.token).json(&question()).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!((status(inside, &pass).await, status(inside, &other).await), (200, 401));
+    assert_eq!((status(gateway.port(), &pass).await, status(gateway.port(), &other).await), (401, 200));
+}
+
+#[tokio::test]
+async fn a_provider_that_is_not_reached_is_named_with_the_reason() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let model = scripted(Vec::new()).await;
+    let upstream = Upstream::Live { base_url: format!("http://127.0.0.1:{free}/v1"), key: Key::new(KEY).unwrap() };
+    let gateway = Gateway::start(Config { upstream, ..live(&model) }).await.unwrap();
+    let pass = admit(&gateway);
+    assert_eq!(ask(&pass).send().await.unwrap().status(), 502);
+    let error = pass.close().last_error.unwrap();
+    assert_eq!((error.status, error.kind.as_str()), (None, "connect"));
+    let said =
+        format!("the model's provider at http://127.0.0.1:{free} could not be reached: the connection was refused");
+    assert_eq!(error.message, said);
+}
+
+#[tokio::test]
+async fn neither_the_key_nor_a_token_is_shown() {
+    let model = scripted(Vec::new()).await;
+    let config = live(&model);
+    let shown = format!("{config:?}");
+    assert!(shown.contains(&model.base_url) && shown.contains("key: ***") && !shown.contains(KEY), "{shown}");
+    let pass = admit(&Gateway::start(config).await.unwrap());
+    let shown = format!("{pass:?}");
+    assert!(shown.contains(&pass.base_url) && !shown.contains(&pass.token), "{shown}");
+}
+
+#[tokio::test]
 async fn words_pass_as_they_come_and_beat_the_pulse() {
     let model = scripted(vec![Turn::Stalled]).await;
     let gateway = Gateway::start(live(&model)).await.unwrap();
@@ -207,68 +251,6 @@ async fn a_used_up_budget_cuts_the_model_while_it_speaks() {
     assert_eq!(model.asked().len(), 1);
 }
 
-fn places(slot: &str) -> Vec<(String, String)> {
-    vec![("{{slot}}".to_owned(), slot.to_owned())]
-}
-
-async fn record(dir: &Path, turns: Vec<Turn>) -> Model {
-    let model = scripted(turns).await;
-    let gateway = Gateway::start(Config { record: Some(dir.to_owned()), ..live(&model) }).await.unwrap();
-    let pass = gateway.admit(admission(places("/here/slot-1"), Pulse::default())).unwrap();
-    drop(ask(&pass).send().await.unwrap().bytes().await);
-    drop(ask(&pass).send().await.unwrap().bytes().await);
-    assert_eq!(pass.close().unrecorded, None);
-    model
-}
-
-fn files(dir: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<_> = std::fs::read_dir(dir.join("api")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    files
-}
-
-#[tokio::test]
-async fn what_was_recorded_is_served_again_with_the_paths_of_the_new_place() {
-    let dir = tempfile::tempdir().unwrap();
-    let write =
-        Turn::Use(vec![("Write", json!({"path": "/here/slot-1/a.txt", "content": "sk-the-real-key-0123456789"}))]);
-    record(
-        dir.path(),
-        vec![Turn::OneByOne(vec![Turn::Status(429, Some(("retry-after", "1")), "slow", "later"), write])],
-    )
-    .await;
-    let names: Vec<_> = files(dir.path()).iter().map(|path| path.file_name().unwrap().to_owned()).collect();
-    assert_eq!(names, ["0-0-2.json", "0-0.json"]);
-    let kept = std::fs::read_to_string(&files(dir.path())[0]).unwrap();
-    assert!(kept.contains("{{slot}}/a.txt") && kept.contains("***") && !kept.contains(KEY), "{kept}");
-
-    let gateway = Gateway::start(taped(dir.path())).await.unwrap();
-    let pass = gateway.admit(admission(places("/there"), Pulse::default())).unwrap();
-    let first = ask(&pass).send().await.unwrap();
-    assert_eq!((first.status().as_u16(), first.headers()["retry-after"].to_str().unwrap()), (429, "1"));
-    let second = ask(&pass).send().await.unwrap().text().await.unwrap();
-    assert!(second.contains(r#"{\"path\":\"/there/a.txt\""#), "{second}");
-    // A third answer was never recorded.
-    let third = ask(&pass).send().await.unwrap();
-    assert_eq!(third.status(), 400);
-    assert!(third.text().await.unwrap().contains("api/0-0-3"));
-    let usage = pass.close();
-    assert!(usage.cassette_miss.unwrap().contains("api/0-0-3"));
-    assert_eq!(usage.tokens, Tokens { input: 60, cached_input: 40, output: 10, reasoning: 4 });
-}
-
-#[tokio::test]
-async fn a_broken_answer_breaks_again_in_the_replay() {
-    let dir = tempfile::tempdir().unwrap();
-    record(dir.path(), vec![Turn::OneByOne(vec![Turn::Dropped, Turn::Page])]).await;
-    let gateway = Gateway::start(taped(dir.path())).await.unwrap();
-    let pass = admit(&gateway);
-    assert!(ask(&pass).send().await.unwrap().bytes().await.is_err());
-    let page = ask(&pass).send().await.unwrap();
-    assert_eq!((page.headers()["content-type"].to_str().unwrap(), page.status().as_u16()), ("text/html", 200));
-    assert_eq!(page.text().await.unwrap(), "<html>hi");
-}
-
 #[tokio::test]
 async fn a_request_that_is_given_up_before_its_answer_is_still_accounted_for_and_no_sign_of_life() {
     let model = scripted(vec![Turn::Hanging]).await;
@@ -323,12 +305,4 @@ async fn nothing_in_a_request_gets_around_the_model_the_count_or_the_longest_ans
         let gone = ["models", "route", "temperature", "thinking"].iter().all(|name| asked.get(*name).is_none());
         assert!(gone, "{asked}");
     }
-}
-
-#[tokio::test]
-async fn a_key_in_a_header_of_an_answer_is_not_recorded() {
-    let dir = tempfile::tempdir().unwrap();
-    record(dir.path(), vec![Turn::Status(429, Some(("retry-after", KEY)), "slow", "later")]).await;
-    let kept = std::fs::read_to_string(&files(dir.path())[0]).unwrap();
-    assert!(kept.contains("***") && !kept.contains(KEY), "{kept}");
 }

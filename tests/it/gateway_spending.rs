@@ -108,3 +108,46 @@ async fn near_a_limit_requests_go_out_one_by_one() {
     assert_eq!(ends, [(200, true), (200, true), (200, true), (402, true), (402, true)]);
     assert_eq!(model.asked().len(), 3, "what is under way is charged when it is sent");
 }
+
+#[tokio::test]
+async fn a_request_that_waits_ends_with_its_attempt_and_keeps_nothing_for_itself() {
+    let budget = Budget { tokens_left: Some(60), ..Budget::default() };
+    let model = scripted(vec![Turn::OneByOne(vec![Turn::Hanging, Turn::Say("hello")])]).await;
+    let gateway = Gateway::start(Config { budget, ..live(&model) }).await.unwrap();
+    let (first, second, third) = (admit(&gateway), admit(&gateway), admit(&gateway));
+    let under_way = tokio::spawn(ask(&first).send());
+    while model.asked().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let mut waiting = Box::pin(ask(&second).send());
+    assert!(tokio::time::timeout(Duration::from_millis(50), &mut waiting).await.is_err(), "it waits");
+    assert_eq!(second.close().tokens, Tokens::default());
+    assert_eq!(waiting.await.unwrap().status(), 401);
+    under_way.abort();
+    model.given_up(1).await;
+    assert_eq!(ask(&third).send().await.unwrap().status(), 200, "nothing is under way any more");
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_over_waits_for_no_journal() {
+    let model = scripted(vec![Turn::Say("hello")]).await;
+    let (facts, mut journal) = tokio::sync::mpsc::unbounded_channel();
+    let gateway = Gateway::start(Config { journal: Some(facts), ..live(&model) }).await.unwrap();
+    let a_moment = Duration::from_millis(50);
+    let pass = admit(&gateway);
+    let mut asking = Box::pin(ask(&pass).send());
+    assert!(tokio::time::timeout(a_moment, &mut asking).await.is_err());
+    assert_eq!(pass.close().tokens, Tokens::default());
+    assert_eq!((asking.await.unwrap().status().as_u16(), model.asked().len()), (401, 0));
+    let told = told(&mut journal);
+    assert!(matches!(told[..], [("asked", 0, _), ("answered", 0, nothing)] if nothing.total() == 0), "{told:?}");
+
+    let pass = admit(&gateway);
+    let mut asking = Box::pin(ask(&pass).send());
+    assert!(tokio::time::timeout(a_moment, &mut asking).await.is_err());
+    gateway.wrote(3);
+    let mut response = asking.await.unwrap();
+    while tokio::time::timeout(a_moment, response.chunk()).await.is_ok() {}
+    assert_eq!(pass.close().tokens.output, 10, "its end was there, and the journal did not have it");
+    assert!(response.text().await.is_err());
+}

@@ -78,6 +78,7 @@ mod forge_world;
 mod fork_server;
 mod gate;
 mod gateway;
+mod gateway_cassette;
 mod gateway_spending;
 mod git;
 mod hostile_files;
