@@ -108,6 +108,10 @@ impl History {
                 if matches!(outcome, Outcome::Changed(_) | Outcome::Unchanged) {
                     self.warn_of_walls(task, evidence);
                 }
+                if let Some(why) = evidence.agent.as_ref().and_then(|agent| agent.unrecorded.as_ref()) {
+                    let what = format!("attempt {attempt} of `{task}`: {why}; `omk replay --agents` cannot repeat it");
+                    self.warnings.push(what);
+                }
                 self.worked(task, *attempt, evidence);
             }
             Fact::Judged { trouble: Some(trouble), .. } => {

@@ -156,6 +156,9 @@ pub struct AgentEvidence {
     pub transcript: Option<LogEvidence>,
     /// The agent's last words, clipped and scrubbed.
     pub said: String,
+    /// Why the model's answers were not recorded as a whole, and cannot be repeated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unrecorded: Option<String>,
 }
 
 /// Tokens used.

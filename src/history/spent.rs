@@ -71,6 +71,7 @@ impl Spent {
                 resumed: false,
                 transcript: None,
                 said: String::new(),
+                unrecorded: None,
             },
         }
     }

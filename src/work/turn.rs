@@ -208,6 +208,7 @@ impl Turn<'_> {
             resumed,
             transcript: Some(transcript),
             said: text::clip(said.trim(), 2000),
+            unrecorded: usage.unrecorded.as_deref().map(hide),
         });
         match ended.outcome {
             AgentOutcome::Done => Ok((TurnEnd::Done, ended.session)),

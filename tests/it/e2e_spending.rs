@@ -143,3 +143,20 @@ async fn whenever_omk_is_killed_every_request_and_every_answer_that_the_agent_ha
     }
     world.assert_nobody_is_left().await;
 }
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_recorded_is_reported() {
+    let talk = vec![write("talk.txt", "a\n"), Turn::Ponder(100, 5, "done")];
+    let model = Model::start(vec![("do talk", talk)]).await;
+    let world = World::new(&model, PLAN).await;
+    let mut omk = world.omk(&["run"]).spawn().unwrap();
+    until("the model was asked for its second answer", || model.asked().len() >= 2).await;
+    let cassette = world.runs().pop().unwrap().join("cassette");
+    std::fs::rename(&cassette, cassette.with_extension("aside")).unwrap();
+    std::fs::write(&cassette, "in its way").unwrap();
+    assert_eq!(omk.wait().await.unwrap().code(), Some(0));
+    let warnings = world.report()["warnings"].to_string();
+    assert!(warnings.contains("attempt 1 of `talk`: the answer talk/0-1 could not be recorded: "), "{warnings}");
+    assert!(warnings.contains("`omk replay --agents` cannot repeat it"), "{warnings}");
+    world.assert_nobody_is_left().await;
+}

@@ -79,6 +79,7 @@ pub(crate) fn input() -> Input {
             resumed: false,
             transcript: None,
             said: "done".to_owned(),
+            unrecorded: None,
         }],
         journal_head: Sha256::of(b"line"),
         runner: Host { name: "runner".to_owned(), pid: 1, platform: "linux/x86_64".to_owned() },
