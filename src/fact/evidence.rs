@@ -410,6 +410,23 @@ mod tests {
         assert_eq!(room(RoomLevel::Landlock, None).weakest(landlock.clone()), landlock);
         let none = room(RoomLevel::None, None);
         assert_eq!(none.clone().weakest(landlock), none, "another level's reason is none of this one");
+        let (first, second) = (room(RoomLevel::None, Some("first")), room(RoomLevel::None, Some("second")));
+        assert_eq!(first.clone().weakest(second), first);
+    }
+
+    #[test]
+    fn a_command_that_could_not_write_says_where() {
+        let command = |tail: &str| {
+            let log = serde_json::json!({"path": "log", "sha256": "0".repeat(64), "bytes": 0, "tail": tail});
+            let evidence = serde_json::json!({"command": {"command": "x", "exit": 0, "log": log}, "duration_ms": 1});
+            let evidence =
+                Evidence { containment: room(RoomLevel::Sealed, None), ..serde_json::from_value(evidence).unwrap() };
+            evidence.kept_from_writing()
+        };
+        let said = command("sh: 1: cannot create /etc/x: Read-only file system");
+        assert_eq!(said.as_deref(), Some("its room kept /etc/x read-only"));
+        assert_eq!(command("done"), None);
+        assert_eq!(Evidence::default().kept_from_writing(), None);
     }
 
     #[test]

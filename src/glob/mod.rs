@@ -10,7 +10,6 @@ mod parse;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -184,12 +183,6 @@ impl PartialEq for Glob {
 }
 
 impl Eq for Glob {}
-
-impl Hash for Glob {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.text.hash(state);
-    }
-}
 
 #[cfg(test)]
 mod tests;
