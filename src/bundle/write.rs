@@ -19,10 +19,10 @@ use crate::text::Advised;
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// The run has not begun.
-    #[error("the run has not begun, so there is nothing to bundle")]
+    #[error("bundle a run that has not begun")]
     NotBegun,
     /// There is something else.
-    #[error("{} holds something that is not a bundle", .0.display())]
+    #[error("write a bundle to {}: something that is not a bundle lies there", .0.display())]
     InTheWay(PathBuf),
     /// A file could not be read or written.
     #[error("{what} {}: {source}", path.display())]
@@ -61,6 +61,22 @@ pub struct Written {
     pub left_out: Vec<String>,
 }
 
+/// That a bundle can be written to `dir`, as far as can be told before there is one.
+///
+/// # Errors
+/// Where something else lies there, or nothing can be written beside it.
+pub fn is_free(dir: &Path) -> Result<(), WriteError> {
+    beside(dir).map(drop)
+}
+
+/// A directory that can take the place of `dir`.
+fn beside(dir: &Path) -> Result<tempfile::TempDir, WriteError> {
+    refuse_others(dir)?;
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(parent).map_err(io("make", parent))?;
+    tempfile::Builder::new().prefix(".omk-bundle-").tempdir_in(parent).map_err(io("write in", parent))
+}
+
 /// Writes the bundle of a run that is over to `dir`, which is made; an earlier bundle there is replaced. The run's
 /// journal, proofs and reports must have been written.
 ///
@@ -75,10 +91,7 @@ pub fn write(
     limits: &Limits,
 ) -> Result<Written, WriteError> {
     let began = engine.began().ok_or(WriteError::NotBegun)?;
-    refuse_others(dir)?;
-    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(parent).map_err(io("make", parent))?;
-    let new = tempfile::Builder::new().prefix(".omk-bundle-").tempdir_in(parent).map_err(io("write in", parent))?;
+    let new = beside(dir)?;
     let (result, tasks) = (result_of(engine), changes_of(engine));
     let mut room =
         Room { from: run_dir.path(), to: new.path(), files: Vec::new(), left: limits.all, left_out: Vec::new() };

@@ -30,6 +30,10 @@ const CHANCE: usize = 3;
 
 pub(super) fn run(args: &Run, terminal: &Terminal) -> Result<u8, Failure> {
     let home = Home::find()?;
+    if let Some(dir) = &args.bundle {
+        // Before anything is paid for.
+        super::writing::may_bundle(dir)?;
+    }
     let read = plan_file::read(&home, &args.plan)?;
     let secrets = Secrets::shed(&read.plan)?;
     let clock = Clock::start();

@@ -59,6 +59,11 @@ pub(super) fn write(
     Ok(())
 }
 
+/// That a bundle can be written to `dir` when the run is over.
+pub(super) fn may_bundle(dir: &Path) -> Result<(), Failure> {
+    bundle::is_free(dir).map_err(|error| Failure::to_do(Kind::Usage, &error))
+}
+
 /// Writes what another job needs of a run that is over, to `dir`.
 pub(super) fn bundle(over: &Over, dir: &Path, upload: bundle::Upload) -> Result<bundle::Written, Failure> {
     let Over { home, run_dir, engine, .. } = over;

@@ -26,7 +26,7 @@ fn a_bundle_replaces_an_earlier_one_and_nothing_else() {
     let engine = journal::replay(Arc::clone(&ran.plan), &ran.lines()).unwrap();
     let error =
         bundle::write(&dir, &ran.repo(), &ran.run_dir(), &engine, Upload::State, &Limits::default()).unwrap_err();
-    assert!(error.to_string().contains("holds something that is not a bundle"), "{error}");
+    assert!(error.to_string().contains("something that is not a bundle lies there"), "{error}");
 }
 
 #[test]

@@ -60,6 +60,9 @@ pub(super) fn in_a_sentence(step: &Step, failure: &Failure) -> String {
 /// Runs what was asked for to its end.
 pub(super) fn carry_out(step: &Step, access: &Access, request: &Request, reach: Reach) -> Result<Over, Failure> {
     let clock = Clock::start();
+    if leaves_bundle(step) {
+        writing::may_bundle(&step.runner.inputs.bundle)?;
+    }
     let home = step.home(access, request)?;
     one_job::refuse_persisted_credentials(&home, step.runner.forge)?;
     let read = read_for(step, access, &home, request)?;
