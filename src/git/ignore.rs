@@ -201,6 +201,9 @@ fn wild(pattern: &[u8], text: &[u8], paths: bool) -> bool {
                 (next, width)
             }
         };
+        if !next.contains(&true) {
+            return false;
+        }
         reached = next;
         at += width;
     }
