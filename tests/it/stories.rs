@@ -305,7 +305,7 @@ fn a_used_up_time_limit_stops_the_run_and_more_time_finishes_it() {
     let world = World::new();
     world.plan(&format!(
         r#"
-limits: {{ time: 700ms }}
+limits: {{ time: 4s }}
 gates: [{{ id: ok, run: "true" }}]
 defaults: {{ gates: [ok] }}
 tasks:
