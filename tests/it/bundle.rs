@@ -349,3 +349,18 @@ fn who_took_part_is_who_was_to() {
     left was asked for, and took no part
     ");
 }
+
+#[test]
+fn a_directory_that_a_bundle_cannot_take_is_refused_before_the_run() {
+    let world = World::with(ONE);
+    let taken = world.dir().join("taken");
+    std::fs::create_dir(&taken).unwrap();
+    std::fs::write(taken.join("mine"), "").unwrap();
+    let said = world.omk(&["run", "--bundle", taken.to_str().unwrap()]).exits(2);
+    let said = said.says("failed to write a bundle to").says("something that is not a bundle lies there");
+    said.says("name another directory, or remove it");
+    assert!(world.facts().is_empty(), "nothing has run");
+    let below = taken.join("mine/bundle");
+    world.omk(&["run", "--bundle", below.to_str().unwrap()]).exits(2);
+    assert!(world.facts().is_empty(), "nothing has run");
+}
