@@ -98,7 +98,9 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  omk agent install\n  omk agent check")]
     Agent(Agent),
     /// Remove old runs, worktrees, and branches that are merged
-    #[command(after_help = "Examples:\n  omk clean             # lists what goes, and asks\n  omk clean --all --yes")]
+    #[command(
+        after_help = "Examples:\n  omk clean             # lists what goes, and asks\n  omk clean 20261122    # that run, with all that it holds\n  omk clean --all --yes"
+    )]
     Clean(Clean),
     /// Print completions for a shell
     #[command(after_help = "Example:\n  omk completions bash > /etc/bash_completion.d/omk")]
@@ -379,10 +381,13 @@ pub(crate) enum AgentAction {
 
 #[derive(Debug, Args)]
 pub(crate) struct Clean {
+    /// Remove just these runs, also with results that are nowhere else
+    #[arg(value_name = "RUN", conflicts_with_all = ["keep", "all"])]
+    pub(crate) runs: Vec<String>,
     /// Keep this many of the newest runs
     #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "all")]
     pub(crate) keep: usize,
-    /// Remove every run, also with results that are not merged
+    /// Remove every run, also with results that are nowhere else
     #[arg(long)]
     pub(crate) all: bool,
     /// Do not ask before removing

@@ -1,13 +1,13 @@
-//! `omk clean`: removes old runs, idle slots, and branches whose work has been merged.
+//! `omk clean`: removes old runs with their branches, and idle slots.
 //!
-//! It refuses to remove the newest run, a result that is not merged, and anything of a scope in which another process works; it
-//! lists what goes before it goes.
+//! It refuses to remove the newest run, work that is nowhere else, a run that it cannot read, and anything of a scope in which
+//! another process works, unless it is told to. It lists what goes before it goes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::args::Clean;
-use super::resume::tell;
+use super::holdings::{self, Elsewhere, Holding, Inventory};
 use super::session::{self, cache_dir};
 use super::terminal::Terminal;
 use super::{Failure, Home, Kind};
@@ -15,40 +15,30 @@ use crate::clock::Clock;
 use crate::exec::environment::Caller;
 use crate::fact::Fact;
 use crate::git::{Anchor, Branch, Expected, Pool, Removed};
-use crate::id::{CommitId, RunId, Scope, TaskId};
+use crate::id::{RunId, Scope};
 use crate::journal::Line;
 use crate::store::{ScopeLock, StoreError};
 use crate::text::{self, Advised as _};
 use crate::work::{Claim, Ownership};
 
+/// What the name of a run's directory ends with while it is being removed: it is no run any more.
+const REMOVED: &str = ".removed";
+
 pub(super) fn clean(args: &Clean, terminal: &Terminal) -> Result<u8, Failure> {
     let home = Home::find()?;
-    let runs = home.store.runs().map_err(super::store)?;
-    let keep = if args.all { 0 } else { args.keep };
-    let old = &runs[..runs.len().saturating_sub(keep)];
+    let wanted = Wanted::of(&home, args)?;
     let mut locks = Locks { of_others: home.store.any_held().map_err(super::store)?, taken: BTreeMap::new() };
-    let mut going = Vec::new();
-    for run in old {
-        match locks.why_not(&home, run)? {
-            None => going.push(run.clone()),
-            Some(why) => terminal.complain(&format!("run {run} stays: {why}\n")),
-        }
-    }
-    let mut branches = branches_of(&home, &going, terminal)?;
-    if !args.all {
-        let held = unmerged(&home, &branches)?;
-        going.retain(|run| !held.contains_key(run));
-        branches.retain(|(run, _)| !held.contains_key(run));
-        for (run, branch) in held {
-            terminal.complain(&format!("run {run} stays: `{branch}` is not merged; `--all` removes it\n"));
-        }
-    }
+    let look = look(&home, &wanted, &mut locks)?;
+    look.say_notes(terminal);
     let pool = Pool::open(&home.repo, &cache_dir(&Caller::read())?).map_err(super::git)?;
-    let slots = pool.all().map_err(super::git)?.len();
-    say(&going, &branches, (slots, pool.root()), terminal);
-    if !args.yes && going.len() + branches.len() + slots > 0 {
+    // Who wants a run to go does not mean the caches of the next one.
+    let pool = Some(pool).filter(|_| !matches!(wanted, Wanted::Named(_)));
+    let slots = pool.as_ref().map_or(Ok(0), |pool| pool.all().map(|all| all.len())).map_err(super::git)?;
+    look.say(pool.as_ref().map(|pool| (slots, pool.root())), terminal);
+    if !args.yes && look.going.len() + look.branches.len() + slots > 0 {
         ask(terminal)?;
     }
+    let Look { mut going, mut branches, .. } = look;
     let mut stuck = BTreeSet::new();
     branches.retain(|(run, branch)| {
         let deleted = home.repo.delete_branch(&branch.name, &Expected::At(branch.tip.clone()));
@@ -60,19 +50,17 @@ pub(super) fn clean(args: &Clean, terminal: &Terminal) -> Result<u8, Failure> {
     });
     // Its journal says that the branch is omk's.
     going.retain(|run| !stuck.contains(run));
-    let runs = home.store.runs().map_err(super::store)?;
-    // What is kept for a run that is not there any more goes, too.
-    let kept = Anchor::all(&home.repo).map_err(super::git)?.into_iter();
-    for anchor in kept.filter(|anchor| !runs.contains(anchor.run())) {
-        anchor.remove().map_err(super::git)?;
+    let mut failed = Vec::new();
+    going.retain(|run| set_aside(&home, run).map_err(|error| failed.push(error)).is_ok());
+    failed.extend(remove_all_set_aside(&home));
+    let slots = match &pool {
+        Some(pool) => pool.remove_idle().map_err(super::git)?,
+        None => Removed::default(),
+    };
+    failed.extend(remove_what_was_kept(&home)?);
+    for failed in &failed {
+        terminal.complain(&format!("{failed}\n"));
     }
-    for run in &going {
-        Anchor::new(&home.repo, run).remove().map_err(super::git)?;
-        let path = home.store.dir(run).path().to_path_buf();
-        std::fs::remove_dir_all(&path)
-            .map_err(|error| Failure::new(Kind::Infra, format!("failed to remove {}: {error}", path.display())))?;
-    }
-    let slots = pool.remove_idle().map_err(super::git)?;
     terminal.print(&format!(
         "removed {}, {} and {}\n",
         text::plural(going.len(), "run"),
@@ -80,7 +68,153 @@ pub(super) fn clean(args: &Clean, terminal: &Terminal) -> Result<u8, Failure> {
         text::plural(slots.gone.len(), "slot"),
     ));
     let all = all_went(&slots)?;
-    Ok(if stuck.is_empty() { all } else { Kind::Infra.exit_code() })
+    let is_whole = stuck.is_empty() && failed.is_empty();
+    Ok(if is_whole { all } else { Kind::Infra.exit_code() })
+}
+
+/// Takes a run out of the list of runs, at once and with all that it has.
+fn set_aside(home: &Home, run: &RunId) -> Result<(), String> {
+    let path = home.store.dir(run).path().to_path_buf();
+    let aside = path.with_file_name(format!("{run}{REMOVED}"));
+    std::fs::rename(&path, aside)
+        .map_err(|error| format!("run {run} stays: failed to remove {}: {error}", path.display()))
+}
+
+/// Removes what was set aside, now or by a process that was killed then; what could not be removed.
+fn remove_all_set_aside(home: &Home) -> Vec<String> {
+    let entries = std::fs::read_dir(home.store.root().join("runs")).into_iter().flatten().filter_map(Result::ok);
+    let is_aside = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(REMOVED));
+        name.is_some_and(|run| run.parse::<RunId>().is_ok())
+    };
+    let removed = entries.map(|entry| entry.path()).filter(is_aside).map(|path| {
+        std::fs::remove_dir_all(&path).map_err(|error| format!("failed to remove {}: {error}", path.display()))
+    });
+    removed.filter_map(Result::err).collect()
+}
+
+/// Lets go what is kept of git's objects for runs that are not there any more; what could not be let go.
+fn remove_what_was_kept(home: &Home) -> Result<Vec<String>, Failure> {
+    // In this order: a run that starts meanwhile has its directory before anything is kept for it.
+    let kept = Anchor::all(&home.repo).map_err(super::git)?;
+    let runs = home.store.runs().map_err(super::store)?;
+    let gone = kept.into_iter().filter(|anchor| !runs.contains(anchor.run()));
+    Ok(gone.filter_map(|anchor| anchor.remove().err()).map(|error| error.in_full()).collect())
+}
+
+/// Which runs are to go.
+enum Wanted {
+    /// All but so many of the newest, and but those that hold what is nowhere else.
+    Old {
+        keep: usize,
+    },
+    All,
+    Named(BTreeSet<RunId>),
+}
+
+impl Wanted {
+    fn of(home: &Home, args: &Clean) -> Result<Self, Failure> {
+        if args.runs.is_empty() {
+            return Ok(if args.all { Self::All } else { Self::Old { keep: args.keep } });
+        }
+        let named = args.runs.iter().map(|name| Ok(home.run_dir(Some(name))?.run().clone()));
+        Ok(Self::Named(named.collect::<Result<_, Failure>>()?))
+    }
+}
+
+/// What would go now, and what a person should know of what stays.
+struct Look {
+    /// Oldest first.
+    going: Vec<RunId>,
+    branches: Vec<(RunId, Branch)>,
+    notes: Vec<String>,
+}
+
+fn look(home: &Home, wanted: &Wanted, locks: &mut Locks) -> Result<Look, Failure> {
+    let (mut going, mut notes) = (Vec::new(), Vec::new());
+    let mut keep = if let Wanted::Old { keep } = wanted { *keep } else { 0 };
+    let mut elsewhere = Elsewhere::default();
+    for run in home.store.runs().map_err(super::store)?.into_iter().rev() {
+        if matches!(wanted, Wanted::Named(named) if !named.contains(&run)) {
+            continue;
+        }
+        match holdings::take_stock(home, &run) {
+            Inventory::NoDirectory => {
+                let path = home.store.dir(&run).path().display().to_string();
+                notes.push(format!("{path} stays: it has the name of a run and is no directory"));
+                continue;
+            }
+            // Only a run that can be read is a run to look at, or to go on with.
+            Inventory::Of(holdings) if keep > 0 => {
+                keep -= 1;
+                elsewhere.add(&holdings);
+                continue;
+            }
+            Inventory::Of(_) | Inventory::Empty | Inventory::Unreadable { .. } => {}
+        }
+        if let Some(why) = locks.why_not(home, &run)? {
+            notes.push(format!("run {run} stays: {why}"));
+            continue;
+        }
+        let is_asked_for = !matches!(wanted, Wanted::Old { .. });
+        match why_it_stays(home, &run, &mut elsewhere).filter(|_| !is_asked_for) {
+            Some(why) => notes.push(format!("run {run} stays: {why}")),
+            None => going.push(run),
+        }
+    }
+    going.reverse();
+    notes.reverse();
+    let branches = branches_of(home, &going, &mut notes)?;
+    Ok(Look { going, branches, notes })
+}
+
+/// Why a run that nobody asked to remove stays, once its scope is locked: what it holds would be lost. Then it is held elsewhere
+/// for older runs.
+fn why_it_stays(home: &Home, run: &RunId, elsewhere: &mut Elsewhere) -> Option<String> {
+    let holdings = match holdings::take_stock(home, run) {
+        Inventory::Of(holdings) => holdings,
+        Inventory::Empty => return None,
+        Inventory::NoDirectory => return Some("it is no directory any more".to_owned()),
+        Inventory::Unreadable { why } => {
+            return Some(format!("it cannot be read ({why}), and `omk clean {run}` removes it"));
+        }
+    };
+    let why = match holdings::only_here(&home.repo, &holdings, elsewhere) {
+        Ok(found) => in_words(home, run, found?),
+        Err(error) => format!("{}, and `omk clean {run}` removes it", error.in_full()),
+    };
+    elsewhere.add(&holdings);
+    Some(why)
+}
+
+fn in_words(home: &Home, run: &RunId, holding: &Holding) -> String {
+    let what = &holding.what;
+    let Some(commit) = holding.commits.first() else { return format!("{what} is nowhere else") };
+    let branch = home.repo.omk_branches().unwrap_or_default().into_iter().find(|branch| branch.tip == *commit);
+    let place = branch.map_or_else(|| commit.as_str()[..12].to_owned(), |branch| branch.name);
+    format!("no branch of yours has {what}; `git merge {place}` takes it, and `omk clean {run}` removes it")
+}
+
+impl Look {
+    fn say_notes(&self, terminal: &Terminal) {
+        for note in &self.notes {
+            terminal.complain(&format!("{}\n", text::escape_invisible(note)));
+        }
+    }
+
+    fn say(&self, slots: Option<(usize, &Path)>, terminal: &Terminal) {
+        let mut list = String::from("removes\n");
+        for run in &self.going {
+            list.push_str(&format!("  run {run}\n"));
+            for (_, branch) in self.branches.iter().filter(|(of, _)| of == run) {
+                list.push_str(&format!("    branch {}\n", branch.name));
+            }
+        }
+        if let Some((slots, root)) = slots.filter(|(slots, _)| *slots > 0) {
+            list.push_str(&format!("  {} in {}, but for those in use\n", text::plural(slots, "slot"), root.display()));
+        }
+        terminal.complain(&list);
+    }
 }
 
 /// What could not be removed is a person's to remove.
@@ -135,9 +269,9 @@ impl Locks {
     }
 }
 
-/// What these runs left on branches: omk's own, which may go, and why others stay. A branch goes by what journals say, so one
+/// What these runs left on branches: omk's own, which may go, and why others stay (in `notes`). A branch goes by what journals say, so one
 /// whose commit is gone from the repository goes, too.
-fn branches_of(home: &Home, runs: &[RunId], terminal: &Terminal) -> Result<Vec<(RunId, Branch)>, Failure> {
+fn branches_of(home: &Home, runs: &[RunId], notes: &mut Vec<String>) -> Result<Vec<(RunId, Branch)>, Failure> {
     let runs: BTreeSet<&RunId> = runs.iter().collect();
     let ownership = Ownership::new(home.repo.clone());
     let mut found = Vec::new();
@@ -147,68 +281,24 @@ fn branches_of(home: &Home, runs: &[RunId], terminal: &Terminal) -> Result<Vec<(
         match ownership.of(&branch.name).map_err(super::git)? {
             Claim::Omks { run, .. } if runs.contains(&run) => {
                 if is_gone {
-                    terminal.complain(&format!("branch {} is at {tip}, which is gone from this repository\n", branch.name));
+                    notes.push(format!("branch {} is at {tip}, which is gone from this repository", branch.name));
                 }
                 found.push((run, branch));
             }
             Claim::Persons { checked_out: Some(path), .. } => {
-                terminal.complain(&format!("branch {} stays: it is checked out in {}\n", branch.name, path.display()));
+                notes.push(format!("branch {} stays: it is checked out in {}", branch.name, path.display()));
             }
-            Claim::Persons { .. } if is_gone => terminal.complain(&format!(
-                "branch {} stays: {tip} is gone from this repository, and omk did not put it there; `git branch -D {}` removes it\n",
+            Claim::Persons { .. } if is_gone => notes.push(format!(
+                "branch {} stays: {tip} is gone from this repository, and omk did not put it there; `git branch -D {}` removes it",
                 branch.name, branch.name
             )),
             Claim::Persons { .. } => {
-                terminal.complain(&format!("branch {} stays: {tip} is a commit that omk did not put there\n", branch.name));
+                notes.push(format!("branch {} stays: {tip} is a commit that omk did not put there", branch.name));
             }
             Claim::Omks { .. } | Claim::Free => {}
         }
     }
     Ok(found)
-}
-
-/// The runs that hold work which no branch of the user's has, each with one branch that does.
-fn unmerged(home: &Home, branches: &[(RunId, Branch)]) -> Result<BTreeMap<RunId, String>, Failure> {
-    let mut held = BTreeMap::new();
-    let mut landings: BTreeMap<&RunId, BTreeMap<TaskId, CommitId>> = BTreeMap::new();
-    for (run, branch) in branches {
-        // Nobody can merge what is gone.
-        let mut merged = home.repo.tip(&branch.tip).is_err() || home.repo.is_merged(&branch.tip).map_err(super::git)?;
-        if !merged {
-            // A task's own change is merged with the result that it landed on.
-            let of_run = landings.entry(run).or_insert_with(|| landings_of(home, run));
-            let task = branch.name.rsplit('/').next().and_then(|name| name.parse::<TaskId>().ok());
-            let landing = task.filter(|_| branch.name.starts_with("omk/task/")).and_then(|task| of_run.get(&task));
-            if let Some(landing) = landing.filter(|landing| home.repo.tip(landing).is_ok()) {
-                merged = home.repo.is_merged(landing).map_err(super::git)?;
-            }
-        }
-        if !merged {
-            held.entry(run.clone()).or_insert_with(|| branch.name.clone());
-        }
-    }
-    Ok(held)
-}
-
-/// Where each task landed, as the journal has it.
-fn landings_of(home: &Home, run: &RunId) -> BTreeMap<TaskId, CommitId> {
-    let dir = home.store.dir(run);
-    let Some(told) = dir.journal().ok().and_then(|journal| tell(&dir, &journal).ok()) else { return BTreeMap::new() };
-    told.engine.landings().map(|(task, tip)| (task.clone(), tip.commit.clone())).collect()
-}
-
-fn say(runs: &[RunId], branches: &[(RunId, Branch)], (slots, root): (usize, &Path), terminal: &Terminal) {
-    let mut list = String::from("removes\n");
-    for run in runs {
-        list.push_str(&format!("  run {run}\n"));
-        for (_, branch) in branches.iter().filter(|(of, _)| of == run) {
-            list.push_str(&format!("    branch {}\n", branch.name));
-        }
-    }
-    if slots > 0 {
-        list.push_str(&format!("  {} in {}, but for those in use\n", text::plural(slots, "slot"), root.display()));
-    }
-    terminal.complain(&list);
 }
 
 /// Asks before anything goes, if a person can be asked.

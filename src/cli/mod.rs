@@ -14,6 +14,7 @@ mod doctor;
 mod earlier;
 mod egress;
 mod failure;
+mod holdings;
 mod init;
 mod judge;
 mod needs;

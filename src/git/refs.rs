@@ -2,6 +2,7 @@
 //!
 //! It refuses to move a branch that someone else moved, one that is a symbolic ref, and to look at tags or remotes.
 
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use git2::{ErrorCode, Oid, ReferenceType, Repository};
@@ -111,34 +112,45 @@ impl Repo {
         })
     }
 
-    /// Whether a commit is in the history of HEAD, or of a branch or tag that is not omk's, here or at a remote as last fetched.
+    /// Those of these commits that no branch or tag of the user's has in its history, here or at a remote as last fetched. HEAD is
+    /// not asked: on a branch it holds nothing besides, and on none it holds nothing for good.
     ///
     /// # Errors
-    /// Where the refs or the history cannot be read.
-    pub fn is_merged(&self, commit: &CommitId) -> Result<bool, GitError> {
-        let oid = commit_oid(commit);
+    /// If the refs or the history cannot be read.
+    pub fn unmerged(&self, commits: &[CommitId]) -> Result<BTreeSet<CommitId>, GitError> {
+        if commits.is_empty() {
+            return Ok(BTreeSet::new());
+        }
         self.with(|repo| {
             let read = || {
-                let mut tips: Vec<Oid> =
-                    repo.head().and_then(|head| head.peel_to_commit()).iter().map(git2::Commit::id).collect();
+                let mut tips = Vec::new();
                 for reference in repo.references()? {
                     let reference = reference?;
                     let name = String::from_utf8_lossy(reference.name_bytes()).into_owned();
-                    if is_users(&name) {
-                        tips.extend(reference.peel_to_commit().ok().map(|commit| commit.id()));
+                    // A symbolic ref holds nothing besides the branch that it names.
+                    let holds = reference.kind() == Some(ReferenceType::Direct) && is_users(&name);
+                    tips.extend(reference.peel_to_commit().ok().filter(|_| holds).map(|commit| commit.id()));
+                }
+                let mut walk = repo.revwalk()?;
+                for commit in commits {
+                    walk.push(commit_oid(commit))?;
+                }
+                for tip in &tips {
+                    walk.hide(*tip)?;
+                }
+                let left: HashSet<Oid> = walk.collect::<Result<_, _>>()?;
+                // One walk for all of them goes by the dates of commits, which may be wrong: what it leaves is looked at again.
+                let mut unmerged = BTreeSet::new();
+                for commit in commits.iter().filter(|commit| left.contains(&commit_oid(commit))) {
+                    let mut merged = false;
+                    for tip in &tips {
+                        merged = merged || repo.graph_descendant_of(*tip, commit_oid(commit))?;
                     }
+                    unmerged.extend(Some(commit.clone()).filter(|_| !merged));
                 }
-                if tips.contains(&oid) {
-                    return Ok(true);
-                }
-                for tip in tips {
-                    if repo.graph_descendant_of(tip, oid)? {
-                        return Ok(true);
-                    }
-                }
-                Ok(false)
+                Ok(unmerged)
             };
-            read().map_err(GitError::lib("look for a merged commit"))
+            read().map_err(GitError::lib("look for merged commits"))
         })
     }
 

@@ -11,10 +11,11 @@ use rustix::fs::FlockOperation;
 
 use crate::world::World;
 
-const PLAN: &str = "gates: [{ id: ok, run: 'true' }]\ntasks: [{ id: one, run: 'echo one > one', gates: [ok] }]\n";
+pub(crate) const PLAN: &str =
+    "gates: [{ id: ok, run: 'true' }]\ntasks: [{ id: one, run: 'echo one > one', gates: [ok] }]\n";
 
 /// One run of `story`, and after it one of another plan.
-fn world() -> (World, PathBuf) {
+pub(crate) fn world() -> (World, PathBuf) {
     let world = World::with(PLAN);
     world.run().exits(0);
     let first = world.run_dir();
@@ -34,7 +35,9 @@ fn a_result_that_is_not_merged_stays_with_its_run_until_it_is() {
     let name = first.file_name().unwrap().to_str().unwrap();
     let said = world.omk(&["clean"]).exits(0);
     assert!(
-        said.err.contains(&format!("run {name} stays: `omk/run/story` is not merged; `--all` removes it")),
+        said.err.contains(&format!(
+            "run {name} stays: no branch of yours has its result; `git merge omk/run/story` takes it, and `omk clean {name}` removes it"
+        )),
         "{}",
         said.err
     );

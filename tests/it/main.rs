@@ -37,6 +37,7 @@ mod ci_security_state;
 mod ci_security_who;
 mod checkout;
 mod clean;
+mod clean_keeps;
 mod cli;
 mod deliver;
 mod deliver_faults;
