@@ -28,15 +28,15 @@ pub(super) fn clean(args: &Clean, terminal: &Terminal) -> Result<u8, Failure> {
     let home = Home::find()?;
     let wanted = Wanted::of(&home, args)?;
     let mut locks = Locks { of_others: home.store.any_held().map_err(super::store)?, taken: BTreeMap::new() };
-    let look = look(&home, &wanted, &mut locks)?;
-    look.say_notes(terminal);
+    let mut look = look(&home, &wanted, &mut locks)?;
+    look.say_notes(&BTreeSet::new(), terminal);
     let pool = Pool::open(&home.repo, &cache_dir(&Caller::read())?).map_err(super::git)?;
     // Who wants a run to go does not mean the caches of the next one.
     let pool = Some(pool).filter(|_| !matches!(wanted, Wanted::Named(_)));
     let slots = pool.as_ref().map_or(Ok(0), |pool| pool.all().map(|all| all.len())).map_err(super::git)?;
     look.say(pool.as_ref().map(|pool| (slots, pool.root())), terminal);
-    if !args.yes && look.going.len() + look.branches.len() + slots > 0 {
-        ask(terminal)?;
+    if !args.yes && look.going.len() + look.branches.len() + slots > 0 && ask(terminal)? {
+        look = look.still(self::look(&home, &wanted, &mut locks)?, terminal);
     }
     let Look { mut going, mut branches, .. } = look;
     let mut stuck = BTreeSet::new();
@@ -196,8 +196,17 @@ fn in_words(home: &Home, run: &RunId, holding: &Holding) -> String {
 }
 
 impl Look {
-    fn say_notes(&self, terminal: &Terminal) {
-        for note in &self.notes {
+    /// What still goes after a question: what was listed then, and would be now. Much can happen while omk waits for an answer.
+    fn still(self, now: Self, terminal: &Terminal) -> Self {
+        now.say_notes(&self.notes.into_iter().collect(), terminal);
+        let Self { mut going, mut branches, notes } = now;
+        going.retain(|run| self.going.contains(run));
+        branches.retain(|branch| self.branches.contains(branch));
+        Self { going, branches, notes }
+    }
+
+    fn say_notes(&self, known: &BTreeSet<String>, terminal: &Terminal) {
+        for note in self.notes.iter().filter(|note| !known.contains(*note)) {
             terminal.complain(&format!("{}\n", text::escape_invisible(note)));
         }
     }
@@ -301,16 +310,16 @@ fn branches_of(home: &Home, runs: &[RunId], notes: &mut Vec<String>) -> Result<V
     Ok(found)
 }
 
-/// Asks before anything goes, if a person can be asked.
-fn ask(terminal: &Terminal) -> Result<(), Failure> {
+/// Asks before anything goes, if a person can be asked; whether one was.
+fn ask(terminal: &Terminal) -> Result<bool, Failure> {
     if !terminal.can_ask() {
-        return Ok(());
+        return Ok(false);
     }
     terminal.complain("Go on? [y/N] ");
     let mut answer = String::new();
     let read = std::io::stdin().read_line(&mut answer);
     match answer.trim().to_ascii_lowercase().as_str() {
-        "y" | "yes" if read.is_ok() => Ok(()),
+        "y" | "yes" if read.is_ok() => Ok(true),
         _ => Err(Failure::new(Kind::Usage, "nothing was removed").hint("`--yes` goes on without asking")),
     }
 }

@@ -250,6 +250,28 @@ fn a_result_that_was_merged_by_a_clock_that_is_late_goes() {
 }
 
 #[test]
+fn what_changes_while_clean_waits_for_an_answer_counts() {
+    let (world, first) = world();
+    let result = world.rev("omk/run/story");
+    world.git(&["branch", "mine", "omk/run/story"]);
+    // A terminal of its own: without one nobody is asked.
+    let log = world.dir().join("asked");
+    let omk = format!("'{}' clean", env!("CARGO_BIN_EXE_omk"));
+    let mut asking = world.command("script");
+    asking.args(["--quiet", "--flush", "--return", "--command", &omk]).arg(&log);
+    asking.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null());
+    let mut asking = asking.spawn().unwrap();
+    let said = || String::from_utf8_lossy(&std::fs::read(&log).unwrap_or_default()).into_owned();
+    until("it asks", || said().contains("Go on?"));
+    assert!(said().contains(&format!("run {}", name(&first))), "{}", said());
+    world.git(&["branch", "--quiet", "-D", "mine"]);
+    std::io::Write::write_all(&mut asking.stdin.take().unwrap(), b"y\n").unwrap();
+    assert!(asking.wait().unwrap().success(), "{}", said());
+    assert!(said().contains("no branch of yours has its result"), "{}", said());
+    assert_eq!((world.rev("omk/run/story"), first.exists()), (result, true));
+}
+
+#[test]
 fn a_file_with_the_name_of_a_run_does_not_stop_a_clean() {
     let (world, first) = world();
     world.git(&["merge", "--quiet", "--no-edit", "omk/run/story"]);
