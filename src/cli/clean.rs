@@ -38,7 +38,7 @@ pub(super) fn clean(args: &Clean, terminal: &Terminal) -> Result<u8, Failure> {
     if !args.yes && look.going.len() + look.branches.len() + slots > 0 && ask(terminal)? {
         look = look.still(self::look(&home, &wanted, &mut locks)?, terminal);
     }
-    let Look { mut going, mut branches, .. } = look;
+    let Look { mut going, mut branches, garbled, .. } = look;
     let mut stuck = BTreeSet::new();
     branches.retain(|(run, branch)| {
         let deleted = home.repo.delete_branch(&branch.name, &Expected::At(branch.tip.clone()));
@@ -68,7 +68,7 @@ pub(super) fn clean(args: &Clean, terminal: &Terminal) -> Result<u8, Failure> {
         text::plural(slots.gone.len(), "slot"),
     ));
     let all = all_went(&slots)?;
-    let is_whole = stuck.is_empty() && failed.is_empty();
+    let is_whole = stuck.is_empty() && failed.is_empty() && !garbled;
     Ok(if is_whole { all } else { Kind::Infra.exit_code() })
 }
 
@@ -128,6 +128,8 @@ struct Look {
     going: Vec<RunId>,
     branches: Vec<(RunId, Branch)>,
     notes: Vec<String>,
+    /// The files of some branches are no branches.
+    garbled: bool,
 }
 
 fn look(home: &Home, wanted: &Wanted, locks: &mut Locks) -> Result<Look, Failure> {
@@ -165,7 +167,11 @@ fn look(home: &Home, wanted: &Wanted, locks: &mut Locks) -> Result<Look, Failure
     going.reverse();
     notes.reverse();
     let branches = branches_of(home, &going, &mut notes)?;
-    Ok(Look { going, branches, notes })
+    let garbled = home.repo.garbled_omk_branches().map_err(super::git)?;
+    notes.extend(garbled.iter().map(|(name, path)| {
+        format!("branch {name} stays: its file names no commit, and `rm {}` removes it", quoted(path))
+    }));
+    Ok(Look { going, branches, notes, garbled: !garbled.is_empty() })
 }
 
 /// Why a run that nobody asked to remove stays, once its scope is locked: what it holds would be lost. Then it is held elsewhere
@@ -199,10 +205,10 @@ impl Look {
     /// What still goes after a question: what was listed then, and would be now. Much can happen while omk waits for an answer.
     fn still(self, now: Self, terminal: &Terminal) -> Self {
         now.say_notes(&self.notes.into_iter().collect(), terminal);
-        let Self { mut going, mut branches, notes } = now;
+        let Self { mut going, mut branches, notes, garbled } = now;
         going.retain(|run| self.going.contains(run));
         branches.retain(|branch| self.branches.contains(branch));
-        Self { going, branches, notes }
+        Self { going, branches, notes, garbled }
     }
 
     fn say_notes(&self, known: &BTreeSet<String>, terminal: &Terminal) {
@@ -226,6 +232,11 @@ impl Look {
     }
 }
 
+/// A path as an argument of a shell's command.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+}
+
 /// What could not be removed is a person's to remove.
 fn all_went(slots: &Removed) -> Result<u8, Failure> {
     let [first, rest @ ..] = &slots.stuck[..] else { return Ok(0) };
@@ -233,7 +244,6 @@ fn all_went(slots: &Removed) -> Result<u8, Failure> {
     let failure = rest.iter().fold(Failure::new(Kind::Infra, what), |failure, stuck| {
         failure.hint(format!("nor {}: {}", stuck.path.display(), stuck.why))
     });
-    let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
     let paths: Vec<String> = slots.stuck.iter().map(|stuck| quoted(&stuck.path)).collect();
     let paths = paths.join(" ");
     Err(failure

@@ -125,15 +125,15 @@ impl Anchor {
     /// # Errors
     /// Where the refs cannot be read.
     pub fn all(repo: &Repo) -> Result<Vec<Self>, GitError> {
-        let runs = repo.with(|objects| {
-            let read = || {
-                let found = objects.references_glob("refs/omk/keep/*")?;
-                let names = found.filter_map(Result::ok);
-                let names = names.map(|found| String::from_utf8_lossy(found.name_bytes()).into_owned());
-                Ok(names.filter_map(|name| name.rsplit('/').next()?.parse().ok()).collect::<Vec<RunId>>())
-            };
-            read().map_err(GitError::lib("list what is kept for runs"))
-        })?;
+        let list = |repo: &Repository| -> Result<Vec<String>, git2::Error> {
+            repo.references_glob("refs/omk/keep/*")?.map(|found| Ok(found?.name()?.to_owned())).collect()
+        };
+        let mut found = repo.with(|repo| list(repo).map_err(GitError::lib("list what is kept for runs")))?;
+        // A ref that no git can read any more is in no list of git's.
+        for directory in ["refs/omk/keep", "omk/objects"] {
+            found.extend(names(&repo.common_dir().join(directory))?);
+        }
+        let runs: BTreeSet<RunId> = found.iter().filter_map(|name| name.rsplit('/').next()?.parse().ok()).collect();
         Ok(runs.iter().map(|run| Self::new(repo, run)).collect())
     }
 
@@ -215,6 +215,11 @@ impl Anchor {
         self.kept().clear();
         self.repo.with(|repo| match repo.find_reference(&self.name()) {
             Err(error) if error.code() == ErrorCode::NotFound => Ok(()),
+            // Its file names no commit, and it is nobody's but omk's.
+            Err(error) if error.class() == ErrorClass::Reference => {
+                let file = self.repo.common_dir().join(self.name());
+                fs::remove_file(&file).map_err(GitError::io("remove", &file))
+            }
             found => {
                 let what = || format!("remove `{}`", self.name());
                 let mut found = found.map_err(GitError::lib(what()))?;

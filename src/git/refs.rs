@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use git2::{ErrorCode, Oid, ReferenceType, Repository};
 
 use super::error::GitError;
+use super::loose::names;
 use super::merge::signature;
 use super::repo::{Repo, commit_id, commit_oid};
 use crate::id::{CommitId, Moment};
@@ -110,6 +111,32 @@ impl Repo {
             };
             read().map_err(GitError::lib("list the branches below `omk/`"))
         })
+    }
+
+    /// The files of branches below `omk/` that hold no commit's name, by branch: no git can read or move them.
+    ///
+    /// # Errors
+    /// If the refs cannot be read.
+    pub fn garbled_omk_branches(&self) -> Result<Vec<(String, PathBuf)>, GitError> {
+        let mut found = Vec::new();
+        let mut directories = vec!["omk".to_owned()];
+        while let Some(directory) = directories.pop() {
+            for entry in names(&self.common_dir().join("refs/heads").join(&directory))? {
+                let name = format!("{directory}/{entry}");
+                let path = self.common_dir().join("refs/heads").join(&name);
+                if path.is_dir() {
+                    directories.push(name);
+                    continue;
+                }
+                let Ok(full) = full_name(&name) else { continue };
+                let read = self.with(|repo| current(repo, &name, &full));
+                if matches!(&read, Err(GitError::Library { .. })) {
+                    found.push((name, path));
+                }
+            }
+        }
+        found.sort();
+        Ok(found)
     }
 
     /// Those of these commits that no branch or tag of the user's has in its history, here or at a remote as last fetched. HEAD is

@@ -283,3 +283,22 @@ fn a_file_with_the_name_of_a_run_does_not_stop_a_clean() {
     world.omk(&["clean", "--all"]).exits(0).says("removed 1 run, 2 branches");
     assert!(file.exists());
 }
+
+#[test]
+fn the_file_of_a_branch_that_names_no_commit_is_named() {
+    let (world, first) = world();
+    let refs = world.repo().join(".git/refs");
+    let (task, kept) = (refs.join("heads/omk/task/story/one"), refs.join("omk/keep").join(name(&first)));
+    for file in [&task, &kept] {
+        std::fs::write(file, "garbage\n").unwrap();
+    }
+    for _ in 0..2 {
+        let said = world.omk(&["clean", "--all"]).exits(5);
+        let named = format!("branch omk/task/story/one stays: its file names no commit, and `rm '{}'`", task.display());
+        assert!(said.err.contains(&named), "{}", said.err);
+        assert!(world.runs().is_empty() && !kept.exists());
+    }
+    std::fs::remove_file(&task).unwrap();
+    world.omk(&["clean", "--all"]).exits(0);
+    assert_eq!(world.git(&["for-each-ref", "refs/omk", "refs/heads/omk"]), "");
+}
