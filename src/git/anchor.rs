@@ -17,10 +17,11 @@ use git2::{ErrorClass, ErrorCode, Odb, OdbLookupFlags, Oid, Repository};
 
 use super::call::go_on;
 use super::error::GitError;
+use super::lookup::{commit_at, find_commit, find_entry, find_tree};
 use super::loose::{self, link, names, place};
 use super::merge::signature;
 use super::missing::is_whole_file;
-use super::repo::{Repo, commit_oid, find_commit, find_tree, tree_oid};
+use super::repo::{Repo, commit_oid, tree_oid};
 use super::tree::difference;
 use crate::id::{CommitId, Moment, RepoPath, RunId, Tip, TreeId};
 
@@ -261,7 +262,7 @@ impl Anchor {
             Ok(found) => {
                 let there = |oid: &Oid| {
                     let _ = link(&self.second(*oid), &self.loose(*oid));
-                    repo.find_commit(*oid).is_ok()
+                    commit_at(repo, *oid).is_ok()
                 };
                 Ok(found.target().filter(there))
             }
@@ -285,9 +286,9 @@ impl Anchor {
     }
 
     fn try_to_point(&self, repo: &Repository, parents: &[Oid], when: Moment) -> Result<(), GitError> {
+        let parents = parents.iter().map(|oid| commit_at(repo, *oid)).collect::<Result<Vec<_>, _>>()?;
         let write = || {
             let nothing = repo.find_tree(repo.treebuilder(None)?.write()?)?;
-            let parents = parents.iter().map(|oid| repo.find_commit(*oid)).collect::<Result<Vec<_>, _>>()?;
             let by = signature(when.as_millis().div_euclid(1000))?;
             let message = format!("omk: what run {} needs\n", self.run);
             repo.commit(None, &by, &by, &message, &nothing, &parents.iter().collect::<Vec<_>>())
@@ -378,7 +379,7 @@ fn made(repo: &Repository, old: &TreeId, new: &Tip) -> Result<Vec<Oid>, GitError
                 continue;
             }
             let Some(directory) = RepoPath::from_bytes(&path[..slash]) else { continue };
-            objects.extend(root.get_path(directory.as_path()).ok().map(|entry| entry.id()));
+            objects.extend(find_entry(repo, &root, &directory)?.map(|entry| entry.id()));
         }
     }
     Ok(objects.into_iter().collect())

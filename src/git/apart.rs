@@ -10,7 +10,7 @@ use git2::{ObjectType, Oid, Repository, Tree};
 
 use super::error::GitError;
 use super::lineage::Paths;
-use super::repo::find_tree;
+use super::lookup::find_tree;
 use super::tree::{Changes, Entry, above};
 
 /// One side of a merge: its tree, and every path in which it differs from what the sides have in common. More paths do

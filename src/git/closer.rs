@@ -11,14 +11,15 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use git2::{ErrorCode, ObjectType, Oid, Repository};
+use git2::{ObjectType, Oid, Repository};
 
 use super::binary::{Git, program_version};
 use super::call::End;
 use super::error::GitError;
 use super::lineage::Paths;
+use super::lookup::{find_blob, find_entry, find_tree};
 use super::merge::Merge;
-use super::repo::{Repo, find_tree, tree_id};
+use super::repo::{Repo, tree_id};
 use super::tree::above;
 use crate::id::RepoPath;
 
@@ -158,16 +159,12 @@ impl Place {
                 if directory.is_empty() { ".gitattributes".into() } else { [directory, b"/.gitattributes"].concat() };
             let long = name.len() > PATH || name.split(|&byte| byte == b'/').any(|part| part.len() > NAME);
             let Some(path) = RepoPath::from_bytes(&name).filter(|_| !long) else { continue };
-            let entry = match tree.get_path(path.as_path()) {
-                Ok(entry) => entry,
-                Err(error) if error.code() == ErrorCode::NotFound => continue,
-                Err(error) => return Err(GitError::lib(format!("look for `{path}`"))(error)),
-            };
+            let Some(entry) = find_entry(objects, &tree, &path)? else { continue };
             // git follows no link to attributes.
             if entry.kind() != Some(ObjectType::Blob) || entry.filemode() == 0o120_000 {
                 continue;
             }
-            let blob = objects.find_blob(entry.id()).map_err(GitError::lib(format!("read `{path}`")))?;
+            let blob = find_blob(objects, entry.id(), &format!("read `{path}`"))?;
             let file = self.dir.path().join("work").join(path.as_path());
             let parent = file.parent().unwrap_or(&file);
             fs::create_dir_all(parent).map_err(GitError::io("make", parent))?;

@@ -13,6 +13,7 @@ use git2::{ObjectType, Oid, Repository};
 use super::call::go_on;
 use super::error::GitError;
 use super::facts::Bytes;
+use super::lookup::find_blob;
 use super::tree::{EXECUTABLE, Entry, FILE, SYMLINK};
 use super::walk::below;
 use crate::plain_file::{NotRead, Root};
@@ -129,7 +130,7 @@ fn read_link(on_disk: &Path) -> Result<Vec<u8>, GitError> {
 }
 
 pub(super) fn write_entry(repo: &Repository, on_disk: &Path, entry: Entry) -> Result<(), GitError> {
-    let blob = repo.find_blob(entry.oid).map_err(GitError::lib(format!("read what {} holds", on_disk.display())))?;
+    let blob = find_blob(repo, entry.oid, &format!("read what {} holds", on_disk.display()))?;
     let write = || {
         if entry.is_symlink() {
             return std::os::unix::fs::symlink(std::ffi::OsStr::from_bytes(blob.content()), on_disk);

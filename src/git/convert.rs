@@ -5,6 +5,7 @@
 use git2::Repository;
 
 use super::error::GitError;
+use super::lookup::find_blob;
 use super::repo::Repo;
 use super::settings::{LineEnds, attributes_files};
 use super::tree::Listing;
@@ -45,7 +46,7 @@ pub(super) fn of(repo: &Repo, objects: &Repository, listing: &Listing) -> Result
         rules.extend(text);
     }
     for (path, entry) in listing.files().filter(|(path, entry)| is_attributes(path) && entry.is_file()) {
-        let blob = objects.find_blob(entry.oid).map_err(GitError::lib("read .gitattributes"))?;
+        let blob = find_blob(objects, entry.oid, "read .gitattributes")?;
         take(blob.content());
         rules.extend(path);
         rules.extend(entry.oid.as_bytes());

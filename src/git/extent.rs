@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use git2::{ObjectType, Oid, Repository};
 
 use super::error::GitError;
-use super::repo::{Repo, find_tree, tree_oid};
+use super::lookup::find_tree;
+use super::repo::{Repo, tree_oid};
 use super::tree::too_deep;
 use crate::id::TreeId;
 

@@ -12,6 +12,7 @@ use super::content::{Files, LARGE, mode_of};
 use super::convert::Conversion;
 use super::error::GitError;
 use super::facts::{Facts, Stat};
+use super::lookup::find_blob;
 use super::module::{Layout, Module};
 use super::pool::Slot;
 use super::tree::{Entry, Listing};
@@ -133,7 +134,7 @@ impl Slot {
         entry: Entry,
     ) -> Result<bool, GitError> {
         let what = || format!("read what {} was", String::from_utf8_lossy(path));
-        let blob = repo.find_blob(entry.oid).map_err(GitError::lib(what()))?;
+        let blob = find_blob(repo, entry.oid, &what())?;
         let file = Files::of(self.path())?.open(path, meta)?;
         is_same(file, blob.content()).map_err(GitError::io("read", &below(self.path(), path)))
     }
@@ -151,7 +152,7 @@ pub(super) fn is_as_laid_out(
     if let Some(known) = known {
         return Ok(known.oid == base.oid);
     }
-    let blob = repo.find_blob(base.oid).map_err(GitError::lib("read .gitattributes"))?;
+    let blob = find_blob(repo, base.oid, "read .gitattributes")?;
     let lines = |text: &[u8]| String::from_utf8_lossy(text).replace("\r\n", "\n");
     Ok(lines(blob.content()) == lines(text))
 }

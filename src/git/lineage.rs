@@ -11,6 +11,7 @@ use git2::{ErrorCode, Oid, Repository};
 
 use super::call::go_on;
 use super::error::GitError;
+use super::lookup::look;
 use super::tree::difference;
 
 /// Commits above one base: 20,000 tasks with two merges for each base. More is no history that omk made.
@@ -234,6 +235,7 @@ fn differing(repo: &Repository, old: Oid, new: Oid) -> Result<Paths, GitError> {
 }
 
 fn find(repo: &Repository, id: Oid) -> Result<Option<git2::Commit<'_>>, GitError> {
+    look(repo, id)?;
     match repo.find_commit(id) {
         Ok(commit) => Ok(Some(commit)),
         Err(error) if error.code() == ErrorCode::NotFound => Ok(None),

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use git2::Repository;
 
 use super::error::GitError;
+use super::lookup::find_blob;
 use super::tree::{Entry, FILE, Listing};
 use crate::id::RepoPath;
 
@@ -37,7 +38,7 @@ impl<'a> Links<'a> {
     pub(super) fn of(repo: &Repository, listing: &'a Listing) -> Result<Self, GitError> {
         let mut links = BTreeMap::new();
         for (path, entry) in listing.files().filter(|(_, entry)| entry.is_symlink()) {
-            let blob = repo.find_blob(entry.oid).map_err(GitError::lib("read a symlink"))?;
+            let blob = find_blob(repo, entry.oid, "read a symlink")?;
             links.insert(path, blob.content().to_vec());
         }
         let mut found = Self { listing, links, ends: Vec::new() };

@@ -11,8 +11,9 @@ use super::apart::{Side, apart};
 use super::closer::{Three, closer};
 use super::error::GitError;
 use super::lineage::{Commits, Lineage, Paths};
+use super::lookup::{commit_at, find_commit, find_tree};
 use super::message::Message;
-use super::repo::{Repo, commit_id, commit_oid, find_commit, tip_of, tree_id, tree_oid};
+use super::repo::{Repo, commit_id, commit_oid, tip_of, tree_id, tree_oid};
 use super::tree::{build, difference};
 use crate::id::{CommitId, Moment, RepoPath, Tip, TreeId};
 
@@ -143,7 +144,9 @@ impl Repo {
     pub fn land(&self, tip: &Tip, change: &Tip, message: &Message, when: Moment) -> Result<Landed, GitError> {
         self.with(|repo| {
             let parent = find_commit(repo, &change.commit)?;
-            let base = parent.parent(0).map_err(GitError::lib(format!("read what {} is built on", change.commit)))?;
+            let base =
+                parent.parent_id(0).map_err(GitError::lib(format!("read what {} is built on", change.commit)))?;
+            let base = commit_at(repo, base)?;
             let trees = Three { base: base.tree_id(), ours: tree_oid(&tip.tree), theirs: tree_oid(&change.tree) };
             let tree = match three_way(self, repo, trees)? {
                 Merge::Clean(tree) if tree == tip.tree => return Ok(Landed::Empty),
@@ -162,10 +165,13 @@ impl Repo {
     /// # Errors
     /// Where a commit is not there.
     pub fn merge_base(&self, one: &CommitId, other: &CommitId) -> Result<Option<CommitId>, GitError> {
-        self.with(|repo| match repo.merge_base(commit_oid(one), commit_oid(other)) {
-            Ok(found) => Ok(Some(commit_id(found))),
-            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-            Err(error) => Err(GitError::lib(format!("look for where {one} and {other} part"))(error)),
+        self.with(|repo| {
+            self.look_at_history(repo, &[commit_oid(one), commit_oid(other)])?;
+            match repo.merge_base(commit_oid(one), commit_oid(other)) {
+                Ok(found) => Ok(Some(commit_id(found))),
+                Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+                Err(error) => Err(GitError::lib(format!("look for where {one} and {other} part"))(error)),
+            }
         })
     }
 
@@ -177,7 +183,8 @@ impl Repo {
     pub fn descends(&self, commit: &CommitId, ancestor: &CommitId) -> Result<bool, GitError> {
         let (commit, ancestor) = (commit_oid(commit), commit_oid(ancestor));
         self.with(|repo| {
-            let absent = repo.find_commit(ancestor).is_err() && repo.find_commit(commit).is_ok();
+            self.look_at_history(repo, &[commit, ancestor])?;
+            let absent = commit_at(repo, ancestor).is_err() && commit_at(repo, commit).is_ok();
             if absent && !repo.is_shallow() { Ok(false) } else { descends(repo, commit, ancestor) }
         })
     }
@@ -285,14 +292,13 @@ fn three_way(repo: &Repo, objects: &Repository, trees: Three) -> Result<Merge, G
 }
 
 fn write_commit(repo: &Repository, tree: Oid, parents: &[Oid], message: &str, seconds: i64) -> Result<Oid, GitError> {
-    let what = GitError::lib("write a commit");
+    let tree = find_tree(repo, tree)?;
+    let parents = parents.iter().map(|oid| commit_at(repo, *oid)).collect::<Result<Vec<_>, _>>()?;
     let write = || {
-        let tree = repo.find_tree(tree)?;
-        let parents = parents.iter().map(|oid| repo.find_commit(*oid)).collect::<Result<Vec<_>, _>>()?;
         let author = signature(seconds)?;
         repo.commit(None, &author, &author, message, &tree, &parents.iter().collect::<Vec<_>>())
     };
-    write().map_err(what)
+    write().map_err(GitError::lib("write a commit"))
 }
 
 /// Whether a signature is omk's own.

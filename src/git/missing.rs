@@ -30,9 +30,29 @@ impl GitError {
     }
 }
 
-/// Whether a loose object's file is whole, by its own checksum. `false` if there is no such file.
+/// What a loose object's file shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LooseFile {
+    /// There is none that can be opened: the object is in a pack, or nowhere.
+    Absent,
+    /// It is whole, by its own checksum.
+    Whole,
+    /// It ends too early, or holds something else.
+    Torn,
+}
+
+/// Whether a loose object's file is there, and whole.
 pub(super) fn is_whole_file(file: &Path) -> bool {
-    let Ok(file) = File::open(file) else { return false };
+    loose_file(file) == LooseFile::Whole
+}
+
+/// Reads a loose object's file to its end.
+pub(super) fn loose_file(file: &Path) -> LooseFile {
+    let Ok(file) = File::open(file) else { return LooseFile::Absent };
+    if is_whole(file) { LooseFile::Whole } else { LooseFile::Torn }
+}
+
+fn is_whole(file: File) -> bool {
     let mut object = BufReader::new(ZlibDecoder::new(file));
     let mut beginning = Vec::new();
     let read = object.by_ref().take(BEGINNING).read_until(0, &mut beginning);

@@ -17,6 +17,7 @@ mod tree;
 mod inputs;
 mod left;
 mod lineage;
+mod lookup;
 mod links;
 mod apart;
 mod closer;

@@ -5,9 +5,10 @@
 //! journals alone (`work/ownership.rs`).
 
 use super::error::GitError;
+use super::lookup::find_commit;
 use super::merge::is_author;
 use super::message::Trailers;
-use super::repo::{Repo, find_commit};
+use super::repo::Repo;
 use crate::id::CommitId;
 
 impl Repo {

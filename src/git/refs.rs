@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use git2::{ErrorCode, Oid, ReferenceType, Repository};
 
 use super::error::GitError;
+use super::lookup::commit_of_ref;
 use super::loose::names;
 use super::merge::signature;
 use super::repo::{Repo, commit_id, commit_oid};
@@ -149,14 +150,22 @@ impl Repo {
             return Ok(BTreeSet::new());
         }
         self.with(|repo| {
+            let oids: Vec<Oid> = commits.iter().map(commit_oid).collect();
+            self.look_at_history(repo, &oids)?;
             let read = || {
+                // What is torn, or leads to something torn, holds nothing.
+                let whole = |reference: &git2::Reference<'_>| {
+                    let tip = commit_of_ref(repo, reference).ok().flatten();
+                    tip.filter(|tip| self.look_at_history(repo, &[*tip]).is_ok())
+                };
                 let mut tips = Vec::new();
                 for reference in repo.references()? {
                     let reference = reference?;
                     let name = String::from_utf8_lossy(reference.name_bytes()).into_owned();
                     // A symbolic ref holds nothing besides the branch that it names.
-                    let holds = reference.kind() == Some(ReferenceType::Direct) && is_users(&name);
-                    tips.extend(reference.peel_to_commit().ok().filter(|_| holds).map(|commit| commit.id()));
+                    if reference.kind() == Some(ReferenceType::Direct) && is_users(&name) {
+                        tips.extend(whole(&reference));
+                    }
                 }
                 let mut walk = repo.revwalk()?;
                 for commit in commits {

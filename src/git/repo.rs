@@ -2,7 +2,7 @@
 //!
 //! It refuses to write anything.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -11,6 +11,7 @@ use git2::{ErrorCode, ObjectType, Oid, Repository, RepositoryOpenFlags};
 use super::call::go_on;
 use super::error::GitError;
 use super::lineage::Lineage;
+use super::lookup::{commit_at, commit_of_ref, find_blob, find_commit, find_entry, find_tree, look};
 use super::module::Layout;
 use super::open::{accept_partial_clones, open, refuse_formats, tidy, why_not_found, why_not_opened};
 use super::rules::Table;
@@ -45,6 +46,8 @@ struct Inner {
     layouts: Mutex<Vec<Arc<Layout>>>,
     /// The clones of submodules that were opened, by their directories.
     modules: Mutex<HashMap<PathBuf, Repo>>,
+    /// Commits that can be read, with all below them.
+    walked: Mutex<HashSet<Oid>>,
 }
 
 impl std::fmt::Debug for Repo {
@@ -69,11 +72,13 @@ impl Repo {
         let Some(top) = repo.workdir().map(Path::to_owned) else {
             return Err(GitError::Bare { path: tidy(repo.path()) });
         };
-        let head = repo.head().and_then(|head| head.peel_to_commit()).map(drop);
-        if let Err(error) = head {
+        let head = repo.head().map_err(|error| {
             let unborn = matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound);
             let what = format!("read HEAD of {}", top.display());
-            return Err(if unborn { GitError::NoCommits { path: tidy(&top) } } else { GitError::lib(what)(error) });
+            if unborn { GitError::NoCommits { path: tidy(&top) } } else { GitError::lib(what)(error) }
+        })?;
+        if commit_of_ref(&repo, &head)?.is_none() {
+            return Err(GitError::NoCommits { path: tidy(&top) });
         }
         let absolute = |path: &Path| std::fs::canonicalize(path).map_err(GitError::io("resolve", path));
         Ok(Self::at(absolute(repo.path())?, absolute(repo.commondir())?, absolute(&top)?))
@@ -91,6 +96,7 @@ impl Repo {
             tables: Mutex::default(),
             layouts: Mutex::default(),
             modules: Mutex::default(),
+            walked: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -127,6 +133,7 @@ impl Repo {
     /// Where it names no commit of this repository.
     pub fn resolve(&self, rev: &str) -> Result<Tip, GitError> {
         self.with(|repo| {
+            self.look_at_named(repo, rev)?;
             let commit = repo.revparse_single(rev).and_then(|object| object.peel_to_commit()).map_err(|_| {
                 let next = repo.is_shallow().then_some("this clone is shallow: `git fetch --unshallow`");
                 GitError::UnknownRevision { rev: rev.to_owned(), next }
@@ -166,8 +173,7 @@ impl Repo {
     /// Where the commit or the blob is not there.
     pub fn read_file(&self, commit: &CommitId, path: &RepoPath) -> Result<Option<Vec<u8>>, GitError> {
         self.with(|repo| {
-            let tree =
-                find_commit(repo, commit)?.tree().map_err(GitError::lib(format!("read the tree of {commit}")))?;
+            let tree = find_tree(repo, find_commit(repo, commit)?.tree_id())?;
             read_blob(repo, &tree, path)
         })
     }
@@ -191,11 +197,14 @@ impl Repo {
             let wanted = Oid::hash_object(ObjectType::Blob, bytes).map_err(GitError::lib("hash a file"))?;
             let mut at = find_commit(repo, &head.commit)?;
             for _ in 0..HISTORY {
-                let entry = at.tree().ok().and_then(|tree| tree.get_path(path.as_path()).ok());
+                let tree = find_tree(repo, at.tree_id());
+                let entry = tree.and_then(|tree| find_entry(repo, &tree, path)).ok().flatten();
                 if entry.is_some_and(|entry| entry.id() == wanted) {
                     return Ok(Some(commit_id(at.id())));
                 }
-                let Ok(parent) = at.parent(0) else { break };
+                let Some(parent) = at.parent_ids().next().and_then(|parent| commit_at(repo, parent).ok()) else {
+                    break;
+                };
                 at = parent;
             }
             Ok(None)
@@ -211,8 +220,13 @@ impl Repo {
             let Ok(commit) = find_commit(repo, commit) else { return Ok(false) };
             let Ok(listing) = Listing::read(repo, commit.tree_id()) else { return Ok(false) };
             let odb = repo.odb().map_err(GitError::lib("open the object store"))?;
-            Ok(listing.files().all(|(_, entry)| entry.is_submodule() || odb.read_header(entry.oid).is_ok()))
+            let is_there = |oid| look(repo, oid).is_ok() && odb.read_header(oid).is_ok();
+            Ok(listing.files().all(|(_, entry)| entry.is_submodule() || is_there(entry.oid)))
         })
+    }
+
+    pub(super) fn walked(&self) -> MutexGuard<'_, HashSet<Oid>> {
+        self.inner.walked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn git_dir(&self) -> &Path {
@@ -303,25 +317,12 @@ pub(super) fn read_blob(
     tree: &git2::Tree<'_>,
     path: &RepoPath,
 ) -> Result<Option<Vec<u8>>, GitError> {
-    let entry = match tree.get_path(path.as_path()) {
-        Ok(entry) => entry,
-        Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
-        Err(error) => return Err(GitError::lib(format!("look for `{path}`"))(error)),
-    };
+    let Some(entry) = find_entry(repo, tree, path)? else { return Ok(None) };
     if entry.kind() != Some(ObjectType::Blob) || entry.filemode() == 0o120_000 {
         return Ok(None);
     }
-    let blob = repo.find_blob(entry.id()).map_err(GitError::lib(format!("read `{path}`")))?;
+    let blob = find_blob(repo, entry.id(), &format!("read `{path}`"))?;
     Ok(Some(blob.content().to_vec()))
-}
-
-pub(super) fn find_commit<'repo>(repo: &'repo Repository, id: &CommitId) -> Result<git2::Commit<'repo>, GitError> {
-    repo.find_commit(commit_oid(id)).map_err(GitError::lib(format!("read commit {id}")))
-}
-
-pub(super) fn find_tree(repo: &Repository, oid: Oid) -> Result<git2::Tree<'_>, GitError> {
-    go_on()?;
-    repo.find_tree(oid).map_err(GitError::lib(format!("read tree {oid}")))
 }
 
 pub(super) fn commit_oid(id: &CommitId) -> Oid {

@@ -7,6 +7,7 @@ use std::fs::Metadata;
 
 use super::content::Files;
 use super::error::GitError;
+use super::lookup::find_blob;
 use super::pool::Slot;
 use super::repo::{Repo, tree_oid};
 use super::tree::{Listing, difference};
@@ -67,7 +68,7 @@ impl Repo {
                     continue;
                 }
                 let what = || format!("read {}", String::from_utf8_lossy(&path));
-                let blob = repo.find_blob(entry.oid).map_err(GitError::lib(what()))?;
+                let blob = find_blob(repo, entry.oid, &what())?;
                 if scrubber.is_in(blob.content()) {
                     return Err(refused("its content"));
                 }

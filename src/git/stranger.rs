@@ -8,9 +8,10 @@ use git2::{ObjectType, Oid, Repository};
 
 use super::error::GitError;
 use super::links::Links;
+use super::lookup::{commit_at, find_commit, find_tree, look};
 use super::merge::{is_author, signature};
 use super::message::Message;
-use super::repo::{Repo, commit_id, commit_oid, find_commit, tip_of, tree_oid};
+use super::repo::{Repo, commit_id, commit_oid, tip_of, tree_oid};
 use super::tree::{Difference, EntryKind, difference};
 use crate::id::{CommitId, RepoPath, Tip, TreeId};
 use crate::scope::{Touched, TouchedKind};
@@ -61,10 +62,11 @@ impl Repo {
         self.with(|repo| {
             let what = || GitError::lib(format!("make commit {} again", seen.tip.commit));
             let odb = repo.odb().map_err(what())?;
+            look(repo, commit_oid(&seen.tip.commit))?;
             let found = odb.read(commit_oid(&seen.tip.commit)).map_err(what())?;
-            let tree = repo.find_tree(tree_oid(&seen.tip.tree)).map_err(what())?;
-            let parents = seen.parents.iter().map(|parent| repo.find_commit(commit_oid(parent)));
-            let parents = parents.collect::<Result<Vec<_>, _>>().map_err(what())?;
+            let tree = find_tree(repo, tree_oid(&seen.tip.tree))?;
+            let parents = seen.parents.iter().map(|parent| commit_at(repo, commit_oid(parent)));
+            let parents = parents.collect::<Result<Vec<_>, _>>()?;
             let parents: Vec<&git2::Commit<'_>> = parents.iter().collect();
             let author = signature(seen.seconds).map_err(what())?;
             for message in messages {

@@ -4,10 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use git2::{Delta, DiffOptions, ErrorCode, ObjectType, Oid, Repository};
+use git2::{Delta, DiffOptions, ObjectType, Oid, Repository};
 
 use super::error::GitError;
-use super::repo::{Repo, find_tree, tree_id, tree_oid};
+use super::lookup::{find_blob, find_both, find_entry, find_tree};
+use super::repo::{Repo, tree_id, tree_oid};
 use crate::id::{RepoPath, TreeId};
 use crate::scope::name::is_dot_git;
 
@@ -250,7 +251,7 @@ pub(super) fn difference(repo: &Repository, old: Oid, new: Oid) -> Result<Differ
     if old == new {
         return Ok(found);
     }
-    let (old, new) = (find_tree(repo, old)?, find_tree(repo, new)?);
+    let (old, new) = find_both(repo, old, new)?;
     let mut options = DiffOptions::new();
     options.include_typechange(true).ignore_submodules(false).skip_binary_check(true);
     let diff = repo
@@ -312,10 +313,9 @@ impl Repo {
     /// # Errors
     /// Where the tree cannot be read.
     pub fn entry(&self, tree: &TreeId, path: &RepoPath) -> Result<Option<EntryKind>, GitError> {
-        self.with(|repo| match find_tree(repo, tree_oid(tree))?.get_path(path.as_path()) {
-            Ok(entry) => Ok(kind_of(u32::try_from(entry.filemode()).unwrap_or(0))),
-            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-            Err(error) => Err(GitError::lib(format!("look for `{path}`"))(error)),
+        self.with(|repo| {
+            let entry = find_entry(repo, &find_tree(repo, tree_oid(tree))?, path)?;
+            Ok(entry.and_then(|entry| kind_of(u32::try_from(entry.filemode()).unwrap_or(0))))
         })
     }
 
@@ -353,7 +353,7 @@ impl Repo {
 fn escaping(repo: &Repository, listing: &Listing) -> Result<BTreeSet<Vec<u8>>, GitError> {
     let mut links = BTreeMap::new();
     for (path, entry) in listing.files().filter(|(_, entry)| entry.is_symlink()) {
-        let blob = repo.find_blob(entry.oid).map_err(GitError::lib("read a symlink"))?;
+        let blob = find_blob(repo, entry.oid, "read a symlink")?;
         links.insert(path.to_vec(), blob.content().to_vec());
     }
     Ok(links.keys().filter(|path| leads_out(path, &links)).cloned().collect())

@@ -181,3 +181,54 @@ fn a_branch_whose_commit_is_gone_is_named_and_removed() {
     world.run().exits(0);
     world.ended(RunVerdict::Ready);
 }
+
+/// Cuts off the file of an object, as a power cut may. A second name of the file is cut off with it.
+fn cut(world: &World, id: &str, length: u64) {
+    let file = object(world, id);
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    // Commits of two runs may differ by a byte.
+    let most = std::fs::metadata(&file).unwrap().len().saturating_sub(1);
+    std::fs::File::options().write(true).open(&file).unwrap().set_len(length.min(most)).unwrap();
+}
+
+#[test]
+fn a_command_ends_on_a_commit_that_was_cut_off_anywhere() {
+    let plan = "gates: [{ id: ok, run: 'true' }]\ntasks: [{ id: one, run: 'echo one > one.txt', gates: [ok] }]\n";
+    let world = World::with(plan);
+    world.run().exits(0);
+    let mut cleans = false;
+    let ends = |args: &[&str], length: u64| {
+        let ended = world.start(args).killed_after(Duration::from_secs(20));
+        ended.unwrap_or_else(|| panic!("omk {args:?} hangs on a commit of {length} bytes"))
+    };
+    let whole = std::fs::metadata(object(&world, &world.rev(RESULT))).unwrap().len();
+    for length in [0, 1, 2, 5, 10, 20, 40, 64, whole / 2, whole - 8, whole - 4, whole - 1] {
+        ends(&["run"], length).exits(0);
+        cut(&world, &world.rev(RESULT), length);
+        ends(&["verify"], length).exits(1).says("is not in this repository");
+        ends(&["status"], length).exits(0);
+        ends(&["retry"], length).exits(0);
+        cut(&world, &world.rev(RESULT), length);
+        cleans = !cleans;
+        if cleans {
+            ends(&["clean", "--all"], length).exits(0);
+        }
+    }
+}
+
+#[test]
+fn a_command_ends_if_a_file_of_its_base_was_cut_off() {
+    let plan = "gates: [{ id: ok, run: 'true' }]\ntasks: [{ id: one, run: 'echo one > one.txt', gates: [ok] }]\n";
+    // The base itself, a commit below it, directories, files.
+    for torn in ["HEAD", "HEAD~1", "HEAD^{tree}", "HEAD:src", "HEAD:src/lib.rs", "HEAD:omk.yaml"] {
+        let world = World::with(plan);
+        world.run().exits(0);
+        cut(&world, &world.git(&["rev-parse", torn]), 10);
+        for args in
+            [&["verify"][..], &["retry"], &["run"], &["run", "--base", "HEAD~1"], &["plan"], &["clean", "--all"]]
+        {
+            let ended = world.start(args).killed_after(Duration::from_secs(20));
+            assert!(ended.is_some(), "omk {args:?} hangs if {torn} is cut off");
+        }
+    }
+}
