@@ -1,6 +1,7 @@
 //! What a killed omk, or a power cut, left of omk's own refs: locks, and files without content.
 //!
-//! It refuses to take a lock away from a process that still works: it looks twice, and only below `omk/`.
+//! It refuses to take a lock away from a process that still works: it looks twice, only below `omk/`, and asks the system
+//! which processes there are.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,12 +9,20 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::holders::{may_be_held, sees_processes};
 use super::repo::Repo;
 use crate::id::Scope;
 use crate::plain_file;
 
-/// A git process holds a branch's lock for a few milliseconds; one that is the same file after this long was left.
+/// A git process holds a branch's lock for a few milliseconds, unless a hook or a slow disk keeps it. A lock that is the same
+/// file after this long was left, if no process is at work that may hold it.
 const HOLDS_AT_MOST: Duration = Duration::from_millis(300);
+
+/// The same where the system does not say which processes there are: longer than any hook takes that does its work well.
+const UNSEEN: Duration = Duration::from_secs(5);
+
+/// The digits of a commit's id.
+const DIGEST: usize = 40;
 
 impl Repo {
     /// Removes the locks of a scope's branches that nobody holds any more. The caller has the scope to itself, so no
@@ -26,10 +35,13 @@ impl Repo {
         if before.is_empty() {
             return;
         }
-        std::thread::sleep(HOLDS_AT_MOST);
+        let sees = sees_processes();
+        std::thread::sleep(if sees { HOLDS_AT_MOST } else { UNSEEN });
         let after = self.locks(scope);
+        let places = self.checkouts().unwrap_or_default();
         for (path, identity) in &before {
-            if after.get(path) == Some(identity) {
+            let may_be_held = || may_be_held(path, identity.1, self.common_dir(), &places);
+            if after.get(path) == Some(identity) && !may_be_held() {
                 let _ = fs::remove_file(path);
             }
         }
@@ -69,10 +81,13 @@ impl Repo {
     }
 }
 
-/// Whether a ref's file is empty, cut off, or has zeros where bytes were to be: no other tool writes such a file.
+/// Whether a ref's file is empty, cut off, or has zeros where bytes were to be: no tool writes such a file. git reads one
+/// without a newline at its end.
 fn is_torn(path: &Path) -> bool {
-    let read = plain_file::read(path, 1024);
-    read.is_ok_and(|bytes| !bytes.ends_with(b"\n") || bytes.contains(&0))
+    let Ok(bytes) = plain_file::read(path, 1024) else { return false };
+    let said = bytes.trim_ascii();
+    let cut_off = said.len() < DIGEST && said.iter().all(u8::is_ascii_hexdigit);
+    cut_off || bytes.contains(&0)
 }
 
 fn entries(directory: &Path) -> Vec<PathBuf> {

@@ -15,6 +15,7 @@ mod open;
 mod repo;
 mod tree;
 mod inputs;
+mod holders;
 mod left;
 mod lineage;
 mod lookup;

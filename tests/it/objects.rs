@@ -2,10 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use omk_action::fact::{Fact, RunVerdict};
+use omk_action::git::Repo;
 
 use crate::world::{World, until};
 
@@ -231,4 +233,48 @@ fn a_command_ends_if_a_file_of_its_base_was_cut_off() {
             assert!(ended.is_some(), "omk {args:?} hangs if {torn} is cut off");
         }
     }
+}
+
+#[test]
+fn a_branch_whose_file_has_no_newline_at_its_end_is_a_persons_still() {
+    let world =
+        World::with("gates: [{ id: ok, run: 'true' }]\ntasks: [{ id: one, run: 'echo one > one.txt', gates: [ok] }]\n");
+    let persons = world.git(&["commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "mine"]);
+    let file = world.repo().join(".git/refs/heads").join(RESULT);
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, &persons).unwrap();
+    assert_eq!(world.rev(RESULT), persons);
+    let said = world.run();
+    assert_ne!(said.code, 0, "{said:?}");
+    assert_eq!(world.rev(RESULT), persons);
+    // A file that says nothing is nobody's.
+    for torn in ["", "\0\0\0\0", &persons[..7]] {
+        std::fs::write(&file, torn).unwrap();
+        world.run().exits(0);
+        assert_eq!(world.landed_on(RESULT), ["one"], "{torn:?}");
+    }
+}
+
+#[test]
+fn the_lock_of_a_git_that_is_at_work_stays_and_one_that_was_left_goes() {
+    let world = World::new();
+    let lock = world.repo().join(".git/refs/heads/omk/run/story.lock");
+    std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    let mut at_work = world.command("git");
+    // It waits for what is never said.
+    at_work.args(["hash-object", "--stdin"]).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut at_work = at_work.spawn().unwrap();
+    std::fs::write(&lock, "").unwrap();
+    let (repo, scope) = (Repo::discover(&world.repo()).unwrap(), "story".parse().unwrap());
+    repo.remove_left_locks(&scope);
+    assert!(lock.exists(), "git is at work here");
+    at_work.kill().unwrap();
+    at_work.wait().unwrap();
+    // A test that has it open is at work, too.
+    let open = std::fs::File::open(&lock).unwrap();
+    repo.remove_left_locks(&scope);
+    assert!(lock.exists(), "it is open");
+    drop(open);
+    repo.remove_left_locks(&scope);
+    assert!(!lock.exists());
 }
