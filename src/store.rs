@@ -1,6 +1,6 @@
 //! Where runs live on disk: `omk/runs/<run-id>/` in the repository's git common directory, never in the work tree.
 //!
-//! It knows files and locks, and refuses to know what a journal line means.
+//! It knows files and locks, and refuses to know what a journal line means, but for the run that it begins.
 
 mod journal_file;
 
@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::durability::Batch;
+use crate::fact::Fact;
 use crate::id::{Moment, RunId, Scope, Sha256};
-use crate::journal::{self, Damage, Journal};
+use crate::journal::{self, Cause, Damage, Journal, Line};
 use crate::plain_file::{self, NotRead, Root};
 use crate::text::Advised;
 
@@ -51,6 +52,14 @@ pub enum StoreError {
         /// Where and how.
         damage: Damage,
     },
+    /// The directory's name is that of another run.
+    #[error("read the journal {}: it is that of run {run}", path.display())]
+    OtherRun {
+        /// Which file.
+        path: PathBuf,
+        /// The run that it tells of.
+        run: RunId,
+    },
     /// A line could not be put into words.
     #[error("write a journal line: {0}")]
     Line(#[from] serde_json::Error),
@@ -60,6 +69,10 @@ impl Advised for StoreError {
     fn advice(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Held { .. } => Some("wait for it, or end it with `omk cancel`".into()),
+            Self::Damaged { damage: Damage { cause: Cause::OtherVersion, .. }, .. } => {
+                Some("go on with the omk that wrote it, or with a newer one: this one changes nothing of it".into())
+            }
+            Self::OtherRun { .. } => Some("give each run's directory its own name again".into()),
             Self::Damaged { .. } => {
                 Some("the journal was changed after it was written, so what it says cannot be trusted".into())
             }
@@ -301,11 +314,20 @@ impl RunDir {
     /// The journal, as far as it is sound.
     ///
     /// # Errors
-    /// Where it cannot be read, or was changed.
+    /// Where it cannot be read, was changed, or is that of another run.
     pub fn journal(&self) -> Result<Journal, StoreError> {
         let path = self.path.join("journal.jsonl");
         let bytes = self.read("journal.jsonl")?;
-        journal::read(&bytes).map_err(|damage| StoreError::Damaged { path, damage })
+        let journal = match journal::read(&bytes) {
+            Ok(journal) => journal,
+            Err(damage) => return Err(StoreError::Damaged { path, damage }),
+        };
+        match journal.lines.first() {
+            Some(Line { fact: Fact::Began(began), .. }) if began.run != self.run => {
+                Err(StoreError::OtherRun { path, run: began.run.clone() })
+            }
+            _ => Ok(journal),
+        }
     }
 
     /// Opens the journal to append to it, and cuts off a damaged tail.
@@ -360,7 +382,6 @@ impl RunDir {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fact::Fact;
 
     fn store() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().expect("a directory");

@@ -189,7 +189,9 @@ fn store(error: StoreError) -> Failure {
     let kind = match &error {
         StoreError::Held { .. } => Kind::Blocked,
         StoreError::NoSuchRun(_) => Kind::Usage,
-        StoreError::Io { .. } | StoreError::Damaged { .. } | StoreError::Line(_) => Kind::Infra,
+        StoreError::Io { .. } | StoreError::Damaged { .. } | StoreError::OtherRun { .. } | StoreError::Line(_) => {
+            Kind::Infra
+        }
     };
     Failure::to_do(kind, &error)
 }

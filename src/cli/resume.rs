@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::fact::Fact;
 use crate::history::History;
+use crate::id::Sha256;
 use crate::journal::{self, Journal, Line};
 use crate::plan::Plan;
 use crate::store::{JournalFile, RunDir};
@@ -28,6 +29,12 @@ pub(super) struct Told {
 pub(super) fn plan_of(run_dir: &RunDir, lines: &[Line]) -> Result<Arc<Plan>, Failure> {
     let bytes = run_dir.plan().map_err(super::store)?;
     let name = match lines.first() {
+        Some(Line { fact: Fact::Began(began), .. }) if began.plan.digest != Sha256::of(&bytes) => {
+            let path = run_dir.path().join("plan.yaml");
+            let what = format!("{} is not the plan that run {} began with", path.display(), run_dir.run());
+            return Err(Failure::new(Kind::Infra, what)
+                .hint("put it back as it was, or start a new run of the plan that you want: `omk run`"));
+        }
         Some(Line { fact: Fact::Began(began), .. }) => began.scope.to_string(),
         _ => {
             return Err(Failure::new(

@@ -5,6 +5,7 @@
 
 mod replay;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::fact::{Fact, Order};
@@ -99,12 +100,32 @@ pub struct Journal {
 
 /// What is wrong with a line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line} is damaged: {what}")]
+#[error("line {line} {cause}: {what}")]
 pub struct Damage {
     /// From 1.
     pub line: u64,
+    /// Whose doing it is.
+    pub cause: Cause,
     /// What is wrong, as a clause.
     pub what: String,
+}
+
+/// Whose doing it is that a line cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// A crash's, or that of a hand that changed the file.
+    Harm,
+    /// Another version of omk wrote it, and it is as that left it.
+    OtherVersion,
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Harm => "is damaged",
+            Self::OtherVersion => "was written by another version of omk",
+        })
+    }
 }
 
 /// Reads a journal. A damaged tail, with nothing valid after it, is dropped and said: it was never acted upon. So is one
@@ -112,7 +133,8 @@ pub struct Damage {
 /// keeps those after.
 ///
 /// # Errors
-/// Any other [`Damage`], with its line: somebody changed what had been acted upon.
+/// Any other [`Damage`], with its line: somebody changed what had been acted upon. A line of another version of omk is no
+/// damaged tail, even at the end: that omk acted upon it.
 pub fn read(bytes: &[u8]) -> Result<Journal, Damage> {
     let mut journal = Journal { lines: Vec::new(), chain: Chain::default(), sound_bytes: 0, dropped: None };
     let mut rest = bytes;
@@ -125,7 +147,11 @@ pub fn read(bytes: &[u8]) -> Result<Journal, Damage> {
         match sound_line(text, torn, &journal.chain) {
             Ok(line) => journal.lines.push(line),
             Err(what) => {
-                let damage = Damage { line: journal.chain.lines + 1, what };
+                let cause = if is_foreign(text, &journal.chain) { Cause::OtherVersion } else { Cause::Harm };
+                let damage = Damage { line: journal.chain.lines + 1, cause, what };
+                if cause == Cause::OtherVersion {
+                    return Err(damage);
+                }
                 let valid_after = after.split(|&byte| byte == b'\n').filter(|text| parse(text).is_ok()).count();
                 // JSON has no zeros: nobody wrote them.
                 let most_after = if text.contains(&0) { MOST_UNSYNCED_LINES - 1 } else { 0 };
@@ -143,6 +169,38 @@ pub fn read(bytes: &[u8]) -> Result<Journal, Damage> {
     Ok(journal)
 }
 
+/// How every version begins a line, the number after it.
+const BEGINNING: &[u8] = b"{\"v\":";
+
+/// The version that a line says it is of, even if its end is gone.
+fn version(text: &[u8]) -> Option<u32> {
+    let rest = text.strip_prefix(BEGINNING)?;
+    let digits = rest.iter().position(|byte| !byte.is_ascii_digit())?;
+    let number = std::str::from_utf8(&rest[..digits]).ok()?;
+    number.parse().ok().filter(|_| rest[digits] == b',')
+}
+
+/// Whether another version of omk wrote a line: it says so, or it is the next one of the chain and holds what this version
+/// does not know.
+fn is_foreign(text: &[u8], chain: &Chain) -> bool {
+    #[derive(Deserialize)]
+    struct Envelope {
+        seq: u64,
+        prev: Sha256,
+        #[serde(rename = "fact")]
+        _fact: IgnoredAny,
+        #[serde(rename = "orders")]
+        _orders: IgnoredAny,
+    }
+    let follows = |line: Envelope| line.seq == chain.lines + 1 && line.prev == chain.head;
+    let is_next = || serde_json::from_slice::<Envelope>(text).is_ok_and(follows);
+    match version(text) {
+        Some(VERSION) => parse(text).is_err() && is_next(),
+        Some(_) => true,
+        None => false,
+    }
+}
+
 fn parse(text: &[u8]) -> Result<Line, String> {
     serde_json::from_slice(text).map_err(|error| match error.classify() {
         serde_json::error::Category::Eof => "it ends too early".to_owned(),
@@ -153,6 +211,10 @@ fn parse(text: &[u8]) -> Result<Line, String> {
 }
 
 fn sound_line(text: &[u8], torn: bool, chain: &Chain) -> Result<Line, String> {
+    // First, for another version may say everything else in other words.
+    if let Some(other) = version(text).filter(|version| *version != VERSION) {
+        return Err(format!("it is of version {other}, and this omk reads version {VERSION}"));
+    }
     let line = parse(text)?;
     if line.v != VERSION {
         return Err(format!("it is of version {}, and this omk reads version {VERSION}", line.v));
@@ -238,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_another_version_or_number_is_refused_for_just_that() {
+    fn a_line_of_another_number_is_refused_for_just_that() {
         let text = String::from_utf8(written(3)).unwrap();
         let refused = |from: &str, to: &str| {
             let changed = text.replacen(from, to, 1);
@@ -246,9 +308,43 @@ mod tests {
             // It is the last line, so nothing after it fails to follow.
             read(changed.as_bytes()).unwrap().dropped.unwrap().what
         };
-        let version = refused("{\"v\":1,\"seq\":3", "{\"v\":2,\"seq\":3");
-        assert_eq!(version, "it is of version 2, and this omk reads version 1");
         assert_eq!(refused("\"seq\":3", "\"seq\":7"), "it says it is number 7");
         assert_eq!(refused("\"seq\":3", "\"seq\":2"), "it says it is number 2");
+    }
+
+    #[test]
+    fn a_line_of_another_version_is_refused_wherever_it_stands_and_however_it_goes_on() {
+        let text = String::from_utf8(written(3)).unwrap();
+        for (seq, line) in [(1, 1), (2, 2), (3, 3)] {
+            let changed = text.replacen(&format!("{{\"v\":1,\"seq\":{seq}"), "{\"v\":2,\"number\":0", 1);
+            let damage = read(changed.as_bytes()).unwrap_err();
+            let said = format!(
+                "line {line} was written by another version of omk: it is of version 2, and this omk reads version 1"
+            );
+            assert_eq!((damage.cause, damage.to_string()), (Cause::OtherVersion, said));
+        }
+        // One that was being written when its omk was killed.
+        let torn = text + "{\"v\":2,\"se";
+        assert_eq!(read(torn.as_bytes()).unwrap_err().cause, Cause::OtherVersion);
+    }
+
+    #[test]
+    fn a_fact_or_an_order_that_this_version_does_not_know_is_refused_and_not_cut_off() {
+        let text = String::from_utf8(written(3)).unwrap();
+        let (before, last) = text.trim_end().rsplit_once('\n').unwrap();
+        let fact = last.replacen("\"fact\":", "\"fact\":{\"dreamt\":{}},\"was\":", 1);
+        let order = last.replacen("\"orders\":[", "\"orders\":[{\"dream\":{}},", 1);
+        for changed in [fact, order] {
+            let damage = read(format!("{before}\n{changed}\n").as_bytes()).unwrap_err();
+            assert_eq!((damage.cause, damage.line), (Cause::OtherVersion, 3), "{changed}");
+            // What does not follow from the line before it was not written as the next one.
+            let elsewhere = changed.replacen("\"seq\":3", "\"seq\":4", 1);
+            let read = read(format!("{before}\n{elsewhere}\n").as_bytes()).unwrap();
+            assert_eq!(
+                (read.lines.len(), read.dropped.map(|damage| damage.cause)),
+                (2, Some(Cause::Harm)),
+                "{changed}"
+            );
+        }
     }
 }

@@ -653,3 +653,36 @@ fn a_proof_whose_result_does_not_descend_from_its_base_does_not_hold() {
     std::fs::write(&lie, honest).unwrap();
     assert!(!world.omk(&["verify", lie.to_str().unwrap()]).err.contains("is not built on the base"));
 }
+
+#[test]
+fn a_journal_that_a_newer_omk_wrote_is_left_as_it_is() {
+    let world = World::with(PLAN);
+    world.run().exits(0);
+    let path = world.run_dir().join("journal.jsonl");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let newer = text.replace("{\"v\":1,", "{\"v\":2,");
+    let line = text.clone() + "{\"v\":2,\"count\":9}\n";
+    for changed in [newer, line] {
+        std::fs::write(&path, &changed).unwrap();
+        for command in ["resume", "status"] {
+            let said = world.omk(&[command]).exits(5).says("was written by another version of omk: it is of version 2");
+            said.says("go on with the omk that wrote it");
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), changed);
+    }
+}
+
+#[test]
+fn runs_in_each_others_directories_are_refused() {
+    let world = World::with(PLAN);
+    world.run().exits(0);
+    world.run().exits(0);
+    let [first, second] = <[_; 2]>::try_from(world.runs()).unwrap();
+    let aside = first.with_extension("aside");
+    for (from, to) in [(&first, &aside), (&second, &first), (&aside, &second)] {
+        std::fs::rename(from, to).unwrap();
+    }
+    let run = second.file_name().unwrap().to_str().unwrap();
+    let said = format!("it is that of run {}", first.file_name().unwrap().to_str().unwrap());
+    world.omk(&["status", run]).exits(5).says(&said);
+}

@@ -278,3 +278,14 @@ fn the_lock_of_a_git_that_is_at_work_stays_and_one_that_was_left_goes() {
     repo.remove_left_locks(&scope);
     assert!(!lock.exists());
 }
+
+#[test]
+fn a_run_whose_plan_was_changed_is_not_taken_up() {
+    let world = killed();
+    let path = world.run_dir().join("plan.yaml");
+    let plan = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, plan.replace("echo one >", "echo other >")).unwrap();
+    world.omk(&["resume"]).exits(5).says("plan.yaml is not the plan that run");
+    std::fs::write(&path, plan).unwrap();
+    world.omk(&["resume"]).exits(0);
+}
