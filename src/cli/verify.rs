@@ -5,13 +5,16 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::args::Verify;
+use super::resume::{self, Told};
 use super::terminal::Terminal;
 use super::{Failure, Home, Kind, writing};
 use crate::git::Repo;
 use crate::id::{CommitId, GateId, RunId, Sha256, TaskId};
 use crate::plain_file::{self, NotRead, Root};
 use crate::plan::Plan;
-use crate::proof::{self, Checked, Seen, SeenCommit, SeenPlan, Statement};
+use crate::proof::{self, Checked, Seen, SeenCommit, SeenPlan, Statement, Worth};
+use crate::report::reply::answer;
+use crate::store::RunDir;
 use crate::text;
 
 /// The largest proof that is read, in bytes. One of a run of ten thousand tasks, with all paths, has a few million.
@@ -20,28 +23,32 @@ const PROOF: u64 = 32 << 20;
 /// The largest plan that is read, in bytes; the parser refuses what has more than 1 MiB.
 const PLAN: u64 = 1 << 20;
 
+/// As wide as the shorter words for what a proof is worth, so that most lists look the same.
+const SIGN: usize = 6;
+
 /// The largest log or transcript that is read, in bytes: four times the largest that omk writes.
 const LOG: u64 = 256 << 20;
 
 pub(super) fn verify(args: &Verify, terminal: &Terminal) -> Result<u8, Failure> {
     let home = Home::find()?;
-    let files = files(&home, &args.proofs)?;
+    let Due { files, untold } = files(&home, &args.proofs, terminal)?;
     if files.is_empty() {
         return Err(Failure::new(Kind::NotReady, "there is nothing to check: the run has no proof")
             .hint("a proof is written for every task whose change landed"));
     }
     let checked: Vec<(&PathBuf, Checked)> =
         files.iter().map(|path| Ok((path, check(&home, path)?))).collect::<Result<_, Failure>>()?;
-    let broken = checked.iter().filter(|(_, checked)| !checked.holds()).count();
-    terminal.print(&if args.json { json(&checked)? } else { in_words(&checked, broken) });
-    Ok(if broken == 0 { 0 } else { Kind::NotReady.exit_code() })
+    terminal.print(&if args.json { json(&checked)? } else { in_words(&checked) });
+    let all_ready = checked.iter().all(|(_, checked)| checked.holds());
+    Ok(if all_ready && untold == 0 { 0 } else { Kind::NotReady.exit_code() })
 }
 
 fn json(checked: &[(&PathBuf, Checked)]) -> Result<String, Failure> {
     let one = |(path, checked): &(&PathBuf, Checked)| {
         serde_json::json!({
             "proof": path.display().to_string(),
-            "holds": checked.holds(),
+            "holds": checked.worth() != Worth::Broken,
+            "ready": checked.holds(),
             "findings": checked.findings.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "remarks": remarks(checked),
         })
@@ -54,21 +61,19 @@ fn remarks(checked: &Checked) -> Vec<String> {
     checked.remarks.iter().map(ToString::to_string).collect()
 }
 
-fn in_words(checked: &[(&PathBuf, Checked)], broken: usize) -> String {
+fn in_words(checked: &[(&PathBuf, Checked)]) -> String {
     let mut out = String::new();
     // What is true of all proofs is said once, at the end.
     let mut shared = checked.first().map(|(_, checked)| remarks(checked)).unwrap_or_default();
     shared.retain(|remark| checked.len() > 1 && checked.iter().all(|(_, checked)| remarks(checked).contains(remark)));
     let width = checked.iter().map(|(path, _)| name(path).chars().count()).max().unwrap_or(0);
+    let widest = checked.iter().map(|(_, checked)| checked.worth().to_string().len()).max().unwrap_or(0).max(SIGN);
     for (path, checked) in checked {
-        tell(&mut out, &format!("{:width$}", name(path)), checked, &shared);
+        let begin = format!("{:widest$}  {:width$}", checked.worth(), name(path));
+        tell(&mut out, &begin, checked, &shared);
     }
-    let held = match broken {
-        0 => "all hold".to_owned(),
-        1 => "1 does not hold".to_owned(),
-        n => format!("{n} do not hold"),
-    };
-    let _ = writeln!(out, "{} checked, {held}", text::plural(checked.len(), "proof"));
+    let worth = checked.iter().map(|(_, checked)| checked.worth());
+    let _ = writeln!(out, "{} checked, {}", text::plural(checked.len(), "proof"), answer::in_all(worth));
     for remark in shared {
         let _ = writeln!(out, "  all: {remark}");
     }
@@ -79,14 +84,13 @@ fn name(path: &Path) -> String {
     path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-fn tell(out: &mut String, name: &str, checked: &Checked, shared: &[String]) {
+fn tell(out: &mut String, begin: &str, checked: &Checked, shared: &[String]) {
     let what = checked.statement.as_ref().map(|statement| {
         let gates: Vec<String> = statement.predicate.gates.iter().map(|gate| gate.id.to_string()).collect();
         let commit = &statement.predicate.result.commit.as_str()[..12];
         format!("commit {commit}, gates {}", if gates.is_empty() { "none".to_owned() } else { gates.join(", ") })
     });
-    let sign = if checked.holds() { "holds " } else { "BROKEN" };
-    let _ = writeln!(out, "{}", format!("{sign}  {name}  {}", what.unwrap_or_default()).trim_end());
+    let _ = writeln!(out, "{}", format!("{begin}  {}", what.unwrap_or_default()).trim_end());
     for finding in &checked.findings {
         let _ = writeln!(out, "        - {finding}");
     }
@@ -95,28 +99,78 @@ fn tell(out: &mut String, name: &str, checked: &Checked, shared: &[String]) {
     }
 }
 
+/// What is to be checked.
+#[derive(Default)]
+struct Due {
+    files: Vec<PathBuf>,
+    /// Of how many runs it cannot be told which proofs there should be.
+    untold: usize,
+}
+
 /// The proofs that were named: files, or all of a run.
-fn files(home: &Home, named: &[String]) -> Result<Vec<PathBuf>, Failure> {
+fn files(home: &Home, named: &[String], terminal: &Terminal) -> Result<Due, Failure> {
+    let mut all = Due::default();
     if named.is_empty() {
-        return Ok(writing::proofs(&home.run_dir(None)?));
+        all.add(&home.run_dir(None)?, terminal)?;
     }
-    let mut files = Vec::new();
     for name in named {
         let path = PathBuf::from(name);
         if std::fs::symlink_metadata(&path).is_ok_and(|meta| !meta.is_dir()) {
-            files.push(path);
+            all.files.push(path);
         } else if let Ok(run_dir) = home.store.find(Some(name)) {
-            files.extend(writing::proofs(&run_dir));
+            all.add(&run_dir, terminal)?;
         } else {
             return Err(Failure::new(Kind::Usage, format!("`{name}` is neither a file nor a run")));
         }
     }
-    Ok(files)
+    Ok(all)
+}
+
+impl Due {
+    /// Adds the proofs that a run's journal says there are, not those that are left. A run that is not over has none that
+    /// must be there.
+    fn add(&mut self, run_dir: &RunDir, terminal: &Terminal) -> Result<(), Failure> {
+        let there = writing::proofs(run_dir);
+        let journal = run_dir.journal().map_err(super::store)?;
+        let Told { engine, history } = match resume::tell(run_dir, &journal) {
+            Ok(told) => told,
+            Err(why) => {
+                let run = run_dir.run();
+                let why = why.in_full();
+                terminal.complain(&format!("warning: which proofs run {run} should have cannot be told: {why}\n"));
+                self.untold += 1;
+                self.files.extend(there);
+                return Ok(());
+            }
+        };
+        let head = journal.chain.head();
+        if engine.verdict().is_none() && !writing::is_written(run_dir, head) {
+            self.files.extend(there);
+            return Ok(());
+        }
+        let mut names: Vec<String> =
+            history.task_proofs(&engine, head).into_iter().map(|(task, _)| task.to_string()).collect();
+        names.extend(history.run_proof(&engine, Vec::new(), head).map(|_| proof::RUN_PROOF.to_owned()));
+        names.sort();
+        let named: Vec<PathBuf> =
+            names.iter().map(|name| run_dir.path().join("proofs").join(format!("{name}.json"))).collect();
+        for stray in there.iter().filter(|path| !named.contains(path)) {
+            let stray = stray.display();
+            terminal.complain(&format!("warning: {stray} was not checked: the run's journal knows of no such proof\n"));
+        }
+        self.files.extend(named);
+        Ok(())
+    }
 }
 
 fn check(home: &Home, path: &Path) -> Result<Checked, Failure> {
-    let bytes = plain_file::read(path, PROOF)
-        .map_err(|why| Failure::new(Kind::Usage, format!("failed to read {}: {why}", path.display())))?;
+    let bytes = match plain_file::read(path, PROOF) {
+        Ok(bytes) => bytes,
+        Err(NotRead::Missing) => return Ok(Checked::missing()),
+        Err(why) => {
+            return Err(Failure::new(Kind::Usage, format!("failed to read {}: {why}", path.display())));
+        }
+    };
     let seen = match proof::read(&bytes) {
         Ok(statement) => look(&home.repo, path.parent().and_then(Path::parent), &statement),
         Err(_) => Seen::default(),

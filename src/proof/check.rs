@@ -218,6 +218,23 @@ pub enum Finding {
     /// It does not say `ready`.
     #[error("the proof itself says `{}`", .0.as_str())]
     NotReady(RunVerdict),
+    /// The run's journal says that there is a proof, and there is none.
+    #[error("the proof is missing: the run's journal says that there is one")]
+    ProofMissing,
+}
+
+impl Finding {
+    /// Whether it is what a proof that does not say `ready` owns up to.
+    fn is_owned_up_to(&self) -> bool {
+        matches!(
+            self,
+            Self::NotReady(_)
+                | Self::NotCompleted
+                | Self::NothingVerified
+                | Self::GateMissing(_)
+                | Self::GateNotPassed { .. }
+        )
+    }
 }
 
 /// Something that does not fail, and that a person must know.
@@ -281,7 +298,49 @@ pub struct Checked {
     pub remarks: Vec<Remark>,
 }
 
+/// What a proof is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Worth {
+    /// It says `ready`, and nothing fails.
+    Ready,
+    /// It is true, and says that its subject is not ready.
+    NotReady(RunVerdict),
+    /// It is untrue, or cannot be checked.
+    Broken,
+}
+
+impl std::fmt::Display for Worth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ready => f.pad("holds"),
+            Self::NotReady(verdict) => f.pad(&format!("holds: {}", verdict.as_str().replace('_', " "))),
+            Self::Broken => f.pad("BROKEN"),
+        }
+    }
+}
+
 impl Checked {
+    /// That of a proof whose file is gone.
+    #[must_use]
+    pub fn missing() -> Self {
+        Self { statement: None, findings: vec![Finding::ProofMissing], remarks: Vec::new() }
+    }
+
+    /// What the proof is worth.
+    #[must_use]
+    pub fn worth(&self) -> Worth {
+        match &self.statement {
+            Some(_) if self.holds() => Worth::Ready,
+            Some(statement)
+                if statement.predicate.verdict != RunVerdict::Ready
+                    && self.findings.iter().all(Finding::is_owned_up_to) =>
+            {
+                Worth::NotReady(statement.predicate.verdict)
+            }
+            Some(_) | None => Worth::Broken,
+        }
+    }
+
     /// Whether the proof holds: it was read, it says `ready`, and nothing fails.
     #[must_use]
     pub fn holds(&self) -> bool {

@@ -13,7 +13,7 @@ mod statement;
 mod test_result;
 
 pub use check::{
-    Checked, Finding, Remark, Seen, SeenCommit, SeenPlan, Signature, Unreadable, check, claimed_logs, read,
+    Checked, Finding, Remark, Seen, SeenCommit, SeenPlan, Signature, Unreadable, Worth, check, claimed_logs, read,
 };
 pub use input::{Input, JudgedBy, RUN_PROOF, Share, TaskShare};
 pub use room::{NetworkClaim, RoomClaim};

@@ -664,7 +664,7 @@ fn a_journal_that_a_newer_omk_wrote_is_left_as_it_is() {
     let line = text.clone() + "{\"v\":2,\"count\":9}\n";
     for changed in [newer, line] {
         std::fs::write(&path, &changed).unwrap();
-        for command in ["resume", "status"] {
+        for command in ["resume", "status", "verify"] {
             let said = world.omk(&[command]).exits(5).says("was written by another version of omk: it is of version 2");
             said.says("go on with the omk that wrote it");
         }
@@ -685,4 +685,40 @@ fn runs_in_each_others_directories_are_refused() {
     let run = second.file_name().unwrap().to_str().unwrap();
     let said = format!("it is that of run {}", first.file_name().unwrap().to_str().unwrap());
     world.omk(&["status", run]).exits(5).says(&said);
+    world.omk(&["verify", run]).exits(5).says(&said);
+}
+
+#[test]
+fn verify_names_a_proof_that_was_removed() {
+    let world = World::with(PLAN);
+    world.run().exits(0);
+    for name in ["run.result.json", "one.json"] {
+        let path = world.run_dir().join("proofs").join(name);
+        let proof = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let said = world.omk(&["verify"]).exits(1);
+        let said = said.says("the proof is missing").says("3 proofs checked, 1 does not hold");
+        assert!(said.out.contains(&format!("BROKEN  {}", name.trim_end_matches(".json"))), "{}", said.out);
+        std::fs::write(&path, proof).unwrap();
+    }
+    std::fs::write(world.run_dir().join("proofs/stranger.json"), "{}").unwrap();
+    world.omk(&["verify"]).exits(0).says("the run's journal knows of no such proof");
+    std::fs::remove_dir_all(world.run_dir().join("proofs")).unwrap();
+    world.omk(&["verify"]).exits(1).says("3 proofs checked, 3 do not hold");
+}
+
+#[test]
+fn a_proof_that_does_not_say_ready_holds_and_says_so() {
+    let world = World::with("tasks: [{ id: one, run: 'echo one > one.txt' }]\n");
+    world.run().exits(0);
+    let said = world.omk(&["verify"]).exits(1).says("holds: neutral").says("all hold, 2 say that they are not ready");
+    assert!(!said.out.contains("BROKEN"), "{}", said.out);
+    let json = world.omk(&["verify", "--json"]).exits(1).out;
+    let all: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+    assert!(all.iter().all(|proof| proof["holds"] == true && proof["ready"] == false), "{json}");
+    // It says nothing else than what is so.
+    let path = world.run_dir().join("proofs/run.result.json");
+    let proof = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, proof.replace("\"neutral\"", "\"ready\"")).unwrap();
+    world.omk(&["verify"]).exits(1).says("BROKEN");
 }

@@ -3,7 +3,7 @@
 use super::{code, folded, inert, link, short, told};
 use crate::command::{self, PlanDigest};
 use crate::id::{CommitId, RunId, Sha256, TaskId};
-use crate::proof::Checked;
+use crate::proof::{Checked, Worth};
 use crate::text::{self, ForgeKind};
 
 /// Lines and bytes of a list of proofs.
@@ -191,16 +191,38 @@ pub fn verified(run: &RunId, proofs: &[(String, Checked)]) -> String {
             "Start a run with `/omk run`.",
         );
     }
-    let broken = proofs.iter().filter(|(_, checked)| !checked.holds()).count();
-    let count = text::plural(proofs.len(), "proof");
-    let (sign, held, next) = match broken {
-        0 => ("✅", "all hold".to_owned(), "`omk verify` checks the same on a laptop, offline."),
-        1 => ("❌", "1 does not hold".to_owned(), BROKEN),
-        more => ("❌", format!("{more} do not hold"), BROKEN),
+    let worth = || proofs.iter().map(|(_, checked)| checked.worth());
+    let (sign, next) = match worth().find(|worth| *worth != Worth::Ready) {
+        None => ("✅", "`omk verify` checks the same on a laptop, offline."),
+        Some(_) if worth().any(|worth| worth == Worth::Broken) => ("❌", BROKEN),
+        Some(_) => ("❌", "The proofs are true, and say what is not ready."),
     };
-    let what = format!("{count} of run `{run}` checked: {held}");
+    let what = format!("{} of run `{run}` checked: {}", text::plural(proofs.len(), "proof"), in_all(worth()));
     let why = "Statement, digests, commit, tree, plan and rules of each were held against this repository.";
     format!("{}\n{}", told(sign, &what, why, next), folded("Each proof", &text::fenced(&list(proofs))))
+}
+
+/// What proofs are worth together.
+#[must_use]
+pub fn in_all(proofs: impl Iterator<Item = Worth>) -> String {
+    let (mut broken, mut not_ready) = (0, 0);
+    for worth in proofs {
+        match worth {
+            Worth::Ready => {}
+            Worth::NotReady(_) => not_ready += 1,
+            Worth::Broken => broken += 1,
+        }
+    }
+    let held = match broken {
+        0 => "all hold".to_owned(),
+        1 => "1 does not hold".to_owned(),
+        more => format!("{more} do not hold"),
+    };
+    match not_ready {
+        0 => held,
+        1 => format!("{held}, 1 says that it is not ready"),
+        more => format!("{held}, {more} say that they are not ready"),
+    }
 }
 
 const BROKEN: &str = "What does not hold is no evidence: do not merge on its word. `/omk run` makes it anew.";
@@ -209,8 +231,7 @@ fn list(proofs: &[(String, Checked)]) -> String {
     let mut out = String::new();
     let mut remarks: Vec<String> = Vec::new();
     for (name, checked) in proofs {
-        let sign = if checked.holds() { "holds " } else { "BROKEN" };
-        out.push_str(&format!("{sign}  {}\n", text::clip(name, super::WORD)));
+        out.push_str(&format!("{:6}  {}\n", checked.worth(), text::clip(name, super::WORD)));
         out.extend(checked.findings.iter().map(|finding| format!("        - {finding}\n")));
         for remark in checked.remarks.iter().map(ToString::to_string) {
             if !remarks.contains(&remark) {
