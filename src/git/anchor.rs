@@ -319,6 +319,10 @@ impl Anchor {
             let Some(odb) = &odb else { continue };
             let object = odb.read(*oid).map_err(GitError::lib(format!("copy object {oid}")))?;
             loose::write(&second, object.kind(), object.data()).map_err(GitError::io("write", &second))?;
+            // It may be another repository's, whose owner may remove it: git does not write here what is there.
+            if self.repo.common_dir().join("objects/info/alternates").symlink_metadata().is_ok() {
+                link(&second, &self.loose(*oid))?;
+            }
         }
         Ok(())
     }

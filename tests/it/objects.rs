@@ -280,6 +280,21 @@ fn the_lock_of_a_git_that_is_at_work_stays_and_one_that_was_left_goes() {
 }
 
 #[test]
+fn a_result_is_whole_once_the_repository_that_it_borrowed_from_has_cleaned_up() {
+    let world =
+        World::with("gates: [{ id: ok, run: 'true' }]\ntasks: [{ id: one, run: 'echo one > one.txt', gates: [ok] }]\n");
+    world.git(&["init", "--quiet", "../lender"]);
+    world.write("../lender/one.txt", "one\n");
+    world.git(&["-C", "../lender", "hash-object", "-w", "one.txt"]);
+    let lent = world.dir().join("lender/.git/objects");
+    std::fs::write(world.repo().join(".git/objects/info/alternates"), format!("{}\n", lent.display())).unwrap();
+    world.run().exits(0);
+    world.git(&["-C", "../lender", "prune", "--expire=now"]);
+    world.git(&["fsck", "--strict", "--no-dangling"]);
+    assert_eq!(world.shows(RESULT, "one.txt"), "one");
+}
+
+#[test]
 fn a_run_whose_plan_was_changed_is_not_taken_up() {
     let world = killed();
     let path = world.run_dir().join("plan.yaml");
