@@ -49,7 +49,7 @@ pub(super) fn retry(args: &Retry, terminal: &Terminal) -> Result<u8, Failure> {
     say_what_is_kept(newest, &selection.selected, &kept, &base.tree, terminal);
     let source = plan_file::source(&home.repo, &read)?;
     let wanted = Wanted {
-        run: run::new_run_id(clock.now()),
+        run: run::next_run_id(&home, clock.now())?,
         scope,
         plan: Arc::new(read.plan),
         bytes: read.bytes,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use chrono::{NaiveDateTime, TimeDelta};
 use tokio::sync::watch;
 
 use super::args::{How, Run};
@@ -25,6 +26,9 @@ use crate::report::View;
 use crate::text;
 use crate::work::Kept;
 
+/// How an id begins: with the UTC second, so that ids sort by time.
+const STAMP: &str = "%Y%m%dt%H%M%Sz";
+
 /// After the second and its milliseconds, so many hex digits of chance: two runs of one millisecond differ.
 const CHANCE: usize = 3;
 
@@ -43,7 +47,7 @@ pub(super) fn run(args: &Run, terminal: &Terminal) -> Result<u8, Failure> {
     let selection = select(&read.plan, &args.tasks, Event::Manual, &mut changed)?;
     let source = plan_file::source(&home.repo, &read)?;
     let wanted = Wanted {
-        run: new_run_id(clock.now()),
+        run: next_run_id(&home, clock.now())?,
         scope,
         plan: Arc::new(read.plan),
         bytes: read.bytes,
@@ -175,12 +179,35 @@ pub(super) fn actor() -> String {
 
 /// A new run's id; two of one millisecond differ, and the newest is the last by name.
 pub(super) fn new_run_id(now: Moment) -> RunId {
-    let stamp = now.to_utc().format("%Y%m%dt%H%M%Sz");
+    let stamp = now.to_utc().format(STAMP);
     // The newest run is the last by name, so the order of two within one second must not be left to chance.
     let millis = now.as_millis().rem_euclid(1000);
     let chance = Sha256::of(format!("{}\n{}", now.as_millis(), std::process::id()).as_bytes());
     let id = format!("{stamp}-{millis:03x}{}", &chance.as_str()[..CHANCE]);
     id.parse().expect("a UTC stamp and six hex digits are a run id")
+}
+
+/// A new run's id that comes after those of all runs there are, even if the clock was set back.
+pub(super) fn next_run_id(home: &Home, now: Moment) -> Result<RunId, Failure> {
+    let id = new_run_id(now);
+    let last = home.store.runs().map_err(super::store)?.pop();
+    Ok(last.filter(|last| *last >= id).and_then(|last| id_after(&last, &id)).unwrap_or(id))
+}
+
+/// An id that comes right after `last`, with the chance of `id`.
+fn id_after(last: &RunId, id: &RunId) -> Option<RunId> {
+    // Three hex digits order the runs of a second.
+    const LAST: u32 = 0xfff;
+    let (stamp, order) = last.as_str().split_once('-')?;
+    let place = u32::from_str_radix(order.get(..3)?, 16).ok()?;
+    let (stamp, place) = if place < LAST {
+        (stamp.to_owned(), place + 1)
+    } else {
+        let second = NaiveDateTime::parse_from_str(stamp, STAMP).ok()?;
+        (second.checked_add_signed(TimeDelta::seconds(1))?.format(STAMP).to_string(), 0)
+    };
+    let chance = &id.as_str()[id.as_str().len() - CHANCE..];
+    format!("{stamp}-{place:03x}{chance}").parse().ok()
 }
 
 /// The tasks of a run.
@@ -348,4 +375,17 @@ fn limits_in_words(spending: &Spending) -> String {
     words
         .extend(spending.micro_usd.map(|micro| format!("{}.{:02} USD", micro / 1_000_000, micro % 1_000_000 / 10_000)));
     if words.is_empty() { String::new() } else { format!("; at most {}", words.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_after_another_one_sorts_after_it() {
+        let id = |text: &str| text.parse::<RunId>().expect("a run's id");
+        let after = |last: &str| id_after(&id(last), &id("20260101t000000z-000abc")).expect("there is one").to_string();
+        assert_eq!(after("20261130t235959z-3e7def"), "20261130t235959z-3e8abc");
+        assert_eq!(after("20261130t235959z-ffffff"), "20261201t000000z-000abc");
+    }
 }

@@ -522,7 +522,7 @@ fn a_read_only_directory_is_said() {
     std::fs::write(&omk, "in the way").unwrap();
     let before = world.checkout();
     let said = world.run().exits(5);
-    insta::assert_snapshot!(world.plain(said.err.lines().last().unwrap_or_default()), @"error: failed to create [DIR]/repo/.git/omk/locks: Not a directory (os error 20)");
+    insta::assert_snapshot!(world.plain(said.err.lines().last().unwrap_or_default()), @"error: failed to read [DIR]/repo/.git/omk/runs: Not a directory (os error 20)");
     assert_eq!(world.checkout(), before);
     std::fs::remove_file(&omk).unwrap();
     works(&world);

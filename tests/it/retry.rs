@@ -28,6 +28,11 @@ fn go(world: &World) {
     std::fs::write(world.dir().join("go"), "").unwrap();
 }
 
+/// The id of a run, by its directory.
+fn id(run: &std::path::Path) -> String {
+    run.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
 /// The tasks whose command was started in the newest run, in order of name.
 fn worked(world: &World) -> Vec<String> {
     let of = |fact: Fact| match fact {
@@ -112,7 +117,7 @@ fn another_definition_or_another_base_keeps_nothing_of_it() {
 fn a_run_of_some_tasks_says_what_leaves_the_branch_and_where_it_remains() {
     let world = world();
     world.run().exits(1);
-    let run = world.run_dir().file_name().unwrap().to_str().unwrap().to_owned();
+    let run = id(&world.run_dir());
     go(&world);
     let said = world.omk(&["run", "bad"]).exits(0);
     let note = format!(
@@ -121,6 +126,20 @@ fn a_run_of_some_tasks_says_what_leaves_the_branch_and_where_it_remains() {
     );
     assert!(said.err.contains(&note), "{}", said.err);
     assert_eq!(world.shows("omk/task/story/good", "good.txt"), "good");
+}
+
+#[test]
+fn the_newest_run_is_the_last_one_even_if_the_clock_was_set_back() {
+    let world = world();
+    std::fs::create_dir_all(world.repo().join(".git/omk/runs/29990101t000000z-3e7fff")).unwrap();
+    world.run().exits(1);
+    let newest = id(&world.run_dir());
+    assert!(newest.starts_with("29990101t000000z-3e8"), "{newest}");
+    go(&world);
+    let said = world.omk(&["retry"]).exits(0);
+    assert!(said.err.contains(&format!("retry of run {newest}: keeps good, look; does bad, after")), "{}", said.err);
+    let newest = id(&world.run_dir());
+    assert!(newest.starts_with("29990101t000000z-3e9"), "{newest}");
 }
 
 #[test]
