@@ -1,10 +1,11 @@
 //! The branches that a run is about to write: what is in the way of them, and what leaves the result with the new run.
 //!
-//! It refuses to move any.
+//! It refuses to move any, and to let an older run take what a newer one put there.
 
 use std::collections::BTreeSet;
 
 use super::{Failure, Home, Kind};
+use crate::engine::Engine;
 use crate::fact::Began;
 use crate::git::{Repo, Trailers};
 use crate::history::{run_branch, task_branch};
@@ -69,6 +70,33 @@ fn in_the_way<'a>(existing: &'a BTreeSet<String>, ours: &'a BTreeSet<String>) ->
         let below = || existing.range(inside.clone()..).next().filter(|other| other.starts_with(&inside));
         above.or_else(below).map(|other| (other.as_str(), name.as_str()))
     })
+}
+
+/// Refuses to go on with a run whose result's branch holds the result of a newer run: that would be on no branch any more.
+pub(super) fn refuse_newer(repo: &Repo, began: &Began) -> Result<(), Failure> {
+    let Some(newer) = newer_run(repo, began)? else { return Ok(()) };
+    let branch = run_branch(&began.scope);
+    Err(Failure::new(
+        Kind::Usage,
+        format!("the branch `{branch}` holds the result of run {newer}, which is newer than run {}", began.run),
+    )
+    .hint(format!(
+        "`omk retry` keeps what completed in both; to go on with the older run, rename the branch first: \
+         `git branch -m {branch} NAME`"
+    )))
+}
+
+/// The newer run of the plan that put the result's branch where it is.
+pub(super) fn newer_run(repo: &Repo, began: &Began) -> Result<Option<RunId>, Failure> {
+    let claim = Ownership::new(repo.clone()).of(&run_branch(&began.scope)).map_err(super::git)?;
+    Ok(claim.newer_than(began).cloned())
+}
+
+/// Where the result of a run is that is over, and whose branch is at the result of a newer one.
+pub(super) fn replaced(began: &Began, engine: &Engine, newer: &RunId) -> Option<String> {
+    let tip = engine.tip().filter(|tip| tip.commit != began.base.commit)?;
+    let (branch, commit) = (run_branch(&began.scope), &tip.commit.as_str()[..12]);
+    Some(format!("`{branch}` stays at the result of run {newer}, which is newer; this run's result is commit {commit}"))
 }
 
 /// What leaves the result's branch with this run: tasks that an earlier run landed there, and that this one does not do. Nothing is

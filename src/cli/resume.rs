@@ -7,7 +7,7 @@ use super::needs::{self, Ground};
 use super::run::say_notes;
 use super::session::{self, Missing, Secrets, Session};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, objects, retry, runtime, spending, writing};
+use super::{Failure, Home, Kind, objects, result_branch, retry, runtime, spending, writing};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::fact::Fact;
@@ -85,6 +85,9 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
     }
     if !engine.can_go_on() && !engine.is_blocked() {
         let verdict = engine.verdict().map_or("over", crate::fact::RunVerdict::as_str);
+        if engine.is_unplaced() {
+            result_branch::refuse_newer(&home.repo, began)?;
+        }
         if engine.is_unplaced() || !writing::is_written(&run_dir, file.chain().head()) {
             let told = Told { engine, history };
             return finish(&home, &run_dir, told, &mut file, &secrets.scrubber(), terminal);
@@ -98,6 +101,9 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
         Some(at) => clock.no_earlier_than(at),
         None => clock,
     };
+    // First what a crash tore is set aside: the branch may be at it.
+    let lost = objects::lost(&home.repo, &engine, clock.now())?;
+    result_branch::refuse_newer(&home.repo, began)?;
     let began = (**began).clone();
     let kept = retry::kept_still(&home, &began, engine.plan())?;
     let so_far = history.spending().unwrap_or(began.spending);
@@ -108,7 +114,6 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
     notes.extend(ready.iter().flat_map(session::Ready::notes).cloned());
     say_notes(&notes, terminal);
     terminal.complain(&format!("run {}: going on\n", run_dir.run()));
-    let lost = objects::lost(&home.repo, &engine, clock.now())?;
     for task in &lost {
         terminal.complain(&format!(
             "warning: the change of `{task}` is gone from git's objects, or torn: it is made again\n"
@@ -152,11 +157,20 @@ pub(super) fn finish(
     let Told { mut engine, mut history } = told;
     let Some(began) = engine.began() else { return Ok(0) };
     let clock = Clock::start().no_earlier_than(engine.at().unwrap_or_default());
-    let mut branches = Branches::new(home.repo.clone(), clock, began.clone());
-    branches.put_all(&engine);
-    let trouble = runtime::of_this_thread()?.block_on(branches.finish());
-    history.warnings.extend(branches.warnings());
-    if trouble.is_some() || engine.is_unplaced() {
+    let newer = result_branch::newer_run(&home.repo, began)?;
+    let is_replaced = newer.is_some();
+    let trouble = if let Some(newer) = newer {
+        // The result went there, or was to go there, before the newer run began.
+        history.warnings.extend(result_branch::replaced(began, &engine, &newer));
+        None
+    } else {
+        let mut branches = Branches::new(home.repo.clone(), clock, began.clone());
+        branches.put_all(&engine);
+        let trouble = runtime::of_this_thread()?.block_on(branches.finish());
+        history.warnings.extend(branches.warnings());
+        trouble
+    };
+    if trouble.is_some() || (engine.is_unplaced() && !is_replaced) {
         let (at, fact) = (clock.now(), Fact::Placed { trouble });
         let orders = engine.take(at, &fact).map_err(super::failure::infra)?;
         journal.push(at, &fact, &orders).and_then(|()| journal.sync()).map_err(super::store)?;

@@ -93,6 +93,14 @@ pub enum GitError {
         /// Where it is, as a clause.
         found: String,
     },
+    /// A branch is where a newer run of the plan put it.
+    #[error("branch `{name}` holds what run {run} made, which is newer: it was left as it is")]
+    BranchOfNewerRun {
+        /// The branch.
+        name: String,
+        /// The newer run.
+        run: crate::id::RunId,
+    },
     /// A branch is checked out, so its worktree would seem to be changed if it were moved.
     #[error("branch `{name}` is checked out in {}", .path.display())]
     BranchCheckedOut {
@@ -321,6 +329,7 @@ impl GitError {
             | Self::Missing { .. }
             | Self::BranchInTheWay { .. }
             | Self::BranchMoved { .. }
+            | Self::BranchOfNewerRun { .. }
             | Self::BranchCheckedOut { .. }
             | Self::BadBranch { .. }
             | Self::Library { .. }

@@ -44,6 +44,7 @@ impl Advised for GitError {
             Self::Unsupported { next, .. } | Self::NoFilter { next, .. } | Self::Filter { next, .. } => {
                 next.as_str().into()
             }
+            Self::BranchOfNewerRun { .. } => "`omk retry` keeps what completed in both runs".into(),
             Self::Stopped
             | Self::BranchMoved { .. }
             | Self::BadBranch { .. }

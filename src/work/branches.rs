@@ -1,7 +1,8 @@
 //! The branches that a run leaves, put where its journal says they are.
 //!
 //! Each is an intention until it is carried out: a branch that cannot be moved now is tried again at each later landing, and
-//! for a while at the end. It refuses to move a branch that a person moved, worked on or checked out.
+//! for a while at the end. It refuses to move a branch that a person moved, worked on or checked out, or that a newer run of
+//! the plan has put where it is.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub struct Branches {
     intentions: BTreeMap<String, Intention>,
     /// Where this process has put branches.
     put: HashMap<String, CommitId>,
+    /// Whether the run was taken up, so that a newer one may have come between. Nothing newer comes beside it: it holds the scope.
+    taken_up: bool,
 }
 
 /// A branch that is to be somewhere.
@@ -52,7 +55,7 @@ impl Branches {
     #[must_use]
     pub fn new(repo: Repo, clock: Clock, began: Began) -> Self {
         let ownership = Ownership::new(repo.clone());
-        Self { repo, clock, ownership, began, intentions: BTreeMap::new(), put: HashMap::new() }
+        Self { repo, clock, ownership, began, intentions: BTreeMap::new(), put: HashMap::new(), taken_up: false }
     }
 
     /// Follows a turn that is on disk. What cannot be moved stays an intention.
@@ -95,6 +98,7 @@ impl Branches {
     /// Puts every branch where it belongs: omk may have been killed after it wrote what landed and before it moved
     /// anything.
     pub fn put_all(&mut self, engine: &Engine) {
+        self.taken_up = true;
         let landed = engine.tasks().filter(|status| status.landed.is_some());
         let landed: Vec<TaskId> = landed.map(|status| status.id.clone()).collect();
         for task in &landed {
@@ -188,7 +192,11 @@ impl Branches {
                 return Ok(Expected::At(put.clone()));
             }
         }
-        match self.ownership.of(name)? {
+        let claim = self.ownership.of(name)?;
+        if let Some(run) = claim.newer_than(&self.began).filter(|_| self.taken_up) {
+            return Err(GitError::BranchOfNewerRun { name: name.to_owned(), run: run.clone() });
+        }
+        match claim {
             Claim::Free => Ok(Expected::Absent),
             Claim::Omks { tip, .. } => Ok(Expected::At(tip)),
             // It is where it belongs, and what a worktree shows does not change.

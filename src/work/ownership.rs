@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::fact::{Fact, Outcome};
+use crate::fact::{Began, Fact, Outcome};
 use crate::git::{GitError, Repo, Trailers};
 use crate::history::{run_branch, task_branch};
 use crate::id::{CommitId, RunId};
@@ -33,6 +33,19 @@ pub enum Claim {
         /// Where it is checked out. `None`: the commit is not one that omk put there.
         checked_out: Option<PathBuf>,
     },
+}
+
+impl Claim {
+    /// The run that put the branch there, if that run is newer than this one. What was there when this one began is older,
+    /// whatever the clock said.
+    #[must_use]
+    pub fn newer_than(&self, began: &Began) -> Option<&RunId> {
+        match self {
+            Self::Omks { tip, run } => Some(run).filter(|_| began.branch_was.as_ref() != Some(tip)),
+            Self::Free | Self::Persons { .. } => None,
+        }
+        .filter(|run| **run > began.run)
+    }
 }
 
 /// A branch, and a commit that it was put at.

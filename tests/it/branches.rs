@@ -146,6 +146,75 @@ fn a_result_branch_that_is_checked_out_meanwhile_waits_for_its_user() {
     is_placed(&world);
 }
 
+/// The id of a run, by its directory.
+fn id(run: &std::path::Path) -> String {
+    run.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+#[test]
+fn resuming_an_older_run_leaves_the_result_of_a_newer_one_on_its_branch() {
+    let world = world();
+    half_done(&world).killed_after(Duration::ZERO);
+    go(&world);
+    world.run().exits(0);
+    let [older, newer] = &world.runs()[..] else { panic!("two runs") };
+    let (result, change) = (world.rev(RESULT), world.rev(TASK));
+    let journal = std::fs::read(older.join("journal.jsonl")).unwrap();
+    let said = world.omk(&["resume", &id(older)]).exits(2).says("omk retry");
+    said.says(&format!("`{RESULT}` holds the result of run {}, which is newer", id(newer)));
+    assert_eq!((world.rev(RESULT), world.rev(TASK)), (result.clone(), change.clone()));
+    assert_eq!(std::fs::read(older.join("journal.jsonl")).unwrap(), journal, "nothing was paid");
+
+    // Who wants it all the same says so; then only the tasks' branches are in danger.
+    world.git(&["branch", "--move", RESULT, "mine"]);
+    let said = world.omk(&["resume", &id(older)]).exits(0);
+    said.says(&format!("branch `{TASK}` holds what run {} made, which is newer", id(newer)));
+    assert_eq!((world.rev("mine"), world.rev(TASK)), (result.clone(), change));
+    assert!(!world.rev(RESULT).is_empty() && world.rev(RESULT) != result);
+}
+
+#[test]
+fn a_result_that_was_never_placed_does_not_push_a_newer_one_off_the_branch() {
+    let world = world();
+    let running = half_done(&world);
+    let elsewhere = world.dir().join("elsewhere").display().to_string();
+    world.git(&["worktree", "add", "--quiet", &elsewhere, RESULT]);
+    go(&world);
+    running.ends().exits(1).says("omk resume");
+    world.git(&["worktree", "remove", "--force", &elsewhere]);
+    world.run().exits(0);
+    let result = world.rev(RESULT);
+    world.omk(&["resume", &id(&world.runs()[0])]).exits(2).says("which is newer").says("omk retry");
+    assert_eq!(world.rev(RESULT), result);
+    is_placed(&world);
+}
+
+#[test]
+fn the_end_of_an_older_run_leaves_the_branch_of_a_newer_one_alone() {
+    // It was killed before its reports were written, or is cancelled.
+    for is_over in [true, false] {
+        let world = world();
+        if is_over {
+            go(&world);
+            world.run().exits(0);
+        } else {
+            half_done(&world).killed_after(Duration::ZERO);
+            go(&world);
+        }
+        let (older, was) = (world.run_dir(), world.rev(RESULT));
+        world.run().exits(0);
+        let result = world.rev(RESULT);
+        let command = if is_over { "resume" } else { "cancel" };
+        if is_over {
+            std::fs::remove_file(older.join("written")).unwrap();
+        }
+        let said = world.omk(&[command, &id(&older)]).exits(0);
+        said.says("which is newer; this run's result is commit").says(&was[..12]);
+        assert_eq!(world.rev(RESULT), result, "{command}");
+        world.ended(RunVerdict::Ready);
+    }
+}
+
 /// What a person does to a branch of omk's.
 const DEEDS: [&str; 5] = ["amends", "adds", "rebases", "amends in omk's name", "checks out"];
 
