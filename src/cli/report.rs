@@ -3,7 +3,7 @@
 use super::args::{Report, ReportFormat};
 use super::resume::{Told, tell};
 use super::terminal::Terminal;
-use super::{Failure, Home};
+use super::{Failure, Home, result_branch};
 use crate::report::{self, html, json, junit, markdown};
 use crate::text::Scrubber;
 
@@ -11,7 +11,10 @@ pub(super) fn report(args: &Report, terminal: &Terminal) -> Result<u8, Failure> 
     let home = Home::find()?;
     let run_dir = home.run_dir(args.run.as_deref())?;
     let journal = run_dir.journal().map_err(super::store)?;
-    let Told { engine, history } = tell(&run_dir, &journal)?;
+    let Told { engine, mut history } = tell(&run_dir, &journal)?;
+    if let Some(began) = engine.began() {
+        history.warnings.extend(result_branch::taken_off(&home.repo, began, &engine));
+    }
     let Some(view) = history.view(&engine) else { return Ok(0) };
     let scrubber = Scrubber::new(Vec::<String>::new());
     let view = view.scrubbed(&|text: &str| scrubber.scrub(text));

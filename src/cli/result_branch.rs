@@ -99,49 +99,84 @@ pub(super) fn replaced(began: &Began, engine: &Engine, newer: &RunId) -> Option<
     Some(format!("`{branch}` stays at the result of run {newer}, which is newer; this run's result is commit {commit}"))
 }
 
-/// What leaves the result's branch with this run: tasks that an earlier run landed there, and that this one does not do. Nothing is
-/// said of a result that the run is built on, as by a merge.
+/// What will leave the result's branch with this run: tasks that an earlier run landed there, and that this one does not do.
 pub(super) fn left_off(repo: &Repo, began: &Began) -> Option<String> {
+    let selected: BTreeSet<&TaskId> = began.selected.iter().collect();
+    leaves(repo, began, "takes", &|task| selected.contains(task))
+}
+
+/// What has left the result's branch with this run, for whatever reason: tasks that an earlier run landed there, and that this
+/// one did not land, or took out again.
+pub(super) fn taken_off(repo: &Repo, began: &Began, engine: &Engine) -> Option<String> {
+    let tip = engine.tip()?;
+    // A branch that was not moved has lost nothing.
+    if repo.branch_tip(&run_branch(&began.scope)).ok()?.as_ref() != Some(&tip.commit) {
+        return None;
+    }
+    let landed: BTreeSet<&TaskId> = engine.landings().map(|(task, _)| task).collect();
+    leaves(repo, began, "took", &|task| landed.contains(task))
+}
+
+/// What leaves the result's branch of all that an earlier run landed there, and where it remains. Nothing is said of a result
+/// that the run is built on, as by a merge.
+fn leaves(repo: &Repo, began: &Began, takes: &str, stays: &dyn Fn(&TaskId) -> bool) -> Option<String> {
     let branch = run_branch(&began.scope);
     let tip = began.branch_was.clone()?;
     if repo.descends(&began.base.commit, &tip).unwrap_or(false) {
         return None;
     }
-    let (run, landed) = landed_on(repo, &tip, &began.base.commit)?;
-    let selected: BTreeSet<&TaskId> = began.selected.iter().collect();
-    let left: Vec<TaskId> = landed.into_iter().filter(|task| !selected.contains(task)).collect();
+    let (landed, bottom) = landed_on(repo, &tip, &began.base.commit);
+    let run = landed.last()?.run.clone();
+    let left: Vec<&Landed> = landed.iter().filter(|landed| !stays(&landed.task)).collect();
     if left.is_empty() {
         return None;
     }
-    let quoted = |texts: Vec<String>| texts.iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join(", ");
-    let names = quoted(left.iter().map(ToString::to_string).collect());
-    let branches: Vec<String> = left.iter().map(|task| task_branch(&began.scope, task)).collect();
-    let branches = branches.into_iter().filter(|branch| repo.branch_tip(branch).is_ok_and(|tip| tip.is_some()));
-    let branches = quoted(branches.collect());
-    let remain =
-        if branches.is_empty() { format!("at commit {}", &tip.as_str()[..12]) } else { format!("on {branches}") };
+    let quoted = |texts: &[String]| texts.iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join(", ");
+    let names = quoted(&left.iter().map(|landed| landed.task.to_string()).collect::<Vec<_>>());
+    let branches: Vec<String> = left.iter().filter_map(|landed| landed.branch(repo, began)).collect();
+    let mut remain = Vec::new();
+    remain.extend((!branches.is_empty()).then(|| format!("on {}", quoted(&branches))));
+    // A branch that was deleted, or has moved to what a later run made of the task, holds it no more.
+    remain.extend((branches.len() < left.len()).then(|| format!("at commit {}", &tip.as_str()[..12])));
     let it = |one, many| if left.len() == 1 { one } else { many };
+    let same_base = repo.tip(&bottom).is_ok_and(|bottom| bottom.tree == began.base.tree);
     Some(format!(
-        "this run takes {names} off the branch `{branch}`, where run {run} landed {}: {} {remain}, and `omk retry` keeps what completed",
+        "this run {takes} {names} off the branch `{branch}`, where run {run} landed {}: {} {}{}",
         it("it", "them"),
         it("it remains", "they remain"),
+        remain.join(" and "),
+        if same_base { ", and `omk retry` keeps what completed" } else { "" },
     ))
 }
 
-/// The tasks on a result above `base`, oldest first, and the run that made its tip.
-fn landed_on(repo: &Repo, tip: &CommitId, base: &CommitId) -> Option<(RunId, Vec<TaskId>)> {
-    let (mut run, mut tasks, mut commit) = (None, Vec::new(), tip.clone());
-    while tasks.len() < COMMITS && commit != *base {
-        let Some(Trailers { run: of, task: Some(task), .. }) =
-            repo.message(&commit).ok().as_deref().and_then(Trailers::of)
+/// A task's commit on a result.
+struct Landed {
+    task: TaskId,
+    run: RunId,
+}
+
+impl Landed {
+    /// The task's own branch, if it still holds what that run made of the task.
+    fn branch(&self, repo: &Repo, began: &Began) -> Option<String> {
+        let branch = task_branch(&began.scope, &self.task);
+        let tip = repo.branch_tip(&branch).ok()??;
+        let by = Trailers::of(&repo.message(&tip).ok()?)?.run;
+        (by == self.run).then_some(branch)
+    }
+}
+
+/// The tasks on a result above `base`, oldest first, and the commit that they stand on.
+fn landed_on(repo: &Repo, tip: &CommitId, base: &CommitId) -> (Vec<Landed>, CommitId) {
+    let (mut landed, mut commit) = (Vec::new(), tip.clone());
+    while landed.len() < COMMITS && commit != *base {
+        let Some(Trailers { run, task: Some(task), .. }) = repo.message(&commit).ok().as_deref().and_then(Trailers::of)
         else {
             break;
         };
-        run.get_or_insert(of);
-        tasks.push(task);
+        landed.push(Landed { task, run });
         let Some(parent) = repo.parents(&commit).ok().and_then(|parents| parents.into_iter().next()) else { break };
         commit = parent;
     }
-    tasks.reverse();
-    Some((run?, tasks))
+    landed.reverse();
+    (landed, commit)
 }

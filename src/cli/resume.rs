@@ -168,6 +168,7 @@ pub(super) fn finish(
         branches.put_all(&engine);
         let trouble = runtime::of_this_thread()?.block_on(branches.finish());
         history.warnings.extend(branches.warnings());
+        history.warnings.extend(result_branch::taken_off(&home.repo, began, &engine));
         trouble
     };
     if trouble.is_some() || (engine.is_unplaced() && !is_replaced) {

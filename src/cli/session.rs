@@ -11,7 +11,7 @@ use super::args::How;
 use super::progress::Progress;
 use super::provider::{self, Settled};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, checkout, disk, earlier, objects, signals, writing};
+use super::{Failure, Home, Kind, checkout, disk, earlier, objects, result_branch, signals, writing};
 use crate::agent::{self, Locate};
 use crate::clock::Clock;
 use crate::drive::{DriveError, drive};
@@ -251,6 +251,7 @@ impl Session {
             format!("{path} was set aside, and another slot taken ({}): `omk clean` says what to do", stuck.why)
         }));
         let verdict = driven.map_err(|error| self.gave_up(&error))?;
+        history.warnings.extend(result_branch::taken_off(&self.home.repo, &self.began, &self.engine));
         let needed = objects::needed(&self.home.repo, &self.began, &self.engine);
         if let Err(error) = anchor.keep_only(&needed, self.clock.now()) {
             history

@@ -143,6 +143,45 @@ fn the_newest_run_is_the_last_one_even_if_the_clock_was_set_back() {
 }
 
 #[test]
+fn what_leaves_the_branch_because_its_task_failed_is_said_at_the_end() {
+    let world = world();
+    go(&world);
+    world.run().exits(0);
+    let first = id(&world.run_dir());
+    std::fs::remove_file(world.dir().join("go")).unwrap();
+    let warning = format!(
+        "this run took `bad`, `after` off the branch `omk/run/story`, where run {first} landed them: they remain on \
+         `omk/task/story/bad`, `omk/task/story/after`, and `omk retry` keeps what completed"
+    );
+    world.run().exits(1).says(&warning);
+    assert!(world.report()["warnings"].to_string().contains(&warning), "{}", world.report());
+    assert_eq!(world.shows("omk/task/story/bad", "bad.txt"), "bad");
+    let said = world.omk(&["retry"]).exits(0);
+    assert!(said.err.contains(&format!("bad (of run {first}), after (of run {first}); does nothing")), "{}", said.err);
+}
+
+#[test]
+fn what_leaves_the_branch_because_its_task_was_taken_out_is_said_at_the_end() {
+    let world = World::with(
+        "limits: { workers: 1 }\n\
+         gates: [{ id: one-of-two, run: '! test -e x.txt || ! test -e y.txt' }]\n\
+         defaults: { gates: [one-of-two], retry_policy: { max_attempts: 0 } }\n\
+         tasks:\n\
+         - { id: a, run: 'echo a > x.txt', write_set: [x.txt] }\n\
+         - { id: b, run: 'echo b > y.txt', write_set: [y.txt] }\n",
+    );
+    world.omk(&["run", "b"]).exits(0);
+    let (first, was) = (id(&world.run_dir()), world.rev("omk/run/story"));
+    let said = world.run().exits(1);
+    assert_eq!(world.landed_on("omk/run/story"), ["a"]);
+    // Its own branch is at what this run made of it.
+    said.says(&format!(
+        "this run took `b` off the branch `omk/run/story`, where run {first} landed it: it remains at commit {}",
+        &was[..12]
+    ));
+}
+
+#[test]
 fn there_is_nothing_to_retry_before_a_first_run() {
     world().omk(&["retry"]).exits(2).says("there is no earlier run of `story` to retry").says("omk run");
 }
