@@ -105,12 +105,13 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
     let lost = objects::lost(&home.repo, &engine, clock.now())?;
     result_branch::refuse_newer(&home.repo, began)?;
     let began = (**began).clone();
-    let kept = retry::kept_still(&home, &began, engine.plan())?;
+    let (kept, kept_notes) = retry::kept_still(&home, &began, &engine)?;
     let so_far = history.spending().unwrap_or(began.spending);
     let spending = spending::over(so_far, engine.plan(), &args.how.limits)?;
     let ground = Ground::of_run(&home, engine.plan(), &began.base.tree, &began.selected);
     let mut notes = needs::check_now(&ground, &session::shepherd(secrets.scrubber())?)?;
     let ready = session::get_ready(engine.plan(), &began.selected, &secrets, &args.how, Missing::Refuse)?;
+    notes.extend(kept_notes);
     notes.extend(ready.iter().flat_map(session::Ready::notes).cloned());
     say_notes(&notes, terminal);
     terminal.complain(&format!("run {}: going on\n", run_dir.run()));

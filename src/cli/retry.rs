@@ -2,9 +2,10 @@
 //!
 //! What a forge retries goes the same way. It keeps changes, not verdicts: what an earlier run made of a task is put into a slot
 //! on the same tree, and its write set and its gates decide again. It refuses to keep what was made from another definition of the
-//! task, or on a base with another tree.
+//! task, on a base with another tree, or on another change of a task that it depends on.
 
 use std::collections::{BTreeSet, HashMap};
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use super::args::Retry;
@@ -18,15 +19,11 @@ use crate::deliver;
 use crate::engine::{Engine, TaskState};
 use crate::fact::{Began, Fact, Trigger};
 use crate::git::Repo;
-use crate::id::{RunId, Scope, TaskId, TreeId};
+use crate::id::{RunId, Scope, TaskId, Tip, TreeId};
 use crate::journal::Line;
 use crate::plan::{Event, Plan};
 use crate::store::RunDir;
 use crate::work::Kept;
-
-/// How many runs of the scope are looked at, the newest first. A person has tried fewer times than this before looking elsewhere,
-/// and reading a journal takes a moment.
-const RUNS: usize = 20;
 
 pub(super) fn retry(args: &Retry, terminal: &Terminal) -> Result<u8, Failure> {
     let home = Home::find()?;
@@ -36,17 +33,16 @@ pub(super) fn retry(args: &Retry, terminal: &Terminal) -> Result<u8, Failure> {
     let scope = Scope::from(read.plan.name.clone());
     let base = home.repo.resolve(&args.base).map_err(super::git)?;
     let again = run::named(&read.plan, &args.tasks)?;
-    let runs = earlier_runs(&home, &scope)?;
-    let [newest, ..] = &runs[..] else {
-        return Err(Failure::new(Kind::Usage, format!("there is no earlier run of `{scope}` to retry"))
-            .hint("start one with `omk run`"));
-    };
-    let selection = run::select_all(&read.plan, newest.selected(&read.plan).chain(again.iter().cloned()));
     let anew = with_dependents(&read.plan, &again);
-    let kept = all_kept(&home.repo, &runs, (&read.plan, &base.tree), &|task| {
-        !anew.contains(task) && selection.selected.contains(task)
-    });
-    say_what_is_kept(newest, &selection.selected, &kept, &base.tree, terminal);
+    let earlier = Earlier::look_back(&home, &scope, (&read.plan, &base.tree), None, &|task| !anew.contains(task))?;
+    let Some(newest) = &earlier.newest else {
+        let none = Failure::new(Kind::Usage, format!("there is no earlier run of `{scope}` to retry"));
+        let none = earlier.unread.iter().fold(none, |none, unread| none.hint(unread.clone()));
+        return Err(none.hint("start one with `omk run`"));
+    };
+    let selection = run::select_all(&read.plan, earlier.selected.iter().cloned().chain(again));
+    run::say_notes(&earlier.unread, terminal);
+    say_what_is_kept(newest, &selection.selected, &earlier.kept, &base.tree, terminal);
     let source = plan_file::source(&home.repo, &read)?;
     let wanted = Wanted {
         run: run::next_run_id(&home, clock.now())?,
@@ -63,93 +59,164 @@ pub(super) fn retry(args: &Retry, terminal: &Terminal) -> Result<u8, Failure> {
         yes: args.yes,
         how: args.how.clone(),
         missing: Missing::Refuse,
-        kept: kept.into_iter().map(|(task, (_, kept))| (task, kept)).collect(),
+        kept: earlier.into_kept(),
         follower: None,
         home,
     };
     Ok(wanted.go(clock, terminal)?.verdict.exit_code())
 }
 
-/// What a retry was to keep when it was stopped.
-pub(super) fn kept_still(home: &Home, began: &Began, plan: &Plan) -> Result<HashMap<TaskId, Kept>, Failure> {
+/// What a retry was to keep when it was stopped, and what a person should know of what it cannot keep any more.
+pub(super) fn kept_still(
+    home: &Home,
+    began: &Began,
+    engine: &Engine,
+) -> Result<(HashMap<TaskId, Kept>, Vec<String>), Failure> {
     if began.kept.is_empty() {
-        return Ok(HashMap::new());
+        return Ok((HashMap::new(), Vec::new()));
     }
-    let mut runs = earlier_runs(home, &began.scope)?;
-    runs.retain(|earlier| earlier.run != began.run);
     let wanted: BTreeSet<&TaskId> = began.kept.iter().collect();
-    let kept = all_kept(&home.repo, &runs, (plan, &began.base.tree), &|task| wanted.contains(task));
-    Ok(kept.into_iter().map(|(task, (_, kept))| (task, kept)).collect())
-}
-
-/// What these runs completed of the wanted tasks, by the plan's definitions and on that base; of two, what the first has.
-fn all_kept(
-    repo: &Repo,
-    runs: &[EarlierRun],
-    (plan, base): (&Plan, &TreeId),
-    is_wanted: &dyn Fn(&TaskId) -> bool,
-) -> HashMap<TaskId, (RunId, Kept)> {
-    let mut all = HashMap::new();
-    for run in runs {
-        for (task, kept) in run.kept(repo, plan, base) {
-            if is_wanted(&task) {
-                all.entry(task).or_insert_with(|| (run.run.clone(), kept));
-            }
-        }
+    let place = (&**engine.plan(), &began.base.tree);
+    let earlier = Earlier::look_back(home, &began.scope, place, Some(&began.run), &|task| wanted.contains(task))?;
+    let is_done = |task: &TaskId| engine.task(task).is_some_and(|status| status.state == TaskState::Completed);
+    let gone = began.kept.iter().filter(|&task| !earlier.kept.contains_key(task) && !is_done(task));
+    let gone: Vec<String> = gone.map(|task| format!("`{task}`")).collect();
+    let mut notes = Vec::new();
+    if !gone.is_empty() {
+        notes.extend(earlier.unread.iter().cloned());
+        notes.push(format!(
+            "this run was to keep {} of an earlier run, and cannot read that any more: it does {} again",
+            gone.join(", "),
+            if gone.len() == 1 { "it" } else { "them" }
+        ));
     }
-    all
+    Ok((earlier.into_kept(), notes))
 }
 
-/// A run that is over, or was left.
-struct EarlierRun {
+/// What the earlier runs of a plan leave to a new one.
+#[derive(Default)]
+struct Earlier {
+    newest: Option<Newest>,
+    /// The tasks that took part in the newest run, or in one whose base had the same tree.
+    selected: BTreeSet<TaskId>,
+    kept: HashMap<TaskId, (RunId, Kept)>,
+    /// A sentence about each run that could not be read.
+    unread: Vec<String>,
+}
+
+/// The newest run of the plan that can be read.
+struct Newest {
     run: RunId,
-    told: Told,
+    base: Tip,
+    tokens: u64,
 }
 
-/// The newest runs of the scope, the newest first. One that cannot be read any more is as good as none.
-fn earlier_runs(home: &Home, scope: &Scope) -> Result<Vec<EarlierRun>, Failure> {
-    let mut found = Vec::new();
-    for run in home.store.runs().map_err(super::store)?.into_iter().rev() {
-        if found.len() == RUNS {
-            break;
+impl Earlier {
+    /// Looks through the runs of the scope, or those before one of them, the newest first, until all tasks that are wanted are
+    /// found. Of two changes of a task the newer one counts.
+    fn look_back(
+        home: &Home,
+        scope: &Scope,
+        (plan, base): (&Plan, &TreeId),
+        before: Option<&RunId>,
+        is_wanted: &dyn Fn(&TaskId) -> bool,
+    ) -> Result<Self, Failure> {
+        let mut all = Self::default();
+        let mut of_runs: HashMap<RunId, HashMap<TaskId, Kept>> = HashMap::new();
+        let runs = home.store.runs().map_err(super::store)?;
+        for run in runs.into_iter().rev().filter(|run| before.is_none_or(|before| run < before)) {
+            let is_known = |task: &TaskId| !is_wanted(task) || all.kept.contains_key(task);
+            if all.newest.is_some() && plan.tasks.iter().all(|task| is_known(&task.id)) {
+                break;
+            }
+            let matters = |began: &Began| began.scope == *scope && (all.newest.is_none() || began.base.tree == *base);
+            let told = match read(&home.store.dir(&run), scope, &matters) {
+                Ok(Some(told)) => told,
+                Ok(None) => continue,
+                Err(why) => {
+                    all.unread.push(format!("run {run} cannot be read, so nothing of it is kept: {}", why.error));
+                    continue;
+                }
+            };
+            let Some(began) = told.engine.began() else { continue };
+            all.selected.extend(began.selected.iter().filter(|task| plan.task(task).is_some()).cloned());
+            let tokens = told.history.tokens().total();
+            all.newest.get_or_insert_with(|| Newest { run: run.clone(), base: began.base.clone(), tokens });
+            let of_run = kept_of(&home.repo, &told, plan, base);
+            for (task, kept) in of_run.iter().filter(|(task, _)| is_wanted(task)) {
+                all.kept.entry(task.clone()).or_insert_with(|| (run.clone(), kept.clone()));
+            }
+            of_runs.insert(run, of_run);
         }
-        found.extend(earlier_run(&home.store.dir(&run), scope));
-    }
-    Ok(found)
-}
-
-fn earlier_run(dir: &RunDir, scope: &Scope) -> Option<EarlierRun> {
-    let journal = dir.journal().ok()?;
-    let Some(Line { fact: Fact::Began(began), .. }) = journal.lines.first() else { return None };
-    if began.scope != *scope {
-        return None;
-    }
-    Some(EarlierRun { run: dir.run().clone(), told: tell(dir, &journal).ok()? })
-}
-
-impl EarlierRun {
-    /// The tasks that took part in it and are still planned.
-    fn selected<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = TaskId> + 'a {
-        let selected = self.told.engine.began().map(|began| began.selected.as_slice()).unwrap_or_default();
-        selected.iter().filter(|task| plan.task(task).is_some()).cloned()
+        all.let_go_of_misfits(plan, &of_runs);
+        Ok(all)
     }
 
-    /// What it completed by the same definitions on the same base.
-    fn kept(&self, repo: &Repo, plan: &Plan, base: &TreeId) -> HashMap<TaskId, Kept> {
-        let Told { engine, history } = &self.told;
-        if engine.began().is_none_or(|began| began.base.tree != *base) {
-            return HashMap::new();
+    /// Lets go of each change that its run made on another change of a dependency than the one that is kept: on that it cannot
+    /// be put.
+    fn let_go_of_misfits(&mut self, plan: &Plan, of_runs: &HashMap<RunId, HashMap<TaskId, Kept>>) {
+        loop {
+            let fits = |task: &TaskId, run: &RunId| {
+                let mut dependencies = plan.task(task).into_iter().flat_map(|task| &task.dependencies);
+                dependencies.all(|dependency| {
+                    let kept = self.kept.get(dependency).map(|(_, kept)| kept);
+                    kept.is_some() && kept == of_runs.get(run).and_then(|of_run| of_run.get(dependency))
+                })
+            };
+            let misfits = self.kept.iter().filter(|(task, (run, _))| !fits(task, run));
+            let misfits: Vec<TaskId> = misfits.map(|(task, _)| task.clone()).collect();
+            if misfits.is_empty() {
+                return;
+            }
+            self.kept.retain(|task, _| !misfits.contains(task));
         }
-        let mut kept = kept(repo, engine);
-        // What completed without a change is worth what it cost, too.
-        let unchanged = engine.tasks().filter(|status| status.state == TaskState::Completed && status.landed.is_none());
-        kept.extend(unchanged.filter_map(|status| {
-            let base = &history.base(status.id)?.tree;
-            Some((status.id.clone(), Kept { onto: base.clone(), tree: base.clone() }))
-        }));
-        kept.retain(|task, _| deliver::task_definition(engine.plan(), task) == deliver::task_definition(plan, task));
-        kept
     }
+
+    fn into_kept(self) -> HashMap<TaskId, Kept> {
+        self.kept.into_iter().map(|(task, (_, kept))| (task, kept)).collect()
+    }
+}
+
+/// An earlier run, as its journal tells it; `None` if it does not matter, or has never begun.
+fn read(dir: &RunDir, scope: &Scope, matters: &dyn Fn(&Began) -> bool) -> Result<Option<Told>, Failure> {
+    let is_there = std::fs::metadata(dir.path().join("journal.jsonl")).map(|journal| journal.len() > 0);
+    if matches!(&is_there, Ok(false)) || is_there.is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+        return Ok(None);
+    }
+    let journal = match dir.journal() {
+        Ok(journal) => journal,
+        // Another plan's, by a line that another version may have written.
+        Err(_) if scope_of(dir).is_some_and(|of| of != scope.as_str()) => return Ok(None),
+        Err(error) => return Err(super::store(error)),
+    };
+    match journal.lines.first() {
+        Some(Line { fact: Fact::Began(began), .. }) if matters(began) => tell(dir, &journal).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// The scope that the first line of a journal names, whatever else is wrong with it.
+fn scope_of(dir: &RunDir) -> Option<String> {
+    let bytes = dir.read("journal.jsonl").ok()?;
+    let line: serde_json::Value = serde_json::from_slice(bytes.split(|byte| *byte == b'\n').next()?).ok()?;
+    Some(line.get("fact")?.get("scope")?.as_str()?.to_owned())
+}
+
+/// What a run completed by the same definitions on the same base.
+fn kept_of(repo: &Repo, told: &Told, plan: &Plan, base: &TreeId) -> HashMap<TaskId, Kept> {
+    let Told { engine, history } = told;
+    if engine.began().is_none_or(|began| began.base.tree != *base) {
+        return HashMap::new();
+    }
+    let mut kept = kept(repo, engine);
+    // What completed without a change is worth what it cost, too.
+    let unchanged = engine.tasks().filter(|status| status.state == TaskState::Completed && status.landed.is_none());
+    kept.extend(unchanged.filter_map(|status| {
+        let base = &history.base(status.id)?.tree;
+        Some((status.id.clone(), Kept { onto: base.clone(), tree: base.clone() }))
+    }));
+    kept.retain(|task, _| deliver::task_definition(engine.plan(), task) == deliver::task_definition(plan, task));
+    kept
 }
 
 /// What landed and stayed on the result.
@@ -165,7 +232,7 @@ pub(super) fn kept(repo: &Repo, engine: &Engine) -> HashMap<TaskId, Kept> {
 }
 
 fn say_what_is_kept(
-    newest: &EarlierRun,
+    newest: &Newest,
     selected: &[TaskId],
     kept: &HashMap<TaskId, (RunId, Kept)>,
     base: &TreeId,
@@ -180,17 +247,17 @@ fn say_what_is_kept(
     let stays = list(selected.iter().filter_map(in_words).collect());
     let rest = list(selected.iter().filter(|&task| !kept.contains_key(task)).map(ToString::to_string).collect());
     terminal.complain(&format!("retry of run {}: keeps {stays}; does {rest}\n", newest.run));
-    let used = newest.told.history.tokens().total();
-    if used > 0 {
-        let used = crate::report::number(used);
+    if newest.tokens > 0 {
+        let used = crate::report::number(newest.tokens);
         terminal
             .complain(&format!("note: {used} tokens of that run are spent; the limits of this one count from zero\n"));
     }
-    let Some(began) = newest.told.engine.began().filter(|began| began.base.tree != *base) else { return };
-    terminal.complain(&format!(
-        "note: its base has another tree, so nothing that was made on it is kept; `--base {}` builds on that\n",
-        &began.base.commit.as_str()[..12]
-    ));
+    if newest.base.tree != *base {
+        terminal.complain(&format!(
+            "note: its base has another tree, so nothing that was made on it is kept; `--base {}` builds on that\n",
+            &newest.base.commit.as_str()[..12]
+        ));
+    }
 }
 
 /// The tasks and everything that is built on them.

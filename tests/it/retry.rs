@@ -129,20 +129,6 @@ fn a_run_of_some_tasks_says_what_leaves_the_branch_and_where_it_remains() {
 }
 
 #[test]
-fn the_newest_run_is_the_last_one_even_if_the_clock_was_set_back() {
-    let world = world();
-    std::fs::create_dir_all(world.repo().join(".git/omk/runs/29990101t000000z-3e7fff")).unwrap();
-    world.run().exits(1);
-    let newest = id(&world.run_dir());
-    assert!(newest.starts_with("29990101t000000z-3e8"), "{newest}");
-    go(&world);
-    let said = world.omk(&["retry"]).exits(0);
-    assert!(said.err.contains(&format!("retry of run {newest}: keeps good, look; does bad, after")), "{}", said.err);
-    let newest = id(&world.run_dir());
-    assert!(newest.starts_with("29990101t000000z-3e9"), "{newest}");
-}
-
-#[test]
 fn what_leaves_the_branch_because_its_task_failed_is_said_at_the_end() {
     let world = world();
     go(&world);
@@ -179,6 +165,84 @@ fn what_leaves_the_branch_because_its_task_was_taken_out_is_said_at_the_end() {
         "this run took `b` off the branch `omk/run/story`, where run {first} landed it: it remains at commit {}",
         &was[..12]
     ));
+}
+
+#[test]
+fn a_run_of_some_tasks_between_them_takes_nothing_from_a_retry() {
+    let world = world();
+    world.run().exits(1);
+    let first = id(&world.run_dir());
+    go(&world);
+    // More runs than a person remembers.
+    for _ in 0..21 {
+        world.omk(&["run", "look"]).exits(0);
+    }
+    let said = world.omk(&["retry"]).exits(0);
+    assert!(said.err.contains(&format!("keeps good (of run {first}), look; does bad, after")), "{}", said.err);
+    assert_eq!(worked(&world), ["after", "bad"]);
+    assert_eq!(world.landed_on("omk/run/story").len(), 3);
+}
+
+#[test]
+fn a_change_that_was_made_on_another_change_of_its_dependency_is_not_called_kept() {
+    let world = World::new();
+    let made = world.dir().join("made");
+    world.plan(&format!(
+        "gates: [{{ id: ok, run: 'true' }}]\n\
+         defaults: {{ gates: [ok] }}\n\
+         tasks:\n\
+         - {{ id: below, run: 'cat {} > below.txt', write_set: [below.txt] }}\n\
+         - {{ id: above, run: 'echo above > above.txt', write_set: [above.txt], dependencies: [below] }}\n",
+        made.display()
+    ));
+    std::fs::write(&made, "first\n").unwrap();
+    world.run().exits(0);
+    std::fs::write(&made, "second\n").unwrap();
+    world.omk(&["run", "below"]).exits(0);
+    let said = world.omk(&["retry"]).exits(0);
+    assert!(said.err.contains("keeps below; does above"), "{}", said.err);
+    assert_eq!(worked(&world), ["above"]);
+}
+
+#[test]
+fn a_retry_says_which_run_it_cannot_read() {
+    let world = world();
+    world.run().exits(1);
+    let first = id(&world.run_dir());
+    world.omk(&["run", "look"]).exits(0);
+    let second = world.run_dir();
+    std::fs::remove_file(second.join("plan.yaml")).unwrap();
+    go(&world);
+    let said = world.omk(&["retry", "--limits", "time=1ms"]).exits(4);
+    let unread = |run: &str| format!("run {run} cannot be read, so nothing of it is kept");
+    assert!(said.err.contains(&unread(&id(&second))), "{}", said.err);
+    assert!(said.err.contains(&format!("retry of run {first}: keeps good, look; does bad, after")), "{}", said.err);
+
+    // What it was to keep is not done again unsaid.
+    std::fs::remove_file(world.runs()[0].join("plan.yaml")).unwrap();
+    let said = world.omk(&["resume", "--limits", "time=10m"]).exits(0);
+    said.says(&unread(&first))
+        .says("this run was to keep `good`, `look` of an earlier run, and cannot read that any more");
+    for run in world.runs() {
+        let journal = std::fs::read_to_string(run.join("journal.jsonl")).unwrap();
+        std::fs::write(run.join("journal.jsonl"), journal.replacen("\"seq\":1", "\"seq\":7", 1)).unwrap();
+    }
+    let said = world.omk(&["retry"]).exits(2).says("there is no earlier run of `story` to retry");
+    said.says(&unread(&first)).says(&unread(&id(&second)));
+}
+
+#[test]
+fn the_newest_run_is_the_last_one_even_if_the_clock_was_set_back() {
+    let world = world();
+    std::fs::create_dir_all(world.repo().join(".git/omk/runs/29990101t000000z-3e7fff")).unwrap();
+    world.run().exits(1);
+    let newest = id(&world.run_dir());
+    assert!(newest.starts_with("29990101t000000z-3e8"), "{newest}");
+    go(&world);
+    let said = world.omk(&["retry"]).exits(0);
+    assert!(said.err.contains(&format!("retry of run {newest}: keeps good, look; does bad, after")), "{}", said.err);
+    let newest = id(&world.run_dir());
+    assert!(newest.starts_with("29990101t000000z-3e9"), "{newest}");
 }
 
 #[test]
