@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::deliver;
 use crate::engine::{Engine, TaskState};
 use crate::fact::{Began, Fact, Trigger};
-use crate::git::Repo;
+use crate::git::{Anchor, Repo};
 use crate::id::{RunId, Scope, TaskId, Tip, TreeId};
 use crate::journal::Line;
 use crate::plan::{Event, Plan};
@@ -142,7 +142,14 @@ impl Earlier {
             all.selected.extend(began.selected.iter().filter(|task| plan.task(task).is_some()).cloned());
             let tokens = told.history.tokens().total();
             all.newest.get_or_insert_with(|| Newest { run: run.clone(), base: began.base.clone(), tokens });
-            let of_run = kept_of(&home.repo, &told, plan, base);
+            let mut of_run = kept_of(&home.repo, &told, plan, base);
+            let is_needed = |task: &TaskId| is_wanted(task) && !all.kept.contains_key(task);
+            let torn = let_go_of_torn(&home.repo, &told, &mut of_run, &is_needed);
+            all.unread.extend(torn.iter().map(|task| {
+                format!(
+                    "the change that run {run} made for `{task}` is gone from git's objects, or torn: it is not kept"
+                )
+            }));
             for (task, kept) in of_run.iter().filter(|(task, _)| is_wanted(task)) {
                 all.kept.entry(task.clone()).or_insert_with(|| (run.clone(), kept.clone()));
             }
@@ -200,6 +207,26 @@ fn scope_of(dir: &RunDir) -> Option<String> {
     let bytes = dir.read("journal.jsonl").ok()?;
     let line: serde_json::Value = serde_json::from_slice(bytes.split(|byte| *byte == b'\n').next()?).ok()?;
     Some(line.get("fact")?.get("scope")?.as_str()?.to_owned())
+}
+
+/// Lets go of each change that cannot be read any more, of those that are needed; which these are.
+fn let_go_of_torn(
+    repo: &Repo,
+    told: &Told,
+    kept: &mut HashMap<TaskId, Kept>,
+    is_needed: &dyn Fn(&TaskId) -> bool,
+) -> Vec<TaskId> {
+    let Some(began) = told.engine.began() else { return Vec::new() };
+    let anchor = Anchor::new(repo, &began.run);
+    let changes = told.engine.tasks().filter_map(|status| Some((status.id, &status.change?.tip)));
+    let mut torn = Vec::new();
+    for (task, tip) in changes.filter(|(task, _)| is_needed(task)) {
+        if kept.get(task).is_some_and(|kept| !anchor.can_read(&kept.onto, tip)) {
+            torn.push(task.clone());
+        }
+    }
+    kept.retain(|task, _| !torn.contains(task));
+    torn
 }
 
 /// What a run completed by the same definitions on the same base.

@@ -351,7 +351,7 @@ impl Anchor {
     }
 
     /// The repository's objects as they are on the disk now, without anything from memory.
-    fn fresh(&self) -> Result<Odb<'static>, GitError> {
+    pub(super) fn fresh(&self) -> Result<Odb<'static>, GitError> {
         let open = || {
             let odb = Odb::new()?;
             odb.add_disk_alternate(&self.repo.common_dir().join("objects").to_string_lossy())?;
@@ -370,7 +370,7 @@ impl Anchor {
 }
 
 /// The commit, its tree, and what that has and the old one has not.
-fn made(repo: &Repository, old: &TreeId, new: &Tip) -> Result<Vec<Oid>, GitError> {
+pub(super) fn made(repo: &Repository, old: &TreeId, new: &Tip) -> Result<Vec<Oid>, GitError> {
     find_commit(repo, &new.commit)?;
     let root = find_tree(repo, tree_oid(&new.tree))?;
     let mut objects = BTreeSet::from([commit_oid(&new.commit), tree_oid(&new.tree)]);
@@ -389,7 +389,7 @@ fn made(repo: &Repository, old: &TreeId, new: &Tip) -> Result<Vec<Oid>, GitError
     Ok(objects.into_iter().collect())
 }
 
-fn is_sound(odb: &Odb<'_>, oid: Oid, loose: &Path) -> bool {
+pub(super) fn is_sound(odb: &Odb<'_>, oid: Oid, loose: &Path) -> bool {
     if loose.symlink_metadata().is_ok() { is_whole_file(loose) } else { odb.exists(oid) }
 }
 

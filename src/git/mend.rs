@@ -7,11 +7,13 @@ use std::path::Path;
 
 use git2::Oid;
 
-use super::anchor::Anchor;
+use super::anchor::{Anchor, is_sound, made};
 use super::call::go_on;
 use super::error::GitError;
 use super::loose::names;
 use super::missing::is_whole_file;
+use super::repo::{commit_oid, tree_oid};
+use crate::id::{Tip, TreeId};
 use crate::plain_file;
 
 /// Another text each time that Linux starts. Elsewhere there is none, and every run looks.
@@ -60,5 +62,20 @@ impl Anchor {
         }
         self.mend()?;
         fs::write(&mark, &this).map_err(GitError::io("write", &mark))
+    }
+
+    /// Whether a change can be read, with all that it has and `old` has not. What is torn or has vanished is brought back first, if
+    /// it has a second name.
+    #[must_use]
+    pub fn can_read(&self, old: &TreeId, new: &Tip) -> bool {
+        self.is_sound(old, new) || (self.mend().is_ok() && self.is_sound(old, new))
+    }
+
+    fn is_sound(&self, old: &TreeId, new: &Tip) -> bool {
+        let Ok(odb) = self.fresh() else { return false };
+        let is_sound = |oid: &Oid| is_sound(&odb, *oid, &self.loose(*oid));
+        // libgit2 may read for ever in a torn file.
+        [commit_oid(&new.commit), tree_oid(&new.tree)].iter().all(is_sound)
+            && self.repo.with(|repo| made(repo, old, new)).is_ok_and(|objects| objects.iter().all(is_sound))
     }
 }

@@ -232,6 +232,34 @@ fn a_retry_says_which_run_it_cannot_read() {
 }
 
 #[test]
+fn a_torn_change_is_not_called_kept() {
+    let world = world();
+    world.run().exits(1);
+    let first = id(&world.run_dir());
+    go(&world);
+    let blob = world.rev("omk/task/story/good:good.txt");
+    let git = world.repo().join(".git");
+    let place = std::path::Path::new(&blob[..2]).join(&blob[2..]);
+    let files = [git.join("objects").join(&place), git.join("omk/objects").join(&first).join(&place)];
+    let tear = |file: &std::path::Path| {
+        std::fs::remove_file(file).unwrap();
+        std::fs::write(file, "torn").unwrap();
+    };
+    // Its second name brings it back.
+    tear(&files[0]);
+    let said = world.omk(&["retry", "--limits", "time=1ms"]).exits(4);
+    assert!(said.err.contains("keeps good, look; does bad, after"), "{}", said.err);
+    assert_eq!(world.git(&["cat-file", "-p", &blob]), "good");
+    files.iter().for_each(|file| tear(file));
+    let said = world.omk(&["retry"]).exits(0);
+    said.says(&format!(
+        "the change that run {first} made for `good` is gone from git's objects, or torn: it is not kept"
+    ));
+    assert_eq!(worked(&world), ["after", "bad", "good"]);
+    assert_eq!(world.shows("omk/run/story", "good.txt"), "good");
+}
+
+#[test]
 fn the_newest_run_is_the_last_one_even_if_the_clock_was_set_back() {
     let world = world();
     std::fs::create_dir_all(world.repo().join(".git/omk/runs/29990101t000000z-3e7fff")).unwrap();
