@@ -11,28 +11,23 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use git2::{ErrorClass, ErrorCode, Odb, OdbLookupFlags, Oid, Repository};
 
 use super::call::go_on;
+use super::difference::difference;
 use super::error::GitError;
+use super::locked::unless_locked;
 use super::lookup::{commit_at, find_commit, find_entry, find_tree};
 use super::loose::{self, link, names, place};
 use super::merge::signature;
 use super::missing::is_whole_file;
 use super::repo::{Repo, commit_oid, tree_oid};
-use super::tree::difference;
 use crate::id::{CommitId, Moment, RepoPath, RunId, Tip, TreeId};
 
 /// How often work on objects is done over if objects vanish meanwhile. Each `git prune` beside it can spoil one try; so many
 /// in a row are no accident.
 const TRIES: usize = 5;
-
-/// How often the ref is tried while another process holds its lock, and the pause between two tries: two seconds in all.
-/// `git pack-refs` holds it for milliseconds.
-const LOCK_TRIES: u32 = 100;
-const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// What keeps the objects of one run. Cheap to clone, and shared between threads.
 #[derive(Debug, Clone)]
@@ -391,15 +386,4 @@ pub(super) fn made(repo: &Repository, old: &TreeId, new: &Tip) -> Result<Vec<Oid
 
 pub(super) fn is_sound(odb: &Odb<'_>, oid: Oid, loose: &Path) -> bool {
     if loose.symlink_metadata().is_ok() { is_whole_file(loose) } else { odb.exists(oid) }
-}
-
-fn unless_locked<T>(mut work: impl FnMut() -> Result<T, git2::Error>) -> Result<T, git2::Error> {
-    let mut left = LOCK_TRIES;
-    loop {
-        left -= 1;
-        match work() {
-            Err(error) if error.code() == ErrorCode::Locked && left > 0 => std::thread::sleep(LOCK_PAUSE),
-            done => return done,
-        }
-    }
 }

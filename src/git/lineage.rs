@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use git2::{ErrorCode, Oid, Repository};
 
 use super::call::go_on;
+use super::difference::difference;
 use super::error::GitError;
 use super::lookup::look;
-use super::tree::difference;
 
 /// Commits above one base: 20,000 tasks with two merges for each base. More is no history that omk made.
 const COMMITS: usize = 60_000;

@@ -3,7 +3,7 @@
 //! Where the file of an object ends too early, libgit2 reads for ever. So a file is looked at first. It refuses to have
 //! libgit2 read one that is torn: that object is [`GitError::Missing`].
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use git2::{Blob, Commit, ErrorCode, ObjectType, Oid, Reference, Repository, Tree, TreeEntry};
 
@@ -90,27 +90,6 @@ pub(super) fn look(repo: &Repository, oid: Oid) -> Result<LooseFile, GitError> {
         }
         found => Ok(found),
     }
-}
-
-/// Two trees to be compared by libgit2. All below them in which they differ was looked at.
-pub(super) fn find_both(repo: &Repository, old: Oid, new: Oid) -> Result<(Tree<'_>, Tree<'_>), GitError> {
-    let (old, new) = (find_tree(repo, old)?, find_tree(repo, new)?);
-    let below = |tree: &Tree<'_>| -> HashMap<Vec<u8>, Oid> {
-        let directories = tree.iter().filter(|entry| entry.kind() == Some(ObjectType::Tree));
-        directories.map(|entry| (entry.name_bytes().to_vec(), entry.id())).collect()
-    };
-    let read = |oid: Option<Oid>| oid.map_or_else(|| Ok(HashMap::new()), |oid| Ok(below(&find_tree(repo, oid)?)));
-    let mut open = vec![(below(&old), below(&new))];
-    let mut once = HashSet::new();
-    while let Some((mut before, after)) = open.pop() {
-        let pairs: Vec<_> = after.into_iter().map(|(name, oid)| (before.remove(&name), Some(oid))).collect();
-        for pair in pairs.into_iter().chain(before.into_values().map(|oid| (Some(oid), None))) {
-            if pair.0 != pair.1 && once.insert(pair) {
-                open.push((read(pair.0)?, read(pair.1)?));
-            }
-        }
-    }
-    Ok((old, new))
 }
 
 impl Repo {

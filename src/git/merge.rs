@@ -9,12 +9,13 @@ use git2::{ErrorCode, Oid, Repository, Signature, Time};
 
 use super::apart::{Side, apart};
 use super::closer::{Three, closer};
+use super::difference::difference;
 use super::error::GitError;
 use super::lineage::{Commits, Lineage, Paths};
 use super::lookup::{commit_at, find_commit, find_tree};
 use super::message::Message;
 use super::repo::{Repo, commit_id, commit_oid, tip_of, tree_id, tree_oid};
-use super::tree::{build, difference};
+use super::tree::build;
 use crate::id::{CommitId, Moment, RepoPath, Tip, TreeId};
 
 /// Who omk's commits are by.

@@ -6,11 +6,12 @@
 use std::fs::Metadata;
 
 use super::content::Files;
+use super::difference::difference;
 use super::error::GitError;
 use super::lookup::find_blob;
 use super::pool::Slot;
 use super::repo::{Repo, tree_oid};
-use super::tree::{Listing, difference};
+use super::tree::Listing;
 use crate::id::TreeId;
 use crate::text::Scrubber;
 

@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use git2::{ObjectType, Oid, Repository};
 
+use super::difference::{Difference, difference};
 use super::error::GitError;
 use super::links::Links;
 use super::lookup::{commit_at, find_commit, find_tree, look};
 use super::merge::{is_author, signature};
 use super::message::Message;
 use super::repo::{Repo, commit_id, commit_oid, tip_of, tree_oid};
-use super::tree::{Difference, EntryKind, difference};
+use super::tree::EntryKind;
 use crate::id::{CommitId, RepoPath, Tip, TreeId};
 use crate::scope::{Touched, TouchedKind};
 

@@ -4,10 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use git2::{Delta, DiffOptions, ObjectType, Oid, Repository};
+use git2::{ObjectType, Oid, Repository};
 
+use super::difference::difference;
 use super::error::GitError;
-use super::lookup::{find_blob, find_both, find_entry, find_tree};
+use super::lookup::{find_blob, find_entry, find_tree};
 use super::repo::{Repo, tree_id, tree_oid};
 use crate::id::{RepoPath, TreeId};
 use crate::scope::name::is_dot_git;
@@ -15,14 +16,14 @@ use crate::scope::name::is_dot_git;
 pub(super) const FILE: u32 = 0o100_644;
 pub(super) const EXECUTABLE: u32 = 0o100_755;
 pub(super) const SYMLINK: u32 = 0o120_000;
-const DIRECTORY: u32 = 0o040_000;
+pub(super) const DIRECTORY: u32 = 0o040_000;
 const SUBMODULE: u32 = 0o160_000;
 
 /// Symlinks followed before a chain counts as endless; Linux has the same number.
 const LINKS: u32 = 40;
 
 /// Trees nested deeper are refused: every step costs stack, and no path of that depth can be opened anyway.
-const DEPTH: usize = 1024;
+pub(super) const DEPTH: usize = 1024;
 
 /// What is at a path of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -91,7 +92,7 @@ impl Entry {
     }
 }
 
-fn kind_of(mode: u32) -> Option<EntryKind> {
+pub(super) fn kind_of(mode: u32) -> Option<EntryKind> {
     match mode {
         0 | DIRECTORY => None,
         SYMLINK => Some(EntryKind::Symlink),
@@ -243,46 +244,6 @@ fn insert(builder: &mut git2::TreeBuilder<'_>, name: &[u8], entry: Entry) -> Res
 fn remove(builder: &mut git2::TreeBuilder<'_>, name: &[u8]) -> Result<(), GitError> {
     let there = builder.get(name).map(|entry| entry.is_some()).unwrap_or(true);
     if there { builder.remove(name).map_err(GitError::lib("take an entry out of a tree")) } else { Ok(()) }
-}
-
-/// Every path that differs, with what it holds in `new`.
-pub(super) fn difference(repo: &Repository, old: Oid, new: Oid) -> Result<Difference, GitError> {
-    let mut found = Difference::new();
-    if old == new {
-        return Ok(found);
-    }
-    let (old, new) = find_both(repo, old, new)?;
-    let mut options = DiffOptions::new();
-    options.include_typechange(true).ignore_submodules(false).skip_binary_check(true);
-    let diff = repo
-        .diff_tree_to_tree(Some(&old), Some(&new), Some(&mut options))
-        .map_err(GitError::lib("compare two trees"))?;
-    for delta in diff.deltas() {
-        if delta.status() == Delta::Unmodified {
-            continue;
-        }
-        // libgit2 splits a change of type in two on some paths, so both sides are gathered by path.
-        for (file, is_new) in [(delta.old_file(), false), (delta.new_file(), true)] {
-            let mode = u32::from(file.mode());
-            let Some(path) = file.path_bytes().filter(|_| kind_of(mode).is_some() && !file.id().is_zero()) else {
-                continue;
-            };
-            let sides = found.entry(path.to_vec()).or_default();
-            let side = if is_new { &mut sides.after } else { &mut sides.before };
-            *side = Some(Entry { mode, oid: file.id() });
-        }
-    }
-    Ok(found)
-}
-
-/// The paths in which two trees differ.
-pub(super) type Difference = BTreeMap<Vec<u8>, Sides>;
-
-/// What a path holds in two trees.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Sides {
-    pub(super) before: Option<Entry>,
-    pub(super) after: Option<Entry>,
 }
 
 impl Repo {

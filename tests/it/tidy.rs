@@ -74,7 +74,6 @@ const LOOKING: &[(&str, usize, &str)] = &[
     ("src/git/merge.rs", 2, "looks at the histories first"),
     ("src/git/refs.rs", 1, "looks at the histories first"),
     ("src/git/repo.rs", 2, "looks at what is named first"),
-    ("src/git/tree.rs", 1, "looks at the trees first"),
 ];
 
 /// The files that start a process, how often, and which.
