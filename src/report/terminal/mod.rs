@@ -65,13 +65,15 @@ fn sign(mark: Mark) -> &'static str {
 
 /// The text in at most `columns` columns; what is cut off becomes `…`.
 fn fit(text: &str, columns: usize) -> String {
-    if text.width() <= columns {
+    // Some marks (U+11357) take a column behind another character, and none by themselves.
+    let behind = format!(" {text}").width().saturating_sub(1);
+    if text.width().max(behind) <= columns {
         return text.to_owned();
     }
     let mut used = 0;
     let mut out = String::new();
     for ch in text.chars() {
-        used += ch.width().unwrap_or(0);
+        used += ch.width().unwrap_or(0).max(format!(" {ch}").width().saturating_sub(1));
         if used + 1 > columns {
             break;
         }
@@ -86,4 +88,17 @@ fn fit(text: &str, columns: usize) -> String {
 /// The text filled up with blanks to `columns` columns.
 fn pad(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(columns.saturating_sub(text.width())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_that_takes_a_column_only_behind_others_is_counted() {
+        for (columns, most) in [(0, 2), (1, 3), (5, 7)] {
+            let line = format!("  {}", fit("\u{11357}\u{11357}", columns));
+            assert!(line.width() <= most, "{line:?} in {columns}");
+        }
+    }
 }
