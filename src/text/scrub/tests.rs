@@ -136,6 +136,22 @@ fn a_piece_of_twelve_characters_is_masked_and_one_of_eleven_stays() {
 }
 
 #[test]
+fn an_escape_that_takes_the_beginning_of_a_secret_hides_none_of_the_rest() {
+    // None of its pieces looks like one of a secret.
+    let secret = "ab--=+-a=aa=--_aaaab";
+    let scrubber = Scrubber::new([secret]);
+    let each = |shape: &dyn Fn(u8) -> String| secret.bytes().map(shape).collect::<String>();
+    let spaced = each(&|byte| format!("{} ", char::from(byte)));
+    for form in [each(&|byte| format!("\\x{byte:02x}")), each(&|byte| format!("\\u{byte:04X}")), spaced] {
+        for before in ["", "\\", "%", "%6", "\\x", "\\u00", "\u{1b}[", "\u{1b}[0;3"] {
+            let text = format!("{before}{form}");
+            let left = scrubber.scrub(&text);
+            assert!(left.contains(MASK) && left.len() < form.len() / 2, "{text:?} left {left:?}");
+        }
+    }
+}
+
+#[test]
 fn words_and_addresses_in_secrets_are_not_masked_alone() {
     let secrets = [
         "https://gitlab-ci-token:aB3dE5gH7jK9@gitlab2024.example.com/group/project-2024.git",

@@ -1,7 +1,8 @@
 //! Pieces of secrets, found in a text as [`fold`] shows it: twelve characters at a time, by their hash.
 //!
 //! A piece counts by itself only if it looks like nothing but a piece of a secret; other pieces count together, if they
-//! make up a whole value. It keeps no secret, only hashes. It refuses gaps in which a piece could hide for ever.
+//! make up a value, or all of it but what an escape beside it takes. It keeps no secret, only hashes. It refuses gaps in which
+//! a piece could hide for ever.
 
 use std::collections::HashMap;
 
@@ -12,6 +13,10 @@ pub(super) const WINDOW: usize = 12;
 
 /// A piece that is spread wider than this between two of its characters is none. Indented base64 has a tenth of it.
 const GAP: usize = 256;
+
+/// So many characters of a value may be missing from its whole: an escape before it, or one that its end begins, takes them for its
+/// own. The longest common ones are `\101` and `%41`.
+const SWALLOWED: usize = 4;
 
 /// Odd, and without a pattern (the golden ratio), so that neighbours in a text are none among the hashes.
 const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -84,11 +89,12 @@ impl Windows {
             at += each(fold::next(&text.as_bytes()[at..], true), &mut |byte| folded.push((byte, start)));
         }
         let whole = (folded.len() + 1).saturating_sub(WINDOW);
+        let most = whole - (whole / 2).min(SWALLOWED);
         for window in folded.windows(WINDOW) {
             let hash = window.iter().fold(0, |hash, (byte, _)| self.enter(hash, *byte));
             let (start, end) = (window[0].1, window[WINDOW - 1].1);
             let tells = alone && text.get(start..=end).is_some_and(tells);
-            let needed = if tells { 1 } else { whole };
+            let needed = if tells { 1 } else { most };
             self.needed.entry(hash).and_modify(|known| *known = needed.min(*known)).or_insert(needed);
         }
     }
