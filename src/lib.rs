@@ -27,6 +27,7 @@ pub mod history;
 // The waterline: below it async, I/O, time, and as little thinking as possible.
 pub mod clock;
 pub mod plain_file;
+pub mod processes;
 pub mod durability;
 pub mod exec;
 pub mod git;

@@ -4,7 +4,7 @@
 //! no descendant left. Waiting and signalling exclude each other, so that no signal ever meets a process id that was
 //! given away again. It refuses to know why anything is ended.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use rustix::process::{
 };
 
 use super::orders::{Report, Status};
+use crate::processes::ProcessStat;
 
 /// How often a flock is stopped before it is killed, so that nobody forks between being seen and being killed; what
 /// still slips through is caught in the next pass.
@@ -194,16 +195,10 @@ struct Descendant {
 }
 
 /// Every process below this one, in no order.
-#[cfg(target_os = "linux")]
 fn descendants() -> io::Result<Vec<Descendant>> {
-    let mut children: std::collections::BTreeMap<i32, Vec<Descendant>> = std::collections::BTreeMap::new();
-    for entry in std::fs::read_dir("/proc")? {
-        let name = entry?.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
-        // One that has ended meanwhile cannot be read, and needs not be.
-        let Ok(stat) = std::fs::read(format!("/proc/{pid}/stat")) else { continue };
-        let Some((zombie, parent)) = state_and_parent(&stat) else { continue };
-        children.entry(parent).or_default().push(Descendant { pid, alive: !zombie });
+    let mut children: BTreeMap<i32, Vec<Descendant>> = BTreeMap::new();
+    for (_, process) in ProcessStat::all()? {
+        children.entry(process.parent).or_default().push(Descendant { pid: process.pid, alive: !process.is_zombie });
     }
     let mut parents = vec![rustix::process::getpid().as_raw_pid()];
     let mut found = Vec::new();
@@ -214,31 +209,4 @@ fn descendants() -> io::Result<Vec<Descendant>> {
         }
     }
     Ok(found)
-}
-
-/// There is no way to list them here.
-#[cfg(not(target_os = "linux"))]
-fn descendants() -> io::Result<Vec<Descendant>> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// From `/proc/PID/stat`: `PID (name) S PPID …`, where the name may hold anything.
-#[cfg(target_os = "linux")]
-fn state_and_parent(stat: &[u8]) -> Option<(bool, i32)> {
-    let after_name = stat.iter().rposition(|&byte| byte == b')')? + 1;
-    let mut fields = std::str::from_utf8(&stat[after_name..]).ok()?.split_ascii_whitespace();
-    let zombie = matches!(fields.next()?, "Z" | "X");
-    Some((zombie, fields.next()?.parse().ok()?))
-}
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_with_spaces_and_parentheses_hides_nothing() {
-        assert_eq!(state_and_parent(b"12 (a) Z 1) S 34 12 12 0 -1"), Some((false, 34)));
-        assert_eq!(state_and_parent(b"12 (sh) Z 7 12 12 0 -1"), Some((true, 7)));
-        assert_eq!(state_and_parent(b"12 (sh"), None);
-    }
 }
