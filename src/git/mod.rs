@@ -54,6 +54,7 @@ mod content;
 mod ignore;
 mod keep;
 mod pool;
+mod worktrees;
 mod removal;
 mod part;
 mod module_dir;

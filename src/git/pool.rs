@@ -46,9 +46,18 @@ const TRIES: usize = 5;
 /// What git itself keeps in a worktree's directory, and we too.
 const KEPT: [&str; 4] = ["HEAD", "commondir", "gitdir", "index"];
 
-/// Whether a directory of `.git/worktrees` is a slot.
-pub(super) fn is_slot(name: &OsStr) -> bool {
+/// Whether a directory of `.git/worktrees` has the name of a slot.
+pub(super) fn may_be_slot(name: &OsStr) -> bool {
     name.as_bytes().starts_with(PREFIX.as_bytes())
+}
+
+/// What git's directory of the slot at that place is called below `.git/worktrees`. `None`: no slot can be there.
+pub(super) fn admin_at(slot: &Path) -> Option<String> {
+    Some(admin_name(slot.parent()?, slot.file_name()?.to_str()?.parse().ok()?))
+}
+
+fn admin_name(root: &Path, name: SlotName) -> String {
+    format!("{PREFIX}{name}-{}", &Sha256::of(root.as_os_str().as_bytes()).as_str()[..8])
 }
 
 /// A slot of a pool, by its number.
@@ -147,8 +156,7 @@ impl Pool {
             let attic = self.file(name, "attic");
             make_directory(&attic)?;
             let path = self.inner.root.join(name.to_string());
-            let hash = &self.digest()[..8];
-            let admin = self.inner.repo.common_dir().join("worktrees").join(format!("{PREFIX}{name}-{hash}"));
+            let admin = self.inner.repo.common_dir().join("worktrees").join(admin_name(self.root(), name));
             let slot = Slot { pool: self.clone(), name, path, admin, attic, lock, known: Mutex::new(Some(known)) };
             return Ok(slot);
         }
@@ -163,10 +171,6 @@ impl Pool {
     /// A file of omk's own beside a slot.
     pub(super) fn file(&self, name: SlotName, kind: &str) -> PathBuf {
         self.inner.root.join(format!("{name}.{kind}"))
-    }
-
-    fn digest(&self) -> String {
-        Sha256::of(self.inner.root.as_os_str().as_bytes()).to_string()
     }
 
     fn idle(&self) -> MutexGuard<'_, HashMap<SlotName, Known>> {

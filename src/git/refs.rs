@@ -3,7 +3,7 @@
 //! It refuses to move a branch that someone else moved, one that is a symbolic ref, and to look at tags or remotes.
 
 use std::collections::{BTreeSet, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use git2::{ErrorCode, Oid, ReferenceType, Repository};
 
@@ -198,50 +198,20 @@ impl Repo {
         Ok(self.branch_tip("omk")?.is_some())
     }
 
-    /// The worktree in which a branch is checked out, or being rebased; slots of omk do not count.
-    ///
-    /// # Errors
-    /// Where the worktrees cannot be read.
-    pub fn checked_out_anywhere(&self, name: &str) -> Result<Option<PathBuf>, GitError> {
-        let full = full_name(name)?;
-        let found = self.worktrees()?.into_iter().find(|(admin, _)| holds(admin, &full));
-        Ok(found.map(|(_, top)| top))
-    }
-
-    /// Every directory in which a person may have checked this repository out; slots of omk do not count.
-    ///
-    /// # Errors
-    /// Where the worktrees cannot be read.
-    pub fn checkouts(&self) -> Result<Vec<PathBuf>, GitError> {
-        let mut tops = vec![self.workdir().to_owned()];
-        // Of a bare repository the first one is no checkout, and holds nothing that a tool would use.
-        tops.extend(self.worktrees()?.into_iter().map(|(_, top)| top).filter(|top| top.join(".git").exists()));
-        tops.sort();
-        tops.dedup();
-        Ok(tops)
-    }
-
-    /// Where git keeps what belongs to each worktree alone, and the worktree: the main one, then the linked ones.
-    fn worktrees(&self) -> Result<Vec<(PathBuf, PathBuf)>, GitError> {
-        let main = self.common_dir();
-        let top = if main.ends_with(".git") { main.parent().unwrap_or(main) } else { main };
-        let mut found = vec![(main.to_owned(), top.to_owned())];
-        let linked = main.join("worktrees");
-        let entries = match std::fs::read_dir(&linked) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
-            Err(error) => return Err(GitError::io("read", &linked)(error)),
-        };
-        for entry in entries {
-            let entry = entry.map_err(GitError::io("read", &linked))?;
-            if super::pool::is_slot(&entry.file_name()) {
-                continue;
-            }
-            let place = std::fs::read_to_string(entry.path().join("gitdir")).unwrap_or_default();
-            let place = Path::new(place.trim_end()).parent().map(Path::to_owned);
-            found.push((entry.path(), place.filter(|path| !path.as_os_str().is_empty()).unwrap_or(entry.path())));
+    /// How a person names that commit in git: by the branch, if it is there and nothing else goes by its name, else by the commit.
+    #[must_use]
+    pub fn name_of(&self, branch: &str, commit: &CommitId) -> String {
+        let is_there = self.branch_tip(branch).is_ok_and(|tip| tip.as_ref() == Some(commit));
+        // What git tries before branches (gitrevisions): `refs/NAME`, then `refs/tags/NAME`.
+        let is_taken = self.with(|repo| {
+            let others = [format!("refs/{branch}"), format!("refs/tags/{branch}")];
+            Ok(others.iter().any(|other| repo.find_reference(other).is_ok()))
+        });
+        if is_there && is_taken.is_ok_and(|taken| !taken) {
+            branch.to_owned()
+        } else {
+            commit.as_str()[..12].to_owned()
         }
-        Ok(found)
     }
 
     /// A lock that was held names its file, if it is still there.
@@ -277,14 +247,7 @@ fn is_users(name: &str) -> bool {
     }
 }
 
-/// Whether a worktree's git directory has the branch as HEAD, or in a rebase that will end on it.
-fn holds(git_dir: &Path, full: &str) -> bool {
-    let says = |file: &str| std::fs::read_to_string(git_dir.join(file)).unwrap_or_default();
-    says("HEAD").trim_end().strip_prefix("ref:").is_some_and(|name| name.trim() == full)
-        || ["rebase-merge/head-name", "rebase-apply/head-name"].iter().any(|file| says(file).trim_end() == full)
-}
-
-fn full_name(name: &str) -> Result<String, GitError> {
+pub(super) fn full_name(name: &str) -> Result<String, GitError> {
     let full = format!("refs/heads/{name}");
     if git2::Reference::is_valid_name(&full) && !name.starts_with('-') {
         return Ok(full);

@@ -176,3 +176,4 @@ mod story_tale;
 mod story_world;
 mod workflows;
 mod world;
+mod worktrees;

@@ -37,7 +37,6 @@ const READERS: &[&str] =
 const READING: &[(&str, usize, &str)] = &[
     ("src/cli/plan_file.rs", 1, "a plan that a person names may be a link, or a pipe that has a writer"),
     ("src/durability.rs", 2, "opens directories to sync them"),
-    ("src/exec/flock.rs", 1, "reads /proc"),
     ("src/exec/keeper.rs", 1, "opens /dev/null"),
     ("src/exec/kernel.rs", 2, "reads /proc"),
     ("src/exec/seal.rs", 2, "reads /proc, and opens /dev/null"),
@@ -46,7 +45,7 @@ const READING: &[(&str, usize, &str)] = &[
     ("src/git/convert.rs", 1, "attributes of the machine and of its user"),
     ("src/git/missing.rs", 1, "opens git's own objects to see whether they are whole"),
     ("src/git/ignore.rs", 1, "excludes of the machine and of its user"),
-    ("src/git/refs.rs", 2, "git's own directories, where HEAD may be a link"),
+    ("src/git/worktrees.rs", 1, "git's own directories, where HEAD may be a link"),
     ("src/git/open.rs", 1, "git's own directory"),
     ("src/work/caches.rs", 1, "copies what its user keeps, where no child has written"),
     ("src/store.rs", 1, "opens a lock to write it"),
