@@ -273,7 +273,7 @@ impl Model {
     /// three times all go.
     pub(crate) fn must_take_out(&self, without: &[TaskId]) {
         let landed = self.landed();
-        let expected: BTreeSet<&TaskId> = if self.take_outs == 3 {
+        let expected: BTreeSet<&TaskId> = if self.take_outs >= 3 {
             landed.into_iter().collect()
         } else {
             let red = |length: &usize| self.is_red(&landed[..*length].iter().copied().cloned().collect());
