@@ -197,7 +197,7 @@ fn in_words(home: &Home, run: &RunId, holding: &Holding) -> String {
     let what = &holding.what;
     let Some(commit) = holding.commits.first() else { return format!("{what} is nowhere else") };
     let branch = home.repo.omk_branches().unwrap_or_default().into_iter().find(|branch| branch.tip == *commit);
-    let place = branch.map_or_else(|| commit.as_str()[..12].to_owned(), |branch| branch.name);
+    let place = home.repo.name_of(branch.as_ref().map_or("", |branch| branch.name.as_str()), commit);
     format!("no branch of yours has {what}; `git merge {place}` takes it, and `omk clean {run}` removes it")
 }
 

@@ -15,9 +15,8 @@ pub(super) fn report(args: &Report, terminal: &Terminal) -> Result<u8, Failure> 
     if let Some(began) = engine.began() {
         history.warnings.extend(result_branch::taken_off(&home.repo, began, &engine));
     }
-    let Some(view) = history.view(&engine) else { return Ok(0) };
     let scrubber = Scrubber::new(Vec::<String>::new());
-    let view = view.scrubbed(&|text: &str| scrubber.scrub(text));
+    let Some(view) = result_branch::shown(&home.repo, &engine, &history, &scrubber) else { return Ok(0) };
     let format = if args.json { ReportFormat::Json } else { args.format };
     let text = match format {
         ReportFormat::Terminal => {

@@ -8,8 +8,10 @@ use super::{Failure, Home, Kind};
 use crate::engine::Engine;
 use crate::fact::Began;
 use crate::git::{Repo, Trailers};
-use crate::history::{run_branch, task_branch};
+use crate::history::{History, run_branch, task_branch};
 use crate::id::{CommitId, RunId, TaskId};
+use crate::report::View;
+use crate::text::Scrubber;
 use crate::work::{Claim, Ownership};
 
 /// So many commits of a result are looked at. A plan has no more tasks, and each makes one.
@@ -97,6 +99,21 @@ pub(super) fn replaced(began: &Began, engine: &Engine, newer: &RunId) -> Option<
     let tip = engine.tip().filter(|tip| tip.commit != began.base.commit)?;
     let (branch, commit) = (run_branch(&began.scope), &tip.commit.as_str()[..12]);
     Some(format!("`{branch}` stays at the result of run {newer}, which is newer; this run's result is commit {commit}"))
+}
+
+/// The run as a person may see it here and now: its branch is not offered for its result where git takes that name for something
+/// else, and what would be refused is not advised.
+pub(super) fn shown(repo: &Repo, engine: &Engine, history: &History, scrubber: &Scrubber) -> Option<View> {
+    let mut view = history.view(engine)?;
+    if let Some(result) = &view.result {
+        view.branch = repo.name_of(&view.branch, &result.commit);
+    }
+    if let (Some(_), Some(began)) = (&view.unplaced, engine.began())
+        && newer_run(repo, began).is_ok_and(|newer| newer.is_some())
+    {
+        view.unplaced = None;
+    }
+    Some(view.scrubbed(&|text: &str| scrubber.scrub(text)))
 }
 
 /// What will leave the result's branch with this run: tasks that an earlier run landed there, and that this one does not do.

@@ -179,6 +179,8 @@ pub(super) fn finish(
         history.take(at, &fact, &orders);
     }
     writing::write(home, run_dir, &engine, &history, journal.chain().head(), scrubber)?;
-    session::tell_end(run_dir, &engine, &history, scrubber, *terminal);
+    if let Some(view) = result_branch::shown(&home.repo, &engine, &history, scrubber) {
+        session::tell_end(run_dir, view, *terminal);
+    }
     Ok(engine.verdict().map_or(0, crate::fact::RunVerdict::exit_code))
 }

@@ -96,8 +96,7 @@ pub(super) struct Over {
 impl Over {
     /// The run as people may see it.
     pub(super) fn view(&self) -> Option<View> {
-        let view = self.history.view(&self.engine)?;
-        Some(view.scrubbed(&|text: &str| self.scrubber.scrub(text)))
+        result_branch::shown(&self.home.repo, &self.engine, &self.history, &self.scrubber)
     }
 }
 
@@ -327,23 +326,22 @@ impl Session {
     }
 
     fn tell(&self, history: &History, scrubber: &Scrubber, terminal: Terminal) {
-        if !self.how.json {
-            tell_end(&self.run_dir, &self.engine, history, scrubber, terminal);
-            return;
+        let Some(view) = result_branch::shown(&self.home.repo, &self.engine, history, scrubber) else { return };
+        if self.how.json {
+            terminal.print(&crate::report::json::render(&view));
+        } else {
+            tell_end(&self.run_dir, view, terminal);
         }
-        let Some(view) = history.view(&self.engine) else { return };
-        terminal.print(&crate::report::json::render(&view.scrubbed(&|text: &str| scrubber.scrub(text))));
     }
 }
 
 /// How a run ended, for a person.
-pub(super) fn tell_end(run_dir: &RunDir, engine: &Engine, history: &History, scrubber: &Scrubber, terminal: Terminal) {
-    let Some(view) = history.view(engine) else { return };
-    let view = view.scrubbed(&|text: &str| scrubber.scrub(text));
+pub(super) fn tell_end(run_dir: &RunDir, view: View, terminal: Terminal) {
+    let is_cancelled = view.verdict == Some(RunVerdict::Cancelled);
     let shown = view.with_logs_below(run_dir.path());
     terminal.print(&crate::report::terminal::summary(&shown, terminal.colour_out()));
     let proofs = writing::proof_count(run_dir);
-    if proofs > 0 && engine.verdict() != Some(RunVerdict::Cancelled) {
+    if proofs > 0 && !is_cancelled {
         terminal.print(&format!(
             "\n  proofs   {} in {}; check them with `omk verify`\n",
             proofs,

@@ -3,8 +3,9 @@
 use super::args::Status;
 use super::resume::{Told, tell};
 use super::terminal::Terminal;
-use super::{Failure, Home};
+use super::{Failure, Home, result_branch};
 use crate::record::Record;
+use crate::text::Scrubber;
 
 pub(super) fn status(args: &Status, terminal: &Terminal) -> Result<u8, Failure> {
     let home = Home::find()?;
@@ -20,7 +21,8 @@ pub(super) fn status(args: &Status, terminal: &Terminal) -> Result<u8, Failure> 
         terminal.print(&format!("{text}\n"));
         return Ok(0);
     }
-    if let Some(view) = history.view(&engine) {
+    let scrubber = Scrubber::new(Vec::<String>::new());
+    if let Some(view) = result_branch::shown(&home.repo, &engine, &history, &scrubber) {
         terminal.print(&crate::report::terminal::summary(&view.with_logs_below(run_dir.path()), terminal.colour_out()));
     }
     if let Some(began) = engine.began().filter(|_| engine.verdict().is_none()) {

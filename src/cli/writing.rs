@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::session::Over;
-use super::{Failure, Home, Kind};
+use super::{Failure, Home, Kind, result_branch};
 use crate::bundle;
 use crate::engine::Engine;
 use crate::history::History;
@@ -44,8 +44,7 @@ pub(super) fn write(
         }
     }
     run_dir.write_all(&files).map_err(super::store)?;
-    let Some(view) = history.view(engine) else { return Ok(()) };
-    let view = view.scrubbed(&|text: &str| scrubber.scrub(text));
+    let Some(view) = result_branch::shown(&home.repo, engine, history, scrubber) else { return Ok(()) };
     let reports = [
         ("report.md", markdown::render(&view, markdown::COMMENT_LIMIT)),
         ("report.html", html::render(&view)),

@@ -190,6 +190,41 @@ fn a_result_that_was_never_placed_does_not_push_a_newer_one_off_the_branch() {
 }
 
 #[test]
+fn what_is_offered_is_the_result_of_the_run_that_is_shown() {
+    let world = world();
+    let running = half_done(&world);
+    let elsewhere = world.dir().join("elsewhere").display().to_string();
+    world.git(&["worktree", "add", "--quiet", &elsewhere, RESULT]);
+    go(&world);
+    running.ends().exits(1);
+    world.git(&["worktree", "remove", "--force", &elsewhere]);
+    world.omk(&["status"]).exits(0).says("moves `omk/run/story` to the result");
+
+    // Now a newer run has the branch: the older one cannot have it back, and what it made is offered by its commit.
+    world.run().exits(0).says(&format!("git merge {RESULT}\n"));
+    let older = id(&world.runs()[0]);
+    for args in [&["status", older.as_str()][..], &["report", older.as_str()]] {
+        let said = world.omk(args).exits(0);
+        said.never_says("omk resume").never_says(&format!("git merge {RESULT}")).says("git diff");
+    }
+
+    // So is the newer one's once the branch is gone, was moved, or git takes its name for a tag.
+    let (newer, result) = (id(&world.runs()[1]), world.rev(RESULT));
+    let merge = format!("git merge {}\n", &result[..12]);
+    world.git(&["tag", RESULT, "HEAD"]);
+    world.omk(&["status", &newer]).exits(0).says(&merge);
+    world.git(&["tag", "--delete", RESULT]);
+    world.omk(&["status", &newer]).exits(0).says(&format!("git merge {RESULT}\n"));
+    world.git(&["branch", "--force", RESULT, "HEAD"]);
+    world.omk(&["status", &newer]).exits(0).says(&merge);
+    world.git(&["branch", "--delete", "--force", RESULT]);
+    for format in ["terminal", "markdown", "html", "json"] {
+        let said = world.omk(&["report", &newer, "--format", format]).exits(0);
+        said.says(&result[..12]).never_says(&format!("git merge {RESULT}"));
+    }
+}
+
+#[test]
 fn the_end_of_an_older_run_leaves_the_branch_of_a_newer_one_alone() {
     // It was killed before its reports were written, or is cancelled.
     for is_over in [true, false] {

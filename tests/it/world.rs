@@ -49,6 +49,15 @@ impl Said {
         assert!(said, "it does not say {text:?}\n--- out\n{}\n--- err\n{}", self.out, self.err);
         self
     }
+
+    /// That nobody reads this, wherever lines are broken.
+    #[track_caller]
+    pub(crate) fn never_says(self, text: &str) -> Self {
+        let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let said = [&self.out, &self.err].iter().any(|said| flat(said).contains(&flat(text)));
+        assert!(!said, "it says {text:?}\n--- out\n{}\n--- err\n{}", self.out, self.err);
+        self
+    }
 }
 
 /// An `omk` under way.
