@@ -1,8 +1,13 @@
-//! The loop with its journal, on disk, with hands that need no time: 10,000 tasks wide and as a chain, and one hop.
+//! The loop with its journal, on disk, with hands that need no time: 10,000 tasks wide and as a
+//! chain, and one hop.
 //!
 //! Beside it stands what omk 0.5.0 took for the same, as its own report gave it.
 
-#![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark reads the clock and prints")]
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a benchmark reads the clock and prints"
+)]
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,7 +32,9 @@ struct Idle {
 
 impl Hands for Idle {
     fn carry_out(&mut self, order: &Order, _engine: &Engine) {
-        let Order::Start { task, attempt, .. } = order else { return };
+        let Order::Start { task, attempt, .. } = order else {
+            return;
+        };
         let prepared = Fact::Prepared {
             task: task.clone(),
             attempt: *attempt,
@@ -35,7 +42,12 @@ impl Hands for Idle {
             slot: "/var/cache/omk/slots/0123456789ab/1".into(),
         };
         let evidence = Box::new(Evidence::default());
-        let worked = Fact::Worked { task: task.clone(), attempt: *attempt, outcome: Outcome::Unchanged, evidence };
+        let worked = Fact::Worked {
+            task: task.clone(),
+            attempt: *attempt,
+            outcome: Outcome::Unchanged,
+            evidence,
+        };
         for fact in [prepared, worked] {
             self.facts.send(fact).expect("the loop listens");
         }
@@ -51,20 +63,37 @@ fn run(shape: Shape, count: usize) -> (f64, u64) {
     let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a scratch directory");
     let plan = Arc::new(plan(shape, count));
     let first = began(&plan);
-    let Fact::Began(beginning) = &first else { unreachable!("it is made in support") };
+    let Fact::Began(beginning) = &first else {
+        unreachable!("it is made in support")
+    };
     let store = Store::new(scratch.path());
     let dir = store.dir(&beginning.run);
     let mut journal = dir.create(b"version: 1").expect("a run directory");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let (facts, mut inbox) = unbounded_channel();
-    let mut hands = Idle { facts, base: beginning.base.clone() };
+    let mut hands = Idle {
+        facts,
+        base: beginning.base.clone(),
+    };
     let mut engine = Engine::new(plan);
     let clock = Clock::start();
     let start = Instant::now();
-    let verdict = runtime.block_on(drive(&mut engine, &mut journal, &mut hands, &mut inbox, first.clone(), &clock));
+    let verdict = runtime.block_on(drive(
+        &mut engine,
+        &mut journal,
+        &mut hands,
+        &mut inbox,
+        first.clone(),
+        &clock,
+    ));
     let seconds = start.elapsed().as_secs_f64();
     assert_eq!(verdict.expect("the run ends"), RunVerdict::Neutral);
-    let bytes = std::fs::metadata(dir.path().join("journal.jsonl")).expect("a journal").len();
+    let bytes = std::fs::metadata(dir.path().join("journal.jsonl"))
+        .expect("a journal")
+        .len();
     (seconds, bytes)
 }
 
@@ -82,8 +111,14 @@ fn one_sync() -> f64 {
 
 fn main() {
     println!("journalled run of zero-length tasks, 8 workers (median of 3), beside omk 0.5.0");
-    println!("one sync of one line on this disk: {:.2} ms", one_sync() * 1e3);
-    println!("{:<18}{:>12}{:>12}{:>14}{:>12}{:>14}", "shape", "seconds", "MB", "ms a task", "0.5.0 s", "0.5.0 MB");
+    println!(
+        "one sync of one line on this disk: {:.2} ms",
+        one_sync() * 1e3
+    );
+    println!(
+        "{:<18}{:>12}{:>12}{:>14}{:>12}{:>14}",
+        "shape", "seconds", "MB", "ms a task", "0.5.0 s", "0.5.0 MB"
+    );
     for (name, shape, count, old_seconds, old_megabytes) in [
         ("wide 10,000", Shape::Wide, 10_000, "134.6", "14,800"),
         ("layered 10,000", Shape::Layered, 10_000, "-", "-"),
@@ -94,6 +129,8 @@ fn main() {
         runs.sort_by(|one, other| one.0.total_cmp(&other.0));
         let (seconds, bytes) = runs[1];
         let (each, megabytes) = (seconds * 1e3 / count as f64, bytes as f64 / 1e6);
-        println!("{name:<18}{seconds:>12.2}{megabytes:>12.2}{each:>14.3}{old_seconds:>12}{old_megabytes:>14}");
+        println!(
+            "{name:<18}{seconds:>12.2}{megabytes:>12.2}{each:>14.3}{old_seconds:>12}{old_megabytes:>14}"
+        );
     }
 }

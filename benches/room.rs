@@ -1,7 +1,12 @@
-//! What a room costs: a child that does nothing, under a bare shepherd, behind Landlock, and in a sealed room with the
-//! layers that a real one has, in turn. Medians, and what lies between two of them.
+//! What a room costs: a child that does nothing, under a bare shepherd, behind Landlock, and in a
+//! sealed room with the layers that a real one has, in turn. Medians, and what lies between two of
+//! them.
 
-#![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark reads the clock and prints")]
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a benchmark reads the clock and prints"
+)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -35,7 +40,14 @@ fn main() {
     }
     let caller = Caller::read();
     let none = BTreeMap::new();
-    let env = child_env(&caller, &dir.join("home"), &dir.join("tmp"), &none, &[], &none);
+    let env = child_env(
+        &caller,
+        &dir.join("home"),
+        &dir.join("tmp"),
+        &none,
+        &[],
+        &none,
+    );
     let room = |number: usize, most: RoomLevel, reach: Reach| {
         let own = dir.join(format!("scratch-{number}"));
         std::fs::create_dir_all(&own).expect("a directory");
@@ -48,14 +60,22 @@ fn main() {
                 .chain([dir.join("repo/.git"), dir.join("cache")])
                 .collect(),
             shown: env.tools.clone(),
-            hidden: caller.private_directories().iter().cloned().chain([dir.join("repo")]).collect(),
+            hidden: caller
+                .private_directories()
+                .iter()
+                .cloned()
+                .chain([dir.join("repo")])
+                .collect(),
             scratch: Some(own),
             reach,
             most,
             ..Sandbox::default()
         }
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let shepherd = Shepherd::new(env!("CARGO_BIN_EXE_omk").into());
     let mut times: [Vec<f64>; 4] = Default::default();
     for number in 0..ROUNDS {
@@ -69,15 +89,25 @@ fn main() {
             let wanted = room.as_ref().map_or(RoomLevel::None, |room| room.most);
             let child = child(dir, room);
             let start = Instant::now();
-            let ended = runtime.block_on(shepherd.run(&child, &Surroundings::default())).expect("it runs");
+            let ended = runtime
+                .block_on(shepherd.run(&child, &Surroundings::default()))
+                .expect("it runs");
             times.push(start.elapsed().as_secs_f64() * 1e3);
-            assert_eq!(ended.containment.level, wanted, "{:?}", ended.why_not_sealed);
+            assert_eq!(
+                ended.containment.level, wanted,
+                "{:?}",
+                ended.why_not_sealed
+            );
         }
     }
     println!("a child that does nothing (median of {ROUNDS}, in turn)");
     let medians = times.map(|mut times| {
         times.sort_by(f64::total_cmp);
-        (times[ROUNDS / 2], times[ROUNDS / 10], times[ROUNDS * 9 / 10])
+        (
+            times[ROUNDS / 2],
+            times[ROUNDS / 10],
+            times[ROUNDS * 9 / 10],
+        )
     });
     let names = ["bare shepherd", "Landlock", "sealed", "sealed, no network"];
     for (name, (median, low, high)) in names.into_iter().zip(medians) {

@@ -1,7 +1,8 @@
 //! The only reader of time.
 //!
-//! A [`Clock`] tells the wall time it was started at and what has passed since, by the monotonic clock: it never runs
-//! backwards, and a machine that slept loses nothing. It refuses to know what happens when.
+//! A [`Clock`] tells the wall time it was started at and what has passed since, by the monotonic
+//! clock: it never runs backwards, and a machine that slept loses nothing. It refuses to know what
+//! happens when.
 
 use std::time::Duration;
 
@@ -20,14 +21,20 @@ impl Clock {
     /// A clock that is right now, and runs with the monotonic clock from here on.
     #[must_use]
     pub fn start() -> Self {
-        Self { origin: Instant::now(), started: wall_time() }
+        Self {
+            origin: Instant::now(),
+            started: wall_time(),
+        }
     }
 
-    /// The same clock, put forward where it would tell less than `floor`: a run that is taken up again goes on after
-    /// its last recorded moment even where the machine's date was put back.
+    /// The same clock, put forward where it would tell less than `floor`: a run that is taken up
+    /// again goes on after its last recorded moment even where the machine's date was put back.
     #[must_use]
     pub fn no_earlier_than(self, floor: Moment) -> Self {
-        Self { started: self.started.after(floor.since(self.now())), ..self }
+        Self {
+            started: self.started.after(floor.since(self.now())),
+            ..self
+        }
     }
 
     /// The current moment.
@@ -69,9 +76,14 @@ impl Stopwatch {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the time of day")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads the time of day"
+)]
 fn wall_time() -> Moment {
-    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since_1970 = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     Moment::from_millis(0).after(since_1970)
 }
 
@@ -88,7 +100,10 @@ mod tests {
             assert!(now >= last);
             last = now;
         }
-        assert!(last.as_millis() > 1_700_000_000_000, "it tells the date: {last:?}");
+        assert!(
+            last.as_millis() > 1_700_000_000_000,
+            "it tells the date: {last:?}"
+        );
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The loop: gather facts, the engine takes them, write and sync, carry out the orders.
 //!
-//! The only place that waits for several things at once. It refuses to know how an order is carried out: that is the
-//! business of its [`Hands`], of which there are two kinds, the workshop that does real work and the idle ones that
-//! benchmarks measure the loop with.
+//! The only place that waits for several things at once. It refuses to know how an order is carried
+//! out: that is the business of its [`Hands`], of which there are two kinds, the workshop that does
+//! real work and the idle ones that benchmarks measure the loop with.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -17,25 +17,29 @@ use crate::journal::MOST_LINES_PER_TURN;
 use crate::store::{JournalFile, StoreError};
 use crate::text::Advised;
 
-/// How often this process looks whether it was paused, at least: twice in the time between two renewals of a lease.
+/// How often this process looks whether it was paused, at least: twice in the time between two
+/// renewals of a lease.
 const HEARTBEAT: Duration = Duration::from_secs(LEASE.as_secs() / 6);
 
-/// So long without a look is a pause. A lease that is renewed in time has twice as long left at any moment, so no shorter
-/// pause lets it expire.
+/// So long without a look is a pause. A lease that is renewed in time has twice as long left at any
+/// moment, so no shorter pause lets it expire.
 const PAUSE: Duration = Duration::from_secs(LEASE.as_secs() / 3);
 
-/// How long workers have to renew their leases after a pause. They do it at once, when they get a processor.
+/// How long workers have to renew their leases after a pause. They do it at once, when they get a
+/// processor.
 const AFTER_PAUSE: Duration = Duration::from_secs(5);
 
 /// What carries out orders, and sends facts back through the channel that the loop reads.
 pub trait Hands {
-    /// Begins to carry out an order that is on disk. Must not block; [`Order::Wake`] and [`Order::Conclude`] never come here.
+    /// Begins to carry out an order that is on disk. Must not block; [`Order::Wake`] and
+    /// [`Order::Conclude`] never come here.
     fn carry_out(&mut self, order: &Order, engine: &Engine);
 
     /// A turn is over: its facts are on disk, and the orders that each one brought were given.
     fn turn_over(&mut self, turn: &[Taken], engine: &Engine);
 
-    /// Returns when nothing that was begun is under way any more. What the end of a run leaves undone is reported as a fact.
+    /// Returns when nothing that was begun is under way any more. What the end of a run leaves
+    /// undone is reported as a fact.
     fn rest(&mut self) -> impl Future<Output = ()>;
 }
 
@@ -50,7 +54,8 @@ pub struct Taken {
     pub orders: Vec<Order>,
 }
 
-/// Why the loop gave up. The journal holds all that was acted upon; `omk resume` goes on from there.
+/// Why the loop gave up. The journal holds all that was acted upon; `omk resume` goes on from
+/// there.
 #[derive(Debug, thiserror::Error)]
 pub enum DriveError {
     /// The journal could not be written.
@@ -76,7 +81,8 @@ impl Advised for DriveError {
 /// Drives a run from its next fact, a [`Fact::Began`] or [`Fact::TookUp`], to its end.
 ///
 /// # Errors
-/// Where the journal cannot be written, or the facts make no sense. Children under way have been ended by then.
+/// Where the journal cannot be written, or the facts make no sense. Children under way have been
+/// ended by then.
 pub async fn drive<H: Hands>(
     engine: &mut Engine,
     journal: &mut JournalFile,
@@ -121,8 +127,8 @@ pub async fn drive<H: Hands>(
     }
 }
 
-/// When the engine wants to be woken. It is put off if this process was paused, by Ctrl-Z, `docker pause` or the machine:
-/// then nobody could renew a lease, and all leases seem to have expired.
+/// When the engine wants to be woken. It is put off if this process was paused, by Ctrl-Z, `docker
+/// pause` or the machine: then nobody could renew a lease, and all leases seem to have expired.
 #[derive(Debug)]
 struct Wakes {
     at: Option<Moment>,
@@ -132,7 +138,10 @@ struct Wakes {
 
 impl Wakes {
     fn begin(now: Moment) -> Self {
-        Self { at: None, seen: now }
+        Self {
+            at: None,
+            seen: now,
+        }
     }
 
     /// Until when to wait at most.
@@ -156,9 +165,10 @@ impl Wakes {
     }
 }
 
-/// Keeps what attempts that the end of the run interrupted have to tell: what they used counts against the limits of
-/// whoever takes the run up. It changes nothing else; the attempts are revoked. A result whose branch could not be put there
-/// changes the verdict, which is returned then.
+/// Keeps what attempts that the end of the run interrupted have to tell: what they used counts
+/// against the limits of whoever takes the run up. It changes nothing else; the attempts are
+/// revoked. A result whose branch could not be put there changes the verdict, which is returned
+/// then.
 fn take_late<H: Hands>(
     engine: &mut Engine,
     journal: &mut JournalFile,
@@ -194,9 +204,13 @@ fn one_turn<H: Hands>(
         journal.push(at, &fact, &orders)?;
         taken.push(Taken { at, fact, orders });
     }
-    // Nothing is done because of what was spent but at a limit, which is a fact of its own. So an answer costs no sync. A power
-    // cut loses at most what was spent since the last other fact: every attempt that spends renews its lease meanwhile.
-    if taken.iter().all(|taken| taken.fact.is_spending() && taken.orders.is_empty()) {
+    // Nothing is done because of what was spent but at a limit, which is a fact of its own. So an
+    // answer costs no sync. A power cut loses at most what was spent since the last other fact:
+    // every attempt that spends renews its lease meanwhile.
+    if taken
+        .iter()
+        .all(|taken| taken.fact.is_spending() && taken.orders.is_empty())
+    {
         journal.write()?;
     } else {
         journal.sync()?;

@@ -1,7 +1,8 @@
 //! Writes files so that a power cut loses neither their bytes nor their names.
 //!
-//! The sync of a file keeps its bytes; only the sync of its directory keeps its name. A batch does both for many files,
-//! with one sync for each directory. It refuses to pass over a sync that failed: what depends on it must not be done then.
+//! The sync of a file keeps its bytes; only the sync of its directory keeps its name. A batch does
+//! both for many files, with one sync for each directory. It refuses to pass over a sync that
+//! failed: what depends on it must not be done then.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -13,12 +14,12 @@ use tempfile::NamedTempFile;
 
 use crate::plain_file::{self, NotRead};
 
-/// So many files are held open at once: enough for one commit of the file system to serve many, and far from the limit of
-/// open files.
+/// So many files are held open at once: enough for one commit of the file system to serve many, and
+/// far from the limit of open files.
 const AT_ONCE: usize = 32;
 
-/// Files below one directory that are being written through. Nothing is promised, and no content is replaced, before
-/// [`Batch::finish`].
+/// Files below one directory that are being written through. Nothing is promised, and no content is
+/// replaced, before [`Batch::finish`].
 #[derive(Debug)]
 pub struct Batch {
     /// None: the directories are on the disk.
@@ -46,16 +47,26 @@ impl Waiting {
 }
 
 impl Batch {
-    /// Nothing yet. Directories are written through from a file's own up to `top`, whoever made them.
+    /// Nothing yet. Directories are written through from a file's own up to `top`, whoever made
+    /// them.
     #[must_use]
     pub fn below(top: &Path) -> Self {
-        Self { top: Some(top.to_owned()), waiting: Vec::new(), directories: BTreeSet::new() }
+        Self {
+            top: Some(top.to_owned()),
+            waiting: Vec::new(),
+            directories: BTreeSet::new(),
+        }
     }
 
-    /// Nothing yet. The files' directories are on the disk already, all but the newest names in them.
+    /// Nothing yet. The files' directories are on the disk already, all but the newest names in
+    /// them.
     #[must_use]
     pub fn in_kept_directories() -> Self {
-        Self { top: None, waiting: Vec::new(), directories: BTreeSet::new() }
+        Self {
+            top: None,
+            waiting: Vec::new(),
+            directories: BTreeSet::new(),
+        }
     }
 
     /// Makes a directory, and those above it that are missing.
@@ -68,7 +79,8 @@ impl Batch {
         Ok(())
     }
 
-    /// Gives a file new content: all of it or, after a cut, what was there before. Its directory is made if it is missing.
+    /// Gives a file new content: all of it or, after a cut, what was there before. Its directory is
+    /// made if it is missing.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -93,7 +105,11 @@ impl Batch {
         };
         self.names_are_new_in(path.parent().unwrap_or(path));
         // An empty one has nothing but its name.
-        if file.metadata()?.len() == 0 { Ok(()) } else { self.wait_for(Waiting::Kept(file)) }
+        if file.metadata()?.len() == 0 {
+            Ok(())
+        } else {
+            self.wait_for(Waiting::Kept(file))
+        }
     }
 
     fn wait_for(&mut self, waiting: Waiting) -> io::Result<()> {
@@ -101,12 +117,19 @@ impl Batch {
         #[cfg(target_os = "linux")]
         let _ = rustix::fs::fadvise(waiting.file(), 0, None, rustix::fs::Advice::DontNeed);
         self.waiting.push(waiting);
-        if self.waiting.len() < AT_ONCE { Ok(()) } else { self.settle() }
+        if self.waiting.len() < AT_ONCE {
+            Ok(())
+        } else {
+            self.settle()
+        }
     }
 
-    /// Waits for the bytes. A name is given only then: one without its bytes is what a cut would leave.
+    /// Waits for the bytes. A name is given only then: one without its bytes is what a cut would
+    /// leave.
     fn settle(&mut self) -> io::Result<()> {
-        self.waiting.iter().try_for_each(|waiting| waiting.file().sync_data())?;
+        self.waiting
+            .iter()
+            .try_for_each(|waiting| waiting.file().sync_data())?;
         for waiting in self.waiting.drain(..) {
             if let Waiting::New(temporary, path) = waiting {
                 temporary.persist(path).map_err(|error| error.error)?;
@@ -115,13 +138,16 @@ impl Batch {
         Ok(())
     }
 
-    /// Another process or thread may have made any of the directories a moment ago, and not come to their sync.
+    /// Another process or thread may have made any of the directories a moment ago, and not come to
+    /// their sync.
     fn names_are_new_in(&mut self, directory: &Path) {
         let Some(top) = &self.top else {
             self.directories.insert(directory.to_owned());
             return;
         };
-        let up = directory.ancestors().take_while(|above| above.starts_with(top));
+        let up = directory
+            .ancestors()
+            .take_while(|above| above.starts_with(top));
         self.directories.extend(up.map(Path::to_owned));
     }
 
@@ -132,7 +158,10 @@ impl Batch {
     pub fn finish(mut self) -> io::Result<()> {
         self.settle()?;
         // The innermost first: what is reached from the top is whole.
-        self.directories.iter().rev().try_for_each(|directory| sync_directory(directory))
+        self.directories
+            .iter()
+            .rev()
+            .try_for_each(|directory| sync_directory(directory))
     }
 }
 
@@ -153,7 +182,11 @@ pub fn put_directory(filled: &Path, path: &Path) -> io::Result<()> {
 /// Writes the names in a directory through.
 fn sync_directory(path: &Path) -> io::Result<()> {
     // What lies above a name without a slash.
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let path = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
     let directory = match File::open(path) {
         // `git gc` removes directories that it emptied: what was in one has lost its name already.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -180,7 +213,10 @@ mod tests {
             batch.finish().unwrap();
             assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
         }
-        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        assert_eq!(
+            std::fs::read_dir(path.parent().unwrap()).unwrap().count(),
+            1
+        );
     }
 
     #[test]
@@ -201,11 +237,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut batch = Batch::below(dir.path());
         for number in 0..=2 * AT_ONCE {
-            batch.replace(&dir.path().join(number.to_string()), b"x").unwrap();
+            batch
+                .replace(&dir.path().join(number.to_string()), b"x")
+                .unwrap();
             assert!(batch.waiting.len() < AT_ONCE);
         }
         batch.finish().unwrap();
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2 * AT_ONCE + 1);
+        assert_eq!(
+            std::fs::read_dir(dir.path()).unwrap().count(),
+            2 * AT_ONCE + 1
+        );
     }
 
     #[test]
@@ -214,7 +255,8 @@ mod tests {
         let top = dir.path().join("top");
         let mut batch = Batch::below(&top);
         batch.replace(&top.join("one/two/file"), b"x").unwrap();
-        let expected: BTreeSet<PathBuf> = [top.clone(), top.join("one"), top.join("one/two")].into();
+        let expected: BTreeSet<PathBuf> =
+            [top.clone(), top.join("one"), top.join("one/two")].into();
         assert_eq!(batch.directories, expected);
     }
 

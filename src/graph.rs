@@ -1,7 +1,7 @@
 //! Directed graphs over dense indexes: order, cycles, ancestors, the critical path.
 //!
-//! An edge leads from a dependency to its dependent. It refuses to recurse: a chain may be as long as the plan, and the
-//! plan is written by strangers.
+//! An edge leads from a dependency to its dependent. It refuses to recurse: a chain may be as long
+//! as the plan, and the plan is written by strangers.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -21,7 +21,8 @@ struct Adjacency {
     targets: Vec<usize>,
 }
 
-/// Nodes that depend on each other in a circle: each needs the next one, and the last needs the first.
+/// Nodes that depend on each other in a circle: each needs the next one, and the last needs the
+/// first.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("order the graph: {} of its nodes need each other in a circle", .path.len())]
 pub struct Cycle {
@@ -53,8 +54,9 @@ impl Adjacency {
 }
 
 impl Graph {
-    /// A graph of `nodes` nodes; an edge `(a, b)` says that `b` depends on `a`. Doubled edges count once in every answer
-    /// but [`Graph::dependencies`] and [`Graph::dependents`], which repeat them.
+    /// A graph of `nodes` nodes; an edge `(a, b)` says that `b` depends on `a`. Doubled edges count
+    /// once in every answer but [`Graph::dependencies`] and [`Graph::dependents`], which repeat
+    /// them.
     ///
     /// # Panics
     ///
@@ -91,7 +93,8 @@ impl Graph {
         self.dependents.row(node)
     }
 
-    /// All nodes, each after everything it needs; where there is a choice, the smallest index first.
+    /// All nodes, each after everything it needs; where there is a choice, the smallest index
+    /// first.
     ///
     /// # Errors
     ///
@@ -100,15 +103,20 @@ impl Graph {
         self.order_by(|node| node)
     }
 
-    /// All nodes, each after everything it needs; where there is a choice, the one with the smallest key first.
+    /// All nodes, each after everything it needs; where there is a choice, the one with the
+    /// smallest key first.
     ///
     /// # Errors
     ///
     /// A [`Cycle`], where there is one.
     pub fn order_by<K: Ord>(&self, key: impl Fn(usize) -> K) -> Result<Vec<usize>, Cycle> {
-        let mut missing: Vec<usize> = (0..self.len()).map(|node| self.dependencies(node).len()).collect();
-        let mut ready: BinaryHeap<Reverse<(K, usize)>> =
-            (0..self.len()).filter(|&node| missing[node] == 0).map(|node| Reverse((key(node), node))).collect();
+        let mut missing: Vec<usize> = (0..self.len())
+            .map(|node| self.dependencies(node).len())
+            .collect();
+        let mut ready: BinaryHeap<Reverse<(K, usize)>> = (0..self.len())
+            .filter(|&node| missing[node] == 0)
+            .map(|node| Reverse((key(node), node)))
+            .collect();
         let mut order = Vec::with_capacity(self.len());
         while let Some(Reverse((_, node))) = ready.pop() {
             order.push(node);
@@ -119,11 +127,15 @@ impl Graph {
                 }
             }
         }
-        if order.len() == self.len() { Ok(order) } else { Err(self.cycle_among(&missing)) }
+        if order.len() == self.len() {
+            Ok(order)
+        } else {
+            Err(self.cycle_among(&missing))
+        }
     }
 
-    /// A cycle among the nodes that still miss a dependency. Each of these needs another one of them, so going from
-    /// one to what it misses must come back.
+    /// A cycle among the nodes that still miss a dependency. Each of these needs another one of
+    /// them, so going from one to what it misses must come back.
     fn cycle_among(&self, missing: &[usize]) -> Cycle {
         let mut seen_at = vec![usize::MAX; self.len()];
         let mut path = Vec::new();
@@ -135,15 +147,23 @@ impl Graph {
             }
             seen_at[node] = path.len();
             path.push(node);
-            next = self.dependencies(node).iter().copied().find(|&needed| missing[needed] > 0);
+            next = self
+                .dependencies(node)
+                .iter()
+                .copied()
+                .find(|&needed| missing[needed] > 0);
         }
-        let smallest = path.iter().enumerate().min_by_key(|&(_, node)| node).map_or(0, |(at, _)| at);
+        let smallest = path
+            .iter()
+            .enumerate()
+            .min_by_key(|&(_, node)| node)
+            .map_or(0, |(at, _)| at);
         path.rotate_left(smallest);
         Cycle { path }
     }
 
-    /// The nodes in waves: the first needs nothing, each other one something of the wave before it, and nothing of its
-    /// own or a later one. Ascending inside a wave.
+    /// The nodes in waves: the first needs nothing, each other one something of the wave before it,
+    /// and nothing of its own or a later one. Ascending inside a wave.
     ///
     /// # Errors
     ///
@@ -151,7 +171,11 @@ impl Graph {
     pub fn waves(&self) -> Result<Vec<Vec<usize>>, Cycle> {
         let mut wave_of = vec![0; self.len()];
         for node in self.order()? {
-            let latest = self.dependencies(node).iter().map(|&needed| wave_of[needed] + 1).max();
+            let latest = self
+                .dependencies(node)
+                .iter()
+                .map(|&needed| wave_of[needed] + 1)
+                .max();
             wave_of[node] = latest.unwrap_or(0);
         }
         let mut waves = vec![Vec::new(); wave_of.iter().max().map_or(0, |last| last + 1)];
@@ -161,7 +185,8 @@ impl Graph {
         Ok(waves)
     }
 
-    /// For each node, how many nodes the longest chain of its dependents has; 0 where nothing needs it.
+    /// For each node, how many nodes the longest chain of its dependents has; 0 where nothing needs
+    /// it.
     ///
     /// # Errors
     ///
@@ -169,13 +194,18 @@ impl Graph {
     pub fn longest_chains(&self) -> Result<Vec<usize>, Cycle> {
         let mut chains = vec![0; self.len()];
         for node in self.order()?.into_iter().rev() {
-            chains[node] = self.dependents(node).iter().map(|&dependent| chains[dependent] + 1).max().unwrap_or(0);
+            chains[node] = self
+                .dependents(node)
+                .iter()
+                .map(|&dependent| chains[dependent] + 1)
+                .max()
+                .unwrap_or(0);
         }
         Ok(chains)
     }
 
-    /// The longest chain from a node that needs nothing to one that nothing needs; where there are several, the one
-    /// with the smallest indexes. Empty where there is no node.
+    /// The longest chain from a node that needs nothing to one that nothing needs; where there are
+    /// several, the one with the smallest indexes. Empty where there is no node.
     ///
     /// # Errors
     ///
@@ -187,18 +217,24 @@ impl Graph {
         let mut next = (0..self.len()).min_by_key(longest_first);
         while let Some(node) = next {
             path.push(node);
-            next = self.dependents(node).iter().copied().min_by_key(longest_first);
+            next = self
+                .dependents(node)
+                .iter()
+                .copied()
+                .min_by_key(longest_first);
         }
         Ok(path)
     }
 
-    /// Everything that `node` needs, directly or not, ascending and without itself (but on a cycle).
+    /// Everything that `node` needs, directly or not, ascending and without itself (but on a
+    /// cycle).
     #[must_use]
     pub fn ancestors(&self, node: usize) -> Vec<usize> {
         reach(&self.dependencies, node)
     }
 
-    /// Everything that needs `node`, directly or not, ascending and without itself (but on a cycle).
+    /// Everything that needs `node`, directly or not, ascending and without itself (but on a
+    /// cycle).
     #[must_use]
     pub fn descendants(&self, node: usize) -> Vec<usize> {
         reach(&self.dependents, node)
@@ -248,10 +284,23 @@ mod tests {
     fn a_cycle_is_named_by_its_path_alone() {
         // 4 needs 3 needs 1 needs 2 needs 3, and 0 is innocent.
         let graph = Graph::new(5, &[(3, 4), (1, 3), (2, 1), (3, 2), (0, 1)]);
-        assert_eq!(graph.order(), Err(Cycle { path: vec![1, 2, 3] }));
-        assert_eq!(graph.waves(), Err(Cycle { path: vec![1, 2, 3] }));
+        assert_eq!(
+            graph.order(),
+            Err(Cycle {
+                path: vec![1, 2, 3]
+            })
+        );
+        assert_eq!(
+            graph.waves(),
+            Err(Cycle {
+                path: vec![1, 2, 3]
+            })
+        );
         assert_eq!(graph.ancestors(1), [0, 1, 2, 3]);
-        assert_eq!(Graph::new(1, &[(0, 0)]).order(), Err(Cycle { path: vec![0] }));
+        assert_eq!(
+            Graph::new(1, &[(0, 0)]).order(),
+            Err(Cycle { path: vec![0] })
+        );
     }
 
     #[test]
@@ -278,7 +327,9 @@ mod tests {
         assert_eq!(graph.critical_path().map(|path| path.len()), Ok(nodes));
         assert_eq!(graph.ancestors(nodes - 1).len(), nodes - 1);
         let closed: Vec<_> = edges.into_iter().chain([(nodes - 1, 0)]).collect();
-        let cycle = Graph::new(nodes, &closed).order().expect_err("it is closed");
+        let cycle = Graph::new(nodes, &closed)
+            .order()
+            .expect_err("it is closed");
         assert_eq!(cycle.path.len(), nodes);
     }
 

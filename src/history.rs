@@ -1,5 +1,5 @@
-//! What a run's facts tell beside the engine's decisions: evidence, costs, times; folded into the one [`View`] that
-//! reports render, and into what proofs are made of.
+//! What a run's facts tell beside the engine's decisions: evidence, costs, times; folded into the
+//! one [`View`] that reports render, and into what proofs are made of.
 //!
 //! It decides nothing. It refuses to know where facts come from.
 
@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::engine::Engine;
 use crate::fact::{
-    AgentEvidence, Began, Containment, Evidence, Fact, Failure, GateOutcome, Host, Limit, Order, Outcome, RunVerdict,
-    Spending, Tokens, confined,
+    AgentEvidence, Began, Containment, Evidence, Fact, Failure, GateOutcome, Host, Limit, Order,
+    Outcome, RunVerdict, Spending, Tokens, confined,
 };
 use crate::id::{Moment, Scope, TaskId, Tip};
 use crate::plan::{Agent, Task};
@@ -65,15 +65,25 @@ impl TaskHistory {
     }
 
     fn cost_micro_usd(&self) -> Option<u64> {
-        self.spent.values().filter_map(Spent::cost_micro_usd).reduce(u64::saturating_add)
+        self.spent
+            .values()
+            .filter_map(Spent::cost_micro_usd)
+            .reduce(u64::saturating_add)
     }
 
     fn agents(&self, agent: &Agent) -> Vec<AgentEvidence> {
-        self.spent.values().map(|spent| spent.evidence(agent)).collect()
+        self.spent
+            .values()
+            .map(|spent| spent.evidence(agent))
+            .collect()
     }
 
     fn asked(&mut self, attempt: u32, request: u64, cost: Cost) {
-        match self.spent.entry(attempt).or_insert_with(|| Spent::Counted(BTreeMap::new())) {
+        match self
+            .spent
+            .entry(attempt)
+            .or_insert_with(|| Spent::Counted(BTreeMap::new()))
+        {
             Spent::Counted(requests) => {
                 requests.insert(request, cost);
             }
@@ -88,7 +98,13 @@ impl History {
     pub fn take(&mut self, at: Moment, fact: &Fact, orders: &[Order]) {
         match fact {
             Fact::Began(began) => self.host = Some(began.host.clone()),
-            Fact::TookUp { host, workers, spending, unblocked: _, lost } => {
+            Fact::TookUp {
+                host,
+                workers,
+                spending,
+                unblocked: _,
+                lost,
+            } => {
                 self.warnings.extend(lost.iter().map(|task| {
                     format!("the change of `{task}` was gone from git's objects, or torn, so it was made again")
                 }));
@@ -98,27 +114,79 @@ impl History {
                 (self.ended, self.limited, self.unplaced) = (None, None, None);
             }
             Fact::Prepared { task, base, .. } => self.task_mut(task).base = Some(base.clone()),
-            &Fact::Asked { ref task, attempt, request, tokens, cost_micro_usd } => {
-                self.task_mut(task).asked(attempt, request, Cost { tokens, cost_micro_usd, estimated: true });
+            &Fact::Asked {
+                ref task,
+                attempt,
+                request,
+                tokens,
+                cost_micro_usd,
+            } => {
+                self.task_mut(task).asked(
+                    attempt,
+                    request,
+                    Cost {
+                        tokens,
+                        cost_micro_usd,
+                        estimated: true,
+                    },
+                );
             }
-            &Fact::Answered { ref task, attempt, request, tokens, estimated, cost_micro_usd } => {
-                self.task_mut(task).asked(attempt, request, Cost { tokens, cost_micro_usd, estimated });
+            &Fact::Answered {
+                ref task,
+                attempt,
+                request,
+                tokens,
+                estimated,
+                cost_micro_usd,
+            } => {
+                self.task_mut(task).asked(
+                    attempt,
+                    request,
+                    Cost {
+                        tokens,
+                        cost_micro_usd,
+                        estimated,
+                    },
+                );
             }
-            Fact::Worked { task, attempt, outcome, evidence } => {
+            Fact::Worked {
+                task,
+                attempt,
+                outcome,
+                evidence,
+            } => {
                 if matches!(outcome, Outcome::Changed(_) | Outcome::Unchanged) {
                     self.warn_of_walls(task, evidence);
                 }
-                if let Some(why) = evidence.agent.as_ref().and_then(|agent| agent.unrecorded.as_ref()) {
-                    let what = format!("attempt {attempt} of `{task}`: {why}; `omk replay --agents` cannot repeat it");
+                if let Some(why) = evidence
+                    .agent
+                    .as_ref()
+                    .and_then(|agent| agent.unrecorded.as_ref())
+                {
+                    let what = format!(
+                        "attempt {attempt} of `{task}`: {why}; `omk replay --agents` cannot repeat it"
+                    );
                     self.warnings.push(what);
                 }
                 self.worked(task, *attempt, evidence);
             }
-            Fact::Judged { trouble: Some(trouble), .. } => {
-                self.warnings.push(format!("the result could not be judged: {}", trouble.in_full()));
+            Fact::Judged {
+                trouble: Some(trouble),
+                ..
+            } => {
+                self.warnings.push(format!(
+                    "the result could not be judged: {}",
+                    trouble.in_full()
+                ));
             }
-            Fact::Rebuilt { trouble: Some(trouble), .. } => {
-                self.warnings.push(format!("the result could not be built anew: {}", trouble.in_full()));
+            Fact::Rebuilt {
+                trouble: Some(trouble),
+                ..
+            } => {
+                self.warnings.push(format!(
+                    "the result could not be built anew: {}",
+                    trouble.in_full()
+                ));
             }
             Fact::Judged { tip, gates, .. } => {
                 self.saw_rooms(confined(gates));
@@ -151,16 +219,30 @@ impl History {
 
     /// A child that could not write something and went on may have done less than it says.
     fn warn_of_walls(&mut self, task: &TaskId, evidence: &Evidence) {
-        let command =
-            evidence.kept_from_writing().map(|kept| format!("the command of `{task}` went on although {kept}"));
-        let gates = evidence.gates.iter().filter(|gate| gate.counts_as_passed).filter_map(|gate| {
-            Some(format!("gate `{}` on `{task}` passed although {}", gate.gate, gate.kept_from_writing()?))
-        });
+        let command = evidence
+            .kept_from_writing()
+            .map(|kept| format!("the command of `{task}` went on although {kept}"));
+        let gates = evidence
+            .gates
+            .iter()
+            .filter(|gate| gate.counts_as_passed)
+            .filter_map(|gate| {
+                Some(format!(
+                    "gate `{}` on `{task}` passed although {}",
+                    gate.gate,
+                    gate.kept_from_writing()?
+                ))
+            });
         self.warnings.extend(command.into_iter().chain(gates));
     }
 
     fn saw_rooms(&mut self, rooms: impl IntoIterator<Item = Containment>) {
-        self.containment = self.containment.take().into_iter().chain(rooms).reduce(Containment::weakest);
+        self.containment = self
+            .containment
+            .take()
+            .into_iter()
+            .chain(rooms)
+            .reduce(Containment::weakest);
     }
 
     fn worked(&mut self, task: &TaskId, attempt: u32, evidence: &Evidence) {
@@ -168,9 +250,11 @@ impl History {
         let task = self.task_mut(task);
         task.worked_ms += evidence.duration_ms;
         if let Some(agent) = &evidence.agent {
-            task.spent.insert(attempt, Spent::Settled(Box::new(agent.clone())));
+            task.spent
+                .insert(attempt, Spent::Settled(Box::new(agent.clone())));
         }
-        // A revoked attempt may answer after the one that took its place. What it used counts, and nothing else.
+        // A revoked attempt may answer after the one that took its place. What it used counts, and
+        // nothing else.
         if attempt < task.attempt {
             return;
         }
@@ -206,7 +290,10 @@ impl History {
     /// What that cost, where prices are known.
     #[must_use]
     pub fn cost_micro_usd(&self) -> Option<u64> {
-        self.tasks.values().filter_map(TaskHistory::cost_micro_usd).reduce(u64::saturating_add)
+        self.tasks
+            .values()
+            .filter_map(TaskHistory::cost_micro_usd)
+            .reduce(u64::saturating_add)
     }
 
     /// The evidence of a task's last finished attempt.
@@ -221,7 +308,8 @@ impl History {
         self.tasks.get(task)?.base.as_ref()
     }
 
-    /// What the gates said of the present tip: by a run on the result, or by the task that proved that very tree.
+    /// What the gates said of the present tip: by a run on the result, or by the task that proved
+    /// that very tree.
     #[must_use]
     pub fn result_gates(&self, engine: &Engine) -> Vec<GateOutcome> {
         let tip = engine.tip();
@@ -230,8 +318,13 @@ impl History {
         {
             return gates.clone();
         }
-        let prover = engine.tip_proven_by().filter(|_| engine.landings().next().is_some());
-        prover.and_then(|task| self.tasks.get(task)).map(|task| task.gates.clone()).unwrap_or_default()
+        let prover = engine
+            .tip_proven_by()
+            .filter(|_| engine.landings().next().is_some());
+        prover
+            .and_then(|task| self.tasks.get(task))
+            .map(|task| task.gates.clone())
+            .unwrap_or_default()
     }
 
     /// The run as a person wants to see it; `None` before it began.
@@ -250,7 +343,10 @@ impl History {
             plan_digest: began.plan.digest.to_string(),
             trigger: began.trigger.clone(),
             verdict: engine.verdict(),
-            started: engine.tasks().next().map_or_else(|| engine.at().unwrap_or_default(), |task| task.created_at),
+            started: engine
+                .tasks()
+                .next()
+                .map_or_else(|| engine.at().unwrap_or_default(), |task| task.created_at),
             ended: self.ended,
             base: began.base.clone(),
             result: engine.tip().filter(|_| landed).cloned(),
@@ -263,9 +359,17 @@ impl History {
             limited: self.limited,
             tokens: self.tokens(),
             cost_micro_usd: self.cost_micro_usd(),
-            tasks: plan.tasks.iter().map(|task| self.task_view(engine, task)).collect(),
+            tasks: plan
+                .tasks
+                .iter()
+                .map(|task| self.task_view(engine, task))
+                .collect(),
             gates: self.result_gates(engine),
-            room_exceptions: self.containment.as_ref().map(|room| room::exceptions(room.level)).unwrap_or_default(),
+            room_exceptions: self
+                .containment
+                .as_ref()
+                .map(|room| room::exceptions(room.level))
+                .unwrap_or_default(),
             containment: self.containment.clone(),
             judged_by: Some(JudgedBy::SameJob),
             warnings: self
@@ -280,7 +384,8 @@ impl History {
         })
     }
 
-    /// What is omk's own count of attempts that are over: they died with omk, or failed before they could say what they used.
+    /// What is omk's own count of attempts that are over: they died with omk, or failed before they
+    /// could say what they used.
     fn estimates(&self, engine: &Engine) -> Option<String> {
         let is_over = |task: &TaskId, attempt: u32| {
             let status = engine.task(task);
@@ -288,7 +393,12 @@ impl History {
         };
         let mut estimated: u64 = 0;
         for (task, history) in &self.tasks {
-            for spent in history.spent.iter().filter(|&(&attempt, _)| is_over(task, attempt)).map(|(_, spent)| spent) {
+            for spent in history
+                .spent
+                .iter()
+                .filter(|&(&attempt, _)| is_over(task, attempt))
+                .map(|(_, spent)| spent)
+            {
                 estimated = estimated.saturating_add(spent.estimated());
             }
         }
@@ -312,26 +422,40 @@ impl History {
         let status = engine.task(&task.id);
         let (tokens, cost_micro_usd) = (history.tokens(), history.cost_micro_usd());
         let last = history.last;
-        let owner = self.host.as_ref().map(|host| format!("{}:{}", host.name, host.pid));
+        let owner = self
+            .host
+            .as_ref()
+            .map(|host| format!("{}:{}", host.name, host.pid));
         TaskView {
             id: task.id.clone(),
             name: task.name.clone(),
-            stage: status.as_ref().map_or(Stage::LeftOut, |status| stage(status, task)),
+            stage: status
+                .as_ref()
+                .map_or(Stage::LeftOut, |status| stage(status, task)),
             attempts: status.as_ref().map_or(0, |status| status.attempt),
             retry_count: status.as_ref().map_or(0, |status| status.retry_count),
             executions: task.retry_policy.max_attempts.saturating_add(1),
             priority: task.priority,
             dependencies: task.dependencies.clone(),
-            owner: owner.filter(|_| status.as_ref().is_some_and(|status| status.lease_expires.is_some())),
+            owner: owner.filter(|_| {
+                status
+                    .as_ref()
+                    .is_some_and(|status| status.lease_expires.is_some())
+            }),
             failure: status.as_ref().and_then(|status| status.failure.cloned()),
             started: status.as_ref().and_then(|status| status.started_at),
             ended: status.as_ref().and_then(|status| status.completed_at),
             worked_ms: history.worked_ms,
             command: last.as_ref().and_then(|last| last.command.clone()),
-            refused_hosts: last.as_ref().map(|last| last.refused_hosts.clone()).unwrap_or_default(),
+            refused_hosts: last
+                .as_ref()
+                .map(|last| last.refused_hosts.clone())
+                .unwrap_or_default(),
             unreached_hosts: last.map(|last| last.unreached_hosts).unwrap_or_default(),
             gates: history.gates,
-            paths: status.and_then(|status| status.change.map(|change| change.paths.clone())).unwrap_or_default(),
+            paths: status
+                .and_then(|status| status.change.map(|change| change.paths.clone()))
+                .unwrap_or_default(),
             tokens,
             cost_micro_usd,
         }
@@ -363,7 +487,10 @@ mod tests {
     use crate::plan::RoomLevel;
 
     fn tokens(input: u64) -> Tokens {
-        Tokens { input, ..Tokens::default() }
+        Tokens {
+            input,
+            ..Tokens::default()
+        }
     }
 
     /// What is known to be spent after each of these facts: (tokens, millionths of a USD).
@@ -380,28 +507,59 @@ mod tests {
 
     fn asked(attempt: u32, request: u64, input: u64) -> Fact {
         let task = "talk".parse().expect("an id");
-        Fact::Asked { task, attempt, request, tokens: tokens(input), cost_micro_usd: Some(input) }
+        Fact::Asked {
+            task,
+            attempt,
+            request,
+            tokens: tokens(input),
+            cost_micro_usd: Some(input),
+        }
     }
 
     fn answered(attempt: u32, request: u64, input: u64) -> Fact {
         let task = "talk".parse().expect("an id");
         let tokens = tokens(input);
-        Fact::Answered { task, attempt, request, tokens, estimated: false, cost_micro_usd: Some(input) }
+        Fact::Answered {
+            task,
+            attempt,
+            request,
+            tokens,
+            estimated: false,
+            cost_micro_usd: Some(input),
+        }
     }
 
     fn worked(attempt: u32, agent: Option<u64>) -> Fact {
         let agent = agent.map(|input| {
             let plan = Agent::default();
-            let cost = Cost { tokens: tokens(input), cost_micro_usd: Some(input), estimated: false };
+            let cost = Cost {
+                tokens: tokens(input),
+                cost_micro_usd: Some(input),
+                estimated: false,
+            };
             Spent::Counted(BTreeMap::from([(0, cost)])).evidence(&plan)
         });
-        let evidence = Box::new(Evidence { agent, ..Evidence::default() });
-        Fact::Worked { task: "talk".parse().expect("an id"), attempt, outcome: Outcome::Interrupted, evidence }
+        let evidence = Box::new(Evidence {
+            agent,
+            ..Evidence::default()
+        });
+        Fact::Worked {
+            task: "talk".parse().expect("an id"),
+            attempt,
+            outcome: Outcome::Interrupted,
+            evidence,
+        }
     }
 
     #[test]
     fn a_request_counts_from_when_it_is_sent_and_its_answer_in_its_place() {
-        let facts = vec![asked(1, 0, 50), answered(1, 0, 30), asked(1, 1, 60), asked(1, 2, 5), answered(1, 2, 0)];
+        let facts = vec![
+            asked(1, 0, 50),
+            answered(1, 0, 30),
+            asked(1, 1, 60),
+            asked(1, 2, 5),
+            answered(1, 2, 0),
+        ];
         let counts: Vec<u64> = spent(facts).into_iter().map(|(tokens, _)| tokens).collect();
         assert_eq!(counts, [50, 30, 90, 95, 90]);
     }
@@ -418,8 +576,14 @@ mod tests {
             worked(3, None),
         ];
         let counts = spent(facts);
-        assert_eq!(counts.iter().map(|(tokens, _)| *tokens).collect::<Vec<_>>(), [7, 37, 38, 38, 138, 138]);
-        assert!(counts.iter().all(|(tokens, cost)| *cost == Some(*tokens)), "{counts:?}");
+        assert_eq!(
+            counts.iter().map(|(tokens, _)| *tokens).collect::<Vec<_>>(),
+            [7, 37, 38, 38, 138, 138]
+        );
+        assert!(
+            counts.iter().all(|(tokens, cost)| *cost == Some(*tokens)),
+            "{counts:?}"
+        );
     }
 
     /// A place where children ran, and how to say that its one child ran at that level.
@@ -437,7 +601,10 @@ mod tests {
             "duration_ms": 1, "attempts": 1, "failing": [], "failing_total": 0, "note": "",
         });
         let outcome: GateOutcome = serde_json::from_value(outcome).expect("an outcome");
-        vec![GateOutcome { room: Some(room), ..outcome }]
+        vec![GateOutcome {
+            room: Some(room),
+            ..outcome
+        }]
     }
 
     #[test]
@@ -456,30 +623,63 @@ mod tests {
             tail: String::new(),
         };
         let command = |containment| {
-            let command = crate::fact::CommandEvidence { command: "x".to_owned(), exit: Some(0), log: log() };
-            worked(Evidence { command: Some(command), containment, ..Evidence::default() })
+            let command = crate::fact::CommandEvidence {
+                command: "x".to_owned(),
+                exit: Some(0),
+                log: log(),
+            };
+            worked(Evidence {
+                command: Some(command),
+                containment,
+                ..Evidence::default()
+            })
         };
-        let of_task = |containment| worked(Evidence { gates: gate(containment), ..Evidence::default() });
-        let on_base: Ran = |containment| Fact::Preflighted { gates: gate(containment), trouble: None };
+        let of_task = |containment| {
+            worked(Evidence {
+                gates: gate(containment),
+                ..Evidence::default()
+            })
+        };
+        let on_base: Ran = |containment| Fact::Preflighted {
+            gates: gate(containment),
+            trouble: None,
+        };
         let on_result: Ran = |containment| {
             let id = "0".repeat(40);
-            let tip = Tip { commit: id.parse().expect("an id"), tree: id.parse().expect("an id") };
-            Fact::Judged { prefix: 1, tip, gates: gate(containment), trouble: None }
+            let tip = Tip {
+                commit: id.parse().expect("an id"),
+                tree: id.parse().expect("an id"),
+            };
+            Fact::Judged {
+                prefix: 1,
+                tip,
+                gates: gate(containment),
+                trouble: None,
+            }
         };
         // One attempt, whose command and whose gate ran in different rooms.
         let attempt = |work, judged| {
-            let Fact::Worked { mut evidence, .. } = command(work) else { return None };
+            let Fact::Worked { mut evidence, .. } = command(work) else {
+                return None;
+            };
             evidence.gates = gate(judged);
             evidence.room()
         };
         let places: [&dyn Fn(Containment) -> Fact; 4] = [&command, &of_task, &on_base, &on_result];
-        let at = |level, subreaper| Containment { level, subreaper, why_not: None };
+        let at = |level, subreaper| Containment {
+            level,
+            subreaper,
+            why_not: None,
+        };
         let (strong, weak) = (at(RoomLevel::Sealed, true), at(RoomLevel::Landlock, false));
         assert_eq!(attempt(strong.clone(), weak.clone()), Some(weak.clone()));
         assert_eq!(attempt(weak.clone(), strong.clone()), Some(weak.clone()));
         for (first, one) in places.iter().enumerate() {
             for other in &places {
-                for facts in [[one(weak.clone()), other(strong.clone())], [one(strong.clone()), other(weak.clone())]] {
+                for facts in [
+                    [one(weak.clone()), other(strong.clone())],
+                    [one(strong.clone()), other(weak.clone())],
+                ] {
                     let mut history = History::default();
                     for fact in facts {
                         history.take(Moment::from_millis(0), &fact, &[]);

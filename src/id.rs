@@ -1,7 +1,7 @@
 //! Names and digests that cannot be wrong: parsed once, at the edge, and trusted afterwards.
 //!
-//! It refuses to know what any of these names refers to: a [`TaskId`] is well-formed text, not the promise that a
-//! plan holds such a task.
+//! It refuses to know what any of these names refers to: a [`TaskId`] is well-formed text, not the
+//! promise that a plan holds such a task.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -27,7 +27,11 @@ impl BadName {
     /// A text that is not what was expected.
     #[must_use]
     pub fn new(text: &str, expected: &'static str, rule: impl Into<Option<&'static str>>) -> Self {
-        Self { text: text.chars().take(80).collect(), expected, rule: rule.into() }
+        Self {
+            text: text.chars().take(80).collect(),
+            expected,
+            rule: rule.into(),
+        }
     }
 }
 
@@ -40,7 +44,9 @@ fn is_slug(text: &str, extra: &[u8], max: usize) -> bool {
     let bytes = text.as_bytes();
     (1..=max).contains(&bytes.len())
         && is_lower_alnum(bytes[0])
-        && bytes.iter().all(|&byte| is_lower_alnum(byte) || extra.contains(&byte))
+        && bytes
+            .iter()
+            .all(|&byte| is_lower_alnum(byte) || extra.contains(&byte))
 }
 
 macro_rules! name {
@@ -189,17 +195,27 @@ impl Sha256 {
 }
 
 fn is_hex(text: &str, length: usize) -> bool {
-    text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    text.len() == length
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 fn is_request_scope(text: &str) -> bool {
-    let number = text.strip_prefix("pr-").or_else(|| text.strip_prefix("mr-"));
-    number.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
+    let number = text
+        .strip_prefix("pr-")
+        .or_else(|| text.strip_prefix("mr-"));
+    number.is_some_and(|digits| {
+        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+    })
 }
 
 fn is_run_id(text: &str) -> bool {
-    let Some((stamp, chance)) = text.split_once('-') else { return false };
-    let digits = |range: std::ops::Range<usize>| stamp.as_bytes()[range].iter().all(u8::is_ascii_digit);
+    let Some((stamp, chance)) = text.split_once('-') else {
+        return false;
+    };
+    let digits =
+        |range: std::ops::Range<usize>| stamp.as_bytes()[range].iter().all(u8::is_ascii_digit);
     let stamped = stamp.len() == 16
         && stamp.is_ascii()
         && digits(0..8)
@@ -211,16 +227,19 @@ fn is_run_id(text: &str) -> bool {
 
 /// A path inside the repository, as git stores it: bytes, `/` between components, never absolute.
 ///
-/// As text it is itself, or quoted as git does (`core.quotePath`) where it is not UTF-8, holds a control character, or
-/// starts with a quote; the text parses back to the same bytes.
+/// As text it is itself, or quoted as git does (`core.quotePath`) where it is not UTF-8, holds a
+/// control character, or starts with a quote; the text parses back to the same bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RepoPath(Arc<[u8]>);
 
 impl RepoPath {
-    /// A path from git's own bytes; `None` where it is empty, absolute, or has an empty, `.` or `..` component.
+    /// A path from git's own bytes; `None` where it is empty, absolute, or has an empty, `.` or
+    /// `..` component.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let sound = bytes.split(|&byte| byte == b'/').all(|part| !matches!(part, b"" | b"." | b".."));
+        let sound = bytes
+            .split(|&byte| byte == b'/')
+            .all(|part| !matches!(part, b"" | b"." | b".."));
         (sound && !bytes.contains(&0)).then(|| Self(bytes.into()))
     }
 
@@ -269,9 +288,15 @@ impl FromStr for RepoPath {
             Some(rest) => rest.strip_suffix('"').and_then(unquote),
             None => Some(text.as_bytes().to_vec()),
         };
-        bytes.and_then(|bytes| Self::from_bytes(&bytes)).ok_or_else(|| {
-            BadName::new(text, "a path inside the repository", "relative, without `.`, `..` or empty parts")
-        })
+        bytes
+            .and_then(|bytes| Self::from_bytes(&bytes))
+            .ok_or_else(|| {
+                BadName::new(
+                    text,
+                    "a path inside the repository",
+                    "relative, without `.`, `..` or empty parts",
+                )
+            })
     }
 }
 
@@ -309,7 +334,9 @@ impl Serialize for RepoPath {
 
 impl<'de> Deserialize<'de> for RepoPath {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(D::Error::custom)
     }
 }
 
@@ -322,8 +349,11 @@ pub struct Tip {
     pub tree: TreeId,
 }
 
-/// A point in time: milliseconds since 1970-01-01T00:00Z, as told by the run's clock, which never runs backwards inside a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+/// A point in time: milliseconds since 1970-01-01T00:00Z, as told by the run's clock, which never
+/// runs backwards inside a run.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Moment(i64);
 
@@ -343,18 +373,24 @@ impl Moment {
     /// This moment and `duration` more; stays at the end of time rather than overflow.
     #[must_use]
     pub fn after(self, duration: std::time::Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// How long from `earlier` to this; zero where `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> std::time::Duration {
-        std::time::Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+        std::time::Duration::from_millis(
+            u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0),
+        )
     }
 
     /// As a date for people and records.
     #[must_use]
     pub fn to_utc(self) -> chrono::DateTime<chrono::Utc> {
-        chrono::DateTime::from_timestamp_millis(self.0).unwrap_or(chrono::DateTime::<chrono::Utc>::MAX_UTC)
+        chrono::DateTime::from_timestamp_millis(self.0)
+            .unwrap_or(chrono::DateTime::<chrono::Utc>::MAX_UTC)
     }
 }

@@ -1,7 +1,8 @@
 //! omk runs coding agents in CI so that their work can be trusted.
 //!
-//! The modules are declared in order: a module uses only modules declared above it, and a test checks that. Down to
-//! the waterline nothing is async, and nothing touches files, processes, the environment or the clock.
+//! The modules are declared in order: a module uses only modules declared above it, and a test
+//! checks that. Down to the waterline nothing is async, and nothing touches files, processes, the
+//! environment or the clock.
 
 // Words.
 pub mod id;

@@ -1,6 +1,8 @@
-//! Where runs live on disk: `omk/runs/<run-id>/` in the repository's git common directory, never in the work tree.
+//! Where runs live on disk: `omk/runs/<run-id>/` in the repository's git common directory, never in
+//! the work tree.
 //!
-//! It knows files and locks, and refuses to know what a journal line means, but for the run that it begins.
+//! It knows files and locks, and refuses to know what a journal line means, but for the run that it
+//! begins.
 
 mod journal_file;
 
@@ -81,8 +83,8 @@ impl Advised for StoreError {
     }
 }
 
-/// The largest file of a run that is read, in bytes. It is four times the largest transcript, and the limit of a journal
-/// in a bundle. An archive from another machine may hold anything.
+/// The largest file of a run that is read, in bytes. It is four times the largest transcript, and
+/// the limit of a journal in a bundle. An archive from another machine may hold anything.
 const MOST: u64 = 256 << 20;
 
 /// How much of a lock is read, in bytes. A holder takes about 200.
@@ -104,13 +106,21 @@ pub struct Holder {
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let since = self.since.to_utc().format("%Y-%m-%d %H:%M:%S UTC");
-        write!(f, "run {} (process {} on {}, since {since})", self.run, self.pid, self.host)
+        write!(
+            f,
+            "run {} (process {} on {}, since {since})",
+            self.run, self.pid, self.host
+        )
     }
 }
 
 fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
     let path = path.to_path_buf();
-    move |source| StoreError::Io { doing, path, source }
+    move |source| StoreError::Io {
+        doing,
+        path,
+        source,
+    }
 }
 
 /// All runs of one repository.
@@ -123,7 +133,9 @@ impl Store {
     /// The runs of the repository with that git common directory. Nothing is created yet.
     #[must_use]
     pub fn new(common_dir: &Path) -> Self {
-        Self { root: common_dir.join("omk") }
+        Self {
+            root: common_dir.join("omk"),
+        }
     }
 
     /// `omk/` itself.
@@ -137,7 +149,11 @@ impl Store {
     /// # Errors
     /// Where the directory cannot be read.
     pub fn runs(&self) -> Result<Vec<RunId>, StoreError> {
-        let mut runs: Vec<RunId> = self.names("runs")?.iter().filter_map(|name| name.parse().ok()).collect();
+        let mut runs: Vec<RunId> = self
+            .names("runs")?
+            .iter()
+            .filter_map(|name| name.parse().ok())
+            .collect();
         runs.sort();
         Ok(runs)
     }
@@ -149,7 +165,10 @@ impl Store {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(io("read", &path))?,
         };
-        Ok(entries.filter_map(Result::ok).filter_map(|entry| entry.file_name().into_string().ok()).collect())
+        Ok(entries
+            .filter_map(Result::ok)
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect())
     }
 
     /// The run of that id, or of the only id that begins so; the newest where none is given.
@@ -173,7 +192,10 @@ impl Store {
     /// Where that run lives, whether it exists or not.
     #[must_use]
     pub fn dir(&self, run: &RunId) -> RunDir {
-        RunDir { run: run.clone(), path: self.root.join("runs").join(run.as_str()) }
+        RunDir {
+            run: run.clone(),
+            path: self.root.join("runs").join(run.as_str()),
+        }
     }
 
     /// Takes a scope for a run, until the returned lock is dropped or the process ends.
@@ -185,15 +207,27 @@ impl Store {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(io("create", parent))?;
         }
-        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let open = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path);
         let mut file = open.map_err(io("open", &path))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let unknown =
-                    Holder { run: holder.run.clone(), pid: 0, host: "another machine".into(), since: holder.since };
+                let unknown = Holder {
+                    run: holder.run.clone(),
+                    pid: 0,
+                    host: "another machine".into(),
+                    since: holder.since,
+                };
                 let holder = Box::new(read_holder(&mut file).unwrap_or(unknown));
-                return Err(StoreError::Held { scope: scope.clone(), holder });
+                return Err(StoreError::Held {
+                    scope: scope.clone(),
+                    holder,
+                });
             }
             Err(TryLockError::Error(error)) => return Err(io("lock", &path)(error)),
         }
@@ -212,7 +246,9 @@ impl Store {
     /// # Errors
     /// Where the lock cannot be looked at.
     pub fn holder(&self, scope: &Scope) -> Result<Option<Holder>, StoreError> {
-        Ok(self.held(scope)?.and_then(|mut file| read_holder(&mut file)))
+        Ok(self
+            .held(scope)?
+            .and_then(|mut file| read_holder(&mut file)))
     }
 
     /// A scope that another process holds, if any is.
@@ -221,7 +257,10 @@ impl Store {
     /// Where the locks cannot be looked at.
     pub fn any_held(&self) -> Result<Option<Scope>, StoreError> {
         let names = self.names("locks")?;
-        for scope in names.iter().filter_map(|name| name.strip_suffix(".lock")?.parse::<Scope>().ok()) {
+        for scope in names
+            .iter()
+            .filter_map(|name| name.strip_suffix(".lock")?.parse::<Scope>().ok())
+        {
             if self.held(&scope)?.is_some() {
                 return Ok(Some(scope));
             }
@@ -291,7 +330,9 @@ impl RunDir {
             batch.make_directory(&path).map_err(io("create", &path))?;
         }
         let plan_path = self.path.join("plan.yaml");
-        batch.replace(&plan_path, plan).map_err(io("write", &plan_path))?;
+        batch
+            .replace(&plan_path, plan)
+            .map_err(io("write", &plan_path))?;
         let journal = JournalFile::create(self.path.join("journal.jsonl"))?;
         batch.finish().map_err(io("write through", &self.path))?;
         Ok(journal)
@@ -323,9 +364,13 @@ impl RunDir {
             Err(damage) => return Err(StoreError::Damaged { path, damage }),
         };
         match journal.lines.first() {
-            Some(Line { fact: Fact::Began(began), .. }) if began.run != self.run => {
-                Err(StoreError::OtherRun { path, run: began.run.clone() })
-            }
+            Some(Line {
+                fact: Fact::Began(began),
+                ..
+            }) if began.run != self.run => Err(StoreError::OtherRun {
+                path,
+                run: began.run.clone(),
+            }),
             _ => Ok(journal),
         }
     }
@@ -390,11 +435,17 @@ mod tests {
     }
 
     fn run(store: &Store, day: u32) -> RunDir {
-        store.dir(&format!("202601{day:02}t000000z-000000").parse().expect("a run's id"))
+        store.dir(
+            &format!("202601{day:02}t000000z-000000")
+                .parse()
+                .expect("a run's id"),
+        )
     }
 
     fn write_line(journal: &mut JournalFile) {
-        journal.push(Moment::from_millis(1), &Fact::Woke, &[]).expect("a line");
+        journal
+            .push(Moment::from_millis(1), &Fact::Woke, &[])
+            .expect("a line");
         journal.sync().expect("it is on the disk");
     }
 
@@ -407,7 +458,13 @@ mod tests {
         }
         drop(never.create(b"tasks: []").expect("its directory"));
         assert_eq!(store.find(None).expect("a run").run(), new.run());
-        assert_eq!(store.find(Some("20260103")).expect("the one that is named").run(), never.run());
+        assert_eq!(
+            store
+                .find(Some("20260103"))
+                .expect("the one that is named")
+                .run(),
+            never.run()
+        );
         for run in [&old, &new] {
             fs::remove_dir_all(run.path()).expect("it is gone");
         }
@@ -420,7 +477,10 @@ mod tests {
         assert_eq!(store.runs().expect("there is nothing yet"), []);
         fs::create_dir(store.root()).expect("a directory");
         fs::write(store.root().join("runs"), "").expect("a file");
-        assert!(matches!(store.runs(), Err(StoreError::Io { doing: "read", .. })));
+        assert!(matches!(
+            store.runs(),
+            Err(StoreError::Io { doing: "read", .. })
+        ));
     }
 
     #[test]
@@ -432,11 +492,17 @@ mod tests {
         for _ in 0..2 {
             write_line(&mut journal);
             heads.push(journal.chain().head().clone());
-            assert_eq!(heads.last(), Some(run.journal().expect("it is sound").chain.head()));
+            assert_eq!(
+                heads.last(),
+                Some(run.journal().expect("it is sound").chain.head())
+            );
         }
         drop(journal);
         let (read, journal) = run.reopen().expect("it is sound");
-        assert_eq!((read.chain.head(), journal.chain().head()), (&heads[2], &heads[2]));
+        assert_eq!(
+            (read.chain.head(), journal.chain().head()),
+            (&heads[2], &heads[2])
+        );
         heads.dedup();
         assert_eq!(heads.len(), 3, "each line has a head of its own");
     }

@@ -21,7 +21,8 @@ pub(crate) enum Shape {
 /// A plan of that shape.
 pub(crate) fn plan(shape: Shape, count: usize) -> Plan {
     let text = "version: 1\nname: bench\ntasks: [{id: t, run: 'true'}]\n";
-    let mut plan = omk_action::plan::parse(text.as_bytes(), "omk.yaml", "bench").expect("a sound plan");
+    let mut plan =
+        omk_action::plan::parse(text.as_bytes(), "omk.yaml", "bench").expect("a sound plan");
     let template = plan.tasks.pop().expect("one task");
     let id = |index: usize| -> TaskId { format!("t{index:06}").parse().expect("a sound id") };
     plan.tasks = (0..count)
@@ -33,7 +34,9 @@ pub(crate) fn plan(shape: Shape, count: usize) -> Plan {
                 Shape::Chain => index.checked_sub(1).map(id).into_iter().collect(),
                 Shape::Layered if index < LAYER => Vec::new(),
                 // Each task needs three of the layer before it.
-                Shape::Layered => (0..3).map(|k| id((index / LAYER - 1) * LAYER + (index + k) % LAYER)).collect(),
+                Shape::Layered => (0..3)
+                    .map(|k| id((index / LAYER - 1) * LAYER + (index + k) % LAYER))
+                    .collect(),
             };
             task
         })
@@ -48,8 +51,16 @@ pub(crate) fn began(plan: &Plan) -> Fact {
         run: "20261122t185155z-4f2a9c".parse().expect("a sound id"),
         scope: "bench".parse().expect("a sound scope"),
         omk: "bench".into(),
-        plan: PlanSource { path: "omk.yaml".into(), digest: Sha256::of(b""), commit: None, uncommitted: false },
-        base: Tip { commit: zeros.parse().expect("hex"), tree: zeros.parse().expect("hex") },
+        plan: PlanSource {
+            path: "omk.yaml".into(),
+            digest: Sha256::of(b""),
+            commit: None,
+            uncommitted: false,
+        },
+        base: Tip {
+            commit: zeros.parse().expect("hex"),
+            tree: zeros.parse().expect("hex"),
+        },
         workers: 8,
         selected: plan.tasks.iter().map(|task| task.id.clone()).collect(),
         left_out: Vec::new(),
@@ -58,8 +69,16 @@ pub(crate) fn began(plan: &Plan) -> Fact {
         fail_fast: false,
         keep_going: false,
         no_reuse: false,
-        trigger: Trigger { event: Event::Manual, actor: "bench".into(), comment: None },
-        host: Host { name: "bench".into(), pid: 1, platform: "bench".into() },
+        trigger: Trigger {
+            event: Event::Manual,
+            actor: "bench".into(),
+            comment: None,
+        },
+        host: Host {
+            name: "bench".into(),
+            pid: 1,
+            platform: "bench".into(),
+        },
         preflight: false,
         branch_was: None,
     }))

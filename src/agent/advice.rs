@@ -1,21 +1,32 @@
-//! What a person can do about a failure of the model's provider: the setting, or the page, that changes it.
+//! What a person can do about a failure of the model's provider: the setting, or the page, that
+//! changes it.
 //!
-//! It refuses to quote the provider: its words stand in the failure's message. Advice holds only omk's own words and the
-//! plan's.
+//! It refuses to quote the provider: its words stand in the failure's message. Advice holds only
+//! omk's own words and the plan's.
 
 use super::Observed;
 use crate::fact::Class;
 use crate::model::{self, Empty, UNNAMED, is_overloaded};
 use crate::plan::Agent;
 
-/// The advice for a failure of that class, with what the gateway saw; `None` where there is none beyond the class's own.
+/// The advice for a failure of that class, with what the gateway saw; `None` where there is none
+/// beyond the class's own.
 #[must_use]
 pub fn advice(class: Class, observed: &Observed, agent: &Agent) -> Option<String> {
     let kind = observed.kind.as_deref().unwrap_or_default();
-    let message = observed.message.as_deref().unwrap_or_default().to_lowercase();
+    let message = observed
+        .message
+        .as_deref()
+        .unwrap_or_default()
+        .to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     let at = model::provider(&agent.base_url);
-    let keys = || at.map_or_else(|| "at the provider".to_owned(), |at| format!("at {}", at.keys));
+    let keys = || {
+        at.map_or_else(
+            || "at the provider".to_owned(),
+            |at| format!("at {}", at.keys),
+        )
+    };
     let words = match class {
         Class::Auth if kind == "access_terminated_error" => format!(
             "this address serves subscriptions, through coding agents that it knows; look at yours {}, or use \

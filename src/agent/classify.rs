@@ -1,8 +1,8 @@
 //! Why a turn ended as it did, as one of the classes of failure.
 //!
-//! Trust, in this order: what was asked of omk itself (a stop, a miss in the cassette), the recorded end of the turn,
-//! omk's own clocks, the last retry line, what the gateway saw, standard error. It refuses to look at the exit code for
-//! more than whether there is anything else to say.
+//! Trust, in this order: what was asked of omk itself (a stop, a miss in the cassette), the
+//! recorded end of the turn, omk's own clocks, the last retry line, what the gateway saw, standard
+//! error. It refuses to look at the exit code for more than whether there is anything else to say.
 
 use std::time::Duration;
 
@@ -31,28 +31,48 @@ pub(super) fn classify(ran: &Ran, observed: &Observed) -> AgentOutcome {
     }
     match &ran.child.ending {
         Ending::Stopped => return AgentOutcome::Interrupted,
-        Ending::TimedOut => return failed(Class::Timeout, "the agent did not finish within its `timeout`", None),
+        Ending::TimedOut => {
+            return failed(
+                Class::Timeout,
+                "the agent did not finish within its `timeout`",
+                None,
+            );
+        }
         Ending::Hung => {
-            return failed(Class::Hung, "the agent and its model were silent for the whole `idle_timeout`", None);
+            return failed(
+                Class::Hung,
+                "the agent and its model were silent for the whole `idle_timeout`",
+                None,
+            );
         }
         Ending::Exited(_) | Ending::Signalled(_) => {}
     }
     unrecorded_end(ran, observed)
 }
 
-/// What the recorded end of the turn says; `None` where there is none, or it only says that the CLI was told to stop.
+/// What the recorded end of the turn says; `None` where there is none, or it only says that the CLI
+/// was told to stop.
 fn recorded_end(ran: &Ran, observed: &Observed) -> Option<AgentOutcome> {
     let end = ran.recorded.end.as_ref()?;
     match (end.reason.as_str(), &end.error) {
-        ("completed", None) => Some(match (end.stop_reason.as_deref(), ran.recorded.last_finish.as_deref()) {
-            (Some(reason), _) => {
-                failed(Class::Steps, &format!("the CLI ended the turn before the work was done: {reason}"), None)
-            }
-            (None, Some("max_tokens" | "length")) => {
-                failed(Class::Steps, "the model's last answer was cut at its longest length", None)
-            }
-            (None, _) => AgentOutcome::Done,
-        }),
+        ("completed", None) => Some(
+            match (
+                end.stop_reason.as_deref(),
+                ran.recorded.last_finish.as_deref(),
+            ) {
+                (Some(reason), _) => failed(
+                    Class::Steps,
+                    &format!("the CLI ended the turn before the work was done: {reason}"),
+                    None,
+                ),
+                (None, Some("max_tokens" | "length")) => failed(
+                    Class::Steps,
+                    "the model's last answer was cut at its longest length",
+                    None,
+                ),
+                (None, _) => AgentOutcome::Done,
+            },
+        ),
         // Over budget, what fails is only the echo of omk's own cut.
         (_, Some(_)) if observed.over_budget => Some(AgentOutcome::Interrupted),
         (_, Some(error)) => Some(judge_error(error, observed)),
@@ -61,24 +81,47 @@ fn recorded_end(ran: &Ran, observed: &Observed) -> Option<AgentOutcome> {
 }
 
 fn judge_error(error: &TurnError, observed: &Observed) -> AgentOutcome {
-    let clue = Clue { code: &error.code, name: &error.name, message: &error.message, status: error.status };
+    let clue = Clue {
+        code: &error.code,
+        name: &error.name,
+        message: &error.message,
+        status: error.status,
+    };
     let class = match &error.cause {
-        Some(cause) => Clue { code: &cause.code, name: &cause.name, message: &cause.message, status: cause.status }
-            .class(observed)
-            .or_else(|| clue.class(observed)),
+        Some(cause) => Clue {
+            code: &cause.code,
+            name: &cause.name,
+            message: &cause.message,
+            status: cause.status,
+        }
+        .class(observed)
+        .or_else(|| clue.class(observed)),
         None => clue.class(observed),
     };
-    let class = class.or_else(|| from_gateway(observed)).unwrap_or(Class::Host);
-    let own =
-        || if error.code.is_empty() { error.message.clone() } else { format!("{}: {}", error.code, error.message) };
+    let class = class
+        .or_else(|| from_gateway(observed))
+        .unwrap_or(Class::Host);
+    let own = || {
+        if error.code.is_empty() {
+            error.message.clone()
+        } else {
+            format!("{}: {}", error.code, error.message)
+        }
+    };
     let said = in_provider_words(class, error.status, observed).unwrap_or_else(own);
     failed(class, &said, retry_after(class, observed, None))
 }
 
-/// The provider's own words of what ended the turn, where the gateway heard them: the CLI tells less, and in its own.
+/// The provider's own words of what ended the turn, where the gateway heard them: the CLI tells
+/// less, and in its own.
 fn in_provider_words(class: Class, status: Option<u16>, observed: &Observed) -> Option<String> {
     let about_provider = match class {
-        Class::Auth | Class::Config | Class::Quota | Class::RateLimit | Class::Provider | Class::Refused => true,
+        Class::Auth
+        | Class::Config
+        | Class::Quota
+        | Class::RateLimit
+        | Class::Provider
+        | Class::Refused => true,
         // The CLI may say so itself, after it tried to make its conversation shorter.
         Class::Context => is_too_large(observed.message.as_deref().unwrap_or_default()),
         Class::Steps => observed.kind.as_deref().and_then(Empty::named).is_some(),
@@ -98,9 +141,19 @@ fn in_provider_words(class: Class, status: Option<u16>, observed: &Observed) -> 
         // Trouble on the way there, or an answer of no use: the gateway's words.
         None => Some(message.to_owned()).filter(|message| !message.is_empty()),
         Some(200..=299) => Some(message.to_owned()).filter(|message| !message.is_empty()),
-        Some(answered) if class == Class::Context || status.is_none_or(|status| status == answered) => {
-            let kind = if kind == UNNAMED { String::new() } else { format!(" ({kind})") };
-            let message = if message.is_empty() { String::new() } else { format!(": {message}") };
+        Some(answered)
+            if class == Class::Context || status.is_none_or(|status| status == answered) =>
+        {
+            let kind = if kind == UNNAMED {
+                String::new()
+            } else {
+                format!(" ({kind})")
+            };
+            let message = if message.is_empty() {
+                String::new()
+            } else {
+                format!(": {message}")
+            };
             Some(format!("the provider answered {answered}{kind}{message}"))
         }
         // The last answer is not the one that ended the turn.
@@ -110,9 +163,18 @@ fn in_provider_words(class: Class, status: Option<u16>, observed: &Observed) -> 
 
 fn long_wait(ran: &Ran, observed: &Observed, delay: Duration) -> AgentOutcome {
     let retrying = ran.heard.retrying.clone().unwrap_or_default();
-    let clue = Clue { code: "", name: &retrying.error_name, message: &retrying.message, status: retrying.status };
+    let clue = Clue {
+        code: "",
+        name: &retrying.error_name,
+        message: &retrying.message,
+        status: retrying.status,
+    };
     let class = clue.class(observed).unwrap_or(Class::RateLimit);
-    let said = format!("the provider asked to wait {} s: {}", delay.as_secs(), retrying.message);
+    let said = format!(
+        "the provider asked to wait {} s: {}",
+        delay.as_secs(),
+        retrying.message
+    );
     failed(class, &said, retry_after(class, observed, Some(delay)))
 }
 
@@ -120,16 +182,33 @@ fn long_wait(ran: &Ran, observed: &Observed, delay: Duration) -> AgentOutcome {
 fn unrecorded_end(ran: &Ran, observed: &Observed) -> AgentOutcome {
     let stderr = String::from_utf8_lossy(&ran.child.stderr_tail);
     let from_retry = ran.heard.retrying.as_ref().and_then(|retrying| {
-        let clue = Clue { code: "", name: &retrying.error_name, message: &retrying.message, status: retrying.status };
+        let clue = Clue {
+            code: "",
+            name: &retrying.error_name,
+            message: &retrying.message,
+            status: retrying.status,
+        };
         Some((clue.class(observed)?, retrying.message.clone()))
     });
-    let from_gateway = || from_gateway(observed).map(|class| (class, observed.message.clone().unwrap_or_default()));
+    let from_gateway = || {
+        from_gateway(observed).map(|class| (class, observed.message.clone().unwrap_or_default()))
+    };
     let from_stderr = || {
         let (_, said) = stderr.rsplit_once("error: ")?;
-        let said = said.lines().next().unwrap_or_default().trim_start_matches("failed to run prompt: ");
+        let said = said
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches("failed to run prompt: ");
         let (code, message) = said.split_once(": ").unwrap_or(("", said));
         let status = message.get(..3).and_then(|digits| digits.parse().ok());
-        let class = Clue { code, name: "", message: said, status }.class(observed)?;
+        let class = Clue {
+            code,
+            name: "",
+            message: said,
+            status,
+        }
+        .class(observed)?;
         Some((class, said.to_owned()))
     };
     if let Some((class, said)) = from_retry.or_else(from_gateway).or_else(from_stderr) {
@@ -137,7 +216,10 @@ fn unrecorded_end(ran: &Ran, observed: &Observed) -> AgentOutcome {
     }
     if stderr.contains("createZstdDecompress") {
         let failure = Failure::new(Class::Config, "Node.js is too old for the CLI");
-        return AgentOutcome::Failed(Failure { advice: Some("run `omk agent install`".to_owned()), ..failure });
+        return AgentOutcome::Failed(Failure {
+            advice: Some("run `omk agent install`".to_owned()),
+            ..failure
+        });
     }
     let how = match ran.child.ending {
         Ending::Exited(code) => format!("exited with {code}"),
@@ -145,9 +227,17 @@ fn unrecorded_end(ran: &Ran, observed: &Observed) -> AgentOutcome {
         Ending::TimedOut | Ending::Hung | Ending::Stopped => "was ended".to_owned(),
     };
     let last = stderr.trim().lines().next_back().unwrap_or_default();
-    let unread = ran.recorded.unread.as_ref().map(|why| format!(" (its record could not be read: {why})"));
+    let unread = ran
+        .recorded
+        .unread
+        .as_ref()
+        .map(|why| format!(" (its record could not be read: {why})"));
     let unread = unread.unwrap_or_default();
-    failed(Class::Host, &format!("the CLI {how} without recording the end of its turn{unread}; {last}"), None)
+    failed(
+        Class::Host,
+        &format!("the CLI {how} without recording the end of its turn{unread}; {last}"),
+        None,
+    )
 }
 
 /// What is known of an error.
@@ -159,7 +249,8 @@ struct Clue<'a> {
 }
 
 impl Clue<'_> {
-    /// The class that the CLI's own words point to; where they are the same for two, the provider's tell.
+    /// The class that the CLI's own words point to; where they are the same for two, the provider's
+    /// tell.
     fn class(&self, observed: &Observed) -> Option<Class> {
         let kind = observed.kind.as_deref().unwrap_or_default();
         if self.name.contains("EmptyResponse") && Empty::named(kind) == Some(Empty::ReasoningCut) {
@@ -171,7 +262,9 @@ impl Clue<'_> {
         if self.code == "provider.filtered" || self.message.contains("safety policy blocked") {
             return Some(Class::Refused);
         }
-        if self.status == Some(400) && (kind.contains("content_filter") || self.message.contains("high risk")) {
+        if self.status == Some(400)
+            && (kind.contains("content_filter") || self.message.contains("high risk"))
+        {
             return Some(Class::Refused);
         }
         let said = observed.message.as_deref().unwrap_or(self.message);
@@ -184,8 +277,12 @@ impl Clue<'_> {
         if self.status == Some(400) && is_too_large(self.message) {
             return Some(Class::Context);
         }
-        // An error inside an answer that began as a good one: the CLI does not tell more than that there was one.
-        if matches!(observed.status, Some(200..=299)) && self.status.is_none() && Empty::named(kind).is_none() {
+        // An error inside an answer that began as a good one: the CLI does not tell more than that
+        // there was one.
+        if matches!(observed.status, Some(200..=299))
+            && self.status.is_none()
+            && Empty::named(kind).is_none()
+        {
             return from_gateway(observed);
         }
         match self.code {
@@ -198,12 +295,17 @@ impl Clue<'_> {
         if let Some(class) = self.status.and_then(by_status) {
             return Some(class);
         }
-        let no_setup = self.message.contains("No model configured") || self.code.starts_with("config");
+        let no_setup =
+            self.message.contains("No model configured") || self.code.starts_with("config");
         if no_setup || self.code.starts_with("model.") {
             return Some(Class::Config);
         }
-        let broke = ["Connection", "Timeout", "EmptyResponse"].iter().any(|word| self.name.contains(word));
-        let broke = broke || self.message.starts_with("terminated") || self.message.contains("empty response");
+        let broke = ["Connection", "Timeout", "EmptyResponse"]
+            .iter()
+            .any(|word| self.name.contains(word));
+        let broke = broke
+            || self.message.starts_with("terminated")
+            || self.message.contains("empty response");
         (broke || self.code.starts_with("provider.")).then_some(Class::Provider)
     }
 }
@@ -226,7 +328,11 @@ fn from_gateway(observed: &Observed) -> Option<Class> {
         return Some(Class::Quota);
     }
     if matches!(observed.status, Some(200..=299)) {
-        return Some(if is_overloaded(kind, message) { Class::RateLimit } else { Class::Provider });
+        return Some(if is_overloaded(kind, message) {
+            Class::RateLimit
+        } else {
+            Class::Provider
+        });
     }
     // Without a status no answer came, or it broke off.
     observed.status.map_or(Some(Class::Provider), by_status)
@@ -253,9 +359,13 @@ fn retry_after(class: Class, observed: &Observed, delay: Option<Duration>) -> Op
 }
 
 fn failed(class: Class, said: &str, retry_after: Option<Duration>) -> AgentOutcome {
-    let retry_after_ms = retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+    let retry_after_ms =
+        retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
     let message = clip(said.trim_end_matches(['\n', ' ', ';']), LONGEST_MESSAGE);
-    AgentOutcome::Failed(Failure { retry_after_ms, ..Failure::new(class, message) })
+    AgentOutcome::Failed(Failure {
+        retry_after_ms,
+        ..Failure::new(class, message)
+    })
 }
 
 #[cfg(test)]
@@ -280,8 +390,18 @@ mod tests {
             why_not_sealed: None,
             stragglers: 0,
         };
-        let recorded = if wire.is_empty() { Recorded::default() } else { read_lines(wire) };
-        Ran { child, transcript: "t".into(), heard: Heard::default(), recorded, waits: None }
+        let recorded = if wire.is_empty() {
+            Recorded::default()
+        } else {
+            read_lines(wire)
+        };
+        Ran {
+            child,
+            transcript: "t".into(),
+            heard: Heard::default(),
+            recorded,
+            waits: None,
+        }
     }
 
     /// `ended` is the recorded end without what is the same in all of them.
@@ -302,7 +422,10 @@ mod tests {
         // As recorded from 2.1.0.
         for (rest, expected) in [
             (r#""reason":"completed""#, "done"),
-            (r#""reason":"completed","stopReason":"repeat_breaker""#, "steps"),
+            (
+                r#""reason":"completed","stopReason":"repeat_breaker""#,
+                "steps",
+            ),
             (
                 r#""reason":"failed","error":{"code":"provider.auth_error","message":"401 Invalid Authentication","name":"APIStatusError","details":{"statusCode":401},"retryable":false}"#,
                 "auth",
@@ -357,7 +480,11 @@ mod tests {
             ),
         ] {
             let ran = ran(Ending::Exited(1), &ended(rest), "");
-            assert_eq!(class(classify(&ran, &Observed::default())), expected, "{rest}");
+            assert_eq!(
+                class(classify(&ran, &Observed::default())),
+                expected,
+                "{rest}"
+            );
         }
     }
 
@@ -365,12 +492,24 @@ mod tests {
     fn an_answer_cut_at_its_longest_is_not_done() {
         let cut = r#"{"type":"context.append_loop_event","event":{"type":"step.end","finishReason":"max_tokens"}}"#;
         let wire = format!("{cut}\n{}", ended(r#""reason":"completed""#));
-        assert_eq!(class(classify(&ran(Ending::Exited(0), &wire, ""), &Observed::default())), "steps");
+        assert_eq!(
+            class(classify(
+                &ran(Ending::Exited(0), &wire, ""),
+                &Observed::default()
+            )),
+            "steps"
+        );
     }
 
     #[test]
     fn exit_0_without_a_recorded_end_is_not_success() {
-        assert_eq!(class(classify(&ran(Ending::Exited(0), "", ""), &Observed::default())), "host");
+        assert_eq!(
+            class(classify(
+                &ran(Ending::Exited(0), "", ""),
+                &Observed::default()
+            )),
+            "host"
+        );
     }
 
     #[test]
@@ -382,8 +521,10 @@ mod tests {
 
     #[test]
     fn a_miss_in_the_cassette_decides_even_over_a_good_end() {
-        let observed =
-            Observed { cassette_miss: Some("the cassette has no answer api/0-3".to_owned()), ..Observed::default() };
+        let observed = Observed {
+            cassette_miss: Some("the cassette has no answer api/0-3".to_owned()),
+            ..Observed::default()
+        };
         let ran = ran(Ending::Exited(0), &ended(r#""reason":"completed""#), "");
         assert_eq!(class(classify(&ran, &observed)), "config");
     }
@@ -398,7 +539,10 @@ mod tests {
             (Ending::Signalled(9), "host"),
         ] {
             assert_eq!(
-                class(classify(&ran(ending.clone(), &cancelled, ""), &Observed::default())),
+                class(classify(
+                    &ran(ending.clone(), &cancelled, ""),
+                    &Observed::default()
+                )),
                 expected,
                 "{ending:?}"
             );
@@ -415,23 +559,53 @@ mod tests {
             message: "429 slow down".to_owned(),
             status: Some(429),
         });
-        let AgentOutcome::Failed(failure) = classify(&ran, &Observed::default()) else { panic!("it failed") };
-        assert_eq!((failure.class, failure.retry_after_ms), (Class::RateLimit, Some(3_600_000)));
+        let AgentOutcome::Failed(failure) = classify(&ran, &Observed::default()) else {
+            panic!("it failed")
+        };
+        assert_eq!(
+            (failure.class, failure.retry_after_ms),
+            (Class::RateLimit, Some(3_600_000))
+        );
     }
 
     #[test]
     fn without_a_record_the_gateway_and_then_standard_error_tell() {
-        let observed = Observed { status: Some(503), kind: Some("x".to_owned()), ..Observed::default() };
-        assert_eq!(class(classify(&ran(Ending::Exited(1), "", ""), &observed)), "provider");
+        let observed = Observed {
+            status: Some(503),
+            kind: Some("x".to_owned()),
+            ..Observed::default()
+        };
+        assert_eq!(
+            class(classify(&ran(Ending::Exited(1), "", ""), &observed)),
+            "provider"
+        );
         for (stderr, expected) in [
-            ("error: failed to run prompt: provider.auth_error: 401 Invalid Authentication\nSee log: x", "auth"),
-            ("error: failed to run prompt: provider.rate_limit: 429 slow down\n", "rate-limit"),
-            ("error: failed to run prompt: No model configured. Run `kimi` and use /login to sign in", "config"),
-            ("error: failed to run prompt: Provider safety policy blocked the response.\n", "refused"),
-            ("SyntaxError: … does not provide an export named 'createZstdDecompress'\n", "config"),
+            (
+                "error: failed to run prompt: provider.auth_error: 401 Invalid Authentication\nSee log: x",
+                "auth",
+            ),
+            (
+                "error: failed to run prompt: provider.rate_limit: 429 slow down\n",
+                "rate-limit",
+            ),
+            (
+                "error: failed to run prompt: No model configured. Run `kimi` and use /login to sign in",
+                "config",
+            ),
+            (
+                "error: failed to run prompt: Provider safety policy blocked the response.\n",
+                "refused",
+            ),
+            (
+                "SyntaxError: … does not provide an export named 'createZstdDecompress'\n",
+                "config",
+            ),
         ] {
             assert_eq!(
-                class(classify(&ran(Ending::Exited(1), "", stderr), &Observed::default())),
+                class(classify(
+                    &ran(Ending::Exited(1), "", stderr),
+                    &Observed::default()
+                )),
                 expected,
                 "{stderr}"
             );
@@ -440,11 +614,23 @@ mod tests {
 
     #[test]
     fn a_used_up_budget_interrupts_whatever_the_cli_makes_of_it() {
-        let observed = Observed { over_budget: true, ..Observed::default() };
+        let observed = Observed {
+            over_budget: true,
+            ..Observed::default()
+        };
         let refused = ended(
             r#""reason":"failed","error":{"code":"provider.api_error","message":"402 omk: the run's budget is used up","name":"APIStatusError","details":{"statusCode":402}}"#,
         );
-        assert_eq!(class(classify(&ran(Ending::Exited(1), &refused, ""), &observed)), "interrupted");
-        assert_eq!(class(classify(&ran(Ending::Exited(0), &ended(r#""reason":"completed""#), ""), &observed)), "done");
+        assert_eq!(
+            class(classify(&ran(Ending::Exited(1), &refused, ""), &observed)),
+            "interrupted"
+        );
+        assert_eq!(
+            class(classify(
+                &ran(Ending::Exited(0), &ended(r#""reason":"completed""#), ""),
+                &observed
+            )),
+            "done"
+        );
     }
 }

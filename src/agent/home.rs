@@ -1,6 +1,8 @@
-//! The agent's own directories, one set per task: HOME, TMPDIR, and the CLI's settings and sessions.
+//! The agent's own directories, one set per task: HOME, TMPDIR, and the CLI's settings and
+//! sessions.
 //!
-//! It refuses to put a secret there: the agent can read all of it. The token in the settings is good for one attempt.
+//! It refuses to put a secret there: the agent can read all of it. The token in the settings is
+//! good for one attempt.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -25,14 +27,18 @@ pub(super) struct Home {
 /// The CLI's settings.
 const SETTINGS: &str = "config.toml";
 
-/// Tries per model call, unless the caller says otherwise. The CLI's own 10 can take minutes; omk retries the task.
+/// Tries per model call, unless the caller says otherwise. The CLI's own 10 can take minutes; omk
+/// retries the task.
 const TRIES_PER_STEP: &str = "3";
 
 impl Home {
     /// Makes the directories where they are missing, and writes the settings anew.
     pub(super) fn prepare(errand: &Errand) -> Result<Self, AgentError> {
-        let home =
-            Self { home: errand.state.join("home"), tmp: errand.state.join("tmp"), kimi: errand.state.join("kimi") };
+        let home = Self {
+            home: errand.state.join("home"),
+            tmp: errand.state.join("tmp"),
+            kimi: errand.state.join("kimi"),
+        };
         for dir in [&home.home, &home.tmp, &home.kimi] {
             make_real(dir).map_err(io("make", dir))?;
         }
@@ -43,7 +49,11 @@ impl Home {
     }
 
     /// The whole environment of the CLI: the caller's, and what it needs beside.
-    pub(super) fn env(&self, errand: &Errand, path_end: &[PathBuf]) -> BTreeMap<OsString, OsString> {
+    pub(super) fn env(
+        &self,
+        errand: &Errand,
+        path_end: &[PathBuf],
+    ) -> BTreeMap<OsString, OsString> {
         let mut env = errand.env.clone();
         let mut default = |name: &str, value: &str| {
             env.entry(name.into()).or_insert_with(|| value.into());
@@ -61,11 +71,18 @@ impl Home {
         ] {
             env.insert(name.into(), value.into());
         }
-        for (name, dir) in [("HOME", &self.home), ("TMPDIR", &self.tmp), ("KIMI_CODE_HOME", &self.kimi)] {
+        for (name, dir) in [
+            ("HOME", &self.home),
+            ("TMPDIR", &self.tmp),
+            ("KIMI_CODE_HOME", &self.kimi),
+        ] {
             env.insert(name.into(), dir.into());
         }
         // At the end of PATH: the project's own tools come first.
-        let path = env.get(&OsString::from("PATH")).cloned().unwrap_or_default();
+        let path = env
+            .get(&OsString::from("PATH"))
+            .cloned()
+            .unwrap_or_default();
         let dirs = std::env::split_paths(&path).chain(path_end.iter().cloned());
         if let Ok(path) = std::env::join_paths(dirs) {
             env.insert("PATH".into(), path);
@@ -87,8 +104,8 @@ fn make_real(dir: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(dir)
 }
 
-/// An agent can leave a pipe or a directory in the place of a file, and the CLI would wait for it, or fail, in every
-/// attempt. It gets an empty directory then.
+/// An agent can leave a pipe or a directory in the place of a file, and the CLI would wait for it,
+/// or fail, in every attempt. It gets an empty directory then.
 fn make_sound(kimi: &Path) -> std::io::Result<()> {
     if is_sound(kimi) {
         return Ok(());
@@ -99,18 +116,28 @@ fn make_sound(kimi: &Path) -> std::io::Result<()> {
 
 /// Whether the files that omk and the CLI go by are plain files of a sensible size, or not there.
 fn is_sound(kimi: &Path) -> bool {
-    let Ok(root) = Root::open_real(kimi) else { return false };
-    [SETTINGS, INDEX].into_iter().all(|name| match root.file(Path::new(name)) {
-        Ok(file) => file.size() <= INDEX_MOST,
-        Err(why) => why.is_missing(),
-    })
+    let Ok(root) = Root::open_real(kimi) else {
+        return false;
+    };
+    [SETTINGS, INDEX]
+        .into_iter()
+        .all(|name| match root.file(Path::new(name)) {
+            Ok(file) => file.size() <= INDEX_MOST,
+            Err(why) => why.is_missing(),
+        })
 }
 
 /// Renames what is there: unlike removing it, that is done at once, whatever is in it.
 fn set_aside(path: &Path) -> std::io::Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let free = (1..).map(|number: u64| path.with_file_name(format!("{name}.{number}.spoiled")));
-    let free = free.into_iter().find(|aside| std::fs::symlink_metadata(aside).is_err());
+    let free = free
+        .into_iter()
+        .find(|aside| std::fs::symlink_metadata(aside).is_err());
     free.map_or(Ok(()), |free| std::fs::rename(path, free))
 }
 
@@ -130,8 +157,16 @@ fn write_private(dir: &Path, path: &Path, text: &str) -> std::io::Result<()> {
 
 /// `config.toml`.
 fn settings(errand: &Errand) -> String {
-    let disabled: Vec<String> = errand.tools_disabled.iter().map(|tool| quoted(tool)).collect();
-    let capabilities = if errand.model.thinks { "\"thinking\", \"always_thinking\"" } else { "" };
+    let disabled: Vec<String> = errand
+        .tools_disabled
+        .iter()
+        .map(|tool| quoted(tool))
+        .collect();
+    let capabilities = if errand.model.thinks {
+        "\"thinking\", \"always_thinking\""
+    } else {
+        ""
+    };
     format!(
         "default_model = \"m\"\ntelemetry = false\n\n\
          [providers.omk]\ntype = \"kimi\"\nbase_url = {}\napi_key = {}\n\n\
@@ -183,17 +218,32 @@ mod tests {
             let kimi = state.path().join("kimi");
             std::fs::create_dir(&kimi).unwrap();
             let mut shell = std::process::Command::new("sh");
-            assert!(shell.args(["-c", script]).current_dir(state.path()).status().unwrap().success(), "{script}");
+            assert!(
+                shell
+                    .args(["-c", script])
+                    .current_dir(state.path())
+                    .status()
+                    .unwrap()
+                    .success(),
+                "{script}"
+            );
             make_real(&kimi).unwrap();
             make_sound(&kimi).unwrap();
             assert!(is_sound(&kimi), "{script}");
             write_private(&kimi, &kimi.join(SETTINGS), "a").unwrap();
-            assert_eq!(std::fs::read(kimi.join(SETTINGS)).unwrap(), b"a", "{script}");
+            assert_eq!(
+                std::fs::read(kimi.join(SETTINGS)).unwrap(),
+                b"a",
+                "{script}"
+            );
         }
     }
 
     #[test]
     fn no_text_breaks_out_of_the_settings() {
-        assert_eq!(quoted("a\"\nb = \"c\\\u{7f}é"), "\"a\\\"\\u000Ab = \\\"c\\\\\\u007Fé\"");
+        assert_eq!(
+            quoted("a\"\nb = \"c\\\u{7f}é"),
+            "\"a\\\"\\u000Ab = \\\"c\\\\\\u007Fé\""
+        );
     }
 }

@@ -1,8 +1,10 @@
-//! What omk itself asks of programs that others wrote: Node.js and the CLI for their versions, npm to fill the tool cache.
-//! Each is in a room of its own, with a HOME and a TMPDIR that are gone afterwards.
+//! What omk itself asks of programs that others wrote: Node.js and the CLI for their versions, npm
+//! to fill the tool cache. Each is in a room of its own, with a HOME and a TMPDIR that are gone
+//! afterwards.
 //!
-//! It refuses to hand any credential to them. npm gets those of its user's settings that say where packages come from and
-//! how to get there, without what logs in: a mirror that asks for a login cannot be used.
+//! It refuses to hand any credential to them. npm gets those of its user's settings that say where
+//! packages come from and how to get there, without what logs in: a mirror that asks for a login
+//! cannot be used.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -62,8 +64,13 @@ const WHERE_FROM: [&str; 11] = [
     "local-address",
 ];
 
-/// Programs that only choose which Node.js to start find it by these, and else in their user's HOME.
-const CHOOSERS: [(&str, &str); 3] = [("VOLTA_HOME", ".volta"), ("ASDF_DATA_DIR", ".asdf"), ("NODENV_ROOT", ".nodenv")];
+/// Programs that only choose which Node.js to start find it by these, and else in their user's
+/// HOME.
+const CHOOSERS: [(&str, &str); 3] = [
+    ("VOLTA_HOME", ".volta"),
+    ("ASDF_DATA_DIR", ".asdf"),
+    ("NODENV_ROOT", ".nodenv"),
+];
 
 /// Runs a program for its standard output.
 pub(super) async fn ask(
@@ -74,13 +81,17 @@ pub(super) async fn ask(
     purpose: Purpose<'_>,
     timeout: Duration,
 ) -> Result<(Ended, String), AgentError> {
-    let scratch = tempfile::tempdir()
-        .map_err(|source| AgentError::Io { what: "make a temporary directory".to_owned(), source })?;
+    let scratch = tempfile::tempdir().map_err(|source| AgentError::Io {
+        what: "make a temporary directory".to_owned(),
+        source,
+    })?;
     // Rules for writing follow no link.
     let own = std::fs::canonicalize(scratch.path()).map_err(io("find", scratch.path()))?;
     let made = |name: &str| {
         let path = own.join(name);
-        std::fs::create_dir(&path).map_err(io("make", &path)).map(|()| path)
+        std::fs::create_dir(&path)
+            .map_err(io("make", &path))
+            .map(|()| path)
     };
     let (home, tmp, room) = (made("home")?, made("tmp")?, made("room")?);
     let caller: Caller = wanted.env.clone().into_iter().collect();
@@ -92,7 +103,12 @@ pub(super) async fn ask(
     env.insert("KIMI_DISABLE_TELEMETRY".into(), "1".into());
     env.extend(choosers(&caller));
     let mut shown = child_env.tools;
-    shown.extend(child_env.certificates.into_iter().flat_map(|(_, paths)| paths));
+    shown.extend(
+        child_env
+            .certificates
+            .into_iter()
+            .flat_map(|(_, paths)| paths),
+    );
     shown.push(wanted.tools.clone());
     // An installation that holds something private is not shown whole; its programs are.
     let path = env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
@@ -106,14 +122,26 @@ pub(super) async fn ask(
         shown.extend(certificates(&env, &home));
     }
     // What holds something private would show it.
-    let may_be_seen = |path: &PathBuf| !wanted.private.iter().any(|private| private.starts_with(path));
+    let may_be_seen = |path: &PathBuf| {
+        !wanted
+            .private
+            .iter()
+            .any(|private| private.starts_with(path))
+    };
     shown.retain(may_be_seen);
     let hidden = wanted.private.clone();
     let child = Child {
         program: Program::Direct(program.into(), arguments),
         cwd: home,
         env,
-        room: Some(Sandbox { writable, shown, hidden, scratch: Some(room), reach, ..Sandbox::default() }),
+        room: Some(Sandbox {
+            writable,
+            shown,
+            hidden,
+            scratch: Some(room),
+            reach,
+            ..Sandbox::default()
+        }),
         timeout,
         idle_timeout: None,
         log: own.join("log"),
@@ -121,7 +149,10 @@ pub(super) async fn ask(
     };
     let (lines_in, mut lines) = mpsc::unbounded_channel();
     let ended = {
-        let around = Surroundings { stdout_lines: Some(lines_in), ..Surroundings::default() };
+        let around = Surroundings {
+            stdout_lines: Some(lines_in),
+            ..Surroundings::default()
+        };
         shepherd.run(&child, &around).await?
     };
     let mut said = String::new();
@@ -143,11 +174,16 @@ fn choosers(caller: &Caller) -> Vec<(OsString, OsString)> {
 }
 
 /// What npm needs to reach its registry, with a cache and settings of its own in `home`.
-fn to_registry(caller: &BTreeMap<OsString, OsString>, home: &Path) -> Result<BTreeMap<OsString, OsString>, AgentError> {
+fn to_registry(
+    caller: &BTreeMap<OsString, OsString>,
+    home: &Path,
+) -> Result<BTreeMap<OsString, OsString>, AgentError> {
     let mut env = BTreeMap::new();
     for (name, value) in caller {
         let upper = name.to_string_lossy().to_ascii_uppercase();
-        let of_npm = upper.strip_prefix("NPM_CONFIG_").filter(|name| is_where_from(name));
+        let of_npm = upper
+            .strip_prefix("NPM_CONFIG_")
+            .filter(|name| is_where_from(name));
         match of_npm {
             Some(setting) if is_registry(setting) => {
                 env.insert(name.clone(), anonymous(&value.to_string_lossy()).into());
@@ -168,7 +204,8 @@ fn to_registry(caller: &BTreeMap<OsString, OsString>, home: &Path) -> Result<BTr
     Ok(env)
 }
 
-/// Whether one of npm's settings, by the end of its variable's name or as its file has it, says where packages come from.
+/// Whether one of npm's settings, by the end of its variable's name or as its file has it, says
+/// where packages come from.
 fn is_where_from(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('_', "-");
     WHERE_FROM.contains(&name.as_str()) || name.starts_with("fetch-") || is_of_scope(&name)
@@ -180,17 +217,27 @@ fn is_of_scope(name: &str) -> bool {
 
 /// Those lines of the user's npmrc that say where packages come from.
 fn settings_of(caller: &BTreeMap<OsString, OsString>) -> String {
-    let named = caller.iter().find(|(name, _)| name.eq_ignore_ascii_case("npm_config_userconfig"));
+    let named = caller
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("npm_config_userconfig"));
     let usual = || Some(Path::new(caller.get(OsStr::new("HOME"))?).join(".npmrc"));
     // People keep their settings in a repository, and have a link to them.
-    let file =
-        named.map(|(_, file)| PathBuf::from(file)).or_else(usual).and_then(|file| std::fs::canonicalize(file).ok());
-    let read = file.and_then(|file| plain_file::read(&file, SETTINGS).ok()).unwrap_or_default();
+    let file = named
+        .map(|(_, file)| PathBuf::from(file))
+        .or_else(usual)
+        .and_then(|file| std::fs::canonicalize(file).ok());
+    let read = file
+        .and_then(|file| plain_file::read(&file, SETTINGS).ok())
+        .unwrap_or_default();
     let text = String::from_utf8_lossy(&read);
     let kept = text.lines().filter_map(|line| {
         let (name, value) = line.split_once('=')?;
         let (name, value) = (name.trim(), value.trim());
-        let value = if is_registry(name) { anonymous(value) } else { value.to_owned() };
+        let value = if is_registry(name) {
+            anonymous(value)
+        } else {
+            value.to_owned()
+        };
         is_where_from(name).then(|| format!("{name}={value}\n"))
     });
     kept.collect()
@@ -200,9 +247,12 @@ fn is_registry(name: &str) -> bool {
     name.eq_ignore_ascii_case("registry") || is_of_scope(&name.to_ascii_lowercase())
 }
 
-/// A registry's address without the user and the password in it. A proxy's stays whole: without them there is no network.
+/// A registry's address without the user and the password in it. A proxy's stays whole: without
+/// them there is no network.
 fn anonymous(address: &str) -> String {
-    let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
+    let Some((scheme, rest)) = address.split_once("://") else {
+        return address.to_owned();
+    };
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let host = host.rsplit('@').next().unwrap_or(host);
     format!("{scheme}://{host}{path}")
@@ -210,8 +260,15 @@ fn anonymous(address: &str) -> String {
 
 /// Files of certificates that the settings name; they may lie in the user's home.
 fn certificates(env: &BTreeMap<OsString, OsString>, home: &Path) -> Vec<PathBuf> {
-    let names = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR", "NPM_CONFIG_CAFILE"];
-    let in_env = env.iter().filter(|(name, _)| names.iter().any(|known| name.eq_ignore_ascii_case(known)));
+    let names = [
+        "NODE_EXTRA_CA_CERTS",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "NPM_CONFIG_CAFILE",
+    ];
+    let in_env = env
+        .iter()
+        .filter(|(name, _)| names.iter().any(|known| name.eq_ignore_ascii_case(known)));
     let in_env = in_env.map(|(_, value)| PathBuf::from(value));
     let settings = plain_file::read(&home.join("npmrc"), SETTINGS).unwrap_or_default();
     let settings = String::from_utf8_lossy(&settings).into_owned();
@@ -219,7 +276,10 @@ fn certificates(env: &BTreeMap<OsString, OsString>, home: &Path) -> Vec<PathBuf>
         .lines()
         .filter_map(|line| line.strip_prefix("cafile="))
         .map(|file| PathBuf::from(file.trim_matches('"')));
-    in_env.chain(in_file).filter(|path| path.is_absolute()).collect()
+    in_env
+        .chain(in_file)
+        .filter(|path| path.is_absolute())
+        .collect()
 }
 
 #[cfg(test)]
@@ -236,7 +296,10 @@ mod tests {
         std::os::unix::fs::symlink("settings", home.path().join(".npmrc")).unwrap();
         let caller = BTreeMap::from([
             ("HOME".into(), home.path().into()),
-            ("npm_config_registry".into(), "https://bot:hush@mirror.example".into()),
+            (
+                "npm_config_registry".into(),
+                "https://bot:hush@mirror.example".into(),
+            ),
             ("NPM_CONFIG_STRICT_SSL".into(), "false".into()),
             ("npm_config__auth".into(), "hush".into()),
             ("npm_config_cache".into(), "/elsewhere".into()),
@@ -245,8 +308,13 @@ mod tests {
         ]);
         let own = tempfile::tempdir().unwrap();
         let env = to_registry(&caller, own.path()).unwrap();
-        let shown = env.iter().map(|(name, value)| format!("{}={}", name.display(), value.display()));
-        let shown = shown.collect::<Vec<_>>().join("\n").replace(own.path().to_str().unwrap(), "[own]");
+        let shown = env
+            .iter()
+            .map(|(name, value)| format!("{}={}", name.display(), value.display()));
+        let shown = shown
+            .collect::<Vec<_>>()
+            .join("\n")
+            .replace(own.path().to_str().unwrap(), "[own]");
         insta::assert_snapshot!(shown, @"
         NPM_CONFIG_STRICT_SSL=false
         https_proxy=http://u:p@proxy.example:8080

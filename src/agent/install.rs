@@ -1,7 +1,7 @@
 //! Installing the CLI into omk's tool cache, through npm, with all that it needs to run offline.
 //!
-//! A directory of the cache is whole or not there: it is made under another name, tried out, and renamed. It refuses to
-//! run install scripts, and to touch anything outside the cache.
+//! A directory of the cache is whole or not there: it is made under another name, tried out, and
+//! renamed. It refuses to run install scripts, and to touch anything outside the cache.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -14,23 +14,26 @@ use super::kimi::{Installed, Locate, ask_version, in_cache, is_version, on_path,
 use crate::durability;
 use crate::exec::{Ending, Shepherd};
 
-/// What to install, and where: the same as for finding it. PATH, HOME and npm's own settings are taken from `env`.
+/// What to install, and where: the same as for finding it. PATH, HOME and npm's own settings are
+/// taken from `env`.
 pub type Install = Locate;
 
 /// The oldest Node.js that has what the CLI imports.
 const OLDEST_NODE: (u32, u32) = (22, 19);
 
-/// The ripgrep that is brought along where there is none; its package holds the program itself, so that nothing else is
-/// downloaded.
+/// The ripgrep that is brought along where there is none; its package holds the program itself, so
+/// that nothing else is downloaded.
 const RIPGREP: &str = "1.18.0";
 
 /// npm takes 10 s; on a slow line some minutes.
 const NPM_TIME: Duration = Duration::from_secs(600);
 
-/// Installs the CLI unless it is there, and finds it. Several at once are safe, in one process or in many.
+/// Installs the CLI unless it is there, and finds it. Several at once are safe, in one process or
+/// in many.
 ///
 /// # Errors
-/// Where the version is not one, npm fails, the cache cannot be written, or what was installed does not run.
+/// Where the version is not one, npm fails, the cache cannot be written, or what was installed does
+/// not run.
 pub async fn install(shepherd: &Shepherd, wanted: &Install) -> Result<Installed, AgentError> {
     if !is_version(&wanted.version) {
         return Err(AgentError::BadVersion(wanted.version.clone()));
@@ -40,25 +43,41 @@ pub async fn install(shepherd: &Shepherd, wanted: &Install) -> Result<Installed,
         return Ok(installed);
     }
     std::fs::create_dir_all(&wanted.tools).map_err(io("make", &wanted.tools))?;
-    let _lock = lock(wanted.tools.join(format!(".kimi-code-{}.lock", wanted.version))).await?;
+    let _lock = lock(
+        wanted
+            .tools
+            .join(format!(".kimi-code-{}.lock", wanted.version)),
+    )
+    .await?;
     // Another process may have been faster.
     if let Some(installed) = ready(shepherd, &dir, wanted).await? {
         return Ok(installed);
     }
-    let new =
-        tempfile::Builder::new().prefix(".new-").tempdir_in(&wanted.tools).map_err(io("write in", &wanted.tools))?;
+    let new = tempfile::Builder::new()
+        .prefix(".new-")
+        .tempdir_in(&wanted.tools)
+        .map_err(io("write in", &wanted.tools))?;
     fill(shepherd, new.path(), wanted).await?;
     // What is in the way is not whole, or it would have been found.
     if dir.exists() {
         std::fs::remove_dir_all(&dir).map_err(io("remove", &dir))?;
     }
     put(new.path().to_owned(), dir.clone()).await?;
-    in_cache(&dir, wanted).ok_or_else(|| AgentError::Broken { path: dir, said: "it is not whole".to_owned() })
+    in_cache(&dir, wanted).ok_or_else(|| AgentError::Broken {
+        path: dir,
+        said: "it is not whole".to_owned(),
+    })
 }
 
 /// What is in the cache, if it runs: the machine's Node.js may have changed since it was put there.
-async fn ready(shepherd: &Shepherd, dir: &Path, wanted: &Install) -> Result<Option<Installed>, AgentError> {
-    let Some(installed) = in_cache(dir, wanted) else { return Ok(None) };
+async fn ready(
+    shepherd: &Shepherd,
+    dir: &Path,
+    wanted: &Install,
+) -> Result<Option<Installed>, AgentError> {
+    let Some(installed) = in_cache(dir, wanted) else {
+        return Ok(None);
+    };
     let runs = installed.program_is_below(dir) || !needs_node(shepherd, wanted).await?;
     Ok(runs.then_some(installed))
 }
@@ -66,13 +85,20 @@ async fn ready(shepherd: &Shepherd, dir: &Path, wanted: &Install) -> Result<Opti
 /// Holds the lock until the file is dropped, or this process dies.
 async fn lock(path: PathBuf) -> Result<std::fs::File, AgentError> {
     let locking = move || {
-        let file = std::fs::File::options().create(true).append(true).open(&path).map_err(io("open", &path))?;
+        let file = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(io("open", &path))?;
         file.lock().map_err(io("lock", &path))?;
         Ok(file)
     };
     match tokio::task::spawn_blocking(locking).await {
         Ok(locked) => locked,
-        Err(error) => Err(AgentError::Io { what: "wait for a lock".to_owned(), source: error.into() }),
+        Err(error) => Err(AgentError::Io {
+            what: "wait for a lock".to_owned(),
+            source: error.into(),
+        }),
     }
 }
 
@@ -81,19 +107,36 @@ async fn put(new: PathBuf, dir: PathBuf) -> Result<(), AgentError> {
     let putting = move || durability::put_directory(&new, &dir).map_err(io("write through", &dir));
     match tokio::task::spawn_blocking(putting).await {
         Ok(put) => put,
-        Err(error) => Err(AgentError::Io { what: "wait for a disk".to_owned(), source: error.into() }),
+        Err(error) => Err(AgentError::Io {
+            what: "wait for a disk".to_owned(),
+            source: error.into(),
+        }),
     }
 }
 
 async fn fill(shepherd: &Shepherd, dir: &Path, wanted: &Install) -> Result<(), AgentError> {
     let package = format!("@moonshot-ai/kimi-code@{}", wanted.version);
-    let failed = |said: &str| AgentError::Npm { package: package.clone(), said: super::clip(said, 500) };
+    let failed = |said: &str| AgentError::Npm {
+        package: package.clone(),
+        said: super::clip(said, 500),
+    };
     let npm = on_path(&wanted.env, "npm").ok_or_else(|| failed("there is no npm on PATH"))?;
     let mut arguments: Vec<OsString> = vec!["install".into(), "--prefix".into(), dir.into()];
-    // A newer Node.js than the npm at hand may be needed, so npm's own opinion on that does not count.
-    let quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"];
+    // A newer Node.js than the npm at hand may be needed, so npm's own opinion on that does not
+    // count.
+    let quiet = [
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--no-update-notifier",
+        "--loglevel=error",
+    ];
     arguments.extend(quiet.map(OsString::from));
-    arguments.extend(["--engine-strict=false".into(), "--".into(), OsString::from(&package)]);
+    arguments.extend([
+        "--engine-strict=false".into(),
+        "--".into(),
+        OsString::from(&package),
+    ]);
     if needs_node(shepherd, wanted).await? {
         let (name, version) = node_package().ok_or(AgentError::OldNode { found: None })?;
         arguments.push(format!("{name}@{version}").into());
@@ -103,14 +146,37 @@ async fn fill(shepherd: &Shepherd, dir: &Path, wanted: &Install) -> Result<(), A
     {
         arguments.push(format!("{name}@{RIPGREP}").into());
     }
-    let (ended, said) = ask(shepherd, &npm, arguments, wanted, Purpose::Fill(dir), NPM_TIME).await?;
+    let (ended, said) = ask(
+        shepherd,
+        &npm,
+        arguments,
+        wanted,
+        Purpose::Fill(dir),
+        NPM_TIME,
+    )
+    .await?;
     if ended.ending != Ending::Exited(0) {
         let stderr = String::from_utf8_lossy(&ended.stderr_tail);
-        return Err(failed(if stderr.trim().is_empty() { said.trim() } else { stderr.trim() }));
+        return Err(failed(if stderr.trim().is_empty() {
+            said.trim()
+        } else {
+            stderr.trim()
+        }));
     }
-    let installed = in_cache(dir, wanted).ok_or_else(|| failed("npm said that it went well, but it is not there"))?;
-    let found = ask_version(shepherd, Path::new(&installed.program), installed.first_args, wanted).await?;
-    if found == wanted.version { Ok(()) } else { Err(failed(&format!("it says that it is version {found}"))) }
+    let installed = in_cache(dir, wanted)
+        .ok_or_else(|| failed("npm said that it went well, but it is not there"))?;
+    let found = ask_version(
+        shepherd,
+        Path::new(&installed.program),
+        installed.first_args,
+        wanted,
+    )
+    .await?;
+    if found == wanted.version {
+        Ok(())
+    } else {
+        Err(failed(&format!("it says that it is version {found}")))
+    }
 }
 
 async fn needs_node(shepherd: &Shepherd, wanted: &Install) -> Result<bool, AgentError> {
@@ -131,19 +197,34 @@ pub(super) async fn check_node(shepherd: &Shepherd, wanted: &Install) -> Result<
 /// # Errors
 /// Where there is none, it does not answer, or it is too old for the CLI.
 pub async fn node(shepherd: &Shepherd, wanted: &Install) -> Result<String, AgentError> {
-    let Some(node) = on_path(&wanted.env, "node") else { return Err(AgentError::OldNode { found: None }) };
-    let (_, said) =
-        ask(shepherd, &node, vec!["--version".into()], wanted, Purpose::Version, Duration::from_secs(30)).await?;
+    let Some(node) = on_path(&wanted.env, "node") else {
+        return Err(AgentError::OldNode { found: None });
+    };
+    let (_, said) = ask(
+        shepherd,
+        &node,
+        vec!["--version".into()],
+        wanted,
+        Purpose::Version,
+        Duration::from_secs(30),
+    )
+    .await?;
     let said = said.trim();
     if is_new_enough(said) {
         return Ok(super::clip(said.trim_start_matches('v'), 40));
     }
-    Err(AgentError::OldNode { found: (!said.is_empty()).then(|| super::clip(said, 40)) })
+    Err(AgentError::OldNode {
+        found: (!said.is_empty()).then(|| super::clip(said, 40)),
+    })
 }
 
 /// Whether `v22.19.0` or the like is new enough.
 fn is_new_enough(said: &str) -> bool {
-    let mut numbers = said.trim().trim_start_matches('v').split('.').map_while(|part| part.parse::<u32>().ok());
+    let mut numbers = said
+        .trim()
+        .trim_start_matches('v')
+        .split('.')
+        .map_while(|part| part.parse::<u32>().ok());
     match (numbers.next(), numbers.next()) {
         (Some(major), Some(minor)) => (major, minor) >= OLDEST_NODE,
         _ => false,

@@ -1,7 +1,8 @@
 //! Finding the Kimi Code CLI of the pinned version, with a Node.js that can run it.
 //!
-//! omk's own tool cache comes first: it holds exactly the pinned version. Then the caller's PATH. It refuses another
-//! version, and it never puts its own Node.js on the agent's PATH, where the project's tools must win.
+//! omk's own tool cache comes first: it holds exactly the pinned version. Then the caller's PATH.
+//! It refuses another version, and it never puts its own Node.js on the agent's PATH, where the
+//! project's tools must win.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -36,7 +37,8 @@ pub struct Locate {
 pub struct Installed {
     /// The pinned version; it is the one that is there.
     pub version: String,
-    /// Whether `rg` is there. Without it the CLI's Grep and Glob fail offline, though its turns go on.
+    /// Whether `rg` is there. Without it the CLI's Grep and Glob fail offline, though its turns go
+    /// on.
     pub has_ripgrep: bool,
     pub(super) program: OsString,
     pub(super) first_args: Vec<OsString>,
@@ -47,7 +49,8 @@ pub struct Installed {
 /// Finds the CLI.
 ///
 /// # Errors
-/// Where it is missing, of another version, broken, or its Node.js is too old; each says what to do.
+/// Where it is missing, of another version, broken, or its Node.js is too old; each says what to
+/// do.
 pub async fn locate(shepherd: &Shepherd, wanted: &Locate) -> Result<Installed, AgentError> {
     let dir = tool_dir(&wanted.tools, &wanted.version);
     if let Some(installed) = in_cache(&dir, wanted) {
@@ -57,24 +60,43 @@ pub async fn locate(shepherd: &Shepherd, wanted: &Locate) -> Result<Installed, A
         return Ok(installed);
     }
     let Some(path) = on_path(&wanted.env, "kimi") else {
-        return Err(AgentError::Missing { wanted: wanted.version.clone(), cache: dir });
+        return Err(AgentError::Missing {
+            wanted: wanted.version.clone(),
+            cache: dir,
+        });
     };
     let found = ask_version(shepherd, &path, Vec::new(), wanted).await?;
     if found != wanted.version {
-        return Err(AgentError::OtherVersion { path, found, wanted: wanted.version.clone() });
+        return Err(AgentError::OtherVersion {
+            path,
+            found,
+            wanted: wanted.version.clone(),
+        });
     }
     let has_ripgrep = on_path(&wanted.env, "rg").is_some();
     let version = wanted.version.clone();
-    Ok(Installed { version, has_ripgrep, program: path.into(), first_args: Vec::new(), path_end: Vec::new() })
+    Ok(Installed {
+        version,
+        has_ripgrep,
+        program: path.into(),
+        first_args: Vec::new(),
+        path_end: Vec::new(),
+    })
 }
 
 impl Installed {
     /// What must be seen for it to run, beside what is on PATH.
     pub(super) fn files(&self) -> impl Iterator<Item = PathBuf> {
-        let named = std::iter::once(&self.program).chain(&self.first_args).map(PathBuf::from);
+        let named = std::iter::once(&self.program)
+            .chain(&self.first_args)
+            .map(PathBuf::from);
         // It may be a link that npm has put on PATH.
-        let with_real = named.flat_map(|path| [std::fs::canonicalize(&path).ok(), Some(path)]).flatten();
-        let directories = with_real.filter(|path| path.is_absolute()).filter_map(|path| root_of(&path));
+        let with_real = named
+            .flat_map(|path| [std::fs::canonicalize(&path).ok(), Some(path)])
+            .flatten();
+        let directories = with_real
+            .filter(|path| path.is_absolute())
+            .filter_map(|path| root_of(&path));
         directories.chain(self.path_end.iter().cloned())
     }
 
@@ -84,9 +106,16 @@ impl Installed {
     }
 }
 
-/// The directory that a program was installed to: what holds `node_modules`, or `bin`, or else its own.
+/// The directory that a program was installed to: what holds `node_modules`, or `bin`, or else its
+/// own.
 fn root_of(program: &Path) -> Option<PathBuf> {
-    let named = |name: &str| program.ancestors().filter(|dir| dir.ends_with(name)).last().map(Path::to_path_buf);
+    let named = |name: &str| {
+        program
+            .ancestors()
+            .filter(|dir| dir.ends_with(name))
+            .last()
+            .map(Path::to_path_buf)
+    };
     let own = program.parent()?;
     Some(named("node_modules").unwrap_or_else(|| own.to_path_buf()))
 }
@@ -106,7 +135,9 @@ pub(super) fn in_cache(dir: &Path, wanted: &Locate) -> Option<Installed> {
     }
     let main = package.join(manifest.pointer("/bin/kimi").and_then(Value::as_str)?);
     let node = super::install::node_package().map(|(name, _)| modules.join(name).join("bin/node"));
-    let node = node.filter(|node| node.is_file()).or_else(|| on_path(&wanted.env, "node"))?;
+    let node = node
+        .filter(|node| node.is_file())
+        .or_else(|| on_path(&wanted.env, "node"))?;
     let ripgrep = super::install::ripgrep_package().map(|name| modules.join(name).join("bin"));
     let ripgrep = ripgrep.filter(|dir| dir.join("rg").is_file());
     Some(Installed {
@@ -121,13 +152,17 @@ pub(super) fn in_cache(dir: &Path, wanted: &Locate) -> Option<Installed> {
 /// The program of that name on the PATH in `env`.
 pub(super) fn on_path(env: &BTreeMap<OsString, OsString>, name: &str) -> Option<PathBuf> {
     let path = env.get(&OsString::from("PATH"))?;
-    std::env::split_paths(path).filter(|dir| dir.is_absolute()).map(|dir| dir.join(name)).find(|path| is_program(path))
+    std::env::split_paths(path)
+        .filter(|dir| dir.is_absolute())
+        .map(|dir| dir.join(name))
+        .find(|path| is_program(path))
 }
 
 #[cfg(unix)]
 fn is_program(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
-    std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    std::fs::metadata(path)
+        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(not(unix))]
@@ -143,18 +178,32 @@ pub(super) async fn ask_version(
     wanted: &Locate,
 ) -> Result<String, AgentError> {
     arguments.push("--version".into());
-    let (ended, said) = ask(shepherd, program, arguments, wanted, Purpose::Version, ANSWER_TIME).await?;
+    let (ended, said) = ask(
+        shepherd,
+        program,
+        arguments,
+        wanted,
+        Purpose::Version,
+        ANSWER_TIME,
+    )
+    .await?;
     let said = said.trim();
     if ended.ending == Ending::Exited(0) && is_version(said) {
         return Ok(said.to_owned());
     }
     let stderr = String::from_utf8_lossy(&ended.stderr_tail);
     if stderr.contains("createZstdDecompress") || stderr.contains("requires Node") {
-        let found = stderr.lines().find_map(|line| line.trim().strip_prefix("Node.js ")).map(str::to_owned);
+        let found = stderr
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("Node.js "))
+            .map(str::to_owned);
         return Err(AgentError::OldNode { found });
     }
     let last = stderr.trim().lines().next_back().unwrap_or(said);
-    Err(AgentError::Broken { path: program.to_owned(), said: super::clip(last, 300) })
+    Err(AgentError::Broken {
+        path: program.to_owned(),
+        said: super::clip(last, 300),
+    })
 }
 
 /// The CLI takes 2 s to say its version on an idle machine, and machines are not idle.
@@ -164,9 +213,13 @@ const ANSWER_TIME: Duration = Duration::from_secs(60);
 pub(super) fn is_version(text: &str) -> bool {
     let (numbers, suffix) = text.split_once('-').unwrap_or((text, "0"));
     let numbers: Vec<&str> = numbers.split('.').collect();
-    let is_number = |part: &&str| !part.is_empty() && part.len() < 10 && part.bytes().all(|byte| byte.is_ascii_digit());
-    let is_suffix =
-        !suffix.is_empty() && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte));
+    let is_number = |part: &&str| {
+        !part.is_empty() && part.len() < 10 && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let is_suffix = !suffix.is_empty()
+        && suffix
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte));
     numbers.len() == 3 && numbers.iter().all(is_number) && is_suffix
 }
 
@@ -179,7 +232,18 @@ mod tests {
         for good in ["2.1.0", "0.43.1", "3.0.0-beta.1"] {
             assert!(is_version(good), "{good}");
         }
-        for bad in ["", "2", "2.1", "latest", "2.1.0 ", "../x", "2.1.x", "2.1.0-", "1.2.3-a/b", "^2.1.0"] {
+        for bad in [
+            "",
+            "2",
+            "2.1",
+            "latest",
+            "2.1.0 ",
+            "../x",
+            "2.1.x",
+            "2.1.0-",
+            "1.2.3-a/b",
+            "^2.1.0",
+        ] {
             assert!(!is_version(bad), "{bad}");
         }
     }

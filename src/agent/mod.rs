@@ -1,7 +1,9 @@
-//! Agents: the real Kimi Code CLI in print mode, installed, prompted, run, and judged by what it recorded.
+//! Agents: the real Kimi Code CLI in print mode, installed, prompted, run, and judged by what it
+//! recorded.
 //!
-//! It refuses to believe an exit code: success needs the recorded end of the turn. It holds no key, only a token that is
-//! good for one attempt, and it does not know what a gateway is: what the gateway saw is told to it as [`Observed`].
+//! It refuses to believe an exit code: success needs the recorded end of the turn. It holds no key,
+//! only a token that is good for one attempt, and it does not know what a gateway is: what the
+//! gateway saw is told to it as [`Observed`].
 
 mod advice;
 mod classify;
@@ -97,7 +99,9 @@ impl Advised for AgentError {
             Self::Npm { .. } => {
                 "check that npm is on PATH, and reaches a registry that asks for no login: npm sees none of your credentials"
             }
-            Self::Broken { .. } | Self::BadVersion(_) | Self::Io { .. } | Self::Exec(_) => return None,
+            Self::Broken { .. } | Self::BadVersion(_) | Self::Io { .. } | Self::Exec(_) => {
+                return None;
+            }
         };
         Some(advice.into())
     }

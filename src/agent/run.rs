@@ -1,7 +1,7 @@
 //! One run of the CLI in print mode.
 //!
-//! It refuses to judge; it starts the child, listens, stops it where the provider wants to be waited for too long, and
-//! brings home everything that judging needs.
+//! It refuses to judge; it starts the child, listens, stops it where the provider wants to be
+//! waited for too long, and brings home everything that judging needs.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -30,13 +30,17 @@ pub struct Model {
     pub token: String,
     /// How many tokens it can see; the CLI compacts its conversation before that is full.
     pub context: u32,
-    /// Whether it thinks before it speaks. The CLI is told the truth; the gateway puts requests as the model takes them.
+    /// Whether it thinks before it speaks. The CLI is told the truth; the gateway puts requests as
+    /// the model takes them.
     pub thinks: bool,
 }
 
 impl fmt::Debug for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Model").field("name", &self.name).field("base_url", &self.base_url).finish_non_exhaustive()
+        f.debug_struct("Model")
+            .field("name", &self.name)
+            .field("base_url", &self.base_url)
+            .finish_non_exhaustive()
     }
 }
 
@@ -49,7 +53,8 @@ pub struct Errand {
     pub session: Option<String>,
     /// The slot.
     pub cwd: PathBuf,
-    /// The task's own agent state; `home`, `tmp` and `kimi` are made in it, and kept between attempts.
+    /// The task's own agent state; `home`, `tmp` and `kimi` are made in it, and kept between
+    /// attempts.
     pub state: PathBuf,
     /// The environment, PATH included; what the CLI needs is added.
     pub env: BTreeMap<OsString, OsString>,
@@ -87,11 +92,15 @@ impl Installed {
     /// Runs the CLI to its end.
     ///
     /// # Errors
-    /// Where its directories could not be prepared, or it could not be started. All that happens later is in [`Ran`].
+    /// Where its directories could not be prepared, or it could not be started. All that happens
+    /// later is in [`Ran`].
     pub async fn run(&self, shepherd: &Shepherd, errand: &Errand) -> Result<Ran, AgentError> {
         let home = Home::prepare(errand)?;
         let before = Before::look(&home.kimi).await;
-        let session = errand.session.as_deref().filter(|session| before.knows(session));
+        let session = errand
+            .session
+            .as_deref()
+            .filter(|session| before.knows(session));
         let child = self.child(errand, &home, session)?;
         let stop = errand.stop.child_token();
         let (lines_in, mut lines) = mpsc::unbounded_channel();
@@ -104,7 +113,10 @@ impl Installed {
 
         let running = async move {
             // The token is the agent's own: it may print it, and no transcript is to keep it.
-            let ended = shepherd.knowing(&errand.model.token).run(&child, &around).await;
+            let ended = shepherd
+                .knowing(&errand.model.token)
+                .run(&child, &around)
+                .await;
             // The listener below ends when nobody can speak any more.
             drop(around);
             ended
@@ -125,18 +137,35 @@ impl Installed {
         recorded.session = recorded.session.or_else(|| heard.session.clone());
         // A person's stop outranks a provider's wish to wait.
         let waits = waits.filter(|_| !errand.stop.is_cancelled());
-        Ok(Ran { child: ended?, transcript: errand.log.clone(), heard, recorded, waits })
+        Ok(Ran {
+            child: ended?,
+            transcript: errand.log.clone(),
+            heard,
+            recorded,
+            waits,
+        })
     }
 
-    fn child(&self, errand: &Errand, home: &Home, session: Option<&str>) -> Result<Child, AgentError> {
+    fn child(
+        &self,
+        errand: &Errand,
+        home: &Home,
+        session: Option<&str>,
+    ) -> Result<Child, AgentError> {
         let mut arguments = self.first_args.clone();
         if let Some(session) = session {
             arguments.extend(["-S".into(), session.into()]);
         }
         let prompt = argument(&errand.prompt, &errand.state)?;
-        arguments.extend(["-p".into(), prompt.into(), "--output-format".into(), "stream-json".into()]);
+        arguments.extend([
+            "-p".into(),
+            prompt.into(),
+            "--output-format".into(),
+            "stream-json".into(),
+        ]);
         let room = errand.room.clone().map(|mut room| {
-            room.writable.extend([home.home.clone(), home.tmp.clone(), home.kimi.clone()]);
+            room.writable
+                .extend([home.home.clone(), home.tmp.clone(), home.kimi.clone()]);
             room.shown.extend(self.files());
             room
         });
@@ -153,7 +182,8 @@ impl Installed {
     }
 }
 
-/// The prompt as one argument that cannot be taken for an option or a slash command; a long one lies in a file.
+/// The prompt as one argument that cannot be taken for an option or a slash command; a long one
+/// lies in a file.
 fn argument(prompt: &str, state: &Path) -> Result<String, AgentError> {
     let prompt = prompt.replace('\0', " ");
     if prompt.len() > LONGEST_ARGUMENT {
@@ -178,7 +208,12 @@ mod tests {
     fn a_prompt_is_never_an_option_or_a_command() {
         let state = Path::new("/nowhere");
         for prompt in ["/help", "--version", "  -x", "\n/compact"] {
-            assert!(argument(prompt, state).unwrap().starts_with("Your task:\n\n"), "{prompt}");
+            assert!(
+                argument(prompt, state)
+                    .unwrap()
+                    .starts_with("Your task:\n\n"),
+                "{prompt}"
+            );
         }
         assert_eq!(argument("a\0b", state).unwrap(), "a b");
     }
@@ -189,6 +224,9 @@ mod tests {
         let prompt = "x".repeat(LONGEST_ARGUMENT + 1);
         let argument = argument(&prompt, state.path()).unwrap();
         assert!(argument.len() < 1000 && argument.contains("prompt.md"));
-        assert_eq!(std::fs::read_to_string(state.path().join("prompt.md")).unwrap(), prompt);
+        assert_eq!(
+            std::fs::read_to_string(state.path().join("prompt.md")).unwrap(),
+            prompt
+        );
     }
 }

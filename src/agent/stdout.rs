@@ -44,7 +44,11 @@ impl Heard {
             ("assistant", _) => {
                 self.steps += 1;
                 self.retrying = None;
-                if let Some(words) = line.get("content").and_then(Value::as_str).filter(|words| !words.is_empty()) {
+                if let Some(words) = line
+                    .get("content")
+                    .and_then(Value::as_str)
+                    .filter(|words| !words.is_empty())
+                {
                     self.said = super::clip(words, LONGEST_SAID);
                 }
                 None
@@ -75,7 +79,9 @@ mod tests {
 
     fn heard(lines: &str) -> Heard {
         let mut heard = Heard::default();
-        lines.lines().for_each(|line| drop(heard.hear(line.as_bytes()).cloned()));
+        lines
+            .lines()
+            .for_each(|line| drop(heard.hear(line.as_bytes()).cloned()));
         heard
     }
 
@@ -90,7 +96,10 @@ mod tests {
 {"role":"assistant","content":"done"}
 {"role":"meta","type":"session.resume_hint","session_id":"session_015c","command":"kimi -r session_015c","content":"To resume this session: kimi -r session_015c"}"#,
         );
-        assert_eq!((heard.said.as_str(), heard.steps, heard.session.as_deref()), ("done", 2, Some("session_015c")));
+        assert_eq!(
+            (heard.said.as_str(), heard.steps, heard.session.as_deref()),
+            ("done", 2, Some("session_015c"))
+        );
         assert_eq!(heard.retrying, None);
     }
 
@@ -99,11 +108,17 @@ mod tests {
         let line = br#"{"role":"meta","type":"turn.step.retrying","failed_attempt":1,"next_attempt":2,"max_attempts":2,"delay_ms":3600000,"error_name":"APIProviderRateLimitError","error_message":"429 slow down","status_code":429}"#;
         let mut heard = Heard::default();
         let retrying = heard.hear(line).cloned().unwrap();
-        assert_eq!((retrying.delay, retrying.status), (Duration::from_secs(3600), Some(429)));
+        assert_eq!(
+            (retrying.delay, retrying.status),
+            (Duration::from_secs(3600), Some(429))
+        );
     }
 
     #[test]
     fn noise_is_not_heard() {
-        assert_eq!(heard("not json\n[]\n{\"role\":\"meta\",\"type\":\"new.thing\"}\n3"), Heard::default());
+        assert_eq!(
+            heard("not json\n[]\n{\"role\":\"meta\",\"type\":\"new.thing\"}\n3"),
+            Heard::default()
+        );
     }
 }

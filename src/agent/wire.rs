@@ -1,8 +1,10 @@
-//! What the CLI records of itself: `session_index.jsonl` and the main agent's `wire.jsonl`. The truth about a turn.
+//! What the CLI records of itself: `session_index.jsonl` and the main agent's `wire.jsonl`. The
+//! truth about a turn.
 //!
-//! The format is undocumented. Unknown lines, members and values are passed over; what is missing is absent, never a
-//! guess. The agent can write all of it. It refuses to read what earlier attempts recorded as if it were this one's, what
-//! is no plain file, and what lies outside of the CLI's own directory.
+//! The format is undocumented. Unknown lines, members and values are passed over; what is missing
+//! is absent, never a guess. The agent can write all of it. It refuses to read what earlier
+//! attempts recorded as if it were this one's, what is no plain file, and what lies outside of the
+//! CLI's own directory.
 
 use std::path::{Path, PathBuf};
 
@@ -16,8 +18,8 @@ pub(super) const INDEX: &str = "session_index.jsonl";
 /// The largest list that is read, in bytes. A line has about 300, and a task has a few sessions.
 pub(super) const INDEX_MOST: u64 = 1 << 20;
 
-/// How much of the end of a record is read, in bytes. A turn's last lines are among the last kilobytes; the largest line
-/// is one output of a tool, and the CLI cuts those.
+/// How much of the end of a record is read, in bytes. A turn's last lines are among the last
+/// kilobytes; the largest line is one output of a tool, and the CLI cuts those.
 const RECORD_MOST: u64 = 16 << 20;
 
 /// What the CLI recorded of one turn.
@@ -29,7 +31,8 @@ pub struct Recorded {
     pub end: Option<TurnEnd>,
     /// Why the model stopped speaking the last time: `end_turn`, `max_tokens`.
     pub last_finish: Option<String>,
-    /// Why the record, or a part of it, could not be read, where that was not because there is none: `FILE: it is a pipe`.
+    /// Why the record, or a part of it, could not be read, where that was not because there is
+    /// none: `FILE: it is a pipe`.
     pub unread: Option<String>,
 }
 
@@ -61,14 +64,23 @@ pub struct TurnError {
 
 impl TurnError {
     fn read(error: &Value) -> Self {
-        let text = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |name: &str| {
+            error
+                .get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
         let status = error.pointer("/details/statusCode").and_then(Value::as_u64);
         Self {
             code: text("code"),
             name: text("name"),
             message: text("message"),
             status: status.and_then(|status| status.try_into().ok()),
-            cause: error.get("cause").filter(|cause| cause.is_object()).map(|cause| Box::new(Self::read(cause))),
+            cause: error
+                .get("cause")
+                .filter(|cause| cause.is_object())
+                .map(|cause| Box::new(Self::read(cause))),
         }
     }
 }
@@ -77,7 +89,9 @@ impl TurnError {
 pub(super) fn read_lines(text: &str) -> Recorded {
     let mut recorded = Recorded::default();
     for line in text.lines() {
-        let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
+        let Ok(line) = serde_json::from_str::<Value>(line) else {
+            continue;
+        };
         let member = |name: &str| line.get(name).and_then(Value::as_str).map(str::to_owned);
         match line.get("type").and_then(Value::as_str) {
             // A new turn: what ended before does not speak for it.
@@ -86,7 +100,10 @@ pub(super) fn read_lines(text: &str) -> Recorded {
                 recorded.end = Some(TurnEnd {
                     reason: member("reason").unwrap_or_default(),
                     stop_reason: member("stopReason"),
-                    error: line.get("error").filter(|error| error.is_object()).map(TurnError::read),
+                    error: line
+                        .get("error")
+                        .filter(|error| error.is_object())
+                        .map(TurnError::read),
                 });
             }
             Some("context.append_loop_event") => {
@@ -121,7 +138,10 @@ impl Records {
     fn open(kimi_home: &Path) -> Result<Self, NotRead> {
         let mut names = vec![kimi_home.to_owned()];
         names.extend(std::fs::canonicalize(kimi_home));
-        Ok(Self { root: Root::open_real(kimi_home)?, names })
+        Ok(Self {
+            root: Root::open_real(kimi_home)?,
+            names,
+        })
     }
 
     fn sessions(&self) -> Result<Vec<Session>, NotRead> {
@@ -135,10 +155,20 @@ impl Records {
             let text = |name: &str| line.get(name).and_then(Value::as_str);
             let dir = Path::new(text("sessionDir")?);
             // A place elsewhere is kept as it is, and refused once it is opened.
-            let inside = self.names.iter().find_map(|name| dir.strip_prefix(name).ok()).unwrap_or(dir);
-            Some((text("sessionId")?.to_owned(), inside.join("agents/main/wire.jsonl")))
+            let inside = self
+                .names
+                .iter()
+                .find_map(|name| dir.strip_prefix(name).ok())
+                .unwrap_or(dir);
+            Some((
+                text("sessionId")?.to_owned(),
+                inside.join("agents/main/wire.jsonl"),
+            ))
         };
-        Ok(String::from_utf8_lossy(&index).lines().filter_map(one).collect())
+        Ok(String::from_utf8_lossy(&index)
+            .lines()
+            .filter_map(one)
+            .collect())
     }
 
     fn length(&self, record: &Path) -> u64 {
@@ -154,7 +184,8 @@ impl Records {
     }
 }
 
-/// Carries out work on files off the event loop: a disk that does not answer stops one attempt, and no other.
+/// Carries out work on files off the event loop: a disk that does not answer stops one attempt, and
+/// no other.
 async fn off_the_loop<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     tokio::task::spawn_blocking(work).await.ok()
 }
@@ -163,24 +194,37 @@ impl Before {
     /// Looks at what is there before the CLI starts.
     pub(super) async fn look(kimi_home: &Path) -> Self {
         let home = kimi_home.to_owned();
-        off_the_loop(move || Self::look_now(&home)).await.unwrap_or_default()
+        off_the_loop(move || Self::look_now(&home))
+            .await
+            .unwrap_or_default()
     }
 
     fn look_now(kimi_home: &Path) -> Self {
-        let Ok(records) = Records::open(kimi_home) else { return Self::default() };
+        let Ok(records) = Records::open(kimi_home) else {
+            return Self::default();
+        };
         let sessions = records.sessions().unwrap_or_default();
-        Self { sessions: sessions.into_iter().map(|(id, record)| (id, records.length(&record))).collect() }
+        Self {
+            sessions: sessions
+                .into_iter()
+                .map(|(id, record)| (id, records.length(&record)))
+                .collect(),
+        }
     }
 
     /// Whether the CLI knows that session.
     pub(super) fn knows(&self, session: &str) -> bool {
-        self.sessions.iter().any(|(id, length)| id == session && *length > 0)
+        self.sessions
+            .iter()
+            .any(|(id, length)| id == session && *length > 0)
     }
 
     /// What has been recorded since, in the resumed session or else in the newest one.
     pub(super) async fn since(self, kimi_home: &Path, resumed: Option<&str>) -> Recorded {
         let (home, resumed) = (kimi_home.to_owned(), resumed.map(str::to_owned));
-        off_the_loop(move || self.since_now(&home, resumed.as_deref())).await.unwrap_or_default()
+        off_the_loop(move || self.since_now(&home, resumed.as_deref()))
+            .await
+            .unwrap_or_default()
     }
 
     fn since_now(&self, kimi_home: &Path, resumed: Option<&str>) -> Recorded {
@@ -188,19 +232,32 @@ impl Before {
         let read = Records::open(kimi_home).and_then(|records| Ok((records.sessions()?, records)));
         let (now, records) = match read {
             Ok(read) => read,
-            Err(why) => return Recorded { unread: unread(INDEX, &why), ..Recorded::default() },
+            Err(why) => {
+                return Recorded {
+                    unread: unread(INDEX, &why),
+                    ..Recorded::default()
+                };
+            }
         };
         let known = |id: &str| self.sessions.iter().find(|(known, _)| known == id);
         let newest = now.iter().rev().find(|(id, _)| known(id).is_none());
         let same = resumed.and_then(|resumed| now.iter().rev().find(|(id, _)| id == resumed));
-        let Some((id, record)) = newest.or(same) else { return Recorded::default() };
+        let Some((id, record)) = newest.or(same) else {
+            return Recorded::default();
+        };
         let from = known(id).map_or(0, |(_, length)| *length);
         let recorded = match records.read_from(record, from) {
             Ok(text) => read_lines(&text),
             Err(NotRead::Missing) => Recorded::default(),
-            Err(why) => Recorded { unread: unread("wire.jsonl", &why), ..Recorded::default() },
+            Err(why) => Recorded {
+                unread: unread("wire.jsonl", &why),
+                ..Recorded::default()
+            },
         };
-        Recorded { session: Some(id.clone()), ..recorded }
+        Recorded {
+            session: Some(id.clone()),
+            ..recorded
+        }
     }
 }
 
@@ -219,7 +276,10 @@ mod tests {
     #[test]
     fn the_end_of_a_turn_is_read() {
         let recorded = read_lines(COMPLETED);
-        assert_eq!(recorded.end.map(|end| end.reason).as_deref(), Some("completed"));
+        assert_eq!(
+            recorded.end.map(|end| end.reason).as_deref(),
+            Some("completed")
+        );
         assert_eq!(recorded.last_finish.as_deref(), Some("end_turn"));
     }
 
@@ -250,7 +310,8 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let dir = home.path().join("sessions/s1");
         std::fs::create_dir_all(dir.join("agents/main")).unwrap();
-        let index = serde_json::json!({"sessionId": "s1", "sessionDir": dir, "workDir": "/w"}).to_string();
+        let index =
+            serde_json::json!({"sessionId": "s1", "sessionDir": dir, "workDir": "/w"}).to_string();
         std::fs::write(home.path().join(INDEX), format!("{index}\n")).unwrap();
         let record = dir.join("agents/main/wire.jsonl");
         std::fs::write(&record, COMPLETED).unwrap();
@@ -263,7 +324,10 @@ mod tests {
         let before = Before::look_now(home.path());
         assert_eq!(
             before.since_now(home.path(), Some("s1")),
-            Recorded { session: Some("s1".to_owned()), ..Recorded::default() }
+            Recorded {
+                session: Some("s1".to_owned()),
+                ..Recorded::default()
+            }
         );
         std::fs::write(record, format!("{COMPLETED}{OVERFLOW}\n")).unwrap();
         let since = before.since_now(home.path(), Some("s1"));
@@ -273,16 +337,37 @@ mod tests {
     /// Puts each thing that is no plain file in a file's place, and says how each was refused.
     fn refused(name: &str) -> String {
         let mut said = String::new();
-        for made in ["mkfifo", "ln -s /dev/zero", "ln -s /etc/passwd", "mkdir", "truncate -s 10G"] {
+        for made in [
+            "mkfifo",
+            "ln -s /dev/zero",
+            "ln -s /etc/passwd",
+            "mkdir",
+            "truncate -s 10G",
+        ] {
             let (home, record) = home();
-            let place = if name == INDEX { home.path().join(INDEX) } else { record };
+            let place = if name == INDEX {
+                home.path().join(INDEX)
+            } else {
+                record
+            };
             let (before, script) = (Before::default(), format!("rm \"$1\" && {made} \"$1\""));
             let mut shell = std::process::Command::new("sh");
-            assert!(shell.args(["-c", &script, "sh"]).arg(&place).status().unwrap().success(), "{made}");
+            assert!(
+                shell
+                    .args(["-c", &script, "sh"])
+                    .arg(&place)
+                    .status()
+                    .unwrap()
+                    .success(),
+                "{made}"
+            );
             assert!(!Before::look_now(home.path()).knows("other"));
             let recorded = before.since_now(home.path(), Some("s1"));
             assert_eq!(recorded.end, None);
-            said.push_str(&format!("{made}: {}\n", recorded.unread.unwrap_or_default()));
+            said.push_str(&format!(
+                "{made}: {}\n",
+                recorded.unread.unwrap_or_default()
+            ));
         }
         said
     }
@@ -330,6 +415,9 @@ mod tests {
         let long = format!("{}\n{COMPLETED}", "x".repeat(17 << 20));
         std::fs::write(record, long).unwrap();
         let recorded = Before::default().since_now(home.path(), None);
-        assert_eq!(recorded.end.map(|end| end.reason).as_deref(), Some("completed"));
+        assert_eq!(
+            recorded.end.map(|end| end.reason).as_deref(),
+            Some("completed")
+        );
     }
 }

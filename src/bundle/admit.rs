@@ -1,4 +1,5 @@
-//! Admitting a bundle: what it says, held against what was asked for, what was planned, and what its commits really are.
+//! Admitting a bundle: what it says, held against what was asked for, what was planned, and what
+//! its commits really are.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -19,8 +20,8 @@ use crate::plan::{Event, Plan, Task};
 use crate::request::{Ask, Request};
 use crate::text::Scrubber;
 
-/// A run whose bundle is about what was asked for, whose journal follows from the plan, and whose commits its tasks may
-/// have made. What it says of its gates is its own opinion still.
+/// A run whose bundle is about what was asked for, whose journal follows from the plan, and whose
+/// commits its tasks may have made. What it says of its gates is its own opinion still.
 #[derive(Debug)]
 pub struct Admitted {
     /// What it is built on.
@@ -47,7 +48,8 @@ pub struct Admitted {
 const CLOCK: i64 = 60;
 
 impl Admitted {
-    /// Refuses it if one of its changes holds a secret that this job knows: it may not be judged, pushed or shown.
+    /// Refuses it if one of its changes holds a secret that this job knows: it may not be judged,
+    /// pushed or shown.
     ///
     /// # Errors
     /// For the first such file; else if an object cannot be read.
@@ -59,18 +61,25 @@ impl Admitted {
     }
 }
 
-/// Holds an opened bundle against the request and the effective plan, neither of which comes from it, and takes its
-/// commits into the repository, below [`taken_in`].
+/// Holds an opened bundle against the request and the effective plan, neither of which comes from
+/// it, and takes its commits into the repository, below [`taken_in`].
 ///
 /// # Errors
-/// The first thing that is wrong with it. Objects may have come into the repository then, but no ref to them.
-pub fn admit(repo: &Repo, opened: Opened, request: &Request, plan: &Arc<Plan>) -> Result<Admitted, Refused> {
+/// The first thing that is wrong with it. Objects may have come into the repository then, but no
+/// ref to them.
+pub fn admit(
+    repo: &Repo,
+    opened: Opened,
+    request: &Request,
+    plan: &Arc<Plan>,
+) -> Result<Admitted, Refused> {
     let journal = read_journal(&opened)?;
     admit_journal(repo, opened, journal, request, plan)
 }
 
-/// As [`admit`], for what an earlier run of the scope left: who asked for it, for which tasks, and on which commit are its
-/// own matter. Its scope and its plan must be the request's, and its base must have the tree that the request's has.
+/// As [`admit`], for what an earlier run of the scope left: who asked for it, for which tasks, and
+/// on which commit are its own matter. Its scope and its plan must be the request's, and its base
+/// must have the tree that the request's has.
 ///
 /// # Errors
 /// As [`admit`].
@@ -83,7 +92,9 @@ pub fn admit_earlier(
 ) -> Result<Admitted, Refused> {
     let journal = read_journal(&opened)?;
     let began = beginning(&journal)?;
-    let base = repo.tip(&request.base).map_err(|_| Refused::NoBase(request.base.clone()))?;
+    let base = repo
+        .tip(&request.base)
+        .map_err(|_| Refused::NoBase(request.base.clone()))?;
     expect("base's tree", &began.base.tree, &base.tree)?;
     let asked = Request {
         run: earlier.clone(),
@@ -117,7 +128,12 @@ fn admit_journal(
     request: &Request,
     plan: &Arc<Plan>,
 ) -> Result<Admitted, Refused> {
-    let Opened { manifest, limits, changes, .. } = opened;
+    let Opened {
+        manifest,
+        limits,
+        changes,
+        ..
+    } = opened;
     expect("run", &manifest.run, &request.run)?;
     expect("scope", &manifest.scope, &request.scope)?;
     expect("base", &manifest.base.commit, &request.base)?;
@@ -143,8 +159,15 @@ fn admit_journal(
     };
     let (mut landed, mut digest) = (Vec::new(), None);
     if let Some((mut file, sha256)) = changes {
-        let wanted = BundleWanted { base: &request.base, refs: &refs, bytes: limits.file, objects: limits.objects };
-        let pending = repo.take_in_bundle(&mut file, &wanted).map_err(Refused::Commits)?;
+        let wanted = BundleWanted {
+            base: &request.base,
+            refs: &refs,
+            bytes: limits.file,
+            objects: limits.objects,
+        };
+        let pending = repo
+            .take_in_bundle(&mut file, &wanted)
+            .map_err(Refused::Commits)?;
         landed = court.chain(&engine)?;
         court.changes(&tasks, &landed)?;
         repo.keep_bundle(&pending, IN_BUNDLE, &taken_in(&request.run))?;
@@ -162,7 +185,10 @@ fn admit_journal(
         base: began.base.clone(),
         result,
         landed,
-        task_commits: tasks.into_iter().map(|change| (change.task, change.commit)).collect(),
+        task_commits: tasks
+            .into_iter()
+            .map(|change| (change.task, change.commit))
+            .collect(),
         observed,
         engine,
         history,
@@ -173,30 +199,52 @@ fn admit_journal(
 
 /// From the first to the last line of the journal, in seconds.
 fn under_way(journal: &Journal) -> RangeInclusive<i64> {
-    let mut seconds = journal.lines.iter().map(|line| line.at.as_millis().div_euclid(1000));
+    let mut seconds = journal
+        .lines
+        .iter()
+        .map(|line| line.at.as_millis().div_euclid(1000));
     let first = seconds.next().unwrap_or_default();
     // A clock that is set while a run is under way is set by little.
     first.saturating_sub(CLOCK)..=seconds.next_back().unwrap_or(first).saturating_add(CLOCK)
 }
 
-fn expect(what: &'static str, found: &impl ToString, expected: &impl ToString) -> Result<(), Refused> {
+fn expect(
+    what: &'static str,
+    found: &impl ToString,
+    expected: &impl ToString,
+) -> Result<(), Refused> {
     let (found, expected) = (found.to_string(), expected.to_string());
     if found == expected {
         return Ok(());
     }
-    Err(Refused::OtherRun { what, found: crate::text::clip(&found, 80), expected })
+    Err(Refused::OtherRun {
+        what,
+        found: crate::text::clip(&found, 80),
+        expected,
+    })
 }
 
 fn contradiction(what: &'static str, holds: bool) -> Result<(), Refused> {
-    if holds { Ok(()) } else { Err(Refused::Contradiction { what }) }
+    if holds {
+        Ok(())
+    } else {
+        Err(Refused::Contradiction { what })
+    }
 }
 
 /// The first fact is about the run that was asked for.
-fn check_beginning(repo: &Repo, began: &Began, request: &Request, plan: &Plan) -> Result<(), Refused> {
+fn check_beginning(
+    repo: &Repo,
+    began: &Began,
+    request: &Request,
+    plan: &Plan,
+) -> Result<(), Refused> {
     expect("run", &began.run, &request.run)?;
     expect("scope", &began.scope, &request.scope)?;
     expect("base", &began.base.commit, &request.base)?;
-    let base = repo.tip(&request.base).map_err(|_| Refused::NoBase(request.base.clone()))?;
+    let base = repo
+        .tip(&request.base)
+        .map_err(|_| Refused::NoBase(request.base.clone()))?;
     expect("base's tree", &began.base.tree, &base.tree)?;
     expect("plan's path", &began.plan.path, &request.plan.path)?;
     expect("plan", &began.plan.digest, &request.plan.digest)?;
@@ -208,8 +256,16 @@ fn check_beginning(repo: &Repo, began: &Began, request: &Request, plan: &Plan) -
 }
 
 /// The tasks that took part are those that were asked for.
-fn check_selection(took_part: &[TaskId], ask: &Ask, event: Event, plan: &Plan) -> Result<(), Refused> {
-    let refused = |task: &TaskId, why| Refused::Task { task: task.to_string(), why };
+fn check_selection(
+    took_part: &[TaskId],
+    ask: &Ask,
+    event: Event,
+    plan: &Plan,
+) -> Result<(), Refused> {
+    let refused = |task: &TaskId, why| Refused::Task {
+        task: task.to_string(),
+        why,
+    };
     let mut selected = BTreeSet::new();
     for task in took_part {
         if plan.task(task).is_none() {
@@ -219,8 +275,14 @@ fn check_selection(took_part: &[TaskId], ask: &Ask, event: Event, plan: &Plan) -
             return Err(refused(task, "took part twice"));
         }
     }
-    let Ask::Run { tasks } = ask else { return Ok(()) };
-    let asked = if tasks.is_empty() { None } else { Some(with_dependencies(plan, tasks)) };
+    let Ask::Run { tasks } = ask else {
+        return Ok(());
+    };
+    let asked = if tasks.is_empty() {
+        None
+    } else {
+        Some(with_dependencies(plan, tasks))
+    };
     for task in &plan.tasks {
         let takes_part = selected.contains(&task.id);
         match &asked {
@@ -231,7 +293,10 @@ fn check_selection(took_part: &[TaskId], ask: &Ask, event: Event, plan: &Plan) -
                 return Err(refused(&task.id, "was asked for, and took no part"));
             }
             None if takes_part && !may_take_part(task, event) => {
-                return Err(refused(&task.id, "took part, and its `when` names other events"));
+                return Err(refused(
+                    &task.id,
+                    "took part, and its `when` names other events",
+                ));
             }
             None if !takes_part && task.when.is_none() => {
                 return Err(refused(&task.id, "was to take part, and did not"));
@@ -243,7 +308,9 @@ fn check_selection(took_part: &[TaskId], ask: &Ask, event: Event, plan: &Plan) -
 }
 
 fn may_take_part(task: &Task, event: Event) -> bool {
-    task.when.as_ref().is_none_or(|when| when.events.is_empty() || when.events.contains(&event))
+    task.when
+        .as_ref()
+        .is_none_or(|when| when.events.is_empty() || when.events.contains(&event))
 }
 
 fn with_dependencies<'a>(plan: &'a Plan, tasks: &'a [TaskId]) -> BTreeSet<&'a TaskId> {
@@ -271,13 +338,24 @@ mod tests {
             \x20 - { id: nightly, run: x, when: { events: [schedule, dispatch] } }\n\
             \x20 - { id: docs, run: x, when: { changed: [docs/**] } }\n";
         let plan = crate::plan::parse(plan.as_bytes(), "omk.yaml", "p").expect("a plan");
-        let ids =
-            |names: &str| names.split_whitespace().map(|name| name.parse().expect("an id")).collect::<Vec<TaskId>>();
-        let says = |took_part: &str, ask: &Ask, event| match check_selection(&ids(took_part), ask, event, &plan) {
+        let ids = |names: &str| {
+            names
+                .split_whitespace()
+                .map(|name| name.parse().expect("an id"))
+                .collect::<Vec<TaskId>>()
+        };
+        let says = |took_part: &str, ask: &Ask, event| match check_selection(
+            &ids(took_part),
+            ask,
+            event,
+            &plan,
+        ) {
             Ok(()) => "fine".to_owned(),
             Err(why) => why.to_string(),
         };
-        let run = |took_part: &str, asked: &str| says(took_part, &Ask::Run { tasks: ids(asked) }, Event::Manual);
+        let run = |took_part: &str, asked: &str| {
+            says(took_part, &Ask::Run { tasks: ids(asked) }, Event::Manual)
+        };
         for (took_part, asked) in [
             ("a b", ""),
             ("a b docs", ""),
@@ -297,13 +375,25 @@ mod tests {
             ("a b ghost", "", "`ghost` took part, and is not in the plan"),
             ("a b a", "", "`a` took part twice"),
             ("a", "", "`b` was to take part, and did not"),
-            ("a b nightly", "", "`nightly` took part, and its `when` names other events"),
+            (
+                "a b nightly",
+                "",
+                "`nightly` took part, and its `when` names other events",
+            ),
             ("a b", "a", "`b` took part, and was not asked for"),
             ("a docs", "a", "`docs` took part, and was not asked for"),
             ("b", "b", "`a` was asked for, and took no part"),
-            ("a", "a nightly", "`nightly` was asked for, and took no part"),
+            (
+                "a",
+                "a nightly",
+                "`nightly` was asked for, and took no part",
+            ),
         ] {
-            assert_eq!(run(took_part, asked), format!("task {why}"), "{took_part} for {asked}");
+            assert_eq!(
+                run(took_part, asked),
+                format!("task {why}"),
+                "{took_part} for {asked}"
+            );
         }
         assert_eq!(
             says("a b nightly", &all, Event::Comment),
@@ -312,6 +402,9 @@ mod tests {
         // A retry may leave out what completed before.
         let retry = Ask::Retry { tasks: ids("a") };
         assert_eq!(says("b nightly", &retry, Event::Manual), "fine");
-        assert_eq!(says("ghost", &retry, Event::Manual), "task `ghost` took part, and is not in the plan");
+        assert_eq!(
+            says("ghost", &retry, Event::Manual),
+            "task `ghost` took part, and is not in the plan"
+        );
     }
 }

@@ -1,8 +1,9 @@
 //! The commits of a bundle, each held against the task that it says it is of.
 //!
-//! It refuses a commit that is not by omk, not of a task of the run, not on what it should be on, or that touches what
-//! its task may not: also one that no ref points at, and that would only be pushed along. Message and headers are made
-//! again from plan and journal, and compared byte for byte. Trees are measured before anything walks them.
+//! It refuses a commit that is not by omk, not of a task of the run, not on what it should be on,
+//! or that touches what its task may not: also one that no ref points at, and that would only be
+//! pushed along. Message and headers are made again from plan and journal, and compared byte for
+//! byte. Trees are measured before anything walks them.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +21,8 @@ use crate::scope::{Scope, Violation};
 /// How many offending paths a refusal names.
 const PATHS_SHOWN: usize = 10;
 
-/// Commits between the base and what is brought, for each landing: its own change, its landings, merges of its base.
+/// Commits between the base and what is brought, for each landing: its own change, its landings,
+/// merges of its base.
 const COMMITS_PER_LANDING: usize = 16;
 
 /// Where commits are that no landing names.
@@ -44,14 +46,21 @@ pub(super) struct Court<'a> {
 }
 
 impl Court<'_> {
-    /// The commits from the base to the result: exactly one for each landing that changed something, in their order.
+    /// The commits from the base to the result: exactly one for each landing that changed
+    /// something, in their order.
     pub(super) fn chain(&self, engine: &Engine) -> Result<Vec<(TaskId, CommitId)>, Refused> {
         let (mut at, mut chain) = (self.base.clone(), Vec::new());
         let mut once = BTreeSet::new();
         for (task, tip) in engine.landings() {
-            let is_whole = engine.task(task).is_some_and(|task| task.change.is_some() && task.ejected.is_none());
+            let is_whole = engine
+                .task(task)
+                .is_some_and(|task| task.change.is_some() && task.ejected.is_none());
             if !once.insert(task) || !is_whole {
-                return Err(refused(&tip.commit, "below the result", &format!("lands task {task}, which had no turn")));
+                return Err(refused(
+                    &tip.commit,
+                    "below the result",
+                    &format!("lands task {task}, which had no turn"),
+                ));
             }
             if *tip == at {
                 // It held the change already.
@@ -59,7 +68,11 @@ impl Court<'_> {
             }
             let seen = self.look_at(&tip.commit, "below the result")?;
             if seen.tip.tree != tip.tree {
-                return Err(refused(&tip.commit, "below the result", "has another tree than the journal says"));
+                return Err(refused(
+                    &tip.commit,
+                    "below the result",
+                    "has another tree than the journal says",
+                ));
             }
             self.check(&seen, Some(task), &at)?;
             chain.push((task.clone(), tip.commit.clone()));
@@ -69,13 +82,25 @@ impl Court<'_> {
     }
 
     /// The landed tasks' own changes, and whatever they are built on down to the base.
-    pub(super) fn changes(&self, changes: &[TaskChange], chain: &[(TaskId, CommitId)]) -> Result<(), Refused> {
-        let own: BTreeMap<&CommitId, &TaskId> = changes.iter().map(|change| (&change.commit, &change.task)).collect();
-        let mut known: BTreeSet<CommitId> = chain.iter().map(|(_, commit)| commit.clone()).collect();
+    pub(super) fn changes(
+        &self,
+        changes: &[TaskChange],
+        chain: &[(TaskId, CommitId)],
+    ) -> Result<(), Refused> {
+        let own: BTreeMap<&CommitId, &TaskId> = changes
+            .iter()
+            .map(|change| (&change.commit, &change.task))
+            .collect();
+        let mut known: BTreeSet<CommitId> =
+            chain.iter().map(|(_, commit)| commit.clone()).collect();
         known.insert(self.base.commit.clone());
         for (commit, task) in chain.iter().map(|(task, commit)| (commit, task)) {
             if own.get(commit).is_some_and(|other| *other != task) {
-                return Err(refused(commit, &format!("of task {task}"), "is said to be of another task, too"));
+                return Err(refused(
+                    commit,
+                    &format!("of task {task}"),
+                    "is said to be of another task, too",
+                ));
             }
         }
         let most = COMMITS_PER_LANDING.saturating_mul(changes.len().saturating_add(4));
@@ -107,8 +132,8 @@ impl Court<'_> {
         Ok(())
     }
 
-    /// A commit that a task's change is, or is built on; its parents, which are to be looked at too. A merge is only
-    /// measured.
+    /// A commit that a task's change is, or is built on; its parents, which are to be looked at
+    /// too. A merge is only measured.
     fn vouch(&self, commit: &CommitId, task: Option<&TaskId>) -> Result<Vec<CommitId>, Refused> {
         let place = task.map_or_else(|| BELOW.to_owned(), |task| format!("of task {task}"));
         let seen = self.look_at(commit, &place)?;
@@ -130,7 +155,8 @@ impl Court<'_> {
         Ok(seen.parents)
     }
 
-    /// What a commit is built on: the base, which is trusted, or another commit of the bundle, which is measured.
+    /// What a commit is built on: the base, which is trusted, or another commit of the bundle,
+    /// which is measured.
     fn parent(&self, commit: &CommitId) -> Result<Tip, Refused> {
         if *commit == self.base.commit {
             return Ok(self.base.clone());
@@ -141,7 +167,8 @@ impl Court<'_> {
     fn look_at(&self, commit: &CommitId, place: &str) -> Result<CommitSeen, Refused> {
         let looked = self.repo.look_at(commit).and_then(|seen| {
             let mut extents = self.extents.borrow_mut();
-            self.repo.refuse_vast(&mut extents, &self.base.tree, &seen.tip.tree)?;
+            self.repo
+                .refuse_vast(&mut extents, &self.base.tree, &seen.tip.tree)?;
             Ok(seen)
         });
         looked.map_err(|error| match error {
@@ -156,34 +183,74 @@ impl Court<'_> {
         let commit = &seen.tip.commit;
         let place = task.map_or_else(|| BELOW.to_owned(), |task| format!("of task {task}"));
         if seen.parents != [parent.commit.clone()] {
-            let found: Vec<&str> = seen.parents.iter().map(|parent| &parent.as_str()[..12]).collect();
-            let found = if found.is_empty() { "nothing".to_owned() } else { found.join(" and ") };
-            let why = format!("is built on {found}, and not on {} alone", &parent.commit.as_str()[..12]);
+            let found: Vec<&str> = seen
+                .parents
+                .iter()
+                .map(|parent| &parent.as_str()[..12])
+                .collect();
+            let found = if found.is_empty() {
+                "nothing".to_owned()
+            } else {
+                found.join(" and ")
+            };
+            let why = format!(
+                "is built on {found}, and not on {} alone",
+                &parent.commit.as_str()[..12]
+            );
             return Err(refused(commit, &place, &why));
         }
         if !seen.by_omk {
-            return Err(refused(commit, &place, "has another author or committer than omk"));
+            return Err(refused(
+                commit,
+                &place,
+                "has another author or committer than omk",
+            ));
         }
-        let (said, attempt) = self.trailers(&seen.message).map_err(|why| refused(commit, &place, why))?;
+        let (said, attempt) = self
+            .trailers(&seen.message)
+            .map_err(|why| refused(commit, &place, why))?;
         if task.is_some_and(|task| *task != said) {
-            return Err(refused(commit, &place, &format!("says that it is of task {said}")));
+            return Err(refused(
+                commit,
+                &place,
+                &format!("says that it is of task {said}"),
+            ));
         }
-        let Some(planned) = self.plan.task(&said).filter(|task| self.selected.contains(&task.id)) else {
-            return Err(refused(commit, &place, &format!("is of task {said}, which takes no part in this run")));
+        let Some(planned) = self
+            .plan
+            .task(&said)
+            .filter(|task| self.selected.contains(&task.id))
+        else {
+            return Err(refused(
+                commit,
+                &place,
+                &format!("is of task {said}, which takes no part in this run"),
+            ));
         };
         self.scope(seen, planned, parent)?;
-        self.writing(seen, planned, attempt).map_err(|why| refused(commit, &place, &why))?;
+        self.writing(seen, planned, attempt)
+            .map_err(|why| refused(commit, &place, &why))?;
         let messages = self.messages(planned, attempt);
         match self.repo.is_as_written(seen, &messages)? {
             true => Ok(()),
-            false => Err(refused(commit, &place, "has headers that omk does not write")),
+            false => Err(refused(
+                commit,
+                &place,
+                "has headers that omk does not write",
+            )),
         }
     }
 
     /// The messages that omk gives a task's commit: in the plan's words, or without them.
     fn messages(&self, planned: &Task, attempt: u32) -> [Message; 2] {
         let request = self.request;
-        let message = Message::of_task(&request.run, &request.trigger, planned, attempt, self.plan.deliver.sign_off);
+        let message = Message::of_task(
+            &request.run,
+            &request.trigger,
+            planned,
+            attempt,
+            self.plan.deliver.sign_off,
+        );
         [message.clone(), message.bare()]
     }
 
@@ -193,7 +260,11 @@ impl Court<'_> {
         if attempt == 0 || attempt > last {
             return Err(format!("is of attempt {attempt}, and its task had {last}"));
         }
-        if !self.messages(planned, attempt).iter().any(|message| message.to_string() == seen.message) {
+        if !self
+            .messages(planned, attempt)
+            .iter()
+            .any(|message| message.to_string() == seen.message)
+        {
             return Err("has another message than omk gives it".to_owned());
         }
         if !self.under_way.contains(&seen.seconds) {
@@ -209,13 +280,21 @@ impl Court<'_> {
             return Err("is of another run, by its trailers");
         }
         for key in KEYS {
-            if message.lines().filter(|line| line.starts_with(&format!("{key}:"))).count() != 1 {
+            if message
+                .lines()
+                .filter(|line| line.starts_with(&format!("{key}:")))
+                .count()
+                != 1
+            {
                 return Err("does not carry each of omk's trailers once");
             }
         }
         let task = trailers.task.ok_or("names no task in its trailers")?;
         let proof = format!("{}/{task}", trailers.run);
-        let last = message.trim_end().rsplit_once("\n\n").map_or("", |(_, last)| last);
+        let last = message
+            .trim_end()
+            .rsplit_once("\n\n")
+            .map_or("", |(_, last)| last);
         for line in last.lines() {
             let (key, value) = line.split_once(": ").ok_or("has a trailer that is none")?;
             let allowed = match key {
@@ -228,7 +307,10 @@ impl Court<'_> {
                 return Err("carries a trailer that omk did not write");
             }
         }
-        Ok((task, trailers.attempt.ok_or("names no attempt in its trailers")?))
+        Ok((
+            task,
+            trailers.attempt.ok_or("names no attempt in its trailers")?,
+        ))
     }
 
     fn scope(&self, seen: &CommitSeen, task: &Task, parent: &Tip) -> Result<(), Refused> {
@@ -243,14 +325,21 @@ impl Court<'_> {
         if violations.is_empty() {
             return Ok(());
         }
-        Err(Refused::Scope { commit: short(&seen.tip.commit), task: task.id.clone(), paths: named(&violations) })
+        Err(Refused::Scope {
+            commit: short(&seen.tip.commit),
+            task: task.id.clone(),
+            paths: named(&violations),
+        })
     }
 }
 
 /// The first few of them, and how many there are besides.
 fn named(violations: &[Violation]) -> String {
-    let mut paths: Vec<String> =
-        violations.iter().take(PATHS_SHOWN).map(|found| format!("{} {}", found.path, found.why)).collect();
+    let mut paths: Vec<String> = violations
+        .iter()
+        .take(PATHS_SHOWN)
+        .map(|found| format!("{} {}", found.path, found.why))
+        .collect();
     if violations.len() > PATHS_SHOWN {
         paths.push(format!("and {} more", violations.len() - PATHS_SHOWN));
     }
@@ -262,7 +351,11 @@ fn short(commit: &CommitId) -> String {
 }
 
 fn refused(commit: &CommitId, place: &str, why: &str) -> Refused {
-    Refused::Commit { commit: short(commit), place: place.to_owned(), why: why.to_owned() }
+    Refused::Commit {
+        commit: short(commit),
+        place: place.to_owned(),
+        why: why.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -272,11 +365,22 @@ mod tests {
     #[test]
     fn ten_paths_are_named_and_the_others_counted() {
         let says = |count: usize| {
-            let path = |at: usize| Violation { path: format!("{at}").parse().expect("a path"), why: "x".into() };
+            let path = |at: usize| Violation {
+                path: format!("{at}").parse().expect("a path"),
+                why: "x".into(),
+            };
             named(&(0..count).map(path).collect::<Vec<_>>())
         };
         assert_eq!(says(2), "0 x, 1 x");
-        assert!(says(9).ends_with(", 8 x") && says(10).ends_with(", 9 x"), "{}", says(10));
-        assert!(says(11).ends_with(", 9 x, and 1 more") && says(13).ends_with(", and 3 more"), "{}", says(13));
+        assert!(
+            says(9).ends_with(", 8 x") && says(10).ends_with(", 9 x"),
+            "{}",
+            says(10)
+        );
+        assert!(
+            says(11).ends_with(", 9 x, and 1 more") && says(13).ends_with(", and 3 more"),
+            "{}",
+            says(13)
+        );
     }
 }

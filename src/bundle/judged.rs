@@ -1,4 +1,5 @@
-//! What is left of a run's own verdict once somebody else has judged its result; and its proofs, by those who judged.
+//! What is left of a run's own verdict once somebody else has judged its result; and its proofs, by
+//! those who judged.
 //!
 //! It refuses to make a verdict better than the run's own.
 
@@ -9,8 +10,8 @@ use crate::proof::{self, Input, JudgedBy, Standing, standing};
 use crate::report::{View, room};
 use crate::request::{Judgement, Request, VERSION};
 
-/// The judgement of an admitted run, from what the required gates said of its result's tree. Without a result nothing was
-/// judged, and the verdict is the run's own, but never `ready`.
+/// The judgement of an admitted run, from what the required gates said of its result's tree.
+/// Without a result nothing was judged, and the verdict is the run's own, but never `ready`.
 #[must_use]
 pub fn judge(request: &Request, admitted: &Admitted, gates: Vec<GateOutcome>) -> Judgement {
     let mut warnings = Vec::new();
@@ -25,14 +26,22 @@ pub fn judge(request: &Request, admitted: &Admitted, gates: Vec<GateOutcome>) ->
         lowered(own, &held)
     } else {
         warnings.push("nothing landed, so there was nothing to judge".to_owned());
-        if own == RunVerdict::Ready { RunVerdict::NotReady } else { own }
+        if own == RunVerdict::Ready {
+            RunVerdict::NotReady
+        } else {
+            own
+        }
     };
     Judgement {
         version: VERSION,
         run: request.run.clone(),
         base: admitted.base.clone(),
         result: admitted.result.clone(),
-        landed: admitted.landed.iter().map(|(task, _)| task.clone()).collect(),
+        landed: admitted
+            .landed
+            .iter()
+            .map(|(task, _)| task.clone())
+            .collect(),
         plan: request.plan.digest.clone(),
         gates,
         verdict,
@@ -42,7 +51,12 @@ pub fn judge(request: &Request, admitted: &Admitted, gates: Vec<GateOutcome>) ->
 }
 
 fn required(admitted: &Admitted) -> Vec<GateId> {
-    let gates = admitted.engine.plan().gates.iter().filter(|gate| gate.required);
+    let gates = admitted
+        .engine
+        .plan()
+        .gates
+        .iter()
+        .filter(|gate| gate.required);
     gates.map(|gate| gate.id.clone()).collect()
 }
 
@@ -64,11 +78,18 @@ fn lowered(own: RunVerdict, standing: &Standing) -> RunVerdict {
     }
 }
 
-/// Gates that let the result through in the run and do not now: flaky, or bent by whoever made the change.
+/// Gates that let the result through in the run and do not now: flaky, or bent by whoever made the
+/// change.
 fn disagreements(admitted: &Admitted, gates: &[GateOutcome]) -> Vec<String> {
     let before = admitted.history.result_gates(&admitted.engine);
-    let passed = |gate: &GateId| before.iter().any(|outcome| outcome.gate == *gate && outcome.counts_as_passed);
-    let changed = gates.iter().filter(|outcome| !outcome.counts_as_passed && passed(&outcome.gate));
+    let passed = |gate: &GateId| {
+        before
+            .iter()
+            .any(|outcome| outcome.gate == *gate && outcome.counts_as_passed)
+    };
+    let changed = gates
+        .iter()
+        .filter(|outcome| !outcome.counts_as_passed && passed(&outcome.gate));
     changed
         .map(|outcome| {
             format!(
@@ -80,17 +101,26 @@ fn disagreements(admitted: &Admitted, gates: &[GateOutcome]) -> Vec<String> {
         .collect()
 }
 
-/// What the proof of the result is made of: the run's evidence, judged by a separate job. `None` where nothing landed.
+/// What the proof of the result is made of: the run's evidence, judged by a separate job. `None`
+/// where nothing landed.
 #[must_use]
 pub fn proof_input(request: &Request, judgement: &Judgement, admitted: &Admitted) -> Option<Input> {
     let result = admitted.result.clone()?;
-    let input = admitted.history.run_proof(&admitted.engine, admitted.observed.clone(), &admitted.journal_head)?;
+    let input = admitted.history.run_proof(
+        &admitted.engine,
+        admitted.observed.clone(),
+        &admitted.journal_head,
+    )?;
     let rooms = std::iter::once(input.containment.clone()).chain(confined(&judgement.gates));
     Some(Input {
         containment: rooms.reduce(Containment::weakest).unwrap_or_default(),
         plan: request.plan.clone(),
         trigger: request.trigger.clone(),
-        judged_tree: judgement.result.as_ref().filter(|_| !judgement.gates.is_empty()).map(|tip| tip.tree.clone()),
+        judged_tree: judgement
+            .result
+            .as_ref()
+            .filter(|_| !judgement.gates.is_empty())
+            .map(|tip| tip.tree.clone()),
         gates: judgement.gates.clone(),
         judged_by: JudgedBy::SeparateJob,
         verdict: judgement.verdict,
@@ -100,13 +130,22 @@ pub fn proof_input(request: &Request, judgement: &Judgement, admitted: &Admitted
     })
 }
 
-/// The files of a run's proofs, by name: of each landed task, as the run itself judged it, and of the result, as
-/// `judgement` has it.
+/// The files of a run's proofs, by name: of each landed task, as the run itself judged it, and of
+/// the result, as `judgement` has it.
 #[must_use]
-pub fn proofs(request: &Request, judgement: &Judgement, admitted: &Admitted) -> Vec<(String, Vec<u8>)> {
-    let tasks = admitted.history.task_proofs(&admitted.engine, &admitted.journal_head);
-    let tasks = tasks.into_iter().map(|(task, input)| (task.to_string(), input));
-    let result = proof_input(request, judgement, admitted).map(|input| (proof::RUN_PROOF.to_owned(), input));
+pub fn proofs(
+    request: &Request,
+    judgement: &Judgement,
+    admitted: &Admitted,
+) -> Vec<(String, Vec<u8>)> {
+    let tasks = admitted
+        .history
+        .task_proofs(&admitted.engine, &admitted.journal_head);
+    let tasks = tasks
+        .into_iter()
+        .map(|(task, input)| (task.to_string(), input));
+    let result =
+        proof_input(request, judgement, admitted).map(|input| (proof::RUN_PROOF.to_owned(), input));
     let mut files = Vec::new();
     for (name, input) in tasks.chain(result) {
         files.push((format!("{name}.json"), proof::prove(&input).to_bytes()));
@@ -117,23 +156,31 @@ pub fn proofs(request: &Request, judgement: &Judgement, admitted: &Admitted) -> 
     files
 }
 
-/// The run for people, with the verdict and the gates of `judgement`. Not scrubbed yet. `None` only before a run began,
-/// which is not admitted.
+/// The run for people, with the verdict and the gates of `judgement`. Not scrubbed yet. `None` only
+/// before a run began, which is not admitted.
 #[must_use]
 pub fn view(judgement: &Judgement, admitted: &Admitted) -> Option<View> {
     let mut view = admitted.history.view(&admitted.engine)?;
     view.verdict = Some(judgement.verdict);
     view.gates.clone_from(&judgement.gates);
-    view.containment = view.containment.into_iter().chain(confined(&judgement.gates)).reduce(Containment::weakest);
-    view.room_exceptions = view.containment.as_ref().map(|room| room::exceptions(room.level)).unwrap_or_default();
+    view.containment = view
+        .containment
+        .into_iter()
+        .chain(confined(&judgement.gates))
+        .reduce(Containment::weakest);
+    view.room_exceptions = view
+        .containment
+        .as_ref()
+        .map(|room| room::exceptions(room.level))
+        .unwrap_or_default();
     view.judged_by = Some(JudgedBy::SeparateJob);
     view.result.clone_from(&admitted.result);
     view.warnings.extend(judgement.warnings.iter().cloned());
     Some(view)
 }
 
-/// The judgement in at most so many bytes of JSON: what gates printed goes first, then the items that failed, then what
-/// was said of them. Verdicts stay.
+/// The judgement in at most so many bytes of JSON: what gates printed goes first, then the items
+/// that failed, then what was said of them. Verdicts stay.
 #[must_use]
 pub fn fit(mut judgement: Judgement, most: usize) -> Judgement {
     let shrink: [fn(&mut GateOutcome); 5] = [
@@ -204,9 +251,21 @@ mod tests {
                 assert_eq!(lowered(own, standing), own, "{standing:?}");
             }
         }
-        let below = |own| [&Standing::Proven, &Standing::Unproven, &held].map(|standing| lowered(own, standing));
-        assert_eq!(below(RunVerdict::Ready), [RunVerdict::Ready, RunVerdict::Neutral, RunVerdict::NotReady]);
-        assert_eq!(below(RunVerdict::Neutral), [RunVerdict::Neutral, RunVerdict::Neutral, RunVerdict::NotReady]);
+        let below = |own| {
+            [&Standing::Proven, &Standing::Unproven, &held].map(|standing| lowered(own, standing))
+        };
+        assert_eq!(
+            below(RunVerdict::Ready),
+            [RunVerdict::Ready, RunVerdict::Neutral, RunVerdict::NotReady]
+        );
+        assert_eq!(
+            below(RunVerdict::Neutral),
+            [
+                RunVerdict::Neutral,
+                RunVerdict::Neutral,
+                RunVerdict::NotReady
+            ]
+        );
     }
 
     /// Two gates that have much to say: one passed, one failed.
@@ -227,13 +286,24 @@ mod tests {
         serde_json::from_value(judgement).expect("a judgement")
     }
 
-    /// What is left of a gate: how much of its log, how many items and hosts, how long its note and its command.
+    /// What is left of a gate: how much of its log, how many items and hosts, how long its note and
+    /// its command.
     fn left(gate: &GateOutcome) -> [usize; 6] {
-        let log = gate.log.as_ref().map_or(0, |log| 1 + log.head.len() + log.tail.len());
+        let log = gate
+            .log
+            .as_ref()
+            .map_or(0, |log| 1 + log.head.len() + log.tail.len());
         let room = gate.room.as_ref().expect("it ran in one");
         let length = |text: &str| text.chars().count();
         let hosts = [room.refused_hosts.len(), room.unreached_hosts.len()];
-        [log, gate.failing.len(), hosts[0], hosts[1], length(&gate.note), length(&gate.command)]
+        [
+            log,
+            gate.failing.len(),
+            hosts[0],
+            hosts[1],
+            length(&gate.note),
+            length(&gate.command),
+        ]
     }
 
     #[test]

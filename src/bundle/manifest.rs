@@ -1,7 +1,7 @@
 //! What a bundle's directory says of itself: `bundle.json`, and which names it may hold.
 //!
-//! It refuses every name that is not on its list, and to believe what it says of the run: that is held against the
-//! request and the journal by [`super::admit`].
+//! It refuses every name that is not on its list, and to believe what it says of the run: that is
+//! held against the request and the journal by [`super::admit`].
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,7 +24,15 @@ pub const CHANGES: &str = "changes.bundle";
 pub const JOURNAL: &str = "journal.jsonl";
 
 /// Files that lie at the top.
-const TOP: [&str; 7] = [CHANGES, JOURNAL, "plan.yaml", "report.json", "report.html", "report.md", "junit.xml"];
+const TOP: [&str; 7] = [
+    CHANGES,
+    JOURNAL,
+    "plan.yaml",
+    "report.json",
+    "report.html",
+    "report.md",
+    "junit.xml",
+];
 
 /// Directories that every bundle may have.
 const STATE: [&str; 2] = ["proofs", "logs"];
@@ -93,7 +101,8 @@ pub struct FileClaim {
     pub sha256: Sha256,
 }
 
-/// The name of a file in a bundle: one of a few at the top, or below one of a few directories, of plain characters.
+/// The name of a file in a bundle: one of a few at the top, or below one of a few directories, of
+/// plain characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileName(String);
 
@@ -112,7 +121,9 @@ impl FileName {
     /// Whether it is only for [`Upload::Full`].
     #[must_use]
     pub fn is_full_only(&self) -> bool {
-        self.parts().next().is_some_and(|first| FULL.contains(&first))
+        self.parts()
+            .next()
+            .is_some_and(|first| FULL.contains(&first))
     }
 }
 
@@ -136,8 +147,12 @@ impl FromStr for FileName {
 
 /// Whether a part of a name is of plain characters, and no `..`, hidden file or option.
 fn is_plain(part: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'+' | b'@');
-    !part.is_empty() && part.len() <= LENGTH && !part.starts_with(['.', '-']) && part.bytes().all(plain)
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'+' | b'@');
+    !part.is_empty()
+        && part.len() <= LENGTH
+        && !part.starts_with(['.', '-'])
+        && part.bytes().all(plain)
 }
 
 impl fmt::Display for FileName {
@@ -154,7 +169,9 @@ impl Serialize for FileName {
 
 impl<'de> Deserialize<'de> for FileName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(D::Error::custom)
     }
 }
 
@@ -172,7 +189,10 @@ mod tests {
             "cassette/api/0/1.json",
         ] {
             let parsed: FileName = name.parse().unwrap();
-            assert_eq!((parsed.to_string().as_str(), parsed.is_full_only()), (name, name.starts_with("cassette/")));
+            assert_eq!(
+                (parsed.to_string().as_str(), parsed.is_full_only()),
+                (name, name.starts_with("cassette/"))
+            );
         }
         for name in [
             "",

@@ -30,9 +30,17 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Far more than a run of ten thousand tasks leaves, and still less than a runner's disk and memory.
+    /// Far more than a run of ten thousand tasks leaves, and still less than a runner's disk and
+    /// memory.
     fn default() -> Self {
-        Self { file: 1 << 30, all: 4 << 30, files: 100_000, manifest: 32 << 20, journal: 256 << 20, objects: 4_000_000 }
+        Self {
+            file: 1 << 30,
+            all: 4 << 30,
+            files: 100_000,
+            manifest: 32 << 20,
+            journal: 256 << 20,
+            objects: 4_000_000,
+        }
     }
 }
 
@@ -51,7 +59,8 @@ pub struct Opened {
 /// Opens a bundle's directory, which anybody may have filled.
 ///
 /// # Errors
-/// The first thing that is wrong with it. Nothing larger than allowed is read, nothing but plain files is opened.
+/// The first thing that is wrong with it. Nothing larger than allowed is read, nothing but plain
+/// files is opened.
 pub fn open(dir: &Path, limits: &Limits) -> Result<Opened, Refused> {
     let directory = Directory::open(dir)?;
     let manifest = read_manifest(&directory, limits)?;
@@ -62,74 +71,127 @@ pub fn open(dir: &Path, limits: &Limits) -> Result<Opened, Refused> {
         match claim.name.as_str() {
             JOURNAL => journal = Some(kept(&directory, claim)?),
             CHANGES => {
-                let mut copy = tempfile::tempfile().map_err(|source| io("a temporary file", source))?;
+                let mut copy =
+                    tempfile::tempfile().map_err(|source| io("a temporary file", source))?;
                 hold_to(&directory, claim, &mut |bytes| copy.write_all(bytes))?;
                 changes = Some((copy, claim.sha256.clone()));
             }
             _ => hold_to(&directory, claim, &mut |_| Ok(()))?,
         }
     }
-    let journal = journal.ok_or_else(|| Refused::Missing { name: JOURNAL.to_owned() })?;
-    Ok(Opened { manifest, limits: *limits, journal, changes })
+    let journal = journal.ok_or_else(|| Refused::Missing {
+        name: JOURNAL.to_owned(),
+    })?;
+    Ok(Opened {
+        manifest,
+        limits: *limits,
+        journal,
+        changes,
+    })
 }
 
 fn read_manifest(directory: &Directory, limits: &Limits) -> Result<Manifest, Refused> {
     let bytes = directory.read(MANIFEST, limits.manifest)?;
     let refused = |error: serde_json::Error| {
         let why = text::printable(error.to_string().as_bytes()).replace('\n', " ");
-        Refused::Manifest { why: text::clip(&why, 200) }
+        Refused::Manifest {
+            why: text::clip(&why, 200),
+        }
     };
     // A later version may have other fields.
     let version: serde_json::Value = serde_json::from_slice(&bytes).map_err(refused)?;
-    let version = version.get("version").and_then(serde_json::Value::as_u64).unwrap_or_default();
+    let version = version
+        .get("version")
+        .and_then(serde_json::Value::as_u64)
+        .unwrap_or_default();
     if version != u64::from(VERSION) {
-        return Err(Refused::Version { found: u32::try_from(version).unwrap_or(u32::MAX), expected: VERSION });
+        return Err(Refused::Version {
+            found: u32::try_from(version).unwrap_or(u32::MAX),
+            expected: VERSION,
+        });
     }
     serde_json::from_slice(&bytes).map_err(refused)
 }
 
 /// What the manifest claims, before a file is looked at.
 fn check_claims(manifest: &Manifest, limits: &Limits) -> Result<(), Refused> {
-    within("the number of files", manifest.files.len() as u64, limits.files as u64)?;
+    within(
+        "the number of files",
+        manifest.files.len() as u64,
+        limits.files as u64,
+    )?;
     let mut all = 0_u64;
     let mut names = std::collections::BTreeSet::new();
     for claim in &manifest.files {
-        let most = if claim.name.as_str() == JOURNAL { limits.journal } else { limits.file };
+        let most = if claim.name.as_str() == JOURNAL {
+            limits.journal
+        } else {
+            limits.file
+        };
         within(&format!("`{}`, in bytes,", claim.name), claim.bytes, most)?;
         all = all.saturating_add(claim.bytes);
         if !names.insert(&claim.name) {
-            return Err(Refused::Manifest { why: format!("it names `{}` twice", claim.name) });
+            return Err(Refused::Manifest {
+                why: format!("it names `{}` twice", claim.name),
+            });
         }
         if claim.name.is_full_only() && manifest.upload == Upload::State {
-            return Err(Refused::StrangeName { name: claim.name.to_string() });
+            return Err(Refused::StrangeName {
+                name: claim.name.to_string(),
+            });
         }
     }
     within("all of it together, in bytes,", all, limits.all)
 }
 
 /// What lies there is what the manifest names, and each as large as it says.
-fn check_directory(directory: &Directory, manifest: &Manifest, limits: &Limits) -> Result<(), Refused> {
+fn check_directory(
+    directory: &Directory,
+    manifest: &Manifest,
+    limits: &Limits,
+) -> Result<(), Refused> {
     let mut found = directory.files(limits.files)?;
     for (name, size) in &found {
-        within(&format!("`{name}`, in bytes,"), *size, limits.file.max(limits.journal))?;
+        within(
+            &format!("`{name}`, in bytes,"),
+            *size,
+            limits.file.max(limits.journal),
+        )?;
     }
     for claim in &manifest.files {
         match found.remove(&claim.name) {
-            None => return Err(Refused::Missing { name: claim.name.to_string() }),
+            None => {
+                return Err(Refused::Missing {
+                    name: claim.name.to_string(),
+                });
+            }
             Some(size) if size != claim.bytes => {
-                return Err(Refused::Changed { name: claim.name.to_string(), what: "size" });
+                return Err(Refused::Changed {
+                    name: claim.name.to_string(),
+                    what: "size",
+                });
             }
             Some(_) => {}
         }
     }
     match found.into_keys().next() {
-        Some(name) => Err(Refused::StrangeName { name: name.to_string() }),
+        Some(name) => Err(Refused::StrangeName {
+            name: name.to_string(),
+        }),
         None => Ok(()),
     }
 }
 
 fn within(what: &str, found: u64, most: u64) -> Result<(), Refused> {
-    if found > most { Err(Refused::TooLarge { what: what.to_owned(), found, most }) } else { Ok(()) }
+    if found > most {
+        Err(Refused::TooLarge {
+            what: what.to_owned(),
+            found,
+            most,
+        })
+    } else {
+        Ok(())
+    }
 }
 
 fn kept(directory: &Directory, claim: &FileClaim) -> Result<Vec<u8>, Refused> {
@@ -148,7 +210,10 @@ fn hold_to(
     take: &mut dyn FnMut(&[u8]) -> std::io::Result<()>,
 ) -> Result<(), Refused> {
     let name = claim.name.as_str();
-    let changed = |what| Refused::Changed { name: name.to_owned(), what };
+    let changed = |what| Refused::Changed {
+        name: name.to_owned(),
+        what,
+    };
     let (file, size) = directory.open_file(name)?;
     if size != claim.bytes {
         return Err(changed("size"));
@@ -168,7 +233,11 @@ fn hold_to(
     if read != claim.bytes {
         return Err(changed("size"));
     }
-    if Sha256::from_digest(&digest.finalize()) != claim.sha256 { Err(changed("digest")) } else { Ok(()) }
+    if Sha256::from_digest(&digest.finalize()) != claim.sha256 {
+        Err(changed("digest"))
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -181,7 +250,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let claim = |(name, text): &(&str, &str)| {
             let path = dir.path().join(name);
-            std::fs::create_dir_all(path.parent().expect("a directory above it")).expect("its directory");
+            std::fs::create_dir_all(path.parent().expect("a directory above it"))
+                .expect("its directory");
             std::fs::write(path, text).expect("a file");
             json!({"name": name, "bytes": text.len(), "sha256": Sha256::of(text.as_bytes())})
         };
@@ -195,17 +265,44 @@ mod tests {
 
     #[test]
     fn a_bundle_may_be_as_large_as_the_limits_and_one_byte_or_file_more_is_refused() {
-        let dir = made(&[("journal.jsonl", "12345678"), ("logs/a/1/x.log", "123456"), ("proofs/a.json", "1234")]);
-        let manifest = std::fs::metadata(dir.path().join(MANIFEST)).expect("the manifest").len();
-        let exact = Limits { file: 6, all: 18, files: 3, manifest, journal: 8, objects: 0 };
-        assert_eq!(open(dir.path(), &exact).expect("it fits").journal, b"12345678");
-        let refused = |limits| open(dir.path(), &limits).expect_err("it is too large").to_string();
+        let dir = made(&[
+            ("journal.jsonl", "12345678"),
+            ("logs/a/1/x.log", "123456"),
+            ("proofs/a.json", "1234"),
+        ]);
+        let manifest = std::fs::metadata(dir.path().join(MANIFEST))
+            .expect("the manifest")
+            .len();
+        let exact = Limits {
+            file: 6,
+            all: 18,
+            files: 3,
+            manifest,
+            journal: 8,
+            objects: 0,
+        };
+        assert_eq!(
+            open(dir.path(), &exact).expect("it fits").journal,
+            b"12345678"
+        );
+        let refused = |limits| {
+            open(dir.path(), &limits)
+                .expect_err("it is too large")
+                .to_string()
+        };
         let refused = [
             refused(Limits { file: 5, ..exact }),
             refused(Limits { all: 17, ..exact }),
             refused(Limits { files: 2, ..exact }),
-            refused(Limits { journal: 7, ..exact }),
-            refused(Limits { manifest: manifest - 1, ..exact }).replace(&manifest.to_string(), "[ALL]"),
+            refused(Limits {
+                journal: 7,
+                ..exact
+            }),
+            refused(Limits {
+                manifest: manifest - 1,
+                ..exact
+            })
+            .replace(&manifest.to_string(), "[ALL]"),
         ];
         insta::assert_snapshot!(refused.join("\n").replace(&(manifest - 1).to_string(), "[LESS]"), @"
         `logs/a/1/x.log`, in bytes, is too large: 6, and 5 are allowed

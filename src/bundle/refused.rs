@@ -11,8 +11,7 @@ use crate::text::{self, Advised};
 const AGAIN: &str = "nothing was taken from it, so start a new run";
 
 /// What a person should think of a bundle that says what no honest run says.
-const SUSPECT: &str =
-    "look at what the job that ran the agent did before you start a new run: nothing was taken from it";
+const SUSPECT: &str = "look at what the job that ran the agent did before you start a new run: nothing was taken from it";
 
 /// Why a bundle is refused. Nothing of it was used.
 #[derive(Debug, thiserror::Error)]
@@ -147,9 +146,11 @@ impl Advised for Refused {
             Self::Io { .. } => "check the step that downloads the artifact",
             Self::Version { .. } => "use one version of omk in all jobs",
             Self::NoBase(_) => "check it out or fetch it first",
-            Self::Manifest { .. } | Self::Missing { .. } | Self::Changed { .. } | Self::Damaged(_) | Self::NotBegun => {
-                AGAIN
-            }
+            Self::Manifest { .. }
+            | Self::Missing { .. }
+            | Self::Changed { .. }
+            | Self::Damaged(_)
+            | Self::NotBegun => AGAIN,
             Self::StrangeName { .. }
             | Self::NotPlain { .. }
             | Self::TooLarge { .. }

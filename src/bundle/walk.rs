@@ -1,7 +1,7 @@
 //! A directory that a stranger filled, looked through without following anything.
 //!
-//! It refuses links, pipes and devices before it opens them, more files than are allowed, and directories without a file:
-//! so there are no more directories than the files account for.
+//! It refuses links, pipes and devices before it opens them, more files than are allowed, and
+//! directories without a file: so there are no more directories than the files account for.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -22,7 +22,9 @@ pub(super) struct Directory {
 impl Directory {
     pub(super) fn open(path: &Path) -> Result<Self, Refused> {
         let top = Root::open_real(path);
-        Ok(Self { top: top.map_err(|why| io(&path.display().to_string(), why.into()))? })
+        Ok(Self {
+            top: top.map_err(|why| io(&path.display().to_string(), why.into()))?,
+        })
     }
 
     /// Every file but the manifest, with its size. Nothing is opened but directories.
@@ -35,7 +37,11 @@ impl Directory {
             found.insert(name.parse().map_err(|_| strange(name))?, size);
             if found.len() > most {
                 let (found, most) = (found.len() as u64, most as u64);
-                return Err(Refused::TooLarge { what: "the number of files".into(), found, most });
+                return Err(Refused::TooLarge {
+                    what: "the number of files".into(),
+                    found,
+                    most,
+                });
             }
             Ok(())
         })?;
@@ -44,17 +50,27 @@ impl Directory {
 
     /// Opens a plain file, and nothing else; its size.
     pub(super) fn open_file(&self, name: &str) -> Result<(File, u64), Refused> {
-        let file = self.top.file(Path::new(name)).map_err(|why| not_read(name, why))?;
+        let file = self
+            .top
+            .file(Path::new(name))
+            .map_err(|why| not_read(name, why))?;
         let size = file.size();
         Ok((file.into_file(), size))
     }
 
     /// Reads a whole file of which no more than `most` bytes are wanted.
     pub(super) fn read(&self, name: &str, most: u64) -> Result<Vec<u8>, Refused> {
-        let file = self.top.file(Path::new(name)).map_err(|why| not_read(name, why))?;
+        let file = self
+            .top
+            .file(Path::new(name))
+            .map_err(|why| not_read(name, why))?;
         let found = file.size().max(most.saturating_add(1));
         file.read(most).map_err(|why| match why {
-            NotRead::TooLarge { most } => Refused::TooLarge { what: format!("`{name}`, in bytes,"), found, most },
+            NotRead::TooLarge { most } => Refused::TooLarge {
+                what: format!("`{name}`, in bytes,"),
+                found,
+                most,
+            },
             other => not_read(name, other),
         })
     }
@@ -62,9 +78,17 @@ impl Directory {
 
 fn not_read(name: &str, why: NotRead) -> Refused {
     match why {
-        NotRead::Missing => Refused::Missing { name: name.to_owned() },
-        NotRead::NotPlain(what) => Refused::NotPlain { name: clipped(name), what },
-        NotRead::BelowLink => Refused::NotPlain { name: clipped(name), what: "below a symbolic link" },
+        NotRead::Missing => Refused::Missing {
+            name: name.to_owned(),
+        },
+        NotRead::NotPlain(what) => Refused::NotPlain {
+            name: clipped(name),
+            what,
+        },
+        NotRead::BelowLink => Refused::NotPlain {
+            name: clipped(name),
+            what: "below a symbolic link",
+        },
         NotRead::Outside => strange(name),
         other => io(name, other.into()),
     }
@@ -74,7 +98,11 @@ fn not_read(name: &str, why: NotRead) -> Refused {
 type Seen<'a> = dyn FnMut(&str, u64) -> Result<(), Refused> + 'a;
 
 fn look(directory: &Root, above: &str, seen: &mut Seen<'_>) -> Result<(), Refused> {
-    let shown = if above.is_empty() { "the bundle" } else { above };
+    let shown = if above.is_empty() {
+        "the bundle"
+    } else {
+        above
+    };
     let entries = Dir::read_from(directory.as_fd()).map_err(|errno| io(shown, errno.into()))?;
     let mut is_empty = true;
     for entry in entries {
@@ -84,29 +112,56 @@ fn look(directory: &Root, above: &str, seen: &mut Seen<'_>) -> Result<(), Refuse
             continue;
         }
         is_empty = false;
-        let Ok(part) = std::str::from_utf8(bytes) else { return Err(strange(&String::from_utf8_lossy(bytes))) };
-        let name = if above.is_empty() { part.to_owned() } else { format!("{above}/{part}") };
+        let Ok(part) = std::str::from_utf8(bytes) else {
+            return Err(strange(&String::from_utf8_lossy(bytes)));
+        };
+        let name = if above.is_empty() {
+            part.to_owned()
+        } else {
+            format!("{above}/{part}")
+        };
         let stat = rustix::fs::statat(directory.as_fd(), part, AtFlags::SYMLINK_NOFOLLOW);
         let stat = stat.map_err(|errno| io(&name, errno.into()))?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => seen(&name, u64::try_from(stat.st_size).unwrap_or(u64::MAX))?,
-            // A name below it says whether the directory may be here at all, and so how deep it may lie.
+            // A name below it says whether the directory may be here at all, and so how deep it may
+            // lie.
             FileType::Directory if format!("{name}/x.json").parse::<FileName>().is_ok() => {
-                look(&directory.below(Path::new(part)).map_err(|why| not_read(&name, why))?, &name, seen)?;
+                look(
+                    &directory
+                        .below(Path::new(part))
+                        .map_err(|why| not_read(&name, why))?,
+                    &name,
+                    seen,
+                )?;
             }
             FileType::Directory => return Err(strange(&name)),
-            other => return Err(Refused::NotPlain { name: clipped(&name), what: in_words(other) }),
+            other => {
+                return Err(Refused::NotPlain {
+                    name: clipped(&name),
+                    what: in_words(other),
+                });
+            }
         }
     }
-    if is_empty { Err(strange(shown)) } else { Ok(()) }
+    if is_empty {
+        Err(strange(shown))
+    } else {
+        Ok(())
+    }
 }
 
 pub(super) fn io(what: &str, source: std::io::Error) -> Refused {
-    Refused::Io { what: clipped(what), source }
+    Refused::Io {
+        what: clipped(what),
+        source,
+    }
 }
 
 fn strange(name: &str) -> Refused {
-    Refused::StrangeName { name: clipped(name) }
+    Refused::StrangeName {
+        name: clipped(name),
+    }
 }
 
 fn clipped(name: &str) -> String {
@@ -117,33 +172,56 @@ fn clipped(name: &str) -> String {
 mod tests {
     use super::*;
 
-    /// The files of a bundle with these files and directories, which end with `/`; or why it is refused.
+    /// The files of a bundle with these files and directories, which end with `/`; or why it is
+    /// refused.
     fn files(names: &[&str], most: usize) -> Result<Vec<String>, String> {
         let dir = tempfile::tempdir().expect("a directory");
         for name in names {
             let path = dir.path().join(name);
             let parent = path.parent().expect("a directory above it");
-            std::fs::create_dir_all(if name.ends_with('/') { &path } else { parent }).expect("its directory");
+            std::fs::create_dir_all(if name.ends_with('/') { &path } else { parent })
+                .expect("its directory");
             if !name.ends_with('/') {
                 std::fs::write(path, name).expect("a file");
             }
         }
-        let found = Directory::open(dir.path()).expect("a directory").files(most).map_err(|why| why.to_string())?;
-        assert!(found.iter().all(|(name, size)| name.as_str().len() as u64 == *size), "{found:?}");
+        let found = Directory::open(dir.path())
+            .expect("a directory")
+            .files(most)
+            .map_err(|why| why.to_string())?;
+        assert!(
+            found
+                .iter()
+                .all(|(name, size)| name.as_str().len() as u64 == *size),
+            "{found:?}"
+        );
         Ok(found.into_keys().map(|name| name.to_string()).collect())
     }
 
     #[test]
     fn only_files_count_and_they_count_to_the_last() {
-        let names = ["bundle.json", "journal.jsonl", "logs/a/b/c/d/x.log", "proofs/a.json"];
-        let refused = |most| Err(format!("the number of files is too large: {}, and {most} are allowed", most + 1));
+        let names = [
+            "bundle.json",
+            "journal.jsonl",
+            "logs/a/b/c/d/x.log",
+            "proofs/a.json",
+        ];
+        let refused = |most| {
+            Err(format!(
+                "the number of files is too large: {}, and {most} are allowed",
+                most + 1
+            ))
+        };
         for (most, found) in [(0, refused(0)), (2, refused(2))] {
             assert_eq!(files(&names, most), found);
         }
         for most in [3, 4] {
             assert_eq!(
                 files(&names, most).as_deref(),
-                Ok(&names[1..].iter().map(ToString::to_string).collect::<Vec<_>>()[..])
+                Ok(&names[1..]
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()[..])
             );
         }
     }

@@ -1,4 +1,5 @@
-//! Writing a bundle: what of a run's directory the next job may need, its commits, and the manifest last.
+//! Writing a bundle: what of a run's directory the next job may need, its commits, and the manifest
+//! last.
 //!
 //! It refuses to write into a directory that holds something else, and leaves none half done.
 
@@ -72,16 +73,23 @@ pub fn is_free(dir: &Path) -> Result<(), WriteError> {
 /// A directory that can take the place of `dir`.
 fn beside(dir: &Path) -> Result<tempfile::TempDir, WriteError> {
     refuse_others(dir)?;
-    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = dir
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     std::fs::create_dir_all(parent).map_err(io("make", parent))?;
-    tempfile::Builder::new().prefix(".omk-bundle-").tempdir_in(parent).map_err(io("write in", parent))
+    tempfile::Builder::new()
+        .prefix(".omk-bundle-")
+        .tempdir_in(parent)
+        .map_err(io("write in", parent))
 }
 
-/// Writes the bundle of a run that is over to `dir`, which is made; an earlier bundle there is replaced. The run's
-/// journal, proofs and reports must have been written.
+/// Writes the bundle of a run that is over to `dir`, which is made; an earlier bundle there is
+/// replaced. The run's journal, proofs and reports must have been written.
 ///
 /// # Errors
-/// Where something else lies there, or something cannot be read, packed or written. `dir` is as before then.
+/// Where something else lies there, or something cannot be read, packed or written. `dir` is as
+/// before then.
 pub fn write(
     dir: &Path,
     repo: &Repo,
@@ -93,15 +101,27 @@ pub fn write(
     let began = engine.began().ok_or(WriteError::NotBegun)?;
     let new = beside(dir)?;
     let (result, tasks) = (result_of(engine), changes_of(engine));
-    let mut room =
-        Room { from: run_dir.path(), to: new.path(), files: Vec::new(), left: limits.all, left_out: Vec::new() };
+    let mut room = Room {
+        from: run_dir.path(),
+        to: new.path(),
+        files: Vec::new(),
+        left: limits.all,
+        left_out: Vec::new(),
+    };
     let refs = refs_of(result.as_ref(), &tasks);
     if !refs.is_empty() {
         repo.write_bundle(&new.path().join(CHANGES), &began.base.commit, &refs)?;
         room.claim(CHANGES)?;
     }
     // What the next job cannot do without comes first; logs that do not fit are left out.
-    for name in [JOURNAL, "plan.yaml", "report.json", "report.md", "report.html", "junit.xml"] {
+    for name in [
+        JOURNAL,
+        "plan.yaml",
+        "report.json",
+        "report.md",
+        "report.html",
+        "junit.xml",
+    ] {
         room.bring(name, u64::MAX)?;
     }
     room.bring_all("proofs", limits)?;
@@ -130,7 +150,11 @@ pub fn write(
     })?;
     std::fs::write(&path, bytes).map_err(io("write", &path))?;
     put_in_place(new, dir)?;
-    Ok(Written { dir: dir.to_owned(), manifest, left_out })
+    Ok(Written {
+        dir: dir.to_owned(),
+        manifest,
+        left_out,
+    })
 }
 
 fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> WriteError {
@@ -177,9 +201,14 @@ struct Room<'a> {
 impl Room<'_> {
     /// Copies a file of the run, if there is one.
     fn bring(&mut self, name: &str, most: u64) -> Result<(), WriteError> {
-        let Ok(file) = Root::open(self.from).and_then(|root| root.file(Path::new(name))) else { return Ok(()) };
+        let Ok(file) = Root::open(self.from).and_then(|root| root.file(Path::new(name))) else {
+            return Ok(());
+        };
         if file.size() > most || file.size() > self.left {
-            self.left_out.push(format!("{name} is too large for a bundle ({} bytes)", file.size()));
+            self.left_out.push(format!(
+                "{name} is too large for a bundle ({} bytes)",
+                file.size()
+            ));
             return Ok(());
         }
         let to = self.to.join(name);
@@ -191,16 +220,22 @@ impl Room<'_> {
         self.claim(name)
     }
 
-    /// Copies what lies below a directory of the run, as far as it has names that a bundle may hold.
+    /// Copies what lies below a directory of the run, as far as it has names that a bundle may
+    /// hold.
     fn bring_all(&mut self, directory: &str, limits: &Limits) -> Result<(), WriteError> {
         let mut names = Vec::new();
         list(&self.from.join(directory), directory, &mut names);
         names.sort();
         for name in names {
             if name.parse::<FileName>().is_err() {
-                self.left_out.push(format!("{} has a name that no bundle may hold", crate::text::clip(&name, 120)));
+                self.left_out.push(format!(
+                    "{} has a name that no bundle may hold",
+                    crate::text::clip(&name, 120)
+                ));
             } else if self.files.len() >= limits.files {
-                self.left_out.push(format!("{name} and what follows it are too many files for a bundle"));
+                self.left_out.push(format!(
+                    "{name} and what follows it are too many files for a bundle"
+                ));
                 break;
             } else {
                 self.bring(&name, limits.file)?;
@@ -212,12 +247,17 @@ impl Room<'_> {
     /// Puts a file that lies there already into the manifest.
     fn claim(&mut self, name: &str) -> Result<(), WriteError> {
         let path = self.to.join(name);
-        let read = plain_file::open(&path).and_then(|file| Ok((file.size(), file.digest(u64::MAX)?)));
+        let read =
+            plain_file::open(&path).and_then(|file| Ok((file.size(), file.digest(u64::MAX)?)));
         let (bytes, sha256) = read.map_err(|why| io("read", &path)(why.into()))?;
         self.left = self.left.saturating_sub(bytes);
         // Every name that comes here is a constant above, or was parsed.
         if let Ok(name) = name.parse() {
-            self.files.push(FileClaim { name, bytes, sha256 });
+            self.files.push(FileClaim {
+                name,
+                bytes,
+                sha256,
+            });
         }
         Ok(())
     }
@@ -225,9 +265,13 @@ impl Room<'_> {
 
 /// The plain files below a directory; what cannot be read, and links, are left alone.
 fn list(path: &Path, name: &str, found: &mut Vec<String>) {
-    let Ok(entries) = std::fs::read_dir(path) else { return };
+    let Ok(entries) = std::fs::read_dir(path) else {
+        return;
+    };
     for entry in entries.filter_map(Result::ok) {
-        let Ok(kind) = entry.file_type() else { continue };
+        let Ok(kind) = entry.file_type() else {
+            continue;
+        };
         let name = format!("{name}/{}", entry.file_name().to_string_lossy());
         if kind.is_dir() {
             list(&entry.path(), &name, found);
@@ -243,21 +287,42 @@ mod tests {
 
     /// A run's directory with three files, and what comes of it in a bundle.
     fn brought(bring: impl FnOnce(&mut Room<'_>), left: u64) -> (Vec<String>, u64, Vec<String>) {
-        let (from, to) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        let (from, to) = (
+            tempfile::tempdir().expect("a directory"),
+            tempfile::tempdir().expect("a directory"),
+        );
         std::fs::create_dir(from.path().join("logs")).expect("a directory");
         for name in ["logs/a.log", "logs/b.log", "logs/c.log"] {
             std::fs::write(from.path().join(name), "12345678").expect("a file");
         }
-        let mut room = Room { from: from.path(), to: to.path(), files: Vec::new(), left, left_out: Vec::new() };
+        let mut room = Room {
+            from: from.path(),
+            to: to.path(),
+            files: Vec::new(),
+            left,
+            left_out: Vec::new(),
+        };
         bring(&mut room);
-        let names: Vec<String> = room.files.iter().map(|claim| claim.name.to_string()).collect();
-        assert!(names.iter().all(|name| to.path().join(name).is_file()), "{names:?}");
+        let names: Vec<String> = room
+            .files
+            .iter()
+            .map(|claim| claim.name.to_string())
+            .collect();
+        assert!(
+            names.iter().all(|name| to.path().join(name).is_file()),
+            "{names:?}"
+        );
         (names, room.left, room.left_out)
     }
 
     #[test]
     fn a_file_fits_to_the_byte_and_is_named_where_it_does_not() {
-        let one = |most, left| brought(|room| room.bring("logs/a.log", most).expect("it can be read"), left);
+        let one = |most, left| {
+            brought(
+                |room| room.bring("logs/a.log", most).expect("it can be read"),
+                left,
+            )
+        };
         let too_large = vec!["logs/a.log is too large for a bundle (8 bytes)".to_owned()];
         assert_eq!(one(8, 8), (vec!["logs/a.log".to_owned()], 0, Vec::new()));
         assert_eq!(one(9, 9), (vec!["logs/a.log".to_owned()], 1, Vec::new()));
@@ -268,21 +333,40 @@ mod tests {
     #[test]
     fn as_many_files_as_may_be_are_brought_and_no_more() {
         let all = |files| {
-            let limits = Limits { files, ..Limits::default() };
-            let (names, _, left_out) = brought(|room| room.bring_all("logs", &limits).expect("they can be read"), 100);
+            let limits = Limits {
+                files,
+                ..Limits::default()
+            };
+            let (names, _, left_out) = brought(
+                |room| room.bring_all("logs", &limits).expect("they can be read"),
+                100,
+            );
             (names.len(), left_out)
         };
         assert_eq!(all(3), (3, Vec::new()));
-        assert_eq!(all(2), (2, vec!["logs/c.log and what follows it are too many files for a bundle".to_owned()]));
+        assert_eq!(
+            all(2),
+            (
+                2,
+                vec!["logs/c.log and what follows it are too many files for a bundle".to_owned()]
+            )
+        );
     }
 
     #[test]
     fn a_place_that_cannot_be_looked_at_is_not_taken_for_free() {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::write(dir.path().join("file"), "mine").expect("a file");
-        assert!(refuse_others(&dir.path().join("free")).is_ok() && refuse_others(dir.path()).is_err());
+        assert!(
+            refuse_others(&dir.path().join("free")).is_ok() && refuse_others(dir.path()).is_err()
+        );
         let below = dir.path().join("file/bundle");
-        let error = refuse_others(&below).expect_err("a file is no directory").to_string();
-        assert!(error.starts_with(&format!("look at {}: ", below.display())), "{error}");
+        let error = refuse_others(&below)
+            .expect_err("a file is no directory")
+            .to_string();
+        assert!(
+            error.starts_with(&format!("look at {}: ", below.display())),
+            "{error}"
+        );
     }
 }

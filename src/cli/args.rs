@@ -1,4 +1,5 @@
-//! The command line as people type it. It only names; what a command does is in the file of its name.
+//! The command line as people type it. It only names; what a command does is in the file of its
+//! name.
 
 use std::path::PathBuf;
 
@@ -10,10 +11,23 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[command(after_help = "Start with `omk init`, look with `omk plan`, go with `omk run`.")]
 pub(crate) struct Cli {
     /// Work as if started in this directory
-    #[arg(short = 'C', long, global = true, value_name = "DIR", help_heading = "Everywhere")]
+    #[arg(
+        short = 'C',
+        long,
+        global = true,
+        value_name = "DIR",
+        help_heading = "Everywhere"
+    )]
     pub(crate) directory: Option<PathBuf>,
     /// When to use colours
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", help_heading = "Everywhere")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        help_heading = "Everywhere"
+    )]
     pub(crate) color: When,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -52,13 +66,17 @@ pub(crate) enum Command {
     )]
     Retry(Retry),
     /// Go on with a run that was interrupted, killed, or blocked from outside
-    #[command(after_help = "Examples:\n  omk resume            # the newest run\n  omk resume 20261122t18")]
+    #[command(
+        after_help = "Examples:\n  omk resume            # the newest run\n  omk resume 20261122t18"
+    )]
     Resume(Resume),
     /// Cancel a run, or some tasks of it, for good
     #[command(after_help = "Examples:\n  omk cancel\n  omk cancel --task api")]
     Cancel(Cancel),
     /// Show where the tasks of a run stand
-    #[command(after_help = "Examples:\n  omk status\n  omk status --json | jq '.[] | select(.state == \"failed\")'")]
+    #[command(
+        after_help = "Examples:\n  omk status\n  omk status --json | jq '.[] | select(.state == \"failed\")'"
+    )]
     Status(Status),
     /// Fold a run's journal again, check every order, and print the timeline
     #[command(after_help = "Examples:\n  omk replay\n  omk replay --json")]
@@ -79,7 +97,9 @@ pub(crate) enum Command {
     )]
     Publish(Publish),
     /// Render a run
-    #[command(after_help = "Examples:\n  omk report --format markdown\n  omk report --format junit > omk.xml")]
+    #[command(
+        after_help = "Examples:\n  omk report --format markdown\n  omk report --format junit > omk.xml"
+    )]
     Report(Report),
     /// Do what a CI job's event asks for; action and component run this
     #[command(
@@ -305,10 +325,12 @@ pub(crate) struct Bundle {
     /// What was asked for, as the gate job said it: a file of JSON, or `-` for standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) request: PathBuf,
-    /// Read tasks and gates from this file, which must have the digest that the request names, instead of the commit
+    /// Read tasks and gates from this file, which must have the digest that the request names,
+    /// instead of the commit
     #[arg(long, value_name = "FILE")]
     pub(crate) plan: Option<PathBuf>,
-    /// Read protected paths, limits and how to deliver from this plan instead of the default branch's
+    /// Read protected paths, limits and how to deliver from this plan instead of the default
+    /// branch's
     #[arg(long, value_name = "FILE")]
     pub(crate) rules: Option<PathBuf>,
 }
@@ -373,9 +395,11 @@ pub(crate) struct Agent {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AgentAction {
-    /// Put the pinned CLI, and a Node new enough where yours is not, into omk's tool cache, with npm
+    /// Put the pinned CLI, and a Node new enough where yours is not, into omk's tool cache, with
+    /// npm
     Install(PlanFile),
-    /// Check the CLI, the key, and the model at its provider, as a run does before its first prompt; costs nothing
+    /// Check the CLI, the key, and the model at its provider, as a run does before its first
+    /// prompt; costs nothing
     Check(PlanFile),
 }
 

@@ -1,14 +1,15 @@
 //! What a run's base needs of this machine, named before anything is started or paid.
 //!
-//! It refuses a machine without git, a git that is too old to merge, and a base whose files would be taken without a filter
-//! that its attributes ask for.
+//! It refuses a machine without git, a git that is too old to merge, and a base whose files would
+//! be taken without a filter that its attributes ask for.
 
 use std::path::PathBuf;
 
 use super::needs::{Found, Ground};
 use super::{Failure, Kind};
 use crate::git::{
-    Lacks, MissingFilter, MissingSubmodule, ModuleLack, Uncommitted, advice, program_version, refuse_old_program,
+    Lacks, MissingFilter, MissingSubmodule, ModuleLack, Uncommitted, advice, program_version,
+    refuse_old_program,
 };
 use crate::report::checkup::Point;
 use crate::text;
@@ -25,7 +26,9 @@ pub(super) fn program() -> Result<String, Failure> {
         let what = "there is no `git` on PATH that answers";
         return Err(Failure::new(Kind::Blocked, what).hint("install git, and put it on PATH"));
     };
-    refuse_old_program().map_err(|error| Failure::to_do(Kind::Blocked, &error)).map(|()| version)
+    refuse_old_program()
+        .map_err(|error| Failure::to_do(Kind::Blocked, &error))
+        .map(|()| version)
 }
 
 /// A git that is not there, or too old to merge.
@@ -39,9 +42,16 @@ pub(super) fn filters(ground: &Ground<'_>) -> Result<Found, Failure> {
     if program().is_err() {
         return Ok(Found::nothing());
     }
-    let path: Vec<PathBuf> =
-        ground.caller.text("PATH").map(|path| std::env::split_paths(path).collect()).unwrap_or_default();
-    let missing = ground.home.repo.filters_that_lack(ground.tree, &path).map_err(super::git)?;
+    let path: Vec<PathBuf> = ground
+        .caller
+        .text("PATH")
+        .map(|path| std::env::split_paths(path).collect())
+        .unwrap_or_default();
+    let missing = ground
+        .home
+        .repo
+        .filters_that_lack(ground.tree, &path)
+        .map_err(super::git)?;
     if missing.is_empty() {
         return Ok(Found::nothing());
     }
@@ -55,33 +65,51 @@ pub(super) fn filters(ground: &Ground<'_>) -> Result<Found, Failure> {
         named.join(", ")
     );
     let hints = missing.iter().take(NAMED).map(hint);
-    Ok(Found::stop("filters", hints.fold(Failure::new(Kind::Blocked, what), Failure::hint)))
+    Ok(Found::stop(
+        "filters",
+        hints.fold(Failure::new(Kind::Blocked, what), Failure::hint),
+    ))
 }
 
 fn in_words(filter: &MissingFilter) -> String {
     let MissingFilter { name, path, lacks } = filter;
     match lacks {
         Lacks::Definition => format!("`{name}` (for `{path}`)"),
-        Lacks::Program(program) => format!("`{name}` (for `{path}`; its program `{program}` is not on PATH)"),
+        Lacks::Program(program) => {
+            format!("`{name}` (for `{path}`; its program `{program}` is not on PATH)")
+        }
     }
 }
 
 fn hint(filter: &MissingFilter) -> String {
     match &filter.lacks {
-        Lacks::Program(program) if filter.name != "lfs" => format!("install `{program}`, or put it on PATH"),
+        Lacks::Program(program) if filter.name != "lfs" => {
+            format!("install `{program}`, or put it on PATH")
+        }
         Lacks::Definition | Lacks::Program(_) => advice(&filter.name),
     }
 }
 
-/// The checkout's changes that a run does not see: it starts from a commit. The plan's own file is read where it lies.
+/// The checkout's changes that a run does not see: it starts from a commit. The plan's own file is
+/// read where it lies.
 pub(super) fn uncommitted(changes: &Uncommitted) -> Found {
-    let kinds = [(changes.tracked, "tracked file"), (changes.untracked, "untracked file")];
-    let counted: Vec<String> =
-        kinds.iter().filter(|(count, _)| *count > 0).map(|(count, noun)| text::plural(*count, noun)).collect();
+    let kinds = [
+        (changes.tracked, "tracked file"),
+        (changes.untracked, "untracked file"),
+    ];
+    let counted: Vec<String> = kinds
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, noun)| text::plural(*count, noun))
+        .collect();
     if counted.is_empty() {
         return Found::nothing();
     }
-    let named: Vec<String> = changes.first.iter().map(|path| format!("`{path}`")).collect();
+    let named: Vec<String> = changes
+        .first
+        .iter()
+        .map(|path| format!("`{path}`"))
+        .collect();
     let more = match (changes.tracked + changes.untracked).saturating_sub(named.len()) {
         0 => String::new(),
         more => format!(" and {more} more"),
@@ -96,31 +124,48 @@ pub(super) fn uncommitted(changes: &Uncommitted) -> Found {
 
 /// The submodules that tasks and gates do not find in their slots.
 pub(super) fn submodules(ground: &Ground<'_>) -> Result<Found, Failure> {
-    let missing = ground.home.repo.missing_submodules(ground.tree).map_err(super::git)?;
+    let missing = ground
+        .home
+        .repo
+        .missing_submodules(ground.tree)
+        .map_err(super::git)?;
     if missing.is_empty() {
         return Ok(Found::nothing());
     }
-    let in_words = |module: &MissingSubmodule| format!("`{}` ({})", module.path, why_missing(&module.why));
+    let in_words =
+        |module: &MissingSubmodule| format!("`{}` ({})", module.path, why_missing(&module.why));
     let named: Vec<String> = missing.iter().take(NAMED).map(in_words).collect();
     let more = match missing.len().saturating_sub(NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
     let all = text::plural(missing.len(), "submodule");
-    let found = format!("tasks and gates find an empty directory in the place of {all}: {}{more}", named.join(", "));
+    let found = format!(
+        "tasks and gates find an empty directory in the place of {all}: {}{more}",
+        named.join(", ")
+    );
     let workdir = ground.home.repo.workdir();
     let is_own = |module: &MissingSubmodule| {
-        module.why == ModuleLack::Clone && workdir.join(module.path.to_string()).join(".git").is_dir()
+        module.why == ModuleLack::Clone
+            && workdir.join(module.path.to_string()).join(".git").is_dir()
     };
-    let can_be_fetched = |module: &MissingSubmodule| matches!(module.why, ModuleLack::Clone | ModuleLack::Commit);
+    let can_be_fetched =
+        |module: &MissingSubmodule| matches!(module.why, ModuleLack::Clone | ModuleLack::Commit);
     let mut next = Vec::new();
     if missing.iter().any(is_own) {
         next.push("`git submodule absorbgitdirs` moves the repositories of submodules to where omk reads them");
     }
-    if missing.iter().any(|module| can_be_fetched(module) && !is_own(module)) {
+    if missing
+        .iter()
+        .any(|module| can_be_fetched(module) && !is_own(module))
+    {
         next.push("`git submodule update --init --recursive` fetches what is missing");
     }
-    Ok(Found::tell(Point::warn("submodules", found, next.into_iter().map(str::to_owned).collect())))
+    Ok(Found::tell(Point::warn(
+        "submodules",
+        found,
+        next.into_iter().map(str::to_owned).collect(),
+    )))
 }
 
 fn why_missing(why: &ModuleLack) -> String {
@@ -128,7 +173,9 @@ fn why_missing(why: &ModuleLack) -> String {
         ModuleLack::Clone => "there is no clone of it here".to_owned(),
         ModuleLack::Commit => "its clone does not have the recorded commit".to_owned(),
         ModuleLack::Name => "`.gitmodules` does not name it".to_owned(),
-        ModuleLack::Elsewhere(name) => format!("its name `{name}` in `.gitmodules` leads elsewhere, which omk refuses"),
+        ModuleLack::Elsewhere(name) => {
+            format!("its name `{name}` in `.gitmodules` leads elsewhere, which omk refuses")
+        }
         ModuleLack::Unreadable(why) => format!("its clone cannot be read: {why}"),
         ModuleLack::TooDeep => "it lies in too many others".to_owned(),
     }

@@ -21,31 +21,65 @@ pub(super) fn cancel(args: &Cancel, terminal: &Terminal) -> Result<u8, Failure> 
     let Told { engine, .. } = tell(&run_dir, &journal)?;
     let tasks = named(&args.tasks, &engine)?;
     if !engine.can_go_on() {
-        let verdict = engine.verdict().map_or("over", crate::fact::RunVerdict::as_str);
-        return Err(Failure::new(Kind::Usage, format!("run {} is over: {verdict}", run_dir.run())));
+        let verdict = engine
+            .verdict()
+            .map_or("over", crate::fact::RunVerdict::as_str);
+        return Err(Failure::new(
+            Kind::Usage,
+            format!("run {} is over: {verdict}", run_dir.run()),
+        ));
     }
-    let Some(Line { fact: Fact::Began(began), .. }) = journal.lines.first() else {
+    let Some(Line {
+        fact: Fact::Began(began),
+        ..
+    }) = journal.lines.first()
+    else {
         return Err(Failure::new(Kind::Usage, "this run has not begun"));
     };
     if let Some(holder) = home.store.holder(&began.scope).map_err(super::store)?
         && holder.run == *run_dir.run()
     {
         ring(&run_dir, &holder, &tasks)?;
-        terminal.print(&format!("asked process {} to cancel {}\n", holder.pid, in_words(&tasks)));
+        terminal.print(&format!(
+            "asked process {} to cancel {}\n",
+            holder.pid,
+            in_words(&tasks)
+        ));
         return Ok(0);
     }
     let clock = Clock::start();
-    let _lock = home.store.lock(&began.scope, &session::holder(run_dir.run(), clock.now())).map_err(super::store)?;
+    let _lock = home
+        .store
+        .lock(&began.scope, &session::holder(run_dir.run(), clock.now()))
+        .map_err(super::store)?;
     let (journal, mut file) = run_dir.reopen().map_err(super::store)?;
-    let Told { mut engine, mut history } = tell(&run_dir, &journal)?;
+    let Told {
+        mut engine,
+        mut history,
+    } = tell(&run_dir, &journal)?;
     let clock = engine.at().map_or(clock, |at| clock.no_earlier_than(at));
-    // A task alone is cancelled in a run that is at rest: who died in it has been counted, and nothing is ordered.
+    // A task alone is cancelled in a run that is at rest: who died in it has been counted, and
+    // nothing is ordered.
     let at_rest = [
-        Fact::TookUp { host: session::host(), workers: None, spending: None, unblocked: false, lost: Vec::new() },
-        Fact::Stopped { signal: "omk cancel".to_owned() },
+        Fact::TookUp {
+            host: session::host(),
+            workers: None,
+            spending: None,
+            unblocked: false,
+            lost: Vec::new(),
+        },
+        Fact::Stopped {
+            signal: "omk cancel".to_owned(),
+        },
     ];
-    let rest = if tasks.is_empty() || engine.verdict().is_some() { &[][..] } else { &at_rest };
-    for fact in rest.iter().chain([&Fact::Cancelled { tasks: tasks.clone() }]) {
+    let rest = if tasks.is_empty() || engine.verdict().is_some() {
+        &[][..]
+    } else {
+        &at_rest
+    };
+    for fact in rest.iter().chain([&Fact::Cancelled {
+        tasks: tasks.clone(),
+    }]) {
         let at = clock.now();
         let orders = engine.take(at, fact).map_err(super::failure::infra)?;
         file.push(at, fact, &orders).map_err(super::store)?;
@@ -56,7 +90,14 @@ pub(super) fn cancel(args: &Cancel, terminal: &Terminal) -> Result<u8, Failure> 
     if engine.can_go_on() {
         return Ok(0);
     }
-    finish(&home, &run_dir, Told { engine, history }, &mut file, &Scrubber::default(), terminal)?;
+    finish(
+        &home,
+        &run_dir,
+        Told { engine, history },
+        &mut file,
+        &Scrubber::default(),
+        terminal,
+    )?;
     Ok(0)
 }
 
@@ -64,7 +105,11 @@ fn named(names: &[String], engine: &crate::engine::Engine) -> Result<Vec<TaskId>
     let one = |name: &String| {
         let id: Option<TaskId> = name.parse().ok();
         id.filter(|id| engine.task(id).is_some()).ok_or_else(|| {
-            Failure::new(Kind::Usage, format!("there is no task `{name}` in this run")).hint("`omk status` lists them")
+            Failure::new(
+                Kind::Usage,
+                format!("there is no task `{name}` in this run"),
+            )
+            .hint("`omk status` lists them")
         })
     };
     names.iter().map(one).collect()
@@ -84,18 +129,31 @@ fn ring(run_dir: &RunDir, holder: &Holder, tasks: &[TaskId]) -> Result<(), Failu
     if holder.host != here.name {
         return Err(Failure::new(
             Kind::Blocked,
-            format!("the run is held on {}, and this is {}", holder.host, here.name),
+            format!(
+                "the run is held on {}, and this is {}",
+                holder.host, here.name
+            ),
         )
         .hint("cancel it there"));
     }
     let bytes = serde_json::to_vec(tasks).map_err(super::failure::infra)?;
-    run_dir.write(&format!("cancel/{}.json", std::process::id()), &bytes).map_err(super::store)?;
-    let pid = i32::try_from(holder.pid).ok().and_then(rustix::process::Pid::from_raw);
+    run_dir
+        .write(&format!("cancel/{}.json", std::process::id()), &bytes)
+        .map_err(super::store)?;
+    let pid = i32::try_from(holder.pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
     let rung = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::USR1));
     match rung {
         Some(Ok(())) => Ok(()),
-        Some(Err(error)) => Err(Failure::new(Kind::Infra, format!("failed to reach process {}: {error}", holder.pid))),
-        None => Err(Failure::new(Kind::Infra, format!("failed to reach process {}", holder.pid))),
+        Some(Err(error)) => Err(Failure::new(
+            Kind::Infra,
+            format!("failed to reach process {}: {error}", holder.pid),
+        )),
+        None => Err(Failure::new(
+            Kind::Infra,
+            format!("failed to reach process {}", holder.pid),
+        )),
     }
 }
 
@@ -105,8 +163,13 @@ const REQUEST: u64 = 1 << 20;
 /// The requests that were left for this run; each is taken once.
 pub(super) fn take_requests(run_dir: &RunDir) -> Vec<Vec<TaskId>> {
     let directory = run_dir.path().join("cancel");
-    let Ok(entries) = std::fs::read_dir(&directory) else { return Vec::new() };
-    entries.filter_map(Result::ok).filter_map(|entry| take_request(&entry.path())).collect()
+    let Ok(entries) = std::fs::read_dir(&directory) else {
+        return Vec::new();
+    };
+    entries
+        .filter_map(Result::ok)
+        .filter_map(|entry| take_request(&entry.path()))
+        .collect()
 }
 
 fn take_request(path: &Path) -> Option<Vec<TaskId>> {

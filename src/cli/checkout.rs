@@ -1,4 +1,5 @@
-//! The user's checkout, out of the reach of children: what leads into it is named before a run or a judgement starts.
+//! The user's checkout, out of the reach of children: what leads into it is named before a run or a
+//! judgement starts.
 //!
 //! It refuses to start anything beside such a thing, whatever the room's level is.
 
@@ -25,7 +26,9 @@ pub(super) fn caller(home: &Home) -> Caller {
 
 /// The directories in which the user has the repository checked out.
 fn tops(home: &Home) -> Vec<PathBuf> {
-    home.repo.checkouts().unwrap_or_else(|_| vec![home.repo.workdir().to_owned()])
+    home.repo
+        .checkouts()
+        .unwrap_or_else(|_| vec![home.repo.workdir().to_owned()])
 }
 
 /// Looks for tools that children use, and that lead into the checkout.
@@ -36,7 +39,11 @@ pub(super) fn look(ground: &Ground<'_>) -> Result<Found, Failure> {
 }
 
 fn refusal(found: Vec<Lead>) -> Failure {
-    let named: Vec<&str> = found.iter().take(NAMED).map(|lead| lead.what.as_str()).collect();
+    let named: Vec<&str> = found
+        .iter()
+        .take(NAMED)
+        .map(|lead| lead.what.as_str())
+        .collect();
     let more = match found.len().saturating_sub(NAMED) {
         0 => String::new(),
         more => format!("; and {more} more"),
@@ -45,9 +52,15 @@ fn refusal(found: Vec<Lead>) -> Failure {
         "gates and commands would see your checkout, and not the change that they judge: {}{more}",
         named.join("; ")
     );
-    let mut hints: Vec<String> = found.into_iter().take(NAMED).map(|lead| lead.next).collect();
+    let mut hints: Vec<String> = found
+        .into_iter()
+        .take(NAMED)
+        .map(|lead| lead.next)
+        .collect();
     hints.dedup();
-    hints.into_iter().fold(Failure::new(Kind::Blocked, what), Failure::hint)
+    hints
+        .into_iter()
+        .fold(Failure::new(Kind::Blocked, what), Failure::hint)
 }
 
 /// What `omk doctor` says of it.
@@ -56,7 +69,10 @@ fn points(found: &[Lead]) -> Vec<Point> {
     if found.is_empty() {
         return vec![Point::ok(CHECK, "no tool that children use leads into it")];
     }
-    let shown = found.iter().take(NAMED).map(|lead| Point::missing(CHECK, lead.what.clone(), vec![lead.next.clone()]));
+    let shown = found
+        .iter()
+        .take(NAMED)
+        .map(|lead| Point::missing(CHECK, lead.what.clone(), vec![lead.next.clone()]));
     let mut points: Vec<Point> = shown.collect();
     if let Some(more) = found.len().checked_sub(NAMED + 1) {
         points.push(Point::missing(

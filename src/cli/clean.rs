@@ -1,7 +1,8 @@
 //! `omk clean`: removes old runs with their branches, and idle slots.
 //!
-//! It refuses to remove the newest run, work that is nowhere else, a run that it cannot read, and anything of a scope in which
-//! another process works, unless it is told to. It lists what goes before it goes.
+//! It refuses to remove the newest run, work that is nowhere else, a run that it cannot read, and
+//! anything of a scope in which another process works, unless it is told to. It lists what goes
+//! before it goes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -27,23 +28,40 @@ const REMOVED: &str = ".removed";
 pub(super) fn clean(args: &Clean, terminal: &Terminal) -> Result<u8, Failure> {
     let home = Home::find()?;
     let wanted = Wanted::of(&home, args)?;
-    let mut locks = Locks { of_others: home.store.any_held().map_err(super::store)?, taken: BTreeMap::new() };
+    let mut locks = Locks {
+        of_others: home.store.any_held().map_err(super::store)?,
+        taken: BTreeMap::new(),
+    };
     let mut look = look(&home, &wanted, &mut locks)?;
     look.say_notes(&BTreeSet::new(), terminal);
     let pool = Pool::open(&home.repo, &cache_dir(&Caller::read())?).map_err(super::git)?;
     // Who wants a run to go does not mean the caches of the next one.
     let pool = Some(pool).filter(|_| !matches!(wanted, Wanted::Named(_)));
-    let slots = pool.as_ref().map_or(Ok(0), |pool| pool.all().map(|all| all.len())).map_err(super::git)?;
+    let slots = pool
+        .as_ref()
+        .map_or(Ok(0), |pool| pool.all().map(|all| all.len()))
+        .map_err(super::git)?;
     look.say(pool.as_ref().map(|pool| (slots, pool.root())), terminal);
     if !args.yes && look.going.len() + look.branches.len() + slots > 0 && ask(terminal)? {
         look = look.still(self::look(&home, &wanted, &mut locks)?, terminal);
     }
-    let Look { mut going, mut branches, garbled, .. } = look;
+    let Look {
+        mut going,
+        mut branches,
+        garbled,
+        ..
+    } = look;
     let mut stuck = BTreeSet::new();
     branches.retain(|(run, branch)| {
-        let deleted = home.repo.delete_branch(&branch.name, &Expected::At(branch.tip.clone()));
+        let deleted = home
+            .repo
+            .delete_branch(&branch.name, &Expected::At(branch.tip.clone()));
         if let Err(error) = &deleted {
-            terminal.complain(&format!("branch {} stays: {}\n", branch.name, error.in_full()));
+            terminal.complain(&format!(
+                "branch {} stays: {}\n",
+                branch.name,
+                error.in_full()
+            ));
             stuck.insert(run.clone());
         }
         deleted.is_ok()
@@ -51,7 +69,11 @@ pub(super) fn clean(args: &Clean, terminal: &Terminal) -> Result<u8, Failure> {
     // Its journal says that the branch is omk's.
     going.retain(|run| !stuck.contains(run));
     let mut failed = Vec::new();
-    going.retain(|run| set_aside(&home, run).map_err(|error| failed.push(error)).is_ok());
+    going.retain(|run| {
+        set_aside(&home, run)
+            .map_err(|error| failed.push(error))
+            .is_ok()
+    });
     failed.extend(remove_all_set_aside(&home));
     let slots = match &pool {
         Some(pool) => pool.remove_idle().map_err(super::git)?,
@@ -69,37 +91,61 @@ pub(super) fn clean(args: &Clean, terminal: &Terminal) -> Result<u8, Failure> {
     ));
     let all = all_went(&slots)?;
     let is_whole = stuck.is_empty() && failed.is_empty() && !garbled;
-    Ok(if is_whole { all } else { Kind::Infra.exit_code() })
+    Ok(if is_whole {
+        all
+    } else {
+        Kind::Infra.exit_code()
+    })
 }
 
 /// Takes a run out of the list of runs, at once and with all that it has.
 fn set_aside(home: &Home, run: &RunId) -> Result<(), String> {
     let path = home.store.dir(run).path().to_path_buf();
     let aside = path.with_file_name(format!("{run}{REMOVED}"));
-    std::fs::rename(&path, aside)
-        .map_err(|error| format!("run {run} stays: failed to remove {}: {error}", path.display()))
+    std::fs::rename(&path, aside).map_err(|error| {
+        format!(
+            "run {run} stays: failed to remove {}: {error}",
+            path.display()
+        )
+    })
 }
 
 /// Removes what was set aside, now or by a process that was killed then; what could not be removed.
 fn remove_all_set_aside(home: &Home) -> Vec<String> {
-    let entries = std::fs::read_dir(home.store.root().join("runs")).into_iter().flatten().filter_map(Result::ok);
+    let entries = std::fs::read_dir(home.store.root().join("runs"))
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok);
     let is_aside = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(REMOVED));
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .and_then(|name| name.strip_suffix(REMOVED));
         name.is_some_and(|run| run.parse::<RunId>().is_ok())
     };
-    let removed = entries.map(|entry| entry.path()).filter(is_aside).map(|path| {
-        std::fs::remove_dir_all(&path).map_err(|error| format!("failed to remove {}: {error}", path.display()))
-    });
+    let removed = entries
+        .map(|entry| entry.path())
+        .filter(is_aside)
+        .map(|path| {
+            std::fs::remove_dir_all(&path)
+                .map_err(|error| format!("failed to remove {}: {error}", path.display()))
+        });
     removed.filter_map(Result::err).collect()
 }
 
-/// Lets go what is kept of git's objects for runs that are not there any more; what could not be let go.
+/// Lets go what is kept of git's objects for runs that are not there any more; what could not be
+/// let go.
 fn remove_what_was_kept(home: &Home) -> Result<Vec<String>, Failure> {
     // In this order: a run that starts meanwhile has its directory before anything is kept for it.
     let kept = Anchor::all(&home.repo).map_err(super::git)?;
     let runs = home.store.runs().map_err(super::store)?;
-    let gone = kept.into_iter().filter(|anchor| !runs.contains(anchor.run()));
-    Ok(gone.filter_map(|anchor| anchor.remove().err()).map(|error| error.in_full()).collect())
+    let gone = kept
+        .into_iter()
+        .filter(|anchor| !runs.contains(anchor.run()));
+    Ok(gone
+        .filter_map(|anchor| anchor.remove().err())
+        .map(|error| error.in_full())
+        .collect())
 }
 
 /// Which runs are to go.
@@ -115,9 +161,16 @@ enum Wanted {
 impl Wanted {
     fn of(home: &Home, args: &Clean) -> Result<Self, Failure> {
         if args.runs.is_empty() {
-            return Ok(if args.all { Self::All } else { Self::Old { keep: args.keep } });
+            return Ok(if args.all {
+                Self::All
+            } else {
+                Self::Old { keep: args.keep }
+            });
         }
-        let named = args.runs.iter().map(|name| Ok(home.run_dir(Some(name))?.run().clone()));
+        let named = args
+            .runs
+            .iter()
+            .map(|name| Ok(home.run_dir(Some(name))?.run().clone()));
         Ok(Self::Named(named.collect::<Result<_, Failure>>()?))
     }
 }
@@ -134,7 +187,11 @@ struct Look {
 
 fn look(home: &Home, wanted: &Wanted, locks: &mut Locks) -> Result<Look, Failure> {
     let (mut going, mut notes) = (Vec::new(), Vec::new());
-    let mut keep = if let Wanted::Old { keep } = wanted { *keep } else { 0 };
+    let mut keep = if let Wanted::Old { keep } = wanted {
+        *keep
+    } else {
+        0
+    };
     let mut elsewhere = Elsewhere::default();
     for run in home.store.runs().map_err(super::store)?.into_iter().rev() {
         if matches!(wanted, Wanted::Named(named) if !named.contains(&run)) {
@@ -143,7 +200,9 @@ fn look(home: &Home, wanted: &Wanted, locks: &mut Locks) -> Result<Look, Failure
         match holdings::take_stock(home, &run) {
             Inventory::NoDirectory => {
                 let path = home.store.dir(&run).path().display().to_string();
-                notes.push(format!("{path} stays: it has the name of a run and is no directory"));
+                notes.push(format!(
+                    "{path} stays: it has the name of a run and is no directory"
+                ));
                 continue;
             }
             // Only a run that can be read is a run to look at, or to go on with.
@@ -169,20 +228,30 @@ fn look(home: &Home, wanted: &Wanted, locks: &mut Locks) -> Result<Look, Failure
     let branches = branches_of(home, &going, &mut notes)?;
     let garbled = home.repo.garbled_omk_branches().map_err(super::git)?;
     notes.extend(garbled.iter().map(|(name, path)| {
-        format!("branch {name} stays: its file names no commit, and `rm {}` removes it", quoted(path))
+        format!(
+            "branch {name} stays: its file names no commit, and `rm {}` removes it",
+            quoted(path)
+        )
     }));
-    Ok(Look { going, branches, notes, garbled: !garbled.is_empty() })
+    Ok(Look {
+        going,
+        branches,
+        notes,
+        garbled: !garbled.is_empty(),
+    })
 }
 
-/// Why a run that nobody asked to remove stays, once its scope is locked: what it holds would be lost. Then it is held elsewhere
-/// for older runs.
+/// Why a run that nobody asked to remove stays, once its scope is locked: what it holds would be
+/// lost. Then it is held elsewhere for older runs.
 fn why_it_stays(home: &Home, run: &RunId, elsewhere: &mut Elsewhere) -> Option<String> {
     let holdings = match holdings::take_stock(home, run) {
         Inventory::Of(holdings) => holdings,
         Inventory::Empty => return None,
         Inventory::NoDirectory => return Some("it is no directory any more".to_owned()),
         Inventory::Unreadable { why } => {
-            return Some(format!("it cannot be read ({why}), and `omk clean {run}` removes it"));
+            return Some(format!(
+                "it cannot be read ({why}), and `omk clean {run}` removes it"
+            ));
         }
     };
     let why = match holdings::only_here(&home.repo, &holdings, elsewhere) {
@@ -195,20 +264,43 @@ fn why_it_stays(home: &Home, run: &RunId, elsewhere: &mut Elsewhere) -> Option<S
 
 fn in_words(home: &Home, run: &RunId, holding: &Holding) -> String {
     let what = &holding.what;
-    let Some(commit) = holding.commits.first() else { return format!("{what} is nowhere else") };
-    let branch = home.repo.omk_branches().unwrap_or_default().into_iter().find(|branch| branch.tip == *commit);
-    let place = home.repo.name_of(branch.as_ref().map_or("", |branch| branch.name.as_str()), commit);
-    format!("no branch of yours has {what}; `git merge {place}` takes it, and `omk clean {run}` removes it")
+    let Some(commit) = holding.commits.first() else {
+        return format!("{what} is nowhere else");
+    };
+    let branch = home
+        .repo
+        .omk_branches()
+        .unwrap_or_default()
+        .into_iter()
+        .find(|branch| branch.tip == *commit);
+    let place = home.repo.name_of(
+        branch.as_ref().map_or("", |branch| branch.name.as_str()),
+        commit,
+    );
+    format!(
+        "no branch of yours has {what}; `git merge {place}` takes it, and `omk clean {run}` removes it"
+    )
 }
 
 impl Look {
-    /// What still goes after a question: what was listed then, and would be now. Much can happen while omk waits for an answer.
+    /// What still goes after a question: what was listed then, and would be now. Much can happen
+    /// while omk waits for an answer.
     fn still(self, now: Self, terminal: &Terminal) -> Self {
         now.say_notes(&self.notes.into_iter().collect(), terminal);
-        let Self { mut going, mut branches, notes, garbled } = now;
+        let Self {
+            mut going,
+            mut branches,
+            notes,
+            garbled,
+        } = now;
         going.retain(|run| self.going.contains(run));
         branches.retain(|branch| self.branches.contains(branch));
-        Self { going, branches, notes, garbled }
+        Self {
+            going,
+            branches,
+            notes,
+            garbled,
+        }
     }
 
     fn say_notes(&self, known: &BTreeSet<String>, terminal: &Terminal) {
@@ -226,7 +318,11 @@ impl Look {
             }
         }
         if let Some((slots, root)) = slots.filter(|(slots, _)| *slots > 0) {
-            list.push_str(&format!("  {} in {}, but for those in use\n", text::plural(slots, "slot"), root.display()));
+            list.push_str(&format!(
+                "  {} in {}, but for those in use\n",
+                text::plural(slots, "slot"),
+                root.display()
+            ));
         }
         terminal.complain(&list);
     }
@@ -239,19 +335,28 @@ fn quoted(path: &Path) -> String {
 
 /// What could not be removed is a person's to remove.
 fn all_went(slots: &Removed) -> Result<u8, Failure> {
-    let [first, rest @ ..] = &slots.stuck[..] else { return Ok(0) };
+    let [first, rest @ ..] = &slots.stuck[..] else {
+        return Ok(0);
+    };
     let what = format!("failed to remove {}: {}", first.path.display(), first.why);
-    let failure = rest.iter().fold(Failure::new(Kind::Infra, what), |failure, stuck| {
-        failure.hint(format!("nor {}: {}", stuck.path.display(), stuck.why))
-    });
-    let paths: Vec<String> = slots.stuck.iter().map(|stuck| quoted(&stuck.path)).collect();
+    let failure = rest
+        .iter()
+        .fold(Failure::new(Kind::Infra, what), |failure, stuck| {
+            failure.hint(format!("nor {}: {}", stuck.path.display(), stuck.why))
+        });
+    let paths: Vec<String> = slots
+        .stuck
+        .iter()
+        .map(|stuck| quoted(&stuck.path))
+        .collect();
     let paths = paths.join(" ");
     Err(failure
         .hint(format!("files of another owner: `sudo rm -rf {paths}`"))
         .hint(format!("files that cannot be changed (`lsattr` shows an `i`): first `sudo chattr -R -i {paths}`")))
 }
 
-/// The locks of the scopes whose runs go, held until all is done: a run that starts meanwhile finds its scope taken.
+/// The locks of the scopes whose runs go, held until all is done: a run that starts meanwhile finds
+/// its scope taken.
 struct Locks {
     /// A scope that was another process's once the runs had been listed.
     of_others: Option<Scope>,
@@ -263,12 +368,18 @@ impl Locks {
     /// Why a run cannot be removed now.
     fn why_not(&mut self, home: &Home, run: &RunId) -> Result<Option<String>, Failure> {
         let journal = home.store.dir(run).journal().ok();
-        let began = journal.as_ref().and_then(|journal| match journal.lines.first() {
-            Some(Line { fact: Fact::Began(began), .. }) => Some(began.scope.clone()),
-            _ => None,
-        });
+        let began = journal
+            .as_ref()
+            .and_then(|journal| match journal.lines.first() {
+                Some(Line {
+                    fact: Fact::Began(began),
+                    ..
+                }) => Some(began.scope.clone()),
+                _ => None,
+            });
         let Some(scope) = began else {
-            // It is starting, or was killed while it did. A run that starts has its scope's lock before its directory.
+            // It is starting, or was killed while it did. A run that starts has its scope's lock
+            // before its directory.
             return Ok(self
                 .of_others
                 .as_ref()
@@ -288,9 +399,13 @@ impl Locks {
     }
 }
 
-/// What these runs left on branches: omk's own, which may go, and why others stay (in `notes`). A branch goes by what journals say, so one
-/// whose commit is gone from the repository goes, too.
-fn branches_of(home: &Home, runs: &[RunId], notes: &mut Vec<String>) -> Result<Vec<(RunId, Branch)>, Failure> {
+/// What these runs left on branches: omk's own, which may go, and why others stay (in `notes`). A
+/// branch goes by what journals say, so one whose commit is gone from the repository goes, too.
+fn branches_of(
+    home: &Home,
+    runs: &[RunId],
+    notes: &mut Vec<String>,
+) -> Result<Vec<(RunId, Branch)>, Failure> {
     let runs: BTreeSet<&RunId> = runs.iter().collect();
     let ownership = Ownership::new(home.repo.clone());
     let mut found = Vec::new();
@@ -330,6 +445,9 @@ fn ask(terminal: &Terminal) -> Result<bool, Failure> {
     let read = std::io::stdin().read_line(&mut answer);
     match answer.trim().to_ascii_lowercase().as_str() {
         "y" | "yes" if read.is_ok() => Ok(true),
-        _ => Err(Failure::new(Kind::Usage, "nothing was removed").hint("`--yes` goes on without asking")),
+        _ => {
+            Err(Failure::new(Kind::Usage, "nothing was removed")
+                .hint("`--yes` goes on without asking"))
+        }
     }
 }

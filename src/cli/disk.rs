@@ -15,8 +15,7 @@ use crate::git::Pool;
 pub(super) const CHECK: &str = "cache";
 
 /// What to do about a cache that cannot be used.
-const ELSEWHERE: &str =
-    "set XDG_CACHE_HOME to a directory on a disk that can be written, and from which programs may start";
+const ELSEWHERE: &str = "set XDG_CACHE_HOME to a directory on a disk that can be written, and from which programs may start";
 
 /// The slots of a repository.
 pub(super) fn pool(home: &Home, caller: &Caller) -> Result<Pool, Failure> {
@@ -29,12 +28,22 @@ pub(super) fn cache(ground: &Ground<'_>) -> Result<Found, Failure> {
     let cache = cache_dir(&ground.caller)?;
     let slots = cache.join("slots");
     // The first of these that is there decides about the others, which omk will make.
-    let Some(there) = slots.ancestors().find(|path| path.symlink_metadata().is_ok()) else {
+    let Some(there) = slots
+        .ancestors()
+        .find(|path| path.symlink_metadata().is_ok())
+    else {
         return Ok(Found::nothing());
     };
     if let Err(error) = can_be_written(there) {
-        let what = format!("omk cannot write to its cache {}: {}: {error}", cache.display(), there.display());
-        return Ok(Found::stop(CHECK, Failure::new(Kind::Blocked, what).hint(ELSEWHERE)));
+        let what = format!(
+            "omk cannot write to its cache {}: {}: {error}",
+            cache.display(),
+            there.display()
+        );
+        return Ok(Found::stop(
+            CHECK,
+            Failure::new(Kind::Blocked, what).hint(ELSEWHERE),
+        ));
     }
     if starts_nothing(there) {
         let what = format!(
@@ -50,11 +59,15 @@ fn can_be_written(directory: &Path) -> std::io::Result<()> {
     if !directory.is_dir() {
         return Err(std::io::ErrorKind::NotADirectory.into());
     }
-    Ok(rustix::fs::access(directory, Access::WRITE_OK | Access::EXEC_OK)?)
+    Ok(rustix::fs::access(
+        directory,
+        Access::WRITE_OK | Access::EXEC_OK,
+    )?)
 }
 
 fn starts_nothing(directory: &Path) -> bool {
-    rustix::fs::statvfs(directory).is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::NOEXEC))
+    rustix::fs::statvfs(directory)
+        .is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::NOEXEC))
 }
 
 #[cfg(test)]
@@ -67,13 +80,19 @@ mod tests {
         let options = |line: &str| line.split(' ').nth(3).unwrap().to_owned();
         let is = |line: &&str| line.split(' ').nth(1) == Some("/proc");
         let proc = options(mounts.lines().rfind(is).unwrap());
-        assert_eq!(starts_nothing(Path::new("/proc")), proc.split(',').any(|option| option == "noexec"));
+        assert_eq!(
+            starts_nothing(Path::new("/proc")),
+            proc.split(',').any(|option| option == "noexec")
+        );
         assert!(!starts_nothing(&std::env::current_exe().unwrap()));
     }
 
     #[test]
     fn a_file_in_the_place_of_a_directory_cannot_be_written() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        assert!(can_be_written(file.path()).is_err() && can_be_written(file.path().parent().unwrap()).is_ok());
+        assert!(
+            can_be_written(file.path()).is_err()
+                && can_be_written(file.path().parent().unwrap()).is_ok()
+        );
     }
 }

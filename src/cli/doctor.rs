@@ -1,6 +1,7 @@
 //! `omk doctor`: what a run needs of this machine, looked at before a run does.
 //!
-//! It refuses to change anything, and to ask the provider unless that is wanted. A key is only ever named.
+//! It refuses to change anything, and to ask the provider unless that is wanted. A key is only ever
+//! named.
 
 use super::agent::{plan_if_any, usual_plan};
 use super::args::Doctor;
@@ -20,8 +21,13 @@ pub(super) fn doctor(args: &Doctor, terminal: &Terminal) -> Result<u8, Failure> 
     let given = plan_if_any(&args.plan)?;
     let mut points = Vec::new();
     if given.is_none() {
-        let next = "write one, or let `omk init` do it; what follows is about the defaults".to_owned();
-        points.push(Point::missing("plan", "there is no omk.yaml here", vec![next]));
+        let next =
+            "write one, or let `omk init` do it; what follows is about the defaults".to_owned();
+        points.push(Point::missing(
+            "plan",
+            "there is no omk.yaml here",
+            vec![next],
+        ));
     }
     let plan = given.map_or_else(usual_plan, Ok)?;
     // Before the first child, which must not see them.
@@ -29,36 +35,64 @@ pub(super) fn doctor(args: &Doctor, terminal: &Terminal) -> Result<u8, Failure> 
     let runtime = super::runtime::of_this_thread()?;
     points.extend(runtime.block_on(look(args, &plan, &secrets))?);
     let checkup = Checkup { points };
-    terminal.print(&if args.json { checkup.json() } else { checkup.terminal() });
-    Ok(if checkup.can_start() { 0 } else { Kind::Blocked.exit_code() })
+    terminal.print(&if args.json {
+        checkup.json()
+    } else {
+        checkup.terminal()
+    });
+    Ok(if checkup.can_start() {
+        0
+    } else {
+        Kind::Blocked.exit_code()
+    })
 }
 
 async fn look(args: &Doctor, plan: &Plan, secrets: &Secrets) -> Result<Vec<Point>, Failure> {
     let shepherd = shepherd(secrets.scrubber())?;
     let mut points = vec![git()];
-    if plan.tasks.iter().any(|task| matches!(task.work, Work::Prompt(_))) {
+    if plan
+        .tasks
+        .iter()
+        .any(|task| matches!(task.work, Work::Prompt(_)))
+    {
         points.extend(cli(&shepherd, plan).await?);
         points.extend(model(args, plan, secrets).await);
     } else {
-        points.push(Point::ok("agent", "not needed: no task of the plan has a prompt"));
+        points.push(Point::ok(
+            "agent",
+            "not needed: no task of the plan has a prompt",
+        ));
     }
     let probed = probe(&shepherd, Reach::Open).await;
     let Ok(home) = Home::find() else {
-        points.push(Point::room(probed.level, probed.why_not.as_deref(), plan.room.demand([]), &kernel()));
+        points.push(Point::room(
+            probed.level,
+            probed.why_not.as_deref(),
+            plan.room.demand([]),
+            &kernel(),
+        ));
         return Ok(points);
     };
     // Without a commit there is no run; what is to be said of that was said of git.
     let tree = home.repo.resolve("HEAD").map_err(super::git)?.tree;
     let ground = Ground::of_plan(&home, plan, &tree);
-    let needs = needs::look(&ground, &shepherd, Some(&probed)).await?.into_iter().flat_map(|found| found.points);
+    let needs = needs::look(&ground, &shepherd, Some(&probed))
+        .await?
+        .into_iter()
+        .flat_map(|found| found.points);
     // What is to be said of git was said first.
     points.extend(needs.filter(|point| point.check != base::GIT));
     // Trying finds what modes and mounts do not show.
-    let has_cache = points.iter().all(|point| point.check != disk::CHECK || point.state != Health::Missing);
+    let has_cache = points
+        .iter()
+        .all(|point| point.check != disk::CHECK || point.state != Health::Missing);
     match disk::pool(&home, &ground.caller) {
         Ok(pool) if probed.level == RoomLevel::Sealed => {
             let notes = copies(&shepherd, &ground, &pool).await;
-            points.iter_mut().filter(|point| point.check == needs::ROOM).for_each(|room| room.add(&notes));
+            points
+                .iter_mut()
+                .filter(|point| point.check == needs::ROOM)
+                .for_each(|room| room.add(&notes));
         }
         Err(failure) if has_cache => points.push(failed(disk::CHECK, failure)),
         Ok(_) | Err(_) => {}
@@ -102,9 +136,14 @@ async fn cli(shepherd: &Shepherd, plan: &Plan) -> Result<[Point; 2], Failure> {
         (Err(_), Err(error)) => failed("node", agent_failure(&error)),
     };
     let agent = match found {
-        Ok(found) if found.has_ripgrep => Point::ok("agent", format!("Kimi Code CLI {}", found.version)),
+        Ok(found) if found.has_ripgrep => {
+            Point::ok("agent", format!("Kimi Code CLI {}", found.version))
+        }
         Ok(found) => {
-            let what = format!("Kimi Code CLI {}; its Grep and Glob tools fail without `rg` on PATH", found.version);
+            let what = format!(
+                "Kimi Code CLI {}; its Grep and Glob tools fail without `rg` on PATH",
+                found.version
+            );
             Point::warn("agent", what, vec!["install ripgrep".to_owned()])
         }
         Err(error) => failed("agent", agent_failure(&error)),
@@ -125,17 +164,26 @@ async fn model(args: &Doctor, plan: &Plan, secrets: &Secrets) -> Vec<Point> {
     };
     let key = Point::ok("key", format!("{} is set", agent.key_env));
     if !args.online {
-        let at = format!("{} was not asked for {}; `--online` does", agent.base_url, agent.model);
+        let at = format!(
+            "{} was not asked for {}; `--online` does",
+            agent.base_url, agent.model
+        );
         return vec![key, Point::ok("provider", at)];
     }
     let provider = match provider::settle(agent, &upstream).await {
         Ok(settled) if settled.confirmed => Point {
             next: settled.notes,
-            ..Point::ok("provider", format!("{} has {}, and takes the key", agent.base_url, agent.model))
+            ..Point::ok(
+                "provider",
+                format!("{} has {}, and takes the key", agent.base_url, agent.model),
+            )
         },
         Ok(settled) => Point::warn(
             "provider",
-            format!("{} does not say whether it has {}", agent.base_url, agent.model),
+            format!(
+                "{} does not say whether it has {}",
+                agent.base_url, agent.model
+            ),
             settled.notes,
         ),
         Err(failure) => failed("provider", failure),
@@ -144,5 +192,10 @@ async fn model(args: &Doctor, plan: &Plan, secrets: &Secrets) -> Vec<Point> {
 }
 
 fn failed(check: &'static str, failure: Failure) -> Point {
-    Point { check, state: Health::Missing, found: failure.error, next: failure.hints }
+    Point {
+        check,
+        state: Health::Missing,
+        found: failure.error,
+        next: failure.hints,
+    }
 }

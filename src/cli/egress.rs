@@ -1,4 +1,5 @@
-//! What a person learns whose proxy asks for a login, or is not one that omk can speak to. It refuses to show that login.
+//! What a person learns whose proxy asks for a login, or is not one that omk can speak to. It
+//! refuses to show that login.
 
 use super::needs::{Found, Ground};
 use super::{Failure, Kind};
@@ -9,12 +10,19 @@ const CHECK: &str = "proxy";
 
 /// A proxy that omk cannot use for the hosts that the plan allows.
 pub(super) fn unknown_proxy(ground: &Ground<'_>) -> Found {
-    let needs = ground.networks().any(|network| matches!(network, Network::Allow(_)));
+    let needs = ground
+        .networks()
+        .any(|network| matches!(network, Network::Allow(_)));
     match Proxy::of(&ground.caller) {
         Err(unknown) if needs => {
             let failure = Failure::new(Kind::Blocked, format!("failed to {unknown}"));
             let next = "name one that speaks HTTP, or unset the variable if this machine reaches the hosts without it";
-            Found::stop(CHECK, failure.hint(next).hint("or leave the network open: `network: open`"))
+            Found::stop(
+                CHECK,
+                failure
+                    .hint(next)
+                    .hint("or leave the network open: `network: open`"),
+            )
         }
         Ok(_) | Err(_) => Found::nothing(),
     }
@@ -26,6 +34,13 @@ pub(super) fn withheld_proxy(ground: &Ground<'_>) -> Found {
     if names.is_empty() || !ground.networks().any(|network| *network == Network::Open) {
         return Found::nothing();
     }
-    let found = format!("children do not get {}, which holds a login", names.join(", "));
-    Found::warn(CHECK, found, "omk logs in for them where the plan has `network: { allow: [HOST] }`")
+    let found = format!(
+        "children do not get {}, which holds a login",
+        names.join(", ")
+    );
+    Found::warn(
+        CHECK,
+        found,
+        "omk logs in for them where the plan has `network: { allow: [HOST] }`",
+    )
 }

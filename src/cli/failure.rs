@@ -1,4 +1,5 @@
-//! What a command says when it cannot do what it was asked: whose turn it is, what went wrong, what next.
+//! What a command says when it cannot do what it was asked: whose turn it is, what went wrong, what
+//! next.
 
 use std::fmt::Write as _;
 
@@ -47,13 +48,23 @@ impl Failure {
     /// A failure in words that are shown after `error: `.
     #[must_use]
     pub fn new(kind: Kind, error: impl Into<String>) -> Self {
-        Self { kind, error: error.into(), hints: Vec::new(), whole: false }
+        Self {
+            kind,
+            error: error.into(),
+            hints: Vec::new(),
+            whole: false,
+        }
     }
 
     /// A failure that is a rendered text already, such as a plan's complaints.
     #[must_use]
     pub fn rendered(kind: Kind, text: impl Into<String>) -> Self {
-        Self { kind, error: text.into(), hints: Vec::new(), whole: true }
+        Self {
+            kind,
+            error: text.into(),
+            hints: Vec::new(),
+            whole: true,
+        }
     }
 
     /// An error of a room below whose text says what is wrong, and what it advises.
@@ -87,7 +98,9 @@ impl Failure {
     /// What went wrong and what to do next, for a place that has one line.
     #[must_use]
     pub fn in_full(&self) -> String {
-        let parts = std::iter::once(&self.error).chain(&self.hints).map(|part| part.trim_end_matches('.'));
+        let parts = std::iter::once(&self.error)
+            .chain(&self.hints)
+            .map(|part| part.trim_end_matches('.'));
         parts.collect::<Vec<_>>().join("; ")
     }
 
@@ -95,10 +108,16 @@ impl Failure {
     #[must_use]
     pub fn render(&self) -> String {
         // Not only omk's own words stand here: a provider, a forge or a file may be quoted.
-        let inert =
-            |text: &str| text::neutralise_workflow_commands(&text::escape_invisible(&text::printable(text.as_bytes())));
-        let mut out =
-            if self.whole { self.error.trim_end().to_owned() } else { format!("error: {}", inert(&self.error)) };
+        let inert = |text: &str| {
+            text::neutralise_workflow_commands(&text::escape_invisible(&text::printable(
+                text.as_bytes(),
+            )))
+        };
+        let mut out = if self.whole {
+            self.error.trim_end().to_owned()
+        } else {
+            format!("error: {}", inert(&self.error))
+        };
         for hint in &self.hints {
             let _ = write!(out, "\n  hint: {}", inert(hint));
         }

@@ -44,12 +44,19 @@ fn first(args: &Init, terminal: &Terminal) -> Result<u8, Failure> {
     let top = home.repo.workdir();
     let path = top.join(plan_file::USUAL);
     if path.exists() && !args.force {
-        return Err(Failure::new(Kind::Usage, format!("{} is there already", plan_file::USUAL))
-            .hint("look at it with `omk plan`, or replace it with `omk init --force`"));
+        return Err(Failure::new(
+            Kind::Usage,
+            format!("{} is there already", plan_file::USUAL),
+        )
+        .hint("look at it with `omk plan`, or replace it with `omk init --force`"));
     }
     let text = FIRST.replace("@TEST@", test_command(top));
-    std::fs::write(&path, text)
-        .map_err(|error| Failure::new(Kind::Infra, format!("failed to write {}: {error}", path.display())))?;
+    std::fs::write(&path, text).map_err(|error| {
+        Failure::new(
+            Kind::Infra,
+            format!("failed to write {}: {error}", path.display()),
+        )
+    })?;
     terminal.print("Wrote omk.yaml. Look at it, then:\n\n  omk plan   # what a run would do\n  omk run    # do it\n");
     Ok(0)
 }
@@ -63,18 +70,31 @@ fn test_command(top: &Path) -> &'static str {
         ("pyproject.toml", "python3 -m pytest"),
         ("Makefile", "make test"),
     ];
-    known.iter().find(|(file, _)| top.join(file).exists()).map_or("git diff --check HEAD", |(_, command)| command)
+    known
+        .iter()
+        .find(|(file, _)| top.join(file).exists())
+        .map_or("git diff --check HEAD", |(_, command)| command)
 }
 
 fn from_omk(file: &Path, terminal: &Terminal) -> Result<u8, Failure> {
-    let unreadable = |what: String| Failure::new(Kind::Usage, format!("failed to read {}: {what}", file.display()));
-    let bytes = plain_file::read(file, MOST_RECORD_BYTES).map_err(|why| unreadable(why.to_string()))?;
+    let unreadable = |what: String| {
+        Failure::new(
+            Kind::Usage,
+            format!("failed to read {}: {what}", file.display()),
+        )
+    };
+    let bytes =
+        plain_file::read(file, MOST_RECORD_BYTES).map_err(|why| unreadable(why.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8".to_owned()))?;
     let records = record::read(&text).map_err(|error| {
-        unreadable(error.to_string()).hint("omk 0.5.0 wrote a JSON array, or one JSON object on each line")
+        unreadable(error.to_string())
+            .hint("omk 0.5.0 wrote a JSON array, or one JSON object on each line")
     })?;
     let here = std::env::current_dir().ok();
-    let directory = here.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    let directory = here
+        .as_deref()
+        .and_then(Path::file_name)
+        .map(|name| name.to_string_lossy().into_owned());
     let made = record::to_plan(&records, default_name(&directory.unwrap_or_default()));
     terminal.print(&to_yaml(&made.plan));
     for sentence in &made.said {

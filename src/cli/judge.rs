@@ -1,6 +1,7 @@
 //! `omk judge`: a bundle that another job left, opened as hostile; its result, judged anew.
 //!
-//! It refuses to take the plan, the rules or the verdict from the bundle, and to judge without having admitted it.
+//! It refuses to take the plan, the rules or the verdict from the bundle, and to judge without
+//! having admitted it.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -36,22 +37,37 @@ const REQUEST: u64 = 1 << 20;
 /// The largest plan that is read, in bytes; the parser refuses what has more than 1 MiB.
 const PLAN: u64 = 1 << 20;
 
-/// A judgement reaches the job that publishes in a variable, and Linux starts no process with one of more than 128 KiB,
-/// its name included.
+/// A judgement reaches the job that publishes in a variable, and Linux starts no process with one
+/// of more than 128 KiB, its name included.
 pub(super) const JUDGEMENT: usize = 128_000;
 
 pub(super) fn command(args: &Judge, terminal: &Terminal) -> Result<u8, Failure> {
-    // Secrets go before any thread; and before standard input is read, for omk may start itself anew.
+    // Secrets go before any thread; and before standard input is read, for omk may start itself
+    // anew.
     let caller = Caller::read();
     let names: Vec<&str> = caller.secret_names().collect();
     let secrets = Secrets::known(shed_secrets(&names).map_err(super::failure::infra)?);
     let home = Home::find()?;
     let request = read_request(&args.bundle.request)?;
-    let plan = read_plan(&home, &request, args.bundle.plan.as_deref(), args.bundle.rules.as_deref())?;
+    let plan = read_plan(
+        &home,
+        &request,
+        args.bundle.plan.as_deref(),
+        args.bundle.rules.as_deref(),
+    )?;
     let after_failure = AfterFailure::of(args.keep_going);
-    let bench = Bench { home: &home, plan: &Arc::new(plan), scrubber: &secrets.scrubber(), after_failure };
+    let bench = Bench {
+        home: &home,
+        plan: &Arc::new(plan),
+        scrubber: &secrets.scrubber(),
+        after_failure,
+    };
     let judgement = judge(&bench, &args.bundle.dir, &request)?;
-    terminal.print(&if args.json { json(&judgement)? } else { in_words(&judgement) });
+    terminal.print(&if args.json {
+        json(&judgement)?
+    } else {
+        in_words(&judgement)
+    });
     Ok(judgement.verdict.exit_code())
 }
 
@@ -63,9 +79,13 @@ pub(super) struct Bench<'a> {
     pub(super) after_failure: AfterFailure,
 }
 
-/// Opens the bundle in `dir`, admits it, runs the required gates on its result, and says what that makes of the run.
-/// Must not be called inside a runtime; [`judge_there`] is for that.
-pub(super) fn judge(bench: &Bench<'_>, dir: &Path, request: &Request) -> Result<Judgement, Failure> {
+/// Opens the bundle in `dir`, admits it, runs the required gates on its result, and says what that
+/// makes of the run. Must not be called inside a runtime; [`judge_there`] is for that.
+pub(super) fn judge(
+    bench: &Bench<'_>,
+    dir: &Path,
+    request: &Request,
+) -> Result<Judgement, Failure> {
     let runtime = super::runtime::of_all_cores()?;
     let judgement = runtime.block_on(judge_there(bench, dir, request));
     runtime.shutdown_background();
@@ -73,12 +93,20 @@ pub(super) fn judge(bench: &Bench<'_>, dir: &Path, request: &Request) -> Result<
 }
 
 /// As [`judge`], inside a runtime.
-pub(super) async fn judge_there(bench: &Bench<'_>, dir: &Path, request: &Request) -> Result<Judgement, Failure> {
+pub(super) async fn judge_there(
+    bench: &Bench<'_>,
+    dir: &Path,
+    request: &Request,
+) -> Result<Judgement, Failure> {
     let admitted = admit(bench.home, dir, request, bench.plan, bench.scrubber)?;
     let (gates, missing) = match &admitted.result {
         Some(result) => {
-            let missing = base::submodules(&Ground::of_judge(bench.home, bench.plan, &result.tree))?;
-            (run_gates(bench, request, &admitted, result).await?, missing.in_words())
+            let missing =
+                base::submodules(&Ground::of_judge(bench.home, bench.plan, &result.tree))?;
+            (
+                run_gates(bench, request, &admitted, result).await?,
+                missing.in_words(),
+            )
         }
         None => (Vec::new(), Vec::new()),
     };
@@ -97,12 +125,22 @@ pub(super) fn admit(
     scrubber: &Scrubber,
 ) -> Result<Admitted, Failure> {
     let refused = |refused: Refused| {
-        let kind = if refused.is_host() { Kind::Infra } else { Kind::NotReady };
-        Failure::new(kind, format!("the bundle {} is refused: {refused}", dir.display())).advised_by(&refused)
+        let kind = if refused.is_host() {
+            Kind::Infra
+        } else {
+            Kind::NotReady
+        };
+        Failure::new(
+            kind,
+            format!("the bundle {} is refused: {refused}", dir.display()),
+        )
+        .advised_by(&refused)
     };
     let opened = bundle::open(dir, &Limits::default()).map_err(refused)?;
     let admitted = bundle::admit(&home.repo, opened, request, plan).map_err(refused)?;
-    admitted.refuse_secrets(&home.repo, scrubber).map_err(refused)?;
+    admitted
+        .refuse_secrets(&home.repo, scrubber)
+        .map_err(refused)?;
     Ok(admitted)
 }
 
@@ -118,11 +156,17 @@ async fn run_gates(
     let began = admitted.engine.began().cloned();
     let began = began.ok_or_else(|| Failure::new(Kind::Infra, "the admitted run has not begun"))?;
     // Where trusted files come from is the request's to say, not the bundle's.
-    let began = Began { plan: request.plan.clone(), trigger: request.trigger.clone(), ..began };
+    let began = Began {
+        plan: request.plan.clone(),
+        trigger: request.trigger.clone(),
+        ..began
+    };
     let judged = gates_on(bench, began, result).await?;
     judged.map_err(|unjudged| match unjudged {
-        Unjudged::Interrupted => Failure::new(Kind::Infra, "judging was interrupted, so nothing is proven")
-            .hint("run the job again; the bundle is still there"),
+        Unjudged::Interrupted => {
+            Failure::new(Kind::Infra, "judging was interrupted, so nothing is proven")
+                .hint("run the job again; the bundle is still there")
+        }
         Unjudged::Failed(_) => not_judged("the result", &unjudged),
     })
 }
@@ -142,7 +186,12 @@ pub(super) async fn gates_on(
     began: Began,
     tip: &Tip,
 ) -> Result<Result<Vec<GateOutcome>, Unjudged>, Failure> {
-    let Bench { home, plan, scrubber, after_failure } = *bench;
+    let Bench {
+        home,
+        plan,
+        scrubber,
+        after_failure,
+    } = *bench;
     let caller = checkout::caller(home);
     let shepherd = session::shepherd(scrubber.clone())?;
     let tools = Tools {
@@ -160,7 +209,11 @@ pub(super) async fn gates_on(
         scrubber: scrubber.clone(),
         kept: HashMap::new(),
         // How many at once is this machine's and the trusted plan's to say, not the bundle's.
-        pace: Pace { workers: session::workers(plan), after_failure, ..Pace::default() },
+        pace: Pace {
+            workers: session::workers(plan),
+            after_failure,
+            ..Pace::default()
+        },
         clock: Clock::start(),
     };
     let stop = CancellationToken::new();
@@ -173,8 +226,10 @@ pub(super) async fn gates_on(
 /// Where signals cannot be listened to, the system's own way of ending holds.
 async fn stop_on_signal(stop: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
         return;
     };
     tokio::select! {
@@ -188,24 +243,39 @@ pub(super) fn read_request(path: &Path) -> Result<Request, Failure> {
     let shown = path.display();
     let read = if path == Path::new("-") {
         let mut bytes = Vec::new();
-        let read = std::io::stdin().lock().take(REQUEST + 1).read_to_end(&mut bytes);
+        let read = std::io::stdin()
+            .lock()
+            .take(REQUEST + 1)
+            .read_to_end(&mut bytes);
         read.map(|_| bytes).map_err(NotRead::Io)
     } else {
         plain_file::read(path, REQUEST)
     };
-    let bytes = read.map_err(|why| Failure::new(Kind::Usage, format!("failed to read the request {shown}: {why}")))?;
+    let bytes = read.map_err(|why| {
+        Failure::new(
+            Kind::Usage,
+            format!("failed to read the request {shown}: {why}"),
+        )
+    })?;
     let bad = |why: String| {
-        Failure::new(Kind::Usage, format!("{shown} is not a request: {why}"))
-            .hint("pass the gate job's output `request` as it is; all jobs must use one version of omk")
+        Failure::new(Kind::Usage, format!("{shown} is not a request: {why}")).hint(
+            "pass the gate job's output `request` as it is; all jobs must use one version of omk",
+        )
     };
-    let request: Request = serde_json::from_slice(&bytes).map_err(|error| bad(text::clip(&error.to_string(), 200)))?;
+    let request: Request =
+        serde_json::from_slice(&bytes).map_err(|error| bad(text::clip(&error.to_string(), 200)))?;
     if request.version != request::VERSION {
-        return Err(bad(format!("it is of version {}, not {}", request.version, request::VERSION)));
+        return Err(bad(format!(
+            "it is of version {}, not {}",
+            request.version,
+            request::VERSION
+        )));
     }
     Ok(request)
 }
 
-/// The effective plan of a request: tasks and gates from the one, rules from the other, neither from the bundle.
+/// The effective plan of a request: tasks and gates from the one, rules from the other, neither
+/// from the bundle.
 pub(super) fn read_plan(
     home: &Home,
     request: &Request,
@@ -216,14 +286,21 @@ pub(super) fn read_plan(
         (Some(path), _) => read_file(path)?,
         (None, Some(commit)) => read_at(home, commit, &request.plan.path)?,
         (None, None) => {
-            return Err(Failure::new(Kind::Usage, "the request names no commit that the plan can be read at")
-                .hint("give the plan with `--plan FILE`"));
+            return Err(Failure::new(
+                Kind::Usage,
+                "the request names no commit that the plan can be read at",
+            )
+            .hint("give the plan with `--plan FILE`"));
         }
     };
     let digest = Sha256::of(&bytes);
     if digest != request.plan.digest {
-        let what = format!("the plan has the digest {digest}, and the request names {}", request.plan.digest);
-        return Err(Failure::new(Kind::Usage, what).hint("give the very file that the gate job read, with `--plan`"));
+        let what = format!(
+            "the plan has the digest {digest}, and the request names {}",
+            request.plan.digest
+        );
+        return Err(Failure::new(Kind::Usage, what)
+            .hint("give the very file that the gate job read, with `--plan`"));
     }
     let rules = match rules {
         Some(path) => read_file(path)?,
@@ -239,8 +316,12 @@ pub(super) fn read_plan(
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
-    plain_file::read(path, PLAN)
-        .map_err(|why| Failure::new(Kind::Usage, format!("failed to read the plan {}: {why}", path.display())))
+    plain_file::read(path, PLAN).map_err(|why| {
+        Failure::new(
+            Kind::Usage,
+            format!("failed to read the plan {}: {why}", path.display()),
+        )
+    })
 }
 
 fn read_at(home: &Home, commit: &CommitId, path: &str) -> Result<Vec<u8>, Failure> {
@@ -248,8 +329,13 @@ fn read_at(home: &Home, commit: &CommitId, path: &str) -> Result<Vec<u8>, Failur
         Failure::new(Kind::Usage, format!("failed to read {path} at {}: {why}", &commit.as_str()[..12]))
             .hint("fetch that commit first (`git fetch origin COMMIT`), or give the file with `--plan` or `--rules`")
     };
-    let at: RepoPath = path.parse().map_err(|error: crate::id::BadName| missing(error.to_string()))?;
-    let bytes = home.repo.read_file(commit, &at).map_err(|error| missing(error.to_string()).advised_by(&error))?;
+    let at: RepoPath = path
+        .parse()
+        .map_err(|error: crate::id::BadName| missing(error.to_string()))?;
+    let bytes = home
+        .repo
+        .read_file(commit, &at)
+        .map_err(|error| missing(error.to_string()).advised_by(&error))?;
     bytes.ok_or_else(|| missing("there is no such file".to_owned()))
 }
 
@@ -258,21 +344,40 @@ fn json(judgement: &Judgement) -> Result<String, Failure> {
 }
 
 fn in_words(judgement: &Judgement) -> String {
-    let mut out = format!("run {}, judged anew: {}\n", judgement.run, judgement.verdict.as_str());
+    let mut out = format!(
+        "run {}, judged anew: {}\n",
+        judgement.run,
+        judgement.verdict.as_str()
+    );
     match &judgement.result {
         Some(result) => {
             let landed = text::plural(judgement.landed.len(), "commit");
-            let (result, base) = (&result.commit.as_str()[..12], &judgement.base.commit.as_str()[..12]);
+            let (result, base) = (
+                &result.commit.as_str()[..12],
+                &judgement.base.commit.as_str()[..12],
+            );
             let _ = writeln!(out, "  result   {result}, {landed} on {base}");
         }
         None => out.push_str("  result   none\n"),
     }
     for gate in &judgement.gates {
         let time = text::duration(std::time::Duration::from_millis(gate.duration_ms));
-        let notes: Vec<String> =
-            Some(gate.note.clone()).filter(|note| !note.is_empty()).into_iter().chain(gate.refusal()).collect();
-        let note = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
-        let _ = writeln!(out, "  gate     {} {}, {time}{note}", gate.gate, gate.verdict.as_str());
+        let notes: Vec<String> = Some(gate.note.clone())
+            .filter(|note| !note.is_empty())
+            .into_iter()
+            .chain(gate.refusal())
+            .collect();
+        let note = if notes.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", notes.join("; "))
+        };
+        let _ = writeln!(
+            out,
+            "  gate     {} {}, {time}{note}",
+            gate.gate,
+            gate.verdict.as_str()
+        );
     }
     for warning in &judgement.warnings {
         let _ = writeln!(out, "  warning  {warning}");

@@ -76,10 +76,13 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Whether this process may have threads. A container may refuse the call that makes them, in a way that no C library expects.
+/// Whether this process may have threads. A container may refuse the call that makes them, in a way
+/// that no C library expects.
 fn can_start_threads() -> Result<(), Failure> {
     let started = std::thread::Builder::new().spawn(|| ());
-    let Err(error) = started.map(std::thread::JoinHandle::join) else { return Ok(()) };
+    let Err(error) = started.map(std::thread::JoinHandle::join) else {
+        return Ok(());
+    };
     let failure = Failure::new(Kind::Infra, format!("failed to start a thread: {error}"));
     Err(if error.kind() == std::io::ErrorKind::PermissionDenied {
         failure
@@ -93,8 +96,12 @@ fn can_start_threads() -> Result<(), Failure> {
 fn dispatch(cli: Cli, terminal: &Terminal) -> Result<u8, Failure> {
     // An omk that started itself again is there already.
     if let Some(directory) = cli.directory.as_ref().filter(|_| !was_started_again()) {
-        std::env::set_current_dir(directory)
-            .map_err(|error| Failure::new(Kind::Usage, format!("failed to go to {}: {error}", directory.display())))?;
+        std::env::set_current_dir(directory).map_err(|error| {
+            Failure::new(
+                Kind::Usage,
+                format!("failed to go to {}: {error}", directory.display()),
+            )
+        })?;
     }
     match cli.command {
         Command::Init(args) => init::init(&args, terminal),
@@ -111,7 +118,8 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<u8, Failure> {
         Command::Report(args) => report::report(&args, terminal),
         Command::Ci(args) => ci::ci(&args, terminal),
         Command::Schema => {
-            let schema = serde_json::to_string_pretty(&crate::plan::schema()).map_err(failure::infra)?;
+            let schema =
+                serde_json::to_string_pretty(&crate::plan::schema()).map_err(failure::infra)?;
             terminal.print(&format!("{schema}\n"));
             Ok(0)
         }
@@ -138,19 +146,30 @@ struct Home {
 impl Home {
     fn find() -> Result<Self, Failure> {
         let here = std::env::current_dir().map_err(|error| {
-            let failure = Failure::new(Kind::Infra, format!("failed to tell the current directory: {error}"));
+            let failure = Failure::new(
+                Kind::Infra,
+                format!("failed to tell the current directory: {error}"),
+            );
             failure.hint("It may have been removed; go to another one.")
         })?;
         let repo = Repo::discover(&here).map_err(git)?;
         let store = Store::new(repo.common_dir());
-        Ok(Self { repo, store, _dir: None })
+        Ok(Self {
+            repo,
+            store,
+            _dir: None,
+        })
     }
 
     /// A new repository in that directory, without anything.
     fn fresh(dir: tempfile::TempDir) -> Result<Self, Failure> {
         let repo = Repo::empty(dir.path()).map_err(git)?;
         let store = Store::new(repo.common_dir());
-        Ok(Self { repo, store, _dir: Some(dir) })
+        Ok(Self {
+            repo,
+            store,
+            _dir: Some(dir),
+        })
     }
 
     fn run_dir(&self, name: Option<&str>) -> Result<RunDir, Failure> {
@@ -158,13 +177,16 @@ impl Home {
             StoreError::NoSuchRun(_) => {
                 let known = self.store.runs().unwrap_or_default();
                 let failure = match name {
-                    Some(name) => Failure::new(Kind::Usage, format!("there is no single run `{name}` here")),
+                    Some(name) => {
+                        Failure::new(Kind::Usage, format!("there is no single run `{name}` here"))
+                    }
                     None => Failure::new(Kind::Usage, "there has been no run here yet"),
                 };
                 match known.last() {
-                    Some(newest) => {
-                        failure.hint(format!("the newest of {} is {newest}", crate::text::plural(known.len(), "run")))
-                    }
+                    Some(newest) => failure.hint(format!(
+                        "the newest of {} is {newest}",
+                        crate::text::plural(known.len(), "run")
+                    )),
                     None => failure.hint("start one with `omk run`"),
                 }
             }
@@ -189,9 +211,10 @@ fn store(error: StoreError) -> Failure {
     let kind = match &error {
         StoreError::Held { .. } => Kind::Blocked,
         StoreError::NoSuchRun(_) => Kind::Usage,
-        StoreError::Io { .. } | StoreError::Damaged { .. } | StoreError::OtherRun { .. } | StoreError::Line(_) => {
-            Kind::Infra
-        }
+        StoreError::Io { .. }
+        | StoreError::Damaged { .. }
+        | StoreError::OtherRun { .. }
+        | StoreError::Line(_) => Kind::Infra,
     };
     Failure::to_do(kind, &error)
 }

@@ -1,7 +1,8 @@
-//! What a run needs of this machine and of its repository: one list, which run, resume, judge, plan (with `--check` too)
-//! and doctor all ask.
+//! What a run needs of this machine and of its repository: one list, which run, resume, judge, plan
+//! (with `--check` too) and doctor all ask.
 //!
-//! It refuses to change anything. What an agent needs beside that (a key, its CLI, a model) is in `session`.
+//! It refuses to change anything. What an agent needs beside that (a key, its CLI, a model) is in
+//! `session`.
 
 use super::{Failure, Home, Kind, base, checkout, disk, egress, toolchain};
 use crate::exec::environment::Caller;
@@ -24,13 +25,31 @@ pub(super) struct Ground<'a> {
 impl<'a> Ground<'a> {
     /// Every task and gate of a plan.
     pub(super) fn of_plan(home: &'a Home, plan: &'a Plan, tree: &'a TreeId) -> Self {
-        Self { home, plan, tree, caller: Caller::read(), tasks: plan.tasks.iter().collect() }
+        Self {
+            home,
+            plan,
+            tree,
+            caller: Caller::read(),
+            tasks: plan.tasks.iter().collect(),
+        }
     }
 
     /// Those tasks with their gates, and the gates of the result.
-    pub(super) fn of_run(home: &'a Home, plan: &'a Plan, tree: &'a TreeId, selected: &[TaskId]) -> Self {
-        let tasks = plan.tasks.iter().filter(|task| selected.contains(&task.id)).collect();
-        Self { tasks, ..Self::of_plan(home, plan, tree) }
+    pub(super) fn of_run(
+        home: &'a Home,
+        plan: &'a Plan,
+        tree: &'a TreeId,
+        selected: &[TaskId],
+    ) -> Self {
+        let tasks = plan
+            .tasks
+            .iter()
+            .filter(|task| selected.contains(&task.id))
+            .collect();
+        Self {
+            tasks,
+            ..Self::of_plan(home, plan, tree)
+        }
     }
 
     /// The gates of the result alone.
@@ -40,10 +59,20 @@ impl<'a> Ground<'a> {
 
     /// What is open to each child that would start.
     pub(super) fn networks(&self) -> impl Iterator<Item = &Network> {
-        let of_tasks = self.tasks.iter().map(|task| self.plan.room.network_of_task(task));
-        let starts =
-            |gate: &&crate::plan::Gate| gate.required || self.tasks.iter().any(|task| task.gates.contains(&gate.id));
-        of_tasks.chain(self.plan.gates.iter().filter(starts).map(|gate| self.plan.room.network_of_gate(gate)))
+        let of_tasks = self
+            .tasks
+            .iter()
+            .map(|task| self.plan.room.network_of_task(task));
+        let starts = |gate: &&crate::plan::Gate| {
+            gate.required || self.tasks.iter().any(|task| task.gates.contains(&gate.id))
+        };
+        of_tasks.chain(
+            self.plan
+                .gates
+                .iter()
+                .filter(starts)
+                .map(|gate| self.plan.room.network_of_gate(gate)),
+        )
     }
 }
 
@@ -58,39 +87,64 @@ impl Found {
     /// Points with the words of a run that stops, for a point that is missing.
     pub(super) fn new(points: Vec<Point>, stop: impl FnOnce() -> Failure) -> Self {
         let is_missing = points.iter().any(|point| point.state == Health::Missing);
-        Self { points, stop: is_missing.then(stop) }
+        Self {
+            points,
+            stop: is_missing.then(stop),
+        }
     }
 
     /// What stops a run, in the same words for everybody.
     pub(super) fn stop(check: &'static str, failure: Failure) -> Self {
-        Self::new(vec![Point::missing(check, failure.error.clone(), failure.hints.clone())], || failure)
+        Self::new(
+            vec![Point::missing(
+                check,
+                failure.error.clone(),
+                failure.hints.clone(),
+            )],
+            || failure,
+        )
     }
 
     /// What people should know.
-    pub(super) fn warn(check: &'static str, found: impl Into<String>, next: impl Into<String>) -> Self {
+    pub(super) fn warn(
+        check: &'static str,
+        found: impl Into<String>,
+        next: impl Into<String>,
+    ) -> Self {
         Self::tell(Point::warn(check, found, vec![next.into()]))
     }
 
     /// One point, in the same words for everybody.
     pub(super) fn tell(point: Point) -> Self {
         let (found, next) = (point.found.clone(), point.next.clone());
-        Self::new(vec![point], || next.into_iter().fold(Failure::new(Kind::Blocked, found), Failure::hint))
+        Self::new(vec![point], || {
+            next.into_iter()
+                .fold(Failure::new(Kind::Blocked, found), Failure::hint)
+        })
     }
 
     /// What people should know of it, each a line.
     pub(super) fn in_words(self) -> Vec<String> {
-        let notes = self.points.into_iter().filter(|point| point.state == Health::Warn);
-        notes.map(|note| [vec![note.found], note.next].concat().join("; ")).collect()
+        let notes = self
+            .points
+            .into_iter()
+            .filter(|point| point.state == Health::Warn);
+        notes
+            .map(|note| [vec![note.found], note.next].concat().join("; "))
+            .collect()
     }
 
     /// Nothing to speak of.
     pub(super) fn nothing() -> Self {
-        Self { points: Vec::new(), stop: None }
+        Self {
+            points: Vec::new(),
+            stop: None,
+        }
     }
 }
 
-/// Looks at everything, in the order in which people would see to it. `probed` is what is known of rooms already; without
-/// it a child is started only if the plan demands something of its room.
+/// Looks at everything, in the order in which people would see to it. `probed` is what is known of
+/// rooms already; without it a child is started only if the plan demands something of its room.
 pub(super) async fn look(
     ground: &Ground<'_>,
     shepherd: &Shepherd,
@@ -110,7 +164,10 @@ pub(super) async fn look(
 }
 
 /// Stops at what keeps a run from starting; else returns what people should know, each a line.
-pub(super) async fn check(ground: &Ground<'_>, shepherd: &Shepherd) -> Result<Vec<String>, Failure> {
+pub(super) async fn check(
+    ground: &Ground<'_>,
+    shepherd: &Shepherd,
+) -> Result<Vec<String>, Failure> {
     notes_of(look(ground, shepherd, None).await?)
 }
 
@@ -154,7 +211,10 @@ async fn room(ground: &Ground<'_>, shepherd: &Shepherd, known: Option<&Probed>) 
     };
     let point = Point::room(probed.level, probed.why_not.as_deref(), demand, &kernel());
     Found::new(vec![point], || {
-        let why = probed.why_not.map(|why| format!(": {why}")).unwrap_or_default();
+        let why = probed
+            .why_not
+            .map(|why| format!(": {why}"))
+            .unwrap_or_default();
         let level = probed.level;
         let (what, or) = match demand {
             Demand::ClosedNetwork => (
@@ -164,10 +224,15 @@ async fn room(ground: &Ground<'_>, shepherd: &Shepherd, known: Option<&Probed>) 
                 "or leave networks open: `network: open`; or accept rooms that close nothing: `room: { level: none }`",
             ),
             Demand::Nothing | Demand::Level(_) => (
-                format!("the plan's room.level is `{}`, and a room here has the level `{level}`{why}", demand.least()),
+                format!(
+                    "the plan's room.level is `{}`, and a room here has the level `{level}`{why}",
+                    demand.least()
+                ),
                 "or accept less: `room: { level: best }` in the plan",
             ),
         };
-        Failure::new(Kind::Blocked, what).hint("`omk doctor` says what to do about it on this machine").hint(or)
+        Failure::new(Kind::Blocked, what)
+            .hint("`omk doctor` says what to do about it on this machine")
+            .hint(or)
     })
 }

@@ -30,27 +30,46 @@ pub(super) fn read(home: &Home, args: &PlanFile) -> Result<Read, Failure> {
     let top = home.repo.workdir();
     let path = args.file.clone().unwrap_or_else(|| top.join(USUAL));
     let shown = shown(&path, top);
-    // A pipe that nobody writes to would be waited for for ever; one that a person names has its writer.
+    // A pipe that nobody writes to would be waited for for ever; one that a person names has its
+    // writer.
     if args.file.is_none() && path.metadata().is_ok_and(|meta| !meta.is_file()) {
-        return Err(Failure::new(Kind::Usage, format!("failed to read the plan {shown}: it is not a file")));
+        return Err(Failure::new(
+            Kind::Usage,
+            format!("failed to read the plan {shown}: it is not a file"),
+        ));
     }
     let bytes = read_bytes(&path, &shown)?;
-    let default = top.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let default = top
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let plan = crate::plan::parse(&bytes, &shown, &default)
         .map_err(|complaints| Failure::rendered(Kind::Usage, complaints.render()))?;
-    Ok(Read { plan, bytes, path: shown })
+    Ok(Read {
+        plan,
+        bytes,
+        path: shown,
+    })
 }
 
 fn read_bytes(path: &Path, shown: &str) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(READ_AT_MOST).read_to_end(&mut bytes));
+    let read =
+        std::fs::File::open(path).and_then(|file| file.take(READ_AT_MOST).read_to_end(&mut bytes));
     match read {
         Ok(_) => Ok(bytes),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let failure = Failure::new(Kind::Usage, format!("there is no plan: {shown} does not exist"));
-            Err(failure.hint("write a first one with `omk init`, or name another with `--plan FILE`"))
+            let failure = Failure::new(
+                Kind::Usage,
+                format!("there is no plan: {shown} does not exist"),
+            );
+            Err(failure
+                .hint("write a first one with `omk init`, or name another with `--plan FILE`"))
         }
-        Err(error) => Err(Failure::new(Kind::Usage, format!("failed to read the plan {shown}: {error}"))),
+        Err(error) => Err(Failure::new(
+            Kind::Usage,
+            format!("failed to read the plan {shown}: {error}"),
+        )),
     }
 }
 
@@ -58,7 +77,10 @@ fn shown(path: &Path, top: &Path) -> String {
     let whole: PathBuf = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     let resolved = std::fs::canonicalize(&whole).unwrap_or(whole);
     let inside = resolved.strip_prefix(top).map(Path::to_path_buf);
-    inside.unwrap_or_else(|_| path.to_path_buf()).display().to_string()
+    inside
+        .unwrap_or_else(|_| path.to_path_buf())
+        .display()
+        .to_string()
 }
 
 /// Where the plan was read from, for the journal.
@@ -72,5 +94,10 @@ pub(super) fn source(repo: &Repo, read: &Read) -> Result<PlanSource, Failure> {
             commit = Some(repo.resolve("HEAD").map_err(super::git)?.commit);
         }
     }
-    Ok(PlanSource { path: read.path.clone(), digest, commit, uncommitted })
+    Ok(PlanSource {
+        path: read.path.clone(),
+        digest,
+        commit,
+        uncommitted,
+    })
 }

@@ -1,5 +1,5 @@
-//! `omk plan --check`: what a run would begin with, and nothing else: what it needs of this machine, key, CLI and model, and
-//! the required gates on HEAD.
+//! `omk plan --check`: what a run would begin with, and nothing else: what it needs of this
+//! machine, key, CLI and model, and the required gates on HEAD.
 //!
 //! It refuses to start a task, and to pay for anything.
 
@@ -20,7 +20,8 @@ use crate::plan::Event;
 use crate::text;
 use crate::work::AfterFailure;
 
-/// Checks, and says what every gate said; exit code 3 where a run could not start, or a gate could not run.
+/// Checks, and says what every gate said; exit code 3 where a run could not start, or a gate could
+/// not run.
 pub(super) fn check(home: &Home, read: Read, terminal: &Terminal) -> Result<u8, Failure> {
     let secrets = Secrets::shed(&read.plan)?;
     let head = home.repo.resolve("HEAD").map_err(super::git)?;
@@ -39,15 +40,28 @@ pub(super) fn check(home: &Home, read: Read, terminal: &Terminal) -> Result<u8, 
         keep_going: false,
         no_reuse: false,
         preflight: true,
-        trigger: Trigger { event: Event::Manual, actor: run::actor(), comment: None },
+        trigger: Trigger {
+            event: Event::Manual,
+            actor: run::actor(),
+            comment: None,
+        },
         host: session::host(),
         branch_was: None,
     };
     let uncommitted = base::uncommitted(&home.repo.uncommitted(&read.path));
     let plan = Arc::new(read.plan);
-    let mut notes =
-        needs::check_now(&Ground::of_plan(home, &plan, &head.tree), &session::shepherd(secrets.scrubber())?)?;
-    let how = How { workers: None, limits: Vec::new(), cassette: None, keep_going: false, no_reuse: true, json: false };
+    let mut notes = needs::check_now(
+        &Ground::of_plan(home, &plan, &head.tree),
+        &session::shepherd(secrets.scrubber())?,
+    )?;
+    let how = How {
+        workers: None,
+        limits: Vec::new(),
+        cassette: None,
+        keep_going: false,
+        no_reuse: true,
+        json: false,
+    };
     let ready = session::get_ready(&plan, &began.selected, &secrets, &how, Missing::Refuse)?;
     notes.extend(uncommitted.in_words());
     notes.extend(ready.iter().flat_map(session::Ready::notes).cloned());
@@ -55,7 +69,12 @@ pub(super) fn check(home: &Home, read: Read, terminal: &Terminal) -> Result<u8, 
     let runtime = super::runtime::of_all_cores()?;
     // A person wants to hear of every gate.
     let after_failure = AfterFailure::GoOn;
-    let bench = Bench { home, plan: &plan, scrubber: &secrets.scrubber(), after_failure };
+    let bench = Bench {
+        home,
+        plan: &plan,
+        scrubber: &secrets.scrubber(),
+        after_failure,
+    };
     let judged = runtime.block_on(gates_on(&bench, began, &head));
     runtime.shutdown_background();
     let outcomes = judged?.map_err(|why| not_judged("the base", &why))?;
@@ -63,9 +82,12 @@ pub(super) fn check(home: &Home, read: Read, terminal: &Terminal) -> Result<u8, 
         terminal.print(&in_words(outcome));
     }
     if outcomes.iter().any(cannot_run) {
-        return Err(Failure::new(Kind::Blocked, "a gate cannot run here, so no prompt that needs it would start")
-            .hint("install what it needs, or have the gate install it: a slot holds what is committed")
-            .hint("if a task is to make it, write `preflight: false` in the plan"));
+        return Err(Failure::new(
+            Kind::Blocked,
+            "a gate cannot run here, so no prompt that needs it would start",
+        )
+        .hint("install what it needs, or have the gate install it: a slot holds what is committed")
+        .hint("if a task is to make it, write `preflight: false` in the plan"));
     }
     terminal.print("a run can start\n");
     Ok(0)
@@ -73,10 +95,25 @@ pub(super) fn check(home: &Home, read: Read, terminal: &Terminal) -> Result<u8, 
 
 fn in_words(outcome: &GateOutcome) -> String {
     let took = text::duration(std::time::Duration::from_millis(outcome.duration_ms));
-    let exit = outcome.exit.filter(|_| !outcome.counts_as_passed).map(|code| format!(" (exit {code})"));
-    let log = outcome.log.as_ref().filter(|_| !outcome.counts_as_passed).map(|log| log.head.trim()).unwrap_or_default();
+    let exit = outcome
+        .exit
+        .filter(|_| !outcome.counts_as_passed)
+        .map(|code| format!(" (exit {code})"));
+    let log = outcome
+        .log
+        .as_ref()
+        .filter(|_| !outcome.counts_as_passed)
+        .map(|log| log.head.trim())
+        .unwrap_or_default();
     let said = text::clip(log.lines().last().unwrap_or_default(), 300);
-    let said = if said.is_empty() { String::new() } else { format!(": {said}") };
+    let said = if said.is_empty() {
+        String::new()
+    } else {
+        format!(": {said}")
+    };
     let (gate, verdict) = (&outcome.gate, outcome.verdict.as_str());
-    format!("gate {gate} on HEAD: {verdict}{} in {took}{said}\n", exit.unwrap_or_default())
+    format!(
+        "gate {gate} on HEAD: {verdict}{} in {took}{said}\n",
+        exit.unwrap_or_default()
+    )
 }

@@ -20,7 +20,8 @@ use crate::work::Listener;
 /// How often a live view is drawn: often enough for a spinner that turns.
 const FRAME: Duration = Duration::from_millis(100);
 
-/// How often a follower is given a new view: making one costs more than a turn where tasks are many.
+/// How often a follower is given a new view: making one costs more than a turn where tasks are
+/// many.
 const FOLLOWED: Duration = Duration::from_secs(5);
 
 /// Listens to a run and shows it.
@@ -63,20 +64,36 @@ impl Progress {
     ) -> Self {
         let colour = terminal.colour_err();
         let live = terminal.screen().map(|screen| {
-            let drawn = Drawn { terminal, live: Live::new(screen, colour), view: None, lines: 0 };
+            let drawn = Drawn {
+                terminal,
+                live: Live::new(screen, colour),
+                view: None,
+                lines: 0,
+            };
             let shared = Arc::new(Mutex::new(drawn));
             let painter = tokio::spawn(paint(Arc::clone(&shared), clock));
             Drawing { shared, painter }
         });
         let follower = views.map(|views| Follower { views, shown: None });
-        Self { terminal, colour, began: None, warned: 0, live, scrub: scrubber.clone(), follower }
+        Self {
+            terminal,
+            colour,
+            began: None,
+            warned: 0,
+            live,
+            scrub: scrubber.clone(),
+            follower,
+        }
     }
 
     /// Leaves the terminal as it should be.
     pub(super) fn finish(self) {
         if let Some(drawing) = self.live {
             drawing.painter.abort();
-            let mut drawn = drawing.shared.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut drawn = drawing
+                .shared
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             drawn.erase();
         }
     }
@@ -87,7 +104,10 @@ impl Progress {
         match &self.live {
             None => self.terminal.complain(&format!("{text}\n")),
             Some(drawing) => {
-                let mut drawn = drawing.shared.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut drawn = drawing
+                    .shared
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
                 drawn.erase();
                 drawn.terminal.complain(&format!("{text}\n"));
             }
@@ -97,13 +117,30 @@ impl Progress {
     fn tell(&self, taken: &Taken, engine: &Engine) {
         for order in &taken.orders {
             if let Order::Start { task, attempt, .. } = order {
-                self.say(&Event::Started { task, attempt: *attempt }, taken.at);
+                self.say(
+                    &Event::Started {
+                        task,
+                        attempt: *attempt,
+                    },
+                    taken.at,
+                );
             }
         }
         match &taken.fact {
-            Fact::Worked { task, outcome, evidence, .. } => {
+            Fact::Worked {
+                task,
+                outcome,
+                evidence,
+                ..
+            } => {
                 self.gates(Some(task), &evidence.gates, taken.at);
-                self.worked(task, outcome, taken.at, engine, Duration::from_millis(evidence.duration_ms));
+                self.worked(
+                    task,
+                    outcome,
+                    taken.at,
+                    engine,
+                    Duration::from_millis(evidence.duration_ms),
+                );
             }
             Fact::Landed { task, .. } => self.landed(task, taken.at, engine),
             Fact::Clashed { task, .. } => self.setback(task, taken.at, engine, Duration::ZERO),
@@ -112,7 +149,13 @@ impl Progress {
             Fact::Rebuilt { .. } => {
                 for status in engine.tasks() {
                     if let Some(why) = status.ejected {
-                        self.say(&Event::Ejected { task: status.id, gate: why.gate.as_ref() }, taken.at);
+                        self.say(
+                            &Event::Ejected {
+                                task: status.id,
+                                gate: why.gate.as_ref(),
+                            },
+                            taken.at,
+                        );
                     }
                 }
             }
@@ -134,32 +177,66 @@ impl Progress {
         for outcome in outcomes {
             let verdict = match outcome.exit {
                 _ if outcome.against_base == Some(AgainstBase::PreExisting) => {
-                    format!("{}, but no worse than on the base", outcome.verdict.as_str())
+                    format!(
+                        "{}, but no worse than on the base",
+                        outcome.verdict.as_str()
+                    )
                 }
-                Some(code) if !outcome.counts_as_passed => format!("{} (exit {code})", outcome.verdict.as_str()),
+                Some(code) if !outcome.counts_as_passed => {
+                    format!("{} (exit {code})", outcome.verdict.as_str())
+                }
                 _ => outcome.verdict.as_str().to_owned(),
             };
-            let note = outcome.refusal().filter(|_| !outcome.counts_as_passed).unwrap_or_default();
+            let note = outcome
+                .refusal()
+                .filter(|_| !outcome.counts_as_passed)
+                .unwrap_or_default();
             let mark = gate_mark(outcome);
             let took = Duration::from_millis(outcome.duration_ms);
             let gate = &outcome.gate;
-            self.say(&Event::Gate { task, gate, verdict: &verdict, note: &note, mark, took }, at);
+            self.say(
+                &Event::Gate {
+                    task,
+                    gate,
+                    verdict: &verdict,
+                    note: &note,
+                    mark,
+                    took,
+                },
+                at,
+            );
         }
     }
 
     /// What is red before anything was done, and what does not start because of it.
     fn preflighted(&self, outcomes: &[GateOutcome], at: Moment, engine: &Engine) {
         for outcome in outcomes.iter().filter(|outcome| !outcome.counts_as_passed) {
-            let how = outcome.exit.map_or_else(|| outcome.verdict.as_str().to_owned(), |code| format!("exit {code}"));
-            let what = format!("the base is red: gate `{}` fails there ({how}), before any task", outcome.gate);
+            let how = outcome.exit.map_or_else(
+                || outcome.verdict.as_str().to_owned(),
+                |code| format!("exit {code}"),
+            );
+            let what = format!(
+                "the base is red: gate `{}` fails there ({how}), before any task",
+                outcome.gate
+            );
             self.say(&Event::Warning { what: &what }, at);
         }
-        for status in engine.tasks().filter(|status| status.state == TaskState::Failed && status.attempt == 0) {
+        for status in engine
+            .tasks()
+            .filter(|status| status.state == TaskState::Failed && status.attempt == 0)
+        {
             self.setback(status.id, at, engine, Duration::ZERO);
         }
     }
 
-    fn worked(&self, task: &TaskId, outcome: &Outcome, at: Moment, engine: &Engine, took: Duration) {
+    fn worked(
+        &self,
+        task: &TaskId,
+        outcome: &Outcome,
+        at: Moment,
+        engine: &Engine,
+        took: Duration,
+    ) {
         match outcome {
             Outcome::Changed(_) | Outcome::Interrupted => {}
             Outcome::Unchanged => self.say(&Event::Unchanged { task, took }, at),
@@ -168,20 +245,44 @@ impl Progress {
     }
 
     fn setback(&self, task: &TaskId, at: Moment, engine: &Engine, took: Duration) {
-        let Some(status) = engine.task(task) else { return };
-        let Some(failure) = status.failure else { return };
+        let Some(status) = engine.task(task) else {
+            return;
+        };
+        let Some(failure) = status.failure else {
+            return;
+        };
         match (status.state, &status.waits) {
             (TaskState::Pending, Some(Waits::Backoff(until))) => {
-                self.say(&Event::Retrying { task, failure, wait: until.since(at) }, at);
+                self.say(
+                    &Event::Retrying {
+                        task,
+                        failure,
+                        wait: until.since(at),
+                    },
+                    at,
+                );
             }
             (TaskState::Failed, _) => {
-                self.say(&Event::Failed { task, failure, took }, at);
+                self.say(
+                    &Event::Failed {
+                        task,
+                        failure,
+                        took,
+                    },
+                    at,
+                );
                 for other in engine.tasks() {
                     if let Some(crate::engine::CancelReason::Dependency(on)) = other.cancelled
                         && on == task
                     {
                         let why = format!("{on} did not complete");
-                        self.say(&Event::Cancelled { task: other.id, why: &why }, at);
+                        self.say(
+                            &Event::Cancelled {
+                                task: other.id,
+                                why: &why,
+                            },
+                            at,
+                        );
                     }
                 }
             }
@@ -190,17 +291,23 @@ impl Progress {
     }
 
     fn show_follower(&mut self, engine: &Engine, history: &History) {
-        let (Some(follower), Some(at)) = (&mut self.follower, engine.at()) else { return };
+        let (Some(follower), Some(at)) = (&mut self.follower, engine.at()) else {
+            return;
+        };
         if follower.shown.is_some_and(|last| at.since(last) < FOLLOWED) {
             return;
         }
         follower.shown = Some(at);
-        let view = history.view(engine).map(|view| view.scrubbed(&|text: &str| self.scrub.scrub(text)));
+        let view = history
+            .view(engine)
+            .map(|view| view.scrubbed(&|text: &str| self.scrub.scrub(text)));
         follower.views.send_replace(view);
     }
 
     fn landed(&self, task: &TaskId, at: Moment, engine: &Engine) {
-        let Some(status) = engine.task(task) else { return };
+        let Some(status) = engine.task(task) else {
+            return;
+        };
         let files = status.change.map_or(0, |change| change.paths.len());
         let took = at.since(status.started_at.unwrap_or(at));
         self.say(&Event::Landed { task, files, took }, at);
@@ -220,8 +327,13 @@ impl Listener for Progress {
         self.warned = history.warnings.len();
         self.show_follower(engine, history);
         if let Some(drawing) = &self.live {
-            let mut drawn = drawing.shared.lock().unwrap_or_else(PoisonError::into_inner);
-            let view = history.view(engine).map(|view| view.scrubbed(&|text: &str| self.scrub.scrub(text)));
+            let mut drawn = drawing
+                .shared
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let view = history
+                .view(engine)
+                .map(|view| view.scrubbed(&|text: &str| self.scrub.scrub(text)));
             drawn.view = view;
         }
     }
@@ -247,7 +359,8 @@ impl Drawn {
     /// Goes back to where the frame began, and clears from there.
     fn erase(&mut self) {
         if self.lines > 0 {
-            self.terminal.complain(&format!("\x1b[{}A\x1b[J", self.lines));
+            self.terminal
+                .complain(&format!("\x1b[{}A\x1b[J", self.lines));
             self.lines = 0;
         }
     }

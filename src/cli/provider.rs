@@ -1,4 +1,5 @@
-//! The question before the first prompt, put into words: is the model there, is the key good, how are requests put?
+//! The question before the first prompt, put into words: is the model there, is the key good, how
+//! are requests put?
 //!
 //! It refuses to start what would certainly fail, and to stop what only might.
 
@@ -24,35 +25,63 @@ pub(super) struct Settled {
 pub(super) fn upstream(plan: &Plan, key: &Secret) -> Result<Upstream, Failure> {
     let key = Key::new(key.expose()).map_err(|why| {
         let name = &plan.agent.key_env;
-        Failure::new(Kind::Blocked, format!("the key in {name} cannot be sent: {why}"))
-            .hint(format!("set {name} again, to the key alone"))
+        Failure::new(
+            Kind::Blocked,
+            format!("the key in {name} cannot be sent: {why}"),
+        )
+        .hint(format!("set {name} again, to the key alone"))
     })?;
-    Ok(Upstream::Live { base_url: plan.agent.base_url.clone(), key })
+    Ok(Upstream::Live {
+        base_url: plan.agent.base_url.clone(),
+        key,
+    })
 }
 
-/// Settles how the plan's model is asked, with the provider's own word where there is a provider to ask.
+/// Settles how the plan's model is asked, with the provider's own word where there is a provider to
+/// ask.
 pub(super) async fn settle(agent: &Agent, upstream: &Upstream) -> Result<Settled, Failure> {
     let Upstream::Live { base_url, key } = upstream else {
         let facts = Facts::gather(&agent.model, &agent.base_url, None);
         let notes = facts.assumptions();
-        return Ok(Settled { wire: wire(&facts, agent)?, facts, notes, confirmed: false });
+        return Ok(Settled {
+            wire: wire(&facts, agent)?,
+            facts,
+            notes,
+            confirmed: false,
+        });
     };
     let (offered, mut notes) = match gateway::ask_models(base_url, key).await {
         Ok(list) => {
             // A provider may echo the key even here, and an error names what it offers.
-            let list: Vec<Offered> = list.into_iter().filter(|offered| !key.is_in(&offered.id)).collect();
+            let list: Vec<Offered> = list
+                .into_iter()
+                .filter(|offered| !key.is_in(&offered.id))
+                .collect();
             (Some(find(&list, agent)?.clone()), Vec::new())
         }
         Err(error) if error.is_certain() => return Err(refusal(&error, agent, key)),
-        Err(error) => (None, vec![format!("omk could not {error}; it goes on, and the first prompt will tell")]),
+        Err(error) => (
+            None,
+            vec![format!(
+                "omk could not {error}; it goes on, and the first prompt will tell"
+            )],
+        ),
     };
     let facts = Facts::gather(&agent.model, base_url, offered.as_ref());
     let gone = model::card(&agent.model).and_then(|card| card.retired.as_deref());
     if let (None, Some(day)) = (&offered, gone) {
-        notes.push(format!("Moonshot retired the model `{}` on {day}", agent.model));
+        notes.push(format!(
+            "Moonshot retired the model `{}` on {day}",
+            agent.model
+        ));
     }
     notes.extend(facts.assumptions());
-    Ok(Settled { wire: wire(&facts, agent)?, facts, notes, confirmed: offered.is_some() })
+    Ok(Settled {
+        wire: wire(&facts, agent)?,
+        facts,
+        notes,
+        confirmed: offered.is_some(),
+    })
 }
 
 fn wire(facts: &Facts, agent: &Agent) -> Result<Wire, Failure> {
@@ -63,7 +92,9 @@ fn wire(facts: &Facts, agent: &Agent) -> Result<Wire, Failure> {
 const MOST_NAMED: usize = 8;
 
 fn find<'a>(list: &'a [Offered], agent: &Agent) -> Result<&'a Offered, Failure> {
-    let Agent { model, base_url, .. } = agent;
+    let Agent {
+        model, base_url, ..
+    } = agent;
     if let Some(offered) = list
         .iter()
         .find(|offered| offered.id == *model)
@@ -73,27 +104,54 @@ fn find<'a>(list: &'a [Offered], agent: &Agent) -> Result<&'a Offered, Failure> 
     }
     let card = model::card(model);
     let retired = card.and_then(|card| card.retired.as_deref());
-    let retired = retired.map(|day| format!(": Moonshot retired it on {day}")).unwrap_or_default();
-    let failure = Failure::new(Kind::Blocked, format!("the model `{model}` is not at {base_url}{retired}"));
+    let retired = retired
+        .map(|day| format!(": Moonshot retired it on {day}"))
+        .unwrap_or_default();
+    let failure = Failure::new(
+        Kind::Blocked,
+        format!("the model `{model}` is not at {base_url}{retired}"),
+    );
     let there = |id: &&str| list.iter().any(|offered| offered.id == **id);
-    let successor = card.and_then(|card| card.successor.as_deref()).filter(there).map(str::to_owned);
+    let successor = card
+        .and_then(|card| card.successor.as_deref())
+        .filter(there)
+        .map(str::to_owned);
     // A name that was not written to its end is nearer than one with another letter.
-    let begun = list.iter().find(|offered| offered.id.starts_with(model.as_str())).map(|offered| offered.id.clone());
-    let near = successor.or(begun).or_else(|| nearest(model, list.iter().map(|offered| offered.id.as_str())));
-    let elsewhere =
-        card.filter(|card| card.subscription && !model::provider(base_url).is_some_and(|at| at.subscription));
+    let begun = list
+        .iter()
+        .find(|offered| offered.id.starts_with(model.as_str()))
+        .map(|offered| offered.id.clone());
+    let near = successor
+        .or(begun)
+        .or_else(|| nearest(model, list.iter().map(|offered| offered.id.as_str())));
+    let elsewhere = card.filter(|card| {
+        card.subscription && !model::provider(base_url).is_some_and(|at| at.subscription)
+    });
     let failure = match elsewhere {
-        Some(_) => failure.hint(format!("`{model}` is a subscription's: set `base_url` to {}", subscriptions())),
+        Some(_) => failure.hint(format!(
+            "`{model}` is a subscription's: set `base_url` to {}",
+            subscriptions()
+        )),
         None => failure,
     };
     let failure = match near.filter(|_| elsewhere.is_none()) {
         Some(near) => failure.hint(format!("set `agent.model` to `{near}`")),
         None => failure,
     };
-    let named: Vec<String> = list.iter().take(MOST_NAMED).map(|offered| format!("`{}`", offered.id)).collect();
+    let named: Vec<String> = list
+        .iter()
+        .take(MOST_NAMED)
+        .map(|offered| format!("`{}`", offered.id))
+        .collect();
     let more = list.len().saturating_sub(MOST_NAMED);
-    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-    Err(failure.hint(format!("this provider has {}{more}", named.join(", "))).hint(NOTHING_PAID))
+    let more = if more == 0 {
+        String::new()
+    } else {
+        format!(" and {more} more")
+    };
+    Err(failure
+        .hint(format!("this provider has {}{more}", named.join(", ")))
+        .hint(NOTHING_PAID))
 }
 
 const NOTHING_PAID: &str = "nothing was run, and nothing was paid";
@@ -103,8 +161,10 @@ fn refusal(error: &QuestionError, agent: &Agent, key: &Key) -> Failure {
     let failure = match error {
         QuestionError::Refused { base_url, said } => {
             let words = said.in_words();
-            let failure =
-                failure(format!("{base_url} does not take the key in {}: it answered {words}", agent.key_env));
+            let failure = failure(format!(
+                "{base_url} does not take the key in {}: it answered {words}",
+                agent.key_env
+            ));
             failure
                 .hint(format!("check the key in {}", agent.key_env))
                 .hint(which_key(base_url, key.is_of_subscription()))
@@ -112,22 +172,33 @@ fn refusal(error: &QuestionError, agent: &Agent, key: &Key) -> Failure {
         QuestionError::NoCredit { base_url, said } => {
             let at = model::provider(base_url);
             let look = at.map(|at| at.credit.as_deref().unwrap_or(&at.keys));
-            let failure =
-                failure(format!("there is nothing left to pay with at {base_url}: it answered {}", said.in_words()));
+            let failure = failure(format!(
+                "there is nothing left to pay with at {base_url}: it answered {}",
+                said.in_words()
+            ));
             match look {
-                Some(page) => failure.hint(format!("look at {page}, and start again when there is more")),
+                Some(page) => failure.hint(format!(
+                    "look at {page}, and start again when there is more"
+                )),
                 None => failure.hint("start again when there is more"),
             }
         }
-        QuestionError::Unreachable { base_url, cause } => {
-            failure(format!("the model's provider at {base_url} could not be reached: {cause}"))
-                .hint("check `agent.base_url`, and the network and proxy of this machine")
-        }
-        QuestionError::WrongAddress { base_url, found, better } => {
-            let failure = failure(format!("{base_url} is not the address of a model's provider: {found}"));
+        QuestionError::Unreachable { base_url, cause } => failure(format!(
+            "the model's provider at {base_url} could not be reached: {cause}"
+        ))
+        .hint("check `agent.base_url`, and the network and proxy of this machine"),
+        QuestionError::WrongAddress {
+            base_url,
+            found,
+            better,
+        } => {
+            let failure = failure(format!(
+                "{base_url} is not the address of a model's provider: {found}"
+            ));
             match better {
                 Some(better) => failure.hint(format!("set `agent.base_url` to `{better}`")),
-                None => failure.hint("set `agent.base_url` to an address like `https://api.moonshot.ai/v1`"),
+                None => failure
+                    .hint("set `agent.base_url` to an address like `https://api.moonshot.ai/v1`"),
             }
         }
         QuestionError::Client(_) | QuestionError::NoList { .. } | QuestionError::Unclear { .. } => {
@@ -139,8 +210,13 @@ fn refusal(error: &QuestionError, agent: &Agent, key: &Key) -> Failure {
 
 /// The addresses of subscriptions, in words.
 fn subscriptions() -> String {
-    let all = model::providers().iter().filter(|provider| provider.subscription);
-    text::any_of(&all.map(|provider| format!("`{}`", provider.base_url)).collect::<Vec<_>>())
+    let all = model::providers()
+        .iter()
+        .filter(|provider| provider.subscription);
+    text::any_of(
+        &all.map(|provider| format!("`{}`", provider.base_url))
+            .collect::<Vec<_>>(),
+    )
 }
 
 /// Where the key for an address comes from. Keys of one provider are refused by all others.
@@ -175,7 +251,11 @@ pub(super) fn in_lines(settled: &Settled) -> String {
         (None, true) => "paid by the subscription".to_owned(),
         (None, false) => "not known; set `prices` in the plan".to_owned(),
     };
-    let assumed = if facts.origin == Origin::Assumed { " (assumed)" } else { "" };
+    let assumed = if facts.origin == Origin::Assumed {
+        " (assumed)"
+    } else {
+        ""
+    };
     format!(
         "  context   {} tokens{assumed}\n  thinking  {}{}\n  price     {prices}\n",
         facts.context,

@@ -1,6 +1,8 @@
-//! Who speaks for `omk publish`: the forge and the remote of the request's repository, by the variables that a runner sets.
+//! Who speaks for `omk publish`: the forge and the remote of the request's repository, by the
+//! variables that a runner sets.
 //!
-//! It refuses to take an address or a token from anywhere else, and it says which variable is missing.
+//! It refuses to take an address or a token from anywhere else, and it says which variable is
+//! missing.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -26,7 +28,10 @@ pub(super) fn speak(
     let spacing = match caller.text("OMK_WRITE_SPACING") {
         None => SPACING,
         Some(text) => humantime::parse_duration(text).map_err(|_| {
-            Failure::new(Kind::Usage, "the variable OMK_WRITE_SPACING is not right: it must be a duration like `1s`")
+            Failure::new(
+                Kind::Usage,
+                "the variable OMK_WRITE_SPACING is not right: it must be a duration like `1s`",
+            )
         })?,
     };
     match request.forge {
@@ -48,8 +53,15 @@ fn at_github(
         token: token.clone(),
         spacing,
     };
-    let url = format!("{}/{}.git", address(caller, "GITHUB_SERVER_URL", "https://github.com"), request.repository);
-    Ok((Forge::GitHub(GitHub::new(site)?), Remote::new(&url, Some(token)).map_err(super::git)?))
+    let url = format!(
+        "{}/{}.git",
+        address(caller, "GITHUB_SERVER_URL", "https://github.com"),
+        request.repository
+    );
+    Ok((
+        Forge::GitHub(GitHub::new(site)?),
+        Remote::new(&url, Some(token)).map_err(super::git)?,
+    ))
 }
 
 fn at_gitlab(
@@ -60,12 +72,21 @@ fn at_gitlab(
 ) -> Result<(Forge, Remote), Failure> {
     let token = token(secrets, "GITLAB_TOKEN")?;
     let server = address(caller, "CI_SERVER_URL", "https://gitlab.com");
-    let project = caller.text("CI_PROJECT_ID").and_then(|id| id.parse().ok()).filter(|&id: &u64| id > 0);
+    let project = caller
+        .text("CI_PROJECT_ID")
+        .and_then(|id| id.parse().ok())
+        .filter(|&id: &u64| id > 0);
     let project = project.ok_or_else(|| {
-        Failure::new(Kind::Usage, "the variable CI_PROJECT_ID is not the number of the project")
-            .hint("it is in the project's settings, under General; a job of a pipeline has it")
+        Failure::new(
+            Kind::Usage,
+            "the variable CI_PROJECT_ID is not the number of the project",
+        )
+        .hint("it is in the project's settings, under General; a job of a pipeline has it")
     })?;
-    let authorities = caller.text("CI_SERVER_TLS_CA_FILE").map(PathBuf::from).filter(|file| file.is_file());
+    let authorities = caller
+        .text("CI_SERVER_TLS_CA_FILE")
+        .map(PathBuf::from)
+        .filter(|file| file.is_file());
     let site = GitLabSite {
         api: address(caller, "CI_API_V4_URL", &format!("{server}/api/v4")),
         project,
@@ -73,12 +94,18 @@ fn at_gitlab(
         spacing,
         authorities: authorities.clone(),
     };
-    let remote = Remote::new(&format!("{server}/{}.git", request.repository), Some(token)).map_err(super::git)?;
-    Ok((Forge::GitLab(GitLab::new(site)?), remote.as_user("oauth2").trusting(authorities)))
+    let remote = Remote::new(&format!("{server}/{}.git", request.repository), Some(token))
+        .map_err(super::git)?;
+    Ok((
+        Forge::GitLab(GitLab::new(site)?),
+        remote.as_user("oauth2").trusting(authorities),
+    ))
 }
 
 fn token(secrets: &BTreeMap<String, Secret>, usual: &str) -> Result<Secret, Failure> {
-    let found = ["OMK_TOKEN", usual].into_iter().find_map(|name| secrets.get(name));
+    let found = ["OMK_TOKEN", usual]
+        .into_iter()
+        .find_map(|name| secrets.get(name));
     found.cloned().ok_or_else(|| {
         Failure::new(Kind::Blocked, "there is no token to publish with")
             .hint(format!("set OMK_TOKEN or {usual}, for this command alone"))
@@ -86,7 +113,11 @@ fn token(secrets: &BTreeMap<String, Secret>, usual: &str) -> Result<Secret, Fail
 }
 
 fn address(caller: &Caller, name: &str, usual: &str) -> String {
-    caller.text(name).unwrap_or(usual).trim_end_matches('/').to_owned()
+    caller
+        .text(name)
+        .unwrap_or(usual)
+        .trim_end_matches('/')
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -106,20 +137,50 @@ mod tests {
 
     #[test]
     fn each_forge_is_spoken_to_by_its_own_variables() {
-        let caller: Caller = [("CI_SERVER_URL", "https://gitlab.example/git/"), ("CI_PROJECT_ID", "9")]
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect();
-        let secrets = |name: &str| BTreeMap::from([(name.to_owned(), Secret::new("glpat-1234567890".to_owned()))]);
+        let caller: Caller = [
+            ("CI_SERVER_URL", "https://gitlab.example/git/"),
+            ("CI_PROJECT_ID", "9"),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
+        let secrets = |name: &str| {
+            BTreeMap::from([(name.to_owned(), Secret::new("glpat-1234567890".to_owned()))])
+        };
         let (forge, remote) = speak(&caller, &secrets("GITLAB_TOKEN"), &request("gitlab")).unwrap();
         assert_eq!(forge.kind(), ForgeKind::GitLab);
-        assert_eq!(remote.url(), "https://gitlab.example/git/acme/tools/widget.git");
+        assert_eq!(
+            remote.url(),
+            "https://gitlab.example/git/acme/tools/widget.git"
+        );
         assert!(speak(&caller, &secrets("GITHUB_TOKEN"), &request("gitlab")).is_err());
-        let nowhere = speak(&Caller::default(), &secrets("OMK_TOKEN"), &request("gitlab")).unwrap_err();
-        assert!(nowhere.render().contains("CI_PROJECT_ID"), "{}", nowhere.render());
+        let nowhere = speak(
+            &Caller::default(),
+            &secrets("OMK_TOKEN"),
+            &request("gitlab"),
+        )
+        .unwrap_err();
+        assert!(
+            nowhere.render().contains("CI_PROJECT_ID"),
+            "{}",
+            nowhere.render()
+        );
         let none = speak(&caller, &BTreeMap::new(), &request("gitlab")).unwrap_err();
-        assert!(none.render().contains("OMK_TOKEN or GITLAB_TOKEN"), "{}", none.render());
-        let at_github = Request { repository: "acme/widget".to_owned(), ..request("github") };
-        assert_eq!(speak(&caller, &secrets("GITHUB_TOKEN"), &at_github).unwrap().0.kind(), ForgeKind::GitHub);
+        assert!(
+            none.render().contains("OMK_TOKEN or GITLAB_TOKEN"),
+            "{}",
+            none.render()
+        );
+        let at_github = Request {
+            repository: "acme/widget".to_owned(),
+            ..request("github")
+        };
+        assert_eq!(
+            speak(&caller, &secrets("GITHUB_TOKEN"), &at_github)
+                .unwrap()
+                .0
+                .kind(),
+            ForgeKind::GitHub
+        );
     }
 }

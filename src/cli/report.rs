@@ -11,13 +11,24 @@ pub(super) fn report(args: &Report, terminal: &Terminal) -> Result<u8, Failure> 
     let home = Home::find()?;
     let run_dir = home.run_dir(args.run.as_deref())?;
     let journal = run_dir.journal().map_err(super::store)?;
-    let Told { engine, mut history } = tell(&run_dir, &journal)?;
+    let Told {
+        engine,
+        mut history,
+    } = tell(&run_dir, &journal)?;
     if let Some(began) = engine.began() {
-        history.warnings.extend(result_branch::taken_off(&home.repo, began, &engine));
+        history
+            .warnings
+            .extend(result_branch::taken_off(&home.repo, began, &engine));
     }
     let scrubber = Scrubber::new(Vec::<String>::new());
-    let Some(view) = result_branch::shown(&home.repo, &engine, &history, &scrubber) else { return Ok(0) };
-    let format = if args.json { ReportFormat::Json } else { args.format };
+    let Some(view) = result_branch::shown(&home.repo, &engine, &history, &scrubber) else {
+        return Ok(0);
+    };
+    let format = if args.json {
+        ReportFormat::Json
+    } else {
+        args.format
+    };
     let text = match format {
         ReportFormat::Terminal => {
             report::terminal::summary(&view.with_logs_below(run_dir.path()), terminal.colour_out())

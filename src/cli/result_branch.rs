@@ -1,4 +1,5 @@
-//! The branches that a run is about to write: what is in the way of them, and what leaves the result with the new run.
+//! The branches that a run is about to write: what is in the way of them, and what leaves the
+//! result with the new run.
 //!
 //! It refuses to move any, and to let an older run take what a newer one put there.
 
@@ -17,16 +18,32 @@ use crate::work::{Claim, Ownership};
 /// So many commits of a result are looked at. A plan has no more tasks, and each makes one.
 const COMMITS: usize = 10_000;
 
-/// Refuses what would end badly later: a branch that makes one of ours impossible, a result branch that is checked out, or that is
-/// not omk's. Says which branches of tasks are a person's, so that they stay as they are.
-pub(super) fn look_at_branches(home: &Home, began: &Began, force: bool) -> Result<Vec<String>, Failure> {
+/// Refuses what would end badly later: a branch that makes one of ours impossible, a result branch
+/// that is checked out, or that is not omk's. Says which branches of tasks are a person's, so that
+/// they stay as they are.
+pub(super) fn look_at_branches(
+    home: &Home,
+    began: &Began,
+    force: bool,
+) -> Result<Vec<String>, Failure> {
     let repo = &home.repo;
     let run = run_branch(&began.scope);
-    let tasks = began.selected.iter().map(|task| task_branch(&began.scope, task));
+    let tasks = began
+        .selected
+        .iter()
+        .map(|task| task_branch(&began.scope, task));
     let ours: BTreeSet<String> = std::iter::once(run.clone()).chain(tasks).collect();
-    let mut existing: BTreeSet<String> =
-        repo.omk_branches().map_err(super::git)?.into_iter().map(|branch| branch.name).collect();
-    existing.extend(repo.branch_named_omk_exists().map_err(super::git)?.then(|| "omk".to_owned()));
+    let mut existing: BTreeSet<String> = repo
+        .omk_branches()
+        .map_err(super::git)?
+        .into_iter()
+        .map(|branch| branch.name)
+        .collect();
+    existing.extend(
+        repo.branch_named_omk_exists()
+            .map_err(super::git)?
+            .then(|| "omk".to_owned()),
+    );
     if let Some((other, name)) = in_the_way(&existing, &ours) {
         return Err(Failure::new(
             Kind::Usage,
@@ -38,17 +55,24 @@ pub(super) fn look_at_branches(home: &Home, began: &Began, force: bool) -> Resul
     let mut left_alone = Vec::new();
     // Most runs are the first of their scope.
     for name in existing.intersection(&ours) {
-        let Claim::Persons { tip, checked_out } = ownership.of(name).map_err(super::git)? else { continue };
+        let Claim::Persons { tip, checked_out } = ownership.of(name).map_err(super::git)? else {
+            continue;
+        };
         let tip = &tip.as_str()[..12];
         if *name != run {
             let why = checked_out.map_or_else(
                 || format!("is at {tip}, a commit that omk did not put there"),
                 |path| format!("is checked out in {}", path.display()),
             );
-            left_alone.push(format!("the branch `{name}` {why}: it stays as it is, whatever becomes of its task"));
+            left_alone.push(format!(
+                "the branch `{name}` {why}: it stays as it is, whatever becomes of its task"
+            ));
         } else if let Some(path) = checked_out {
-            return Err(Failure::new(Kind::Usage, format!("the branch `{run}` is checked out in {}", path.display()))
-                .hint("omk is about to move it: switch to another branch there, with `git switch -`"));
+            return Err(Failure::new(
+                Kind::Usage,
+                format!("the branch `{run}` is checked out in {}", path.display()),
+            )
+            .hint("omk is about to move it: switch to another branch there, with `git switch -`"));
         } else if force {
             left_alone.push(format!(
                 "this run replaces the branch `{run}`, which is at {tip}: `git branch NAME {tip}` keeps that"
@@ -58,25 +82,42 @@ pub(super) fn look_at_branches(home: &Home, began: &Began, force: bool) -> Resul
                 Kind::Usage,
                 format!("the branch `{run}` is at {tip}, a commit that is not omk's"),
             )
-            .hint("somebody has worked on it: merge or rename it first, or replace it with `--force`"));
+            .hint(
+                "somebody has worked on it: merge or rename it first, or replace it with `--force`",
+            ));
         }
     }
     Ok(left_alone)
 }
 
 /// A branch that makes one of `ours` impossible, and which: `a` and `a/b` cannot both be.
-fn in_the_way<'a>(existing: &'a BTreeSet<String>, ours: &'a BTreeSet<String>) -> Option<(&'a str, &'a str)> {
+fn in_the_way<'a>(
+    existing: &'a BTreeSet<String>,
+    ours: &'a BTreeSet<String>,
+) -> Option<(&'a str, &'a str)> {
     ours.iter().find_map(|name| {
-        let above = name.match_indices('/').find_map(|(slash, _)| existing.get(&name[..slash]));
+        let above = name
+            .match_indices('/')
+            .find_map(|(slash, _)| existing.get(&name[..slash]));
         let inside = format!("{name}/");
-        let below = || existing.range(inside.clone()..).next().filter(|other| other.starts_with(&inside));
-        above.or_else(below).map(|other| (other.as_str(), name.as_str()))
+        let below = || {
+            existing
+                .range(inside.clone()..)
+                .next()
+                .filter(|other| other.starts_with(&inside))
+        };
+        above
+            .or_else(below)
+            .map(|other| (other.as_str(), name.as_str()))
     })
 }
 
-/// Refuses to go on with a run whose result's branch holds the result of a newer run: that would be on no branch any more.
+/// Refuses to go on with a run whose result's branch holds the result of a newer run: that would be
+/// on no branch any more.
 pub(super) fn refuse_newer(repo: &Repo, began: &Began) -> Result<(), Failure> {
-    let Some(newer) = newer_run(repo, began)? else { return Ok(()) };
+    let Some(newer) = newer_run(repo, began)? else {
+        return Ok(());
+    };
     let branch = run_branch(&began.scope);
     Err(Failure::new(
         Kind::Usage,
@@ -90,7 +131,9 @@ pub(super) fn refuse_newer(repo: &Repo, began: &Began) -> Result<(), Failure> {
 
 /// The newer run of the plan that put the result's branch where it is.
 pub(super) fn newer_run(repo: &Repo, began: &Began) -> Result<Option<RunId>, Failure> {
-    let claim = Ownership::new(repo.clone()).of(&run_branch(&began.scope)).map_err(super::git)?;
+    let claim = Ownership::new(repo.clone())
+        .of(&run_branch(&began.scope))
+        .map_err(super::git)?;
     Ok(claim.newer_than(began).cloned())
 }
 
@@ -98,12 +141,19 @@ pub(super) fn newer_run(repo: &Repo, began: &Began) -> Result<Option<RunId>, Fai
 pub(super) fn replaced(began: &Began, engine: &Engine, newer: &RunId) -> Option<String> {
     let tip = engine.tip().filter(|tip| tip.commit != began.base.commit)?;
     let (branch, commit) = (run_branch(&began.scope), &tip.commit.as_str()[..12]);
-    Some(format!("`{branch}` stays at the result of run {newer}, which is newer; this run's result is commit {commit}"))
+    Some(format!(
+        "`{branch}` stays at the result of run {newer}, which is newer; this run's result is commit {commit}"
+    ))
 }
 
-/// The run as a person may see it here and now: its branch is not offered for its result where git takes that name for something
-/// else, and what would be refused is not advised.
-pub(super) fn shown(repo: &Repo, engine: &Engine, history: &History, scrubber: &Scrubber) -> Option<View> {
+/// The run as a person may see it here and now: its branch is not offered for its result where git
+/// takes that name for something else, and what would be refused is not advised.
+pub(super) fn shown(
+    repo: &Repo,
+    engine: &Engine,
+    history: &History,
+    scrubber: &Scrubber,
+) -> Option<View> {
     let mut view = history.view(engine)?;
     if let Some(result) = &view.result {
         view.branch = repo.name_of(&view.branch, &result.commit);
@@ -116,14 +166,15 @@ pub(super) fn shown(repo: &Repo, engine: &Engine, history: &History, scrubber: &
     Some(view.scrubbed(&|text: &str| scrubber.scrub(text)))
 }
 
-/// What will leave the result's branch with this run: tasks that an earlier run landed there, and that this one does not do.
+/// What will leave the result's branch with this run: tasks that an earlier run landed there, and
+/// that this one does not do.
 pub(super) fn left_off(repo: &Repo, began: &Began) -> Option<String> {
     let selected: BTreeSet<&TaskId> = began.selected.iter().collect();
     leaves(repo, began, "takes", &|task| selected.contains(task))
 }
 
-/// What has left the result's branch with this run, for whatever reason: tasks that an earlier run landed there, and that this
-/// one did not land, or took out again.
+/// What has left the result's branch with this run, for whatever reason: tasks that an earlier run
+/// landed there, and that this one did not land, or took out again.
 pub(super) fn taken_off(repo: &Repo, began: &Began, engine: &Engine) -> Option<String> {
     let tip = engine.tip()?;
     // A branch that was not moved has lost nothing.
@@ -134,9 +185,14 @@ pub(super) fn taken_off(repo: &Repo, began: &Began, engine: &Engine) -> Option<S
     leaves(repo, began, "took", &|task| landed.contains(task))
 }
 
-/// What leaves the result's branch of all that an earlier run landed there, and where it remains. Nothing is said of a result
-/// that the run is built on, as by a merge.
-fn leaves(repo: &Repo, began: &Began, takes: &str, stays: &dyn Fn(&TaskId) -> bool) -> Option<String> {
+/// What leaves the result's branch of all that an earlier run landed there, and where it remains.
+/// Nothing is said of a result that the run is built on, as by a merge.
+fn leaves(
+    repo: &Repo,
+    began: &Began,
+    takes: &str,
+    stays: &dyn Fn(&TaskId) -> bool,
+) -> Option<String> {
     let branch = run_branch(&began.scope);
     let tip = began.branch_was.clone()?;
     if repo.descends(&began.base.commit, &tip).unwrap_or(false) {
@@ -144,25 +200,51 @@ fn leaves(repo: &Repo, began: &Began, takes: &str, stays: &dyn Fn(&TaskId) -> bo
     }
     let (landed, bottom) = landed_on(repo, &tip, &began.base.commit);
     let run = landed.last()?.run.clone();
-    let left: Vec<&Landed> = landed.iter().filter(|landed| !stays(&landed.task)).collect();
+    let left: Vec<&Landed> = landed
+        .iter()
+        .filter(|landed| !stays(&landed.task))
+        .collect();
     if left.is_empty() {
         return None;
     }
-    let quoted = |texts: &[String]| texts.iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join(", ");
-    let names = quoted(&left.iter().map(|landed| landed.task.to_string()).collect::<Vec<_>>());
-    let branches: Vec<String> = left.iter().filter_map(|landed| landed.branch(repo, began)).collect();
+    let quoted = |texts: &[String]| {
+        texts
+            .iter()
+            .map(|text| format!("`{text}`"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let names = quoted(
+        &left
+            .iter()
+            .map(|landed| landed.task.to_string())
+            .collect::<Vec<_>>(),
+    );
+    let branches: Vec<String> = left
+        .iter()
+        .filter_map(|landed| landed.branch(repo, began))
+        .collect();
     let mut remain = Vec::new();
     remain.extend((!branches.is_empty()).then(|| format!("on {}", quoted(&branches))));
-    // A branch that was deleted, or has moved to what a later run made of the task, holds it no more.
-    remain.extend((branches.len() < left.len()).then(|| format!("at commit {}", &tip.as_str()[..12])));
+    // A branch that was deleted, or has moved to what a later run made of the task, holds it no
+    // more.
+    remain.extend(
+        (branches.len() < left.len()).then(|| format!("at commit {}", &tip.as_str()[..12])),
+    );
     let it = |one, many| if left.len() == 1 { one } else { many };
-    let same_base = repo.tip(&bottom).is_ok_and(|bottom| bottom.tree == began.base.tree);
+    let same_base = repo
+        .tip(&bottom)
+        .is_ok_and(|bottom| bottom.tree == began.base.tree);
     Some(format!(
         "this run {takes} {names} off the branch `{branch}`, where run {run} landed {}: {} {}{}",
         it("it", "them"),
         it("it remains", "they remain"),
         remain.join(" and "),
-        if same_base { ", and `omk retry` keeps what completed" } else { "" },
+        if same_base {
+            ", and `omk retry` keeps what completed"
+        } else {
+            ""
+        },
     ))
 }
 
@@ -186,12 +268,22 @@ impl Landed {
 fn landed_on(repo: &Repo, tip: &CommitId, base: &CommitId) -> (Vec<Landed>, CommitId) {
     let (mut landed, mut commit) = (Vec::new(), tip.clone());
     while landed.len() < COMMITS && commit != *base {
-        let Some(Trailers { run, task: Some(task), .. }) = repo.message(&commit).ok().as_deref().and_then(Trailers::of)
+        let Some(Trailers {
+            run,
+            task: Some(task),
+            ..
+        }) = repo.message(&commit).ok().as_deref().and_then(Trailers::of)
         else {
             break;
         };
         landed.push(Landed { task, run });
-        let Some(parent) = repo.parents(&commit).ok().and_then(|parents| parents.into_iter().next()) else { break };
+        let Some(parent) = repo
+            .parents(&commit)
+            .ok()
+            .and_then(|parents| parents.into_iter().next())
+        else {
+            break;
+        };
         commit = parent;
     }
     landed.reverse();

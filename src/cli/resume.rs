@@ -1,4 +1,5 @@
-//! `omk resume`: goes on with a run that was interrupted or killed, or that was blocked from outside.
+//! `omk resume`: goes on with a run that was interrupted or killed, or that was blocked from
+//! outside.
 
 use std::sync::Arc;
 
@@ -29,13 +30,24 @@ pub(super) struct Told {
 pub(super) fn plan_of(run_dir: &RunDir, lines: &[Line]) -> Result<Arc<Plan>, Failure> {
     let bytes = run_dir.plan().map_err(super::store)?;
     let name = match lines.first() {
-        Some(Line { fact: Fact::Began(began), .. }) if began.plan.digest != Sha256::of(&bytes) => {
+        Some(Line {
+            fact: Fact::Began(began),
+            ..
+        }) if began.plan.digest != Sha256::of(&bytes) => {
             let path = run_dir.path().join("plan.yaml");
-            let what = format!("{} is not the plan that run {} began with", path.display(), run_dir.run());
-            return Err(Failure::new(Kind::Infra, what)
-                .hint("put it back as it was, or start a new run of the plan that you want: `omk run`"));
+            let what = format!(
+                "{} is not the plan that run {} began with",
+                path.display(),
+                run_dir.run()
+            );
+            return Err(Failure::new(Kind::Infra, what).hint(
+                "put it back as it was, or start a new run of the plan that you want: `omk run`",
+            ));
         }
-        Some(Line { fact: Fact::Began(began), .. }) => began.scope.to_string(),
+        Some(Line {
+            fact: Fact::Began(began),
+            ..
+        }) => began.scope.to_string(),
         _ => {
             return Err(Failure::new(
                 Kind::Infra,
@@ -53,15 +65,23 @@ pub(super) fn plan_of(run_dir: &RunDir, lines: &[Line]) -> Result<Arc<Plan>, Fai
 pub(super) fn tell(run_dir: &RunDir, journal: &Journal) -> Result<Told, Failure> {
     let plan = plan_of(run_dir, &journal.lines)?;
     let engine = journal::replay(plan, &journal.lines).map_err(|difference| {
-        Failure::new(Kind::NotReady, format!("the journal of run {} does not replay: {difference}", run_dir.run()))
-            .hint("it was written by another version of omk, or changed since")
+        Failure::new(
+            Kind::NotReady,
+            format!(
+                "the journal of run {} does not replay: {difference}",
+                run_dir.run()
+            ),
+        )
+        .hint("it was written by another version of omk, or changed since")
     })?;
     let mut history = History::default();
     for line in &journal.lines {
         history.take(line.at, &line.fact, &line.orders);
     }
     if let Some(damage) = &journal.dropped {
-        history.warnings.push(format!("the end of the journal was torn and is dropped: {damage}"));
+        history.warnings.push(format!(
+            "the end of the journal was torn and is dropped: {damage}"
+        ));
     }
     Ok(Told { engine, history })
 }
@@ -72,11 +92,18 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
     // Read twice: the secrets go before anything else, and what is locked must be read again.
     let glance = run_dir.journal().map_err(super::store)?;
     let secrets = Secrets::shed(&*plan_of(&run_dir, &glance.lines)?)?;
-    let Some(Line { fact: Fact::Began(began), .. }) = glance.lines.first() else {
+    let Some(Line {
+        fact: Fact::Began(began),
+        ..
+    }) = glance.lines.first()
+    else {
         return Err(Failure::new(Kind::Usage, "this run has not begun"));
     };
     let clock = Clock::start();
-    let lock = home.store.lock(&began.scope, &session::holder(run_dir.run(), clock.now())).map_err(super::store)?;
+    let lock = home
+        .store
+        .lock(&began.scope, &session::holder(run_dir.run(), clock.now()))
+        .map_err(super::store)?;
     home.repo.remove_left_locks(&began.scope);
     let (journal, mut file) = run_dir.reopen().map_err(super::store)?;
     let Told { engine, history } = tell(&run_dir, &journal)?;
@@ -84,15 +111,28 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
         terminal.complain(&format!("warning: {warning}\n"));
     }
     if !engine.can_go_on() && !engine.is_blocked() {
-        let verdict = engine.verdict().map_or("over", crate::fact::RunVerdict::as_str);
+        let verdict = engine
+            .verdict()
+            .map_or("over", crate::fact::RunVerdict::as_str);
         if engine.is_unplaced() {
             result_branch::refuse_newer(&home.repo, began)?;
         }
         if engine.is_unplaced() || !writing::is_written(&run_dir, file.chain().head()) {
             let told = Told { engine, history };
-            return finish(&home, &run_dir, told, &mut file, &secrets.scrubber(), terminal);
+            return finish(
+                &home,
+                &run_dir,
+                told,
+                &mut file,
+                &secrets.scrubber(),
+                terminal,
+            );
         }
-        return Err(Failure::new(Kind::Usage, format!("run {} is over: {verdict}", run_dir.run())).hint(format!(
+        return Err(Failure::new(
+            Kind::Usage,
+            format!("run {} is over: {verdict}", run_dir.run()),
+        )
+        .hint(format!(
             "look at it with `omk status {}`, or keep what it completed in a new run: `omk retry`",
             run_dir.run()
         )));
@@ -110,7 +150,13 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
     let spending = spending::over(so_far, engine.plan(), &args.how.limits)?;
     let ground = Ground::of_run(&home, engine.plan(), &began.base.tree, &began.selected);
     let mut notes = needs::check_now(&ground, &session::shepherd(secrets.scrubber())?)?;
-    let ready = session::get_ready(engine.plan(), &began.selected, &secrets, &args.how, Missing::Refuse)?;
+    let ready = session::get_ready(
+        engine.plan(),
+        &began.selected,
+        &secrets,
+        &args.how,
+        Missing::Refuse,
+    )?;
     notes.extend(kept_notes);
     notes.extend(ready.iter().flat_map(session::Ready::notes).cloned());
     say_notes(&notes, terminal);
@@ -146,7 +192,8 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
     Ok(session.go(first, terminal)?.verdict.exit_code())
 }
 
-/// Does what a run that is over still left undone: branches that were held, and what omk was killed before: proofs, reports.
+/// Does what a run that is over still left undone: branches that were held, and what omk was killed
+/// before: proofs, reports.
 pub(super) fn finish(
     home: &Home,
     run_dir: &RunDir,
@@ -155,32 +202,53 @@ pub(super) fn finish(
     scrubber: &Scrubber,
     terminal: &Terminal,
 ) -> Result<u8, Failure> {
-    let Told { mut engine, mut history } = told;
-    let Some(began) = engine.began() else { return Ok(0) };
+    let Told {
+        mut engine,
+        mut history,
+    } = told;
+    let Some(began) = engine.began() else {
+        return Ok(0);
+    };
     let clock = Clock::start().no_earlier_than(engine.at().unwrap_or_default());
     let newer = result_branch::newer_run(&home.repo, began)?;
     let is_replaced = newer.is_some();
     let trouble = if let Some(newer) = newer {
         // The result went there, or was to go there, before the newer run began.
-        history.warnings.extend(result_branch::replaced(began, &engine, &newer));
+        history
+            .warnings
+            .extend(result_branch::replaced(began, &engine, &newer));
         None
     } else {
         let mut branches = Branches::new(home.repo.clone(), clock, began.clone());
         branches.put_all(&engine);
         let trouble = runtime::of_this_thread()?.block_on(branches.finish());
         history.warnings.extend(branches.warnings());
-        history.warnings.extend(result_branch::taken_off(&home.repo, began, &engine));
+        history
+            .warnings
+            .extend(result_branch::taken_off(&home.repo, began, &engine));
         trouble
     };
     if trouble.is_some() || (engine.is_unplaced() && !is_replaced) {
         let (at, fact) = (clock.now(), Fact::Placed { trouble });
         let orders = engine.take(at, &fact).map_err(super::failure::infra)?;
-        journal.push(at, &fact, &orders).and_then(|()| journal.sync()).map_err(super::store)?;
+        journal
+            .push(at, &fact, &orders)
+            .and_then(|()| journal.sync())
+            .map_err(super::store)?;
         history.take(at, &fact, &orders);
     }
-    writing::write(home, run_dir, &engine, &history, journal.chain().head(), scrubber)?;
+    writing::write(
+        home,
+        run_dir,
+        &engine,
+        &history,
+        journal.chain().head(),
+        scrubber,
+    )?;
     if let Some(view) = result_branch::shown(&home.repo, &engine, &history, scrubber) {
         session::tell_end(run_dir, view, *terminal);
     }
-    Ok(engine.verdict().map_or(0, crate::fact::RunVerdict::exit_code))
+    Ok(engine
+        .verdict()
+        .map_or(0, crate::fact::RunVerdict::exit_code))
 }

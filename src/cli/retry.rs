@@ -1,8 +1,9 @@
 //! `omk retry`: a new run that keeps what earlier runs completed, and does the rest.
 //!
-//! What a forge retries goes the same way. It keeps changes, not verdicts: what an earlier run made of a task is put into a slot
-//! on the same tree, and its write set and its gates decide again. It refuses to keep what was made from another definition of the
-//! task, on a base with another tree, or on another change of a task that it depends on.
+//! What a forge retries goes the same way. It keeps changes, not verdicts: what an earlier run made
+//! of a task is put into a slot on the same tree, and its write set and its gates decide again. It
+//! refuses to keep what was made from another definition of the task, on a base with another tree,
+//! or on another change of a task that it depends on.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::ErrorKind;
@@ -34,15 +35,29 @@ pub(super) fn retry(args: &Retry, terminal: &Terminal) -> Result<u8, Failure> {
     let base = home.repo.resolve(&args.base).map_err(super::git)?;
     let again = run::named(&read.plan, &args.tasks)?;
     let anew = with_dependents(&read.plan, &again);
-    let earlier = Earlier::look_back(&home, &scope, (&read.plan, &base.tree), None, &|task| !anew.contains(task))?;
+    let earlier = Earlier::look_back(&home, &scope, (&read.plan, &base.tree), None, &|task| {
+        !anew.contains(task)
+    })?;
     let Some(newest) = &earlier.newest else {
-        let none = Failure::new(Kind::Usage, format!("there is no earlier run of `{scope}` to retry"));
-        let none = earlier.unread.iter().fold(none, |none, unread| none.hint(unread.clone()));
+        let none = Failure::new(
+            Kind::Usage,
+            format!("there is no earlier run of `{scope}` to retry"),
+        );
+        let none = earlier
+            .unread
+            .iter()
+            .fold(none, |none, unread| none.hint(unread.clone()));
         return Err(none.hint("start one with `omk run`"));
     };
     let selection = run::select_all(&read.plan, earlier.selected.iter().cloned().chain(again));
     run::say_notes(&earlier.unread, terminal);
-    say_what_is_kept(newest, &selection.selected, &earlier.kept, &base.tree, terminal);
+    say_what_is_kept(
+        newest,
+        &selection.selected,
+        &earlier.kept,
+        &base.tree,
+        terminal,
+    );
     let source = plan_file::source(&home.repo, &read)?;
     let wanted = Wanted {
         run: run::next_run_id(&home, clock.now())?,
@@ -52,7 +67,11 @@ pub(super) fn retry(args: &Retry, terminal: &Terminal) -> Result<u8, Failure> {
         source,
         base,
         selection,
-        trigger: Trigger { event: Event::Manual, actor: run::actor(), comment: None },
+        trigger: Trigger {
+            event: Event::Manual,
+            actor: run::actor(),
+            comment: None,
+        },
         secrets,
         fail_fast: args.fail_fast,
         force: args.force,
@@ -66,7 +85,8 @@ pub(super) fn retry(args: &Retry, terminal: &Terminal) -> Result<u8, Failure> {
     Ok(wanted.go(clock, terminal)?.verdict.exit_code())
 }
 
-/// What a retry was to keep when it was stopped, and what a person should know of what it cannot keep any more.
+/// What a retry was to keep when it was stopped, and what a person should know of what it cannot
+/// keep any more.
 pub(super) fn kept_still(
     home: &Home,
     began: &Began,
@@ -77,9 +97,18 @@ pub(super) fn kept_still(
     }
     let wanted: BTreeSet<&TaskId> = began.kept.iter().collect();
     let place = (&**engine.plan(), &began.base.tree);
-    let earlier = Earlier::look_back(home, &began.scope, place, Some(&began.run), &|task| wanted.contains(task))?;
-    let is_done = |task: &TaskId| engine.task(task).is_some_and(|status| status.state == TaskState::Completed);
-    let gone = began.kept.iter().filter(|&task| !earlier.kept.contains_key(task) && !is_done(task));
+    let earlier = Earlier::look_back(home, &began.scope, place, Some(&began.run), &|task| {
+        wanted.contains(task)
+    })?;
+    let is_done = |task: &TaskId| {
+        engine
+            .task(task)
+            .is_some_and(|status| status.state == TaskState::Completed)
+    };
+    let gone = began
+        .kept
+        .iter()
+        .filter(|&task| !earlier.kept.contains_key(task) && !is_done(task));
     let gone: Vec<String> = gone.map(|task| format!("`{task}`")).collect();
     let mut notes = Vec::new();
     if !gone.is_empty() {
@@ -112,8 +141,8 @@ struct Newest {
 }
 
 impl Earlier {
-    /// Looks through the runs of the scope, or those before one of them, the newest first, until all tasks that are wanted are
-    /// found. Of two changes of a task the newer one counts.
+    /// Looks through the runs of the scope, or those before one of them, the newest first, until
+    /// all tasks that are wanted are found. Of two changes of a task the newer one counts.
     fn look_back(
         home: &Home,
         scope: &Scope,
@@ -124,24 +153,45 @@ impl Earlier {
         let mut all = Self::default();
         let mut of_runs: HashMap<RunId, HashMap<TaskId, Kept>> = HashMap::new();
         let runs = home.store.runs().map_err(super::store)?;
-        for run in runs.into_iter().rev().filter(|run| before.is_none_or(|before| run < before)) {
+        for run in runs
+            .into_iter()
+            .rev()
+            .filter(|run| before.is_none_or(|before| run < before))
+        {
             let is_known = |task: &TaskId| !is_wanted(task) || all.kept.contains_key(task);
             if all.newest.is_some() && plan.tasks.iter().all(|task| is_known(&task.id)) {
                 break;
             }
-            let matters = |began: &Began| began.scope == *scope && (all.newest.is_none() || began.base.tree == *base);
+            let matters = |began: &Began| {
+                began.scope == *scope && (all.newest.is_none() || began.base.tree == *base)
+            };
             let told = match read(&home.store.dir(&run), scope, &matters) {
                 Ok(Some(told)) => told,
                 Ok(None) => continue,
                 Err(why) => {
-                    all.unread.push(format!("run {run} cannot be read, so nothing of it is kept: {}", why.error));
+                    all.unread.push(format!(
+                        "run {run} cannot be read, so nothing of it is kept: {}",
+                        why.error
+                    ));
                     continue;
                 }
             };
-            let Some(began) = told.engine.began() else { continue };
-            all.selected.extend(began.selected.iter().filter(|task| plan.task(task).is_some()).cloned());
+            let Some(began) = told.engine.began() else {
+                continue;
+            };
+            all.selected.extend(
+                began
+                    .selected
+                    .iter()
+                    .filter(|task| plan.task(task).is_some())
+                    .cloned(),
+            );
             let tokens = told.history.tokens().total();
-            all.newest.get_or_insert_with(|| Newest { run: run.clone(), base: began.base.clone(), tokens });
+            all.newest.get_or_insert_with(|| Newest {
+                run: run.clone(),
+                base: began.base.clone(),
+                tokens,
+            });
             let mut of_run = kept_of(&home.repo, &told, plan, base);
             let is_needed = |task: &TaskId| is_wanted(task) && !all.kept.contains_key(task);
             let torn = let_go_of_torn(&home.repo, &told, &mut of_run, &is_needed);
@@ -151,7 +201,9 @@ impl Earlier {
                 )
             }));
             for (task, kept) in of_run.iter().filter(|(task, _)| is_wanted(task)) {
-                all.kept.entry(task.clone()).or_insert_with(|| (run.clone(), kept.clone()));
+                all.kept
+                    .entry(task.clone())
+                    .or_insert_with(|| (run.clone(), kept.clone()));
             }
             of_runs.insert(run, of_run);
         }
@@ -159,15 +211,19 @@ impl Earlier {
         Ok(all)
     }
 
-    /// Lets go of each change that its run made on another change of a dependency than the one that is kept: on that it cannot
-    /// be put.
+    /// Lets go of each change that its run made on another change of a dependency than the one that
+    /// is kept: on that it cannot be put.
     fn let_go_of_misfits(&mut self, plan: &Plan, of_runs: &HashMap<RunId, HashMap<TaskId, Kept>>) {
         loop {
             let fits = |task: &TaskId, run: &RunId| {
-                let mut dependencies = plan.task(task).into_iter().flat_map(|task| &task.dependencies);
+                let mut dependencies = plan
+                    .task(task)
+                    .into_iter()
+                    .flat_map(|task| &task.dependencies);
                 dependencies.all(|dependency| {
                     let kept = self.kept.get(dependency).map(|(_, kept)| kept);
-                    kept.is_some() && kept == of_runs.get(run).and_then(|of_run| of_run.get(dependency))
+                    kept.is_some()
+                        && kept == of_runs.get(run).and_then(|of_run| of_run.get(dependency))
                 })
             };
             let misfits = self.kept.iter().filter(|(task, (run, _))| !fits(task, run));
@@ -180,14 +236,24 @@ impl Earlier {
     }
 
     fn into_kept(self) -> HashMap<TaskId, Kept> {
-        self.kept.into_iter().map(|(task, (_, kept))| (task, kept)).collect()
+        self.kept
+            .into_iter()
+            .map(|(task, (_, kept))| (task, kept))
+            .collect()
     }
 }
 
 /// An earlier run, as its journal tells it; `None` if it does not matter, or has never begun.
-fn read(dir: &RunDir, scope: &Scope, matters: &dyn Fn(&Began) -> bool) -> Result<Option<Told>, Failure> {
-    let is_there = std::fs::metadata(dir.path().join("journal.jsonl")).map(|journal| journal.len() > 0);
-    if matches!(&is_there, Ok(false)) || is_there.is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+fn read(
+    dir: &RunDir,
+    scope: &Scope,
+    matters: &dyn Fn(&Began) -> bool,
+) -> Result<Option<Told>, Failure> {
+    let is_there =
+        std::fs::metadata(dir.path().join("journal.jsonl")).map(|journal| journal.len() > 0);
+    if matches!(&is_there, Ok(false))
+        || is_there.is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    {
         return Ok(None);
     }
     let journal = match dir.journal() {
@@ -197,7 +263,10 @@ fn read(dir: &RunDir, scope: &Scope, matters: &dyn Fn(&Began) -> bool) -> Result
         Err(error) => return Err(super::store(error)),
     };
     match journal.lines.first() {
-        Some(Line { fact: Fact::Began(began), .. }) if matters(began) => tell(dir, &journal).map(Some),
+        Some(Line {
+            fact: Fact::Began(began),
+            ..
+        }) if matters(began) => tell(dir, &journal).map(Some),
         _ => Ok(None),
     }
 }
@@ -205,7 +274,8 @@ fn read(dir: &RunDir, scope: &Scope, matters: &dyn Fn(&Began) -> bool) -> Result
 /// The scope that the first line of a journal names, whatever else is wrong with it.
 fn scope_of(dir: &RunDir) -> Option<String> {
     let bytes = dir.read("journal.jsonl").ok()?;
-    let line: serde_json::Value = serde_json::from_slice(bytes.split(|byte| *byte == b'\n').next()?).ok()?;
+    let line: serde_json::Value =
+        serde_json::from_slice(bytes.split(|byte| *byte == b'\n').next()?).ok()?;
     Some(line.get("fact")?.get("scope")?.as_str()?.to_owned())
 }
 
@@ -216,12 +286,20 @@ fn let_go_of_torn(
     kept: &mut HashMap<TaskId, Kept>,
     is_needed: &dyn Fn(&TaskId) -> bool,
 ) -> Vec<TaskId> {
-    let Some(began) = told.engine.began() else { return Vec::new() };
+    let Some(began) = told.engine.began() else {
+        return Vec::new();
+    };
     let anchor = Anchor::new(repo, &began.run);
-    let changes = told.engine.tasks().filter_map(|status| Some((status.id, &status.change?.tip)));
+    let changes = told
+        .engine
+        .tasks()
+        .filter_map(|status| Some((status.id, &status.change?.tip)));
     let mut torn = Vec::new();
     for (task, tip) in changes.filter(|(task, _)| is_needed(task)) {
-        if kept.get(task).is_some_and(|kept| !anchor.can_read(&kept.onto, tip)) {
+        if kept
+            .get(task)
+            .is_some_and(|kept| !anchor.can_read(&kept.onto, tip))
+        {
             torn.push(task.clone());
         }
     }
@@ -237,23 +315,41 @@ fn kept_of(repo: &Repo, told: &Told, plan: &Plan, base: &TreeId) -> HashMap<Task
     }
     let mut kept = kept(repo, engine);
     // What completed without a change is worth what it cost, too.
-    let unchanged = engine.tasks().filter(|status| status.state == TaskState::Completed && status.landed.is_none());
+    let unchanged = engine
+        .tasks()
+        .filter(|status| status.state == TaskState::Completed && status.landed.is_none());
     kept.extend(unchanged.filter_map(|status| {
         let base = &history.base(status.id)?.tree;
-        Some((status.id.clone(), Kept { onto: base.clone(), tree: base.clone() }))
+        Some((
+            status.id.clone(),
+            Kept {
+                onto: base.clone(),
+                tree: base.clone(),
+            },
+        ))
     }));
-    kept.retain(|task, _| deliver::task_definition(engine.plan(), task) == deliver::task_definition(plan, task));
+    kept.retain(|task, _| {
+        deliver::task_definition(engine.plan(), task) == deliver::task_definition(plan, task)
+    });
     kept
 }
 
 /// What landed and stayed on the result.
 pub(super) fn kept(repo: &Repo, engine: &Engine) -> HashMap<TaskId, Kept> {
-    let stayed = engine.tasks().filter(|status| status.landed.is_some() && status.ejected.is_none());
+    let stayed = engine
+        .tasks()
+        .filter(|status| status.landed.is_some() && status.ejected.is_none());
     let kept = stayed.filter_map(|status| {
         let change = status.change?;
         let parents = repo.parents(&change.tip.commit).ok()?;
         let onto = repo.resolve(parents.first()?.as_str()).ok()?.tree;
-        Some((status.id.clone(), Kept { onto, tree: change.tip.tree.clone() }))
+        Some((
+            status.id.clone(),
+            Kept {
+                onto,
+                tree: change.tip.tree.clone(),
+            },
+        ))
     });
     kept.collect()
 }
@@ -265,19 +361,35 @@ fn say_what_is_kept(
     base: &TreeId,
     terminal: &Terminal,
 ) {
-    let list = |tasks: Vec<String>| if tasks.is_empty() { "nothing".to_owned() } else { tasks.join(", ") };
+    let list = |tasks: Vec<String>| {
+        if tasks.is_empty() {
+            "nothing".to_owned()
+        } else {
+            tasks.join(", ")
+        }
+    };
     let in_words = |task: &TaskId| match kept.get(task) {
         Some((run, _)) if *run != newest.run => Some(format!("{task} (of run {run})")),
         Some(_) => Some(task.to_string()),
         None => None,
     };
     let stays = list(selected.iter().filter_map(in_words).collect());
-    let rest = list(selected.iter().filter(|&task| !kept.contains_key(task)).map(ToString::to_string).collect());
-    terminal.complain(&format!("retry of run {}: keeps {stays}; does {rest}\n", newest.run));
+    let rest = list(
+        selected
+            .iter()
+            .filter(|&task| !kept.contains_key(task))
+            .map(ToString::to_string)
+            .collect(),
+    );
+    terminal.complain(&format!(
+        "retry of run {}: keeps {stays}; does {rest}\n",
+        newest.run
+    ));
     if newest.tokens > 0 {
         let used = crate::report::number(newest.tokens);
-        terminal
-            .complain(&format!("note: {used} tokens of that run are spent; the limits of this one count from zero\n"));
+        terminal.complain(&format!(
+            "note: {used} tokens of that run are spent; the limits of this one count from zero\n"
+        ));
     }
     if newest.base.tree != *base {
         terminal.complain(&format!(
@@ -319,7 +431,11 @@ mod tests {
         let id = |name: &str| name.parse::<TaskId>().expect("an id");
         let anew = |names: &[&str]| {
             let tasks: Vec<TaskId> = names.iter().map(|name| id(name)).collect();
-            with_dependents(&plan, &tasks).iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+            with_dependents(&plan, &tasks)
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         assert_eq!(anew(&["b"]), "b c");
         assert_eq!(anew(&["a", "d"]), "a b c d");

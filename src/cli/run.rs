@@ -29,7 +29,8 @@ use crate::work::Kept;
 /// How an id begins: with the UTC second, so that ids sort by time.
 const STAMP: &str = "%Y%m%dt%H%M%Sz";
 
-/// After the second and its milliseconds, so many hex digits of chance: two runs of one millisecond differ.
+/// After the second and its milliseconds, so many hex digits of chance: two runs of one millisecond
+/// differ.
 const CHANCE: usize = 3;
 
 pub(super) fn run(args: &Run, terminal: &Terminal) -> Result<u8, Failure> {
@@ -43,7 +44,9 @@ pub(super) fn run(args: &Run, terminal: &Terminal) -> Result<u8, Failure> {
     let clock = Clock::start();
     let base = home.repo.resolve(&args.base).map_err(super::git)?;
     let scope = Scope::from(read.plan.name.clone());
-    let mut changed = || last_ready_base(&home, &scope).map(|last| last.and_then(|last| since(&home, &last, &base)));
+    let mut changed = || {
+        last_ready_base(&home, &scope).map(|last| last.and_then(|last| since(&home, &last, &base)))
+    };
     let selection = select(&read.plan, &args.tasks, Event::Manual, &mut changed)?;
     let source = plan_file::source(&home.repo, &read)?;
     let wanted = Wanted {
@@ -54,7 +57,11 @@ pub(super) fn run(args: &Run, terminal: &Terminal) -> Result<u8, Failure> {
         source,
         base,
         selection,
-        trigger: Trigger { event: Event::Manual, actor: actor(), comment: None },
+        trigger: Trigger {
+            event: Event::Manual,
+            actor: actor(),
+            comment: None,
+        },
         secrets,
         fail_fast: args.fail_fast,
         force: args.force,
@@ -102,10 +109,17 @@ impl Wanted {
     /// Runs it to its end.
     pub(super) fn go(self, clock: Clock, terminal: &Terminal) -> Result<Over, Failure> {
         let spending = spending::over(spending::planned(&self.plan), &self.plan, &self.how.limits)?;
-        let workers = self.how.workers.unwrap_or_else(|| session::workers(&self.plan));
+        let workers = self
+            .how
+            .workers
+            .unwrap_or_else(|| session::workers(&self.plan));
         // From here on nobody else moves this scope's branches.
         let holder = session::holder(&self.run, clock.now());
-        let lock = self.home.store.lock(&self.scope, &holder).map_err(super::store)?;
+        let lock = self
+            .home
+            .store
+            .lock(&self.scope, &holder)
+            .map_err(super::store)?;
         self.home.repo.remove_left_locks(&self.scope);
         let mut began = Began {
             run: self.run,
@@ -126,16 +140,32 @@ impl Wanted {
             host: session::host(),
             branch_was: None,
         };
-        began.kept = began.selected.iter().filter(|&task| self.kept.contains_key(task)).cloned().collect();
+        began.kept = began
+            .selected
+            .iter()
+            .filter(|&task| self.kept.contains_key(task))
+            .cloned()
+            .collect();
         // Commands cost nothing: their own gates say what is wrong.
-        began.preflight =
-            self.plan.preflight && prompts(&self.plan, &began) > 0 && self.plan.gates.iter().any(|gate| gate.required);
+        began.preflight = self.plan.preflight
+            && prompts(&self.plan, &began) > 0
+            && self.plan.gates.iter().any(|gate| gate.required);
         let left_alone = look_at_branches(&self.home, &began, self.force)?;
-        began.branch_was = self.home.repo.branch_tip(&run_branch(&began.scope)).map_err(super::git)?;
+        began.branch_was = self
+            .home
+            .repo
+            .branch_tip(&run_branch(&began.scope))
+            .map_err(super::git)?;
         let left_off = result_branch::left_off(&self.home.repo, &began);
         let ground = Ground::of_run(&self.home, &self.plan, &began.base.tree, &began.selected);
         let mut notes = needs::check_now(&ground, &session::shepherd(self.secrets.scrubber())?)?;
-        let ready = session::get_ready(&self.plan, &began.selected, &self.secrets, &self.how, self.missing)?;
+        let ready = session::get_ready(
+            &self.plan,
+            &began.selected,
+            &self.secrets,
+            &self.how,
+            self.missing,
+        )?;
         say_what_will_be_spent(&self.plan, &began, &self.kept, &self.how, terminal);
         notes.extend(ready.iter().flat_map(session::Ready::notes).cloned());
         notes.extend(left_alone.into_iter().chain(left_off));
@@ -174,24 +204,33 @@ pub(super) fn say_notes(notes: &[String], terminal: &Terminal) {
 /// Who sits at the keyboard, as the machine names them.
 pub(super) fn actor() -> String {
     let caller = Caller::read();
-    caller.text("USER").or_else(|| caller.text("LOGNAME")).unwrap_or("unknown").to_owned()
+    caller
+        .text("USER")
+        .or_else(|| caller.text("LOGNAME"))
+        .unwrap_or("unknown")
+        .to_owned()
 }
 
 /// A new run's id; two of one millisecond differ, and the newest is the last by name.
 pub(super) fn new_run_id(now: Moment) -> RunId {
     let stamp = now.to_utc().format(STAMP);
-    // The newest run is the last by name, so the order of two within one second must not be left to chance.
+    // The newest run is the last by name, so the order of two within one second must not be left to
+    // chance.
     let millis = now.as_millis().rem_euclid(1000);
     let chance = Sha256::of(format!("{}\n{}", now.as_millis(), std::process::id()).as_bytes());
     let id = format!("{stamp}-{millis:03x}{}", &chance.as_str()[..CHANCE]);
-    id.parse().expect("a UTC stamp and six hex digits are a run id")
+    id.parse()
+        .expect("a UTC stamp and six hex digits are a run id")
 }
 
 /// A new run's id that comes after those of all runs there are, even if the clock was set back.
 pub(super) fn next_run_id(home: &Home, now: Moment) -> Result<RunId, Failure> {
     let id = new_run_id(now);
     let last = home.store.runs().map_err(super::store)?.pop();
-    Ok(last.filter(|last| *last >= id).and_then(|last| id_after(&last, &id)).unwrap_or(id))
+    Ok(last
+        .filter(|last| *last >= id)
+        .and_then(|last| id_after(&last, &id))
+        .unwrap_or(id))
 }
 
 /// An id that comes right after `last`, with the chance of `id`.
@@ -204,7 +243,13 @@ fn id_after(last: &RunId, id: &RunId) -> Option<RunId> {
         (stamp.to_owned(), place + 1)
     } else {
         let second = NaiveDateTime::parse_from_str(stamp, STAMP).ok()?;
-        (second.checked_add_signed(TimeDelta::seconds(1))?.format(STAMP).to_string(), 0)
+        (
+            second
+                .checked_add_signed(TimeDelta::seconds(1))?
+                .format(STAMP)
+                .to_string(),
+            0,
+        )
     };
     let chance = &id.as_str()[id.as_str().len() - CHANCE..];
     format!("{stamp}-{place:03x}{chance}").parse().ok()
@@ -219,8 +264,9 @@ pub(super) struct Selection {
     pub(super) left_out: Vec<TaskId>,
 }
 
-/// Selects the named tasks, or those whose `when` holds. `changed` says which paths have changed, `None` where there is
-/// nothing to compare with; it is asked when a task first wants to know, and once.
+/// Selects the named tasks, or those whose `when` holds. `changed` says which paths have changed,
+/// `None` where there is nothing to compare with; it is asked when a task first wants to know, and
+/// once.
 pub(super) fn select(
     plan: &Plan,
     named: &[String],
@@ -231,9 +277,16 @@ pub(super) fn select(
         return Ok(select_all(plan, self::named(plan, named)?));
     }
     let (mut selected, mut left_out) = (Vec::new(), Vec::new());
-    let mut changed = Changed { look: changed, known: None };
+    let mut changed = Changed {
+        look: changed,
+        known: None,
+    };
     for task in &plan.tasks {
-        let list = if takes_part(task, event, &mut changed)? { &mut selected } else { &mut left_out };
+        let list = if takes_part(task, event, &mut changed)? {
+            &mut selected
+        } else {
+            &mut left_out
+        };
         list.push(task.id.clone());
     }
     Ok(Selection { selected, left_out })
@@ -243,12 +296,19 @@ pub(super) fn select(
 pub(super) fn named(plan: &Plan, names: &[String]) -> Result<Vec<TaskId>, Failure> {
     let ids: BTreeSet<&str> = plan.tasks.iter().map(|task| task.id.as_str()).collect();
     let id = |name: &String| name.parse().ok().filter(|_| ids.contains(name.as_str()));
-    names.iter().map(|name| id(name).ok_or_else(|| unknown_task(name, plan))).collect()
+    names
+        .iter()
+        .map(|name| id(name).ok_or_else(|| unknown_task(name, plan)))
+        .collect()
 }
 
 /// These tasks, with what they depend on, in the plan's order.
 pub(super) fn select_all(plan: &Plan, tasks: impl IntoIterator<Item = TaskId>) -> Selection {
-    let by_id: HashMap<&str, &Task> = plan.tasks.iter().map(|task| (task.id.as_str(), task)).collect();
+    let by_id: HashMap<&str, &Task> = plan
+        .tasks
+        .iter()
+        .map(|task| (task.id.as_str(), task))
+        .collect();
     let mut wanted: BTreeSet<TaskId> = BTreeSet::new();
     let mut stack: Vec<TaskId> = tasks.into_iter().collect();
     while let Some(id) = stack.pop() {
@@ -258,13 +318,33 @@ pub(super) fn select_all(plan: &Plan, tasks: impl IntoIterator<Item = TaskId>) -
             stack.extend(task.dependencies.iter().cloned());
         }
     }
-    let selected = plan.tasks.iter().map(|task| task.id.clone()).filter(|id| wanted.contains(id)).collect();
-    Selection { selected, left_out: Vec::new() }
+    let selected = plan
+        .tasks
+        .iter()
+        .map(|task| task.id.clone())
+        .filter(|id| wanted.contains(id))
+        .collect();
+    Selection {
+        selected,
+        left_out: Vec::new(),
+    }
 }
 
 fn unknown_task(name: &str, plan: &Plan) -> Failure {
-    let failure = Failure::new(Kind::Usage, format!("there is no task `{name}` in this plan"));
-    let near = plan.tasks.iter().map(|task| (strsim::damerau_levenshtein(name, task.id.as_str()), &task.id)).min();
+    let failure = Failure::new(
+        Kind::Usage,
+        format!("there is no task `{name}` in this plan"),
+    );
+    let near = plan
+        .tasks
+        .iter()
+        .map(|task| {
+            (
+                strsim::damerau_levenshtein(name, task.id.as_str()),
+                &task.id,
+            )
+        })
+        .min();
     match near {
         Some((distance, id)) if distance <= 3 => failure.hint(format!("did you mean `{id}`?")),
         _ => failure.hint("`omk plan` lists them"),
@@ -272,16 +352,23 @@ fn unknown_task(name: &str, plan: &Plan) -> Failure {
 }
 
 fn takes_part(task: &Task, event: Event, changed: &mut Changed<'_>) -> Result<bool, Failure> {
-    let Some(when) = &task.when else { return Ok(true) };
+    let Some(when) = &task.when else {
+        return Ok(true);
+    };
     if !when.events.is_empty() && !when.events.contains(&event) {
         return Ok(false);
     }
     if when.changed.is_empty() {
         return Ok(true);
     }
-    let Some(paths) = changed.paths()? else { return Ok(true) };
+    let Some(paths) = changed.paths()? else {
+        return Ok(true);
+    };
     // A path that is a submodule stands for all that is in it.
-    Ok(paths.iter().map(Glob::literal).any(|changed| when.changed.iter().any(|glob| glob.intersects(&changed))))
+    Ok(paths
+        .iter()
+        .map(Glob::literal)
+        .any(|changed| when.changed.iter().any(|glob| glob.intersects(&changed))))
 }
 
 /// The paths that have changed, looked up when first asked for.
@@ -299,7 +386,8 @@ impl Changed<'_> {
     }
 }
 
-/// What has changed since `last`. One that is gone is as good as none: then everything may have changed.
+/// What has changed since `last`. One that is gone is as good as none: then everything may have
+/// changed.
 fn since(home: &Home, last: &TreeId, base: &Tip) -> Option<Vec<RepoPath>> {
     home.repo.changed_paths(last, &base.tree).ok()
 }
@@ -307,10 +395,29 @@ fn since(home: &Home, last: &TreeId, base: &Tip) -> Option<Vec<RepoPath>> {
 /// The base of the scope's last ready run on this machine.
 fn last_ready_base(home: &Home, scope: &Scope) -> Result<Option<TreeId>, Failure> {
     for run in home.store.runs().map_err(super::store)?.iter().rev() {
-        let Ok(journal) = home.store.dir(run).journal() else { continue };
-        let Some(journal::Line { fact: Fact::Began(began), .. }) = journal.lines.first() else { continue };
-        let concluded = |order: &Order| if let Order::Conclude { verdict } = order { Some(*verdict) } else { None };
-        let verdict = journal.lines.iter().rev().flat_map(|line| line.orders.iter().rev()).find_map(concluded);
+        let Ok(journal) = home.store.dir(run).journal() else {
+            continue;
+        };
+        let Some(journal::Line {
+            fact: Fact::Began(began),
+            ..
+        }) = journal.lines.first()
+        else {
+            continue;
+        };
+        let concluded = |order: &Order| {
+            if let Order::Conclude { verdict } = order {
+                Some(*verdict)
+            } else {
+                None
+            }
+        };
+        let verdict = journal
+            .lines
+            .iter()
+            .rev()
+            .flat_map(|line| line.orders.iter().rev())
+            .find_map(concluded);
         if began.scope == *scope && verdict == Some(RunVerdict::Ready) {
             return Ok(Some(began.base.tree.clone()));
         }
@@ -325,16 +432,32 @@ fn prompts(plan: &Plan, began: &Began) -> usize {
 
 /// The same, without those that an earlier run has done.
 fn prompts_to_pay(plan: &Plan, began: &Began, kept: &HashMap<TaskId, Kept>) -> usize {
-    to_do(plan, began, kept).filter(|task| matches!(task.work, Work::Prompt(_))).count()
+    to_do(plan, began, kept)
+        .filter(|task| matches!(task.work, Work::Prompt(_)))
+        .count()
 }
 
-fn to_do<'a>(plan: &'a Plan, began: &'a Began, kept: &'a HashMap<TaskId, Kept>) -> impl Iterator<Item = &'a Task> {
+fn to_do<'a>(
+    plan: &'a Plan,
+    began: &'a Began,
+    kept: &'a HashMap<TaskId, Kept>,
+) -> impl Iterator<Item = &'a Task> {
     let selected: BTreeSet<&TaskId> = began.selected.iter().collect();
-    plan.tasks.iter().filter(move |task| selected.contains(&task.id) && !kept.contains_key(&task.id))
+    plan.tasks
+        .iter()
+        .filter(move |task| selected.contains(&task.id) && !kept.contains_key(&task.id))
 }
 
-fn say_what_will_be_spent(plan: &Plan, began: &Began, kept: &HashMap<TaskId, Kept>, how: &How, terminal: &Terminal) {
-    let executions: u64 = to_do(plan, began, kept).map(|task| u64::from(task.retry_policy.max_attempts) + 1).sum();
+fn say_what_will_be_spent(
+    plan: &Plan,
+    began: &Began,
+    kept: &HashMap<TaskId, Kept>,
+    how: &How,
+    terminal: &Terminal,
+) {
+    let executions: u64 = to_do(plan, began, kept)
+        .map(|task| u64::from(task.retry_policy.max_attempts) + 1)
+        .sum();
     let agent = match prompts_to_pay(plan, began, kept) {
         0 => String::new(),
         n if how.cassette.is_some() => format!(", {n} with {} on a cassette", plan.agent.model),
@@ -344,8 +467,15 @@ fn say_what_will_be_spent(plan: &Plan, began: &Began, kept: &HashMap<TaskId, Kep
         "run {}: {}{}{agent}; up to {}, {} at once{}\n",
         began.run,
         text::plural(began.selected.len(), "task"),
-        if kept.is_empty() { String::new() } else { format!(", {} of them kept", kept.len()) },
-        text::plural(usize::try_from(executions).unwrap_or(usize::MAX), "execution"),
+        if kept.is_empty() {
+            String::new()
+        } else {
+            format!(", {} of them kept", kept.len())
+        },
+        text::plural(
+            usize::try_from(executions).unwrap_or(usize::MAX),
+            "execution"
+        ),
         began.workers,
         limits_in_words(&began.spending),
     ));
@@ -364,17 +494,32 @@ fn ask(how: &How, terminal: &Terminal) -> Result<(), Failure> {
     let read = std::io::stdin().read_line(&mut answer);
     match answer.trim().to_ascii_lowercase().as_str() {
         "" | "y" | "yes" if read.is_ok() => Ok(()),
-        _ => Err(Failure::new(Kind::Usage, "nothing was run").hint("`--yes` goes on without asking")),
+        _ => {
+            Err(Failure::new(Kind::Usage, "nothing was run").hint("`--yes` goes on without asking"))
+        }
     }
 }
 
 fn limits_in_words(spending: &Spending) -> String {
     let mut words = Vec::new();
-    words.extend(spending.time_ms.map(|ms| text::duration(std::time::Duration::from_millis(ms))));
+    words.extend(
+        spending
+            .time_ms
+            .map(|ms| text::duration(std::time::Duration::from_millis(ms))),
+    );
     words.extend(spending.tokens.map(|tokens| format!("{tokens} tokens")));
-    words
-        .extend(spending.micro_usd.map(|micro| format!("{}.{:02} USD", micro / 1_000_000, micro % 1_000_000 / 10_000)));
-    if words.is_empty() { String::new() } else { format!("; at most {}", words.join(", ")) }
+    words.extend(spending.micro_usd.map(|micro| {
+        format!(
+            "{}.{:02} USD",
+            micro / 1_000_000,
+            micro % 1_000_000 / 10_000
+        )
+    }));
+    if words.is_empty() {
+        String::new()
+    } else {
+        format!("; at most {}", words.join(", "))
+    }
 }
 
 #[cfg(test)]
@@ -384,7 +529,11 @@ mod tests {
     #[test]
     fn an_id_after_another_one_sorts_after_it() {
         let id = |text: &str| text.parse::<RunId>().expect("a run's id");
-        let after = |last: &str| id_after(&id(last), &id("20260101t000000z-000abc")).expect("there is one").to_string();
+        let after = |last: &str| {
+            id_after(&id(last), &id("20260101t000000z-000abc"))
+                .expect("there is one")
+                .to_string()
+        };
         assert_eq!(after("20261130t235959z-3e7def"), "20261130t235959z-3e8abc");
         assert_eq!(after("20261130t235959z-ffffff"), "20261201t000000z-000abc");
     }

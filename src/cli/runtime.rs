@@ -1,6 +1,7 @@
 //! The async world of a command.
 //!
-//! It refuses to choose: a command that drives children takes many threads, one that only asks takes its own.
+//! It refuses to choose: a command that drives children takes many threads, one that only asks
+//! takes its own.
 
 use tokio::runtime::{Builder, Runtime};
 

@@ -1,4 +1,5 @@
-//! A run in this process: its tools are got ready, the loop drives it, and what it leaves is written.
+//! A run in this process: its tools are got ready, the loop drives it, and what it leaves is
+//! written.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
@@ -11,7 +12,9 @@ use super::args::How;
 use super::progress::Progress;
 use super::provider::{self, Settled};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, checkout, disk, earlier, objects, result_branch, signals, writing};
+use super::{
+    Failure, Home, Kind, checkout, disk, earlier, objects, result_branch, signals, writing,
+};
 use crate::agent::{self, Locate};
 use crate::clock::Clock;
 use crate::drive::{DriveError, drive};
@@ -34,15 +37,18 @@ use crate::work::{AgentTools, Kept, Tools, Workshop};
 pub(super) struct Secrets(BTreeMap<String, Secret>);
 
 impl Secrets {
-    /// Takes every variable that looks like a secret, and the plan's own key, out of omk's environment. Starts omk anew
-    /// where there is one, so this must come before any thread and any child.
+    /// Takes every variable that looks like a secret, and the plan's own key, out of omk's
+    /// environment. Starts omk anew where there is one, so this must come before any thread and
+    /// any child.
     pub(super) fn shed(plan: &Plan) -> Result<Self, Failure> {
         let caller = Caller::read();
         let mut names: Vec<&str> = caller.secret_names().collect();
         if !names.contains(&plan.agent.key_env.as_str()) {
             names.push(&plan.agent.key_env);
         }
-        shed_secrets(&names).map(Self).map_err(super::failure::infra)
+        shed_secrets(&names)
+            .map(Self)
+            .map_err(super::failure::infra)
     }
 
     /// Secrets that have left the environment already.
@@ -51,7 +57,9 @@ impl Secrets {
     }
 
     pub(super) fn key(&self, plan: &Plan) -> Option<&Secret> {
-        self.0.get(&plan.agent.key_env).filter(|key| !key.expose().trim().is_empty())
+        self.0
+            .get(&plan.agent.key_env)
+            .filter(|key| !key.expose().trim().is_empty())
     }
 
     pub(super) fn scrubber(&self) -> Scrubber {
@@ -123,8 +131,8 @@ pub(super) enum Missing {
     Install,
 }
 
-/// Looks for what the selected tasks' agent needs, before anything is written or paid: the key or the cassette, the
-/// pinned CLI, and the model at its provider. `None` if no task has a prompt.
+/// Looks for what the selected tasks' agent needs, before anything is written or paid: the key or
+/// the cassette, the pinned CLI, and the model at its provider. `None` if no task has a prompt.
 pub(super) fn get_ready(
     plan: &Plan,
     selected: &[TaskId],
@@ -133,7 +141,12 @@ pub(super) fn get_ready(
     missing: Missing,
 ) -> Result<Option<Ready>, Failure> {
     let has_prompt = |task: &&Task| matches!(task.work, Work::Prompt(_));
-    let prompts: HashSet<&TaskId> = plan.tasks.iter().filter(has_prompt).map(|task| &task.id).collect();
+    let prompts: HashSet<&TaskId> = plan
+        .tasks
+        .iter()
+        .filter(has_prompt)
+        .map(|task| &task.id)
+        .collect();
     if !selected.iter().any(|task| prompts.contains(task)) {
         return Ok(None);
     }
@@ -148,7 +161,8 @@ pub(super) fn get_ready(
         (Some(dir), _) => Upstream::Cassette { dir: dir.clone() },
         (None, Some(key)) => provider::upstream(plan, key)?,
         (None, None) => {
-            return Err(no_key(plan).hint("or serve recorded answers with `--cassette DIR`, which needs no key"));
+            return Err(no_key(plan)
+                .hint("or serve recorded answers with `--cassette DIR`, which needs no key"));
         }
     };
     let caller = Caller::read();
@@ -166,56 +180,104 @@ pub(super) fn get_ready(
         .map_err(|error| agent_failure(&error))?;
         Ok::<_, Failure>((installed, provider::settle(&plan.agent, &upstream).await?))
     })?;
-    Ok(Some(Ready { installed, upstream, model }))
+    Ok(Some(Ready {
+        installed,
+        upstream,
+        model,
+    }))
 }
 
-/// The variable that keeps rooms from being closed more tightly than it says: `landlock`, for instance.
+/// The variable that keeps rooms from being closed more tightly than it says: `landlock`, for
+/// instance.
 const AT_MOST: &str = "OMK_ROOM_AT_MOST";
 
-/// The starter of children: omk's own program. Of what they print, nothing is kept that `scrubber` knows.
+/// The starter of children: omk's own program. Of what they print, nothing is kept that `scrubber`
+/// knows.
 pub(super) fn shepherd(scrubber: Scrubber) -> Result<Shepherd, Failure> {
     let exe = std::env::current_exe();
-    let exe = exe.map_err(|error| Failure::new(Kind::Infra, format!("failed to find omk's own program: {error}")))?;
+    let exe = exe.map_err(|error| {
+        Failure::new(
+            Kind::Infra,
+            format!("failed to find omk's own program: {error}"),
+        )
+    })?;
     // To try on one machine what holds on another.
     let at_most = match std::env::var_os(AT_MOST).filter(|level| !level.is_empty()) {
         None => RoomLevel::Sealed,
-        Some(level) => level.to_string_lossy().parse().map_err(|bad: BadRoomLevel| {
-            Failure::new(Kind::Usage, format!("the variable {AT_MOST} is `{}`: {bad}", level.to_string_lossy()))
+        Some(level) => level
+            .to_string_lossy()
+            .parse()
+            .map_err(|bad: BadRoomLevel| {
+                Failure::new(
+                    Kind::Usage,
+                    format!(
+                        "the variable {AT_MOST} is `{}`: {bad}",
+                        level.to_string_lossy()
+                    ),
+                )
                 .hint(format!("correct it, or unset it: `unset {AT_MOST}`"))
-        })?,
+            })?,
     };
     Ok(Shepherd::new(exe).scrubbing(scrubber).at_most(at_most))
 }
 
 /// omk's own cache: slots and tools.
 pub(super) fn cache_dir(caller: &Caller) -> Result<PathBuf, Failure> {
-    let named = caller.text("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    // In CI a runner's temp directory is emptied between jobs, and a cache of slots would be in nobody's way there.
-    let runner = caller.text("RUNNER_TEMP").map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = || caller.text("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let named = caller
+        .text("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
+    // In CI a runner's temp directory is emptied between jobs, and a cache of slots would be in
+    // nobody's way there.
+    let runner = caller
+        .text("RUNNER_TEMP")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
+    let home = || {
+        caller
+            .text("HOME")
+            .map(|home| PathBuf::from(home).join(".cache"))
+    };
     let cache = runner.or(named).or_else(home);
     cache.map(|cache| cache.join("omk")).ok_or_else(|| {
-        Failure::new(Kind::Usage, "failed to find a cache directory: neither XDG_CACHE_HOME nor HOME is set")
-            .hint("set one of them to a directory that can be written")
+        Failure::new(
+            Kind::Usage,
+            "failed to find a cache directory: neither XDG_CACHE_HOME nor HOME is set",
+        )
+        .hint("set one of them to a directory that can be written")
     })
 }
 
 /// How much goes on at once unless the caller says: what the plan says, else the cores.
 pub(super) fn workers(plan: &Plan) -> u32 {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    plan.limits.workers.unwrap_or(u32::try_from(cores).unwrap_or(1))
+    plan.limits
+        .workers
+        .unwrap_or(u32::try_from(cores).unwrap_or(1))
 }
 
 /// This process on this machine.
 pub(super) fn host() -> Host {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
     let platform = format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH);
-    Host { name, pid: std::process::id(), platform }
+    Host {
+        name,
+        pid: std::process::id(),
+        platform,
+    }
 }
 
 pub(super) fn holder(run: &RunId, since: Moment) -> Holder {
     let host = host();
-    Holder { run: run.clone(), pid: host.pid, host: host.name, since }
+    Holder {
+        run: run.clone(),
+        pid: host.pid,
+        host: host.name,
+        since,
+    }
 }
 
 impl Session {
@@ -224,7 +286,8 @@ impl Session {
         let runtime = super::runtime::of_all_cores()?;
         let terminal = *terminal;
         let over = runtime.block_on(self.go_async(first, terminal));
-        // Blocking work that is still under way (none but a walk over a removed slot) is not waited for.
+        // Blocking work that is still under way (none but a walk over a removed slot) is not waited
+        // for.
         runtime.shutdown_background();
         over
     }
@@ -242,29 +305,71 @@ impl Session {
         let pool = tools.pool.clone();
         let progress = Progress::new(terminal, &scrubber, self.clock, self.follower.take());
         let mut hands = Workshop::new(tools, facts, std::mem::take(&mut self.history), progress);
-        let driven = drive(&mut self.engine, &mut self.journal, &mut hands, &mut inbox, first, &self.clock).await;
+        let driven = drive(
+            &mut self.engine,
+            &mut self.journal,
+            &mut hands,
+            &mut inbox,
+            first,
+            &self.clock,
+        )
+        .await;
         let (mut history, progress) = hands.into_parts();
         progress.finish();
-        history.warnings.extend(pool.set_aside().iter().map(|stuck| {
+        history
+            .warnings
+            .extend(pool.set_aside().iter().map(|stuck| {
             let path = stuck.path.display();
-            format!("{path} was set aside, and another slot taken ({}): `omk clean` says what to do", stuck.why)
+            format!(
+                "{path} was set aside, and another slot taken ({}): `omk clean` says what to do",
+                stuck.why
+            )
         }));
         let verdict = driven.map_err(|error| self.gave_up(&error))?;
-        history.warnings.extend(result_branch::taken_off(&self.home.repo, &self.began, &self.engine));
+        history.warnings.extend(result_branch::taken_off(
+            &self.home.repo,
+            &self.began,
+            &self.engine,
+        ));
         let needed = objects::needed(&self.home.repo, &self.began, &self.engine);
         if let Err(error) = anchor.keep_only(&needed, self.clock.now()) {
-            history
-                .warnings
-                .push(format!("more may be kept of git's objects than this run needs: {}", error.in_full()));
+            history.warnings.push(format!(
+                "more may be kept of git's objects than this run needs: {}",
+                error.in_full()
+            ));
         }
-        writing::write(&self.home, &self.run_dir, &self.engine, &history, self.journal.chain().head(), &scrubber)?;
+        writing::write(
+            &self.home,
+            &self.run_dir,
+            &self.engine,
+            &history,
+            self.journal.chain().head(),
+            &scrubber,
+        )?;
         self.tell(&history, &scrubber, terminal);
-        let Self { home, run_dir, engine, _lock: lock, .. } = self;
-        Ok(Over { home, run_dir, engine, history, scrubber, verdict, _lock: lock })
+        let Self {
+            home,
+            run_dir,
+            engine,
+            _lock: lock,
+            ..
+        } = self;
+        Ok(Over {
+            home,
+            run_dir,
+            engine,
+            history,
+            scrubber,
+            verdict,
+            _lock: lock,
+        })
     }
 
     fn gave_up(&self, error: &DriveError) -> Failure {
-        let hint = format!("nothing is lost: go on with `omk resume {}` once this is mended", self.run_dir.run());
+        let hint = format!(
+            "nothing is lost: go on with `omk resume {}` once this is mended",
+            self.run_dir.run()
+        );
         Failure::to_do(Kind::Infra, error).hint(hint)
     }
 
@@ -293,8 +398,16 @@ impl Session {
         })
     }
 
-    async fn agent_tools(&self, ready: Ready, facts: &UnboundedSender<Fact>) -> Result<AgentTools, Failure> {
-        let Ready { installed, upstream, model } = ready;
+    async fn agent_tools(
+        &self,
+        ready: Ready,
+        facts: &UnboundedSender<Fact>,
+    ) -> Result<AgentTools, Failure> {
+        let Ready {
+            installed,
+            upstream,
+            model,
+        } = ready;
         let plan = self.engine.plan();
         let record = match upstream {
             Upstream::Live { .. } => Some(self.run_dir.path().join("cassette")),
@@ -303,8 +416,14 @@ impl Session {
         let spent = self.history.tokens();
         let paid = self.history.cost_micro_usd().unwrap_or(0);
         let budget = Budget {
-            tokens_left: self.spending.tokens.map(|limit| limit.saturating_sub(spent.total())),
-            micro_usd_left: self.spending.micro_usd.map(|limit| limit.saturating_sub(paid)),
+            tokens_left: self
+                .spending
+                .tokens
+                .map(|limit| limit.saturating_sub(spent.total())),
+            micro_usd_left: self
+                .spending
+                .micro_usd
+                .map(|limit| limit.saturating_sub(paid)),
             prices: plan.known_prices(),
         };
         let scrubber = self.secrets.scrubber();
@@ -318,15 +437,27 @@ impl Session {
             wire: Some(model.wire),
             scrub: Arc::new(move |text: &str| scrubber.scrub(text)),
         };
-        let gateway = Gateway::start(config).await.map_err(super::failure::infra)?;
+        let gateway = Gateway::start(config)
+            .await
+            .map_err(super::failure::infra)?;
         watch_budget(&gateway, facts.clone());
         // One child that does nothing: what it gets, the agents get.
-        let room = probe(&shepherd(self.secrets.scrubber())?, Reach::Open).await.level;
-        Ok(AgentTools { installed, gateway, facts: model.facts, room })
+        let room = probe(&shepherd(self.secrets.scrubber())?, Reach::Open)
+            .await
+            .level;
+        Ok(AgentTools {
+            installed,
+            gateway,
+            facts: model.facts,
+            room,
+        })
     }
 
     fn tell(&self, history: &History, scrubber: &Scrubber, terminal: Terminal) {
-        let Some(view) = result_branch::shown(&self.home.repo, &self.engine, history, scrubber) else { return };
+        let Some(view) = result_branch::shown(&self.home.repo, &self.engine, history, scrubber)
+        else {
+            return;
+        };
         if self.how.json {
             terminal.print(&crate::report::json::render(&view));
         } else {
@@ -339,7 +470,10 @@ impl Session {
 pub(super) fn tell_end(run_dir: &RunDir, view: View, terminal: Terminal) {
     let is_cancelled = view.verdict == Some(RunVerdict::Cancelled);
     let shown = view.with_logs_below(run_dir.path());
-    terminal.print(&crate::report::terminal::summary(&shown, terminal.colour_out()));
+    terminal.print(&crate::report::terminal::summary(
+        &shown,
+        terminal.colour_out(),
+    ));
     let proofs = writing::proof_count(run_dir);
     if proofs > 0 && !is_cancelled {
         terminal.print(&format!(
@@ -348,7 +482,10 @@ pub(super) fn tell_end(run_dir: &RunDir, view: View, terminal: Terminal) {
             run_dir.path().join("proofs").display()
         ));
     }
-    terminal.print(&format!("  report   {}\n", run_dir.path().join("report.html").display()));
+    terminal.print(&format!(
+        "  report   {}\n",
+        run_dir.path().join("report.html").display()
+    ));
 }
 
 /// Tells the loop when a limit is used up.
@@ -356,7 +493,9 @@ fn watch_budget(gateway: &Gateway, facts: UnboundedSender<Fact>) {
     let mut limits = gateway.limits();
     tokio::spawn(async move {
         if let Ok(limit) = limits.wait_for(Option::is_some).await.map(|limit| *limit) {
-            let _ = facts.send(Fact::Limited { limit: limit.unwrap_or(Limit::Tokens) });
+            let _ = facts.send(Fact::Limited {
+                limit: limit.unwrap_or(Limit::Tokens),
+            });
         }
     });
 }
@@ -368,7 +507,9 @@ pub(super) async fn find_agent(
     cache: &std::path::Path,
     plan: &Plan,
 ) -> Result<agent::Installed, Failure> {
-    agent::locate(shepherd, &locate(caller, cache, plan)).await.map_err(|error| agent_failure(&error))
+    agent::locate(shepherd, &locate(caller, cache, plan))
+        .await
+        .map_err(|error| agent_failure(&error))
 }
 
 pub(super) fn agent_failure(error: &agent::AgentError) -> Failure {
@@ -377,19 +518,33 @@ pub(super) fn agent_failure(error: &agent::AgentError) -> Failure {
 
 /// What finding or installing the CLI needs to know.
 pub(super) fn locate(caller: &Caller, cache: &std::path::Path, plan: &Plan) -> Locate {
-    let env = caller.passable().map(|(name, value)| (name.clone(), value.clone())).collect();
+    let env = caller
+        .passable()
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
     // A runner of one's own keeps its tool cache between jobs.
-    let kept = caller.text("RUNNER_TOOL_CACHE").map(PathBuf::from).filter(|path| path.is_absolute());
+    let kept = caller
+        .text("RUNNER_TOOL_CACHE")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
     let tools = kept.map_or_else(|| cache.join("tools"), |kept| kept.join("omk-agents"));
     let mut private = caller.private_directories().to_vec();
     // In CI there may be no checkout yet.
     private.extend(Home::find().ok().map(|home| home.repo.workdir().to_owned()));
-    Locate { version: plan.agent.version.clone(), tools, env, private }
+    Locate {
+        version: plan.agent.version.clone(),
+        tools,
+        env,
+        private,
+    }
 }
 
 pub(super) fn no_key(plan: &Plan) -> Failure {
     let name = &plan.agent.key_env;
-    Failure::new(Kind::Blocked, format!("there is no key for the model: the variable {name} is not set"))
-        .hint(provider::which_key(&plan.agent.base_url, false))
-        .hint(format!("set {name} for omk alone: no child of omk sees it"))
+    Failure::new(
+        Kind::Blocked,
+        format!("there is no key for the model: the variable {name} is not set"),
+    )
+    .hint(provider::which_key(&plan.agent.base_url, false))
+    .hint(format!("set {name} for omk alone: no child of omk sees it"))
 }

@@ -1,4 +1,5 @@
-//! Signals: the first Ctrl-C ends children and journals, the second ends omk; `omk cancel` rings with SIGUSR1.
+//! Signals: the first Ctrl-C ends children and journals, the second ends omk; `omk cancel` rings
+//! with SIGUSR1.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
@@ -21,7 +22,9 @@ pub(super) fn listen(facts: UnboundedSender<Fact>, run_dir: RunDir, terminal: Te
         return;
     };
     tokio::spawn(cancels(bell, facts.clone(), run_dir.clone()));
-    tokio::spawn(stops(interrupt, terminate, hangup, facts, run_dir, terminal));
+    tokio::spawn(stops(
+        interrupt, terminate, hangup, facts, run_dir, terminal,
+    ));
 }
 
 async fn cancels(mut bell: Signal, facts: UnboundedSender<Fact>, run_dir: RunDir) {
@@ -62,12 +65,17 @@ async fn stops(
             "\n{name}: ending children; go on later with `omk resume {}`; once more ends omk at once\n",
             run_dir.run()
         ));
-        let _ = facts.send(Fact::Stopped { signal: name.to_owned() });
+        let _ = facts.send(Fact::Stopped {
+            signal: name.to_owned(),
+        });
     }
 }
 
 /// Ends this process as an interrupted one, without waiting for anything.
-#[expect(clippy::disallowed_methods, reason = "a person asked twice; nothing is to be waited for")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a person asked twice; nothing is to be waited for"
+)]
 fn leave() -> ! {
     std::process::exit(130)
 }

@@ -20,26 +20,41 @@ fn millis(time: std::time::Duration) -> u64 {
 }
 
 /// The limits so far, with what a person gives over them.
-pub(super) fn over(mut spending: Spending, plan: &Plan, given: &[String]) -> Result<Spending, Failure> {
+pub(super) fn over(
+    mut spending: Spending,
+    plan: &Plan,
+    given: &[String],
+) -> Result<Spending, Failure> {
     for text in given {
         let wrong = |what: &str| {
             Failure::new(Kind::Usage, format!("`{text}` is not a limit: {what}"))
                 .hint("limits look like `--limits time=1h,tokens=500000,usd=2.50`")
         };
-        let (name, value) = text.split_once('=').ok_or_else(|| wrong("there is no `=`"))?;
+        let (name, value) = text
+            .split_once('=')
+            .ok_or_else(|| wrong("there is no `=`"))?;
         match name {
             "time" => {
-                let time = humantime::parse_duration(value).map_err(|_| wrong("the time needs a unit, like `90m`"))?;
+                let time = humantime::parse_duration(value)
+                    .map_err(|_| wrong("the time needs a unit, like `90m`"))?;
                 spending.time_ms = Some(millis(time));
             }
-            "tokens" => spending.tokens = Some(value.parse().map_err(|_| wrong("tokens are a whole number"))?),
+            "tokens" => {
+                spending.tokens = Some(
+                    value
+                        .parse()
+                        .map_err(|_| wrong("tokens are a whole number"))?,
+                )
+            }
             "usd" => {
                 let usd: f64 = value.parse().map_err(|_| wrong("usd is a number"))?;
                 if !usd.is_finite() || usd < 0.0 {
                     return Err(wrong("usd is a number from 0"));
                 }
                 if plan.known_prices().is_none() {
-                    return Err(wrong("omk does not know what a token of this model costs; add `prices` to the plan"));
+                    return Err(wrong(
+                        "omk does not know what a token of this model costs; add `prices` to the plan",
+                    ));
                 }
                 spending.micro_usd = Some(micro_usd(usd));
             }

@@ -39,12 +39,15 @@ impl Terminal {
             When::Always => true,
             When::Never => false,
             // https://no-color.org
-            When::Auto => is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            When::Auto => {
+                is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
         };
         if wanted { Colour::On } else { Colour::Off }
     }
 
-    /// The room for a live view on standard error, where that is a terminal that can move its cursor.
+    /// The room for a live view on standard error, where that is a terminal that can move its
+    /// cursor.
     pub(super) fn screen(self) -> Option<Screen> {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
@@ -52,8 +55,10 @@ impl Terminal {
             return None;
         }
         let size = rustix::termios::tcgetwinsize(std::io::stderr()).ok()?;
-        (size.ws_col >= 40 && size.ws_row >= 8)
-            .then(|| Screen { width: usize::from(size.ws_col), height: usize::from(size.ws_row) - 2 })
+        (size.ws_col >= 40 && size.ws_row >= 8).then(|| Screen {
+            width: usize::from(size.ws_col),
+            height: usize::from(size.ws_row) - 2,
+        })
     }
 
     /// Whether a person can be asked.

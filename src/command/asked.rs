@@ -59,14 +59,19 @@ impl Asked {
     }
 }
 
-/// Puts the commands of a comment in order. What is said twice is done once. Of two different runs or retries none is
-/// started, and the second is complained about.
+/// Puts the commands of a comment in order. What is said twice is done once. Of two different runs
+/// or retries none is started, and the second is complained about.
 #[must_use]
 pub fn plan_of(found: Vec<Found>) -> Asked {
     let mut asked = Asked::default();
     let mut started: Option<usize> = None;
     let mut refused = false;
-    for Found { line, text, command } in found {
+    for Found {
+        line,
+        text,
+        command,
+    } in found
+    {
         let work = match command {
             Ok(Command::Run { tasks, commit }) => Work::Run { tasks, commit },
             Ok(Command::Retry { tasks, commit }) => Work::Retry { tasks, commit },

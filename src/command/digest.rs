@@ -5,8 +5,9 @@ use std::str::FromStr;
 
 use crate::id::{BadName, Sha256};
 
-/// The fewest digits that the contract takes. They name a plan among those of honest people; who writes two plans himself
-/// can make them begin alike, so all digits are what is shown to be copied.
+/// The fewest digits that the contract takes. They name a plan among those of honest people; who
+/// writes two plans himself can make them begin alike, so all digits are what is shown to be
+/// copied.
 pub(super) const FEWEST: usize = 12;
 
 /// All digits of a SHA-256.
@@ -43,7 +44,11 @@ impl FromStr for PlanDigest {
         if (FEWEST..=ALL).contains(&text.len()) && text.bytes().all(hex) {
             return Ok(Self(text.to_owned()));
         }
-        Err(BadName::new(text, "how a SHA-256 begins", "12 to 64 lower-case hex digits"))
+        Err(BadName::new(
+            text,
+            "how a SHA-256 begins",
+            "12 to 64 lower-case hex digits",
+        ))
     }
 }
 
@@ -59,7 +64,9 @@ mod tests {
 
     #[test]
     fn digests_are_long_enough_and_lower_case() {
-        let check = |text: &str, valid: bool| assert_eq!(text.parse::<PlanDigest>().is_ok(), valid, "{text}");
+        let check = |text: &str, valid: bool| {
+            assert_eq!(text.parse::<PlanDigest>().is_ok(), valid, "{text}")
+        };
         check(&"a".repeat(11), false);
         check(&"a".repeat(12), true);
         check(&"9".repeat(64), true);
@@ -68,7 +75,10 @@ mod tests {
         check("0123456789ag", false);
         check("", false);
         let digest: PlanDigest = "0123456789ab".parse().unwrap();
-        assert_eq!((digest.to_string().as_str(), digest.as_str()), ("0123456789ab", "0123456789ab"));
+        assert_eq!(
+            (digest.to_string().as_str(), digest.as_str()),
+            ("0123456789ab", "0123456789ab")
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The grammar of a command, and what it says about itself.
 //!
-//! It is clap's, as on the command line, whose `TASK` arguments it shares. It refuses to let clap speak to anybody, and to
-//! know any option: how a run works is what the plan says.
+//! It is clap's, as on the command line, whose `TASK` arguments it shares. It refuses to let clap
+//! speak to anybody, and to know any option: how a run works is what the plan says.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
@@ -21,7 +21,12 @@ pub struct Tasks {
 
 /// What follows `/omk`.
 #[derive(Debug, Parser)]
-#[command(no_binary_name = true, disable_version_flag = true, disable_help_flag = true, disable_help_subcommand = true)]
+#[command(
+    no_binary_name = true,
+    disable_version_flag = true,
+    disable_help_flag = true,
+    disable_help_subcommand = true
+)]
 struct Spoken {
     #[command(subcommand)]
     command: Ask,
@@ -64,30 +69,52 @@ enum Ask {
 #[must_use]
 pub fn help(forge: ForgeKind) -> String {
     let grammar = Spoken::command();
-    let lines: Vec<(String, String)> =
-        grammar.get_subcommands().map(|command| (usage(command), about(command, forge))).collect();
-    let width = lines.iter().map(|(usage, _)| usage.len()).max().unwrap_or(0);
-    lines.iter().map(|(usage, about)| format!("{usage:width$}  {about}\n")).collect()
+    let lines: Vec<(String, String)> = grammar
+        .get_subcommands()
+        .map(|command| (usage(command), about(command, forge)))
+        .collect();
+    let width = lines
+        .iter()
+        .map(|(usage, _)| usage.len())
+        .max()
+        .unwrap_or(0);
+    lines
+        .iter()
+        .map(|(usage, about)| format!("{usage:width$}  {about}\n"))
+        .collect()
 }
 
 /// `/omk run [TASK]...`.
 fn usage(command: &clap::Command) -> String {
     let mut words = vec!["/omk".to_owned(), command.get_name().to_owned()];
     for argument in command.get_positionals() {
-        let name = argument.get_value_names().and_then(<[_]>::first).map_or("", |name| name.as_str());
-        words.push(if argument.is_required_set() { name.to_owned() } else { format!("[{name}]...") });
+        let name = argument
+            .get_value_names()
+            .and_then(<[_]>::first)
+            .map_or("", |name| name.as_str());
+        words.push(if argument.is_required_set() {
+            name.to_owned()
+        } else {
+            format!("[{name}]...")
+        });
     }
     words.join(" ")
 }
 
 fn about(command: &clap::Command, forge: ForgeKind) -> String {
-    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    let about = command
+        .get_about()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     about.replace(ForgeKind::GitHub.pull_request(), forge.pull_request())
 }
 
 /// The words that may follow `/omk`.
 pub(super) fn names() -> Vec<String> {
-    Spoken::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
+    Spoken::command()
+        .get_subcommands()
+        .map(|command| command.get_name().to_owned())
+        .collect()
 }
 
 /// `/omk approve DIGEST`, by the first word; of an unknown one nothing.
@@ -118,9 +145,11 @@ fn command(ask: Ask, line: &Line<'_>) -> Result<Command, Malformed> {
         Ask::Plan => Command::Plan,
         Ask::Status => Command::Status,
         Ask::Cancel => Command::Cancel,
-        Ask::Approve { digest } => {
-            Command::Approve { digest: digest.parse().map_err(|_| line.bad_digest(line.word(&digest)))? }
-        }
+        Ask::Approve { digest } => Command::Approve {
+            digest: digest
+                .parse()
+                .map_err(|_| line.bad_digest(line.word(&digest)))?,
+        },
         Ask::Verify => Command::Verify,
         Ask::Help => Command::Help,
     })
@@ -146,8 +175,15 @@ fn targets(named: &Tasks, line: &Line<'_>) -> Result<(Vec<TaskId>, Option<Commit
 
 /// clap's finding in our own words.
 fn complain(error: &clap::Error, line: &Line<'_>) -> Malformed {
-    let Some(first) = line.words.first().copied() else { return line.nothing_asked() };
-    if let Some(option) = line.words.iter().take_while(|word| word.text != "--").find(|word| is_option(word.text)) {
+    let Some(first) = line.words.first().copied() else {
+        return line.nothing_asked();
+    };
+    if let Some(option) = line
+        .words
+        .iter()
+        .take_while(|word| word.text != "--")
+        .find(|word| is_option(word.text))
+    {
         return line.option(*option);
     }
     let argument = match error.get(ContextKind::InvalidArg) {
@@ -156,7 +192,9 @@ fn complain(error: &clap::Error, line: &Line<'_>) -> Malformed {
     };
     match error.kind() {
         // Only something with a hyphen in front is too much for a list of tasks.
-        ErrorKind::UnknownArgument if matches!(first.text, "run" | "retry") => line.bad_task(line.word(argument)),
+        ErrorKind::UnknownArgument if matches!(first.text, "run" | "retry") => {
+            line.bad_task(line.word(argument))
+        }
         ErrorKind::UnknownArgument => line.too_much(line.word(argument), first),
         ErrorKind::MissingRequiredArgument => line.too_little(first),
         _ => line.unknown(first),

@@ -1,13 +1,15 @@
-//! Where an e-mail's history begins, which some programs put below a reply without marking it as a quote.
+//! Where an e-mail's history begins, which some programs put below a reply without marking it as a
+//! quote.
 //!
-//! What others wrote there must not be taken for the words of whoever answered. It refuses to know any other way of
-//! quoting: that is Markdown's.
+//! What others wrote there must not be taken for the words of whoever answered. It refuses to know
+//! any other way of quoting: that is Markdown's.
 
-/// How many lines behind `From:` are looked at for the rest of a letter's head; addresses may be wrapped.
+/// How many lines behind `From:` are looked at for the rest of a letter's head; addresses may be
+/// wrapped.
 const HEAD: usize = 8;
 
-/// Words that begin the other lines of such a head. A letter has two of them at least, a sentence that begins with `From:`
-/// seldom more than one.
+/// Words that begin the other lines of such a head. A letter has two of them at least, a sentence
+/// that begins with `From:` seldom more than one.
 const FIELDS: [&str; 4] = ["sent:", "date:", "to:", "subject:"];
 
 /// Lines with their offset, without their end: CR LF, LF, or CR.
@@ -36,7 +38,11 @@ pub(super) fn start(text: &str) -> usize {
             return at;
         }
         if line.starts_with("from:") {
-            head = Some(Head { at, lines: 0, fields: 0 });
+            head = Some(Head {
+                at,
+                lines: 0,
+                fields: 0,
+            });
         } else if let Some(seen) = &mut head {
             seen.lines += 1;
             seen.fields += usize::from(FIELDS.iter().any(|field| line.starts_with(field)));
@@ -61,5 +67,9 @@ struct Head {
 /// The line's beginning in lower case, without Markdown's bold and without blanks.
 fn plain(line: &str) -> String {
     let line = line.trim_start_matches([' ', '\t', '*', '_']);
-    line.chars().take(30).filter(|c| *c != '*').collect::<String>().to_lowercase()
+    line.chars()
+        .take(30)
+        .filter(|c| *c != '*')
+        .collect::<String>()
+        .to_lowercase()
 }

@@ -1,16 +1,19 @@
 //! Which HTML elements are open around a piece of Markdown.
 //!
-//! Text inside an element is not meant for omk: it may be folded or hidden. It refuses to be a parser of HTML: it looks for
-//! tags, and what is opened and never closed stays open until the block around it ends.
+//! Text inside an element is not meant for omk: it may be folded or hidden. It refuses to be a
+//! parser of HTML: it looks for tags, and what is opened and never closed stays open until the
+//! block around it ends.
 
 use pulldown_cmark::{Tag, TagEnd};
 
 /// Elements that have no end, and `p`, which Markdown's own paragraphs end.
 const ENDLESS: [&str; 15] = [
-    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "p", "param", "source", "track", "wbr",
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "p", "param",
+    "source", "track", "wbr",
 ];
 
-/// Elements that a paragraph cannot hold, so that they go on behind it even where they begin in its text.
+/// Elements that a paragraph cannot hold, so that they go on behind it even where they begin in its
+/// text.
 const OUTLIVE: [&str; 32] = [
     "article",
     "aside",
@@ -46,7 +49,8 @@ const OUTLIVE: [&str; 32] = [
     "xmp",
 ];
 
-/// Open elements that are counted; nobody who writes for people has so many. More of them stay open for ever.
+/// Open elements that are counted; nobody who writes for people has so many. More of them stay open
+/// for ever.
 const MOST: usize = 256;
 
 /// The open elements, and where the blocks around them began.
@@ -154,16 +158,23 @@ fn tags(html: &str, mut take: impl FnMut(Closes, &str)) {
     while let Some(at) = rest.find('<') {
         rest = &rest[at + 1..];
         let hidden = [("!--", "-->"), ("![CDATA[", "]]>"), ("?", "?>"), ("!", ">")];
-        if let Some((begin, end)) = hidden.into_iter().find(|(begin, _)| rest.starts_with(begin)) {
+        if let Some((begin, end)) = hidden
+            .into_iter()
+            .find(|(begin, _)| rest.starts_with(begin))
+        {
             let body = &rest[begin.len()..];
             rest = body.find(end).map_or("", |at| &body[at..]);
             continue;
         }
-        let (closes, named) = rest.strip_prefix('/').map_or((Closes::No, rest), |named| (Closes::Yes, named));
+        let (closes, named) = rest
+            .strip_prefix('/')
+            .map_or((Closes::No, rest), |named| (Closes::Yes, named));
         if !named.starts_with(|c: char| c.is_ascii_alphabetic()) {
             continue;
         }
-        let length = named.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).unwrap_or(named.len());
+        let length = named
+            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
+            .unwrap_or(named.len());
         take(closes, &named[..length]);
         rest = behind_attributes(&named[length..]);
     }

@@ -1,7 +1,7 @@
 //! The lines of a comment that a person wrote to omk.
 //!
-//! A line counts only if its `/omk` is the plain text of a paragraph or list item. What is allowed is listed, so anything
-//! that Markdown learns later does not count.
+//! A line counts only if its `/omk` is the plain text of a paragraph or list item. What is allowed
+//! is listed, so anything that Markdown learns later does not count.
 
 use std::ops::Range;
 
@@ -36,7 +36,10 @@ pub(super) fn spoken(body: &str) -> Vec<Spoken<'_>> {
         while written.peek().is_some_and(|range| range.end <= at) {
             written.next();
         }
-        if written.peek().is_some_and(|range| range.start <= at && at + NAME.len() <= range.end) {
+        if written
+            .peek()
+            .is_some_and(|range| range.start <= at && at + NAME.len() <= range.end)
+        {
             spoken.push(line);
         }
     }
@@ -60,15 +63,24 @@ fn candidates(body: &str) -> Vec<(usize, Spoken<'_>)> {
         }
         let said = text.trim_start_matches(' ');
         let indent = text.len() - said.len();
-        let Some(rest) = said.strip_prefix(NAME) else { continue };
+        let Some(rest) = said.strip_prefix(NAME) else {
+            continue;
+        };
         if indent <= 3 && rest.chars().next().is_none_or(char::is_whitespace) {
-            found.push((start + indent, Spoken { number: index + 1, text: text.trim_end() }));
+            found.push((
+                start + indent,
+                Spoken {
+                    number: index + 1,
+                    text: text.trim_end(),
+                },
+            ));
         }
     }
     found
 }
 
-/// GitLab quotes what is between two lines of `>>>`, or more of them; without the second, all that follows.
+/// GitLab quotes what is between two lines of `>>>`, or more of them; without the second, all that
+/// follows.
 fn quote_fence(line: &str) -> Option<usize> {
     let fence = line.trim();
     (fence.len() >= 3 && fence.bytes().all(|byte| byte == b'>')).then_some(fence.len())

@@ -36,7 +36,10 @@ impl Advice {
             Self::LookUp => format!("{} shows it", forge.plan_shown()),
             Self::Copy => format!("copy it from {}", forge.plan_shown()),
             Self::NameHead => {
-                format!("a run is built on one: name the {}'s head, or none", forge.pull_request())
+                format!(
+                    "a run is built on one: name the {}'s head, or none",
+                    forge.pull_request()
+                )
             }
         }
     }
@@ -46,21 +49,38 @@ impl Malformed {
     /// What to do next, in a forge's words.
     #[must_use]
     pub fn hint(&self, forge: ForgeKind) -> Option<String> {
-        self.advice.map(|advice| advice.words(forge)).or_else(|| self.complaint.hint.clone())
+        self.advice
+            .map(|advice| advice.words(forge))
+            .or_else(|| self.complaint.hint.clone())
     }
 
-    /// All of it with line, column, excerpt and caret, ending with a line end, in a forge's words. It is plain text, not
-    /// Markdown.
+    /// All of it with line, column, excerpt and caret, ending with a line end, in a forge's words.
+    /// It is plain text, not Markdown.
     #[must_use]
     pub fn render(&self, forge: ForgeKind) -> String {
-        let complaint = Complaint { hint: self.hint(forge), ..(*self.complaint).clone() };
+        let complaint = Complaint {
+            hint: self.hint(forge),
+            ..(*self.complaint).clone()
+        };
         complaint.render(NAME, &self.text)
     }
 
     fn new(line: &Line<'_>, word: Word<'_>, what: String) -> Self {
-        let place = Place { line: line.number, column: word.column, width: word.text.chars().count().max(1) };
-        let complaint = Complaint { what, place: Some(place), ..Complaint::default() };
-        Self { complaint: Box::new(complaint), text: line.text.to_owned(), advice: None }
+        let place = Place {
+            line: line.number,
+            column: word.column,
+            width: word.text.chars().count().max(1),
+        };
+        let complaint = Complaint {
+            what,
+            place: Some(place),
+            ..Complaint::default()
+        };
+        Self {
+            complaint: Box::new(complaint),
+            text: line.text.to_owned(),
+            advice: None,
+        }
     }
 
     fn advise_by_forge(mut self, advice: Advice) -> Self {
@@ -94,15 +114,18 @@ impl Malformed {
     pub(super) fn too_many(number: usize, text: &str, more: usize, most: usize) -> Self {
         let shown = crate::text::clip(text, super::SHOWN);
         let line = Line::of(number, &shown);
-        let what =
-            format!("a comment holds at most {most} commands; this and what follows were not read ({more} in all)");
+        let what = format!(
+            "a comment holds at most {most} commands; this and what follows were not read ({more} in all)"
+        );
         Self::new(&line, line.head(), what).advise("write them in another comment")
     }
 
     /// A second run or retry.
     pub(super) fn second(number: usize, text: &str, first: usize) -> Self {
         let line = Line::of(number, text);
-        let what = format!("a comment starts at most one run, and line {first} asks for one already; none was started");
+        let what = format!(
+            "a comment starts at most one run, and line {first} asks for one already; none was started"
+        );
         Self::new(&line, line.head(), what).advise("write one line: `/omk run` or `/omk retry`")
     }
 }
@@ -119,12 +142,22 @@ const FOREIGN: [(&str, &str); 8] = [
     ("usage", "help"),
 ];
 
-/// The command that was probably meant. Short words are nothing like each other by likeness, so one slip is looked for
-/// first.
+/// The command that was probably meant. Short words are nothing like each other by likeness, so one
+/// slip is looked for first.
 fn meant(word: &str, names: &[String]) -> Option<String> {
-    let foreign = FOREIGN.iter().find(|(other, _)| *other == word).map(|(_, ours)| (*ours).to_owned());
-    let slip = || names.iter().find(|name| strsim::osa_distance(word, name) == 1).cloned();
-    foreign.or_else(slip).or_else(|| nearest(word, names.iter().map(String::as_str)))
+    let foreign = FOREIGN
+        .iter()
+        .find(|(other, _)| *other == word)
+        .map(|(_, ours)| (*ours).to_owned());
+    let slip = || {
+        names
+            .iter()
+            .find(|name| strsim::osa_distance(word, name) == 1)
+            .cloned()
+    };
+    foreign
+        .or_else(slip)
+        .or_else(|| nearest(word, names.iter().map(String::as_str)))
 }
 
 /// A word of a line.
@@ -154,13 +187,20 @@ impl<'t> Line<'t> {
             }
             column += piece.chars().count();
         }
-        Self { number, text, words: words.split_off(words.len().min(1)) }
+        Self {
+            number,
+            text,
+            words: words.split_off(words.len().min(1)),
+        }
     }
 
     /// `/omk` itself.
     fn head(&self) -> Word<'t> {
         let text = self.text.trim_start_matches(' ');
-        Word { text: text.get(..4).unwrap_or(text), column: self.text.len() - text.len() + 1 }
+        Word {
+            text: text.get(..4).unwrap_or(text),
+            column: self.text.len() - text.len() + 1,
+        }
     }
 
     pub(super) fn last(&self) -> Word<'t> {
@@ -169,41 +209,74 @@ impl<'t> Line<'t> {
 
     /// The last word that says so, behind the first one.
     pub(super) fn word(&self, text: &str) -> Word<'t> {
-        self.words.iter().skip(1).rfind(|word| word.text == text).copied().unwrap_or_else(|| self.last())
+        self.words
+            .iter()
+            .skip(1)
+            .rfind(|word| word.text == text)
+            .copied()
+            .unwrap_or_else(|| self.last())
     }
 
     pub(super) fn nothing_asked(&self) -> Malformed {
-        Malformed::new(self, self.head(), "`/omk` needs to be told what to do".to_owned())
-            .advise("add a word: `/omk run`")
-            .with_help()
+        Malformed::new(
+            self,
+            self.head(),
+            "`/omk` needs to be told what to do".to_owned(),
+        )
+        .advise("add a word: `/omk run`")
+        .with_help()
     }
 
     pub(super) fn unknown(&self, word: Word<'_>) -> Malformed {
         let names = grammar::names();
-        let plain = word.text.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+        let plain = word
+            .text
+            .trim_matches(|c: char| !c.is_alphanumeric())
+            .to_lowercase();
         let meant = meant(&plain, &names);
-        let hint =
-            meant.map_or_else(|| "`/omk help` tells more".to_owned(), |meant| format!("did you mean `{meant}`?"));
-        Malformed::new(self, word, format!("omk does not know the command {}", quoted(word.text)))
-            .advise(hint)
-            .with_help()
+        let hint = meant.map_or_else(
+            || "`/omk help` tells more".to_owned(),
+            |meant| format!("did you mean `{meant}`?"),
+        );
+        Malformed::new(
+            self,
+            word,
+            format!("omk does not know the command {}", quoted(word.text)),
+        )
+        .advise(hint)
+        .with_help()
     }
 
     pub(super) fn too_much(&self, word: Word<'_>, command: Word<'_>) -> Malformed {
         let usage = grammar::usage_of(command.text).unwrap_or_default();
-        let what = format!("{} is more than `/omk {}` takes", quoted(word.text), command.text);
+        let what = format!(
+            "{} is more than `/omk {}` takes",
+            quoted(word.text),
+            command.text
+        );
         Malformed::new(self, word, what).advise(format!("write `{usage}`, and nothing behind it"))
     }
 
     pub(super) fn too_little(&self, command: Word<'_>) -> Malformed {
         let usage = grammar::usage_of(command.text).unwrap_or_default();
-        Malformed::new(self, command, format!("`/omk {}` needs the digest of the plan: `{usage}`", command.text))
-            .advise_by_forge(Advice::LookUp)
+        Malformed::new(
+            self,
+            command,
+            format!(
+                "`/omk {}` needs the digest of the plan: `{usage}`",
+                command.text
+            ),
+        )
+        .advise_by_forge(Advice::LookUp)
     }
 
     pub(super) fn option(&self, word: Word<'_>) -> Malformed {
-        let what = format!("{} is an option, and a comment takes none", quoted(word.text));
-        Malformed::new(self, word, what).advise("how a run works is what the plan on the default branch says")
+        let what = format!(
+            "{} is an option, and a comment takes none",
+            quoted(word.text)
+        );
+        Malformed::new(self, word, what)
+            .advise("how a run works is what the plan on the default branch says")
     }
 
     pub(super) fn bad_task(&self, word: Word<'_>) -> Malformed {
@@ -213,11 +286,16 @@ impl<'t> Line<'t> {
         if is_hex && word.text.len() == 40 {
             return malformed.advise("a commit is written in lower-case digits");
         }
-        let plain: String = word.text.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')).collect();
+        let plain: String = word
+            .text
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+            .collect();
         let plain = plain.to_lowercase();
         match plain.parse::<crate::id::TaskId>() {
             Ok(task) => malformed.advise(format!("did you mean `{task}`?")),
-            Err(_) => malformed.advise("an id is of a-z, 0-9, `_` and `-`, and begins with a letter or digit"),
+            Err(_) => malformed
+                .advise("an id is of a-z, 0-9, `_` and `-`, and begins with a letter or digit"),
         }
     }
 
@@ -235,7 +313,9 @@ impl<'t> Line<'t> {
             () if is_hex && length < digest::FEWEST => {
                 format!("give at least {} digits; it has {length}", digest::FEWEST)
             }
-            () if is_hex && length > digest::ALL => format!("a SHA-256 has {} digits; this has {length}", digest::ALL),
+            () if is_hex && length > digest::ALL => {
+                format!("a SHA-256 has {} digits; this has {length}", digest::ALL)
+            }
             () if is_hex => "write it in lower case".to_owned(),
             () => return malformed.advise_by_forge(Advice::Copy),
         };

@@ -1,7 +1,8 @@
 //! `/omk …` in a comment: what a person asks for, or a located complaint.
 //!
-//! Only text counts that a person wrote to be read as text: lines in code, quotes, HTML and the history below an e-mail are
-//! not commands. It refuses to know who wrote the comment, and whether they may.
+//! Only text counts that a person wrote to be read as text: lines in code, quotes, HTML and the
+//! history below an e-mail are not commands. It refuses to know who wrote the comment, and whether
+//! they may.
 
 mod asked;
 mod digest;
@@ -75,15 +76,19 @@ const LONGEST_LINE: usize = 4096;
 /// How much of a line is kept to be shown, in characters.
 const SHOWN: usize = 400;
 
-/// Every line that speaks to omk, in order. Never more than 21: the last one then says that there are more. A comment of
-/// more than 1 MiB is not read.
+/// Every line that speaks to omk, in order. Never more than 21: the last one then says that there
+/// are more. A comment of more than 1 MiB is not read.
 #[must_use]
 pub fn read(body: &str) -> Vec<Found> {
     if body.len() > LARGEST {
         return Vec::new();
     }
     let lines = lines::spoken(body);
-    let mut found: Vec<Found> = lines.iter().take(MOST).map(|line| understand(line.number, line.text)).collect();
+    let mut found: Vec<Found> = lines
+        .iter()
+        .take(MOST)
+        .map(|line| understand(line.number, line.text))
+        .collect();
     if let Some(line) = lines.get(MOST) {
         let malformed = Malformed::too_many(line.number, line.text, lines.len() - MOST, MOST);
         found.push(found_at(line.number, line.text, Err(malformed)));
@@ -93,19 +98,21 @@ pub fn read(body: &str) -> Vec<Found> {
 
 /// The digests that a comment approves.
 pub fn approvals(body: &str) -> impl Iterator<Item = PlanDigest> {
-    read(body).into_iter().filter_map(|found| match found.command {
-        Ok(Command::Approve { digest }) => Some(digest),
-        Ok(
-            Command::Run { .. }
-            | Command::Retry { .. }
-            | Command::Plan
-            | Command::Status
-            | Command::Cancel
-            | Command::Verify
-            | Command::Help,
-        )
-        | Err(_) => None,
-    })
+    read(body)
+        .into_iter()
+        .filter_map(|found| match found.command {
+            Ok(Command::Approve { digest }) => Some(digest),
+            Ok(
+                Command::Run { .. }
+                | Command::Retry { .. }
+                | Command::Plan
+                | Command::Status
+                | Command::Cancel
+                | Command::Verify
+                | Command::Help,
+            )
+            | Err(_) => None,
+        })
 }
 
 fn understand(number: usize, text: &str) -> Found {
@@ -118,7 +125,11 @@ fn understand(number: usize, text: &str) -> Found {
 }
 
 fn found_at(line: usize, text: &str, command: Result<Command, Malformed>) -> Found {
-    Found { line, text: crate::text::clip(text, SHOWN), command }
+    Found {
+        line,
+        text: crate::text::clip(text, SHOWN),
+        command,
+    }
 }
 
 #[cfg(test)]

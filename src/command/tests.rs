@@ -7,7 +7,12 @@ use crate::text::ForgeKind;
 fn complaint(line: &str) -> String {
     let found = read(line);
     match &found[..] {
-        [Found { command: Err(malformed), .. }] => malformed.render(ForgeKind::GitHub),
+        [
+            Found {
+                command: Err(malformed),
+                ..
+            },
+        ] => malformed.render(ForgeKind::GitHub),
         other => panic!("{other:?}"),
     }
 }
@@ -27,16 +32,51 @@ const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
 #[test]
 fn every_command_is_understood() {
     let check = |line: &str, expect| assert_eq!(command(line), expect);
-    check("/omk run", Command::Run { tasks: vec![], commit: None });
-    check("/omk run api docs api", Command::Run { tasks: vec![task("api"), task("docs")], commit: None });
+    check(
+        "/omk run",
+        Command::Run {
+            tasks: vec![],
+            commit: None,
+        },
+    );
+    check(
+        "/omk run api docs api",
+        Command::Run {
+            tasks: vec![task("api"), task("docs")],
+            commit: None,
+        },
+    );
     let commit = Some(SHA.parse().unwrap());
-    check(&format!("/omk run api {SHA}"), Command::Run { tasks: vec![task("api")], commit: commit.clone() });
-    check(&format!("/omk retry {SHA} {SHA}"), Command::Retry { tasks: vec![], commit });
-    check("/omk retry -- api", Command::Retry { tasks: vec![task("api")], commit: None });
+    check(
+        &format!("/omk run api {SHA}"),
+        Command::Run {
+            tasks: vec![task("api")],
+            commit: commit.clone(),
+        },
+    );
+    check(
+        &format!("/omk retry {SHA} {SHA}"),
+        Command::Retry {
+            tasks: vec![],
+            commit,
+        },
+    );
+    check(
+        "/omk retry -- api",
+        Command::Retry {
+            tasks: vec![task("api")],
+            commit: None,
+        },
+    );
     check("/omk plan", Command::Plan);
     check("  /omk \t status  ", Command::Status);
     check("/omk cancel\r\n", Command::Cancel);
-    check("/omk approve 0123456789ab", Command::Approve { digest: "0123456789ab".parse().unwrap() });
+    check(
+        "/omk approve 0123456789ab",
+        Command::Approve {
+            digest: "0123456789ab".parse().unwrap(),
+        },
+    );
     check("/omk\u{a0}verify", Command::Verify);
     check("/omk help", Command::Help);
 }
@@ -59,7 +99,9 @@ fn what_can_be_asked_comes_from_the_grammar() {
 fn the_twenty_first_command_is_not_read() {
     let found = read(&"/omk plan\n\n".repeat(30));
     assert_eq!(found.len(), MOST + 1);
-    let Err(malformed) = &found[MOST].command else { panic!("{found:?}") };
+    let Err(malformed) = &found[MOST].command else {
+        panic!("{found:?}")
+    };
     insta::assert_snapshot!(malformed.render(ForgeKind::GitHub), @"
     error: a comment holds at most 20 commands; this and what follows were not read (10 in all)
        --> comment:41:1
@@ -79,7 +121,16 @@ fn the_twenty_first_command_is_not_read() {
 #[test]
 fn what_is_as_long_as_it_may_be_is_read() {
     let line = |more: &str| format!("/omk run {}a{more}", "a ".repeat(2043));
-    assert_eq!((line("").len(), command(&line(""))), (4096, Command::Run { tasks: vec![task("a")], commit: None }));
+    assert_eq!(
+        (line("").len(), command(&line(""))),
+        (
+            4096,
+            Command::Run {
+                tasks: vec![task("a")],
+                commit: None
+            }
+        )
+    );
     assert!(complaint(&line("a")).contains("longer than 4096 bytes"));
     let comment = |more: &str| format!("/omk run\n{}{more}", "x".repeat((1 << 20) - 9));
     assert_eq!((comment("").len(), read(&comment("")).len()), (1 << 20, 1));
@@ -101,11 +152,25 @@ fn each_word_that_is_wrong_is_pointed_at_and_gets_the_advice_that_fits_it() {
     approve(&"A".repeat(65), "a SHA-256 has 64 digits; this has 65");
     let run = |task: &str, hint: &str| check(&format!("/omk run {task}"), 10, hint);
     run("ABC", "did you mean `abc`?");
-    run(&"G".repeat(40), &format!("did you mean `{}`?", "g".repeat(40)));
-    run(&"A".repeat(39), &format!("did you mean `{}`?", "a".repeat(39)));
+    run(
+        &"G".repeat(40),
+        &format!("did you mean `{}`?", "g".repeat(40)),
+    );
+    run(
+        &"A".repeat(39),
+        &format!("did you mean `{}`?", "a".repeat(39)),
+    );
     run(&"A".repeat(40), "a commit is written in lower-case digits");
-    check("/omk cancel now please", 13, "write `/omk cancel`, and nothing behind it");
-    check("/omk run <!-- api --> web", 19, "an id is of a-z, 0-9, `_` and `-`, and begins with a letter or digit");
+    check(
+        "/omk cancel now please",
+        13,
+        "write `/omk cancel`, and nothing behind it",
+    );
+    check(
+        "/omk run <!-- api --> web",
+        19,
+        "an id is of a-z, 0-9, `_` and `-`, and begins with a letter or digit",
+    );
 }
 
 #[test]
@@ -257,21 +322,43 @@ fn a_malformed_command_is_told_where_and_what_was_meant() {
 
 #[test]
 fn a_run_comes_last_and_what_is_said_twice_is_done_once() {
-    let asked =
-        plan_of(read("/omk run api\n\n/omk status\n\n/omk approve 0123456789ab\n\n/omk status\n\n/omk run api"));
-    assert_eq!(asked.first, [Command::Status, Command::Approve { digest: "0123456789ab".parse().unwrap() }]);
-    assert_eq!(asked.work, Some(Work::Run { tasks: vec![task("api")], commit: None }));
+    let asked = plan_of(read(
+        "/omk run api\n\n/omk status\n\n/omk approve 0123456789ab\n\n/omk status\n\n/omk run api",
+    ));
+    assert_eq!(
+        asked.first,
+        [
+            Command::Status,
+            Command::Approve {
+                digest: "0123456789ab".parse().unwrap()
+            }
+        ]
+    );
+    assert_eq!(
+        asked.work,
+        Some(Work::Run {
+            tasks: vec![task("api")],
+            commit: None
+        })
+    );
     assert_eq!(asked.malformed, []);
-    for (body, says_nothing) in
-        [("nothing to see", true), ("/omk status", false), ("/omk run", false), ("/omk rnu", false)]
-    {
+    for (body, says_nothing) in [
+        ("nothing to see", true),
+        ("/omk status", false),
+        ("/omk run", false),
+        ("/omk rnu", false),
+    ] {
         assert_eq!(plan_of(read(body)).is_empty(), says_nothing, "{body}");
     }
 }
 
 #[test]
 fn of_two_runs_none_is_started() {
-    for body in ["/omk run\n\n/omk retry", "/omk run\n\n/omk run api", "/omk run\n/omk retry\n/omk run\n/omk status"] {
+    for body in [
+        "/omk run\n\n/omk retry",
+        "/omk run\n\n/omk run api",
+        "/omk run\n/omk retry\n/omk run\n/omk status",
+    ] {
         let asked = plan_of(read(body));
         assert_eq!(asked.work, None, "{body:?}");
         assert!(!asked.malformed.is_empty(), "{body:?}");
@@ -291,7 +378,9 @@ fn of_two_runs_none_is_started() {
 #[test]
 fn a_run_and_a_retry_name_their_tasks_and_their_commit() {
     for word in ["run", "retry"] {
-        let work = plan_of(read(&format!("/omk {word} api {SHA} docs"))).work.unwrap();
+        let work = plan_of(read(&format!("/omk {word} api {SHA} docs")))
+            .work
+            .unwrap();
         assert_eq!(work.tasks(), [task("api"), task("docs")], "{word}");
         assert_eq!(work.commit(), Some(&SHA.parse().unwrap()), "{word}");
         let work = plan_of(read(&format!("/omk {word}"))).work.unwrap();
@@ -301,8 +390,15 @@ fn a_run_and_a_retry_name_their_tasks_and_their_commit() {
 
 #[test]
 fn approvals_are_read_by_the_same_reader() {
-    let digests = |body: &str| approvals(body).map(|digest| digest.to_string()).collect::<Vec<_>>();
-    assert_eq!(digests("/omk approve 0123456789ab\n\n/omk run"), ["0123456789ab"]);
+    let digests = |body: &str| {
+        approvals(body)
+            .map(|digest| digest.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        digests("/omk approve 0123456789ab\n\n/omk run"),
+        ["0123456789ab"]
+    );
     assert_eq!(digests("> /omk approve 0123456789ab"), [""; 0]);
     assert_eq!(digests("/omk approve 0123456789a"), [""; 0]);
 }

@@ -1,7 +1,8 @@
-//! Carrying a delivery out: push, pull requests, checks, comment, reaction; what fails is collected, and the rest goes on.
+//! Carrying a delivery out: push, pull requests, checks, comment, reaction; what fails is
+//! collected, and the rest goes on.
 //!
-//! It refuses to go on speaking with a token that is refused, and to lose a result because something about it could not be
-//! said.
+//! It refuses to go on speaking with a token that is refused, and to lose a result because
+//! something about it could not be said.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,7 +76,9 @@ impl<'a> Carrier<'a> {
                 None
             }
             Err(error) => {
-                self.placed.troubles.push(Trouble::Other(format!("failed to {error}")));
+                self.placed
+                    .troubles
+                    .push(Trouble::Other(format!("failed to {error}")));
                 None
             }
         }
@@ -99,21 +102,47 @@ impl<'a> Carrier<'a> {
     }
 
     /// Delivers the result, then tells about the run.
-    pub(super) async fn outcome(mut self, ends: &Ends<'_>, plan: &Plan, outcome: &Outcome) -> Delivered {
+    pub(super) async fn outcome(
+        mut self,
+        ends: &Ends<'_>,
+        plan: &Plan,
+        outcome: &Outcome,
+    ) -> Delivered {
         let mut open = None;
         if share(plan, outcome) == Share::Nothing {
             open = self.open(ends, plan, outcome).await;
         } else if let Some((steps, found)) = self.push(ends, plan, outcome).await {
             self.pulls(ends.repo, (plan, outcome), &steps).await;
             self.placed.delivered = self.is_delivered(&steps, plan);
-            self.result =
-                outcome.result.as_ref().map(|tip| tip.commit.clone()).filter(|_| !self.placed.branches.is_empty());
-            open = Some(found.pulls.into_values().flatten().filter(|pull| pull.open).collect());
+            self.result = outcome
+                .result
+                .as_ref()
+                .map(|tip| tip.commit.clone())
+                .filter(|_| !self.placed.branches.is_empty());
+            open = Some(
+                found
+                    .pulls
+                    .into_values()
+                    .flatten()
+                    .filter(|pull| pull.open)
+                    .collect(),
+            );
         }
         self.give_way().await;
-        self.checks(&checks::ended(self.request, &outcome.view, &self.placed, self.now)).await;
-        self.tell(Last::Ended(&outcome.view, &self.placed.clone()), open).await;
-        let reaction = if self.placed.delivered { Reaction::Rocket } else { Reaction::Confused };
+        self.checks(&checks::ended(
+            self.request,
+            &outcome.view,
+            &self.placed,
+            self.now,
+        ))
+        .await;
+        self.tell(Last::Ended(&outcome.view, &self.placed.clone()), open)
+            .await;
+        let reaction = if self.placed.delivered {
+            Reaction::Rocket
+        } else {
+            Reaction::Confused
+        };
         self.react(reaction).await;
         self.done(Vec::new())
     }
@@ -133,7 +162,11 @@ impl<'a> Carrier<'a> {
     async fn give_way(&mut self) {
         if !self.placed.delivered {
             self.newer = newer(self.forge, self.request).await;
-            self.newer.as_ref().map(Newer::words).into_iter().for_each(|said| self.trouble(Trouble::Other(said)));
+            self.newer
+                .as_ref()
+                .map(Newer::words)
+                .into_iter()
+                .for_each(|said| self.trouble(Trouble::Other(said)));
         }
     }
 
@@ -146,8 +179,14 @@ impl<'a> Carrier<'a> {
         pushed && (!wants_pulls || !self.placed.pulls.is_empty() || refused)
     }
 
-    /// Looks and pushes, all or nothing, until nothing moves between the two; `None` where nothing could be pushed.
-    async fn push(&mut self, ends: &Ends<'_>, plan: &Plan, outcome: &Outcome) -> Option<(Steps, Found)> {
+    /// Looks and pushes, all or nothing, until nothing moves between the two; `None` where nothing
+    /// could be pushed.
+    async fn push(
+        &mut self,
+        ends: &Ends<'_>,
+        plan: &Plan,
+        outcome: &Outcome,
+    ) -> Option<(Steps, Found)> {
         let proofs = match proofs::commit(ends.repo, self.request, outcome) {
             Ok(commit) => commit,
             Err(error) => {
@@ -172,7 +211,8 @@ impl<'a> Carrier<'a> {
             found.refused = std::mem::take(&mut refused);
             let steps = plan_delivery(plan, self.request, outcome, proofs.as_ref(), &found);
             let pushed = {
-                let (repo, remote, refs) = (ends.repo.clone(), ends.remote.clone(), steps.refs.clone());
+                let (repo, remote, refs) =
+                    (ends.repo.clone(), ends.remote.clone(), steps.refs.clone());
                 look::blocking(move || repo.push(&remote, &refs)).await
             };
             match pushed {
@@ -184,15 +224,26 @@ impl<'a> Carrier<'a> {
                     refused = found.refused;
                     said = error.in_full();
                 }
-                Err(GitError::RemoteRefused { name, why, said: words, .. }) => {
+                Err(GitError::RemoteRefused {
+                    name,
+                    why,
+                    said: words,
+                    ..
+                }) => {
                     said = text::with_advice(&words, Some(why.next()));
                     refusals += 1;
                     all.extend(steps.refs.iter().map(|update| update.name.clone()));
                     let run = full(&run_branch(&self.request.scope));
-                    let Some(out) = manner::leave_out(forge, refusals, (&name, &run), self.request, &all) else {
+                    let Some(out) =
+                        manner::leave_out(forge, refusals, (&name, &run), self.request, &all)
+                    else {
                         break;
                     };
-                    refused = if forge == ForgeKind::GitHub { found.refused } else { BTreeMap::new() };
+                    refused = if forge == ForgeKind::GitHub {
+                        found.refused
+                    } else {
+                        BTreeMap::new()
+                    };
                     refused.extend(out.into_iter().map(|name| (name, said.clone())));
                 }
                 Err(error) => {
@@ -224,17 +275,32 @@ impl<'a> Carrier<'a> {
         self.placed.branches.sort_by_key(|branch| *branch != run);
     }
 
-    pub(super) async fn look(&mut self, ends: &Ends<'_>, plan: &Plan, outcome: &Outcome) -> Option<Found> {
-        let (repo, remote, request, form) =
-            (ends.repo.clone(), ends.remote.clone(), self.request.clone(), plan.deliver.form);
+    pub(super) async fn look(
+        &mut self,
+        ends: &Ends<'_>,
+        plan: &Plan,
+        outcome: &Outcome,
+    ) -> Option<Found> {
+        let (repo, remote, request, form) = (
+            ends.repo.clone(),
+            ends.remote.clone(),
+            self.request.clone(),
+            plan.deliver.form,
+        );
         let refs = match look::blocking(move || look::refs(&repo, &remote, form, &request)).await {
             Ok(refs) => refs,
             Err(error) => {
-                self.trouble(Trouble::PushRefused { said: error.in_full() });
+                self.trouble(Trouble::PushRefused {
+                    said: error.in_full(),
+                });
                 return None;
             }
         };
-        let reading = manner::said(self.request.forge, "read the pull requests", "read the merge requests");
+        let reading = manner::said(
+            self.request.forge,
+            "read the pull requests",
+            "read the merge requests",
+        );
         let pulls = if self.may(reading) {
             let pulls = look::pulls(self.forge, plan, self.request, outcome, &refs).await;
             self.heard(reading, pulls).unwrap_or_default()
@@ -246,7 +312,11 @@ impl<'a> Carrier<'a> {
 
     async fn pulls(&mut self, repo: &Repo, (plan, outcome): (&Plan, &Outcome), steps: &Steps) {
         let starts = manner::starts(self.request.forge, self.me.as_ref());
-        let opening = manner::said(self.request.forge, "open the pull request", "open the merge request");
+        let opening = manner::said(
+            self.request.forge,
+            "open the pull request",
+            "open the merge request",
+        );
         for step in &steps.pulls {
             if !self.may(opening) {
                 return;
@@ -258,7 +328,11 @@ impl<'a> Carrier<'a> {
             };
             match self.forge.put_pull_request(&wanted).await {
                 Ok(PullRequest { number, url, .. }) => {
-                    self.placed.pulls.push(Pull { number, url, task: step.task.clone() });
+                    self.placed.pulls.push(Pull {
+                        number,
+                        url,
+                        task: step.task.clone(),
+                    });
                 }
                 Err(ForgeError::Forbidden { .. }) => {
                     self.placed.compare = manner::by_hand(self.request, &step.base, &step.head);
@@ -274,23 +348,32 @@ impl<'a> Carrier<'a> {
     async fn checks(&mut self, all: &[CheckWanted]) {
         let mut refused: Vec<&CheckWanted> = Vec::new();
         for wanted in all {
-            let alike = |other: &&CheckWanted| manner::is_refused_too(self.request.forge, other, wanted);
+            let alike =
+                |other: &&CheckWanted| manner::is_refused_too(self.request.forge, other, wanted);
             if !refused.iter().any(alike) && !self.check(wanted).await {
                 refused.push(wanted);
             }
         }
     }
 
-    /// Writes a check; false where the token may write none. The verdict is told by what the forge has below checks then.
+    /// Writes a check; false where the token may write none. The verdict is told by what the forge
+    /// has below checks then.
     async fn check(&mut self, wanted: &CheckWanted) -> bool {
-        let writing = manner::said(self.request.forge, "write the checks", "write the commit statuses");
+        let writing = manner::said(
+            self.request.forge,
+            "write the checks",
+            "write the commit statuses",
+        );
         if self.newer.as_ref().is_some_and(|newer| newer.keeps(wanted)) {
             return true;
         }
         if !self.may(writing) {
             return false;
         }
-        let known = self.request.check.filter(|_| wanted.name == check::NAME && wanted.commit == self.request.base);
+        let known = self
+            .request
+            .check
+            .filter(|_| wanted.name == check::NAME && wanted.commit == self.request.base);
         match self.forge.put_check(wanted, known).await {
             Err(ForgeError::Forbidden { .. }) => {
                 match manner::below_checks(self.request.forge) {
@@ -309,10 +392,17 @@ impl<'a> Carrier<'a> {
     async fn status(&mut self, wanted: &CheckWanted) {
         let url = wanted.details_url.as_deref();
         let mut commits = vec![wanted.commit.clone()];
-        commits.extend(self.result.clone().filter(|result| *result != wanted.commit));
+        commits.extend(
+            self.result
+                .clone()
+                .filter(|result| *result != wanted.commit),
+        );
         let mut instead = Instead::Status;
         for commit in commits {
-            let put = self.forge.put_status(&commit, &wanted.name, wanted.state, &wanted.title, url).await;
+            let put = self
+                .forge
+                .put_status(&commit, &wanted.name, wanted.state, &wanted.title, url)
+                .await;
             if put.is_err() {
                 instead = Instead::Nothing;
             }
@@ -336,39 +426,76 @@ impl<'a> Carrier<'a> {
                     Last::Lost(lost) => sticky::lost(self.request, lost),
                 };
                 let marker = sticky::marker(&self.request.scope);
-                let put = self.forge.put_comment(pull.number, &me, &marker, &body).await;
-                self.heard("write the comment", put).map(|comment| comment.url)
+                let put = self
+                    .forge
+                    .put_comment(pull.number, &me, &marker, &body)
+                    .await;
+                self.heard("write the comment", put)
+                    .map(|comment| comment.url)
             }
             None => self.dashboard(&me, last, open).await,
         };
         self.comment = url;
     }
 
-    async fn dashboard(&mut self, me: &Account, last: Last<'_>, open: Option<Vec<PullRequest>>) -> Option<String> {
+    async fn dashboard(
+        &mut self,
+        me: &Account,
+        last: Last<'_>,
+        open: Option<Vec<PullRequest>>,
+    ) -> Option<String> {
         let marker = dashboard::marker(&self.request.scope);
         let old = self.forge.issue(me, &marker).await;
         let old = self.heard("read the dashboard", old)?;
-        let earlier = old.map(|issue| dashboard::runs(&issue.body)).unwrap_or_default();
+        let earlier = old
+            .map(|issue| dashboard::runs(&issue.body))
+            .unwrap_or_default();
         let open = open.map(|pulls| all_open(self.request, &self.placed, pulls));
         let body = dashboard::body(self.request, last, self.now, open.as_deref(), &earlier);
-        let put = self.forge.put_issue(me, &marker, &dashboard::title(&self.request.scope), &body).await;
-        self.heard("write the dashboard", put).map(|issue| issue.url)
+        let put = self
+            .forge
+            .put_issue(me, &marker, &dashboard::title(&self.request.scope), &body)
+            .await;
+        self.heard("write the dashboard", put)
+            .map(|issue| issue.url)
     }
 
-    /// The pull requests of earlier runs, for the dashboard of one that delivers nothing; `None` where nobody can tell.
-    async fn open(&mut self, ends: &Ends<'_>, plan: &Plan, outcome: &Outcome) -> Option<Vec<PullRequest>> {
+    /// The pull requests of earlier runs, for the dashboard of one that delivers nothing; `None`
+    /// where nobody can tell.
+    async fn open(
+        &mut self,
+        ends: &Ends<'_>,
+        plan: &Plan,
+        outcome: &Outcome,
+    ) -> Option<Vec<PullRequest>> {
         if self.request.pull.is_some() {
             return None;
         }
-        let (repo, remote, request, form) =
-            (ends.repo.clone(), ends.remote.clone(), self.request.clone(), plan.deliver.form);
-        let refs = look::blocking(move || look::refs(&repo, &remote, form, &request)).await.ok()?;
-        let pulls = look::pulls(self.forge, plan, self.request, outcome, &refs).await.ok()?;
-        Some(pulls.into_values().flatten().filter(|pull| pull.open).collect())
+        let (repo, remote, request, form) = (
+            ends.repo.clone(),
+            ends.remote.clone(),
+            self.request.clone(),
+            plan.deliver.form,
+        );
+        let refs = look::blocking(move || look::refs(&repo, &remote, form, &request))
+            .await
+            .ok()?;
+        let pulls = look::pulls(self.forge, plan, self.request, outcome, &refs)
+            .await
+            .ok()?;
+        Some(
+            pulls
+                .into_values()
+                .flatten()
+                .filter(|pull| pull.open)
+                .collect(),
+        )
     }
 
     async fn react(&mut self, reaction: Reaction) {
-        let (Some(comment), Some(pull)) = (self.request.comment, &self.request.pull) else { return };
+        let (Some(comment), Some(pull)) = (self.request.comment, &self.request.pull) else {
+            return;
+        };
         let issue = pull.number;
         if self.may("react to the comment") {
             let reacted = self.forge.react(issue, comment, reaction).await;
@@ -379,18 +506,36 @@ impl<'a> Carrier<'a> {
     pub(super) fn done(mut self, would: Vec<String>) -> Delivered {
         if let Some(mut undone) = self.undone.take() {
             undone.dedup();
-            self.placed.troubles.insert(0, Trouble::TokenGone { undone: undone.join(", ") });
+            self.placed.troubles.insert(
+                0,
+                Trouble::TokenGone {
+                    undone: undone.join(", "),
+                },
+            );
         }
         let blocks = |trouble: &Trouble| {
-            matches!(trouble, Trouble::PushRefused { .. } | Trouble::TokenGone { .. } | Trouble::Foreign { .. })
+            matches!(
+                trouble,
+                Trouble::PushRefused { .. } | Trouble::TokenGone { .. } | Trouble::Foreign { .. }
+            )
         };
         Delivered {
             forge: self.request.forge,
             blocked: self.placed.troubles.iter().any(blocks),
             pushed: self.pushed,
-            pulls: self.placed.pulls.into_iter().map(|pull| (pull.number, pull.url)).collect(),
+            pulls: self
+                .placed
+                .pulls
+                .into_iter()
+                .map(|pull| (pull.number, pull.url))
+                .collect(),
             comment: self.comment,
-            troubles: self.placed.troubles.iter().map(|trouble| trouble.words(self.request.forge)).collect(),
+            troubles: self
+                .placed
+                .troubles
+                .iter()
+                .map(|trouble| trouble.words(self.request.forge))
+                .collect(),
             delivered: self.placed.delivered,
             would,
         }

@@ -1,4 +1,5 @@
-//! The checks of a run: what the report says, in the forge's words, with the conclusions of the contract.
+//! The checks of a run: what the report says, in the forge's words, with the conclusions of the
+//! contract.
 //!
 //! It refuses to conclude anything from what was delivered: a check tells the verdict.
 
@@ -40,30 +41,60 @@ struct Span(Moment, Option<Moment>);
 /// The check `omk` in progress, on the pinned commit.
 #[must_use]
 pub fn opened(request: &Request, now: Moment) -> CheckWanted {
-    wanted(request, &request.base, CheckState::InProgress, Span(now, None), check::opened(request))
+    wanted(
+        request,
+        &request.base,
+        CheckState::InProgress,
+        Span(now, None),
+        check::opened(request),
+    )
 }
 
 /// The same, of a run that goes on.
 pub(super) fn running(request: &Request, view: &View, now: Moment) -> CheckWanted {
-    wanted(request, &request.base, CheckState::InProgress, Span(now, None), check::running(request, view))
+    wanted(
+        request,
+        &request.base,
+        CheckState::InProgress,
+        Span(now, None),
+        check::running(request, view),
+    )
 }
 
 /// The check `omk` of a run of which nothing can be believed, closed.
 pub(super) fn lost(request: &Request, lost: &Lost, words: &str, now: Moment) -> CheckWanted {
     let state = CheckState::Completed(conclusion(lost.verdict()));
-    wanted(request, &request.base, state, Span(now, Some(now)), check::lost(lost.verdict(), words))
+    wanted(
+        request,
+        &request.base,
+        state,
+        Span(now, Some(now)),
+        check::lost(lost.verdict(), words),
+    )
 }
 
-/// The checks of a run that is over: `omk` on the pinned commit first; on the result, where that is another and was
-/// pushed, `omk` and those of its gates.
-pub(super) fn ended(request: &Request, view: &View, placed: &Placed, now: Moment) -> Vec<CheckWanted> {
+/// The checks of a run that is over: `omk` on the pinned commit first; on the result, where that is
+/// another and was pushed, `omk` and those of its gates.
+pub(super) fn ended(
+    request: &Request,
+    view: &View,
+    placed: &Placed,
+    now: Moment,
+) -> Vec<CheckWanted> {
     let verdict = view.verdict.unwrap_or(RunVerdict::FailedInfra);
     let state = CheckState::Completed(conclusion(verdict));
-    let span = Span(view.started, Some(view.ended.unwrap_or(now).max(view.started)));
+    let span = Span(
+        view.started,
+        Some(view.ended.unwrap_or(now).max(view.started)),
+    );
     let text = check::ended(request, view, placed);
     let mut checks = vec![wanted(request, &request.base, state, span, text.clone())];
     let pushed = !placed.branches.is_empty();
-    let Some(result) = view.result.as_ref().filter(|result| pushed && result.commit != request.base) else {
+    let Some(result) = view
+        .result
+        .as_ref()
+        .filter(|result| pushed && result.commit != request.base)
+    else {
         return checks;
     };
     checks.push(wanted(request, &result.commit, state, span, text));
@@ -74,7 +105,13 @@ pub(super) fn ended(request: &Request, view: &View, placed: &Placed, now: Moment
     checks
 }
 
-fn wanted(request: &Request, commit: &CommitId, state: CheckState, span: Span, text: CheckText) -> CheckWanted {
+fn wanted(
+    request: &Request,
+    commit: &CommitId,
+    state: CheckState,
+    span: Span,
+    text: CheckText,
+) -> CheckWanted {
     CheckWanted {
         name: text.name,
         commit: commit.clone(),

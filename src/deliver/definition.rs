@@ -1,6 +1,8 @@
-//! The digests of what tasks are defined as: a pull request that a person closed stays closed until its digest changes.
+//! The digests of what tasks are defined as: a pull request that a person closed stays closed until
+//! its digest changes.
 //!
-//! It refuses to look at anything beside tasks: a new gate or model does not bring back what somebody did not want.
+//! It refuses to look at anything beside tasks: a new gate or model does not bring back what
+//! somebody did not want.
 
 use crate::id::{Sha256, TaskId};
 use crate::plan::{Agent, Baseline, Commands, Deliver, Limits, Plan, Room, Size, Task, to_yaml};

@@ -12,28 +12,51 @@ use crate::report::{Placed, sticky};
 
 impl Carrier<'_> {
     /// What [`Carrier::outcome`] would do.
-    pub(super) async fn dry(mut self, ends: &Ends<'_>, plan: &Plan, outcome: &Outcome) -> Delivered {
+    pub(super) async fn dry(
+        mut self,
+        ends: &Ends<'_>,
+        plan: &Plan,
+        outcome: &Outcome,
+    ) -> Delivered {
         let mut would = Vec::new();
         let mut placed = Placed::default();
         if share(plan, outcome) == Share::Nothing {
             would.push("deliver nothing: only what is ready is delivered".to_owned());
         } else if let Some(found) = self.look(ends, plan, outcome).await {
-            let proofs = proofs::commit(ends.repo, self.request, outcome).ok().flatten();
+            let proofs = proofs::commit(ends.repo, self.request, outcome)
+                .ok()
+                .flatten();
             let steps = plan_delivery(plan, self.request, outcome, proofs.as_ref(), &found);
             for update in &steps.refs {
-                let to = update.to.as_ref().map_or("nowhere", |to| &to.as_str()[..12]);
-                let from = update.expected.as_ref().map_or("absent", |from| &from.as_str()[..12]);
+                let to = update
+                    .to
+                    .as_ref()
+                    .map_or("nowhere", |to| &to.as_str()[..12]);
+                let from = update
+                    .expected
+                    .as_ref()
+                    .map_or("absent", |from| &from.as_str()[..12]);
                 would.push(format!("push {} to {to} (now {from})", update.name));
-                placed.branches.extend(update.name.strip_prefix("refs/heads/").map(str::to_owned));
+                placed
+                    .branches
+                    .extend(update.name.strip_prefix("refs/heads/").map(str::to_owned));
             }
             for pull in &steps.pulls {
                 let noun = self.request.forge.pull_request();
-                would.push(format!("open or update the {noun} from {} to {}", pull.head, pull.base));
+                would.push(format!(
+                    "open or update the {noun} from {} to {}",
+                    pull.head, pull.base
+                ));
             }
-            steps.troubles.into_iter().for_each(|trouble| self.trouble(trouble));
+            steps
+                .troubles
+                .into_iter()
+                .for_each(|trouble| self.trouble(trouble));
         }
         would.extend(
-            checks::ended(self.request, &outcome.view, &placed, self.now).iter().map(|check| self.of_check(check)),
+            checks::ended(self.request, &outcome.view, &placed, self.now)
+                .iter()
+                .map(|check| self.of_check(check)),
         );
         would.push(self.of_comment());
         self.done(would)
@@ -42,13 +65,20 @@ impl Carrier<'_> {
     /// What [`Carrier::lost`] would do.
     pub(super) fn dry_lost(self, lost: &Lost) -> Delivered {
         let words = sticky::lost(self.request, lost);
-        let would = vec![self.of_check(&checks::lost(self.request, lost, &words, self.now)), self.of_comment()];
+        let would = vec![
+            self.of_check(&checks::lost(self.request, lost, &words, self.now)),
+            self.of_comment(),
+        ];
         self.done(would)
     }
 
     fn of_comment(&self) -> String {
         match &self.request.pull {
-            Some(pull) => format!("edit the comment on {} {}", self.request.forge.pull_request(), pull.number),
+            Some(pull) => format!(
+                "edit the comment on {} {}",
+                self.request.forge.pull_request(),
+                pull.number
+            ),
             None => "edit the dashboard".to_owned(),
         }
     }
@@ -59,6 +89,11 @@ impl Carrier<'_> {
             CheckState::Completed(conclusion) => format!("close as {conclusion:?}"),
         };
         let noun = self.request.forge.check();
-        format!("{state} the {noun} {} on {}: {}", check.name, &check.commit.as_str()[..12], check.title)
+        format!(
+            "{state} the {noun} {} on {}: {}",
+            check.name,
+            &check.commit.as_str()[..12],
+            check.title
+        )
     }
 }

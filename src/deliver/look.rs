@@ -1,6 +1,8 @@
-//! Looking, before anything is changed: the remote's refs and whose they are, and the pull requests from them.
+//! Looking, before anything is changed: the remote's refs and whose they are, and the pull requests
+//! from them.
 //!
-//! It refuses to take a listing for knowledge of a commit: a tip that is not here is fetched and read.
+//! It refuses to take a listing for knowledge of a commit: a tip that is not here is fetched and
+//! read.
 
 use std::collections::BTreeMap;
 
@@ -33,26 +35,42 @@ pub(super) fn refs(
     let mut listed = repo.ls_remote(remote, &patterns)?;
     // A pattern fits the ends of longer names, too.
     listed.retain(|(name, _)| wanted.contains(name) || name.starts_with(&tasks));
-    let strange = |(name, commit): &&(String, CommitId)| Some(name) != head.as_ref() && repo.tip(commit).is_err();
-    let missing: Vec<String> = listed.iter().filter(strange).map(|(name, _)| name.clone()).collect();
+    let strange = |(name, commit): &&(String, CommitId)| {
+        Some(name) != head.as_ref() && repo.tip(commit).is_err()
+    };
+    let missing: Vec<String> = listed
+        .iter()
+        .filter(strange)
+        .map(|(name, _)| name.clone())
+        .collect();
     let asked: Vec<Wanted> = missing.iter().cloned().map(Wanted::Ref).collect();
-    let fetched: BTreeMap<String, CommitId> = missing.into_iter().zip(repo.fetch(remote, &asked)?).collect();
+    let fetched: BTreeMap<String, CommitId> = missing
+        .into_iter()
+        .zip(repo.fetch(remote, &asked)?)
+        .collect();
     let mut found = BTreeMap::new();
     for (name, commit) in listed {
         let commit = fetched.get(&name).cloned().unwrap_or(commit);
-        // The head is never overwritten from anywhere but the pinned commit, so whose it is does not matter.
+        // The head is never overwritten from anywhere but the pinned commit, so whose it is does
+        // not matter.
         let ours = Some(&name) != head.as_ref() && repo.is_ours(&commit)?;
         found.insert(name, Held { commit, ours });
     }
     Ok(found)
 }
 
-/// The run whose result is on the result's branch, where that began later than this one: its judge was faster.
+/// The run whose result is on the result's branch, where that began later than this one: its judge
+/// was faster.
 pub(super) fn newer(repo: &Repo, request: &Request, found: &Found) -> Option<RunId> {
-    let held = found.refs.get(&full(&run_branch(&request.scope))).filter(|held| held.ours)?;
+    let held = found
+        .refs
+        .get(&full(&run_branch(&request.scope)))
+        .filter(|held| held.ours)?;
     let message = repo.message(&held.commit).ok()?;
     // Run ids begin with their date.
-    Trailers::of(&message).map(|trailers| trailers.run).filter(|run| *run > request.run)
+    Trailers::of(&message)
+        .map(|trailers| trailers.run)
+        .filter(|run| *run > request.run)
 }
 
 /// The pull requests from the branches that a delivery may touch, newest first.
@@ -67,10 +85,21 @@ pub(super) async fn pulls(
         DeliverAs::Branches => Vec::new(),
         DeliverAs::PullRequest | DeliverAs::Push => vec![run_branch(&request.scope)],
         DeliverAs::PullRequestPerTask => {
-            let tasks = outcome.tasks.iter().map(|(task, _)| task_branch(&request.scope, task));
-            let there = refs.keys().filter_map(|name| name.strip_prefix("refs/heads/"));
+            let tasks = outcome
+                .tasks
+                .iter()
+                .map(|(task, _)| task_branch(&request.scope, task));
+            let there = refs
+                .keys()
+                .filter_map(|name| name.strip_prefix("refs/heads/"));
             let ours = task_branches(&request.scope);
-            tasks.chain(there.filter(|name| name.starts_with(&ours)).map(str::to_owned)).collect()
+            tasks
+                .chain(
+                    there
+                        .filter(|name| name.starts_with(&ours))
+                        .map(str::to_owned),
+                )
+                .collect()
         }
     };
     branches.sort();
@@ -84,8 +113,15 @@ pub(super) async fn pulls(
 }
 
 /// The same with everything that is to be known.
-pub(super) fn found(refs: BTreeMap<String, Held>, pulls: BTreeMap<String, Vec<PullRequest>>) -> Found {
-    Found { refs, pulls, refused: BTreeMap::new() }
+pub(super) fn found(
+    refs: BTreeMap<String, Held>,
+    pulls: BTreeMap<String, Vec<PullRequest>>,
+) -> Found {
+    Found {
+        refs,
+        pulls,
+        refused: BTreeMap::new(),
+    }
 }
 
 /// Work that waits for git, beside the other work.
@@ -94,7 +130,12 @@ pub(super) async fn blocking<T: Send + 'static>(
 ) -> Result<T, GitError> {
     let ended = |error: tokio::task::JoinError| {
         let source = std::io::Error::other(error.to_string());
-        Err(GitError::Io { what: "wait for git".to_owned(), source })
+        Err(GitError::Io {
+            what: "wait for git".to_owned(),
+            source,
+        })
     };
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(ended)
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(ended)
 }

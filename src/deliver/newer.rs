@@ -1,7 +1,8 @@
-//! Whether a later run of the same pull request has ended: what it said stays then, where this one delivers nothing.
+//! Whether a later run of the same pull request has ended: what it said stays then, where this one
+//! delivers nothing.
 //!
-//! At GitHub a group of concurrency keeps runs in order; GitLab retries any job of any pipeline at any time. It refuses to
-//! believe this of statuses that others wrote.
+//! At GitHub a group of concurrency keeps runs in order; GitLab retries any job of any pipeline at
+//! any time. It refuses to believe this of statuses that others wrote.
 
 use crate::forge::{Check, CheckState, CheckWanted, Forge, ForgeError};
 use crate::id::{CommitId, RunId};
@@ -20,7 +21,10 @@ pub(super) struct Newer {
 impl Newer {
     /// What a person must know.
     pub(super) fn words(&self) -> String {
-        format!("a newer run, {}, has ended already: what it said stays", self.by)
+        format!(
+            "a newer run, {}, has ended already: what it said stays",
+            self.by
+        )
     }
 
     /// Whether that check is to stay as it is.
@@ -29,10 +33,16 @@ impl Newer {
     }
 }
 
-/// Looks for one at the commit of the run and at the head as it is now. What cannot be read tells of none.
+/// Looks for one at the commit of the run and at the head as it is now. What cannot be read tells
+/// of none.
 pub(super) async fn newer(forge: &Forge, request: &Request) -> Option<Newer> {
-    let (Forge::GitLab(gitlab), Some(pull)) = (forge, &request.pull) else { return None };
-    let head = gitlab.pull_request(pull.number).await.map(|pull| pull.head.commit);
+    let (Forge::GitLab(gitlab), Some(pull)) = (forge, &request.pull) else {
+        return None;
+    };
+    let head = gitlab
+        .pull_request(pull.number)
+        .await
+        .map(|pull| pull.head.commit);
     let on_base = gitlab.own_checks(&request.base, check::NAME).await;
     let on_head = match head {
         Ok(head) if head != request.base => gitlab.own_checks(&head, check::NAME).await,
@@ -47,16 +57,30 @@ fn among(
     on_head: Result<Vec<Check>, ForgeError>,
 ) -> Option<Newer> {
     let named = |check: Check| Some((check.external_id.parse::<ExternalId>().ok()?, check.state));
-    let on_base: Vec<_> = on_base.unwrap_or_default().into_iter().filter_map(named).collect();
-    let on_head: Vec<_> = on_head.unwrap_or_default().into_iter().filter_map(named).collect();
-    let mut own = on_base.iter().filter(|(id, _)| id.run == request.run).peekable();
+    let on_base: Vec<_> = on_base
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(named)
+        .collect();
+    let on_head: Vec<_> = on_head
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(named)
+        .collect();
+    let mut own = on_base
+        .iter()
+        .filter(|(id, _)| id.run == request.run)
+        .peekable();
     let closed = own.peek().is_some() && own.all(|(_, state)| *state != CheckState::InProgress);
     let later = on_base.iter().chain(&on_head).filter(|(id, state)| {
         // Run ids begin with their date.
         id.scope == request.scope && id.run > request.run && *state != CheckState::InProgress
     });
     let by = later.map(|(id, _)| id.run.clone()).max()?;
-    Some(Newer { by, closed: closed.then(|| request.base.clone()) })
+    Some(Newer {
+        by,
+        closed: closed.then(|| request.base.clone()),
+    })
 }
 
 #[cfg(test)]
@@ -100,10 +124,16 @@ mod tests {
     fn a_later_run_that_has_ended_keeps_its_word() {
         let new = || check(NEW, "mr-12", OVER);
         assert_eq!(found(vec![new()], vec![]), Some((NEW.to_owned(), false)));
-        assert_eq!(found(vec![check(OLD, "mr-12", OVER), new()], vec![]), Some((NEW.to_owned(), true)));
+        assert_eq!(
+            found(vec![check(OLD, "mr-12", OVER), new()], vec![]),
+            Some((NEW.to_owned(), true))
+        );
         // What this run still has open it closes.
         let open = check(OLD, "mr-12", CheckState::InProgress);
-        assert_eq!(found(vec![check(OLD, "mr-12", OVER), open], vec![new()]), Some((NEW.to_owned(), false)));
+        assert_eq!(
+            found(vec![check(OLD, "mr-12", OVER), open], vec![new()]),
+            Some((NEW.to_owned(), false))
+        );
         assert_eq!(found(vec![], vec![new()]), Some((NEW.to_owned(), false)));
     }
 
@@ -114,11 +144,18 @@ mod tests {
             check(NEW, "mr-13", OVER),
             check(OLD, "mr-12", OVER),
             check("20261121t185155z-4f2a9c", "mr-12", OVER),
-            Check { external_id: "a job of the pipeline".to_owned(), ..check(NEW, "mr-12", OVER) },
+            Check {
+                external_id: "a job of the pipeline".to_owned(),
+                ..check(NEW, "mr-12", OVER)
+            },
         ] {
             assert_eq!(found(vec![other.clone()], vec![other]), None);
         }
-        let silent = || Err(ForgeError::NotFound { what: String::new() });
+        let silent = || {
+            Err(ForgeError::NotFound {
+                what: String::new(),
+            })
+        };
         assert_eq!(among(&request(), silent(), silent()), None);
     }
 }

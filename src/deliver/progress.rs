@@ -1,8 +1,9 @@
-//! Progress of a run in the sticky comment and the check, while the job that runs it may write, at GitHub. At GitLab each edit
-//! of a comment may start a pipeline, so there is no progress to be seen there.
+//! Progress of a run in the sticky comment and the check, while the job that runs it may write, at
+//! GitHub. At GitLab each edit of a comment may start a pipeline, so there is no progress to be
+//! seen there.
 //!
-//! It refuses to be a burden: an edit every 15 seconds at most, ever fewer as the run goes on, none where nothing
-//! changed; and to fail a run because the forge does not take one.
+//! It refuses to be a burden: an edit every 15 seconds at most, ever fewer as the run goes on, none
+//! where nothing changed; and to fail a run because the forge does not take one.
 
 use std::time::Duration;
 
@@ -17,8 +18,8 @@ use crate::trust::Account;
 /// The least time between two edits.
 const SPACING: Duration = Duration::from_secs(15);
 
-/// Edits of a run in all, each of the comment and of the check: a run stays under 60 writes together with what is written
-/// at its end.
+/// Edits of a run in all, each of the comment and of the check: a run stays under 60 writes
+/// together with what is written at its end.
 const EDITS: u32 = 10;
 
 /// The sticky comment and the check of a run under way.
@@ -37,7 +38,15 @@ impl Progress {
     /// Of a run that began just now, when the comment was written; `me` is who the token is.
     #[must_use]
     pub fn new(forge: Forge, request: Request, me: Account, now: Moment) -> Self {
-        Self { forge, request, me, began: now, last: now, edits: 0, shown: None }
+        Self {
+            forge,
+            request,
+            me,
+            began: now,
+            last: now,
+            edits: 0,
+            shown: None,
+        }
     }
 
     /// Whether an edit would be made, if the tasks stand so: cheaper to ask than a view is to make.
@@ -49,7 +58,10 @@ impl Progress {
             ForgeKind::GitHub => self.request.pull.is_some() || self.request.check.is_some(),
             ForgeKind::GitLab => false,
         };
-        told && !self.request.dry_run && self.edits < EDITS && self.shown != Some(count) && now.since(self.last) >= wait
+        told && !self.request.dry_run
+            && self.edits < EDITS
+            && self.shown != Some(count)
+            && now.since(self.last) >= wait
     }
 
     /// Edits comment and check where that is due. Scrub the view first.
@@ -63,11 +75,21 @@ impl Progress {
         }
         (self.last, self.edits, self.shown) = (now, self.edits + 1, Some(count));
         if let Some(pull) = &self.request.pull {
-            let (marker, body) = (sticky::marker(&self.request.scope), sticky::running(&self.request, view));
-            self.forge.put_comment(pull.number, &self.me, &marker, &body).await?;
+            let (marker, body) = (
+                sticky::marker(&self.request.scope),
+                sticky::running(&self.request, view),
+            );
+            self.forge
+                .put_comment(pull.number, &self.me, &marker, &body)
+                .await?;
         }
         // Where checks are refused there is none to edit.
-        let Some(check) = self.request.check else { return Ok(()) };
-        self.forge.put_check(&checks::running(&self.request, view, now), Some(check)).await.map(drop)
+        let Some(check) = self.request.check else {
+            return Ok(());
+        };
+        self.forge
+            .put_check(&checks::running(&self.request, view, now), Some(check))
+            .await
+            .map(drop)
     }
 }

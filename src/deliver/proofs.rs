@@ -1,5 +1,5 @@
-//! The commit that holds a run's proofs, for a ref of its own: its parents are the commits that the proofs speak of, so
-//! that who fetches it can verify them.
+//! The commit that holds a run's proofs, for a ref of its own: its parents are the commits that the
+//! proofs speak of, so that who fetches it can verify them.
 //!
 //! It refuses chance: the same run gives the same commit, however often it is delivered.
 
@@ -8,12 +8,23 @@ use crate::git::{GitError, Message, Repo};
 use crate::id::CommitId;
 use crate::request::Request;
 
-/// Parents of one commit: what tools and people can still look at. More are gathered in commits of their own.
+/// Parents of one commit: what tools and people can still look at. More are gathered in commits of
+/// their own.
 const PARENTS: usize = 50;
 
 /// Makes it; `None` where there are no proofs, or nothing that they could speak of.
-pub(super) fn commit(repo: &Repo, request: &Request, outcome: &Outcome) -> Result<Option<CommitId>, GitError> {
-    let Some(result) = outcome.result.as_ref().filter(|_| !outcome.proofs.is_empty()) else { return Ok(None) };
+pub(super) fn commit(
+    repo: &Repo,
+    request: &Request,
+    outcome: &Outcome,
+) -> Result<Option<CommitId>, GitError> {
+    let Some(result) = outcome
+        .result
+        .as_ref()
+        .filter(|_| !outcome.proofs.is_empty())
+    else {
+        return Ok(None);
+    };
     let when = outcome.view.ended.unwrap_or(outcome.view.started);
     let message = Message::of_run(&format!("omk: proofs of {}", request.run), &request.run);
     let alone = repo.commit_files(&outcome.proofs, &message.to_string(), when)?;
@@ -25,7 +36,9 @@ pub(super) fn commit(repo: &Repo, request: &Request, outcome: &Outcome) -> Resul
         }
     }
     while parents.len() > PARENTS {
-        let gathered = parents.chunks(PARENTS).map(|some| repo.commit(&tree, some, &message, when));
+        let gathered = parents
+            .chunks(PARENTS)
+            .map(|some| repo.commit(&tree, some, &message, when));
         parents = gathered.collect::<Result<_, _>>()?;
     }
     repo.commit(&tree, &parents, &message, when).map(Some)

@@ -1,6 +1,8 @@
-//! What is to be pushed, and which pull requests are to be, decided from what was found. Plain functions.
+//! What is to be pushed, and which pull requests are to be, decided from what was found. Plain
+//! functions.
 //!
-//! It refuses to touch a ref whose tip is not omk's, to reopen what a person closed, and to deliver what is not ready.
+//! It refuses to touch a ref whose tip is not omk's, to reopen what a person closed, and to deliver
+//! what is not ready.
 
 use std::collections::BTreeMap;
 
@@ -89,7 +91,10 @@ pub struct PullStep {
 /// How much of this run is delivered.
 #[must_use]
 pub fn share(plan: &Plan, outcome: &Outcome) -> Share {
-    let changed = outcome.result.as_ref().is_some_and(|result| result.commit != outcome.view.base.commit);
+    let changed = outcome
+        .result
+        .as_ref()
+        .is_some_and(|result| result.commit != outcome.view.base.commit);
     if !changed {
         return Share::Nothing;
     }
@@ -116,13 +121,21 @@ pub fn share(plan: &Plan, outcome: &Outcome) -> Share {
 
 /// Whether the gates that the plan requires have passed on the result that there is.
 fn is_proven(plan: &Plan, outcome: &Outcome) -> bool {
-    let required: Vec<GateId> = plan.gates.iter().filter(|gate| gate.required).map(|gate| gate.id.clone()).collect();
+    let required: Vec<GateId> = plan
+        .gates
+        .iter()
+        .filter(|gate| gate.required)
+        .map(|gate| gate.id.clone())
+        .collect();
     standing(&outcome.view.gates, &required) == Standing::Proven
 }
 
 /// Where the result is to be merged.
 pub(super) fn target(request: &Request) -> &str {
-    request.pull.as_ref().map_or(request.default_branch.as_str(), |pull| pull.head.as_str())
+    request
+        .pull
+        .as_ref()
+        .map_or(request.default_branch.as_str(), |pull| pull.head.as_str())
 }
 
 /// Decides it. `proofs` is the commit with the proofs, where there are any.
@@ -135,8 +148,16 @@ pub fn plan_delivery(
     found: &Found,
 ) -> Steps {
     let share = share(plan, outcome);
-    let (Share::All | Share::Partial, Some(result)) = (share, &outcome.result) else { return Steps::default() };
-    let mut planner = Planner { plan, request, found, share, steps: Steps::default() };
+    let (Share::All | Share::Partial, Some(result)) = (share, &outcome.result) else {
+        return Steps::default();
+    };
+    let mut planner = Planner {
+        plan,
+        request,
+        found,
+        share,
+        steps: Steps::default(),
+    };
     planner.behind();
     let on_branch = plan.deliver.form == DeliverAs::Push && planner.onto_head(&result.commit);
     planner.steps.direct = on_branch;
@@ -175,7 +196,10 @@ impl Planner<'_> {
     /// Plans a ref; false where it is not to be touched.
     fn move_ref(&mut self, name: &str, to: &CommitId) -> bool {
         if let Some(said) = self.found.refused.get(name) {
-            self.steps.troubles.push(Trouble::RefRefused { name: short(name).to_owned(), said: said.clone() });
+            self.steps.troubles.push(Trouble::RefRefused {
+                name: short(name).to_owned(),
+                said: said.clone(),
+            });
             return false;
         }
         let held = self.found.refs.get(name);
@@ -185,39 +209,66 @@ impl Planner<'_> {
             return false;
         }
         let expected = held.map(|held| held.commit.clone());
-        self.steps.refs.push(RefUpdate { name: name.to_owned(), to: Some(to.clone()), expected });
+        self.steps.refs.push(RefUpdate {
+            name: name.to_owned(),
+            to: Some(to.clone()),
+            expected,
+        });
         true
     }
 
     /// Says it where the pull request's head has moved; the result is still of the pinned one.
     fn behind(&mut self) {
-        let Some(pull) = &self.request.pull else { return };
-        let now = self.found.refs.get(&full(&pull.head)).map(|held| held.commit.clone());
+        let Some(pull) = &self.request.pull else {
+            return;
+        };
+        let now = self
+            .found
+            .refs
+            .get(&full(&pull.head))
+            .map(|held| held.commit.clone());
         let pushes = self.plan.deliver.form == DeliverAs::Push;
         match now {
             Some(now) if now == self.request.base || pushes => {}
-            Some(now) => self.steps.troubles.push(Trouble::Behind { branch: pull.head.clone(), now }),
-            None => self.steps.troubles.push(Trouble::TargetGone { branch: pull.head.clone() }),
+            Some(now) => self.steps.troubles.push(Trouble::Behind {
+                branch: pull.head.clone(),
+                now,
+            }),
+            None => self.steps.troubles.push(Trouble::TargetGone {
+                branch: pull.head.clone(),
+            }),
         }
     }
 
-    /// Plans the push onto the pull request's head, where that is still the pinned commit, or the result already.
+    /// Plans the push onto the pull request's head, where that is still the pinned commit, or the
+    /// result already.
     fn onto_head(&mut self, result: &CommitId) -> bool {
-        let Some(pull) = &self.request.pull else { return false };
+        let Some(pull) = &self.request.pull else {
+            return false;
+        };
         let (name, branch) = (full(&pull.head), pull.head.clone());
         if branch == self.request.default_branch {
             let said = "it is the default branch, which omk does not push onto".to_owned();
-            self.steps.troubles.push(Trouble::HeadRefused { branch, said });
+            self.steps
+                .troubles
+                .push(Trouble::HeadRefused { branch, said });
             return false;
         }
         if let Some(said) = self.found.refused.get(&name) {
-            self.steps.troubles.push(Trouble::HeadRefused { branch, said: said.clone() });
+            self.steps.troubles.push(Trouble::HeadRefused {
+                branch,
+                said: said.clone(),
+            });
             return false;
         }
         let now = self.found.refs.get(&name).map(|held| held.commit.clone());
         match now {
             Some(now) if now == self.request.base || now == *result => {
-                self.steps.refs.push(RefUpdate { name, to: Some(result.clone()), expected: Some(now) });
+                self.steps.refs.push(RefUpdate {
+                    name,
+                    to: Some(result.clone()),
+                    expected: Some(now),
+                });
                 true
             }
             Some(now) => {
@@ -242,14 +293,24 @@ impl Planner<'_> {
     fn tasks(&mut self, tasks: &[(TaskId, CommitId)]) {
         let limit = usize::try_from(self.plan.deliver.limit).unwrap_or(usize::MAX);
         let prefix = task_branches(&self.request.scope);
-        let from_us = self.found.pulls.iter().filter(|(branch, _)| branch.starts_with(&prefix));
-        let mut open = from_us.filter(|(_, pulls)| pulls.iter().any(|pull| pull.open)).count();
+        let from_us = self
+            .found
+            .pulls
+            .iter()
+            .filter(|(branch, _)| branch.starts_with(&prefix));
+        let mut open = from_us
+            .filter(|(_, pulls)| pulls.iter().any(|pull| pull.open))
+            .count();
         let mut waiting = 0;
         for (task, commit) in tasks {
             let branch = task_branch(&self.request.scope, task);
-            let Some(digest) = definition::of_task(self.plan, task) else { continue };
+            let Some(digest) = definition::of_task(self.plan, task) else {
+                continue;
+            };
             let marker = pull::marker(self.request, Some(task), &digest);
-            if self.is_closed(&branch, Some(task), &marker) || !self.move_ref(&full(&branch), commit) {
+            if self.is_closed(&branch, Some(task), &marker)
+                || !self.move_ref(&full(&branch), commit)
+            {
                 continue;
             }
             if self.pulls_of(&branch).iter().any(|pull| pull.open) {
@@ -262,15 +323,28 @@ impl Planner<'_> {
             }
         }
         if waiting > 0 {
-            self.steps.troubles.push(Trouble::Full { limit: self.plan.deliver.limit, waiting });
+            self.steps.troubles.push(Trouble::Full {
+                limit: self.plan.deliver.limit,
+                waiting,
+            });
         }
     }
 
     fn pull(&mut self, head: String, task: Option<TaskId>, marker: String) {
-        let gone = self.steps.troubles.iter().any(|trouble| matches!(trouble, Trouble::TargetGone { .. }));
+        let gone = self
+            .steps
+            .troubles
+            .iter()
+            .any(|trouble| matches!(trouble, Trouble::TargetGone { .. }));
         if !gone {
             let draft = self.plan.deliver.draft || self.share == Share::Partial;
-            self.steps.pulls.push(PullStep { head, base: target(self.request).to_owned(), task, marker, draft });
+            self.steps.pulls.push(PullStep {
+                head,
+                base: target(self.request).to_owned(),
+                task,
+                marker,
+                draft,
+            });
         }
     }
 
@@ -278,14 +352,23 @@ impl Planner<'_> {
         self.found.pulls.get(branch).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether a person closed the newest pull request of that branch, and its definition is the same still. A person
-    /// who asks in a comment wants a new one.
+    /// Whether a person closed the newest pull request of that branch, and its definition is the
+    /// same still. A person who asks in a comment wants a new one.
     fn is_closed(&mut self, branch: &str, task: Option<&TaskId>, marker: &str) -> bool {
-        let Some(newest) = self.pulls_of(branch).first().filter(|_| self.request.pull.is_none()) else { return false };
+        let Some(newest) = self
+            .pulls_of(branch)
+            .first()
+            .filter(|_| self.request.pull.is_none())
+        else {
+            return false;
+        };
         let closed = !newest.open && !newest.merged && newest.body.contains(marker);
         if closed {
             let number = newest.number;
-            self.steps.troubles.push(Trouble::Closed { number, task: task.cloned() });
+            self.steps.troubles.push(Trouble::Closed {
+                number,
+                task: task.cloned(),
+            });
         }
         closed
     }

@@ -25,10 +25,20 @@ pub(super) fn pull_wanted(
 ) -> Option<PullWanted> {
     let about = match &step.task {
         None => About::Run,
-        Some(id) => About::Task { task: view.tasks.iter().find(|task| task.id == *id)?, with },
+        Some(id) => About::Task {
+            task: view.tasks.iter().find(|task| task.id == *id)?,
+            with,
+        },
     };
     let proofs = placed.proofs.as_deref();
-    let text = PullText { request, view, about, marker: &step.marker, proofs, starts };
+    let text = PullText {
+        request,
+        view,
+        about,
+        marker: &step.marker,
+        proofs,
+        starts,
+    };
     Some(PullWanted {
         head: step.head.clone(),
         base: step.base.clone(),
@@ -41,23 +51,42 @@ pub(super) fn pull_wanted(
 
 /// Tasks whose commits a task's branch holds beside its own, in landing order.
 pub(super) fn built_on(repo: &Repo, outcome: &Outcome, step: &PullStep) -> Vec<TaskId> {
-    let Some(own) = &step.task else { return Vec::new() };
-    let Some((_, tip)) = outcome.tasks.iter().find(|(task, _)| task == own) else { return Vec::new() };
+    let Some(own) = &step.task else {
+        return Vec::new();
+    };
+    let Some((_, tip)) = outcome.tasks.iter().find(|(task, _)| task == own) else {
+        return Vec::new();
+    };
     let others = outcome.tasks.iter().filter(|(task, _)| task != own);
     // Where it cannot be told, the pull request shows it anyway.
-    others.filter(|(_, commit)| repo.descends(tip, commit).unwrap_or(false)).map(|(task, _)| task.clone()).collect()
+    others
+        .filter(|(_, commit)| repo.descends(tip, commit).unwrap_or(false))
+        .map(|(task, _)| task.clone())
+        .collect()
 }
 
 /// The pull requests that were found, and those that were opened since.
 pub(super) fn all_open(request: &Request, placed: &Placed, found: Vec<PullRequest>) -> Vec<Open> {
     let found = found.into_iter();
-    let mut open: Vec<Open> =
-        found.map(|pull| Open { number: pull.number, url: pull.url, branch: pull.head.branch }).collect();
+    let mut open: Vec<Open> = found
+        .map(|pull| Open {
+            number: pull.number,
+            url: pull.url,
+            branch: pull.head.branch,
+        })
+        .collect();
     for pull in &placed.pulls {
         if !open.iter().any(|other| other.number == pull.number) {
-            let branch = pull.task.as_ref().map(|task| task_branch(&request.scope, task));
+            let branch = pull
+                .task
+                .as_ref()
+                .map(|task| task_branch(&request.scope, task));
             let branch = branch.unwrap_or_else(|| run_branch(&request.scope));
-            open.push(Open { number: pull.number, url: pull.url.clone(), branch });
+            open.push(Open {
+                number: pull.number,
+                url: pull.url.clone(),
+                branch,
+            });
         }
     }
     open

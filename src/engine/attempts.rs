@@ -8,13 +8,18 @@ use super::overlap::Sets;
 use super::retry::jittered_backoff;
 use super::state::{CancelReason, Landed, State, TaskState};
 use super::{Alarm, LEASE, Run};
-use crate::fact::{Change, Class, Evidence, Failure, GateOutcome, GateVerdict, Outcome, RunVerdict};
+use crate::fact::{
+    Change, Class, Evidence, Failure, GateOutcome, GateVerdict, Outcome, RunVerdict,
+};
 use crate::glob::Glob;
 use crate::id::{GateId, Moment, RepoPath, Tip};
 
 impl Run {
     pub(super) fn prepared(&mut self, index: u32, base: &Tip) {
-        let onto_landings = self.landing_of_commit.get(&base.commit).map_or(0, |number| number + 1);
+        let onto_landings = self
+            .landing_of_commit
+            .get(&base.commit)
+            .map_or(0, |number| number + 1);
         let node = self.node_mut(index);
         node.onto_landings = onto_landings;
         if let State::Claimed { expires } = node.state {
@@ -25,7 +30,9 @@ impl Run {
     pub(super) fn renew(&mut self, index: u32) {
         let later = self.at.after(LEASE);
         let node = self.node_mut(index);
-        let (State::Claimed { expires } | State::Working { expires }) = &mut node.state else { return };
+        let (State::Claimed { expires } | State::Working { expires }) = &mut node.state else {
+            return;
+        };
         let earlier = std::mem::replace(expires, later);
         self.alarms.remove(&(expiry(earlier), Alarm::Task(index)));
         self.alarms.insert((expiry(later), Alarm::Task(index)));
@@ -44,7 +51,9 @@ impl Run {
         match outcome {
             Outcome::Changed(change) => {
                 self.remember_proof(index, change, evidence);
-                self.node_mut(index).state = State::Landing { change: Box::new(change.clone()) };
+                self.node_mut(index).state = State::Landing {
+                    change: Box::new(change.clone()),
+                };
                 self.landing_queue.push_back(index);
             }
             Outcome::Unchanged => {
@@ -73,18 +82,28 @@ impl Run {
                 .find(of_gate)
                 .is_some_and(|o| matches!(o.verdict, GateVerdict::Passed | GateVerdict::Reused))
         };
-        if !self.keeps && evidence.tree.as_ref() == Some(&change.tip.tree) && self.required_gates.iter().all(clean) {
+        if !self.keeps
+            && evidence.tree.as_ref() == Some(&change.tip.tree)
+            && self.required_gates.iter().all(clean)
+        {
             self.proven.insert(change.tip.tree.clone(), index);
         }
     }
 
-    /// What held a change is what an agent's next attempt begins with; without one, nobody needs it here.
+    /// What held a change is what an agent's next attempt begins with; without one, nobody needs it
+    /// here.
     fn remember_gates(&mut self, index: u32, evidence: &Evidence) {
         let node = self.node_mut(index);
-        let by_gates = node.failure.as_ref().is_some_and(|failure| failure.class == Class::Gate);
+        let by_gates = node
+            .failure
+            .as_ref()
+            .is_some_and(|failure| failure.class == Class::Gate);
         if node.is_agent && by_gates && node.state.public() == TaskState::Pending {
             let skipped = |gate: &&GateOutcome| gate.verdict == GateVerdict::Skipped;
-            let held = evidence.gates.iter().filter(|gate| gate.required && !gate.counts_as_passed);
+            let held = evidence
+                .gates
+                .iter()
+                .filter(|gate| gate.required && !gate.counts_as_passed);
             // What one failure ended tells nothing.
             let held = held.filter(|gate| !skipped(gate));
             node.failed_gates = held.cloned().collect();
@@ -94,13 +113,24 @@ impl Run {
     pub(super) fn landed(&mut self, index: u32, tip: &Tip) {
         let number = self.landing_count();
         let node = self.node_mut(index);
-        let State::Landing { change } = std::mem::replace(&mut node.state, State::Ready) else { return };
+        let State::Landing { change } = std::mem::replace(&mut node.state, State::Ready) else {
+            return;
+        };
         self.landing = None;
         self.landings.push((index, tip.clone()));
         self.landing_of_commit.insert(tip.commit.clone(), number);
         self.release(index);
-        self.landed_paths.insert((number, index), &self.nodes[index as usize].sets);
-        self.complete(index, Some(Landed { change: *change, tip: tip.clone(), number, ejected: None }));
+        self.landed_paths
+            .insert((number, index), &self.nodes[index as usize].sets);
+        self.complete(
+            index,
+            Some(Landed {
+                change: *change,
+                tip: tip.clone(),
+                number,
+                ejected: None,
+            }),
+        );
     }
 
     pub(super) fn clashed(&mut self, index: u32, paths: &[RepoPath]) {
@@ -116,7 +146,10 @@ impl Run {
         let winners = self.winners(index, paths);
         let node = self.node_mut(index);
         if !touched.is_empty() {
-            node.sets = Arc::new(Sets { write: touched, read: node.sets.read.clone() });
+            node.sets = Arc::new(Sets {
+                write: touched,
+                read: node.sets.read.clone(),
+            });
         }
         for winner in winners {
             if !node.predecessors.contains(&winner) {
@@ -124,18 +157,34 @@ impl Run {
             }
         }
         let listed: Vec<String> = paths.iter().take(20).map(ToString::to_string).collect();
-        let more = if paths.len() > 20 { format!(" and {} more", paths.len() - 20) } else { String::new() };
-        let message = format!("its change does not merge with what landed meanwhile, in {}{more}", listed.join(", "));
-        self.fail(index, Failure::new(Class::Conflict, message).about(paths.to_vec()));
+        let more = if paths.len() > 20 {
+            format!(" and {} more", paths.len() - 20)
+        } else {
+            String::new()
+        };
+        let message = format!(
+            "its change does not merge with what landed meanwhile, in {}{more}",
+            listed.join(", ")
+        );
+        self.fail(
+            index,
+            Failure::new(Class::Conflict, message).about(paths.to_vec()),
+        );
     }
 
     /// The landed tasks that changed any of these paths, and on which `index` was not built.
     pub(super) fn winners(&self, index: u32, paths: &[RepoPath]) -> Vec<u32> {
         let node = self.node(index);
         let lost_to = |other: &u32| {
-            self.node(*other).landed().is_some_and(|landed| landed.change.paths.iter().any(|path| paths.contains(path)))
+            self.node(*other)
+                .landed()
+                .is_some_and(|landed| landed.change.paths.iter().any(|path| paths.contains(path)))
         };
-        let landed = self.landings.iter().skip(node.onto_landings as usize).map(|(other, _)| *other);
+        let landed = self
+            .landings
+            .iter()
+            .skip(node.onto_landings as usize)
+            .map(|(other, _)| *other);
         let unseen: Vec<u32> = landed.filter(|other| !node.onto.contains(other)).collect();
         let winners: Vec<u32> = unseen.iter().copied().filter(lost_to).collect();
         // A file against a directory of that name is a conflict in a path that nobody else changed.
@@ -147,7 +196,10 @@ impl Run {
         if self.node(index).state.public().is_final() {
             return;
         }
-        let wait = failure.retry_after_ms.map(Duration::from_millis).unwrap_or_default();
+        let wait = failure
+            .retry_after_ms
+            .map(Duration::from_millis)
+            .unwrap_or_default();
         if failure.class == Class::RateLimit && !wait.is_zero() {
             self.pause_provider(&mut failure, self.at.after(wait));
         }
@@ -158,7 +210,8 @@ impl Run {
         let permanent = !failure.class.is_transient() && node.policy.terminal_on_permanent_failure;
         node.failure = Some(Box::new(failure));
         node.failed_gates = Vec::new();
-        if permanent || outlived || node.retry_count > node.policy.max_attempts || self.failing_fast {
+        if permanent || outlived || node.retry_count > node.policy.max_attempts || self.failing_fast
+        {
             return self.fail_for_good(index);
         }
         let backoff = jittered_backoff(&node.policy, &self.began.run, &node.id, node.retry_count);
@@ -173,7 +226,11 @@ impl Run {
 
     /// The task has its failure, and is not tried again.
     pub(super) fn fail_for_good(&mut self, index: u32) {
-        let outlived = self.node(index).failure.as_ref().is_some_and(|failure| failure.outlived);
+        let outlived = self
+            .node(index)
+            .failure
+            .as_ref()
+            .is_some_and(|failure| failure.outlived);
         self.end(index, State::Failed);
         if self.began.fail_fast {
             self.failing_fast = true;
@@ -184,11 +241,14 @@ impl Run {
         }
     }
 
-    /// No agent task starts before the provider wants it; a wait past the run's end is as good as no credit.
+    /// No agent task starts before the provider wants it; a wait past the run's end is as good as
+    /// no credit.
     pub(super) fn pause_provider(&mut self, failure: &mut Failure, until: Moment) {
         if self.deadline.is_some_and(|deadline| until > deadline) {
             failure.class = Class::Quota;
-            failure.message.push_str("; the provider asks to wait longer than this run may take");
+            failure
+                .message
+                .push_str("; the provider asks to wait longer than this run may take");
             return;
         }
         if self.provider_pause.is_some_and(|pause| pause >= until) {
@@ -201,10 +261,16 @@ impl Run {
     }
 
     pub(super) fn complete(&mut self, index: u32, landed: Option<Landed>) {
-        self.end(index, State::Completed { landed: landed.map(Box::new) });
+        self.end(
+            index,
+            State::Completed {
+                landed: landed.map(Box::new),
+            },
+        );
     }
 
-    /// The one door to the final states, through which a task goes once: those that wait for it go on, or are cancelled in turn.
+    /// The one door to the final states, through which a task goes once: those that wait for it go
+    /// on, or are cancelled in turn.
     pub(super) fn end(&mut self, index: u32, state: State) {
         let mut ending = vec![(index, state)];
         while let Some((index, state)) = ending.pop() {

@@ -1,4 +1,5 @@
-//! From a checked plan and the beginning of a run to a [`Run`]: dense indexes, ranks, counts of open dependencies.
+//! From a checked plan and the beginning of a run to a [`Run`]: dense indexes, ranks, counts of
+//! open dependencies.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -17,30 +18,59 @@ use crate::plan::{OnDependencyFailure, Plan, RetryPolicy, Task, Work, WriteSet};
 /// The run as it stands when it has begun, before anything was ordered.
 pub(super) fn run(plan: &Plan, began: &Began, at: Moment) -> Run {
     let all = began.selected.len() == plan.tasks.len();
-    let selected: HashSet<&TaskId> = if all { HashSet::new() } else { began.selected.iter().collect() };
-    let tasks: Vec<&Task> = plan.tasks.iter().filter(|task| all || selected.contains(&task.id)).collect();
-    let by_id: HashMap<TaskId, u32> =
-        tasks.iter().zip(0..).map(|(task, index): (_, u32)| (task.id.clone(), index)).collect();
+    let selected: HashSet<&TaskId> = if all {
+        HashSet::new()
+    } else {
+        began.selected.iter().collect()
+    };
+    let tasks: Vec<&Task> = plan
+        .tasks
+        .iter()
+        .filter(|task| all || selected.contains(&task.id))
+        .collect();
+    let by_id: HashMap<TaskId, u32> = tasks
+        .iter()
+        .zip(0..)
+        .map(|(task, index): (_, u32)| (task.id.clone(), index))
+        .collect();
     let edges: Vec<(usize, usize)> = tasks
         .iter()
         .enumerate()
         .flat_map(|(index, task)| {
-            let present = task.dependencies.iter().filter_map(|dependency| by_id.get(dependency));
-            present.map(move |&dependency| (dependency as usize, index)).collect::<Vec<_>>()
+            let present = task
+                .dependencies
+                .iter()
+                .filter_map(|dependency| by_id.get(dependency));
+            present
+                .map(move |&dependency| (dependency as usize, index))
+                .collect::<Vec<_>>()
         })
         .collect();
     let graph = Graph::new(tasks.len(), &edges);
     let ranks = ranks(&tasks, &graph);
     let mut common = Common::default();
-    let nodes: Vec<Node> =
-        tasks.iter().enumerate().map(|(index, task)| node(task, index, &graph, ranks[index], &mut common)).collect();
-    let ready = nodes.iter().enumerate().filter(|(_, node)| matches!(node.state, State::Ready));
-    let ready = ready.map(|(index, node)| (node.rank, narrow(index))).collect();
+    let nodes: Vec<Node> = tasks
+        .iter()
+        .enumerate()
+        .map(|(index, task)| node(task, index, &graph, ranks[index], &mut common))
+        .collect();
+    let ready = nodes
+        .iter()
+        .enumerate()
+        .filter(|(_, node)| matches!(node.state, State::Ready));
+    let ready = ready
+        .map(|(index, node)| (node.rank, narrow(index)))
+        .collect();
     let mut run = Run {
         began: began.clone(),
         at,
         by_id,
-        required_gates: plan.gates.iter().filter(|gate| gate.required).map(|gate| gate.id.clone()).collect(),
+        required_gates: plan
+            .gates
+            .iter()
+            .filter(|gate| gate.required)
+            .map(|gate| gate.id.clone())
+            .collect(),
         workers: began.workers.max(1),
         workers_free: began.workers.max(1),
         ready,
@@ -68,7 +98,11 @@ pub(super) fn run(plan: &Plan, began: &Began, at: Moment) -> Run {
         stopped_early: false,
         failing_fast: false,
         began_at: at,
-        orders: if began.preflight { vec![Order::Preflight] } else { Vec::new() },
+        orders: if began.preflight {
+            vec![Order::Preflight]
+        } else {
+            Vec::new()
+        },
         nodes,
         graph,
     };
@@ -95,13 +129,21 @@ fn node(task: &Task, index: usize, graph: &Graph, rank: u32, common: &mut Common
     Node {
         id: task.id.clone(),
         is_agent: matches!(task.work, Work::Prompt(_)),
-        gates: if matches!(task.work, Work::Prompt(_)) { task.gates.clone() } else { Vec::new() },
+        gates: if matches!(task.work, Work::Prompt(_)) {
+            task.gates.clone()
+        } else {
+            Vec::new()
+        },
         policy: common.policy(task.retry_policy),
         runs_after_failure: task.on_dependency_failure == OnDependencyFailure::Run,
         rank,
         sets: common.sets(task),
         learns_sets: task.write_set == WriteSet::Unknown,
-        state: if unmet == 0 { State::Ready } else { State::Waiting },
+        state: if unmet == 0 {
+            State::Ready
+        } else {
+            State::Waiting
+        },
         unmet,
         attempt: 0,
         retry_count: 0,
@@ -146,18 +188,27 @@ impl Common {
         }
         let texts = |globs: &[Glob]| globs.iter().map(|glob| glob.as_str().to_owned()).collect();
         let known = self.sets.entry((texts(write), texts(&task.read_set)));
-        let sets = || Arc::new(Sets { write: write.to_vec(), read: task.read_set.clone() });
+        let sets = || {
+            Arc::new(Sets {
+                write: write.to_vec(),
+                read: task.read_set.clone(),
+            })
+        };
         Arc::clone(known.or_insert_with(sets))
     }
 }
 
 /// Highest priority first; then the longest chain of dependents; then id. Rank 0 goes first.
 fn ranks(tasks: &[&Task], graph: &Graph) -> Vec<u32> {
-    let chains = graph.longest_chains().unwrap_or_else(|_| vec![0; tasks.len()]);
+    let chains = graph
+        .longest_chains()
+        .unwrap_or_else(|_| vec![0; tasks.len()]);
     let mut order: Vec<usize> = (0..tasks.len()).collect();
     order.sort_by(|&a, &b| {
         let by_priority = tasks[b].priority.cmp(&tasks[a].priority);
-        by_priority.then(chains[b].cmp(&chains[a])).then_with(|| tasks[a].id.cmp(&tasks[b].id))
+        by_priority
+            .then(chains[b].cmp(&chains[a]))
+            .then_with(|| tasks[a].id.cmp(&tasks[b].id))
     });
     let mut ranks = vec![0; tasks.len()];
     for (rank, index) in order.into_iter().enumerate() {

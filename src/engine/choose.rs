@@ -1,4 +1,5 @@
-//! Which pending tasks start now: by rank, where a worker is free and nobody holds or has reserved their paths.
+//! Which pending tasks start now: by rank, where a worker is free and nobody holds or has reserved
+//! their paths.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -12,11 +13,13 @@ use crate::fact::{Order, Session};
 use crate::id::TaskId;
 
 impl Run {
-    /// Claims tasks until workers or candidates run out. A task held back by an overlap reserves its paths, so that
-    /// lower-ranked ones that overlap it wait while others overtake.
+    /// Claims tasks until workers or candidates run out. A task held back by an overlap reserves
+    /// its paths, so that lower-ranked ones that overlap it wait while others overtake.
     pub(super) fn dispatch(&mut self) {
         while self.workers_free > 0 {
-            let Some((_, index)) = self.ready.pop_first() else { return };
+            let Some((_, index)) = self.ready.pop_first() else {
+                return;
+            };
             let node = self.node(index);
             if node.is_agent && (self.preflight || self.provider_pause.is_some()) {
                 self.node_mut(index).state = State::Paused;
@@ -31,8 +34,8 @@ impl Run {
         }
     }
 
-    /// Of the others that hold or have reserved overlapping paths and rank higher (holders always do), the one that
-    /// goes last: it is the one worth waiting for.
+    /// Of the others that hold or have reserved overlapping paths and rank higher (holders always
+    /// do), the one that goes last: it is the one worth waiting for.
     fn blocker(&self, node: &Node) -> Option<u32> {
         let mut last: Option<(u32, u32)> = None;
         self.held.overlapping(&node.sets, node.rank + 1, |holder| {
@@ -65,7 +68,8 @@ impl Run {
 
     /// Frees the paths that a claimed task held.
     pub(super) fn release(&mut self, index: u32) {
-        self.held.remove((HELD, index), &self.nodes[index as usize].sets);
+        self.held
+            .remove((HELD, index), &self.nodes[index as usize].sets);
         self.wake_watchers(index);
     }
 
@@ -99,7 +103,11 @@ impl Run {
         node.started_at.get_or_insert(at);
         let expires = at.after(LEASE);
         node.state = State::Claimed { expires };
-        let session = if std::mem::replace(&mut node.fresh_session, false) { Session::New } else { Session::Resumed };
+        let session = if std::mem::replace(&mut node.fresh_session, false) {
+            Session::New
+        } else {
+            Session::Resumed
+        };
         let (attempt, retry_count) = (node.attempt, node.retry_count);
         self.alarms.insert((expiry(expires), Alarm::Task(index)));
         self.workers_free -= 1;
@@ -119,39 +127,51 @@ impl Run {
     }
 
     fn names(&self, indexes: &[u32]) -> Vec<TaskId> {
-        indexes.iter().map(|&index| self.node(index).id.clone()).collect()
+        indexes
+            .iter()
+            .map(|&index| self.node(index).id.clone())
+            .collect()
     }
 
     /// Landed tasks that overlap this one and landed while it was held back.
     fn overlapping_since_blocked(&self, index: u32) -> Vec<u32> {
         let node = self.node(index);
-        let Some(since) = node.blocked_since else { return Vec::new() };
+        let Some(since) = node.blocked_since else {
+            return Vec::new();
+        };
         let mut found = Vec::new();
-        self.landed_paths.overlapping(&node.sets, u32::MAX, |(landing, other)| {
-            if landing < since {
-                return ControlFlow::Break(());
-            }
-            found.push(other);
-            // One with the same paths that waited at least as long is itself built on all the earlier ones.
-            let other = self.node(other);
-            let waited_as_long = other.was_blocked_at.is_some_and(|at| at <= since);
-            if Arc::ptr_eq(&other.sets, &node.sets) && waited_as_long {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        });
+        self.landed_paths
+            .overlapping(&node.sets, u32::MAX, |(landing, other)| {
+                if landing < since {
+                    return ControlFlow::Break(());
+                }
+                found.push(other);
+                // One with the same paths that waited at least as long is itself built on all the
+                // earlier ones.
+                let other = self.node(other);
+                let waited_as_long = other.was_blocked_at.is_some_and(|at| at <= since);
+                if Arc::ptr_eq(&other.sets, &node.sets) && waited_as_long {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            });
         found.sort_unstable();
         found.dedup();
         found
     }
 
-    /// The landed tasks whose results the base of `index` holds, oldest landing first. One that completed without a
-    /// change stands for what it was itself built on. What was taken out must not come back below another's change.
+    /// The landed tasks whose results the base of `index` holds, oldest landing first. One that
+    /// completed without a change stands for what it was itself built on. What was taken out
+    /// must not come back below another's change.
     fn build_onto(&self, index: u32) -> Vec<u32> {
         let node = self.node(index);
         let mut onto: HashSet<u32> = HashSet::new();
-        let dependencies = self.graph.dependencies(index as usize).iter().map(|&other| narrow(other));
+        let dependencies = self
+            .graph
+            .dependencies(index as usize)
+            .iter()
+            .map(|&other| narrow(other));
         for other in dependencies.chain(node.predecessors.iter().copied()) {
             match &self.node(other).state {
                 State::Completed { landed: Some(_) } => {
@@ -170,7 +190,10 @@ impl Run {
                 | State::Cancelled { .. } => {}
             }
         }
-        let mut onto: Vec<u32> = onto.into_iter().filter(|&other| !self.node(other).is_ejected()).collect();
+        let mut onto: Vec<u32> = onto
+            .into_iter()
+            .filter(|&other| !self.node(other).is_ejected())
+            .collect();
         onto.sort_unstable_by_key(|&other| (self.landing_number(other), other));
         onto
     }

@@ -30,7 +30,11 @@ pub(super) struct Hunt {
 
 impl Phase {
     pub(super) fn verdict(&self) -> Option<RunVerdict> {
-        if let Self::Concluded(verdict) = self { Some(*verdict) } else { None }
+        if let Self::Concluded(verdict) = self {
+            Some(*verdict)
+        } else {
+            None
+        }
     }
 
     pub(super) fn as_str(&self) -> &'static str {
@@ -60,10 +64,15 @@ impl Run {
         if self.landing.is_some() {
             return;
         }
-        let Some(index) = self.landing_queue.pop_front() else { return };
+        let Some(index) = self.landing_queue.pop_front() else {
+            return;
+        };
         self.landing = Some(index);
         let node = self.node(index);
-        let order = Order::Land { task: node.id.clone(), attempt: node.attempt };
+        let order = Order::Land {
+            task: node.id.clone(),
+            attempt: node.attempt,
+        };
         self.orders.push(order);
     }
 
@@ -72,7 +81,9 @@ impl Run {
         if self.phase.verdict().is_some() {
             return;
         }
-        let Some(&(due, _)) = self.alarms.first() else { return };
+        let Some(&(due, _)) = self.alarms.first() else {
+            return;
+        };
         if self.armed.is_none_or(|armed| due < armed) {
             self.armed = Some(due);
             self.orders.push(Order::Wake { at: due });
@@ -86,11 +97,15 @@ impl Run {
 
     /// A landed task's place in the order of landings; the end for others.
     pub(super) fn landing_number(&self, index: u32) -> u32 {
-        self.node(index).landed().map_or(u32::MAX, |landed| landed.number)
+        self.node(index)
+            .landed()
+            .map_or(u32::MAX, |landed| landed.number)
     }
 
     fn begin_judging(&mut self) {
-        let Some((_, tip)) = self.landings.last() else { return self.conclude() };
+        let Some((_, tip)) = self.landings.last() else {
+            return self.conclude();
+        };
         if self.required_gates.is_empty() {
             return self.conclude();
         }
@@ -98,17 +113,25 @@ impl Run {
             self.result_passed = true;
             return self.conclude();
         }
-        self.probe(Hunt { probing: self.landing_count(), passes: None, fails: None });
+        self.probe(Hunt {
+            probing: self.landing_count(),
+            passes: None,
+            fails: None,
+        });
     }
 
     fn probe(&mut self, hunt: Hunt) {
-        self.orders.push(Order::Judge { prefix: hunt.probing });
+        self.orders.push(Order::Judge {
+            prefix: hunt.probing,
+        });
         self.phase = Phase::Judging(hunt);
     }
 
     /// The gates have spoken on a prefix of the landings.
     pub(super) fn judged(&mut self, prefix: u32, gates: &[GateOutcome]) {
-        let Phase::Judging(hunt) = &self.phase else { return };
+        let Phase::Judging(hunt) = &self.phase else {
+            return;
+        };
         if hunt.probing != prefix {
             return;
         }
@@ -128,19 +151,35 @@ impl Run {
 
     fn first_failing(&self, gates: &[GateOutcome]) -> Option<Ejected> {
         let outcome_of = |gate: &GateId| gates.iter().find(|outcome| outcome.gate == *gate);
-        let held =
-            self.required_gates.iter().filter(|gate| !outcome_of(gate).is_some_and(|found| found.counts_as_passed));
+        let held = self
+            .required_gates
+            .iter()
+            .filter(|gate| !outcome_of(gate).is_some_and(|found| found.counts_as_passed));
         // One that was ended because another failed is not the reason.
-        let ran = |gate: &&GateId| outcome_of(gate).is_some_and(|found| found.verdict != GateVerdict::Skipped);
+        let ran = |gate: &&GateId| {
+            outcome_of(gate).is_some_and(|found| found.verdict != GateVerdict::Skipped)
+        };
         let held: Vec<&GateId> = held.collect();
-        let first = held.iter().copied().find(ran).or_else(|| held.first().copied())?;
-        let log = outcome_of(first).and_then(|outcome| outcome.log.as_ref()).map(|log| log.path.clone());
-        Some(Ejected { gate: Some(first.clone()), log })
+        let first = held
+            .iter()
+            .copied()
+            .find(ran)
+            .or_else(|| held.first().copied())?;
+        let log = outcome_of(first)
+            .and_then(|outcome| outcome.log.as_ref())
+            .map(|log| log.path.clone());
+        Some(Ejected {
+            gate: Some(first.clone()),
+            log,
+        })
     }
 
-    /// Halves the stretch between a prefix that passes and one that fails; at its end stands the culprit.
+    /// Halves the stretch between a prefix that passes and one that fails; at its end stands the
+    /// culprit.
     fn hunt_on(&mut self, mut hunt: Hunt) {
-        let Some((fails, ejected)) = hunt.fails.clone() else { return };
+        let Some((fails, ejected)) = hunt.fails.clone() else {
+            return;
+        };
         if self.take_outs >= MOST_TAKE_OUTS {
             let all = self.landings.iter().map(|(index, _)| *index).collect();
             return self.take_out(all, ejected);
@@ -151,7 +190,10 @@ impl Run {
         };
         while fails - passes > 1 {
             let middle = passes + (fails - passes) / 2;
-            if !self.proven.contains_key(&self.landings[middle as usize - 1].1.tree) {
+            if !self
+                .proven
+                .contains_key(&self.landings[middle as usize - 1].1.tree)
+            {
                 hunt.probing = middle;
                 hunt.passes = Some(passes);
                 return self.probe(hunt);
@@ -164,7 +206,10 @@ impl Run {
     }
 
     fn take_out(&mut self, without: Vec<u32>, ejected: Ejected) {
-        let names: Vec<TaskId> = without.iter().map(|&index| self.node(index).id.clone()).collect();
+        let names: Vec<TaskId> = without
+            .iter()
+            .map(|&index| self.node(index).id.clone())
+            .collect();
         self.orders.push(Order::Rebuild { without: names });
         self.phase = Phase::Rebuilding { without, ejected };
     }
@@ -176,7 +221,9 @@ impl Run {
         for (index, _) in &self.landings {
             let node = self.node(*index);
             let on_all_of_it = node.onto_landings > first;
-            if *index != culprit && (on_all_of_it || node.onto.iter().any(|other| out.contains(other))) {
+            if *index != culprit
+                && (on_all_of_it || node.onto.iter().any(|other| out.contains(other)))
+            {
                 out.push(*index);
             }
         }
@@ -186,31 +233,55 @@ impl Run {
     /// The integration branch stands anew.
     pub(super) fn rebuilt(&mut self, landings: &[Landing], clashed: &[TaskId]) {
         // A run that ended meanwhile stays ended; whoever takes it up looks for the culprit again.
-        let Phase::Rebuilding { without, ejected } = self.phase.clone() else { return };
+        let Phase::Rebuilding { without, ejected } = self.phase.clone() else {
+            return;
+        };
         self.phase = Phase::Working;
         // What was lost was not taken out.
-        self.take_outs += u32::from(without.iter().any(|&index| self.node(index).landed().is_some()));
+        self.take_outs += u32::from(
+            without
+                .iter()
+                .any(|&index| self.node(index).landed().is_some()),
+        );
         for index in without {
             self.eject(index, ejected.clone());
         }
         for task in clashed {
             if let Ok(index) = self.index(task) {
-                self.eject(index, Ejected { gate: None, log: None });
+                self.eject(
+                    index,
+                    Ejected {
+                        gate: None,
+                        log: None,
+                    },
+                );
             }
         }
         // The numbers change, so from here on what a task was built on is told by names alone.
-        let before: Vec<u32> = std::mem::take(&mut self.landings).into_iter().map(|(index, _)| index).collect();
+        let before: Vec<u32> = std::mem::take(&mut self.landings)
+            .into_iter()
+            .map(|(index, _)| index)
+            .collect();
         self.landing_of_commit.clear();
         for (landing, number) in landings.iter().zip(0..) {
-            let Ok(index) = self.index(&landing.task) else { continue };
+            let Ok(index) = self.index(&landing.task) else {
+                continue;
+            };
             self.landings.push((index, landing.tip.clone()));
-            self.landing_of_commit.insert(landing.tip.commit.clone(), number);
+            self.landing_of_commit
+                .insert(landing.tip.commit.clone(), number);
             let node = self.node_mut(index);
             let seen = std::mem::take(&mut node.onto_landings) as usize;
-            let unnamed = before.iter().take(seen).filter(|other| !node.onto.contains(other));
+            let unnamed = before
+                .iter()
+                .take(seen)
+                .filter(|other| !node.onto.contains(other));
             let unnamed: Vec<u32> = unnamed.copied().collect();
             node.onto.extend(unnamed);
-            if let State::Completed { landed: Some(landed) } = &mut node.state {
+            if let State::Completed {
+                landed: Some(landed),
+            } = &mut node.state
+            {
                 landed.number = number;
                 landed.tip = landing.tip.clone();
             }
@@ -218,7 +289,10 @@ impl Run {
     }
 
     fn eject(&mut self, index: u32, why: Ejected) {
-        if let State::Completed { landed: Some(landed) } = &mut self.node_mut(index).state {
+        if let State::Completed {
+            landed: Some(landed),
+        } = &mut self.node_mut(index).state
+        {
             landed.ejected = Some(why);
         }
     }
@@ -232,7 +306,9 @@ impl Run {
     pub(super) fn conclude_with(&mut self, verdict: RunVerdict) {
         let verdict = match verdict {
             RunVerdict::NeedsMoreBudget => match self.worst_class() {
-                Some(heavier @ (RunVerdict::FailedInfra | RunVerdict::BlockedOnExternal)) => heavier,
+                Some(heavier @ (RunVerdict::FailedInfra | RunVerdict::BlockedOnExternal)) => {
+                    heavier
+                }
                 _ => RunVerdict::NeedsMoreBudget,
             },
             RunVerdict::Cancelled
@@ -250,10 +326,12 @@ impl Run {
         }
     }
 
-    /// The result's branch is not at the result, or is there at last. Until it is, nobody finds the result where it belongs,
-    /// so the run is not ready.
+    /// The result's branch is not at the result, or is there at last. Until it is, nobody finds the
+    /// result where it belongs, so the run is not ready.
     pub(super) fn placed(&mut self, trouble: Option<&Failure>) {
-        let Some(now) = self.phase.verdict() else { return };
+        let Some(now) = self.phase.verdict() else {
+            return;
+        };
         let verdict = match (trouble, self.unplaced) {
             (Some(_), before) => {
                 self.unplaced = Some(before.unwrap_or(now));
@@ -273,7 +351,10 @@ impl Run {
 
     /// What the failed tasks amount to.
     fn worst_class(&self) -> Option<RunVerdict> {
-        let failed = self.nodes.iter().filter(|node| matches!(node.state, State::Failed));
+        let failed = self
+            .nodes
+            .iter()
+            .filter(|node| matches!(node.state, State::Failed));
         failed
             .filter_map(|node| node.failure.as_ref())
             .map(|failure| verdict_of(failure.class))
@@ -286,9 +367,13 @@ impl Run {
         }
         let unsound = |state: &State| match state {
             State::Cancelled { reason } => match reason {
-                CancelReason::Dependency(_) | CancelReason::Person | CancelReason::FailFast(_) => true,
+                CancelReason::Dependency(_) | CancelReason::Person | CancelReason::FailFast(_) => {
+                    true
+                }
             },
-            State::Completed { landed } => landed.as_ref().is_some_and(|landed| landed.ejected.is_some()),
+            State::Completed { landed } => landed
+                .as_ref()
+                .is_some_and(|landed| landed.ejected.is_some()),
             State::Waiting
             | State::Ready
             | State::Blocked { .. }
@@ -305,7 +390,11 @@ impl Run {
         if self.landings.is_empty() || self.required_gates.is_empty() {
             return RunVerdict::Neutral;
         }
-        if self.result_passed { RunVerdict::Ready } else { RunVerdict::NotReady }
+        if self.result_passed {
+            RunVerdict::Ready
+        } else {
+            RunVerdict::NotReady
+        }
     }
 }
 
@@ -333,7 +422,8 @@ fn verdict_of(class: Class) -> RunVerdict {
     }
 }
 
-/// What a run ends with if its result could not be judged or built: this machine has to be set up first, or it failed.
+/// What a run ends with if its result could not be judged or built: this machine has to be set up
+/// first, or it failed.
 pub(super) fn verdict_of_trouble(class: Class) -> RunVerdict {
     match verdict_of(class) {
         RunVerdict::BlockedOnExternal => RunVerdict::BlockedOnExternal,

@@ -1,4 +1,5 @@
-//! What each fact does to the run. One total `match`; what cannot have happened is refused before anything changes.
+//! What each fact does to the run. One total `match`; what cannot have happened is refused before
+//! anything changes.
 
 use super::conclude::{Phase, verdict_of_trouble};
 use super::state::State;
@@ -58,23 +59,44 @@ pub(super) fn check(run: &Run, fact: &Fact) -> Result<Option<u32>, Illegal> {
         let index = run.index(task)?;
         let node = run.node(index);
         if attempt > node.attempt {
-            return Err(Illegal::FutureAttempt { task: task.clone(), attempt, known: node.attempt });
+            return Err(Illegal::FutureAttempt {
+                task: task.clone(),
+                attempt,
+                known: node.attempt,
+            });
         }
         let possible = attempt < node.attempt || is_late(&node.state) || fits(fact, &node.state);
         if !possible {
             let state = node.state.public().as_str();
-            return Err(Illegal::WrongState { fact: name_of(fact), task: task.clone(), state });
+            return Err(Illegal::WrongState {
+                fact: name_of(fact),
+                task: task.clone(),
+                state,
+            });
         }
         return Ok(Some(index));
     }
-    let wrong_phase = |phase: &'static str| Err(Illegal::WrongPhase { fact: name_of(fact), phase });
+    let wrong_phase = |phase: &'static str| {
+        Err(Illegal::WrongPhase {
+            fact: name_of(fact),
+            phase,
+        })
+    };
     match (fact, &run.phase) {
-        (Fact::Cancelled { tasks }, _) => tasks.iter().try_for_each(|task| run.index(task).map(drop)).map(|()| None),
-        (Fact::Judged { .. }, Phase::Working | Phase::Rebuilding { .. }) => wrong_phase(run.phase.as_str()),
-        (Fact::Rebuilt { .. }, Phase::Working | Phase::Judging(_)) => wrong_phase(run.phase.as_str()),
-        (Fact::TookUp { lost, .. }, _) if lost.iter().any(|task| run.index(task).is_err()) => {
-            lost.iter().try_for_each(|task| run.index(task).map(drop)).map(|()| None)
+        (Fact::Cancelled { tasks }, _) => tasks
+            .iter()
+            .try_for_each(|task| run.index(task).map(drop))
+            .map(|()| None),
+        (Fact::Judged { .. }, Phase::Working | Phase::Rebuilding { .. }) => {
+            wrong_phase(run.phase.as_str())
         }
+        (Fact::Rebuilt { .. }, Phase::Working | Phase::Judging(_)) => {
+            wrong_phase(run.phase.as_str())
+        }
+        (Fact::TookUp { lost, .. }, _) if lost.iter().any(|task| run.index(task).is_err()) => lost
+            .iter()
+            .try_for_each(|task| run.index(task).map(drop))
+            .map(|()| None),
         (Fact::Placed { .. }, Phase::Working | Phase::Judging(_) | Phase::Rebuilding { .. }) => {
             wrong_phase(run.phase.as_str())
         }
@@ -127,16 +149,28 @@ pub(super) fn apply(run: &mut Run, fact: &Fact, about: Option<u32>) {
         return;
     }
     match fact {
-        Fact::TookUp { workers, spending, unblocked, lost, .. } => {
+        Fact::TookUp {
+            workers,
+            spending,
+            unblocked,
+            lost,
+            ..
+        } => {
             run.took_up(*workers, *spending, *unblocked);
             run.lose(lost);
         }
         Fact::Woke => run.woke(),
-        Fact::Judged { trouble: Some(why), .. } => run.stop_early(verdict_of_trouble(why.class)),
+        Fact::Judged {
+            trouble: Some(why), ..
+        } => run.stop_early(verdict_of_trouble(why.class)),
         Fact::Judged { prefix, gates, .. } => run.judged(*prefix, gates),
         Fact::Preflighted { gates, trouble } => run.preflighted(gates, trouble.as_ref()),
-        Fact::Rebuilt { trouble: Some(why), .. } => run.stop_early(verdict_of_trouble(why.class)),
-        Fact::Rebuilt { landings, clashed, .. } => run.rebuilt(landings, clashed),
+        Fact::Rebuilt {
+            trouble: Some(why), ..
+        } => run.stop_early(verdict_of_trouble(why.class)),
+        Fact::Rebuilt {
+            landings, clashed, ..
+        } => run.rebuilt(landings, clashed),
         Fact::Placed { trouble } => run.placed(trouble.as_ref()),
         Fact::Limited { .. } => run.stop_early(RunVerdict::NeedsMoreBudget),
         Fact::Stopped { .. } => run.stop_early(RunVerdict::Cancelled),
@@ -154,7 +188,10 @@ pub(super) fn apply(run: &mut Run, fact: &Fact, about: Option<u32>) {
 
 impl Run {
     pub(super) fn index(&self, task: &TaskId) -> Result<u32, Illegal> {
-        self.by_id.get(task).copied().ok_or_else(|| Illegal::UnknownTask { task: task.clone() })
+        self.by_id
+            .get(task)
+            .copied()
+            .ok_or_else(|| Illegal::UnknownTask { task: task.clone() })
     }
 
     pub(super) fn node_count(&self) -> u32 {
@@ -165,9 +202,14 @@ impl Run {
         match fact {
             Fact::Prepared { base, .. } => self.prepared(index, base),
             Fact::Renewed { .. } => self.renew(index),
-            Fact::Worked { outcome, evidence, .. } => self.worked(index, outcome, evidence),
+            Fact::Worked {
+                outcome, evidence, ..
+            } => self.worked(index, outcome, evidence),
             Fact::Landed { tip, .. } => self.landed(index, tip),
-            Fact::Clashed { trouble: Some(trouble), .. } => {
+            Fact::Clashed {
+                trouble: Some(trouble),
+                ..
+            } => {
                 self.landing = None;
                 self.release(index);
                 self.fail(index, trouble.clone());

@@ -1,4 +1,5 @@
-//! What a run does again because git's objects are gone or torn: changes that the journal names, and that nobody can read.
+//! What a run does again because git's objects are gone or torn: changes that the journal names,
+//! and that nobody can read.
 //!
 //! It refuses to count that as a failure of the task: it had done its work.
 
@@ -9,8 +10,8 @@ use crate::fact::Order;
 use crate::id::TaskId;
 
 impl Run {
-    /// Puts back tasks whose changes are lost, and those whose changes are built on them. What landed beside them is landed
-    /// anew, unless it landed before.
+    /// Puts back tasks whose changes are lost, and those whose changes are built on them. What
+    /// landed beside them is landed anew, unless it landed before.
     pub(super) fn lose(&mut self, lost: &[TaskId]) {
         for index in self.all_lost(lost) {
             self.put_back(index);
@@ -48,7 +49,8 @@ impl Run {
 
     fn put_back(&mut self, index: u32) {
         if let Some(number) = self.node(index).landed().map(|landed| landed.number) {
-            self.landed_paths.remove((number, index), &self.nodes[index as usize].sets);
+            self.landed_paths
+                .remove((number, index), &self.nodes[index as usize].sets);
             self.unfinished += 1;
         } else {
             self.landing_queue.retain(|&other| other != index);
@@ -61,19 +63,36 @@ impl Run {
         node.fresh_session = true;
     }
 
-    /// Takes what is put back off the integration tip. What landed later is landed anew, by an order.
+    /// Takes what is put back off the integration tip. What landed later is landed anew, by an
+    /// order.
     fn leave_off(&mut self) {
         let is_off = |index: u32| self.node(index).landed().is_none();
-        let without: Vec<u32> = self.landings.iter().map(|(index, _)| *index).filter(|&index| is_off(index)).collect();
-        let Some(first) = self.landings.iter().position(|(index, _)| is_off(*index)) else { return };
+        let without: Vec<u32> = self
+            .landings
+            .iter()
+            .map(|(index, _)| *index)
+            .filter(|&index| is_off(index))
+            .collect();
+        let Some(first) = self.landings.iter().position(|(index, _)| is_off(*index)) else {
+            return;
+        };
         if self.landings.len() - first == without.len() {
             for (_, tip) in self.landings.drain(first..) {
                 self.landing_of_commit.remove(&tip.commit);
             }
             return;
         }
-        let names: Vec<TaskId> = without.iter().map(|&index| self.node(index).id.clone()).collect();
+        let names: Vec<TaskId> = without
+            .iter()
+            .map(|&index| self.node(index).id.clone())
+            .collect();
         self.orders.push(Order::Rebuild { without: names });
-        self.phase = Phase::Rebuilding { without, ejected: Ejected { gate: None, log: None } };
+        self.phase = Phase::Rebuilding {
+            without,
+            ejected: Ejected {
+                gate: None,
+                log: None,
+            },
+        };
     }
 }

@@ -1,7 +1,9 @@
-//! The engine: facts in, orders out. It decides what runs when, what a failure means, and how a run ends.
+//! The engine: facts in, orders out. It decides what runs when, what a failure means, and how a run
+//! ends.
 //!
-//! [`Engine`] is a plain value. It has no clock, does no I/O and takes no chances: the same facts at the same moments
-//! give the same orders, which is what makes a replay exact. It refuses facts that cannot have happened.
+//! [`Engine`] is a plain value. It has no clock, does no I/O and takes no chances: the same facts
+//! at the same moments give the same orders, which is what makes a replay exact. It refuses facts
+//! that cannot have happened.
 
 mod overlap;
 mod retry;
@@ -169,8 +171,8 @@ impl Engine {
     /// Takes a fact that happened at `at`, and says what is to be done about it.
     ///
     /// # Errors
-    /// Where the fact cannot have happened; nothing has changed then. An answer of a revoked attempt is not an error:
-    /// it is ignored.
+    /// Where the fact cannot have happened; nothing has changed then. An answer of a revoked
+    /// attempt is not an error: it is ignored.
     pub fn take(&mut self, at: Moment, fact: &Fact) -> Result<Vec<Order>, Illegal> {
         if let Fact::Began(began) = fact {
             if self.run.is_some() {
@@ -178,7 +180,11 @@ impl Engine {
             }
             self.run = Some(build::run(&self.plan, began, at));
         }
-        let Some(run) = &mut self.run else { return Err(Illegal::NotBegun { fact: fold::name_of(fact) }) };
+        let Some(run) = &mut self.run else {
+            return Err(Illegal::NotBegun {
+                fact: fold::name_of(fact),
+            });
+        };
         let about = fold::check(run, fact)?;
         run.at = run.at.max(at);
         fold::apply(run, fact, about);
@@ -213,10 +219,13 @@ impl Engine {
     /// Whether something could still be done: a task that is not final, a result not judged.
     #[must_use]
     pub fn can_go_on(&self) -> bool {
-        self.run.as_ref().is_some_and(|run| run.phase.verdict().is_none() || run.stopped_early)
+        self.run
+            .as_ref()
+            .is_some_and(|run| run.phase.verdict().is_none() || run.stopped_early)
     }
 
-    /// Whether tasks have failed for a cause outside, in a run that has ended so: it can be taken up once that is gone.
+    /// Whether tasks have failed for a cause outside, in a run that has ended so: it can be taken
+    /// up once that is gone.
     #[must_use]
     pub fn is_blocked(&self) -> bool {
         self.run.as_ref().is_some_and(Run::is_blocked)
@@ -230,7 +239,9 @@ impl Engine {
 
     /// Where every task stands, in the order of the plan.
     pub fn tasks(&self) -> impl Iterator<Item = TaskStatus<'_>> {
-        self.run.iter().flat_map(|run| run.nodes.iter().map(|node| run.status(node)))
+        self.run
+            .iter()
+            .flat_map(|run| run.nodes.iter().map(|node| run.status(node)))
     }
 
     /// Where a task stands.
@@ -243,16 +254,29 @@ impl Engine {
 
     /// The tasks on the integration branch, in landing order, with the tip each made.
     pub fn landings(&self) -> impl Iterator<Item = (&TaskId, &Tip)> {
-        self.run.iter().flat_map(|run| run.landings.iter().map(|(index, tip)| (&run.nodes[*index as usize].id, tip)))
+        self.run.iter().flat_map(|run| {
+            run.landings
+                .iter()
+                .map(|(index, tip)| (&run.nodes[*index as usize].id, tip))
+        })
     }
 
-    /// The landed tasks whose changes a task's own change holds besides, because it was built on them.
+    /// The landed tasks whose changes a task's own change holds besides, because it was built on
+    /// them.
     pub fn built_on(&self, id: &TaskId) -> impl Iterator<Item = &TaskId> {
         let run = self.run.iter();
-        run.filter_map(|run| Some((run, run.node(*run.by_id.get(id)?)))).flat_map(|(run, node)| {
-            let seen = run.landings.iter().take(node.onto_landings as usize).map(|(index, _)| index);
-            node.onto.iter().chain(seen).map(|&index| &run.node(index).id)
-        })
+        run.filter_map(|run| Some((run, run.node(*run.by_id.get(id)?))))
+            .flat_map(|(run, node)| {
+                let seen = run
+                    .landings
+                    .iter()
+                    .take(node.onto_landings as usize)
+                    .map(|(index, _)| index);
+                node.onto
+                    .iter()
+                    .chain(seen)
+                    .map(|&index| &run.node(index).id)
+            })
     }
 
     /// The integration tip: the run's base until something landed.
@@ -291,8 +315,16 @@ impl Run {
             lease_expires: node.state.lease(),
             failure: node.failure.as_deref(),
             failed_gates: &node.failed_gates,
-            cancelled: if let State::Cancelled { reason } = &node.state { Some(reason) } else { None },
-            change: if let State::Landing { change } = &node.state { Some(change) } else { landed.map(|l| &l.change) },
+            cancelled: if let State::Cancelled { reason } = &node.state {
+                Some(reason)
+            } else {
+                None
+            },
+            change: if let State::Landing { change } = &node.state {
+                Some(change)
+            } else {
+                landed.map(|l| &l.change)
+            },
             landed: landed.map(|landed| &landed.tip),
             ejected: landed.and_then(|landed| landed.ejected.as_ref()),
             created_at: self.began_at,

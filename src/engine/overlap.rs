@@ -1,7 +1,8 @@
-//! Who holds which paths: an index over the leading literal components of globs, so that looking for an overlap does not
-//! compare with everybody.
+//! Who holds which paths: an index over the leading literal components of globs, so that looking
+//! for an overlap does not compare with everybody.
 //!
-//! It refuses to know why paths are held; the key of an entry is its owner's business (a rank, or a landing's number).
+//! It refuses to know why paths are held; the key of an entry is its owner's business (a rank, or a
+//! landing's number).
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
@@ -53,7 +54,9 @@ struct Node {
 
 impl Default for Index {
     fn default() -> Self {
-        Self { nodes: vec![Node::default()] }
+        Self {
+            nodes: vec![Node::default()],
+        }
     }
 }
 
@@ -62,7 +65,11 @@ impl Index {
     pub(super) fn insert(&mut self, holder: Holder, sets: &Sets) {
         for (access, glob) in sets.accesses() {
             let node = self.node_for(glob);
-            self.nodes[node].entries.entry(holder).or_default().push((access, glob.clone()));
+            self.nodes[node]
+                .entries
+                .entry(holder)
+                .or_default()
+                .push((access, glob.clone()));
         }
     }
 
@@ -90,14 +97,22 @@ impl Index {
         at
     }
 
-    /// Calls `visit` with each holder below `before` whose paths overlap with `sets`; in each place of the trie from the
-    /// highest key down, until `visit` breaks off for that place. A holder may come more than once.
-    pub(super) fn overlapping(&self, sets: &Sets, before: u32, mut visit: impl FnMut(Holder) -> ControlFlow<()>) {
+    /// Calls `visit` with each holder below `before` whose paths overlap with `sets`; in each place
+    /// of the trie from the highest key down, until `visit` breaks off for that place. A holder
+    /// may come more than once.
+    pub(super) fn overlapping(
+        &self,
+        sets: &Sets,
+        before: u32,
+        mut visit: impl FnMut(Holder) -> ControlFlow<()>,
+    ) {
         for (access, glob) in sets.accesses() {
             let mut at = 0;
             let mut prefix = glob.literal_prefix().iter();
             let end = loop {
-                let Some(component) = prefix.next() else { break Some(at) };
+                let Some(component) = prefix.next() else {
+                    break Some(at);
+                };
                 self.visit_node(at, access, glob, before, &mut visit);
                 match self.nodes[at].children.get(component) {
                     Some(&child) => at = child,
@@ -121,7 +136,9 @@ impl Index {
         visit: &mut impl FnMut(Holder) -> ControlFlow<()>,
     ) {
         for (&holder, held) in self.nodes[node].entries.range(..(before, 0)).rev() {
-            let overlaps = held.iter().any(|(theirs, other)| access.clashes_with(*theirs) && glob.intersects(other));
+            let overlaps = held
+                .iter()
+                .any(|(theirs, other)| access.clashes_with(*theirs) && glob.intersects(other));
             if overlaps && visit(holder).is_break() {
                 return;
             }
@@ -134,7 +151,10 @@ mod tests {
     use super::*;
 
     fn writes(globs: &[&str]) -> Sets {
-        Sets { write: globs.iter().map(|glob| glob.parse().unwrap()).collect(), read: Vec::new() }
+        Sets {
+            write: globs.iter().map(|glob| glob.parse().unwrap()).collect(),
+            read: Vec::new(),
+        }
     }
 
     fn found(index: &Index, sets: &Sets) -> Vec<u32> {
@@ -164,8 +184,15 @@ mod tests {
     #[test]
     fn breaking_off_ends_one_place_alone_and_those_below_the_bound_come_from_the_highest_down() {
         let mut index = Index::default();
-        for (key, globs) in [(1, "**"), (2, "**"), (3, "src/**"), (4, "src/*"), (5, "src/a"), (6, "src/a"), (7, "docs")]
-        {
+        for (key, globs) in [
+            (1, "**"),
+            (2, "**"),
+            (3, "src/**"),
+            (4, "src/*"),
+            (5, "src/a"),
+            (6, "src/a"),
+            (7, "docs"),
+        ] {
             index.insert((key, key), &writes(&[globs]));
         }
         let visits = |before: u32, flow: ControlFlow<()>| {
@@ -183,7 +210,10 @@ mod tests {
 
     #[test]
     fn two_readers_do_not_overlap() {
-        let reads = Sets { write: Vec::new(), read: vec!["src/**".parse().unwrap()] };
+        let reads = Sets {
+            write: Vec::new(),
+            read: vec!["src/**".parse().unwrap()],
+        };
         let mut index = Index::default();
         index.insert((1, 1), &reads);
         assert_eq!(found(&index, &reads), [0u32; 0]);

@@ -1,7 +1,8 @@
-//! What the required gates said of the run's base, before the first prompt: whether prompts start at all.
+//! What the required gates said of the run's base, before the first prompt: whether prompts start
+//! at all.
 //!
-//! It refuses to hold a failing base against a task: that is what tasks may be there to repair. A gate that cannot run is
-//! another matter, for nothing that an agent does there could be judged.
+//! It refuses to hold a failing base against a task: that is what tasks may be there to repair. A
+//! gate that cannot run is another matter, for nothing that an agent does there could be judged.
 
 use super::Run;
 use super::state::State;
@@ -11,7 +12,8 @@ use crate::fact::{Class, Failure, GateOutcome, GateVerdict};
 const NOT_RUN: [i32; 2] = [126, 127];
 
 impl Run {
-    /// The gates have spoken on the base. Prompts that need one which cannot run fail; the others may start.
+    /// The gates have spoken on the base. Prompts that need one which cannot run fail; the others
+    /// may start.
     pub(super) fn preflighted(&mut self, gates: &[GateOutcome], trouble: Option<&Failure>) {
         if self.phase.verdict().is_some() || !std::mem::take(&mut self.preflight) {
             return;
@@ -27,7 +29,9 @@ impl Run {
             if !node.is_agent || node.state.public().is_final() || self.phase.verdict().is_some() {
                 continue;
             }
-            let needed = gates.iter().find(|outcome| cannot_run(outcome) && node.gates.contains(&outcome.gate));
+            let needed = gates
+                .iter()
+                .find(|outcome| cannot_run(outcome) && node.gates.contains(&outcome.gate));
             if let Some(failure) = trouble.cloned().or_else(|| needed.map(not_run)) {
                 self.refuse(index, failure);
             }
@@ -47,16 +51,25 @@ impl Run {
 /// Whether a gate failed because its command could not be executed, or was not found.
 #[must_use]
 pub fn cannot_run(outcome: &GateOutcome) -> bool {
-    outcome.verdict == GateVerdict::Failed && outcome.exit.is_some_and(|exit| NOT_RUN.contains(&exit))
+    outcome.verdict == GateVerdict::Failed
+        && outcome.exit.is_some_and(|exit| NOT_RUN.contains(&exit))
 }
 
 fn not_run(outcome: &GateOutcome) -> Failure {
     let exit = outcome.exit.unwrap_or_default();
     let command = outcome.command.trim().lines().next().unwrap_or_default();
     let command = crate::text::clip(command, 200);
-    let said = outcome.log.as_ref().map(|log| log.head.trim()).unwrap_or_default();
+    let said = outcome
+        .log
+        .as_ref()
+        .map(|log| log.head.trim())
+        .unwrap_or_default();
     let said = crate::text::clip(said.lines().last().unwrap_or_default(), 300);
-    let said = if said.is_empty() { String::new() } else { format!(": {said}") };
+    let said = if said.is_empty() {
+        String::new()
+    } else {
+        format!(": {said}")
+    };
     let gate = &outcome.gate;
     Failure {
         advice: Some(

@@ -105,7 +105,8 @@ pub struct TaskStatus<'a> {
     pub lease_expires: Option<Moment>,
     /// The last failure, where there was one.
     pub failure: Option<&'a Failure>,
-    /// The gates that held its change, where that is the failure and another attempt of an agent follows.
+    /// The gates that held its change, where that is the failure and another attempt of an agent
+    /// follows.
     pub failed_gates: &'a [GateOutcome],
     /// Why it was cancelled, where it was.
     pub cancelled: Option<&'a CancelReason>,
@@ -152,9 +153,11 @@ pub(super) struct Landed {
 impl State {
     pub(super) fn public(&self) -> TaskState {
         match self {
-            Self::Waiting | Self::Ready | Self::Blocked { .. } | Self::Paused | Self::Backoff { .. } => {
-                TaskState::Pending
-            }
+            Self::Waiting
+            | Self::Ready
+            | Self::Blocked { .. }
+            | Self::Paused
+            | Self::Backoff { .. } => TaskState::Pending,
             Self::Claimed { .. } => TaskState::Claimed,
             Self::Working { .. } | Self::Landing { .. } => TaskState::Running,
             Self::Completed { .. } => TaskState::Completed,
@@ -208,7 +211,8 @@ pub(super) struct Node {
     pub(super) reserved: bool,
     /// The next attempt starts a new session of the agent on a fresh base.
     pub(super) fresh_session: bool,
-    /// How many landings there were when an overlap first held it back, while it waits for its next attempt.
+    /// How many landings there were when an overlap first held it back, while it waits for its
+    /// next attempt.
     pub(super) blocked_since: Option<u32>,
     /// The same, of its last attempt.
     pub(super) was_blocked_at: Option<u32>,
@@ -225,7 +229,11 @@ pub(super) struct Node {
 impl Node {
     /// Its landed change, where it has one.
     pub(super) fn landed(&self) -> Option<&Landed> {
-        if let State::Completed { landed } = &self.state { landed.as_deref() } else { None }
+        if let State::Completed { landed } = &self.state {
+            landed.as_deref()
+        } else {
+            None
+        }
     }
 
     /// Whether its change landed and was taken out of the result again.

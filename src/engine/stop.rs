@@ -45,14 +45,18 @@ impl Run {
 
     pub(super) fn order_end(&mut self, index: u32) {
         let node = self.node(index);
-        let order = Order::End { task: node.id.clone(), attempt: node.attempt };
+        let order = Order::End {
+            task: node.id.clone(),
+            attempt: node.attempt,
+        };
         self.orders.push(order);
     }
 
     /// Puts every attempt under way back; nothing is counted.
     pub(super) fn interrupt_all(&mut self) -> Vec<u32> {
-        let active: Vec<u32> =
-            (0..self.node_count()).filter(|&index| self.node(index).state.lease().is_some()).collect();
+        let active: Vec<u32> = (0..self.node_count())
+            .filter(|&index| self.node(index).state.lease().is_some())
+            .collect();
         for &index in &active {
             self.end_lease(index);
             self.release(index);
@@ -73,7 +77,12 @@ impl Run {
         self.conclude_with(verdict);
     }
 
-    pub(super) fn took_up(&mut self, workers: Option<u32>, spending: Option<Spending>, unblocked: bool) {
+    pub(super) fn took_up(
+        &mut self,
+        workers: Option<u32>,
+        spending: Option<Spending>,
+        unblocked: bool,
+    ) {
         if let Some(spending) = spending {
             self.time_limit = spending.time_ms.map(Duration::from_millis);
         }
@@ -84,7 +93,8 @@ impl Run {
                 node.deaths = 0;
                 let rank = node.rank;
                 self.ready.remove(&(rank, index));
-                let message = format!("omk itself died {DEATHS_PER_FAILURE} times during this task");
+                let message =
+                    format!("omk itself died {DEATHS_PER_FAILURE} times during this task");
                 self.fail(index, Failure::new(Class::Lost, message));
             }
         }

@@ -1,7 +1,9 @@
-//! What a run does again once the cause that blocked it is gone: a key, credit, a setup, a provider.
+//! What a run does again once the cause that blocked it is gone: a key, credit, a setup, a
+//! provider.
 //!
-//! It refuses to touch what completed, what failed for another reason, and what a person cancelled. Failures stay counted: a
-//! blocked task gets one more execution for each time that it is taken up, and the retries that its policy has left.
+//! It refuses to touch what completed, what failed for another reason, and what a person cancelled.
+//! Failures stay counted: a blocked task gets one more execution for each time that it is taken up,
+//! and the retries that its policy has left.
 
 use super::build::narrow;
 use super::conclude::is_external;
@@ -17,15 +19,21 @@ impl Run {
 
     /// Whether something has failed for a cause outside, and would be tried again if that is gone.
     fn can_be_unblocked(&self) -> bool {
-        (0..self.node_count()).any(|index| self.is_blocked_outside(index)) && !self.failed_fast_otherwise()
+        (0..self.node_count()).any(|index| self.is_blocked_outside(index))
+            && !self.failed_fast_otherwise()
     }
 
     fn is_blocked_outside(&self, index: u32) -> bool {
         let node = self.node(index);
-        matches!(node.state, State::Failed) && node.failure.as_ref().is_some_and(|failure| is_external(failure.class))
+        matches!(node.state, State::Failed)
+            && node
+                .failure
+                .as_ref()
+                .is_some_and(|failure| is_external(failure.class))
     }
 
-    /// Whether the run was to end at the first failure, and one of them is no matter of a cause outside.
+    /// Whether the run was to end at the first failure, and one of them is no matter of a cause
+    /// outside.
     fn failed_fast_otherwise(&self) -> bool {
         let failed = |index: &u32| matches!(self.node(*index).state, State::Failed);
         let mut failed = (0..self.node_count()).filter(failed);
@@ -52,8 +60,9 @@ impl Run {
         }
     }
 
-    /// Each failed task with a cause outside, and each cancelled one that no person cancelled, unless it would be cancelled
-    /// again at once for a dependency that stays failed or cancelled, or needs one that was taken out of the result.
+    /// Each failed task with a cause outside, and each cancelled one that no person cancelled,
+    /// unless it would be cancelled again at once for a dependency that stays failed or
+    /// cancelled, or needs one that was taken out of the result.
     fn all_to_put_back(&self) -> Vec<bool> {
         let cancelled = |index: u32| match &self.node(index).state {
             State::Cancelled { reason } => match reason {
@@ -71,14 +80,20 @@ impl Run {
             | State::Completed { .. }
             | State::Failed => false,
         };
-        let mut back: Vec<bool> =
-            (0..self.node_count()).map(|index| self.is_blocked_outside(index) || cancelled(index)).collect();
+        let mut back: Vec<bool> = (0..self.node_count())
+            .map(|index| self.is_blocked_outside(index) || cancelled(index))
+            .collect();
         let is_lost = |index: u32| {
             let node = self.node(index);
-            node.is_ejected() || matches!(node.state.public(), TaskState::Failed | TaskState::Cancelled)
+            node.is_ejected()
+                || matches!(
+                    node.state.public(),
+                    TaskState::Failed | TaskState::Cancelled
+                )
         };
-        let mut stay: Vec<u32> =
-            (0..self.node_count()).filter(|&index| is_lost(index) && !back[index as usize]).collect();
+        let mut stay: Vec<u32> = (0..self.node_count())
+            .filter(|&index| is_lost(index) && !back[index as usize])
+            .collect();
         while let Some(index) = stay.pop() {
             for &dependent in self.graph.dependents(index as usize) {
                 let node = &self.nodes[dependent];
@@ -91,11 +106,14 @@ impl Run {
         back
     }
 
-    /// A pending task with a dependency that is not final any more waits for it; one without starts.
+    /// A pending task with a dependency that is not final any more waits for it; one without
+    /// starts.
     pub(super) fn wait_again(&mut self, index: u32) {
         let node = self.node(index);
         let waited = matches!(node.state, State::Waiting);
-        if node.state.public() != TaskState::Pending || !waited && self.open_dependencies(index) == 0 {
+        if node.state.public() != TaskState::Pending
+            || !waited && self.open_dependencies(index) == 0
+        {
             return;
         }
         // It was to run after a failure, which is none any more.
@@ -111,6 +129,12 @@ impl Run {
     /// How many of a task's dependencies are not final.
     pub(super) fn open_dependencies(&self, index: u32) -> u32 {
         let is_open = |dependency: &&usize| !self.nodes[**dependency].state.public().is_final();
-        narrow(self.graph.dependencies(index as usize).iter().filter(is_open).count())
+        narrow(
+            self.graph
+                .dependencies(index as usize)
+                .iter()
+                .filter(is_open)
+                .count(),
+        )
     }
 }

@@ -1,7 +1,8 @@
-//! What a child prints, in bounded memory: its beginning and end, a log file up to a cap, and its lines as they come.
+//! What a child prints, in bounded memory: its beginning and end, a log file up to a cap, and its
+//! lines as they come.
 //!
-//! Known secrets are taken out of everything that is kept, wherever they are cut; only the lines, which are read in
-//! memory, come as they were printed. It refuses to understand any of it.
+//! Known secrets are taken out of everything that is kept, wherever they are cut; only the lines,
+//! which are read in memory, come as they were printed. It refuses to understand any of it.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -22,8 +23,8 @@ const TAIL: usize = 48 * 1024;
 /// The end of standard error that is kept by itself.
 const STDERR_TAIL: usize = 16 * 1024;
 
-/// How much before an end is looked at, too, so that a secret which the end cuts is found: more than any token, and as
-/// much as a private key.
+/// How much before an end is looked at, too, so that a secret which the end cuts is found: more
+/// than any token, and as much as a private key.
 const MARGIN: usize = 16 * 1024;
 
 /// The longest line that is delivered; the Kimi CLI prints a tool's whole result as one.
@@ -42,7 +43,8 @@ pub(super) struct Capture {
     stderr_tail: Tail,
     lines: Option<Lines>,
     scrubber: Scrubber,
-    /// `None` once the log and the beginning are full: of the rest only the end is kept, and searched once.
+    /// `None` once the log and the beginning are full: of the rest only the end is kept, and
+    /// searched once.
     stream: Option<ScrubStream>,
 }
 
@@ -57,8 +59,8 @@ pub(super) struct Captured {
 }
 
 impl Capture {
-    /// Begins the log file anew, with room for `cap` bytes; its directory is made where it is missing. `scrubber` knows
-    /// what must not be kept.
+    /// Begins the log file anew, with room for `cap` bytes; its directory is made where it is
+    /// missing. `scrubber` knows what must not be kept.
     ///
     /// # Errors
     /// Where the file cannot be made.
@@ -80,7 +82,11 @@ impl Capture {
             head: Vec::new(),
             tail: Tail::new(TAIL),
             stderr_tail: Tail::new(STDERR_TAIL),
-            lines: lines.map(|to| Lines { to, line: Vec::new(), too_long: false }),
+            lines: lines.map(|to| Lines {
+                to,
+                line: Vec::new(),
+                too_long: false,
+            }),
             scrubber: scrubber.clone(),
             stream: Some(scrubber.stream()),
         })
@@ -152,7 +158,9 @@ impl Capture {
         self.head.extend_from_slice(first);
         self.tail.take(rest);
 
-        let fits = usize::try_from(self.room).unwrap_or(usize::MAX).min(bytes.len());
+        let fits = usize::try_from(self.room)
+            .unwrap_or(usize::MAX)
+            .min(bytes.len());
         if fits == 0 || self.has_failed() {
             return;
         }
@@ -175,12 +183,16 @@ struct Tail {
 
 impl Tail {
     fn new(keep: usize) -> Self {
-        Self { bytes: Vec::new(), keep }
+        Self {
+            bytes: Vec::new(),
+            keep,
+        }
     }
 
     fn take(&mut self, bytes: &[u8]) {
         let most = self.keep + MARGIN;
-        self.bytes.extend_from_slice(&bytes[bytes.len().saturating_sub(most)..]);
+        self.bytes
+            .extend_from_slice(&bytes[bytes.len().saturating_sub(most)..]);
         // Twice as much before it is cut, so that small pieces do not move the whole each time.
         if self.bytes.len() > 2 * most {
             self.bytes.drain(..self.bytes.len() - most);
@@ -248,7 +260,11 @@ mod tests {
         capture_without(&Scrubber::default(), cap, pieces)
     }
 
-    fn capture_without(scrubber: &Scrubber, cap: u64, pieces: &[&[u8]]) -> (Captured, Vec<Vec<u8>>, Vec<u8>) {
+    fn capture_without(
+        scrubber: &Scrubber,
+        cap: u64,
+        pieces: &[&[u8]],
+    ) -> (Captured, Vec<Vec<u8>>, Vec<u8>) {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("deep/er/log");
         let (to, mut from) = tokio::sync::mpsc::unbounded_channel();
@@ -291,9 +307,15 @@ mod tests {
                 let (captured, lines, log) = capture_without(&scrubber, cap, &pieces);
                 let kept = [captured.head, captured.tail, log.clone()];
                 for kept in kept.iter().map(|kept| String::from_utf8_lossy(kept)) {
-                    assert!(!kept.contains(&SECRET[..12]) && !kept.contains(&SECRET[8..]), "{size} {cap}: {kept}");
+                    assert!(
+                        !kept.contains(&SECRET[..12]) && !kept.contains(&SECRET[8..]),
+                        "{size} {cap}: {kept}"
+                    );
                 }
-                assert!(kept[0].starts_with(b"one ***\n-") && kept[1].ends_with(b"-two ***\n"), "{size} {cap}");
+                assert!(
+                    kept[0].starts_with(b"one ***\n-") && kept[1].ends_with(b"-two ***\n"),
+                    "{size} {cap}"
+                );
                 assert_eq!(captured.log_sha256, Sha256::of(&log));
                 assert_eq!(captured.bytes, whole.len() as u64);
                 // What is read in memory is what was printed.
@@ -310,7 +332,13 @@ mod tests {
             let pieces: Vec<&[u8]> = whole.as_bytes().chunks(1000).collect();
             let (captured, ..) = capture_without(&scrubber, 0, &pieces);
             let tail = String::from_utf8_lossy(&captured.tail).into_owned();
-            assert!(tail.trim_matches('-').trim_start_matches('a').trim_matches('*').is_empty(), "{tail:.40}");
+            assert!(
+                tail.trim_matches('-')
+                    .trim_start_matches('a')
+                    .trim_matches('*')
+                    .is_empty(),
+                "{tail:.40}"
+            );
         }
     }
 
@@ -325,7 +353,10 @@ mod tests {
         capture.stderr(second.as_bytes());
         let captured = capture.finish().unwrap();
         assert_eq!(captured.stderr_tail, b"***");
-        assert_eq!(String::from_utf8_lossy(&captured.head), format!("{first}between***"));
+        assert_eq!(
+            String::from_utf8_lossy(&captured.head),
+            format!("{first}between***")
+        );
     }
 
     proptest! {

@@ -1,14 +1,15 @@
 //! What a child may not do: taken away in the child itself, between fork and exec.
 //!
-//! Landlock confines where it writes, and keeps it from signalling or tracing processes outside; a child of root loses
-//! the capabilities by which it could look into other processes, make devices or change the machine; a filter refuses
-//! calls that reach around both. It is best effort, and says what came of it. It refuses to restrict reading, which
-//! only a sealed room does.
+//! Landlock confines where it writes, and keeps it from signalling or tracing processes outside; a
+//! child of root loses the capabilities by which it could look into other processes, make devices
+//! or change the machine; a filter refuses calls that reach around both. It is best effort, and
+//! says what came of it. It refuses to restrict reading, which only a sealed room does.
 
 use std::io;
 use std::path::PathBuf;
 
-/// The error number with which a child says that Landlock, announced by the kernel, could not be put in force.
+/// The error number with which a child says that Landlock, announced by the kernel, could not be
+/// put in force.
 ///
 /// It is none that starting a program can give, so that the two can be told apart.
 pub(super) const NOT_CONFINED: i32 = libc::ENOTRECOVERABLE;
@@ -28,9 +29,9 @@ mod linux {
     use std::path::Path;
 
     use landlock::{
-        ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, NetPort, PathBeneath, Ruleset,
-        RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
-        path_beneath_rules,
+        ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, NetPort,
+        PathBeneath, Ruleset, RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _,
+        RulesetError, RulesetStatus, Scope, path_beneath_rules,
     };
     use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
     use rustix::io::Errno;
@@ -39,7 +40,8 @@ mod linux {
     use super::super::sandbox::Reach;
     use super::{Confinement, NOT_CONFINED, PathBuf, io};
 
-    /// Devices that keep nothing, terminals, and POSIX shared memory, without which Python's multiprocessing fails.
+    /// Devices that keep nothing, terminals, and POSIX shared memory, without which Python's
+    /// multiprocessing fails.
     const DEVICES: [&str; 9] = [
         "/dev/null",
         "/dev/zero",
@@ -55,14 +57,17 @@ mod linux {
     /// The newest rules that were tried; kernels without the newest parts get the rest.
     const TRIED: ABI = ABI::V7;
 
-    /// The oldest kernel interface under which programs work: the one before refuses every rename between directories.
+    /// The oldest kernel interface under which programs work: the one before refuses every rename
+    /// between directories.
     const USABLE: ABI = ABI::V2;
 
-    /// The oldest kernel interface that keeps files from being truncated, below which we do not claim confinement.
+    /// The oldest kernel interface that keeps files from being truncated, below which we do not
+    /// claim confinement.
     const CLAIMED: ABI = ABI::V3;
 
-    /// What root's children keep. Package managers change owners and become other users; that much a container's root
-    /// may do, too. Everything else looks into processes, makes devices, or changes the machine.
+    /// What root's children keep. Package managers change owners and become other users; that much
+    /// a container's root may do, too. Everything else looks into processes, makes devices, or
+    /// changes the machine.
     const KEPT: [CapabilitySet; 8] = [
         CapabilitySet::CHOWN,
         CapabilitySet::DAC_OVERRIDE,
@@ -75,11 +80,11 @@ mod linux {
     ];
 
     impl Confinement {
-        /// Rules under which only what is below `writable` can be written, and what `reach` says can be connected to by
-        /// TCP.
+        /// Rules under which only what is below `writable` can be written, and what `reach` says
+        /// can be connected to by TCP.
         ///
-        /// Paths that do not exist are left out, and so are those with a link in them: an earlier child may have put it
-        /// there, to have the next one's rule cover the whole disk.
+        /// Paths that do not exist are left out, and so are those with a link in them: an earlier
+        /// child may have put it there, to have the next one's rule cover the whole disk.
         pub(in super::super) fn prepare(writable: &[PathBuf], reach: &Reach) -> Option<Self> {
             if !kernel_has(USABLE) {
                 return None;
@@ -89,20 +94,31 @@ mod linux {
                 .set_compatibility(CompatLevel::BestEffort)
                 .handle_access(write)
                 .and_then(|ruleset| {
-                    if *reach == Reach::Open { Ok(ruleset) } else { ruleset.handle_access(AccessNet::ConnectTcp) }
+                    if *reach == Reach::Open {
+                        Ok(ruleset)
+                    } else {
+                        ruleset.handle_access(AccessNet::ConnectTcp)
+                    }
                 })
                 .and_then(|ruleset| ruleset.scope(Scope::from_all(TRIED)))
                 .and_then(Ruleset::create)
                 .and_then(|ruleset| ruleset.add_rules(path_beneath_rules(DEVICES, write)))
                 .and_then(|ruleset| allow(ruleset, writable, write))
                 .and_then(|ruleset| {
-                    let ports = if let Reach::Doors(ports) = reach { ports.as_slice() } else { &[] };
-                    ruleset.add_rules(
-                        ports.iter().map(|port| Ok::<_, RulesetError>(NetPort::new(*port, AccessNet::ConnectTcp))),
-                    )
+                    let ports = if let Reach::Doors(ports) = reach {
+                        ports.as_slice()
+                    } else {
+                        &[]
+                    };
+                    ruleset.add_rules(ports.iter().map(|port| {
+                        Ok::<_, RulesetError>(NetPort::new(*port, AccessNet::ConnectTcp))
+                    }))
                 })
                 .ok()?;
-            Some(Self { ruleset, claimed: kernel_has(CLAIMED) && (*reach == Reach::Open || kernel_has_network()) })
+            Some(Self {
+                ruleset,
+                claimed: kernel_has(CLAIMED) && (*reach == Reach::Open || kernel_has_network()),
+            })
         }
 
         /// Puts the rules in force for this process and all it will start.
@@ -110,9 +126,15 @@ mod linux {
         /// # Errors
         /// [`NOT_CONFINED`] where the kernel, though it announced Landlock, does not.
         pub(in super::super) fn enforce(self) -> io::Result<()> {
-            let enforced =
-                self.ruleset.restrict_self().is_ok_and(|status| status.ruleset != RulesetStatus::NotEnforced);
-            if enforced { Ok(()) } else { Err(io::Error::from_raw_os_error(NOT_CONFINED)) }
+            let enforced = self
+                .ruleset
+                .restrict_self()
+                .is_ok_and(|status| status.ruleset != RulesetStatus::NotEnforced);
+            if enforced {
+                Ok(())
+            } else {
+                Err(io::Error::from_raw_os_error(NOT_CONFINED))
+            }
         }
     }
 
@@ -127,18 +149,26 @@ mod linux {
         strict.handle_access(AccessFs::from_write(abi)).is_ok()
     }
 
-    /// One rule for each of the paths; none for a path below another one, which covers it and whose children could
-    /// have replaced it.
+    /// One rule for each of the paths; none for a path below another one, which covers it and whose
+    /// children could have replaced it.
     fn allow(
         mut ruleset: RulesetCreated,
         writable: &[PathBuf],
         write: BitFlags<AccessFs>,
     ) -> Result<RulesetCreated, RulesetError> {
         let paths = || writable.iter().map(PathBuf::as_path);
-        for path in paths().filter(|path| !paths().any(|other| path != &other && path.starts_with(other))) {
-            let Ok(file) = open_without_links(path) else { continue };
+        for path in
+            paths().filter(|path| !paths().any(|other| path != &other && path.starts_with(other)))
+        {
+            let Ok(file) = open_without_links(path) else {
+                continue;
+            };
             // A rule for a file may not speak of what only directories have.
-            let access = if is_directory(&file) { write } else { write & AccessFs::from_file(TRIED) };
+            let access = if is_directory(&file) {
+                write
+            } else {
+                write & AccessFs::from_file(TRIED)
+            };
             ruleset = ruleset.add_rule(PathBeneath::new(file, access))?;
         }
         Ok(ruleset)
@@ -148,7 +178,8 @@ mod linux {
     pub(in super::super) fn open_without_links(path: &Path) -> rustix::io::Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match rustix::fs::openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
-            // Some containers refuse the newer call. No child runs beside this look in a place that it could change.
+            // Some containers refuse the newer call. No child runs beside this look in a place that
+            // it could change.
             Err(Errno::NOSYS | Errno::PERM) => match std::fs::canonicalize(path) {
                 Ok(real) if real == path => rustix::fs::openat(CWD, path, flags, Mode::empty()),
                 Ok(_) => Err(Errno::LOOP),
@@ -159,14 +190,21 @@ mod linux {
     }
 
     fn is_directory(file: &OwnedFd) -> bool {
-        rustix::fs::fstat(file).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+        rustix::fs::fstat(file)
+            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
     }
 
-    /// Takes all capabilities from whatever this process executes, or, outside of a sealed room, all but a few.
+    /// Takes all capabilities from whatever this process executes, or, outside of a sealed room,
+    /// all but a few.
     pub(in super::super) fn shed_capabilities(sealed: bool) {
-        let kept: CapabilitySet = if sealed { CapabilitySet::empty() } else { KEPT.into_iter().collect() };
+        let kept: CapabilitySet = if sealed {
+            CapabilitySet::empty()
+        } else {
+            KEPT.into_iter().collect()
+        };
         for capability in (CapabilitySet::all() - kept).iter() {
-            // Only root has them to lose, and the kernel refuses everybody else: nothing is missing then.
+            // Only root has them to lose, and the kernel refuses everybody else: nothing is missing
+            // then.
             let _ = rustix::thread::remove_capability_from_bounding_set(capability);
         }
     }
@@ -216,14 +254,23 @@ pub(super) fn forgo_new_privileges() -> io::Result<()> {
     Ok(())
 }
 
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
 pub(super) use super::seccomp::Filter;
 
 /// A filter of calls, of which there is none here.
-#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
 pub(super) struct Filter;
 
-#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
 impl Filter {
     /// There is none here.
     pub(super) fn new(_closed: bool) -> Self {
@@ -239,16 +286,26 @@ impl Filter {
     }
 }
 
-/// Closes every file that was inherited beside standard input, output and error, whoever left it open.
+/// Closes every file that was inherited beside standard input, output and error, whoever left it
+/// open.
 ///
 /// Only for a process that has opened nothing of its own yet.
 pub(super) fn close_inherited() {
-    let list = if cfg!(target_os = "linux") { "/proc/self/fd" } else { "/dev/fd" };
-    let Ok(entries) = std::fs::read_dir(list) else { return };
-    let open: Vec<i32> = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    let list = if cfg!(target_os = "linux") {
+        "/proc/self/fd"
+    } else {
+        "/dev/fd"
+    };
+    let Ok(entries) = std::fs::read_dir(list) else {
+        return;
+    };
+    let open: Vec<i32> = entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
     for file in open.into_iter().filter(|&file| file > 2) {
-        // SAFETY: nothing in this process owns a file above 2 yet; the listing's own is closed already, and closing it
-        // again does nothing, as no other thread can have opened one meanwhile.
+        // SAFETY: nothing in this process owns a file above 2 yet; the listing's own is closed
+        // already, and closing it again does nothing, as no other thread can have opened
+        // one meanwhile.
         unsafe { libc::close(file) };
     }
 }

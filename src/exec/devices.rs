@@ -46,11 +46,20 @@ pub(super) fn make(nodes: Nodes) -> Result<(), NotSealed> {
         symlink(target, dev.join(name)).map_err(failed(format!("make /dev/{name}")))?;
     }
     for name in ["pts", "shm"] {
-        DirBuilder::new().create(dev.join(name)).map_err(failed(format!("make /dev/{name}")))?;
+        DirBuilder::new()
+            .create(dev.join(name))
+            .map_err(failed(format!("make /dev/{name}")))?;
     }
-    mount(c"omk", c"/dev/shm", c"tmpfs", safe(), Some(c"mode=1777")).map_err(failed("make /dev/shm"))?;
+    mount(c"omk", c"/dev/shm", c"tmpfs", safe(), Some(c"mode=1777"))
+        .map_err(failed("make /dev/shm"))?;
     let options = c"newinstance,ptmxmode=0666,mode=0620";
     // Without terminals a room is still a room.
-    let _ = mount(c"omk", c"/dev/pts", c"devpts", MountFlags::NOSUID | MountFlags::NOEXEC, Some(options));
+    let _ = mount(
+        c"omk",
+        c"/dev/pts",
+        c"devpts",
+        MountFlags::NOSUID | MountFlags::NOEXEC,
+        Some(options),
+    );
     Ok(())
 }

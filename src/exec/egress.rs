@@ -1,6 +1,8 @@
-//! How the caller's machine reaches the rest of the network, as its variables say: certificates and proxies.
+//! How the caller's machine reaches the rest of the network, as its variables say: certificates and
+//! proxies.
 //!
-//! It refuses to hand a proxy's user and password to children: who needs those gets a way through omk itself.
+//! It refuses to hand a proxy's user and password to children: who needs those gets a way through
+//! omk itself.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -27,44 +29,64 @@ const PROXIES: [&str; 3] = ["https_proxy", "http_proxy", "all_proxy"];
 /// Whom nobody asks through a proxy: this machine, where omk's gateway listens.
 const THIS_MACHINE: &str = "127.0.0.1,localhost,::1";
 
-/// The certificates that the caller trusts: each variable, and what it leads to, without links. A variable that leads
-/// nowhere is left out, for most tools end with an error then.
+/// The certificates that the caller trusts: each variable, and what it leads to, without links. A
+/// variable that leads nowhere is left out, for most tools end with an error then.
 pub(crate) fn certificates(caller: &Caller) -> Vec<(&'static str, Vec<PathBuf>)> {
     let found = CERTIFICATES.into_iter().filter_map(|name| {
         let value = caller.text(name)?;
-        let paths: Vec<PathBuf> =
-            if name == "SSL_CERT_DIR" { std::env::split_paths(value).collect() } else { vec![value.into()] };
-        let real = paths.iter().filter(|path| path.is_absolute()).filter_map(|path| std::fs::canonicalize(path).ok());
+        let paths: Vec<PathBuf> = if name == "SSL_CERT_DIR" {
+            std::env::split_paths(value).collect()
+        } else {
+            vec![value.into()]
+        };
+        let real = paths
+            .iter()
+            .filter(|path| path.is_absolute())
+            .filter_map(|path| std::fs::canonicalize(path).ok());
         let real: Vec<PathBuf> = real.filter(|path| path.parent().is_some()).collect();
         (!real.is_empty()).then_some((name, real))
     });
     found.collect()
 }
 
-/// The variables by which a child on the machine's network finds the caller's proxy. One with a user or a password in it
-/// is left out.
+/// The variables by which a child on the machine's network finds the caller's proxy. One with a
+/// user or a password in it is left out.
 #[must_use]
 pub fn proxies(caller: &Caller) -> Vec<(String, String)> {
-    let spelled = PROXIES.iter().flat_map(|name| [(*name).to_owned(), name.to_ascii_uppercase()]);
+    let spelled = PROXIES
+        .iter()
+        .flat_map(|name| [(*name).to_owned(), name.to_ascii_uppercase()]);
     let set = spelled.filter_map(|name| Some((caller.text(&name)?.to_owned(), name)));
-    let mut found: Vec<(String, String)> =
-        set.filter(|(value, _)| !has_login(value)).map(|(value, name)| (name, value)).collect();
+    let mut found: Vec<(String, String)> = set
+        .filter(|(value, _)| !has_login(value))
+        .map(|(value, name)| (name, value))
+        .collect();
     if found.is_empty() {
         return found;
     }
     let except = caller.text("no_proxy").or_else(|| caller.text("NO_PROXY"));
-    let except = except.map_or(THIS_MACHINE.to_owned(), |except| format!("{except},{THIS_MACHINE}"));
+    let except = except.map_or(THIS_MACHINE.to_owned(), |except| {
+        format!("{except},{THIS_MACHINE}")
+    });
     found.extend(["no_proxy", "NO_PROXY"].map(|name| (name.to_owned(), except.clone())));
     // Node.js reads the others only if it is told to.
-    found.extend(caller.text("NODE_USE_ENV_PROXY").map(|value| ("NODE_USE_ENV_PROXY".to_owned(), value.to_owned())));
+    found.extend(
+        caller
+            .text("NODE_USE_ENV_PROXY")
+            .map(|value| ("NODE_USE_ENV_PROXY".to_owned(), value.to_owned())),
+    );
     found
 }
 
 /// The caller's variables that [`proxies`] leaves out, for they hold a user or a password.
 #[must_use]
 pub fn withheld(caller: &Caller) -> Vec<String> {
-    let spelled = PROXIES.iter().flat_map(|name| [(*name).to_owned(), name.to_ascii_uppercase()]);
-    spelled.filter(|name| caller.text(name).is_some_and(has_login)).collect()
+    let spelled = PROXIES
+        .iter()
+        .flat_map(|name| [(*name).to_owned(), name.to_ascii_uppercase()]);
+    spelled
+        .filter(|name| caller.text(name).is_some_and(has_login))
+        .collect()
 }
 
 /// Whether a variable of that name and value is a proxy's address with a user or a password in it.
@@ -72,7 +94,8 @@ pub(crate) fn is_proxy_with_login(name: &str, value: &str) -> bool {
     name.to_ascii_lowercase().contains("proxy") && has_login(value)
 }
 
-/// Whether an address may hold a user or a password. A password may have any character in it, so an `@` anywhere is enough.
+/// Whether an address may hold a user or a password. A password may have any character in it, so an
+/// `@` anywhere is enough.
 fn has_login(address: &str) -> bool {
     address.contains('@')
 }
@@ -89,7 +112,10 @@ pub struct Proxy {
 
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Proxy").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
+        f.debug_struct("Proxy")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .finish_non_exhaustive()
     }
 }
 
@@ -108,23 +134,53 @@ impl Proxy {
     pub fn of(caller: &Caller) -> Result<Option<Self>, UnknownProxy> {
         // In the order in which curl looks.
         let names = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
-        let Some((variable, address)) = names.iter().find_map(|name| Some((*name, caller.text(name)?))) else {
+        let Some((variable, address)) = names
+            .iter()
+            .find_map(|name| Some((*name, caller.text(name)?)))
+        else {
             return Ok(None);
         };
-        let unknown = || UnknownProxy { variable: variable.to_owned() };
-        let whole = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
-        let url = reqwest::Url::parse(&whole).ok().filter(|url| url.scheme() == "http").ok_or_else(unknown)?;
-        let host = url.host_str().ok_or_else(unknown)?.trim_matches(['[', ']']).to_owned();
+        let unknown = || UnknownProxy {
+            variable: variable.to_owned(),
+        };
+        let whole = if address.contains("://") {
+            address.to_owned()
+        } else {
+            format!("http://{address}")
+        };
+        let url = reqwest::Url::parse(&whole)
+            .ok()
+            .filter(|url| url.scheme() == "http")
+            .ok_or_else(unknown)?;
+        let host = url
+            .host_str()
+            .ok_or_else(unknown)?
+            .trim_matches(['[', ']'])
+            .to_owned();
         let login = (!url.username().is_empty() || url.password().is_some()).then(|| {
             let mut login = decoded(url.username());
             login.push(b':');
             login.extend(decoded(url.password().unwrap_or("")));
-            format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(login))
+            format!(
+                "Basic {}",
+                base64::engine::general_purpose::STANDARD.encode(login)
+            )
         });
-        let except = caller.text("no_proxy").or_else(|| caller.text("NO_PROXY")).unwrap_or("");
-        let except = except.split(',').map(|name| name.trim().to_ascii_lowercase()).filter(|name| !name.is_empty());
+        let except = caller
+            .text("no_proxy")
+            .or_else(|| caller.text("NO_PROXY"))
+            .unwrap_or("");
+        let except = except
+            .split(',')
+            .map(|name| name.trim().to_ascii_lowercase())
+            .filter(|name| !name.is_empty());
         let port = url.port_or_known_default().unwrap_or(80);
-        Ok(Some(Self { host, port, login, except: except.collect() }))
+        Ok(Some(Self {
+            host,
+            port,
+            login,
+            except: except.collect(),
+        }))
     }
 
     /// Its host and port.
@@ -138,13 +194,17 @@ impl Proxy {
     pub fn is_for(&self, host: &str, port: u16) -> bool {
         !self.except.iter().any(|except| {
             let (name, only) = match except.rsplit_once(':') {
-                Some((name, only)) if only.parse::<u16>().is_ok() => (name, only.parse::<u16>().ok()),
+                Some((name, only)) if only.parse::<u16>().is_ok() => {
+                    (name, only.parse::<u16>().ok())
+                }
                 _ => (except.as_str(), None),
             };
             let name = name.trim_start_matches('*').trim_start_matches('.');
             let matches = except == "*"
                 || (!name.is_empty()
-                    && host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')));
+                    && host
+                        .strip_suffix(name)
+                        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.')));
             matches && only.is_none_or(|only| only == port)
         })
     }
@@ -152,7 +212,11 @@ impl Proxy {
     /// The request by which it makes a connection to a host.
     #[must_use]
     pub fn request(&self, host: &str, port: u16) -> String {
-        let login = self.login.as_ref().map(|login| format!("Proxy-Authorization: {login}\r\n")).unwrap_or_default();
+        let login = self
+            .login
+            .as_ref()
+            .map(|login| format!("Proxy-Authorization: {login}\r\n"))
+            .unwrap_or_default();
         format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n{login}\r\n")
     }
 }
@@ -162,8 +226,12 @@ fn decoded(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
-        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        let byte = digits.filter(|_| *first == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let digits = after
+            .get(..2)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = digits
+            .filter(|_| *first == b'%')
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
         out.push(byte.unwrap_or(*first));
         rest = if byte.is_some() { &after[2..] } else { after };
     }
@@ -175,13 +243,23 @@ mod tests {
     use super::*;
 
     fn caller(variables: &[(&str, &str)]) -> Caller {
-        variables.iter().map(|(name, value)| (name.into(), value.into())).collect()
+        variables
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
     }
 
     #[test]
     fn a_proxy_with_a_login_is_never_a_childs() {
-        let open = caller(&[("HTTPS_PROXY", "http://p:3128"), ("http_proxy", "u:pw@p:3128"), ("NO_PROXY", "corp")]);
-        let shown: Vec<String> = proxies(&open).iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let open = caller(&[
+            ("HTTPS_PROXY", "http://p:3128"),
+            ("http_proxy", "u:pw@p:3128"),
+            ("NO_PROXY", "corp"),
+        ]);
+        let shown: Vec<String> = proxies(&open)
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         assert_eq!(
             shown,
             [
@@ -190,10 +268,27 @@ mod tests {
                 "NO_PROXY=corp,127.0.0.1,localhost,::1"
             ]
         );
-        assert_eq!(proxies(&caller(&[("ALL_PROXY", "socks5://u@p"), ("NO_PROXY", "corp")])), []);
-        assert!(is_proxy_with_login("Https_Proxy", "http://u:p@host/") && !is_proxy_with_login("OTHER", "http://u@h"));
-        assert!(is_proxy_with_login("npm_config_https_proxy", "//u:p@h") && is_proxy_with_login("FTP_PROXY", "u:p@h"));
-        for login in ["http://joe:pa/ss@p", "u:pa#s@p", "http://u:pa?s@p", "//u:p@h"] {
+        assert_eq!(
+            proxies(&caller(&[
+                ("ALL_PROXY", "socks5://u@p"),
+                ("NO_PROXY", "corp")
+            ])),
+            []
+        );
+        assert!(
+            is_proxy_with_login("Https_Proxy", "http://u:p@host/")
+                && !is_proxy_with_login("OTHER", "http://u@h")
+        );
+        assert!(
+            is_proxy_with_login("npm_config_https_proxy", "//u:p@h")
+                && is_proxy_with_login("FTP_PROXY", "u:p@h")
+        );
+        for login in [
+            "http://joe:pa/ss@p",
+            "u:pa#s@p",
+            "http://u:pa?s@p",
+            "//u:p@h",
+        ] {
             assert_eq!(proxies(&caller(&[("https_proxy", login)])), [], "{login}");
         }
     }
@@ -203,28 +298,54 @@ mod tests {
         let of = |value: &str| Proxy::of(&caller(&[("https_proxy", value)]));
         let proxy = of("http://me:p%40ss@Proxy.example:3128").unwrap().unwrap();
         assert_eq!(proxy.address(), ("proxy.example", 3128));
-        let asked =
-            "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\nProxy-Authorization: Basic bWU6cEBzcw==\r\n\r\n";
+        let asked = "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\nProxy-Authorization: Basic bWU6cEBzcw==\r\n\r\n";
         assert_eq!(proxy.request("a.example", 443), asked);
         assert!(!format!("{proxy:?}").contains("bWU6"), "{proxy:?}");
-        assert_eq!(of("proxy:8080").unwrap().unwrap().address(), ("proxy", 8080));
+        assert_eq!(
+            of("proxy:8080").unwrap().unwrap().address(),
+            ("proxy", 8080)
+        );
         assert_eq!(Proxy::of(&caller(&[("HTTP_PROXY", "http://p")])), Ok(None));
         for unknown in ["https://p:1", "socks5h://u:pw@p:1"] {
             let error = of(unknown).unwrap_err().to_string();
-            assert_eq!(error, "use the proxy in https_proxy: omk speaks only to one of `http://HOST:PORT`");
+            assert_eq!(
+                error,
+                "use the proxy in https_proxy: omk speaks only to one of `http://HOST:PORT`"
+            );
         }
     }
 
     #[test]
     fn the_list_of_exceptions_is_read_as_curl_reads_it() {
         let asks = |except: &str, host: &str| {
-            let proxy = Proxy::of(&caller(&[("HTTPS_PROXY", "http://p"), ("no_proxy", except)])).unwrap().unwrap();
+            let proxy = Proxy::of(&caller(&[
+                ("HTTPS_PROXY", "http://p"),
+                ("no_proxy", except),
+            ]))
+            .unwrap()
+            .unwrap();
             proxy.is_for(host, 443)
         };
-        for except in ["*", "a.example", ".example", "example", "*.example", "x, A.EXAMPLE", "a.example:443"] {
+        for except in [
+            "*",
+            "a.example",
+            ".example",
+            "example",
+            "*.example",
+            "x, A.EXAMPLE",
+            "a.example:443",
+        ] {
             assert!(!asks(except, "a.example"), "{except}");
         }
-        for except in ["", ",", "ample", "b.example", "a.example.org", "a.example:80", "10.0.0.0/8"] {
+        for except in [
+            "",
+            ",",
+            "ample",
+            "b.example",
+            "a.example.org",
+            "a.example:80",
+            "10.0.0.0/8",
+        ] {
             assert!(asks(except, "a.example"), "{except}");
         }
     }
@@ -243,6 +364,9 @@ mod tests {
             ("SSL_CERT_FILE", "/no/such.pem"),
             ("CURL_CA_BUNDLE", "relative.pem"),
         ]);
-        assert_eq!(certificates(&caller), [("SSL_CERT_DIR", vec![real]), ("PIP_CERT", vec![own])]);
+        assert_eq!(
+            certificates(&caller),
+            [("SSL_CERT_DIR", vec![real]), ("PIP_CERT", vec![own])]
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! What a child finds in its environment: an allow-list, never an inheritance.
 //!
-//! [`Caller::read`] is the only place that reads omk's own environment for children. It refuses to pass on anything
-//! that is named like a secret or speaks of the CI job, whoever asks for it.
+//! [`Caller::read`] is the only place that reads omk's own environment for children. It refuses to
+//! pass on anything that is named like a secret or speaks of the CI job, whoever asks for it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
@@ -32,8 +32,9 @@ pub struct Caller {
     pub(super) found: Arc<Found>,
 }
 
-/// What the caller's variables lead to. It is looked up once, at the first child: no child can change it, all children of a
-/// run see the same, and a directory of programs holds thousands of links.
+/// What the caller's variables lead to. It is looked up once, at the first child: no child can
+/// change it, all children of a run see the same, and a directory of programs holds thousands of
+/// links.
 #[derive(Default)]
 pub(super) struct Found {
     private: OnceLock<Vec<PathBuf>>,
@@ -48,17 +49,25 @@ impl Caller {
         std::env::vars_os().collect()
     }
 
-    /// The names of variables that look like secrets, or repeat a token of the job: those that must not be there when the
-    /// first child starts.
+    /// The names of variables that look like secrets, or repeat a token of the job: those that must
+    /// not be there when the first child starts.
     pub fn secret_names(&self) -> impl Iterator<Item = &str> {
-        let tokens: Vec<&str> =
-            REPEATED.iter().filter_map(|name| self.text(name)).filter(|token| token.len() >= SHORTEST).collect();
+        let tokens: Vec<&str> = REPEATED
+            .iter()
+            .filter_map(|name| self.text(name))
+            .filter(|token| token.len() >= SHORTEST)
+            .collect();
         let repeats = move |value: &OsString| {
             let value = value.to_string_lossy();
             tokens.iter().any(|token| value.contains(token))
         };
-        let named = self.variables.iter().filter_map(|(name, value)| Some((name.to_str()?, value)));
-        named.filter(move |(name, value)| credential::is_variable(name) || repeats(value)).map(|(name, _)| name)
+        let named = self
+            .variables
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_str()?, value)));
+        named
+            .filter(move |(name, value)| credential::is_variable(name) || repeats(value))
+            .map(|(name, _)| name)
     }
 
     /// A variable, where it is set, not empty, and UTF-8.
@@ -72,7 +81,9 @@ impl Caller {
     pub fn keeping_on_path(mut self, keeps: impl Fn(&Path) -> bool) -> Self {
         self.found = Arc::default();
         if let Some(path) = self.variables.get_mut(OsStr::new("PATH")) {
-            let kept: Vec<PathBuf> = std::env::split_paths(path).filter(|directory| keeps(directory)).collect();
+            let kept: Vec<PathBuf> = std::env::split_paths(path)
+                .filter(|directory| keeps(directory))
+                .collect();
             *path = std::env::join_paths(kept).unwrap_or_default();
         }
         self
@@ -80,13 +91,17 @@ impl Caller {
 
     /// The whole of it, for children of omk itself that see no untrusted code.
     pub fn passable(&self) -> impl Iterator<Item = (&OsString, &OsString)> {
-        self.variables.iter().filter(|(name, _)| name.to_str().is_some_and(may_pass))
+        self.variables
+            .iter()
+            .filter(|(name, _)| name.to_str().is_some_and(may_pass))
     }
 
     /// What no child is to see: the caller's home, and what else is the caller's alone.
     #[must_use]
     pub fn private_directories(&self) -> &[PathBuf] {
-        self.found.private.get_or_init(|| self.look_for_private_directories())
+        self.found
+            .private
+            .get_or_init(|| self.look_for_private_directories())
     }
 
     fn look_for_private_directories(&self) -> Vec<PathBuf> {
@@ -101,24 +116,34 @@ impl Caller {
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&OsString> {
-        self.variables.get(OsStr::new(name)).filter(|value| !value.is_empty())
+        self.variables
+            .get(OsStr::new(name))
+            .filter(|value| !value.is_empty())
     }
 
-    /// The directory that the variable names, else that one below the caller's home; only where it exists.
+    /// The directory that the variable names, else that one below the caller's home; only where it
+    /// exists.
     #[must_use]
     pub fn directory(&self, name: &str, below_home: Option<&str>) -> Option<PathBuf> {
         let named = self.get(name).map(PathBuf::from);
-        // A confined child may write only to paths without links, and people's homes are often behind one.
+        // A confined child may write only to paths without links, and people's homes are often
+        // behind one.
         let home = || std::fs::canonicalize(self.get("HOME")?).ok();
         let usual = || Some(home()?.join(below_home?));
-        let found = named.filter(|path| path.is_absolute()).or_else(usual).filter(|path| path.is_dir())?;
+        let found = named
+            .filter(|path| path.is_absolute())
+            .or_else(usual)
+            .filter(|path| path.is_dir())?;
         std::fs::canonicalize(found).ok()
     }
 }
 
 impl FromIterator<(OsString, OsString)> for Caller {
     fn from_iter<I: IntoIterator<Item = (OsString, OsString)>>(variables: I) -> Self {
-        Self { variables: variables.into_iter().collect(), found: Arc::default() }
+        Self {
+            variables: variables.into_iter().collect(),
+            found: Arc::default(),
+        }
     }
 }
 
@@ -160,8 +185,8 @@ const PRIVATE: [&str; 22] = [
 pub struct ChildEnv {
     /// The whole environment.
     pub vars: BTreeMap<OsString, OsString>,
-    /// The variables that point at caches outside HOME, and where they lead: a child writes there, as to a copy of its
-    /// own.
+    /// The variables that point at caches outside HOME, and where they lead: a child writes there,
+    /// as to a copy of its own.
     pub caches: Vec<(&'static str, PathBuf)>,
     /// The variables of the caller that name certificates, and what they lead to.
     pub certificates: Vec<(&'static str, Vec<PathBuf>)>,
@@ -180,8 +205,9 @@ pub fn may_pass(name: &str) -> bool {
 
 /// The environment of a child whose private directories are `home` and `tmp`.
 ///
-/// Later wins: the allow-list, the caller's certificates, the toolchains, `pass_env` (names [`may_pass`] refuses and
-/// proxies with a password are left out), the plan's own variables, the task's or gate's; HOME and TMPDIR stay private whatever they say.
+/// Later wins: the allow-list, the caller's certificates, the toolchains, `pass_env` (names
+/// [`may_pass`] refuses and proxies with a password are left out), the plan's own variables, the
+/// task's or gate's; HOME and TMPDIR stay private whatever they say.
 #[must_use]
 pub fn child_env(
     caller: &Caller,
@@ -193,8 +219,17 @@ pub fn child_env(
 ) -> ChildEnv {
     let mut vars = BTreeMap::new();
     let mut set = |name: &str, value: OsString| vars.insert(OsString::from(name), value);
-    set("PATH", caller.get("PATH").cloned().unwrap_or_else(|| PATH.into()));
-    set("LANG", caller.get("LANG").cloned().unwrap_or_else(|| "C.UTF-8".into()));
+    set(
+        "PATH",
+        caller.get("PATH").cloned().unwrap_or_else(|| PATH.into()),
+    );
+    set(
+        "LANG",
+        caller
+            .get("LANG")
+            .cloned()
+            .unwrap_or_else(|| "C.UTF-8".into()),
+    );
     set("TERM", "dumb".into());
     set("CI", "1".into());
     set("NO_COLOR", "1".into());
@@ -208,7 +243,8 @@ pub fn child_env(
     }
     for name in pass_env.iter().filter(|name| may_pass(name)) {
         let value = caller.variables.get(OsStr::new(name));
-        let value = value.filter(|value| !egress::is_proxy_with_login(name, &value.to_string_lossy()));
+        let value =
+            value.filter(|value| !egress::is_proxy_with_login(name, &value.to_string_lossy()));
         if let Some(value) = value {
             set(name, value.clone());
         }
@@ -221,21 +257,40 @@ pub fn child_env(
     set("HOME", home.into());
     set("TMPDIR", tmp.into());
     let mut seen = tools.shown.clone();
-    let named = plan_env.keys().chain(task_env.keys()).chain(pass_env).filter(|name| !PRIVATE.contains(&name.as_str()));
-    let named = named.filter(|name| name.as_str() != "TMPDIR").filter_map(|name| vars.get(OsStr::new(name)));
+    let named = plan_env
+        .keys()
+        .chain(task_env.keys())
+        .chain(pass_env)
+        .filter(|name| !PRIVATE.contains(&name.as_str()));
+    let named = named
+        .filter(|name| name.as_str() != "TMPDIR")
+        .filter_map(|name| vars.get(OsStr::new(name)));
     let named = named.flat_map(|value| std::env::split_paths(value).collect::<Vec<_>>());
     let is_data = |path: &PathBuf| path.is_dir() || path.is_file();
     let is_common = |path: &PathBuf| SHARED.iter().any(|common| path == Path::new(common));
-    let data = named.filter(|path| path.is_absolute() && is_data(path) && !is_common(path) && !is_of_the_system(path));
+    let data = named.filter(|path| {
+        path.is_absolute() && is_data(path) && !is_common(path) && !is_of_the_system(path)
+    });
     let data = data.collect();
     let path = vars.get(OsStr::new("PATH")).cloned().unwrap_or_default();
-    seen.extend(std::env::split_paths(&path).flat_map(|directory| installation(caller, &directory)));
-    ChildEnv { vars, caches: tools.caches.clone(), certificates, tools: seen, data }
+    seen.extend(
+        std::env::split_paths(&path).flat_map(|directory| installation(caller, &directory)),
+    );
+    ChildEnv {
+        vars,
+        caches: tools.caches.clone(),
+        certificates,
+        tools: seen,
+        data,
+    }
 }
 
 /// Whether programs of the whole machine lie there: a service's home may be `/usr/lib/service`.
 pub(super) fn is_of_the_system(path: &Path) -> bool {
-    let top = path.components().nth(1).map(std::path::Component::as_os_str);
+    let top = path
+        .components()
+        .nth(1)
+        .map(std::path::Component::as_os_str);
     top.is_none_or(|top| SYSTEM.iter().any(|system| top == *system))
 }
 
@@ -252,17 +307,35 @@ impl Tools {
         let mut tools = Self::default();
         tools.rust(caller);
         tools.go(caller);
-        tools.cache("npm_config_cache", caller.directory("npm_config_cache", Some(".npm")));
-        tools.cache("PIP_CACHE_DIR", caller.directory("PIP_CACHE_DIR", Some(".cache/pip")));
-        tools.vars.extend(caller.directory("JAVA_HOME", None).map(|found| ("JAVA_HOME", found)));
-        tools.shown.extend(tools.vars.iter().map(|(_, directory)| directory.clone()));
+        tools.cache(
+            "npm_config_cache",
+            caller.directory("npm_config_cache", Some(".npm")),
+        );
+        tools.cache(
+            "PIP_CACHE_DIR",
+            caller.directory("PIP_CACHE_DIR", Some(".cache/pip")),
+        );
+        tools.vars.extend(
+            caller
+                .directory("JAVA_HOME", None)
+                .map(|found| ("JAVA_HOME", found)),
+        );
+        tools
+            .shown
+            .extend(tools.vars.iter().map(|(_, directory)| directory.clone()));
         tools
     }
 
     /// Cargo locks and writes its whole home; the toolchains are there to be read.
     fn rust(&mut self, caller: &Caller) {
-        self.vars.extend(caller.directory("RUSTUP_HOME", Some(".rustup")).map(|found| ("RUSTUP_HOME", found)));
-        let Some(home) = caller.directory("CARGO_HOME", Some(".cargo")) else { return };
+        self.vars.extend(
+            caller
+                .directory("RUSTUP_HOME", Some(".rustup"))
+                .map(|found| ("RUSTUP_HOME", found)),
+        );
+        let Some(home) = caller.directory("CARGO_HOME", Some(".cargo")) else {
+            return;
+        };
         self.cache("CARGO_HOME", Some(home));
     }
 
@@ -294,11 +367,17 @@ mod tests {
     use super::*;
 
     fn caller(variables: &[(&str, &str)]) -> Caller {
-        variables.iter().map(|(name, value)| (name.into(), value.into())).collect()
+        variables
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
     }
 
     fn map(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
-        variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+        variables
+            .iter()
+            .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
     }
 
     fn names(env: &ChildEnv) -> Vec<&str> {
@@ -307,8 +386,13 @@ mod tests {
 
     #[test]
     fn nothing_is_inherited_but_the_allow_list() {
-        let caller =
-            caller(&[("PATH", "/p"), ("LANG", "de_DE.UTF-8"), ("HOME", "/nowhere"), ("FOO", "1"), ("LC_ALL", "x")]);
+        let caller = caller(&[
+            ("PATH", "/p"),
+            ("LANG", "de_DE.UTF-8"),
+            ("HOME", "/nowhere"),
+            ("FOO", "1"),
+            ("LC_ALL", "x"),
+        ]);
         let env = child_env(
             &caller,
             Path::new("/h"),
@@ -317,8 +401,11 @@ mod tests {
             &["FOO".to_owned(), "ABSENT".to_owned()],
             &map(&[("B", "task")]),
         );
-        let text: Vec<String> =
-            env.vars.iter().map(|(name, value)| format!("{}={}", name.display(), value.display())).collect();
+        let text: Vec<String> = env
+            .vars
+            .iter()
+            .map(|(name, value)| format!("{}={}", name.display(), value.display()))
+            .collect();
         insta::assert_snapshot!(text.join("\n"), @r"
         A=plan
         B=task
@@ -338,26 +425,59 @@ mod tests {
     fn what_repeats_a_token_of_the_job_is_a_secret_whatever_it_is_called() {
         let caller = caller(&[
             ("CI_JOB_TOKEN", "glcbt-64_hush"),
-            ("CI_REPOSITORY_URL", "https://gitlab-ci-token:[MASKED]@host/a/b.git"),
-            ("GIT_CONFIG_VALUE_0", "https://gitlab-ci-token:glcbt-64_hush@host"),
+            (
+                "CI_REPOSITORY_URL",
+                "https://gitlab-ci-token:[MASKED]@host/a/b.git",
+            ),
+            (
+                "GIT_CONFIG_VALUE_0",
+                "https://gitlab-ci-token:glcbt-64_hush@host",
+            ),
             ("DOCKER_AUTH_CONFIG", "{}"),
             ("CI_PROJECT_ID", "9"),
             ("HOME", "/h"),
         ]);
         let names: Vec<&str> = caller.secret_names().collect();
-        assert_eq!(names, ["CI_JOB_TOKEN", "CI_REPOSITORY_URL", "DOCKER_AUTH_CONFIG", "GIT_CONFIG_VALUE_0"]);
-        assert!(!may_pass("ci_repository_url") && !may_pass("CI_JOB_TOKEN") && !may_pass("OMK_TOKEN"));
+        assert_eq!(
+            names,
+            [
+                "CI_JOB_TOKEN",
+                "CI_REPOSITORY_URL",
+                "DOCKER_AUTH_CONFIG",
+                "GIT_CONFIG_VALUE_0"
+            ]
+        );
+        assert!(
+            !may_pass("ci_repository_url") && !may_pass("CI_JOB_TOKEN") && !may_pass("OMK_TOKEN")
+        );
         // What is shorter than any token would take half of the environment away.
-        let short: Caller = [("OMK_TOKEN".into(), "e".into()), ("HOME".into(), "/heme".into())].into_iter().collect();
+        let short: Caller = [
+            ("OMK_TOKEN".into(), "e".into()),
+            ("HOME".into(), "/heme".into()),
+        ]
+        .into_iter()
+        .collect();
         assert_eq!(short.secret_names().collect::<Vec<_>>(), ["OMK_TOKEN"]);
     }
 
     #[test]
     fn an_empty_caller_still_finds_programs() {
         let none = BTreeMap::new();
-        let env = child_env(&Caller::default(), Path::new("/h"), Path::new("/t"), &none, &[], &none);
+        let env = child_env(
+            &Caller::default(),
+            Path::new("/h"),
+            Path::new("/t"),
+            &none,
+            &[],
+            &none,
+        );
         assert_eq!(env.vars[OsStr::new("LANG")], "C.UTF-8");
-        assert!(env.vars[OsStr::new("PATH")].to_str().unwrap().contains("/usr/bin"));
+        assert!(
+            env.vars[OsStr::new("PATH")]
+                .to_str()
+                .unwrap()
+                .contains("/usr/bin")
+        );
     }
 
     #[test]
@@ -376,14 +496,37 @@ mod tests {
         .collect();
         let none = BTreeMap::new();
         let with = child_env(&caller, Path::new("/h"), Path::new("/t"), &none, &[], &none);
-        let without = child_env(&Caller::default(), Path::new("/h"), Path::new("/t"), &none, &[], &none);
+        let without = child_env(
+            &Caller::default(),
+            Path::new("/h"),
+            Path::new("/t"),
+            &none,
+            &[],
+            &none,
+        );
 
-        assert_eq!(names(&without), ["CI", "HOME", "LANG", "NO_COLOR", "PATH", "TERM", "TMPDIR"]);
+        assert_eq!(
+            names(&without),
+            ["CI", "HOME", "LANG", "NO_COLOR", "PATH", "TERM", "TMPDIR"]
+        );
         let mut more = names(&with);
         more.retain(|name| !names(&without).contains(name));
-        assert_eq!(more, ["CARGO_HOME", "GOMODCACHE", "GOPATH", "PIP_CACHE_DIR", "RUSTUP_HOME", "npm_config_cache"]);
-        let caches: Vec<&str> =
-            with.caches.iter().map(|(_, path)| path.strip_prefix(home.path()).unwrap().to_str().unwrap()).collect();
+        assert_eq!(
+            more,
+            [
+                "CARGO_HOME",
+                "GOMODCACHE",
+                "GOPATH",
+                "PIP_CACHE_DIR",
+                "RUSTUP_HOME",
+                "npm_config_cache"
+            ]
+        );
+        let caches: Vec<&str> = with
+            .caches
+            .iter()
+            .map(|(_, path)| path.strip_prefix(home.path()).unwrap().to_str().unwrap())
+            .collect();
         assert_eq!(caches, [".cargo", "go", "go/pkg/mod", ".npm", "elsewhere"]);
     }
 
@@ -405,13 +548,23 @@ mod tests {
     #[test]
     fn no_variable_of_the_job_passes_in_any_case() {
         for start in JOB {
-            for name in [format!("{start}X"), start.to_owned(), format!("{}x", start.to_lowercase())] {
+            for name in [
+                format!("{start}X"),
+                start.to_owned(),
+                format!("{}x", start.to_lowercase()),
+            ] {
                 assert!(!may_pass(&name), "{name}");
             }
             let mixed: String = start
                 .chars()
                 .enumerate()
-                .map(|(at, letter)| if at % 2 == 0 { letter.to_ascii_lowercase() } else { letter })
+                .map(|(at, letter)| {
+                    if at % 2 == 0 {
+                        letter.to_ascii_lowercase()
+                    } else {
+                        letter
+                    }
+                })
                 .collect();
             assert!(!may_pass(&format!("{mixed}X")), "{mixed}X");
             // A name that only holds such a beginning is another's.
@@ -425,11 +578,26 @@ mod tests {
         let theirs: Vec<(&str, &str)> = names.iter().map(|name| (*name, "/theirs")).collect();
         let none = BTreeMap::new();
         let all: Vec<String> = names.iter().map(ToString::to_string).collect();
-        for (plan, task, pass) in
-            [(map(&theirs), none.clone(), vec![]), (none.clone(), map(&theirs), vec![]), (none.clone(), none, all)]
-        {
-            let env = child_env(&caller(&theirs), Path::new("/h"), Path::new("/t"), &plan, &pass, &task);
-            assert_eq!((&env.vars[OsStr::new("HOME")], &env.vars[OsStr::new("TMPDIR")]), (&"/h".into(), &"/t".into()));
+        for (plan, task, pass) in [
+            (map(&theirs), none.clone(), vec![]),
+            (none.clone(), map(&theirs), vec![]),
+            (none.clone(), none, all),
+        ] {
+            let env = child_env(
+                &caller(&theirs),
+                Path::new("/h"),
+                Path::new("/t"),
+                &plan,
+                &pass,
+                &task,
+            );
+            assert_eq!(
+                (
+                    &env.vars[OsStr::new("HOME")],
+                    &env.vars[OsStr::new("TMPDIR")]
+                ),
+                (&"/h".into(), &"/t".into())
+            );
         }
     }
 }

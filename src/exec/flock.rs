@@ -1,8 +1,10 @@
-//! A child and all its descendants, as their shepherd sees them: who has ended, and the end of the rest.
+//! A child and all its descendants, as their shepherd sees them: who has ended, and the end of the
+//! rest.
 //!
-//! The shepherd is a child subreaper, so every descendant stays below it, detached ones too, and *no child left* means
-//! no descendant left. Waiting and signalling exclude each other, so that no signal ever meets a process id that was
-//! given away again. It refuses to know why anything is ended.
+//! The shepherd is a child subreaper, so every descendant stays below it, detached ones too, and
+//! *no child left* means no descendant left. Waiting and signalling exclude each other, so that no
+//! signal ever meets a process id that was given away again. It refuses to know why anything is
+//! ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -11,14 +13,15 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus, kill_process, kill_process_group, wait, waitid,
+    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus, kill_process, kill_process_group,
+    wait, waitid,
 };
 
 use super::orders::{Report, Status};
 use crate::processes::ProcessStat;
 
-/// How often a flock is stopped before it is killed, so that nobody forks between being seen and being killed; what
-/// still slips through is caught in the next pass.
+/// How often a flock is stopped before it is killed, so that nobody forks between being seen and
+/// being killed; what still slips through is caught in the next pass.
 const FREEZES: usize = 8;
 
 /// How long descendants may outlive the child by themselves: long enough for the end of a pipeline.
@@ -53,10 +56,14 @@ enum Left {
 }
 
 impl Flock {
-    /// The flock of `leader`, a child of this process in a session of its own. Orphans come to this process if it
-    /// `adopts` them.
+    /// The flock of `leader`, a child of this process in a session of its own. Orphans come to this
+    /// process if it `adopts` them.
     pub(super) fn new(leader: Pid, adopts: bool) -> Self {
-        Self { leader, adopts, state: Mutex::default() }
+        Self {
+            leader,
+            adopts,
+            state: Mutex::default(),
+        }
     }
 
     /// Waits until the child has ended, ends what it left behind, and returns when nobody is left.
@@ -88,9 +95,16 @@ impl Flock {
         if !self.adopts || state.blind {
             self.signal_group(Signal::KILL);
         }
-        let status = state.status.ok_or_else(|| io::Error::other("the child was reaped by somebody else"))?;
+        let status = state
+            .status
+            .ok_or_else(|| io::Error::other("the child was reaped by somebody else"))?;
         let stragglers = u32::try_from(state.stragglers.len()).unwrap_or(u32::MAX);
-        Ok(Report::Over { status, ordered: state.ordered, stragglers, complete: !state.blind })
+        Ok(Report::Over {
+            status,
+            ordered: state.ordered,
+            stragglers,
+            complete: !state.blind,
+        })
     }
 
     /// Tells the child's group to end, and ends everybody who is left after `grace`.
@@ -114,7 +128,8 @@ impl Flock {
         self.end_all(&mut state);
     }
 
-    /// Blocks until some child of this process has ended, and leaves it to be reaped. False: there is none left.
+    /// Blocks until some child of this process has ended, and leaves it to be reaped. False: there
+    /// is none left.
     fn await_any(&self) -> io::Result<bool> {
         loop {
             match waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
@@ -129,7 +144,9 @@ impl Flock {
     fn reap(&self, state: &mut State) -> io::Result<Left> {
         loop {
             match wait(WaitOptions::NOHANG) {
-                Ok(Some((pid, status))) if pid == self.leader => state.status = Some(translate(status)),
+                Ok(Some((pid, status))) if pid == self.leader => {
+                    state.status = Some(translate(status))
+                }
                 Ok(Some(_)) | Err(Errno::INTR) => {}
                 Ok(None) => return Ok(Left::Some),
                 Err(Errno::CHILD) => return Ok(Left::Nobody),
@@ -138,8 +155,8 @@ impl Flock {
         }
     }
 
-    /// One pass: stops all until no new ones appear, then kills them. Whoever was born in between is an orphan soon,
-    /// and the death of its parent brings about the next pass.
+    /// One pass: stops all until no new ones appear, then kills them. Whoever was born in between
+    /// is an orphan soon, and the death of its parent brings about the next pass.
     fn end_all(&self, state: &mut State) {
         let mut seen = BTreeSet::new();
         for _ in 0..FREEZES {
@@ -147,7 +164,10 @@ impl Flock {
                 state.blind = true;
                 return self.signal_group(Signal::KILL);
             };
-            let new: Vec<Descendant> = below.into_iter().filter(|found| seen.insert(found.pid)).collect();
+            let new: Vec<Descendant> = below
+                .into_iter()
+                .filter(|found| seen.insert(found.pid))
+                .collect();
             if new.is_empty() {
                 break;
             }
@@ -163,8 +183,9 @@ impl Flock {
         }
     }
 
-    /// Signals the child's process group. Its number cannot mean another's: while this process has not reaped the
-    /// child it is taken, and afterwards it is taken as long as a member lives, or, on the last pass, only just free.
+    /// Signals the child's process group. Its number cannot mean another's: while this process has
+    /// not reaped the child it is taken, and afterwards it is taken as long as a member lives,
+    /// or, on the last pass, only just free.
     fn signal_group(&self, signal: Signal) {
         // It fails where nobody is left, which is what was wanted.
         let _ = kill_process_group(self.leader, signal);
@@ -190,7 +211,8 @@ fn translate(status: WaitStatus) -> Status {
 /// A process below this one.
 struct Descendant {
     pid: i32,
-    /// It does not call itself a zombie. One that does may still run: in threads that outlive the first.
+    /// It does not call itself a zombie. One that does may still run: in threads that outlive the
+    /// first.
     alive: bool,
 }
 
@@ -198,7 +220,13 @@ struct Descendant {
 fn descendants() -> io::Result<Vec<Descendant>> {
     let mut children: BTreeMap<i32, Vec<Descendant>> = BTreeMap::new();
     for (_, process) in ProcessStat::all()? {
-        children.entry(process.parent).or_default().push(Descendant { pid: process.pid, alive: !process.is_zombie });
+        children
+            .entry(process.parent)
+            .or_default()
+            .push(Descendant {
+                pid: process.pid,
+                alive: !process.is_zombie,
+            });
     }
     let mut parents = vec![rustix::process::getpid().as_raw_pid()];
     let mut found = Vec::new();

@@ -1,9 +1,11 @@
-//! A fork server: one process that omk starts before its first child, and that forks a shepherd for each of them.
+//! A fork server: one process that omk starts before its first child, and that forks a shepherd for
+//! each of them.
 //!
-//! A fork of a small process costs a quarter of starting a program, and on a virtual machine less. The server has one
-//! thread, an empty environment and nothing open but its socket, so that no shepherd finds anything of omk's, or of another
-//! child's, in its memory. It refuses to read orders: it only hands three open files on. It ends with omk; the shepherds
-//! that it made do not need it.
+//! A fork of a small process costs a quarter of starting a program, and on a virtual machine less.
+//! The server has one thread, an empty environment and nothing open but its socket, so that no
+//! shepherd finds anything of omk's, or of another child's, in its memory. It refuses to read
+//! orders: it only hands three open files on. It ends with omk; the shepherds that it made do not
+//! need it.
 
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
@@ -21,7 +23,8 @@ use super::{FORK_SERVER, SHEPHERD_ROLE};
 /// What a shepherd gets as its standard input, output and error.
 pub(super) const STANDARD: usize = 3;
 
-/// What omk writes beside the files of a shepherd to be, and the server beside the process that it made.
+/// What omk writes beside the files of a shepherd to be, and the server beside the process that it
+/// made.
 const DONE: u8 = b'+';
 
 /// The server's answer if it could not make one.
@@ -53,16 +56,23 @@ enum Answer {
 }
 
 impl ForkServer {
-    /// A shepherd with these files, as a descriptor of its process. `None`: there is no server, so that one has to be started
-    /// in the usual way.
+    /// A shepherd with these files, as a descriptor of its process. `None`: there is no server, so
+    /// that one has to be started in the usual way.
     ///
     /// It blocks for as long as a fork takes, and never longer than `patience`.
-    pub(super) fn fork(&self, exe: &Path, files: [BorrowedFd<'_>; STANDARD], patience: Duration) -> Option<OwnedFd> {
+    pub(super) fn fork(
+        &self,
+        exe: &Path,
+        files: [BorrowedFd<'_>; STANDARD],
+        patience: Duration,
+    ) -> Option<OwnedFd> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*state, State::NotStarted) {
             *state = State::Ready(Link::start(exe, patience).ok()?);
         }
-        let State::Ready(link) = &mut *state else { return None };
+        let State::Ready(link) = &mut *state else {
+            return None;
+        };
         match link.ask(files) {
             Ok(Answer::Made(process)) => Some(process),
             Ok(Answer::Refused) => {
@@ -92,7 +102,10 @@ impl Link {
             // Ctrl-C at a terminal goes to the whole group: omk answers it, not the shepherds.
             .process_group(0)
             .spawn()?;
-        Ok(Self { socket: ours, process })
+        Ok(Self {
+            socket: ours,
+            process,
+        })
     }
 
     fn ask(&mut self, files: [BorrowedFd<'_>; STANDARD]) -> io::Result<Answer> {
@@ -115,8 +128,8 @@ impl Drop for Link {
     }
 }
 
-/// The whole life of the server. True in each shepherd that it makes, with the files of that one as standard input, output and
-/// error; false in the server itself, once omk is gone.
+/// The whole life of the server. True in each shepherd that it makes, with the files of that one as
+/// standard input, output and error; false in the server itself, once omk is gone.
 ///
 /// Only for a process with a single thread, whose standard input is the socket to omk.
 ///
@@ -132,7 +145,9 @@ pub(super) fn serve() -> io::Result<bool> {
         if length == 0 {
             return Ok(false);
         }
-        let [input, output, errors] = files.as_slice() else { return Err(io::ErrorKind::InvalidData.into()) };
+        let [input, output, errors] = files.as_slice() else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
         match fork() {
             Forked::Here => {
                 dispose(libc::SIGCHLD, libc::SIG_DFL);
@@ -158,20 +173,34 @@ enum Forked {
     Nowhere,
 }
 
-/// Makes a process like this one. It has a descriptor from its first moment, so that nobody is ever taken for it.
+/// Makes a process like this one. It has a descriptor from its first moment, so that nobody is ever
+/// taken for it.
 fn fork() -> Forked {
     let mut process: libc::c_int = -1;
     let flags = libc::c_long::from(libc::CLONE_PIDFD | libc::SIGCHLD);
-    // SAFETY: without a stack and without shared memory this is a fork. This process has a single thread, so the new one finds
-    // every lock free. The pointer is to a value that outlives the call; the two last arguments have no meaning here.
-    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, std::ptr::from_mut(&mut process), 0, 0) };
+    // SAFETY: without a stack and without shared memory this is a fork. This process has a single
+    // thread, so the new one finds every lock free. The pointer is to a value that outlives the
+    // call; the two last arguments have no meaning here.
+    let pid = unsafe {
+        libc::syscall(
+            libc::SYS_clone,
+            flags,
+            0,
+            std::ptr::from_mut(&mut process),
+            0,
+            0,
+        )
+    };
     match pid {
         0 => Forked::Here,
         // SAFETY: the kernel has just opened it, for nobody else.
         1.. if process >= 0 => Forked::There(unsafe { OwnedFd::from_raw_fd(process) }),
         1.. => {
             // Before Linux 5.2 there are no such descriptors. The new process must not work then.
-            if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
+            if let Some(pid) = i32::try_from(pid)
+                .ok()
+                .and_then(rustix::process::Pid::from_raw)
+            {
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
             }
             Forked::Nowhere

@@ -1,6 +1,8 @@
-//! What belongs to a directory of programs on PATH: the installation around it, and what its links lead to.
+//! What belongs to a directory of programs on PATH: the installation around it, and what its links
+//! lead to.
 //!
-//! It refuses to show a home, a directory of everybody's, and what has the name of something private.
+//! It refuses to show a home, a directory of everybody's, and what has the name of something
+//! private.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -9,11 +11,21 @@ use std::sync::PoisonError;
 use super::credential;
 use super::environment::{Caller, is_of_the_system};
 
-/// Directories of programs in a home, by the name of which their neighbours are part of the same installation.
+/// Directories of programs in a home, by the name of which their neighbours are part of the same
+/// installation.
 const PROGRAMS: [&str; 4] = ["bin", "sbin", "shims", "condabin"];
 
 /// What an installation has beside its programs.
-const INSTALLED: [&str; 8] = ["lib", "lib64", "libexec", "share", "include", "pkg", "pyvenv.cfg", "conda-meta"];
+const INSTALLED: [&str; 8] = [
+    "lib",
+    "lib64",
+    "libexec",
+    "share",
+    "include",
+    "pkg",
+    "pyvenv.cfg",
+    "conda-meta",
+];
 
 /// What only a home has.
 const HOMELY: [&str; 6] = [".ssh", ".config", ".cache", ".bashrc", ".profile", ".zshrc"];
@@ -32,24 +44,35 @@ const LOCAL: [&str; 10] = [
     "state/fnm_multishells",
 ];
 
-/// What belongs to a directory of programs: the installation around it, and whatever its links lead to.
+/// What belongs to a directory of programs: the installation around it, and whatever its links lead
+/// to.
 pub(super) fn installation(caller: &Caller, programs: &Path) -> Vec<PathBuf> {
     if !programs.is_absolute() {
         return Vec::new();
     }
-    let known = || caller.found.installations.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = || {
+        caller
+            .found
+            .installations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    };
     if let Some(found) = known().get(programs) {
         return found.clone();
     }
     // One that is not there yet may be made by the next child.
-    let Ok(real) = std::fs::canonicalize(programs) else { return Vec::new() };
+    let Ok(real) = std::fs::canonicalize(programs) else {
+        return Vec::new();
+    };
     let found = look_for_installation(caller, programs, &real);
     known().insert(programs.to_owned(), found.clone());
     found
 }
 
 fn look_for_installation(caller: &Caller, programs: &Path, real: &Path) -> Vec<PathBuf> {
-    let home = caller.get("HOME").and_then(|home| std::fs::canonicalize(home).ok());
+    let home = caller
+        .get("HOME")
+        .and_then(|home| std::fs::canonicalize(home).ok());
     let local = home.as_ref().map(|home| home.join(".local"));
     let mut found = Vec::new();
     if !is_of_the_system(programs) {
@@ -63,34 +86,48 @@ fn look_for_installation(caller: &Caller, programs: &Path, real: &Path) -> Vec<P
     let links = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()));
     // `/usr/bin` has hundreds of links, and most of them name a neighbour.
     let leads_away = |link: &PathBuf| {
-        !std::fs::read_link(link).is_ok_and(|target| target.components().count() == 1 && target.is_relative())
+        !std::fs::read_link(link)
+            .is_ok_and(|target| target.components().count() == 1 && target.is_relative())
     };
     let targets = links.map(|entry| entry.path()).filter(leads_away);
     let targets = targets.filter_map(|link| std::fs::canonicalize(link).ok());
     let targets = targets.filter(|target| !is_of_the_system(target) && !target.starts_with(real));
-    let mut elsewhere: Vec<PathBuf> =
-        targets.map(|target| around(package_of(&target, home.as_deref()), home.as_deref())).collect();
+    let mut elsewhere: Vec<PathBuf> = targets
+        .map(|target| around(package_of(&target, home.as_deref()), home.as_deref()))
+        .collect();
     elsewhere.sort();
     elsewhere.dedup();
     found.extend(elsewhere);
     found
 }
 
-/// Where a program and what it is made of lie: all packages beside it, or its own directory. A directory at the machine's
-/// root, as `/srv`, a whole home, and what is private are no program's own.
+/// Where a program and what it is made of lie: all packages beside it, or its own directory. A
+/// directory at the machine's root, as `/srv`, a whole home, and what is private are no program's
+/// own.
 fn package_of<'a>(program: &'a Path, home: Option<&Path>) -> &'a Path {
-    let packages = program.ancestors().filter(|directory| directory.ends_with("node_modules")).last();
+    let packages = program
+        .ancestors()
+        .filter(|directory| directory.ends_with("node_modules"))
+        .last();
     let is_own = |own: &&Path| {
         own.parent().is_some_and(|above| above.parent().is_some())
             && !is_home(own, home)
-            && !own.components().any(|part| credential::is_private(part.as_os_str()))
+            && !own
+                .components()
+                .any(|part| credential::is_private(part.as_os_str()))
     };
-    packages.or(program.parent().filter(is_own)).unwrap_or(program)
+    packages
+        .or(program.parent().filter(is_own))
+        .unwrap_or(program)
 }
 
-/// The installation that a directory of programs is part of; not a whole home, nor a directory of everybody's.
+/// The installation that a directory of programs is part of; not a whole home, nor a directory of
+/// everybody's.
 fn around(programs: &Path, home: Option<&Path>) -> PathBuf {
-    let is_usual = programs.file_name().and_then(OsStr::to_str).is_some_and(|name| PROGRAMS.contains(&name));
+    let is_usual = programs
+        .file_name()
+        .and_then(OsStr::to_str)
+        .is_some_and(|name| PROGRAMS.contains(&name));
     let is_installation = |parent: &&Path| {
         let above = parent.parent();
         let is_top = above.is_some_and(|above| above.parent().is_none());
@@ -99,7 +136,9 @@ fn around(programs: &Path, home: Option<&Path>) -> PathBuf {
             && !is_home(parent, home)
             && home.is_none_or(|home| **parent != home.join(".local"))
     };
-    let parent = programs.parent().filter(|parent| is_usual && is_installation(parent));
+    let parent = programs
+        .parent()
+        .filter(|parent| is_usual && is_installation(parent));
     parent.unwrap_or(programs).to_path_buf()
 }
 
@@ -108,7 +147,9 @@ fn is_home(directory: &Path, home: Option<&Path>) -> bool {
     let homes = ["/home", "/Users", "/var/home", "/export/home"].map(Path::new);
     home == Some(directory)
         || directory == Path::new("/root")
-        || homes.iter().any(|homes| directory == *homes || directory.parent() == Some(*homes))
+        || homes
+            .iter()
+            .any(|homes| directory == *homes || directory.parent() == Some(*homes))
         || HOMELY.iter().any(|name| directory.join(name).exists())
 }
 
@@ -134,8 +175,14 @@ mod tests {
         std::fs::create_dir_all(own.join(".ssh")).unwrap();
         for (programs, shown) in [
             (own.join("bin"), own.join("bin")),
-            (Path::new("/home").join("other/bin"), Path::new("/home").join("other/bin")),
-            ("/no-such-directory/bin".into(), "/no-such-directory/bin".into()),
+            (
+                Path::new("/home").join("other/bin"),
+                Path::new("/home").join("other/bin"),
+            ),
+            (
+                "/no-such-directory/bin".into(),
+                "/no-such-directory/bin".into(),
+            ),
             (top.join("tools/one/bin"), top.join("tools/one")),
         ] {
             assert_eq!(around(&programs, Some(home)), shown);
@@ -148,7 +195,10 @@ mod tests {
             ("/homes/u/tool", "/homes/u/tool"),
             ("/homes/u/node_modules/a/cli.js", "/homes/u/node_modules"),
         ] {
-            assert_eq!(package_of(Path::new(program), Some(home)), Path::new(package));
+            assert_eq!(
+                package_of(Path::new(program), Some(home)),
+                Path::new(package)
+            );
         }
     }
 }

@@ -1,7 +1,9 @@
-//! A keeper: a process between omk and one git, which ends git and all that it started, its filters above all.
+//! A keeper: a process between omk and one git, which ends git and all that it started, its filters
+//! above all.
 //!
-//! It is `omk` itself in another role, and ends when git does. A SIGTERM from omk, or omk's own death, has it end all of
-//! them. What goes in and comes out is git's own: it refuses to read, to confine, and to keep time limits.
+//! It is `omk` itself in another role, and ends when git does. A SIGTERM from omk, or omk's own
+//! death, has it end all of them. What goes in and comes out is git's own: it refuses to read, to
+//! confine, and to keep time limits.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -19,7 +21,8 @@ use super::orders::{Report, Status};
 use super::shepherd::{REQUESTS, adopt_orphans, die_with, dispose};
 use super::{KEEPER, SHEPHERD_ROLE};
 
-/// How long git has to remove its locks when it is told to end. It does so at once; filters get no longer.
+/// How long git has to remove its locks when it is told to end. It does so at once; filters get no
+/// longer.
 const GRACE: Duration = Duration::from_millis(200);
 
 /// The exit code of a keeper whose program could not be started, as shells have it.
@@ -34,10 +37,13 @@ const SELF: &str = "/proc/self/exe";
 /// This process is `omk`, so that it can be a keeper.
 static IS_OMK: AtomicBool = AtomicBool::new(false);
 
-/// Has every later [`command`] run under a keeper, where the system can. Only for `omk` itself: another program has no such
-/// role.
+/// Has every later [`command`] run under a keeper, where the system can. Only for `omk` itself:
+/// another program has no such role.
 pub fn keep_from_now_on() {
-    IS_OMK.store(cfg!(target_os = "linux") && Path::new(SELF).exists(), Ordering::Relaxed);
+    IS_OMK.store(
+        cfg!(target_os = "linux") && Path::new(SELF).exists(),
+        Ordering::Relaxed,
+    );
 }
 
 /// Whether [`command`] has a keeper.
@@ -46,22 +52,32 @@ pub fn is_kept() -> bool {
     IS_OMK.load(Ordering::Relaxed)
 }
 
-/// A call of a program, under a keeper where there can be one. It is to be started in a process group of its own.
+/// A call of a program, under a keeper where there can be one. It is to be started in a process
+/// group of its own.
 #[must_use]
 pub fn command(program: &str) -> Command {
     if !is_kept() {
         return Command::new(program);
     }
     let mut command = Command::new(SELF);
-    command.arg0("omk").args([SHEPHERD_ROLE, KEEPER, &std::process::id().to_string(), program]);
+    command.arg0("omk").args([
+        SHEPHERD_ROLE,
+        KEEPER,
+        &std::process::id().to_string(),
+        program,
+    ]);
     command
 }
 
 /// The whole life of a keeper.
 pub(super) fn keep() -> ExitCode {
     let mut arguments = std::env::args_os().skip(3);
-    let omk = arguments.next().and_then(|omk| Pid::from_raw(omk.to_str()?.parse().ok()?));
-    let (Some(omk), Some(program)) = (omk, arguments.next()) else { return ExitCode::FAILURE };
+    let omk = arguments
+        .next()
+        .and_then(|omk| Pid::from_raw(omk.to_str()?.parse().ok()?));
+    let (Some(omk), Some(program)) = (omk, arguments.next()) else {
+        return ExitCode::FAILURE;
+    };
     match tend(omk, &program, arguments.collect()) {
         Ok(Status::Exited(code)) => ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)),
         // As shells say it.
@@ -116,19 +132,24 @@ fn start(program: &OsStr, arguments: Vec<OsString>) -> io::Result<Pid> {
         }
         Ok(())
     };
-    // SAFETY: this process has a single thread until its child runs, so whatever the new process does between fork and
-    // exec finds every lock free; it opens nothing.
+    // SAFETY: this process has a single thread until its child runs, so whatever the new process
+    // does between fork and exec finds every lock free; it opens nothing.
     unsafe { command.pre_exec(child_side) };
     let child = command.spawn()?;
     let child = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     child.ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-/// Has the kernel send SIGTERM when omk dies. An omk that is gone already sends none, and wants nothing.
+/// Has the kernel send SIGTERM when omk dies. An omk that is gone already sends none, and wants
+/// nothing.
 #[cfg(target_os = "linux")]
 fn ask_at_death_of(omk: Pid) -> io::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
-    if rustix::process::getppid() == Some(omk) { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
+    if rustix::process::getppid() == Some(omk) {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -147,8 +168,9 @@ fn termination() -> libc::sigset_t {
     }
 }
 
-/// From now on SIGTERM waits for [`await_termination`]. It comes before the only other thread, which inherits it; a program
-/// that is started does not, as the standard library takes no such thing along.
+/// From now on SIGTERM waits for [`await_termination`]. It comes before the only other thread,
+/// which inherits it; a program that is started does not, as the standard library takes no such
+/// thing along.
 fn hold_back_termination() {
     dispose(libc::SIGTERM, libc::SIG_DFL);
     let set = termination();

@@ -1,8 +1,10 @@
-//! Children: every agent, gate and command is started here, each under a shepherd process of its own.
+//! Children: every agent, gate and command is started here, each under a shepherd process of its
+//! own.
 //!
-//! The shepherd is `omk` itself in another role (`omk __shepherd`). It is a child subreaper that holds a pipe from omk; on
-//! the child's exit, at a deadline, or when the pipe breaks because omk died, it ends and reaps every descendant,
-//! detached ones too. It refuses to know what the child is for.
+//! The shepherd is `omk` itself in another role (`omk __shepherd`). It is a child subreaper that
+//! holds a pipe from omk; on the child's exit, at a deadline, or when the pipe breaks because omk
+//! died, it ends and reaps every descendant, detached ones too. It refuses to know what the child
+//! is for.
 
 mod capture;
 mod confine;
@@ -28,7 +30,10 @@ mod reserved;
 mod sandbox;
 #[cfg(target_os = "linux")]
 mod seal;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
 mod seccomp;
 mod shepherd;
 mod start;
@@ -58,7 +63,8 @@ pub use probe::{Probed, copyable, probe};
 pub use sandbox::{Reach, Sandbox};
 pub use shepherd::shepherd_main;
 
-/// The first argument that makes `omk` a shepherd: `main` then calls [`shepherd_main`] and nothing else.
+/// The first argument that makes `omk` a shepherd: `main` then calls [`shepherd_main`] and nothing
+/// else.
 pub const SHEPHERD_ROLE: &str = "__shepherd";
 
 /// The second argument that makes a shepherd the one that forks all others.
@@ -67,8 +73,9 @@ const FORK_SERVER: &str = "--fork-server";
 /// The second argument that makes omk the keeper of a git.
 const KEEPER: &str = "--keep";
 
-/// How long a shepherd may take to end everybody. It needs little more than its grace, unless a process cannot be killed
-/// because the kernel is busy for it, with a dead network disk for instance.
+/// How long a shepherd may take to end everybody. It needs little more than its grace, unless a
+/// process cannot be killed because the kernel is busy for it, with a dead network disk for
+/// instance.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What to run.
@@ -95,7 +102,8 @@ pub struct Child {
     pub timeout: Duration,
     /// No output and no other sign of life for so long = hung; `None` = does not matter.
     pub idle_timeout: Option<Duration>,
-    /// Where the full output goes, standard output and standard error together, up to a cap, without known secrets.
+    /// Where the full output goes, standard output and standard error together, up to a cap,
+    /// without known secrets.
     pub log: PathBuf,
     /// The cap of that file, in bytes.
     pub log_cap: u64,
@@ -127,8 +135,8 @@ pub struct Surroundings {
     pub pulse: Pulse,
     /// Where the listeners of a room with [`Reach::Doors`] go, once they are there.
     pub doors: Option<mpsc::UnboundedSender<std::net::TcpListener>>,
-    /// Each line of standard output as it comes, without its end; lines over 8 MiB are dropped whole. It comes as it was
-    /// printed, with secrets: it may not be kept.
+    /// Each line of standard output as it comes, without its end; lines over 8 MiB are dropped
+    /// whole. It comes as it was printed, with secrets: it may not be kept.
     pub stdout_lines: Option<mpsc::UnboundedSender<Vec<u8>>>,
 }
 
@@ -166,7 +174,8 @@ pub struct Ended {
     pub log_sha256: Sha256,
     /// How it was confined.
     pub containment: Containment,
-    /// The step that the system refused, if its room was to be sealed and is not: "mount /proc: Operation not permitted".
+    /// The step that the system refused, if its room was to be sealed and is not: "mount /proc:
+    /// Operation not permitted".
     pub why_not_sealed: Option<String>,
     /// Descendants that were still alive when it ended, and were ended.
     pub stragglers: u32,
@@ -183,13 +192,15 @@ pub enum ExecError {
         /// Why.
         source: std::io::Error,
     },
-    /// A process of the child could not be ended, and may still be at work. Whatever it can write must not be used again.
+    /// A process of the child could not be ended, and may still be at work. Whatever it can write
+    /// must not be used again.
     #[error("end every process of the child within {} s: one of them may still be at work", waited.as_secs())]
     Outlived {
         /// How long was waited for its end.
         waited: Duration,
     },
-    /// The room would have been of a lower level than the least that is accepted, so nothing was started.
+    /// The room would have been of a lower level than the least that is accepted, so nothing was
+    /// started.
     #[error("make a room of level `{least}`: {why}")]
     Room {
         /// The least level that is accepted.
@@ -230,10 +241,14 @@ impl Shepherd {
         }
     }
 
-    /// The same, for rooms of that level at most, whatever the machine has: to see what holds on another one.
+    /// The same, for rooms of that level at most, whatever the machine has: to see what holds on
+    /// another one.
     #[must_use]
     pub fn at_most(self, level: RoomLevel) -> Self {
-        Self { at_most: level, ..self }
+        Self {
+            at_most: level,
+            ..self
+        }
     }
 
     /// One that waits so long for the end of a child's processes, where it had to stop them.
@@ -279,6 +294,9 @@ impl ExecError {
     }
 
     fn io(what: impl Into<String>, source: std::io::Error) -> Self {
-        Self::Io { what: what.into(), source }
+        Self::Io {
+            what: what.into(),
+            source,
+        }
     }
 }

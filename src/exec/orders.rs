@@ -1,7 +1,8 @@
-//! What omk and a shepherd say to each other: one JSON text a line, over a socket that is the shepherd's standard input.
+//! What omk and a shepherd say to each other: one JSON text a line, over a socket that is the
+//! shepherd's standard input.
 //!
-//! Orders hold the child's whole environment, so they never travel in arguments or variables, which others can read.
-//! It refuses to be promised to anyone: both ends are the same binary.
+//! Orders hold the child's whole environment, so they never travel in arguments or variables, which
+//! others can read. It refuses to be promised to anyone: both ends are the same binary.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, Write};
@@ -13,7 +14,8 @@ use super::sandbox::Sandbox;
 use super::{Child, Program};
 use crate::plan::RoomLevel;
 
-/// The first line from omk. Any byte after it means *stop*; the end of the stream means that omk is gone.
+/// The first line from omk. Any byte after it means *stop*; the end of the stream means that omk is
+/// gone.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Orders {
     /// The program and its arguments.
@@ -33,13 +35,18 @@ impl Orders {
     pub(super) fn of(child: &Child, at_most: RoomLevel, open_files: Option<u64>) -> Self {
         let argv = match &child.program {
             Program::Shell(text) => vec!["/bin/sh".into(), "-c".into(), text.into()],
-            Program::Direct(program, arguments) => std::iter::once(program).chain(arguments).cloned().collect(),
+            Program::Direct(program, arguments) => {
+                std::iter::once(program).chain(arguments).cloned().collect()
+            }
         };
         Self {
             argv,
             cwd: child.cwd.clone().into(),
             env: child.env.clone().into_iter().collect(),
-            room: child.room.clone().map(|room| Sandbox { most: room.most.min(at_most), ..room }),
+            room: child.room.clone().map(|room| Sandbox {
+                most: room.most.min(at_most),
+                ..room
+            }),
             open_files,
         }
     }
@@ -67,10 +74,11 @@ pub(super) enum Report {
         /// The number of the room's first process.
         first: i32,
     },
-    /// The child exists and is about to execute its program. It says so itself, so that omk knows it even if the
-    /// child's first act is to kill its shepherd.
+    /// The child exists and is about to execute its program. It says so itself, so that omk knows
+    /// it even if the child's first act is to kill its shepherd.
     Born {
-        /// Its process id, which is its group's and session's too; not told where it means nothing outside.
+        /// Its process id, which is its group's and session's too; not told where it means nothing
+        /// outside.
         pid: i32,
     },
     /// The room has a door: the listener that comes beside this line.
@@ -144,6 +152,9 @@ mod tests {
         let line = line(&orders).unwrap();
         assert_eq!(line.iter().filter(|&&byte| byte == b'\n').count(), 1);
         let back: Orders = hear(&mut &line[..]).unwrap();
-        assert_eq!((back.argv, back.cwd, back.env), (vec![odd.clone()], odd.clone(), vec![("A".into(), odd)]));
+        assert_eq!(
+            (back.argv, back.cwd, back.env),
+            (vec![odd.clone()], odd.clone(), vec![("A".into(), odd)])
+        );
     }
 }

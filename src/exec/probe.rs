@@ -26,13 +26,17 @@ pub struct Probed {
     pub why_not: Option<String>,
 }
 
-/// Which of these directories a sealed room can have as copies, in their order, found by writing to each. `scratch` is an
-/// empty directory where copies will lie.
+/// Which of these directories a sealed room can have as copies, in their order, found by writing to
+/// each. `scratch` is an empty directory where copies will lie.
 pub async fn copyable(shepherd: &Shepherd, directories: Vec<PathBuf>, scratch: &Path) -> Vec<bool> {
     let script = "for directory; do if (: > \"$directory/.omk-copy\") 2>/dev/null; then echo y; else echo n; fi; done";
     let mut arguments: Vec<OsString> = ["-c", script, "sh"].map(OsString::from).into();
     arguments.extend(directories.iter().map(OsString::from));
-    let room = Sandbox { copied: directories.clone(), scratch: Some(scratch.to_owned()), ..Sandbox::default() };
+    let room = Sandbox {
+        copied: directories.clone(),
+        scratch: Some(scratch.to_owned()),
+        ..Sandbox::default()
+    };
     let program = Program::Direct("/bin/sh".into(), arguments);
     let said = match start(shepherd, program, room, scratch).await {
         Ok(ended) if ended.containment.level == RoomLevel::Sealed => ended.head,
@@ -40,22 +44,44 @@ pub async fn copyable(shepherd: &Shepherd, directories: Vec<PathBuf>, scratch: &
     };
     for number in 0..directories.len() {
         // A copy leaves a directory there that its own user cannot list, and so not remove.
-        let work = scratch.join(Sandbox::changes_of(number)).with_extension("work").join("work");
+        let work = scratch
+            .join(Sandbox::changes_of(number))
+            .with_extension("work")
+            .join("work");
         let _ = std::fs::set_permissions(work, std::fs::Permissions::from_mode(0o700));
     }
-    let answers: Vec<bool> = said.split(|&byte| byte == b'\n').map(|line| line == b"y").collect();
-    (0..directories.len()).map(|number| answers.get(number).copied().unwrap_or(false)).collect()
+    let answers: Vec<bool> = said
+        .split(|&byte| byte == b'\n')
+        .map(|line| line == b"y")
+        .collect();
+    (0..directories.len())
+        .map(|number| answers.get(number).copied().unwrap_or(false))
+        .collect()
 }
 
 /// Starts a child that does nothing and reaches that much, and looks at its room.
 pub async fn probe(shepherd: &Shepherd, reach: Reach) -> Probed {
-    let none = |why: String| Probed { level: RoomLevel::None, why_not: Some(why) };
+    let none = |why: String| Probed {
+        level: RoomLevel::None,
+        why_not: Some(why),
+    };
     let dir = match tempfile::tempdir() {
         Ok(dir) => dir,
         Err(error) => return none(format!("a temporary directory could not be made: {error}")),
     };
-    let room = Sandbox { writable: vec![dir.path().to_owned()], reach, ..Sandbox::default() };
-    match start(shepherd, Program::Shell("true".to_owned()), room, dir.path()).await {
+    let room = Sandbox {
+        writable: vec![dir.path().to_owned()],
+        reach,
+        ..Sandbox::default()
+    };
+    match start(
+        shepherd,
+        Program::Shell("true".to_owned()),
+        room,
+        dir.path(),
+    )
+    .await
+    {
         Ok(ended) => {
             let level = ended.containment.level;
             let why_not = match level {
@@ -68,7 +94,12 @@ pub async fn probe(shepherd: &Shepherd, reach: Reach) -> Probed {
     }
 }
 
-async fn start(shepherd: &Shepherd, program: Program, room: Sandbox, dir: &Path) -> Result<Ended, ExecError> {
+async fn start(
+    shepherd: &Shepherd,
+    program: Program,
+    room: Sandbox,
+    dir: &Path,
+) -> Result<Ended, ExecError> {
     let path: OsString = std::env::var_os("PATH").unwrap_or_default();
     let child = Child {
         program,

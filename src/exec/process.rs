@@ -1,8 +1,10 @@
-//! Processes that are no children of this one, by descriptor: their end is seen, and nobody is ever taken for them.
+//! Processes that are no children of this one, by descriptor: their end is seen, and nobody is ever
+//! taken for them.
 //!
-//! Such a process is the first one of a sealed room: the kernel ends everybody in the room before that one counts as ended, so
-//! it is what is waited for. The end of a shepherd's reports comes a moment too early. The shepherds themselves are children of
-//! the fork server. It refuses to take a number of a process for the process.
+//! Such a process is the first one of a sealed room: the kernel ends everybody in the room before
+//! that one counts as ended, so it is what is waited for. The end of a shepherd's reports comes a
+//! moment too early. The shepherds themselves are children of the fork server. It refuses to take a
+//! number of a process for the process.
 
 #[cfg(target_os = "linux")]
 use std::os::fd::OwnedFd;
@@ -24,7 +26,8 @@ impl Process {
     /// The process with that number, which has not been waited for.
     pub(super) fn of(number: i32) -> Option<Self> {
         let number = rustix::process::Pid::from_raw(number)?;
-        Self::from(rustix::process::pidfd_open(number, rustix::process::PidfdFlags::empty()).ok()?).ok()
+        Self::from(rustix::process::pidfd_open(number, rustix::process::PidfdFlags::empty()).ok()?)
+            .ok()
     }
 
     /// The process that `file` is a descriptor of.
@@ -32,7 +35,8 @@ impl Process {
     /// # Errors
     /// Where no more files can be waited for.
     pub(super) fn from(file: OwnedFd) -> std::io::Result<Self> {
-        // SAFETY: an `OwnedFd` has one descriptor, which stays open as long as it lives, and the result owns it.
+        // SAFETY: an `OwnedFd` has one descriptor, which stays open as long as it lives, and the
+        // result owns it.
         let file = unsafe { AsyncFd::register_with_interest(file, Interest::READABLE) };
         Ok(Self { file: file? })
     }
@@ -44,7 +48,8 @@ impl Process {
 
     /// Kills it, if it has not ended.
     pub(super) fn kill(&self) {
-        let _ = rustix::process::pidfd_send_signal(self.file.get_ref(), rustix::process::Signal::KILL);
+        let _ =
+            rustix::process::pidfd_send_signal(self.file.get_ref(), rustix::process::Signal::KILL);
     }
 }
 

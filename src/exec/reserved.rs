@@ -1,8 +1,10 @@
-//! What of the machine's system is not for everybody: files and directories that others than their owner and group cannot
-//! read. A child of root could read them, and one whose user is in the right group.
+//! What of the machine's system is not for everybody: files and directories that others than their
+//! owner and group cannot read. A child of root could read them, and one whose user is in the right
+//! group.
 //!
-//! It looks at settings, at what programs keep in `/var/cache`, and at what lies in `/opt` under the name of a credential. It
-//! refuses to look further than its limits: what is too deep or too much in settings counts as reserved.
+//! It looks at settings, at what programs keep in `/var/cache`, and at what lies in `/opt` under
+//! the name of a credential. It refuses to look further than its limits: what is too deep or too
+//! much in settings counts as reserved.
 
 use std::collections::VecDeque;
 use std::fs::Metadata;
@@ -22,24 +24,40 @@ const PROGRAMS: &str = "/opt";
 /// How deep settings are looked at; Debian's lie five deep at most.
 const DEPTH: usize = 8;
 
-/// How deep programs are looked at: `/opt/runners/first/.credentials`. Further down lie their own packages, which root may
-/// have unpacked for itself alone.
+/// How deep programs are looked at: `/opt/runners/first/.credentials`. Further down lie their own
+/// packages, which root may have unpacked for itself alone.
 const PROGRAMS_DEPTH: usize = 3;
 
-/// How many entries are looked at below one of them: ten times what a Debian has in `/etc`. It takes 10 ms for each thousand.
+/// How many entries are looked at below one of them: ten times what a Debian has in `/etc`. It
+/// takes 10 ms for each thousand.
 const MOST: usize = 30_000;
 
-/// A directory with more reserved files than this is hidden whole, for each hidden file costs a mount.
+/// A directory with more reserved files than this is hidden whole, for each hidden file costs a
+/// mount.
 const MOST_OF_ONE: usize = 40;
 
 /// All of it on this machine.
 pub(super) fn reserved() -> Vec<PathBuf> {
-    let whole = WHOLE.iter().flat_map(|top| below(Path::new(top), DEPTH, &is_closed, true));
-    whole.chain(below(Path::new(PROGRAMS), PROGRAMS_DEPTH, &is_closed_credential, false)).collect()
+    let whole = WHOLE
+        .iter()
+        .flat_map(|top| below(Path::new(top), DEPTH, &is_closed, true));
+    whole
+        .chain(below(
+            Path::new(PROGRAMS),
+            PROGRAMS_DEPTH,
+            &is_closed_credential,
+            false,
+        ))
+        .collect()
 }
 
 /// What is reserved below `top`; if `closes`, also what was not looked at.
-fn below(top: &Path, depth: usize, is_reserved: &dyn Fn(&Path, &Metadata) -> bool, closes: bool) -> Vec<PathBuf> {
+fn below(
+    top: &Path,
+    depth: usize,
+    is_reserved: &dyn Fn(&Path, &Metadata) -> bool,
+    closes: bool,
+) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut waiting = VecDeque::from([(top.to_owned(), 0)]);
     let mut seen = 0;
@@ -49,11 +67,18 @@ fn below(top: &Path, depth: usize, is_reserved: &dyn Fn(&Path, &Metadata) -> boo
             continue;
         }
         let mut here = Vec::new();
-        // What omk cannot list its children cannot list either, unless another user's program starts them.
-        for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
+        // What omk cannot list its children cannot list either, unless another user's program
+        // starts them.
+        for entry in std::fs::read_dir(&directory)
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             seen += 1;
             let path = entry.path();
-            let Ok(meta) = path.symlink_metadata() else { continue };
+            let Ok(meta) = path.symlink_metadata() else {
+                continue;
+            };
             if is_reserved(&path, &meta) {
                 here.push(path);
             } else if meta.is_dir() {
@@ -69,20 +94,25 @@ fn below(top: &Path, depth: usize, is_reserved: &dyn Fn(&Path, &Metadata) -> boo
     found
 }
 
-/// Whether others may neither read the file, nor list or enter the directory, and this user may: each one that is hidden costs
-/// a child a mount.
+/// Whether others may neither read the file, nor list or enter the directory, and this user may:
+/// each one that is hidden costs a child a mount.
 fn is_closed(path: &Path, meta: &Metadata) -> bool {
     const READ: u32 = 0o004;
     const LIST_OR_ENTER: u32 = 0o005;
     let mode = meta.permissions().mode();
-    let is_closed = (meta.is_file() && mode & READ == 0) || (meta.is_dir() && mode & LIST_OR_ENTER == 0);
-    is_closed && [Access::READ_OK, Access::EXEC_OK].iter().any(|wanted| rustix::fs::access(path, *wanted).is_ok())
+    let is_closed =
+        (meta.is_file() && mode & READ == 0) || (meta.is_dir() && mode & LIST_OR_ENTER == 0);
+    is_closed
+        && [Access::READ_OK, Access::EXEC_OK]
+            .iter()
+            .any(|wanted| rustix::fs::access(path, *wanted).is_ok())
 }
 
 /// Whether what lies beside programs is closed to others, and has the name of a credential.
 fn is_closed_credential(path: &Path, meta: &Metadata) -> bool {
     let name = path.file_name().unwrap_or_default();
-    is_closed(path, meta) && (credential::is_private(name) || (meta.is_file() && credential::tells(name)))
+    is_closed(path, meta)
+        && (credential::is_private(name) || (meta.is_file() && credential::tells(name)))
 }
 
 #[cfg(test)]
@@ -96,8 +126,10 @@ mod tests {
     }
 
     fn names(top: &Path, found: Vec<PathBuf>) -> Vec<String> {
-        let mut names: Vec<String> =
-            found.iter().map(|path| path.strip_prefix(top).unwrap().display().to_string()).collect();
+        let mut names: Vec<String> = found
+            .iter()
+            .map(|path| path.strip_prefix(top).unwrap().display().to_string())
+            .collect();
         names.sort();
         names
     }
@@ -119,11 +151,28 @@ mod tests {
         for number in 0..=MOST_OF_ONE {
             put(&top.join(format!("many/{number}")), 0o600);
         }
-        std::fs::set_permissions(top.join("ssl/private"), std::fs::Permissions::from_mode(0o710)).unwrap();
+        std::fs::set_permissions(
+            top.join("ssl/private"),
+            std::fs::Permissions::from_mode(0o710),
+        )
+        .unwrap();
         std::os::unix::fs::symlink("shadow", top.join("link")).unwrap();
-        assert_eq!(names(top, below(top, 8, &is_closed, true)), ["many", "shadow", "ssl/private", "sudoers.d/ci"]);
+        assert_eq!(
+            names(top, below(top, 8, &is_closed, true)),
+            ["many", "shadow", "ssl/private", "sudoers.d/ci"]
+        );
         let shallow = names(top, below(top, 2, &is_closed, true));
-        assert_eq!(shallow, ["a/b", "many", "shadow", "ssl/certs", "ssl/private", "sudoers.d/ci"]);
+        assert_eq!(
+            shallow,
+            [
+                "a/b",
+                "many",
+                "shadow",
+                "ssl/certs",
+                "ssl/private",
+                "sudoers.d/ci"
+            ]
+        );
         let open = names(top, below(top, 2, &is_closed, false));
         assert_eq!(open, ["many", "shadow", "ssl/private", "sudoers.d/ci"]);
     }
@@ -132,8 +181,16 @@ mod tests {
     fn of_programs_only_credentials_are_reserved() {
         let dir = tempfile::tempdir().unwrap();
         let (top, mut expect) = (dir.path(), Vec::new());
-        let telling = credential::WORDS.iter().chain(&credential::KEYS).map(|part| format!("my{part}"));
-        for (number, name) in credential::OWN.iter().map(|name| (*name).to_owned()).chain(telling).enumerate() {
+        let telling = credential::WORDS
+            .iter()
+            .chain(&credential::KEYS)
+            .map(|part| format!("my{part}"));
+        for (number, name) in credential::OWN
+            .iter()
+            .map(|name| (*name).to_owned())
+            .chain(telling)
+            .enumerate()
+        {
             // Each in a directory of its own: one with many is hidden whole.
             expect.push(format!("{number}/{name}"));
             put(&top.join(format!("{number}/{name}")), 0o600);
@@ -141,9 +198,19 @@ mod tests {
             put(&top.join(format!("{number}/open-{name}")), 0o644);
         }
         put(&top.join("a/.docker/config.json"), 0o600);
-        std::fs::set_permissions(top.join("a/.docker"), std::fs::Permissions::from_mode(0o700)).unwrap();
+        std::fs::set_permissions(
+            top.join("a/.docker"),
+            std::fs::Permissions::from_mode(0o700),
+        )
+        .unwrap();
         expect.push("a/.docker".to_owned());
         expect.sort();
-        assert_eq!(names(top, below(top, PROGRAMS_DEPTH, &is_closed_credential, false)), expect);
+        assert_eq!(
+            names(
+                top,
+                below(top, PROGRAMS_DEPTH, &is_closed_credential, false)
+            ),
+            expect
+        );
     }
 }

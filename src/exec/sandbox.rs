@@ -1,7 +1,8 @@
-//! What a child may see, touch and reach, as whoever starts it asks for it, and how the files of a room lie over those
-//! of the machine.
+//! What a child may see, touch and reach, as whoever starts it asks for it, and how the files of a
+//! room lie over those of the machine.
 //!
-//! It refuses to touch anything: [`layers`] only says what goes where. Putting it there is the business of `furnish`.
+//! It refuses to touch anything: [`layers`] only says what goes where. Putting it there is the
+//! business of `furnish`.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,8 +18,8 @@ pub struct Sandbox {
     /// What it may write: its slot, HOME, TMPDIR. What a link leads to is left out.
     #[serde(with = "any_bytes")]
     pub writable: Vec<PathBuf>,
-    /// What it sees as its own copy: changes are gone when it has ended. Read-only if there is no `scratch`, or if the
-    /// room cannot be sealed.
+    /// What it sees as its own copy: changes are gone when it has ended. Read-only if there is no
+    /// `scratch`, or if the room cannot be sealed.
     #[serde(with = "any_bytes")]
     pub copied: Vec<PathBuf>,
     /// What it sees, although it lies below something hidden.
@@ -27,7 +28,8 @@ pub struct Sandbox {
     /// What it finds empty, if the room can be sealed.
     #[serde(with = "any_bytes")]
     pub hidden: Vec<PathBuf>,
-    /// An empty directory on a real disk for copies, `/tmp` and `/var/tmp`; whoever made it removes it.
+    /// An empty directory on a real disk for copies, `/tmp` and `/var/tmp`; whoever made it
+    /// removes it.
     pub scratch: Option<PathBuf>,
     /// What it reaches on the network.
     pub reach: Reach,
@@ -38,16 +40,17 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Where changes to the copy of that number in `copied` are kept, relative to `scratch`. What lies there before is part
-    /// of the copy from the beginning.
+    /// Where changes to the copy of that number in `copied` are kept, relative to `scratch`. What
+    /// lies there before is part of the copy from the beginning.
     #[must_use]
     pub fn changes_of(copy: usize) -> PathBuf {
         PathBuf::from(format!("copy-{copy}/upper"))
     }
 
-    /// A directory there, relative to `scratch`, is what lies in the place of the copy of that number, to be written: for a
-    /// directory that cannot be copied. In its [`Sandbox::BORROWED`] lie directories of the original, each over the one of
-    /// its name, to be read.
+    /// A directory there, relative to `scratch`, is what lies in the place of the copy of that
+    /// number, to be written: for a directory that cannot be copied. In its
+    /// [`Sandbox::BORROWED`] lie directories of the original, each over the one of its name, to
+    /// be read.
     #[must_use]
     pub fn stand_in_of(copy: usize) -> PathBuf {
         PathBuf::from(format!("copy-{copy}/instead"))
@@ -101,10 +104,13 @@ pub(super) enum Layer {
     Hidden,
 }
 
-/// What of a machine's root is its system: programs, libraries and their settings. All else there is somebody's own, and
-/// so is most of `/var`; services keep their sockets and their data in such places.
-pub(super) const SYSTEM: [&str; 15] =
-    ["bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "etc", "opt", "nix", "gnu", "snap", "dev", "proc", "sys"];
+/// What of a machine's root is its system: programs, libraries and their settings. All else there
+/// is somebody's own, and so is most of `/var`; services keep their sockets and their data in such
+/// places.
+pub(super) const SYSTEM: [&str; 15] = [
+    "bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "etc", "opt", "nix", "gnu", "snap",
+    "dev", "proc", "sys",
+];
 
 /// What of `/var` belongs to installed programs.
 const OF_VAR: [&str; 13] = [
@@ -130,10 +136,15 @@ const HIDDEN: [&str; 3] = ["/sys/kernel", "/sys/firmware", "/sys/fs/bpf"];
 pub(super) const SHARED: [&str; 2] = ["/tmp", "/var/tmp"];
 
 /// Files of every machine that only root reads, and root's children could.
-const HIDDEN_FILES: [&str; 4] = ["/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-"];
+const HIDDEN_FILES: [&str; 4] = [
+    "/etc/shadow",
+    "/etc/shadow-",
+    "/etc/gshadow",
+    "/etc/gshadow-",
+];
 
-/// What lies where in a room of a machine whose root has those directories, parents first. What changes nothing is left
-/// out: what its nearest parent shows or hides already.
+/// What lies where in a room of a machine whose root has those directories, parents first. What
+/// changes nothing is left out: what its nearest parent shows or hides already.
 pub(super) fn layers(room: &Sandbox, root: &[OsString]) -> Vec<(PathBuf, Layer)> {
     // For one path the earlier layer wins: what may be written is not hidden.
     let mut wanted: BTreeMap<PathBuf, Layer> = BTreeMap::new();
@@ -147,14 +158,20 @@ pub(super) fn layers(room: &Sandbox, root: &[OsString]) -> Vec<(PathBuf, Layer)>
         (&room.shown, Layer::Shown),
         (&room.hidden, Layer::Hidden),
     ] {
-        for path in paths.iter().filter(|path| path.is_absolute() && path.parent().is_some()) {
+        for path in paths
+            .iter()
+            .filter(|path| path.is_absolute() && path.parent().is_some())
+        {
             want(path, layer);
         }
     }
     for path in HIDDEN.iter().chain(&HIDDEN_FILES) {
         want(Path::new(path), Layer::Hidden);
     }
-    for name in root.iter().filter(|name| !SYSTEM.iter().any(|system| name == system)) {
+    for name in root
+        .iter()
+        .filter(|name| !SYSTEM.iter().any(|system| name == system))
+    {
         want(&Path::new("/").join(name), Layer::Hidden);
     }
     for path in OF_VAR {
@@ -167,7 +184,10 @@ pub(super) fn layers(room: &Sandbox, root: &[OsString]) -> Vec<(PathBuf, Layer)>
     let mut inside: Vec<(PathBuf, Layer)> = Vec::new();
     let mut kept = Vec::new();
     for (path, layer) in wanted {
-        while inside.last().is_some_and(|(parent, _)| !path.starts_with(parent)) {
+        while inside
+            .last()
+            .is_some_and(|(parent, _)| !path.starts_with(parent))
+        {
             inside.pop();
         }
         let around = inside.last().map(|(_, layer)| *layer);
@@ -175,7 +195,9 @@ pub(super) fn layers(room: &Sandbox, root: &[OsString]) -> Vec<(PathBuf, Layer)>
             (Layer::Hidden, Some(Layer::Hidden | Layer::Shared)) => true,
             (Layer::Shown, None | Some(Layer::Shown | Layer::Writable | Layer::Copied)) => true,
             (Layer::Writable, Some(Layer::Writable)) | (Layer::Copied, Some(Layer::Copied)) => true,
-            (Layer::Hidden | Layer::Shown | Layer::Writable | Layer::Copied | Layer::Shared, _) => false,
+            (Layer::Hidden | Layer::Shown | Layer::Writable | Layer::Copied | Layer::Shared, _) => {
+                false
+            }
         };
         if !changes_nothing {
             inside.push((path.clone(), layer));
@@ -196,8 +218,13 @@ mod any_bytes {
         to.collect_seq(paths.iter().map(|path| path.as_os_str()))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<PathBuf>, D::Error> {
-        Ok(Vec::<OsString>::deserialize(from)?.into_iter().map(PathBuf::from).collect())
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<PathBuf>, D::Error> {
+        Ok(Vec::<OsString>::deserialize(from)?
+            .into_iter()
+            .map(PathBuf::from)
+            .collect())
     }
 }
 
@@ -219,20 +246,30 @@ mod tests {
     fn told(room: &Sandbox) -> Vec<String> {
         let known = HIDDEN.iter().chain(&HIDDEN_FILES).chain(&SHARED);
         let always = |path: &Path| known.clone().any(|hidden| Path::new(hidden) == path);
-        layers(room, &["bin", "etc", "homes", "srv", "usr", "var"].map(OsString::from))
-            .into_iter()
-            .filter(|(path, _)| !always(path) && !OF_VAR.iter().any(|of_var| Path::new(of_var) == path))
-            .map(|(path, layer)| format!("{layer:?} {}", path.display()))
-            .collect()
+        layers(
+            room,
+            &["bin", "etc", "homes", "srv", "usr", "var"].map(OsString::from),
+        )
+        .into_iter()
+        .filter(|(path, _)| !always(path) && !OF_VAR.iter().any(|of_var| Path::new(of_var) == path))
+        .map(|(path, layer)| format!("{layer:?} {}", path.display()))
+        .collect()
     }
 
     #[test]
     fn parents_come_first_and_what_changes_nothing_is_left_out() {
         let room = room(
-            &["/homes/u/.cache/omk/slots/1", "/homes/u/.cache/omk/slots/1/inner"],
+            &[
+                "/homes/u/.cache/omk/slots/1",
+                "/homes/u/.cache/omk/slots/1/inner",
+            ],
             &["/homes/u/repo/.git", "/homes/u/.cargo"],
             &["/homes/u/.cargo/bin", "/usr/bin", "/homes/u/.nvm"],
-            &["/homes/u", "/homes/u/repo", "/homes/u/.cargo/credentials.toml"],
+            &[
+                "/homes/u",
+                "/homes/u/repo",
+                "/homes/u/.cargo/credentials.toml",
+            ],
         );
         assert_eq!(
             told(&room),
@@ -252,6 +289,15 @@ mod tests {
     #[test]
     fn what_may_be_written_is_not_hidden_and_nothing_relative_or_whole_is_taken() {
         let room = room(&["/w", "relative"], &[], &["/"], &["/w", "/", "/h"]);
-        assert_eq!(told(&room), ["Hidden /h", "Hidden /homes", "Hidden /srv", "Hidden /var", "Writable /w"]);
+        assert_eq!(
+            told(&room),
+            [
+                "Hidden /h",
+                "Hidden /homes",
+                "Hidden /srv",
+                "Hidden /var",
+                "Writable /w"
+            ]
+        );
     }
 }

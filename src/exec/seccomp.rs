@@ -1,9 +1,10 @@
 //! The calls that a confined child may not make, as a filter in the kernel.
 //!
-//! Landlock leaves some doors open: a child could lower the limits of omk or its shepherd, which makes them blind, or
-//! make a device node. The filter shuts those, and interfaces with a long history of holes that no build needs. It
-//! refuses to filter by path, which a filter cannot see. Tracing is left to Landlock, which allows it below the child
-//! only: leak checkers of C and C++ trace themselves.
+//! Landlock leaves some doors open: a child could lower the limits of omk or its shepherd, which
+//! makes them blind, or make a device node. The filter shuts those, and interfaces with a long
+//! history of holes that no build needs. It refuses to filter by path, which a filter cannot see.
+//! Tracing is left to Landlock, which allows it below the child only: leak checkers of C and C++
+//! trace themselves.
 
 use std::io;
 
@@ -23,7 +24,8 @@ const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 const ARGUMENTS: u32 = 16;
 
-/// The architecture that this binary was built for. A filter knows calls by number, which means another call elsewhere.
+/// The architecture that this binary was built for. A filter knows calls by number, which means
+/// another call elsewhere.
 #[cfg(target_arch = "x86_64")]
 const OURS: u32 = 0xC000_003E;
 #[cfg(target_arch = "aarch64")]
@@ -43,79 +45,172 @@ struct Refused {
 #[derive(Clone, Copy)]
 enum Test {
     /// The bits of the argument under the mask are the value.
-    Is { argument: u32, mask: u32, value: u32 },
+    Is {
+        argument: u32,
+        mask: u32,
+        value: u32,
+    },
     /// The argument is not zero.
     NotZero { argument: u32 },
     /// The socket is one for the Internet, and not for TCP itself.
     OtherThanTcp { family: i32 },
     /// The request of an `ioctl` is of none of these kinds, and none of these requests.
-    OtherRequest { kinds: &'static [u32], requests: &'static [u32] },
+    OtherRequest {
+        kinds: &'static [u32],
+        requests: &'static [u32],
+    },
 }
 
-/// `setxattrat(2)`, of Linux 6.13 and the same on all architectures; the libc crate does not name it yet.
+/// `setxattrat(2)`, of Linux 6.13 and the same on all architectures; the libc crate does not name
+/// it yet.
 const SYS_SETXATTRAT: libc::c_long = 463;
 
 /// `file_setattr(2)`, of Linux 6.17: what `FS_IOC_FSSETXATTR` does, by name.
 const SYS_FILE_SETATTR: libc::c_long = 469;
 
-/// Kinds of requests that every program makes, by the byte that stands for them: of terminals and of descriptors, of sockets.
+/// Kinds of requests that every program makes, by the byte that stands for them: of terminals and
+/// of descriptors, of sockets.
 const KINDS: [u32; 2] = [0x5400, 0x8900];
 
-/// Requests that only ask, or that share blocks of two files as a copy would: the size of a block, flags (of both word
-/// sizes), extents, attributes, `FICLONE` and `FICLONERANGE`.
-const REQUESTS: [u32; 7] = [0x2, 0x8008_6601, 0x8004_6601, 0xC020_660B, 0x801C_581F, 0x4004_9409, 0x4020_940D];
+/// Requests that only ask, or that share blocks of two files as a copy would: the size of a block,
+/// flags (of both word sizes), extents, attributes, `FICLONE` and `FICLONERANGE`.
+const REQUESTS: [u32; 7] = [
+    0x2,
+    0x8008_6601,
+    0x8004_6601,
+    0xC020_660B,
+    0x801C_581F,
+    0x4004_9409,
+    0x4020_940D,
+];
 
-/// Requests of file systems can change a file and leave its times alone: XFS and ext4 swap the blocks of two files (`SWAPEXT`,
-/// `MOVE_EXT`). Or they leave a flag where nobody looks. Which there are differs by file system, so only what is known is
-/// let through. To push a letter back into a terminal is to type on it.
+/// Requests of file systems can change a file and leave its times alone: XFS and ext4 swap the
+/// blocks of two files (`SWAPEXT`, `MOVE_EXT`). Or they leave a flag where nobody looks. Which
+/// there are differs by file system, so only what is known is let through. To push a letter back
+/// into a terminal is to type on it.
 const OTHER_REQUESTS: &[Test] = &[
-    Test::Is { argument: 1, mask: u32::MAX, value: libc::TIOCSTI as u32 },
-    Test::Is { argument: 1, mask: u32::MAX, value: libc::TIOCLINUX as u32 },
-    Test::OtherRequest { kinds: &KINDS, requests: &REQUESTS },
+    Test::Is {
+        argument: 1,
+        mask: u32::MAX,
+        value: libc::TIOCSTI as u32,
+    },
+    Test::Is {
+        argument: 1,
+        mask: u32::MAX,
+        value: libc::TIOCLINUX as u32,
+    },
+    Test::OtherRequest {
+        kinds: &KINDS,
+        requests: &REQUESTS,
+    },
 ];
 
 const fn always(call: libc::c_long, errno: i32) -> Refused {
-    Refused { call, errno, tests: &[] }
+    Refused {
+        call,
+        errno,
+        tests: &[],
+    }
 }
 
 /// Character and block devices; a FIFO or a socket is a child's own business.
 const DEVICE_IN_1: &[Test] = &[
-    Test::Is { argument: 1, mask: libc::S_IFMT, value: libc::S_IFCHR },
-    Test::Is { argument: 1, mask: libc::S_IFMT, value: libc::S_IFBLK },
+    Test::Is {
+        argument: 1,
+        mask: libc::S_IFMT,
+        value: libc::S_IFCHR,
+    },
+    Test::Is {
+        argument: 1,
+        mask: libc::S_IFMT,
+        value: libc::S_IFBLK,
+    },
 ];
 const DEVICE_IN_2: &[Test] = &[
-    Test::Is { argument: 2, mask: libc::S_IFMT, value: libc::S_IFCHR },
-    Test::Is { argument: 2, mask: libc::S_IFMT, value: libc::S_IFBLK },
+    Test::Is {
+        argument: 2,
+        mask: libc::S_IFMT,
+        value: libc::S_IFCHR,
+    },
+    Test::Is {
+        argument: 2,
+        mask: libc::S_IFMT,
+        value: libc::S_IFBLK,
+    },
 ];
 
 /// A namespace of users brings back, inside it, every capability that was taken away.
 const NEW_USERS: u32 = libc::CLONE_NEWUSER as u32;
-const USERS_IN_0: &[Test] = &[Test::Is { argument: 0, mask: NEW_USERS, value: NEW_USERS }];
+const USERS_IN_0: &[Test] = &[Test::Is {
+    argument: 0,
+    mask: NEW_USERS,
+    value: NEW_USERS,
+}];
 
 /// Packets as they are on the wire, the host of a virtual machine, and the kernel's ciphers.
 const FAMILIES: &[Test] = &[
-    Test::Is { argument: 0, mask: u32::MAX, value: libc::AF_PACKET as u32 },
-    Test::Is { argument: 0, mask: u32::MAX, value: libc::AF_VSOCK as u32 },
-    Test::Is { argument: 0, mask: u32::MAX, value: libc::AF_ALG as u32 },
+    Test::Is {
+        argument: 0,
+        mask: u32::MAX,
+        value: libc::AF_PACKET as u32,
+    },
+    Test::Is {
+        argument: 0,
+        mask: u32::MAX,
+        value: libc::AF_VSOCK as u32,
+    },
+    Test::Is {
+        argument: 0,
+        mask: u32::MAX,
+        value: libc::AF_ALG as u32,
+    },
 ];
 
 /// What is refused. `ENOSYS` stands where programs know how to do without.
 const REFUSED: &[Refused] = &[
     // A child may set its own limits, and everybody writes 0 for that.
-    Refused { call: libc::SYS_prlimit64, errno: libc::EPERM, tests: &[Test::NotZero { argument: 0 }] },
-    Refused { call: libc::SYS_mknodat, errno: libc::EPERM, tests: DEVICE_IN_2 },
+    Refused {
+        call: libc::SYS_prlimit64,
+        errno: libc::EPERM,
+        tests: &[Test::NotZero { argument: 0 }],
+    },
+    Refused {
+        call: libc::SYS_mknodat,
+        errno: libc::EPERM,
+        tests: DEVICE_IN_2,
+    },
     #[cfg(target_arch = "x86_64")]
-    Refused { call: libc::SYS_mknod, errno: libc::EPERM, tests: DEVICE_IN_1 },
-    Refused { call: libc::SYS_unshare, errno: libc::EPERM, tests: USERS_IN_0 },
-    Refused { call: libc::SYS_clone, errno: libc::EPERM, tests: USERS_IN_0 },
+    Refused {
+        call: libc::SYS_mknod,
+        errno: libc::EPERM,
+        tests: DEVICE_IN_1,
+    },
+    Refused {
+        call: libc::SYS_unshare,
+        errno: libc::EPERM,
+        tests: USERS_IN_0,
+    },
+    Refused {
+        call: libc::SYS_clone,
+        errno: libc::EPERM,
+        tests: USERS_IN_0,
+    },
     // Its flags lie in memory, which a filter cannot read. The C libraries fall back to `clone`.
     always(libc::SYS_clone3, libc::ENOSYS),
-    Refused { call: libc::SYS_socket, errno: libc::EPERM, tests: FAMILIES },
+    Refused {
+        call: libc::SYS_socket,
+        errno: libc::EPERM,
+        tests: FAMILIES,
+    },
     // A lease on a file holds up everybody who opens it: omk, and git.
     Refused {
         call: libc::SYS_fcntl,
         errno: libc::EPERM,
-        tests: &[Test::Is { argument: 1, mask: u32::MAX, value: libc::F_SETLEASE as u32 }],
+        tests: &[Test::Is {
+            argument: 1,
+            mask: u32::MAX,
+            value: libc::F_SETLEASE as u32,
+        }],
     },
     always(libc::SYS_setns, libc::EPERM),
     always(libc::SYS_mount, libc::EPERM),
@@ -128,14 +223,19 @@ const REFUSED: &[Refused] = &[
     always(libc::SYS_fsmount, libc::EPERM),
     always(libc::SYS_mount_setattr, libc::EPERM),
     always(libc::SYS_open_by_handle_at, libc::EPERM),
-    // An attribute of a file survives what sets its bytes and times right, and could tell the next child something.
+    // An attribute of a file survives what sets its bytes and times right, and could tell the next
+    // child something.
     always(libc::SYS_setxattr, libc::EOPNOTSUPP),
     always(libc::SYS_lsetxattr, libc::EOPNOTSUPP),
     always(libc::SYS_fsetxattr, libc::EOPNOTSUPP),
     always(SYS_SETXATTRAT, libc::EOPNOTSUPP),
     always(SYS_FILE_SETATTR, libc::ENOSYS),
     // What a kernel or a file system answers that does not know the request.
-    Refused { call: libc::SYS_ioctl, errno: libc::ENOTTY, tests: OTHER_REQUESTS },
+    Refused {
+        call: libc::SYS_ioctl,
+        errno: libc::ENOTTY,
+        tests: OTHER_REQUESTS,
+    },
     always(libc::SYS_bpf, libc::EPERM),
     always(libc::SYS_perf_event_open, libc::EPERM),
     always(libc::SYS_userfaultfd, libc::ENOSYS),
@@ -148,13 +248,30 @@ const REFUSED: &[Refused] = &[
     always(libc::SYS_io_uring_register, libc::ENOSYS),
 ];
 
-/// What is refused beside, where only Landlock keeps a child from the network: Landlock knows TCP and its `connect`, and
-/// nothing else that leads out. Multipath TCP and SCTP look like TCP; a fast open connects while it sends.
+/// What is refused beside, where only Landlock keeps a child from the network: Landlock knows TCP
+/// and its `connect`, and nothing else that leads out. Multipath TCP and SCTP look like TCP; a fast
+/// open connects while it sends.
 const REFUSED_OFFLINE: &[Refused] = &[
-    Refused { call: libc::SYS_socket, errno: libc::EACCES, tests: NOT_TCP },
-    Refused { call: libc::SYS_sendto, errno: libc::EPERM, tests: &[fast_open(3)] },
-    Refused { call: libc::SYS_sendmsg, errno: libc::EPERM, tests: &[fast_open(2)] },
-    Refused { call: libc::SYS_sendmmsg, errno: libc::EPERM, tests: &[fast_open(3)] },
+    Refused {
+        call: libc::SYS_socket,
+        errno: libc::EACCES,
+        tests: NOT_TCP,
+    },
+    Refused {
+        call: libc::SYS_sendto,
+        errno: libc::EPERM,
+        tests: &[fast_open(3)],
+    },
+    Refused {
+        call: libc::SYS_sendmsg,
+        errno: libc::EPERM,
+        tests: &[fast_open(2)],
+    },
+    Refused {
+        call: libc::SYS_sendmmsg,
+        errno: libc::EPERM,
+        tests: &[fast_open(3)],
+    },
 ];
 
 /// All that is to be known of `socket`: of two entries for one call only the first is looked at.
@@ -162,13 +279,21 @@ const NOT_TCP: &[Test] = &[
     FAMILIES[0],
     FAMILIES[1],
     FAMILIES[2],
-    Test::OtherThanTcp { family: libc::AF_INET },
-    Test::OtherThanTcp { family: libc::AF_INET6 },
+    Test::OtherThanTcp {
+        family: libc::AF_INET,
+    },
+    Test::OtherThanTcp {
+        family: libc::AF_INET6,
+    },
 ];
 
 const fn fast_open(argument: u32) -> Test {
     let flag = libc::MSG_FASTOPEN as u32;
-    Test::Is { argument, mask: flag, value: flag }
+    Test::Is {
+        argument,
+        mask: flag,
+        value: flag,
+    }
 }
 
 /// A filter that is ready to be put in force.
@@ -177,15 +302,21 @@ pub(super) struct Filter(Vec<libc::sock_filter>);
 impl Filter {
     /// The filter for a child, whose network is `closed` by nothing but it and Landlock.
     pub(super) fn new(closed: bool) -> Self {
-        let mut steps =
-            vec![load(ARCHITECTURE), jump(EQUAL, OURS, 1, 0), end(libc::SECCOMP_RET_KILL_PROCESS), load(NUMBER)];
+        let mut steps = vec![
+            load(ARCHITECTURE),
+            jump(EQUAL, OURS, 1, 0),
+            end(libc::SECCOMP_RET_KILL_PROCESS),
+            load(NUMBER),
+        ];
         if cfg!(target_arch = "x86_64") {
             steps.extend([jump(AT_LEAST, OTHER_NUMBERS, 0, 1), refuse(libc::ENOSYS)]);
         }
         let more = if closed { REFUSED_OFFLINE } else { &[] };
         for refused in more.iter().chain(REFUSED) {
             let body = body(refused);
-            let Ok(length) = u8::try_from(body.len()) else { continue };
+            let Ok(length) = u8::try_from(body.len()) else {
+                continue;
+            };
             let number = u32::try_from(refused.call).unwrap_or(u32::MAX);
             steps.push(jump(EQUAL, number, 0, length));
             steps.extend(body);
@@ -194,17 +325,32 @@ impl Filter {
         Self(steps)
     }
 
-    /// Puts it in force for this process and all that it will start. New privileges must have been forgone.
+    /// Puts it in force for this process and all that it will start. New privileges must have been
+    /// forgone.
     ///
     /// # Errors
     /// Where the kernel has no filters.
     pub(super) fn enforce(&mut self) -> io::Result<()> {
         let length = u16::try_from(self.0.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-        let program = libc::sock_fprog { len: length, filter: self.0.as_mut_ptr() };
+        let program = libc::sock_fprog {
+            len: length,
+            filter: self.0.as_mut_ptr(),
+        };
         // SAFETY: the program points at steps that live longer than the call, which copies them.
-        let done =
-            unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, std::ptr::from_ref(&program), 0, 0) };
-        if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+        let done = unsafe {
+            libc::prctl(
+                libc::PR_SET_SECCOMP,
+                libc::SECCOMP_MODE_FILTER,
+                std::ptr::from_ref(&program),
+                0,
+                0,
+            )
+        };
+        if done == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
     }
 }
 
@@ -216,8 +362,16 @@ fn body(refused: &Refused) -> Vec<libc::sock_filter> {
     let mut steps = Vec::new();
     for test in refused.tests {
         match *test {
-            Test::Is { argument, mask, value } => {
-                steps.extend([load(ARGUMENTS + 8 * argument), step(AND, mask), jump(EQUAL, value, 0, 1)]);
+            Test::Is {
+                argument,
+                mask,
+                value,
+            } => {
+                steps.extend([
+                    load(ARGUMENTS + 8 * argument),
+                    step(AND, mask),
+                    jump(EQUAL, value, 0, 1),
+                ]);
             }
             Test::OtherThanTcp { family } => {
                 // From here to the end of this test there are eight steps more.
@@ -233,15 +387,23 @@ fn body(refused: &Refused) -> Vec<libc::sock_filter> {
                 steps.push(jump(EQUAL, libc::IPPROTO_TCP.unsigned_abs(), 1, 0));
             }
             Test::OtherRequest { kinds, requests } => {
-                let (kinds, requests) =
-                    (kinds.iter().map(|kind| (0xFF00, *kind)), requests.iter().map(|one| (u32::MAX, *one)));
+                let (kinds, requests) = (
+                    kinds.iter().map(|kind| (0xFF00, *kind)),
+                    requests.iter().map(|one| (u32::MAX, *one)),
+                );
                 let known: Vec<(u32, u32)> = kinds.chain(requests).collect();
                 for (mask, value) in known {
-                    steps.extend([load(ARGUMENTS + 8), step(AND, mask), jump(EQUAL, value, 0, 1)]);
+                    steps.extend([
+                        load(ARGUMENTS + 8),
+                        step(AND, mask),
+                        jump(EQUAL, value, 0, 1),
+                    ]);
                     steps.push(end(libc::SECCOMP_RET_ALLOW));
                 }
             }
-            Test::NotZero { argument } => steps.extend([load(ARGUMENTS + 8 * argument), jump(EQUAL, 0, 1, 0)]),
+            Test::NotZero { argument } => {
+                steps.extend([load(ARGUMENTS + 8 * argument), jump(EQUAL, 0, 1, 0)])
+            }
         }
         steps.push(refuse(refused.errno));
     }
@@ -250,7 +412,12 @@ fn body(refused: &Refused) -> Vec<libc::sock_filter> {
 }
 
 fn step(code: u16, k: u32) -> libc::sock_filter {
-    libc::sock_filter { code, jt: 0, jf: 0, k }
+    libc::sock_filter {
+        code,
+        jt: 0,
+        jf: 0,
+        k,
+    }
 }
 
 fn load(at: u32) -> libc::sock_filter {

@@ -1,8 +1,9 @@
 //! Secrets that omk holds, and how they leave its start-up environment.
 //!
-//! The kernel shows the environment a process was started with in `/proc/PID/environ` as long as it lives, whatever the
-//! process does to its variables; a child of root reads it. So omk starts itself again without them, and hands them
-//! over through a pipe that is empty before the first child starts. It refuses to print them.
+//! The kernel shows the environment a process was started with in `/proc/PID/environ` as long as it
+//! lives, whatever the process does to its variables; a child of root reads it. So omk starts
+//! itself again without them, and hands them over through a pipe that is empty before the first
+//! child starts. It refuses to print them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -45,20 +46,28 @@ fn wipe(mut bytes: Vec<u8>) {
     std::hint::black_box(&bytes);
 }
 
-/// Takes the variables `names` out of omk's environment and returns those that were set and not empty.
+/// Takes the variables `names` out of omk's environment and returns those that were set and not
+/// empty.
 ///
-/// Where one was, this does not return at first: omk starts itself anew in the same process, with the same arguments,
-/// and the second call, in the new omk, returns. To be called in `main` before any thread and any child is started.
+/// Where one was, this does not return at first: omk starts itself anew in the same process, with
+/// the same arguments, and the second call, in the new omk, returns. To be called in `main` before
+/// any thread and any child is started.
 ///
 /// # Errors
-/// Where a secret is not UTF-8, all of them are larger than a pipe holds (60 KiB), or omk cannot start itself again.
+/// Where a secret is not UTF-8, all of them are larger than a pipe holds (60 KiB), or omk cannot
+/// start itself again.
 pub fn shed_secrets(names: &[&str]) -> Result<BTreeMap<String, Secret>, ExecError> {
     let handed_over = unix::receive()?;
     let mut found = BTreeMap::new();
     for &name in names {
-        let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) else { continue };
+        let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) else {
+            continue;
+        };
         let value = value.into_string().map_err(|_| {
-            ExecError::io(format!("read the secret {name}, which is not UTF-8"), std::io::ErrorKind::InvalidData.into())
+            ExecError::io(
+                format!("read the secret {name}, which is not UTF-8"),
+                std::io::ErrorKind::InvalidData.into(),
+            )
         })?;
         found.insert(name.to_owned(), Secret::new(value));
     }
@@ -99,7 +108,9 @@ mod unix {
             Ok((pipe, exe)) => {
                 let mut arguments = std::env::args_os();
                 let mut command = Command::new(exe);
-                command.arg0(arguments.next().unwrap_or_else(|| "omk".into())).args(arguments);
+                command
+                    .arg0(arguments.next().unwrap_or_else(|| "omk".into()))
+                    .args(arguments);
                 for name in names {
                     command.env_remove(name);
                 }
@@ -110,8 +121,10 @@ mod unix {
 
     /// The reading end of a pipe that holds the secrets, and that outlives `exec`.
     fn pipe_with(secrets: &BTreeMap<String, Secret>) -> std::io::Result<OwnedFd> {
-        let plain: BTreeMap<&str, &str> =
-            secrets.iter().map(|(name, secret)| (name.as_str(), secret.expose())).collect();
+        let plain: BTreeMap<&str, &str> = secrets
+            .iter()
+            .map(|(name, secret)| (name.as_str(), secret.expose()))
+            .collect();
         let bytes = serde_json::to_vec(&plain)?;
         if bytes.len() > MOST {
             return Err(std::io::ErrorKind::FileTooLarge.into());
@@ -129,31 +142,44 @@ mod unix {
         // SAFETY: nothing else runs in this process yet that could read or write variables.
         unsafe { std::env::remove_var(FILE) };
         let Some(file) = file else { return Ok(None) };
-        // SAFETY: it was opened for this process by the one before, and nothing here owns it: the variable that names
-        // it has just been taken away, so this happens once.
+        // SAFETY: it was opened for this process by the one before, and nothing here owns it: the
+        // variable that names it has just been taken away, so this happens once.
         let mut pipe = File::from(unsafe { OwnedFd::from_raw_fd(file) });
         let mut bytes = Vec::with_capacity(MOST);
         pipe.read_to_end(&mut bytes).map_err(failed)?;
-        let plain: BTreeMap<String, String> = serde_json::from_slice(&bytes).map_err(|error| failed(error.into()))?;
+        let plain: BTreeMap<String, String> =
+            serde_json::from_slice(&bytes).map_err(|error| failed(error.into()))?;
         wipe(bytes);
         hide();
-        Ok(Some(plain.into_iter().map(|(name, text)| (name, Secret::new(text))).collect()))
+        Ok(Some(
+            plain
+                .into_iter()
+                .map(|(name, text)| (name, Secret::new(text)))
+                .collect(),
+        ))
     }
 
     /// The file that the omk before this one left, if there was one.
     pub(super) fn handed_over() -> Option<i32> {
-        std::env::var(FILE).ok()?.parse().ok().filter(|&file| is_pipe(file))
+        std::env::var(FILE)
+            .ok()?
+            .parse()
+            .ok()
+            .filter(|&file| is_pipe(file))
     }
 
-    /// Whether that file can be what an omk before this one left; a caller may have set the variable for fun.
+    /// Whether that file can be what an omk before this one left; a caller may have set the
+    /// variable for fun.
     fn is_pipe(file: i32) -> bool {
         if file <= 2 {
             return false;
         }
-        // SAFETY: it is only asked what it is; where nothing is open under that number, the system says so.
+        // SAFETY: it is only asked what it is; where nothing is open under that number, the system
+        // says so.
         let borrowed = unsafe { BorrowedFd::borrow_raw(file) };
-        rustix::fs::fstat(borrowed)
-            .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Fifo)
+        rustix::fs::fstat(borrowed).is_ok_and(|stat| {
+            rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Fifo
+        })
     }
 
     /// Keeps other processes of the same user from reading this one's memory, where the system can.

@@ -1,8 +1,8 @@
 //! The shepherd: a process between omk and one child, which outlives them both.
 //!
-//! It starts the child in a session of its own, confined, with nothing open but 0, 1 and 2, and stays until the child
-//! and every descendant are gone, whatever becomes of omk. It refuses to read the child's output, to keep time limits,
-//! and to know what the child is for.
+//! It starts the child in a session of its own, confined, with nothing open but 0, 1 and 2, and
+//! stays until the child and every descendant are gone, whatever becomes of omk. It refuses to read
+//! the child's output, to keep time limits, and to know what the child is for.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -16,31 +16,40 @@ use std::time::Duration;
 
 use rustix::process::Pid;
 
-use super::confine::{Confinement, Filter, NOT_CONFINED, close_inherited, forgo_new_privileges, shed_capabilities};
+use super::confine::{
+    Confinement, Filter, NOT_CONFINED, close_inherited, forgo_new_privileges, shed_capabilities,
+};
 use super::flock::Flock;
 use super::open_files::lower;
 use super::orders::{Orders, Report, hear, say};
 use super::sandbox::{Reach, SHARED, Sandbox};
 use crate::plan::RoomLevel;
 
-/// How long a child has to end by itself when it is told to stop: the Kimi CLI needs 0.3 s to end its own children.
+/// How long a child has to end by itself when it is told to stop: the Kimi CLI needs 0.3 s to end
+/// its own children.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// The same when omk is gone: nobody will see the result, and the runner may be about to clear everything away.
+/// The same when omk is gone: nobody will see the result, and the runner may be about to clear
+/// everything away.
 const GRACE_ALONE: Duration = Duration::from_millis(200);
 
-/// What ends a process that a person or a runner wants gone. The shepherd ends when omk does, not before.
+/// What ends a process that a person or a runner wants gone. The shepherd ends when omk does, not
+/// before.
 pub(super) const REQUESTS: [libc::c_int; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
 
 /// The whole life of a shepherd: the entry point of `omk __shepherd`.
 ///
-/// It is to be called before anything else in `main`: it takes the process to have one thread and no open files.
+/// It is to be called before anything else in `main`: it takes the process to have one thread and
+/// no open files.
 pub fn shepherd_main() -> ExitCode {
     close_inherited();
     for signal in REQUESTS {
         dispose(signal, libc::SIG_IGN);
     }
-    if std::env::args_os().nth(2).is_some_and(|role| role == super::KEEPER) {
+    if std::env::args_os()
+        .nth(2)
+        .is_some_and(|role| role == super::KEEPER)
+    {
         return super::keeper::keep();
     }
     match is_shepherd().and_then(|is_shepherd| if is_shepherd { tend() } else { Ok(()) }) {
@@ -53,7 +62,10 @@ pub fn shepherd_main() -> ExitCode {
 /// Whether this process is a shepherd, or the end of the server that forked them.
 #[cfg(target_os = "linux")]
 fn is_shepherd() -> io::Result<bool> {
-    if std::env::args_os().nth(2).is_none_or(|role| role != super::FORK_SERVER) {
+    if std::env::args_os()
+        .nth(2)
+        .is_none_or(|role| role != super::FORK_SERVER)
+    {
         return Ok(true);
     }
     let is_shepherd = super::fork_server::serve()?;
@@ -71,12 +83,20 @@ fn tend() -> io::Result<()> {
     let orders: Orders = hear(&mut ears)?;
     forgo_new_privileges()?;
     let wants_seal = |room: &&Sandbox| room.most == RoomLevel::Sealed;
-    let (sealed, why_not) = match orders.room.as_ref().filter(wants_seal).map(|room| seal(room, &omk)) {
+    let (sealed, why_not) = match orders
+        .room
+        .as_ref()
+        .filter(wants_seal)
+        .map(|room| seal(room, &omk))
+    {
         None => (false, None),
         Some(Ok(())) => (true, None),
         Some(Err(why)) => (false, Some(why)),
     };
-    let least = orders.room.as_ref().map_or(RoomLevel::None, |room| room.least);
+    let least = orders
+        .room
+        .as_ref()
+        .map_or(RoomLevel::None, |room| room.least);
     if !sealed && least == RoomLevel::Sealed {
         let why = why_not.unwrap_or_else(|| "omk was told not to try".to_owned());
         return say(&omk, &Report::Refused { least, why });
@@ -105,7 +125,14 @@ fn tend() -> io::Result<()> {
         (false, false) => RoomLevel::None,
     };
     // omk may be gone: the child is tended all the same.
-    let _ = say(&omk, &Report::Started { level, why_not, subreaper });
+    let _ = say(
+        &omk,
+        &Report::Started {
+            level,
+            why_not,
+            subreaper,
+        },
+    );
     let over = flock.await_end()?;
     let _ = say(&omk, &over);
     Ok(())
@@ -124,9 +151,15 @@ fn seal(_room: &Sandbox, _omk: &UnixStream) -> Result<(), String> {
 
 /// Starts the child, and says whether Landlock confines it.
 fn start(orders: &Orders, omk: &UnixStream, sealed: bool) -> Result<(Pid, bool), Report> {
-    let failed = |what: String, error: &io::Error| Report::Failed { what, errno: error.raw_os_error() };
+    let failed = |what: String, error: &io::Error| Report::Failed {
+        what,
+        errno: error.raw_os_error(),
+    };
     let Some((program, arguments)) = orders.argv.split_first() else {
-        return Err(Report::Failed { what: "start nothing".to_owned(), errno: None });
+        return Err(Report::Failed {
+            what: "start nothing".to_owned(),
+            errno: None,
+        });
     };
     if let Err(error) = std::fs::metadata(Path::new(&orders.cwd).join(".")) {
         return Err(failed(format!("enter `{}`", orders.cwd.display()), &error));
@@ -137,30 +170,49 @@ fn start(orders: &Orders, omk: &UnixStream, sealed: bool) -> Result<(Pid, bool),
         let reach = if sealed { &Reach::Open } else { &room.reach };
         Confinement::prepare(&writable(room, sealed), reach)
     });
-    let least = orders.room.as_ref().map_or(RoomLevel::None, |room| room.least);
-    let without = || Report::Refused { least, why: "this kernel has no Landlock that could be used".to_owned() };
-    let claimed = confinement.as_ref().is_some_and(|confinement| confinement.claimed);
+    let least = orders
+        .room
+        .as_ref()
+        .map_or(RoomLevel::None, |room| room.least);
+    let without = || Report::Refused {
+        least,
+        why: "this kernel has no Landlock that could be used".to_owned(),
+    };
+    let claimed = confinement
+        .as_ref()
+        .is_some_and(|confinement| confinement.claimed);
     if !sealed && !claimed && least > RoomLevel::None {
         return Err(without());
     }
     // The number that a sealed child has means somebody else outside.
     let ear = || if sealed { None } else { omk.try_clone().ok() };
     let spawned = match command(program, arguments, orders, confinement, sealed, ear()).spawn() {
-        Err(error) if error.raw_os_error() == Some(NOT_CONFINED) && !sealed && least > RoomLevel::None => {
+        Err(error)
+            if error.raw_os_error() == Some(NOT_CONFINED) && !sealed && least > RoomLevel::None =>
+        {
             return Err(without());
         }
         Err(error) if error.raw_os_error() == Some(NOT_CONFINED) => {
-            command(program, arguments, orders, None, sealed, ear()).spawn().map(|child| (child, false))
+            command(program, arguments, orders, None, sealed, ear())
+                .spawn()
+                .map(|child| (child, false))
         }
         other => other.map(|child| (child, claimed)),
     };
-    let (child, landlock) = spawned.map_err(|error| failed(format!("start `{}`", program.display()), &error))?;
+    let (child, landlock) =
+        spawned.map_err(|error| failed(format!("start `{}`", program.display()), &error))?;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let pid = pid.ok_or_else(|| failed("start a child".to_owned(), &io::ErrorKind::InvalidData.into()))?;
+    let pid = pid.ok_or_else(|| {
+        failed(
+            "start a child".to_owned(),
+            &io::ErrorKind::InvalidData.into(),
+        )
+    })?;
     Ok((pid, landlock))
 }
 
-/// Where Landlock lets a child write. In a sealed room that is its second wall, behind the room's own.
+/// Where Landlock lets a child write. In a sealed room that is its second wall, behind the room's
+/// own.
 fn writable(room: &Sandbox, sealed: bool) -> Vec<PathBuf> {
     let mut writable = room.writable.clone();
     if sealed {
@@ -181,21 +233,37 @@ fn command(
     omk: Option<UnixStream>,
 ) -> Command {
     let mut command = Command::new(program);
-    command.args(arguments).current_dir(&orders.cwd).stdin(Stdio::null());
-    command.env_clear().envs(orders.env.iter().map(|(name, value)| (name, value)));
-    if sealed && rustix::process::getuid().is_root() && !orders.env.iter().any(|(name, _)| name == "TAR_OPTIONS") {
+    command
+        .args(arguments)
+        .current_dir(&orders.cwd)
+        .stdin(Stdio::null());
+    command
+        .env_clear()
+        .envs(orders.env.iter().map(|(name, value)| (name, value)));
+    if sealed
+        && rustix::process::getuid().is_root()
+        && !orders.env.iter().any(|(name, _)| name == "TAR_OPTIONS")
+    {
         // Root without its rights cannot give files away, which tar takes for a failure.
         command.env("TAR_OPTIONS", "--no-same-owner");
     }
-    let has_own_tmp = sealed && orders.room.as_ref().is_some_and(|room| room.scratch.is_some());
+    let has_own_tmp = sealed
+        && orders
+            .room
+            .as_ref()
+            .is_some_and(|room| room.scratch.is_some());
     if has_own_tmp && orders.env.iter().any(|(name, _)| name == "TMPDIR") {
-        // As private as the one beside HOME, and gone with the room. The name of a socket has 107 bytes at most, of which
-        // a path in the cache of a home takes most.
+        // As private as the one beside HOME, and gone with the room. The name of a socket has 107
+        // bytes at most, of which a path in the cache of a home takes most.
         command.env("TMPDIR", SHARED[0]);
     }
     let shepherd = rustix::process::getpid();
     let confined = orders.room.is_some();
-    let closed = !sealed && orders.room.as_ref().is_some_and(|room| room.reach != Reach::Open);
+    let closed = !sealed
+        && orders
+            .room
+            .as_ref()
+            .is_some_and(|room| room.reach != Reach::Open);
     let mut filter = confined.then(|| Filter::new(closed));
     // Landlock alone leaves ways out of a closed network, so without the filter it is none.
     let needs_filter = closed && confinement.is_some();
@@ -204,7 +272,12 @@ fn command(
         rustix::process::setsid()?;
         die_with(shepherd)?;
         if let Some(omk) = &omk {
-            say(omk, &Report::Born { pid: rustix::process::getpid().as_raw_pid() })?;
+            say(
+                omk,
+                &Report::Born {
+                    pid: rustix::process::getpid().as_raw_pid(),
+                },
+            )?;
         }
         for signal in REQUESTS {
             dispose(signal, libc::SIG_DFL);
@@ -212,29 +285,37 @@ fn command(
         open_files.map_or(Ok(()), lower)?;
         if confined {
             // A dump is written, or piped to a program outside, by the kernel and not by the child.
-            let least = rustix::process::Rlimit { current: Some(1), maximum: Some(1) };
+            let least = rustix::process::Rlimit {
+                current: Some(1),
+                maximum: Some(1),
+            };
             rustix::process::setrlimit(rustix::process::Resource::Core, least)?;
             shed_capabilities(sealed);
         }
         confinement.take().map_or(Ok(()), Confinement::enforce)?;
-        // Last, for it refuses some of what was needed until here. A kernel without filters starts the child all the
-        // same, if nothing that was claimed depends on it.
+        // Last, for it refuses some of what was needed until here. A kernel without filters starts
+        // the child all the same, if nothing that was claimed depends on it.
         match filter.as_mut().map_or(Ok(()), Filter::enforce) {
             Err(_) if needs_filter => Err(io::Error::from_raw_os_error(NOT_CONFINED)),
             Ok(()) | Err(_) => Ok(()),
         }
     };
-    // SAFETY: this process has a single thread until its child runs, so whatever the new process does between fork and
-    // exec finds every lock free; it opens nothing that outlives exec.
+    // SAFETY: this process has a single thread until its child runs, so whatever the new process
+    // does between fork and exec finds every lock free; it opens nothing that outlives exec.
     unsafe { command.pre_exec(child_side) };
     command
 }
 
-/// Has the kernel kill this process when its shepherd dies: the last resort, should the shepherd itself be killed.
+/// Has the kernel kill this process when its shepherd dies: the last resort, should the shepherd
+/// itself be killed.
 #[cfg(target_os = "linux")]
 pub(super) fn die_with(shepherd: Pid) -> io::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-    if rustix::process::getppid() == Some(shepherd) { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
+    if rustix::process::getppid() == Some(shepherd) {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -242,7 +323,8 @@ pub(super) fn die_with(_shepherd: Pid) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes every orphan below this process its child; false where the system does not know how, or hides who is whose.
+/// Makes every orphan below this process its child; false where the system does not know how, or
+/// hides who is whose.
 #[cfg(target_os = "linux")]
 pub(super) fn adopt_orphans() -> bool {
     let visible = std::path::Path::new("/proc/self/stat").exists();

@@ -1,4 +1,5 @@
-//! The start of a shepherd, and its process as omk sees it: forked by the fork server, or executed where there is none.
+//! The start of a shepherd, and its process as omk sees it: forked by the fork server, or executed
+//! where there is none.
 //!
 //! It refuses to say anything to the shepherd but what to do.
 
@@ -12,7 +13,8 @@ use tokio::net::unix::pipe;
 use super::process::Process;
 use super::{SHEPHERD_ROLE, Shepherd};
 
-/// How long a fork may take: a hundred times what it takes on a busy machine. A server that takes longer was stopped.
+/// How long a fork may take: a hundred times what it takes on a busy machine. A server that takes
+/// longer was stopped.
 #[cfg(target_os = "linux")]
 const LONGEST_FORK: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -66,7 +68,8 @@ pub(super) async fn start(shepherd: &Shepherd) -> io::Result<Started> {
     let (process, ends) = match fork(shepherd, files).await? {
         Some(process) => (process, ends),
         None => {
-            // The server may have made one before it was lost. That one finds its socket closed, and ends.
+            // The server may have made one before it was lost. That one finds its socket closed,
+            // and ends.
             drop(ends);
             let (ends, files) = self::ends()?;
             (execute(shepherd, files)?, ends)
@@ -82,14 +85,21 @@ pub(super) async fn start(shepherd: &Shepherd) -> io::Result<Started> {
 }
 
 /// omk's ends of what connects it with a shepherd: the socket, and its standard output and error.
-type Ends = (std::os::unix::net::UnixStream, io::PipeReader, io::PipeReader);
+type Ends = (
+    std::os::unix::net::UnixStream,
+    io::PipeReader,
+    io::PipeReader,
+);
 
 fn ends() -> io::Result<(Ends, [OwnedFd; 3])> {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
     ours.set_nonblocking(true)?;
     let (stdout, its_stdout) = io::pipe()?;
     let (stderr, its_stderr) = io::pipe()?;
-    Ok(((ours, stdout, stderr), [theirs.into(), its_stdout.into(), its_stderr.into()]))
+    Ok((
+        (ours, stdout, stderr),
+        [theirs.into(), its_stdout.into(), its_stderr.into()],
+    ))
 }
 
 /// Has one forked; `None` if there is no fork server.
@@ -98,11 +108,15 @@ async fn fork(shepherd: &Shepherd, files: [OwnedFd; 3]) -> io::Result<Option<Kee
     use std::os::fd::AsFd as _;
     let (server, exe) = (shepherd.fork_server.clone(), shepherd.exe.clone());
     let patience = shepherd.patience.min(LONGEST_FORK);
-    // Not in the event loop, and to its end whatever becomes of this future: the server's answers come in order.
-    let asked =
-        tokio::task::spawn_blocking(move || server.fork(&exe, files.each_ref().map(|file| file.as_fd()), patience));
+    // Not in the event loop, and to its end whatever becomes of this future: the server's answers
+    // come in order.
+    let asked = tokio::task::spawn_blocking(move || {
+        server.fork(&exe, files.each_ref().map(|file| file.as_fd()), patience)
+    });
     let forked = asked.await.map_err(io::Error::other)?;
-    forked.map(|process| Process::from(process).map(Keeper::Forked)).transpose()
+    forked
+        .map(|process| Process::from(process).map(Keeper::Forked))
+        .transpose()
 }
 
 #[cfg(not(target_os = "linux"))]

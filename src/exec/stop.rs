@@ -1,7 +1,9 @@
-//! Whether the work of this thread is still wanted: one sign for all blocking work, which has no future to be dropped.
+//! Whether the work of this thread is still wanted: one sign for all blocking work, which has no
+//! future to be dropped.
 //!
-//! Who starts such work gives it a token for as long as it lasts; walks, loops and calls of git look at it, however deep
-//! they are called. It refuses to end anything itself, and to be inherited: a thread that was given none is never stopped.
+//! Who starts such work gives it a token for as long as it lasts; walks, loops and calls of git
+//! look at it, however deep they are called. It refuses to end anything itself, and to be
+//! inherited: a thread that was given none is never stopped.
 
 use std::cell::RefCell;
 
@@ -29,7 +31,8 @@ pub fn is_wanted() -> bool {
     STOP.with_borrow(|stop| stop.as_ref().is_some_and(CancellationToken::is_cancelled))
 }
 
-/// What counted before, and does again once this is dropped, in a panic too: threads are used again.
+/// What counted before, and does again once this is dropped, in a panic too: threads are used
+/// again.
 struct Before(Option<CancellationToken>);
 
 impl Drop for Before {

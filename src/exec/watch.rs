@@ -1,7 +1,8 @@
-//! omk's side of a child: starts the shepherd, reads the output, keeps the deadline and the idle clock.
+//! omk's side of a child: starts the shepherd, reads the output, keeps the deadline and the idle
+//! clock.
 //!
-//! It refuses to signal anything itself while the shepherd works: it only says *stop*. A shepherd that does not hear it, and
-//! one that does not end, is killed, so that every wait here has an end.
+//! It refuses to signal anything itself while the shepherd works: it only says *stop*. A shepherd
+//! that does not hear it, and one that does not end, is killed, so that every wait here has an end.
 
 use std::io;
 use std::time::Duration;
@@ -22,17 +23,27 @@ use crate::plan::RoomLevel;
 /// What is read at once: a pipe's whole content.
 const CHUNK: usize = 64 * 1024;
 
-/// How long output is awaited once everybody is gone: a pipe that is still open then was given to a stranger.
+/// How long output is awaited once everybody is gone: a pipe that is still open then was given to a
+/// stranger.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// How long a shepherd may take for what takes it no time: to read an order, and to end after its last line. One that takes
-/// longer was stopped, by a person or by the machine.
+/// How long a shepherd may take for what takes it no time: to read an order, and to end after its
+/// last line. One that takes longer was stopped, by a person or by the machine.
 const MOMENT: Duration = Duration::from_secs(5);
 
 /// Runs `child` under a process of its own of that shepherd.
-pub(super) async fn run(shepherd: &Shepherd, child: &Child, around: &Surroundings) -> Result<Ended, ExecError> {
-    let capture = Capture::create(&child.log, child.log_cap, &shepherd.scrubber, around.stdout_lines.clone())
-        .map_err(|error| ExecError::io(format!("write the log {}", child.log.display()), error))?;
+pub(super) async fn run(
+    shepherd: &Shepherd,
+    child: &Child,
+    around: &Surroundings,
+) -> Result<Ended, ExecError> {
+    let capture = Capture::create(
+        &child.log,
+        child.log_cap,
+        &shepherd.scrubber,
+        around.stdout_lines.clone(),
+    )
+    .map_err(|error| ExecError::io(format!("write the log {}", child.log.display()), error))?;
     let mut watch = Watch::start(shepherd, child, around, capture).await?;
     watch.await_end().await?;
     watch.finish(child)
@@ -67,7 +78,11 @@ enum Phase {
     /// It was told to stop for that reason, and must be gone at that time.
     Stopping(Ending, Instant),
     /// It is gone, and what is left in the pipes is awaited until that time.
-    Over { ending: Ending, stragglers: u32, until: Instant },
+    Over {
+        ending: Ending,
+        stragglers: u32,
+        until: Instant,
+    },
 }
 
 /// When the child was last seen alive.
@@ -93,19 +108,45 @@ impl<'a> Watch<'a> {
         around: &'a Surroundings,
         capture: Capture,
     ) -> Result<Self, ExecError> {
-        let failed = |error| ExecError::io(format!("start a shepherd, {}", shepherd.exe.display()), error);
+        let failed = |error| {
+            ExecError::io(
+                format!("start a shepherd, {}", shepherd.exe.display()),
+                error,
+            )
+        };
         let mut orders = Orders::of(child, shepherd.at_most, shepherd.open_files);
-        if let Some(room) = orders.room.as_mut().filter(|room| room.most == RoomLevel::Sealed) {
-            room.hidden.extend(shepherd.reserved.get_or_init(super::reserved::reserved).iter().cloned());
+        if let Some(room) = orders
+            .room
+            .as_mut()
+            .filter(|room| room.most == RoomLevel::Sealed)
+        {
+            room.hidden.extend(
+                shepherd
+                    .reserved
+                    .get_or_init(super::reserved::reserved)
+                    .iter()
+                    .cloned(),
+            );
         }
-        let Started { mut process, socket, stdout, stderr } = start(shepherd).await.map_err(failed)?;
+        let Started {
+            mut process,
+            socket,
+            stdout,
+            stderr,
+        } = start(shepherd).await.map_err(failed)?;
         let (from, mut to) = socket.into_split();
-        // The orders may be longer than the socket holds. A shepherd that does not read them has started nobody.
-        let told = timeout(shepherd.patience, to.write_all(&line(&orders).map_err(failed)?)).await;
+        // The orders may be longer than the socket holds. A shepherd that does not read them has
+        // started nobody.
+        let told = timeout(
+            shepherd.patience,
+            to.write_all(&line(&orders).map_err(failed)?),
+        )
+        .await;
         if !matches!(told, Ok(Ok(()))) {
             process.kill();
         }
-        told.map_err(|_| failed(io::ErrorKind::TimedOut.into()))?.map_err(failed)?;
+        told.map_err(|_| failed(io::ErrorKind::TimedOut.into()))?
+            .map_err(failed)?;
         let began = Instant::now();
         Ok(Self {
             stdout: Some(stdout),
@@ -175,7 +216,10 @@ impl<'a> Watch<'a> {
     /// The next time at which something must happen by itself.
     fn alarm(&self) -> Instant {
         match &self.phase {
-            Phase::Running => self.idle.as_ref().map_or(self.deadline, |idle| self.deadline.min(idle.alarm)),
+            Phase::Running => self
+                .idle
+                .as_ref()
+                .map_or(self.deadline, |idle| self.deadline.min(idle.alarm)),
             Phase::Stopping(_, until) | Phase::Over { until, .. } => *until,
         }
     }
@@ -184,7 +228,11 @@ impl<'a> Watch<'a> {
         match &self.phase {
             Phase::Running if Instant::now() >= self.deadline => self.stop(Ending::TimedOut).await,
             Phase::Running => {
-                if self.idle.as_mut().is_some_and(|idle| idle.is_hung(self.around.pulse.count())) {
+                if self
+                    .idle
+                    .as_mut()
+                    .is_some_and(|idle| idle.is_hung(self.around.pulse.count()))
+                {
                     self.stop(Ending::Hung).await;
                 }
             }
@@ -214,21 +262,28 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// The shepherd did not end the child, so the kernel has to: it ends a sealed room with its shepherd. Outside of one a
-    /// daemon may be left.
+    /// The shepherd did not end the child, so the kernel has to: it ends a sealed room with its
+    /// shepherd. Outside of one a daemon may be left.
     async fn end_by_force(&mut self, why: Ending) -> Result<(), ExecError> {
-        let outlived = ExecError::Outlived { waited: self.patience };
+        let outlived = ExecError::Outlived {
+            waited: self.patience,
+        };
         self.process.kill();
         self.kill_group();
         self.put_away().await?;
         if !self.is_room_over().await {
             return Err(outlived);
         }
-        self.phase = Phase::Over { ending: why, stragglers: 0, until: Instant::now() + DRAIN };
+        self.phase = Phase::Over {
+            ending: why,
+            stragglers: 0,
+            until: Instant::now() + DRAIN,
+        };
         Ok(())
     }
 
-    /// Waits for the end of the shepherd, which has nothing left to do. One that was stopped is killed.
+    /// Waits for the end of the shepherd, which has nothing left to do. One that was stopped is
+    /// killed.
     async fn put_away(&mut self) -> Result<(), ExecError> {
         if timeout(MOMENT, self.process.end()).await.is_ok() {
             return Ok(());
@@ -236,7 +291,9 @@ impl<'a> Watch<'a> {
         self.process.kill();
         match timeout(MOMENT, self.process.end()).await {
             Ok(()) => Ok(()),
-            Err(_) => Err(ExecError::Outlived { waited: self.began.elapsed() }),
+            Err(_) => Err(ExecError::Outlived {
+                waited: self.began.elapsed(),
+            }),
         }
     }
 
@@ -255,15 +312,19 @@ impl<'a> Watch<'a> {
     }
 
     async fn heed(&mut self, report: io::Result<Option<Vec<u8>>>) -> Result<(), ExecError> {
-        let report = match report.map(|line| line.and_then(|line| serde_json::from_slice(&line).ok())) {
-            Ok(Some(report)) => report,
-            Ok(None) => return Err(self.bereft(io::ErrorKind::UnexpectedEof.into()).await),
-            Err(error) => return Err(self.bereft(error).await),
-        };
+        let report =
+            match report.map(|line| line.and_then(|line| serde_json::from_slice(&line).ok())) {
+                Ok(Some(report)) => report,
+                Ok(None) => return Err(self.bereft(io::ErrorKind::UnexpectedEof.into()).await),
+                Err(error) => return Err(self.bereft(error).await),
+            };
         match report {
             Report::Failed { what, errno } => {
                 self.put_away().await?;
-                let source = errno.map_or_else(|| io::ErrorKind::InvalidInput.into(), io::Error::from_raw_os_error);
+                let source = errno.map_or_else(
+                    || io::ErrorKind::InvalidInput.into(),
+                    io::Error::from_raw_os_error,
+                );
                 return Err(ExecError::io(what, source));
             }
             Report::Refused { least, why } => {
@@ -278,16 +339,33 @@ impl<'a> Watch<'a> {
                     let _ = doors.send(door);
                 }
             }
-            Report::Started { level, why_not, subreaper } => {
+            Report::Started {
+                level,
+                why_not,
+                subreaper,
+            } => {
                 let why_not_sealed = why_not.clone().filter(|_| level < RoomLevel::Sealed);
-                self.containment = Containment { level, subreaper, why_not: why_not_sealed };
+                self.containment = Containment {
+                    level,
+                    subreaper,
+                    why_not: why_not_sealed,
+                };
                 self.why_not = why_not;
             }
-            Report::Over { complete: false, .. } if self.containment.subreaper => {
+            Report::Over {
+                complete: false, ..
+            } if self.containment.subreaper => {
                 // It could find the descendants at first, and then no more.
-                return Err(ExecError::Outlived { waited: self.began.elapsed() });
+                return Err(ExecError::Outlived {
+                    waited: self.began.elapsed(),
+                });
             }
-            Report::Over { status, ordered, stragglers, complete } => {
+            Report::Over {
+                status,
+                ordered,
+                stragglers,
+                complete,
+            } => {
                 self.containment.subreaper &= complete;
                 let running = std::mem::replace(&mut self.phase, Phase::Running);
                 let ending = match (running, ordered, status) {
@@ -295,7 +373,11 @@ impl<'a> Watch<'a> {
                     (_, _, Status::Exited(code)) => Ending::Exited(code),
                     (_, _, Status::Signalled(signal)) => Ending::Signalled(signal),
                 };
-                self.phase = Phase::Over { ending, stragglers, until: Instant::now() + DRAIN };
+                self.phase = Phase::Over {
+                    ending,
+                    stragglers,
+                    until: Instant::now() + DRAIN,
+                };
                 // It leaves no zombie.
                 self.put_away().await?;
             }
@@ -303,27 +385,39 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    /// The shepherd died: the child died with it, and its group is ended here, which is all that can still be found.
+    /// The shepherd died: the child died with it, and its group is ended here, which is all that
+    /// can still be found.
     async fn bereft(&mut self, error: io::Error) -> ExecError {
         self.kill_group();
         if let Err(outlived) = self.put_away().await {
             return outlived;
         }
-        // The kernel ends a sealed room with its shepherd. Outside of one, a daemon may have left the group.
+        // The kernel ends a sealed room with its shepherd. Outside of one, a daemon may have left
+        // the group.
         if self.confined && !self.is_room_over().await {
-            return ExecError::Outlived { waited: self.began.elapsed() };
+            return ExecError::Outlived {
+                waited: self.began.elapsed(),
+            };
         }
-        ExecError::io("keep the child's shepherd, which ended before the child", error)
+        ExecError::io(
+            "keep the child's shepherd, which ended before the child",
+            error,
+        )
     }
 
     fn finish(self, child: &Child) -> Result<Ended, ExecError> {
-        let Phase::Over { ending, stragglers, .. } = self.phase else {
-            return Err(ExecError::io("await the child", io::ErrorKind::UnexpectedEof.into()));
+        let Phase::Over {
+            ending, stragglers, ..
+        } = self.phase
+        else {
+            return Err(ExecError::io(
+                "await the child",
+                io::ErrorKind::UnexpectedEof.into(),
+            ));
         };
-        let captured = self
-            .capture
-            .finish()
-            .map_err(|error| ExecError::io(format!("write the log {}", child.log.display()), error))?;
+        let captured = self.capture.finish().map_err(|error| {
+            ExecError::io(format!("write the log {}", child.log.display()), error)
+        })?;
         Ok(Ended {
             ending,
             duration: self.began.elapsed(),

@@ -12,8 +12,8 @@ use crate::text::{self, Advised};
 pub struct Failure {
     /// Whose turn it is, and whether trying again can help.
     pub class: Class,
-    /// What happened, as one clause without a line break; scrubbed. What a gate or a command printed is in the evidence.
-    /// Up to 0.6 the output followed on lines of its own.
+    /// What happened, as one clause without a line break; scrubbed. What a gate or a command
+    /// printed is in the evidence. Up to 0.6 the output followed on lines of its own.
     pub message: String,
     /// The paths in question: what it may not write, where it did not merge.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -24,8 +24,8 @@ pub struct Failure {
     /// How long the provider asked to wait, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
-    /// A process that the work started could not be ended, and may go on: nothing that is found on this machine from now
-    /// on can be trusted, so the run is over.
+    /// A process that the work started could not be ended, and may go on: nothing that is found on
+    /// this machine from now on can be trusted, so the run is over.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub outlived: bool,
 }
@@ -34,7 +34,14 @@ impl Failure {
     /// One without paths, without a wait and without advice.
     #[must_use]
     pub fn new(class: Class, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), paths: Vec::new(), advice: None, retry_after_ms: None, outlived: false }
+        Self {
+            class,
+            message: message.into(),
+            paths: Vec::new(),
+            advice: None,
+            retry_after_ms: None,
+            outlived: false,
+        }
     }
 
     /// An error whose text says what is wrong, and what it advises.
@@ -50,7 +57,10 @@ impl Failure {
     }
 
     fn advised_by(self, error: &(impl Advised + ?Sized)) -> Self {
-        Self { advice: error.advice().map(Cow::into_owned), ..self }
+        Self {
+            advice: error.advice().map(Cow::into_owned),
+            ..self
+        }
     }
 
     /// The message and the advice, for a place that has one line.
@@ -120,7 +130,12 @@ impl Class {
     #[must_use]
     pub fn is_transient(self) -> bool {
         match self {
-            Self::Scope | Self::Refused | Self::Context | Self::Auth | Self::Config | Self::Quota => false,
+            Self::Scope
+            | Self::Refused
+            | Self::Context
+            | Self::Auth
+            | Self::Config
+            | Self::Quota => false,
             Self::Gate
             | Self::Command
             | Self::Conflict

@@ -1,24 +1,33 @@
-//! What a child met at the walls of its room, in words: refused and unreached hosts, a closed network, a lost program.
+//! What a child met at the walls of its room, in words: refused and unreached hosts, a closed
+//! network, a lost program.
 //!
-//! It refuses to guess why a child failed: it says what was closed, and people see whether that mattered.
+//! It refuses to guess why a child failed: it says what was closed, and people see whether that
+//! mattered.
 
 use std::collections::BTreeSet;
 
 use super::LogEvidence;
 use crate::plan::{Network, RoomLevel};
 
-/// Hosts that were asked for in vain as a clause: `its network refused a.example, b.example`; `None` if there are none.
+/// Hosts that were asked for in vain as a clause: `its network refused a.example, b.example`;
+/// `None` if there are none.
 #[must_use]
 pub fn refusal(refused: &[String], unreached: &[String]) -> Option<String> {
     let refused = (!refused.is_empty()).then(|| format!("its network refused {}", named(refused)));
-    let unreached = (!unreached.is_empty()).then(|| format!("its network could not reach {}", named(unreached)));
+    let unreached = (!unreached.is_empty())
+        .then(|| format!("its network could not reach {}", named(unreached)));
     let clauses: Vec<String> = refused.into_iter().chain(unreached).collect();
     (!clauses.is_empty()).then(|| clauses.join("; "))
 }
 
-/// The same of a child that failed: if it asked for nothing, for many cannot ask at all, what its room closed.
+/// The same of a child that failed: if it asked for nothing, for many cannot ask at all, what its
+/// room closed.
 #[must_use]
-pub fn closed(network: Option<&Network>, refused: &[String], unreached: &[String]) -> Option<String> {
+pub fn closed(
+    network: Option<&Network>,
+    refused: &[String],
+    unreached: &[String],
+) -> Option<String> {
     refusal(refused, unreached).or_else(|| match network? {
         Network::Open => None,
         Network::None => Some("its room had no network".to_owned()),
@@ -30,18 +39,25 @@ pub fn closed(network: Option<&Network>, refused: &[String], unreached: &[String
     })
 }
 
-/// What a child complained that it could not write, as a clause: `its room kept /etc/x read-only`; `None` if it did not
-/// complain, or if it had no room.
+/// What a child complained that it could not write, as a clause: `its room kept /etc/x read-only`;
+/// `None` if it did not complain, or if it had no room.
 ///
-/// It is told by the words of the C library, which programs print as they are. A sealed room is a read-only disk; Landlock
-/// alone answers as the rights of files do, so there only what speaks of making or removing something counts.
+/// It is told by the words of the C library, which programs print as they are. A sealed room is a
+/// read-only disk; Landlock alone answers as the rights of files do, so there only what speaks of
+/// making or removing something counts.
 #[must_use]
 pub fn kept_from_writing(log: &LogEvidence, level: RoomLevel) -> Option<String> {
-    let lines = log.head.lines().chain(log.tail.lines()).filter(|line| match level {
-        RoomLevel::Sealed => is_said(line, READ_ONLY),
-        RoomLevel::Landlock => is_said(line, DENIED) && MAKING.iter().any(|verb| is_said(line, verb)),
-        RoomLevel::None => false,
-    });
+    let lines = log
+        .head
+        .lines()
+        .chain(log.tail.lines())
+        .filter(|line| match level {
+            RoomLevel::Sealed => is_said(line, READ_ONLY),
+            RoomLevel::Landlock => {
+                is_said(line, DENIED) && MAKING.iter().any(|verb| is_said(line, verb))
+            }
+            RoomLevel::None => false,
+        });
     let paths: BTreeSet<String> = lines.filter_map(path_in).collect();
     let paths: Vec<String> = paths.into_iter().collect();
     (!paths.is_empty()).then(|| format!("its room kept {} read-only", named(&paths)))
@@ -54,8 +70,16 @@ const READ_ONLY: &str = "read-only file system";
 const DENIED: &str = "permission denied";
 
 /// How shells, the core utilities and Node.js name the making, changing and removing of files.
-const MAKING: [&str; 8] =
-    ["cannot create", "cannot make", "cannot touch", "cannot remove", "cannot move", "mkdir", "unlink", "rename"];
+const MAKING: [&str; 8] = [
+    "cannot create",
+    "cannot make",
+    "cannot touch",
+    "cannot remove",
+    "cannot move",
+    "mkdir",
+    "unlink",
+    "rename",
+];
 
 /// The longest path that is named, in characters.
 const LONGEST_PATH: usize = 120;
@@ -75,7 +99,8 @@ fn is_said(line: &str, words: &str) -> bool {
 
 /// The absolute path that a complaint is about: the last one, since programs name themselves first.
 fn path_in(line: &str) -> Option<String> {
-    let is_border = |c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '`' | '‘' | '’' | '(' | ')' | ',');
+    let is_border =
+        |c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '`' | '‘' | '’' | '(' | ')' | ',');
     let path = line
         .split(is_border)
         .map(|word| word.trim_end_matches(':'))
@@ -86,15 +111,19 @@ fn path_in(line: &str) -> Option<String> {
 fn named(hosts: &[String]) -> String {
     let named: Vec<&str> = hosts.iter().take(HOSTS_NAMED).map(String::as_str).collect();
     let more = hosts.len().saturating_sub(HOSTS_NAMED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
     format!("{}{more}", named.join(", "))
 }
 
 /// Hosts and paths that are named: who must allow more of them reads the list in the evidence.
 const HOSTS_NAMED: usize = 5;
 
-/// What people can do about a command that ended so: a shell ends with 127 if it finds no program, and with 126 if it
-/// cannot start one (POSIX, Shell Command Language, 2.8.2).
+/// What people can do about a command that ended so: a shell ends with 127 if it finds no program,
+/// and with 126 if it cannot start one (POSIX, Shell Command Language, 2.8.2).
 #[must_use]
 pub fn advice_on_exit(code: Option<i32>) -> Option<String> {
     let missed = match code? {
@@ -122,40 +151,89 @@ mod tests {
             tail: tail.to_owned(),
         };
         let told = kept_from_writing(&log(&format!("before\n{line}\nafter /not/this"), ""), level);
-        assert_eq!(told, kept_from_writing(&log("", line), level), "wherever it stands");
-        told.map(|told| told.strip_prefix("its room kept ").unwrap().strip_suffix(" read-only").unwrap().to_owned())
+        assert_eq!(
+            told,
+            kept_from_writing(&log("", line), level),
+            "wherever it stands"
+        );
+        told.map(|told| {
+            told.strip_prefix("its room kept ")
+                .unwrap()
+                .strip_suffix(" read-only")
+                .unwrap()
+                .to_owned()
+        })
     }
 
     #[test]
     fn a_refused_write_is_found_in_the_words_of_shells_languages_and_tools() {
         for (line, path) in [
-            ("sh: 1: cannot create /etc/x: Read-only file system", "/etc/x"),
+            (
+                "sh: 1: cannot create /etc/x: Read-only file system",
+                "/etc/x",
+            ),
             ("bash: line 1: /etc/x: Read-only file system", "/etc/x"),
-            ("mkdir: cannot create directory ‘/srv/x’: Read-only file system", "/srv/x"),
+            (
+                "mkdir: cannot create directory ‘/srv/x’: Read-only file system",
+                "/srv/x",
+            ),
             (
                 "OSError: [Errno 30] Read-only file system: '/usr/lib/python3/site-packages/x.py'",
                 "/usr/lib/python3/site-packages/x.py",
             ),
-            ("Error: EROFS: read-only file system, open '/var/lib/x'", "/var/lib/x"),
-            ("fatal: could not create leading directories of '/mnt/x': Read-only file system", "/mnt/x"),
+            (
+                "Error: EROFS: read-only file system, open '/var/lib/x'",
+                "/var/lib/x",
+            ),
+            (
+                "fatal: could not create leading directories of '/mnt/x': Read-only file system",
+                "/mnt/x",
+            ),
             ("open /var/cache/x: read-only file system", "/var/cache/x"),
         ] {
-            assert_eq!(kept(line, RoomLevel::Sealed), Some(path.to_owned()), "{line}");
-            assert_eq!(kept(line, RoomLevel::None), None, "without a room it is the disk");
+            assert_eq!(
+                kept(line, RoomLevel::Sealed),
+                Some(path.to_owned()),
+                "{line}"
+            );
+            assert_eq!(
+                kept(line, RoomLevel::None),
+                None,
+                "without a room it is the disk"
+            );
         }
-        assert_eq!(kept("error: Read-only file system (os error 30)", RoomLevel::Sealed), None, "nothing can be named");
-        assert_eq!(kept("cat: /etc/shadow: Permission denied", RoomLevel::Sealed), None);
+        assert_eq!(
+            kept(
+                "error: Read-only file system (os error 30)",
+                RoomLevel::Sealed
+            ),
+            None,
+            "nothing can be named"
+        );
+        assert_eq!(
+            kept("cat: /etc/shadow: Permission denied", RoomLevel::Sealed),
+            None
+        );
     }
 
     #[test]
     fn under_landlock_only_what_speaks_of_making_something_counts() {
-        for line in
-            ["sh: 1: cannot create /etc/x: Permission denied", "Error: EACCES: permission denied, mkdir '/etc/x'"]
-        {
-            assert_eq!(kept(line, RoomLevel::Landlock), Some("/etc/x".to_owned()), "{line}");
+        for line in [
+            "sh: 1: cannot create /etc/x: Permission denied",
+            "Error: EACCES: permission denied, mkdir '/etc/x'",
+        ] {
+            assert_eq!(
+                kept(line, RoomLevel::Landlock),
+                Some("/etc/x".to_owned()),
+                "{line}"
+            );
             assert_eq!(kept(line, RoomLevel::Sealed), None, "{line}");
         }
-        assert_eq!(kept("cat: /etc/shadow: Permission denied", RoomLevel::Landlock), None, "it may have been read");
+        assert_eq!(
+            kept("cat: /etc/shadow: Permission denied", RoomLevel::Landlock),
+            None,
+            "it may have been read"
+        );
     }
 
     #[test]
@@ -166,9 +244,18 @@ mod tests {
 
     #[test]
     fn a_program_that_is_not_there_or_cannot_be_started_has_advice_and_another_failure_has_none() {
-        let begins = |code| advice_on_exit(code).map(|advice| advice.split(':').next().unwrap_or_default().to_owned());
-        assert_eq!(begins(Some(127)).as_deref(), Some("a program was not found"));
-        assert_eq!(begins(Some(126)).as_deref(), Some("a program could not be started"));
+        let begins = |code| {
+            advice_on_exit(code)
+                .map(|advice| advice.split(':').next().unwrap_or_default().to_owned())
+        };
+        assert_eq!(
+            begins(Some(127)).as_deref(),
+            Some("a program was not found")
+        );
+        assert_eq!(
+            begins(Some(126)).as_deref(),
+            Some("a program could not be started")
+        );
         for code in [None, Some(0), Some(1), Some(125), Some(128)] {
             assert_eq!(begins(code), None, "{code:?}");
         }

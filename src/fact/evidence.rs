@@ -37,7 +37,8 @@ pub struct Evidence {
     /// Hosts that the work asked for and that its network does not allow.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused_hosts: Vec<String>,
-    /// Hosts that its network allows and that could not be reached, each with the reason in brackets.
+    /// Hosts that its network allows and that could not be reached, each with the reason in
+    /// brackets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreached_hosts: Vec<String>,
     /// How long the attempt took, gates included, in milliseconds.
@@ -51,18 +52,24 @@ impl Evidence {
         kept_from_writing(&self.command.as_ref()?.log, self.containment.level)
     }
 
-    /// How its children were confined, agent, command and gates: the weakest of them. `None` if there was none.
+    /// How its children were confined, agent, command and gates: the weakest of them. `None` if
+    /// there was none.
     #[must_use]
     pub fn room(&self) -> Option<Containment> {
         let worked = self.agent.is_some() || self.command.is_some();
         let work = worked.then(|| self.containment.clone());
-        work.into_iter().chain(confined(&self.gates)).reduce(Containment::weakest)
+        work.into_iter()
+            .chain(confined(&self.gates))
+            .reduce(Containment::weakest)
     }
 }
 
 /// How gates were confined, each that ran.
 pub fn confined(gates: &[GateOutcome]) -> impl Iterator<Item = Containment> {
-    gates.iter().filter_map(|gate| gate.room.as_ref()).map(|room| room.containment.clone())
+    gates
+        .iter()
+        .filter_map(|gate| gate.room.as_ref())
+        .map(|room| room.containment.clone())
 }
 
 /// How children were confined.
@@ -73,7 +80,8 @@ pub struct Containment {
     pub level: RoomLevel,
     /// Every descendant was ended; otherwise only the process group was.
     pub subreaper: bool,
-    /// The step that the system refused, if the room is not sealed: `make namespaces: Operation not permitted`.
+    /// The step that the system refused, if the room is not sealed: `make namespaces: Operation
+    /// not permitted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why_not: Option<String>,
 }
@@ -83,10 +91,18 @@ impl Containment {
     #[must_use]
     pub fn weakest(self, other: Self) -> Self {
         let subreaper = self.subreaper && other.subreaper;
-        let (weaker, stronger) = if other.level < self.level { (other, self) } else { (self, other) };
+        let (weaker, stronger) = if other.level < self.level {
+            (other, self)
+        } else {
+            (self, other)
+        };
         let same_level = weaker.level == stronger.level;
         let why_not = weaker.why_not.or(stronger.why_not.filter(|_| same_level));
-        Self { level: weaker.level, subreaper, why_not }
+        Self {
+            level: weaker.level,
+            subreaper,
+            why_not,
+        }
     }
 }
 
@@ -100,14 +116,19 @@ pub struct GateRoom {
     /// Hosts that they asked for and that their network does not allow.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused_hosts: Vec<String>,
-    /// Hosts that their network allows and that could not be reached, each with the reason in brackets.
+    /// Hosts that their network allows and that could not be reached, each with the reason in
+    /// brackets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreached_hosts: Vec<String>,
 }
 
 impl Default for Containment {
     fn default() -> Self {
-        Self { level: RoomLevel::None, subreaper: false, why_not: None }
+        Self {
+            level: RoomLevel::None,
+            subreaper: false,
+            why_not: None,
+        }
     }
 }
 
@@ -124,9 +145,22 @@ struct RecordedContainment {
 
 impl From<RecordedContainment> for Containment {
     fn from(recorded: RecordedContainment) -> Self {
-        let before = if recorded.landlock { RoomLevel::Landlock } else { RoomLevel::None };
-        let RecordedContainment { level, subreaper, why_not, .. } = recorded;
-        Self { level: level.unwrap_or(before), subreaper, why_not }
+        let before = if recorded.landlock {
+            RoomLevel::Landlock
+        } else {
+            RoomLevel::None
+        };
+        let RecordedContainment {
+            level,
+            subreaper,
+            why_not,
+            ..
+        } = recorded;
+        Self {
+            level: level.unwrap_or(before),
+            subreaper,
+            why_not,
+        }
     }
 }
 
@@ -179,7 +213,9 @@ impl Tokens {
     /// All together.
     #[must_use]
     pub fn total(self) -> u64 {
-        self.input.saturating_add(self.cached_input).saturating_add(self.output)
+        self.input
+            .saturating_add(self.cached_input)
+            .saturating_add(self.output)
     }
 }
 
@@ -234,7 +270,8 @@ pub struct GateOutcome {
     /// The verdict against the base, where one is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub against_base: Option<AgainstBase>,
-    /// Whether this outcome lets a change through: passed, flaky, reused, or a forgiven pre-existing failure. False for `skipped`.
+    /// Whether this outcome lets a change through: passed, flaky, reused, or a forgiven
+    /// pre-existing failure. False for `skipped`.
     pub counts_as_passed: bool,
     /// The exit code of the last execution; absent where it was ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -246,7 +283,8 @@ pub struct GateOutcome {
     /// What the last execution printed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<LogEvidence>,
-    /// Failing items, from the gate's report; at most 200. A gate that passed may have some: its tool only warns.
+    /// Failing items, from the gate's report; at most 200. A gate that passed may have some: its
+    /// tool only warns.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failing: Vec<FailingItem>,
     /// How many failing items there were in all.
@@ -255,7 +293,8 @@ pub struct GateOutcome {
     /// How many files its report was.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub reports: u32,
-    /// What else a person must know: "flaky: passed on the 2nd of 2 executions", "the report is missing".
+    /// What else a person must know: "flaky: passed on the 2nd of 2 executions", "the report is
+    /// missing".
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
     /// The room that it ran in; absent if it did not run, and in older journals.
@@ -272,12 +311,15 @@ impl GateOutcome {
     pub fn refusal(&self) -> Option<String> {
         let room = self.room.as_ref()?;
         let hosts = match self.verdict {
-            GateVerdict::Failed | GateVerdict::TimedOut => {
-                closed(Some(&room.network), &room.refused_hosts, &room.unreached_hosts)
-            }
-            GateVerdict::Passed | GateVerdict::Flaky | GateVerdict::Skipped | GateVerdict::Reused => {
-                refusal(&room.refused_hosts, &room.unreached_hosts)
-            }
+            GateVerdict::Failed | GateVerdict::TimedOut => closed(
+                Some(&room.network),
+                &room.refused_hosts,
+                &room.unreached_hosts,
+            ),
+            GateVerdict::Passed
+            | GateVerdict::Flaky
+            | GateVerdict::Skipped
+            | GateVerdict::Reused => refusal(&room.refused_hosts, &room.unreached_hosts),
         };
         both(hosts, self.kept_from_writing())
     }
@@ -398,7 +440,11 @@ mod tests {
     use super::*;
 
     fn room(level: RoomLevel, why_not: Option<&str>) -> Containment {
-        Containment { level, subreaper: true, why_not: why_not.map(ToOwned::to_owned) }
+        Containment {
+            level,
+            subreaper: true,
+            why_not: why_not.map(ToOwned::to_owned),
+        }
     }
 
     #[test]
@@ -407,10 +453,20 @@ mod tests {
         let landlock = room(RoomLevel::Landlock, Some("mount /proc: no"));
         assert_eq!(sealed.clone().weakest(landlock.clone()), landlock);
         assert_eq!(landlock.clone().weakest(sealed), landlock);
-        assert_eq!(room(RoomLevel::Landlock, None).weakest(landlock.clone()), landlock);
+        assert_eq!(
+            room(RoomLevel::Landlock, None).weakest(landlock.clone()),
+            landlock
+        );
         let none = room(RoomLevel::None, None);
-        assert_eq!(none.clone().weakest(landlock), none, "another level's reason is none of this one");
-        let (first, second) = (room(RoomLevel::None, Some("first")), room(RoomLevel::None, Some("second")));
+        assert_eq!(
+            none.clone().weakest(landlock),
+            none,
+            "another level's reason is none of this one"
+        );
+        let (first, second) = (
+            room(RoomLevel::None, Some("first")),
+            room(RoomLevel::None, Some("second")),
+        );
         assert_eq!(first.clone().weakest(second), first);
     }
 
@@ -419,8 +475,10 @@ mod tests {
         let command = |tail: &str| {
             let log = serde_json::json!({"path": "log", "sha256": "0".repeat(64), "bytes": 0, "tail": tail});
             let evidence = serde_json::json!({"command": {"command": "x", "exit": 0, "log": log}, "duration_ms": 1});
-            let evidence =
-                Evidence { containment: room(RoomLevel::Sealed, None), ..serde_json::from_value(evidence).unwrap() };
+            let evidence = Evidence {
+                containment: room(RoomLevel::Sealed, None),
+                ..serde_json::from_value(evidence).unwrap()
+            };
             evidence.kept_from_writing()
         };
         let said = command("sh: 1: cannot create /etc/x: Read-only file system");
@@ -432,8 +490,14 @@ mod tests {
     #[test]
     fn rooms_of_older_journals_are_read() {
         let read = |text: &str| serde_json::from_str::<Containment>(text).unwrap();
-        assert_eq!(read(r#"{"landlock":true,"subreaper":true}"#), room(RoomLevel::Landlock, None));
-        assert_eq!(read(r#"{"level":"sealed","subreaper":true}"#), room(RoomLevel::Sealed, None));
+        assert_eq!(
+            read(r#"{"landlock":true,"subreaper":true}"#),
+            room(RoomLevel::Landlock, None)
+        );
+        assert_eq!(
+            read(r#"{"level":"sealed","subreaper":true}"#),
+            room(RoomLevel::Sealed, None)
+        );
         let now = room(RoomLevel::None, Some("no Landlock"));
         assert_eq!(read(&serde_json::to_string(&now).unwrap()), now);
     }

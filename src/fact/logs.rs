@@ -10,10 +10,18 @@ impl Fact {
         match self {
             Self::Worked { evidence, .. } => {
                 let command = evidence.command.iter().map(|command| &command.log);
-                let agent = evidence.agent.iter().filter_map(|agent| agent.transcript.as_ref());
-                command.chain(agent).chain(of_gates(&evidence.gates)).collect()
+                let agent = evidence
+                    .agent
+                    .iter()
+                    .filter_map(|agent| agent.transcript.as_ref());
+                command
+                    .chain(agent)
+                    .chain(of_gates(&evidence.gates))
+                    .collect()
             }
-            Self::Judged { gates, .. } | Self::Preflighted { gates, .. } => of_gates(gates).collect(),
+            Self::Judged { gates, .. } | Self::Preflighted { gates, .. } => {
+                of_gates(gates).collect()
+            }
             Self::Began(_)
             | Self::TookUp { .. }
             | Self::Prepared { .. }
@@ -62,11 +70,21 @@ mod tests {
                 json!({"fact": "judged", "prefix": 0, "tip": tip, "gates": [gate(Some("one")), gate(Some("two"))]}),
                 vec!["one", "two"],
             ),
-            (json!({"fact": "preflighted", "gates": [gate(Some("before"))]}), vec!["before"]),
+            (
+                json!({"fact": "preflighted", "gates": [gate(Some("before"))]}),
+                vec!["before"],
+            ),
             (json!({"fact": "woke"}), vec![]),
         ] {
             let fact: Fact = serde_json::from_value(fact).expect("a fact");
-            assert_eq!(fact.logs().iter().map(|log| log.path.as_str()).collect::<Vec<_>>(), logs, "{fact:?}");
+            assert_eq!(
+                fact.logs()
+                    .iter()
+                    .map(|log| log.path.as_str())
+                    .collect::<Vec<_>>(),
+                logs,
+                "{fact:?}"
+            );
         }
     }
 
@@ -74,7 +92,10 @@ mod tests {
     fn only_what_counts_answers_need_not_be_on_the_disk_at_once() {
         let tokens = json!({"input": 1, "cached_input": 0, "output": 0});
         for (fact, is_spending) in [
-            (json!({"fact": "asked", "task": "a", "attempt": 1, "request": 0, "tokens": tokens}), true),
+            (
+                json!({"fact": "asked", "task": "a", "attempt": 1, "request": 0, "tokens": tokens}),
+                true,
+            ),
             (
                 json!({"fact": "answered", "task": "a", "attempt": 1, "request": 0, "tokens": tokens, "estimated": false}),
                 true,

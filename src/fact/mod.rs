@@ -1,7 +1,8 @@
-//! What happened and what is to be done: the words between the engine and the world, as the journal keeps them.
+//! What happened and what is to be done: the words between the engine and the world, as the journal
+//! keeps them.
 //!
-//! It refuses to decide anything: it only names. Every type here is promised to readers of old journals; new fields
-//! are optional, and a changed meaning is a new name.
+//! It refuses to decide anything: it only names. Every type here is promised to readers of old
+//! journals; new fields are optional, and a changed meaning is a new name.
 
 mod class;
 mod closed;
@@ -18,8 +19,8 @@ use crate::plan::Event;
 pub use class::{Class, Failure};
 pub use closed::{advice_on_exit, both, closed, kept_from_writing, refusal};
 pub use evidence::{
-    AgainstBase, AgentEvidence, CommandEvidence, Containment, Evidence, FailingItem, GateOutcome, GateRoom,
-    GateVerdict, Level, LogEvidence, Place, Tokens, confined,
+    AgainstBase, AgentEvidence, CommandEvidence, Containment, Evidence, FailingItem, GateOutcome,
+    GateRoom, GateVerdict, Level, LogEvidence, Place, Tokens, confined,
 };
 pub use order::{Order, RunVerdict, Session};
 pub use reuse::{Origin, Reuse};
@@ -40,10 +41,12 @@ pub enum Fact {
         /// What may be spent, where the person gave other limits.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         spending: Option<Spending>,
-        /// The cause outside that failed tasks is to be looked at again: they go back to pending. omk up to 0.6 left them failed.
+        /// The cause outside that failed tasks is to be looked at again: they go back to pending.
+        /// omk up to 0.6 left them failed.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         unblocked: bool,
-        /// Tasks whose change is gone from the repository, or torn: they go back to pending, with what is built on them.
+        /// Tasks whose change is gone from the repository, or torn: they go back to pending, with
+        /// what is built on them.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         lost: Vec<TaskId>,
     },
@@ -65,7 +68,8 @@ pub enum Fact {
         /// The attempt.
         attempt: u32,
     },
-    /// A request of an agent is about to go to the model. Counts until its answer is counted: a killed omk has sent it.
+    /// A request of an agent is about to go to the model. Counts until its answer is counted: a
+    /// killed omk has sent it.
     Asked {
         /// The task.
         task: TaskId,
@@ -79,7 +83,8 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cost_micro_usd: Option<u64>,
     },
-    /// What an answer of the model used has been counted. Takes the place of what was counted of that request before.
+    /// What an answer of the model used has been counted. Takes the place of what was counted of
+    /// that request before.
     Answered {
         /// The task.
         task: TaskId,
@@ -160,7 +165,8 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         trouble: Option<Failure>,
     },
-    /// The run had ended, and its result's branch could not be put at the result; or what was left undone so is done.
+    /// The run had ended, and its result's branch could not be put at the result; or what was left
+    /// undone so is done.
     Placed {
         /// Why it could not be; `None` = it is there now.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -210,7 +216,8 @@ pub struct Began {
     pub selected: Vec<TaskId>,
     /// Tasks left out because their `when` is false.
     pub left_out: Vec<TaskId>,
-    /// Tasks for which the work of an earlier run is tried first. Who takes the run up looks for it again.
+    /// Tasks for which the work of an earlier run is tried first. Who takes the run up looks for
+    /// it again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<TaskId>,
     /// What the run may spend.

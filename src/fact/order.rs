@@ -18,7 +18,8 @@ pub enum Order {
         retry_count: u32,
         /// Whether to go on with the last attempt's session and tree.
         session: Session,
-        /// Tasks whose results the base holds: dependencies and predecessors that landed, oldest landing first.
+        /// Tasks whose results the base holds: dependencies and predecessors that landed, oldest
+        /// landing first.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         onto: Vec<TaskId>,
         /// When the lease ends unless renewed.

@@ -1,12 +1,13 @@
 //! A repository at whichever forge it is at: the verbs that all of omk's behaviour is written in.
 //!
-//! Each verb is the same question or the same change at both. It refuses to know how either forge does it.
+//! Each verb is the same question or the same change at both. It refuses to know how either forge
+//! does it.
 
 use std::path::Path;
 
 use super::{
-    Check, CheckState, CheckWanted, Comparison, ForgeError, GitHub, GitLab, Issue, PullWanted, Reaction, Repository,
-    WorkflowRun,
+    Check, CheckState, CheckWanted, Comparison, ForgeError, GitHub, GitLab, Issue, PullWanted,
+    Reaction, Repository, WorkflowRun,
 };
 use crate::id::{CommitId, Scope, Sha256};
 use crate::text::ForgeKind;
@@ -33,7 +34,10 @@ macro_rules! hand_on {
     };
 }
 
-#[expect(clippy::missing_errors_doc, reason = "they all fail in the same ways, which the type says")]
+#[expect(
+    clippy::missing_errors_doc,
+    reason = "they all fail in the same ways, which the type says"
+)]
 impl Forge {
     /// Which forge it is.
     #[must_use]
@@ -48,7 +52,9 @@ impl Forge {
     #[must_use]
     pub fn scope_of(&self, pull: u64) -> Scope {
         let prefix = self.kind().scope_prefix();
-        format!("{prefix}{pull}").parse().expect("a short prefix and a number of at most 20 digits is a scope")
+        format!("{prefix}{pull}")
+            .parse()
+            .expect("a short prefix and a number of at most 20 digits is a scope")
     }
 
     /// Requests that were sent to change something, so far, by this client and its clones.
@@ -66,7 +72,10 @@ impl Forge {
     }
 
     /// What somebody may do here. `None` where the forge does not know them.
-    pub async fn permission(&self, account: &Account) -> Result<Option<PermissionAnswer>, ForgeError> {
+    pub async fn permission(
+        &self,
+        account: &Account,
+    ) -> Result<Option<PermissionAnswer>, ForgeError> {
         match self {
             Self::GitHub(forge) => forge.permission(&account.login).await,
             Self::GitLab(forge) => forge.permission(account.id).await,
@@ -92,7 +101,11 @@ impl Forge {
     }
 
     /// What differs between two commits.
-    pub async fn compare(&self, base: &CommitId, head: &CommitId) -> Result<Comparison, ForgeError> {
+    pub async fn compare(
+        &self,
+        base: &CommitId,
+        head: &CommitId,
+    ) -> Result<Comparison, ForgeError> {
         hand_on!(self, forge => forge.compare(base, head))
     }
 
@@ -101,7 +114,8 @@ impl Forge {
         hand_on!(self, forge => forge.file(path, commit))
     }
 
-    /// A comment on a pull request or, at GitHub, an issue; `None` where it is gone, or was written by the forge itself.
+    /// A comment on a pull request or, at GitHub, an issue; `None` where it is gone, or was written
+    /// by the forge itself.
     pub async fn comment(&self, issue: u64, comment: u64) -> Result<Option<Comment>, ForgeError> {
         match self {
             Self::GitHub(forge) => forge.comment(comment).await,
@@ -115,12 +129,23 @@ impl Forge {
     }
 
     /// Writes a comment, or edits the one that is ours by author and marker.
-    pub async fn put_comment(&self, issue: u64, me: &Account, marker: &str, body: &str) -> Result<Comment, ForgeError> {
+    pub async fn put_comment(
+        &self,
+        issue: u64,
+        me: &Account,
+        marker: &str,
+        body: &str,
+    ) -> Result<Comment, ForgeError> {
         hand_on!(self, forge => forge.put_comment(issue, me, marker, body))
     }
 
     /// Reacts to a comment, once.
-    pub async fn react(&self, issue: u64, comment: u64, reaction: Reaction) -> Result<(), ForgeError> {
+    pub async fn react(
+        &self,
+        issue: u64,
+        comment: u64,
+        reaction: Reaction,
+    ) -> Result<(), ForgeError> {
         match self {
             Self::GitHub(forge) => forge.react(comment, reaction).await,
             Self::GitLab(forge) => forge.react(issue, comment, reaction).await,
@@ -132,7 +157,8 @@ impl Forge {
         hand_on!(self, forge => forge.pull_request(number))
     }
 
-    /// The pull requests from a branch of this repository, newest first, whether they are open or not.
+    /// The pull requests from a branch of this repository, newest first, whether they are open or
+    /// not.
     pub async fn pull_requests_from(&self, branch: &str) -> Result<Vec<PullRequest>, ForgeError> {
         hand_on!(self, forge => forge.pull_requests_from(branch))
     }
@@ -148,17 +174,32 @@ impl Forge {
     }
 
     /// Opens an issue, or edits the one that is ours by author and marker.
-    pub async fn put_issue(&self, me: &Account, marker: &str, title: &str, body: &str) -> Result<Issue, ForgeError> {
+    pub async fn put_issue(
+        &self,
+        me: &Account,
+        marker: &str,
+        title: &str,
+        body: &str,
+    ) -> Result<Issue, ForgeError> {
         hand_on!(self, forge => forge.put_issue(me, marker, title, body))
     }
 
-    /// Writes a check; at GitLab a commit status, which has only a name, a state, a line and an address.
-    pub async fn put_check(&self, wanted: &CheckWanted, known: Option<u64>) -> Result<Check, ForgeError> {
+    /// Writes a check; at GitLab a commit status, which has only a name, a state, a line and an
+    /// address.
+    pub async fn put_check(
+        &self,
+        wanted: &CheckWanted,
+        known: Option<u64>,
+    ) -> Result<Check, ForgeError> {
         hand_on!(self, forge => forge.put_check(wanted, known))
     }
 
     /// The checks of that name at a commit, also those that newer ones took the place of.
-    pub async fn all_checks(&self, commit: &CommitId, name: &str) -> Result<Vec<Check>, ForgeError> {
+    pub async fn all_checks(
+        &self,
+        commit: &CommitId,
+        name: &str,
+    ) -> Result<Vec<Check>, ForgeError> {
         hand_on!(self, forge => forge.all_checks(commit, name))
     }
 
@@ -184,8 +225,14 @@ impl Forge {
         hand_on!(self, forge => forge.cancel_workflow_run(id))
     }
 
-    /// What a workflow run or, at GitLab, a job left, as a zip file of at most `most` bytes; its digest.
-    pub async fn download_artifact(&self, id: u64, most: u64, to: &Path) -> Result<Sha256, ForgeError> {
+    /// What a workflow run or, at GitLab, a job left, as a zip file of at most `most` bytes; its
+    /// digest.
+    pub async fn download_artifact(
+        &self,
+        id: u64,
+        most: u64,
+        to: &Path,
+    ) -> Result<Sha256, ForgeError> {
         hand_on!(self, forge => forge.download_artifact(id, most, to))
     }
 }

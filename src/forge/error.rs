@@ -51,7 +51,8 @@ pub enum ForgeError {
         /// The forge's words, clipped.
         said: String,
     },
-    /// The forge did not answer, or answered with trouble of its own; what was asked may have been done.
+    /// The forge did not answer, or answered with trouble of its own; what was asked may have been
+    /// done.
     #[error("{what}: the forge does not answer ({said})")]
     Unavailable {
         /// What was tried.

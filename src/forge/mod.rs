@@ -1,7 +1,8 @@
 //! Forges: the places where people discuss changes, and where omk's results go.
 //!
-//! It speaks the forge's API politely: no write is sent twice without looking first, waits are obeyed, every call ends.
-//! It refuses to decide anything: it says what the forge says, in the words of [`crate::trust`].
+//! It speaks the forge's API politely: no write is sent twice without looking first, waits are
+//! obeyed, every call ends. It refuses to decide anything: it says what the forge says, in the
+//! words of [`crate::trust`].
 
 mod any;
 mod error;
@@ -85,7 +86,8 @@ pub struct CheckWanted {
     pub name: String,
     /// The commit it is about.
     pub commit: CommitId,
-    /// omk's own name of it: one check for each name, commit and external id, however often it is written.
+    /// omk's own name of it: one check for each name, commit and external id, however often it is
+    /// written.
     pub external_id: String,
     /// Where it stands.
     pub state: CheckState,

@@ -1,7 +1,9 @@
-//! The ground of a report: the tree that the gate ran on, in which the paths of a report are looked up.
+//! The ground of a report: the tree that the gate ran on, in which the paths of a report are looked
+//! up.
 //!
-//! Tools name a file as they please: from the directory that they ran in, absolute, as a URI, with backslashes. It refuses
-//! to guess: a path that is no file of the tree, or could be several, has no place.
+//! Tools name a file as they please: from the directory that they ran in, absolute, as a URI, with
+//! backslashes. It refuses to guess: a path that is no file of the tree, or could be several, has
+//! no place.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -10,9 +12,11 @@ use crate::fact::Place;
 
 /// Where paths are looked up, and what differs from one execution to the next.
 pub struct Ground<'a> {
-    /// The directories of the tree as tools may spell them, the longest first, each with `/` at its end.
+    /// The directories of the tree as tools may spell them, the longest first, each with `/` at
+    /// its end.
     roots: Vec<String>,
-    /// Directories of one execution, as HOME and TMPDIR: what lies there has another name the next time.
+    /// Directories of one execution, as HOME and TMPDIR: what lies there has another name the next
+    /// time.
     temporary: Vec<String>,
     holds: &'a dyn Fn(&str) -> bool,
     all: &'a dyn Fn() -> Vec<String>,
@@ -35,9 +39,15 @@ impl Spot {
     fn line(self) -> Option<Option<u32>> {
         match self {
             Self::Missing => Some(None),
-            Self::Line(line) if line.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&line) => {
+            Self::Line(line)
+                if line.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&line) =>
+            {
                 // The range was just checked.
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and in range")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "whole and in range"
+                )]
                 Some(Some((line as u32).max(1)))
             }
             Self::Line(_) | Self::Odd => None,
@@ -56,12 +66,22 @@ enum Reported {
 }
 
 impl<'a> Ground<'a> {
-    /// `holds` says whether a relative path is a file of the tree; `all` lists the files, and is asked only for a path that
-    /// is none from the top.
+    /// `holds` says whether a relative path is a file of the tree; `all` lists the files, and is
+    /// asked only for a path that is none from the top.
     #[must_use]
-    pub fn new(roots: &[String], holds: &'a dyn Fn(&str) -> bool, all: &'a dyn Fn() -> Vec<String>) -> Self {
+    pub fn new(
+        roots: &[String],
+        holds: &'a dyn Fn(&str) -> bool,
+        all: &'a dyn Fn() -> Vec<String>,
+    ) -> Self {
         // The longest first, so that `/tmp/a` does not spoil `/tmp/a/b`.
-        Self { roots: prefixes(roots), temporary: Vec::new(), holds, all, by_name: OnceCell::new() }
+        Self {
+            roots: prefixes(roots),
+            temporary: Vec::new(),
+            holds,
+            all,
+            by_name: OnceCell::new(),
+        }
     }
 
     /// The same, with directories that only this execution had.
@@ -87,7 +107,8 @@ impl<'a> Ground<'a> {
         }
     }
 
-    /// The file that a path means. `base`: the directory that it is said to be relative to, or one below that.
+    /// The file that a path means. `base`: the directory that it is said to be relative to, or one
+    /// below that.
     pub(super) fn file(&self, path: &str, base: Option<&str>) -> Option<String> {
         match self.reported(path)? {
             Reported::Inside(path) => (self.holds)(&path).then_some(path),
@@ -100,10 +121,20 @@ impl<'a> Ground<'a> {
     }
 
     /// A place in that file; none where the file or a line is not one.
-    pub(super) fn place(&self, path: &str, base: Option<&str>, line: Spot, end_line: Spot) -> Option<Place> {
+    pub(super) fn place(
+        &self,
+        path: &str,
+        base: Option<&str>,
+        line: Spot,
+        end_line: Spot,
+    ) -> Option<Place> {
         let (line, end_line) = (line.line()?.unwrap_or(1), end_line.line()?);
         let path = self.file(path, base)?;
-        Some(Place { path, line, end_line: end_line.unwrap_or(line).max(line) })
+        Some(Place {
+            path,
+            line,
+            end_line: end_line.unwrap_or(line).max(line),
+        })
     }
 
     /// In `base`, else in the nearest directory above it.
@@ -126,7 +157,11 @@ impl<'a> Ground<'a> {
         }
         let name = path.rsplit('/').next().unwrap_or(path);
         let ending = format!("/{path}");
-        let mut found = self.by_name().get(name)?.iter().filter(|file| file.ends_with(&ending));
+        let mut found = self
+            .by_name()
+            .get(name)?
+            .iter()
+            .filter(|file| file.ends_with(&ending));
         let only = found.next()?;
         found.next().is_none().then(|| only.clone())
     }
@@ -159,31 +194,58 @@ impl<'a> Ground<'a> {
 
     fn reported(&self, path: &str) -> Option<Reported> {
         let path = path.trim();
-        let path = path.strip_prefix("file://localhost/").map_or_else(|| path.to_owned(), |path| format!("/{path}"));
-        let path = path.strip_prefix("file://").or_else(|| path.strip_prefix("file:")).unwrap_or(&path);
-        let drive = |path: &str| path.as_bytes().get(1) == Some(&b':') && path.as_bytes()[0].is_ascii_alphabetic();
+        let path = path
+            .strip_prefix("file://localhost/")
+            .map_or_else(|| path.to_owned(), |path| format!("/{path}"));
+        let path = path
+            .strip_prefix("file://")
+            .or_else(|| path.strip_prefix("file:"))
+            .unwrap_or(&path);
+        let drive = |path: &str| {
+            path.as_bytes().get(1) == Some(&b':') && path.as_bytes()[0].is_ascii_alphabetic()
+        };
         // `file:///C:/x` has a slash before its drive.
-        let path = path.strip_prefix('/').filter(|rest| drive(rest)).unwrap_or(path);
-        let slashes = if drive(path) || !path.contains('/') { path.replace('\\', "/") } else { path.to_owned() };
-        if let Some(inside) = self.roots.iter().find_map(|root| slashes.strip_prefix(root.as_str())) {
+        let path = path
+            .strip_prefix('/')
+            .filter(|rest| drive(rest))
+            .unwrap_or(path);
+        let slashes = if drive(path) || !path.contains('/') {
+            path.replace('\\', "/")
+        } else {
+            path.to_owned()
+        };
+        if let Some(inside) = self
+            .roots
+            .iter()
+            .find_map(|root| slashes.strip_prefix(root.as_str()))
+        {
             return resolved(inside).map(Reported::Inside);
         }
         if drive(&slashes) {
             return resolved(&slashes[2..]).map(|path| Reported::Elsewhere(format!("/{path}")));
         }
         let path = resolved(&slashes)?;
-        Some(if slashes.starts_with('/') { Reported::Elsewhere(format!("/{path}")) } else { Reported::Relative(path) })
+        Some(if slashes.starts_with('/') {
+            Reported::Elsewhere(format!("/{path}"))
+        } else {
+            Reported::Relative(path)
+        })
     }
 }
 
 fn prefixes(directories: &[String]) -> Vec<String> {
     let with_end = |directory: &String| format!("{}/", directory.trim_end_matches('/'));
-    let mut prefixes: Vec<String> = directories.iter().map(with_end).filter(|prefix| prefix != "/").collect();
+    let mut prefixes: Vec<String> = directories
+        .iter()
+        .map(with_end)
+        .filter(|prefix| prefix != "/")
+        .collect();
     prefixes.sort_by_key(|prefix| std::cmp::Reverse(prefix.len()));
     prefixes
 }
 
-/// Without empty parts, `.` and `..`; what leads upwards begins where it got to. `None` for what names no file here.
+/// Without empty parts, `.` and `..`; what leads upwards begins where it got to. `None` for what
+/// names no file here.
 fn resolved(path: &str) -> Option<String> {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
@@ -219,28 +281,53 @@ mod tests {
     fn check(path: &str, base: Option<&str>, expect: Option<&str>) {
         let holds = |path: &str| FILES.contains(&path);
         let all = || FILES.iter().map(ToString::to_string).collect();
-        let ground = Ground::new(&["/slots/1".to_owned(), "C:/slots/1".to_owned()], &holds, &all);
-        assert_eq!(ground.file(path, base).as_deref(), expect, "{path} from {base:?}");
+        let ground = Ground::new(
+            &["/slots/1".to_owned(), "C:/slots/1".to_owned()],
+            &holds,
+            &all,
+        );
+        assert_eq!(
+            ground.file(path, base).as_deref(),
+            expect,
+            "{path} from {base:?}"
+        );
     }
 
     #[test]
     fn a_path_is_a_file_of_the_tree_or_nothing() {
         check("src/lib.rs", None, Some("src/lib.rs"));
         check("./src//lib.rs", None, Some("src/lib.rs"));
-        check("/slots/1/backend/src/db.rs", None, Some("backend/src/db.rs"));
+        check(
+            "/slots/1/backend/src/db.rs",
+            None,
+            Some("backend/src/db.rs"),
+        );
         check("file:///slots/1/web/app.ts", None, Some("web/app.ts"));
         check("file:/slots/1/web/app.ts", None, Some("web/app.ts"));
         check("src\\lib.rs", None, Some("src/lib.rs"));
         check("C:\\slots\\1\\web\\app.ts", None, Some("web/app.ts"));
         check("file:///C:/slots/1/web/app.ts", None, Some("web/app.ts"));
-        for nothing in ["", "/", "..", "src", "/etc/passwd", "https://x.example/src/lib.rs", "/slots/1/gone.rs"] {
+        for nothing in [
+            "",
+            "/",
+            "..",
+            "src",
+            "/etc/passwd",
+            "https://x.example/src/lib.rs",
+            "/slots/1/gone.rs",
+        ] {
             check(nothing, None, None);
         }
     }
 
     #[test]
     fn what_git_keeps_is_no_file_of_the_tree() {
-        for kept in [".git/config", "/slots/1/.git/config", "web/.GIT/config", "src/../.git/config"] {
+        for kept in [
+            ".git/config",
+            "/slots/1/.git/config",
+            "web/.GIT/config",
+            "src/../.git/config",
+        ] {
             check(kept, None, None);
         }
     }
@@ -256,7 +343,11 @@ mod tests {
     #[test]
     fn a_base_that_is_known_decides() {
         check("src/lib.rs", Some("backend"), Some("backend/src/lib.rs"));
-        check("src/lib.rs", Some("backend/target"), Some("backend/src/lib.rs"));
+        check(
+            "src/lib.rs",
+            Some("backend/target"),
+            Some("backend/src/lib.rs"),
+        );
         check("src/lib.rs", Some("docs"), Some("src/lib.rs"));
         check("src/lib.rs", Some(""), Some("src/lib.rs"));
     }
@@ -271,12 +362,22 @@ mod tests {
     fn an_odd_line_has_no_place() {
         let (holds, all) = (|_: &str| true, Vec::new);
         let ground = Ground::new(&[], &holds, &all);
-        let lines = |line, end| ground.place("a.rs", None, line, end).map(|place| (place.line, place.end_line));
+        let lines = |line, end| {
+            ground
+                .place("a.rs", None, line, end)
+                .map(|place| (place.line, place.end_line))
+        };
         assert_eq!(lines(Spot::Missing, Spot::Missing), Some((1, 1)));
         assert_eq!(lines(Spot::Line(12.0), Spot::Missing), Some((12, 12)));
         assert_eq!(lines(Spot::Line(12.0), Spot::Line(3.0)), Some((12, 12)));
         assert_eq!(lines(Spot::Line(0.0), Spot::Line(2.0)), Some((1, 2)));
-        for odd in [Spot::Odd, Spot::Line(-1.0), Spot::Line(1.5), Spot::Line(1e30), Spot::Line(f64::NAN)] {
+        for odd in [
+            Spot::Odd,
+            Spot::Line(-1.0),
+            Spot::Line(1.5),
+            Spot::Line(1e30),
+            Spot::Line(f64::NAN),
+        ] {
             assert_eq!(lines(odd, Spot::Missing), None);
             assert_eq!(lines(Spot::Line(1.0), odd), None);
         }

@@ -1,8 +1,9 @@
 //! Failing items: what a gate's report says is wrong, in one shape for all formats.
 //!
-//! Reports are written by other people's tools about code that an agent wrote: any bytes may come. It refuses to
-//! panic, to expand entities, to recurse, or to keep more than [`KEPT`] items; a report that does not read to its very
-//! end gives no items at all, so that half a report never passes for a small one.
+//! Reports are written by other people's tools about code that an agent wrote: any bytes may come.
+//! It refuses to panic, to expand entities, to recurse, or to keep more than [`KEPT`] items; a
+//! report that does not read to its very end gives no items at all, so that half a report never
+//! passes for a small one.
 
 use std::collections::HashMap;
 
@@ -19,7 +20,8 @@ use crate::plan::ReportFormat;
 /// The largest report that is read, in bytes: ten times the largest JUnit file of a big project.
 pub const SIZE_CAP: u64 = 32 * 1024 * 1024;
 
-/// How many items are kept; the rest is counted. A person reads fewer, and a journal line must stay small.
+/// How many items are kept; the rest is counted. A person reads fewer, and a journal line must stay
+/// small.
 pub const KEPT: usize = 200;
 
 /// The longest message kept, in characters: a few lines of an assertion.
@@ -35,7 +37,8 @@ pub struct Items {
     pub failing: Vec<FailingItem>,
     /// How many there were in all.
     pub total: u32,
-    /// What a person must know about the report itself: "the report is not JUnit XML: …". Empty where all is well.
+    /// What a person must know about the report itself: "the report is not JUnit XML: …". Empty
+    /// where all is well.
     pub note: String,
 }
 
@@ -43,7 +46,10 @@ impl Items {
     /// No items, and the reason.
     #[must_use]
     pub fn unread(note: impl Into<String>) -> Self {
-        Self { note: note.into(), ..Self::default() }
+        Self {
+            note: note.into(),
+            ..Self::default()
+        }
     }
 }
 
@@ -63,12 +69,17 @@ impl Document {
     }
 }
 
-/// Reads a report: all its documents, or none. Never fails: what cannot be read is said in [`Items::note`].
+/// Reads a report: all its documents, or none. Never fails: what cannot be read is said in
+/// [`Items::note`].
 ///
-/// Paths, keys and messages lose the names of `ground`, so that the same failure has the same key in every slot.
+/// Paths, keys and messages lose the names of `ground`, so that the same failure has the same key
+/// in every slot.
 #[must_use]
 pub fn read(format: ReportFormat, documents: &[Document], ground: &Ground<'_>) -> Items {
-    let size: u64 = documents.iter().map(|document| document.bytes.len() as u64).sum();
+    let size: u64 = documents
+        .iter()
+        .map(|document| document.bytes.len() as u64)
+        .sum();
     if size > SIZE_CAP {
         return Items::unread("the report is larger than 32 MiB and was not read");
     }
@@ -80,14 +91,28 @@ pub fn read(format: ReportFormat, documents: &[Document], ground: &Ground<'_>) -
         let (name, ending) = match format {
             ReportFormat::Junit => ("JUnit XML", super::junit::read(text, &mut found)),
             ReportFormat::Sarif => ("SARIF", super::sarif::read(text, &mut found)),
-            ReportFormat::CargoJson => ("cargo's JSON messages", super::cargo_json::read(text, &mut found)),
+            ReportFormat::CargoJson => (
+                "cargo's JSON messages",
+                super::cargo_json::read(text, &mut found),
+            ),
         };
         if let Err(why) = ending {
-            let which = if documents.len() > 1 { format!(" {}", document.path) } else { String::new() };
-            return Items::unread(format!("the report{which} is not {name}: {}", clip(&why, 200)));
+            let which = if documents.len() > 1 {
+                format!(" {}", document.path)
+            } else {
+                String::new()
+            };
+            return Items::unread(format!(
+                "the report{which} is not {name}: {}",
+                clip(&why, 200)
+            ));
         }
     }
-    Items { failing: found.failing, total: found.total, note: String::new() }
+    Items {
+        failing: found.failing,
+        total: found.total,
+        note: String::new(),
+    }
 }
 
 /// Items while a report is being read.
@@ -102,23 +127,38 @@ pub(super) struct Found<'a> {
 
 impl<'a> Found<'a> {
     fn new(ground: &'a Ground<'a>) -> Self {
-        Self { ground, document: None, failing: Vec::new(), total: 0, seen: HashMap::new() }
+        Self {
+            ground,
+            document: None,
+            failing: Vec::new(),
+            total: 0,
+            seen: HashMap::new(),
+        }
     }
 
-    /// Adds an item. The second of the same key becomes `key#2`, so that one more of a kind is one more.
+    /// Adds an item. The second of the same key becomes `key#2`, so that one more of a kind is one
+    /// more.
     pub(super) fn add(&mut self, key: &str, message: &str, place: Option<Place>, level: Level) {
         self.total = self.total.saturating_add(1);
         if self.failing.len() == KEPT {
             return;
         }
-        let mut key = clip_key(&one_line(&steady(&self.without_roots(key), self.ground.temporary())));
+        let mut key = clip_key(&one_line(&steady(
+            &self.without_roots(key),
+            self.ground.temporary(),
+        )));
         let count = self.seen.entry(key.clone()).or_insert(0);
         *count += 1;
         if *count > 1 {
             key = format!("{key}#{count}");
         }
         let message = clip(self.without_roots(message).trim(), MESSAGE_CAP);
-        self.failing.push(FailingItem { key, message, place, level });
+        self.failing.push(FailingItem {
+            key,
+            message,
+            place,
+            level,
+        });
     }
 
     /// Whether nothing has been found so far.
@@ -128,7 +168,9 @@ impl<'a> Found<'a> {
 
     /// Counts items that cannot be looked at any more.
     pub(super) fn count_unseen(&mut self, count: u64) {
-        self.total = self.total.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        self.total = self
+            .total
+            .saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
     }
 
     /// A directory below the top that a report names as the base of its paths.
@@ -136,14 +178,24 @@ impl<'a> Found<'a> {
         self.ground.directory(path)
     }
 
-    /// A place, where the path is a file of the tree and the lines are lines. A missing line is the first.
+    /// A place, where the path is a file of the tree and the lines are lines. A missing line is the
+    /// first.
     ///
-    /// Without a `base`, a report that lies beside another file of that name leaves open which is meant.
-    pub(super) fn place(&self, path: &str, base: Option<&str>, line: Spot, end_line: Spot) -> Option<Place> {
+    /// Without a `base`, a report that lies beside another file of that name leaves open which is
+    /// meant.
+    pub(super) fn place(
+        &self,
+        path: &str,
+        base: Option<&str>,
+        line: Spot,
+        end_line: Spot,
+    ) -> Option<Place> {
         let place = self.ground.place(path, base, line, end_line)?;
         let beside = self.document.as_deref().filter(|_| base.is_none());
         let beside = beside.and_then(|directory| self.ground.file(path, Some(directory)));
-        beside.is_none_or(|beside| beside == place.path).then_some(place)
+        beside
+            .is_none_or(|beside| beside == place.path)
+            .then_some(place)
     }
 
     fn without_roots(&self, text: &str) -> String {
@@ -158,7 +210,8 @@ impl<'a> Found<'a> {
     }
 }
 
-/// A message as part of a key: its first line, every number as `#`, so that a moved or grown thing keeps its key.
+/// A message as part of a key: its first line, every number as `#`, so that a moved or grown thing
+/// keeps its key.
 pub(super) fn keyed(message: &str) -> String {
     let mut key = String::new();
     let first = message.trim().lines().next().unwrap_or("");
@@ -190,7 +243,10 @@ pub(super) fn cut(text: &str, most: usize) -> &str {
 }
 
 fn one_line(text: &str) -> String {
-    text.trim().chars().map(|ch| if ch.is_control() { ' ' } else { ch }).collect()
+    text.trim()
+        .chars()
+        .map(|ch| if ch.is_control() { ' ' } else { ch })
+        .collect()
 }
 
 fn clip_key(key: &str) -> String {
@@ -202,7 +258,8 @@ fn clip_key(key: &str) -> String {
     format!("{start}~{}", &digest.as_str()[..16])
 }
 
-/// A field that a tool may have filled with anything: what does not fit is as good as absent, and spoils nothing else.
+/// A field that a tool may have filled with anything: what does not fit is as good as absent, and
+/// spoils nothing else.
 #[derive(Debug)]
 pub(super) struct Odd<T>(pub(super) Option<T>);
 
@@ -252,7 +309,8 @@ impl JsonLine {
     }
 }
 
-/// A list of which the first `MOST` entries are kept and the rest is counted, so that `[{},{},…` costs no memory.
+/// A list of which the first `MOST` entries are kept and the rest is counted, so that `[{},{},…`
+/// costs no memory.
 #[derive(Debug)]
 pub(super) struct Capped<T, const MOST: usize> {
     pub(super) kept: Vec<T>,
@@ -261,7 +319,10 @@ pub(super) struct Capped<T, const MOST: usize> {
 
 impl<T, const MOST: usize> Default for Capped<T, MOST> {
     fn default() -> Self {
-        Self { kept: Vec::new(), dropped: 0 }
+        Self {
+            kept: Vec::new(),
+            dropped: 0,
+        }
     }
 }
 
@@ -279,7 +340,9 @@ impl<'de, T: Deserialize<'de>, const MOST: usize> Deserialize<'de> for Capped<T,
             fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
                 let mut capped = Capped::default();
                 while capped.kept.len() < MOST {
-                    let Some(entry) = entries.next_element()? else { return Ok(capped) };
+                    let Some(entry) = entries.next_element()? else {
+                        return Ok(capped);
+                    };
                     capped.kept.push(entry);
                 }
                 while entries.next_element::<IgnoredAny>()?.is_some() {

@@ -1,7 +1,7 @@
 //! Judging: one gate run on one tree, as often as its plan allows, and what came of it.
 //!
-//! The verdict is the exit code's, never the report's and never the agent's. It refuses to know where the tree came from,
-//! and to read a report that an earlier execution left.
+//! The verdict is the exit code's, never the report's and never the agent's. It refuses to know
+//! where the tree came from, and to read a report that an earlier execution left.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -21,7 +21,8 @@ use crate::id::Sha256;
 use crate::plan::Gate;
 use crate::text::Advised;
 
-/// The cap of a gate's log file, in bytes: an hour of chatty tests fits, a loop that prints does not fill the disk.
+/// The cap of a gate's log file, in bytes: an hour of chatty tests fits, a loop that prints does
+/// not fill the disk.
 const LOG_CAP: u64 = 16 * 1024 * 1024;
 
 /// Where and with what a gate runs.
@@ -37,15 +38,16 @@ pub struct Site<'a> {
     pub room: Option<&'a Sandbox>,
     /// Where the listeners of its room go.
     pub doors: Option<UnboundedSender<TcpListener>>,
-    /// Where logs go; made where it is missing. One directory for each place of judging, for the names are only
-    /// `gate-<id>-<execution>.log`.
+    /// Where logs go; made where it is missing. One directory for each place of judging, for the
+    /// names are only `gate-<id>-<execution>.log`.
     pub logs: &'a Path,
     /// What that directory is called in evidence: relative to the run's directory, with `/`.
     pub logs_name: &'a str,
     /// Takes secrets out of text.
     pub scrub: &'a (dyn Fn(&str) -> String + Sync),
-    /// Makes the directory as the gate is to find it; called before each execution, so that what one execution changed
-    /// is not what the next one judges. Says what failed, after "failed to", and whose fault it is.
+    /// Makes the directory as the gate is to find it; called before each execution, so that what
+    /// one execution changed is not what the next one judges. Says what failed, after "failed
+    /// to", and whose fault it is.
     pub lay_out: &'a (dyn Fn() -> BoxFuture<'a, Result<(), Failure>> + Sync),
     /// Ends the gate when cancelled.
     pub stop: &'a CancellationToken,
@@ -101,28 +103,44 @@ impl Advised for GateError {
 /// Runs a gate: once, and again up to [`Gate::retries`] times while it does not pass.
 ///
 /// # Errors
-/// Where the machine is at fault: a child that could not be started, a log that could not be written.
+/// Where the machine is at fault: a child that could not be started, a log that could not be
+/// written.
 pub async fn judge(gate: &Gate, site: &Site<'_>) -> Result<Judged, GateError> {
     make_logs(site).await?;
     let mut tally = Tally::new(gate);
     let mut before = Before::nothing();
     while !tally.is_settled() && !site.stop.is_cancelled() {
-        (site.lay_out)().await.map_err(|why| GateError::LayOut { gate: gate.id.to_string(), why })?;
+        (site.lay_out)().await.map_err(|why| GateError::LayOut {
+            gate: gate.id.to_string(),
+            why,
+        })?;
         if let Some(report) = &gate.report {
             before = report_file::clear(site.dir, report).await;
         }
         let name = format!("gate-{}-{}.log", gate.id, tally.executions() + 1);
         let child = child(gate, site, &name);
-        let around = Surroundings { stop: site.stop.clone(), doors: site.doors.clone(), ..Surroundings::default() };
+        let around = Surroundings {
+            stop: site.stop.clone(),
+            doors: site.doors.clone(),
+            ..Surroundings::default()
+        };
         let ended = site.shepherd.run(&child, &around).await;
-        let ended = ended.map_err(|source| GateError::Exec { gate: gate.id.to_string(), source })?;
+        let ended = ended.map_err(|source| GateError::Exec {
+            gate: gate.id.to_string(),
+            source,
+        })?;
         let log = evidence(&ended, format!("{}/{name}", site.logs_name), site.scrub);
         tally.take(&ended, log);
     }
-    let ran_to_its_end = matches!(tally.verdict(), GateVerdict::Passed | GateVerdict::Failed | GateVerdict::Flaky);
+    let ran_to_its_end = matches!(
+        tally.verdict(),
+        GateVerdict::Passed | GateVerdict::Failed | GateVerdict::Flaky
+    );
     let items = match &gate.report {
         // Tools that only warn exit with 0, and their report says what of.
-        Some(report) if ran_to_its_end => Some(report_file::read(site.dir, report, before, temporary(site)).await),
+        Some(report) if ran_to_its_end => {
+            Some(report_file::read(site.dir, report, before, temporary(site)).await)
+        }
         Some(_) | None => None,
     };
     Ok(tally.finish(items, site.scrub))
@@ -130,37 +148,70 @@ pub async fn judge(gate: &Gate, site: &Site<'_>) -> Result<Judged, GateError> {
 
 /// Directories whose names only this place of judging has.
 fn temporary(site: &Site<'_>) -> Vec<String> {
-    let named = ["HOME", "TMPDIR"].iter().filter_map(|name| site.env.get(std::ffi::OsStr::new(name)));
-    named.map(|directory| directory.to_string_lossy().into_owned()).collect()
+    let named = ["HOME", "TMPDIR"]
+        .iter()
+        .filter_map(|name| site.env.get(std::ffi::OsStr::new(name)));
+    named
+        .map(|directory| directory.to_string_lossy().into_owned())
+        .collect()
 }
 
 /// The outcome of a gate that did not run. Never a pass.
 #[must_use]
 pub fn skipped(gate: &Gate, why: &str) -> GateOutcome {
     let outcome = Tally::new(gate).finish(None, &str::to_owned).outcome;
-    GateOutcome { note: why.to_owned(), ..outcome }
+    GateOutcome {
+        note: why.to_owned(),
+        ..outcome
+    }
 }
 
 /// The outcome of a gate whose verdict is taken from an earlier proof, which has the same key.
 #[must_use]
 pub fn reused(gate: &Gate, key: Sha256, from: Origin) -> GateOutcome {
-    let note = format!("reused from proof {from}, commit {}", &from.commit.as_str()[..12]);
-    let reuse = Some(Reuse { key, from: Some(from) });
-    GateOutcome { verdict: GateVerdict::Reused, counts_as_passed: true, reuse, ..skipped(gate, &note) }
+    let note = format!(
+        "reused from proof {from}, commit {}",
+        &from.commit.as_str()[..12]
+    );
+    let reuse = Some(Reuse {
+        key,
+        from: Some(from),
+    });
+    GateOutcome {
+        verdict: GateVerdict::Reused,
+        counts_as_passed: true,
+        reuse,
+        ..skipped(gate, &note)
+    }
 }
 
-/// The digest of what the gate's `fingerprint` prints in the gate's room, on the tree to be judged; else why there is none.
+/// The digest of what the gate's `fingerprint` prints in the gate's room, on the tree to be judged;
+/// else why there is none.
 ///
 /// # Errors
 /// As [`judge`].
-pub async fn fingerprint(gate: &Gate, command: &str, site: &Site<'_>) -> Result<Result<Sha256, String>, GateError> {
+pub async fn fingerprint(
+    gate: &Gate,
+    command: &str,
+    site: &Site<'_>,
+) -> Result<Result<Sha256, String>, GateError> {
     make_logs(site).await?;
-    (site.lay_out)().await.map_err(|why| GateError::LayOut { gate: gate.id.to_string(), why })?;
+    (site.lay_out)().await.map_err(|why| GateError::LayOut {
+        gate: gate.id.to_string(),
+        why,
+    })?;
     let mut child = child(gate, site, &format!("gate-{}-fingerprint.log", gate.id));
     child.program = Program::Shell(command.to_owned());
-    let around = Surroundings { stop: site.stop.clone(), doors: site.doors.clone(), ..Surroundings::default() };
+    let around = Surroundings {
+        stop: site.stop.clone(),
+        doors: site.doors.clone(),
+        ..Surroundings::default()
+    };
     let ended = site.shepherd.run(&child, &around).await;
-    let ended = ended.map_err(|source| GateError::Exec { gate: gate.id.to_string(), source })?;
+    let ended = ended.map_err(|source| GateError::Exec {
+        gate: gate.id.to_string(),
+        source,
+    })?;
     Ok(match ended.ending {
         // What is cut off could differ.
         Ending::Exited(0) if ended.bytes <= LOG_CAP => Ok(ended.log_sha256),
@@ -174,7 +225,10 @@ pub async fn fingerprint(gate: &Gate, command: &str, site: &Site<'_>) -> Result<
 
 async fn make_logs(site: &Site<'_>) -> Result<(), GateError> {
     let made = tokio::fs::create_dir_all(site.logs).await;
-    made.map_err(|source| GateError::Logs { path: site.logs.to_owned(), source })
+    made.map_err(|source| GateError::Logs {
+        path: site.logs.to_owned(),
+        source,
+    })
 }
 
 fn child(gate: &Gate, site: &Site<'_>, log: &str) -> Child {

@@ -1,8 +1,8 @@
 //! JUnit XML: test cases that failed or broke off, from suites nested in any way.
 //!
-//! A case that failed and then passed in the same document has passed: tools that try again report both. It refuses
-//! documents that end early or nest absurdly, and never looks at a document type: what an
-//! entity stands for is nobody's business here.
+//! A case that failed and then passed in the same document has passed: tools that try again report
+//! both. It refuses documents that end early or nest absurdly, and never looks at a document type:
+//! what an entity stands for is nobody's business here.
 
 use std::collections::HashMap;
 
@@ -24,8 +24,14 @@ const TEXT_CAP: usize = 16 * 1024;
 pub(super) fn read(text: &str, found: &mut Found<'_>) -> Result<(), String> {
     let mut reader = quick_xml::Reader::from_str(text);
     reader.config_mut().allow_dangling_amp = true;
-    let mut walk =
-        Walk { found, open: Vec::new(), case: None, rooted: false, failing: Vec::new(), by_case: HashMap::new() };
+    let mut walk = Walk {
+        found,
+        open: Vec::new(),
+        case: None,
+        rooted: false,
+        failing: Vec::new(),
+        by_case: HashMap::new(),
+    };
     loop {
         match reader.read_event().map_err(|error| error.to_string())? {
             Event::Start(element) => walk.open(&element)?,
@@ -53,7 +59,11 @@ pub(super) fn read(text: &str, found: &mut Found<'_>) -> Result<(), String> {
 
 /// An element that is open.
 enum Element {
-    Suite { name: String, file: Option<String>, failed: Option<String> },
+    Suite {
+        name: String,
+        file: Option<String>,
+        failed: Option<String>,
+    },
     Case,
     Failure,
     Other,
@@ -96,7 +106,11 @@ impl Walk<'_, '_> {
             "testsuites" | "testsuite" => {
                 self.rooted = true;
                 let [name, file] = attributes(element, ["name", "file"]);
-                Element::Suite { name: name.unwrap_or_default(), file, failed: None }
+                Element::Suite {
+                    name: name.unwrap_or_default(),
+                    file,
+                    failed: None,
+                }
             }
             "testcase" if self.case.is_none() => {
                 self.case = Some(self.case_of(element));
@@ -123,7 +137,9 @@ impl Walk<'_, '_> {
             Element::Suite { .. } | Element::Case | Element::Failure | Element::Other => None,
         });
         let suites = suites.collect::<Vec<_>>().join("/");
-        let class = class.filter(|class| !class.is_empty()).unwrap_or_else(|| suites.clone());
+        let class = class
+            .filter(|class| !class.is_empty())
+            .unwrap_or_else(|| suites.clone());
         let suite_file = self.open.iter().rev().find_map(|element| match element {
             Element::Suite { file, .. } => file.clone(),
             Element::Case | Element::Failure | Element::Other => None,
@@ -133,7 +149,9 @@ impl Walk<'_, '_> {
             class,
             name: name.unwrap_or_default(),
             file: file.filter(|file| !file.is_empty()).or(suite_file),
-            line: line.map_or(Spot::Missing, |line| line.trim().parse().map_or(Spot::Odd, Spot::Line)),
+            line: line.map_or(Spot::Missing, |line| {
+                line.trim().parse().map_or(Spot::Odd, Spot::Line)
+            }),
             failed: None,
             skipped: false,
         }
@@ -141,7 +159,9 @@ impl Walk<'_, '_> {
 
     /// A `failure` or `error` begins: of the open test case, else of the suite itself.
     fn failure(&mut self, element: &BytesStart<'_>) -> Element {
-        let Some(failed) = self.failed_mut() else { return Element::Other };
+        let Some(failed) = self.failed_mut() else {
+            return Element::Other;
+        };
         if failed.is_some() {
             return Element::Other;
         }
@@ -180,7 +200,8 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// `&lt;` and `&#65;` are themselves; any other entity stays as it is written, and is never looked up.
+    /// `&lt;` and `&#65;` are themselves; any other entity stays as it is written, and is never
+    /// looked up.
     fn reference(&mut self, reference: &BytesRef<'_>) {
         if let Ok(Some(ch)) = reference.resolve_char_ref() {
             return self.text(ch.encode_utf8(&mut [0; 4]));
@@ -195,17 +216,43 @@ impl Walk<'_, '_> {
     fn close(&mut self) {
         match self.open.pop() {
             Some(Element::Case) => self.close_case(),
-            Some(Element::Suite { name, file, failed: Some(message) }) => {
-                let place = file.and_then(|file| self.found.place(&file, None, Spot::Missing, Spot::Missing));
-                self.failing.push(Some(Fallen { key: name, message, place }));
+            Some(Element::Suite {
+                name,
+                file,
+                failed: Some(message),
+            }) => {
+                let place = file
+                    .and_then(|file| self.found.place(&file, None, Spot::Missing, Spot::Missing));
+                self.failing.push(Some(Fallen {
+                    key: name,
+                    message,
+                    place,
+                }));
             }
-            Some(Element::Suite { failed: None, .. } | Element::Failure | Element::Other) | None => {}
+            Some(Element::Suite { failed: None, .. } | Element::Failure | Element::Other)
+            | None => {}
         }
     }
 
     fn close_case(&mut self) {
-        let Some(Case { suites, class, name, file, line, failed, skipped }) = self.case.take() else { return };
-        let case = [suites, class.clone(), name.clone(), file.clone().unwrap_or_default()];
+        let Some(Case {
+            suites,
+            class,
+            name,
+            file,
+            line,
+            failed,
+            skipped,
+        }) = self.case.take()
+        else {
+            return;
+        };
+        let case = [
+            suites,
+            class.clone(),
+            name.clone(),
+            file.clone().unwrap_or_default(),
+        ];
         let Some(mut message) = failed else {
             if !skipped {
                 for earlier in self.by_case.remove(&case).unwrap_or_default() {
@@ -216,13 +263,29 @@ impl Walk<'_, '_> {
         };
         message.shrink_to_fit();
         let place = file.and_then(|file| self.found.place(&file, None, line, Spot::Missing));
-        let key = if class.is_empty() { name } else { format!("{class}::{name}") };
-        self.by_case.entry(case).or_default().push(self.failing.len());
-        self.failing.push(Some(Fallen { key, message, place }));
+        let key = if class.is_empty() {
+            name
+        } else {
+            format!("{class}::{name}")
+        };
+        self.by_case
+            .entry(case)
+            .or_default()
+            .push(self.failing.len());
+        self.failing.push(Some(Fallen {
+            key,
+            message,
+            place,
+        }));
     }
 
     fn tell(self) {
-        for Fallen { key, message, place } in self.failing.into_iter().flatten() {
+        for Fallen {
+            key,
+            message,
+            place,
+        } in self.failing.into_iter().flatten()
+        {
             self.found.add(&key, &message, place, Level::Error);
         }
     }
@@ -234,9 +297,15 @@ fn attributes<const N: usize>(element: &BytesStart<'_>, names: [&str; N]) -> [Op
     let mut attributes = element.attributes();
     // Looking for duplicates would take the square of their number.
     for attribute in attributes.with_checks(false).flatten() {
-        let Some(index) = names.iter().position(|name| *name == attribute.key.local_name().as_ref()) else { continue };
+        let Some(index) = names
+            .iter()
+            .position(|name| *name == attribute.key.local_name().as_ref())
+        else {
+            continue;
+        };
         let value = attribute.normalized_value(XmlVersion::Implicit1_0);
-        values[index] = Some(value.map_or_else(|_| attribute.value.to_string(), |value| value.into_owned()));
+        values[index] =
+            Some(value.map_or_else(|_| attribute.value.to_string(), |value| value.into_owned()));
     }
     values
 }

@@ -23,7 +23,8 @@ pub struct Premises {
     pub trusted: Sha256,
     /// `linux/x86_64`.
     pub platform: String,
-    /// The room: its level, its network, whether Docker is in reach, and the mode of files that are made there.
+    /// The room: its level, its network, whether Docker is in reach, and the mode of files that
+    /// are made there.
     pub room: String,
     /// The variables that the gate gets, but those that name directories of one attempt.
     pub env: BTreeMap<OsString, OsString>,
@@ -35,11 +36,23 @@ impl Premises {
     /// The key.
     #[must_use]
     pub fn key(&self) -> Sha256 {
-        let Self { omk, definition, inputs, base_inputs, trusted, platform, room, env, fingerprint } = self;
+        let Self {
+            omk,
+            definition,
+            inputs,
+            base_inputs,
+            trusted,
+            platform,
+            room,
+            env,
+            fingerprint,
+        } = self;
         let mut said = Vec::new();
         let digests = [inputs, base_inputs, trusted].map(Sha256::as_str);
         let fingerprint = fingerprint.as_ref().map_or("", Sha256::as_str);
-        let texts = [omk.as_str(), definition, platform, room, fingerprint].into_iter().chain(digests);
+        let texts = [omk.as_str(), definition, platform, room, fingerprint]
+            .into_iter()
+            .chain(digests);
         texts.for_each(|text| add(&mut said, text.as_bytes()));
         for (name, value) in env {
             add(&mut said, name.as_bytes());
@@ -63,7 +76,18 @@ mod tests {
 
     /// The premises made of these texts, one for each part; an empty last one is no fingerprint.
     fn premises(parts: &[String; 10]) -> Premises {
-        let [omk, definition, inputs, base_inputs, trusted, platform, room, name, value, fingerprint] = parts.clone();
+        let [
+            omk,
+            definition,
+            inputs,
+            base_inputs,
+            trusted,
+            platform,
+            room,
+            name,
+            value,
+            fingerprint,
+        ] = parts.clone();
         let digest = |text: String| Sha256::of(text.as_bytes());
         Premises {
             omk,
@@ -74,7 +98,9 @@ mod tests {
             platform,
             room,
             env: [(name.into(), value.into())].into(),
-            fingerprint: Some(fingerprint).filter(|text| !text.is_empty()).map(digest),
+            fingerprint: Some(fingerprint)
+                .filter(|text| !text.is_empty())
+                .map(digest),
         }
     }
 
@@ -99,7 +125,10 @@ mod tests {
     #[test]
     fn a_variable_more_or_less_makes_another_key() {
         let with = premises(&std::array::from_fn(|_| String::new()));
-        let without = Premises { env: BTreeMap::new(), ..with.clone() };
+        let without = Premises {
+            env: BTreeMap::new(),
+            ..with.clone()
+        };
         assert_ne!(with.key(), without.key());
     }
 }

@@ -1,8 +1,9 @@
 //! The files that a gate leaves its report in.
 //!
-//! The tree they lie in was written by an agent. It refuses to read a report that was there before the gate ran, that is
-//! no plain file, or that lies below a symlink; and to remove anything there. A file that the plan names is removed before
-//! the gate runs; one that only fits a pattern may be a source, so it is left, and read only if the gate wrote it.
+//! The tree they lie in was written by an agent. It refuses to read a report that was there before
+//! the gate ran, that is no plain file, or that lies below a symlink; and to remove anything there.
+//! A file that the plan names is removed before the gate runs; one that only fits a pattern may be
+//! a source, so it is left, and read only if the gate wrote it.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
@@ -15,14 +16,15 @@ use crate::id::RepoPath;
 use crate::plain_file::{NotRead, Root};
 use crate::plan::Report;
 
-/// Entries of directories that are looked at for patterns, or for a file of which only the end is known: a large tree
-/// with its dependencies.
+/// Entries of directories that are looked at for patterns, or for a file of which only the end is
+/// known: a large tree with its dependencies.
 const ENTRIES: usize = 300_000;
 
 /// Files of one report: a test class each in the largest projects.
 const FILES: usize = 5_000;
 
-/// What a file was: another value is another file, or other bytes. Nobody can set the time of a change.
+/// What a file was: another value is another file, or other bytes. Nobody can set the time of a
+/// change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     inode: u64,
@@ -40,12 +42,15 @@ pub(super) struct Before {
 impl Before {
     /// Where no execution has been prepared.
     pub(super) fn nothing() -> Self {
-        Self { fitting: BTreeMap::new(), trouble: None }
+        Self {
+            fitting: BTreeMap::new(),
+            trouble: None,
+        }
     }
 }
 
-/// Removes reports left by an earlier execution or by the agent, and remembers what else fits; whatever it is, it was not
-/// written by this one.
+/// Removes reports left by an earlier execution or by the agent, and remembers what else fits;
+/// whatever it is, it was not written by this one.
 pub(super) async fn clear(dir: &Path, report: &Report) -> Before {
     let (dir, report) = (dir.to_owned(), report.clone());
     let clearing = tokio::task::spawn_blocking(move || clear_now(&dir, &report)).await;
@@ -59,20 +64,36 @@ fn clear_now(dir: &Path, report: &Report) -> Before {
     for path in named(report) {
         let removed = Root::open_real(dir).and_then(|root| root.remove(Path::new(&path)));
         if let Err(why) = removed {
-            let trouble = format!("an old report at {path} could not be removed, so none is read: {why}");
-            return Before { fitting: BTreeMap::new(), trouble: Some(trouble) };
+            let trouble =
+                format!("an old report at {path} could not be removed, so none is read: {why}");
+            return Before {
+                fitting: BTreeMap::new(),
+                trouble: Some(trouble),
+            };
         }
     }
     match fitting(dir, report) {
-        Ok(fitting) => Before { fitting, trouble: None },
-        Err(trouble) => Before { fitting: BTreeMap::new(), trouble: Some(trouble) },
+        Ok(fitting) => Before {
+            fitting,
+            trouble: None,
+        },
+        Err(trouble) => Before {
+            fitting: BTreeMap::new(),
+            trouble: Some(trouble),
+        },
     }
 }
 
 /// Reads what the gate left; with how many files that was.
-pub(super) async fn read(dir: &Path, report: &Report, before: Before, temporary: Vec<String>) -> (Items, u32) {
+pub(super) async fn read(
+    dir: &Path,
+    report: &Report,
+    before: Before,
+    temporary: Vec<String>,
+) -> (Items, u32) {
     let (dir, report) = (dir.to_owned(), report.clone());
-    let read = tokio::task::spawn_blocking(move || read_now(&dir, &report, &before, &temporary)).await;
+    let read =
+        tokio::task::spawn_blocking(move || read_now(&dir, &report, &before, &temporary)).await;
     read.unwrap_or_else(|_| (Items::unread("the report could not be read"), 0))
 }
 
@@ -80,8 +101,12 @@ fn read_now(dir: &Path, report: &Report, before: &Before, temporary: &[String]) 
     match documents(dir, report, before) {
         Ok(documents) => {
             let root = Root::open_real(dir);
-            let holds = |path: &str| root.as_ref().is_ok_and(|root| root.file(Path::new(path)).is_ok());
-            let all = || walk(dir, &[PathBuf::new()], &mut |_| true).map_or_else(|_| Vec::new(), keys);
+            let holds = |path: &str| {
+                root.as_ref()
+                    .is_ok_and(|root| root.file(Path::new(path)).is_ok())
+            };
+            let all =
+                || walk(dir, &[PathBuf::new()], &mut |_| true).map_or_else(|_| Vec::new(), keys);
             let mut roots = vec![dir.display().to_string()];
             roots.extend(dir.canonicalize().ok().map(|dir| dir.display().to_string()));
             roots.dedup();
@@ -102,7 +127,9 @@ fn documents(dir: &Path, report: &Report, before: &Before) -> Result<Vec<Documen
         return Err(trouble.clone());
     }
     let mut paths = named(report);
-    let written = fitting(dir, report)?.into_iter().filter(|(path, stamp)| before.fitting.get(path) != Some(stamp));
+    let written = fitting(dir, report)?
+        .into_iter()
+        .filter(|(path, stamp)| before.fitting.get(path) != Some(stamp));
     paths.extend(written.map(|(path, _)| path));
     paths.sort();
     paths.dedup();
@@ -122,7 +149,9 @@ fn documents(dir: &Path, report: &Report, before: &Before) -> Result<Vec<Documen
             }
             Err(NotRead::Missing) => return Err(format!("it left no report at {path}")),
             Err(NotRead::TooLarge { .. }) => {
-                let most = NotRead::TooLarge { most: items::SIZE_CAP };
+                let most = NotRead::TooLarge {
+                    most: items::SIZE_CAP,
+                };
                 return Err(format!("the report at {path} was not read: {most}"));
             }
             Err(why) => return Err(format!("the report at {path} was not read: {why}")),
@@ -139,12 +168,23 @@ fn named(report: &Report) -> Vec<String> {
 
 /// The files that fit a pattern of the plan.
 fn fitting(dir: &Path, report: &Report) -> Result<BTreeMap<String, Stamp>, String> {
-    let patterns: Vec<&Glob> = report.paths.iter().filter(|path| !path.is_literal()).collect();
-    let starts: Vec<PathBuf> =
-        patterns.iter().flat_map(|glob| glob.literal_prefixes()).map(PathBuf::from_iter).collect();
-    let found = walk(dir, &starts, &mut |path| patterns.iter().any(|glob| glob.matches(path)))?;
+    let patterns: Vec<&Glob> = report
+        .paths
+        .iter()
+        .filter(|path| !path.is_literal())
+        .collect();
+    let starts: Vec<PathBuf> = patterns
+        .iter()
+        .flat_map(|glob| glob.literal_prefixes())
+        .map(PathBuf::from_iter)
+        .collect();
+    let found = walk(dir, &starts, &mut |path| {
+        patterns.iter().any(|glob| glob.matches(path))
+    })?;
     if found.len() > FILES {
-        return Err(format!("more than {FILES} files are at the report's path, so none is read"));
+        return Err(format!(
+            "more than {FILES} files are at the report's path, so none is read"
+        ));
     }
     Ok(found)
 }
@@ -156,16 +196,26 @@ fn walk(
     wanted: &mut dyn FnMut(&RepoPath) -> bool,
 ) -> Result<BTreeMap<String, Stamp>, String> {
     let mut found = BTreeMap::new();
-    let mut stack: Vec<PathBuf> = starts.iter().filter(|start| is_real(dir, start)).cloned().collect();
+    let mut stack: Vec<PathBuf> = starts
+        .iter()
+        .filter(|start| is_real(dir, start))
+        .cloned()
+        .collect();
     let mut looked = 0;
     while let Some(at) = stack.pop() {
-        let Ok(entries) = std::fs::read_dir(dir.join(&at)) else { continue };
+        let Ok(entries) = std::fs::read_dir(dir.join(&at)) else {
+            continue;
+        };
         for entry in entries.flatten() {
             looked += 1;
             if looked > ENTRIES {
-                return Err(format!("its report is among more than {ENTRIES} files: name a directory in its path"));
+                return Err(format!(
+                    "its report is among more than {ENTRIES} files: name a directory in its path"
+                ));
             }
-            let (Ok(kind), Ok(name)) = (entry.file_type(), entry.file_name().into_string()) else { continue };
+            let (Ok(kind), Ok(name)) = (entry.file_type(), entry.file_name().into_string()) else {
+                continue;
+            };
             if name.eq_ignore_ascii_case(".git") {
                 continue;
             }
@@ -174,13 +224,24 @@ fn walk(
                 stack.push(path);
                 continue;
             }
-            let Some(text) = path.to_str().filter(|_| kind.is_file()) else { continue };
-            let Ok(repo_path) = text.parse::<RepoPath>() else { continue };
+            let Some(text) = path.to_str().filter(|_| kind.is_file()) else {
+                continue;
+            };
+            let Ok(repo_path) = text.parse::<RepoPath>() else {
+                continue;
+            };
             if wanted(&repo_path)
                 && let Ok(meta) = entry.metadata()
             {
                 let changed = (meta.ctime(), meta.ctime_nsec());
-                found.insert(text.to_owned(), Stamp { inode: meta.ino(), size: meta.len(), changed });
+                found.insert(
+                    text.to_owned(),
+                    Stamp {
+                        inode: meta.ino(),
+                        size: meta.len(),
+                        changed,
+                    },
+                );
             }
         }
     }
@@ -202,7 +263,10 @@ mod tests {
     use crate::plan::ReportFormat;
 
     fn report(pattern: &str) -> Report {
-        Report { format: ReportFormat::Junit, paths: vec![pattern.parse().expect("a glob")] }
+        Report {
+            format: ReportFormat::Junit,
+            paths: vec![pattern.parse().expect("a glob")],
+        }
     }
 
     #[test]
@@ -216,12 +280,18 @@ mod tests {
         std::fs::write(dir.path().join("more.xml"), "").expect("a file");
         let before = clear_now(dir.path(), &report("*.xml"));
         let expect = "more than 5000 files are at the report's path, so none is read";
-        assert_eq!((before.fitting.len(), before.trouble.as_deref()), (0, Some(expect)));
+        assert_eq!(
+            (before.fitting.len(), before.trouble.as_deref()),
+            (0, Some(expect))
+        );
     }
 
     #[test]
     fn a_pattern_below_a_link_finds_nothing() {
-        let (dir, outside) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("another"));
+        let (dir, outside) = (
+            tempfile::tempdir().expect("a directory"),
+            tempfile::tempdir().expect("another"),
+        );
         std::fs::create_dir(outside.path().join("in")).expect("a directory");
         for at in ["a.xml", "in/a.xml"] {
             std::fs::write(outside.path().join(at), "<testsuite/>").expect("a file");
@@ -229,7 +299,10 @@ mod tests {
         std::os::unix::fs::symlink(outside.path(), dir.path().join("link")).expect("a link");
         for pattern in ["link/*.xml", "link/in/*.xml"] {
             let (items, count) = read_now(dir.path(), &report(pattern), &Before::nothing(), &[]);
-            assert_eq!((items.note, count), (format!("it left no report at {pattern}"), 0));
+            assert_eq!(
+                (items.note, count),
+                (format!("it left no report at {pattern}"), 0)
+            );
         }
     }
 }

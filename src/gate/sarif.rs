@@ -1,7 +1,7 @@
 //! SARIF 2.1.0: results of kind `fail` that nobody suppressed.
 //!
-//! One odd field drops what it is about, and no more. It refuses to follow references: external properties, and artifacts
-//! by index.
+//! One odd field drops what it is about, and no more. It refuses to follow references: external
+//! properties, and artifacts by index.
 
 use std::collections::HashMap;
 
@@ -143,8 +143,9 @@ pub(super) fn read(text: &str, found: &mut Found<'_>) -> Result<(), String> {
     let log: Log = serde_json::from_str(text).map_err(|error| error.to_string())?;
     for run in &log.runs.kept {
         let driver = run.tool.get().and_then(|tool| tool.driver.get());
-        let rules: Vec<Option<&Rule>> =
-            driver.map(|driver| driver.rules.kept.iter().map(Odd::get).collect()).unwrap_or_default();
+        let rules: Vec<Option<&Rule>> = driver
+            .map(|driver| driver.rules.kept.iter().map(Odd::get).collect())
+            .unwrap_or_default();
         for finding in &run.results.kept {
             match finding.get() {
                 Some(finding) => add(finding, run, &rules, found),
@@ -162,52 +163,102 @@ pub(super) fn read(text: &str, found: &mut Found<'_>) -> Result<(), String> {
 fn add(finding: &Finding, run: &Run, rules: &[Option<&Rule>], found: &mut Found<'_>) {
     let fails = finding.kind.text().is_none_or(|kind| kind == "fail");
     let gone = finding.baseline_state.text() == Some("absent");
-    let mut suppressions = finding.suppressions.get().into_iter().flat_map(|list| &list.kept).filter_map(Odd::get);
-    let suppressed =
-        suppressions.any(|suppression| suppression.status.text().is_none_or(|status| status == "accepted"));
+    let mut suppressions = finding
+        .suppressions
+        .get()
+        .into_iter()
+        .flat_map(|list| &list.kept)
+        .filter_map(Odd::get);
+    let suppressed = suppressions.any(|suppression| {
+        suppression
+            .status
+            .text()
+            .is_none_or(|status| status == "accepted")
+    });
     if !fails || gone || suppressed {
         return;
     }
     let rule = rule_of(finding, rules);
-    let Some(level) = level_of(finding, rule) else { return };
+    let Some(level) = level_of(finding, rule) else {
+        return;
+    };
     let referred = finding.rule.get().and_then(|rule| rule.id.text());
-    let id = finding.rule_id.text().or(referred).or_else(|| rule?.id.text());
+    let id = finding
+        .rule_id
+        .text()
+        .or(referred)
+        .or_else(|| rule?.id.text());
     let id = id.filter(|id| !id.is_empty()).unwrap_or("finding");
     let message = finding.message.get();
-    let message = message.and_then(|message| message.text.text().or(message.markdown.text()).or(message.id.text()));
+    let message = message.and_then(|message| {
+        message
+            .text
+            .text()
+            .or(message.markdown.text())
+            .or(message.id.text())
+    });
     let message = message.unwrap_or("");
 
-    let location = finding.locations.get().and_then(|locations| locations.kept.first()?.get());
+    let location = finding
+        .locations
+        .get()
+        .and_then(|locations| locations.kept.first()?.get());
     let physical = location.and_then(|location| location.physical_location.get());
     let artifact = physical.and_then(|physical| physical.artifact_location.get());
-    let path = artifact.and_then(|artifact| artifact.uri.text()).map(path_of);
+    let path = artifact
+        .and_then(|artifact| artifact.uri.text())
+        .map(path_of);
     let base = artifact.and_then(|artifact| base_of(artifact, run, found));
     let none = Region::default();
-    let region = physical.and_then(|physical| physical.region.get()).unwrap_or(&none);
+    let region = physical
+        .and_then(|physical| physical.region.get())
+        .unwrap_or(&none);
     let at = |line, end_line| found.place(path.as_deref()?, base.as_deref(), line, end_line);
     let place = at(region.start_line.spot(), region.end_line.spot());
     // The line may be odd and the file right: the key is about the file.
     let file = at(Spot::Missing, Spot::Missing).map(|place| place.path);
     let shown = file.or(path.clone()).unwrap_or_default();
-    found.add(&format!("{id}@{shown}: {}", keyed(message)), message, place, level);
+    found.add(
+        &format!("{id}@{shown}: {}", keyed(message)),
+        message,
+        place,
+        level,
+    );
 }
 
 /// The directory that the log says its paths begin at.
 fn base_of(artifact: &ArtifactLocation, run: &Run, found: &Found<'_>) -> Option<String> {
-    let base = run.original_uri_base_ids.get()?.get(artifact.uri_base_id.text()?)?.get()?;
+    let base = run
+        .original_uri_base_ids
+        .get()?
+        .get(artifact.uri_base_id.text()?)?
+        .get()?;
     found.directory(&path_of(base.uri.text()?))
 }
 
 fn rule_of<'a>(finding: &Finding, rules: &[Option<&'a Rule>]) -> Option<&'a Rule> {
-    let index = finding.rule_index.get().or_else(|| finding.rule.get()?.index.get());
-    let by_index = index.and_then(|index| rules.get(usize::try_from(*index).ok()?).copied().flatten());
+    let index = finding
+        .rule_index
+        .get()
+        .or_else(|| finding.rule.get()?.index.get());
+    let by_index =
+        index.and_then(|index| rules.get(usize::try_from(*index).ok()?).copied().flatten());
     let id = finding.rule_id.text();
-    by_index.or_else(|| rules.iter().flatten().find(|rule| id.is_some() && rule.id.text() == id).copied())
+    by_index.or_else(|| {
+        rules
+            .iter()
+            .flatten()
+            .find(|rule| id.is_some() && rule.id.text() == id)
+            .copied()
+    })
 }
 
 /// The level, `None` where it is `none`. The default is the rule's, else `warning` (SARIF 3.27.10).
 fn level_of(finding: &Finding, rule: Option<&Rule>) -> Option<Level> {
-    let level = finding.level.text().or_else(|| rule?.default_configuration.get()?.level.text());
+    let level = finding
+        .level
+        .text()
+        .or_else(|| rule?.default_configuration.get()?.level.text());
     match level.unwrap_or("warning") {
         "none" => None,
         "note" => Some(Level::Notice),
@@ -222,9 +273,14 @@ fn path_of(uri: &str) -> String {
     let mut rest = uri.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
         let escaped = (byte == b'%').then(|| after.get(..2)).flatten();
-        let decoded = escaped.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        let decoded =
+            escaped.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
         bytes.push(decoded.unwrap_or(byte));
-        rest = if decoded.is_some() { &after[2..] } else { after };
+        rest = if decoded.is_some() {
+            &after[2..]
+        } else {
+            after
+        };
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }

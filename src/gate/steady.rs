@@ -1,17 +1,32 @@
-//! Names without what differs from one execution to the next: addresses, temporary paths, ports, random names.
+//! Names without what differs from one execution to the next: addresses, temporary paths, ports,
+//! random names.
 //!
 //! It refuses to look at anything that a person would call another name: numbers and words stay.
 
 /// Where systems keep what is temporary.
-const TEMPORARY: [&str; 5] = ["/private/var/folders/", "/var/folders/", "/private/tmp/", "/var/tmp/", "/tmp/"];
+const TEMPORARY: [&str; 5] = [
+    "/private/var/folders/",
+    "/var/folders/",
+    "/private/tmp/",
+    "/var/tmp/",
+    "/tmp/",
+];
 
 /// What a port follows.
-const HOSTS: [&str; 6] = ["127.0.0.1:", "0.0.0.0:", "localhost:", "[::1]:", "[::]:", "port "];
+const HOSTS: [&str; 6] = [
+    "127.0.0.1:",
+    "0.0.0.0:",
+    "localhost:",
+    "[::1]:",
+    "[::]:",
+    "port ",
+];
 
 /// Hexadecimal digits of a UUID's five groups.
 const UUID: [usize; 5] = [8, 4, 4, 4, 12];
 
-/// The text with `#` for each address, port and random name, and for each path below a temporary directory.
+/// The text with `#` for each address, port and random name, and for each path below a temporary
+/// directory.
 pub(super) fn steady(text: &str, temporary: &[String]) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -34,9 +49,14 @@ pub(super) fn steady(text: &str, temporary: &[String]) -> String {
 fn varying(rest: &str, before: Option<char>, temporary: &[String]) -> Option<(usize, usize)> {
     let begins = before.is_none_or(|ch| !ch.is_alphanumeric());
     if rest.starts_with('/') && begins {
-        let own = temporary.iter().find(|directory| rest.starts_with(directory.as_str()));
-        let prefix =
-            own.map(String::as_str).or_else(|| TEMPORARY.into_iter().find(|prefix| rest.starts_with(prefix)))?;
+        let own = temporary
+            .iter()
+            .find(|directory| rest.starts_with(directory.as_str()));
+        let prefix = own.map(String::as_str).or_else(|| {
+            TEMPORARY
+                .into_iter()
+                .find(|prefix| rest.starts_with(prefix))
+        })?;
         // Whatever else of omk's own directory stands there is another's in the next slot.
         let kept = if own.is_some() { 0 } else { prefix.len() };
         return Some((kept, prefix.len() + path_length(&rest[prefix.len()..])));
@@ -49,15 +69,21 @@ fn varying(rest: &str, before: Option<char>, temporary: &[String]) -> Option<(us
         // Java's way to print an object: `Session@1b6d3586`.
         let count = hexadecimal(digits);
         let ends = !digits[count..].starts_with(|ch: char| ch.is_alphanumeric() || ch == '.');
-        let hash = (5..=16).contains(&count) && digits[..count].contains(|ch: char| ch.is_ascii_digit());
+        let hash =
+            (5..=16).contains(&count) && digits[..count].contains(|ch: char| ch.is_ascii_digit());
         return (hash && ends).then_some((1, 1 + count));
     }
     if !begins {
         return None;
     }
     if let Some(host) = HOSTS.into_iter().find(|host| rest.starts_with(host)) {
-        let count = rest[host.len()..].bytes().take_while(u8::is_ascii_digit).count();
-        return (2..=5).contains(&count).then_some((host.len(), host.len() + count));
+        let count = rest[host.len()..]
+            .bytes()
+            .take_while(u8::is_ascii_digit)
+            .count();
+        return (2..=5)
+            .contains(&count)
+            .then_some((host.len(), host.len() + count));
     }
     uuid(rest).map(|length| (0, length))
 }
@@ -94,19 +120,34 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expect: &str) {
-        assert_eq!(steady(text, &["/cache/slots/1.private/tmp/".to_owned()]), expect);
+        assert_eq!(
+            steady(text, &["/cache/slots/1.private/tmp/".to_owned()]),
+            expect
+        );
     }
 
     #[test]
     fn what_differs_between_executions_is_left_out() {
-        check("test_x[<Client object at 0x7f3a2c00>]", "test_x[<Client object at 0x#>]");
+        check(
+            "test_x[<Client object at 0x7f3a2c00>]",
+            "test_x[<Client object at 0x#>]",
+        );
         check("reads Session@1b6d3586", "reads Session@#");
         check("GET http://127.0.0.1:43121/x", "GET http://127.0.0.1:#/x");
         check("listens on port 43121", "listens on port #");
-        check("opens '/tmp/pytest-of-ann/pytest-12/x0/a.db' twice", "opens '/tmp/#' twice");
-        check("opens /var/folders/zz/T/x.sock: gone", "opens /var/folders/#: gone");
+        check(
+            "opens '/tmp/pytest-of-ann/pytest-12/x0/a.db' twice",
+            "opens '/tmp/#' twice",
+        );
+        check(
+            "opens /var/folders/zz/T/x.sock: gone",
+            "opens /var/folders/#: gone",
+        );
         check("opens /cache/slots/1.private/tmp/a.db", "opens #");
-        check("job 123e4567-e89b-12d3-a456-426614174000 ends", "job # ends");
+        check(
+            "job 123e4567-e89b-12d3-a456-426614174000 ends",
+            "job # ends",
+        );
     }
 
     #[test]

@@ -14,7 +14,8 @@ use crate::text;
 /// How much of the start of a log is kept as evidence, in bytes.
 const HEAD: usize = 4 * 1024;
 
-/// How much of its end, in bytes: failures are summed up there. Both together are what an agent's next prompt quotes.
+/// How much of its end, in bytes: failures are summed up there. Both together are what an agent's
+/// next prompt quotes.
 const TAIL: usize = 16 * 1024;
 
 /// The executions of a gate so far.
@@ -29,7 +30,14 @@ pub(super) struct Tally<'a> {
 
 impl<'a> Tally<'a> {
     pub(super) fn new(gate: &'a Gate) -> Self {
-        Self { gate, executions: 0, duration: Duration::ZERO, last: None, containment: None, stragglers: 0 }
+        Self {
+            gate,
+            executions: 0,
+            duration: Duration::ZERO,
+            last: None,
+            containment: None,
+            stragglers: 0,
+        }
     }
 
     /// Executions so far.
@@ -41,7 +49,10 @@ impl<'a> Tally<'a> {
         self.executions += 1;
         self.duration = self.duration.saturating_add(ended.duration);
         self.stragglers = self.stragglers.saturating_add(ended.stragglers);
-        let so_far = self.containment.take().unwrap_or_else(|| ended.containment.clone());
+        let so_far = self
+            .containment
+            .take()
+            .unwrap_or_else(|| ended.containment.clone());
         self.containment = Some(so_far.weakest(ended.containment.clone()));
         self.last = Some((ended.ending.clone(), log));
     }
@@ -72,13 +83,19 @@ impl<'a> Tally<'a> {
         let executions = self.executions;
         let mut notes = Vec::new();
         match verdict {
-            GateVerdict::Flaky => {
-                notes.push(format!("flaky: passed on the {} of {executions} executions", nth(executions)))
-            }
+            GateVerdict::Flaky => notes.push(format!(
+                "flaky: passed on the {} of {executions} executions",
+                nth(executions)
+            )),
             GateVerdict::TimedOut => {
-                notes.push(format!("ended after its timeout of {}", text::duration(self.gate.timeout)));
+                notes.push(format!(
+                    "ended after its timeout of {}",
+                    text::duration(self.gate.timeout)
+                ));
             }
-            GateVerdict::Skipped if executions > 0 => notes.push("stopped before it was done".to_owned()),
+            GateVerdict::Skipped if executions > 0 => {
+                notes.push("stopped before it was done".to_owned())
+            }
             GateVerdict::Skipped => notes.push("did not run".to_owned()),
             GateVerdict::Passed | GateVerdict::Failed | GateVerdict::Reused => {}
         }
@@ -92,13 +109,25 @@ impl<'a> Tally<'a> {
         notes.join("; ")
     }
 
-    pub(super) fn finish(self, report: Option<(Items, u32)>, scrub: &(dyn Fn(&str) -> String + Sync)) -> Judged {
+    pub(super) fn finish(
+        self,
+        report: Option<(Items, u32)>,
+        scrub: &(dyn Fn(&str) -> String + Sync),
+    ) -> Judged {
         let verdict = self.verdict();
         let mut note = self.note(verdict);
         let (items, reports) = report.unwrap_or_default();
-        let Items { mut failing, total, note: remark } = items;
+        let Items {
+            mut failing,
+            total,
+            note: remark,
+        } = items;
         if !remark.is_empty() {
-            note = if note.is_empty() { remark } else { format!("{note}; {remark}") };
+            note = if note.is_empty() {
+                remark
+            } else {
+                format!("{note}; {remark}")
+            };
         }
         for item in &mut failing {
             item.key = scrub(&item.key);
@@ -110,7 +139,8 @@ impl<'a> Tally<'a> {
         let (ending, log) = self.last.unzip();
         let exit = match ending {
             Some(Ending::Exited(code)) => Some(code),
-            Some(Ending::Signalled(_) | Ending::TimedOut | Ending::Hung | Ending::Stopped) | None => None,
+            Some(Ending::Signalled(_) | Ending::TimedOut | Ending::Hung | Ending::Stopped)
+            | None => None,
         };
         let outcome = GateOutcome {
             gate: self.gate.id.clone(),
@@ -130,7 +160,10 @@ impl<'a> Tally<'a> {
             room: None,
             reuse: None,
         };
-        Judged { outcome, containment: self.containment }
+        Judged {
+            outcome,
+            containment: self.containment,
+        }
     }
 }
 
@@ -145,24 +178,40 @@ fn nth(number: u32) -> String {
     format!("{number}{ending}")
 }
 
-/// What a child printed, as evidence. Secrets go before anything is cut, so that none is cut in half.
+/// What a child printed, as evidence. Secrets go before anything is cut, so that none is cut in
+/// half.
 pub(super) fn evidence(ended: &Ended, path: String, scrub: &dyn Fn(&str) -> String) -> LogEvidence {
     let shown = |bytes: &[u8]| scrub(&text::printable(bytes));
     let captured = ended.head.len() + ended.tail.len();
-    let (head, tail) = if u64::try_from(captured).is_ok_and(|captured| captured == ended.bytes) || ended.tail.is_empty()
+    let (head, tail) = if u64::try_from(captured).is_ok_and(|captured| captured == ended.bytes)
+        || ended.tail.is_empty()
     {
         let whole = shown(&[ended.head.as_slice(), ended.tail.as_slice()].concat());
-        if whole.len() <= HEAD + TAIL { (whole, String::new()) } else { (first(&whole), last(&whole)) }
+        if whole.len() <= HEAD + TAIL {
+            (whole, String::new())
+        } else {
+            (first(&whole), last(&whole))
+        }
     } else {
         (first(&shown(&ended.head)), last(&shown(&ended.tail)))
     };
-    LogEvidence { path, sha256: ended.log_sha256.clone(), bytes: ended.bytes, head, tail }
+    LogEvidence {
+        path,
+        sha256: ended.log_sha256.clone(),
+        bytes: ended.bytes,
+        head,
+        tail,
+    }
 }
 
 /// The first whole lines of at most [`HEAD`] bytes.
 fn first(text: &str) -> String {
     let start = items::cut(text, HEAD);
-    let whole_lines = if start.len() < text.len() { start.rfind('\n').map(|end| &start[..=end]) } else { None };
+    let whole_lines = if start.len() < text.len() {
+        start.rfind('\n').map(|end| &start[..=end])
+    } else {
+        None
+    };
     whole_lines.unwrap_or(start).to_owned()
 }
 
@@ -173,8 +222,15 @@ fn last(text: &str) -> String {
         begin += 1;
     }
     let end = &text[begin..];
-    let whole_lines = if begin > 0 { end.find('\n').map(|line| &end[line + 1..]) } else { None };
-    whole_lines.filter(|lines| !lines.is_empty()).unwrap_or(end).to_owned()
+    let whole_lines = if begin > 0 {
+        end.find('\n').map(|line| &end[line + 1..])
+    } else {
+        None
+    };
+    whole_lines
+        .filter(|lines| !lines.is_empty())
+        .unwrap_or(end)
+        .to_owned()
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
-//! What is spent, told to the journal: a fact before each request goes out, and one once its answer is counted.
+//! What is spent, told to the journal: a fact before each request goes out, and one once its answer
+//! is counted.
 //!
-//! It refuses to let the provider or the agent have something that the journal does not: whoever waits for a ticket goes on when
-//! that fact is written. Written is not synced; a killed omk loses nothing of it.
+//! It refuses to let the provider or the agent have something that the journal does not: whoever
+//! waits for a ticket goes on when that fact is written. Written is not synced; a killed omk loses
+//! nothing of it.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -15,7 +17,8 @@ use crate::fact::Fact;
 pub(super) struct Account {
     /// `None` = nobody keeps one.
     journal: Option<UnboundedSender<Fact>>,
-    /// How many facts were sent. Held while one is, so that they are written in the order of their tickets.
+    /// How many facts were sent. Held while one is, so that they are written in the order of their
+    /// tickets.
     sent: Mutex<u64>,
     written: watch::Sender<u64>,
 }
@@ -26,7 +29,11 @@ pub(super) struct Ticket(u64);
 
 impl Account {
     pub(super) fn new(journal: Option<UnboundedSender<Fact>>) -> Self {
-        Self { journal, sent: Mutex::default(), written: watch::Sender::new(0) }
+        Self {
+            journal,
+            sent: Mutex::default(),
+            written: watch::Sender::new(0),
+        }
     }
 
     /// Sends a fact; `None` where nobody will write it.
@@ -47,7 +54,11 @@ impl Account {
     pub(super) async fn until_written(&self, ticket: Option<Ticket>) {
         let Some(Ticket(number)) = ticket else { return };
         // The sender lives as long as this account.
-        let _ = self.written.subscribe().wait_for(|written| *written >= number).await;
+        let _ = self
+            .written
+            .subscribe()
+            .wait_for(|written| *written >= number)
+            .await;
     }
 }
 
@@ -56,18 +67,29 @@ mod tests {
     use super::*;
 
     fn limited() -> Fact {
-        Fact::Limited { limit: crate::fact::Limit::Tokens }
+        Fact::Limited {
+            limit: crate::fact::Limit::Tokens,
+        }
     }
 
     async fn is_written(account: &Account, ticket: Option<Ticket>) -> bool {
-        tokio::time::timeout(std::time::Duration::from_millis(1), account.until_written(ticket)).await.is_ok()
+        tokio::time::timeout(
+            std::time::Duration::from_millis(1),
+            account.until_written(ticket),
+        )
+        .await
+        .is_ok()
     }
 
     #[tokio::test]
     async fn each_fact_is_waited_for_until_it_is_written() {
         let (journal, mut facts) = tokio::sync::mpsc::unbounded_channel();
         let account = Account::new(Some(journal));
-        let (first, second, third) = (account.tell(limited()), account.tell(limited()), account.tell(limited()));
+        let (first, second, third) = (
+            account.tell(limited()),
+            account.tell(limited()),
+            account.tell(limited()),
+        );
         assert_eq!(facts.len(), 3);
         assert!(!is_written(&account, first).await);
         account.wrote(1);

@@ -53,14 +53,24 @@ impl Attempt {
         ledger: Ledger,
         closed: CancellationToken,
     ) -> Self {
-        Self { who, pulse, played, recorded, ledger, closed, has_room: AtomicBool::new(false), seen: Mutex::default() }
+        Self {
+            who,
+            pulse,
+            played,
+            recorded,
+            ledger,
+            closed,
+            has_room: AtomicBool::new(false),
+            seen: Mutex::default(),
+        }
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request is passed on. That is no sign of life of the provider: an agent could ask for ever.
+    /// A request is passed on. That is no sign of life of the provider: an agent could ask for
+    /// ever.
     pub(super) fn asked(&self, at: Instant) {
         let mut seen = self.seen();
         seen.usage.requests += 1;
@@ -72,7 +82,10 @@ impl Attempt {
         self.pulse.beat();
         let mut seen = self.seen();
         if let (None, Some(first)) = (seen.usage.first_byte, seen.first_request) {
-            seen.usage.first_byte = Some(at.saturating_duration_since(first).max(Duration::from_nanos(1)));
+            seen.usage.first_byte = Some(
+                at.saturating_duration_since(first)
+                    .max(Duration::from_nanos(1)),
+            );
         }
     }
 
@@ -102,7 +115,12 @@ impl Attempt {
         let number = seen.next;
         seen.next += 1;
         let (who, ledger) = (self.who.clone(), self.ledger.clone());
-        let meter = Arc::new(Meter { who, number, ledger, state: Mutex::default() });
+        let meter = Arc::new(Meter {
+            who,
+            number,
+            ledger,
+            state: Mutex::default(),
+        });
         seen.open.insert(number, Arc::clone(&meter));
         meter
     }
@@ -165,7 +183,10 @@ impl Meter {
 
     /// Waits until a request of so many bytes may go out; `Err` = it never may.
     pub(super) async fn reserve(&self, request_bytes: u64) -> Result<(), Limit> {
-        let input = Tokens { input: request_bytes / BYTES_PER_TOKEN, ..Tokens::default() };
+        let input = Tokens {
+            input: request_bytes / BYTES_PER_TOKEN,
+            ..Tokens::default()
+        };
         self.ledger.reserve(input).await?;
         let mut state = self.state();
         state.reserved = Some(input);
@@ -183,13 +204,20 @@ impl Meter {
             let tokens = state.reserved.unwrap_or_default();
             state.told = Some((tokens, false));
             let ((task, attempt), cost_micro_usd) = (self.who.clone(), self.ledger.cost(tokens));
-            let asked = Fact::Asked { task, attempt, request: self.number, tokens, cost_micro_usd };
+            let asked = Fact::Asked {
+                task,
+                attempt,
+                request: self.number,
+                tokens,
+                cost_micro_usd,
+            };
             self.ledger.account.tell(asked)
         };
         self.ledger.account.until_written(ticket).await;
     }
 
-    /// The request is with the provider. From here on it costs something, even if the agent goes away before the answer comes.
+    /// The request is with the provider. From here on it costs something, even if the agent goes
+    /// away before the answer comes.
     pub(super) fn sent(&self) {
         let mut state = self.state();
         state.input = state.reserved.unwrap_or_default();
@@ -204,7 +232,11 @@ impl Meter {
     pub(super) async fn tell(&self) {
         let ticket = {
             let mut state = self.state();
-            let known = state.reader.usage().map(super::TurnUsage::tokens).filter(|_| state.reader.is_complete());
+            let known = state
+                .reader
+                .usage()
+                .map(super::TurnUsage::tokens)
+                .filter(|_| state.reader.is_complete());
             known.and_then(|tokens| self.answered(&mut state, tokens, false))
         };
         self.ledger.account.until_written(ticket).await;
@@ -217,7 +249,14 @@ impl Meter {
         }
         state.told = Some((tokens, true));
         let ((task, attempt), cost_micro_usd) = (self.who.clone(), self.ledger.cost(tokens));
-        let answered = Fact::Answered { task, attempt, request: self.number, tokens, estimated, cost_micro_usd };
+        let answered = Fact::Answered {
+            task,
+            attempt,
+            request: self.number,
+            tokens,
+            estimated,
+            cost_micro_usd,
+        };
         self.ledger.account.tell(answered)
     }
 
@@ -225,15 +264,25 @@ impl Meter {
     pub(super) fn look_at(&self, bytes: &[u8]) {
         let mut state = self.state();
         state.reader.look_at(bytes);
-        let spoken = Tokens { output: state.reader.spoken() / BYTES_PER_TOKEN, ..Tokens::default() };
-        let now = state.reader.usage().map_or(spoken, super::TurnUsage::tokens);
+        let spoken = Tokens {
+            output: state.reader.spoken() / BYTES_PER_TOKEN,
+            ..Tokens::default()
+        };
+        let now = state
+            .reader
+            .usage()
+            .map_or(spoken, super::TurnUsage::tokens);
         self.charge(&mut state, now);
     }
 
     pub(super) fn look_at_whole(&self, body: &[u8]) {
         let mut state = self.state();
         state.reader.look_at_whole(body);
-        let now = state.reader.usage().map(super::TurnUsage::tokens).unwrap_or_default();
+        let now = state
+            .reader
+            .usage()
+            .map(super::TurnUsage::tokens)
+            .unwrap_or_default();
         self.charge(&mut state, now);
     }
 
@@ -293,9 +342,21 @@ mod tests {
     use super::super::Budget;
 
     fn attempt(tokens_left: Option<u64>) -> Attempt {
-        let ledger = Ledger::new(Budget { tokens_left, ..Budget::default() }, None);
+        let ledger = Ledger::new(
+            Budget {
+                tokens_left,
+                ..Budget::default()
+            },
+            None,
+        );
         let who = ("api".parse().unwrap(), 1);
-        Attempt::new(who, Pulse::default(), (None, None), ledger, CancellationToken::new())
+        Attempt::new(
+            who,
+            Pulse::default(),
+            (None, None),
+            ledger,
+            CancellationToken::new(),
+        )
     }
 
     /// A request of so many bytes that is with the provider.
@@ -308,28 +369,56 @@ mod tests {
     }
 
     fn says(meter: &Meter, delta: &serde_json::Value) {
-        meter.look_at(format!("data: {}\n\n", serde_json::json!({"choices": [{"delta": delta}]})).as_bytes());
+        meter.look_at(
+            format!(
+                "data: {}\n\n",
+                serde_json::json!({"choices": [{"delta": delta}]})
+            )
+            .as_bytes(),
+        );
     }
 
-    const COUNTED: &[u8] = b"data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":3}}\n\n";
+    const COUNTED: &[u8] =
+        b"data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":3}}\n\n";
 
     async fn at_once<T>(ends: impl Future<Output = T>) -> Option<T> {
-        tokio::time::timeout(Duration::from_millis(1), ends).await.ok()
+        tokio::time::timeout(Duration::from_millis(1), ends)
+            .await
+            .ok()
     }
 
     #[tokio::test]
     async fn an_answer_that_breaks_off_is_estimated_from_its_bytes() {
         let attempt = attempt(Some(17));
         let meter = asked(&attempt, 400).await;
-        says(&meter, &serde_json::json!({"content": "x".repeat(41), "reasoning_content": "y".repeat(23)}));
-        assert_eq!(*attempt.ledger.broken().borrow(), None, "16 tokens of output so far");
+        says(
+            &meter,
+            &serde_json::json!({"content": "x".repeat(41), "reasoning_content": "y".repeat(23)}),
+        );
+        assert_eq!(
+            *attempt.ledger.broken().borrow(),
+            None,
+            "16 tokens of output so far"
+        );
         says(&meter, &serde_json::json!({"content": "z".repeat(4)}));
-        assert_eq!(*attempt.ledger.broken().borrow(), Some(Limit::Tokens), "17 of them");
+        assert_eq!(
+            *attempt.ledger.broken().borrow(),
+            Some(Limit::Tokens),
+            "17 of them"
+        );
         // Another answer under way does not get into its way.
         let other = attempt.open_meter();
         attempt.close();
         let usage = attempt.usage();
-        assert_eq!(usage.tokens, Tokens { input: 100, cached_input: 0, output: 17, reasoning: 5 });
+        assert_eq!(
+            usage.tokens,
+            Tokens {
+                input: 100,
+                cached_input: 0,
+                output: 17,
+                reasoning: 5
+            }
+        );
         assert!(usage.estimated);
         attempt.close_meter(&meter);
         attempt.close_meter(&other);
@@ -347,15 +436,25 @@ mod tests {
         asked(&without_words, 400).await.look_at(refused);
         for attempt in [never_sent, turned_down, without_words] {
             attempt.close();
-            assert_eq!((attempt.usage().tokens, attempt.usage().estimated), (Tokens::default(), false));
+            assert_eq!(
+                (attempt.usage().tokens, attempt.usage().estimated),
+                (Tokens::default(), false)
+            );
         }
         let after_words = attempt(None);
         let meter = asked(&after_words, 400).await;
         says(&meter, &serde_json::json!({"content": "12345678"}));
         meter.look_at(refused);
         after_words.close();
-        let expected = Tokens { input: 100, output: 2, ..Tokens::default() };
-        assert_eq!((after_words.usage().tokens, after_words.usage().estimated), (expected, true));
+        let expected = Tokens {
+            input: 100,
+            output: 2,
+            ..Tokens::default()
+        };
+        assert_eq!(
+            (after_words.usage().tokens, after_words.usage().estimated),
+            (expected, true)
+        );
     }
 
     #[tokio::test]
@@ -366,10 +465,21 @@ mod tests {
             br#"{"choices":[{"message":{"content":"hello"}}],"usage":{"prompt_tokens":7,"completion_tokens":3}}"#,
         );
         assert!(meter.is_complete());
-        assert_eq!(*attempt.ledger.broken().borrow(), Some(Limit::Tokens), "it is charged when it comes");
+        assert_eq!(
+            *attempt.ledger.broken().borrow(),
+            Some(Limit::Tokens),
+            "it is charged when it comes"
+        );
         attempt.close();
-        let expected = Tokens { input: 7, output: 3, ..Tokens::default() };
-        assert_eq!((attempt.usage().tokens, attempt.usage().estimated), (expected, false));
+        let expected = Tokens {
+            input: 7,
+            output: 3,
+            ..Tokens::default()
+        };
+        assert_eq!(
+            (attempt.usage().tokens, attempt.usage().estimated),
+            (expected, false)
+        );
     }
 
     #[tokio::test]
@@ -378,14 +488,26 @@ mod tests {
         let meter = asked(&attempt, 4 * 60).await;
         says(&meter, &serde_json::json!({"content": "words"}));
         let second = attempt.open_meter();
-        assert_eq!(at_once(second.reserve(4 * 60)).await, None, "60 are under way");
+        assert_eq!(
+            at_once(second.reserve(4 * 60)).await,
+            None,
+            "60 are under way"
+        );
         meter.look_at(COUNTED);
-        assert_eq!(at_once(second.reserve(4 * 60)).await, Some(Ok(())), "there were 10");
+        assert_eq!(
+            at_once(second.reserve(4 * 60)).await,
+            Some(Ok(())),
+            "there were 10"
+        );
         let third = attempt.open_meter();
         assert_eq!(at_once(third.reserve(4 * 60)).await, None);
         attempt.close();
         // An attempt that is over reserves nothing that would stay.
         assert_eq!(at_once(third.reserve(4 * 60)).await, Some(Ok(())));
-        assert_eq!(at_once(attempt.open_meter().reserve(4 * 1000)).await, Some(Ok(())), "it is alone");
+        assert_eq!(
+            at_once(attempt.open_meter().reserve(4 * 1000)).await,
+            Some(Ok(())),
+            "it is alone"
+        );
     }
 }

@@ -1,9 +1,11 @@
-//! Cassettes: the model's recorded answers, one JSON file each, to be served again without a key or a network.
+//! Cassettes: the model's recorded answers, one JSON file each, to be served again without a key or
+//! a network.
 //!
-//! An answer is found by task, failures so far, and the number of assistant messages since the last user message:
-//! `<task>/<retry_count>-<n>.json`, and `-2`, `-3`, … where the same place is asked for again. Requests are kept for
-//! people only; they hold dates and paths, so they are never compared. Paths of the machine are stored as placeholders.
-//! It refuses to guess: an answer that is not there is a miss.
+//! An answer is found by task, failures so far, and the number of assistant messages since the last
+//! user message: `<task>/<retry_count>-<n>.json`, and `-2`, `-3`, … where the same place is asked
+//! for again. Requests are kept for people only; they hold dates and paths, so they are never
+//! compared. Paths of the machine are stored as placeholders. It refuses to guess: an answer that
+//! is not there is a miss.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -17,7 +19,8 @@ use crate::durability::Batch;
 use crate::id::TaskId;
 use crate::plain_file::{NotRead, Root};
 
-/// One recorded answer, also as written by hand: `{"turn": {"text": "…"}}`, `{"status": 429, "headers": {…}}`.
+/// One recorded answer, also as written by hand: `{"turn": {"text": "…"}}`, `{"status": 429,
+/// "headers": {…}}`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recording {
@@ -52,7 +55,10 @@ fn ok() -> u16 {
     200
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
 fn is_ok(status: &u16) -> bool {
     *status == 200
 }
@@ -74,16 +80,25 @@ impl Places {
 
     /// Paths become placeholders.
     fn hide(&self, text: &str) -> String {
-        self.by_length.iter().fold(text.to_owned(), |text, (placeholder, path)| replace_path(&text, path, placeholder))
+        self.by_length
+            .iter()
+            .fold(text.to_owned(), |text, (placeholder, path)| {
+                replace_path(&text, path, placeholder)
+            })
     }
 
     /// Placeholders become paths.
     fn fill(&self, text: &str) -> String {
-        self.by_length.iter().fold(text.to_owned(), |text, (placeholder, path)| text.replace(placeholder, path))
+        self.by_length
+            .iter()
+            .fold(text.to_owned(), |text, (placeholder, path)| {
+                text.replace(placeholder, path)
+            })
     }
 }
 
-/// Replaces `path` where it is not the beginning of a longer name: `/slots/1` is not in `/slots/10`.
+/// Replaces `path` where it is not the beginning of a longer name: `/slots/1` is not in
+/// `/slots/10`.
 fn replace_path(text: &str, path: &str, placeholder: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -109,24 +124,36 @@ fn map_texts(value: &Value, change: &dyn Fn(&str) -> String) -> Value {
     match value {
         Value::String(text) => Value::String(change(text)),
         Value::Array(items) => items.iter().map(|item| map_texts(item, change)).collect(),
-        Value::Object(members) => {
-            Value::Object(members.iter().map(|(key, member)| (key.clone(), map_texts(member, change))).collect())
-        }
+        Value::Object(members) => Value::Object(
+            members
+                .iter()
+                .map(|(key, member)| (key.clone(), map_texts(member, change)))
+                .collect(),
+        ),
         Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
     }
 }
 
 /// Applies `change` inside a document, or a text that holds one.
 fn map_json(value: &Value, change: &dyn Fn(&str) -> String) -> Value {
-    if let Value::String(text) = value { map_json_text(text, change).into() } else { map_texts(value, change) }
+    if let Value::String(text) = value {
+        map_json_text(text, change).into()
+    } else {
+        map_texts(value, change)
+    }
 }
 
-/// Applies `change` inside a text that may itself be JSON; one that is not touched stays as it was, byte for byte.
+/// Applies `change` inside a text that may itself be JSON; one that is not touched stays as it was,
+/// byte for byte.
 fn map_json_text(text: &str, change: &dyn Fn(&str) -> String) -> String {
     match serde_json::from_str::<Value>(text) {
         Ok(value) if value.is_object() || value.is_array() => {
             let changed = map_texts(&value, change);
-            if changed == value { text.to_owned() } else { changed.to_string() }
+            if changed == value {
+                text.to_owned()
+            } else {
+                changed.to_string()
+            }
         }
         Ok(_) | Err(_) => change(text),
     }
@@ -164,9 +191,18 @@ impl Recording {
 /// The part of a request that a person wants to see beside the answer.
 pub(super) fn request_for_people(request: &Value) -> Value {
     let empty = Vec::new();
-    let messages = request.get("messages").and_then(Value::as_array).unwrap_or(&empty);
-    let last = messages.iter().rposition(|message| role(message) == "assistant").map_or(0, |at| at + 1);
-    let news: Vec<&Value> = messages[last..].iter().filter(|message| role(message) != "system").collect();
+    let messages = request
+        .get("messages")
+        .and_then(Value::as_array)
+        .unwrap_or(&empty);
+    let last = messages
+        .iter()
+        .rposition(|message| role(message) == "assistant")
+        .map_or(0, |at| at + 1);
+    let news: Vec<&Value> = messages[last..]
+        .iter()
+        .filter(|message| role(message) != "system")
+        .collect();
     json!({"model": request.get("model"), "messages_before": last, "messages": news})
 }
 
@@ -174,11 +210,16 @@ fn role(message: &Value) -> &str {
     message.get("role").and_then(Value::as_str).unwrap_or("")
 }
 
-/// How many assistant messages a request holds since the last user message. What the CLI itself injects in the user's
-/// name (`<system-reminder>`) does not count as one: it comes at any time.
+/// How many assistant messages a request holds since the last user message. What the CLI itself
+/// injects in the user's name (`<system-reminder>`) does not count as one: it comes at any time.
 pub(super) fn turns_since_user(request: &Value) -> u32 {
     let mut turns = 0;
-    for message in request.get("messages").and_then(Value::as_array).into_iter().flatten() {
+    for message in request
+        .get("messages")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
         match role(message) {
             "user" if !is_injected(message) => turns = 0,
             "assistant" => turns += 1,
@@ -193,7 +234,12 @@ fn is_injected(message: &Value) -> bool {
     match message.get("content") {
         Some(Value::String(text)) => reminds(text),
         Some(Value::Array(parts)) => {
-            !parts.is_empty() && parts.iter().all(|part| part.get("text").and_then(Value::as_str).is_some_and(reminds))
+            !parts.is_empty()
+                && parts.iter().all(|part| {
+                    part.get("text")
+                        .and_then(Value::as_str)
+                        .is_some_and(reminds)
+                })
         }
         Some(_) | None => false,
     }
@@ -220,20 +266,32 @@ pub(super) enum CassetteError {
     Unwritten { key: String, source: std::io::Error },
 }
 
-/// The largest recording that is read, in bytes: four times what is kept of an answer, which JSON writes longer.
+/// The largest recording that is read, in bytes: four times what is kept of an answer, which JSON
+/// writes longer.
 const RECORDING: u64 = 64 << 20;
 
 impl Shelf {
     pub(super) fn new(dir: PathBuf, task: TaskId, retry_count: u32, places: Places) -> Self {
-        Self { dir, task, retry_count, places, asked: Mutex::default() }
+        Self {
+            dir,
+            task,
+            retry_count,
+            places,
+            asked: Mutex::default(),
+        }
     }
 
-    /// Removes what an earlier attempt left at the same place: one that was interrupted counts as nothing.
+    /// Removes what an earlier attempt left at the same place: one that was interrupted counts as
+    /// nothing.
     pub(super) fn clear(&self) {
         let prefix = format!("{}-", self.retry_count);
         let entries = std::fs::read_dir(self.dir.join(self.task.as_str()));
         for entry in entries.into_iter().flatten().flatten() {
-            if entry.file_name().to_str().is_some_and(|name| name.starts_with(&prefix)) {
+            if entry
+                .file_name()
+                .to_str()
+                .is_some_and(|name| name.starts_with(&prefix))
+            {
                 // What stays is written over by the same keys.
                 let _ = std::fs::remove_file(entry.path());
             }
@@ -246,29 +304,47 @@ impl Shelf {
         let count = asked.entry(turns).or_insert(0);
         *count += 1;
         let key = format!("{}/{}-{turns}", self.task, self.retry_count);
-        if *count == 1 { key } else { format!("{key}-{count}") }
+        if *count == 1 {
+            key
+        } else {
+            format!("{key}-{count}")
+        }
     }
 
     /// The recorded answer of that key, with this machine's paths.
     pub(super) fn load(&self, key: &str) -> Result<Recording, CassetteError> {
-        let unusable = |why: String| CassetteError::Unusable { key: key.to_owned(), why };
-        let read = Root::open(&self.dir).and_then(|root| root.read(Path::new(&format!("{key}.json")), RECORDING));
+        let unusable = |why: String| CassetteError::Unusable {
+            key: key.to_owned(),
+            why,
+        };
+        let read = Root::open(&self.dir)
+            .and_then(|root| root.read(Path::new(&format!("{key}.json")), RECORDING));
         let bytes = match read {
             Ok(bytes) => bytes,
             Err(NotRead::Missing) => {
-                return Err(CassetteError::Missing { key: key.to_owned(), dir: self.dir.clone() });
+                return Err(CassetteError::Missing {
+                    key: key.to_owned(),
+                    dir: self.dir.clone(),
+                });
             }
             Err(why) => return Err(unusable(why.to_string())),
         };
-        let recording: Recording = serde_json::from_slice(&bytes).map_err(|error| unusable(error.to_string()))?;
+        let recording: Recording =
+            serde_json::from_slice(&bytes).map_err(|error| unusable(error.to_string()))?;
         if recording.v != 1 {
-            return Err(unusable(format!("it is of version {}, and this omk reads version 1", recording.v)));
+            return Err(unusable(format!(
+                "it is of version {}, and this omk reads version 1",
+                recording.v
+            )));
         }
         if recording.turn.is_some() && recording.body.is_some() {
             return Err(unusable("it has both `turn` and `body`".to_owned()));
         }
         if !(100..=599).contains(&recording.status) {
-            return Err(unusable(format!("{} is not an HTTP status", recording.status)));
+            return Err(unusable(format!(
+                "{} is not an HTTP status",
+                recording.status
+            )));
         }
         Ok(recording.map(&|text| self.places.fill(text)))
     }
@@ -290,7 +366,10 @@ impl Shelf {
             batch.replace(&path, &text)?;
             batch.finish()
         };
-        write().map_err(|source| CassetteError::Unwritten { key: key.to_owned(), source })
+        write().map_err(|source| CassetteError::Unwritten {
+            key: key.to_owned(),
+            source,
+        })
     }
 
     fn path(&self, key: &str) -> PathBuf {
@@ -311,11 +390,19 @@ mod tests {
 
     fn writes(path: &str) -> Recording {
         let arguments = Value::String(json!({"path": path, "content": "a \"b\""}).to_string());
-        let call = ToolCall { id: None, name: "Write".to_owned(), arguments };
+        let call = ToolCall {
+            id: None,
+            name: "Write".to_owned(),
+            arguments,
+        };
         Recording {
             v: 1,
             status: 200,
-            turn: Some(Turn { text: format!("see {path}."), tool_calls: vec![call], ..Turn::default() }),
+            turn: Some(Turn {
+                text: format!("see {path}."),
+                tool_calls: vec![call],
+                ..Turn::default()
+            }),
             ..Recording::default()
         }
     }
@@ -325,10 +412,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         // A path that JSON must escape.
         let (here, there) = (r#"/tmp/a "b"/slot"#, r"/srv/c\d/slot");
-        shelf(dir.path(), here).save("api/0-0", writes(&format!("{here}/x")), &str::to_owned).unwrap();
+        shelf(dir.path(), here)
+            .save("api/0-0", writes(&format!("{here}/x")), &str::to_owned)
+            .unwrap();
         let kept = std::fs::read_to_string(dir.path().join("api/0-0.json")).unwrap();
-        assert!(kept.contains("{{slot}}/x") && !kept.contains("/tmp/a"), "{kept}");
-        assert_eq!(shelf(dir.path(), there).load("api/0-0").unwrap(), writes(&format!("{there}/x")));
+        assert!(
+            kept.contains("{{slot}}/x") && !kept.contains("/tmp/a"),
+            "{kept}"
+        );
+        assert_eq!(
+            shelf(dir.path(), there).load("api/0-0").unwrap(),
+            writes(&format!("{there}/x"))
+        );
     }
 
     #[test]
@@ -348,7 +443,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let shelf = shelf(dir.path(), "/s");
         assert_eq!(
-            [shelf.next_key(0), shelf.next_key(1), shelf.next_key(0), shelf.next_key(0)],
+            [
+                shelf.next_key(0),
+                shelf.next_key(1),
+                shelf.next_key(0),
+                shelf.next_key(0)
+            ],
             ["api/0-0", "api/0-1", "api/0-0-2", "api/0-0-3"]
         );
     }
@@ -356,7 +456,10 @@ mod tests {
     #[test]
     fn a_miss_names_the_key() {
         let dir = tempfile::tempdir().unwrap();
-        let miss = shelf(dir.path(), "/s").load("api/0-3").unwrap_err().to_string();
+        let miss = shelf(dir.path(), "/s")
+            .load("api/0-3")
+            .unwrap_err()
+            .to_string();
         assert!(miss.contains("api/0-3"), "{miss}");
     }
 
@@ -368,7 +471,10 @@ mod tests {
             shelf.save(key, writes("x"), &str::to_owned).unwrap();
         }
         shelf.clear();
-        let left: Vec<_> = std::fs::read_dir(dir.path().join("api")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        let left: Vec<_> = std::fs::read_dir(dir.path().join("api"))
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
         assert_eq!(left, ["10-0.json"]);
     }
 
@@ -379,7 +485,9 @@ mod tests {
         )
         .unwrap();
         assert_eq!((turn.status, turn.end), (200, Ending::Complete));
-        let slow: Recording = serde_json::from_value(json!({"status": 429, "headers": {"retry-after": "1"}})).unwrap();
+        let slow: Recording =
+            serde_json::from_value(json!({"status": 429, "headers": {"retry-after": "1"}}))
+                .unwrap();
         assert_eq!(slow.status, 429);
         assert!(serde_json::from_value::<Recording>(json!({"turns": {}})).is_err());
     }
@@ -394,7 +502,8 @@ mod tests {
             {"role": "assistant", "content": "c"}, {"role": "tool", "content": "t"},
         ]});
         assert_eq!(turns_since_user(&request), 2);
-        let reminder = json!({"type": "text", "text": " <system-reminder>\ndate\n</system-reminder>"});
+        let reminder =
+            json!({"type": "text", "text": " <system-reminder>\ndate\n</system-reminder>"});
         let words = json!({"type": "text", "text": "go on"});
         for (content, turns) in [
             (json!([reminder, reminder]), 1),
@@ -403,7 +512,8 @@ mod tests {
             (json!([]), 0),
             (Value::Null, 0),
         ] {
-            let request = json!({"messages": [{"role": "assistant"}, {"role": "user", "content": content}]});
+            let request =
+                json!({"messages": [{"role": "assistant"}, {"role": "user", "content": content}]});
             assert_eq!(turns_since_user(&request), turns, "{content}");
         }
     }

@@ -1,9 +1,11 @@
-//! The gateway: a loopback proxy between the agents and their model, so that no agent ever sees the key.
+//! The gateway: a loopback proxy between the agents and their model, so that no agent ever sees the
+//! key.
 //!
-//! Each attempt gets a token of its own, good for `POST /v1/chat/completions` on 127.0.0.1 until its [`Pass`] is closed.
-//! The gateway adds the key, streams without buffering, counts what is used, ends what is over budget or silent, and
-//! records or serves a cassette. It refuses to retry (the agent does), to follow redirects with the key, and to let one
-//! attempt see or influence another.
+//! Each attempt gets a token of its own, good for `POST /v1/chat/completions` on 127.0.0.1 until
+//! its [`Pass`] is closed. The gateway adds the key, streams without buffering, counts what is
+//! used, ends what is over budget or silent, and records or serves a cassette. It refuses to retry
+//! (the agent does), to follow redirects with the key, and to let one attempt see or influence
+//! another.
 
 mod account;
 mod attempt;
@@ -45,14 +47,22 @@ pub use turn::{Ending, ToolCall, Turn, TurnReader, TurnUsage};
 pub struct Key(String);
 
 impl Key {
-    /// Wraps a key. White space around it is not part of it: secrets are often pasted with a line end.
+    /// Wraps a key. White space around it is not part of it: secrets are often pasted with a line
+    /// end.
     ///
     /// # Errors
-    /// If the rest cannot stand in a header: it holds a control character, or something else than ASCII.
+    /// If the rest cannot stand in a header: it holds a control character, or something else than
+    /// ASCII.
     pub fn new(key: &str) -> Result<Self, BadKey> {
         let key = key.trim();
-        let sound = key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-        if sound { Ok(Self(key.to_owned())) } else { Err(BadKey) }
+        let sound = key
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() || byte == b' ');
+        if sound {
+            Ok(Self(key.to_owned()))
+        } else {
+            Err(BadKey)
+        }
     }
 
     /// Whether it looks like a key of a Kimi Code subscription, which no other address takes.
@@ -100,7 +110,8 @@ pub enum Upstream {
     },
 }
 
-/// How long the provider may take. Both together stay below the CLI's own 305 s, so that omk knows first.
+/// How long the provider may take. Both together stay below the CLI's own 305 s, so that omk knows
+/// first.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
     /// To connect.
@@ -113,7 +124,11 @@ pub struct Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(20), answer: Duration::from_secs(180), stall: Duration::from_secs(120) }
+        Self {
+            connect: Duration::from_secs(20),
+            answer: Duration::from_secs(180),
+            stall: Duration::from_secs(120),
+        }
     }
 }
 
@@ -129,8 +144,8 @@ pub struct Config {
     pub record: Option<PathBuf>,
     /// What all attempts together may spend.
     pub budget: Budget,
-    /// Where to tell what is asked and answered. Who gives one says with [`Gateway::wrote`] what is written: no request goes out,
-    /// and no answer is passed on to its end, before that.
+    /// Where to tell what is asked and answered. Who gives one says with [`Gateway::wrote`] what
+    /// is written: no request goes out, and no answer is passed on to its end, before that.
     pub journal: Option<UnboundedSender<Fact>>,
     /// How long the provider may take.
     pub timeouts: Timeouts,
@@ -144,7 +159,10 @@ pub struct Config {
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config").field("upstream", &self.upstream).field("record", &self.record).finish_non_exhaustive()
+        f.debug_struct("Config")
+            .field("upstream", &self.upstream)
+            .field("record", &self.record)
+            .finish_non_exhaustive()
     }
 }
 
@@ -157,7 +175,8 @@ pub struct Admission {
     pub retry_count: u32,
     /// The attempt, counted from 1.
     pub attempt: u32,
-    /// Names in the cassette for paths of this machine: (placeholder, path). A placeholder must not occur by chance.
+    /// Names in the cassette for paths of this machine: (placeholder, path). A placeholder must
+    /// not occur by chance.
     pub placeholders: Vec<(String, String)>,
     /// Beats with each chunk of an answer.
     pub pulse: Pulse,
@@ -168,7 +187,8 @@ pub struct Admission {
 pub struct Usage {
     /// As the provider counted them.
     pub tokens: Tokens,
-    /// Whether some of `tokens` is an estimate, because an answer broke off before the provider had said.
+    /// Whether some of `tokens` is an estimate, because an answer broke off before the provider
+    /// had said.
     pub estimated: bool,
     /// What that cost, where prices are known.
     pub cost_micro_usd: Option<u64>,
@@ -178,9 +198,11 @@ pub struct Usage {
     pub last_error: Option<ProviderError>,
     /// From the first request to the first byte of its answer.
     pub first_byte: Option<Duration>,
-    /// What the cassette could not give: "the cassette has no answer api/0-3 (in …)". The attempt is to fail as `config`.
+    /// What the cassette could not give: "the cassette has no answer api/0-3 (in …)". The attempt
+    /// is to fail as `config`.
     pub cassette_miss: Option<String>,
-    /// Whether an answer was cut or refused because a limit is used up. The attempt is interrupted then, not failed.
+    /// Whether an answer was cut or refused because a limit is used up. The attempt is interrupted
+    /// then, not failed.
     pub over_budget: bool,
     /// Why the recording is not whole.
     pub unrecorded: Option<String>,
@@ -193,8 +215,8 @@ pub struct ProviderError {
     pub status: Option<u16>,
     /// How long the provider asked to wait.
     pub retry_after: Option<Duration>,
-    /// The provider's own name of the error (`exceeded_current_quota_error`), else `connect`, `silent`, `stalled`,
-    /// `dropped`, `redirect`, `not-an-answer`.
+    /// The provider's own name of the error (`exceeded_current_quota_error`), else `connect`,
+    /// `silent`, `stalled`, `dropped`, `redirect`, `not-an-answer`.
     pub kind: String,
     /// What it said, at most 500 characters.
     pub message: String,
@@ -204,9 +226,19 @@ impl ProviderError {
     /// As a person reads it: `404 (resource_not_found_error): Not found the model …`.
     #[must_use]
     pub fn in_words(&self) -> String {
-        let status = self.status.map_or_else(|| "nothing".to_owned(), |status| status.to_string());
-        let kind = if self.kind == UNNAMED { String::new() } else { format!(" ({})", self.kind) };
-        let message = if self.message.is_empty() { String::new() } else { format!(": {}", self.message) };
+        let status = self
+            .status
+            .map_or_else(|| "nothing".to_owned(), |status| status.to_string());
+        let kind = if self.kind == UNNAMED {
+            String::new()
+        } else {
+            format!(" ({})", self.kind)
+        };
+        let message = if self.message.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", self.message)
+        };
         format!("{status}{kind}{message}")
     }
 }
@@ -256,7 +288,9 @@ impl Gateway {
     /// Where there is no port, or no client for the provider can be made.
     pub async fn start(config: Config) -> Result<Self, GatewayError> {
         let source = upstream::Source::new(&config)?;
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.map_err(GatewayError::Listen)?;
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .map_err(GatewayError::Listen)?;
         let port = listener.local_addr().map_err(GatewayError::Listen)?.port();
         let stop = CancellationToken::new();
         let ledger = Ledger::new(config.budget, config.journal.clone());
@@ -271,7 +305,10 @@ impl Gateway {
         };
         let inner = Arc::new(inner);
         serve::spawn(listener, Arc::clone(&inner), None);
-        Ok(Self { inner, _stop: stop.drop_guard() })
+        Ok(Self {
+            inner,
+            _stop: stop.drop_guard(),
+        })
     }
 
     /// Lets an attempt in, until its pass is closed or dropped.
@@ -280,11 +317,18 @@ impl Gateway {
     /// Where the system gives no random bytes for a token.
     pub fn admit(&self, admission: Admission) -> Result<Pass, GatewayError> {
         let token = random_token()?;
-        let Admission { task, retry_count, attempt, mut placeholders, pulse } = admission;
+        let Admission {
+            task,
+            retry_count,
+            attempt,
+            mut placeholders,
+            pulse,
+        } = admission;
         // An agent that prints its settings has the model speak of the token.
         placeholders.push(("{{omk:token}}".to_owned(), token.clone()));
         let places = Places::new(placeholders);
-        let shelf = |dir: &PathBuf| Shelf::new(dir.clone(), task.clone(), retry_count, places.clone());
+        let shelf =
+            |dir: &PathBuf| Shelf::new(dir.clone(), task.clone(), retry_count, places.clone());
         let played = match &self.inner.config.upstream {
             Upstream::Cassette { dir } => Some(shelf(dir)),
             Upstream::Live { .. } => None,
@@ -295,11 +339,25 @@ impl Gateway {
         }
         let ledger = self.inner.ledger.clone();
         let closed = self.inner.stop.child_token();
-        let attempt = Arc::new(Attempt::new((task, attempt), pulse, (played, recorded), ledger, closed));
+        let attempt = Arc::new(Attempt::new(
+            (task, attempt),
+            pulse,
+            (played, recorded),
+            ledger,
+            closed,
+        ));
         let digest = Sha256::of(token.as_bytes());
-        self.inner.admitted().insert(digest.clone(), Arc::clone(&attempt));
+        self.inner
+            .admitted()
+            .insert(digest.clone(), Arc::clone(&attempt));
         let base_url = format!("http://127.0.0.1:{}/v1", self.inner.port);
-        Ok(Pass { base_url, token, digest, attempt, inner: Arc::clone(&self.inner) })
+        Ok(Pass {
+            base_url,
+            token,
+            digest,
+            attempt,
+            inner: Arc::clone(&self.inner),
+        })
     }
 
     /// The port of 127.0.0.1 that it listens at.
@@ -352,16 +410,23 @@ impl Pass {
         self.attempt.usage()
     }
 
-    /// Serves the listener of the attempt's own room. From then on it is served nowhere else: its token is worth nothing
-    /// to another child, and no other token is worth anything in that room.
+    /// Serves the listener of the attempt's own room. From then on it is served nowhere else: its
+    /// token is worth nothing to another child, and no other token is worth anything in that
+    /// room.
     ///
     /// # Errors
     /// Where the runtime cannot take the listener.
     pub fn serve(&self, room: std::net::TcpListener) -> Result<(), GatewayError> {
         room.set_nonblocking(true).map_err(GatewayError::Listen)?;
         let listener = tokio::net::TcpListener::from_std(room).map_err(GatewayError::Listen)?;
-        self.attempt.has_room.store(true, std::sync::atomic::Ordering::Release);
-        serve::spawn(listener, Arc::clone(&self.inner), Some(Arc::clone(&self.attempt)));
+        self.attempt
+            .has_room
+            .store(true, std::sync::atomic::Ordering::Release);
+        serve::spawn(
+            listener,
+            Arc::clone(&self.inner),
+            Some(Arc::clone(&self.attempt)),
+        );
         Ok(())
     }
 
@@ -386,6 +451,9 @@ impl Drop for Pass {
 
 impl fmt::Debug for Pass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pass").field("base_url", &self.base_url).field("token", &"***").finish_non_exhaustive()
+        f.debug_struct("Pass")
+            .field("base_url", &self.base_url)
+            .field("token", &"***")
+            .finish_non_exhaustive()
     }
 }

@@ -1,7 +1,9 @@
-//! The question before the first prompt: which models does this provider have, and does it take this key?
+//! The question before the first prompt: which models does this provider have, and does it take
+//! this key?
 //!
-//! It costs nothing, and it is asked before anything that does. It refuses to take a provider's trouble for an answer:
-//! only what is certain is an error that stops a run; [`QuestionError::is_certain`] says which.
+//! It costs nothing, and it is asked before anything that does. It refuses to take a provider's
+//! trouble for an answer: only what is certain is an error that stops a run;
+//! [`QuestionError::is_certain`] says which.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -87,11 +89,13 @@ impl QuestionError {
 /// How long the question may take in all.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How often a connection is tried again, and after which pause: three seconds in all, well below the patience.
+/// How often a connection is tried again, and after which pause: three seconds in all, well below
+/// the patience.
 const RETRIES: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// A longer list is not read: the longest known, of 500 models with their descriptions, has about 700 kB.
+/// A longer list is not read: the longest known, of 500 models with their descriptions, has about
+/// 700 kB.
 const LONGEST_LIST: usize = 4 << 20;
 
 /// What omk calls itself; it asks in its own name, whatever the agent calls itself.
@@ -102,10 +106,20 @@ const USER_AGENT: &str = concat!("omk-action/", env!("CARGO_PKG_VERSION"));
 /// # Errors
 /// Where there is no list; see [`QuestionError::is_certain`].
 pub async fn ask_models(base_url: &str, key: &Key) -> Result<Vec<Offered>, QuestionError> {
-    let timeouts = Timeouts { connect: PATIENCE, answer: PATIENCE, stall: PATIENCE };
-    let asker = Asker { client: client(base_url, timeouts)?, base_url, key };
+    let timeouts = Timeouts {
+        connect: PATIENCE,
+        answer: PATIENCE,
+        stall: PATIENCE,
+    };
+    let asker = Asker {
+        client: client(base_url, timeouts)?,
+        base_url,
+        key,
+    };
     let unclear = || asker.unclear(format!("it gave no answer in {} s", PATIENCE.as_secs()));
-    tokio::time::timeout(PATIENCE, asker.ask_until_reached()).await.unwrap_or_else(|_| Err(unclear()))
+    tokio::time::timeout(PATIENCE, asker.ask_until_reached())
+        .await
+        .unwrap_or_else(|_| Err(unclear()))
 }
 
 struct Asker<'a> {
@@ -127,7 +141,8 @@ enum Reply {
 }
 
 impl Asker<'_> {
-    /// A connection that fails may be a proxy or a network that is just coming up: it is tried for most of the patience.
+    /// A connection that fails may be a proxy or a network that is just coming up: it is tried for
+    /// most of the patience.
     async fn ask_until_reached(&self) -> Result<Vec<Offered>, QuestionError> {
         for _ in 0..RETRIES {
             match self.ask().await {
@@ -146,28 +161,39 @@ impl Asker<'_> {
                 Err(QuestionError::NoCredit { base_url, said })
             }
             Reply::Bad(said) => Err(match said.status {
-                // A page of a proxy says nothing of the key, and 403 may be about the list alone: some keys may not read it,
-                // and some subscriptions answer only to agents that they know by name, while omk asks under its own.
+                // A page of a proxy says nothing of the key, and 403 may be about the list alone:
+                // some keys may not read it, and some subscriptions answer only to
+                // agents that they know by name, while omk asks under its own.
                 Some(401) if !said.message.is_empty() => QuestionError::Refused { base_url, said },
                 _ => self.unclear(format!("it answered {}", said.in_words())),
             }),
             Reply::Unread(why) => Err(self.unclear(why)),
-            // Where prompts go may answer by itself; if it does not, it says so before anything is paid.
+            // Where prompts go may answer by itself; if it does not, it says so before anything is
+            // paid.
             Reply::Redirect => Err(self.unclear("it answered with a redirect".to_owned())),
             reply @ (Reply::Nothing | Reply::Page) => {
                 if let Some(better) = self.better().await {
                     let found = "there is no list of models, but there is one nearby";
-                    return Err(QuestionError::WrongAddress { base_url, found, better: Some(better) });
+                    return Err(QuestionError::WrongAddress {
+                        base_url,
+                        found,
+                        better: Some(better),
+                    });
                 }
                 Err(match reply {
-                    Reply::Page => QuestionError::WrongAddress { base_url, found: "a web page is there", better: None },
+                    Reply::Page => QuestionError::WrongAddress {
+                        base_url,
+                        found: "a web page is there",
+                        better: None,
+                    },
                     _ => QuestionError::NoList { base_url },
                 })
             }
         }
     }
 
-    /// An address near this one at which a provider answers: with the `/v1` that people forget, or without what they add.
+    /// An address near this one at which a provider answers: with the `/v1` that people forget, or
+    /// without what they add.
     async fn better(&self) -> Option<String> {
         for better in near(self.base_url) {
             match self.get(&better).await {
@@ -182,12 +208,17 @@ impl Asker<'_> {
     async fn get(&self, base_url: &str) -> Result<Reply, QuestionError> {
         let url = format!("{}/models", base_url.trim_end_matches('/'));
         let request = self.client.get(url).bearer_auth(self.key.reveal());
-        let request = request.header("accept", "application/json").header("user-agent", USER_AGENT);
+        let request = request
+            .header("accept", "application/json")
+            .header("user-agent", USER_AGENT);
         let response = match request.header("accept-encoding", "identity").send().await {
             Ok(response) => response,
             Err(error) if error.is_connect() => {
                 let base_url = self.base_url.to_owned();
-                return Err(QuestionError::Unreachable { base_url, cause: cause(&error) });
+                return Err(QuestionError::Unreachable {
+                    base_url,
+                    cause: cause(&error),
+                });
             }
             Err(error) => return Ok(Reply::Unread(cause(&error))),
         };
@@ -204,7 +235,9 @@ impl Asker<'_> {
             200..=299 => match read_offer(&body) {
                 Ok(list) => Reply::List(list),
                 Err(BadOffer::NotJson) if body.trim_ascii_start().starts_with(b"<") => Reply::Page,
-                Err(_) if Refusal::read(&body).kind != UNNAMED => Reply::Bad(self.said(status, &headers, &body)),
+                Err(_) if Refusal::read(&body).kind != UNNAMED => {
+                    Reply::Bad(self.said(status, &headers, &body))
+                }
                 Err(error) => Reply::Unread(error.to_string()),
             },
             404 | 405 | 410 | 501 => Reply::Nothing,
@@ -219,19 +252,29 @@ impl Asker<'_> {
     }
 
     fn unclear(&self, why: String) -> QuestionError {
-        QuestionError::Unclear { base_url: self.base_url.to_owned(), why }
+        QuestionError::Unclear {
+            base_url: self.base_url.to_owned(),
+            why,
+        }
     }
 }
 
-/// Addresses that may have been meant, likeliest first; the question's patience holds for all of them together.
+/// Addresses that may have been meant, likeliest first; the question's patience holds for all of
+/// them together.
 fn near(base_url: &str) -> Vec<String> {
     let base_url = base_url.trim_end_matches('/');
-    let shorter =
-        ["/chat/completions", "/completions", "/models", "/chat"].iter().find_map(|end| base_url.strip_suffix(end));
+    let shorter = ["/chat/completions", "/completions", "/models", "/chat"]
+        .iter()
+        .find_map(|end| base_url.strip_suffix(end));
     let bare = shorter.unwrap_or(base_url);
-    let without_version = ["/v1", "/v2"].iter().fold(bare, |bare, version| bare.trim_end_matches(version));
+    let without_version = ["/v1", "/v2"]
+        .iter()
+        .fold(bare, |bare, version| bare.trim_end_matches(version));
     let candidates = [bare.to_owned(), format!("{without_version}/v1")];
-    let mut near: Vec<String> = candidates.into_iter().filter(|candidate| candidate != base_url).collect();
+    let mut near: Vec<String> = candidates
+        .into_iter()
+        .filter(|candidate| candidate != base_url)
+        .collect();
     near.dedup();
     near
 }
@@ -265,7 +308,9 @@ mod tests {
 
     /// A provider with answers by path. It takes no other path.
     async fn provider(answers: Vec<(&'static str, u16, String)>) -> String {
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
         let router = axum::Router::new().fallback(move |uri: axum::http::Uri| async move {
             let found = answers.into_iter().find(|(path, ..)| *path == uri.path());
@@ -279,11 +324,22 @@ mod tests {
     /// What comes of the question there.
     async fn asked(base_url: &str) -> String {
         match ask_models(base_url, &Key::new("sk-secret-0123").unwrap()).await {
-            Ok(list) => list.iter().map(|offered| offered.id.as_str()).collect::<Vec<_>>().join(" "),
+            Ok(list) => list
+                .iter()
+                .map(|offered| offered.id.as_str())
+                .collect::<Vec<_>>()
+                .join(" "),
             Err(error) => {
-                let weight = if error.is_certain() { "certain" } else { "unclear" };
+                let weight = if error.is_certain() {
+                    "certain"
+                } else {
+                    "unclear"
+                };
                 let better = match &error {
-                    QuestionError::WrongAddress { better: Some(better), .. } => format!(", but {better}"),
+                    QuestionError::WrongAddress {
+                        better: Some(better),
+                        ..
+                    } => format!(", but {better}"),
                     _ => String::new(),
                 };
                 format!("{weight}: {error}{better}")
@@ -292,7 +348,8 @@ mod tests {
     }
 
     const LIST: &str = r#"{"object":"list","data":[{"id":"kimi-k3","object":"model"}]}"#;
-    const BAD_KEY: &str = r#"{"error":{"type":"invalid_authentication_error","message":"no key sk-secret-0123"}}"#;
+    const BAD_KEY: &str =
+        r#"{"error":{"type":"invalid_authentication_error","message":"no key sk-secret-0123"}}"#;
 
     #[tokio::test]
     async fn what_is_certain_and_what_is_not_is_told_by_the_answer() {
@@ -302,7 +359,10 @@ mod tests {
             (200, " <html>"),
             (200, "hello"),
             (200, r#"{"models":[]}"#),
-            (200, r#"{"error":{"type":"quota_exceeded","message":"pay first"}}"#),
+            (
+                200,
+                r#"{"error":{"type":"quota_exceeded","message":"pay first"}}"#,
+            ),
             (401, BAD_KEY),
             (401, ""),
             (401, "<html>"),
@@ -314,7 +374,9 @@ mod tests {
             (503, "busy"),
         ] {
             let base_url = provider(vec![("/v1/models", status, body.to_owned())]).await;
-            let asked = asked(&format!("{base_url}/v1")).await.replace(&base_url, "http://AT");
+            let asked = asked(&format!("{base_url}/v1"))
+                .await
+                .replace(&base_url, "http://AT");
             told.push(format!("{status} {asked}"));
         }
         insta::assert_snapshot!(told.join("\n"), @"
@@ -356,14 +418,26 @@ mod tests {
         for more in [0, 1] {
             let body = format!("{LIST}{}", " ".repeat(LONGEST_LIST - LIST.len() + more));
             let base_url = provider(vec![("/v1/models", 200, body)]).await;
-            told.push(asked(&format!("{base_url}/v1")).await.replace(&base_url, "http://AT"));
+            told.push(
+                asked(&format!("{base_url}/v1"))
+                    .await
+                    .replace(&base_url, "http://AT"),
+            );
         }
-        assert_eq!(told, ["kimi-k3", "unclear: ask http://AT/v1 for its models: its list is longer than 4 MB"]);
+        assert_eq!(
+            told,
+            [
+                "kimi-k3",
+                "unclear: ask http://AT/v1 for its models: its list is longer than 4 MB"
+            ]
+        );
     }
 
     #[tokio::test]
     async fn a_connection_that_ends_without_an_answer_is_no_lack_of_a_way() {
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .unwrap();
         let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
         tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
@@ -375,6 +449,9 @@ mod tests {
             }
         });
         let told = asked(&base_url).await.replace(&base_url, "http://AT/v1");
-        assert_eq!(told, "unclear: ask http://AT/v1 for its models: the connection was closed");
+        assert_eq!(
+            told,
+            "unclear: ask http://AT/v1 for its models: the connection was closed"
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! An answer passing through: counted, timed, recorded, and cut where it must be.
 //!
-//! It refuses to hold bytes back, but for what may be the beginning of the key: what has come goes on at once. A stream
-//! that ends without its own end is broken off towards the agent too, since the CLI takes a truncated answer for a whole
-//! one.
+//! It refuses to hold bytes back, but for what may be the beginning of the key: what has come goes
+//! on at once. A stream that ends without its own end is broken off towards the agent too, since
+//! the CLI takes a truncated answer for a whole one.
 
 use std::io;
 use std::sync::Arc;
@@ -60,7 +60,16 @@ impl Relay {
     /// One whose answer has not come yet.
     pub(super) fn new(attempt: Arc<Attempt>, scrub: Scrub) -> Self {
         let meter = attempt.open_meter();
-        Self { attempt, meter, answer: Answer::none(), tape: None, whole: None, ending: None, scrub, mask: None }
+        Self {
+            attempt,
+            meter,
+            answer: Answer::none(),
+            tape: None,
+            whole: None,
+            ending: None,
+            scrub,
+            mask: None,
+        }
     }
 
     /// Keeps the answer.
@@ -83,9 +92,14 @@ impl Relay {
 
     /// The response to the agent, without `key`.
     pub(super) async fn into_response(mut self, key: Option<&str>) -> Response {
-        let content_type = self.answer.headers.get("content-type").map_or_else(String::new, |kind| kind.to_lowercase());
+        let content_type = self
+            .answer
+            .headers
+            .get("content-type")
+            .map_or_else(String::new, |kind| kind.to_lowercase());
         self.mask = key.map(|key| Scrubber::new([key]).prompt_stream());
-        if (200..300).contains(&self.answer.status) && content_type.starts_with("text/event-stream") {
+        if (200..300).contains(&self.answer.status) && content_type.starts_with("text/event-stream")
+        {
             self.pass_stream()
         } else {
             self.pass_whole().await
@@ -94,8 +108,14 @@ impl Relay {
 
     fn head(&self) -> axum::http::response::Builder {
         let status = StatusCode::from_u16(self.answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
-        let shown = self.answer.headers.iter().filter(|(name, _)| name.as_str() != "date");
-        shown.fold(Response::builder().status(status), |head, (name, value)| head.header(name, value))
+        let shown = self
+            .answer
+            .headers
+            .iter()
+            .filter(|(name, _)| name.as_str() != "date");
+        shown.fold(Response::builder().status(status), |head, (name, value)| {
+            head.header(name, value)
+        })
     }
 
     fn pass_stream(self) -> Response {
@@ -106,7 +126,8 @@ impl Relay {
                 Next::Chunk(chunk) => Some((Ok(relay.without_key(chunk)), Some(relay))),
                 Next::End => relay.rest().map(|rest| (Ok(rest), None)),
                 Next::Broken(_) | Next::Cut => {
-                    // A pause, in which the server sends what it has; an error would make it drop that.
+                    // A pause, in which the server sends what it has; an error would make it drop
+                    // that.
                     tokio::task::yield_now().await;
                     Some((Err(io::Error::from(io::ErrorKind::ConnectionReset)), None))
                 }
@@ -116,7 +137,9 @@ impl Relay {
     }
 
     fn without_key(&mut self, chunk: Bytes) -> Bytes {
-        let Some(mask) = &mut self.mask else { return chunk };
+        let Some(mask) = &mut self.mask else {
+            return chunk;
+        };
         let mut clean = Vec::with_capacity(chunk.len());
         mask.push(&chunk, &mut clean);
         clean.into()
@@ -163,13 +186,26 @@ impl Relay {
     fn judge_complete(&self) {
         let empty = || {
             let empty = self.meter.turn().emptiness()?;
-            Some(Refusal { kind: empty.as_str().to_owned(), message: empty.in_words().to_owned() })
+            Some(Refusal {
+                kind: empty.as_str().to_owned(),
+                message: empty.in_words().to_owned(),
+            })
         };
-        match self.meter.refusal().map(|refusal| refusal.shown(&*self.scrub)).or_else(empty) {
+        match self
+            .meter
+            .refusal()
+            .map(|refusal| refusal.shown(&*self.scrub))
+            .or_else(empty)
+        {
             None => self.attempt.answered_well(),
             Some(Refusal { kind, message }) => {
                 let status = Some(self.answer.status);
-                self.attempt.failed(ProviderError { status, retry_after: None, kind, message });
+                self.attempt.failed(ProviderError {
+                    status,
+                    retry_after: None,
+                    kind,
+                    message,
+                });
             }
         }
     }
@@ -177,7 +213,12 @@ impl Relay {
     fn broke(&mut self, kind: &'static str, message: &str) -> Next {
         self.ending = Some(Ending::Dropped);
         let message = message.to_owned();
-        self.attempt.failed(ProviderError { status: None, retry_after: None, kind: kind.to_owned(), message });
+        self.attempt.failed(ProviderError {
+            status: None,
+            retry_after: None,
+            kind: kind.to_owned(),
+            message,
+        });
         Next::Broken(kind)
     }
 
@@ -188,7 +229,9 @@ impl Relay {
         let complete = self.meter.is_complete();
         let chunk = async {
             match stall {
-                Some(stall) => tokio::time::timeout(stall, body.next()).await.map_err(|_| ()),
+                Some(stall) => tokio::time::timeout(stall, body.next())
+                    .await
+                    .map_err(|_| ()),
                 None => Ok(body.next().await),
             }
         };
@@ -230,9 +273,16 @@ impl Relay {
         }
         self.judge_whole(&body);
         self.until_told().await;
-        let clean = [self.without_key(body.into()), self.rest().unwrap_or_default()].concat();
+        let clean = [
+            self.without_key(body.into()),
+            self.rest().unwrap_or_default(),
+        ]
+        .concat();
         let text = String::from_utf8_lossy(&clean).into_owned();
-        let response = self.head().body(Body::from(text.clone())).unwrap_or_default();
+        let response = self
+            .head()
+            .body(Body::from(text.clone()))
+            .unwrap_or_default();
         self.whole = Some(text);
         self.ending = Some(Ending::Complete);
         response
@@ -247,7 +297,8 @@ impl Relay {
             }
         }
         let error = self.answer.error.take();
-        let mut error = error.unwrap_or_else(|| read_error(status, &self.answer.headers, body, &*self.scrub));
+        let mut error =
+            error.unwrap_or_else(|| read_error(status, &self.answer.headers, body, &*self.scrub));
         if error.message.is_empty() && (200..300).contains(&status) {
             "something came that is not a model's answer".clone_into(&mut error.message);
         }
@@ -255,12 +306,19 @@ impl Relay {
     }
 
     fn record(&mut self) {
-        let (Some(tape), Some(shelf)) = (self.tape.take(), &self.attempt.recorded) else { return };
+        let (Some(tape), Some(shelf)) = (self.tape.take(), &self.attempt.recorded) else {
+            return;
+        };
         let mut recording = Recording {
             v: 1,
             request: Some(tape.request),
             status: self.answer.status,
-            headers: self.answer.headers.iter().map(|(name, value)| (name.clone(), (self.scrub)(value))).collect(),
+            headers: self
+                .answer
+                .headers
+                .iter()
+                .map(|(name, value)| (name.clone(), (self.scrub)(value)))
+                .collect(),
             end: self.ending.unwrap_or(Ending::Cancelled),
             ..Recording::default()
         };
@@ -284,9 +342,12 @@ impl Drop for Relay {
 
 /// A refusal of omk's own, in the provider's form.
 pub(super) fn refuse(status: u16, message: &str) -> Response {
-    let body = serde_json::json!({"error": {"message": format!("omk: {message}"), "type": "omk"}}).to_string();
+    let body = serde_json::json!({"error": {"message": format!("omk: {message}"), "type": "omk"}})
+        .to_string();
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
-    let head = Response::builder().status(status).header("content-type", "application/json");
+    let head = Response::builder()
+        .status(status)
+        .header("content-type", "application/json");
     head.body(Body::from(body)).unwrap_or_default()
 }
 
@@ -303,23 +364,47 @@ mod tests {
     fn attempt() -> Arc<Attempt> {
         let ledger = Ledger::new(Budget::default(), None);
         let closed = tokio_util::sync::CancellationToken::new();
-        Arc::new(Attempt::new(("api".parse().unwrap(), 1), crate::exec::Pulse::default(), (None, None), ledger, closed))
+        Arc::new(Attempt::new(
+            ("api".parse().unwrap(), 1),
+            crate::exec::Pulse::default(),
+            (None, None),
+            ledger,
+            closed,
+        ))
     }
 
-    /// What an agent gets of an answer in these pieces: its status and its body, unless that breaks off.
-    async fn passed(attempt: &Arc<Attempt>, status: u16, kind: &str, pieces: Vec<Bytes>) -> (u16, Option<String>) {
+    /// What an agent gets of an answer in these pieces: its status and its body, unless that breaks
+    /// off.
+    async fn passed(
+        attempt: &Arc<Attempt>,
+        status: u16,
+        kind: &str,
+        pieces: Vec<Bytes>,
+    ) -> (u16, Option<String>) {
         let mut relay = Relay::new(Arc::clone(attempt), Arc::new(str::to_owned));
         let headers = BTreeMap::from([("content-type".to_owned(), kind.to_owned())]);
         let body = stream::iter(pieces.into_iter().map(Ok)).boxed();
-        relay.arrived(Answer { status, headers, body, ..Answer::none() });
+        relay.arrived(Answer {
+            status,
+            headers,
+            body,
+            ..Answer::none()
+        });
         let response = relay.into_response(Some(KEY)).await;
         let status = response.status().as_u16();
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await;
-        (status, body.ok().map(|body| String::from_utf8(body.to_vec()).unwrap()))
+        (
+            status,
+            body.ok()
+                .map(|body| String::from_utf8(body.to_vec()).unwrap()),
+        )
     }
 
     async fn streamed(attempt: &Arc<Attempt>, pieces: &[&'static str]) -> Option<String> {
-        let pieces = pieces.iter().map(|piece| Bytes::from_static(piece.as_bytes())).collect();
+        let pieces = pieces
+            .iter()
+            .map(|piece| Bytes::from_static(piece.as_bytes()))
+            .collect();
         let (status, body) = passed(attempt, 200, "text/event-stream", pieces).await;
         assert_eq!(status, 200);
         body
@@ -327,48 +412,91 @@ mod tests {
 
     /// The last error of an attempt: its status, kind and message.
     fn error(attempt: &Attempt) -> Option<(Option<u16>, String, String)> {
-        attempt.usage().last_error.map(|error| (error.status, error.kind, error.message))
+        attempt
+            .usage()
+            .last_error
+            .map(|error| (error.status, error.kind, error.message))
     }
 
     #[tokio::test]
     async fn what_only_began_like_the_key_comes_at_the_end() {
         let pieces = ["data: [DONE]\n\n", ": sk-the-re"];
         assert_eq!(streamed(&attempt(), &pieces).await, Some(pieces.concat()));
-        let whole = passed(&attempt(), 500, "text/plain", vec![Bytes::from_static(b"it begins with sk-the-re")]).await;
+        let whole = passed(
+            &attempt(),
+            500,
+            "text/plain",
+            vec![Bytes::from_static(b"it begins with sk-the-re")],
+        )
+        .await;
         assert_eq!(whole, (500, Some("it begins with sk-the-re".to_owned())));
-        let both = streamed(&attempt(), &[": sk-the-real-", "key-0123456789!\n", "data: [DONE]\n"]).await.unwrap();
-        assert!(!both.contains("sk-the") && both.ends_with("!\ndata: [DONE]\n"), "{both}");
-        assert_eq!(streamed(&attempt(), &["data: [DONE]\n\n"]).await.as_deref(), Some("data: [DONE]\n\n"));
+        let both = streamed(
+            &attempt(),
+            &[": sk-the-real-", "key-0123456789!\n", "data: [DONE]\n"],
+        )
+        .await
+        .unwrap();
+        assert!(
+            !both.contains("sk-the") && both.ends_with("!\ndata: [DONE]\n"),
+            "{both}"
+        );
+        assert_eq!(
+            streamed(&attempt(), &["data: [DONE]\n\n"]).await.as_deref(),
+            Some("data: [DONE]\n\n")
+        );
     }
 
     #[tokio::test]
     async fn the_last_answer_says_what_is_wrong_with_the_provider() {
         let attempt = attempt();
         let refusal = "data: {\"error\":{\"type\":\"overloaded\",\"message\":\"busy\"}}\n\n";
-        assert_eq!(streamed(&attempt, &[refusal]).await.as_deref(), Some(refusal), "it came to its end");
-        assert_eq!(error(&attempt), Some((Some(200), "overloaded".to_owned(), "busy".to_owned())));
+        assert_eq!(
+            streamed(&attempt, &[refusal]).await.as_deref(),
+            Some(refusal),
+            "it came to its end"
+        );
+        assert_eq!(
+            error(&attempt),
+            Some((Some(200), "overloaded".to_owned(), "busy".to_owned()))
+        );
         let good = "data: {\"choices\":[{\"delta\":{\"content\":\"hello\"},\"finish_reason\":\"stop\"}]}\n\n";
         assert!(streamed(&attempt, &[good]).await.is_some());
         assert_eq!(error(&attempt), None, "a good answer makes up for it");
         let empty = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
         assert!(streamed(&attempt, &[empty]).await.is_some());
         let nothing = crate::model::Empty::Nothing;
-        let expected = (Some(200), nothing.as_str().to_owned(), nothing.in_words().to_owned());
+        let expected = (
+            Some(200),
+            nothing.as_str().to_owned(),
+            nothing.in_words().to_owned(),
+        );
         assert_eq!(error(&attempt), Some(expected));
         let torn = "data: {\"choices\":[{\"delta\":{\"content\":\"hel\"}}]}\n\n";
         assert_eq!(streamed(&attempt, &[torn]).await, None);
-        assert_eq!(error(&attempt).map(|(status, kind, _)| (status, kind)), Some((None, "dropped".to_owned())));
+        assert_eq!(
+            error(&attempt).map(|(status, kind, _)| (status, kind)),
+            Some((None, "dropped".to_owned()))
+        );
     }
 
     #[tokio::test]
     async fn a_whole_answer_passes_up_to_its_limit() {
-        for (length, status, kind) in [(LONGEST_WHOLE, 500, None), (LONGEST_WHOLE + 1, 502, Some("not-an-answer"))] {
+        for (length, status, kind) in [
+            (LONGEST_WHOLE, 500, None),
+            (LONGEST_WHOLE + 1, 502, Some("not-an-answer")),
+        ] {
             let attempt = attempt();
             let body = Bytes::from(vec![b'x'; length]);
             let pieces = vec![body.slice(..length / 2), body.slice(length / 2..)];
             let (found, text) = passed(&attempt, 500, "text/plain", pieces).await;
-            assert_eq!((found, text.unwrap().len() == length), (status, kind.is_none()));
-            let broke = attempt.usage().last_error.filter(|error| error.status.is_none());
+            assert_eq!(
+                (found, text.unwrap().len() == length),
+                (status, kind.is_none())
+            );
+            let broke = attempt
+                .usage()
+                .last_error
+                .filter(|error| error.status.is_none());
             assert_eq!(broke.map(|error| error.kind).as_deref(), kind);
         }
     }

@@ -1,6 +1,7 @@
 //! The door: who may ask, and for what.
 //!
-//! It refuses every other host, path and method, tokens it did not give out, and requests that are too long.
+//! It refuses every other host, path and method, tokens it did not give out, and requests that are
+//! too long.
 
 use std::sync::Arc;
 
@@ -21,8 +22,8 @@ use crate::fact::Limit;
 use crate::id::Sha256;
 use crate::model::Wire;
 
-/// Moonshot takes 2 MiB of messages; a longer request than this is not one. It is read into a tree of values, which takes up
-/// to forty times as much memory.
+/// Moonshot takes 2 MiB of messages; a longer request than this is not one. It is read into a tree
+/// of values, which takes up to forty times as much memory.
 const LONGEST_REQUEST: usize = 16 << 20;
 
 /// Members by which some providers choose another model than the one that was asked for.
@@ -37,9 +38,17 @@ struct Door {
 }
 
 /// Serves until the gateway is dropped, or the attempt whose `room` the listener is in is over.
-pub(super) fn spawn(listener: tokio::net::TcpListener, inner: Arc<Inner>, room: Option<Arc<Attempt>>) {
-    let stop = room.as_ref().map_or_else(|| inner.stop.clone(), |attempt| attempt.closed.clone());
-    let router = Router::new().fallback(answer).with_state(Door { inner, room });
+pub(super) fn spawn(
+    listener: tokio::net::TcpListener,
+    inner: Arc<Inner>,
+    room: Option<Arc<Attempt>>,
+) {
+    let stop = room
+        .as_ref()
+        .map_or_else(|| inner.stop.clone(), |attempt| attempt.closed.clone());
+    let router = Router::new()
+        .fallback(answer)
+        .with_state(Door { inner, room });
     tokio::spawn(async move {
         let serving = axum::serve(listener, router);
         tokio::select! {
@@ -70,7 +79,11 @@ async fn answer(State(door): State<Door>, request: Request) -> Response {
     // One at a time: many large requests at once must not take all memory.
     let asked = {
         let _turn = inner.reading.lock().await;
-        Asked::read(&body, inner.config.model.as_deref(), inner.config.wire.as_ref())
+        Asked::read(
+            &body,
+            inner.config.model.as_deref(),
+            inner.config.wire.as_ref(),
+        )
     };
     drop(body);
     match asked {
@@ -91,17 +104,31 @@ impl Door {
 
 /// Another page's script may reach a loopback port under a name of its own; the host tells.
 fn is_ours(headers: &HeaderMap, port: u16) -> bool {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or("");
     host == format!("127.0.0.1:{port}") || host == format!("localhost:{port}")
 }
 
 fn admitted(inner: &Inner, headers: &HeaderMap) -> Option<Arc<Attempt>> {
-    let token = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
-    inner.admitted().get(&Sha256::of(token.as_bytes())).map(Arc::clone)
+    let token = headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .strip_prefix("Bearer ")?;
+    inner
+        .admitted()
+        .get(&Sha256::of(token.as_bytes()))
+        .map(Arc::clone)
 }
 
 fn models(inner: &Inner) -> Response {
-    let models = inner.config.model.iter().map(|id| json!({"id": id, "object": "model"}));
+    let models = inner
+        .config
+        .model
+        .iter()
+        .map(|id| json!({"id": id, "object": "model"}));
     let list = json!({"object": "list", "data": models.collect::<Vec<_>>()}).to_string();
     let head = Response::builder().header(header::CONTENT_TYPE, "application/json");
     head.body(Body::from(list)).unwrap_or_default()
@@ -116,8 +143,11 @@ struct Asked {
 
 impl Asked {
     fn read(body: &[u8], model: Option<&str>, wire: Option<&Wire>) -> Result<Self, String> {
-        let said: Value = serde_json::from_slice(body).map_err(|_| "the request is not JSON".to_owned())?;
-        let Value::Object(mut request) = said else { return Err("the request is not a JSON object".to_owned()) };
+        let said: Value =
+            serde_json::from_slice(body).map_err(|_| "the request is not JSON".to_owned())?;
+        let Value::Object(mut request) = said else {
+            return Err("the request is not a JSON object".to_owned());
+        };
         let wanted = request.get("model").and_then(Value::as_str).unwrap_or("");
         if let Some(model) = model.filter(|model| *model != wanted) {
             return Err(format!("the plan's model is `{model}`, not `{wanted}`"));
@@ -125,7 +155,9 @@ impl Asked {
         // Some providers take more than a boolean for one, and would stream what is not counted.
         let streams = match request.get("stream") {
             None | Some(Value::Null) => false,
-            Some(stream) => stream.as_bool().ok_or_else(|| "`stream` is true or false".to_owned())?,
+            Some(stream) => stream
+                .as_bool()
+                .ok_or_else(|| "`stream` is true or false".to_owned())?,
         };
         for name in OTHER_MODELS {
             request.remove(name);
@@ -137,14 +169,23 @@ impl Asked {
         if let Some(wire) = wire {
             wire.translate(&mut request);
         }
-        // Written again even if nothing changed: of two members with one name, the provider must read the one that was
-        // judged here.
+        // Written again even if nothing changed: of two members with one name, the provider must
+        // read the one that was judged here.
         let said = Value::Object(request);
-        Ok(Self { body: said.to_string().into(), said, streams })
+        Ok(Self {
+            body: said.to_string().into(),
+            said,
+            streams,
+        })
     }
 }
 
-async fn pass_on(inner: &Inner, attempt: &Arc<Attempt>, headers: &HeaderMap, asked: Asked) -> Response {
+async fn pass_on(
+    inner: &Inner,
+    attempt: &Arc<Attempt>,
+    headers: &HeaderMap,
+    asked: Asked,
+) -> Response {
     if inner.ledger.broken().borrow().is_some() {
         attempt.over_budget();
         return refuse(402, "the run's budget is used up");
@@ -175,10 +216,19 @@ async fn pass_on(inner: &Inner, attempt: &Arc<Attempt>, headers: &HeaderMap, ask
             scrub: scrub(inner),
         });
     }
-    let Asked { body, said, streams } = asked;
+    let Asked {
+        body,
+        said,
+        streams,
+    } = asked;
     drop(said);
     let answer = match &inner.source {
-        Source::Live { client, url, key, timeouts } => {
+        Source::Live {
+            client,
+            url,
+            key,
+            timeouts,
+        } => {
             let asking = upstream::ask_live((client, url, key, *timeouts), headers, body);
             tokio::select! {
                 () = attempt.closed.cancelled() => return refuse(401, "the attempt is over"),
@@ -191,7 +241,8 @@ async fn pass_on(inner: &Inner, attempt: &Arc<Attempt>, headers: &HeaderMap, ask
     relay.into_response(inner.source.key()).await
 }
 
-/// A picture counts as so many bytes of words: providers take about a thousand tokens for one, however many bytes it has.
+/// A picture counts as so many bytes of words: providers take about a thousand tokens for one,
+/// however many bytes it has.
 const PICTURE: u64 = 4_000;
 
 /// How much there is to read in a request, in bytes of words.
@@ -203,7 +254,9 @@ fn words_of(asked: &Asked) -> u64 {
             Value::Array(parts) => rest.extend(parts),
             Value::Object(parts) => rest.extend(parts.values()),
             Value::String(text) if text.starts_with("data:") => {
-                words = words.saturating_sub(text.len() as u64).saturating_add(PICTURE.min(text.len() as u64));
+                words = words
+                    .saturating_sub(text.len() as u64)
+                    .saturating_add(PICTURE.min(text.len() as u64));
             }
             Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
@@ -213,7 +266,9 @@ fn words_of(asked: &Asked) -> u64 {
 
 /// The recorded answer; a miss is one that the CLI does not retry.
 fn played(attempt: &Attempt, turns: u32, streams: bool) -> Answer {
-    let Some(shelf) = &attempt.played else { return upstream::refusal(400, "cassette", "there is no cassette") };
+    let Some(shelf) = &attempt.played else {
+        return upstream::refusal(400, "cassette", "there is no cassette");
+    };
     let key = shelf.next_key(turns);
     match shelf.load(&key) {
         Ok(recording) => upstream::play(&recording, &key, streams),
@@ -238,7 +293,13 @@ mod tests {
 
     #[test]
     fn pictures_count_as_so_many_words_however_deep_they_lie() {
-        let words = |said: Value| words_of(&Asked { body: said.to_string().into(), said, streams: true });
+        let words = |said: Value| {
+            words_of(&Asked {
+                body: said.to_string().into(),
+                said,
+                streams: true,
+            })
+        };
         let with = |text: &str| json!({"messages": [{"content": [{"image_url": {"url": text}}, {"text": text}]}]});
         let frame = words(with(""));
         for (text, counts) in [

@@ -1,9 +1,9 @@
 //! What has been spent, over all attempts of a run, and whether there is more to spend.
 //!
-//! Once something is under way to the provider, another request goes out only if what its input is taken for still fits
-//! below the limits. A request that is alone goes out as long as a limit is not used up: what omk takes a request for is too
-//! rough to end a run. It refuses to know streams and providers: it is told what an answer costs so far, and says which limit
-//! that breaks.
+//! Once something is under way to the provider, another request goes out only if what its input is
+//! taken for still fits below the limits. A request that is alone goes out as long as a limit is
+//! not used up: what omk takes a request for is too rough to end a run. It refuses to know streams
+//! and providers: it is told what an answer costs so far, and says which limit that breaks.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -32,7 +32,8 @@ pub fn cost_micro_usd(tokens: Tokens, prices: Prices) -> u64 {
     let exact = tokens.input as f64 * prices.input
         + tokens.cached_input as f64 * prices.cached_input
         + tokens.output as f64 * prices.output;
-    // `as` saturates, and takes what is not a number for 0. The small step back keeps 3.0000000001 from being 4.
+    // `as` saturates, and takes what is not a number for 0. The small step back keeps 3.0000000001
+    // from being 4.
     (exact - 1e-6).ceil().max(0.0) as u64
 }
 
@@ -78,7 +79,8 @@ impl Ledger {
         self.broken.subscribe()
     }
 
-    /// Waits until a request whose input is taken for so much may go out, and reserves that; `Err` = it never may.
+    /// Waits until a request whose input is taken for so much may go out, and reserves that; `Err`
+    /// = it never may.
     pub(super) async fn reserve(&self, input: Tokens) -> Result<(), Limit> {
         let mut moved = self.moved.subscribe();
         loop {
@@ -127,21 +129,35 @@ impl Ledger {
         let limit = self.limit_of(spent);
         if limit.is_some() {
             // Once broken it stays broken, though a rough count is later corrected downwards.
-            self.broken.send_if_modified(|broken| broken.is_none() && std::mem::replace(broken, limit).is_none());
+            self.broken.send_if_modified(|broken| {
+                broken.is_none() && std::mem::replace(broken, limit).is_none()
+            });
             self.moved.send_replace(());
         }
     }
 
     /// The limit that so much uses up.
     fn limit_of(&self, spent: Tokens) -> Option<Limit> {
-        let tokens = self.budget.tokens_left.is_some_and(|left| spent.total() >= left);
-        let usd = self.budget.micro_usd_left.is_some_and(|left| self.cost(spent).is_some_and(|cost| cost >= left));
-        if tokens { Some(Limit::Tokens) } else { usd.then_some(Limit::Usd) }
+        let tokens = self
+            .budget
+            .tokens_left
+            .is_some_and(|left| spent.total() >= left);
+        let usd = self
+            .budget
+            .micro_usd_left
+            .is_some_and(|left| self.cost(spent).is_some_and(|cost| cost >= left));
+        if tokens {
+            Some(Limit::Tokens)
+        } else {
+            usd.then_some(Limit::Usd)
+        }
     }
 
     /// What so many tokens cost, where prices are known.
     pub(super) fn cost(&self, tokens: Tokens) -> Option<u64> {
-        self.budget.prices.map(|prices| cost_micro_usd(tokens, prices))
+        self.budget
+            .prices
+            .map(|prices| cost_micro_usd(tokens, prices))
     }
 }
 
@@ -158,15 +174,27 @@ fn less(from: Tokens, part: Tokens) -> Tokens {
 mod tests {
     use super::*;
 
-    const PRICES: Prices = Prices { input: 0.60, cached_input: 0.15, output: 2.50 };
+    const PRICES: Prices = Prices {
+        input: 0.60,
+        cached_input: 0.15,
+        output: 2.50,
+    };
 
     fn output(output: u64) -> Tokens {
-        Tokens { output, ..Tokens::default() }
+        Tokens {
+            output,
+            ..Tokens::default()
+        }
     }
 
     #[test]
     fn a_million_of_each_costs_the_prices() {
-        let million = Tokens { input: 1_000_000, cached_input: 1_000_000, output: 1_000_000, reasoning: 9 };
+        let million = Tokens {
+            input: 1_000_000,
+            cached_input: 1_000_000,
+            output: 1_000_000,
+            reasoning: 9,
+        };
         assert_eq!(cost_micro_usd(million, PRICES), 3_250_000);
         assert_eq!(cost_micro_usd(output(1), PRICES), 3);
         assert_eq!(cost_micro_usd(Tokens::default(), PRICES), 0);
@@ -174,7 +202,13 @@ mod tests {
 
     #[test]
     fn the_limit_that_is_used_up_is_named_once_and_for_all() {
-        let ledger = Ledger::new(Budget { tokens_left: Some(10), ..Budget::default() }, None);
+        let ledger = Ledger::new(
+            Budget {
+                tokens_left: Some(10),
+                ..Budget::default()
+            },
+            None,
+        );
         let broken = ledger.broken();
         ledger.recharge(Tokens::default(), output(9));
         assert_eq!(*broken.borrow(), None);
@@ -186,7 +220,14 @@ mod tests {
 
     #[test]
     fn money_is_a_limit_of_its_own() {
-        let ledger = Ledger::new(Budget { micro_usd_left: Some(25), prices: Some(PRICES), ..Budget::default() }, None);
+        let ledger = Ledger::new(
+            Budget {
+                micro_usd_left: Some(25),
+                prices: Some(PRICES),
+                ..Budget::default()
+            },
+            None,
+        );
         ledger.recharge(Tokens::default(), output(10));
         assert_eq!(*ledger.broken().borrow(), Some(Limit::Usd));
     }
@@ -194,18 +235,37 @@ mod tests {
     #[test]
     fn nothing_left_is_used_up_from_the_start() {
         assert_eq!(
-            *Ledger::new(Budget { tokens_left: Some(0), ..Budget::default() }, None).broken().borrow(),
+            *Ledger::new(
+                Budget {
+                    tokens_left: Some(0),
+                    ..Budget::default()
+                },
+                None
+            )
+            .broken()
+            .borrow(),
             Some(Limit::Tokens)
         );
     }
 
     #[tokio::test]
     async fn a_request_waits_while_what_is_under_way_may_use_the_limit_up() {
-        let ledger = Ledger::new(Budget { tokens_left: Some(100), ..Budget::default() }, None);
-        let input = |input| Tokens { input, ..Tokens::default() };
+        let ledger = Ledger::new(
+            Budget {
+                tokens_left: Some(100),
+                ..Budget::default()
+            },
+            None,
+        );
+        let input = |input| Tokens {
+            input,
+            ..Tokens::default()
+        };
         let fits = async |tokens| {
             let reserve = ledger.reserve(tokens);
-            tokio::time::timeout(std::time::Duration::from_millis(1), reserve).await.is_ok()
+            tokio::time::timeout(std::time::Duration::from_millis(1), reserve)
+                .await
+                .is_ok()
         };
         // Alone it goes out, whatever it is taken for.
         assert!(fits(input(500)).await);
@@ -224,12 +284,21 @@ mod tests {
 
     #[tokio::test]
     async fn money_holds_requests_back_too_and_one_that_is_over_frees_only_its_own() {
-        let budget = Budget { micro_usd_left: Some(12), prices: Some(PRICES), ..Budget::default() };
+        let budget = Budget {
+            micro_usd_left: Some(12),
+            prices: Some(PRICES),
+            ..Budget::default()
+        };
         let ledger = Ledger::new(budget, None);
-        let input = |input| Tokens { input, ..Tokens::default() };
+        let input = |input| Tokens {
+            input,
+            ..Tokens::default()
+        };
         let fits = async |tokens| {
             let reserve = ledger.reserve(tokens);
-            tokio::time::timeout(std::time::Duration::from_millis(1), reserve).await.is_ok()
+            tokio::time::timeout(std::time::Duration::from_millis(1), reserve)
+                .await
+                .is_ok()
         };
         // 0.6 each: 19 cost 11.4, and so 12, which uses it up.
         assert!(fits(input(5)).await && fits(input(5)).await);
@@ -247,8 +316,17 @@ mod tests {
 
     #[test]
     fn without_prices_nothing_has_a_cost() {
-        let unknown = Ledger::new(Budget { micro_usd_left: Some(1), ..Budget::default() }, None);
+        let unknown = Ledger::new(
+            Budget {
+                micro_usd_left: Some(1),
+                ..Budget::default()
+            },
+            None,
+        );
         unknown.recharge(Tokens::default(), output(1_000_000));
-        assert_eq!((unknown.cost(output(9)), *unknown.broken().borrow()), (None, None));
+        assert_eq!(
+            (unknown.cost(output(9)), *unknown.broken().borrow()),
+            (None, None)
+        );
     }
 }

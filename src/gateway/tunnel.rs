@@ -1,7 +1,8 @@
 //! The way of a closed room to a few hosts by name: a proxy that knows `CONNECT` and nothing else.
 //!
-//! What goes through it stays encrypted between the child and the host. It refuses every other host, addresses in
-//! place of names, and names that lead back to this machine; each refusal is remembered, and why a host was not reached.
+//! What goes through it stays encrypted between the child and the host. It refuses every other
+//! host, addresses in place of names, and names that lead back to this machine; each refusal is
+//! remembered, and why a host was not reached.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -29,7 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Connections at once: npm opens 15 and cargo a few dozen; omk has 1,024 files in all.
 const CONNECTIONS: usize = 128;
 
-/// Hosts that are remembered as refused, and as many that were not reached; a child that asks for more is not building anything.
+/// Hosts that are remembered as refused, and as many that were not reached; a child that asks for
+/// more is not building anything.
 const REMEMBERED: usize = 50;
 
 /// A proxy for one child. Dropping it ends all its connections.
@@ -61,14 +63,16 @@ impl fmt::Debug for Tunnel {
 }
 
 impl Tunnel {
-    /// Starts one on a free port of 127.0.0.1, where only who knows its token is served. It reaches other hosts through
-    /// `proxy`, if this machine has one.
+    /// Starts one on a free port of 127.0.0.1, where only who knows its token is served. It reaches
+    /// other hosts through `proxy`, if this machine has one.
     ///
     /// # Errors
     /// Where there is no port, or no random bytes for the token.
     pub async fn start(allowed: Vec<Host>, proxy: Option<Proxy>) -> Result<Self, GatewayError> {
         let token = random_token()?;
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(GatewayError::Listen)?;
+        let listener = TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .map_err(GatewayError::Listen)?;
         let port = listener.local_addr().map_err(GatewayError::Listen)?.port();
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
@@ -80,8 +84,17 @@ impl Tunnel {
             stop: stop.clone(),
         });
         let credentials = base64::engine::general_purpose::STANDARD.encode(format!("omk:{token}"));
-        tokio::spawn(serve(listener, Arc::clone(&shared), Some(format!("Basic {credentials}"))));
-        Ok(Self { shared, port, token, _stop: stop.drop_guard() })
+        tokio::spawn(serve(
+            listener,
+            Arc::clone(&shared),
+            Some(format!("Basic {credentials}")),
+        ));
+        Ok(Self {
+            shared,
+            port,
+            token,
+            _stop: stop.drop_guard(),
+        })
     }
 
     /// The port that it listens at, outside and in a room.
@@ -99,7 +112,10 @@ impl Tunnel {
     /// Whether a host that it leads to is a name below `localhost`, which is this machine.
     #[must_use]
     pub fn leads_here(&self) -> bool {
-        self.shared.allowed.iter().any(|host| is_below_localhost(host.as_str()))
+        self.shared
+            .allowed
+            .iter()
+            .any(|host| is_below_localhost(host.as_str()))
     }
 
     /// Serves a room's own listener, too. Whoever reaches that needs no token.
@@ -116,14 +132,28 @@ impl Tunnel {
     /// The hosts that were asked for and are not allowed, in order of their names.
     #[must_use]
     pub fn refused(&self) -> Vec<String> {
-        self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.shared
+            .refused
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .cloned()
+            .collect()
     }
 
-    /// The allowed hosts that could not be reached, in order of their names: `a.example (it does not answer)`.
+    /// The allowed hosts that could not be reached, in order of their names: `a.example (it does
+    /// not answer)`.
     #[must_use]
     pub fn unreached(&self) -> Vec<String> {
-        let unreached = self.shared.unreached.lock().unwrap_or_else(PoisonError::into_inner);
-        unreached.iter().map(|(host, why)| format!("{host} ({why})")).collect()
+        let unreached = self
+            .shared
+            .unreached
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        unreached
+            .iter()
+            .map(|(host, why)| format!("{host} ({why})"))
+            .collect()
     }
 }
 
@@ -137,7 +167,10 @@ impl Shared {
 
     /// Remembers it as not reached; a child that tried again and had success forgets that, too.
     fn remember_unreached(&self, host: &str, why: Option<&str>) {
-        let mut unreached = self.unreached.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unreached = self
+            .unreached
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         unreached.remove(host);
         if let Some(why) = why.filter(|_| unreached.len() < REMEMBERED) {
             unreached.insert(host.to_owned(), why.to_owned());
@@ -173,15 +206,22 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, credentials: Option<S
     }
 }
 
-async fn carry(mut child: TcpStream, shared: &Shared, credentials: Option<&str>) -> std::io::Result<()> {
+async fn carry(
+    mut child: TcpStream,
+    shared: &Shared,
+    credentials: Option<&str>,
+) -> std::io::Result<()> {
     let late = |_| std::io::Error::from(std::io::ErrorKind::TimedOut);
-    let head = tokio::time::timeout(PATIENCE, read_head(&mut child)).await.map_err(late)??;
+    let head = tokio::time::timeout(PATIENCE, read_head(&mut child))
+        .await
+        .map_err(late)??;
     let asked = match Asked::parse(&head) {
         Ok(asked) => asked,
         Err(NotCarried::PlainHttp(host)) => {
             let what = format!("http://{host}");
             shared.remember(&what);
-            let why = format!("refused {what}: only https is carried to the hosts that the plan allows");
+            let why =
+                format!("refused {what}: only https is carried to the hosts that the plan allows");
             return refuse(child, 403, &why).await;
         }
         Err(NotCarried::NotUnderstood(why)) => return refuse(child, 400, why).await,
@@ -189,21 +229,39 @@ async fn carry(mut child: TcpStream, shared: &Shared, credentials: Option<&str>)
     if credentials.is_some() && asked.credentials.as_deref() != credentials {
         return refuse(child, 407, "this way is another child's").await;
     }
-    if !shared.allowed.iter().any(|host| host.as_str() == asked.host) {
+    if !shared
+        .allowed
+        .iter()
+        .any(|host| host.as_str() == asked.host)
+    {
         shared.remember(&asked.host);
-        let why = format!("refused {}: the plan's network does not allow it", asked.host);
+        let why = format!(
+            "refused {}: the plan's network does not allow it",
+            asked.host
+        );
         return refuse(child, 403, &why).await;
     }
-    let connected = tokio::time::timeout(PATIENCE, connect(&asked.host, asked.port, shared.proxy.as_ref())).await;
+    let connected = tokio::time::timeout(
+        PATIENCE,
+        connect(&asked.host, asked.port, shared.proxy.as_ref()),
+    )
+    .await;
     let mut host = match connected.unwrap_or_else(|_| Err(UNANSWERED.to_owned())) {
         Ok(host) => host,
         Err(why) => {
             shared.remember_unreached(&asked.host, Some(&why));
-            return refuse(child, 502, &format!("failed to reach {}: {why}", asked.host)).await;
+            return refuse(
+                child,
+                502,
+                &format!("failed to reach {}: {why}", asked.host),
+            )
+            .await;
         }
     };
     shared.remember_unreached(&asked.host, None);
-    child.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
+    child
+        .write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        .await?;
     tokio::io::copy_bidirectional(&mut child, &mut host).await?;
     Ok(())
 }
@@ -230,40 +288,59 @@ async fn refuse(mut child: TcpStream, status: u16, why: &str) -> std::io::Result
     let body = format!("omk: {why}\n");
     let length = body.len();
     // git sends what it knows only when it is asked for it.
-    let ask = if status == 407 { "Proxy-Authenticate: Basic realm=\"omk\"\r\n" } else { "" };
-    let head = format!("HTTP/1.1 {status} {reason}\r\n{ask}Content-Type: text/plain\r\nContent-Length: {length}\r\n");
-    child.write_all(format!("{head}Connection: close\r\n\r\n{body}").as_bytes()).await?;
+    let ask = if status == 407 {
+        "Proxy-Authenticate: Basic realm=\"omk\"\r\n"
+    } else {
+        ""
+    };
+    let head = format!(
+        "HTTP/1.1 {status} {reason}\r\n{ask}Content-Type: text/plain\r\nContent-Length: {length}\r\n"
+    );
+    child
+        .write_all(format!("{head}Connection: close\r\n\r\n{body}").as_bytes())
+        .await?;
     child.shutdown().await
 }
 
-/// Connects to an allowed host. A name that leads to this machine's own services, or to those of its cloud, is not what
-/// the plan's author meant; names below `localhost` say so themselves (RFC 6761, 6.3).
+/// Connects to an allowed host. A name that leads to this machine's own services, or to those of
+/// its cloud, is not what the plan's author meant; names below `localhost` say so themselves (RFC
+/// 6761, 6.3).
 ///
 /// # Errors
 /// Why it is not reached, in words.
 async fn connect(host: &str, port: u16, proxy: Option<&Proxy>) -> Result<TcpStream, String> {
     if is_below_localhost(host) {
-        return TcpStream::connect(("127.0.0.1", port)).await.map_err(|error| in_words(&error));
+        return TcpStream::connect(("127.0.0.1", port))
+            .await
+            .map_err(|error| in_words(&error));
     }
     // The proxy looks names up itself: behind one, this machine often cannot.
     if let Some(proxy) = proxy.filter(|proxy| proxy.is_for(host, port)) {
         return connect_through(proxy, host, port).await;
     }
-    let found = tokio::net::lookup_host((host, port)).await.map_err(|_| "its name is not known here".to_owned())?;
+    let found = tokio::net::lookup_host((host, port))
+        .await
+        .map_err(|_| "its name is not known here".to_owned())?;
     let addresses: Vec<SocketAddr> = found.filter(|address| is_elsewhere(address.ip())).collect();
     if addresses.is_empty() {
         return Err("its name leads to no address outside of this machine".to_owned());
     }
-    TcpStream::connect(&addresses[..]).await.map_err(|error| in_words(&error))
+    TcpStream::connect(&addresses[..])
+        .await
+        .map_err(|error| in_words(&error))
 }
 
 async fn connect_through(proxy: &Proxy, host: &str, port: u16) -> Result<TcpStream, String> {
     let (name, at) = proxy.address();
     let told = |said: &str| format!("the proxy {name}:{at} of this machine {said}");
     let stream = TcpStream::connect((name, at)).await;
-    let mut stream = stream.map_err(|error| told(&format!("is not reached: {}", in_words(&error))))?;
+    let mut stream =
+        stream.map_err(|error| told(&format!("is not reached: {}", in_words(&error))))?;
     let broke = |_| told("broke off");
-    stream.write_all(proxy.request(host, port).as_bytes()).await.map_err(broke)?;
+    stream
+        .write_all(proxy.request(host, port).as_bytes())
+        .await
+        .map_err(broke)?;
     let head = read_head(&mut stream).await.map_err(broke)?;
     match head.split(' ').nth(1).filter(|status| status.len() == 3) {
         Some("200") => Ok(stream),
@@ -294,7 +371,8 @@ fn is_below_localhost(host: &str) -> bool {
     host.ends_with(".localhost")
 }
 
-/// Whether an address is neither this machine nor only its own link's. Only an address of this machine can be listened at.
+/// Whether an address is neither this machine nor only its own link's. Only an address of this
+/// machine can be listened at.
 fn is_elsewhere(address: IpAddr) -> bool {
     is_public(address) && std::net::UdpSocket::bind((address, 0)).is_err()
 }
@@ -302,10 +380,17 @@ fn is_elsewhere(address: IpAddr) -> bool {
 fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
-            !v4.is_loopback() && !v4.is_unspecified() && !v4.is_link_local() && !v4.is_broadcast() && !v4.is_multicast()
+            !v4.is_loopback()
+                && !v4.is_unspecified()
+                && !v4.is_link_local()
+                && !v4.is_broadcast()
+                && !v4.is_multicast()
         }
         IpAddr::V6(v6) => {
-            !v6.is_loopback() && !v6.is_unspecified() && !v6.is_unicast_link_local() && !v6.is_multicast()
+            !v6.is_loopback()
+                && !v6.is_unspecified()
+                && !v6.is_unicast_link_local()
+                && !v6.is_multicast()
         }
     }
 }
@@ -338,23 +423,42 @@ impl Asked {
             return Err(not_understood("only CONNECT is carried: ask by https"));
         };
         if method != "CONNECT" {
-            let host = target.strip_prefix("http://").and_then(|rest| name(rest.split(['/', ':', '?', '#']).next()?));
-            return Err(host.map_or(not_understood("only CONNECT is carried: ask by https"), NotCarried::PlainHttp));
+            let host = target
+                .strip_prefix("http://")
+                .and_then(|rest| name(rest.split(['/', ':', '?', '#']).next()?));
+            return Err(host.map_or(
+                not_understood("only CONNECT is carried: ask by https"),
+                NotCarried::PlainHttp,
+            ));
         }
-        let (host, port) = target.rsplit_once(':').ok_or(not_understood("CONNECT takes a host and a port"))?;
-        let port = port.parse().map_err(|_| not_understood("CONNECT takes a host and a port"))?;
+        let (host, port) = target
+            .rsplit_once(':')
+            .ok_or(not_understood("CONNECT takes a host and a port"))?;
+        let port = port
+            .parse()
+            .map_err(|_| not_understood("CONNECT takes a host and a port"))?;
         let host = name(host).ok_or(not_understood("this is no name of a host"))?;
-        let credentials = lines.filter_map(|line| line.split_once(':')).find_map(|(name, value)| {
-            name.eq_ignore_ascii_case("proxy-authorization").then(|| value.trim().to_owned())
-        });
-        Ok(Self { host, port, credentials })
+        let credentials =
+            lines
+                .filter_map(|line| line.split_once(':'))
+                .find_map(|(name, value)| {
+                    name.eq_ignore_ascii_case("proxy-authorization")
+                        .then(|| value.trim().to_owned())
+                });
+        Ok(Self {
+            host,
+            port,
+            credentials,
+        })
     }
 }
 
-/// A name of DNS in lower case, without the final dot that some write. What it is not would be shown to people.
+/// A name of DNS in lower case, without the final dot that some write. What it is not would be
+/// shown to people.
 fn name(host: &str) -> Option<String> {
     let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-    let is_name = !host.is_empty() && host.len() <= 253 && host.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_name =
+        !host.is_empty() && host.len() <= 253 && host.bytes().all(|byte| byte.is_ascii_graphic());
     is_name.then_some(host)
 }
 
@@ -364,21 +468,50 @@ mod tests {
 
     #[test]
     fn only_a_connect_to_a_name_is_understood() {
-        let asked = Asked::parse("CONNECT Example.COM.:443 HTTP/1.1\r\nproxy-authorization: Basic eA==\r\n\r\n");
-        let wanted = Asked { host: "example.com".into(), port: 443, credentials: Some("Basic eA==".into()) };
+        let asked = Asked::parse(
+            "CONNECT Example.COM.:443 HTTP/1.1\r\nproxy-authorization: Basic eA==\r\n\r\n",
+        );
+        let wanted = Asked {
+            host: "example.com".into(),
+            port: 443,
+            credentials: Some("Basic eA==".into()),
+        };
         assert_eq!(asked, Ok(wanted));
-        for bad in ["GET http://a/ HTTP/1.1", "CONNECT a HTTP/1.1", "CONNECT a:b HTTP/1.1", "CONNECT :1 HTTP/1.1", ""] {
+        for bad in [
+            "GET http://a/ HTTP/1.1",
+            "CONNECT a HTTP/1.1",
+            "CONNECT a:b HTTP/1.1",
+            "CONNECT :1 HTTP/1.1",
+            "",
+        ] {
             assert!(Asked::parse(bad).is_err(), "{bad}");
         }
-        for plain in ["http://a.example", "http://a.example:80/", "http://A.example./x", "http://a.example?x"] {
+        for plain in [
+            "http://a.example",
+            "http://a.example:80/",
+            "http://A.example./x",
+            "http://a.example?x",
+        ] {
             let refused = NotCarried::PlainHttp("a.example".into());
-            assert_eq!(Asked::parse(&format!("GET {plain} HTTP/1.1\r\n\r\n")), Err(refused), "{plain}");
+            assert_eq!(
+                Asked::parse(&format!("GET {plain} HTTP/1.1\r\n\r\n")),
+                Err(refused),
+                "{plain}"
+            );
         }
     }
 
     #[test]
     fn names_that_lead_back_are_not_followed() {
-        for back in ["127.0.0.1", "0.0.0.0", "169.254.169.254", "::1", "::ffff:127.0.0.1", "fe80::1", "::"] {
+        for back in [
+            "127.0.0.1",
+            "0.0.0.0",
+            "169.254.169.254",
+            "::1",
+            "::ffff:127.0.0.1",
+            "fe80::1",
+            "::",
+        ] {
             assert!(!is_elsewhere(back.parse().unwrap()), "{back}");
         }
         for out in ["192.0.2.1", "93.184.216.34", "2606:2800::1"] {
@@ -398,7 +531,9 @@ mod tests {
 
     /// A connection to the tunnel on which that was sent.
     async fn begun(tunnel: &Tunnel, head: &str) -> TcpStream {
-        let mut stream = TcpStream::connect(("127.0.0.1", tunnel.port())).await.unwrap();
+        let mut stream = TcpStream::connect(("127.0.0.1", tunnel.port()))
+            .await
+            .unwrap();
         stream.write_all(head.as_bytes()).await.unwrap();
         stream
     }
@@ -411,17 +546,24 @@ mod tests {
 
     /// A request for a host by the child that knows the token.
     fn request(tunnel: &Tunnel, to: &str) -> String {
-        let login = base64::engine::general_purpose::STANDARD.encode(format!("omk:{}", tunnel.token));
+        let login =
+            base64::engine::general_purpose::STANDARD.encode(format!("omk:{}", tunnel.token));
         format!("CONNECT {to} HTTP/1.1\r\nProxy-Authorization: Basic {login}\r\n\r\n")
     }
 
     #[tokio::test]
     async fn every_refusal_of_the_tunnel_says_why() {
         let tunnel = Tunnel::start(hosts(&["a.localhost"]), None).await.unwrap();
-        let closed = TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap().port();
+        let closed = TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let heads = [
             "CONNECT a.localhost:443 HTTP/1.1\r\n\r\n".to_owned(),
-            "CONNECT a.localhost:443 HTTP/1.1\r\nProxy-Authorization: Basic eA==\r\n\r\n".to_owned(),
+            "CONNECT a.localhost:443 HTTP/1.1\r\nProxy-Authorization: Basic eA==\r\n\r\n"
+                .to_owned(),
             request(&tunnel, "b.example:443"),
             request(&tunnel, "xa.localhost:443"),
             request(&tunnel, "a.localhost"),
@@ -430,7 +572,11 @@ mod tests {
         ];
         let mut told = Vec::new();
         for head in heads {
-            told.push(said(begun(&tunnel, &head).await).await.replace("\r\n", "\n"));
+            told.push(
+                said(begun(&tunnel, &head).await)
+                    .await
+                    .replace("\r\n", "\n"),
+            );
         }
         insta::assert_snapshot!(told.join("---\n"), @r#"
         HTTP/1.1 407 Proxy Authentication Required
@@ -484,7 +630,10 @@ mod tests {
 
         omk: failed to reach a.localhost: nothing listens there
         "#);
-        assert_eq!(tunnel.refused(), ["b.example", "http://b.example", "xa.localhost"]);
+        assert_eq!(
+            tunnel.refused(),
+            ["b.example", "http://b.example", "xa.localhost"]
+        );
         assert_eq!(tunnel.unreached(), ["a.localhost (nothing listens there)"]);
     }
 
@@ -493,7 +642,9 @@ mod tests {
         let host = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = host.local_addr().unwrap().port();
         let tunnel = Tunnel::start(hosts(&["a.localhost"]), None).await.unwrap();
-        tunnel.shared.remember_unreached("a.localhost", Some("it does not answer"));
+        tunnel
+            .shared
+            .remember_unreached("a.localhost", Some("it does not answer"));
         let mut child = begun(&tunnel, &request(&tunnel, &format!("a.localhost:{port}"))).await;
         let (mut there, _) = host.accept().await.unwrap();
         child.write_all(b"hello").await.unwrap();
@@ -502,8 +653,14 @@ mod tests {
         assert_eq!(&heard, b"hello");
         there.write_all(b"bye").await.unwrap();
         drop(there);
-        assert_eq!(said(child).await, "HTTP/1.1 200 Connection established\r\n\r\nbye");
-        assert_eq!((tunnel.refused(), tunnel.unreached()), (Vec::new(), Vec::new()));
+        assert_eq!(
+            said(child).await,
+            "HTTP/1.1 200 Connection established\r\n\r\nbye"
+        );
+        assert_eq!(
+            (tunnel.refused(), tunnel.unreached()),
+            (Vec::new(), Vec::new())
+        );
     }
 
     #[tokio::test]
@@ -514,10 +671,18 @@ mod tests {
             ("localhost.example", false),
             ("notlocalhost.example", false),
         ] {
-            let tunnel = Tunnel::start(hosts(&["b.example", name]), None).await.unwrap();
-            assert_eq!((tunnel.leads_here(), is_below_localhost(name)), (leads_here, leads_here), "{name}");
+            let tunnel = Tunnel::start(hosts(&["b.example", name]), None)
+                .await
+                .unwrap();
+            assert_eq!(
+                (tunnel.leads_here(), is_below_localhost(name)),
+                (leads_here, leads_here),
+                "{name}"
+            );
             let shown = format!("{tunnel:?}");
-            let tells = [name, &tunnel.port().to_string()].iter().all(|part| shown.contains(part));
+            let tells = [name, &tunnel.port().to_string()]
+                .iter()
+                .all(|part| shown.contains(part));
             assert!(tells && !shown.contains(&tunnel.token), "{shown}");
         }
         assert!(!is_below_localhost("notlocalhost") && !is_below_localhost("localhost"));
@@ -528,16 +693,30 @@ mod tests {
         let tunnel = Tunnel::start(Vec::new(), None).await.unwrap();
         for at in 0..REMEMBERED + 2 {
             tunnel.shared.remember(&format!("{at:03}"));
-            tunnel.shared.remember_unreached(&format!("{at:03}"), Some("gone"));
+            tunnel
+                .shared
+                .remember_unreached(&format!("{at:03}"), Some("gone"));
         }
-        assert_eq!((tunnel.refused().len(), tunnel.unreached().len()), (REMEMBERED, REMEMBERED));
-        assert_eq!(tunnel.unreached().last().map(String::as_str), Some("049 (gone)"));
+        assert_eq!(
+            (tunnel.refused().len(), tunnel.unreached().len()),
+            (REMEMBERED, REMEMBERED)
+        );
+        assert_eq!(
+            tunnel.unreached().last().map(String::as_str),
+            Some("049 (gone)")
+        );
         // The last reason of one that is known, and room for one more once another was reached.
         tunnel.shared.remember_unreached("000", Some("slow"));
-        assert_eq!((tunnel.unreached()[0].as_str(), tunnel.unreached().len()), ("000 (slow)", REMEMBERED));
+        assert_eq!(
+            (tunnel.unreached()[0].as_str(), tunnel.unreached().len()),
+            ("000 (slow)", REMEMBERED)
+        );
         tunnel.shared.remember_unreached("000", None);
         tunnel.shared.remember_unreached("099", Some("gone"));
-        assert_eq!(tunnel.unreached().last().map(String::as_str), Some("099 (gone)"));
+        assert_eq!(
+            tunnel.unreached().last().map(String::as_str),
+            Some("099 (gone)")
+        );
     }
 
     #[test]
@@ -587,10 +766,15 @@ mod tests {
                 head
             });
             let address = format!("http://127.0.0.1:{port}");
-            let caller = [("https_proxy".into(), address.into())].into_iter().collect();
+            let caller = [("https_proxy".into(), address.into())]
+                .into_iter()
+                .collect();
             let proxy = Proxy::of(&caller).unwrap().unwrap();
             let ends = connect("b.example", 443, Some(&proxy)).await;
-            assert_eq!(serving.await.unwrap(), "CONNECT b.example:443 HTTP/1.1\r\nHost: b.example:443\r\n\r\n");
+            assert_eq!(
+                serving.await.unwrap(),
+                "CONNECT b.example:443 HTTP/1.1\r\nHost: b.example:443\r\n\r\n"
+            );
             let ends = ends.map_or_else(|why| why, |_| "connected".to_owned());
             told.push(ends.replace(&port.to_string(), "PORT"));
         }
@@ -607,9 +791,17 @@ mod tests {
 
     #[test]
     fn only_addresses_that_lead_somewhere_are_public() {
-        for not in
-            ["127.0.0.1", "0.0.0.0", "169.254.1.1", "255.255.255.255", "224.0.0.1", "::1", "::", "fe80::1", "ff02::1"]
-        {
+        for not in [
+            "127.0.0.1",
+            "0.0.0.0",
+            "169.254.1.1",
+            "255.255.255.255",
+            "224.0.0.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "ff02::1",
+        ] {
             assert!(!is_public(not.parse().unwrap()), "{not}");
         }
         for public in ["192.0.2.1", "10.0.0.1", "2606:2800::1", "fd00::1"] {

@@ -1,7 +1,8 @@
-//! One answer of the model: read out of a stream of server-sent events as it passes, and written as one again.
+//! One answer of the model: read out of a stream of server-sent events as it passes, and written as
+//! one again.
 //!
-//! It refuses to keep how the answer was cut into chunks: deltas are merged, so a path that was split over two of them
-//! is whole again. It never changes what passes; it only looks.
+//! It refuses to keep how the answer was cut into chunks: deltas are merged, so a path that was
+//! split over two of them is whole again. It never changes what passes; it only looks.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -22,7 +23,8 @@ pub struct Turn {
     /// Tools it wants to use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<ToolCall>,
-    /// Why it stopped: `stop`, `tool_calls`, `length`, `content_filter`; filled in from the rest where absent.
+    /// Why it stopped: `stop`, `tool_calls`, `length`, `content_filter`; filled in from the rest
+    /// where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish: Option<String>,
     /// What it cost.
@@ -45,7 +47,9 @@ pub struct ToolCall {
 
 impl ToolCall {
     fn arguments_text(&self) -> String {
-        self.arguments.as_str().map_or_else(|| self.arguments.to_string(), str::to_owned)
+        self.arguments
+            .as_str()
+            .map_or_else(|| self.arguments.to_string(), str::to_owned)
     }
 }
 
@@ -70,13 +74,28 @@ pub struct TurnUsage {
 impl TurnUsage {
     fn read(usage: &Value) -> Option<Self> {
         // Some providers count in floats. `as` saturates, and takes what is not a number for 0.
-        let number = |value: &Value| value.as_u64().or_else(|| value.as_f64().map(|count| count as u64));
+        let number = |value: &Value| {
+            value
+                .as_u64()
+                .or_else(|| value.as_f64().map(|count| count as u64))
+        };
         let prompt_tokens = usage.get("prompt_tokens").and_then(number)?;
         let completion_tokens = usage.get("completion_tokens").and_then(number).unwrap_or(0);
-        let nested = usage.pointer("/prompt_tokens_details/cached_tokens").and_then(number);
-        let cached_tokens = nested.or_else(|| usage.get("cached_tokens").and_then(number)).unwrap_or(0);
-        let reasoning_tokens = usage.pointer("/completion_tokens_details/reasoning_tokens").and_then(number);
-        Some(Self { prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens })
+        let nested = usage
+            .pointer("/prompt_tokens_details/cached_tokens")
+            .and_then(number);
+        let cached_tokens = nested
+            .or_else(|| usage.get("cached_tokens").and_then(number))
+            .unwrap_or(0);
+        let reasoning_tokens = usage
+            .pointer("/completion_tokens_details/reasoning_tokens")
+            .and_then(number);
+        Some(Self {
+            prompt_tokens,
+            completion_tokens,
+            cached_tokens,
+            reasoning_tokens,
+        })
     }
 
     /// The same in omk's words.
@@ -86,7 +105,10 @@ impl TurnUsage {
             input: self.prompt_tokens.saturating_sub(self.cached_tokens),
             cached_input: self.cached_tokens,
             output: self.completion_tokens,
-            reasoning: self.reasoning_tokens.unwrap_or(0).min(self.completion_tokens),
+            reasoning: self
+                .reasoning_tokens
+                .unwrap_or(0)
+                .min(self.completion_tokens),
         }
     }
 
@@ -115,11 +137,12 @@ pub struct TurnReader {
     refusal: Option<Refusal>,
 }
 
-/// A line of a stream longer than this is not looked into; it still passes. No sane delta is a hundredth of it.
+/// A line of a stream longer than this is not looked into; it still passes. No sane delta is a
+/// hundredth of it.
 const LONGEST_LINE: usize = 16 << 20;
 
-/// More of one answer, in bytes, is counted and passes, but is not kept: the longest real one, a million tokens, has four
-/// megabytes.
+/// More of one answer, in bytes, is counted and passes, but is not kept: the longest real one, a
+/// million tokens, has four megabytes.
 const MOST_KEPT: u64 = 16 << 20;
 
 impl TurnReader {
@@ -137,8 +160,12 @@ impl TurnReader {
     }
 
     fn line_read(&mut self, line: &[u8]) {
-        let Ok(line) = std::str::from_utf8(line) else { return };
-        let Some(payload) = line.trim_end().strip_prefix("data:") else { return };
+        let Ok(line) = std::str::from_utf8(line) else {
+            return;
+        };
+        let Some(payload) = line.trim_end().strip_prefix("data:") else {
+            return;
+        };
         let payload = payload.trim_start();
         if payload == "[DONE]" {
             self.done = true;
@@ -158,7 +185,9 @@ impl TurnReader {
             self.turn.finish = Some(finish.to_owned());
         }
         // A whole answer has `message` where a streamed one has `delta`.
-        let Some(delta) = choice.get("delta").or_else(|| choice.get("message")) else { return };
+        let Some(delta) = choice.get("delta").or_else(|| choice.get("message")) else {
+            return;
+        };
         let kept = self.spoken < MOST_KEPT;
         if let Some(text) = delta.get("content").and_then(Value::as_str) {
             self.turn.text.push_str(if kept { text } else { "" });
@@ -168,7 +197,13 @@ impl TurnReader {
             self.turn.reasoning.push_str(if kept { text } else { "" });
             self.spoken += text.len() as u64;
         }
-        for (place, call) in delta.get("tool_calls").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        for (place, call) in delta
+            .get("tool_calls")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .enumerate()
+        {
             self.absorb_call(place, call);
         }
     }
@@ -176,22 +211,33 @@ impl TurnReader {
     fn absorb_call(&mut self, place: usize, call: &Value) {
         // More calls than this in one answer are nonsense, and an index must not make us allocate.
         const MOST_CALLS: usize = 1024;
-        let index = call.get("index").and_then(Value::as_u64).and_then(|index| usize::try_from(index).ok());
+        let index = call
+            .get("index")
+            .and_then(Value::as_u64)
+            .and_then(|index| usize::try_from(index).ok());
         let index = index.unwrap_or(place).min(MOST_CALLS);
         while self.turn.tool_calls.len() <= index {
-            self.turn.tool_calls.push(ToolCall { arguments: Value::String(String::new()), ..ToolCall::default() });
+            self.turn.tool_calls.push(ToolCall {
+                arguments: Value::String(String::new()),
+                ..ToolCall::default()
+            });
         }
         let mine = &mut self.turn.tool_calls[index];
-        if let Some(id) = call.get("id").and_then(Value::as_str).filter(|id| !id.is_empty()) {
+        if let Some(id) = call
+            .get("id")
+            .and_then(Value::as_str)
+            .filter(|id| !id.is_empty())
+        {
             mine.id = Some(id.to_owned());
         }
         if let Some(name) = call.pointer("/function/name").and_then(Value::as_str) {
             mine.name.push_str(name);
             self.spoken += name.len() as u64;
         }
-        if let (Some(more), Value::String(text)) =
-            (call.pointer("/function/arguments").and_then(Value::as_str), &mut mine.arguments)
-        {
+        if let (Some(more), Value::String(text)) = (
+            call.pointer("/function/arguments").and_then(Value::as_str),
+            &mut mine.arguments,
+        ) {
             text.push_str(if self.spoken < MOST_KEPT { more } else { "" });
             self.spoken += more.len() as u64;
         }
@@ -238,7 +284,8 @@ impl TurnReader {
 }
 
 impl Turn {
-    /// What is wrong with a whole answer that holds neither words nor tools. A filter's silence has a class of its own.
+    /// What is wrong with a whole answer that holds neither words nor tools. A filter's silence has
+    /// a class of its own.
     pub(super) fn emptiness(&self) -> Option<Empty> {
         let filtered = self.finish.as_deref() == Some("content_filter");
         if !self.text.is_empty() || !self.tool_calls.is_empty() || filtered {
@@ -252,21 +299,28 @@ impl Turn {
     }
 
     fn finish(&self) -> &str {
-        let natural = if self.tool_calls.is_empty() { "stop" } else { "tool_calls" };
+        let natural = if self.tool_calls.is_empty() {
+            "stop"
+        } else {
+            "tool_calls"
+        };
         self.finish.as_deref().unwrap_or(natural)
     }
 
     fn calls(&self, seed: &str) -> Vec<Value> {
         let call = |(index, call): (usize, &ToolCall)| {
-            let id = call.id.clone().unwrap_or_else(|| format!("call_{seed}_{index}"));
+            let id = call
+                .id
+                .clone()
+                .unwrap_or_else(|| format!("call_{seed}_{index}"));
             json!({"index": index, "id": id, "type": "function",
                    "function": {"name": call.name, "arguments": call.arguments_text()}})
         };
         self.tool_calls.iter().enumerate().map(call).collect()
     }
 
-    /// The answer as server-sent events, one text each; `seed` names it and its calls apart from other answers.
-    /// One that was broken off has neither a reason to stop nor `[DONE]`.
+    /// The answer as server-sent events, one text each; `seed` names it and its calls apart from
+    /// other answers. One that was broken off has neither a reason to stop nor `[DONE]`.
     #[must_use]
     pub fn to_events(&self, seed: &str, ending: Ending) -> Vec<String> {
         let chunk = |delta: Value, finish: Option<&str>, usage: Option<TurnUsage>| {
@@ -277,14 +331,26 @@ impl Turn {
             }
             format!("data: {chunk}\n\n")
         };
-        let mut events = vec![chunk(json!({"role": "assistant", "content": ""}), None, None)];
+        let mut events = vec![chunk(
+            json!({"role": "assistant", "content": ""}),
+            None,
+            None,
+        )];
         if !self.reasoning.is_empty() {
-            events.push(chunk(json!({"reasoning_content": self.reasoning}), None, None));
+            events.push(chunk(
+                json!({"reasoning_content": self.reasoning}),
+                None,
+                None,
+            ));
         }
         if !self.text.is_empty() {
             events.push(chunk(json!({"content": self.text}), None, None));
         }
-        events.extend(self.calls(seed).into_iter().map(|call| chunk(json!({"tool_calls": [call]}), None, None)));
+        events.extend(
+            self.calls(seed)
+                .into_iter()
+                .map(|call| chunk(json!({"tool_calls": [call]}), None, None)),
+        );
         match ending {
             Ending::Complete => {
                 let usage = Some(self.usage.unwrap_or_default());
@@ -393,7 +459,15 @@ mod tests {
             json!({"prompt_tokens": 100, "completion_tokens": 7, "cached_tokens": 40}),
         ] {
             let tokens = TurnUsage::read(&usage).map(TurnUsage::tokens);
-            assert_eq!(tokens, Some(Tokens { input: 60, cached_input: 40, output: 7, reasoning: 0 }));
+            assert_eq!(
+                tokens,
+                Some(Tokens {
+                    input: 60,
+                    cached_input: 40,
+                    output: 7,
+                    reasoning: 0
+                })
+            );
         }
     }
 
@@ -409,8 +483,18 @@ mod tests {
     #[test]
     fn an_answer_without_words_or_tools_is_called_by_its_kind() {
         let turn = |text: &str, reasoning: &str, finish: &str| {
-            let (text, reasoning, finish) = (text.to_owned(), reasoning.to_owned(), Some(finish.to_owned()));
-            Turn { text, reasoning, finish, ..Turn::default() }.emptiness()
+            let (text, reasoning, finish) = (
+                text.to_owned(),
+                reasoning.to_owned(),
+                Some(finish.to_owned()),
+            );
+            Turn {
+                text,
+                reasoning,
+                finish,
+                ..Turn::default()
+            }
+            .emptiness()
         };
         assert_eq!(turn("", "hm", "length"), Some(Empty::ReasoningCut));
         assert_eq!(turn("", "hm", "stop"), Some(Empty::ReasoningOnly));
@@ -430,15 +514,23 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_no_stream_reads_the_same_and_names_no_tools_that_are_not_used() {
-        let words =
-            Turn { tool_calls: Vec::new(), reasoning: String::new(), finish: Some("stop".to_owned()), ..sample() };
+        let words = Turn {
+            tool_calls: Vec::new(),
+            reasoning: String::new(),
+            finish: Some("stop".to_owned()),
+            ..sample()
+        };
         for turn in [sample(), words] {
             let whole = turn.to_completion("s");
             let mut reader = TurnReader::default();
             reader.look_at_whole(whole.to_string().as_bytes());
             assert!(reader.is_complete());
             assert_eq!(reader.turn(), &turn);
-            let has = |name: &str| whole.pointer(&format!("/choices/0/message/{name}")).is_some();
+            let has = |name: &str| {
+                whole
+                    .pointer(&format!("/choices/0/message/{name}"))
+                    .is_some()
+            };
             assert_eq!(
                 (has("tool_calls"), has("reasoning_content")),
                 (turn.tool_calls.len() == 2, !turn.reasoning.is_empty())
@@ -457,8 +549,12 @@ mod tests {
             reader.is_complete()
         };
         assert!(is_complete("data: [DONE]\n\n"));
-        assert!(is_complete("data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"));
-        assert!(!is_complete("data: {\"choices\":[{\"delta\":{\"content\":\"x\"},\"finish_reason\":null}]}\n\n"));
+        assert!(is_complete(
+            "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+        ));
+        assert!(!is_complete(
+            "data: {\"choices\":[{\"delta\":{\"content\":\"x\"},\"finish_reason\":null}]}\n\n"
+        ));
         assert!(!is_complete("data: [DONE]"), "a line has an end");
     }
 
@@ -488,7 +584,11 @@ mod tests {
             let (head, tail) = frame.split_at(frame.len() - "\"}}]}\n".len());
             format!("{head}{}{tail}", "x".repeat(length - frame.len()))
         };
-        for (length, is_read) in [(20_000, true), (LONGEST_LINE, true), (LONGEST_LINE + 1, false)] {
+        for (length, is_read) in [
+            (20_000, true),
+            (LONGEST_LINE, true),
+            (LONGEST_LINE + 1, false),
+        ] {
             let (mut reader, line) = (TurnReader::default(), of_length(length));
             let (first, second) = line.split_at(length / 2);
             reader.look_at(first.as_bytes());
@@ -504,8 +604,14 @@ mod tests {
         let mut reader = TurnReader::default();
         assert_eq!(reader.refusal(), None);
         for kind in ["overloaded", "later"] {
-            reader.look_at(format!("data: {{\"error\":{{\"type\":\"{kind}\",\"message\":\"m\"}}}}\n").as_bytes());
-            assert_eq!(reader.refusal().map(|refusal| refusal.kind.as_str()), Some("overloaded"));
+            reader.look_at(
+                format!("data: {{\"error\":{{\"type\":\"{kind}\",\"message\":\"m\"}}}}\n")
+                    .as_bytes(),
+            );
+            assert_eq!(
+                reader.refusal().map(|refusal| refusal.kind.as_str()),
+                Some("overloaded")
+            );
         }
     }
 
@@ -513,16 +619,24 @@ mod tests {
     fn an_answer_without_end_is_counted_and_no_longer_kept() {
         let mut reader = TurnReader::default();
         let mut says = |delta: Value| {
-            reader.look_at(format!("data: {}\n", json!({"choices": [{"delta": delta}]})).as_bytes());
+            reader
+                .look_at(format!("data: {}\n", json!({"choices": [{"delta": delta}]})).as_bytes());
             (reader.turn().clone(), reader.spoken())
         };
         let half = "x".repeat(usize::try_from(MOST_KEPT / 2).unwrap());
         for (text, kept) in [(half.as_str(), 1), (half.as_str(), 2), ("more", 2)] {
-            assert_eq!(says(json!({"content": text})).0.text.len(), kept * half.len());
+            assert_eq!(
+                says(json!({"content": text})).0.text.len(),
+                kept * half.len()
+            );
         }
         let call = json!({"index": 0, "function": {"name": "Write", "arguments": "{}"}});
         let (turn, spoken) = says(json!({"reasoning_content": "hm", "tool_calls": [call]}));
-        let call = ToolCall { id: None, name: "Write".to_owned(), arguments: Value::String(String::new()) };
+        let call = ToolCall {
+            id: None,
+            name: "Write".to_owned(),
+            arguments: Value::String(String::new()),
+        };
         assert_eq!((turn.reasoning.as_str(), turn.tool_calls), ("", vec![call]));
         assert_eq!(spoken, MOST_KEPT + 13);
     }
@@ -532,9 +646,19 @@ mod tests {
         for (place, calls) in [(0, 1), (3, 4), (1024, 1025), (1025, 1025), (u64::MAX, 1025)] {
             let mut reader = TurnReader::default();
             let call = json!({"index": place, "function": {"name": "Write"}});
-            reader.look_at(format!("data: {}\n", json!({"choices": [{"delta": {"tool_calls": [call]}}]})).as_bytes());
+            reader.look_at(
+                format!(
+                    "data: {}\n",
+                    json!({"choices": [{"delta": {"tool_calls": [call]}}]})
+                )
+                .as_bytes(),
+            );
             let found = &reader.turn().tool_calls;
-            assert_eq!((found.len(), found[calls - 1].name.as_str()), (calls, "Write"), "{place}");
+            assert_eq!(
+                (found.len(), found[calls - 1].name.as_str()),
+                (calls, "Write"),
+                "{place}"
+            );
         }
     }
 }

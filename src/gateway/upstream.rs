@@ -31,20 +31,32 @@ pub(super) struct Answer {
 impl Answer {
     /// What stands in for an answer that has not come.
     pub(super) fn none() -> Self {
-        Self { status: 200, headers: BTreeMap::new(), body: stream::pending().boxed(), stall: None, error: None }
+        Self {
+            status: 200,
+            headers: BTreeMap::new(),
+            body: stream::pending().boxed(),
+            stall: None,
+            error: None,
+        }
     }
 }
 
 /// Headers of an answer that matter to an agent, or to omk.
 const KEPT: [&str; 4] = ["content-type", "retry-after", "retry-after-ms", "date"];
 
-/// Headers of a request that a provider may want to see. The rest tells of the machine, or is ours to say.
+/// Headers of a request that a provider may want to see. The rest tells of the machine, or is ours
+/// to say.
 const PASSED_ON: [&str; 4] = ["accept", "user-agent", "x-msh-platform", "x-msh-version"];
 
 /// Where answers come from.
 #[derive(Debug)]
 pub(super) enum Source {
-    Live { client: reqwest::Client, url: String, key: Key, timeouts: Timeouts },
+    Live {
+        client: reqwest::Client,
+        url: String,
+        key: Key,
+        timeouts: Timeouts,
+    },
     Cassette,
 }
 
@@ -55,7 +67,12 @@ impl Source {
             Upstream::Live { base_url, key } => {
                 let url = format!("{}/chat/completions", base_url.trim_end_matches('/'));
                 let client = client(base_url, config.timeouts)?;
-                Ok(Self::Live { client, url, key: key.clone(), timeouts: config.timeouts })
+                Ok(Self::Live {
+                    client,
+                    url,
+                    key: key.clone(),
+                    timeouts: config.timeouts,
+                })
             }
         }
     }
@@ -72,7 +89,9 @@ impl Source {
 pub(super) fn client(base_url: &str, timeouts: Timeouts) -> Result<reqwest::Client, GatewayError> {
     // Another part of the program may have been first; all of them mean ring.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let address = reqwest::Url::parse(base_url).ok().filter(|url| url.has_host());
+    let address = reqwest::Url::parse(base_url)
+        .ok()
+        .filter(|url| url.has_host());
     let address = address.ok_or_else(|| GatewayError::BaseUrl(base_url.to_owned()))?;
     let mut builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -84,7 +103,10 @@ pub(super) fn client(base_url: &str, timeouts: Timeouts) -> Result<reqwest::Clie
         "http" => builder = builder.tls_certs_only([]),
         _ => return Err(GatewayError::BaseUrl(base_url.to_owned())),
     }
-    if matches!(address.host_str(), Some("127.0.0.1" | "localhost" | "[::1]")) {
+    if matches!(
+        address.host_str(),
+        Some("127.0.0.1" | "localhost" | "[::1]")
+    ) {
         builder = builder.no_proxy();
     }
     builder.build().map_err(GatewayError::Client)
@@ -96,7 +118,10 @@ pub(super) async fn ask_live(
     headers: &HeaderMap,
     body: Bytes,
 ) -> Answer {
-    let mut request = client.post(url).bearer_auth(key.reveal()).header("content-type", "application/json");
+    let mut request = client
+        .post(url)
+        .bearer_auth(key.reveal())
+        .header("content-type", "application/json");
     request = request.header("accept-encoding", "identity");
     for name in PASSED_ON {
         if let Some(value) = headers.get(name) {
@@ -106,23 +131,41 @@ pub(super) async fn ask_live(
     match tokio::time::timeout(timeouts.answer, request.body(body).send()).await {
         Err(_) => {
             let waited = timeouts.answer.as_secs();
-            refusal(504, "silent", &format!("the model's provider gave no answer in {waited} s"))
+            refusal(
+                504,
+                "silent",
+                &format!("the model's provider gave no answer in {waited} s"),
+            )
         }
         Ok(Err(error)) if error.is_connect() => refusal(
             502,
             "connect",
-            &format!("the model's provider at {} could not be reached: {}", host(url), cause(&error)),
+            &format!(
+                "the model's provider at {} could not be reached: {}",
+                host(url),
+                cause(&error)
+            ),
         ),
-        Ok(Err(error)) => {
-            refusal(502, "dropped", &format!("the connection to the model's provider broke: {}", cause(&error)))
-        }
-        Ok(Ok(response)) if response.status().is_redirection() => {
-            refusal(400, "redirect", "the model's provider answers with a redirect; correct `base_url`")
-        }
+        Ok(Err(error)) => refusal(
+            502,
+            "dropped",
+            &format!(
+                "the connection to the model's provider broke: {}",
+                cause(&error)
+            ),
+        ),
+        Ok(Ok(response)) if response.status().is_redirection() => refusal(
+            400,
+            "redirect",
+            "the model's provider answers with a redirect; correct `base_url`",
+        ),
         Ok(Ok(response)) => Answer {
             status: response.status().as_u16(),
             headers: kept(response.headers()),
-            body: response.bytes_stream().map(|chunk| chunk.map_err(|_| ())).boxed(),
+            body: response
+                .bytes_stream()
+                .map(|chunk| chunk.map_err(|_| ()))
+                .boxed(),
             stall: Some(timeouts.stall),
             error: None,
         },
@@ -131,7 +174,8 @@ pub(super) async fn ask_live(
 
 /// The part of an address that a person knows it by: scheme, host and port.
 fn host(url: &str) -> String {
-    reqwest::Url::parse(url).map_or_else(|_| url.to_owned(), |url| url.origin().ascii_serialization())
+    reqwest::Url::parse(url)
+        .map_or_else(|_| url.to_owned(), |url| url.origin().ascii_serialization())
 }
 
 /// Why a request came to nothing, in a few words of ours.
@@ -141,7 +185,10 @@ pub(super) fn cause(error: &reqwest::Error) -> String {
     while let Some(source) = innermost.source() {
         innermost = source;
         said = format!("{said}\n{innermost}");
-        if let Some(known) = innermost.downcast_ref::<std::io::Error>().and_then(|error| of_machine(error.kind())) {
+        if let Some(known) = innermost
+            .downcast_ref::<std::io::Error>()
+            .and_then(|error| of_machine(error.kind()))
+        {
             return known.to_owned();
         }
     }
@@ -158,8 +205,17 @@ pub(super) fn cause(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "there was no answer".to_owned();
     }
-    let known = known.iter().find(|(sign, _)| said.contains(sign)).map(|(_, words)| (*words).to_owned());
-    known.unwrap_or_else(|| said.trim().lines().next_back().unwrap_or("for no reason that it gave").to_owned())
+    let known = known
+        .iter()
+        .find(|(sign, _)| said.contains(sign))
+        .map(|(_, words)| (*words).to_owned());
+    known.unwrap_or_else(|| {
+        said.trim()
+            .lines()
+            .next_back()
+            .unwrap_or("for no reason that it gave")
+            .to_owned()
+    })
 }
 
 /// What the machine itself says of a connection.
@@ -175,7 +231,12 @@ fn of_machine(kind: ErrorKind) -> Option<&'static str> {
 }
 
 pub(super) fn kept(headers: &HeaderMap) -> BTreeMap<String, String> {
-    let one = |name: &&str| Some(((*name).to_owned(), headers.get(*name)?.to_str().ok()?.to_owned()));
+    let one = |name: &&str| {
+        Some((
+            (*name).to_owned(),
+            headers.get(*name)?.to_str().ok()?.to_owned(),
+        ))
+    };
     KEPT.iter().filter_map(one).collect()
 }
 
@@ -203,14 +264,19 @@ pub(super) fn play(recording: &Recording, key: &str, wants_stream: bool) -> Answ
     let seed = key.replace('/', "-");
     let (content_type, chunks) = match &recording.turn {
         Some(turn) if wants_stream => ("text/event-stream", turn.to_events(&seed, recording.end)),
-        Some(turn) => ("application/json", vec![turn.to_completion(&seed).to_string()]),
+        Some(turn) => (
+            "application/json",
+            vec![turn.to_completion(&seed).to_string()],
+        ),
         None => ("application/json", vec![recording.body_text()]),
     };
     let mut headers = recording.headers.clone();
     if recording.turn.is_some() {
         headers.insert("content-type".to_owned(), content_type.to_owned());
     } else {
-        headers.entry("content-type".to_owned()).or_insert_with(|| content_type.to_owned());
+        headers
+            .entry("content-type".to_owned())
+            .or_insert_with(|| content_type.to_owned());
     }
     let chunks = stream::iter(chunks.into_iter().map(|chunk| Ok(Bytes::from(chunk))));
     let body = match recording.end {
@@ -219,7 +285,13 @@ pub(super) fn play(recording: &Recording, key: &str, wants_stream: bool) -> Answ
         // The agent went away then; so it will now, by its own clock.
         Ending::Cancelled => chunks.chain(stream::pending()).boxed(),
     };
-    Answer { status: recording.status, headers, body, stall: None, error: None }
+    Answer {
+        status: recording.status,
+        headers,
+        body,
+        stall: None,
+        error: None,
+    }
 }
 
 /// Reads what a provider says of its own trouble.
@@ -230,12 +302,21 @@ pub(super) fn read_error(
     hide: &dyn Fn(&str) -> String,
 ) -> ProviderError {
     let Refusal { kind, message } = Refusal::read(body).shown(hide);
-    ProviderError { status: Some(status), retry_after: retry_after(headers), kind, message }
+    ProviderError {
+        status: Some(status),
+        retry_after: retry_after(headers),
+        kind,
+        message,
+    }
 }
 
-/// `retry-after` in seconds or as a date, the latter counted from the answer's own date; or `retry-after-ms`.
+/// `retry-after` in seconds or as a date, the latter counted from the answer's own date; or
+/// `retry-after-ms`.
 fn retry_after(headers: &BTreeMap<String, String>) -> Option<Duration> {
-    if let Some(millis) = headers.get("retry-after-ms").and_then(|text| text.trim().parse().ok()) {
+    if let Some(millis) = headers
+        .get("retry-after-ms")
+        .and_then(|text| text.trim().parse().ok())
+    {
         return Some(Duration::from_millis(millis));
     }
     let text = headers.get("retry-after")?.trim();
@@ -253,17 +334,34 @@ mod tests {
     use super::*;
 
     fn after(pairs: &[(&str, &str)]) -> Option<Duration> {
-        retry_after(&pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+        retry_after(
+            &pairs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        )
     }
 
     #[test]
     fn a_wait_is_read_in_all_its_spellings() {
         let date = ("date", "Sun, 22 Nov 2026 19:00:00 GMT");
         assert_eq!(after(&[("retry-after", "7")]), Some(Duration::from_secs(7)));
-        assert_eq!(after(&[("retry-after", "1.5")]), Some(Duration::from_millis(1500)));
-        assert_eq!(after(&[("retry-after-ms", "20"), ("retry-after", "7")]), Some(Duration::from_millis(20)));
-        assert_eq!(after(&[("retry-after", "Sun, 22 Nov 2026 19:01:00 GMT"), date]), Some(Duration::from_secs(60)));
-        assert_eq!(after(&[("retry-after", "Sun, 22 Nov 2026 18:00:00 GMT"), date]), Some(Duration::ZERO));
+        assert_eq!(
+            after(&[("retry-after", "1.5")]),
+            Some(Duration::from_millis(1500))
+        );
+        assert_eq!(
+            after(&[("retry-after-ms", "20"), ("retry-after", "7")]),
+            Some(Duration::from_millis(20))
+        );
+        assert_eq!(
+            after(&[("retry-after", "Sun, 22 Nov 2026 19:01:00 GMT"), date]),
+            Some(Duration::from_secs(60))
+        );
+        assert_eq!(
+            after(&[("retry-after", "Sun, 22 Nov 2026 18:00:00 GMT"), date]),
+            Some(Duration::ZERO)
+        );
         assert_eq!(after(&[("retry-after", "soon")]), None);
         assert_eq!(after(&[("retry-after", "-1")]), None);
     }
@@ -276,19 +374,40 @@ mod tests {
             (error.kind.as_str(), error.message.as_str()),
             ("exceeded_current_quota_error", "You exceeded your quota")
         );
-        assert_eq!(read_error(500, &BTreeMap::new(), b"<html>", &str::to_owned).kind, "not-an-answer");
+        assert_eq!(
+            read_error(500, &BTreeMap::new(), b"<html>", &str::to_owned).kind,
+            "not-an-answer"
+        );
     }
 
     #[test]
     fn only_http_and_https_are_addresses_of_a_provider() {
-        let is_taken = |base_url| !matches!(client(base_url, Timeouts::default()), Err(GatewayError::BaseUrl(_)));
-        for good in ["http://127.0.0.1:1/v1", "https://api.example/v1", "https://[::1]/v1"] {
+        let is_taken = |base_url| {
+            !matches!(
+                client(base_url, Timeouts::default()),
+                Err(GatewayError::BaseUrl(_))
+            )
+        };
+        for good in [
+            "http://127.0.0.1:1/v1",
+            "https://api.example/v1",
+            "https://[::1]/v1",
+        ] {
             assert!(is_taken(good), "{good}");
         }
-        for bad in ["ftp://api.example", "api.example/v1", "https:", "unix:/run/x", ""] {
+        for bad in [
+            "ftp://api.example",
+            "api.example/v1",
+            "https:",
+            "unix:/run/x",
+            "",
+        ] {
             assert!(!is_taken(bad), "{bad}");
         }
-        assert_eq!(host("https://api.example:8443/v1/chat?x"), "https://api.example:8443");
+        assert_eq!(
+            host("https://api.example:8443/v1/chat?x"),
+            "https://api.example:8443"
+        );
         assert_eq!(host("https://api.example/v1"), "https://api.example");
     }
 
@@ -325,13 +444,30 @@ mod tests {
 
     #[tokio::test]
     async fn a_recorded_answer_is_played_as_it_is_asked_for() {
-        let call = ToolCall { id: None, name: "Write".to_owned(), arguments: json!({"path": "a"}) };
-        let turn = Turn { text: "hello".to_owned(), tool_calls: vec![call], ..Turn::default() };
-        let recording = Recording { v: 1, status: 200, turn: Some(turn), ..Recording::default() };
+        let call = ToolCall {
+            id: None,
+            name: "Write".to_owned(),
+            arguments: json!({"path": "a"}),
+        };
+        let turn = Turn {
+            text: "hello".to_owned(),
+            tool_calls: vec![call],
+            ..Turn::default()
+        };
+        let recording = Recording {
+            v: 1,
+            status: 200,
+            turn: Some(turn),
+            ..Recording::default()
+        };
         for (wants_stream, kind) in [(true, "text/event-stream"), (false, "application/json")] {
             let answer = play(&recording, "api/0-0", wants_stream);
             assert_eq!(answer.headers["content-type"], kind);
-            let parts: Vec<Bytes> = answer.body.map(|part| part.expect("it does not break")).collect().await;
+            let parts: Vec<Bytes> = answer
+                .body
+                .map(|part| part.expect("it does not break"))
+                .collect()
+                .await;
             let (body, mut reader) = (parts.concat(), TurnReader::default());
             if wants_stream {
                 reader.look_at(&body)
@@ -339,7 +475,10 @@ mod tests {
                 reader.look_at_whole(&body)
             }
             let read = reader.turn();
-            assert!(reader.is_complete() && read.text == "hello" && read.tool_calls[0].name == "Write", "{read:?}");
+            assert!(
+                reader.is_complete() && read.text == "hello" && read.tool_calls[0].name == "Write",
+                "{read:?}"
+            );
         }
     }
 }

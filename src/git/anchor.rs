@@ -1,9 +1,10 @@
-//! What a run still needs of git's objects, and what keeps it: a ref of the run's own, `refs/omk/keep/RUN`, and a second name
-//! for each new object's file.
+//! What a run still needs of git's objects, and what keeps it: a ref of the run's own,
+//! `refs/omk/keep/RUN`, and a second name for each new object's file.
 //!
-//! The ref points to a commit without content, whose parents are the commits to keep: each new one is put on top of the last.
-//! A `git prune` that had looked at the refs before that still removes what is new; the second names bring it back. It refuses
-//! to call anything kept that it has not read.
+//! The ref points to a commit without content, whose parents are the commits to keep: each new one
+//! is put on top of the last. A `git prune` that had looked at the refs before that still removes
+//! what is new; the second names bring it back. It refuses to call anything kept that it has not
+//! read.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
@@ -25,8 +26,8 @@ use super::missing::is_whole_file;
 use super::repo::{Repo, commit_oid, tree_oid};
 use crate::id::{CommitId, Moment, RepoPath, RunId, Tip, TreeId};
 
-/// How often work on objects is done over if objects vanish meanwhile. Each `git prune` beside it can spoil one try; so many
-/// in a row are no accident.
+/// How often work on objects is done over if objects vanish meanwhile. Each `git prune` beside it
+/// can spoil one try; so many in a row are no accident.
 const TRIES: usize = 5;
 
 /// What keeps the objects of one run. Cheap to clone, and shared between threads.
@@ -57,7 +58,13 @@ impl Anchor {
     #[must_use]
     pub fn new(repo: &Repo, run: &RunId) -> Self {
         let spare = repo.common_dir().join("omk/objects").join(run.as_str());
-        Self { repo: repo.clone(), run: run.clone(), spare, kept: Arc::default(), brought_back: Arc::default() }
+        Self {
+            repo: repo.clone(),
+            run: run.clone(),
+            spare,
+            kept: Arc::default(),
+            brought_back: Arc::default(),
+        }
     }
 
     /// Keeps commits that are in the repository.
@@ -66,7 +73,11 @@ impl Anchor {
     /// If one is missing, or the ref cannot be moved.
     pub fn hold(&self, commits: &[CommitId], when: Moment) -> Result<(), GitError> {
         let mut kept = self.kept();
-        let new: Vec<Oid> = commits.iter().map(commit_oid).filter(|oid| !kept.contains_key(oid)).collect();
+        let new: Vec<Oid> = commits
+            .iter()
+            .map(commit_oid)
+            .filter(|oid| !kept.contains_key(oid))
+            .collect();
         if new.is_empty() {
             return Ok(());
         }
@@ -77,15 +88,18 @@ impl Anchor {
         Ok(())
     }
 
-    /// Keeps a commit that was just made, with all that it has and `old` has not: it is whole when this returns.
+    /// Keeps a commit that was just made, with all that it has and `old` has not: it is whole when
+    /// this returns.
     ///
     /// # Errors
-    /// [`GitError::Missing`] if an object is gone or torn. It is out of the way then: made again, it is written again.
+    /// [`GitError::Missing`] if an object is gone or torn. It is out of the way then: made again,
+    /// it is written again.
     pub fn secure(&self, old: &TreeId, new: &Tip, when: Moment) -> Result<(), GitError> {
         self.secured(old, new, when).map(drop)
     }
 
-    /// The same, and it is on the disk when this returns. A few milliseconds; nothing for what is there already.
+    /// The same, and it is on the disk when this returns. A few milliseconds; nothing for what is
+    /// there already.
     ///
     /// # Errors
     /// As [`Anchor::secure`], and where the disk refuses.
@@ -107,7 +121,11 @@ impl Anchor {
 
     /// Whether what was read once is still there. Nothing tears it while this machine runs.
     fn are_loose(&self, objects: &[Oid]) -> bool {
-        objects.iter().all(|oid| self.loose(*oid).symlink_metadata().is_ok_and(|meta| meta.is_file()))
+        objects.iter().all(|oid| {
+            self.loose(*oid)
+                .symlink_metadata()
+                .is_ok_and(|meta| meta.is_file())
+        })
     }
 
     /// Whether a commit is kept, as far as this process knows.
@@ -122,14 +140,20 @@ impl Anchor {
     /// Where the refs cannot be read.
     pub fn all(repo: &Repo) -> Result<Vec<Self>, GitError> {
         let list = |repo: &Repository| -> Result<Vec<String>, git2::Error> {
-            repo.references_glob("refs/omk/keep/*")?.map(|found| Ok(found?.name()?.to_owned())).collect()
+            repo.references_glob("refs/omk/keep/*")?
+                .map(|found| Ok(found?.name()?.to_owned()))
+                .collect()
         };
-        let mut found = repo.with(|repo| list(repo).map_err(GitError::lib("list what is kept for runs")))?;
+        let mut found =
+            repo.with(|repo| list(repo).map_err(GitError::lib("list what is kept for runs")))?;
         // A ref that no git can read any more is in no list of git's.
         for directory in ["refs/omk/keep", "omk/objects"] {
             found.extend(names(&repo.common_dir().join(directory))?);
         }
-        let runs: BTreeSet<RunId> = found.iter().filter_map(|name| name.rsplit('/').next()?.parse().ok()).collect();
+        let runs: BTreeSet<RunId> = found
+            .iter()
+            .filter_map(|name| name.rsplit('/').next()?.parse().ok())
+            .collect();
         Ok(runs.iter().map(|run| Self::new(repo, run)).collect())
     }
 
@@ -139,11 +163,15 @@ impl Anchor {
         &self.run
     }
 
-    /// Does work on objects over if some have vanished or are torn, once those are back or out of the way.
+    /// Does work on objects over if some have vanished or are torn, once those are back or out of
+    /// the way.
     ///
     /// # Errors
     /// Those of the last try.
-    pub fn steadily<T>(&self, mut work: impl FnMut() -> Result<T, GitError>) -> Result<T, GitError> {
+    pub fn steadily<T>(
+        &self,
+        mut work: impl FnMut() -> Result<T, GitError>,
+    ) -> Result<T, GitError> {
         let mut left = TRIES;
         loop {
             left -= 1;
@@ -180,7 +208,9 @@ impl Anchor {
         let odb = self.fresh()?;
         for shelf in names(&self.spare)? {
             for rest in names(&self.spare.join(&shelf))? {
-                let Ok(oid) = Oid::from_str(&format!("{shelf}{rest}")) else { continue };
+                let Ok(oid) = Oid::from_str(&format!("{shelf}{rest}")) else {
+                    continue;
+                };
                 if !odb.exists_ext(oid, OdbLookupFlags::NO_REFRESH) {
                     self.link_back(oid)?;
                 }
@@ -189,7 +219,8 @@ impl Anchor {
         Ok(())
     }
 
-    /// Keeps just these commits, and what is below them: the run is over. The ref is one commit again.
+    /// Keeps just these commits, and what is below them: the run is over. The ref is one commit
+    /// again.
     ///
     /// # Errors
     /// As [`Anchor::hold`].
@@ -197,7 +228,11 @@ impl Anchor {
         self.bring_back()?;
         let mut kept = self.kept();
         let mut once = HashSet::new();
-        let parents: Vec<Oid> = commits.iter().map(commit_oid).filter(|oid| once.insert(*oid)).collect();
+        let parents: Vec<Oid> = commits
+            .iter()
+            .map(commit_oid)
+            .filter(|oid| once.insert(*oid))
+            .collect();
         self.point_to(&parents, when)?;
         *kept = parents.into_iter().map(|oid| (oid, Kept::Held)).collect();
         Ok(())
@@ -209,21 +244,24 @@ impl Anchor {
     /// If the ref is locked, or the disk refuses.
     pub fn remove(&self) -> Result<(), GitError> {
         self.kept().clear();
-        self.repo.with(|repo| match repo.find_reference(&self.name()) {
-            Err(error) if error.code() == ErrorCode::NotFound => Ok(()),
-            // Its file names no commit, and it is nobody's but omk's.
-            Err(error) if error.class() == ErrorClass::Reference => {
-                let file = self.repo.common_dir().join(self.name());
-                fs::remove_file(&file).map_err(GitError::io("remove", &file))
-            }
-            found => {
-                let what = || format!("remove `{}`", self.name());
-                let mut found = found.map_err(GitError::lib(what()))?;
-                unless_locked(|| found.delete()).map_err(GitError::lib(what()))
-            }
-        })?;
+        self.repo
+            .with(|repo| match repo.find_reference(&self.name()) {
+                Err(error) if error.code() == ErrorCode::NotFound => Ok(()),
+                // Its file names no commit, and it is nobody's but omk's.
+                Err(error) if error.class() == ErrorClass::Reference => {
+                    let file = self.repo.common_dir().join(self.name());
+                    fs::remove_file(&file).map_err(GitError::io("remove", &file))
+                }
+                found => {
+                    let what = || format!("remove `{}`", self.name());
+                    let mut found = found.map_err(GitError::lib(what()))?;
+                    unless_locked(|| found.delete()).map_err(GitError::lib(what()))
+                }
+            })?;
         match fs::remove_dir_all(&self.spare) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(GitError::io("remove", &self.spare)(error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(GitError::io("remove", &self.spare)(error))
+            }
             _ => Ok(()),
         }
     }
@@ -262,7 +300,8 @@ impl Anchor {
                 Ok(found.target().filter(there))
             }
             Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-            // A power cut may have left it empty. What it held is held again by whoever takes the run up.
+            // A power cut may have left it empty. What it held is held again by whoever takes the
+            // run up.
             Err(error) if error.class() == ErrorClass::Reference => Ok(None),
             Err(error) => Err(GitError::lib(format!("read `{}`", self.name()))(error)),
         }
@@ -273,26 +312,47 @@ impl Anchor {
         let mut left = TRIES;
         loop {
             left -= 1;
-            match self.repo.with(|repo| self.try_to_point(repo, parents, when)) {
-                Err(error) if left > 0 && !matches!(error, GitError::Stopped) => self.bring_back()?,
+            match self
+                .repo
+                .with(|repo| self.try_to_point(repo, parents, when))
+            {
+                Err(error) if left > 0 && !matches!(error, GitError::Stopped) => {
+                    self.bring_back()?
+                }
                 done => return done,
             }
         }
     }
 
-    fn try_to_point(&self, repo: &Repository, parents: &[Oid], when: Moment) -> Result<(), GitError> {
-        let parents = parents.iter().map(|oid| commit_at(repo, *oid)).collect::<Result<Vec<_>, _>>()?;
+    fn try_to_point(
+        &self,
+        repo: &Repository,
+        parents: &[Oid],
+        when: Moment,
+    ) -> Result<(), GitError> {
+        let parents = parents
+            .iter()
+            .map(|oid| commit_at(repo, *oid))
+            .collect::<Result<Vec<_>, _>>()?;
         let write = || {
             let nothing = repo.find_tree(repo.treebuilder(None)?.write()?)?;
             let by = signature(when.as_millis().div_euclid(1000))?;
             let message = format!("omk: what run {} needs\n", self.run);
-            repo.commit(None, &by, &by, &message, &nothing, &parents.iter().collect::<Vec<_>>())
-                .map(|top| [top, nothing.id()])
+            repo.commit(
+                None,
+                &by,
+                &by,
+                &message,
+                &nothing,
+                &parents.iter().collect::<Vec<_>>(),
+            )
+            .map(|top| [top, nothing.id()])
         };
         let what = || GitError::lib(format!("keep what run {} needs", self.run));
         let made = write().map_err(what())?;
         self.name_twice(&made)?;
-        unless_locked(|| repo.reference(&self.name(), made[0], true, "").map(drop)).map_err(what())?;
+        unless_locked(|| repo.reference(&self.name(), made[0], true, "").map(drop))
+            .map_err(what())?;
         self.check(&made)
     }
 
@@ -307,23 +367,34 @@ impl Anchor {
             if link(&self.loose(*oid), &second).is_ok() {
                 continue;
             }
-            // It is in a pack, which git may remove with what nobody needs of it; or the files' system knows no second names.
+            // It is in a pack, which git may remove with what nobody needs of it; or the files'
+            // system knows no second names.
             if odb.is_none() {
                 odb = Some(self.fresh()?);
             }
             let Some(odb) = &odb else { continue };
-            let object = odb.read(*oid).map_err(GitError::lib(format!("copy object {oid}")))?;
-            loose::write(&second, object.kind(), object.data()).map_err(GitError::io("write", &second))?;
-            // It may be another repository's, whose owner may remove it: git does not write here what is there.
-            if self.repo.common_dir().join("objects/info/alternates").symlink_metadata().is_ok() {
+            let object = odb
+                .read(*oid)
+                .map_err(GitError::lib(format!("copy object {oid}")))?;
+            loose::write(&second, object.kind(), object.data())
+                .map_err(GitError::io("write", &second))?;
+            // It may be another repository's, whose owner may remove it: git does not write here
+            // what is there.
+            if self
+                .repo
+                .common_dir()
+                .join("objects/info/alternates")
+                .symlink_metadata()
+                .is_ok()
+            {
                 link(&second, &self.loose(*oid))?;
             }
         }
         Ok(())
     }
 
-    /// Reads objects from the disk. What has vanished is brought back; what is torn is removed, so that it can be written again:
-    /// git does not write what seems to be there.
+    /// Reads objects from the disk. What has vanished is brought back; what is torn is removed, so
+    /// that it can be written again: git does not write what seems to be there.
     fn check(&self, objects: &[Oid]) -> Result<(), GitError> {
         let mut odb = self.fresh()?;
         for oid in objects {
@@ -339,7 +410,10 @@ impl Anchor {
                 let _ = fs::remove_file(&first);
                 let _ = fs::remove_file(&second);
                 let what = format!("read object {oid}, which was just written");
-                return Err(GitError::Missing { what, next: "does another program clean up in this repository?" });
+                return Err(GitError::Missing {
+                    what,
+                    next: "does another program clean up in this repository?",
+                });
             }
         }
         Ok(())
@@ -371,13 +445,20 @@ pub(super) fn made(repo: &Repository, old: &TreeId, new: &Tip) -> Result<Vec<Oid
     let mut objects = BTreeSet::from([commit_oid(&new.commit), tree_oid(&new.tree)]);
     let mut directories = HashSet::new();
     for (path, sides) in difference(repo, tree_oid(old), tree_oid(&new.tree))? {
-        objects.extend(sides.after.filter(|entry| !entry.is_submodule()).map(|entry| entry.oid));
+        objects.extend(
+            sides
+                .after
+                .filter(|entry| !entry.is_submodule())
+                .map(|entry| entry.oid),
+        );
         go_on()?;
         for (slash, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
             if !directories.insert(path[..slash].to_vec()) {
                 continue;
             }
-            let Some(directory) = RepoPath::from_bytes(&path[..slash]) else { continue };
+            let Some(directory) = RepoPath::from_bytes(&path[..slash]) else {
+                continue;
+            };
             objects.extend(find_entry(repo, &root, &directory)?.map(|entry| entry.id()));
         }
     }
@@ -385,5 +466,9 @@ pub(super) fn made(repo: &Repository, old: &TreeId, new: &Tip) -> Result<Vec<Oid
 }
 
 pub(super) fn is_sound(odb: &Odb<'_>, oid: Oid, loose: &Path) -> bool {
-    if loose.symlink_metadata().is_ok() { is_whole_file(loose) } else { odb.exists(oid) }
+    if loose.symlink_metadata().is_ok() {
+        is_whole_file(loose)
+    } else {
+        odb.exists(oid)
+    }
 }

@@ -1,4 +1,5 @@
-//! What a remote says, in git's words, told apart: moved, refused, no rights, not there, out of order.
+//! What a remote says, in git's words, told apart: moved, refused, no rights, not there, out of
+//! order.
 //!
 //! It refuses to guess that something went well.
 
@@ -13,10 +14,15 @@ pub(super) enum Answer {
     /// It is not where it was expected.
     Moved { name: String },
     /// It does not want it.
-    Refused { name: String, why: Refusal, said: String },
+    Refused {
+        name: String,
+        why: Refusal,
+        said: String,
+    },
 }
 
-/// Words of a ref that was moved: by our own git before it pushed, or by the remote while it was pushed.
+/// Words of a ref that was moved: by our own git before it pushed, or by the remote while it was
+/// pushed.
 const MOVED: [&str; 8] = [
     "stale info",
     "fetch first",
@@ -29,15 +35,26 @@ const MOVED: [&str; 8] = [
 ];
 
 /// Words of refs that failed because another one did.
-const DRAGGED: [&str; 3] = ["atomic push failed", "atomic transaction failed", "atomic push failure"];
+const DRAGGED: [&str; 3] = [
+    "atomic push failed",
+    "atomic transaction failed",
+    "atomic push failure",
+];
 
 /// Words of a rule of the remote about who may change a ref.
-const PROTECTED: [&str; 5] = ["protected", "GH006", "GH013", "rule violations", "not allowed to push"];
+const PROTECTED: [&str; 5] = [
+    "protected",
+    "GH006",
+    "GH013",
+    "rule violations",
+    "not allowed to push",
+];
 
 /// Words of the rule that workflow files need a right of their own.
 const WORKFLOW: &str = "create or update workflow";
 
-/// Words of a remote, or of a line to it, that is out of order: whether anything was done is not known.
+/// Words of a remote, or of a line to it, that is out of order: whether anything was done is not
+/// known.
 const UNAVAILABLE: [&str; 14] = [
     "returned error: 5",
     "returned error: 429",
@@ -71,8 +88,13 @@ pub(super) fn refused(heard: &Heard) -> Option<Answer> {
     let out = String::from_utf8_lossy(&heard.out);
     let mut dragged = None;
     for line in out.lines().filter_map(|line| line.strip_prefix("!\t")) {
-        let Some((refs, reason)) = line.split_once('\t') else { continue };
-        let name = refs.rsplit_once(':').map_or(refs, |(_, name)| name).to_owned();
+        let Some((refs, reason)) = line.split_once('\t') else {
+            continue;
+        };
+        let name = refs
+            .rsplit_once(':')
+            .map_or(refs, |(_, name)| name)
+            .to_owned();
         if DRAGGED.iter().any(|words| reason.contains(words)) {
             dragged.get_or_insert(name);
             continue;
@@ -81,7 +103,9 @@ pub(super) fn refused(heard: &Heard) -> Option<Answer> {
     }
     // Some remotes say of every ref alike that the whole failed, and why beside it.
     let remarks = remarks(&heard.err);
-    dragged.filter(|_| !remarks.is_empty()).map(|name| told(name, "", &heard.err))
+    dragged
+        .filter(|_| !remarks.is_empty())
+        .map(|name| told(name, "", &heard.err))
 }
 
 fn told(name: String, reason: &str, complaint: &str) -> Answer {
@@ -104,8 +128,14 @@ fn told(name: String, reason: &str, complaint: &str) -> Answer {
 
 /// What the remote itself said.
 fn remarks(complaint: &str) -> String {
-    let lines = complaint.lines().filter_map(|line| line.trim().strip_prefix("remote:"));
-    lines.map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+    let lines = complaint
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("remote:"));
+    lines
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Why a call to a remote failed as a whole.
@@ -114,7 +144,11 @@ pub(super) fn trouble(what: &str, remote: &str, heard: &Heard) -> GitError {
     let says = |words: &[&str]| words.iter().any(|words| heard.err.contains(words));
     let said = said(&heard.err);
     if heard.end == End::OutOfTime {
-        return GitError::RemoteUnavailable { what, remote, said: "it took too long, and was ended".into() };
+        return GitError::RemoteUnavailable {
+            what,
+            remote,
+            said: "it took too long, and was ended".into(),
+        };
     }
     if says(&["redirect", "returned error: 30"]) {
         return GitError::RemoteRedirects { what, remote };
@@ -122,10 +156,19 @@ pub(super) fn trouble(what: &str, remote: &str, heard: &Heard) -> GitError {
     if says(&UNAUTHORISED) {
         return GitError::RemoteUnauthorised { what, remote, said };
     }
-    if says(&["Repository not found", "returned error: 404", "not found", "does not appear to be a git repository"]) {
+    if says(&[
+        "Repository not found",
+        "returned error: 404",
+        "not found",
+        "does not appear to be a git repository",
+    ]) {
         return GitError::RemoteNotFound { what, remote };
     }
-    if says(&["couldn't find remote ref", "not our ref", "upload-pack: not our ref"]) {
+    if says(&[
+        "couldn't find remote ref",
+        "not our ref",
+        "upload-pack: not our ref",
+    ]) {
         return GitError::RemoteLacks { what, remote, said };
     }
     if says(&UNAVAILABLE) {

@@ -1,7 +1,8 @@
 //! Two sides that touch different paths: their merge without reading any file.
 //!
-//! That is most of what a run merges. It refuses to decide where git would look closer: a path that both sides changed, a
-//! file in the place of a directory, and new files in a directory that the other side removed, which may be a rename.
+//! That is most of what a run merges. It refuses to decide where git would look closer: a path that
+//! both sides changed, a file in the place of a directory, and new files in a directory that the
+//! other side removed, which may be a rename.
 
 use std::collections::HashMap;
 use std::ops::Bound;
@@ -13,19 +14,24 @@ use super::lineage::Paths;
 use super::lookup::find_tree;
 use super::tree::{Changes, Entry, above};
 
-/// One side of a merge: its tree, and every path in which it differs from what the sides have in common. More paths do
-/// no harm: they only make git look closer.
+/// One side of a merge: its tree, and every path in which it differs from what the sides have in
+/// common. More paths do no harm: they only make git look closer.
 pub(super) struct Side<'a> {
     pub(super) tree: Oid,
     pub(super) touched: &'a Paths,
 }
 
 /// What `ours` gets from `theirs`; `None` where git must look closer.
-pub(super) fn apart(repo: &Repository, ours: &Side<'_>, theirs: &Side<'_>) -> Result<Option<Changes>, GitError> {
+pub(super) fn apart(
+    repo: &Repository,
+    ours: &Side<'_>,
+    theirs: &Side<'_>,
+) -> Result<Option<Changes>, GitError> {
     let (mut our, mut their) = (Reader::new(repo, ours.tree), Reader::new(repo, theirs.tree));
     let mut changes = Changes::new();
     for path in theirs.touched {
-        // Also if both ended the same: a path that both removed may have been renamed by each to another.
+        // Also if both ended the same: a path that both removed may have been renamed by each to
+        // another.
         if ours.touched.contains(path) {
             return Ok(None);
         }
@@ -43,13 +49,20 @@ pub(super) fn apart(repo: &Repository, ours: &Side<'_>, theirs: &Side<'_>) -> Re
         for directory in above(path).skip(1) {
             let (here, there) = (our.at(directory)?, their.at(directory)?);
             let file_in_the_way = matches!(here, There::File(_)) && wanted.is_some();
-            if file_in_the_way && (ours.touched.contains(directory) || !theirs.touched.contains(directory)) {
+            if file_in_the_way
+                && (ours.touched.contains(directory) || !theirs.touched.contains(directory))
+            {
                 return Ok(None);
             }
-            // One side has the directory no more: what the other side put there may belong elsewhere now.
-            let gone_here =
-                here != There::Directory && wanted.is_some() && below(ours.touched, directory).next().is_some();
-            if gone_here || (there != There::Directory && wanted.is_none() && holds(&mut our, ours.touched, directory)?)
+            // One side has the directory no more: what the other side put there may belong
+            // elsewhere now.
+            let gone_here = here != There::Directory
+                && wanted.is_some()
+                && below(ours.touched, directory).next().is_some();
+            if gone_here
+                || (there != There::Directory
+                    && wanted.is_none()
+                    && holds(&mut our, ours.touched, directory)?)
             {
                 return Ok(None);
             }
@@ -72,7 +85,9 @@ fn holds(side: &mut Reader<'_>, touched: &Paths, directory: &[u8]) -> Result<boo
 fn below<'a>(paths: &'a Paths, directory: &[u8]) -> impl Iterator<Item = &'a Vec<u8>> {
     let prefix = [directory, b"/"].concat();
     let from = (Bound::Included(prefix.clone()), Bound::Unbounded);
-    paths.range::<Vec<u8>, _>(from).take_while(move |path| path.starts_with(&prefix))
+    paths
+        .range::<Vec<u8>, _>(from)
+        .take_while(move |path| path.starts_with(&prefix))
 }
 
 /// What a tree holds at a path.
@@ -92,7 +107,11 @@ struct Reader<'repo> {
 
 impl<'repo> Reader<'repo> {
     fn new(repo: &'repo Repository, top: Oid) -> Self {
-        Self { repo, top, open: HashMap::new() }
+        Self {
+            repo,
+            top,
+            open: HashMap::new(),
+        }
     }
 
     fn at(&mut self, path: &[u8]) -> Result<There, GitError> {
@@ -100,13 +119,20 @@ impl<'repo> Reader<'repo> {
             Some(slash) => (&path[..slash], &path[slash + 1..]),
             None => (&path[..0], path),
         };
-        let Some(tree) = self.directory(directory)? else { return Ok(There::Nothing) };
-        let Some(entry) = tree.get_name_bytes(name) else { return Ok(There::Nothing) };
+        let Some(tree) = self.directory(directory)? else {
+            return Ok(There::Nothing);
+        };
+        let Some(entry) = tree.get_name_bytes(name) else {
+            return Ok(There::Nothing);
+        };
         if entry.kind() == Some(ObjectType::Tree) {
             return Ok(There::Directory);
         }
         let mode = u32::try_from(entry.filemode()).unwrap_or(super::tree::FILE);
-        Ok(There::File(Entry { mode, oid: entry.id() }))
+        Ok(There::File(Entry {
+            mode,
+            oid: entry.id(),
+        }))
     }
 
     fn directory(&mut self, path: &[u8]) -> Result<Option<&Tree<'repo>>, GitError> {
@@ -119,10 +145,15 @@ impl<'repo> Reader<'repo> {
             let tree = match &at {
                 None => Some(self.top),
                 Some(above) => {
-                    let name = directory.rsplit(|&byte| byte == b'/').next().unwrap_or(directory);
+                    let name = directory
+                        .rsplit(|&byte| byte == b'/')
+                        .next()
+                        .unwrap_or(directory);
                     let above = self.open.get(above).and_then(Option::as_ref);
                     let entry = above.and_then(|tree| tree.get_name_bytes(name));
-                    entry.filter(|entry| entry.kind() == Some(ObjectType::Tree)).map(|entry| entry.id())
+                    entry
+                        .filter(|entry| entry.kind() == Some(ObjectType::Tree))
+                        .map(|entry| entry.id())
                 }
             };
             let tree = tree.map(|oid| find_tree(self.repo, oid)).transpose()?;

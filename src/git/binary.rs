@@ -1,7 +1,9 @@
-//! The git binary, hardened: for what libgit2 cannot do alone, which is filters, packs, and everything over the network.
+//! The git binary, hardened: for what libgit2 cannot do alone, which is filters, packs, and
+//! everything over the network.
 //!
-//! It refuses hooks, fsmonitor, `ext::` transports, prompts and the `GIT_*` variables of the caller. The configuration of
-//! the system and of the user is read, on files also where the caller's variables say that it is: filters are often there.
+//! It refuses hooks, fsmonitor, `ext::` transports, prompts and the `GIT_*` variables of the
+//! caller. The configuration of the system and of the user is read, on files also where the
+//! caller's variables say that it is: filters are often there.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -35,20 +37,26 @@ const SETTINGS: [&str; 9] = [
     "maintenance.auto=false",
 ];
 
-/// Variables that say where the configuration of the system and of the user is. Calls on files follow them.
-const WHERE: [&str; 3] = ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"];
+/// Variables that say where the configuration of the system and of the user is. Calls on files
+/// follow them.
+const WHERE: [&str; 3] = [
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_CONFIG_NOSYSTEM",
+];
 
 /// How much of git's standard error a person is shown.
 const SAID: usize = 600;
 
-/// How long any call may take: one that lays out files of Git LFS fetches them over whatever line there is. What wants the
-/// files has a shorter time of its own as a rule.
+/// How long any call may take: one that lays out files of Git LFS fetches them over whatever line
+/// there is. What wants the files has a shorter time of its own as a rule.
 const LONGEST: Duration = Duration::from_secs(3600);
 
 /// How long git may take to say its version.
 const VERSION: Duration = Duration::from_secs(10);
 
-/// What the git on PATH says it is: `git version 2.47.3`; `None` where there is none that answers. It is asked once.
+/// What the git on PATH says it is: `git version 2.47.3`; `None` where there is none that answers.
+/// It is asked once.
 #[must_use]
 pub fn program_version() -> Option<String> {
     static SAID: OnceLock<Option<String>> = OnceLock::new();
@@ -57,10 +65,16 @@ pub fn program_version() -> Option<String> {
 
 fn ask_version() -> Option<String> {
     let mut command = cleared(true);
-    command.arg("--version").stdin(Stdio::null()).stdout(Stdio::piped());
+    command
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
     // It is remembered for everybody, so no one's stop counts.
     let (end, (out, _)) = stop::never(|| carry_out(command, VERSION)).ok()?;
-    let line = String::from_utf8_lossy(&out).lines().next().map(|line| text::clip(line.trim(), 80));
+    let line = String::from_utf8_lossy(&out)
+        .lines()
+        .next()
+        .map(|line| text::clip(line.trim(), 80));
     line.filter(|line| matches!(end, End::Of(status) if status.success()) && !line.is_empty())
 }
 
@@ -73,66 +87,149 @@ pub(super) struct Git<'a> {
 
 impl<'a> Git<'a> {
     /// A call on the files of `work_tree`, with an index of omk's own. No credentials.
-    pub(super) fn on_files(repo: &Repo, work_tree: &Path, index: &Path, what: &'a str, subcommand: &'a str) -> Self {
+    pub(super) fn on_files(
+        repo: &Repo,
+        work_tree: &Path,
+        index: &Path,
+        what: &'a str,
+        subcommand: &'a str,
+    ) -> Self {
         let mut command = hardened(true);
         follow(&mut command);
-        command.args(["-c", "credential.helper="]).arg("--git-dir").arg(repo.common_dir());
+        command
+            .args(["-c", "credential.helper="])
+            .arg("--git-dir")
+            .arg(repo.common_dir());
         command.arg("--work-tree").arg(work_tree).arg(subcommand);
         command.env("GIT_INDEX_FILE", index).current_dir(work_tree);
-        Self { command, what, subcommand }
+        Self {
+            command,
+            what,
+            subcommand,
+        }
     }
 
     /// A call that may use the network, with the user's own credential helper.
     pub(super) fn on_network(repo: &Repo, what: &'a str, subcommand: &'a str) -> Self {
         let mut command = hardened(false);
-        command.arg("--git-dir").arg(repo.common_dir()).arg(subcommand).current_dir(repo.common_dir());
-        Self { command, what, subcommand }
+        command
+            .arg("--git-dir")
+            .arg(repo.common_dir())
+            .arg(subcommand)
+            .current_dir(repo.common_dir());
+        Self {
+            command,
+            what,
+            subcommand,
+        }
     }
 
-    /// A call on the repository's objects and refs, or to a remote, that ends of itself. No credentials of anybody's.
+    /// A call on the repository's objects and refs, or to a remote, that ends of itself. No
+    /// credentials of anybody's.
     pub(super) fn bare(repo: &Repo, what: &'a str, subcommand: &'a str) -> Self {
         let mut command = hardened(true);
-        command.args(["-c", "credential.helper="]).arg("--git-dir").arg(repo.common_dir()).arg(subcommand);
+        command
+            .args(["-c", "credential.helper="])
+            .arg("--git-dir")
+            .arg(repo.common_dir())
+            .arg(subcommand);
         command.current_dir(repo.common_dir()).stdin(Stdio::null());
-        Self { command, what, subcommand }
+        Self {
+            command,
+            what,
+            subcommand,
+        }
     }
 
-    /// A call in a repository that omk made for it, in `git` and `work` below `place`. It can read the objects of another,
-    /// and goes by no configuration and no attributes but that repository's own.
-    pub(super) fn in_place_of(place: &Path, other: &Path, what: &'a str, subcommand: &'a str) -> Self {
+    /// A call in a repository that omk made for it, in `git` and `work` below `place`. It can read
+    /// the objects of another, and goes by no configuration and no attributes but that
+    /// repository's own.
+    pub(super) fn in_place_of(
+        place: &Path,
+        other: &Path,
+        what: &'a str,
+        subcommand: &'a str,
+    ) -> Self {
         let mut command = cleared(true);
         let work = place.join("work");
-        command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_ATTR_NOSYSTEM", "1");
-        command.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", quoted(&other.join("objects")));
-        command.arg("--git-dir").arg(place.join("git")).arg("--work-tree").arg(&work).arg(subcommand);
+        command
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_ATTR_NOSYSTEM", "1");
+        command.env(
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+            quoted(&other.join("objects")),
+        );
+        command
+            .arg("--git-dir")
+            .arg(place.join("git"))
+            .arg("--work-tree")
+            .arg(&work)
+            .arg(subcommand);
         command.current_dir(work).stdin(Stdio::null());
-        Self { command, what, subcommand }
+        Self {
+            command,
+            what,
+            subcommand,
+        }
     }
 
-    /// A call on the user's own checkout, which it only reads: its index too, by `GIT_OPTIONAL_LOCKS`.
+    /// A call on the user's own checkout, which it only reads: its index too, by
+    /// `GIT_OPTIONAL_LOCKS`.
     pub(super) fn on_checkout(repo: &Repo, what: &'a str, subcommand: &'a str) -> Self {
         let mut command = cleared(true);
         follow(&mut command);
-        command.args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]);
-        command.arg("--git-dir").arg(repo.git_dir()).arg("--work-tree").arg(repo.workdir()).arg(subcommand);
+        command.args([
+            "-c",
+            "core.fsmonitor=false",
+            "-c",
+            "core.hooksPath=/dev/null",
+        ]);
+        command
+            .arg("--git-dir")
+            .arg(repo.git_dir())
+            .arg("--work-tree")
+            .arg(repo.workdir())
+            .arg(subcommand);
         command.current_dir(repo.workdir()).stdin(Stdio::null());
-        Self { command, what, subcommand }
+        Self {
+            command,
+            what,
+            subcommand,
+        }
     }
 
     /// A call of `git config` that adds no setting of its own.
     pub(super) fn settings_of(repo: &Repo, what: &'a str) -> Self {
         let mut command = cleared(true);
-        command.arg("--git-dir").arg(repo.git_dir()).arg("config").current_dir(repo.common_dir()).stdin(Stdio::null());
-        Self { command, what, subcommand: "config" }
+        command
+            .arg("--git-dir")
+            .arg(repo.git_dir())
+            .arg("config")
+            .current_dir(repo.common_dir())
+            .stdin(Stdio::null());
+        Self {
+            command,
+            what,
+            subcommand: "config",
+        }
     }
 
     /// A call of `git config` that reads what [`Git::on_files`] goes by.
     pub(super) fn settings_of_files(repo: &Repo, what: &'a str) -> Self {
         let mut command = cleared(true);
         follow(&mut command);
-        command.arg("--git-dir").arg(repo.common_dir()).arg("config").current_dir(repo.common_dir());
+        command
+            .arg("--git-dir")
+            .arg(repo.common_dir())
+            .arg("config")
+            .current_dir(repo.common_dir());
         command.stdin(Stdio::null());
-        Self { command, what, subcommand: "config" }
+        Self {
+            command,
+            what,
+            subcommand: "config",
+        }
     }
 
     /// The same, and it reads that file from where it stands.
@@ -149,7 +246,8 @@ impl<'a> Git<'a> {
 
     /// Settings that the process list does not show. They win over every configuration.
     pub(super) fn settings(mut self, settings: &[(String, String)]) -> Self {
-        self.command.env("GIT_CONFIG_COUNT", settings.len().to_string());
+        self.command
+            .env("GIT_CONFIG_COUNT", settings.len().to_string());
         for (index, (key, value)) in settings.iter().enumerate() {
             self.command.env(format!("GIT_CONFIG_KEY_{index}"), key);
             self.command.env(format!("GIT_CONFIG_VALUE_{index}"), value);
@@ -168,7 +266,8 @@ impl<'a> Git<'a> {
         Ok(self.input(stdin))
     }
 
-    /// Runs it with the file's bytes as its input. Filters may take long, so it gets as much time as any call.
+    /// Runs it with the file's bytes as its input. Filters may take long, so it gets as much time
+    /// as any call.
     pub(super) fn run(self, input: &Path) -> Result<(), GitError> {
         self.end(input)?.ok().map(drop)
     }
@@ -178,11 +277,13 @@ impl<'a> Git<'a> {
         self.list(input)?.hear(LONGEST, None)
     }
 
-    /// Runs it for at most that long, or until the work of this thread is stopped, and says what it said, however it
-    /// ended. Its standard output goes to the file where one is given. Nothing of it is left when this returns.
+    /// Runs it for at most that long, or until the work of this thread is stopped, and says what it
+    /// said, however it ended. Its standard output goes to the file where one is given. Nothing
+    /// of it is left when this returns.
     pub(super) fn hear(mut self, most: Duration, to: Option<File>) -> Result<Heard, GitError> {
         go_on()?;
-        self.command.stdout(to.map_or_else(Stdio::piped, Stdio::from));
+        self.command
+            .stdout(to.map_or_else(Stdio::piped, Stdio::from));
         let (end, (out, err)) = carry_out(self.command, most).map_err(could_not_start)?;
         let err = lossy(&err);
         if let (End::Of(status), Some(why)) = (end, err.strip_prefix(keeper::COULD_NOT_START))
@@ -193,12 +294,21 @@ impl<'a> Git<'a> {
         if end == End::Stopped {
             return Err(GitError::Stopped);
         }
-        Ok(Heard { what: self.what.into(), subcommand: self.subcommand.into(), end, out, err })
+        Ok(Heard {
+            what: self.what.into(),
+            subcommand: self.subcommand.into(),
+            end,
+            out,
+            err,
+        })
     }
 }
 
 fn could_not_start(source: io::Error) -> GitError {
-    GitError::Io { what: "start `git`".into(), source }
+    GitError::Io {
+        what: "start `git`".into(),
+        source,
+    }
 }
 
 /// What a call of git said.
@@ -225,7 +335,11 @@ impl Heard {
 
     /// What it said, where it went well.
     pub(super) fn ok(self) -> Result<Vec<u8>, GitError> {
-        if self.succeeded() { Ok(self.out) } else { Err(self.failure()) }
+        if self.succeeded() {
+            Ok(self.out)
+        } else {
+            Err(self.failure())
+        }
     }
 
     /// Its failure, in general words.
@@ -234,8 +348,12 @@ impl Heard {
             End::Of(status) => failed(&self.what, &self.subcommand, status, &self.err),
             End::Stopped => GitError::Stopped,
             End::OutOfTime => {
-                let source = io::Error::new(io::ErrorKind::TimedOut, "git took too long, and was ended");
-                GitError::Io { what: self.what.clone(), source }
+                let source =
+                    io::Error::new(io::ErrorKind::TimedOut, "git took too long, and was ended");
+                GitError::Io {
+                    what: self.what.clone(),
+                    source,
+                }
             }
         }
     }
@@ -245,10 +363,15 @@ fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// What git, or who was at the other end, complained of, in one line without control characters; its end where it is long.
+/// What git, or who was at the other end, complained of, in one line without control characters;
+/// its end where it is long.
 pub(super) fn said(complaint: &str) -> String {
     let complaint = text::printable(complaint.as_bytes());
-    let said: Vec<&str> = complaint.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let said: Vec<&str> = complaint
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
     let said = said.join("; ");
     let start = said.char_indices().rev().nth(SAID).map_or(0, |(at, _)| at);
     said[start..].to_owned()
@@ -257,12 +380,21 @@ pub(super) fn said(complaint: &str) -> String {
 fn failed(what: &str, subcommand: &str, status: ExitStatus, complaint: &str) -> GitError {
     let said = said(complaint);
     if complaint.contains("No space left") || complaint.contains("Read-only file system") {
-        return GitError::Io { what: what.into(), source: io::Error::other(said) };
+        return GitError::Io {
+            what: what.into(),
+            source: io::Error::other(said),
+        };
     }
     let next = (complaint.contains("filter") || complaint.contains("lfs")).then_some(
         "a filter that .gitattributes asks for failed: install what it needs (Git LFS: `git lfs install` and `git lfs fetch`)",
     );
-    GitError::Binary { what: what.into(), command: subcommand.into(), status: status.to_string(), said, next }
+    GitError::Binary {
+        what: what.into(),
+        command: subcommand.into(),
+        status: status.to_string(),
+        said,
+        next,
+    }
 }
 
 fn hardened(without_secrets: bool) -> Command {
@@ -287,16 +419,25 @@ fn cleared(without_secrets: bool) -> Command {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         // Secrets are not for filters to see: the rule that `pass_env` has.
-        if text.to_ascii_uppercase().starts_with("GIT_") || (without_secrets && credential::is_variable(&text)) {
+        if text.to_ascii_uppercase().starts_with("GIT_")
+            || (without_secrets && credential::is_variable(&text))
+        {
             command.env_remove(&name);
         }
     }
-    command.env("GIT_TERMINAL_PROMPT", "0").env("GIT_OPTIONAL_LOCKS", "0").env("GIT_LITERAL_PATHSPECS", "1");
-    command.env("LC_ALL", "C").env("GIT_ASKPASS", "true").env("SSH_ASKPASS_REQUIRE", "never");
+    command
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        .env("GIT_LITERAL_PATHSPECS", "1");
+    command
+        .env("LC_ALL", "C")
+        .env("GIT_ASKPASS", "true")
+        .env("SSH_ASKPASS_REQUIRE", "never");
     command
 }
 
-/// A directory of objects as git reads it from a variable: in quotes, in which a colon does not end it.
+/// A directory of objects as git reads it from a variable: in quotes, in which a colon does not end
+/// it.
 fn quoted(path: &Path) -> OsString {
     let mut quoted = vec![b'"'];
     for &byte in path.as_os_str().as_bytes() {
@@ -311,25 +452,52 @@ fn quoted(path: &Path) -> OsString {
 }
 
 /// Fetches the blobs that a partial clone does not have, all at once.
-pub(super) fn fetch_missing(repo: &Repo, objects: &Repository, listing: &Listing, list: &Path) -> Result<(), GitError> {
-    let config = objects.config().map_err(GitError::lib("read git's configuration"))?;
-    let Some(remote) = promisor(&config) else { return Ok(()) };
-    let odb = objects.odb().map_err(GitError::lib("open the object store"))?;
-    let wanted = listing.files().filter(|(_, entry)| !entry.is_submodule() && !odb.exists(entry.oid));
-    let lines: BTreeSet<String> = wanted.map(|(_, entry)| format!("{}\n", entry.oid)).collect();
+pub(super) fn fetch_missing(
+    repo: &Repo,
+    objects: &Repository,
+    listing: &Listing,
+    list: &Path,
+) -> Result<(), GitError> {
+    let config = objects
+        .config()
+        .map_err(GitError::lib("read git's configuration"))?;
+    let Some(remote) = promisor(&config) else {
+        return Ok(());
+    };
+    let odb = objects
+        .odb()
+        .map_err(GitError::lib("open the object store"))?;
+    let wanted = listing
+        .files()
+        .filter(|(_, entry)| !entry.is_submodule() && !odb.exists(entry.oid));
+    let lines: BTreeSet<String> = wanted
+        .map(|(_, entry)| format!("{}\n", entry.oid))
+        .collect();
     if lines.is_empty() {
         return Ok(());
     }
-    std::fs::write(list, lines.into_iter().collect::<String>()).map_err(GitError::io("write", list))?;
+    std::fs::write(list, lines.into_iter().collect::<String>())
+        .map_err(GitError::io("write", list))?;
     let git = Git::on_network(repo, "fetch what this partial clone does not have", "fetch");
-    let options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no", "--filter=blob:none"];
-    git.args(options).args(["--stdin", "--", &remote]).run(list)?;
-    odb.refresh().map_err(GitError::lib("open the object store"))
+    let options = [
+        "--quiet",
+        "--no-tags",
+        "--no-write-fetch-head",
+        "--recurse-submodules=no",
+        "--filter=blob:none",
+    ];
+    git.args(options)
+        .args(["--stdin", "--", &remote])
+        .run(list)?;
+    odb.refresh()
+        .map_err(GitError::lib("open the object store"))
 }
 
 /// Whether a repository may lack objects, and fetches them when they are wanted.
 pub(super) fn is_partial(objects: &Repository) -> bool {
-    objects.config().is_ok_and(|config| promisor(&config).is_some())
+    objects
+        .config()
+        .is_ok_and(|config| promisor(&config).is_some())
 }
 
 /// The remote that a partial clone gets missing objects from.
@@ -341,7 +509,9 @@ fn promisor(config: &git2::Config) -> Option<String> {
     let entries = config.entries(Some("^remote\\..*\\.promisor$")).ok()?;
     let _ = entries.for_each(|entry| {
         let name = String::from_utf8_lossy(entry.name_bytes());
-        let remote = name.strip_prefix("remote.").and_then(|rest| rest.strip_suffix(".promisor"));
+        let remote = name
+            .strip_prefix("remote.")
+            .and_then(|rest| rest.strip_suffix(".promisor"));
         if entry.value_bytes() == b"true" && found.is_none() {
             found = remote.map(str::to_owned);
         }
@@ -355,6 +525,9 @@ mod tests {
 
     #[test]
     fn a_directory_of_objects_is_quoted() {
-        assert_eq!(quoted(Path::new("/a b/c:d/\"e\\")), *"\"/a b/c:d/\\\"e\\\\\"");
+        assert_eq!(
+            quoted(Path::new("/a b/c:d/\"e\\")),
+            *"\"/a b/c:d/\\\"e\\\\\""
+        );
     }
 }

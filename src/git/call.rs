@@ -1,6 +1,7 @@
 //! A call of git under way: what it says, and its end, in time or not.
 //!
-//! It refuses to leave anybody of it behind: it is over only when git, and every filter that git started, is gone.
+//! It refuses to leave anybody of it behind: it is over only when git, and every filter that git
+//! started, is gone.
 
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt as _;
@@ -16,10 +17,12 @@ use crate::exec::{keeper, stop};
 /// How often a call looks whether it is to go on: a person notices no wait of this length.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// The first wait for the end of a process that has closed its output already. Later ones are longer.
+/// The first wait for the end of a process that has closed its output already. Later ones are
+/// longer.
 const SOON: Duration = Duration::from_micros(50);
 
-/// How long a keeper gets to end everybody: ten times its own grace, for a machine that is very busy.
+/// How long a keeper gets to end everybody: ten times its own grace, for a machine that is very
+/// busy.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The same for a git without a keeper, which ends alone.
@@ -47,7 +50,11 @@ pub(super) type Output = (Vec<u8>, Vec<u8>);
 
 /// Refuses to go on with work that was stopped. Every long loop of this module looks here.
 pub(super) fn go_on() -> Result<(), GitError> {
-    if stop::is_wanted() { Err(GitError::Stopped) } else { Ok(()) }
+    if stop::is_wanted() {
+        Err(GitError::Stopped)
+    } else {
+        Ok(())
+    }
 }
 
 /// Runs a command for at most that long, and ends it before if the work of this thread is stopped.
@@ -97,7 +104,8 @@ fn why_over(left: Duration) -> Option<End> {
 
 fn end_early(child: &mut Child, end: End, said: &Receiver<Output>) -> io::Result<(End, Output)> {
     end_all(child)?;
-    // With everybody gone it ends at once. Where somebody hides from a system without keepers, nothing more is heard.
+    // With everybody gone it ends at once. Where somebody hides from a system without keepers,
+    // nothing more is heard.
     Ok((end, said.recv_timeout(PATIENCE_ALONE).unwrap_or_default()))
 }
 
@@ -107,7 +115,11 @@ fn end_all(child: &mut Child) -> io::Result<()> {
     let send = |signal| group.map(|group| kill_process_group(group, signal));
     // It may have ended just now; its number is its own until it is waited for.
     let _ = send(Signal::TERM);
-    let mut left = if keeper::is_kept() { PATIENCE } else { PATIENCE_ALONE };
+    let mut left = if keeper::is_kept() {
+        PATIENCE
+    } else {
+        PATIENCE_ALONE
+    };
     while !left.is_zero() {
         if child.try_wait()?.is_some() {
             return Ok(());
@@ -125,7 +137,8 @@ fn listen(child: &mut Child) -> Receiver<Output> {
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
-        let err = std::thread::spawn(move || err.map(|pipe| drain(pipe, COMPLAINED)).unwrap_or_default());
+        let err =
+            std::thread::spawn(move || err.map(|pipe| drain(pipe, COMPLAINED)).unwrap_or_default());
         let out = out.map(|pipe| drain(pipe, HEARD)).unwrap_or_default();
         // Nobody listens where the time was up.
         let _ = sender.send((out, err.join().unwrap_or_default()));

@@ -1,7 +1,8 @@
 //! A CI job's token, taken out of the checkout that a runner of GitLab's made with it.
 //!
-//! The runner leaves it in the checkout's settings: in the remote's address, in a rewriting of addresses, in a header, or in
-//! a file that those include. It refuses to change anything else, and to follow a link.
+//! The runner leaves it in the checkout's settings: in the remote's address, in a rewriting of
+//! addresses, in a header, or in a file that those include. It refuses to change anything else, and
+//! to follow a link.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -26,8 +27,8 @@ const USER: &str = "gitlab-ci-token";
 /// The variable that holds it, which a credential helper may name instead.
 const NAME: &str = "CI_JOB_TOKEN";
 
-/// Takes the token out of the settings of the checkout in `dir`, and of what they include; the files that were changed.
-/// Nothing where there is no checkout.
+/// Takes the token out of the settings of the checkout in `dir`, and of what they include; the
+/// files that were changed. Nothing where there is no checkout.
 ///
 /// # Errors
 /// Where a file that holds the token cannot be written.
@@ -54,8 +55,13 @@ fn settings_of(git: &Path) -> Vec<PathBuf> {
     let mut files = vec![git.join("config"), git.join("config.worktree")];
     let mut directories = vec![git.join("modules")];
     while let Some(directory) = directories.pop() {
-        let Ok(entries) = std::fs::read_dir(&directory) else { continue };
-        for entry in entries.filter_map(Result::ok).filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        let Ok(entries) = std::fs::read_dir(&directory) else {
+            continue;
+        };
+        for entry in entries
+            .filter_map(Result::ok)
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        {
             if directories.len() + files.len() >= FILES {
                 break;
             }
@@ -78,7 +84,11 @@ fn read(file: &Path) -> Option<String> {
 fn write(file: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write as _;
     let flags = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
-    let mut out = std::fs::OpenOptions::new().write(true).truncate(true).custom_flags(flags).open(file)?;
+    let mut out = std::fs::OpenOptions::new()
+        .write(true)
+        .truncate(true)
+        .custom_flags(flags)
+        .open(file)?;
     out.write_all(text.as_bytes())
 }
 
@@ -98,7 +108,8 @@ fn included(text: &str, directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The same settings without the token: an address keeps all but its user, a line that cannot do without it goes.
+/// The same settings without the token: an address keeps all but its user, a line that cannot do
+/// without it goes.
 fn without(text: &str, token: &Secret) -> String {
     let token = token.expose();
     let pair = STANDARD.encode(format!("{USER}:{token}"));
@@ -108,7 +119,8 @@ fn without(text: &str, token: &Secret) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
         let line = line.replace(&of_user, "");
-        let helper = line.trim_start().to_ascii_lowercase().starts_with("helper") && line.contains(NAME);
+        let helper =
+            line.trim_start().to_ascii_lowercase().starts_with("helper") && line.contains(NAME);
         if helper || telling.iter().any(|secret| line.contains(secret)) {
             continue;
         }
@@ -169,7 +181,10 @@ mod tests {
             ("b.tmp/.gitlab-runner.ext.conf", rewritten),
             ("b/.git/more.conf", helper),
             ("b/.git/modules/deep/one/HEAD", "ref: refs/heads/main\n"),
-            ("b/.git/modules/deep/one/config", "[remote \"o\"]\nurl=http://gitlab-ci-token:glcbt-64_hushhush@h/x\n"),
+            (
+                "b/.git/modules/deep/one/config",
+                "[remote \"o\"]\nurl=http://gitlab-ci-token:glcbt-64_hushhush@h/x\n",
+            ),
         ]);
         let mut changed = take_token_out(&dir.path().join("b"), &token()).unwrap();
         changed.sort();
@@ -177,20 +192,45 @@ mod tests {
         assert!(!holds(dir.path()));
         let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
         assert!(read("b/.git/config").contains("url = https://host/a/b.git\n"));
-        assert!(read("b/.git/config").contains("bare = false") && !read("b/.git/config").contains("extraheader"));
+        assert!(
+            read("b/.git/config").contains("bare = false")
+                && !read("b/.git/config").contains("extraheader")
+        );
         assert!(read("b.tmp/.gitlab-runner.ext.conf").contains("[url \"https://host\"]"));
-        assert_eq!(read("b/.git/more.conf"), "[credential]\n\tuseHttpPath = true\n");
-        assert!(take_token_out(&dir.path().join("b"), &token()).unwrap().is_empty());
+        assert_eq!(
+            read("b/.git/more.conf"),
+            "[credential]\n\tuseHttpPath = true\n"
+        );
+        assert!(
+            take_token_out(&dir.path().join("b"), &token())
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]
     fn nothing_else_is_changed_and_no_link_is_followed() {
         let other = "[remote \"origin\"]\n\turl = https://me:mine@host/a.git\n[credential]\n\thelper = store\n";
         let dir = checkout(&[("b/.git/config", other), ("far", "glcbt-64_hushhush\n")]);
-        std::os::unix::fs::symlink(dir.path().join("far"), dir.path().join("b/.git/config.worktree")).unwrap();
-        assert!(take_token_out(&dir.path().join("b"), &token()).unwrap().is_empty());
-        assert_eq!(std::fs::read_to_string(dir.path().join("b/.git/config")).unwrap(), other);
+        std::os::unix::fs::symlink(
+            dir.path().join("far"),
+            dir.path().join("b/.git/config.worktree"),
+        )
+        .unwrap();
+        assert!(
+            take_token_out(&dir.path().join("b"), &token())
+                .unwrap()
+                .is_empty()
+        );
+        assert_eq!(
+            std::fs::read_to_string(dir.path().join("b/.git/config")).unwrap(),
+            other
+        );
         assert!(holds(dir.path()));
-        assert!(take_token_out(&dir.path().join("nowhere"), &token()).unwrap().is_empty());
+        assert!(
+            take_token_out(&dir.path().join("nowhere"), &token())
+                .unwrap()
+                .is_empty()
+        );
     }
 }

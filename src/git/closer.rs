@@ -1,9 +1,10 @@
 //! Three trees merged by the git binary: renames, and what is in files.
 //!
-//! git works in a repository of its own that holds three made-up commits, a fixed configuration and the attributes of
-//! `ours`, so the same merge comes out the same on every machine, and as `git merge` makes it of a clean checkout with
-//! git's own settings. It refuses whatever a checkout, a clone or a user could add: attributes that are in no tree, an
-//! index, settings, and merge drivers of the user's, which are programs. A driver that is not built in merges as text
+//! git works in a repository of its own that holds three made-up commits, a fixed configuration and
+//! the attributes of `ours`, so the same merge comes out the same on every machine, and as `git
+//! merge` makes it of a clean checkout with git's own settings. It refuses whatever a checkout, a
+//! clone or a user could add: attributes that are in no tree, an index, settings, and merge drivers
+//! of the user's, which are programs. A driver that is not built in merges as text
 //! does. A submodule that both sides moved is a conflict.
 
 use std::collections::BTreeSet;
@@ -57,7 +58,8 @@ const NAMES: [&str; 2] = ["ours", "theirs"];
 /// Paths that are named where git names none: enough to see which directory it is about.
 const NAMED: usize = 20;
 
-/// Names that a file system takes. A longer one cannot be checked out, so its attributes never counted anywhere.
+/// Names that a file system takes. A longer one cannot be checked out, so its attributes never
+/// counted anywhere.
 const NAME: usize = 255;
 
 /// The same for whole paths, with room for the directory in front of them.
@@ -68,7 +70,9 @@ const PATH: usize = 3000;
 /// # Errors
 /// [`GitError::OldProgram`], with its version.
 pub fn refuse_old_program() -> Result<(), GitError> {
-    let Some(said) = program_version() else { return Ok(()) };
+    let Some(said) = program_version() else {
+        return Ok(());
+    };
     match numbers(&said) {
         Some(version) if version < OLDEST => Err(GitError::OldProgram { found: said }),
         Some(_) | None => Ok(()),
@@ -88,9 +92,14 @@ pub(super) struct Three {
     pub(super) theirs: Oid,
 }
 
-/// Merges three trees; `touched` is every path in which a side differs from the base. The result is in the repository,
-/// and nothing else is left.
-pub(super) fn closer(repo: &Repo, objects: &Repository, trees: Three, touched: &Paths) -> Result<Merge, GitError> {
+/// Merges three trees; `touched` is every path in which a side differs from the base. The result is
+/// in the repository, and nothing else is left.
+pub(super) fn closer(
+    repo: &Repo,
+    objects: &Repository,
+    trees: Three,
+    touched: &Paths,
+) -> Result<Merge, GitError> {
     let place = Place::new()?;
     place.lay_attributes(objects, trees.ours, touched)?;
     let base = place.commit(trees.base, None)?;
@@ -107,14 +116,25 @@ pub(super) fn closer(repo: &Repo, objects: &Repository, trees: Three, touched: &
         return Err(heard.failure());
     }
     let mut parts = heard.out.split(|&byte| byte == 0);
-    let tree = parts.next().and_then(|line| std::str::from_utf8(line).ok()).and_then(|text| Oid::from_str(text).ok());
-    let Some(tree) = tree else { return Err(heard.failure()) };
+    let tree = parts
+        .next()
+        .and_then(|line| std::str::from_utf8(line).ok())
+        .and_then(|text| Oid::from_str(text).ok());
+    let Some(tree) = tree else {
+        return Err(heard.failure());
+    };
     if is_conflict {
-        let mut paths: BTreeSet<RepoPath> =
-            parts.filter_map(|path| RepoPath::from_bytes(as_named(path, touched))).collect();
+        let mut paths: BTreeSet<RepoPath> = parts
+            .filter_map(|path| RepoPath::from_bytes(as_named(path, touched)))
+            .collect();
         if paths.is_empty() {
             // A directory that was split in two is a conflict of no path.
-            paths.extend(touched.iter().filter_map(|path| RepoPath::from_bytes(path)).take(NAMED));
+            paths.extend(
+                touched
+                    .iter()
+                    .filter_map(|path| RepoPath::from_bytes(path))
+                    .take(NAMED),
+            );
         }
         return Ok(Merge::Conflict(paths.into_iter().collect()));
     }
@@ -122,9 +142,12 @@ pub(super) fn closer(repo: &Repo, objects: &Repository, trees: Three, touched: &
     Ok(Merge::Clean(tree_id(tree)))
 }
 
-/// git puts a file aside that is in the way of a directory, under its name and a branch's. Its own name says more.
+/// git puts a file aside that is in the way of a directory, under its name and a branch's. Its own
+/// name says more.
 fn as_named<'a>(path: &'a [u8], touched: &Paths) -> &'a [u8] {
-    let aside = NAMES.iter().find_map(|name| path.strip_suffix(format!("~{name}").as_bytes()));
+    let aside = NAMES
+        .iter()
+        .find_map(|name| path.strip_suffix(format!("~{name}").as_bytes()));
     aside.filter(|_| !touched.contains(path)).unwrap_or(path)
 }
 
@@ -137,29 +160,49 @@ struct Place {
 impl Place {
     fn new() -> Result<Self, GitError> {
         let temporary = std::env::temp_dir();
-        let dir = tempfile::Builder::new().prefix("omk-merge-").tempdir_in(&temporary);
+        let dir = tempfile::Builder::new()
+            .prefix("omk-merge-")
+            .tempdir_in(&temporary);
         let dir = dir.map_err(GitError::io("make a directory in", &temporary))?;
         let at = |name: &str| dir.path().join(name);
         for name in ["git", "git/objects", "git/refs", "git/refs/heads", "work"] {
             fs::create_dir(at(name)).map_err(GitError::io("make", &at(name)))?;
         }
-        fs::write(at("git/HEAD"), "ref: refs/heads/none\n").map_err(GitError::io("write", &at("git/HEAD")))?;
+        fs::write(at("git/HEAD"), "ref: refs/heads/none\n")
+            .map_err(GitError::io("write", &at("git/HEAD")))?;
         fs::write(at("git/config"), CONFIG).map_err(GitError::io("write", &at("git/config")))?;
-        let own = Repository::open(at("git")).map_err(GitError::lib("open a repository for a merge"))?;
+        let own =
+            Repository::open(at("git")).map_err(GitError::lib("open a repository for a merge"))?;
         Ok(Self { dir, repo: own })
     }
 
-    /// Lays out the attributes that have a say about these paths, as a checkout of that tree would have them.
-    fn lay_attributes(&self, objects: &Repository, tree: Oid, touched: &Paths) -> Result<(), GitError> {
+    /// Lays out the attributes that have a say about these paths, as a checkout of that tree would
+    /// have them.
+    fn lay_attributes(
+        &self,
+        objects: &Repository,
+        tree: Oid,
+        touched: &Paths,
+    ) -> Result<(), GitError> {
         let mut above: BTreeSet<&[u8]> = touched.iter().flat_map(|path| above(path)).collect();
         above.insert(b"");
         let tree = find_tree(objects, tree)?;
         for directory in above {
-            let name =
-                if directory.is_empty() { ".gitattributes".into() } else { [directory, b"/.gitattributes"].concat() };
-            let long = name.len() > PATH || name.split(|&byte| byte == b'/').any(|part| part.len() > NAME);
-            let Some(path) = RepoPath::from_bytes(&name).filter(|_| !long) else { continue };
-            let Some(entry) = find_entry(objects, &tree, &path)? else { continue };
+            let name = if directory.is_empty() {
+                ".gitattributes".into()
+            } else {
+                [directory, b"/.gitattributes"].concat()
+            };
+            let long = name.len() > PATH
+                || name
+                    .split(|&byte| byte == b'/')
+                    .any(|part| part.len() > NAME);
+            let Some(path) = RepoPath::from_bytes(&name).filter(|_| !long) else {
+                continue;
+            };
+            let Some(entry) = find_entry(objects, &tree, &path)? else {
+                continue;
+            };
             // git follows no link to attributes.
             if entry.kind() != Some(ObjectType::Blob) || entry.filemode() == 0o120_000 {
                 continue;
@@ -175,10 +218,16 @@ impl Place {
 
     /// A commit of that tree, in this repository alone.
     fn commit(&self, tree: Oid, parent: Option<Oid>) -> Result<Oid, GitError> {
-        let parent = parent.map(|parent| format!("parent {parent}\n")).unwrap_or_default();
+        let parent = parent
+            .map(|parent| format!("parent {parent}\n"))
+            .unwrap_or_default();
         let text = format!("tree {tree}\n{parent}author {NOBODY}\ncommitter {NOBODY}\n\n");
-        let odb = self.repo.odb().map_err(GitError::lib("write a commit for a merge"))?;
-        odb.write(ObjectType::Commit, text.as_bytes()).map_err(GitError::lib("write a commit for a merge"))
+        let odb = self
+            .repo
+            .odb()
+            .map_err(GitError::lib("write a commit for a merge"))?;
+        odb.write(ObjectType::Commit, text.as_bytes())
+            .map_err(GitError::lib("write a commit for a merge"))
     }
 
     fn branch(&self, name: &str, commit: Oid) -> Result<(), GitError> {
@@ -189,11 +238,16 @@ impl Place {
     /// Takes the files and trees that the merge made into the real repository.
     fn take_out(&self, objects: &Repository) -> Result<(), GitError> {
         let what = || GitError::lib("take in what a merge made");
-        let (from, to) = (self.repo.odb().map_err(what())?, objects.odb().map_err(what())?);
+        let (from, to) = (
+            self.repo.odb().map_err(what())?,
+            objects.odb().map_err(what())?,
+        );
         let top = self.dir.path().join("git/objects");
         for shelf in names(&top)?.iter().filter(|name| name.len() == 2) {
             for rest in names(&top.join(shelf))? {
-                let Ok(oid) = Oid::from_str(&format!("{shelf}{rest}")) else { continue };
+                let Ok(oid) = Oid::from_str(&format!("{shelf}{rest}")) else {
+                    continue;
+                };
                 let object = from.read(oid).map_err(what())?;
                 if object.kind() != ObjectType::Commit {
                     to.write(object.kind(), object.data()).map_err(what())?;

@@ -41,7 +41,8 @@ impl<'a> Files<'a> {
         Ok(Self { top, root })
     }
 
-    /// What the file, or the link, at a path would be as a blob; `None` if it is too large to be held in memory.
+    /// What the file, or the link, at a path would be as a blob; `None` if it is too large to be
+    /// held in memory.
     pub(super) fn blob(&self, path: &[u8], meta: &Metadata) -> Result<Option<Oid>, GitError> {
         if meta.len() > LARGE && !meta.is_symlink() {
             return Ok(None);
@@ -49,16 +50,22 @@ impl<'a> Files<'a> {
         blob_id(&self.read(path, meta)?).map(Some)
     }
 
-    /// What tells the bytes of a file of any size from others: the id of its blob, if it is not too large for that.
+    /// What tells the bytes of a file of any size from others: the id of its blob, if it is not too
+    /// large for that.
     pub(super) fn bytes(&self, path: &[u8], meta: &Metadata) -> Result<Bytes, GitError> {
         if let Some(blob) = self.blob(path, meta)? {
             return Ok(Bytes(blob));
         }
         let on_disk = below(self.top, path);
         make_readable(&on_disk, meta)?;
-        let digest = self.root.file(&below(Path::new(""), path)).and_then(|file| file.digest(u64::MAX));
+        let digest = self
+            .root
+            .file(&below(Path::new(""), path))
+            .and_then(|file| file.digest(u64::MAX));
         let digest = digest.map_err(|why| GitError::io("read", &on_disk)(why.into()))?;
-        Ok(Bytes(Oid::from_str(&digest.as_str()[..40]).expect("a digest begins with 40 hex digits")))
+        Ok(Bytes(
+            Oid::from_str(&digest.as_str()[..40]).expect("a digest begins with 40 hex digits"),
+        ))
     }
 
     /// The bytes of a file of at most [`LARGE`] bytes, or where a link leads.
@@ -73,35 +80,54 @@ impl<'a> Files<'a> {
         read.map_err(|why| GitError::io("read", &on_disk)(why.into()))
     }
 
-    /// The text of `.gitignore` or `.gitattributes`. git reads none that are no plain file, and neither does this.
+    /// The text of `.gitignore` or `.gitattributes`. git reads none that are no plain file, and
+    /// neither does this.
     pub(super) fn rules(&self, path: &[u8]) -> Result<Vec<u8>, GitError> {
         match self.root.read(&below(Path::new(""), path), RULES) {
             Ok(text) => Ok(text),
-            Err(NotRead::Missing | NotRead::Outside | NotRead::BelowLink | NotRead::NotPlain(_)) => Ok(Vec::new()),
+            Err(
+                NotRead::Missing | NotRead::Outside | NotRead::BelowLink | NotRead::NotPlain(_),
+            ) => Ok(Vec::new()),
             Err(NotRead::TooLarge { .. }) => {
                 let path = String::from_utf8_lossy(path).into_owned();
-                Err(GitError::Unstorable { path, why: "it is larger than 1 MiB, and rules of that size are not read" })
+                Err(GitError::Unstorable {
+                    path,
+                    why: "it is larger than 1 MiB, and rules of that size are not read",
+                })
             }
             Err(NotRead::Io(error)) => Err(GitError::io("read", &below(self.top, path))(error)),
         }
     }
 
     /// The bytes of a file of any size, to be read piece by piece.
-    pub(super) fn open(&self, path: &[u8], meta: &Metadata) -> Result<impl std::io::Read + use<>, GitError> {
+    pub(super) fn open(
+        &self,
+        path: &[u8],
+        meta: &Metadata,
+    ) -> Result<impl std::io::Read + use<>, GitError> {
         go_on()?;
         let on_disk = below(self.top, path);
         make_readable(&on_disk, meta)?;
         let file = self.root.file(&below(Path::new(""), path));
-        Ok(file.map_err(|why| GitError::io("read", &on_disk)(why.into()))?.whole())
+        Ok(file
+            .map_err(|why| GitError::io("read", &on_disk)(why.into()))?
+            .whole())
     }
 
     /// Stores a file of any size, in pieces.
-    pub(super) fn store(&self, repo: &Repository, path: &[u8], meta: &Metadata) -> Result<Oid, GitError> {
+    pub(super) fn store(
+        &self,
+        repo: &Repository,
+        path: &[u8],
+        meta: &Metadata,
+    ) -> Result<Oid, GitError> {
         let on_disk = below(self.top, path);
         let what = format!("store {}", on_disk.display());
         let mut file = self.open(path, meta)?;
         // Without a path for its hint, so that libgit2 looks for no filters.
-        let mut writer = repo.blob_writer(None).map_err(GitError::lib(what.clone()))?;
+        let mut writer = repo
+            .blob_writer(None)
+            .map_err(GitError::lib(what.clone()))?;
         std::io::copy(&mut file, &mut writer).map_err(GitError::io("store", &on_disk))?;
         writer.commit().map_err(GitError::lib(what))
     }
@@ -130,13 +156,29 @@ fn read_link(on_disk: &Path) -> Result<Vec<u8>, GitError> {
 }
 
 pub(super) fn write_entry(repo: &Repository, on_disk: &Path, entry: Entry) -> Result<(), GitError> {
-    let blob = find_blob(repo, entry.oid, &format!("read what {} holds", on_disk.display()))?;
+    let blob = find_blob(
+        repo,
+        entry.oid,
+        &format!("read what {} holds", on_disk.display()),
+    )?;
     let write = || {
         if entry.is_symlink() {
-            return std::os::unix::fs::symlink(std::ffi::OsStr::from_bytes(blob.content()), on_disk);
+            return std::os::unix::fs::symlink(
+                std::ffi::OsStr::from_bytes(blob.content()),
+                on_disk,
+            );
         }
-        let mode = if entry.mode & 0o111 != 0 { 0o777 } else { 0o666 };
-        File::options().write(true).create_new(true).mode(mode).open(on_disk)?.write_all(blob.content())
+        let mode = if entry.mode & 0o111 != 0 {
+            0o777
+        } else {
+            0o666
+        };
+        File::options()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(on_disk)?
+            .write_all(blob.content())
     };
     write().map_err(GitError::io("write", on_disk))
 }

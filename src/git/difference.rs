@@ -1,4 +1,5 @@
-//! What differs between two trees. libgit2's own comparison reads every directory of both, alike or not.
+//! What differs between two trees. libgit2's own comparison reads every directory of both, alike or
+//! not.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,7 +9,8 @@ use super::error::GitError;
 use super::lookup::find_tree;
 use super::tree::{DEPTH, DIRECTORY, Entry, kind_of, too_deep};
 
-/// Every path that differs, with what it holds in either. Directories that both have alike are not read.
+/// Every path that differs, with what it holds in either. Directories that both have alike are not
+/// read.
 pub(super) fn difference(repo: &Repository, old: Oid, new: Oid) -> Result<Difference, GitError> {
     let mut found = Difference::new();
     let mut open = vec![(Vec::new(), 0, Some(old), Some(new))];
@@ -20,19 +22,34 @@ pub(super) fn difference(repo: &Repository, old: Oid, new: Oid) -> Result<Differ
             return Err(too_deep(&above));
         }
         let (old, new) = (entries(repo, old)?, entries(repo, new)?);
-        for name in old.keys().chain(new.keys().filter(|name| !old.contains_key(*name))) {
+        for name in old
+            .keys()
+            .chain(new.keys().filter(|name| !old.contains_key(*name)))
+        {
             let (before, after) = (old.get(name), new.get(name));
             if before == after {
                 continue;
             }
-            let path = if above.is_empty() { name.clone() } else { [&above[..], b"/", name].concat() };
-            let file = |entry: Option<&Entry>| entry.filter(|entry| kind_of(entry.mode).is_some()).copied();
-            let sides = Sides { before: file(before), after: file(after) };
+            let path = if above.is_empty() {
+                name.clone()
+            } else {
+                [&above[..], b"/", name].concat()
+            };
+            let file = |entry: Option<&Entry>| {
+                entry.filter(|entry| kind_of(entry.mode).is_some()).copied()
+            };
+            let sides = Sides {
+                before: file(before),
+                after: file(after),
+            };
             if sides.before.is_some() || sides.after.is_some() {
                 found.insert(path.clone(), sides);
             }
-            let directory =
-                |entry: Option<&Entry>| entry.filter(|entry| entry.mode == DIRECTORY).map(|entry| entry.oid);
+            let directory = |entry: Option<&Entry>| {
+                entry
+                    .filter(|entry| entry.mode == DIRECTORY)
+                    .map(|entry| entry.oid)
+            };
             open.push((path, depth + 1, directory(before), directory(after)));
         }
     }
@@ -41,11 +58,18 @@ pub(super) fn difference(repo: &Repository, old: Oid, new: Oid) -> Result<Differ
 
 /// What a directory has, by name; nothing if there is none.
 fn entries(repo: &Repository, directory: Option<Oid>) -> Result<HashMap<Vec<u8>, Entry>, GitError> {
-    let Some(oid) = directory else { return Ok(HashMap::new()) };
+    let Some(oid) = directory else {
+        return Ok(HashMap::new());
+    };
     let tree = find_tree(repo, oid)?;
-    let entry =
-        |entry: git2::TreeEntry<'_>| Entry { mode: u32::try_from(entry.filemode()).unwrap_or(0), oid: entry.id() };
-    Ok(tree.iter().map(|found| (found.name_bytes().to_vec(), entry(found))).collect())
+    let entry = |entry: git2::TreeEntry<'_>| Entry {
+        mode: u32::try_from(entry.filemode()).unwrap_or(0),
+        oid: entry.id(),
+    };
+    Ok(tree
+        .iter()
+        .map(|found| (found.name_bytes().to_vec(), entry(found)))
+        .collect())
 }
 
 /// The paths in which two trees differ.

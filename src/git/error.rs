@@ -1,6 +1,7 @@
 //! Why git could not do it, in words for a person: what, where, and what to do next.
 //!
-//! It refuses to show libgit2's own words, or git's, alone: they are kept as the source, or quoted after ours.
+//! It refuses to show libgit2's own words, or git's, alone: they are kept as the source, or quoted
+//! after ours.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -84,7 +85,9 @@ pub enum GitError {
         name: String,
     },
     /// A branch is not where it was expected.
-    #[error("branch `{name}` {found}, not {expected}: someone else moved it, and it was left as it is")]
+    #[error(
+        "branch `{name}` {found}, not {expected}: someone else moved it, and it was left as it is"
+    )]
     BranchMoved {
         /// The branch.
         name: String,
@@ -175,7 +178,8 @@ pub enum GitError {
         /// What it says it is.
         found: String,
     },
-    /// A file asks for a filter that git's configuration does not define. git would take the file as it is.
+    /// A file asks for a filter that git's configuration does not define. git would take the file
+    /// as it is.
     #[error("take `{path}`: it asks for the filter `{name}`, which git does not have here")]
     NoFilter {
         /// The file, as well as it can be shown.
@@ -306,7 +310,10 @@ pub enum GitError {
 
 /// A path as well as it can be shown.
 pub(super) fn shown(path: &[u8]) -> String {
-    text::clip(&text::escape_invisible(&String::from_utf8_lossy(path)), PATH_SHOWN)
+    text::clip(
+        &text::escape_invisible(&String::from_utf8_lossy(path)),
+        PATH_SHOWN,
+    )
 }
 
 fn place(at: Option<&CommitId>) -> String {
@@ -314,11 +321,15 @@ fn place(at: Option<&CommitId>) -> String {
 }
 
 impl GitError {
-    /// Whether the machine is at fault (class `host`): disk, permissions, a lock, a program that cannot be started.
+    /// Whether the machine is at fault (class `host`): disk, permissions, a lock, a program that
+    /// cannot be started.
     #[must_use]
     pub fn is_host(&self) -> bool {
         match self {
-            Self::Locked { .. } | Self::BranchLocked { .. } | Self::Io { .. } | Self::Disk { .. } => true,
+            Self::Locked { .. }
+            | Self::BranchLocked { .. }
+            | Self::Io { .. }
+            | Self::Disk { .. } => true,
             Self::NotARepository { .. }
             | Self::Bare { .. }
             | Self::NoCommits { .. }
@@ -357,7 +368,10 @@ impl GitError {
     pub fn is_scope(&self) -> bool {
         matches!(
             self,
-            Self::InSubmodule { .. } | Self::Refused { .. } | Self::Unstorable { .. } | Self::HoldsSecret { .. }
+            Self::InSubmodule { .. }
+                | Self::Refused { .. }
+                | Self::Unstorable { .. }
+                | Self::HoldsSecret { .. }
         )
     }
 
@@ -368,7 +382,10 @@ impl GitError {
     }
 
     pub(super) fn refused(path: &[u8], why: impl Into<Cow<'static, str>>) -> Self {
-        Self::Refused { path: shown(path), why: why.into() }
+        Self::Refused {
+            path: shown(path),
+            why: why.into(),
+        }
     }
 
     pub(super) fn io(what: &str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
@@ -384,10 +401,15 @@ impl GitError {
             if code == ErrorCode::Locked {
                 return Self::Locked { what, source };
             }
-            if matches!(source.class(), ErrorClass::Os | ErrorClass::Filesystem | ErrorClass::NoMemory) {
+            if matches!(
+                source.class(),
+                ErrorClass::Os | ErrorClass::Filesystem | ErrorClass::NoMemory
+            ) {
                 return Self::Disk { what, source };
             }
-            if code == ErrorCode::NotFound && matches!(source.class(), ErrorClass::Odb | ErrorClass::Object) {
+            if code == ErrorCode::NotFound
+                && matches!(source.class(), ErrorClass::Odb | ErrorClass::Object)
+            {
                 let next = "a shallow or partial clone needs it fetched (`git fetch --unshallow`, `git fetch --refetch`); \
                             else `git fsck` tells what is damaged";
                 return Self::Missing { what, next };
@@ -404,8 +426,16 @@ mod tests {
     #[test]
     fn a_full_disk_and_a_lock_are_the_machines_fault() {
         let full = GitError::io("write", Path::new("/x"))(std::io::ErrorKind::StorageFull.into());
-        let locked = GitError::lib("move a branch")(git2::Error::new(ErrorCode::Locked, ErrorClass::Reference, "no"));
-        let disk = GitError::lib("write a blob")(git2::Error::new(ErrorCode::GenericError, ErrorClass::Os, "no"));
+        let locked = GitError::lib("move a branch")(git2::Error::new(
+            ErrorCode::Locked,
+            ErrorClass::Reference,
+            "no",
+        ));
+        let disk = GitError::lib("write a blob")(git2::Error::new(
+            ErrorCode::GenericError,
+            ErrorClass::Os,
+            "no",
+        ));
         assert!(full.is_host() && locked.is_host() && disk.is_host());
         assert!(!GitError::BadBranch { name: "x".into() }.is_host());
     }

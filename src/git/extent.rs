@@ -1,6 +1,8 @@
-//! How much a tree holds, without walking all of it: a small pack can name more paths than any machine has memory for.
+//! How much a tree holds, without walking all of it: a small pack can name more paths than any
+//! machine has memory for.
 //!
-//! A tree that occurs at many places is read once. It refuses trees that no task of an honest run makes.
+//! A tree that occurs at many places is read once. It refuses trees that no task of an honest run
+//! makes.
 
 use std::collections::HashMap;
 
@@ -15,13 +17,15 @@ use crate::id::TreeId;
 /// Entries that one run may add to its base: five times the files of the Linux kernel.
 const ENTRIES: u64 = 500_000;
 
-/// Bytes of all paths together that one run may add to its base: 500 for each entry, ten times the usual.
+/// Bytes of all paths together that one run may add to its base: 500 for each entry, ten times the
+/// usual.
 const PATHS: u64 = 256 << 20;
 
 /// Directories inside each other; no slot is read that is deeper.
 const DEPTH: usize = 128;
 
-/// What is known of the trees that were looked at. It is worth keeping: most trees of a run are in all of its commits.
+/// What is known of the trees that were looked at. It is worth keeping: most trees of a run are in
+/// all of its commits.
 #[derive(Debug, Default)]
 pub struct Extents {
     known: HashMap<Oid, Extent>,
@@ -42,7 +46,12 @@ impl Repo {
     ///
     /// # Errors
     /// [`GitError::Unstorable`] if it is not. Where a tree is missing.
-    pub fn refuse_vast(&self, extents: &mut Extents, old: &TreeId, new: &TreeId) -> Result<(), GitError> {
+    pub fn refuse_vast(
+        &self,
+        extents: &mut Extents,
+        old: &TreeId,
+        new: &TreeId,
+    ) -> Result<(), GitError> {
         self.with(|repo| {
             // A base is as large as its users made it.
             let old = extents.of(repo, tree_oid(old), u64::MAX, 0)?;
@@ -57,13 +66,26 @@ impl Repo {
 }
 
 fn too_much() -> GitError {
-    GitError::Unstorable { path: "its tree".to_owned(), why: "has a tree of more paths than a run may add" }
+    GitError::Unstorable {
+        path: "its tree".to_owned(),
+        why: "has a tree of more paths than a run may add",
+    }
 }
 
 impl Extents {
-    fn of(&mut self, repo: &Repository, tree: Oid, most: u64, depth: usize) -> Result<Extent, GitError> {
+    fn of(
+        &mut self,
+        repo: &Repository,
+        tree: Oid,
+        most: u64,
+        depth: usize,
+    ) -> Result<Extent, GitError> {
         if let Some(known) = self.known.get(&tree) {
-            return if depth + known.height > DEPTH { Err(too_deep(b"")) } else { Ok(*known) };
+            return if depth + known.height > DEPTH {
+                Err(too_deep(b""))
+            } else {
+                Ok(*known)
+            };
         }
         if depth > DEPTH {
             return Err(too_deep(b""));
@@ -71,7 +93,10 @@ impl Extents {
         if self.known.len() as u64 > most {
             return Err(too_much());
         }
-        let mut found = Extent { height: 1, ..Extent::default() };
+        let mut found = Extent {
+            height: 1,
+            ..Extent::default()
+        };
         for entry in &find_tree(repo, tree)? {
             let below = match entry.kind() {
                 Some(ObjectType::Tree) => self.of(repo, entry.id(), most, depth + 1)?,
@@ -80,7 +105,10 @@ impl Extents {
             let name = entry.name_bytes().len() as u64 + 1;
             let entries = below.entries.saturating_add(1);
             found.entries = found.entries.saturating_add(entries);
-            found.paths = found.paths.saturating_add(name.saturating_mul(entries)).saturating_add(below.paths);
+            found.paths = found
+                .paths
+                .saturating_add(name.saturating_mul(entries))
+                .saturating_add(below.paths);
             found.height = found.height.max(below.height + 1);
         }
         self.known.insert(tree, found);

@@ -1,10 +1,10 @@
-//! What is known of a slot's files: which blob a file stands for, as long as the disk says that it was not written since,
-//! and which bytes omk laid out for a blob.
+//! What is known of a slot's files: which blob a file stands for, as long as the disk says that it
+//! was not written since, and which bytes omk laid out for a blob.
 //!
-//! It refuses to believe a file's modification time, which anyone can set: a fact holds while the change time, the inode
-//! and the size are the same, and only if the change time lay in the past when the fact was established. So a fact
-//! is true or does not apply, whoever used the slot in between, and whatever was killed. Where no fact applies, the bytes
-//! that were laid out decide.
+//! It refuses to believe a file's modification time, which anyone can set: a fact holds while the
+//! change time, the inode and the size are the same, and only if the change time lay in the past
+//! when the fact was established. So a fact is true or does not apply, whoever used the slot in
+//! between, and whatever was killed. Where no fact applies, the bytes that were laid out decide.
 
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -32,13 +32,23 @@ pub(super) struct Stat {
     device: u32,
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "as wide as git's index keeps it")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "as wide as git's index keeps it"
+)]
 impl Stat {
     /// Its numbers, in the order of its fields.
     pub(super) fn numbers(&self) -> [u32; NUMBERS] {
         let (changed, modified) = (self.changed, self.modified);
         let times = [changed.0 as u32, changed.1, modified.0 as u32, modified.1];
-        let rest = [self.inode, self.size, self.owner.0, self.owner.1, self.device];
+        let rest = [
+            self.inode,
+            self.size,
+            self.owner.0,
+            self.owner.1,
+            self.device,
+        ];
         let mut all = [0; NUMBERS];
         all[..4].copy_from_slice(&times);
         all[4..].copy_from_slice(&rest);
@@ -46,7 +56,17 @@ impl Stat {
     }
 
     pub(super) fn from_numbers(numbers: [u32; NUMBERS]) -> Self {
-        let [changed, changed_ns, modified, modified_ns, inode, size, user, group, device] = numbers;
+        let [
+            changed,
+            changed_ns,
+            modified,
+            modified_ns,
+            inode,
+            size,
+            user,
+            group,
+            device,
+        ] = numbers;
         Self {
             changed: (changed as i32, changed_ns),
             modified: (modified as i32, modified_ns),
@@ -103,7 +123,8 @@ pub(super) struct Fact {
 pub(super) struct Stamp((i32, u32));
 
 impl Stamp {
-    /// Now, as a file beside the slot is told. Facts about files changed before it can be relied on.
+    /// Now, as a file beside the slot is told. Facts about files changed before it can be relied
+    /// on.
     pub(super) fn take(file: &Path) -> Result<Self, GitError> {
         std::fs::write(file, b"\n").map_err(GitError::io("write", file))?;
         let meta = std::fs::symlink_metadata(file).map_err(GitError::io("look at", file))?;
@@ -111,17 +132,21 @@ impl Stamp {
     }
 }
 
-/// Whether a file that is changed on the disk of that directory, in whatever way, gets another time of change.
+/// Whether a file that is changed on the disk of that directory, in whatever way, gets another time
+/// of change.
 ///
-/// In memory (tmpfs) it does not, once it is mapped and was read; of disks elsewhere, and of layers of unknown disks, nobody
-/// knows.
+/// In memory (tmpfs) it does not, once it is mapped and was read; of disks elsewhere, and of layers
+/// of unknown disks, nobody knows.
 #[cfg(target_os = "linux")]
 pub(super) fn times_tell(directory: &Path) -> bool {
-    // ext2 to ext4, XFS, Btrfs and F2FS, as `statfs(2)` names them: a page that is to be written through memory gets a new
-    // time first.
+    // ext2 to ext4, XFS, Btrfs and F2FS, as `statfs(2)` names them: a page that is to be written
+    // through memory gets a new time first.
     const TELLING: [u32; 4] = [0xEF53, 0x5846_5342, 0x9123_683E, 0xF2F5_2010];
-    rustix::fs::statfs(directory)
-        .is_ok_and(|found| TELLING.iter().any(|kind| i128::from(found.f_type) == i128::from(*kind)))
+    rustix::fs::statfs(directory).is_ok_and(|found| {
+        TELLING
+            .iter()
+            .any(|kind| i128::from(found.f_type) == i128::from(*kind))
+    })
 }
 
 /// Whether a file that is changed gets another time of change.
@@ -138,7 +163,8 @@ pub(super) struct Bytes(pub(super) Oid);
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     pub(super) known: HashMap<Vec<u8>, Fact>,
-    /// What became of a blob at a path when omk last wrote it there, if the file did not get the blob's bytes.
+    /// What became of a blob at a path when omk last wrote it there, if the file did not get the
+    /// blob's bytes.
     pub(super) laid: HashMap<(Vec<u8>, Oid), Bytes>,
     /// The rules by which files that were touched became blobs.
     pub(super) read_by: Option<Sha256>,
@@ -149,8 +175,8 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Files that were touched are read by these rules from now on. What others made of such files does not count; a file
-    /// that nobody touched stays what it was, whatever the rules.
+    /// Files that were touched are read by these rules from now on. What others made of such files
+    /// does not count; a file that nobody touched stays what it was, whatever the rules.
     pub(super) fn read_by(&mut self, rules: Option<&Sha256>) {
         if self.read_by.as_ref() != rules {
             self.known.retain(|_, fact| fact.untouched);
@@ -174,31 +200,68 @@ impl Facts {
 
     /// The same, if it is not the blob.
     pub(super) fn converted(&self, path: &[u8], blob: Oid) -> Option<Bytes> {
-        if self.laid.is_empty() { None } else { self.laid.get(&(path.to_vec(), blob)).copied() }
+        if self.laid.is_empty() {
+            None
+        } else {
+            self.laid.get(&(path.to_vec(), blob)).copied()
+        }
     }
 
     /// Whether omk wrote the file by that rule, and it looks as it did then.
     pub(super) fn is_untouched(&self, path: &[u8], stat: &Stat, rule: Rule) -> bool {
-        self.known.get(path).is_some_and(|fact| fact.untouched && fact.stat == *stat && fact.rule == rule)
+        self.known
+            .get(path)
+            .is_some_and(|fact| fact.untouched && fact.stat == *stat && fact.rule == rule)
     }
 
     /// A file was seen to be that entry, and its bytes were read before `stamp` was taken.
     pub(super) fn learn(&mut self, path: &[u8], stat: Stat, entry: Entry, stamp: Stamp) {
         let settled = stat.changed < stamp.0;
-        let before = self.known.get(path).filter(|fact| fact.untouched && fact.stat == stat && fact.entry == entry);
+        let before = self
+            .known
+            .get(path)
+            .filter(|fact| fact.untouched && fact.stat == stat && fact.entry == entry);
         // The rule of a file that was touched says nothing.
-        let (untouched, rule) = (before.is_some(), before.map_or(Rule::PLAIN, |fact| fact.rule));
-        self.known.insert(path.to_vec(), Fact { stat, entry, settled, untouched, rule });
+        let (untouched, rule) = (
+            before.is_some(),
+            before.map_or(Rule::PLAIN, |fact| fact.rule),
+        );
+        self.known.insert(
+            path.to_vec(),
+            Fact {
+                stat,
+                entry,
+                settled,
+                untouched,
+                rule,
+            },
+        );
     }
 
-    /// omk wrote the file by that rule; [`Facts::settle`] follows. `bytes` is what is in it now, if that is not the blob.
-    pub(super) fn wrote(&mut self, path: &[u8], stat: Stat, entry: Entry, (rule, bytes): (Rule, Option<Bytes>)) {
+    /// omk wrote the file by that rule; [`Facts::settle`] follows. `bytes` is what is in it now, if
+    /// that is not the blob.
+    pub(super) fn wrote(
+        &mut self,
+        path: &[u8],
+        stat: Stat,
+        entry: Entry,
+        (rule, bytes): (Rule, Option<Bytes>),
+    ) {
         match bytes {
             Some(bytes) => drop(self.laid.insert((path.to_vec(), entry.oid), bytes)),
             None if self.laid.is_empty() => {}
             None => drop(self.laid.remove(&(path.to_vec(), entry.oid))),
         }
-        self.known.insert(path.to_vec(), Fact { stat, entry, settled: false, untouched: true, rule });
+        self.known.insert(
+            path.to_vec(),
+            Fact {
+                stat,
+                entry,
+                settled: false,
+                untouched: true,
+                rule,
+            },
+        );
         self.unsaved += 1;
     }
 
@@ -211,7 +274,9 @@ impl Facts {
 
     /// Whether all that is known was written before the stamp was taken.
     pub(super) fn is_older_than(&self, stamp: Stamp) -> bool {
-        self.known.values().all(|fact| fact.settled || fact.stat.changed < stamp.0)
+        self.known
+            .values()
+            .all(|fact| fact.settled || fact.stat.changed < stamp.0)
     }
 
     pub(super) fn forget(&mut self, path: &[u8]) {
@@ -228,7 +293,8 @@ pub(super) fn write_index<'a>(
     write_index_over(file, entries, facts, &|_, _| false)
 }
 
-/// As [`write_index`]; git is not to look at the files that are `hidden` by others, and takes them for unchanged.
+/// As [`write_index`]; git is not to look at the files that are `hidden` by others, and takes them
+/// for unchanged.
 pub(super) fn write_index_over<'a>(
     file: &Path,
     entries: impl Iterator<Item = (&'a [u8], Entry)>,
@@ -261,16 +327,26 @@ fn write<'a, 'f>(
         clear_the_way(file);
         let mut index = Index::open(file)?;
         for (path, entry) in entries {
-            let stat = known(path).filter(|fact| fact.entry == entry).map_or(BLANK, |fact| fact.stat);
-            let flags = if hidden(path, entry) { git2::IndexEntryFlag::VALID.bits() } else { 0 };
-            index.add(&IndexEntry { flags, ..stat.in_index(path, entry) })?;
+            let stat = known(path)
+                .filter(|fact| fact.entry == entry)
+                .map_or(BLANK, |fact| fact.stat);
+            let flags = if hidden(path, entry) {
+                git2::IndexEntryFlag::VALID.bits()
+            } else {
+                0
+            };
+            index.add(&IndexEntry {
+                flags,
+                ..stat.in_index(path, entry)
+            })?;
         }
         index.write()
     };
     write().map_err(GitError::lib(what()))
 }
 
-/// Removes an index, and the lock that a killed process left beside it: the slot's own lock is held.
+/// Removes an index, and the lock that a killed process left beside it: the slot's own lock is
+/// held.
 fn clear_the_way(file: &Path) {
     let _ = std::fs::remove_file(file);
     let mut lock = file.as_os_str().to_owned();
@@ -279,10 +355,21 @@ fn clear_the_way(file: &Path) {
 }
 
 /// What git takes for "not looked at yet".
-const BLANK: Stat = Stat { changed: (0, 0), modified: (0, 0), inode: 0, size: 0, owner: (0, 0), device: 0 };
+const BLANK: Stat = Stat {
+    changed: (0, 0),
+    modified: (0, 0),
+    inode: 0,
+    size: 0,
+    owner: (0, 0),
+    device: 0,
+};
 
 /// The entries of an index that git wrote.
 pub(super) fn read_index(file: &Path) -> Result<HashMap<Vec<u8>, (u32, Oid)>, GitError> {
-    let index = Index::open(file).map_err(GitError::lib(format!("read the index {}", file.display())))?;
-    Ok(index.iter().map(|entry| (entry.path.clone(), (entry.mode, entry.id))).collect())
+    let index =
+        Index::open(file).map_err(GitError::lib(format!("read the index {}", file.display())))?;
+    Ok(index
+        .iter()
+        .map(|entry| (entry.path.clone(), (entry.mode, entry.id)))
+        .collect())
 }

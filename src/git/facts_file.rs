@@ -1,6 +1,7 @@
 //! The facts about a slot's files on the disk, for the next process.
 //!
-//! It refuses a file that is not whole: then nothing is known, and the slot's files are written once more.
+//! It refuses a file that is not whole: then nothing is known, and the slot's files are written
+//! once more.
 
 use std::path::Path;
 
@@ -16,25 +17,36 @@ use crate::plain_file;
 /// The first line. Another number is another format.
 const FORMAT: &[u8] = b"omk facts 3\n";
 
-/// The largest file that is read: a fact takes some 100 bytes, and a slot of five million files is more than git can bear.
+/// The largest file that is read: a fact takes some 100 bytes, and a slot of five million files is
+/// more than git can bear.
 const LARGEST: u64 = 512 << 20;
 
-/// Facts are saved once the files written since the last time are one in so many of all: the first lay-out at once, a
-/// change of a few files among thousands at the end.
+/// Facts are saved once the files written since the last time are one in so many of all: the first
+/// lay-out at once, a change of a few files among thousands at the end.
 const PART: usize = 8;
 
 impl Facts {
     /// What an earlier process left; nothing if it left nothing, or something unreadable.
     pub(super) fn load(file: &Path) -> Self {
         let read = plain_file::read(file, LARGEST).ok();
-        let facts = read.and_then(|bytes| Reader::of(&bytes).and_then(|mut reader| reader.facts())).unwrap_or_default();
-        Self { blind: !file.parent().is_some_and(times_tell), ..facts }
+        let facts = read
+            .and_then(|bytes| Reader::of(&bytes).and_then(|mut reader| reader.facts()))
+            .unwrap_or_default();
+        Self {
+            blind: !file.parent().is_some_and(times_tell),
+            ..facts
+        }
     }
 
-    /// Leaves what will hold in another process too. A process that is killed meanwhile leaves the file as it was.
+    /// Leaves what will hold in another process too. A process that is killed meanwhile leaves the
+    /// file as it was.
     pub(super) fn save(&mut self, file: &Path) -> Result<(), GitError> {
         let mut bytes = FORMAT.to_vec();
-        for (path, fact) in self.known.iter().filter(|(_, fact)| fact.settled && fact.untouched) {
+        for (path, fact) in self
+            .known
+            .iter()
+            .filter(|(_, fact)| fact.settled && fact.untouched)
+        {
             put(&mut bytes, path);
             for number in fact.stat.numbers().into_iter().chain([fact.entry.mode]) {
                 bytes.extend(number.to_le_bytes());
@@ -82,12 +94,21 @@ impl<'a> Reader<'a> {
             for number in &mut numbers {
                 *number = self.number()?;
             }
-            let entry = Entry { mode: self.number()?, oid: self.oid()? };
+            let entry = Entry {
+                mode: self.number()?,
+                oid: self.oid()?,
+            };
             let (bytes, rule) = (Bytes(self.oid()?), Rule(self.oid()?));
             if bytes.0 != entry.oid {
                 facts.laid.insert((path.clone(), entry.oid), bytes);
             }
-            let fact = Fact { stat: Stat::from_numbers(numbers), entry, settled: true, untouched: true, rule };
+            let fact = Fact {
+                stat: Stat::from_numbers(numbers),
+                entry,
+                settled: true,
+                untouched: true,
+                rule,
+            };
             facts.known.insert(path, fact);
         }
         Some(facts)

@@ -1,7 +1,9 @@
-//! Which untracked files git ignores: `.gitignore` files, `info/exclude` and the user's own excludes.
+//! Which untracked files git ignores: `.gitignore` files, `info/exclude` and the user's own
+//! excludes.
 //!
-//! It refuses to read a `.gitignore` that is not a plain file, as git does. Written by hand because libgit2 drops some
-//! negated patterns, and with them files that a task made; a test compares it with git itself.
+//! It refuses to read a `.gitignore` that is not a plain file, as git does. Written by hand because
+//! libgit2 drops some negated patterns, and with them files that a task made; a test compares it
+//! with git itself.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -11,8 +13,8 @@ use git2::Repository;
 use super::content::Files;
 use super::error::GitError;
 
-/// Comparisons for one work tree: some seconds of a slow machine. A hundred thousand files under a hundred patterns with
-/// wildcards need half of it.
+/// Comparisons for one work tree: some seconds of a slow machine. A hundred thousand files under a
+/// hundred patterns with wildcards need half of it.
 const STEPS: u64 = 2_000_000_000;
 
 /// Whether a file of rules is not to be read.
@@ -48,28 +50,56 @@ struct Rule {
 
 impl<'a> Ignores<'a> {
     /// `.gitignore` files that `is_unread` accepts have no say.
-    pub(super) fn new(repo: &Repository, root: &'a Path, is_unread: &'a Unread<'a>) -> Result<Self, GitError> {
-        let config = repo.config().map_err(GitError::lib("read git's configuration"))?;
+    pub(super) fn new(
+        repo: &Repository,
+        root: &'a Path,
+        is_unread: &'a Unread<'a>,
+    ) -> Result<Self, GitError> {
+        let config = repo
+            .config()
+            .map_err(GitError::lib("read git's configuration"))?;
         let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".config"));
         let base = || {
             let named = std::env::var_os("XDG_CONFIG_HOME").filter(|path| !path.is_empty());
-            named.map(PathBuf::from).or_else(home).map(|base| base.join("git/ignore"))
+            named
+                .map(PathBuf::from)
+                .or_else(home)
+                .map(|base| base.join("git/ignore"))
         };
         let own = config.get_path("core.excludesfile").ok().or_else(base);
-        let files = own.into_iter().chain([repo.commondir().join("info/exclude")]);
-        let machine = files.map(|file| std::fs::read(file).map(|text| rules(&text)).unwrap_or_default()).collect();
-        Ok(Self { files: Files::of(root)?, is_unread, machine, stack: Vec::new(), steps: Cell::new(STEPS) })
+        let files = own
+            .into_iter()
+            .chain([repo.commondir().join("info/exclude")]);
+        let machine = files
+            .map(|file| {
+                std::fs::read(file)
+                    .map(|text| rules(&text))
+                    .unwrap_or_default()
+            })
+            .collect();
+        Ok(Self {
+            files: Files::of(root)?,
+            is_unread,
+            machine,
+            stack: Vec::new(),
+            steps: Cell::new(STEPS),
+        })
     }
 
     /// Whether an untracked path is ignored, by itself or with a directory above it.
     pub(super) fn covers(&mut self, path: &[u8], is_directory: bool) -> Result<bool, GitError> {
         self.enter(path)?;
-        Ok(self.stack.last().is_some_and(|directory| directory.ignored) || self.decides(path, is_directory)?)
+        Ok(self.stack.last().is_some_and(|directory| directory.ignored)
+            || self.decides(path, is_directory)?)
     }
 
     /// What the last rule that matches says.
     fn decides(&self, path: &[u8], is_directory: bool) -> Result<bool, GitError> {
-        let in_tree = self.stack.iter().rev().map(|directory| (directory.path.len(), &directory.rules));
+        let in_tree = self
+            .stack
+            .iter()
+            .rev()
+            .map(|directory| (directory.path.len(), &directory.rules));
         let machine = self.machine.iter().rev().map(|rules| (0, rules));
         for (length, rules) in in_tree.chain(machine) {
             let relative = path.get(length..).unwrap_or(path);
@@ -84,17 +114,34 @@ impl<'a> Ignores<'a> {
 
     /// Brings the stack to the directory of `path`.
     fn enter(&mut self, path: &[u8]) -> Result<(), GitError> {
-        self.stack.retain(|directory| path.starts_with(&directory.path));
-        let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(slash, _)| slash + 1);
+        self.stack
+            .retain(|directory| path.starts_with(&directory.path));
+        let slashes = path
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| **byte == b'/')
+            .map(|(slash, _)| slash + 1);
         for end in std::iter::once(0).chain(slashes) {
-            if self.stack.iter().any(|directory| directory.path.len() == end) {
+            if self
+                .stack
+                .iter()
+                .any(|directory| directory.path.len() == end)
+            {
                 continue;
             }
             let above = self.stack.last().is_some_and(|directory| directory.ignored);
             let ignored = above || (end > 0 && self.decides(&path[..end - 1], true)?);
             let file = [&path[..end], b".gitignore"].concat();
-            let text = if (self.is_unread)(&file) { Vec::new() } else { self.files.rules(&file)? };
-            self.stack.push(Directory { path: path[..end].to_vec(), rules: rules(&text), ignored });
+            let text = if (self.is_unread)(&file) {
+                Vec::new()
+            } else {
+                self.files.rules(&file)?
+            };
+            self.stack.push(Directory {
+                path: path[..end].to_vec(),
+                rules: rules(&text),
+                ignored,
+            });
         }
         Ok(())
     }
@@ -102,7 +149,12 @@ impl<'a> Ignores<'a> {
 
 impl Rule {
     /// Whether it is about that path; what that may have cost comes off `steps`.
-    fn matches(&self, path: &[u8], is_directory: bool, steps: &Cell<u64>) -> Result<bool, GitError> {
+    fn matches(
+        &self,
+        path: &[u8],
+        is_directory: bool,
+        steps: &Cell<u64>,
+    ) -> Result<bool, GitError> {
         if self.directories_only && !is_directory {
             return Ok(false);
         }
@@ -110,7 +162,11 @@ impl Rule {
         let text = if self.anchored { path } else { name };
         // Nearly all rules of nearly all projects end here.
         let special = |byte: &u8| b"*?[\\".contains(byte);
-        let literal = self.pattern.iter().position(special).unwrap_or(self.pattern.len());
+        let literal = self
+            .pattern
+            .iter()
+            .position(special)
+            .unwrap_or(self.pattern.len());
         if !text.starts_with(&self.pattern[..literal]) {
             return Ok(false);
         }
@@ -120,7 +176,10 @@ impl Rule {
         let cost = (self.pattern.len() as u64 + 1).saturating_mul(text.len() as u64 + 1);
         let Some(left) = steps.get().checked_sub(cost) else {
             let path = ".gitignore".to_owned();
-            return Err(GitError::Unstorable { path, why: "its patterns take too long to compare with all the paths" });
+            return Err(GitError::Unstorable {
+                path,
+                why: "its patterns take too long to compare with all the paths",
+            });
         };
         steps.set(left);
         Ok(wild(&self.pattern, text, self.anchored))
@@ -148,7 +207,12 @@ fn rule(line: &[u8]) -> Option<Rule> {
     }
     let anchored = pattern.contains(&b'/');
     pattern = pattern.strip_prefix(b"/").unwrap_or(pattern);
-    (!pattern.is_empty()).then(|| Rule { pattern: pattern.to_vec(), negated, directories_only, anchored })
+    (!pattern.is_empty()).then(|| Rule {
+        pattern: pattern.to_vec(),
+        negated,
+        directories_only,
+        anchored,
+    })
 }
 
 /// Spaces at the end do not count, unless one is escaped.
@@ -173,14 +237,18 @@ fn without_trailing_spaces(line: &[u8]) -> &[u8] {
 
 /// git's `wildmatch`: with `paths`, `*` and `?` stop at slashes and `**` between slashes does not.
 fn wild(pattern: &[u8], text: &[u8], paths: bool) -> bool {
-    // Positions of the text that the pattern so far can have reached; no backtracking, so no pattern is slow.
+    // Positions of the text that the pattern so far can have reached; no backtracking, so no
+    // pattern is slow.
     let mut reached = vec![false; text.len() + 1];
     reached[0] = true;
     let mut at = 0;
     while at < pattern.len() {
         let (next, width) = match pattern[at] {
             b'*' => {
-                let stars = pattern[at..].iter().take_while(|&&byte| byte == b'*').count();
+                let stars = pattern[at..]
+                    .iter()
+                    .take_while(|&&byte| byte == b'*')
+                    .count();
                 let starts = at == 0 || pattern[at - 1] == b'/';
                 let ends = matches!(pattern.get(at + stars), None | Some(b'/'));
                 let deep = !paths || (stars > 1 && starts && ends);
@@ -192,7 +260,9 @@ fn wild(pattern: &[u8], text: &[u8], paths: bool) -> bool {
                 }
             }
             _ => {
-                let Some((width, class)) = atom(&pattern[at..]) else { return false };
+                let Some((width, class)) = atom(&pattern[at..]) else {
+                    return false;
+                };
                 let mut next = vec![false; text.len() + 1];
                 for (index, &byte) in text.iter().enumerate() {
                     let fits = class.holds(byte) && !(paths && byte == b'/' && !class.is_literal());
@@ -234,7 +304,10 @@ fn directories(reached: &[bool], text: &[u8]) -> Vec<bool> {
 enum Class {
     Any,
     Literal(u8),
-    Set { negated: bool, members: Box<[bool; 256]> },
+    Set {
+        negated: bool,
+        members: Box<[bool; 256]>,
+    },
 }
 
 impl Class {
@@ -251,8 +324,8 @@ impl Class {
     }
 }
 
-/// The first atom of a pattern that does not begin with `*`, and its width; `None` where it is malformed, and so
-/// matches nothing.
+/// The first atom of a pattern that does not begin with `*`, and its width; `None` where it is
+/// malformed, and so matches nothing.
 fn atom(pattern: &[u8]) -> Option<(usize, Class)> {
     match pattern {
         [b'?', ..] => Some((1, Class::Any)),
@@ -283,7 +356,8 @@ fn set(pattern: &[u8]) -> Option<(usize, Class)> {
             previous = None;
             continue;
         }
-        let range = byte == b'-' && previous.is_some() && !matches!(pattern.get(at + 1), None | Some(b']'));
+        let range =
+            byte == b'-' && previous.is_some() && !matches!(pattern.get(at + 1), None | Some(b']'));
         if range {
             at += 1;
         }
@@ -291,7 +365,11 @@ fn set(pattern: &[u8]) -> Option<(usize, Class)> {
             b'\\' => (2, *pattern.get(at + 1)?),
             byte => (1, byte),
         };
-        let from = if range { previous.unwrap_or(byte) } else { byte };
+        let from = if range {
+            previous.unwrap_or(byte)
+        } else {
+            byte
+        };
         (from..=byte).for_each(|member| members[usize::from(member)] = true);
         previous = if range { None } else { Some(byte) };
         at += width;
@@ -315,7 +393,9 @@ fn add_named(members: &mut [bool; 256], name: &[u8]) -> Option<()> {
         b"xdigit" => |byte| byte.is_ascii_hexdigit(),
         _ => return None,
     };
-    (0..=255).filter(|&byte| belongs(byte)).for_each(|byte| members[usize::from(byte)] = true);
+    (0..=255)
+        .filter(|&byte| belongs(byte))
+        .for_each(|byte| members[usize::from(byte)] = true);
     Some(())
 }
 
@@ -324,7 +404,10 @@ mod tests {
     use super::*;
 
     fn ignored(line: &str, path: &str) -> bool {
-        rule(line.as_bytes()).is_some_and(|rule| rule.matches(path.as_bytes(), false, &Cell::new(STEPS)).unwrap())
+        rule(line.as_bytes()).is_some_and(|rule| {
+            rule.matches(path.as_bytes(), false, &Cell::new(STEPS))
+                .unwrap()
+        })
     }
 
     #[test]
@@ -365,6 +448,9 @@ mod tests {
 
     #[test]
     fn a_pattern_made_to_be_slow_is_not() {
-        assert!(!ignored(&format!("{}b", "a*".repeat(200)), &"a".repeat(4000)));
+        assert!(!ignored(
+            &format!("{}b", "a*".repeat(200)),
+            &"a".repeat(4000)
+        ));
     }
 }

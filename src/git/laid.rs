@@ -23,8 +23,8 @@ use crate::id::RepoPath;
 pub(super) type Same<'a> = (&'a [u8], &'a Metadata, Entry);
 
 impl Slot {
-    /// Parts files with the bytes that were laid out, and the entries that they stand for, from others. Without conversions
-    /// there is no need: their blobs tell.
+    /// Parts files with the bytes that were laid out, and the entries that they stand for, from
+    /// others. Without conversions there is no need: their blobs tell.
     pub(super) fn part<'a>(
         &self,
         repo: &Repository,
@@ -59,12 +59,15 @@ impl Slot {
         path: &[u8],
         meta: &Metadata,
     ) -> Result<bool, GitError> {
-        let was = base.get(path).filter(|was| meta.is_file() && !was.is_symlink() && !was.is_submodule());
+        let was = base
+            .get(path)
+            .filter(|was| meta.is_file() && !was.is_symlink() && !was.is_submodule());
         let Some(was) = was else { return Ok(false) };
         self.holds_bytes(repo, was, facts, path, meta)
     }
 
-    /// Whether a file of the slot has just the bytes that omk lays out for that blob of `repo` there.
+    /// Whether a file of the slot has just the bytes that omk lays out for that blob of `repo`
+    /// there.
     pub(super) fn holds_bytes(
         &self,
         repo: &Repository,
@@ -74,12 +77,15 @@ impl Slot {
         meta: &Metadata,
     ) -> Result<bool, GitError> {
         if facts.converted(path, was.oid).is_none() && meta.len() > LARGE {
-            return Ok(blob_size(repo, was) == Some(meta.len()) && self.holds(repo, path, meta, was)?);
+            return Ok(
+                blob_size(repo, was) == Some(meta.len()) && self.holds(repo, path, meta, was)?
+            );
         }
         Ok(Files::of(self.path())?.bytes(path, meta)? == facts.laid_bytes(path, was.oid))
     }
 
-    /// Refuses files in submodules that are not what was laid out: a tree cannot hold a change there.
+    /// Refuses files in submodules that are not what was laid out: a tree cannot hold a change
+    /// there.
     pub(super) fn refuse_in_modules(
         &self,
         layout: &Layout,
@@ -88,32 +94,48 @@ impl Slot {
     ) -> Result<(), GitError> {
         let refused = |module: &Module| match RepoPath::from_bytes(&module.path) {
             Some(path) => Err(GitError::InSubmodule { path }),
-            None => Err(GitError::refused(&module.path, "is a submodule, and files in it were changed")),
+            None => Err(GitError::refused(
+                &module.path,
+                "is a submodule, and files in it were changed",
+            )),
         };
         for (path, meta) in found {
-            let Some((_, module, own)) = layout.module_of(path) else { continue };
-            let Some(entry) = module.listing.get(own).filter(|entry| !entry.is_submodule()) else {
+            let Some((_, module, own)) = layout.module_of(path) else {
+                continue;
+            };
+            let Some(entry) = module
+                .listing
+                .get(own)
+                .filter(|entry| !entry.is_submodule())
+            else {
                 return refused(module);
             };
-            let is_laid_out = facts.entry(path, &Stat::of(meta)) == Some(entry)
-                || module.repo.with(|objects| {
-                    let mode = mode_of(meta, Some(entry).filter(|_| !trusts_mode(objects)));
-                    Ok(mode == entry.mode && self.holds_bytes(objects, entry, facts, path, meta)?)
-                })?;
+            let is_laid_out =
+                facts.entry(path, &Stat::of(meta)) == Some(entry)
+                    || module.repo.with(|objects| {
+                        let mode = mode_of(meta, Some(entry).filter(|_| !trusts_mode(objects)));
+                        Ok(mode == entry.mode
+                            && self.holds_bytes(objects, entry, facts, path, meta)?)
+                    })?;
             if !is_laid_out {
                 return refused(module);
             }
         }
-        let is_directory =
-            |path: &[u8]| std::fs::symlink_metadata(below(self.path(), path)).is_ok_and(|meta| meta.is_dir());
+        let is_directory = |path: &[u8]| {
+            std::fs::symlink_metadata(below(self.path(), path)).is_ok_and(|meta| meta.is_dir())
+        };
         for module in &layout.modules {
             let is_lost = |(path, entry): (&[u8], Entry)| {
                 let path = module.in_slot(path);
                 !layout.is_filled(&path) && !entry.is_submodule() && !found.contains_key(&path)
             };
-            // A tree can hold that one is gone, or what is in its place; not if it lies in another one.
-            let is_lost_inside =
-                || layout.module_of(&module.path).is_some_and(|(_, outer, _)| is_directory(&outer.path));
+            // A tree can hold that one is gone, or what is in its place; not if it lies in another
+            // one.
+            let is_lost_inside = || {
+                layout
+                    .module_of(&module.path)
+                    .is_some_and(|(_, outer, _)| is_directory(&outer.path))
+            };
             let is_changed = match is_directory(&module.path) {
                 true => module.listing.files().any(is_lost),
                 false => is_lost_inside(),
@@ -140,15 +162,17 @@ impl Slot {
     }
 }
 
-/// Whether attributes are what omk laid out: as far as it knows the file, else by their text, with whatever line ends
-/// they make for themselves.
+/// Whether attributes are what omk laid out: as far as it knows the file, else by their text, with
+/// whatever line ends they make for themselves.
 pub(super) fn is_as_laid_out(
     repo: &Repository,
     base: Option<Entry>,
     known: Option<Entry>,
     text: &[u8],
 ) -> Result<bool, GitError> {
-    let Some(base) = base.filter(|base| !base.is_symlink() && !base.is_submodule()) else { return Ok(false) };
+    let Some(base) = base.filter(|base| !base.is_symlink() && !base.is_submodule()) else {
+        return Ok(false);
+    };
     if let Some(known) = known {
         return Ok(known.oid == base.oid);
     }
@@ -159,7 +183,9 @@ pub(super) fn is_as_laid_out(
 
 /// Whether the permissions of files say anything here.
 pub(super) fn trusts_mode(repo: &Repository) -> bool {
-    repo.config().and_then(|config| config.get_bool("core.filemode")).unwrap_or(true)
+    repo.config()
+        .and_then(|config| config.get_bool("core.filemode"))
+        .unwrap_or(true)
 }
 
 /// Whether a file has just those bytes; no more of it is read than tells.

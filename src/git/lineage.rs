@@ -1,8 +1,10 @@
-//! What each commit of a run is made of: the changes below it, down to the run's base, and the paths that each touched.
+//! What each commit of a run is made of: the changes below it, down to the run's base, and the
+//! paths that each touched.
 //!
-//! A commit never changes, so what is known of it stays true: each is read once in a process. A merge touches what it holds
-//! other than each of its parents: what both changed, and edits that followed a rename. It refuses to walk into the history
-//! below the base, which may be as long as a project is old.
+//! A commit never changes, so what is known of it stays true: each is read once in a process. A
+//! merge touches what it holds other than each of its parents: what both changed, and edits that
+//! followed a rename. It refuses to walk into the history below the base, which may be as long as a
+//! project is old.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -14,7 +16,8 @@ use super::difference::difference;
 use super::error::GitError;
 use super::lookup::look;
 
-/// Commits above one base: 20,000 tasks with two merges for each base. More is no history that omk made.
+/// Commits above one base: 20,000 tasks with two merges for each base. More is no history that omk
+/// made.
 const COMMITS: usize = 60_000;
 
 /// Paths, in byte order.
@@ -47,7 +50,9 @@ impl Commits {
     }
 
     fn combine(&self, other: &Self, how: impl Fn(u64, u64) -> u64) -> Self {
-        let mut words: Vec<u64> = (0..self.0.len()).map(|index| how(self.word(index), other.word(index))).collect();
+        let mut words: Vec<u64> = (0..self.0.len())
+            .map(|index| how(self.word(index), other.word(index)))
+            .collect();
         while words.last() == Some(&0) {
             words.pop();
         }
@@ -70,7 +75,11 @@ impl Commits {
 
     fn numbers(&self) -> impl Iterator<Item = usize> {
         let words = self.0.iter().enumerate();
-        words.flat_map(|(index, word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| index * 64 + bit))
+        words.flat_map(|(index, word)| {
+            (0..64)
+                .filter(move |bit| word >> bit & 1 == 1)
+                .map(move |bit| index * 64 + bit)
+        })
     }
 }
 
@@ -102,7 +111,11 @@ struct Known {
 impl Lineage {
     pub(super) fn above(repo: &Repository, base: Oid) -> Result<Self, GitError> {
         let tree = find(repo, base)?.ok_or_else(|| missing(base))?.tree_id();
-        Ok(Self { base, base_tree: tree, known: Mutex::default() })
+        Ok(Self {
+            base,
+            base_tree: tree,
+            known: Mutex::default(),
+        })
     }
 
     pub(super) fn base(&self) -> Oid {
@@ -137,8 +150,11 @@ impl Lineage {
                 open.pop();
                 continue;
             }
-            let Some(commit) = find(repo, at)? else { return Err(missing(at)) };
-            // What a shallow history does not hold is as good as the base: all that a run makes is built on that.
+            let Some(commit) = find(repo, at)? else {
+                return Err(missing(at));
+            };
+            // What a shallow history does not hold is as good as the base: all that a run makes is
+            // built on that.
             let mut parents = Vec::new();
             for parent in commit.parent_ids().filter(|parent| *parent != self.base) {
                 if known(&parent).is_some() || find(repo, parent)?.is_some() {
@@ -147,11 +163,22 @@ impl Lineage {
             }
             if read.len() + self.known().by_number.len() >= COMMITS {
                 let why = "has a longer history above the run's base than any run makes";
-                return Err(GitError::Unstorable { path: id.to_string(), why });
+                return Err(GitError::Unstorable {
+                    path: id.to_string(),
+                    why,
+                });
             }
-            let kept = if commit.parent_count() == 1 && parents.is_empty() { vec![self.base] } else { parents.clone() };
+            let kept = if commit.parent_count() == 1 && parents.is_empty() {
+                vec![self.base]
+            } else {
+                parents.clone()
+            };
             read.insert(at, (commit.tree_id(), kept));
-            open.extend(parents.into_iter().filter(|parent| !read.contains_key(parent)));
+            open.extend(
+                parents
+                    .into_iter()
+                    .filter(|parent| !read.contains_key(parent)),
+            );
         }
         Ok(known(&id))
     }
@@ -165,7 +192,13 @@ impl Lineage {
             }
         }
         below.insert(known.by_number.len());
-        let made = Arc::new(Made { id, tree, parents, below, touched: OnceLock::new() });
+        let made = Arc::new(Made {
+            id,
+            tree,
+            parents,
+            below,
+            touched: OnceLock::new(),
+        });
         // Another thread may have been faster.
         if known.by_id.contains_key(&id) {
             return;
@@ -191,13 +224,20 @@ impl Lineage {
         Ok(paths)
     }
 
-    fn touched_by<'made>(&self, repo: &Repository, made: &'made Made) -> Result<&'made Paths, GitError> {
+    fn touched_by<'made>(
+        &self,
+        repo: &Repository,
+        made: &'made Made,
+    ) -> Result<&'made Paths, GitError> {
         if let Some(paths) = made.touched.get() {
             return Ok(paths);
         }
         let mut parents = Vec::new();
         for parent in &made.parents {
-            parents.push(self.commit(repo, *parent)?.map_or(self.base_tree, |parent| parent.tree));
+            parents.push(
+                self.commit(repo, *parent)?
+                    .map_or(self.base_tree, |parent| parent.tree),
+            );
         }
         let mut parents = parents.into_iter();
         let mut paths = differing(repo, parents.next().unwrap_or(self.base_tree), made.tree)?;
@@ -226,7 +266,10 @@ impl Lineage {
 
     fn all(&self, commits: &Commits) -> Vec<Arc<Made>> {
         let known = self.known();
-        commits.numbers().filter_map(|number| known.by_number.get(number).cloned()).collect()
+        commits
+            .numbers()
+            .filter_map(|number| known.by_number.get(number).cloned())
+            .collect()
     }
 }
 
@@ -245,5 +288,8 @@ fn find(repo: &Repository, id: Oid) -> Result<Option<git2::Commit<'_>>, GitError
 
 fn missing(id: Oid) -> GitError {
     let next = "a shallow clone needs it fetched (`git fetch --unshallow`); else `git fsck` tells what is damaged";
-    GitError::Missing { what: format!("read commit {id}"), next }
+    GitError::Missing {
+        what: format!("read commit {id}"),
+        next,
+    }
 }

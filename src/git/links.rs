@@ -1,6 +1,7 @@
 //! Where the links of a tree lead, and by which other names its files are reached through them.
 //!
-//! A plan names paths as programs see them, so a glob goes through links. It refuses to look at a disk.
+//! A plan names paths as programs see them, so a glob goes through links. It refuses to look at a
+//! disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +15,8 @@ use crate::id::RepoPath;
 /// Links followed before a chain counts as endless; Linux has the same number.
 const LINKS: u32 = 40;
 
-/// So many links one name goes through at most. A link to a directory above itself makes names without end.
+/// So many links one name goes through at most. A link to a directory above itself makes names
+/// without end.
 const DEPTH: usize = 4;
 
 /// The most other names of one file that are looked at.
@@ -41,20 +43,35 @@ impl<'a> Links<'a> {
             let blob = find_blob(repo, entry.oid, "read a symlink")?;
             links.insert(path, blob.content().to_vec());
         }
-        let mut found = Self { listing, links, ends: Vec::new() };
-        found.ends = found.links.keys().filter_map(|link| Some((*link, found.end(link)?))).collect();
+        let mut found = Self {
+            listing,
+            links,
+            ends: Vec::new(),
+        };
+        found.ends = found
+            .links
+            .keys()
+            .filter_map(|link| Some((*link, found.end(link)?)))
+            .collect();
         Ok(found)
     }
 
-    /// The other names by which programs reach what is at `path`: through links to it, or to a directory above it.
+    /// The other names by which programs reach what is at `path`: through links to it, or to a
+    /// directory above it.
     pub(super) fn names(&self, path: &[u8]) -> Vec<Name<'a>> {
         let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
         let mut todo = vec![(path.to_vec(), 0)];
         while let Some((name, depth)) = todo.pop().filter(|_| !self.ends.is_empty()) {
             for (link, end) in &self.ends {
-                let Some(rest) = rest_below(&name, end) else { continue };
+                let Some(rest) = rest_below(&name, end) else {
+                    continue;
+                };
                 let other = [link, rest.as_slice()].concat();
-                if depth == DEPTH || seen.len() == NAMES || other == path || !seen.insert(other.clone()) {
+                if depth == DEPTH
+                    || seen.len() == NAMES
+                    || other == path
+                    || !seen.insert(other.clone())
+                {
                     continue;
                 }
                 if let Some(path) = RepoPath::from_bytes(&other) {
@@ -66,17 +83,32 @@ impl<'a> Links<'a> {
         found
     }
 
-    /// The files that a path leads to: itself, with an empty name, or those below a directory, each with what is to be
-    /// added to the path. Nothing where it leads nowhere, or out of the tree.
+    /// The files that a path leads to: itself, with an empty name, or those below a directory, each
+    /// with what is to be added to the path. Nothing where it leads nowhere, or out of the
+    /// tree.
     pub(super) fn below(&self, path: &[u8]) -> Vec<(Vec<u8>, Entry)> {
-        let Some(end) = self.end(path) else { return Vec::new() };
+        let Some(end) = self.end(path) else {
+            return Vec::new();
+        };
         if let Some(entry) = self.listing.get(&end).filter(|entry| !entry.is_submodule()) {
             let mode = if entry.is_symlink() { FILE } else { entry.mode };
-            return vec![(Vec::new(), Entry { mode, oid: entry.oid })];
+            return vec![(
+                Vec::new(),
+                Entry {
+                    mode,
+                    oid: entry.oid,
+                },
+            )];
         }
         let mut found = Vec::new();
-        for (other, entry) in self.listing.files().filter(|(_, entry)| !entry.is_submodule()) {
-            let rest = other.strip_prefix(end.as_slice()).filter(|rest| rest.starts_with(b"/"));
+        for (other, entry) in self
+            .listing
+            .files()
+            .filter(|(_, entry)| !entry.is_submodule())
+        {
+            let rest = other
+                .strip_prefix(end.as_slice())
+                .filter(|rest| rest.starts_with(b"/"));
             found.extend(rest.map(|rest| (rest.to_vec(), entry)));
         }
         found
@@ -84,12 +116,19 @@ impl<'a> Links<'a> {
 
     /// Whether a link leads to a place on this machine, which no tree has a say in.
     pub(super) fn is_absolute(&self, path: &[u8]) -> bool {
-        self.links.get(path).is_some_and(|target| target.starts_with(b"/"))
+        self.links
+            .get(path)
+            .is_some_and(|target| target.starts_with(b"/"))
     }
 
     /// Where a path ends once every link on the way was followed.
     pub(super) fn end(&self, path: &[u8]) -> Option<Vec<u8>> {
-        let parts = |path: &[u8]| path.split(|&byte| byte == b'/').rev().map(<[u8]>::to_vec).collect::<Vec<_>>();
+        let parts = |path: &[u8]| {
+            path.split(|&byte| byte == b'/')
+                .rev()
+                .map(<[u8]>::to_vec)
+                .collect::<Vec<_>>()
+        };
         let (mut at, mut todo, mut followed): (Vec<Vec<u8>>, _, _) = (Vec::new(), parts(path), 0);
         while let Some(part) = todo.pop() {
             match part.as_slice() {
@@ -100,7 +139,9 @@ impl<'a> Links<'a> {
                 }
                 _ => at.push(part),
             }
-            let Some(target) = self.links.get(at.join(&b'/').as_slice()) else { continue };
+            let Some(target) = self.links.get(at.join(&b'/').as_slice()) else {
+                continue;
+            };
             followed += 1;
             if followed > LINKS || target.starts_with(b"/") {
                 return None;

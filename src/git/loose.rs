@@ -21,24 +21,38 @@ pub(super) fn place(top: &Path, oid: Oid) -> PathBuf {
 pub(super) fn link(from: &Path, to: &Path) -> Result<(), GitError> {
     let linked = fs::hard_link(from, to).or_else(|error| {
         // git removes directories that are empty.
-        let made = to.parent().filter(|_| error.kind() == ErrorKind::NotFound).map(fs::create_dir_all);
-        if matches!(made, Some(Ok(()))) { fs::hard_link(from, to) } else { Err(error) }
+        let made = to
+            .parent()
+            .filter(|_| error.kind() == ErrorKind::NotFound)
+            .map(fs::create_dir_all);
+        if matches!(made, Some(Ok(()))) {
+            fs::hard_link(from, to)
+        } else {
+            Err(error)
+        }
     });
     match linked {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let what = format!("bring back {}", to.display());
-            Err(GitError::Missing { what, next: "`git fsck` tells what is damaged" })
+            Err(GitError::Missing {
+                what,
+                next: "`git fsck` tells what is damaged",
+            })
         }
         linked => linked.map_err(GitError::io("link", to)),
     }
 }
 
-/// Writes an object's file, as git has it: `blob 3`, a zero and the bytes, deflated (gitformat-loose).
+/// Writes an object's file, as git has it: `blob 3`, a zero and the bytes, deflated
+/// (gitformat-loose).
 pub(super) fn write(to: &Path, kind: ObjectType, data: &[u8]) -> std::io::Result<()> {
     let directory = to.parent().unwrap_or(to);
     fs::create_dir_all(directory)?;
-    let mut file = flate2::write::ZlibEncoder::new(NamedTempFile::new_in(directory)?, flate2::Compression::fast());
+    let mut file = flate2::write::ZlibEncoder::new(
+        NamedTempFile::new_in(directory)?,
+        flate2::Compression::fast(),
+    );
     write!(file, "{} {}\0", kind.str(), data.len())?;
     file.write_all(data)?;
     file.finish()?.persist(to).map_err(|error| error.error)?;
@@ -50,7 +64,10 @@ pub(super) fn names(directory: &Path) -> Result<Vec<String>, GitError> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(GitError::io("read", directory))?,
     };
-    Ok(entries.filter_map(Result::ok).filter_map(|entry| entry.file_name().into_string().ok()).collect())
+    Ok(entries
+        .filter_map(Result::ok)
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect())
 }
 
 #[cfg(test)]
@@ -62,7 +79,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let repo = git2::Repository::init_bare(dir.path()).unwrap();
         let oid = git2::Oid::hash_object(ObjectType::Blob, b"three").unwrap();
-        write(&place(&dir.path().join("objects"), oid), ObjectType::Blob, b"three").unwrap();
+        write(
+            &place(&dir.path().join("objects"), oid),
+            ObjectType::Blob,
+            b"three",
+        )
+        .unwrap();
         assert_eq!(repo.find_blob(oid).unwrap().content(), b"three");
     }
 }

@@ -1,7 +1,7 @@
 //! Commit messages of omk: a subject, a body, and trailers that nobody else can put there.
 //!
-//! It refuses text that would end a paragraph early, look like a trailer of ours, or split the message: such text is
-//! kept, but made harmless.
+//! It refuses text that would end a paragraph early, look like a trailer of ours, or split the
+//! message: such text is kept, but made harmless.
 
 use std::fmt;
 
@@ -33,24 +33,52 @@ impl Message {
             ("Omk-Proof", format!("{run}/{task}")),
         ];
         let subject = one_line(subject);
-        Self { subject: if subject.is_empty() { task.to_string() } else { subject }, body: String::new(), trailers }
+        Self {
+            subject: if subject.is_empty() {
+                task.to_string()
+            } else {
+                subject
+            },
+            body: String::new(),
+            trailers,
+        }
     }
 
-    /// The message of a task's commit, by the plan and by what the journal says of the run. Another job makes the same
-    /// bytes of the same two. Only well-known patterns are masked: a job that judges has no secrets to look for.
+    /// The message of a task's commit, by the plan and by what the journal says of the run. Another
+    /// job makes the same bytes of the same two. Only well-known patterns are masked: a job
+    /// that judges has no secrets to look for.
     #[must_use]
-    pub fn of_task(run: &RunId, trigger: &Trigger, planned: &Task, attempt: u32, sign_off: bool) -> Self {
+    pub fn of_task(
+        run: &RunId,
+        trigger: &Trigger,
+        planned: &Task,
+        attempt: u32,
+        sign_off: bool,
+    ) -> Self {
         let scrub = |text: &str| Scrubber::default().scrub(text);
         let body = scrub(&text::printable(planned.description.as_bytes()));
         let message = Self::new(&scrub(&planned.name), run, &planned.id, attempt).body(&body);
-        let message = if trigger.event == Event::Comment { message.requested_by(&trigger.actor) } else { message };
-        if sign_off { message.signed_off() } else { message }
+        let message = if trigger.event == Event::Comment {
+            message.requested_by(&trigger.actor)
+        } else {
+            message
+        };
+        if sign_off {
+            message.signed_off()
+        } else {
+            message
+        }
     }
 
-    /// The same about the same, without a word of the plan's author: the task's id and the trailers.
+    /// The same about the same, without a word of the plan's author: the task's id and the
+    /// trailers.
     #[must_use]
     pub fn bare(mut self) -> Self {
-        let task = self.trailers.iter().find(|(key, _)| *key == "Omk-Task").map(|(_, task)| task.clone());
+        let task = self
+            .trailers
+            .iter()
+            .find(|(key, _)| *key == "Omk-Task")
+            .map(|(_, task)| task.clone());
         self.subject = task.unwrap_or(self.subject);
         self.body = String::new();
         self
@@ -60,14 +88,28 @@ impl Message {
     #[must_use]
     pub fn of_run(subject: &str, run: &RunId) -> Self {
         let subject = one_line(subject);
-        let subject = if subject.is_empty() { run.to_string() } else { subject };
-        Self { subject, body: String::new(), trailers: vec![("Omk-Run", run.to_string())] }
+        let subject = if subject.is_empty() {
+            run.to_string()
+        } else {
+            subject
+        };
+        Self {
+            subject,
+            body: String::new(),
+            trailers: vec![("Omk-Run", run.to_string())],
+        }
     }
 
     /// With a body, in the author's own lines.
     #[must_use]
     pub fn body(mut self, text: &str) -> Self {
-        self.body = text.lines().map(harmless).collect::<Vec<_>>().join("\n").trim_matches('\n').to_owned();
+        self.body = text
+            .lines()
+            .map(harmless)
+            .collect::<Vec<_>>()
+            .join("\n")
+            .trim_matches('\n')
+            .to_owned();
         self
     }
 
@@ -123,7 +165,16 @@ fn clip(subject: &str) -> String {
 
 /// One line without control characters, its spaces collapsed.
 fn one_line(text: &str) -> String {
-    let plain: String = text.chars().map(|c| if c.is_control() || is_line_end(c) { ' ' } else { c }).collect();
+    let plain: String = text
+        .chars()
+        .map(|c| {
+            if c.is_control() || is_line_end(c) {
+                ' '
+            } else {
+                c
+            }
+        })
+        .collect();
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -133,10 +184,19 @@ fn is_line_end(c: char) -> bool {
 
 /// A body line that could be read as a trailer, or as the end of the message, moves in by a space.
 fn harmless(line: &str) -> String {
-    let line: String = line.chars().filter(|&c| c == '\t' || !(c.is_control() || is_line_end(c))).collect();
-    let key = line.split_once(':').map(|(key, _)| key.trim_end().to_ascii_lowercase());
+    let line: String = line
+        .chars()
+        .filter(|&c| c == '\t' || !(c.is_control() || is_line_end(c)))
+        .collect();
+    let key = line
+        .split_once(':')
+        .map(|(key, _)| key.trim_end().to_ascii_lowercase());
     let forges = key.is_some_and(|key| key.starts_with("omk-") || key.ends_with("-by"));
-    if forges || line.starts_with("---") { format!(" {line}") } else { line.trim_end().to_owned() }
+    if forges || line.starts_with("---") {
+        format!(" {line}")
+    } else {
+        line.trim_end().to_owned()
+    }
 }
 
 /// What the trailers of a commit by omk say.
@@ -157,7 +217,10 @@ impl Trailers {
         let (_, last) = message.trim_end().rsplit_once("\n\n")?;
         let value = |key: &str| {
             let lines = last.lines().filter_map(|line| line.split_once(": "));
-            lines.filter(|(found, _)| *found == key).map(|(_, value)| value.trim()).next()
+            lines
+                .filter(|(found, _)| *found == key)
+                .map(|(_, value)| value.trim())
+                .next()
         };
         Some(Self {
             run: value("Omk-Run")?.parse().ok()?,
@@ -179,7 +242,10 @@ mod tests {
 
     #[test]
     fn a_message_has_subject_body_and_trailers() {
-        let text = message("Split the API module").body("Why:\nit was too long.").requested_by("@ana").to_string();
+        let text = message("Split the API module")
+            .body("Why:\nit was too long.")
+            .requested_by("@ana")
+            .to_string();
         insta::assert_snapshot!(text, @r"
         Split the API module
 
@@ -196,25 +262,46 @@ mod tests {
 
     #[test]
     fn a_bare_message_holds_nothing_of_the_author() {
-        let text = message("Split the API module").body("Why").requested_by("@ana").bare().to_string();
-        assert!(text.starts_with("api\n\nOmk-Run: ") && text.ends_with("Requested-by: @ana\n"), "{text}");
+        let text = message("Split the API module")
+            .body("Why")
+            .requested_by("@ana")
+            .bare()
+            .to_string();
+        assert!(
+            text.starts_with("api\n\nOmk-Run: ") && text.ends_with("Requested-by: @ana\n"),
+            "{text}"
+        );
     }
 
     #[test]
     fn a_message_about_a_run_names_no_task() {
         let run: RunId = "20261122t185155z-4f2a9c".parse().unwrap();
         let trailers = Trailers::of(&Message::of_run("Proofs", &run).to_string()).unwrap();
-        assert_eq!((trailers.run, trailers.task, trailers.attempt), (run, None, None));
+        assert_eq!(
+            (trailers.run, trailers.task, trailers.attempt),
+            (run, None, None)
+        );
     }
 
     #[test]
     fn text_of_others_cannot_forge_a_trailer_or_end_the_message() {
         let forged = "fix\n\nOmk-Run: 20200101t000000z-ffffff\nSigned-off-by: Eve <e@x>";
-        let text =
-            message(forged).body("---\nOmk-Task: other\nCo-authored-by: Eve <e@x>").requested_by("a\nOmk-Run: x");
+        let text = message(forged)
+            .body("---\nOmk-Task: other\nCo-authored-by: Eve <e@x>")
+            .requested_by("a\nOmk-Run: x");
         let text = text.to_string();
-        assert!(text.lines().all(|line| !line.starts_with("---") && !line.starts_with("Signed-off")), "{text}");
-        assert_eq!(text.lines().filter(|line| line.starts_with("Omk-Run: ")).count(), 1, "{text}");
+        assert!(
+            text.lines()
+                .all(|line| !line.starts_with("---") && !line.starts_with("Signed-off")),
+            "{text}"
+        );
+        assert_eq!(
+            text.lines()
+                .filter(|line| line.starts_with("Omk-Run: "))
+                .count(),
+            1,
+            "{text}"
+        );
         assert_eq!(Trailers::of(&text).unwrap().task.unwrap().as_str(), "api");
     }
 

@@ -1,6 +1,7 @@
 //! Objects that are gone or torn: how an error says so, and how a file shows it.
 //!
-//! It refuses to have libgit2 read a file that may be torn: where a file ends too early, libgit2 reads for ever.
+//! It refuses to have libgit2 read a file that may be torn: where a file ends too early, libgit2
+//! reads for ever.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -21,8 +22,13 @@ impl GitError {
         match self {
             Self::Missing { .. } => true,
             Self::Library { source, .. } | Self::Disk { source, .. } => {
-                let of_objects =
-                    [ErrorClass::Odb, ErrorClass::Object, ErrorClass::Tree, ErrorClass::Zlib, ErrorClass::Os];
+                let of_objects = [
+                    ErrorClass::Odb,
+                    ErrorClass::Object,
+                    ErrorClass::Tree,
+                    ErrorClass::Zlib,
+                    ErrorClass::Os,
+                ];
                 of_objects.contains(&source.class()) || source.code() == ErrorCode::NotFound
             }
             _ => false,
@@ -48,16 +54,29 @@ pub(super) fn is_whole_file(file: &Path) -> bool {
 
 /// Reads a loose object's file to its end.
 pub(super) fn loose_file(file: &Path) -> LooseFile {
-    let Ok(file) = File::open(file) else { return LooseFile::Absent };
-    if is_whole(file) { LooseFile::Whole } else { LooseFile::Torn }
+    let Ok(file) = File::open(file) else {
+        return LooseFile::Absent;
+    };
+    if is_whole(file) {
+        LooseFile::Whole
+    } else {
+        LooseFile::Torn
+    }
 }
 
 fn is_whole(file: File) -> bool {
     let mut object = BufReader::new(ZlibDecoder::new(file));
     let mut beginning = Vec::new();
-    let read = object.by_ref().take(BEGINNING).read_until(0, &mut beginning);
-    let Some((0, words)) = beginning.split_last() else { return false };
-    let size = std::str::from_utf8(words).ok().and_then(|words| words.split(' ').nth(1)?.parse::<u64>().ok());
+    let read = object
+        .by_ref()
+        .take(BEGINNING)
+        .read_until(0, &mut beginning);
+    let Some((0, words)) = beginning.split_last() else {
+        return false;
+    };
+    let size = std::str::from_utf8(words)
+        .ok()
+        .and_then(|words| words.split(' ').nth(1)?.parse::<u64>().ok());
     // To the very end, where the checksum is.
     let rest = std::io::copy(&mut object, &mut std::io::sink());
     read.is_ok() && size.is_some() && rest.ok() == size

@@ -1,11 +1,13 @@
 //! Git: objects in process, the git binary for work trees and the network.
 //!
-//! The room is synchronous, `Send` and `Sync`: it opens the repository anew where threads meet, and keeps no lock while
-//! it works on objects. It refuses to touch the user's own checkout, index and HEAD, to run hooks, to read the caller's
-//! `GIT_*` variables, and to believe anything that a child left in a slot's `.git`.
+//! The room is synchronous, `Send` and `Sync`: it opens the repository anew where threads meet, and
+//! keeps no lock while it works on objects. It refuses to touch the user's own checkout, index and
+//! HEAD, to run hooks, to read the caller's `GIT_*` variables, and to believe anything that a child
+//! left in a slot's `.git`.
 //!
-//! Objects are written as git writes them by default, without waiting for the disk, and nothing points to them at first. An
-//! [`Anchor`] keeps those of one run from being cleaned up, and waits for them, so that a journal may name them.
+//! Objects are written as git writes them by default, without waiting for the disk, and nothing
+//! points to them at first. An [`Anchor`] keeps those of one run from being cleaned up, and waits
+//! for them, so that a journal may name them.
 
 mod refusal;
 mod error;

@@ -1,7 +1,9 @@
-//! Submodules of a tree: which clone of the user's each has, and what a slot holds of it. No network.
+//! Submodules of a tree: which clone of the user's each has, and what a slot holds of it. No
+//! network.
 //!
-//! It refuses a clone outside of the user's repository, whatever `.gitmodules` says, and names that lead into the clone of
-//! another submodule. A submodule without its commit is no error: its directory stays empty, and that is reported.
+//! It refuses a clone outside of the user's repository, whatever `.gitmodules` says, and names that
+//! lead into the clone of another submodule. A submodule without its commit is no error: its
+//! directory stays empty, and that is reported.
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
@@ -19,7 +21,8 @@ use crate::id::{RepoPath, TreeId};
 /// Reading one blob takes git milliseconds; a minute is for a disk that has to wake up.
 const AT_MOST: Duration = Duration::from_secs(60);
 
-/// Submodules inside each other. A chain of commits cannot be endless, but it can be long; real ones have two or three.
+/// Submodules inside each other. A chain of commits cannot be endless, but it can be long; real
+/// ones have two or three.
 const DEEPEST: usize = 16;
 
 /// Layouts kept: a slot is filled from, and compared with, the same few trees.
@@ -30,7 +33,8 @@ const LAYOUTS: usize = 4;
 pub(super) struct Module {
     /// Where it lies in the slot.
     pub(super) path: Vec<u8>,
-    /// Where its own git directory lies in that of the worktree: `modules/NAME`, and `modules/OUTER/modules/NAME`.
+    /// Where its own git directory lies in that of the worktree: `modules/NAME`, and
+    /// `modules/OUTER/modules/NAME`.
     pub(super) place: PathBuf,
     /// The recorded commit.
     pub(super) commit: Oid,
@@ -110,7 +114,10 @@ impl Layout {
     }
 
     pub(super) fn has_directory(&self, path: &[u8]) -> bool {
-        let in_module = || self.module_of(path).is_some_and(|(_, module, rest)| module.listing.has_directory(rest));
+        let in_module = || {
+            self.module_of(path)
+                .is_some_and(|(_, module, rest)| module.listing.has_directory(rest))
+        };
         self.tree.has_directory(path) || self.is_filled(path) || in_module()
     }
 
@@ -127,13 +134,18 @@ impl Layout {
 
     /// Whether the path is the file that makes git see a repository in a submodule.
     pub(super) fn is_link(&self, path: &[u8]) -> bool {
-        path.strip_suffix(b"/.git").is_some_and(|module| self.is_filled(module))
+        path.strip_suffix(b"/.git")
+            .is_some_and(|module| self.is_filled(module))
     }
 
     /// Whether the submodules of both are at the same commits.
     pub(super) fn has_modules_of(&self, other: &Self) -> bool {
         let commits = |layout: &Self| -> Vec<(Vec<u8>, Oid)> {
-            layout.modules.iter().map(|module| (module.path.clone(), module.commit)).collect()
+            layout
+                .modules
+                .iter()
+                .map(|module| (module.path.clone(), module.commit))
+                .collect()
         };
         commits(self) == commits(other)
     }
@@ -141,11 +153,22 @@ impl Layout {
     /// The same, with what the other has in each of these submodules: nothing, if it lacks one.
     pub(super) fn with_modules_of(&self, other: &Self) -> Self {
         let theirs = |module: &Module| {
-            let found = other.modules.iter().find(|theirs| theirs.path == module.path).cloned();
-            found.unwrap_or_else(|| Module { listing: Arc::default(), ..module.clone() })
+            let found = other
+                .modules
+                .iter()
+                .find(|theirs| theirs.path == module.path)
+                .cloned();
+            found.unwrap_or_else(|| Module {
+                listing: Arc::default(),
+                ..module.clone()
+            })
         };
         let modules = self.modules.iter().map(theirs).collect();
-        Self { tree: Arc::clone(&self.tree), modules, missing: self.missing.clone() }
+        Self {
+            tree: Arc::clone(&self.tree),
+            modules,
+            missing: self.missing.clone(),
+        }
     }
 }
 
@@ -153,11 +176,22 @@ impl Repo {
     /// What a slot holds of a tree, from memory if it was asked for lately.
     pub(super) fn layout(&self, tree: &TreeId) -> Result<Arc<Layout>, GitError> {
         let listing = self.listing(tree)?;
-        if let Some(known) = self.layouts().iter().find(|known| Arc::ptr_eq(&known.tree, &listing)) {
+        if let Some(known) = self
+            .layouts()
+            .iter()
+            .find(|known| Arc::ptr_eq(&known.tree, &listing))
+        {
             return Ok(Arc::clone(known));
         }
-        let mut layout = Layout { tree: Arc::clone(&listing), ..Layout::default() };
-        let outside = Within { path: Vec::new(), place: PathBuf::new(), depth: 0 };
+        let mut layout = Layout {
+            tree: Arc::clone(&listing),
+            ..Layout::default()
+        };
+        let outside = Within {
+            path: Vec::new(),
+            place: PathBuf::new(),
+            depth: 0,
+        };
         self.find_modules(&listing, &self.declared(&listing)?, &outside, &mut layout)?;
         let layout = Arc::new(layout);
         let mut kept = self.layouts();
@@ -173,7 +207,9 @@ impl Repo {
     pub fn submodules(&self, tree: &TreeId) -> Result<Vec<RepoPath>, GitError> {
         let listing = self.listing(tree)?;
         let recorded = listing.files().filter(|(_, entry)| entry.is_submodule());
-        Ok(recorded.filter_map(|(path, _)| RepoPath::from_bytes(path)).collect())
+        Ok(recorded
+            .filter_map(|(path, _)| RepoPath::from_bytes(path))
+            .collect())
     }
 
     /// The submodules of a tree that slots hold as empty directories, those inside others too.
@@ -183,7 +219,10 @@ impl Repo {
     pub fn missing_submodules(&self, tree: &TreeId) -> Result<Vec<MissingSubmodule>, GitError> {
         let layout = self.layout(tree)?;
         let named = |(path, why): &(Vec<u8>, ModuleLack)| {
-            Some(MissingSubmodule { path: RepoPath::from_bytes(path)?, why: why.clone() })
+            Some(MissingSubmodule {
+                path: RepoPath::from_bytes(path)?,
+                why: why.clone(),
+            })
         };
         Ok(layout.missing.iter().filter_map(named).collect())
     }
@@ -195,7 +234,10 @@ impl Repo {
         within: &Within,
         layout: &mut Layout,
     ) -> Result<(), GitError> {
-        let by_path: HashMap<&[u8], &Declared> = declared.iter().map(|one| (one.path.as_bytes(), one)).collect();
+        let by_path: HashMap<&[u8], &Declared> = declared
+            .iter()
+            .map(|one| (one.path.as_bytes(), one))
+            .collect();
         let recorded = listing.files().filter(|(_, entry)| entry.is_submodule());
         for (path, commit) in recorded.map(|(path, entry)| (path, entry.oid)) {
             let in_slot = within.below(path);
@@ -210,9 +252,21 @@ impl Repo {
                     let place = within.place.join("modules").join(name);
                     let inside = repo.declared(&listing)?;
                     let path = in_slot.clone();
-                    let inner = Within { path: in_slot, place: place.clone(), depth: within.depth + 1 };
-                    let (kept, listed, named) = (repo.clone(), Arc::clone(&listing), inside.clone());
-                    layout.modules.push(Module { path, place, commit, repo: kept, listing, inside });
+                    let inner = Within {
+                        path: in_slot,
+                        place: place.clone(),
+                        depth: within.depth + 1,
+                    };
+                    let (kept, listed, named) =
+                        (repo.clone(), Arc::clone(&listing), inside.clone());
+                    layout.modules.push(Module {
+                        path,
+                        place,
+                        commit,
+                        repo: kept,
+                        listing,
+                        inside,
+                    });
                     repo.find_modules(&listed, &named, &inner, layout)?;
                 }
             }
@@ -228,18 +282,28 @@ impl Repo {
         commit: Oid,
     ) -> Result<(PathBuf, Self, Arc<Listing>), ModuleLack> {
         let name = PathBuf::from(&one.name);
-        let leads_into =
-            |other: &Declared| !other.name.is_empty() && other.name != one.name && name.starts_with(&other.name);
+        let leads_into = |other: &Declared| {
+            !other.name.is_empty() && other.name != one.name && name.starts_with(&other.name)
+        };
         if !is_inside(&name) || all.iter().any(leads_into) {
             return Err(ModuleLack::Elsewhere(shown(one.name.as_bytes())));
         }
-        let mut places = [self.git_dir(), self.common_dir()].into_iter().map(|place| place.join("modules"));
-        let Some(git_dir) = places.find_map(|place| real_below(&place, &name)) else { return Err(ModuleLack::Clone) };
-        let unreadable = |error: GitError| ModuleLack::Unreadable(shown(error.to_string().as_bytes()));
+        let mut places = [self.git_dir(), self.common_dir()]
+            .into_iter()
+            .map(|place| place.join("modules"));
+        let Some(git_dir) = places.find_map(|place| real_below(&place, &name)) else {
+            return Err(ModuleLack::Clone);
+        };
+        let unreadable =
+            |error: GitError| ModuleLack::Unreadable(shown(error.to_string().as_bytes()));
         let repo = self.module(&git_dir).map_err(unreadable)?;
-        let Ok(tip) = repo.tip(&commit_id(commit)) else { return Err(ModuleLack::Commit) };
+        let Ok(tip) = repo.tip(&commit_id(commit)) else {
+            return Err(ModuleLack::Commit);
+        };
         // A partial clone would have to fetch what it lacks.
-        let is_partial = repo.with(|objects| Ok(is_partial(objects))).map_err(unreadable)?;
+        let is_partial = repo
+            .with(|objects| Ok(is_partial(objects)))
+            .map_err(unreadable)?;
         if is_partial && !repo.is_whole(&tip.commit).map_err(unreadable)? {
             return Err(ModuleLack::Commit);
         }
@@ -249,26 +313,51 @@ impl Repo {
 
     /// What the `.gitmodules` of a tree says.
     fn declared(&self, listing: &Listing) -> Result<Vec<Declared>, GitError> {
-        let Some(entry) = listing.get(b".gitmodules").filter(|entry| entry.is_file()) else { return Ok(Vec::new()) };
+        let Some(entry) = listing.get(b".gitmodules").filter(|entry| entry.is_file()) else {
+            return Ok(Vec::new());
+        };
         if !listing.files().any(|(_, entry)| entry.is_submodule()) {
             return Ok(Vec::new());
         }
-        let git = Git::settings_of(self, "read .gitmodules").args(["-z", "--blob", &entry.oid.to_string()]);
-        let heard = git.args(["--get-regexp", r"^submodule\..*\.(path|url)$"]).hear(AT_MOST, None)?;
+        let git = Git::settings_of(self, "read .gitmodules").args([
+            "-z",
+            "--blob",
+            &entry.oid.to_string(),
+        ]);
+        let heard = git
+            .args(["--get-regexp", r"^submodule\..*\.(path|url)$"])
+            .hear(AT_MOST, None)?;
         // What git cannot read names nothing.
         let text = String::from_utf8_lossy(&heard.out).into_owned();
         let mut found: Vec<Declared> = Vec::new();
         for (key, value) in text.split('\0').filter_map(|pair| pair.split_once('\n')) {
-            let Some((name, key)) = key.strip_prefix("submodule.").and_then(|key| key.rsplit_once('.')) else {
+            let Some((name, key)) = key
+                .strip_prefix("submodule.")
+                .and_then(|key| key.rsplit_once('.'))
+            else {
                 continue;
             };
-            let at = found.iter().position(|one| one.name == name).unwrap_or_else(|| {
-                found.push(Declared { name: name.to_owned(), ..Declared::default() });
-                found.len() - 1
-            });
+            let at = found
+                .iter()
+                .position(|one| one.name == name)
+                .unwrap_or_else(|| {
+                    found.push(Declared {
+                        name: name.to_owned(),
+                        ..Declared::default()
+                    });
+                    found.len() - 1
+                });
             // git reads no values that look like options.
-            let value = if value.starts_with('-') { String::new() } else { value.to_owned() };
-            if key == "path" { found[at].path = value } else { found[at].url = value }
+            let value = if value.starts_with('-') {
+                String::new()
+            } else {
+                value.to_owned()
+            };
+            if key == "path" {
+                found[at].path = value
+            } else {
+                found[at].url = value
+            }
         }
         Ok(found)
     }
@@ -283,13 +372,20 @@ struct Within {
 
 impl Within {
     fn below(&self, path: &[u8]) -> Vec<u8> {
-        if self.depth == 0 { path.to_vec() } else { [&self.path, b"/".as_slice(), path].concat() }
+        if self.depth == 0 {
+            path.to_vec()
+        } else {
+            [&self.path, b"/".as_slice(), path].concat()
+        }
     }
 }
 
-/// Whether a name stays below the directory that it is looked for in, and can be written into git's own files.
+/// Whether a name stays below the directory that it is looked for in, and can be written into git's
+/// own files.
 fn is_inside(name: &Path) -> bool {
-    let has_control = name.to_str().is_none_or(|name| name.chars().any(char::is_control));
+    let has_control = name
+        .to_str()
+        .is_none_or(|name| name.chars().any(char::is_control));
     let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_));
     !has_control && name.components().next().is_some() && name.components().all(is_plain)
 }
@@ -307,7 +403,8 @@ fn real_below(top: &Path, name: &Path) -> Option<PathBuf> {
             return None;
         }
     }
-    let is_repository = std::fs::symlink_metadata(at.join("HEAD")).is_ok() && is_real(&at.join("objects"));
+    let is_repository =
+        std::fs::symlink_metadata(at.join("HEAD")).is_ok() && is_real(&at.join("objects"));
     is_repository.then_some(at)
 }
 
@@ -335,9 +432,12 @@ mod tests {
         std::os::unix::fs::symlink(at("modules"), at("linked")).unwrap();
         let found = |top: &str, name: &str| real_below(&at(top), Path::new(name)).is_some();
         assert!(found("modules", "real"));
-        for (top, name) in
-            [("modules", "link"), ("linked", "real"), ("modules", "nothing"), ("modules", "real/objects")]
-        {
+        for (top, name) in [
+            ("modules", "link"),
+            ("linked", "real"),
+            ("modules", "nothing"),
+            ("modules", "real/objects"),
+        ] {
             assert!(!found(top, name), "{top}/{name}");
         }
     }

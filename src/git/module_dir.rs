@@ -1,7 +1,9 @@
-//! A submodule's own git directory in a slot: made again each time that the slot is filled, below the worktree's own.
+//! A submodule's own git directory in a slot: made again each time that the slot is filled, below
+//! the worktree's own.
 //!
-//! It borrows the objects of the user's clone, and has its recorded commit, its tags and the few settings by which git
-//! finds it. It refuses to read what an earlier child left there, and to write to the user's clone.
+//! It borrows the objects of the user's clone, and has its recorded commit, its tags and the few
+//! settings by which git finds it. It refuses to read what an earlier child left there, and to
+//! write to the user's clone.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -50,7 +52,8 @@ impl Slot {
         Ok(())
     }
 
-    /// Makes the git directories of the slot's submodules. Nothing of earlier ones is there: the slot was just registered.
+    /// Makes the git directories of the slot's submodules. Nothing of earlier ones is there: the
+    /// slot was just registered.
     pub(super) fn make_module_dirs(&self, layout: &Layout, facts: &Facts) -> Result<(), GitError> {
         for module in &layout.modules {
             let git_dir = self.module_dir(module);
@@ -58,27 +61,45 @@ impl Slot {
                 let directory = git_dir.join(directory);
                 std::fs::create_dir_all(&directory).map_err(GitError::io("make", &directory))?;
             }
-            let mut borrowed = module.repo.common_dir().join("objects").into_os_string().into_encoded_bytes();
+            let mut borrowed = module
+                .repo
+                .common_dir()
+                .join("objects")
+                .into_os_string()
+                .into_encoded_bytes();
             borrowed.push(b'\n');
             let settings = module.repo.with(|objects| Ok(settings(module, objects)))?;
             let tags = module.repo.with(tags)?;
             write_new(&git_dir.join("objects/info/alternates"), &borrowed)?;
             write_new(&git_dir.join("config"), settings.as_bytes())?;
             write_new(&git_dir.join("packed-refs"), &tags)?;
-            write_new(&git_dir.join("HEAD"), format!("{}\n", module.commit).as_bytes())?;
-            if let Ok(shallow) = plain_file::read(&module.repo.common_dir().join("shallow"), SHALLOW) {
+            write_new(
+                &git_dir.join("HEAD"),
+                format!("{}\n", module.commit).as_bytes(),
+            )?;
+            if let Ok(shallow) =
+                plain_file::read(&module.repo.common_dir().join("shallow"), SHALLOW)
+            {
                 write_new(&git_dir.join("shallow"), &shallow)?;
             }
-            write_index_below(&git_dir.join("index"), &module.path, module.listing.files(), facts)?;
+            write_index_below(
+                &git_dir.join("index"),
+                &module.path,
+                module.listing.files(),
+                facts,
+            )?;
         }
         Ok(())
     }
 }
 
-/// The settings of a submodule. Its work tree is where its `.git` lies: git writes a `core.worktree` again that is there.
+/// The settings of a submodule. Its work tree is where its `.git` lies: git writes a
+/// `core.worktree` again that is there.
 fn settings(module: &Module, clone: &Repository) -> String {
     let mut text = String::from("[core]\n\trepositoryformatversion = 0\n\tbare = false\n");
-    let own = clone.config().and_then(|config| config.open_level(ConfigLevel::Local));
+    let own = clone
+        .config()
+        .and_then(|config| config.open_level(ConfigLevel::Local));
     let own = |name: &str| own.as_ref().ok().and_then(|own| own.get_string(name).ok());
     for key in TAKEN {
         if let Some(value) = own(&format!("core.{key}")) {
@@ -88,7 +109,10 @@ fn settings(module: &Module, clone: &Repository) -> String {
     if let Some(url) = own("remote.origin.url") {
         let fetch = "+refs/heads/*:refs/remotes/origin/*";
         let url = quoted(&without_login(&url));
-        let _ = writeln!(text, "[remote \"origin\"]\n\turl = {url}\n\tfetch = {fetch}");
+        let _ = writeln!(
+            text,
+            "[remote \"origin\"]\n\turl = {url}\n\tfetch = {fetch}"
+        );
     }
     for one in &module.inside {
         // Without them, git takes a submodule in there for one that nobody asked for.
@@ -100,7 +124,9 @@ fn settings(module: &Module, clone: &Repository) -> String {
 
 /// The tags of a clone, as git packs refs.
 fn tags(clone: &Repository) -> Result<Vec<u8>, GitError> {
-    let found = clone.references_glob("refs/tags/*").map_err(GitError::lib("list the tags of a submodule"))?;
+    let found = clone
+        .references_glob("refs/tags/*")
+        .map_err(GitError::lib("list the tags of a submodule"))?;
     let mut text = Vec::new();
     for tag in found.take(TAGS).flatten() {
         if let Some(target) = tag.target() {
@@ -114,7 +140,10 @@ fn tags(clone: &Repository) -> Result<Vec<u8>, GitError> {
 
 /// A value, or the name of a section, as git reads it.
 fn quoted(text: &str) -> String {
-    let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let text = text
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n");
     format!("\"{text}\"")
 }
 

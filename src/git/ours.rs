@@ -1,8 +1,8 @@
-//! Whose commit it is by what it says of itself, where there is nothing else to go by: on a remote, seen from a machine that has
-//! no journal of the run that made it.
+//! Whose commit it is by what it says of itself, where there is nothing else to go by: on a remote,
+//! seen from a machine that has no journal of the run that made it.
 //!
-//! It refuses to call a commit ours that was amended, rebased or merged by another. What is said of local branches is decided by
-//! journals alone (`work/ownership.rs`).
+//! It refuses to call a commit ours that was amended, rebased or merged by another. What is said of
+//! local branches is decided by journals alone (`work/ownership.rs`).
 
 use super::error::GitError;
 use super::lookup::find_commit;
@@ -23,5 +23,6 @@ impl Repo {
 
 /// Amending or rebasing a commit keeps its message and its author, but not its committer.
 pub(super) fn is_omks(commit: &git2::Commit<'_>) -> bool {
-    is_author(&commit.committer()) && Trailers::of(&String::from_utf8_lossy(commit.message_bytes())).is_some()
+    is_author(&commit.committer())
+        && Trailers::of(&String::from_utf8_lossy(commit.message_bytes())).is_some()
 }

@@ -1,6 +1,8 @@
-//! Another commit's version of some paths: laid over a slot for as long as a child works there, and taken off again.
+//! Another commit's version of some paths: laid over a slot for as long as a child works there, and
+//! taken off again.
 //!
-//! It refuses to take off what the child has changed: that is the child's own, and shows as its change.
+//! It refuses to take off what the child has changed: that is the child's own, and shows as its
+//! change.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,8 +35,9 @@ type OnDisk = BTreeMap<Vec<u8>, Entry>;
 type Wanted<'a> = dyn Fn(&RepoPath) -> bool + 'a;
 
 impl Slot {
-    /// Makes the `wanted` paths of the slot what they are in `from`, over the tree `under` that is in it. A link to what
-    /// is other there becomes a file with what `from` has. `None` where there is no difference.
+    /// Makes the `wanted` paths of the slot what they are in `from`, over the tree `under` that is
+    /// in it. A link to what is other there becomes a file with what `from` has. `None` where
+    /// there is no difference.
     ///
     /// # Errors
     /// As [`Slot::reset`]; [`GitError::is_scope`] for what an earlier turn left in the slot.
@@ -47,7 +50,9 @@ impl Slot {
     ) -> Result<Option<Overlay>, GitError> {
         let repo = self.pool.repo();
         let mixed = repo.with_paths_of(under, from, wanted)?;
-        let modules_alike = repo.layout(under)?.has_modules_of(&*repo.layout(&repo.tip(from)?.tree)?);
+        let modules_alike = repo
+            .layout(under)?
+            .has_modules_of(&*repo.layout(&repo.tip(from)?.tree)?);
         if mixed == *under && modules_alike {
             return Ok(None);
         }
@@ -56,11 +61,15 @@ impl Slot {
         let ruling = repo.tip(from)?.tree;
         self.fill_some((&mixed, &ruling), keep, &accepts)?;
         let laid = self.on_disk(under, keep, wanted)?;
-        Ok(Some(Overlay { under: under.clone(), laid }))
+        Ok(Some(Overlay {
+            under: under.clone(),
+            laid,
+        }))
     }
 
-    /// As [`Slot::lay_over`], for good. For git in the slot, the paths are what `under` has: `git status` says what a child
-    /// changed, and not what was laid over. A path that `under` lacks is untracked.
+    /// As [`Slot::lay_over`], for good. For git in the slot, the paths are what `under` has: `git
+    /// status` says what a child changed, and not what was laid over. A path that `under` lacks
+    /// is untracked.
     ///
     /// # Errors
     /// As [`Slot::reset`].
@@ -74,7 +83,8 @@ impl Slot {
         let repo = self.pool.repo();
         let ruling = repo.tip(from)?.tree;
         let reached = repo.reached(under, &ruling, wanted)?;
-        let wanted: &Wanted<'_> = &|path: &RepoPath| wanted(path) || reached.contains(path.as_bytes());
+        let wanted: &Wanted<'_> =
+            &|path: &RepoPath| wanted(path) || reached.contains(path.as_bytes());
         let mixed = repo.with_paths_of(under, from, wanted)?;
         // Other attributes make other bytes of the same blob.
         let (here, there) = (repo.listing(under)?, repo.listing(&ruling)?);
@@ -86,7 +96,9 @@ impl Slot {
         let accepts = |path: &[u8]| is_wanted(path, wanted);
         self.fill_some((&mixed, &ruling), keep, &accepts)?;
         let over = repo.listing(&mixed)?;
-        let hidden = |path: &[u8], entry: Entry| over.get(path) != Some(entry) || (!ruled_alike && accepts(path));
+        let hidden = |path: &[u8], entry: Entry| {
+            over.get(path) != Some(entry) || (!ruled_alike && accepts(path))
+        };
         self.write_index_under(under, &hidden)
     }
 
@@ -94,37 +106,63 @@ impl Slot {
     ///
     /// # Errors
     /// As [`Slot::lay_over`].
-    pub fn take_off(&self, overlay: &Overlay, keep: &[String], wanted: &Wanted<'_>) -> Result<(), GitError> {
+    pub fn take_off(
+        &self,
+        overlay: &Overlay,
+        keep: &[String],
+        wanted: &Wanted<'_>,
+    ) -> Result<(), GitError> {
         let now = self.on_disk(&overlay.under, keep, wanted)?;
         let paths = overlay.laid.keys().chain(now.keys());
-        let touched: BTreeSet<&Vec<u8>> = paths.filter(|path| overlay.laid.get(*path) != now.get(*path)).collect();
+        let touched: BTreeSet<&Vec<u8>> = paths
+            .filter(|path| overlay.laid.get(*path) != now.get(*path))
+            .collect();
         // A directory with something of the child's in it stays; a file in it says why.
         let holds_touched = |path: &[u8]| {
-            let inside = |other: &&Vec<u8>| other.strip_prefix(path).is_some_and(|rest| rest.first() == Some(&b'/'));
+            let inside = |other: &&Vec<u8>| {
+                other
+                    .strip_prefix(path)
+                    .is_some_and(|rest| rest.first() == Some(&b'/'))
+            };
             touched.iter().any(inside)
         };
-        let accepts =
-            |path: &[u8]| is_wanted(path, wanted) && !touched.contains(&path.to_vec()) && !holds_touched(path);
+        let accepts = |path: &[u8]| {
+            is_wanted(path, wanted) && !touched.contains(&path.to_vec()) && !holds_touched(path)
+        };
         self.fill_some((&overlay.under, &overlay.under), keep, &accepts)?;
         let untouched = overlay.laid.keys().filter(|path| !touched.contains(*path));
         untouched.for_each(|path| self.drop_empty_parents(path, &overlay.under));
         Ok(())
     }
 
-    /// Removes the directories above a file that stand empty now, and that the tree does not have. The walk has just come
-    /// to the file through each of them, so none is a link.
+    /// Removes the directories above a file that stand empty now, and that the tree does not have.
+    /// The walk has just come to the file through each of them, so none is a link.
     fn drop_empty_parents(&self, path: &[u8], tree: &TreeId) {
-        let Ok(listing) = self.pool.repo().listing(tree) else { return };
-        for (slash, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/').rev() {
+        let Ok(listing) = self.pool.repo().listing(tree) else {
+            return;
+        };
+        for (slash, _) in path
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| **byte == b'/')
+            .rev()
+        {
             let parent = &path[..slash];
-            if listing.has_directory(parent) || std::fs::remove_dir(below(self.path(), parent)).is_err() {
+            if listing.has_directory(parent)
+                || std::fs::remove_dir(below(self.path(), parent)).is_err()
+            {
                 return;
             }
         }
     }
 
     /// What the wanted paths are on the disk.
-    fn on_disk(&self, under: &TreeId, keep: &[String], wanted: &Wanted<'_>) -> Result<OnDisk, GitError> {
+    fn on_disk(
+        &self,
+        under: &TreeId,
+        keep: &[String],
+        wanted: &Wanted<'_>,
+    ) -> Result<OnDisk, GitError> {
         let (listing, keep) = (self.pool.repo().listing(under)?, Keep::new(keep));
         let mut found = OnDisk::new();
         let files = Files::of(self.path())?;
@@ -139,7 +177,13 @@ impl Slot {
             if (meta.is_file() || meta.is_symlink()) && is_wanted(path, wanted) {
                 // One that is too large to be read is none that was laid out.
                 let oid = files.blob(path, meta)?.unwrap_or(Oid::ZERO_SHA1);
-                found.insert(path.to_vec(), Entry { mode: mode_of(meta, None), oid });
+                found.insert(
+                    path.to_vec(),
+                    Entry {
+                        mode: mode_of(meta, None),
+                        oid,
+                    },
+                );
             }
             Ok(Step::Skip)
         })?;
@@ -153,18 +197,32 @@ fn is_wanted(path: &[u8], wanted: &Wanted<'_>) -> bool {
 
 impl Repo {
     /// The tree `base` with the wanted paths as `from` has them, and without those that it lacks.
-    fn with_paths_of(&self, base: &TreeId, from: &CommitId, wanted: &Wanted<'_>) -> Result<TreeId, GitError> {
+    fn with_paths_of(
+        &self,
+        base: &TreeId,
+        from: &CommitId,
+        wanted: &Wanted<'_>,
+    ) -> Result<TreeId, GitError> {
         let from = self.tip(from)?;
         let (base_listing, from_listing) = (self.listing(base)?, self.listing(&from.tree)?);
         self.with(|repo| {
-            let (ours, theirs) = (Links::of(repo, &base_listing)?, Links::of(repo, &from_listing)?);
+            let (ours, theirs) = (
+                Links::of(repo, &base_listing)?,
+                Links::of(repo, &from_listing)?,
+            );
             let mut changes = Changes::new();
-            for (path, _) in base_listing.files().filter(|(path, _)| is_wanted(path, wanted)) {
+            for (path, _) in base_listing
+                .files()
+                .filter(|(path, _)| is_wanted(path, wanted))
+            {
                 if from_listing.get(path).is_none() {
                     changes.insert(path.to_vec(), None);
                 }
             }
-            for (path, entry) in from_listing.files().filter(|(path, _)| is_wanted(path, wanted)) {
+            for (path, entry) in from_listing
+                .files()
+                .filter(|(path, _)| is_wanted(path, wanted))
+            {
                 let (mine, trusted) = (ours.below(path), theirs.below(path));
                 if mine == trusted && !trusted.is_empty() {
                     continue;
@@ -173,7 +231,8 @@ impl Repo {
                     changes.insert(path.to_vec(), Some(entry));
                     continue;
                 }
-                // As a link it would lead to what `base` has there. One that leads nowhere has nothing to say.
+                // As a link it would lead to what `base` has there. One that leads nowhere has
+                // nothing to say.
                 changes.insert(path.to_vec(), None);
                 for (rest, entry) in trusted {
                     changes.insert([path, &rest].concat(), Some(entry));
@@ -186,14 +245,23 @@ impl Repo {
         })
     }
 
-    /// The paths of both trees that the wanted ones lead to through links of `from`, with those links: what a program finds
-    /// there is decided by all of them.
-    fn reached(&self, base: &TreeId, from: &TreeId, wanted: &Wanted<'_>) -> Result<BTreeSet<Vec<u8>>, GitError> {
+    /// The paths of both trees that the wanted ones lead to through links of `from`, with those
+    /// links: what a program finds there is decided by all of them.
+    fn reached(
+        &self,
+        base: &TreeId,
+        from: &TreeId,
+        wanted: &Wanted<'_>,
+    ) -> Result<BTreeSet<Vec<u8>>, GitError> {
         let (base, from) = (self.listing(base)?, self.listing(from)?);
         let links = self.with(|repo| Links::of(repo, &from))?;
         let mut reached = BTreeSet::new();
         for (path, _) in base.files().chain(from.files()) {
-            for name in links.names(path).into_iter().filter(|name| wanted(&name.path)) {
+            for name in links
+                .names(path)
+                .into_iter()
+                .filter(|name| wanted(&name.path))
+            {
                 reached.extend([path.to_vec(), name.link.to_vec()]);
             }
         }
@@ -202,7 +270,9 @@ impl Repo {
             .files()
             .map(|(path, _)| path)
             .filter(|path| {
-                above(path).any(|above| reached.contains(above) && from.get(above).is_some_and(Entry::is_symlink))
+                above(path).any(|above| {
+                    reached.contains(above) && from.get(above).is_some_and(Entry::is_symlink)
+                })
             })
             .map(<[u8]>::to_vec)
             .collect();

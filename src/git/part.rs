@@ -1,4 +1,5 @@
-//! The trees that a slot is filled from: the repository's own, and one for each submodule; each goes by its own rules.
+//! The trees that a slot is filled from: the repository's own, and one for each submodule; each
+//! goes by its own rules.
 //!
 //! It refuses to look at the disk.
 
@@ -43,11 +44,21 @@ impl<'a> Part<'a> {
             [] => Cow::Borrowed(own),
             top => Cow::Owned([top, b"/", own].concat()),
         };
-        let files = listing.files().map(|(own, entry)| Wanted { path: in_slot(own), own, entry });
+        let files = listing.files().map(|(own, entry)| Wanted {
+            path: in_slot(own),
+            own,
+            entry,
+        });
         let wanted: Vec<Wanted<'_>> = files.filter(|file| wanted(&file.path)).collect();
         let conversion = repo.with(|objects| convert::of(repo, objects, ruling))?;
         let files: Vec<(&[u8], Entry)> = wanted.iter().map(|file| (file.own, file.entry)).collect();
         let rules = Rules::of(repo, &conversion, ruling, &files)?;
-        Ok(Self { top, repo, ruling, rules, wanted })
+        Ok(Self {
+            top,
+            repo,
+            ruling,
+            rules,
+            wanted,
+        })
     }
 }

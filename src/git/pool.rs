@@ -1,8 +1,9 @@
 //! Slots: worktrees of the user's repository, in a pool outside of it, at paths that stay the same.
 //!
-//! A slot is git's linked worktree, made by hand: `omk-slot-N-…` below `.git/worktrees`, its HEAD detached. Beside it, out
-//! of a child's reach, lie its lock, its attic, and what omk knows of its files. The room refuses to share a slot between
-//! two holders, in this process or another: the lock ends with the file descriptor, so also with a killed process.
+//! A slot is git's linked worktree, made by hand: `omk-slot-N-…` below `.git/worktrees`, its HEAD
+//! detached. Beside it, out of a child's reach, lie its lock, its attic, and what omk knows of its
+//! files. The room refuses to share a slot between two holders, in this process or another: the
+//! lock ends with the file descriptor, so also with a killed process.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -34,13 +35,15 @@ const PREFIX: &str = "omk-slot-";
 /// The kind of the file beside a slot that says that it must not be taken again.
 pub(super) const OUTLIVED: &str = "outlived";
 
-/// The kind of the file beside a slot that could not be emptied: no run takes it. It holds the reason.
+/// The kind of the file beside a slot that could not be emptied: no run takes it. It holds the
+/// reason.
 pub(super) const STUCK: &str = "stuck";
 
 /// Slots of a pool; far more than any machine has workers.
 const SLOTS: u32 = 4096;
 
-/// How often a worktree's directory is made. `git worktree prune`, which `git gc` runs, removes one that is half made.
+/// How often a worktree's directory is made. `git worktree prune`, which `git gc` runs, removes one
+/// that is half made.
 const TRIES: usize = 5;
 
 /// What git itself keeps in a worktree's directory, and we too.
@@ -51,13 +54,20 @@ pub(super) fn may_be_slot(name: &OsStr) -> bool {
     name.as_bytes().starts_with(PREFIX.as_bytes())
 }
 
-/// What git's directory of the slot at that place is called below `.git/worktrees`. `None`: no slot can be there.
+/// What git's directory of the slot at that place is called below `.git/worktrees`. `None`: no slot
+/// can be there.
 pub(super) fn admin_at(slot: &Path) -> Option<String> {
-    Some(admin_name(slot.parent()?, slot.file_name()?.to_str()?.parse().ok()?))
+    Some(admin_name(
+        slot.parent()?,
+        slot.file_name()?.to_str()?.parse().ok()?,
+    ))
 }
 
 fn admin_name(root: &Path, name: SlotName) -> String {
-    format!("{PREFIX}{name}-{}", &Sha256::of(root.as_os_str().as_bytes()).as_str()[..8])
+    format!(
+        "{PREFIX}{name}-{}",
+        &Sha256::of(root.as_os_str().as_bytes()).as_str()[..8]
+    )
 }
 
 /// A slot of a pool, by its number.
@@ -73,9 +83,14 @@ impl fmt::Display for SlotName {
 impl FromStr for SlotName {
     type Err = BadName;
     fn from_str(text: &str) -> Result<Self, BadName> {
-        let number = text.parse().ok().filter(|number| (1..=SLOTS).contains(number));
+        let number = text
+            .parse()
+            .ok()
+            .filter(|number| (1..=SLOTS).contains(number));
         let canonical = number.filter(|number: &u32| number.to_string() == text);
-        canonical.map(Self).ok_or_else(|| BadName::new(text, "a slot", "a number from 1"))
+        canonical
+            .map(Self)
+            .ok_or_else(|| BadName::new(text, "a slot", "a number from 1"))
     }
 }
 
@@ -104,12 +119,14 @@ pub(super) struct Inner {
 /// What omk knows of a slot.
 pub(super) struct Known {
     pub(super) facts: Facts,
-    /// The tree in the worktree's own index, and that file as it was left, unless others of the slot were written since.
+    /// The tree in the worktree's own index, and that file as it was left, unless others of the
+    /// slot were written since.
     pub(super) index: Option<(Oid, Option<Stat>)>,
 }
 
 impl Pool {
-    /// The pool of a repository below `directory` (omk's cache): `slots/<digest of the repository's path>/`.
+    /// The pool of a repository below `directory` (omk's cache): `slots/<digest of the repository's
+    /// path>/`.
     ///
     /// # Errors
     /// Where the directory cannot be made.
@@ -117,11 +134,22 @@ impl Pool {
         let digest = Sha256::of(repo.common_dir().as_os_str().as_bytes());
         let root = directory.join("slots").join(&digest.as_str()[..12]);
         // Slots hold the repository's files, which may not be for everyone on the machine.
-        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&root);
+        let made = std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&root);
         made.map_err(GitError::io("make", &root))?;
         let root = std::fs::canonicalize(&root).map_err(GitError::io("resolve", &root))?;
-        let inner = Arc::new(Inner { repo: repo.clone(), root, idle: Mutex::default(), stuck: Mutex::default() });
-        Ok(Self { inner, scrubber: Scrubber::default() })
+        let inner = Arc::new(Inner {
+            repo: repo.clone(),
+            root,
+            idle: Mutex::default(),
+            stuck: Mutex::default(),
+        });
+        Ok(Self {
+            inner,
+            scrubber: Scrubber::default(),
+        })
     }
 
     /// The same pool, whose slots take in nothing that holds a secret which that scrubber knows.
@@ -140,28 +168,52 @@ impl Pool {
         &self.inner.root
     }
 
-    /// A slot that nobody else holds: the preferred one where it is free, else the first. What is in it is whatever its
-    /// last holder left; reset it. Never waits for another holder.
+    /// A slot that nobody else holds: the preferred one where it is free, else the first. What is
+    /// in it is whatever its last holder left; reset it. Never waits for another holder.
     ///
     /// # Errors
     /// Where the pool's directory cannot be written.
     pub fn acquire(&self, prefer: Option<SlotName>) -> Result<Slot, GitError> {
         for name in prefer.into_iter().chain((1..=SLOTS).map(SlotName)) {
-            if [OUTLIVED, STUCK].iter().any(|kind| self.file(name, kind).exists()) {
+            if [OUTLIVED, STUCK]
+                .iter()
+                .any(|kind| self.file(name, kind).exists())
+            {
                 continue;
             }
-            let Some(lock) = lock(self.root(), name)? else { continue };
+            let Some(lock) = lock(self.root(), name)? else {
+                continue;
+            };
             let known = self.idle().remove(&name);
-            let known = known.unwrap_or_else(|| Known { facts: Facts::load(&self.file(name, "known")), index: None });
+            let known = known.unwrap_or_else(|| Known {
+                facts: Facts::load(&self.file(name, "known")),
+                index: None,
+            });
             let attic = self.file(name, "attic");
             make_directory(&attic)?;
             let path = self.inner.root.join(name.to_string());
-            let admin = self.inner.repo.common_dir().join("worktrees").join(admin_name(self.root(), name));
-            let slot = Slot { pool: self.clone(), name, path, admin, attic, lock, known: Mutex::new(Some(known)) };
+            let admin = self
+                .inner
+                .repo
+                .common_dir()
+                .join("worktrees")
+                .join(admin_name(self.root(), name));
+            let slot = Slot {
+                pool: self.clone(),
+                name,
+                path,
+                admin,
+                attic,
+                lock,
+                known: Mutex::new(Some(known)),
+            };
             return Ok(slot);
         }
         let source = std::io::Error::other(format!("all {SLOTS} slots are in use"));
-        Err(GitError::Io { what: format!("take a slot of {}", self.inner.root.display()), source })
+        Err(GitError::Io {
+            what: format!("take a slot of {}", self.inner.root.display()),
+            source,
+        })
     }
 
     pub(super) fn repo(&self) -> &Repo {
@@ -174,12 +226,16 @@ impl Pool {
     }
 
     fn idle(&self) -> MutexGuard<'_, HashMap<SlotName, Known>> {
-        self.inner.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Inner {
-    /// Leaves what is known to the next process. Lost where this one is killed: then files are read once more.
+    /// Leaves what is known to the next process. Lost where this one is killed: then files are read
+    /// once more.
     fn drop(&mut self) {
         let idle = self.idle.get_mut().unwrap_or_else(PoisonError::into_inner);
         for (name, mut known) in std::mem::take(idle) {
@@ -193,7 +249,11 @@ impl Drop for Inner {
 /// Takes a slot's lock, if nobody has it.
 pub(super) fn lock(root: &Path, name: SlotName) -> Result<Option<File>, GitError> {
     let path = root.join(format!("{name}.lock"));
-    let opened = File::options().create(true).truncate(false).write(true).open(&path);
+    let opened = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path);
     let file = opened.map_err(GitError::io("open", &path))?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(file)),
@@ -236,7 +296,8 @@ impl Slot {
         self.name
     }
 
-    /// Where its files are. Absolute, without symlinks, and the same for every run of this repository.
+    /// Where its files are. Absolute, without symlinks, and the same for every run of this
+    /// repository.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -248,13 +309,16 @@ impl Slot {
         &self.admin
     }
 
-    /// Has nobody take this slot again until it is removed by name: a process may still be at work in it.
+    /// Has nobody take this slot again until it is removed by name: a process may still be at work
+    /// in it.
     ///
     /// # Errors
     /// Where the disk refuses; then the slot must not be given back.
     pub fn condemn(&self) -> Result<(), GitError> {
         let path = self.own_file(OUTLIVED);
-        File::create(&path).map(drop).map_err(GitError::io("write", &path))
+        File::create(&path)
+            .map(drop)
+            .map_err(GitError::io("write", &path))
     }
 
     pub(super) fn known(&self) -> MutexGuard<'_, Option<Known>> {
@@ -265,7 +329,8 @@ impl Slot {
         self.pool.file(self.name, kind)
     }
 
-    /// Makes the slot a worktree with HEAD at `commit`, whatever was done to it. Says nothing of its files.
+    /// Makes the slot a worktree with HEAD at `commit`, whatever was done to it. Says nothing of
+    /// its files.
     pub(super) fn register(&self, commit: &CommitId) -> Result<(), GitError> {
         let mut left = TRIES;
         loop {
@@ -327,7 +392,9 @@ impl Slot {
 
 pub(super) fn make_directory(path: &Path) -> Result<(), GitError> {
     match std::fs::create_dir(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(GitError::io("make", path)(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(GitError::io("make", path)(error))
+        }
         Ok(()) | Err(_) => Ok(()),
     }
 }

@@ -1,6 +1,7 @@
 //! Branches: moved only from where they were expected to be.
 //!
-//! It refuses to move a branch that someone else moved, one that is a symbolic ref, and to look at tags or remotes.
+//! It refuses to move a branch that someone else moved, one that is a symbolic ref, and to look at
+//! tags or remotes.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
@@ -35,12 +36,13 @@ pub struct Branch {
 }
 
 impl Repo {
-    /// Moves a branch, or makes it, if it is where it was expected. The comparison happens under git's own lock of the
-    /// branch, so no other git process comes between. The reflog says `why`.
+    /// Moves a branch, or makes it, if it is where it was expected. The comparison happens under
+    /// git's own lock of the branch, so no other git process comes between. The reflog says
+    /// `why`.
     ///
     /// # Errors
-    /// [`GitError::BranchMoved`] where it is elsewhere; where the name is no branch name, a branch is in the way of its
-    /// name, or another process holds the lock.
+    /// [`GitError::BranchMoved`] where it is elsewhere; where the name is no branch name, a branch
+    /// is in the way of its name, or another process holds the lock.
     pub fn move_branch(
         &self,
         name: &str,
@@ -54,11 +56,18 @@ impl Repo {
             let what = || format!("move branch `{name}`");
             self.refuse_prefixes(repo, name)?;
             let mut transaction = repo.transaction().map_err(GitError::lib(what()))?;
-            transaction.lock_ref(&full).map_err(|error| self.locked(name, &full, what(), error))?;
+            transaction
+                .lock_ref(&full)
+                .map_err(|error| self.locked(name, &full, what(), error))?;
             compare(repo, name, &full, expected)?;
             let by = signature(when.as_millis().div_euclid(1000)).map_err(GitError::lib(what()))?;
-            let why: String = why.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-            transaction.set_target(&full, commit_oid(to), Some(&by), &why).map_err(GitError::lib(what()))?;
+            let why: String = why
+                .chars()
+                .map(|c| if c.is_control() { ' ' } else { c })
+                .collect();
+            transaction
+                .set_target(&full, commit_oid(to), Some(&by), &why)
+                .map_err(GitError::lib(what()))?;
             transaction.commit().map_err(GitError::lib(what()))
         })
     }
@@ -75,10 +84,14 @@ impl Repo {
                 return Ok(());
             }
             let mut transaction = repo.transaction().map_err(GitError::lib(what()))?;
-            transaction.lock_ref(&full).map_err(|error| self.locked(name, &full, what(), error))?;
+            transaction
+                .lock_ref(&full)
+                .map_err(|error| self.locked(name, &full, what(), error))?;
             compare(repo, name, &full, expected)?;
             transaction.remove(&full).map_err(GitError::lib(what()))?;
-            transaction.commit().map_err(|error| self.locked(name, &full, what(), error))?;
+            transaction
+                .commit()
+                .map_err(|error| self.locked(name, &full, what(), error))?;
             // A transaction leaves it, and `git fsck` reads it.
             repo.reflog_delete(&full).map_err(GitError::lib(what()))
         })
@@ -104,8 +117,13 @@ impl Repo {
                 for reference in repo.references_glob("refs/heads/omk/*")? {
                     let reference = reference?;
                     let name = String::from_utf8_lossy(reference.name_bytes()).into_owned();
-                    let Some(tip) = reference.target() else { continue };
-                    found.push(Branch { name: name.trim_start_matches("refs/heads/").to_owned(), tip: commit_id(tip) });
+                    let Some(tip) = reference.target() else {
+                        continue;
+                    };
+                    found.push(Branch {
+                        name: name.trim_start_matches("refs/heads/").to_owned(),
+                        tip: commit_id(tip),
+                    });
                 }
                 found.sort_by(|one, other| one.name.cmp(&other.name));
                 Ok(found)
@@ -114,7 +132,8 @@ impl Repo {
         })
     }
 
-    /// The files of branches below `omk/` that hold no commit's name, by branch: no git can read or move them.
+    /// The files of branches below `omk/` that hold no commit's name, by branch: no git can read or
+    /// move them.
     ///
     /// # Errors
     /// If the refs cannot be read.
@@ -140,8 +159,9 @@ impl Repo {
         Ok(found)
     }
 
-    /// Those of these commits that no branch or tag of the user's has in its history, here or at a remote as last fetched. HEAD is
-    /// not asked: on a branch it holds nothing besides, and on none it holds nothing for good.
+    /// Those of these commits that no branch or tag of the user's has in its history, here or at a
+    /// remote as last fetched. HEAD is not asked: on a branch it holds nothing besides, and on
+    /// none it holds nothing for good.
     ///
     /// # Errors
     /// If the refs or the history cannot be read.
@@ -175,9 +195,13 @@ impl Repo {
                     walk.hide(*tip)?;
                 }
                 let left: HashSet<Oid> = walk.collect::<Result<_, _>>()?;
-                // One walk for all of them goes by the dates of commits, which may be wrong: what it leaves is looked at again.
+                // One walk for all of them goes by the dates of commits, which may be wrong: what
+                // it leaves is looked at again.
                 let mut unmerged = BTreeSet::new();
-                for commit in commits.iter().filter(|commit| left.contains(&commit_oid(commit))) {
+                for commit in commits
+                    .iter()
+                    .filter(|commit| left.contains(&commit_oid(commit)))
+                {
                     let mut merged = false;
                     for tip in &tips {
                         merged = merged || repo.graph_descendant_of(*tip, commit_oid(commit))?;
@@ -198,14 +222,19 @@ impl Repo {
         Ok(self.branch_tip("omk")?.is_some())
     }
 
-    /// How a person names that commit in git: by the branch, if it is there and nothing else goes by its name, else by the commit.
+    /// How a person names that commit in git: by the branch, if it is there and nothing else goes
+    /// by its name, else by the commit.
     #[must_use]
     pub fn name_of(&self, branch: &str, commit: &CommitId) -> String {
-        let is_there = self.branch_tip(branch).is_ok_and(|tip| tip.as_ref() == Some(commit));
+        let is_there = self
+            .branch_tip(branch)
+            .is_ok_and(|tip| tip.as_ref() == Some(commit));
         // What git tries before branches (gitrevisions): `refs/NAME`, then `refs/tags/NAME`.
         let is_taken = self.with(|repo| {
             let others = [format!("refs/{branch}"), format!("refs/tags/{branch}")];
-            Ok(others.iter().any(|other| repo.find_reference(other).is_ok()))
+            Ok(others
+                .iter()
+                .any(|other| repo.find_reference(other).is_ok()))
         });
         if is_there && is_taken.is_ok_and(|taken| !taken) {
             branch.to_owned()
@@ -216,10 +245,16 @@ impl Repo {
 
     /// A lock that was held names its file, if it is still there.
     fn locked(&self, name: &str, full: &str, what: String, error: git2::Error) -> GitError {
-        let locks = [format!("{full}.lock"), "packed-refs.lock".to_owned()].map(|lock| self.common_dir().join(lock));
-        let held = locks.into_iter().find(|lock| error.code() == ErrorCode::Locked && lock.symlink_metadata().is_ok());
+        let locks = [format!("{full}.lock"), "packed-refs.lock".to_owned()]
+            .map(|lock| self.common_dir().join(lock));
+        let held = locks
+            .into_iter()
+            .find(|lock| error.code() == ErrorCode::Locked && lock.symlink_metadata().is_ok());
         match held {
-            Some(lock) => GitError::BranchLocked { name: name.to_owned(), lock },
+            Some(lock) => GitError::BranchLocked {
+                name: name.to_owned(),
+                lock,
+            },
             None => GitError::lib(what)(error),
         }
     }
@@ -229,7 +264,9 @@ impl Repo {
         for (slash, _) in name.match_indices('/') {
             let shorter = &name[..slash];
             if current(repo, shorter, &format!("refs/heads/{shorter}"))?.is_some() {
-                return Err(GitError::BranchInTheWay { name: shorter.to_owned() });
+                return Err(GitError::BranchInTheWay {
+                    name: shorter.to_owned(),
+                });
             }
         }
         Ok(())
@@ -238,7 +275,10 @@ impl Repo {
 
 /// Whether a ref holds what a person took: a branch or a tag that is not omk's. A stash is none.
 fn is_users(name: &str) -> bool {
-    let of_remote = |rest: &str| rest.split_once('/').is_some_and(|(_, branch)| !branch.starts_with("omk/"));
+    let of_remote = |rest: &str| {
+        rest.split_once('/')
+            .is_some_and(|(_, branch)| !branch.starts_with("omk/"))
+    };
     match name.strip_prefix("refs/") {
         Some(rest) if rest.starts_with("heads/") => !rest.starts_with("heads/omk/"),
         Some(rest) if rest.starts_with("tags/") => true,
@@ -252,14 +292,20 @@ pub(super) fn full_name(name: &str) -> Result<String, GitError> {
     if git2::Reference::is_valid_name(&full) && !name.starts_with('-') {
         return Ok(full);
     }
-    Err(GitError::BadBranch { name: name.chars().take(80).collect() })
+    Err(GitError::BadBranch {
+        name: name.chars().take(80).collect(),
+    })
 }
 
 fn current(repo: &Repository, name: &str, full: &str) -> Result<Option<Oid>, GitError> {
     match repo.find_reference(full) {
         Ok(reference) if reference.kind() == Some(ReferenceType::Symbolic) => {
             let found = "is a symbolic ref to another branch".into();
-            Err(GitError::BranchMoved { name: name.into(), expected: "a branch of its own".into(), found })
+            Err(GitError::BranchMoved {
+                name: name.into(),
+                expected: "a branch of its own".into(),
+                found,
+            })
         }
         Ok(reference) => Ok(reference.target()),
         Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
@@ -272,11 +318,17 @@ fn compare(repo: &Repository, name: &str, full: &str, expected: &Expected) -> Re
     let (right, expected) = match (expected, found) {
         (Expected::Anything, _) => (true, String::new()),
         (Expected::Absent, found) => (found.is_none(), "absent".to_owned()),
-        (Expected::At(commit), found) => (found == Some(commit_oid(commit)), format!("at {commit}")),
+        (Expected::At(commit), found) => {
+            (found == Some(commit_oid(commit)), format!("at {commit}"))
+        }
     };
     if right {
         return Ok(());
     }
     let found = found.map_or_else(|| "does not exist".to_owned(), |oid| format!("is at {oid}"));
-    Err(GitError::BranchMoved { name: name.into(), expected, found })
+    Err(GitError::BranchMoved {
+        name: name.into(),
+        expected,
+        found,
+    })
 }

@@ -18,7 +18,9 @@ impl Refusal {
     #[must_use]
     pub fn next(self) -> &'static str {
         match self {
-            Self::Protected => "let omk's token past the rule for that branch, or deliver `as: pull-request`",
+            Self::Protected => {
+                "let omk's token past the rule for that branch, or deliver `as: pull-request`"
+            }
             Self::Workflow => {
                 "a change of workflow files needs an App's token with the permission `workflows: write`, \
                  which GITHUB_TOKEN never has"

@@ -1,8 +1,9 @@
 //! A repository at a forge: what refs it has, pushing to it all at once, fetching from it.
 //!
-//! The token goes with one call, in the environment of that call's git, and into no argument, file or message. It refuses
-//! to move a ref from anywhere but where it was expected, to follow a redirect, to ask anybody for a password, and to
-//! push again what may have been pushed already before it has looked.
+//! The token goes with one call, in the environment of that call's git, and into no argument, file
+//! or message. It refuses to move a ref from anywhere but where it was expected, to follow a
+//! redirect, to ask anybody for a password, and to push again what may have been pushed already
+//! before it has looked.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -69,16 +70,21 @@ impl Remote {
     /// HTTP address, as GitHub and GitLab want it of git.
     ///
     /// # Errors
-    /// [`GitError::BadRemote`] for every other address, and for one that holds a user or a password.
+    /// [`GitError::BadRemote`] for every other address, and for one that holds a user or a
+    /// password.
     pub fn new(url: &str, token: Option<Secret>) -> Result<Self, GitError> {
         let why = if url.chars().any(|c| c.is_control() || c.is_whitespace()) {
             Some("it holds a space or a control character")
-        } else if let Some(rest) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) {
+        } else if let Some(rest) = url
+            .strip_prefix("https://")
+            .or_else(|| url.strip_prefix("http://"))
+        {
             let host = rest.split('/').next().unwrap_or_default();
             if host.is_empty() {
                 Some("it names no host")
             } else {
-                host.contains('@').then_some("it holds a user or a password, which belong into the token")
+                host.contains('@')
+                    .then_some("it holds a user or a password, which belong into the token")
             }
         } else {
             let local = url.starts_with("file:///") || url.starts_with('/');
@@ -86,7 +92,13 @@ impl Remote {
         };
         match why {
             Some(why) => Err(GitError::BadRemote { why }),
-            None => Ok(Self { url: url.to_owned(), token, user: USER, authorities: None, most: MOST }),
+            None => Ok(Self {
+                url: url.to_owned(),
+                token,
+                user: USER,
+                authorities: None,
+                most: MOST,
+            }),
         }
     }
 
@@ -123,7 +135,10 @@ impl Remote {
 
     /// Whether it is on this machine, which no proxy can reach.
     fn is_loopback(&self) -> bool {
-        let place = self.url.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default());
+        let place = self
+            .url
+            .split_once("://")
+            .map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default());
         let host = match place.rsplit_once(':') {
             Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
             Some(_) | None => place,
@@ -132,11 +147,13 @@ impl Remote {
     }
 
     fn basic(&self) -> Option<String> {
-        self.token.as_ref().map(|token| STANDARD.encode(format!("{}:{}", self.user, token.expose())))
+        self.token
+            .as_ref()
+            .map(|token| STANDARD.encode(format!("{}:{}", self.user, token.expose())))
     }
 
-    /// The settings of a call. The header is set for the whole address, because git prefers the longest that fits: one
-    /// that a checkout left behind for the host does not come beside it.
+    /// The settings of a call. The header is set for the whole address, because git prefers the
+    /// longest that fits: one that a checkout left behind for the host does not come beside it.
     fn settings(&self) -> Vec<(String, String)> {
         let setting = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         let mut settings = vec![
@@ -164,9 +181,15 @@ impl Remote {
                 settings.push((format!("http.{}.proxy", self.url), String::new()));
             }
             if let Some(file) = &self.authorities {
-                settings.push((format!("http.{}.sslCAInfo", self.url), file.display().to_string()));
+                settings.push((
+                    format!("http.{}.sslCAInfo", self.url),
+                    file.display().to_string(),
+                ));
             }
-            settings.extend(self.basic().map(|basic| (key, format!("AUTHORIZATION: basic {basic}"))));
+            settings.extend(
+                self.basic()
+                    .map(|basic| (key, format!("AUTHORIZATION: basic {basic}"))),
+            );
         }
         settings
     }
@@ -175,10 +198,16 @@ impl Remote {
     fn call(&self, git: Git<'_>) -> Result<Heard, GitError> {
         let mut heard = git.settings(&self.settings()).hear(self.most, None)?;
         if !heard.succeeded() {
-            let secrets = self.token.iter().map(|token| token.expose().to_owned()).chain(self.basic());
+            let secrets = self
+                .token
+                .iter()
+                .map(|token| token.expose().to_owned())
+                .chain(self.basic());
             let scrubber = Scrubber::new(secrets);
             heard.err = scrubber.scrub(&heard.err);
-            heard.out = scrubber.scrub(&String::from_utf8_lossy(&heard.out)).into_bytes();
+            heard.out = scrubber
+                .scrub(&String::from_utf8_lossy(&heard.out))
+                .into_bytes();
         }
         Ok(heard)
     }
@@ -193,8 +222,11 @@ impl Remote {
             }
             let error = self.trouble(what, &heard);
             // One that took all its time would take it again.
-            let open = matches!(error, GitError::RemoteUnavailable { .. }) && heard.end != End::OutOfTime;
-            let Some(wait) = waits.next().filter(|_| open) else { return Err(error) };
+            let open =
+                matches!(error, GitError::RemoteUnavailable { .. }) && heard.end != End::OutOfTime;
+            let Some(wait) = waits.next().filter(|_| open) else {
+                return Err(error);
+            };
             std::thread::sleep(wait);
         }
     }
@@ -205,24 +237,38 @@ impl Remote {
 }
 
 impl Repo {
-    /// The refs of a remote that fit one of git's patterns (a full name fits itself), and where they are. All refs for
-    /// no pattern. Nothing is fetched.
+    /// The refs of a remote that fit one of git's patterns (a full name fits itself), and where
+    /// they are. All refs for no pattern. Nothing is fetched.
     ///
     /// # Errors
     /// Where the remote refuses, is not there, or does not answer.
-    pub fn ls_remote(&self, remote: &Remote, patterns: &[&str]) -> Result<Vec<(String, CommitId)>, GitError> {
+    pub fn ls_remote(
+        &self,
+        remote: &Remote,
+        patterns: &[&str],
+    ) -> Result<Vec<(String, CommitId)>, GitError> {
         let heard = remote.ask(LOOK, || self.asking(remote, patterns))?;
         Ok(listed(&heard))
     }
 
     /// The same, asked once.
-    fn look(&self, remote: &Remote, patterns: &[&str]) -> Result<Vec<(String, CommitId)>, GitError> {
+    fn look(
+        &self,
+        remote: &Remote,
+        patterns: &[&str],
+    ) -> Result<Vec<(String, CommitId)>, GitError> {
         let heard = remote.call(self.asking(remote, patterns))?;
-        if heard.succeeded() { Ok(listed(&heard)) } else { Err(remote.trouble(LOOK, &heard)) }
+        if heard.succeeded() {
+            Ok(listed(&heard))
+        } else {
+            Err(remote.trouble(LOOK, &heard))
+        }
     }
 
     fn asking(&self, remote: &Remote, patterns: &[&str]) -> Git<'static> {
-        Git::bare(self, LOOK, "ls-remote").args(["--quiet", "--refs", "--", remote.url()]).args(patterns)
+        Git::bare(self, LOOK, "ls-remote")
+            .args(["--quiet", "--refs", "--", remote.url()])
+            .args(patterns)
     }
 
     /// Where one ref of a remote is; `None` where there is none of that full name.
@@ -231,21 +277,26 @@ impl Repo {
     /// As [`Repo::ls_remote`].
     pub fn remote_ref(&self, remote: &Remote, name: &str) -> Result<Option<CommitId>, GitError> {
         let refs = self.ls_remote(remote, &[name])?;
-        Ok(refs.into_iter().find(|(found, _)| found == name).map(|(_, id)| id))
+        Ok(refs
+            .into_iter()
+            .find(|(found, _)| found == name)
+            .map(|(_, id)| id))
     }
 
-    /// Changes refs of a remote, all or none, each only from where it was expected. What is there already is fine, so
-    /// that it can be repeated. After a failure that leaves open whether it was done, it looks first, and tries again
-    /// where it was not.
+    /// Changes refs of a remote, all or none, each only from where it was expected. What is there
+    /// already is fine, so that it can be repeated. After a failure that leaves open whether it
+    /// was done, it looks first, and tries again where it was not.
     ///
     /// # Errors
-    /// [`GitError::RemoteMoved`] where a ref is elsewhere, [`GitError::RemoteRefused`] where the remote does not want it
-    /// changed, and as [`Repo::ls_remote`]. Nothing was changed then; after [`GitError::RemoteUnavailable`] that is not
-    /// known.
+    /// [`GitError::RemoteMoved`] where a ref is elsewhere, [`GitError::RemoteRefused`] where the
+    /// remote does not want it changed, and as [`Repo::ls_remote`]. Nothing was changed then;
+    /// after [`GitError::RemoteUnavailable`] that is not known.
     pub fn push(&self, remote: &Remote, updates: &[RefUpdate]) -> Result<(), GitError> {
         // What is to be nowhere, and must be nowhere already, git has no words for.
-        let updates: Vec<&RefUpdate> =
-            updates.iter().filter(|update| update.to.is_some() || update.expected.is_some()).collect();
+        let updates: Vec<&RefUpdate> = updates
+            .iter()
+            .filter(|update| update.to.is_some() || update.expected.is_some())
+            .collect();
         for update in &updates {
             check_name(&update.name)?;
         }
@@ -259,7 +310,12 @@ impl Repo {
                 Err(error) => error,
             };
             let open = matches!(error, GitError::RemoteUnavailable { .. });
-            if !open && !matches!(error, GitError::RemoteMoved { .. } | GitError::Binary { .. }) {
+            if !open
+                && !matches!(
+                    error,
+                    GitError::RemoteMoved { .. } | GitError::Binary { .. }
+                )
+            {
                 return Err(error);
             }
             match self.is_done(remote, &updates) {
@@ -267,7 +323,9 @@ impl Repo {
                 Ok(false) | Err(GitError::RemoteUnavailable { .. }) => {}
                 Err(other) => return Err(if open { other } else { error }),
             }
-            let Some(wait) = waits.next().filter(|_| open) else { return Err(error) };
+            let Some(wait) = waits.next().filter(|_| open) else {
+                return Err(error);
+            };
             std::thread::sleep(wait);
         }
     }
@@ -283,29 +341,46 @@ impl Repo {
             format!("{to}:{}", update.name)
         };
         let git = Git::bare(self, what, "push").args(["--porcelain", "--atomic", "--no-verify"]);
-        let git = git.args(updates.iter().map(lease)).args(["--", remote.url()]).args(updates.iter().map(refspec));
+        let git = git
+            .args(updates.iter().map(lease))
+            .args(["--", remote.url()])
+            .args(updates.iter().map(refspec));
         let heard = remote.call(git)?;
         if heard.succeeded() {
             return Ok(());
         }
         match answer::refused(&heard) {
             Some(Answer::Moved { name }) => Err(self.moved(remote, updates, name)),
-            Some(Answer::Refused { name, why, said }) => {
-                Err(GitError::RemoteRefused { remote: remote.url().to_owned(), name, why, said })
-            }
+            Some(Answer::Refused { name, why, said }) => Err(GitError::RemoteRefused {
+                remote: remote.url().to_owned(),
+                name,
+                why,
+                said,
+            }),
             None => Err(remote.trouble(what, &heard)),
         }
     }
 
-    /// Whether every ref is where it is to be; an error where one is neither there nor where it was expected.
+    /// Whether every ref is where it is to be; an error where one is neither there nor where it was
+    /// expected.
     fn is_done(&self, remote: &Remote, updates: &[&RefUpdate]) -> Result<bool, GitError> {
         let names: Vec<&str> = updates.iter().map(|update| update.name.as_str()).collect();
         let refs = self.look(remote, &names)?;
-        let now = |name: &str| refs.iter().find(|(found, _)| found == name).map(|(_, id)| id);
-        if updates.iter().all(|update| now(&update.name) == update.to.as_ref()) {
+        let now = |name: &str| {
+            refs.iter()
+                .find(|(found, _)| found == name)
+                .map(|(_, id)| id)
+        };
+        if updates
+            .iter()
+            .all(|update| now(&update.name) == update.to.as_ref())
+        {
             return Ok(true);
         }
-        match updates.iter().find(|update| now(&update.name) != update.expected.as_ref()) {
+        match updates
+            .iter()
+            .find(|update| now(&update.name) != update.expected.as_ref())
+        {
             Some(update) => Err(moved(remote, update, now(&update.name))),
             None => Ok(false),
         }
@@ -316,28 +391,47 @@ impl Repo {
         let now = self.remote_ref(remote, &name).ok().flatten();
         match updates.iter().find(|update| update.name == name) {
             Some(update) => moved(remote, update, now.as_ref()),
-            None => moved(remote, &RefUpdate { name, to: None, expected: None }, now.as_ref()),
+            None => moved(
+                remote,
+                &RefUpdate {
+                    name,
+                    to: None,
+                    expected: None,
+                },
+                now.as_ref(),
+            ),
         }
     }
 
-    /// Fetches commits and refs, with what they need, into refs of omk's own; the commits, in the order asked for.
+    /// Fetches commits and refs, with what they need, into refs of omk's own; the commits, in the
+    /// order asked for.
     ///
     /// # Errors
-    /// As [`Repo::ls_remote`]; [`GitError::UnknownRevision`] where the remote has no such commit or ref.
+    /// As [`Repo::ls_remote`]; [`GitError::UnknownRevision`] where the remote has no such commit or
+    /// ref.
     pub fn fetch(&self, remote: &Remote, wanted: &[Wanted]) -> Result<Vec<CommitId>, GitError> {
         self.fetch_with(remote, wanted, &[])
     }
 
-    /// The same, without what those commits are built on: for a repository that is thrown away, and who only wants to
-    /// know whose the commits are.
+    /// The same, without what those commits are built on: for a repository that is thrown away, and
+    /// who only wants to know whose the commits are.
     ///
     /// # Errors
     /// As [`Repo::fetch`].
-    pub fn fetch_tips(&self, remote: &Remote, wanted: &[Wanted]) -> Result<Vec<CommitId>, GitError> {
+    pub fn fetch_tips(
+        &self,
+        remote: &Remote,
+        wanted: &[Wanted],
+    ) -> Result<Vec<CommitId>, GitError> {
         self.fetch_with(remote, wanted, &["--depth=1"])
     }
 
-    fn fetch_with(&self, remote: &Remote, wanted: &[Wanted], more: &[&str]) -> Result<Vec<CommitId>, GitError> {
+    fn fetch_with(
+        &self,
+        remote: &Remote,
+        wanted: &[Wanted],
+        more: &[&str],
+    ) -> Result<Vec<CommitId>, GitError> {
         let what = "fetch";
         let mut kept = Vec::with_capacity(wanted.len());
         let mut refspecs = Vec::with_capacity(wanted.len());
@@ -346,7 +440,10 @@ impl Repo {
                 Wanted::Commit(id) => (id.as_str(), format!("{FETCHED}/commit/{id}")),
                 Wanted::Ref(name) => {
                     check_name(name)?;
-                    (name.as_str(), format!("{FETCHED}/{}", name.trim_start_matches("refs/")))
+                    (
+                        name.as_str(),
+                        format!("{FETCHED}/{}", name.trim_start_matches("refs/")),
+                    )
                 }
             };
             refspecs.push(format!("+{from}:{to}"));
@@ -356,11 +453,17 @@ impl Repo {
             return Ok(Vec::new());
         }
         let git = || {
-            let git = Git::bare(self, what, "fetch").args(["--quiet", "--no-tags", "--no-write-fetch-head"]);
+            let git = Git::bare(self, what, "fetch").args([
+                "--quiet",
+                "--no-tags",
+                "--no-write-fetch-head",
+            ]);
             git.args(more).args(["--", remote.url()]).args(&refspecs)
         };
         remote.ask(what, git)?;
-        kept.iter().map(|name| Ok(self.resolve(name)?.commit)).collect()
+        kept.iter()
+            .map(|name| Ok(self.resolve(name)?.commit))
+            .collect()
     }
 }
 
@@ -368,7 +471,9 @@ fn check_name(name: &str) -> Result<(), GitError> {
     if name.starts_with("refs/") && git2::Reference::is_valid_name(name) && !name.contains('*') {
         return Ok(());
     }
-    Err(GitError::BadBranch { name: name.chars().take(80).collect() })
+    Err(GitError::BadBranch {
+        name: name.chars().take(80).collect(),
+    })
 }
 
 fn moved(remote: &Remote, update: &RefUpdate, now: Option<&CommitId>) -> GitError {
@@ -384,7 +489,9 @@ fn moved(remote: &Remote, update: &RefUpdate, now: Option<&CommitId>) -> GitErro
 fn listed(heard: &Heard) -> Vec<(String, CommitId)> {
     let text = String::from_utf8_lossy(&heard.out);
     let lines = text.lines().filter_map(|line| line.split_once('\t'));
-    lines.filter_map(|(id, name)| Some((name.to_owned(), id.parse().ok()?))).collect()
+    lines
+        .filter_map(|(id, name)| Some((name.to_owned(), id.parse().ok()?)))
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Removing slots, and setting aside what cannot be removed: files of another owner, immutable ones, a mount.
+//! Removing slots, and setting aside what cannot be removed: files of another owner, immutable
+//! ones, a mount.
 //!
 //! It refuses to touch what another process holds, and to give up at the first thing that stays.
 
@@ -73,13 +74,16 @@ impl Pool {
     pub fn all(&self) -> Result<BTreeSet<SlotName>, GitError> {
         let names = self.entries()?.into_iter().filter_map(|path| {
             let name = path.file_name()?.to_str()?;
-            name.strip_suffix(".lock").unwrap_or(name).parse::<SlotName>().ok()
+            name.strip_suffix(".lock")
+                .unwrap_or(name)
+                .parse::<SlotName>()
+                .ok()
         });
         Ok(names.collect())
     }
 
-    /// Removes every slot that nobody holds, with its worktree in the repository, and what killed processes left beside them. What
-    /// cannot be removed is told, and no run takes it.
+    /// Removes every slot that nobody holds, with its worktree in the repository, and what killed
+    /// processes left beside them. What cannot be removed is told, and no run takes it.
     ///
     /// # Errors
     /// Where the pool's directory cannot be read or written.
@@ -113,15 +117,21 @@ impl Pool {
 
     /// Removes the directories in which nobody tries anything any more.
     fn remove_scratches(&self, removed: &mut Removed) -> Result<(), GitError> {
-        let is_scratch =
-            |path: &PathBuf| path.file_name().is_some_and(|name| name.as_bytes().starts_with(SCRATCH.as_bytes()));
+        let is_scratch = |path: &PathBuf| {
+            path.file_name()
+                .is_some_and(|name| name.as_bytes().starts_with(SCRATCH.as_bytes()))
+        };
         for path in self.entries()?.into_iter().filter(is_scratch) {
             if is_held(&path) {
                 continue;
             }
-            let attic = tempfile::tempdir_in(self.root()).map_err(GitError::io("write in", self.root()))?;
+            let attic =
+                tempfile::tempdir_in(self.root()).map_err(GitError::io("write in", self.root()))?;
             if let Err(error) = remove(&path, attic.path()) {
-                removed.stuck.push(Stuck { path, why: why(&error) });
+                removed.stuck.push(Stuck {
+                    path,
+                    why: why(&error),
+                });
             }
         }
         Ok(())
@@ -132,16 +142,25 @@ impl Pool {
     /// # Errors
     /// Where the disk refuses.
     pub fn scratch(&self) -> std::io::Result<Scratch> {
-        let directory = tempfile::Builder::new().prefix(SCRATCH).tempdir_in(self.root())?;
+        let directory = tempfile::Builder::new()
+            .prefix(SCRATCH)
+            .tempdir_in(self.root())?;
         let lock = open(directory.path())?;
         rustix::fs::flock(&lock, FlockOperation::LockExclusive)?;
-        Ok(Scratch { directory, _lock: lock })
+        Ok(Scratch {
+            directory,
+            _lock: lock,
+        })
     }
 
     /// The slots that this process has set aside.
     #[must_use]
     pub fn set_aside(&self) -> Vec<Stuck> {
-        self.inner.stuck.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.inner
+            .stuck
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn entries(&self) -> Result<Vec<PathBuf>, GitError> {
@@ -151,8 +170,9 @@ impl Pool {
 }
 
 impl Slot {
-    /// Empties a slot that could not be laid out because of that error. One that holds what omk may not remove, as a file of
-    /// another owner or an immutable one, is set aside: this run and later ones take another number.
+    /// Empties a slot that could not be laid out because of that error. One that holds what omk may
+    /// not remove, as a file of another owner or an immutable one, is set aside: this run and
+    /// later ones take another number.
     #[must_use]
     pub fn rescue(&self, error: &GitError) -> Rescue {
         if !is_refused(error) {
@@ -166,17 +186,34 @@ impl Slot {
         if self.mark(STUCK, &left).is_err() {
             return Rescue::Nothing;
         }
-        self.pool.inner.stuck.lock().unwrap_or_else(PoisonError::into_inner).extend(left);
+        self.pool
+            .inner
+            .stuck
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(left);
         Rescue::SetAside
     }
 
     /// Removes what is in the slot and beside it, as far as the disk lets it; what is left.
     fn empty_out(&self) -> Vec<Stuck> {
         let mut left = Vec::new();
-        for path in [self.path(), &self.admin, &self.own_file("private"), &self.attic] {
-            let done = if *path == self.attic { clear_leftovers(path) } else { remove(path, &self.attic) };
+        for path in [
+            self.path(),
+            &self.admin,
+            &self.own_file("private"),
+            &self.attic,
+        ] {
+            let done = if *path == self.attic {
+                clear_leftovers(path)
+            } else {
+                remove(path, &self.attic)
+            };
             if let Err(error) = done {
-                left.push(Stuck { path: path.to_owned(), why: why(&error) });
+                left.push(Stuck {
+                    path: path.to_owned(),
+                    why: why(&error),
+                });
             }
         }
         self.known().take();
@@ -189,18 +226,27 @@ impl Slot {
 
     fn mark(&self, kind: &str, left: &[Stuck]) -> Result<(), GitError> {
         let path = self.own_file(kind);
-        let why: String = left.iter().map(|stuck| format!("{}\n", stuck.why)).collect();
+        let why: String = left
+            .iter()
+            .map(|stuck| format!("{}\n", stuck.why))
+            .collect();
         std::fs::write(&path, why).map_err(GitError::io("write", &path))
     }
 }
 
 fn open(directory: &Path) -> rustix::io::Result<OwnedFd> {
-    rustix::fs::open(directory, OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+    rustix::fs::open(
+        directory,
+        OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
 }
 
 /// Whether somebody tries something in that directory now.
 fn is_held(directory: &Path) -> bool {
-    let lock = |directory: OwnedFd| rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive);
+    let lock = |directory: OwnedFd| {
+        rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive)
+    };
     open(directory).is_ok_and(|directory| lock(directory) == Err(rustix::io::Errno::WOULDBLOCK))
 }
 
@@ -214,9 +260,13 @@ fn why(error: &GitError) -> String {
 
 /// Whether the disk refused because of whose a file is, of its flags, or of what is mounted there.
 fn is_refused(error: &GitError) -> bool {
-    let GitError::Io { source, .. } = error else { return false };
+    let GitError::Io { source, .. } = error else {
+        return false;
+    };
     match source.kind() {
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::ResourceBusy => true,
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::ResourceBusy => {
+            true
+        }
         // Of a directory, something in it stayed.
         kind => kind == ErrorKind::DirectoryNotEmpty,
     }

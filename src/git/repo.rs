@@ -11,20 +11,26 @@ use git2::{ErrorCode, ObjectType, Oid, Repository, RepositoryOpenFlags};
 use super::call::go_on;
 use super::error::GitError;
 use super::lineage::Lineage;
-use super::lookup::{commit_at, commit_of_ref, find_blob, find_commit, find_entry, find_tree, look};
+use super::lookup::{
+    commit_at, commit_of_ref, find_blob, find_commit, find_entry, find_tree, look,
+};
 use super::module::Layout;
-use super::open::{accept_partial_clones, open, refuse_formats, tidy, why_not_found, why_not_opened};
+use super::open::{
+    accept_partial_clones, open, refuse_formats, tidy, why_not_found, why_not_opened,
+};
 use super::rules::Table;
 use super::tree::Listing;
 use crate::id::{CommitId, RepoPath, Sha256, Tip, TreeId};
 
-/// How far back a commit with a given file is looked for; a plan older than that is as good as unknown.
+/// How far back a commit with a given file is looked for; a plan older than that is as good as
+/// unknown.
 const HISTORY: usize = 1000;
 
 /// Listings kept: a slot is filled from, and compared with, the same few trees.
 const LISTINGS: usize = 4;
 
-/// A repository with a work tree and at least one commit. Cheap to clone, and shared between threads.
+/// A repository with a work tree and at least one commit. Cheap to clone, and shared between
+/// threads.
 #[derive(Clone)]
 pub struct Repo {
     inner: Arc<Inner>,
@@ -36,7 +42,8 @@ struct Inner {
     top: PathBuf,
     idle: Mutex<Vec<Repository>>,
     listings: Mutex<Vec<(Oid, Arc<Listing>)>>,
-    /// What is known of the commits above the base that was asked for last: a process works on one run.
+    /// What is known of the commits above the base that was asked for last: a process works on one
+    /// run.
     lineage: Mutex<Option<Arc<Lineage>>>,
     /// What git's configuration says of conversions, once it was asked for.
     settings: OnceLock<Vec<(String, String)>>,
@@ -60,28 +67,41 @@ impl Repo {
     /// The repository that `dir` lies in, whichever worktree of it.
     ///
     /// # Errors
-    /// Where there is none, or one that omk cannot work with: bare, without commits, reftable or SHA-256, somebody
-    /// else's. Each says what to do.
+    /// Where there is none, or one that omk cannot work with: bare, without commits, reftable or
+    /// SHA-256, somebody else's. Each says what to do.
     pub fn discover(dir: &Path) -> Result<Self, GitError> {
         accept_partial_clones();
-        let found = Repository::discover_path(dir, [] as [&Path; 0]).map_err(|_| why_not_found(dir))?;
-        // From where it was looked for: a repository that lies apart from its files does not know where these are.
+        let found =
+            Repository::discover_path(dir, [] as [&Path; 0]).map_err(|_| why_not_found(dir))?;
+        // From where it was looked for: a repository that lies apart from its files does not know
+        // where these are.
         let repo = Repository::open_ext(dir, RepositoryOpenFlags::CROSS_FS, [] as [&Path; 0])
             .map_err(|error| why_not_opened(&found, error))?;
         refuse_formats(&repo)?;
         let Some(top) = repo.workdir().map(Path::to_owned) else {
-            return Err(GitError::Bare { path: tidy(repo.path()) });
+            return Err(GitError::Bare {
+                path: tidy(repo.path()),
+            });
         };
         let head = repo.head().map_err(|error| {
             let unborn = matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound);
             let what = format!("read HEAD of {}", top.display());
-            if unborn { GitError::NoCommits { path: tidy(&top) } } else { GitError::lib(what)(error) }
+            if unborn {
+                GitError::NoCommits { path: tidy(&top) }
+            } else {
+                GitError::lib(what)(error)
+            }
         })?;
         if commit_of_ref(&repo, &head)?.is_none() {
             return Err(GitError::NoCommits { path: tidy(&top) });
         }
-        let absolute = |path: &Path| std::fs::canonicalize(path).map_err(GitError::io("resolve", path));
-        Ok(Self::at(absolute(repo.path())?, absolute(repo.commondir())?, absolute(&top)?))
+        let absolute =
+            |path: &Path| std::fs::canonicalize(path).map_err(GitError::io("resolve", path));
+        Ok(Self::at(
+            absolute(repo.path())?,
+            absolute(repo.commondir())?,
+            absolute(&top)?,
+        ))
     }
 
     fn at(git_dir: PathBuf, common_dir: PathBuf, top: PathBuf) -> Self {
@@ -98,21 +118,29 @@ impl Repo {
             modules: Mutex::default(),
             walked: Mutex::default(),
         };
-        Self { inner: Arc::new(inner) }
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
-    /// A new repository without anything, in a directory that is empty: to fetch into, and to be thrown away.
+    /// A new repository without anything, in a directory that is empty: to fetch into, and to be
+    /// thrown away.
     ///
     /// # Errors
     /// Where it cannot be written.
     pub fn empty(dir: &Path) -> Result<Self, GitError> {
-        let absolute = |path: &Path| std::fs::canonicalize(path).map_err(GitError::io("resolve", path));
+        let absolute =
+            |path: &Path| std::fs::canonicalize(path).map_err(GitError::io("resolve", path));
         let top = absolute(dir)?;
         let mut how = git2::RepositoryInitOptions::new();
         // No template: what a person keeps there, such as hooks, is not for us.
         how.no_reinit(true).external_template(false);
         let repo = Repository::init_opts(&top, &how).map_err(GitError::lib("make a repository"))?;
-        Ok(Self::at(absolute(repo.path())?, absolute(repo.commondir())?, top))
+        Ok(Self::at(
+            absolute(repo.path())?,
+            absolute(repo.commondir())?,
+            top,
+        ))
     }
 
     /// The directory that all worktrees share: `.git` of the main one. Absolute.
@@ -134,10 +162,18 @@ impl Repo {
     pub fn resolve(&self, rev: &str) -> Result<Tip, GitError> {
         self.with(|repo| {
             self.look_at_named(repo, rev)?;
-            let commit = repo.revparse_single(rev).and_then(|object| object.peel_to_commit()).map_err(|_| {
-                let next = repo.is_shallow().then_some("this clone is shallow: `git fetch --unshallow`");
-                GitError::UnknownRevision { rev: rev.to_owned(), next }
-            })?;
+            let commit = repo
+                .revparse_single(rev)
+                .and_then(|object| object.peel_to_commit())
+                .map_err(|_| {
+                    let next = repo
+                        .is_shallow()
+                        .then_some("this clone is shallow: `git fetch --unshallow`");
+                    GitError::UnknownRevision {
+                        rev: rev.to_owned(),
+                        next,
+                    }
+                })?;
             Ok(tip_of(&commit))
         })
     }
@@ -155,7 +191,12 @@ impl Repo {
     /// # Errors
     /// Where the commit is not there.
     pub fn parents(&self, commit: &CommitId) -> Result<Vec<CommitId>, GitError> {
-        self.with(|repo| Ok(find_commit(repo, commit)?.parent_ids().map(commit_id).collect()))
+        self.with(|repo| {
+            Ok(find_commit(repo, commit)?
+                .parent_ids()
+                .map(commit_id)
+                .collect())
+        })
     }
 
     /// The message of a commit, as well as it can be shown.
@@ -163,15 +204,21 @@ impl Repo {
     /// # Errors
     /// Where the commit is not there.
     pub fn message(&self, commit: &CommitId) -> Result<String, GitError> {
-        self.with(|repo| Ok(String::from_utf8_lossy(find_commit(repo, commit)?.message_bytes()).into_owned()))
+        self.with(|repo| {
+            Ok(String::from_utf8_lossy(find_commit(repo, commit)?.message_bytes()).into_owned())
+        })
     }
 
-    /// The bytes of a file at a commit, as stored (no filters); `None` where there is no such file. A symlink gives
-    /// `None`: it is not followed.
+    /// The bytes of a file at a commit, as stored (no filters); `None` where there is no such file.
+    /// A symlink gives `None`: it is not followed.
     ///
     /// # Errors
     /// Where the commit or the blob is not there.
-    pub fn read_file(&self, commit: &CommitId, path: &RepoPath) -> Result<Option<Vec<u8>>, GitError> {
+    pub fn read_file(
+        &self,
+        commit: &CommitId,
+        path: &RepoPath,
+    ) -> Result<Option<Vec<u8>>, GitError> {
         self.with(|repo| {
             let tree = find_tree(repo, find_commit(repo, commit)?.tree_id())?;
             read_blob(repo, &tree, path)
@@ -191,18 +238,30 @@ impl Repo {
     ///
     /// # Errors
     /// Where HEAD cannot be read. The end of a shallow history is not an error.
-    pub fn last_commit_with(&self, path: &RepoPath, bytes: &[u8]) -> Result<Option<CommitId>, GitError> {
+    pub fn last_commit_with(
+        &self,
+        path: &RepoPath,
+        bytes: &[u8],
+    ) -> Result<Option<CommitId>, GitError> {
         let head = self.resolve("HEAD")?;
         self.with(|repo| {
-            let wanted = Oid::hash_object(ObjectType::Blob, bytes).map_err(GitError::lib("hash a file"))?;
+            let wanted =
+                Oid::hash_object(ObjectType::Blob, bytes).map_err(GitError::lib("hash a file"))?;
             let mut at = find_commit(repo, &head.commit)?;
             for _ in 0..HISTORY {
                 let tree = find_tree(repo, at.tree_id());
-                let entry = tree.and_then(|tree| find_entry(repo, &tree, path)).ok().flatten();
+                let entry = tree
+                    .and_then(|tree| find_entry(repo, &tree, path))
+                    .ok()
+                    .flatten();
                 if entry.is_some_and(|entry| entry.id() == wanted) {
                     return Ok(Some(commit_id(at.id())));
                 }
-                let Some(parent) = at.parent_ids().next().and_then(|parent| commit_at(repo, parent).ok()) else {
+                let Some(parent) = at
+                    .parent_ids()
+                    .next()
+                    .and_then(|parent| commit_at(repo, parent).ok())
+                else {
                     break;
                 };
                 at = parent;
@@ -211,22 +270,32 @@ impl Repo {
         })
     }
 
-    /// Whether a commit and everything in its tree is in the repository: false after a crash lost what was written.
+    /// Whether a commit and everything in its tree is in the repository: false after a crash lost
+    /// what was written.
     ///
     /// # Errors
     /// Where the object store cannot be read at all.
     pub fn is_whole(&self, commit: &CommitId) -> Result<bool, GitError> {
         self.with(|repo| {
-            let Ok(commit) = find_commit(repo, commit) else { return Ok(false) };
-            let Ok(listing) = Listing::read(repo, commit.tree_id()) else { return Ok(false) };
+            let Ok(commit) = find_commit(repo, commit) else {
+                return Ok(false);
+            };
+            let Ok(listing) = Listing::read(repo, commit.tree_id()) else {
+                return Ok(false);
+            };
             let odb = repo.odb().map_err(GitError::lib("open the object store"))?;
             let is_there = |oid| look(repo, oid).is_ok() && odb.read_header(oid).is_ok();
-            Ok(listing.files().all(|(_, entry)| entry.is_submodule() || is_there(entry.oid)))
+            Ok(listing
+                .files()
+                .all(|(_, entry)| entry.is_submodule() || is_there(entry.oid)))
         })
     }
 
     pub(super) fn walked(&self) -> MutexGuard<'_, HashSet<Oid>> {
-        self.inner.walked.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .walked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn git_dir(&self) -> &Path {
@@ -234,12 +303,19 @@ impl Repo {
     }
 
     pub(super) fn layouts(&self) -> MutexGuard<'_, Vec<Arc<Layout>>> {
-        self.inner.layouts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .layouts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The user's clone of a submodule, whose git directory is that.
     pub(super) fn module(&self, git_dir: &Path) -> Result<Self, GitError> {
-        let mut known = self.inner.modules.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self
+            .inner
+            .modules
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known.get(git_dir) {
             return Ok(known.clone());
         }
@@ -258,8 +334,12 @@ impl Repo {
         &self.inner.settings
     }
 
-    /// Lends an open repository to one thread. Opening costs more than most of what is done with it.
-    pub(super) fn with<T>(&self, work: impl FnOnce(&Repository) -> Result<T, GitError>) -> Result<T, GitError> {
+    /// Lends an open repository to one thread. Opening costs more than most of what is done with
+    /// it.
+    pub(super) fn with<T>(
+        &self,
+        work: impl FnOnce(&Repository) -> Result<T, GitError>,
+    ) -> Result<T, GitError> {
         go_on()?;
         let idle = self.idle().pop();
         let repo = match idle {
@@ -267,7 +347,8 @@ impl Repo {
             None => open(self.git_dir(), self.workdir())?,
         };
         let result = work(&repo);
-        // What failed may have gone by what an open repository remembers of packs and objects that are gone.
+        // What failed may have gone by what an open repository remembers of packs and objects that
+        // are gone.
         if result.is_ok() {
             self.idle().push(repo);
         }
@@ -275,12 +356,19 @@ impl Repo {
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Repository>> {
-        self.inner.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is known of the commits above that base.
     pub(super) fn lineage(&self, repo: &Repository, base: Oid) -> Result<Arc<Lineage>, GitError> {
-        let mut kept = self.inner.lineage.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self
+            .inner
+            .lineage
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = kept.as_ref().filter(|known| known.base() == base) {
             return Ok(Arc::clone(known));
         }
@@ -292,7 +380,12 @@ impl Repo {
     /// Every entry of a tree, from memory where it was asked for lately.
     pub(super) fn listing(&self, tree: &TreeId) -> Result<Arc<Listing>, GitError> {
         let oid = tree_oid(tree);
-        let lock = || self.inner.listings.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = || {
+            self.inner
+                .listings
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
         if let Some((_, listing)) = lock().iter().find(|(id, _)| *id == oid) {
             return Ok(Arc::clone(listing));
         }
@@ -317,7 +410,9 @@ pub(super) fn read_blob(
     tree: &git2::Tree<'_>,
     path: &RepoPath,
 ) -> Result<Option<Vec<u8>>, GitError> {
-    let Some(entry) = find_entry(repo, tree, path)? else { return Ok(None) };
+    let Some(entry) = find_entry(repo, tree, path)? else {
+        return Ok(None);
+    };
     if entry.kind() != Some(ObjectType::Blob) || entry.filemode() == 0o120_000 {
         return Ok(None);
     }
@@ -334,13 +429,20 @@ pub(super) fn tree_oid(id: &TreeId) -> Oid {
 }
 
 pub(super) fn commit_id(oid: Oid) -> CommitId {
-    oid.to_string().parse().expect("SHA-256 repositories were refused when this one was opened")
+    oid.to_string()
+        .parse()
+        .expect("SHA-256 repositories were refused when this one was opened")
 }
 
 pub(super) fn tree_id(oid: Oid) -> TreeId {
-    oid.to_string().parse().expect("SHA-256 repositories were refused when this one was opened")
+    oid.to_string()
+        .parse()
+        .expect("SHA-256 repositories were refused when this one was opened")
 }
 
 pub(super) fn tip_of(commit: &git2::Commit<'_>) -> Tip {
-    Tip { commit: commit_id(commit.id()), tree: tree_id(commit.tree_id()) }
+    Tip {
+        commit: commit_id(commit.id()),
+        tree: tree_id(commit.tree_id()),
+    }
 }

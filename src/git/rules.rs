@@ -1,7 +1,9 @@
-//! By which rule each file of a tree gets its bytes: git's attributes for it, and the settings that they lead to.
+//! By which rule each file of a tree gets its bytes: git's attributes for it, and the settings that
+//! they lead to.
 //!
-//! git answers, from an index that holds the tree's own attributes, and with an empty work tree. So it refuses attributes
-//! that lie in a slot: neither a task's nor those that a cache keeps have a say in files of another tree.
+//! git answers, from an index that holds the tree's own attributes, and with an empty work tree. So
+//! it refuses attributes that lie in a slot: neither a task's nor those that a cache keeps have a
+//! say in files of another tree.
 
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -24,12 +26,20 @@ use super::tree::{Entry, Listing};
 use crate::id::Sha256;
 
 /// What decides about bytes, as git names it.
-const NAMES: [&str; 6] = ["text", "crlf", "eol", "ident", "working-tree-encoding", "filter"];
+const NAMES: [&str; 6] = [
+    "text",
+    "crlf",
+    "eol",
+    "ident",
+    "working-tree-encoding",
+    "filter",
+];
 
 /// Tables kept: tasks of one run that change attributes go from the base's to their own and back.
 const TABLES: usize = 4;
 
-/// The bytes of paths that git is asked about at once. It repeats each six times, and all of that is held in memory.
+/// The bytes of paths that git is asked about at once. It repeats each six times, and all of that
+/// is held in memory.
 const ASKED: usize = 4 << 20;
 
 /// What git adds to a path in one of six answers, about.
@@ -69,9 +79,15 @@ impl Rules {
         listing: &Listing,
         files: &[(&[u8], Entry)],
     ) -> Result<Self, GitError> {
-        let Some(digest) = &conversion.out else { return Ok(Self::default()) };
+        let Some(digest) = &conversion.out else {
+            return Ok(Self::default());
+        };
         let settings = repo.conversion_settings()?;
-        let paths: Vec<&[u8]> = files.iter().filter(|(_, entry)| entry.is_file()).map(|(path, _)| *path).collect();
+        let paths: Vec<&[u8]> = files
+            .iter()
+            .filter(|(_, entry)| entry.is_file())
+            .map(|(path, _)| *path)
+            .collect();
         let table = repo.attributes(digest, listing, &paths)?;
         let missing = |name: &str| (!is_defined(settings, name)).then_some(());
         if let Some((path, name, ())) = table.filters(&paths, missing).next() {
@@ -79,7 +95,11 @@ impl Rules {
         }
         let line_ends = LineEnds::of(settings);
         let rule = |set: &Attributes| set.rule(settings, line_ends);
-        let rules = table.sets.iter().map(rule).collect::<Result<_, GitError>>()?;
+        let rules = table
+            .sets
+            .iter()
+            .map(rule)
+            .collect::<Result<_, GitError>>()?;
         Ok(Self { table, rules })
     }
 
@@ -88,7 +108,11 @@ impl Rules {
         if !entry.is_file() {
             return Rule::PLAIN;
         }
-        let set = self.table.by_path.get(path).and_then(|&set| self.rules.get(set));
+        let set = self
+            .table
+            .by_path
+            .get(path)
+            .and_then(|&set| self.rules.get(set));
         set.copied().unwrap_or(Rule::PLAIN)
     }
 }
@@ -100,7 +124,8 @@ struct Attributes([String; NAMES.len()]);
 impl Attributes {
     fn filter(&self) -> Option<&str> {
         let [.., filter] = &self.0;
-        Some(filter.as_str()).filter(|filter| !matches!(*filter, "unspecified" | "unset" | "set" | ""))
+        Some(filter.as_str())
+            .filter(|filter| !matches!(*filter, "unspecified" | "unset" | "set" | ""))
     }
 
     /// Whether a file gets the bytes of its blob. In doubt, no.
@@ -119,10 +144,16 @@ impl Attributes {
         let mut text = format!("{:?}", self.0);
         let filter = self.filter().map(|name| format!("filter.{name}."));
         for (key, value) in settings {
-            if key.starts_with("core.") || filter.as_ref().is_some_and(|filter| key.starts_with(filter)) {
+            if key.starts_with("core.")
+                || filter
+                    .as_ref()
+                    .is_some_and(|filter| key.starts_with(filter))
+            {
                 text.push_str(&format!("\n{key}={value}"));
                 if !key.starts_with("core.") {
-                    programs(value).iter().for_each(|program| text.push_str(program));
+                    programs(value)
+                        .iter()
+                        .for_each(|program| text.push_str(program));
                 }
             }
         }
@@ -147,7 +178,11 @@ impl Table {
     ) -> impl Iterator<Item = (&'a [u8], &'a str, W)> {
         let said = |set: &'a Attributes| set.filter().and_then(|name| Some((name, what(name)?)));
         let sets: Vec<Option<(&str, W)>> = self.sets.iter().map(said).collect();
-        let paths = if sets.iter().all(Option::is_none) { &[] } else { paths };
+        let paths = if sets.iter().all(Option::is_none) {
+            &[]
+        } else {
+            paths
+        };
         paths.iter().filter_map(move |path| {
             let (name, what) = sets[*self.by_path.get(*path)?].clone()?;
             Some((*path, name, what))
@@ -161,7 +196,9 @@ impl Table {
         for path in paths {
             let mut values = [const { String::new() }; NAMES.len()];
             for value in &mut values {
-                let (Some(about), Some(_), Some(text)) = (fields.next(), fields.next(), fields.next()) else {
+                let (Some(about), Some(_), Some(text)) =
+                    (fields.next(), fields.next(), fields.next())
+                else {
                     return Err(not_whole());
                 };
                 if about != *path {
@@ -182,7 +219,10 @@ impl Table {
 
 fn not_whole() -> GitError {
     let source = std::io::Error::other("git's answer is not whole");
-    GitError::Io { what: "read attributes".into(), source }
+    GitError::Io {
+        what: "read attributes".into(),
+        source,
+    }
 }
 
 /// An empty work tree, and files for a call of git on it. Gone when this is dropped.
@@ -190,8 +230,10 @@ pub(super) struct Bare(TempDir);
 
 impl Bare {
     pub(super) fn new() -> Result<Self, GitError> {
-        let made = tempfile::tempdir().and_then(|made| std::fs::create_dir(made.path().join("top")).map(|()| made));
-        made.map(Self).map_err(GitError::io("make a directory in", &std::env::temp_dir()))
+        let made = tempfile::tempdir()
+            .and_then(|made| std::fs::create_dir(made.path().join("top")).map(|()| made));
+        made.map(Self)
+            .map_err(GitError::io("make a directory in", &std::env::temp_dir()))
     }
 
     pub(super) fn top(&self) -> PathBuf {
@@ -205,24 +247,42 @@ impl Bare {
 
 /// The files of a tree that git takes attributes from, and filters their settings.
 pub(super) fn rule_files(listing: &Listing) -> impl Iterator<Item = (&[u8], Entry)> {
-    listing.files().filter(|(path, entry)| entry.is_file() && (is_attributes(path) || *path == LFS))
+    listing
+        .files()
+        .filter(|(path, entry)| entry.is_file() && (is_attributes(path) || *path == LFS))
 }
 
 type Tables = Vec<(Sha256, Arc<Table>)>;
 
 impl Repo {
-    /// The attributes of these paths, and maybe of more, under those of `listing`. `rules` tells them from others.
+    /// The attributes of these paths, and maybe of more, under those of `listing`. `rules` tells
+    /// them from others.
     pub(super) fn attributes(
         &self,
         rules: &Sha256,
         listing: &Listing,
         paths: &[&[u8]],
     ) -> Result<Arc<Table>, GitError> {
-        let tables = || -> MutexGuard<'_, Tables> { self.tables_cell().lock().unwrap_or_else(PoisonError::into_inner) };
-        let known = tables().iter().find(|(digest, _)| digest == rules).map(|(_, table)| Arc::clone(table));
+        let tables = || -> MutexGuard<'_, Tables> {
+            self.tables_cell()
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        let known = tables()
+            .iter()
+            .find(|(digest, _)| digest == rules)
+            .map(|(_, table)| Arc::clone(table));
         let known = known.unwrap_or_default();
-        let unknown: Vec<&[u8]> = paths.iter().copied().filter(|path| !known.by_path.contains_key(*path)).collect();
-        let table = if unknown.is_empty() { known } else { Arc::new(self.ask(listing, &unknown, &known)?) };
+        let unknown: Vec<&[u8]> = paths
+            .iter()
+            .copied()
+            .filter(|path| !known.by_path.contains_key(*path))
+            .collect();
+        let table = if unknown.is_empty() {
+            known
+        } else {
+            Arc::new(self.ask(listing, &unknown, &known)?)
+        };
         let mut kept = tables();
         kept.retain(|(digest, _)| digest != rules);
         kept.truncate(TABLES - 1);
@@ -244,7 +304,10 @@ impl Repo {
             }
             std::fs::write(&list, &bytes).map_err(GitError::io("write", &list))?;
             let git = Git::on_files(self, &bare.top(), &index, "read attributes", "check-attr");
-            let git = git.args(["--cached", "--stdin", "-z"]).args(NAMES).list(&list)?;
+            let git = git
+                .args(["--cached", "--stdin", "-z"])
+                .args(NAMES)
+                .list(&list)?;
             let (now, later) = rest.split_at(count);
             table.take(&git.hear(AT_MOST, None)?.ok()?, now)?;
             rest = later;
@@ -253,8 +316,8 @@ impl Repo {
     }
 }
 
-/// What tells the programs that a filter's command names from later ones: where they are found, their size and time. What
-/// they read besides, such as keys, is not looked at.
+/// What tells the programs that a filter's command names from later ones: where they are found,
+/// their size and time. What they read besides, such as keys, is not looked at.
 fn programs(command: &str) -> Vec<String> {
     let words = shlex::split(command).unwrap_or_default();
     let found = words.iter().enumerate().filter_map(|(index, word)| {
@@ -266,7 +329,8 @@ fn programs(command: &str) -> Vec<String> {
             return None;
         };
         let (size, time) = (meta.size(), (meta.mtime(), meta.mtime_nsec()));
-        meta.is_file().then(|| format!("\n{} {size} {time:?}", path.display()))
+        meta.is_file()
+            .then(|| format!("\n{} {size} {time:?}", path.display()))
     });
     found.collect()
 }
@@ -275,6 +339,9 @@ fn on_path(word: &str) -> Option<(PathBuf, Metadata)> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).find_map(|directory: PathBuf| {
         let program = directory.join(Path::new(word));
-        std::fs::metadata(&program).ok().filter(Metadata::is_file).map(|meta| (program, meta))
+        std::fs::metadata(&program)
+            .ok()
+            .filter(Metadata::is_file)
+            .map(|meta| (program, meta))
     })
 }

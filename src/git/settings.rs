@@ -1,7 +1,7 @@
 //! What this machine's configuration says of conversions: line ends, filters, where attributes are.
 //!
-//! It asks the git binary, which knows every file that configuration may come from (`GIT_CONFIG_GLOBAL`, includes under
-//! conditions). It refuses to ask twice in one process.
+//! It asks the git binary, which knows every file that configuration may come from
+//! (`GIT_CONFIG_GLOBAL`, includes under conditions). It refuses to ask twice in one process.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,7 +14,8 @@ use super::repo::Repo;
 const AT_MOST: Duration = Duration::from_secs(60);
 
 /// The settings that have a say, as git matches names: in lower case but for the middle part.
-const NAMES: &str = r"^(filter\..*|core\.(autocrlf|eol|attributesfile|ignorecase|checkroundtripencoding))$";
+const NAMES: &str =
+    r"^(filter\..*|core\.(autocrlf|eol|attributesfile|ignorecase|checkroundtripencoding))$";
 
 impl Repo {
     /// The settings of conversions, least important first.
@@ -43,21 +44,35 @@ pub(super) struct LineEnds {
 
 impl LineEnds {
     pub(super) fn of(settings: &Settings) -> Self {
-        let automatic = value(settings, "core.autocrlf").unwrap_or("false").to_ascii_lowercase();
+        let automatic = value(settings, "core.autocrlf")
+            .unwrap_or("false")
+            .to_ascii_lowercase();
         let are_read = !matches!(automatic.as_str(), "" | "false" | "no" | "off" | "0");
-        let are_foreign = value(settings, "core.eol").is_some_and(|eol| eol.eq_ignore_ascii_case("crlf"));
-        Self { are_read, are_laid_out: (are_read && automatic != "input") || are_foreign, are_foreign }
+        let are_foreign =
+            value(settings, "core.eol").is_some_and(|eol| eol.eq_ignore_ascii_case("crlf"));
+        Self {
+            are_read,
+            are_laid_out: (are_read && automatic != "input") || are_foreign,
+            are_foreign,
+        }
     }
 }
 
 /// The last value of a setting is the one that counts.
 pub(super) fn value<'a>(settings: &'a Settings, name: &str) -> Option<&'a str> {
-    settings.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    settings
+        .iter()
+        .rev()
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.as_str())
 }
 
 /// Attributes that are in no tree: the repository's own, the user's, the system's.
 pub(super) fn attributes_files(repo: &Repo, settings: &Settings) -> Vec<PathBuf> {
-    let mut files = vec![repo.common_dir().join("info/attributes"), PathBuf::from("/etc/gitattributes")];
+    let mut files = vec![
+        repo.common_dir().join("info/attributes"),
+        PathBuf::from("/etc/gitattributes"),
+    ];
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let below_home = |path: &str| home.as_ref().map(|home| home.join(path));
     if let Some(path) = value(settings, "core.attributesfile") {
@@ -67,13 +82,22 @@ pub(super) fn attributes_files(repo: &Repo, settings: &Settings) -> Vec<PathBuf>
         });
         return files;
     }
-    let base = std::env::var_os("XDG_CONFIG_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
-    files.extend(base.or_else(|| below_home(".config")).map(|base| base.join("git/attributes")));
+    let base = std::env::var_os("XDG_CONFIG_HOME")
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from);
+    files.extend(
+        base.or_else(|| below_home(".config"))
+            .map(|base| base.join("git/attributes")),
+    );
     files
 }
 
 fn ask(repo: &Repo) -> Result<Vec<(String, String)>, GitError> {
-    let git = Git::settings_of_files(repo, "read git's configuration").args(["-z", "--get-regexp", NAMES]);
+    let git = Git::settings_of_files(repo, "read git's configuration").args([
+        "-z",
+        "--get-regexp",
+        NAMES,
+    ]);
     let heard = git.hear(AT_MOST, None)?;
     // git exits with 1 where nothing matches.
     let finds_nothing = heard.out.is_empty() && heard.err.is_empty();
@@ -84,5 +108,7 @@ fn ask(repo: &Repo) -> Result<Vec<(String, String)>, GitError> {
     let parts = text.split('\0').filter(|part| !part.is_empty());
     // A name alone is a setting that is true.
     let pairs = parts.map(|part| part.split_once('\n').unwrap_or((part, "true")));
-    Ok(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    Ok(pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect())
 }

@@ -1,7 +1,7 @@
 //! Filling a slot: with a tree exactly, or with some paths of it.
 //!
-//! It refuses to believe the slot's own `.git`, HEAD and index, and to write a file that nobody touched: not for another
-//! process, and not under other rules that lay it out the same.
+//! It refuses to believe the slot's own `.git`, HEAD and index, and to write a file that nobody
+//! touched: not for another process, and not under other rules that lay it out the same.
 //! A submodule that the user has no clone of is an empty directory.
 
 use std::collections::{BTreeMap, HashSet};
@@ -27,8 +27,8 @@ use super::rules::{Bare, Rule, rule_files};
 use super::tree::{Entry, Listing, above};
 use super::walk::{Step, below, remove, walk};
 use crate::id::{CommitId, Tip, TreeId};
-/// A slot holds exactly that tree, and its HEAD is that commit. Whoever has it was the last to do anything there: it is
-/// given up to the first child.
+/// A slot holds exactly that tree, and its HEAD is that commit. Whoever has it was the last to do
+/// anything there: it is given up to the first child.
 #[derive(Debug)]
 pub struct LaidOut(Tip);
 
@@ -41,9 +41,10 @@ impl LaidOut {
 }
 
 impl Slot {
-    /// Makes the slot hold `to` exactly: HEAD detached there, its files, and nothing else but what `keep` names (paths
-    /// relative to the slot). Files that nobody touched are not written, so that build caches stay valid. What was touched
-    /// is written again even with the right bytes: modes, times and attributes could tell the next child something.
+    /// Makes the slot hold `to` exactly: HEAD detached there, its files, and nothing else but what
+    /// `keep` names (paths relative to the slot). Files that nobody touched are not written, so
+    /// that build caches stay valid. What was touched is written again even with the right
+    /// bytes: modes, times and attributes could tell the next child something.
     ///
     /// # Errors
     /// Where the disk refuses, an object is missing, or a filter of `.gitattributes` fails.
@@ -56,42 +57,87 @@ impl Slot {
     ///
     /// # Errors
     /// As [`Slot::reset`].
-    pub fn checkout_tree(&self, commit: &CommitId, tree: &TreeId, keep: &[String]) -> Result<LaidOut, GitError> {
+    pub fn checkout_tree(
+        &self,
+        commit: &CommitId,
+        tree: &TreeId,
+        keep: &[String],
+    ) -> Result<LaidOut, GitError> {
         self.register(commit)?;
         self.fill((tree, tree), &Keep::new(keep), None)?;
-        Ok(LaidOut(Tip { commit: commit.clone(), tree: tree.clone() }))
+        Ok(LaidOut(Tip {
+            commit: commit.clone(),
+            tree: tree.clone(),
+        }))
     }
 
-    /// Makes the paths that `only` accepts what they are in the first tree, laid out by the attributes of the second: restored,
-    /// and removed where it has none. Other paths stay, and HEAD.
-    pub(super) fn fill_some(&self, of: (&TreeId, &TreeId), keep: &[String], only: &Only<'_>) -> Result<(), GitError> {
+    /// Makes the paths that `only` accepts what they are in the first tree, laid out by the
+    /// attributes of the second: restored, and removed where it has none. Other paths stay, and
+    /// HEAD.
+    pub(super) fn fill_some(
+        &self,
+        of: (&TreeId, &TreeId),
+        keep: &[String],
+        only: &Only<'_>,
+    ) -> Result<(), GitError> {
         self.make_real()?;
         self.fill(of, &Keep::new(keep), Some(only))
     }
 
     pub(super) fn forgotten(&self) -> Known {
-        Known { facts: Facts::load(&self.own_file("known")), index: None }
+        Known {
+            facts: Facts::load(&self.own_file("known")),
+            index: None,
+        }
     }
 
     /// Lays out the files of the first tree by the attributes of the second.
-    fn fill(&self, of: (&TreeId, &TreeId), keep: &Keep, only: Option<&Only<'_>>) -> Result<(), GitError> {
+    fn fill(
+        &self,
+        of: (&TreeId, &TreeId),
+        keep: &Keep,
+        only: Option<&Only<'_>>,
+    ) -> Result<(), GitError> {
         let (repo, (tree, ruling)) = (self.pool.repo(), of);
         let (layout, ruling) = (repo.layout(tree)?, repo.layout(ruling)?);
-        let layout = if Arc::ptr_eq(&layout, &ruling) { layout } else { Arc::new(layout.with_modules_of(&ruling)) };
+        let layout = if Arc::ptr_eq(&layout, &ruling) {
+            layout
+        } else {
+            Arc::new(layout.with_modules_of(&ruling))
+        };
         let mut known = self.known();
         let known = known.get_or_insert_with(|| self.forgotten());
-        for listing in if Arc::ptr_eq(&layout.tree, &ruling.tree) { vec![&layout] } else { vec![&layout, &ruling] } {
-            repo.with(|objects| fetch_missing(repo, objects, &listing.tree, &self.own_file("list")))?;
+        for listing in if Arc::ptr_eq(&layout.tree, &ruling.tree) {
+            vec![&layout]
+        } else {
+            vec![&layout, &ruling]
+        } {
+            repo.with(|objects| {
+                fetch_missing(repo, objects, &listing.tree, &self.own_file("list"))
+            })?;
         }
         let wanted = |path: &[u8]| only.is_none_or(|only| only(path)) && !layout.is_filled(path);
         let mut parts = vec![Part::of((b"", repo), &layout.tree, &ruling.tree, &wanted)?];
-        for Module { path, repo, listing, .. } in &layout.modules {
+        for Module {
+            path,
+            repo,
+            listing,
+            ..
+        } in &layout.modules
+        {
             parts.push(Part::of((path, repo), listing, listing, &wanted)?);
         }
-        let Cleared { standing, mut stirred } = self.clear((&layout, &parts), keep, only, &mut known.facts)?;
+        let Cleared {
+            standing,
+            mut stirred,
+        } = self.clear((&layout, &parts), keep, only, &mut known.facts)?;
         let mut is_written = false;
         for part in &parts {
-            let absent: Vec<&Wanted<'_>> = part.wanted.iter().filter(|file| !standing.contains(&*file.path)).collect();
+            let absent: Vec<&Wanted<'_>> = part
+                .wanted
+                .iter()
+                .filter(|file| !standing.contains(&*file.path))
+                .collect();
             if absent.is_empty() {
                 continue;
             }
@@ -104,10 +150,17 @@ impl Slot {
                 go_on()?;
                 stirred.extend(above(path).map(<[u8]>::to_vec));
                 let path_on_disk = below(self.path(), path);
-                let meta = std::fs::symlink_metadata(&path_on_disk).map_err(GitError::io("look at", &path_on_disk))?;
+                let meta = std::fs::symlink_metadata(&path_on_disk)
+                    .map_err(GitError::io("look at", &path_on_disk))?;
                 let rule = part.rules.rule(own, *entry);
-                let bytes = if rule == Rule::PLAIN { None } else { Some(files.bytes(path, &meta)?) };
-                known.facts.wrote(path, Stat::of(&meta), *entry, (rule, bytes));
+                let bytes = if rule == Rule::PLAIN {
+                    None
+                } else {
+                    Some(files.bytes(path, &meta)?)
+                };
+                known
+                    .facts
+                    .wrote(path, Stat::of(&meta), *entry, (rule, bytes));
             }
         }
         if only.is_none() {
@@ -122,7 +175,8 @@ impl Slot {
             calm(&below(self.path(), &path))?;
         }
         let mut stamp = Stamp::take(&self.own_file("stamp"))?;
-        // Nothing is sure of what was written at the very moment of the stamp, and the next process would write it again.
+        // Nothing is sure of what was written at the very moment of the stamp, and the next process
+        // would write it again.
         for _ in 0..if is_written { MOMENTS } else { 0 } {
             if known.facts.is_older_than(stamp) {
                 break;
@@ -169,7 +223,9 @@ impl Slot {
             let on_disk = below(self.path(), path);
             let ours = only.is_none_or(|only| only(path));
             if let Some(entry) = layout.get(path).filter(|_| ours) {
-                let (number, own) = layout.module_of(path).map_or((0, path), |(number, _, own)| (number + 1, own));
+                let (number, own) = layout
+                    .module_of(path)
+                    .map_or((0, path), |(number, _, own)| (number + 1, own));
                 let rule = parts[number].rules.rule(own, entry);
                 if entry.is_submodule() && meta.is_dir() {
                     empty(&on_disk, &self.attic)?;
@@ -193,7 +249,11 @@ impl Slot {
                 return Ok(Step::Skip);
             }
             if !ours {
-                return Ok(if meta.is_dir() { Step::Enter } else { Step::Skip });
+                return Ok(if meta.is_dir() {
+                    Step::Enter
+                } else {
+                    Step::Skip
+                });
             }
             stirred.extend(above(path).map(<[u8]>::to_vec));
             facts.forget(path);
@@ -204,13 +264,25 @@ impl Slot {
         Ok(Cleared { standing, stirred })
     }
 
-    /// Removes what omk itself wrote where a cache is now: a file of another tree, or one that was laid over for a gate.
-    fn take_from_caches(&self, layout: &Layout, keep: &Keep, facts: &mut Facts) -> Result<(), GitError> {
-        let ours = facts.known.keys().filter(|path| keep.covers(path) && layout.get(path).is_none());
+    /// Removes what omk itself wrote where a cache is now: a file of another tree, or one that was
+    /// laid over for a gate.
+    fn take_from_caches(
+        &self,
+        layout: &Layout,
+        keep: &Keep,
+        facts: &mut Facts,
+    ) -> Result<(), GitError> {
+        let ours = facts
+            .known
+            .keys()
+            .filter(|path| keep.covers(path) && layout.get(path).is_none());
         for path in ours.cloned().collect::<Vec<_>>() {
             facts.forget(&path);
-            let is_directory =
-                |path: &[u8]| below(self.path(), path).symlink_metadata().is_ok_and(|meta| meta.is_dir());
+            let is_directory = |path: &[u8]| {
+                below(self.path(), path)
+                    .symlink_metadata()
+                    .is_ok_and(|meta| meta.is_dir())
+            };
             // A child may have put a link on the way, and what that leads to is not ours.
             if above(&path).skip(1).all(is_directory) && !is_directory(&path) {
                 remove(&below(self.path(), &path), &self.attic)?;
@@ -220,9 +292,16 @@ impl Slot {
     }
 
     fn write_files(&self, part: &Part<'_>, absent: &[&Wanted<'_>]) -> Result<(), GitError> {
-        let Part { top, repo, ruling, rules, .. } = part;
+        let Part {
+            top,
+            repo,
+            ruling,
+            rules,
+            ..
+        } = part;
         let mut made = HashSet::new();
-        let (mut by_git, mut entries): (Vec<u8>, BTreeMap<&[u8], Entry>) = (Vec::new(), BTreeMap::new());
+        let (mut by_git, mut entries): (Vec<u8>, BTreeMap<&[u8], Entry>) =
+            (Vec::new(), BTreeMap::new());
         repo.with(|objects| {
             for Wanted { path, own, entry } in absent {
                 go_on()?;
@@ -245,14 +324,20 @@ impl Slot {
             return Ok(());
         }
         let (index, list, bare) = (self.own_file("index"), self.own_file("list"), Bare::new()?);
-        // git takes attributes from the work tree first, so that is an empty one, and then from the index.
+        // git takes attributes from the work tree first, so that is an empty one, and then from the
+        // index.
         entries.extend(rule_files(ruling));
         write_index(&index, entries.into_iter(), None)?;
         std::fs::write(&list, &by_git).map_err(GitError::io("write", &list))?;
         let mut prefix = std::ffi::OsString::from("--prefix=");
         prefix.push(below(self.path(), top).join(""));
         let git = Git::on_files(repo, &bare.top(), &index, "fill a slot", "checkout-index");
-        run_filters(repo, git.args(["--force", "--quiet", "-z", "--stdin"]).args([prefix]), &list)
+        run_filters(
+            repo,
+            git.args(["--force", "--quiet", "-z", "--stdin"])
+                .args([prefix]),
+            &list,
+        )
     }
 
     /// Makes the directories above a path, in place of anything else that is there.
@@ -272,8 +357,14 @@ impl Slot {
         Ok(())
     }
 
-    /// The worktree's own index, for children that call git: what it says of files on the disk fits them. Not read back.
-    fn write_own_index(&self, tree: &TreeId, listing: &Listing, known: &mut Known) -> Result<(), GitError> {
+    /// The worktree's own index, for children that call git: what it says of files on the disk fits
+    /// them. Not read back.
+    fn write_own_index(
+        &self,
+        tree: &TreeId,
+        listing: &Listing,
+        known: &mut Known,
+    ) -> Result<(), GitError> {
         let file = self.git_dir().join("index");
         let stat = || std::fs::symlink_metadata(&file).map(|meta| Stat::of(&meta));
         if let (Some((was, Some(left))), Ok(now)) = (&known.index, stat())
@@ -287,7 +378,8 @@ impl Slot {
         Ok(())
     }
 
-    /// The index of a slot that holds `tree`, but for paths that are `hidden`: for git they are unchanged, whatever is there.
+    /// The index of a slot that holds `tree`, but for paths that are `hidden`: for git they are
+    /// unchanged, whatever is there.
     pub(super) fn write_index_under(
         &self,
         tree: &TreeId,
@@ -297,7 +389,12 @@ impl Slot {
         let mut known = self.known();
         let known = known.get_or_insert_with(|| self.forgotten());
         known.index = None;
-        write_index_over(&self.git_dir().join("index"), listing.files(), Some(&known.facts), hidden)
+        write_index_over(
+            &self.git_dir().join("index"),
+            listing.files(),
+            Some(&known.facts),
+            hidden,
+        )
     }
 }
 
@@ -322,7 +419,10 @@ fn is_in_place(
     facts: &Facts,
 ) -> Result<bool, GitError> {
     let stat = Stat::of(meta);
-    if !(meta.is_file() || meta.is_symlink()) || entry.is_submodule() || !facts.is_untouched(path, &stat, rule) {
+    if !(meta.is_file() || meta.is_symlink())
+        || entry.is_submodule()
+        || !facts.is_untouched(path, &stat, rule)
+    {
         return Ok(false);
     }
     if let Some(known) = facts.entry(path, &stat) {
@@ -333,14 +433,15 @@ fn is_in_place(
         return Ok(false);
     }
     // A second name of the file, outside, would be a way to change it later.
-    Ok((meta.is_symlink() || meta.nlink() == 1) && facts.laid_bytes(path, entry.oid) == files.bytes(path, meta)?)
+    Ok((meta.is_symlink() || meta.nlink() == 1)
+        && facts.laid_bytes(path, entry.oid) == files.bytes(path, meta)?)
 }
 
 /// The permissions of a slot's directories: what a usual umask leaves.
 pub(super) const OPEN: u32 = 0o755;
 
-/// When every directory of a slot was last changed, as far as anybody can see, in seconds since 1970: in 2001, before any
-/// build. Some tools do not take a time of zero.
+/// When every directory of a slot was last changed, as far as anybody can see, in seconds since
+/// 1970: in 2001, before any build. Some tools do not take a time of zero.
 pub(super) const LONG_AGO: i64 = 1_000_000_000;
 
 fn is_calm(meta: &Metadata) -> bool {
@@ -360,19 +461,32 @@ pub(super) fn calm_file(file: &Path) -> Result<(), GitError> {
 
 fn settle(path: &Path, kind: OFlags, mode: u32) -> Result<(), GitError> {
     let problem = || GitError::io("settle", path);
-    let opened = match rustix::fs::open(path, kind | OFlags::NOFOLLOW | OFlags::CLOEXEC, RawMode::empty()) {
+    let opened = match rustix::fs::open(
+        path,
+        kind | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        RawMode::empty(),
+    ) {
         Ok(opened) => opened,
         Err(rustix::io::Errno::NOENT) => return Ok(()),
         Err(errno) => return Err(problem()(errno.into())),
     };
-    rustix::fs::fchmod(&opened, RawMode::from_raw_mode(mode)).map_err(|errno| problem()(errno.into()))?;
-    let long_ago = Timespec { tv_sec: LONG_AGO, tv_nsec: 0 };
-    let times = Timestamps { last_access: long_ago, last_modification: long_ago };
+    rustix::fs::fchmod(&opened, RawMode::from_raw_mode(mode))
+        .map_err(|errno| problem()(errno.into()))?;
+    let long_ago = Timespec {
+        tv_sec: LONG_AGO,
+        tv_nsec: 0,
+    };
+    let times = Timestamps {
+        last_access: long_ago,
+        last_modification: long_ago,
+    };
     rustix::fs::futimens(&opened, &times).map_err(|errno| problem()(errno.into()))
 }
 
 fn empty(directory: &Path, attic: &Path) -> Result<(), GitError> {
-    let some = std::fs::read_dir(directory).map(|mut entries| entries.next().is_some()).unwrap_or(true);
+    let some = std::fs::read_dir(directory)
+        .map(|mut entries| entries.next().is_some())
+        .unwrap_or(true);
     if some {
         remove(directory, attic)?;
         std::fs::create_dir(directory).map_err(GitError::io("make", directory))?;

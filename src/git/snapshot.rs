@@ -1,9 +1,10 @@
 //! What a child left in a slot, as a tree.
 //!
-//! It refuses to believe the slot's own `.git`, HEAD and index. Decided here: paths of `keep` are no part of a change, and
-//! no rules for others, unless the base tracks them; neither are other ignored files, as the `.gitignore` files say that lie
-//! in the slot *now*; a repository that a child made inside the slot is ordinary files, without its `.git`; a submodule
-//! stays what it was unless its directory is gone, and a change of its files is refused.
+//! It refuses to believe the slot's own `.git`, HEAD and index. Decided here: paths of `keep` are
+//! no part of a change, and no rules for others, unless the base tracks them; neither are other
+//! ignored files, as the `.gitignore` files say that lie in the slot *now*; a repository that a
+//! child made inside the slot is ordinary files, without its `.git`; a submodule stays what it was
+//! unless its directory is gone, and a change of its files is refused.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::Metadata;
@@ -42,13 +43,13 @@ pub struct Terms<'a> {
 }
 
 impl Slot {
-    /// The tree of what is in the slot: tracked files as they are, and untracked ones that are not ignored. The base's
-    /// own tree if nothing changed. A file with the bytes that were laid out stands for the base's blob, whatever git's
-    /// conversions would make of those bytes.
+    /// The tree of what is in the slot: tracked files as they are, and untracked ones that are not
+    /// ignored. The base's own tree if nothing changed. A file with the bytes that were laid
+    /// out stands for the base's blob, whatever git's conversions would make of those bytes.
     ///
     /// # Errors
-    /// Where the disk or a filter refuses, or something was left that a tree cannot hold, or a known secret
-    /// ([`GitError::is_scope`]).
+    /// Where the disk or a filter refuses, or something was left that a tree cannot hold, or a
+    /// known secret ([`GitError::is_scope`]).
     pub fn snapshot(&self, base: &Tip, terms: &Terms<'_>) -> Result<TreeId, GitError> {
         let repo = self.pool.repo();
         let layout = repo.layout(&base.tree)?;
@@ -64,10 +65,15 @@ impl Slot {
         self.refuse_in_modules(&layout, &found.inside, &known.facts)?;
         repo.with(|objects| {
             let mut changes = Changes::new();
-            let lost =
-                listing.files().filter(|(path, _)| !found.files.contains_key(*path) && !found.same.contains(*path));
+            let lost = listing.files().filter(|(path, _)| {
+                !found.files.contains_key(*path) && !found.same.contains(*path)
+            });
             changes.extend(lost.map(|(path, _)| (path.to_vec(), None)));
-            for (path, meta) in found.files.iter().filter(|(path, _)| listing.get(path).is_none()) {
+            for (path, meta) in found
+                .files
+                .iter()
+                .filter(|(path, _)| listing.get(path).is_none())
+            {
                 refuse_name(path, meta.is_symlink())?;
             }
             let conversion = self.conversion_now(objects, listing, &found, known, terms)?;
@@ -117,14 +123,19 @@ impl Slot {
     fn look(&self, layout: &Layout, keep: &Keep) -> Result<Found, GitError> {
         let mut found = Found::default();
         let is_unread = |path: &[u8]| keep.covers(path) && layout.get(path).is_none();
-        let mut ignores = self.pool.repo().with(|repo| Ignores::new(repo, self.path(), &is_unread))?;
+        let mut ignores = self
+            .pool
+            .repo()
+            .with(|repo| Ignores::new(repo, self.path(), &is_unread))?;
         walk(self.path(), &mut |path, meta| {
             let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
             if name.eq_ignore_ascii_case(b".git") {
                 return Ok(Step::Skip);
             }
             let tracked = layout.get(path);
-            if matches!(name, b".gitignore" | b".gitattributes") && (tracked.is_some() || !keep.covers(path)) {
+            if matches!(name, b".gitignore" | b".gitattributes")
+                && (tracked.is_some() || !keep.covers(path))
+            {
                 refuse_endless(&below(self.path(), path), path)?;
             }
             let rules = !meta.is_dir() && is_attributes(path);
@@ -150,21 +161,27 @@ impl Slot {
             }
             let known_file = !meta.is_dir() && tracked.is_some_and(|entry| !entry.is_submodule());
             // Whoever ignores them: git reads attributes while it looks at the files beside them.
-            if !known_file && (keep.covers(path) || (!rules && ignores.covers(path, meta.is_dir())?)) {
+            if !known_file
+                && (keep.covers(path) || (!rules && ignores.covers(path, meta.is_dir())?))
+            {
                 return Ok(Step::Skip);
             }
             if meta.is_dir() {
                 return Ok(Step::Enter);
             }
-            let files = if layout.module_of(path).is_some() { &mut found.inside } else { &mut found.files };
+            let files = if layout.module_of(path).is_some() {
+                &mut found.inside
+            } else {
+                &mut found.files
+            };
             files.insert(path.to_vec(), meta.clone());
             Ok(Step::Skip)
         })?;
         Ok(found)
     }
 
-    /// How the slot's files become blobs: by the attributes that lie in it now, where the task may write those that are
-    /// not the base's. Nothing was converted by then.
+    /// How the slot's files become blobs: by the attributes that lie in it now, where the task may
+    /// write those that are not the base's. Nothing was converted by then.
     fn conversion_now(
         &self,
         repo: &Repository,
@@ -176,24 +193,40 @@ impl Slot {
         let before = convert::of(self.pool.repo(), repo, base)?;
         let (mut rules, mut changed) = (BTreeMap::new(), Vec::new());
         let slot = Files::of(self.path())?;
-        for (path, meta) in found.files.iter().filter(|(path, meta)| is_attributes(path) && meta.is_file()) {
+        for (path, meta) in found
+            .files
+            .iter()
+            .filter(|(path, meta)| is_attributes(path) && meta.is_file())
+        {
             let text = slot.rules(path)?;
-            if !is_as_laid_out(repo, base.get(path), known.facts.entry(path, &Stat::of(meta)), &text)?
-                && !self.holds_what_was_laid(repo, base, &known.facts, path, meta)?
+            if !is_as_laid_out(
+                repo,
+                base.get(path),
+                known.facts.entry(path, &Stat::of(meta)),
+                &text,
+            )? && !self.holds_what_was_laid(repo, base, &known.facts, path, meta)?
             {
                 changed.push(path.as_slice());
             }
             rules.insert(path.as_slice(), text);
         }
-        let of_base = base.files().filter(|(path, entry)| is_attributes(path) && !entry.is_symlink());
-        changed.extend(of_base.map(|(path, _)| path).filter(|path| !rules.contains_key(path)));
+        let of_base = base
+            .files()
+            .filter(|(path, entry)| is_attributes(path) && !entry.is_symlink());
+        changed.extend(
+            of_base
+                .map(|(path, _)| path)
+                .filter(|path| !rules.contains_key(path)),
+        );
         for path in &changed {
             let may = RepoPath::from_bytes(path).is_some_and(|path| (terms.may_write)(&path));
             if !may {
                 return Err(GitError::refused(path, scope::PROTECTED));
             }
         }
-        if changed.is_empty() || (before.back.is_none() && !rules.values().any(|text| convert::asks(text))) {
+        if changed.is_empty()
+            || (before.back.is_none() && !rules.values().any(|text| convert::asks(text)))
+        {
             return Ok(before);
         }
         let filters = before.filters || rules.values().any(|text| convert::names_filter(text));
@@ -202,11 +235,15 @@ impl Slot {
             all.extend(path);
             all.extend(text);
         }
-        Ok(Conversion { out: None, back: Some(Sha256::of(&all)), filters })
+        Ok(Conversion {
+            out: None,
+            back: Some(Sha256::of(&all)),
+            filters,
+        })
     }
 
-    /// Refuses files over the limit before their bytes are read and stored. Where git converts, the blob may be smaller;
-    /// whoever looks at the tree knows.
+    /// Refuses files over the limit before their bytes are read and stored. Where git converts, the
+    /// blob may be smaller; whoever looks at the tree knows.
     fn refuse_large(
         &self,
         repo: &Repository,
@@ -223,7 +260,12 @@ impl Slot {
             let over = meta.len() > limit.bytes();
             match base.get(path) {
                 Some(_) if !over || conversion.back.is_some() => continue,
-                Some(was) if blob_size(repo, was) == Some(meta.len()) && self.holds(repo, path, meta, was)? => continue,
+                Some(was)
+                    if blob_size(repo, was) == Some(meta.len())
+                        && self.holds(repo, path, meta, was)? =>
+                {
+                    continue;
+                }
                 Some(_) => {}
                 None => sum = sum.saturating_add(meta.len()),
             }
@@ -233,12 +275,15 @@ impl Slot {
             largest = largest.max(Some((meta.len(), *path)));
         }
         match largest {
-            Some((_, path)) if sum > limit.bytes() => Err(GitError::refused(path, scope::over_in_all(sum, limit))),
+            Some((_, path)) if sum > limit.bytes() => {
+                Err(GitError::refused(path, scope::over_in_all(sum, limit)))
+            }
             Some(_) | None => Ok(()),
         }
     }
 
-    /// Reads files whose bytes are their blobs'. Blobs are written only where the base has others there.
+    /// Reads files whose bytes are their blobs'. Blobs are written only where the base has others
+    /// there.
     fn read_plain(
         &self,
         repo: &Repository,
@@ -255,7 +300,10 @@ impl Slot {
             let was = base.get(path);
             let mode = mode_of(meta, was.filter(|_| !trusts_mode));
             if meta.len() > LARGE && meta.is_file() {
-                read.push(Entry { mode, oid: slot.store(repo, path, meta)? });
+                read.push(Entry {
+                    mode,
+                    oid: slot.store(repo, path, meta)?,
+                });
                 continue;
             }
             let bytes = slot.read(path, meta)?;
@@ -277,17 +325,24 @@ impl Slot {
         base: &Listing,
         files: &[(&[u8], &Metadata)],
     ) -> Result<Vec<Entry>, GitError> {
-        let (links, regular): (Vec<_>, Vec<_>) = files.iter().partition(|(_, meta)| meta.is_symlink());
+        let (links, regular): (Vec<_>, Vec<_>) =
+            files.iter().partition(|(_, meta)| meta.is_symlink());
         let mut read: BTreeMap<&[u8], Entry> = BTreeMap::new();
         let link_entries = self.read_plain(repo, base, &links)?;
         read.extend(links.iter().map(|(path, _)| *path).zip(link_entries));
         if !regular.is_empty() {
             let (index, list) = (self.own_file("index"), self.own_file("list"));
-            // git would take attributes that were removed from the slot from the index. Of other files it asks for
-            // nothing but what they were.
+            // git would take attributes that were removed from the slot from the index. Of other
+            // files it asks for nothing but what they were.
             let stands = |path: &[u8]| std::fs::symlink_metadata(below(self.path(), path)).is_ok();
             let asked: HashSet<&[u8]> = regular.iter().map(|(path, _)| *path).collect();
-            let counts = |path: &[u8]| if is_attributes(path) { stands(path) } else { asked.contains(path) };
+            let counts = |path: &[u8]| {
+                if is_attributes(path) {
+                    stands(path)
+                } else {
+                    asked.contains(path)
+                }
+            };
             let entries = base.files().filter(|(path, _)| counts(path));
             write_index(&index, entries, None)?;
             // Of a git that was killed. The slot is this process's own.
@@ -299,18 +354,34 @@ impl Slot {
                 paths.push(0);
             }
             std::fs::write(&list, &paths).map_err(GitError::io("write", &list))?;
-            let git = Git::on_files(self.pool.repo(), self.path(), &index, "read the files of a slot", "update-index");
-            run_filters(self.pool.repo(), git.args(["--add", "--replace", "-z", "--stdin"]), &list)?;
+            let git = Git::on_files(
+                self.pool.repo(),
+                self.path(),
+                &index,
+                "read the files of a slot",
+                "update-index",
+            );
+            run_filters(
+                self.pool.repo(),
+                git.args(["--add", "--replace", "-z", "--stdin"]),
+                &list,
+            )?;
             let index = read_index(&index)?;
             for (path, _) in &regular {
                 let Some(&(mode, oid)) = index.get(*path) else {
                     let path = String::from_utf8_lossy(path).into_owned();
-                    return Err(GitError::Unstorable { path, why: "git left it out" });
+                    return Err(GitError::Unstorable {
+                        path,
+                        why: "git left it out",
+                    });
                 };
                 read.insert(path, Entry { mode, oid });
             }
         }
-        Ok(files.iter().filter_map(|(path, _)| read.get(path).copied()).collect())
+        Ok(files
+            .iter()
+            .filter_map(|(path, _)| read.get(path).copied())
+            .collect())
     }
 }
 
@@ -326,15 +397,18 @@ struct Found {
     kept_rules: Vec<Vec<u8>>,
 }
 
-/// Attributes that are out of git's sight until this is dropped. A process that is killed meanwhile loses them: caches do
-/// not promise more.
+/// Attributes that are out of git's sight until this is dropped. A process that is killed meanwhile
+/// loses them: caches do not promise more.
 struct Aside(Vec<(PathBuf, PathBuf)>);
 
 impl Aside {
     fn take(slot: &Slot, paths: &[Vec<u8>]) -> Result<Self, GitError> {
         let mut aside = Self(Vec::new());
         for (number, path) in paths.iter().enumerate() {
-            let (from, to) = (below(slot.path(), path), slot.attic.join(format!("rules-{number}")));
+            let (from, to) = (
+                below(slot.path(), path),
+                slot.attic.join(format!("rules-{number}")),
+            );
             std::fs::rename(&from, &to).map_err(GitError::io("move aside", &from))?;
             aside.0.push((from, to));
         }
@@ -363,22 +437,29 @@ fn note(changes: &mut Changes, base: &Listing, path: &[u8], entry: Entry) {
 
 /// libgit2 refuses some names without saying where; a judge refuses more.
 fn refuse_name(path: &[u8], link: bool) -> Result<(), GitError> {
-    let Some(named) = RepoPath::from_bytes(path) else { return Ok(()) };
+    let Some(named) = RepoPath::from_bytes(path) else {
+        return Ok(());
+    };
     name::unstorable(&named, link).map_or(Ok(()), |why| Err(GitError::refused(path, why)))
 }
 
-/// git reads these while it looks at other files; a pipe or a device in their place would hold it forever.
+/// git reads these while it looks at other files; a pipe or a device in their place would hold it
+/// forever.
 fn refuse_endless(on_disk: &Path, path: &[u8]) -> Result<(), GitError> {
     match std::fs::metadata(on_disk) {
         Ok(meta) if !meta.is_file() && !meta.is_dir() => {
             let path = String::from_utf8_lossy(path).into_owned();
-            Err(GitError::Unstorable { path, why: "it is, or leads to, a pipe or a device" })
+            Err(GitError::Unstorable {
+                path,
+                why: "it is, or leads to, a pipe or a device",
+            })
         }
         Ok(_) | Err(_) => Ok(()),
     }
 }
 
-/// Files in a submodule's directory would be lost without a word, unless the submodule itself was filled there.
+/// Files in a submodule's directory would be lost without a word, unless the submodule itself was
+/// filled there.
 fn refuse_strays(directory: &Path, path: &[u8]) -> Result<(), GitError> {
     let filled = std::fs::symlink_metadata(directory.join(".git")).is_ok();
     let some = std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some());

@@ -54,8 +54,9 @@ impl Repo {
         })
     }
 
-    /// Whether a commit is, byte for byte, what omk writes of that tree, those parents and that second, with one of these
-    /// messages. So it has no signature, encoding, time zone or note of its own.
+    /// Whether a commit is, byte for byte, what omk writes of that tree, those parents and that
+    /// second, with one of these messages. So it has no signature, encoding, time zone or note
+    /// of its own.
     ///
     /// # Errors
     /// Where an object is missing.
@@ -66,12 +67,21 @@ impl Repo {
             look(repo, commit_oid(&seen.tip.commit))?;
             let found = odb.read(commit_oid(&seen.tip.commit)).map_err(what())?;
             let tree = find_tree(repo, tree_oid(&seen.tip.tree))?;
-            let parents = seen.parents.iter().map(|parent| commit_at(repo, commit_oid(parent)));
+            let parents = seen
+                .parents
+                .iter()
+                .map(|parent| commit_at(repo, commit_oid(parent)));
             let parents = parents.collect::<Result<Vec<_>, _>>()?;
             let parents: Vec<&git2::Commit<'_>> = parents.iter().collect();
             let author = signature(seen.seconds).map_err(what())?;
             for message in messages {
-                let made = repo.commit_create_buffer(&author, &author, &message.to_string(), &tree, &parents);
+                let made = repo.commit_create_buffer(
+                    &author,
+                    &author,
+                    &message.to_string(),
+                    &tree,
+                    &parents,
+                );
                 if *made.map_err(what())? == *found.data() {
                     return Ok(true);
                 }
@@ -80,15 +90,22 @@ impl Repo {
         })
     }
 
-    /// Every path that differs between two trees, with what is special about it: what [`crate::scope`] wants to know.
+    /// Every path that differs between two trees, with what is special about it: what
+    /// [`crate::scope`] wants to know.
     ///
     /// # Errors
     /// Where a tree cannot be read, or holds a path that git itself would not store.
     pub fn touched(&self, old: &TreeId, new: &TreeId) -> Result<Vec<Touched>, GitError> {
         let paths = self.with(|repo| difference(repo, tree_oid(old), tree_oid(new)))?;
-        if let Some(path) = paths.keys().find(|path| RepoPath::from_bytes(path).is_none()) {
+        if let Some(path) = paths
+            .keys()
+            .find(|path| RepoPath::from_bytes(path).is_none())
+        {
             let path = String::from_utf8_lossy(path).chars().take(80).collect();
-            return Err(GitError::Unstorable { path, why: "it is no path inside a repository" });
+            return Err(GitError::Unstorable {
+                path,
+                why: "it is no path inside a repository",
+            });
         }
         let escaping = self.escaping_symlinks(old, new)?;
         let kind = |changed: &super::tree::Changed| {
@@ -100,7 +117,9 @@ impl Repo {
                 match changed.after {
                     None => TouchedKind::Removed,
                     Some(EntryKind::Symlink) => TouchedKind::Link,
-                    Some(EntryKind::File | EntryKind::Executable | EntryKind::Submodule) => TouchedKind::Plain,
+                    Some(EntryKind::File | EntryKind::Executable | EntryKind::Submodule) => {
+                        TouchedKind::Plain
+                    }
                 }
             }
         };
@@ -109,7 +128,13 @@ impl Repo {
         let adds = |path: &RepoPath| sizes.get(path.as_bytes()).copied().unwrap_or(0);
         let before = self.listing(old)?;
         let links = self.with(|repo| Links::of(repo, &before))?;
-        let names = |path: &RepoPath| links.names(path.as_bytes()).into_iter().map(|name| name.path).collect();
+        let names = |path: &RepoPath| {
+            links
+                .names(path.as_bytes())
+                .into_iter()
+                .map(|name| name.path)
+                .collect()
+        };
         let touch = |changed: &super::tree::Changed| Touched {
             path: changed.path.clone(),
             kind: kind(changed),
@@ -118,25 +143,44 @@ impl Repo {
         };
         let mut touched: Vec<Touched> = changed.iter().map(touch).collect();
         // A link that was not touched itself may lead out through one that was.
-        let redirected = escaping.into_iter().filter(|path| changed.iter().all(|changed| changed.path != *path));
+        let redirected = escaping
+            .into_iter()
+            .filter(|path| changed.iter().all(|changed| changed.path != *path));
         touched.extend(redirected.map(|path| {
             let names = names(&path);
-            Touched { path, kind: TouchedKind::EscapingLink, adds: 0, names }
+            Touched {
+                path,
+                kind: TouchedKind::EscapingLink,
+                adds: 0,
+                names,
+            }
         }));
         Ok(touched)
     }
 }
 
-/// The size of each file that a difference brings; nothing for content that was there before, or was counted already.
+/// The size of each file that a difference brings; nothing for content that was there before, or
+/// was counted already.
 fn added(repo: &Repository, paths: &Difference) -> Result<BTreeMap<Vec<u8>, u64>, GitError> {
-    let odb = repo.odb().map_err(GitError::lib("read the sizes of changed files"))?;
-    let mut seen: BTreeSet<Oid> = paths.values().filter_map(|sides| sides.before).map(|entry| entry.oid).collect();
+    let odb = repo
+        .odb()
+        .map_err(GitError::lib("read the sizes of changed files"))?;
+    let mut seen: BTreeSet<Oid> = paths
+        .values()
+        .filter_map(|sides| sides.before)
+        .map(|entry| entry.oid)
+        .collect();
     let mut sizes = BTreeMap::new();
-    for (path, entry) in paths.iter().filter_map(|(path, sides)| Some((path, sides.after?))) {
+    for (path, entry) in paths
+        .iter()
+        .filter_map(|(path, sides)| Some((path, sides.after?)))
+    {
         if entry.is_submodule() || !seen.insert(entry.oid) {
             continue;
         }
-        let (size, _) = odb.read_header(entry.oid).map_err(GitError::lib("read the size of a changed file"))?;
+        let (size, _) = odb
+            .read_header(entry.oid)
+            .map_err(GitError::lib("read the size of a changed file"))?;
         sizes.insert(path.clone(), size as u64);
     }
     Ok(sizes)
@@ -145,10 +189,15 @@ fn added(repo: &Repository, paths: &Difference) -> Result<BTreeMap<Vec<u8>, u64>
 fn refuse_large(repo: &Repository, commit: &CommitId) -> Result<(), GitError> {
     let what = || format!("read commit {commit}");
     let odb = repo.odb().map_err(GitError::lib(what()))?;
-    let (size, kind) = odb.read_header(commit_oid(commit)).map_err(GitError::lib(what()))?;
+    let (size, kind) = odb
+        .read_header(commit_oid(commit))
+        .map_err(GitError::lib(what()))?;
     if kind != ObjectType::Commit || size > COMMIT {
         let path = commit.to_string();
-        return Err(GitError::Unstorable { path, why: "it is not a commit of a sensible size" });
+        return Err(GitError::Unstorable {
+            path,
+            why: "it is not a commit of a sensible size",
+        });
     }
     Ok(())
 }

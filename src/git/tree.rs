@@ -1,4 +1,5 @@
-//! Trees: what is in one, what differs between two, and a new one made from an old one and some changes.
+//! Trees: what is in one, what differs between two, and a new one made from an old one and some
+//! changes.
 //!
 //! It refuses to look at files on disk.
 
@@ -22,7 +23,8 @@ const SUBMODULE: u32 = 0o160_000;
 /// Symlinks followed before a chain counts as endless; Linux has the same number.
 const LINKS: u32 = 40;
 
-/// Trees nested deeper are refused: every step costs stack, and no path of that depth can be opened anyway.
+/// Trees nested deeper are refused: every step costs stack, and no path of that depth can be opened
+/// anyway.
 pub(super) const DEPTH: usize = 1024;
 
 /// What is at a path of a tree.
@@ -116,7 +118,13 @@ impl Listing {
         Ok(listing)
     }
 
-    fn add(&mut self, repo: &Repository, tree: Oid, path: &mut Vec<u8>, depth: usize) -> Result<(), GitError> {
+    fn add(
+        &mut self,
+        repo: &Repository,
+        tree: Oid,
+        path: &mut Vec<u8>,
+        depth: usize,
+    ) -> Result<(), GitError> {
         if depth > DEPTH {
             return Err(too_deep(path));
         }
@@ -132,7 +140,13 @@ impl Listing {
                 self.add(repo, entry.id(), path, depth + 1)?;
             } else {
                 let mode = u32::try_from(entry.filemode()).unwrap_or(FILE);
-                self.entries.insert(path.clone(), Entry { mode, oid: entry.id() });
+                self.entries.insert(
+                    path.clone(),
+                    Entry {
+                        mode,
+                        oid: entry.id(),
+                    },
+                );
             }
             path.truncate(length);
         }
@@ -148,13 +162,19 @@ impl Listing {
     }
 
     pub(super) fn files(&self) -> impl Iterator<Item = (&[u8], Entry)> {
-        self.entries.iter().map(|(path, entry)| (path.as_slice(), *entry))
+        self.entries
+            .iter()
+            .map(|(path, entry)| (path.as_slice(), *entry))
     }
 }
 
 /// The directories above a path, outermost first; the first is the top itself, which is empty.
 pub(super) fn above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(slash, _)| slash);
+    let slashes = path
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte == b'/')
+        .map(|(slash, _)| slash);
     std::iter::once(0).chain(slashes).map(|end| &path[..end])
 }
 
@@ -168,16 +188,20 @@ pub(super) type Changes = BTreeMap<Vec<u8>, Option<Entry>>;
 /// One of them, its path relative to the tree at hand.
 type Change<'a> = (&'a [u8], Option<Entry>);
 
-/// `base` with `changes`. Only the trees on the way to a change are read and written. Where a file becomes a directory
-/// or the other way round, what is set wins over what is removed.
+/// `base` with `changes`. Only the trees on the way to a change are read and written. Where a file
+/// becomes a directory or the other way round, what is set wins over what is removed.
 pub(super) fn build(repo: &Repository, base: Oid, changes: &Changes) -> Result<Oid, GitError> {
-    let flat: Vec<Change<'_>> = changes.iter().map(|(path, entry)| (path.as_slice(), *entry)).collect();
+    let flat: Vec<Change<'_>> = changes
+        .iter()
+        .map(|(path, entry)| (path.as_slice(), *entry))
+        .collect();
     let base = find_tree(repo, base)?;
     match build_below(repo, Some(&base), &flat, 0)? {
         Some(tree) => Ok(tree),
-        None => {
-            repo.treebuilder(None).and_then(|builder| builder.write()).map_err(GitError::lib("write an empty tree"))
-        }
+        None => repo
+            .treebuilder(None)
+            .and_then(|builder| builder.write())
+            .map_err(GitError::lib("write an empty tree")),
     }
 }
 
@@ -194,25 +218,39 @@ fn build_below(
     let mut below: BTreeMap<&[u8], Vec<Change<'_>>> = BTreeMap::new();
     for (path, entry) in changes {
         match path.iter().position(|&byte| byte == b'/') {
-            Some(slash) => below.entry(&path[..slash]).or_default().push((&path[slash + 1..], *entry)),
+            Some(slash) => below
+                .entry(&path[..slash])
+                .or_default()
+                .push((&path[slash + 1..], *entry)),
             None => {
                 here.insert(path, *entry);
             }
         }
     }
-    let mut builder = repo.treebuilder(base).map_err(GitError::lib("build a tree"))?;
+    let mut builder = repo
+        .treebuilder(base)
+        .map_err(GitError::lib("build a tree"))?;
     for (name, changes) in below {
         if matches!(here.get(name), Some(Some(_))) {
             continue;
         }
         let old = base.and_then(|tree| tree.get_name_bytes(name));
         let old = match old {
-            Some(entry) if entry.kind() == Some(ObjectType::Tree) => Some(find_tree(repo, entry.id())?),
+            Some(entry) if entry.kind() == Some(ObjectType::Tree) => {
+                Some(find_tree(repo, entry.id())?)
+            }
             Some(_) | None => None,
         };
         here.remove(name);
         match build_below(repo, old.as_ref(), &changes, depth + 1)? {
-            Some(tree) => insert(&mut builder, name, Entry { mode: DIRECTORY, oid: tree })?,
+            Some(tree) => insert(
+                &mut builder,
+                name,
+                Entry {
+                    mode: DIRECTORY,
+                    oid: tree,
+                },
+            )?,
             // Removals below what is not a directory leave it alone.
             None if old.is_some() => remove(&mut builder, name)?,
             None => {}
@@ -227,33 +265,55 @@ fn build_below(
     if builder.is_empty() {
         return Ok(None);
     }
-    builder.write().map(Some).map_err(GitError::lib("write a tree"))
+    builder
+        .write()
+        .map(Some)
+        .map_err(GitError::lib("write a tree"))
 }
 
 fn insert(builder: &mut git2::TreeBuilder<'_>, name: &[u8], entry: Entry) -> Result<(), GitError> {
     let mode = i32::try_from(entry.mode).unwrap_or(0o100_644);
-    builder.insert(name, entry.oid, mode).map(drop).map_err(|error| {
-        let path = String::from_utf8_lossy(name).into_owned();
-        if error.class() == git2::ErrorClass::Tree && error.message().contains("name") {
-            return GitError::Unstorable { path, why: "git keeps that name for itself" };
-        }
-        GitError::lib(format!("put `{path}` into a tree"))(error)
-    })
+    builder
+        .insert(name, entry.oid, mode)
+        .map(drop)
+        .map_err(|error| {
+            let path = String::from_utf8_lossy(name).into_owned();
+            if error.class() == git2::ErrorClass::Tree && error.message().contains("name") {
+                return GitError::Unstorable {
+                    path,
+                    why: "git keeps that name for itself",
+                };
+            }
+            GitError::lib(format!("put `{path}` into a tree"))(error)
+        })
 }
 
 fn remove(builder: &mut git2::TreeBuilder<'_>, name: &[u8]) -> Result<(), GitError> {
-    let there = builder.get(name).map(|entry| entry.is_some()).unwrap_or(true);
-    if there { builder.remove(name).map_err(GitError::lib("take an entry out of a tree")) } else { Ok(()) }
+    let there = builder
+        .get(name)
+        .map(|entry| entry.is_some())
+        .unwrap_or(true);
+    if there {
+        builder
+            .remove(name)
+            .map_err(GitError::lib("take an entry out of a tree"))
+    } else {
+        Ok(())
+    }
 }
 
 impl Repo {
-    /// Every path that differs between two trees: content, mode, type, submodules and symlinks. A rename gives both
-    /// paths. In byte order.
+    /// Every path that differs between two trees: content, mode, type, submodules and symlinks. A
+    /// rename gives both paths. In byte order.
     ///
     /// # Errors
     /// Where a tree cannot be read.
     pub fn changed_paths(&self, old: &TreeId, new: &TreeId) -> Result<Vec<RepoPath>, GitError> {
-        Ok(self.changed(old, new)?.into_iter().map(|changed| changed.path).collect())
+        Ok(self
+            .changed(old, new)?
+            .into_iter()
+            .map(|changed| changed.path)
+            .collect())
     }
 
     /// As [`Repo::changed_paths`], with what is on either side.
@@ -264,7 +324,11 @@ impl Repo {
         let found = self.with(|repo| difference(repo, tree_oid(old), tree_oid(new)))?;
         let named = found.into_iter().filter_map(|(path, sides)| {
             let (before, after) = (sides.before.map(Entry::kind), sides.after.map(Entry::kind));
-            RepoPath::from_bytes(&path).map(|path| Changed { path, before, after })
+            RepoPath::from_bytes(&path).map(|path| Changed {
+                path,
+                before,
+                after,
+            })
         });
         Ok(named.collect())
     }
@@ -280,8 +344,9 @@ impl Repo {
         })
     }
 
-    /// Symlinks that lead out of `new` (or into a `.git`), and did not lead out of `old`. A link is followed through the
-    /// other links of the tree, so one that a changed link redirects is found too.
+    /// Symlinks that lead out of `new` (or into a `.git`), and did not lead out of `old`. A link is
+    /// followed through the other links of the tree, so one that a changed link redirects is
+    /// found too.
     ///
     /// # Errors
     /// Where a tree cannot be read.
@@ -293,9 +358,12 @@ impl Repo {
         self.with(|repo| {
             let before = escaping(repo, &old)?;
             let fresh = escaping(repo, &new)?.into_iter().filter(|path| {
-                !before.contains(path) || old.get(path).map(|entry| entry.oid) != new.get(path).map(|entry| entry.oid)
+                !before.contains(path)
+                    || old.get(path).map(|entry| entry.oid) != new.get(path).map(|entry| entry.oid)
             });
-            Ok(fresh.filter_map(|path| RepoPath::from_bytes(&path)).collect())
+            Ok(fresh
+                .filter_map(|path| RepoPath::from_bytes(&path))
+                .collect())
         })
     }
 
@@ -306,7 +374,8 @@ impl Repo {
     pub fn empty_tree(&self) -> Result<TreeId, GitError> {
         self.with(|repo| {
             let tree = repo.treebuilder(None).and_then(|builder| builder.write());
-            tree.map(tree_id).map_err(GitError::lib("write an empty tree"))
+            tree.map(tree_id)
+                .map_err(GitError::lib("write an empty tree"))
         })
     }
 }
@@ -317,7 +386,11 @@ fn escaping(repo: &Repository, listing: &Listing) -> Result<BTreeSet<Vec<u8>>, G
         let blob = find_blob(repo, entry.oid, "read a symlink")?;
         links.insert(path.to_vec(), blob.content().to_vec());
     }
-    Ok(links.keys().filter(|path| leads_out(path, &links)).cloned().collect())
+    Ok(links
+        .keys()
+        .filter(|path| leads_out(path, &links))
+        .cloned()
+        .collect())
 }
 
 /// Whether a link leads out on this system, or on Windows, where git turns slashes round.
@@ -338,13 +411,16 @@ fn follow(link: &[u8], links: &BTreeMap<Vec<u8>, Vec<u8>>, slashes: &[u8]) -> bo
             _ if is_dot_git(&part) => return true,
             _ => at.push(part),
         }
-        let Some(target) = links.get(&at.join(&b'/')) else { continue };
+        let Some(target) = links.get(&at.join(&b'/')) else {
+            continue;
+        };
         followed += 1;
         if followed > LINKS {
             // A loop leads nowhere.
             return false;
         }
-        let has_drive = matches!(target.as_slice(), [_, b':', slash, ..] if slashes.contains(slash));
+        let has_drive =
+            matches!(target.as_slice(), [_, b':', slash, ..] if slashes.contains(slash));
         if target.first().is_some_and(|first| slashes.contains(first)) || has_drive {
             return true;
         }
@@ -356,7 +432,10 @@ fn follow(link: &[u8], links: &BTreeMap<Vec<u8>, Vec<u8>>, slashes: &[u8]) -> bo
 
 /// The components, last one first.
 fn components(path: &[u8], slashes: &[u8]) -> Vec<Vec<u8>> {
-    path.split(|byte| slashes.contains(byte)).rev().map(<[u8]>::to_vec).collect()
+    path.split(|byte| slashes.contains(byte))
+        .rev()
+        .map(<[u8]>::to_vec)
+        .collect()
 }
 
 #[cfg(test)]
@@ -364,7 +443,10 @@ mod tests {
     use super::*;
 
     fn out(links: &[(&str, &str)], link: &str) -> bool {
-        let links = links.iter().map(|(path, to)| (path.as_bytes().to_vec(), to.as_bytes().to_vec())).collect();
+        let links = links
+            .iter()
+            .map(|(path, to)| (path.as_bytes().to_vec(), to.as_bytes().to_vec()))
+            .collect();
         leads_out(link.as_bytes(), &links)
     }
 
@@ -376,8 +458,13 @@ mod tests {
         assert!(out(&[("a", "sub/.GIT/hooks")], "a"));
         assert!(out(&[("a", "sub/.g\u{200c}it/hooks")], "a"));
         assert!(!out(&[("a\\b", "c")], "a\\b") && !out(&[("a", "b:c/d")], "a"));
-        assert!(out(&[("a", "C:\\x")], "a") && out(&[("a", "\\x")], "a") && out(&[("a", "..\\x")], "a"));
-        assert!(out(&[("p/q/d", "../.."), ("e", "p/q/d/../z")], "e"), "inside by its letters, outside by its steps");
+        assert!(
+            out(&[("a", "C:\\x")], "a") && out(&[("a", "\\x")], "a") && out(&[("a", "..\\x")], "a")
+        );
+        assert!(
+            out(&[("p/q/d", "../.."), ("e", "p/q/d/../z")], "e"),
+            "inside by its letters, outside by its steps"
+        );
         assert!(!out(&[("p/q/d", "../.."), ("e", "p/q/d/z")], "e"));
         assert!(!out(&[("a", "b"), ("b", "a")], "a"), "a loop leads nowhere");
     }

@@ -8,7 +8,8 @@ use super::binary::Git;
 use super::error::{GitError, shown};
 use super::repo::Repo;
 
-/// git looks at some 100,000 files a second; whoever waits longer than this for a preview would rather go without.
+/// git looks at some 100,000 files a second; whoever waits longer than this for a preview would
+/// rather go without.
 const AT_MOST: Duration = Duration::from_secs(20);
 
 /// How many are named.
@@ -26,7 +27,8 @@ pub struct Uncommitted {
 }
 
 impl Repo {
-    /// What of the checkout was not committed, but for one path; nothing if git cannot tell, or takes too long.
+    /// What of the checkout was not committed, but for one path; nothing if git cannot tell, or
+    /// takes too long.
     #[must_use]
     pub fn uncommitted(&self, but: &str) -> Uncommitted {
         self.ask_for_changes(but).unwrap_or_default()
@@ -34,13 +36,22 @@ impl Repo {
 
     fn ask_for_changes(&self, but: &str) -> Result<Uncommitted, GitError> {
         let git = Git::on_checkout(self, "look for uncommitted changes", "status");
-        let git = git.args(["--porcelain", "-z", "--untracked-files=all", "--no-renames", "--ignore-submodules=none"]);
+        let git = git.args([
+            "--porcelain",
+            "-z",
+            "--untracked-files=all",
+            "--no-renames",
+            "--ignore-submodules=none",
+        ]);
         let heard = git.hear(AT_MOST, None)?.ok()?;
         let mut found = Uncommitted::default();
         let mut others = Vec::new();
         for line in heard.split(|&byte| byte == 0) {
             // Two letters, a space, the path.
-            let Some((state, path)) = line.split_at_checked(3).filter(|(_, path)| *path != but.as_bytes()) else {
+            let Some((state, path)) = line
+                .split_at_checked(3)
+                .filter(|(_, path)| *path != but.as_bytes())
+            else {
                 continue;
             };
             let (count, names) = match state {

@@ -1,6 +1,7 @@
 //! Walking and clearing a slot, whatever a child left in it.
 //!
-//! It refuses to follow symlinks, and to give up at read-only directories or at nesting that no path can name.
+//! It refuses to follow symlinks, and to give up at read-only directories or at nesting that no
+//! path can name.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::{Metadata, Permissions};
@@ -16,7 +17,8 @@ use super::call::go_on;
 use super::error::GitError;
 use crate::scope::name;
 
-/// Directories inside each other that are cleared in place, each holding a descriptor; deeper ones move out first.
+/// Directories inside each other that are cleared in place, each holding a descriptor; deeper ones
+/// move out first.
 const HELD: usize = 32;
 
 /// What to do with an entry.
@@ -36,12 +38,18 @@ pub(super) fn below(root: &Path, path: &[u8]) -> PathBuf {
     root.join(OsStr::from_bytes(path))
 }
 
-/// Asks `decide` about every entry below `root`; in each directory first about those that begin with `.git`.
+/// Asks `decide` about every entry below `root`; in each directory first about those that begin
+/// with `.git`.
 pub(super) fn walk(root: &Path, decide: &mut Decide<'_>) -> Result<(), GitError> {
     walk_at(root, &mut Vec::new(), 0, decide)
 }
 
-fn walk_at(directory: &Path, path: &mut Vec<u8>, depth: usize, decide: &mut Decide<'_>) -> Result<(), GitError> {
+fn walk_at(
+    directory: &Path,
+    path: &mut Vec<u8>,
+    depth: usize,
+    decide: &mut Decide<'_>,
+) -> Result<(), GitError> {
     if depth > name::DEEPEST {
         return Err(GitError::refused(path, name::TOO_DEEP));
     }
@@ -75,8 +83,12 @@ fn walk_at(directory: &Path, path: &mut Vec<u8>, depth: usize, decide: &mut Deci
 /// The entries of a directory that is known to be one; made readable where it is not.
 fn read_dir(directory: &Path) -> Result<Vec<std::fs::DirEntry>, GitError> {
     let list = || std::fs::read_dir(directory)?.collect::<Result<Vec<_>, _>>();
-    // Without permission to search it, a directory can be listed, and none of its entries looked at.
-    let mode = std::fs::symlink_metadata(directory).map_err(GitError::io("look at", directory))?.permissions().mode();
+    // Without permission to search it, a directory can be listed, and none of its entries looked
+    // at.
+    let mode = std::fs::symlink_metadata(directory)
+        .map_err(GitError::io("look at", directory))?
+        .permissions()
+        .mode();
     if mode & 0o700 != 0o700 {
         let open = Permissions::from_mode(mode | 0o700);
         std::fs::set_permissions(directory, open).map_err(GitError::io("open up", directory))?;
@@ -84,11 +96,14 @@ fn read_dir(directory: &Path) -> Result<Vec<std::fs::DirEntry>, GitError> {
     list().map_err(GitError::io("read", directory))
 }
 
-/// Removes what is at `path`, whatever it is; fine where there is nothing. Its parent must be a directory that is known
-/// not to be a symlink. `attic` is an existing directory on the same file system.
+/// Removes what is at `path`, whatever it is; fine where there is nothing. Its parent must be a
+/// directory that is known not to be a symlink. `attic` is an existing directory on the same file
+/// system.
 pub(super) fn remove(path: &Path, attic: &Path) -> Result<(), GitError> {
     let failed = |errno: Errno| GitError::io("remove", path)(errno.into());
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok(());
+    };
     let name = CString::new(name.as_bytes()).map_err(|_| failed(Errno::INVAL))?;
     let parent = match open(rustix::fs::CWD, parent) {
         Ok(parent) => parent,
@@ -96,7 +111,10 @@ pub(super) fn remove(path: &Path, attic: &Path) -> Result<(), GitError> {
         Err(errno) => return Err(failed(errno)),
     };
     let attic = open(rustix::fs::CWD, attic).map_err(failed)?;
-    let mut moved = Moved { attic: attic.as_fd(), count: 0 };
+    let mut moved = Moved {
+        attic: attic.as_fd(),
+        count: 0,
+    };
     remove_at(parent.as_fd(), &name, 0, &mut moved).map_err(failed)?;
     // Each may be deep itself, and move more out.
     let mut done = 0;
@@ -134,7 +152,12 @@ fn open<P: rustix::path::Arg>(at: BorrowedFd<'_>, path: P) -> rustix::io::Result
     rustix::fs::openat(at, path, flags, Mode::empty())
 }
 
-fn remove_at(parent: BorrowedFd<'_>, name: &CStr, depth: usize, moved: &mut Moved<'_>) -> rustix::io::Result<()> {
+fn remove_at(
+    parent: BorrowedFd<'_>,
+    name: &CStr,
+    depth: usize,
+    moved: &mut Moved<'_>,
+) -> rustix::io::Result<()> {
     let stat = match rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => stat,
         Err(Errno::NOENT) => return Ok(()),

@@ -5,7 +5,8 @@
 /// What may stand between two slashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Component {
-    /// `**`: any number of components, none included. Never the last one of an alternative, never two in a row.
+    /// `**`: any number of components, none included. Never the last one of an alternative, never
+    /// two in a row.
     Deep,
     /// Exactly this text.
     Literal(Box<str>),
@@ -58,7 +59,10 @@ fn first_unit(bytes: &[u8]) -> (Unit, usize) {
 impl Class {
     /// Whether `wanted` is one of the characters meant.
     pub(super) fn contains(&self, wanted: char) -> bool {
-        let listed = self.ranges.iter().any(|&(low, high)| (low..=high).contains(&wanted));
+        let listed = self
+            .ranges
+            .iter()
+            .any(|&(low, high)| (low..=high).contains(&wanted));
         listed != self.negated
     }
 }
@@ -113,7 +117,8 @@ impl Component {
     }
 }
 
-/// One component of a path as a glob spells it: with backslashes before what is special, and `?` for what is no text.
+/// One component of a path as a glob spells it: with backslashes before what is special, and `?`
+/// for what is no text.
 pub(super) fn spell(part: &[u8]) -> String {
     let mut text = String::with_capacity(part.len());
     let mut at = 0;
@@ -122,15 +127,17 @@ pub(super) fn spell(part: &[u8]) -> String {
         at += length;
         match unit {
             Unit::Byte => text.push('?'),
-            Unit::Char(special @ ('\\' | '*' | '?' | '[' | ']' | '{' | '}' | ',')) => text.extend(['\\', special]),
+            Unit::Char(special @ ('\\' | '*' | '?' | '[' | ']' | '{' | '}' | ',')) => {
+                text.extend(['\\', special])
+            }
             Unit::Char(plain) => text.push(plain),
         }
     }
     text
 }
 
-/// Whether `tokens` match the whole of `part`. Only the last star is ever tried again, so this is at worst the product
-/// of the two lengths.
+/// Whether `tokens` match the whole of `part`. Only the last star is ever tried again, so this is
+/// at worst the product of the two lengths.
 fn match_part(tokens: &[Token], part: &[u8]) -> bool {
     let (mut token, mut at) = (0, 0);
     let mut last_star = None;
@@ -151,7 +158,9 @@ fn match_part(tokens: &[Token], part: &[u8]) -> bool {
             }
             None => {}
         }
-        let Some((after_star, taken)) = last_star else { return false };
+        let Some((after_star, taken)) = last_star else {
+            return false;
+        };
         let taken = taken + first_unit(&part[taken..]).1;
         last_star = Some((after_star, taken));
         (token, at) = (after_star, taken);
@@ -165,20 +174,26 @@ pub(super) fn match_path(alternative: &[Component], parts: &[&[u8]]) -> bool {
     let mut last_deep = None;
     loop {
         // What is left of the path lies below what has matched.
-        let Some(wanted) = alternative.get(component) else { return true };
+        let Some(wanted) = alternative.get(component) else {
+            return true;
+        };
         if *wanted == Component::Deep {
             component += 1;
             last_deep = Some((component, at));
             continue;
         }
         // Beginning later after a `**` would leave even less of the path.
-        let Some(part) = parts.get(at) else { return false };
+        let Some(part) = parts.get(at) else {
+            return false;
+        };
         if wanted.matches(part) {
             component += 1;
             at += 1;
             continue;
         }
-        let Some((after_deep, taken)) = last_deep else { return false };
+        let Some((after_deep, taken)) = last_deep else {
+            return false;
+        };
         (component, at) = (after_deep, taken + 1);
         last_deep = Some((component, at));
     }

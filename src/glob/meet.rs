@@ -1,12 +1,12 @@
 //! Whether two alternatives have a path in common: a walk through the product of their positions.
 //!
-//! It refuses to go on for ever: what is not settled after [`MAX_STEPS`] counts as meeting, since a missed overlap
-//! would let two tasks write the same file.
+//! It refuses to go on for ever: what is not settled after [`MAX_STEPS`] counts as meeting, since a
+//! missed overlap would let two tasks write the same file.
 
 use super::component::{Class, Component, Token};
 
-/// Pairs of positions visited for one pair of globs: about a millisecond, and a hundred times what two globs with a
-/// dozen alternatives each need.
+/// Pairs of positions visited for one pair of globs: about a millisecond, and a hundred times what
+/// two globs with a dozen alternatives each need.
 pub(super) const MAX_STEPS: u32 = 1 << 18;
 
 /// What is left of [`MAX_STEPS`].
@@ -19,7 +19,9 @@ impl Steps {
 
     /// Takes `count` steps; `false` where they are used up.
     fn take(&mut self, count: usize) -> bool {
-        let left = u32::try_from(count).ok().and_then(|count| self.0.checked_sub(count));
+        let left = u32::try_from(count)
+            .ok()
+            .and_then(|count| self.0.checked_sub(count));
         self.0 = left.unwrap_or(0);
         left.is_some()
     }
@@ -69,7 +71,9 @@ fn components_meet(one: &Component, other: &Component, steps: &mut Steps) -> boo
         | (pattern @ Component::Pattern(_), Component::Literal(text)) => {
             !steps.take(stars(pattern).max(1) * text.len()) || pattern.matches(text.as_bytes())
         }
-        (Component::Pattern(mine), Component::Pattern(theirs)) => patterns_meet(mine, theirs, steps),
+        (Component::Pattern(mine), Component::Pattern(theirs)) => {
+            patterns_meet(mine, theirs, steps)
+        }
     }
 }
 
@@ -125,7 +129,10 @@ fn tokens_meet(one: &Token, other: &Token) -> bool {
 
 fn classes_meet(one: &Class, other: &Class) -> bool {
     match (one.negated, other.negated) {
-        (false, false) => one.ranges.iter().any(|&mine| other.ranges.iter().any(|&theirs| overlap(mine, theirs))),
+        (false, false) => one
+            .ranges
+            .iter()
+            .any(|&mine| other.ranges.iter().any(|&theirs| overlap(mine, theirs))),
         (false, true) => !within(&one.ranges, &other.ranges),
         (true, false) => !within(&other.ranges, &one.ranges),
         // A byte that is no character is in both.
@@ -137,7 +144,10 @@ fn overlap(one: (char, char), other: (char, char)) -> bool {
     one.0 <= other.1 && other.0 <= one.1
 }
 
-/// Whether all of `inner` lies in `outer`. Both are sorted and merged, so each range must lie in a single one.
+/// Whether all of `inner` lies in `outer`. Both are sorted and merged, so each range must lie in a
+/// single one.
 fn within(inner: &[(char, char)], outer: &[(char, char)]) -> bool {
-    inner.iter().all(|&(low, high)| outer.iter().any(|&(from, to)| from <= low && high <= to))
+    inner
+        .iter()
+        .all(|&(low, high)| outer.iter().any(|&(from, to)| from <= low && high <= to))
 }

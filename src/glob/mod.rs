@@ -1,8 +1,8 @@
 //! Globs over repository paths: which paths one matches, and whether two have a path in common.
 //!
-//! A glob is expanded into at most [`MAX_ALTERNATIVES`] alternatives without braces, and each of them into components.
-//! Matching is polynomial for every input, and two globs are compared within a fixed number of steps. It refuses to
-//! touch the file system, and to fold case.
+//! A glob is expanded into at most [`MAX_ALTERNATIVES`] alternatives without braces, and each of
+//! them into components. Matching is polynomial for every input, and two globs are compared within
+//! a fixed number of steps. It refuses to touch the file system, and to fold case.
 
 mod component;
 mod meet;
@@ -19,13 +19,15 @@ use crate::text::Advised;
 use self::component::Component;
 pub use self::parse::{MAX_ALTERNATIVES, MAX_BYTES, MAX_DEPTH, MAX_EXPANDED};
 
-/// A pattern over repository paths: `**`, `*`, `?`, `{a,b}`, `[a-z]`; a directory means all below it.
+/// A pattern over repository paths: `**`, `*`, `?`, `{a,b}`, `[a-z]`; a directory means all below
+/// it.
 ///
-/// - `**` as a whole component stands for any number of components, at the end for at least one; elsewhere in a
-///   component it is a `*`.
-/// - `*` stands for any characters but `/`, leading dots included; `?` for one character, which is one byte where the
-///   path is not UTF-8.
-/// - `[a-z]` is one character of a class, `[!a]` one outside of it; `\` takes the next character as it is.
+/// - `**` as a whole component stands for any number of components, at the end for at least one;
+///   elsewhere in a component it is a `*`.
+/// - `*` stands for any characters but `/`, leading dots included; `?` for one character, which is
+///   one byte where the path is not UTF-8.
+/// - `[a-z]` is one character of a class, `[!a]` one outside of it; `\` takes the next character as
+///   it is.
 /// - A leading `./`, a trailing `/` and doubled `/` do not matter; `.` is the whole repository.
 ///
 /// Two globs are equal where their texts are.
@@ -38,7 +40,8 @@ pub struct Glob {
 /// What a text was found to mean.
 #[derive(Debug)]
 struct Meaning {
-    /// Never empty; a path matches the glob where it, or a directory above it, matches one of these.
+    /// Never empty; a path matches the glob where it, or a directory above it, matches one of
+    /// these.
     alternatives: Vec<Vec<Component>>,
     /// What all alternatives begin with.
     prefix: Vec<String>,
@@ -60,13 +63,19 @@ pub struct BadGlob {
 
 impl BadGlob {
     fn but(reason: &str, next: &'static str) -> Self {
-        Self { reason: reason.to_owned(), next: Some(next) }
+        Self {
+            reason: reason.to_owned(),
+            next: Some(next),
+        }
     }
 }
 
 impl From<&str> for BadGlob {
     fn from(reason: &str) -> Self {
-        Self { reason: reason.to_owned(), next: None }
+        Self {
+            reason: reason.to_owned(),
+            next: None,
+        }
     }
 }
 
@@ -83,43 +92,59 @@ impl Advised for BadGlob {
 }
 
 impl Glob {
-    /// The glob of this path and all below it, however long the path is; a byte that is no text stands for any one
-    /// character.
+    /// The glob of this path and all below it, however long the path is; a byte that is no text
+    /// stands for any one character.
     #[must_use]
     pub fn literal(path: &RepoPath) -> Self {
         let parts = path.as_bytes().split(|&byte| byte == b'/');
         let text: Vec<String> = parts.clone().map(component::spell).collect();
         let components: Vec<Component> = parts.map(Component::literal).collect();
-        let prefix: Vec<String> = component::literal_prefix(&components).map(str::to_owned).collect();
+        let prefix: Vec<String> = component::literal_prefix(&components)
+            .map(str::to_owned)
+            .collect();
         let literal = prefix.len() == components.len();
         let size = components.iter().map(Component::size).sum();
-        let meaning = Meaning { alternatives: vec![components], prefix, literal, size };
-        Self { text: text.join("/").into(), meaning: Arc::new(meaning) }
+        let meaning = Meaning {
+            alternatives: vec![components],
+            prefix,
+            literal,
+            size,
+        };
+        Self {
+            text: text.join("/").into(),
+            meaning: Arc::new(meaning),
+        }
     }
 
     /// Whether `path` is one of the paths meant: it, or a directory above it, matches the pattern.
     #[must_use]
     pub fn matches(&self, path: &RepoPath) -> bool {
         let parts: Vec<&[u8]> = path.as_bytes().split(|&byte| byte == b'/').collect();
-        self.meaning.alternatives.iter().any(|alternative| component::match_path(alternative, &parts))
+        self.meaning
+            .alternatives
+            .iter()
+            .any(|alternative| component::match_path(alternative, &parts))
     }
 
-    /// Whether some path could match both. Never misses one; a `true` is exact but for globs so large that comparing
-    /// them would take more than a quarter of a million steps.
+    /// Whether some path could match both. Never misses one; a `true` is exact but for globs so
+    /// large that comparing them would take more than a quarter of a million steps.
     #[must_use]
     pub fn intersects(&self, other: &Self) -> bool {
         if !share_a_line(&self.meaning.prefix, &other.meaning.prefix) {
             return false;
         }
         let mut steps = meet::Steps::new();
-        self.meaning
-            .alternatives
-            .iter()
-            .any(|mine| other.meaning.alternatives.iter().any(|theirs| meet::paths_meet(mine, theirs, &mut steps)))
+        self.meaning.alternatives.iter().any(|mine| {
+            other
+                .meaning
+                .alternatives
+                .iter()
+                .any(|theirs| meet::paths_meet(mine, theirs, &mut steps))
+        })
     }
 
-    /// How large the pattern is, all alternatives together: [`Glob::intersects`] takes at most about the product of
-    /// two sizes in steps, and usually far less.
+    /// How large the pattern is, all alternatives together: [`Glob::intersects`] takes at most
+    /// about the product of two sizes in steps, and usually far less.
     #[must_use]
     pub fn size(&self) -> usize {
         self.meaning.size
@@ -131,20 +156,25 @@ impl Glob {
         &self.text
     }
 
-    /// The leading components without a wildcard: `src/api/*.rs` gives `["src", "api"]`. Every path that matches lies
-    /// at or below it. With braces it is what all alternatives begin with.
+    /// The leading components without a wildcard: `src/api/*.rs` gives `["src", "api"]`. Every path
+    /// that matches lies at or below it. With braces it is what all alternatives begin with.
     #[must_use]
     pub fn literal_prefix(&self) -> &[String] {
         &self.meaning.prefix
     }
 
-    /// The leading components without a wildcard of each alternative: `{src,tests}/*.rs` gives `["src"]` and
-    /// `["tests"]`. Every path that matches lies at or below one of them. Never empty.
+    /// The leading components without a wildcard of each alternative: `{src,tests}/*.rs` gives
+    /// `["src"]` and `["tests"]`. Every path that matches lies at or below one of them. Never
+    /// empty.
     pub fn literal_prefixes(&self) -> impl Iterator<Item = Vec<&str>> {
-        self.meaning.alternatives.iter().map(|alternative| component::literal_prefix(alternative).collect())
+        self.meaning
+            .alternatives
+            .iter()
+            .map(|alternative| component::literal_prefix(alternative).collect())
     }
 
-    /// Whether the pattern has no wildcard, class or brace at all, so that it names one path and what is below it.
+    /// Whether the pattern has no wildcard, class or brace at all, so that it names one path and
+    /// what is below it.
     #[must_use]
     pub fn is_literal(&self) -> bool {
         self.meaning.literal
@@ -160,7 +190,10 @@ impl FromStr for Glob {
     type Err = BadGlob;
     fn from_str(text: &str) -> Result<Self, BadGlob> {
         let meaning = parse::parse(text)?;
-        Ok(Self { text: text.into(), meaning: Arc::new(meaning) })
+        Ok(Self {
+            text: text.into(),
+            meaning: Arc::new(meaning),
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! From the text of a glob to its alternatives: braces expanded, paths normalised, limits kept.
 //!
-//! It refuses what could never match a path of a repository, and what would cost too much to compare.
+//! It refuses what could never match a path of a repository, and what would cost too much to
+//! compare.
 
 use std::sync::Arc;
 
@@ -35,7 +36,10 @@ struct Frame {
 
 impl Frame {
     fn new() -> Self {
-        Self { done: Vec::new(), current: vec![Row::new()] }
+        Self {
+            done: Vec::new(),
+            current: vec![Row::new()],
+        }
     }
 
     fn push(&mut self, atom: &Atom) -> Result<(), BadGlob> {
@@ -55,7 +59,12 @@ impl Frame {
     fn multiply(&mut self, mut inner: Self) -> Result<(), BadGlob> {
         inner.done.append(&mut inner.current);
         for head in std::mem::take(&mut self.current) {
-            self.current.extend(inner.done.iter().map(|tail| head.iter().chain(tail).cloned().collect::<Row>()));
+            self.current.extend(
+                inner
+                    .done
+                    .iter()
+                    .map(|tail| head.iter().chain(tail).cloned().collect::<Row>()),
+            );
             // Before the next: what braces expand to may be 256 times what is allowed.
             self.check()?;
         }
@@ -64,9 +73,18 @@ impl Frame {
 
     fn check(&self) -> Result<(), BadGlob> {
         if self.done.len() + self.current.len() > MAX_ALTERNATIVES {
-            return Err(format!("its braces expand to more than {MAX_ALTERNATIVES} alternatives").into());
+            return Err(
+                format!("its braces expand to more than {MAX_ALTERNATIVES} alternatives").into(),
+            );
         }
-        if self.done.iter().chain(&self.current).map(Vec::len).sum::<usize>() > MAX_EXPANDED {
+        if self
+            .done
+            .iter()
+            .chain(&self.current)
+            .map(Vec::len)
+            .sum::<usize>()
+            > MAX_EXPANDED
+        {
             return Err(format!("its braces expand to more than {MAX_EXPANDED} characters").into());
         }
         Ok(())
@@ -88,9 +106,17 @@ pub(super) fn parse(text: &str) -> Result<Meaning, BadGlob> {
     let alternatives = rows.into_iter().map(lower).collect::<Result<Vec<_>, _>>()?;
     let prefix = common_prefix(&alternatives);
     let literal = !braces
-        && alternatives.iter().all(|row| row.iter().all(|component| matches!(component, Component::Literal(_))));
+        && alternatives.iter().all(|row| {
+            row.iter()
+                .all(|component| matches!(component, Component::Literal(_)))
+        });
     let size = alternatives.iter().flatten().map(Component::size).sum();
-    Ok(Meaning { alternatives, prefix, literal, size })
+    Ok(Meaning {
+        alternatives,
+        prefix,
+        literal,
+        size,
+    })
 }
 
 /// The alternatives, and whether there was any brace.
@@ -128,7 +154,10 @@ fn expand(text: &str) -> Result<(Vec<Row>, bool), BadGlob> {
         }
     }
     if !frames.is_empty() {
-        return Err(BadGlob::but("a `{` is never closed", "write `\\{` for the character itself"));
+        return Err(BadGlob::but(
+            "a `{` is never closed",
+            "write `\\{` for the character itself",
+        ));
     }
     Ok((top.current, braces))
 }
@@ -171,16 +200,23 @@ fn class(rest: &mut std::str::Chars<'_>) -> Result<Class, BadGlob> {
         }
         ranges.push((low, high));
     }
-    Ok(Class { negated, ranges: merge(ranges) })
+    Ok(Class {
+        negated,
+        ranges: merge(ranges),
+    })
 }
 
 /// A character of a class, and whether it was escaped.
 fn class_character(rest: &mut std::str::Chars<'_>) -> Result<(char, bool), BadGlob> {
     match rest.next() {
-        None => Err(BadGlob::but("a `[` is never closed", "write `\\[` for the character itself")),
-        Some('/') => {
-            Err(BadGlob::but("a `[…]` holds a `/`, or is never closed", "write `\\[` for the character itself"))
-        }
+        None => Err(BadGlob::but(
+            "a `[` is never closed",
+            "write `\\[` for the character itself",
+        )),
+        Some('/') => Err(BadGlob::but(
+            "a `[…]` holds a `/`, or is never closed",
+            "write `\\[` for the character itself",
+        )),
         Some('\\') => match escaped(rest.next())? {
             '/' => Err("a `[…]` holds a `/`".into()),
             character => Ok((character, true)),
@@ -195,7 +231,9 @@ fn merge(mut ranges: Vec<(char, char)>) -> Vec<(char, char)> {
     let mut merged: Vec<(char, char)> = Vec::with_capacity(ranges.len());
     for (low, high) in ranges {
         match merged.last_mut() {
-            Some(last) if low <= last.1 || (last.1..=low).nth(1) == Some(low) => last.1 = last.1.max(high),
+            Some(last) if low <= last.1 || (last.1..=low).nth(1) == Some(low) => {
+                last.1 = last.1.max(high)
+            }
             _ => merged.push((low, high)),
         }
     }
@@ -208,7 +246,9 @@ fn lower(row: Row) -> Result<Vec<Component>, BadGlob> {
         return Err("one of its alternatives is empty".into());
     }
     if matches!(row[0], Atom::Slash) {
-        return Err("it is absolute: paths are relative to the repository, without a leading `/`".into());
+        return Err(
+            "it is absolute: paths are relative to the repository, without a leading `/`".into(),
+        );
     }
     let mut components = Vec::new();
     let mut piece = Vec::new();
@@ -219,8 +259,8 @@ fn lower(row: Row) -> Result<Vec<Component>, BadGlob> {
         }
     }
     components.dedup_by(|next, before| *next == Component::Deep && *before == Component::Deep);
-    // At its end `**` means at least one component, and all below that one is meant anyway; and only `./` is left
-    // empty, which is the whole repository.
+    // At its end `**` means at least one component, and all below that one is meant anyway; and
+    // only `./` is left empty, which is the whole repository.
     if components.last() == Some(&Component::Deep) {
         components.pop();
         components.push(Component::Pattern([Token::Star].into()));
@@ -245,7 +285,9 @@ fn component(mut piece: Vec<Token>) -> Result<Option<Component>, BadGlob> {
         .collect();
     match literal.as_deref() {
         Some("" | ".") => Ok(None),
-        Some("..") => Err("it holds `..`: paths are relative to the repository and stay in it".into()),
+        Some("..") => {
+            Err("it holds `..`: paths are relative to the repository and stay in it".into())
+        }
         Some(text) => Ok(Some(Component::Literal(text.into()))),
         None => Ok(Some(Component::Pattern(piece.into()))),
     }
@@ -253,10 +295,16 @@ fn component(mut piece: Vec<Token>) -> Result<Option<Component>, BadGlob> {
 
 /// The literal components that all alternatives begin with.
 fn common_prefix(alternatives: &[Vec<Component>]) -> Vec<String> {
-    let mut prefixes = alternatives.iter().map(|alternative| literal_prefix(alternative).collect::<Vec<_>>());
+    let mut prefixes = alternatives
+        .iter()
+        .map(|alternative| literal_prefix(alternative).collect::<Vec<_>>());
     let mut common = prefixes.next().unwrap_or_default();
     for prefix in prefixes {
-        let same = common.iter().zip(&prefix).take_while(|(mine, theirs)| mine == theirs).count();
+        let same = common
+            .iter()
+            .zip(&prefix)
+            .take_while(|(mine, theirs)| mine == theirs)
+            .count();
         common.truncate(same);
     }
     common.into_iter().map(String::from).collect()

@@ -16,17 +16,31 @@ fn path(text: &str) -> RepoPath {
 #[track_caller]
 fn check(pattern: &str, matching: &[&str], others: &[&str]) {
     for text in matching {
-        assert!(glob(pattern).matches(&path(text)), "{pattern} should match {text}");
+        assert!(
+            glob(pattern).matches(&path(text)),
+            "{pattern} should match {text}"
+        );
     }
     for text in others {
-        assert!(!glob(pattern).matches(&path(text)), "{pattern} should not match {text}");
+        assert!(
+            !glob(pattern).matches(&path(text)),
+            "{pattern} should not match {text}"
+        );
     }
 }
 
 #[track_caller]
 fn check_pair(one: &str, other: &str, expect: bool) {
-    assert_eq!(glob(one).intersects(&glob(other)), expect, "{one} and {other}");
-    assert_eq!(glob(other).intersects(&glob(one)), expect, "{other} and {one}");
+    assert_eq!(
+        glob(one).intersects(&glob(other)),
+        expect,
+        "{one} and {other}"
+    );
+    assert_eq!(
+        glob(other).intersects(&glob(one)),
+        expect,
+        "{other} and {one}"
+    );
 }
 
 #[track_caller]
@@ -37,7 +51,11 @@ fn check_bad(text: &str, expect: &str) {
 
 #[test]
 fn a_directory_means_all_below_it() {
-    check("src", &["src", "src/a.rs", "src/a/b.rs"], &["src.rs", "srcs/a", "lib/src"]);
+    check(
+        "src",
+        &["src", "src/a.rs", "src/a/b.rs"],
+        &["src.rs", "srcs/a", "lib/src"],
+    );
     check("src/*", &["src/a", "src/a/b/c"], &["src", "lib/a"]);
     check("*", &["a", ".env", "a/b/c"], &[]);
     check("src/?", &["src/a", "src/a/b"], &["src/ab", "src"]);
@@ -46,10 +64,26 @@ fn a_directory_means_all_below_it() {
 #[test]
 fn two_stars_cross_directories_and_one_does_not() {
     check("src/**", &["src/a", "src/a/b/c"], &["src", "lib/a"]);
-    check("**/mod.rs", &["mod.rs", "a/mod.rs", "a/b/mod.rs", "a/mod.rs/x"], &["a/mod.r"]);
-    check("a/**/b/**/c", &["a/b/c", "a/x/b/y/z/c", "a/b/b/c/d"], &["a/c", "a/b", "b/c"]);
-    check("src/*.rs", &["src/a.rs", "src/.rs"], &["src/a/b.rs", "src/a.r"]);
-    check("src/*/mod.rs", &["src/a/mod.rs"], &["src/mod.rs", "src/a/b/mod.rs"]);
+    check(
+        "**/mod.rs",
+        &["mod.rs", "a/mod.rs", "a/b/mod.rs", "a/mod.rs/x"],
+        &["a/mod.r"],
+    );
+    check(
+        "a/**/b/**/c",
+        &["a/b/c", "a/x/b/y/z/c", "a/b/b/c/d"],
+        &["a/c", "a/b", "b/c"],
+    );
+    check(
+        "src/*.rs",
+        &["src/a.rs", "src/.rs"],
+        &["src/a/b.rs", "src/a.r"],
+    );
+    check(
+        "src/*/mod.rs",
+        &["src/a/mod.rs"],
+        &["src/mod.rs", "src/a/b/mod.rs"],
+    );
     check("a**b", &["ab", "axxb"], &["a/b", "ax/b"]);
     check("**", &["a", "a/b"], &[]);
     check("**/**/**", &["a", "a/b"], &[]);
@@ -57,9 +91,17 @@ fn two_stars_cross_directories_and_one_does_not() {
 
 #[test]
 fn braces_nest_and_hold_slashes() {
-    check("{src,tests/{it,e2e}}/*.rs", &["src/a.rs", "tests/it/a.rs", "tests/e2e/b.rs"], &["tests/a.rs", "it/a.rs"]);
+    check(
+        "{src,tests/{it,e2e}}/*.rs",
+        &["src/a.rs", "tests/it/a.rs", "tests/e2e/b.rs"],
+        &["tests/a.rs", "it/a.rs"],
+    );
     check("a{,b}c", &["ac", "abc"], &["a{,b}c"]);
-    check("src/{a,**}/x", &["src/a/x", "src/x", "src/b/c/x"], &["src/b"]);
+    check(
+        "src/{a,**}/x",
+        &["src/a/x", "src/x", "src/b/c/x"],
+        &["src/b"],
+    );
     check("{./a,b/}", &["a", "b/c"], &["c"]);
     check("a,b}", &["a,b}"], &["a"]);
 }
@@ -110,19 +152,49 @@ fn case_matters() {
 #[test]
 fn mistakes_are_explained() {
     check_bad("", "it is empty");
-    check_bad("a/{b,c", "a `{` is never closed; write `\\{` for the character itself");
-    check_bad("a/[bc", "a `[` is never closed; write `\\[` for the character itself");
-    check_bad("[a/b]", "a `[…]` holds a `/`, or is never closed; write `\\[` for the character itself");
+    check_bad(
+        "a/{b,c",
+        "a `{` is never closed; write `\\{` for the character itself",
+    );
+    check_bad(
+        "a/[bc",
+        "a `[` is never closed; write `\\[` for the character itself",
+    );
+    check_bad(
+        "[a/b]",
+        "a `[…]` holds a `/`, or is never closed; write `\\[` for the character itself",
+    );
     check_bad("[z-a]", "the range `z-a` runs backwards");
-    check_bad("/etc", "it is absolute: paths are relative to the repository, without a leading `/`");
-    check_bad("{a,/b}", "it is absolute: paths are relative to the repository, without a leading `/`");
-    check_bad("a/../b", "it holds `..`: paths are relative to the repository and stay in it");
-    check_bad("{a,b/..}", "it holds `..`: paths are relative to the repository and stay in it");
+    check_bad(
+        "/etc",
+        "it is absolute: paths are relative to the repository, without a leading `/`",
+    );
+    check_bad(
+        "{a,/b}",
+        "it is absolute: paths are relative to the repository, without a leading `/`",
+    );
+    check_bad(
+        "a/../b",
+        "it holds `..`: paths are relative to the repository and stay in it",
+    );
+    check_bad(
+        "{a,b/..}",
+        "it holds `..`: paths are relative to the repository and stay in it",
+    );
     check_bad("{,a}", "one of its alternatives is empty");
     check_bad("a\\", "it ends with a `\\` that escapes nothing");
-    check_bad("src\\api", "`\\a` escapes nothing: directories are separated by `/`");
-    check_bad("{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}", "its braces expand to more than 256 alternatives");
-    check_bad(&format!("{{{}}}", ["a"; 257].join(",")), "its braces expand to more than 256 alternatives");
+    check_bad(
+        "src\\api",
+        "`\\a` escapes nothing: directories are separated by `/`",
+    );
+    check_bad(
+        "{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}",
+        "its braces expand to more than 256 alternatives",
+    );
+    check_bad(
+        &format!("{{{}}}", ["a"; 257].join(",")),
+        "its braces expand to more than 256 alternatives",
+    );
     check_bad(&"{".repeat(4000), "its braces are nested deeper than 16");
     check_bad(&"a".repeat(4097), "it is longer than 4096 bytes");
     check_bad(
@@ -136,10 +208,18 @@ fn exactly_256_alternatives_are_fine() {
     let eight = "{a,b}".repeat(8);
     check(&eight, &["aaaaaaaa", "abababab"], &["aaaaaaac"]);
     check(&format!("{{{}}}", ["a"; 256].join(",")), &["a"], &["b"]);
-    let nested =
-        |one: usize, other: usize| format!("{{{},{{{}}}}}", vec!["a"; one].join(","), vec!["b"; other].join(","));
+    let nested = |one: usize, other: usize| {
+        format!(
+            "{{{},{{{}}}}}",
+            vec!["a"; one].join(","),
+            vec!["b"; other].join(",")
+        )
+    };
     check(&nested(128, 128), &["a", "b"], &["c"]);
-    check_bad(&nested(128, 129), "its braces expand to more than 256 alternatives");
+    check_bad(
+        &nested(128, 129),
+        "its braces expand to more than 256 alternatives",
+    );
 }
 
 #[test]
@@ -152,15 +232,25 @@ fn exactly_4096_bytes_are_fine() {
 fn exactly_32768_characters_of_all_alternatives_are_fine() {
     // 256 alternatives of 128 characters each; then one of them has one more.
     let braces = "{a,b}".repeat(7);
-    check(&format!("{braces}{{c,d}}{}", "e".repeat(120)), &[&format!("aaaaaaac{}", "e".repeat(120))], &["a"]);
-    check_bad(&format!("{braces}{{c,dd}}{}", "e".repeat(120)), "its braces expand to more than 32768 characters");
+    check(
+        &format!("{braces}{{c,d}}{}", "e".repeat(120)),
+        &[&format!("aaaaaaac{}", "e".repeat(120))],
+        &["a"],
+    );
+    check_bad(
+        &format!("{braces}{{c,dd}}{}", "e".repeat(120)),
+        "its braces expand to more than 32768 characters",
+    );
 }
 
 #[test]
 fn a_path_is_a_glob_of_its_own() {
     for text in ["src/a.rs", "app/[id]/{x,y}*.tsx", "a\\b?"] {
         let literal = Glob::literal(&path(text));
-        assert!(literal.matches(&path(text)) && literal.is_literal(), "{text}");
+        assert!(
+            literal.matches(&path(text)) && literal.is_literal(),
+            "{text}"
+        );
         let again = glob(literal.as_str());
         assert!(again.matches(&path(text)) && again.is_literal(), "{text}");
         assert_eq!(again.literal_prefix(), literal.literal_prefix());
@@ -170,7 +260,10 @@ fn a_path_is_a_glob_of_its_own() {
     assert_eq!(Glob::literal(&raw).as_str(), "a/b??");
     assert_eq!(Glob::literal(&raw).literal_prefix(), ["a"]);
     let long = path("a/".repeat(4000).trim_end_matches('/'));
-    assert!(Glob::literal(&long).matches(&long), "longer than a glob of a plan may be");
+    assert!(
+        Glob::literal(&long).matches(&long),
+        "longer than a glob of a plan may be"
+    );
 }
 
 #[test]
@@ -180,15 +273,26 @@ fn prefixes_end_at_the_first_wildcard() {
     assert_eq!(glob("src/a\\*b").literal_prefix(), ["src", "a*b"]);
     assert_eq!(glob("src/{a/x,a/y,a}").literal_prefix(), ["src", "a"]);
     assert!(glob("{src,tests}/*").literal_prefix().is_empty());
-    let each: Vec<_> = glob("{src,tests/it}/*").literal_prefixes().map(|prefix| prefix.join("/")).collect();
+    let each: Vec<_> = glob("{src,tests/it}/*")
+        .literal_prefixes()
+        .map(|prefix| prefix.join("/"))
+        .collect();
     assert_eq!(each, ["src", "tests/it"]);
     assert!(glob("a/b\\[c\\]").is_literal());
-    assert!(!glob("a/{b}").is_literal() && !glob("a/[b]").is_literal() && !glob("a/*").is_literal());
+    assert!(
+        !glob("a/{b}").is_literal() && !glob("a/[b]").is_literal() && !glob("a/*").is_literal()
+    );
 }
 
 #[test]
 fn the_size_is_that_of_all_alternatives() {
-    for (text, size) in [("a", 1), ("src/api", 6), ("src/*.[ch]", 6), ("a/**/b", 3), ("{ab,c}/**/?d", 9)] {
+    for (text, size) in [
+        ("a", 1),
+        ("src/api", 6),
+        ("src/*.[ch]", 6),
+        ("a/**/b", 3),
+        ("{ab,c}/**/?d", 9),
+    ] {
         assert_eq!(glob(text).size(), size, "{text}");
     }
     assert_eq!(Glob::literal(&path("src/{a}")).size(), 6);
@@ -229,10 +333,20 @@ fn hostile_globs_are_bounded() {
     assert!(!glob(&stars).matches(&long));
     let deep = glob(&format!("{}b", "**/a/".repeat(700)));
     assert!(!deep.matches(&path(&["a"; 2000].join("/"))));
-    let wide = |last: &str| glob(&format!("{}*{}{last}", "{*a,?a}".repeat(8), "*a".repeat(20)));
+    let wide = |last: &str| {
+        glob(&format!(
+            "{}*{}{last}",
+            "{*a,?a}".repeat(8),
+            "*a".repeat(20)
+        ))
+    };
     assert!(wide("b").intersects(&wide("b")));
-    assert!(wide("b").intersects(&wide("c")), "not settled within the steps, so it counts");
-    // Each star may begin anew at each character of the text: 600 × 600 are too many, 1 × 2000 are not.
+    assert!(
+        wide("b").intersects(&wide("c")),
+        "not settled within the steps, so it counts"
+    );
+    // Each star may begin anew at each character of the text: 600 × 600 are too many, 1 × 2000 are
+    // not.
     check_pair(&format!("{}b", "*a".repeat(600)), &"a".repeat(600), true);
     check_pair(&format!("*{}", "a".repeat(2000)), &"b".repeat(2000), false);
 }
@@ -253,8 +367,12 @@ fn small_glob() -> impl Strategy<Value = String> {
 }
 
 fn small_path() -> impl Strategy<Value = RepoPath> {
-    let part = prop::collection::vec(prop_oneof![4 => Just("a"), 4 => Just("b"), 1 => Just("é"), 1 => Just("c")], 1..4);
-    prop::collection::vec(part.prop_map(|letters| letters.concat()), 1..5).prop_map(|parts| path(&parts.join("/")))
+    let part = prop::collection::vec(
+        prop_oneof![4 => Just("a"), 4 => Just("b"), 1 => Just("é"), 1 => Just("c")],
+        1..4,
+    );
+    prop::collection::vec(part.prop_map(|letters| letters.concat()), 1..5)
+        .prop_map(|parts| path(&parts.join("/")))
 }
 
 /// A path that `glob` matches, chosen by `dice`.
@@ -266,7 +384,9 @@ fn sample(glob: &Glob, dice: &[u8]) -> Option<RepoPath> {
     for component in &alternatives[roll(alternatives.len())] {
         match component {
             Component::Literal(text) => parts.push(text.to_string()),
-            Component::Deep => (0..roll(3)).for_each(|_| parts.push(["a", "b", "ab"][roll(3)].into())),
+            Component::Deep => {
+                (0..roll(3)).for_each(|_| parts.push(["a", "b", "ab"][roll(3)].into()))
+            }
             Component::Pattern(tokens) => {
                 let mut part = String::new();
                 for token in tokens {
@@ -275,7 +395,11 @@ fn sample(glob: &Glob, dice: &[u8]) -> Option<RepoPath> {
                         Token::Any => part.push(['a', 'b', 'é'][roll(3)]),
                         Token::Star => (0..roll(3)).for_each(|_| part.push(['a', 'b'][roll(2)])),
                         Token::Class(class) => {
-                            part.push(['a', 'b', 'é', 'c'].into_iter().find(|&letter| class.contains(letter))?);
+                            part.push(
+                                ['a', 'b', 'é', 'c']
+                                    .into_iter()
+                                    .find(|&letter| class.contains(letter))?,
+                            );
                         }
                     }
                 }
@@ -289,11 +413,15 @@ fn sample(glob: &Glob, dice: &[u8]) -> Option<RepoPath> {
 
 /// The meaning of an alternative, spelled out without any cleverness.
 fn plainly(components: &[Component], parts: &[&str]) -> bool {
-    let Some((first, rest)) = components.split_first() else { return true };
+    let Some((first, rest)) = components.split_first() else {
+        return true;
+    };
     if *first == Component::Deep {
         return (0..=parts.len()).any(|skipped| plainly(rest, &parts[skipped..]));
     }
-    let Some((part, below)) = parts.split_first() else { return false };
+    let Some((part, below)) = parts.split_first() else {
+        return false;
+    };
     let letters: Vec<char> = part.chars().collect();
     let fits = match first {
         Component::Deep => true,
@@ -304,7 +432,9 @@ fn plainly(components: &[Component], parts: &[&str]) -> bool {
 }
 
 fn plain_part(tokens: &[Token], letters: &[char]) -> bool {
-    let Some((first, rest)) = tokens.split_first() else { return letters.is_empty() };
+    let Some((first, rest)) = tokens.split_first() else {
+        return letters.is_empty();
+    };
     let single = |fits: bool| fits && plain_part(rest, &letters[1..]);
     match (first, letters.first()) {
         (Token::Star, _) => (0..=letters.len()).any(|taken| plain_part(rest, &letters[taken..])),
@@ -317,12 +447,17 @@ fn plain_part(tokens: &[Token], letters: &[char]) -> bool {
 /// All paths of at most three components, each of one or two of the letters a, b, c, é.
 fn all_small_paths() -> Vec<RepoPath> {
     let letters = ["a", "b", "c", "é"];
-    let pairs = letters.iter().flat_map(|first| letters.map(|second| format!("{first}{second}")));
+    let pairs = letters
+        .iter()
+        .flat_map(|first| letters.map(|second| format!("{first}{second}")));
     let parts: Vec<String> = letters.map(String::from).into_iter().chain(pairs).collect();
     let mut all = parts.clone();
     let mut longest = all.clone();
     for _ in 0..2 {
-        longest = longest.iter().flat_map(|head| parts.iter().map(move |part| format!("{head}/{part}"))).collect();
+        longest = longest
+            .iter()
+            .flat_map(|head| parts.iter().map(move |part| format!("{head}/{part}")))
+            .collect();
         all.extend(longest.iter().cloned());
     }
     all.iter().map(|text| path(text)).collect()

@@ -12,13 +12,21 @@ use crate::plan::{Network, Plan, WriteSet};
 use crate::proof::{Input, JudgedBy, Share, Standing, TaskShare, standing};
 
 impl History {
-    /// What each completed task's proof is made of, in the plan's order. Tasks without a change prove nothing.
+    /// What each completed task's proof is made of, in the plan's order. Tasks without a change
+    /// prove nothing.
     #[must_use]
     pub fn task_proofs(&self, engine: &Engine, journal_head: &Sha256) -> Vec<(TaskId, Input)> {
-        let Some(began) = engine.began() else { return Vec::new() };
+        let Some(began) = engine.began() else {
+            return Vec::new();
+        };
         let landed = engine.tasks().filter(|status| status.landed.is_some());
         landed
-            .filter_map(|status| Some((status.id.clone(), self.task_proof(engine, began, &status, journal_head)?)))
+            .filter_map(|status| {
+                Some((
+                    status.id.clone(),
+                    self.task_proof(engine, began, &status, journal_head)?,
+                ))
+            })
             .collect()
     }
 
@@ -35,8 +43,12 @@ impl History {
             WriteSet::Unknown => None,
             WriteSet::Declared(globs) => Some(globs.iter().map(ToString::to_string).collect()),
         };
-        let required: Vec<GateId> =
-            task.gates.iter().filter(|gate| is_required(engine.plan(), gate)).cloned().collect();
+        let required: Vec<GateId> = task
+            .gates
+            .iter()
+            .filter(|gate| is_required(engine.plan(), gate))
+            .cloned()
+            .collect();
         let passed = standing(&evidence.gates, &required) == Standing::Proven;
         let share = TaskShare {
             id: status.id.clone(),
@@ -51,29 +63,50 @@ impl History {
             (None, false) => RunVerdict::Neutral,
         };
         let base = evidence.base.clone()?;
-        let mut input = self.input(began, Share::Task(share), base, change.tip.clone(), journal_head);
+        let mut input = self.input(
+            began,
+            Share::Task(share),
+            base,
+            change.tip.clone(),
+            journal_head,
+        );
         input.required = required;
         input.judged_tree = evidence.tree.clone();
         input.gates.clone_from(&evidence.gates);
         input.agent = history.agents(&engine.plan().agent);
         input.containment = evidence.room().unwrap_or_default();
-        input.networks = evidence.network.iter().map(|network| (status.id.clone(), network.clone())).collect();
+        input.networks = evidence
+            .network
+            .iter()
+            .map(|network| (status.id.clone(), network.clone()))
+            .collect();
         input.verdict = verdict;
         Some(input)
     }
 
     /// What the run's proof is made of; `None` where nothing landed.
     #[must_use]
-    pub fn run_proof(&self, engine: &Engine, observed: Vec<RepoPath>, journal_head: &Sha256) -> Option<Input> {
+    pub fn run_proof(
+        &self,
+        engine: &Engine,
+        observed: Vec<RepoPath>,
+        journal_head: &Sha256,
+    ) -> Option<Input> {
         let began = engine.began()?;
         let tip = engine.tip()?.clone();
         let landed: Vec<TaskId> = engine.landings().map(|(task, _)| task.clone()).collect();
         if landed.is_empty() {
             return None;
         }
-        let completed = engine.tasks().filter(|status| status.state == TaskState::Completed);
+        let completed = engine
+            .tasks()
+            .filter(|status| status.state == TaskState::Completed);
         let completed = completed.map(|status| status.id.clone()).collect();
-        let share = Share::Run { landed, completed, observed };
+        let share = Share::Run {
+            landed,
+            completed,
+            observed,
+        };
         let mut input = self.input(began, share, began.base.clone(), tip.clone(), journal_head);
         let required = engine.plan().gates.iter().filter(|gate| gate.required);
         input.required = required.map(|gate| gate.id.clone()).collect();
@@ -86,7 +119,10 @@ impl History {
             .filter_map(|task| self.tasks.get(&task.id))
             .flat_map(|task| task.agents(&engine.plan().agent))
             .collect();
-        input.networks = engine.landings().filter_map(|(task, _)| Some((task.clone(), self.network(task)?))).collect();
+        input.networks = engine
+            .landings()
+            .filter_map(|(task, _)| Some((task.clone(), self.network(task)?)))
+            .collect();
         input.verdict = engine.verdict().unwrap_or(RunVerdict::NotReady);
         Some(input)
     }
@@ -97,7 +133,14 @@ impl History {
     }
 
     /// What all proofs of a run have in common.
-    fn input(&self, began: &Began, share: Share, base: Tip, result: Tip, journal_head: &Sha256) -> Input {
+    fn input(
+        &self,
+        began: &Began,
+        share: Share,
+        base: Tip,
+        result: Tip,
+        journal_head: &Sha256,
+    ) -> Input {
         Input {
             run: began.run.clone(),
             scope: began.scope.clone(),

@@ -1,4 +1,5 @@
-//! What attempts used: request by request as they are asked and answered, and in the whole once an attempt is over.
+//! What attempts used: request by request as they are asked and answered, and in the whole once an
+//! attempt is over.
 //!
 //! It refuses to count a request twice.
 
@@ -10,7 +11,8 @@ use crate::plan::Agent;
 /// What an attempt used.
 #[derive(Debug, Clone)]
 pub(super) enum Spent {
-    /// Request by request, as long as the attempt has not said what it used in all: it works, or omk died meanwhile.
+    /// Request by request, as long as the attempt has not said what it used in all: it works, or
+    /// omk died meanwhile.
     Counted(BTreeMap<u64, Cost>),
     /// As its evidence has it.
     Settled(Box<AgentEvidence>),
@@ -29,19 +31,22 @@ impl Spent {
     pub(super) fn tokens(&self) -> Tokens {
         match self {
             Self::Settled(agent) => agent.tokens,
-            Self::Counted(requests) => requests.values().fold(Tokens::default(), |mut all, cost| {
-                all += cost.tokens;
-                all
-            }),
+            Self::Counted(requests) => {
+                requests.values().fold(Tokens::default(), |mut all, cost| {
+                    all += cost.tokens;
+                    all
+                })
+            }
         }
     }
 
     pub(super) fn cost_micro_usd(&self) -> Option<u64> {
         match self {
             Self::Settled(agent) => agent.cost_micro_usd,
-            Self::Counted(requests) => {
-                requests.values().filter_map(|cost| cost.cost_micro_usd).reduce(u64::saturating_add)
-            }
+            Self::Counted(requests) => requests
+                .values()
+                .filter_map(|cost| cost.cost_micro_usd)
+                .reduce(u64::saturating_add),
         }
     }
 
@@ -51,7 +56,9 @@ impl Spent {
             Self::Settled(_) => 0,
             Self::Counted(requests) => {
                 let estimated = requests.values().filter(|cost| cost.estimated);
-                estimated.map(|cost| cost.tokens.total()).fold(0, u64::saturating_add)
+                estimated
+                    .map(|cost| cost.tokens.total())
+                    .fold(0, u64::saturating_add)
             }
         }
     }

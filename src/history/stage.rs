@@ -12,15 +12,26 @@ pub(super) fn stage(status: &TaskStatus<'_>, task: &Task) -> Stage {
         TaskState::Pending => pending(status, task),
         TaskState::Claimed => Stage::Claimed,
         TaskState::Running => {
-            let doing = if status.change.is_some() { "landing" } else { "" };
-            Stage::Running { doing: doing.to_owned() }
+            let doing = if status.change.is_some() {
+                "landing"
+            } else {
+                ""
+            };
+            Stage::Running {
+                doing: doing.to_owned(),
+            }
         }
         TaskState::Completed => Stage::Completed {
             landed: status.landed.cloned(),
-            ejected: status.ejected.map(|why| Ejection { gate: why.gate.clone(), log: why.log.clone() }),
+            ejected: status.ejected.map(|why| Ejection {
+                gate: why.gate.clone(),
+                log: why.log.clone(),
+            }),
         },
         TaskState::Failed => Stage::Failed,
-        TaskState::Cancelled => Stage::Cancelled { why: status.cancelled.map(cancelled).unwrap_or_default() },
+        TaskState::Cancelled => Stage::Cancelled {
+            why: status.cancelled.map(cancelled).unwrap_or_default(),
+        },
     }
 }
 
@@ -48,6 +59,8 @@ fn cancelled(reason: &CancelReason) -> String {
     match reason {
         CancelReason::Dependency(task) => format!("{task} did not complete"),
         CancelReason::Person => "a person cancelled it".to_owned(),
-        CancelReason::FailFast(task) => format!("{task} failed, and the run stops at the first failure"),
+        CancelReason::FailFast(task) => {
+            format!("{task} failed, and the run stops at the first failure")
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! The journal: what a run is made of, one hash-chained line for each fact.
 //!
-//! A line is `{v, seq, at, prev, fact, orders}` as JSON; `prev` is the SHA-256 of the line before it, without its
-//! newline. This room turns facts into lines and lines into facts; it refuses to read or write files.
+//! A line is `{v, seq, at, prev, fact, orders}` as JSON; `prev` is the SHA-256 of the line before
+//! it, without its newline. This room turns facts into lines and lines into facts; it refuses to
+//! read or write files.
 
 mod replay;
 
@@ -16,10 +17,12 @@ pub use replay::{Difference, replay};
 /// The version of the line format. Readers refuse any other.
 pub const VERSION: u32 = 1;
 
-/// So many lines are written through at once at most, so that a flood of facts does not put off the orders.
+/// So many lines are written through at once at most, so that a flood of facts does not put off the
+/// orders.
 pub const MOST_LINES_PER_TURN: usize = 256;
 
-/// So many lines may wait for the disk at once: those of one turn, and as many that need not be there at once.
+/// So many lines may wait for the disk at once: those of one turn, and as many that need not be
+/// there at once.
 pub const MOST_UNSYNCED_LINES: usize = 2 * MOST_LINES_PER_TURN;
 
 /// One line.
@@ -59,7 +62,10 @@ pub struct Chain {
 
 impl Default for Chain {
     fn default() -> Self {
-        Self { lines: 0, head: Sha256::of(b"") }
+        Self {
+            lines: 0,
+            head: Sha256::of(b""),
+        }
     }
 }
 
@@ -74,9 +80,22 @@ impl Chain {
     ///
     /// # Errors
     /// Where a value cannot be written as JSON, which none of the types here allows.
-    pub fn push(&mut self, at: Moment, fact: &Fact, orders: &[Order], out: &mut Vec<u8>) -> serde_json::Result<()> {
+    pub fn push(
+        &mut self,
+        at: Moment,
+        fact: &Fact,
+        orders: &[Order],
+        out: &mut Vec<u8>,
+    ) -> serde_json::Result<()> {
         let start = out.len();
-        let line = NewLine { v: VERSION, seq: self.lines + 1, at, prev: &self.head, fact, orders };
+        let line = NewLine {
+            v: VERSION,
+            seq: self.lines + 1,
+            at,
+            prev: &self.head,
+            fact,
+            orders,
+        };
         serde_json::to_writer(&mut *out, &line)?;
         self.head = Sha256::of(&out[start..]);
         self.lines += 1;
@@ -128,15 +147,20 @@ impl std::fmt::Display for Cause {
     }
 }
 
-/// Reads a journal. A damaged tail, with nothing valid after it, is dropped and said: it was never acted upon. So is one
-/// with a hole of zeros, as a power cut leaves in lines that were being written together: it may lose the pages before it
-/// keeps those after.
+/// Reads a journal. A damaged tail, with nothing valid after it, is dropped and said: it was never
+/// acted upon. So is one with a hole of zeros, as a power cut leaves in lines that were being
+/// written together: it may lose the pages before it keeps those after.
 ///
 /// # Errors
-/// Any other [`Damage`], with its line: somebody changed what had been acted upon. A line of another version of omk is no
-/// damaged tail, even at the end: that omk acted upon it.
+/// Any other [`Damage`], with its line: somebody changed what had been acted upon. A line of
+/// another version of omk is no damaged tail, even at the end: that omk acted upon it.
 pub fn read(bytes: &[u8]) -> Result<Journal, Damage> {
-    let mut journal = Journal { lines: Vec::new(), chain: Chain::default(), sound_bytes: 0, dropped: None };
+    let mut journal = Journal {
+        lines: Vec::new(),
+        chain: Chain::default(),
+        sound_bytes: 0,
+        dropped: None,
+    };
     let mut rest = bytes;
     while !rest.is_empty() {
         let (text, after) = match rest.iter().position(|&byte| byte == b'\n') {
@@ -147,14 +171,29 @@ pub fn read(bytes: &[u8]) -> Result<Journal, Damage> {
         match sound_line(text, torn, &journal.chain) {
             Ok(line) => journal.lines.push(line),
             Err(what) => {
-                let cause = if is_foreign(text, &journal.chain) { Cause::OtherVersion } else { Cause::Harm };
-                let damage = Damage { line: journal.chain.lines + 1, cause, what };
+                let cause = if is_foreign(text, &journal.chain) {
+                    Cause::OtherVersion
+                } else {
+                    Cause::Harm
+                };
+                let damage = Damage {
+                    line: journal.chain.lines + 1,
+                    cause,
+                    what,
+                };
                 if cause == Cause::OtherVersion {
                     return Err(damage);
                 }
-                let valid_after = after.split(|&byte| byte == b'\n').filter(|text| parse(text).is_ok()).count();
+                let valid_after = after
+                    .split(|&byte| byte == b'\n')
+                    .filter(|text| parse(text).is_ok())
+                    .count();
                 // JSON has no zeros: nobody wrote them.
-                let most_after = if text.contains(&0) { MOST_UNSYNCED_LINES - 1 } else { 0 };
+                let most_after = if text.contains(&0) {
+                    MOST_UNSYNCED_LINES - 1
+                } else {
+                    0
+                };
                 if valid_after > most_after {
                     return Err(damage);
                 }
@@ -162,7 +201,10 @@ pub fn read(bytes: &[u8]) -> Result<Journal, Damage> {
                 return Ok(journal);
             }
         }
-        journal.chain = Chain { lines: journal.chain.lines + 1, head: Sha256::of(text) };
+        journal.chain = Chain {
+            lines: journal.chain.lines + 1,
+            head: Sha256::of(text),
+        };
         journal.sound_bytes += text.len() as u64 + 1;
         rest = after;
     }
@@ -180,8 +222,8 @@ fn version(text: &[u8]) -> Option<u32> {
     number.parse().ok().filter(|_| rest[digits] == b',')
 }
 
-/// Whether another version of omk wrote a line: it says so, or it is the next one of the chain and holds what this version
-/// does not know.
+/// Whether another version of omk wrote a line: it says so, or it is the next one of the chain and
+/// holds what this version does not know.
 fn is_foreign(text: &[u8], chain: &Chain) -> bool {
     #[derive(Deserialize)]
     struct Envelope {
@@ -204,7 +246,9 @@ fn is_foreign(text: &[u8], chain: &Chain) -> bool {
 fn parse(text: &[u8]) -> Result<Line, String> {
     serde_json::from_slice(text).map_err(|error| match error.classify() {
         serde_json::error::Category::Eof => "it ends too early".to_owned(),
-        serde_json::error::Category::Io | serde_json::error::Category::Syntax | serde_json::error::Category::Data => {
+        serde_json::error::Category::Io
+        | serde_json::error::Category::Syntax
+        | serde_json::error::Category::Data => {
             format!("it is not a journal line (column {})", error.column())
         }
     })
@@ -213,11 +257,16 @@ fn parse(text: &[u8]) -> Result<Line, String> {
 fn sound_line(text: &[u8], torn: bool, chain: &Chain) -> Result<Line, String> {
     // First, for another version may say everything else in other words.
     if let Some(other) = version(text).filter(|version| *version != VERSION) {
-        return Err(format!("it is of version {other}, and this omk reads version {VERSION}"));
+        return Err(format!(
+            "it is of version {other}, and this omk reads version {VERSION}"
+        ));
     }
     let line = parse(text)?;
     if line.v != VERSION {
-        return Err(format!("it is of version {}, and this omk reads version {VERSION}", line.v));
+        return Err(format!(
+            "it is of version {}, and this omk reads version {VERSION}",
+            line.v
+        ));
     }
     if line.seq != chain.lines + 1 {
         return Err(format!("it says it is number {}", line.seq));
@@ -239,7 +288,9 @@ mod tests {
         let (mut chain, mut out) = (Chain::default(), Vec::new());
         for index in 0..count {
             let at = Moment::from_millis(i64::try_from(index).unwrap());
-            chain.push(at, &Fact::Woke, &[Order::Wake { at }], &mut out).unwrap();
+            chain
+                .push(at, &Fact::Woke, &[Order::Wake { at }], &mut out)
+                .unwrap();
         }
         out
     }
@@ -248,7 +299,10 @@ mod tests {
     fn what_was_written_is_read_again() {
         let bytes = written(3);
         let journal = read(&bytes).unwrap();
-        assert_eq!((journal.lines.len(), journal.sound_bytes, journal.dropped), (3, bytes.len() as u64, None));
+        assert_eq!(
+            (journal.lines.len(), journal.sound_bytes, journal.dropped),
+            (3, bytes.len() as u64, None)
+        );
     }
 
     #[test]
@@ -270,7 +324,10 @@ mod tests {
         assert_eq!(read(changed.as_bytes()).unwrap_err().line, 3);
         let mut lines: Vec<&str> = text.lines().collect();
         lines.remove(1);
-        assert_eq!(read((lines.join("\n") + "\n").as_bytes()).unwrap_err().line, 2);
+        assert_eq!(
+            read((lines.join("\n") + "\n").as_bytes()).unwrap_err().line,
+            2
+        );
         let garbled = text.replacen("{\"v\":1,\"seq\":2", "{\"v\":1,\"sXq\":2", 1);
         assert_eq!(read(garbled.as_bytes()).unwrap_err().line, 2);
     }
@@ -284,8 +341,14 @@ mod tests {
                 let sound = bytes.iter().position(|&byte| byte == b'\n').unwrap() + 1;
                 bytes[sound + 5..][..length].fill(0);
                 let read = read(&bytes).map(|journal| (journal.lines.len(), journal.sound_bytes));
-                let expected = (after < MOST_UNSYNCED_LINES).then_some((1, sound as u64)).ok_or(2);
-                assert_eq!(read.map_err(|damage| damage.line), expected, "{after} lines after {length} zeros");
+                let expected = (after < MOST_UNSYNCED_LINES)
+                    .then_some((1, sound as u64))
+                    .ok_or(2);
+                assert_eq!(
+                    read.map_err(|damage| damage.line),
+                    expected,
+                    "{after} lines after {length} zeros"
+                );
             }
         }
     }
@@ -316,16 +379,26 @@ mod tests {
     fn a_line_of_another_version_is_refused_wherever_it_stands_and_however_it_goes_on() {
         let text = String::from_utf8(written(3)).unwrap();
         for (seq, line) in [(1, 1), (2, 2), (3, 3)] {
-            let changed = text.replacen(&format!("{{\"v\":1,\"seq\":{seq}"), "{\"v\":2,\"number\":0", 1);
+            let changed = text.replacen(
+                &format!("{{\"v\":1,\"seq\":{seq}"),
+                "{\"v\":2,\"number\":0",
+                1,
+            );
             let damage = read(changed.as_bytes()).unwrap_err();
             let said = format!(
                 "line {line} was written by another version of omk: it is of version 2, and this omk reads version 1"
             );
-            assert_eq!((damage.cause, damage.to_string()), (Cause::OtherVersion, said));
+            assert_eq!(
+                (damage.cause, damage.to_string()),
+                (Cause::OtherVersion, said)
+            );
         }
         // One that was being written when its omk was killed.
         let torn = text + "{\"v\":2,\"se";
-        assert_eq!(read(torn.as_bytes()).unwrap_err().cause, Cause::OtherVersion);
+        assert_eq!(
+            read(torn.as_bytes()).unwrap_err().cause,
+            Cause::OtherVersion
+        );
     }
 
     #[test]
@@ -336,7 +409,11 @@ mod tests {
         let order = last.replacen("\"orders\":[", "\"orders\":[{\"dream\":{}},", 1);
         for changed in [fact, order] {
             let damage = read(format!("{before}\n{changed}\n").as_bytes()).unwrap_err();
-            assert_eq!((damage.cause, damage.line), (Cause::OtherVersion, 3), "{changed}");
+            assert_eq!(
+                (damage.cause, damage.line),
+                (Cause::OtherVersion, 3),
+                "{changed}"
+            );
             // What does not follow from the line before it was not written as the next one.
             let elsewhere = changed.replacen("\"seq\":3", "\"seq\":4", 1);
             let read = read(format!("{before}\n{elsewhere}\n").as_bytes()).unwrap();

@@ -1,4 +1,5 @@
-//! Folding a journal through a fresh engine, and checking that it gives just the orders that were recorded.
+//! Folding a journal through a fresh engine, and checking that it gives just the orders that were
+//! recorded.
 
 use std::sync::Arc;
 
@@ -19,7 +20,11 @@ pub enum Difference {
         reason: Illegal,
     },
     /// The engine orders something else than was recorded.
-    #[error("line {line}: the journal orders {}, the engine {}", in_words(recorded), in_words(given))]
+    #[error(
+        "line {line}: the journal orders {}, the engine {}",
+        in_words(recorded),
+        in_words(given)
+    )]
     Orders {
         /// From 1.
         line: u64,
@@ -41,10 +46,18 @@ fn in_words(orders: &[Order]) -> String {
 pub fn replay(plan: Arc<Plan>, lines: &[Line]) -> Result<Engine, Difference> {
     let mut engine = Engine::new(plan);
     for line in lines {
-        let given =
-            engine.take(line.at, &line.fact).map_err(|reason| Difference::Refused { line: line.seq, reason })?;
+        let given = engine
+            .take(line.at, &line.fact)
+            .map_err(|reason| Difference::Refused {
+                line: line.seq,
+                reason,
+            })?;
         if given != line.orders {
-            return Err(Difference::Orders { line: line.seq, recorded: line.orders.clone(), given });
+            return Err(Difference::Orders {
+                line: line.seq,
+                recorded: line.orders.clone(),
+                given,
+            });
         }
     }
     Ok(engine)

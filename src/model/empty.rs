@@ -25,7 +25,9 @@ impl Empty {
     /// The one of that name.
     #[must_use]
     pub fn named(kind: &str) -> Option<Self> {
-        [Self::ReasoningCut, Self::ReasoningOnly, Self::Nothing].into_iter().find(|empty| empty.as_str() == kind)
+        [Self::ReasoningCut, Self::ReasoningOnly, Self::Nothing]
+            .into_iter()
+            .find(|empty| empty.as_str() == kind)
     }
 
     /// The same for a person.
@@ -35,7 +37,9 @@ impl Empty {
             Self::ReasoningCut => {
                 "the model was still reasoning when its answer reached the longest length, and was cut"
             }
-            Self::ReasoningOnly => "the model reasoned, and then neither wrote an answer nor used a tool",
+            Self::ReasoningOnly => {
+                "the model reasoned, and then neither wrote an answer nor used a tool"
+            }
             Self::Nothing => "the model's answer was empty",
         }
     }

@@ -1,4 +1,5 @@
-//! What is known of one model: the provider's own words first, then the table, then what is safe to assume.
+//! What is known of one model: the provider's own words first, then the table, then what is safe to
+//! assume.
 //!
 //! It refuses to assume in silence: what was assumed is said.
 
@@ -40,12 +41,14 @@ pub struct Facts {
     at: Option<&'static Provider>,
 }
 
-/// The context of a model that neither provider nor table knows, in tokens. Small enough for every model that can drive
-/// a coding agent today. The agent compacts its conversation earlier than it must; too much would end in an overflow.
+/// The context of a model that neither provider nor table knows, in tokens. Small enough for every
+/// model that can drive a coding agent today. The agent compacts its conversation earlier than it
+/// must; too much would end in an overflow.
 const ASSUMED_CONTEXT: u32 = 131_072;
 
 impl Facts {
-    /// Puts together what is known of the model `id` at `base_url`; `offered` is the provider's own entry.
+    /// Puts together what is known of the model `id` at `base_url`; `offered` is the provider's own
+    /// entry.
     #[must_use]
     pub fn gather(id: &str, base_url: &str, offered: Option<&Offered>) -> Self {
         let card = card(id);
@@ -55,10 +58,18 @@ impl Facts {
             (None, Some(_)) => Origin::Provider,
             (None, None) => Origin::Assumed,
         };
-        let thinking = offered.and_then(|offered| offered.thinking).or(card.map(|card| card.thinking));
-        let efforts = offered.map(|offered| offered.efforts.clone()).filter(|efforts| !efforts.is_empty());
+        let thinking = offered
+            .and_then(|offered| offered.thinking)
+            .or(card.map(|card| card.thinking));
+        let efforts = offered
+            .map(|offered| offered.efforts.clone())
+            .filter(|efforts| !efforts.is_empty());
         // A provider that speaks of thinking in Moonshot's words takes Moonshot's form.
-        let object = || thinking.filter(|thinking| *thinking != Thinks::Never).map(|_| Form::Object);
+        let object = || {
+            thinking
+                .filter(|thinking| *thinking != Thinks::Never)
+                .map(|_| Form::Object)
+        };
         Self {
             id: id.to_owned(),
             context: offered
@@ -68,7 +79,9 @@ impl Facts {
             output: card.and_then(|card| card.output),
             thinking,
             form: card.and_then(|card| card.form).or_else(object),
-            efforts: efforts.or_else(|| card.map(|card| card.efforts.clone())).unwrap_or_default(),
+            efforts: efforts
+                .or_else(|| card.map(|card| card.efforts.clone()))
+                .unwrap_or_default(),
             prices: card.and_then(|card| card.prices),
             subscription: card.is_some_and(|card| card.subscription),
             origin,
@@ -106,7 +119,12 @@ mod tests {
     const MOONSHOT: &str = "https://api.moonshot.ai/v1";
 
     fn offered(id: &str, context: Option<u32>, thinking: Option<Thinks>) -> Offered {
-        Offered { id: id.to_owned(), context, thinking, efforts: Vec::new() }
+        Offered {
+            id: id.to_owned(),
+            context,
+            thinking,
+            efforts: Vec::new(),
+        }
     }
 
     #[test]
@@ -119,18 +137,37 @@ mod tests {
 
     #[test]
     fn the_provider_wins_where_it_says_more() {
-        let told = Offered { efforts: vec![Effort::Max], ..offered("kimi-k3", Some(500_000), Some(Thinks::Choice)) };
+        let told = Offered {
+            efforts: vec![Effort::Max],
+            ..offered("kimi-k3", Some(500_000), Some(Thinks::Choice))
+        };
         let facts = Facts::gather("kimi-k3", MOONSHOT, Some(&told));
-        assert_eq!((facts.context, facts.efforts.as_slice()), (500_000, &[Effort::Max][..]));
-        assert_eq!((facts.thinking, facts.form), (Some(Thinks::Choice), Some(Form::Effort)));
+        assert_eq!(
+            (facts.context, facts.efforts.as_slice()),
+            (500_000, &[Effort::Max][..])
+        );
+        assert_eq!(
+            (facts.thinking, facts.form),
+            (Some(Thinks::Choice), Some(Form::Effort))
+        );
         let told = offered("kimi-k2.6", None, Some(Thinks::Always));
-        assert_eq!(Facts::gather("kimi-k2.6", MOONSHOT, Some(&told)).thinking, Some(Thinks::Always));
+        assert_eq!(
+            Facts::gather("kimi-k2.6", MOONSHOT, Some(&told)).thinking,
+            Some(Thinks::Always)
+        );
     }
 
     #[test]
     fn an_unknown_model_works_and_what_was_assumed_is_said() {
-        let facts = Facts::gather("llama", "http://127.0.0.1:1/v1", Some(&offered("llama", None, None)));
-        assert_eq!((facts.context, facts.prices, facts.form), (131_072, None, None));
+        let facts = Facts::gather(
+            "llama",
+            "http://127.0.0.1:1/v1",
+            Some(&offered("llama", None, None)),
+        );
+        assert_eq!(
+            (facts.context, facts.prices, facts.form),
+            (131_072, None, None)
+        );
         insta::assert_snapshot!(facts.assumptions().join("\n"), @"omk does not know the model `llama`: it assumes a context of 131072 tokens, and leaves thinking to the provider");
         let told = offered("llama", Some(8_192), Some(Thinks::Choice));
         let facts = Facts::gather("llama", "http://127.0.0.1:1/v1", Some(&told));

@@ -1,8 +1,9 @@
-//! Models: what omk knows of them, what a provider says of them, and what a request to each must look like.
+//! Models: what omk knows of them, what a provider says of them, and what a request to each must
+//! look like.
 //!
-//! Models come and go faster than releases of omk. So the facts are data (`models.yaml`), the provider's own list wins
-//! where it says more, and an unknown model works with settings that no provider refuses. It refuses to ask anybody:
-//! the gateway does, and hands the answer in.
+//! Models come and go faster than releases of omk. So the facts are data (`models.yaml`), the
+//! provider's own list wins where it says more, and an unknown model works with settings that no
+//! provider refuses. It refuses to ask anybody: the gateway does, and hands the answer in.
 
 mod empty;
 mod facts;

@@ -1,7 +1,9 @@
-//! What a provider says of its own trouble, in whatever shape, and whether it speaks of money or of room.
+//! What a provider says of its own trouble, in whatever shape, and whether it speaks of money or of
+//! room.
 //!
-//! OpenAI's form is `{"error": {"type", "message"}}`. Proxies, gateways and other providers have forms of their own, and some
-//! answer 200 and put the error inside. It refuses to guess from a status alone: that is the reader's business.
+//! OpenAI's form is `{"error": {"type", "message"}}`. Proxies, gateways and other providers have
+//! forms of their own, and some answer 200 and put the error inside. It refuses to guess from a
+//! status alone: that is the reader's business.
 
 use serde_json::Value;
 
@@ -10,7 +12,8 @@ use crate::text;
 /// What was said, as it came. It may echo the key: [`Refusal::shown`] makes it fit for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// The provider's own name of the error: `exceeded_current_quota_error`; [`UNNAMED`] where it has none.
+    /// The provider's own name of the error: `exceeded_current_quota_error`; [`UNNAMED`] where it
+    /// has none.
     pub kind: String,
     /// What it says; empty where it says nothing.
     pub message: String,
@@ -45,33 +48,59 @@ impl Refusal {
 
     fn of(said: &Value) -> Self {
         let error = said.get("error").filter(|error| error.is_object());
-        let first = || said.pointer("/errors/0").or_else(|| said.pointer("/detail/0"));
+        let first = || {
+            said.pointer("/errors/0")
+                .or_else(|| said.pointer("/detail/0"))
+        };
         let place = error.or_else(first).unwrap_or(said);
-        let text =
-            |name: &str| place.get(name).and_then(Value::as_str).filter(|text| !text.is_empty() && *text != "<nil>");
+        let text = |name: &str| {
+            place
+                .get(name)
+                .and_then(Value::as_str)
+                .filter(|text| !text.is_empty() && *text != "<nil>")
+        };
         let kind = ["type", "code"].iter().find_map(|name| text(name));
-        let bare = || ["error", "detail", "error_description"].iter().find_map(|name| said.get(*name)?.as_str());
-        let message = ["message", "msg"].iter().find_map(|name| text(name)).or_else(bare).unwrap_or_default();
+        let bare = || {
+            ["error", "detail", "error_description"]
+                .iter()
+                .find_map(|name| said.get(*name)?.as_str())
+        };
+        let message = ["message", "msg"]
+            .iter()
+            .find_map(|name| text(name))
+            .or_else(bare)
+            .unwrap_or_default();
         Self::new(kind, message)
     }
 
     fn new(kind: Option<&str>, message: &str) -> Self {
         let is_name = |kind: &&str| {
             kind.len() <= LONGEST_KIND
-                && kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-/ ".contains(&byte))
+                && kind
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"_.-/ ".contains(&byte))
         };
-        Self { kind: kind.filter(is_name).unwrap_or(UNNAMED).to_owned(), message: message.to_owned() }
+        Self {
+            kind: kind.filter(is_name).unwrap_or(UNNAMED).to_owned(),
+            message: message.to_owned(),
+        }
     }
 
-    /// Without secrets and control characters, and at most 500 characters long. Secrets go first: one that is cut in two is
-    /// not found any more.
+    /// Without secrets and control characters, and at most 500 characters long. Secrets go first:
+    /// one that is cut in two is not found any more.
     #[must_use]
     pub fn shown(&self, hide: &dyn Fn(&str) -> String) -> Self {
         let message = hide(&text::printable(self.message.as_bytes()));
         // In one line, so that nothing in it begins one: a CI log takes some lines for commands.
         let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
-        let message = text::escape_invisible(&message).chars().take(LONGEST_MESSAGE).collect();
-        Self { kind: hide(&self.kind), message }
+        let message = text::escape_invisible(&message)
+            .chars()
+            .take(LONGEST_MESSAGE)
+            .collect();
+        Self {
+            kind: hide(&self.kind),
+            message,
+        }
     }
 }
 
@@ -80,13 +109,21 @@ fn plain(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(64 << 10)]);
     let text = text.trim_start();
     if !text.starts_with('<') {
-        return text.lines().next().unwrap_or_default().trim_end().to_owned();
+        return text
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_end()
+            .to_owned();
     }
-    let title = text.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
+    let title = text
+        .split_once("<title>")
+        .and_then(|(_, rest)| rest.split_once("</title>"));
     title.map_or_else(String::new, |(title, _)| title.trim().to_owned())
 }
 
-/// Signs that there is nothing left to pay with. A subscription says so with 402, 403 and 429, and under any name.
+/// Signs that there is nothing left to pay with. A subscription says so with 402, 403 and 429, and
+/// under any name.
 const NO_CREDIT: [&str; 10] = [
     "exceeded your current",
     "usage limit",
@@ -100,7 +137,8 @@ const NO_CREDIT: [&str; 10] = [
     "more credits",
 ];
 
-/// Whether the provider says that credit or quota is used up, and waiting some seconds will not help.
+/// Whether the provider says that credit or quota is used up, and waiting some seconds will not
+/// help.
 #[must_use]
 pub fn is_out_of_credit(status: Option<u16>, kind: &str, message: &str) -> bool {
     let speaks_of_it = || {
@@ -118,7 +156,9 @@ pub fn is_out_of_credit(status: Option<u16>, kind: &str, message: &str) -> bool 
 #[must_use]
 pub fn is_overloaded(kind: &str, message: &str) -> bool {
     let (kind, message) = (kind.to_lowercase(), message.to_lowercase());
-    ["overloaded", "rate_limit", "rate limit"].iter().any(|sign| kind.contains(sign) || message.contains(sign))
+    ["overloaded", "rate_limit", "rate limit"]
+        .iter()
+        .any(|sign| kind.contains(sign) || message.contains(sign))
 }
 
 /// Whether the provider says that the conversation is too large for it.
@@ -126,9 +166,13 @@ pub fn is_overloaded(kind: &str, message: &str) -> bool {
 pub fn is_too_large(message: &str) -> bool {
     let message = message.to_lowercase();
     let size = message.contains("message size") && message.contains("exceeds limit");
-    size || ["exceeded model token limit", "maximum context length", "context_length_exceeded"]
-        .iter()
-        .any(|sign| message.contains(sign))
+    size || [
+        "exceeded model token limit",
+        "maximum context length",
+        "context_length_exceeded",
+    ]
+    .iter()
+    .any(|sign| message.contains(sign))
 }
 
 #[cfg(test)]
@@ -143,8 +187,8 @@ mod tests {
 
     #[test]
     fn errors_are_read_in_the_shapes_that_providers_give_them() {
-        // As documented by, or reported of: Moonshot, OpenRouter, SiliconFlow, FastAPI (twice), Ollama, Cloudflare, Volcengine,
-        // a Go proxy, OAuth, Envoy, nginx.
+        // As documented by, or reported of: Moonshot, OpenRouter, SiliconFlow, FastAPI (twice),
+        // Ollama, Cloudflare, Volcengine, a Go proxy, OAuth, Envoy, nginx.
         let shapes = [
             r#"{"error":{"message":"Invalid Authentication","type":"invalid_authentication_error"}}"#,
             r#"{"error":{"message":"This request requires more credits","code":402},"user_id":"u"}"#,
@@ -181,36 +225,85 @@ mod tests {
 
     #[test]
     fn an_error_inside_a_good_answer_is_found_and_no_other() {
-        let inside = |text: &str| Refusal::inside(&serde_json::from_str(text).unwrap()).map(|refusal| refusal.message);
-        assert_eq!(inside(r#"{"error":{"message":"quota exceeded"}}"#).as_deref(), Some("quota exceeded"));
-        assert_eq!(inside(r#"{"error":"STREAM_EXPLODED"}"#).as_deref(), Some("STREAM_EXPLODED"));
+        let inside = |text: &str| {
+            Refusal::inside(&serde_json::from_str(text).unwrap()).map(|refusal| refusal.message)
+        };
+        assert_eq!(
+            inside(r#"{"error":{"message":"quota exceeded"}}"#).as_deref(),
+            Some("quota exceeded")
+        );
+        assert_eq!(
+            inside(r#"{"error":"STREAM_EXPLODED"}"#).as_deref(),
+            Some("STREAM_EXPLODED")
+        );
         assert_eq!(inside(r#"{"error":null,"choices":[]}"#), None);
-        assert_eq!(inside(r#"{"choices":[{"delta":{"content":"error"}}]}"#), None);
+        assert_eq!(
+            inside(r#"{"choices":[{"delta":{"content":"error"}}]}"#),
+            None
+        );
     }
 
     #[test]
     fn money_room_and_size_are_told_apart() {
         // As reported of the subscription in 2026, under three statuses and four names.
         for (status, kind, message) in [
-            (403, "access_terminated_error", "You've reached your weekly (7-day) usage limit. Your quota will reset …"),
-            (403, "permission_error", "You've reached your usage limit for this billing cycle."),
-            (429, "rate_limit_reached_error", "You've reached your usage limit for this period."),
-            (402, "invalid_request_error", "We're unable to verify your membership benefits at this time."),
-            (429, "exceeded_current_quota_error", "Your account is suspended due to insufficient balance"),
+            (
+                403,
+                "access_terminated_error",
+                "You've reached your weekly (7-day) usage limit. Your quota will reset …",
+            ),
+            (
+                403,
+                "permission_error",
+                "You've reached your usage limit for this billing cycle.",
+            ),
+            (
+                429,
+                "rate_limit_reached_error",
+                "You've reached your usage limit for this period.",
+            ),
+            (
+                402,
+                "invalid_request_error",
+                "We're unable to verify your membership benefits at this time.",
+            ),
+            (
+                429,
+                "exceeded_current_quota_error",
+                "Your account is suspended due to insufficient balance",
+            ),
             (200, "x", "quota exceeded"),
         ] {
             assert!(is_out_of_credit(Some(status), kind, message), "{message}");
         }
         for (status, kind, message) in [
-            (403, "access_terminated_error", "Kimi For Coding is currently only available for Coding Agents"),
-            (429, "rate_limit_reached_error", "Your account reached max request concurrency: 1"),
-            (429, "engine_overloaded_error", "The engine is currently overloaded"),
-            (400, "invalid_request_error", "Your request exceeded your current plan's context"),
+            (
+                403,
+                "access_terminated_error",
+                "Kimi For Coding is currently only available for Coding Agents",
+            ),
+            (
+                429,
+                "rate_limit_reached_error",
+                "Your account reached max request concurrency: 1",
+            ),
+            (
+                429,
+                "engine_overloaded_error",
+                "The engine is currently overloaded",
+            ),
+            (
+                400,
+                "invalid_request_error",
+                "Your request exceeded your current plan's context",
+            ),
         ] {
             assert!(!is_out_of_credit(Some(status), kind, message), "{message}");
         }
         assert!(is_overloaded("engine_overloaded_error", "") && !is_overloaded("x", "full"));
-        assert!(is_too_large("Invalid request: total message size 2228224 exceeds limit 2097152"));
+        assert!(is_too_large(
+            "Invalid request: total message size 2228224 exceeds limit 2097152"
+        ));
         assert!(!is_too_large("the size is fine"));
     }
 
@@ -220,12 +313,21 @@ mod tests {
         for before in LONGEST_MESSAGE - 20..LONGEST_MESSAGE + 5 {
             let body =
                 serde_json::json!({"error": {"message": format!("{}sk-SECRET", "x".repeat(before))}}).to_string();
-            assert!(!Refusal::read(body.as_bytes()).shown(&hide).message.contains("sk"), "{before}");
+            assert!(
+                !Refusal::read(body.as_bytes())
+                    .shown(&hide)
+                    .message
+                    .contains("sk"),
+                "{before}"
+            );
         }
         for kind in ["bad sk-SECRET", &"y".repeat(1_000_000), "a\u{1b}[31m"] {
             let body = serde_json::json!({"error": {"type": kind}}).to_string();
             let shown = Refusal::read(body.as_bytes()).shown(&hide).kind;
-            assert!(shown.len() <= LONGEST_KIND && !shown.contains("SECRET") && !shown.contains('\x1b'), "{shown}");
+            assert!(
+                shown.len() <= LONGEST_KIND && !shown.contains("SECRET") && !shown.contains('\x1b'),
+                "{shown}"
+            );
         }
     }
 

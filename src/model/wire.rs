@@ -1,8 +1,8 @@
 //! What a request must look like for one model, whatever the agent wrote into it.
 //!
-//! Providers refuse, with 400, a request that names thinking in another model's form, or a temperature that the model
-//! fixes. The agent knows only its own form, so the gateway translates. It refuses to touch anything else: messages and
-//! tools pass as they are.
+//! Providers refuse, with 400, a request that names thinking in another model's form, or a
+//! temperature that the model fixes. The agent knows only its own form, so the gateway translates.
+//! It refuses to touch anything else: messages and tools pass as they are.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -29,8 +29,14 @@ pub enum Thinking {
 
 impl Thinking {
     /// All that a plan can say, in the order of the contract.
-    pub const ALL: [Self; 6] =
-        [Self::Auto, Self::Off, Self::On, Self::To(Effort::Low), Self::To(Effort::High), Self::To(Effort::Max)];
+    pub const ALL: [Self; 6] = [
+        Self::Auto,
+        Self::Off,
+        Self::On,
+        Self::To(Effort::Low),
+        Self::To(Effort::High),
+        Self::To(Effort::Max),
+    ];
 
     /// As a plan writes it.
     #[must_use]
@@ -66,7 +72,11 @@ pub struct Unsuited {
 
 impl Advised for Unsuited {
     fn advice(&self) -> Option<Cow<'_, str>> {
-        let words: Vec<String> = self.possible.iter().map(|word| format!("`{word}`")).collect();
+        let words: Vec<String> = self
+            .possible
+            .iter()
+            .map(|word| format!("`{word}`"))
+            .collect();
         Some(format!("set it to {}", crate::text::any_of(&words)).into())
     }
 }
@@ -95,8 +105,15 @@ pub struct Wire {
     longest: Option<u32>,
 }
 
-/// What Moonshot's models fix (platform documentation, "Using thinking models", autumn 2026), and no coding agent needs.
-const FIXED: [&str; 5] = ["temperature", "top_p", "n", "presence_penalty", "frequency_penalty"];
+/// What Moonshot's models fix (platform documentation, "Using thinking models", autumn 2026), and
+/// no coding agent needs.
+const FIXED: [&str; 5] = [
+    "temperature",
+    "top_p",
+    "n",
+    "presence_penalty",
+    "frequency_penalty",
+];
 
 impl Wire {
     /// Settles how requests are put for a model of which `facts` is known.
@@ -105,12 +122,20 @@ impl Wire {
     /// Where the model cannot do what the plan wants, with what it can.
     pub fn settle(facts: &Facts, wish: Thinking) -> Result<Self, Unsuited> {
         let thinks = !matches!(facts.thinking, None | Some(Thinks::Never));
-        let wire = |say| Self { say, thinks, fixes: facts.origin == Origin::Table, longest: facts.output };
+        let wire = |say| Self {
+            say,
+            thinks,
+            fixes: facts.origin == Origin::Table,
+            longest: facts.output,
+        };
         say(facts, wish).map(wire).map_err(|why| Unsuited {
             model: facts.id.clone(),
             wish,
             why,
-            possible: Thinking::ALL.into_iter().filter(|wish| say(facts, *wish).is_ok()).collect(),
+            possible: Thinking::ALL
+                .into_iter()
+                .filter(|wish| say(facts, *wish).is_ok())
+                .collect(),
         })
     }
 
@@ -137,7 +162,9 @@ impl Wire {
                 request.insert("thinking".to_owned(), object);
             }
         }
-        let forced = request.get("tool_choice").is_some_and(|choice| choice != "auto" && choice != "none");
+        let forced = request
+            .get("tool_choice")
+            .is_some_and(|choice| choice != "auto" && choice != "none");
         if forced && self.thinks && self.say != Say::Disabled {
             request.insert("tool_choice".to_owned(), "auto".into());
         }
@@ -145,7 +172,10 @@ impl Wire {
             for name in ["max_tokens", "max_completion_tokens"] {
                 // What is no whole number may still be one to a lenient provider.
                 let fits = |wanted: &Value| {
-                    wanted.is_null() || wanted.as_u64().is_some_and(|wanted| wanted <= u64::from(longest))
+                    wanted.is_null()
+                        || wanted
+                            .as_u64()
+                            .is_some_and(|wanted| wanted <= u64::from(longest))
                 };
                 if request.get(name).is_some_and(|wanted| !fits(wanted)) {
                     request.insert(name.to_owned(), longest.into());
@@ -175,12 +205,19 @@ fn say(facts: &Facts, wish: Thinking) -> Result<Say, &'static str> {
         (Some(Thinks::Always), _, Thinking::Off) => Err("always thinks"),
         (Some(Thinks::Choice), _, Thinking::Off) => Ok(Say::Disabled),
         (Some(_), Some(Form::Effort), Thinking::Auto | Thinking::On) => Ok(Say::Nothing),
-        (Some(_), Some(Form::Effort), Thinking::To(effort)) if known(effort) => Ok(Say::Effort(effort)),
+        (Some(_), Some(Form::Effort), Thinking::To(effort)) if known(effort) => {
+            Ok(Say::Effort(effort))
+        }
         (Some(_), Some(Form::Object), Thinking::Auto | Thinking::On) => Ok(Say::Enabled(None)),
-        (Some(_), Some(Form::Object), Thinking::To(effort)) if known(effort) => Ok(Say::Enabled(Some(effort))),
-        (Some(_), Some(_), Thinking::To(_)) if facts.efforts.is_empty() => Err("has no efforts to choose from"),
+        (Some(_), Some(Form::Object), Thinking::To(effort)) if known(effort) => {
+            Ok(Say::Enabled(Some(effort)))
+        }
+        (Some(_), Some(_), Thinking::To(_)) if facts.efforts.is_empty() => {
+            Err("has no efforts to choose from")
+        }
         (Some(_), Some(_), Thinking::To(_)) => Err("knows other efforts"),
-        // Of a model that omk does not know, the plan knows better: it gets the usual form of what it asks for.
+        // Of a model that omk does not know, the plan knows better: it gets the usual form of what
+        // it asks for.
         (_, _, Thinking::Auto) => Ok(Say::Nothing),
         (_, _, Thinking::Off) => Ok(Say::Disabled),
         (_, _, Thinking::On) => Ok(Say::Enabled(None)),
@@ -203,7 +240,8 @@ mod tests {
                 let facts = Facts::gather(id, "https://api.moonshot.ai/v1", None);
                 let put = match Wire::settle(&facts, wish) {
                     Ok(wire) => {
-                        let mut request = json!({"thinking": {"type": "disabled"}, "temperature": 0.6});
+                        let mut request =
+                            json!({"thinking": {"type": "disabled"}, "temperature": 0.6});
                         wire.translate(request.as_object_mut().unwrap());
                         request.to_string()
                     }
@@ -252,7 +290,9 @@ mod tests {
         let mut request = json!({"model": "kimi-k3", "temperature": 0.3, "top_p": 1, "n": 2, "presence_penalty": 0,
             "frequency_penalty": 0, "tool_choice": {"type": "function", "function": {"name": "x"}},
             "max_completion_tokens": 1_048_576, "max_tokens": 5, "messages": []});
-        Wire::settle(&facts, Thinking::Auto).unwrap().translate(request.as_object_mut().unwrap());
+        Wire::settle(&facts, Thinking::Auto)
+            .unwrap()
+            .translate(request.as_object_mut().unwrap());
         insta::assert_snapshot!(request, @r#"{"model":"kimi-k3","messages":[],"max_tokens":5,"max_completion_tokens":131072,"tool_choice":"auto"}"#);
     }
 
@@ -261,13 +301,33 @@ mod tests {
     }
 
     fn any_facts() -> impl Strategy<Value = Facts> {
-        let ids: Vec<String> = cards().iter().map(|card| card.id.clone()).chain(["other".to_owned()]).collect();
-        let thinks = prop::sample::select(vec![None, Some(Thinks::Always), Some(Thinks::Choice), Some(Thinks::Never)]);
+        let ids: Vec<String> = cards()
+            .iter()
+            .map(|card| card.id.clone())
+            .chain(["other".to_owned()])
+            .collect();
+        let thinks = prop::sample::select(vec![
+            None,
+            Some(Thinks::Always),
+            Some(Thinks::Choice),
+            Some(Thinks::Never),
+        ]);
         let efforts = prop::sample::subsequence(Effort::ALL.to_vec(), 0..=3);
-        (prop::sample::select(ids), thinks, efforts, any::<bool>()).prop_map(|(id, thinking, efforts, listed)| {
-            let offered = Offered { id: id.clone(), context: None, thinking, efforts };
-            Facts::gather(&id, "https://api.moonshot.ai/v1", Some(&offered).filter(|_| listed))
-        })
+        (prop::sample::select(ids), thinks, efforts, any::<bool>()).prop_map(
+            |(id, thinking, efforts, listed)| {
+                let offered = Offered {
+                    id: id.clone(),
+                    context: None,
+                    thinking,
+                    efforts,
+                };
+                Facts::gather(
+                    &id,
+                    "https://api.moonshot.ai/v1",
+                    Some(&offered).filter(|_| listed),
+                )
+            },
+        )
     }
 
     proptest! {

@@ -1,8 +1,9 @@
 //! The one way to open a file that a child of omk, another CI job or a stranger could have written.
 //!
-//! A root is a directory that omk or its user chose. Below it this module refuses every symbolic link, everything that is
-//! no regular file, and files over a limit that the caller names. It never waits: not for the writer of a pipe, and not
-//! for a device. It refuses to know what a file is for.
+//! A root is a directory that omk or its user chose. Below it this module refuses every symbolic
+//! link, everything that is no regular file, and files over a limit that the caller names. It never
+//! waits: not for the writer of a pipe, and not for a device. It refuses to know what a file is
+//! for.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -67,7 +68,9 @@ impl From<NotRead> for std::io::Error {
             NotRead::Io(error) => return error,
             NotRead::Missing => std::io::ErrorKind::NotFound,
             NotRead::TooLarge { .. } => std::io::ErrorKind::FileTooLarge,
-            NotRead::Outside | NotRead::BelowLink | NotRead::NotPlain(_) => std::io::ErrorKind::InvalidInput,
+            NotRead::Outside | NotRead::BelowLink | NotRead::NotPlain(_) => {
+                std::io::ErrorKind::InvalidInput
+            }
         };
         Self::new(kind, error)
     }
@@ -101,7 +104,8 @@ impl Root {
         Self::open_with(path, OFlags::empty())
     }
 
-    /// As [`Root::open`], for a directory whose last component a child could have replaced: that may be no link.
+    /// As [`Root::open`], for a directory whose last component a child could have replaced: that
+    /// may be no link.
     ///
     /// # Errors
     /// If it is not there, or no directory.
@@ -110,7 +114,11 @@ impl Root {
     }
 
     fn open_with(path: &Path, more: OFlags) -> Result<Self, NotRead> {
-        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let path = if path.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            path
+        };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | more;
         let directory = rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(way)?;
         Ok(Self { directory })
@@ -122,8 +130,15 @@ impl Root {
     /// If it is missing, a link or below one, or no directory.
     pub fn below(&self, name: &Path) -> Result<Self, NotRead> {
         let (parent, last) = self.parent(name)?;
-        let directory = rustix::fs::openat(&parent, Path::new(last.as_os_str()), DIRECTORY, Mode::empty());
-        Ok(Self { directory: directory.map_err(way)? })
+        let directory = rustix::fs::openat(
+            &parent,
+            Path::new(last.as_os_str()),
+            DIRECTORY,
+            Mode::empty(),
+        );
+        Ok(Self {
+            directory: directory.map_err(way)?,
+        })
     }
 
     /// Opens a regular file below the root. `name` is relative, without `..`.
@@ -140,18 +155,25 @@ impl Root {
             return Err(NotRead::NotPlain(in_words(kind)));
         }
         // It may have been replaced since: no link is followed, and no pipe is waited for.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&parent, last, flags, Mode::empty()).map_err(|errno| match errno {
-            Errno::LOOP => NotRead::NotPlain("a symbolic link"),
-            Errno::NXIO => NotRead::NotPlain("a pipe, a socket or a device"),
-            other => way(other),
-        })?;
+        let flags =
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file =
+            rustix::fs::openat(&parent, last, flags, Mode::empty()).map_err(
+                |errno| match errno {
+                    Errno::LOOP => NotRead::NotPlain("a symbolic link"),
+                    Errno::NXIO => NotRead::NotPlain("a pipe, a socket or a device"),
+                    other => way(other),
+                },
+            )?;
         let file = File::from(file);
         let meta = file.metadata()?;
         if !meta.is_file() {
             return Err(NotRead::NotPlain("something else by now"));
         }
-        Ok(PlainFile { file, size: meta.len() })
+        Ok(PlainFile {
+            file,
+            size: meta.len(),
+        })
     }
 
     /// A whole file below the root, of at most `most` bytes.
@@ -181,9 +203,16 @@ impl Root {
 
     /// The directory of a name, opened without following a link, and the name in it.
     fn parent<'a>(&self, name: &'a Path) -> Result<(OwnedFd, Component<'a>), NotRead> {
-        let mut parts: Vec<Component<'_>> = name.components().filter(|part| *part != Component::CurDir).collect();
+        let mut parts: Vec<Component<'_>> = name
+            .components()
+            .filter(|part| *part != Component::CurDir)
+            .collect();
         let last = parts.pop().ok_or(NotRead::Outside)?;
-        if !parts.iter().chain([&last]).all(|part| matches!(part, Component::Normal(_))) {
+        if !parts
+            .iter()
+            .chain([&last])
+            .all(|part| matches!(part, Component::Normal(_)))
+        {
             return Err(NotRead::Outside);
         }
         let above: PathBuf = parts.iter().collect();
@@ -200,7 +229,10 @@ impl Root {
     }
 }
 
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
 
 /// The kernel refuses links itself, also those that are put there meanwhile.
 #[cfg(target_os = "linux")]
@@ -213,7 +245,8 @@ fn at_once(root: &OwnedFd, path: &Path) -> Result<OwnedFd, Errno> {
 fn step_by_step(root: &OwnedFd, parts: &[Component<'_>]) -> Result<OwnedFd, NotRead> {
     let mut at = root.try_clone()?;
     for part in parts {
-        at = rustix::fs::openat(&at, Path::new(part.as_os_str()), DIRECTORY, Mode::empty()).map_err(way)?;
+        at = rustix::fs::openat(&at, Path::new(part.as_os_str()), DIRECTORY, Mode::empty())
+            .map_err(way)?;
     }
     Ok(at)
 }
@@ -247,7 +280,8 @@ impl PlainFile {
         self.size
     }
 
-    /// The open file, to be read piece by piece. It can grow meanwhile, so whoever reads it names a limit.
+    /// The open file, to be read piece by piece. It can grow meanwhile, so whoever reads it names a
+    /// limit.
     #[must_use]
     pub fn into_file(self) -> File {
         self.file
@@ -267,8 +301,14 @@ impl PlainFile {
             return Err(NotRead::TooLarge { most });
         }
         let mut bytes = Vec::new();
-        self.file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > most { Err(NotRead::TooLarge { most }) } else { Ok(bytes) }
+        self.file
+            .take(most.saturating_add(1))
+            .read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > most {
+            Err(NotRead::TooLarge { most })
+        } else {
+            Ok(bytes)
+        }
     }
 
     /// The digest of all of it, if it is no more than `most` bytes. It is not held in memory.
@@ -287,7 +327,9 @@ impl PlainFile {
             if count == 0 {
                 return Ok(Sha256::from_digest(&digest.finalize()));
             }
-            left = left.checked_sub(count as u64).ok_or(NotRead::TooLarge { most })?;
+            left = left
+                .checked_sub(count as u64)
+                .ok_or(NotRead::TooLarge { most })?;
             digest.update(&piece[..count]);
         }
     }
@@ -297,19 +339,23 @@ impl PlainFile {
     /// # Errors
     /// If it cannot be read.
     pub fn read_end(mut self, from: u64, most: u64) -> Result<Vec<u8>, NotRead> {
-        self.file.seek(SeekFrom::Start(from.max(self.size.saturating_sub(most))))?;
+        self.file
+            .seek(SeekFrom::Start(from.max(self.size.saturating_sub(most))))?;
         let mut bytes = Vec::new();
         self.file.take(most).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 }
 
-/// Opens a file that a user named, wherever it is. Links are followed on the way to it; the file itself may be no link.
+/// Opens a file that a user named, wherever it is. Links are followed on the way to it; the file
+/// itself may be no link.
 ///
 /// # Errors
 /// If it is missing, or no regular file.
 pub fn open(path: &Path) -> Result<PlainFile, NotRead> {
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(NotRead::Outside) };
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(NotRead::Outside);
+    };
     Root::open(parent)?.file(Path::new(name))
 }
 

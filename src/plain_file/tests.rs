@@ -26,10 +26,19 @@ fn world() -> tempfile::TempDir {
 fn a_plain_file_is_read() {
     let dir = world();
     let root = Root::open(dir.path()).unwrap();
-    assert_eq!(root.read(Path::new("./real/deep/file"), 5).unwrap(), b"hello");
-    assert_eq!(read(&dir.path().join("real/deep/file"), 5).unwrap(), b"hello");
+    assert_eq!(
+        root.read(Path::new("./real/deep/file"), 5).unwrap(),
+        b"hello"
+    );
+    assert_eq!(
+        read(&dir.path().join("real/deep/file"), 5).unwrap(),
+        b"hello"
+    );
     // The user may come by a link; what lies there may not be one.
-    assert_eq!(read(&dir.path().join("link/deep/file"), 5).unwrap(), b"hello");
+    assert_eq!(
+        read(&dir.path().join("link/deep/file"), 5).unwrap(),
+        b"hello"
+    );
 }
 
 #[test]
@@ -37,7 +46,13 @@ fn a_directory_below_is_no_link_and_does_not_lead_out() {
     let dir = world();
     let root = Root::open(dir.path()).unwrap();
     for name in ["real/deep", "./real/deep"] {
-        assert_eq!(root.below(Path::new(name)).unwrap().read(Path::new("file"), 5).unwrap(), b"hello");
+        assert_eq!(
+            root.below(Path::new(name))
+                .unwrap()
+                .read(Path::new("file"), 5)
+                .unwrap(),
+            b"hello"
+        );
     }
     let refused = |name: &str| root.below(Path::new(name)).err();
     for name in ["link", "link/deep", "real/deep/file", "pipe"] {
@@ -98,7 +113,9 @@ fn the_way_without_openat2_is_as_strict() {
     let root = Root::open(dir.path()).unwrap();
     let step = |path: &str| {
         let parts: Vec<Component<'_>> = Path::new(path).components().collect();
-        step_by_step(&root.directory, &parts).map(drop).map_err(|error| error.to_string())
+        step_by_step(&root.directory, &parts)
+            .map(drop)
+            .map_err(|error| error.to_string())
     };
     assert_eq!(step("real/deep"), Ok(()));
     for (path, expect) in [
@@ -115,16 +132,28 @@ fn the_way_without_openat2_is_as_strict() {
 fn a_root_that_became_a_link_is_refused_if_a_child_could_have_done_it() {
     let dir = world();
     assert!(Root::open(&dir.path().join("link")).is_ok());
-    assert!(matches!(Root::open_real(&dir.path().join("link")), Err(NotRead::BelowLink)));
-    assert!(matches!(Root::open_real(&dir.path().join("pipe")), Err(NotRead::BelowLink)));
+    assert!(matches!(
+        Root::open_real(&dir.path().join("link")),
+        Err(NotRead::BelowLink)
+    ));
+    assert!(matches!(
+        Root::open_real(&dir.path().join("pipe")),
+        Err(NotRead::BelowLink)
+    ));
 }
 
 #[test]
 fn only_the_end_of_an_endless_file_is_read() {
     let dir = world();
-    let end = open(&dir.path().join("sparse")).unwrap().read_end(3, 1000).unwrap();
+    let end = open(&dir.path().join("sparse"))
+        .unwrap()
+        .read_end(3, 1000)
+        .unwrap();
     assert_eq!(end, vec![0; 1000]);
-    let end = open(&dir.path().join("real/deep/file")).unwrap().read_end(3, 1000).unwrap();
+    let end = open(&dir.path().join("real/deep/file"))
+        .unwrap()
+        .read_end(3, 1000)
+        .unwrap();
     assert_eq!(end, b"lo");
 }
 
@@ -132,9 +161,20 @@ fn only_the_end_of_an_endless_file_is_read() {
 fn removing_follows_no_link_and_takes_no_directory() {
     let dir = world();
     let root = Root::open(dir.path()).unwrap();
-    for gone in ["pipe", "socket", "zero", "dangling", "none", "none/x", "real/to-file"] {
+    for gone in [
+        "pipe",
+        "socket",
+        "zero",
+        "dangling",
+        "none",
+        "none/x",
+        "real/to-file",
+    ] {
         root.remove(Path::new(gone)).unwrap();
-        assert!(std::fs::symlink_metadata(dir.path().join(gone)).is_err(), "{gone}");
+        assert!(
+            std::fs::symlink_metadata(dir.path().join(gone)).is_err(),
+            "{gone}"
+        );
     }
     for kept in ["real", "link/deep/file", "../x"] {
         root.remove(Path::new(kept)).unwrap_err();

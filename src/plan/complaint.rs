@@ -7,7 +7,8 @@ use std::fmt;
 use super::excerpt::{Lines, Span, render, visible};
 use super::nearest::Guesser;
 
-/// How many complaints are kept; the rest is counted. Nobody reads more, and a hostile file could make a million.
+/// How many complaints are kept; the rest is counted. Nobody reads more, and a hostile file could
+/// make a million.
 const KEPT: usize = 1000;
 
 /// How much of somebody's text is quoted in a sentence, in characters.
@@ -41,7 +42,10 @@ impl Complaint {
     /// A complaint about the file as a whole.
     #[must_use]
     pub fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), ..Self::default() }
+        Self {
+            what: what.into(),
+            ..Self::default()
+        }
     }
 
     /// Says what to do next.
@@ -56,7 +60,8 @@ impl Complaint {
         self
     }
 
-    /// It as people read it, ending with a line end, where only the line that it is about is at hand.
+    /// It as people read it, ending with a line end, where only the line that it is about is at
+    /// hand.
     #[must_use]
     pub fn render(&self, file: &str, line: &str) -> String {
         let mut out = String::new();
@@ -78,7 +83,12 @@ impl Complaints {
     /// One complaint about a text as a whole.
     #[must_use]
     pub fn one(file: &str, complaint: Complaint) -> Self {
-        Self { file: file.to_owned(), text: String::new(), kept: vec![complaint], more: 0 }
+        Self {
+            file: file.to_owned(),
+            text: String::new(),
+            kept: vec![complaint],
+            more: 0,
+        }
     }
 
     /// What the text was called.
@@ -108,11 +118,16 @@ impl Complaints {
             if index > 0 {
                 out.push('\n');
             }
-            let line = complaint.place.map_or("", |place| lines.line(place.line - 1));
+            let line = complaint
+                .place
+                .map_or("", |place| lines.line(place.line - 1));
             render(&mut out, &self.file, line, complaint);
         }
         if self.more > 0 {
-            out.push_str(&format!("\nerror: {} more mistakes are not shown\n", self.more));
+            out.push_str(&format!(
+                "\nerror: {} more mistakes are not shown\n",
+                self.more
+            ));
         }
         out
     }
@@ -134,7 +149,8 @@ impl fmt::Display for Complaints {
 
 impl std::error::Error for Complaints {}
 
-/// `text` in backticks as part of a sentence: clipped, and without anything that could leave its line.
+/// `text` in backticks as part of a sentence: clipped, and without anything that could leave its
+/// line.
 pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("`");
     for (index, character) in text.chars().enumerate() {
@@ -192,7 +208,15 @@ impl<'t> Critic<'t> {
         }
         self.seen.insert((at, what.clone()));
         let place = Some(self.lines.place(at));
-        self.found.push((at, Complaint { what, hint: None, place, notes: Vec::new() }));
+        self.found.push((
+            at,
+            Complaint {
+                what,
+                hint: None,
+                place,
+                notes: Vec::new(),
+            },
+        ));
         match self.found.last_mut() {
             Some((_, complaint)) => complaint,
             None => &mut self.spare,
@@ -206,8 +230,16 @@ impl<'t> Critic<'t> {
     }
 
     /// The candidate that was probably meant by `word`.
-    pub(super) fn guess<'c>(&mut self, word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<String> {
-        if self.found.len() == KEPT { None } else { self.guesser.guess(word, candidates) }
+    pub(super) fn guess<'c>(
+        &mut self,
+        word: &str,
+        candidates: impl Iterator<Item = &'c str>,
+    ) -> Option<String> {
+        if self.found.len() == KEPT {
+            None
+        } else {
+            self.guesser.guess(word, candidates)
+        }
     }
 
     /// All complaints in the order of the text; `None` where there are none.
@@ -216,8 +248,17 @@ impl<'t> Critic<'t> {
             return None;
         }
         self.found.sort_by_key(|(at, _)| at.start);
-        let kept = self.found.into_iter().map(|(_, complaint)| complaint).collect();
-        Some(Complaints { file: self.file.to_owned(), text: self.lines.text.to_owned(), kept, more: self.more })
+        let kept = self
+            .found
+            .into_iter()
+            .map(|(_, complaint)| complaint)
+            .collect();
+        Some(Complaints {
+            file: self.file.to_owned(),
+            text: self.lines.text.to_owned(),
+            kept,
+            more: self.more,
+        })
     }
 }
 
@@ -229,7 +270,15 @@ mod tests {
         let text = "x".repeat(count);
         let mut critic = Critic::new("f", &text);
         for at in (0..count).rev() {
-            critic.say(Span { start: at, end: at + 1 }, "wrong").advise("right");
+            critic
+                .say(
+                    Span {
+                        start: at,
+                        end: at + 1,
+                    },
+                    "wrong",
+                )
+                .advise("right");
         }
         critic.verdict().unwrap()
     }
@@ -238,7 +287,10 @@ mod tests {
     fn the_thousandth_complaint_is_kept_and_the_next_counted() {
         for (count, more) in [(1000, None), (1001, Some(1)), (1003, Some(3))] {
             let complaints = of(count);
-            assert_eq!((complaints.len(), (&complaints).into_iter().count()), (count, 1000));
+            assert_eq!(
+                (complaints.len(), (&complaints).into_iter().count()),
+                (count, 1000)
+            );
             let last = complaints.render().lines().last().unwrap().to_owned();
             let expect = more.map(|more| format!("error: {more} more mistakes are not shown"));
             assert_eq!(last.starts_with("error: ").then_some(last), expect);
@@ -248,7 +300,12 @@ mod tests {
     #[test]
     fn complaints_come_in_the_order_of_the_text_with_a_line_between() {
         let complaints = of(2);
-        let one = |column: usize| format!("error: wrong\n  --> f:1:{column}\n  1 | xx\n    | {:>column$} right\n", "^");
+        let one = |column: usize| {
+            format!(
+                "error: wrong\n  --> f:1:{column}\n  1 | xx\n    | {:>column$} right\n",
+                "^"
+            )
+        };
         assert_eq!(complaints.render(), format!("{}\n{}", one(1), one(2)));
         assert_eq!(complaints.to_string(), complaints.render().trim_end());
         assert_eq!(complaints.file(), "f");
@@ -268,8 +325,24 @@ mod tests {
         let text = "x".repeat(3000);
         let mut critic = Critic::new("f", &text);
         for at in 0..1500 {
-            critic.say(Span { start: at, end: at + 1 }, "wrong").advise("right");
-            critic.say(Span { start: at, end: at + 1 }, "wrong").advise("right");
+            critic
+                .say(
+                    Span {
+                        start: at,
+                        end: at + 1,
+                    },
+                    "wrong",
+                )
+                .advise("right");
+            critic
+                .say(
+                    Span {
+                        start: at,
+                        end: at + 1,
+                    },
+                    "wrong",
+                )
+                .advise("right");
         }
         let complaints = critic.verdict().unwrap();
         assert_eq!(complaints.iter().count(), KEPT);

@@ -1,10 +1,12 @@
 //! Durations as plans write them: `30s`, `5h30m`, `1d`.
 //!
-//! It refuses a number without a unit, because nobody agrees which one was meant, and anything no run could wait for.
+//! It refuses a number without a unit, because nobody agrees which one was meant, and anything no
+//! run could wait for.
 
 use std::time::Duration;
 
-/// The longest duration of a plan: a year. No forge lets a job run so long, and no deadline overflows.
+/// The longest duration of a plan: a year. No forge lets a job run so long, and no deadline
+/// overflows.
 pub(super) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The shortest: timers count in milliseconds.
@@ -42,7 +44,11 @@ pub fn parse_duration(text: &str) -> Result<Duration, BadDuration> {
     if text.starts_with('-') {
         return Err(BadDuration::Negative);
     }
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+    if !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.')
+    {
         return Err(BadDuration::NoUnit);
     }
     // To the library `M` is a month; whoever writes it here means minutes.
@@ -59,8 +65,12 @@ pub fn parse_duration(text: &str) -> Result<Duration, BadDuration> {
 
 fn reword(error: &humantime::DurationError) -> BadDuration {
     match error {
-        humantime::DurationError::UnknownUnit { unit, .. } if unit.is_empty() => BadDuration::NoUnit,
-        humantime::DurationError::UnknownUnit { unit, .. } => BadDuration::UnknownUnit(unit.chars().take(20).collect()),
+        humantime::DurationError::UnknownUnit { unit, .. } if unit.is_empty() => {
+            BadDuration::NoUnit
+        }
+        humantime::DurationError::UnknownUnit { unit, .. } => {
+            BadDuration::UnknownUnit(unit.chars().take(20).collect())
+        }
         humantime::DurationError::NumberOverflow => BadDuration::TooLong,
         humantime::DurationError::InvalidCharacter(_)
         | humantime::DurationError::NumberExpected(_)
@@ -72,9 +82,18 @@ fn reword(error: &humantime::DurationError) -> BadDuration {
 #[must_use]
 pub fn format_duration(duration: Duration) -> String {
     let (seconds, mut out) = (duration.as_secs(), String::new());
-    let whole = [("d", seconds / 86_400), ("h", seconds / 3600 % 24), ("m", seconds / 60 % 60), ("s", seconds % 60)];
+    let whole = [
+        ("d", seconds / 86_400),
+        ("h", seconds / 3600 % 24),
+        ("m", seconds / 60 % 60),
+        ("s", seconds % 60),
+    ];
     let nanos = u64::from(duration.subsec_nanos());
-    let parts = [("ms", nanos / 1_000_000), ("us", nanos / 1000 % 1000), ("ns", nanos % 1000)];
+    let parts = [
+        ("ms", nanos / 1_000_000),
+        ("us", nanos / 1000 % 1000),
+        ("ns", nanos % 1000),
+    ];
     for (unit, count) in whole.into_iter().chain(parts) {
         if count > 0 {
             out.push_str(&format!("{count}{unit}"));
@@ -103,9 +122,18 @@ mod tests {
         assert_eq!(parse_duration("-5m"), Err(BadDuration::Negative));
         assert_eq!(parse_duration("0s"), Err(BadDuration::TooShort));
         assert_eq!(parse_duration("2years"), Err(BadDuration::TooLong));
-        assert_eq!(parse_duration("99999999999999999999h"), Err(BadDuration::TooLong));
-        assert_eq!(parse_duration("5 parsecs"), Err(BadDuration::UnknownUnit("parsecs".to_owned())));
-        assert_eq!(parse_duration("1M"), Err(BadDuration::UnknownUnit("M".to_owned())));
+        assert_eq!(
+            parse_duration("99999999999999999999h"),
+            Err(BadDuration::TooLong)
+        );
+        assert_eq!(
+            parse_duration("5 parsecs"),
+            Err(BadDuration::UnknownUnit("parsecs".to_owned()))
+        );
+        assert_eq!(
+            parse_duration("1M"),
+            Err(BadDuration::UnknownUnit("M".to_owned()))
+        );
         assert_eq!(parse_duration("soon"), Err(BadDuration::Malformed));
         assert_eq!(parse_duration(""), Err(BadDuration::Malformed));
     }
@@ -118,7 +146,10 @@ mod tests {
         assert_eq!(parse_duration("365d 1ms"), Err(BadDuration::TooLong));
         assert_eq!(parse_duration("1.5"), Err(BadDuration::NoUnit));
         let unit = "x".repeat(21);
-        assert_eq!(parse_duration(&format!("1{unit}")), Err(BadDuration::UnknownUnit("x".repeat(20))));
+        assert_eq!(
+            parse_duration(&format!("1{unit}")),
+            Err(BadDuration::UnknownUnit("x".repeat(20)))
+        );
     }
 
     #[test]

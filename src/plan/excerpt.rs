@@ -1,7 +1,7 @@
 //! The excerpt of a complaint: the line it is about, with a caret under what is meant.
 //!
-//! It refuses to print anything that could move the cursor or hide text: control and invisible characters are shown as
-//! replacement characters, and long lines are cut around the caret.
+//! It refuses to print anything that could move the cursor or hide text: control and invisible
+//! characters are shown as replacement characters, and long lines are cut around the caret.
 
 use unicode_width::UnicodeWidthStr as _;
 
@@ -36,25 +36,50 @@ impl<'t> Lines<'t> {
             b'\r' => bytes.get(at + 1) != Some(&b'\n'),
             _ => false,
         });
-        Self { text, starts: std::iter::once(0).chain(ends.map(|at| at + 1)).collect() }
+        Self {
+            text,
+            starts: std::iter::once(0).chain(ends.map(|at| at + 1)).collect(),
+        }
     }
 
     /// A line without its end; from 0. Past the last line, nothing.
     pub(super) fn line(&self, index: usize) -> &'t str {
-        let Some(&start) = self.starts.get(index) else { return "" };
-        let end = self.starts.get(index + 1).copied().unwrap_or(self.text.len());
-        self.text.get(start..end).unwrap_or("").trim_end_matches(['\n', '\r'])
+        let Some(&start) = self.starts.get(index) else {
+            return "";
+        };
+        let end = self
+            .starts
+            .get(index + 1)
+            .copied()
+            .unwrap_or(self.text.len());
+        self.text
+            .get(start..end)
+            .unwrap_or("")
+            .trim_end_matches(['\n', '\r'])
     }
 
     pub(super) fn place(&self, at: Span) -> Place {
         let start = floor_char(self.text, at.start);
-        let index = self.starts.partition_point(|&first| first <= start).saturating_sub(1);
+        let index = self
+            .starts
+            .partition_point(|&first| first <= start)
+            .saturating_sub(1);
         let first = self.starts.get(index).copied().unwrap_or(0);
         let line_end = first + self.line(index).len();
         let end = floor_char(self.text, at.end.clamp(start, line_end.max(start)));
         let column = self.text.get(first..start).unwrap_or("").chars().count() + 1;
-        let width = self.text.get(start..end).unwrap_or("").chars().count().max(1);
-        Place { line: index + 1, column, width }
+        let width = self
+            .text
+            .get(start..end)
+            .unwrap_or("")
+            .chars()
+            .count()
+            .max(1);
+        Place {
+            line: index + 1,
+            column,
+            width,
+        }
     }
 }
 
@@ -66,12 +91,17 @@ fn floor_char(text: &str, at: usize) -> usize {
     at
 }
 
-/// What stands for a character in an excerpt: itself, unless it moves the cursor, turns the text round or hides.
+/// What stands for a character in an excerpt: itself, unless it moves the cursor, turns the text
+/// round or hides.
 pub(super) fn visible(character: char) -> char {
     let hides = matches!(character,
         '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}');
-    if character.is_control() || hides { '\u{fffd}' } else { character }
+    if character.is_control() || hides {
+        '\u{fffd}'
+    } else {
+        character
+    }
 }
 
 /// Writes one complaint; `line` is the line it is about, where it has a place.
@@ -88,12 +118,23 @@ pub(super) fn render(out: &mut String, file: &str, line: &str, complaint: &Compl
         Some(place) => {
             let number = place.line.to_string();
             let gutter = number.len();
-            out.push_str(&format!("{:gutter$} --> {file}:{}:{}\n", "", place.line, place.column));
+            out.push_str(&format!(
+                "{:gutter$} --> {file}:{}:{}\n",
+                "", place.line, place.column
+            ));
             let excerpt = Excerpt::of(line, place);
             out.push_str(format!("  {number} | {}", excerpt.line).trim_end());
             out.push('\n');
-            let caret = format!("{}{}", " ".repeat(excerpt.before), "^".repeat(excerpt.under));
-            let hint = complaint.hint.as_deref().map(|hint| format!(" {hint}")).unwrap_or_default();
+            let caret = format!(
+                "{}{}",
+                " ".repeat(excerpt.before),
+                "^".repeat(excerpt.under)
+            );
+            let hint = complaint
+                .hint
+                .as_deref()
+                .map(|hint| format!(" {hint}"))
+                .unwrap_or_default();
             out.push_str(&format!("  {:gutter$} | {caret}{hint}\n", ""));
             gutter
         }
@@ -113,7 +154,11 @@ struct Excerpt {
 impl Excerpt {
     fn of(line: &str, place: Place) -> Self {
         let caret = place.column - 1;
-        let skipped = if line.len() > EXCERPT_WIDTH { caret.saturating_sub(EXCERPT_LEAD) } else { 0 };
+        let skipped = if line.len() > EXCERPT_WIDTH {
+            caret.saturating_sub(EXCERPT_LEAD)
+        } else {
+            0
+        };
         let mut shown = String::from(if skipped > 0 { "…" } else { "" });
         let (mut before, mut through) = (shown.width(), None);
         for (index, character) in line.chars().enumerate().skip(skipped) {
@@ -136,8 +181,15 @@ impl Excerpt {
         if caret >= line.chars().count() {
             before = shown.width() + caret - line.chars().count();
         }
-        let under = through.unwrap_or_else(|| shown.width()).saturating_sub(before).max(1);
-        Self { line: shown, before, under }
+        let under = through
+            .unwrap_or_else(|| shown.width())
+            .saturating_sub(before)
+            .max(1);
+        Self {
+            line: shown,
+            before,
+            under,
+        }
     }
 }
 
@@ -148,51 +200,94 @@ mod tests {
 
     fn check(text: &str, at: std::ops::Range<usize>, expect: &str) {
         let mut critic = Critic::new("omk.yaml", text);
-        critic.say(Span { start: at.start, end: at.end }, "wrong").advise("right");
-        let shown = critic.verdict().map(|complaints| complaints.render()).unwrap_or_default();
+        critic
+            .say(
+                Span {
+                    start: at.start,
+                    end: at.end,
+                },
+                "wrong",
+            )
+            .advise("right");
+        let shown = critic
+            .verdict()
+            .map(|complaints| complaints.render())
+            .unwrap_or_default();
         assert_eq!(shown, expect);
     }
 
     #[test]
     fn caret_stands_under_its_word() {
-        check("a: 1\nb: no\n", 8..10, "error: wrong\n  --> omk.yaml:2:4\n  2 | b: no\n    |    ^^ right\n");
+        check(
+            "a: 1\nb: no\n",
+            8..10,
+            "error: wrong\n  --> omk.yaml:2:4\n  2 | b: no\n    |    ^^ right\n",
+        );
     }
 
     #[test]
     fn wide_and_joined_characters_move_the_caret_by_their_columns() {
         let text = "日本: e\u{301}x";
         let at = text.find('x').unwrap();
-        check(text, at..at + 1, "error: wrong\n  --> omk.yaml:1:7\n  1 | 日本: e\u{301}x\n    |        ^ right\n");
+        check(
+            text,
+            at..at + 1,
+            "error: wrong\n  --> omk.yaml:1:7\n  1 | 日本: e\u{301}x\n    |        ^ right\n",
+        );
     }
 
     #[test]
     fn tabs_and_hidden_characters_are_shown_as_something_with_a_width() {
-        check("\tx\u{202e}y", 5..6, "error: wrong\n  --> omk.yaml:1:4\n  1 |     x\u{fffd}y\n    |       ^ right\n");
+        check(
+            "\tx\u{202e}y",
+            5..6,
+            "error: wrong\n  --> omk.yaml:1:4\n  1 |     x\u{fffd}y\n    |       ^ right\n",
+        );
     }
 
     #[test]
     fn gutter_grows_with_the_line_number() {
         let text = "\n".repeat(99) + "x";
-        check(&text, 99..100, "error: wrong\n    --> omk.yaml:100:1\n  100 | x\n      | ^ right\n");
+        check(
+            &text,
+            99..100,
+            "error: wrong\n    --> omk.yaml:100:1\n  100 | x\n      | ^ right\n",
+        );
     }
 
     #[test]
     fn carriage_returns_end_lines_and_are_not_shown() {
-        check("a\r\nb\rc\r\n", 5..6, "error: wrong\n  --> omk.yaml:3:1\n  3 | c\n    | ^ right\n");
+        check(
+            "a\r\nb\rc\r\n",
+            5..6,
+            "error: wrong\n  --> omk.yaml:3:1\n  3 | c\n    | ^ right\n",
+        );
     }
 
     #[test]
     fn end_of_file_has_a_place() {
-        check("abc", 3..3, "error: wrong\n  --> omk.yaml:1:4\n  1 | abc\n    |    ^ right\n");
+        check(
+            "abc",
+            3..3,
+            "error: wrong\n  --> omk.yaml:1:4\n  1 | abc\n    |    ^ right\n",
+        );
     }
 
     #[test]
     fn long_lines_are_cut_around_the_caret() {
         let text = format!("{}X{}", "a".repeat(5000), "b".repeat(5000));
         let mut critic = Critic::new("f", &text);
-        critic.say(Span { start: 5000, end: 5001 }, "wrong");
+        critic.say(
+            Span {
+                start: 5000,
+                end: 5001,
+            },
+            "wrong",
+        );
         let shown = critic.verdict().unwrap().render();
-        let [_, _, line, caret] = shown.lines().collect::<Vec<_>>()[..] else { panic!("{shown}") };
+        let [_, _, line, caret] = shown.lines().collect::<Vec<_>>()[..] else {
+            panic!("{shown}")
+        };
         assert!(line.width() < 120);
         let column = line.chars().position(|character| character == 'X');
         assert_eq!(column, caret.chars().position(|character| character == '^'));
@@ -202,7 +297,14 @@ mod tests {
     fn a_line_is_cut_where_it_is_wider_than_a_hundred_columns() {
         let excerpt = |length: usize, column: usize| {
             let line = "a".repeat(length);
-            let excerpt = Excerpt::of(&line, Place { line: 1, column, width: 2 });
+            let excerpt = Excerpt::of(
+                &line,
+                Place {
+                    line: 1,
+                    column,
+                    width: 2,
+                },
+            );
             (excerpt.line, excerpt.before, excerpt.under)
         };
         let a = |count: usize| "a".repeat(count);
@@ -212,7 +314,14 @@ mod tests {
         assert_eq!(excerpt(101, 42), (format!("…{}…", a(99)), 41, 2));
         assert_eq!(excerpt(101, 43), (format!("…{}", a(99)), 41, 2));
         // Marks without a width of their own are counted.
-        let marks = Excerpt::of(&format!("e{}", "\u{301}".repeat(300)), Place { line: 1, column: 1, width: 1 });
+        let marks = Excerpt::of(
+            &format!("e{}", "\u{301}".repeat(300)),
+            Place {
+                line: 1,
+                column: 1,
+                width: 1,
+            },
+        );
         assert_eq!(marks.line, format!("e{}…", "\u{301}".repeat(199)));
     }
 
@@ -231,7 +340,15 @@ mod tests {
             ((11, 11), (3, 4, 1)),
             ((99, 100), (3, 4, 1)),
         ] {
-            assert_eq!(lines.place(Span { start, end }), Place { line, column, width }, "{start}..{end}");
+            assert_eq!(
+                lines.place(Span { start, end }),
+                Place {
+                    line,
+                    column,
+                    width
+                },
+                "{start}..{end}"
+            );
         }
     }
 

@@ -4,8 +4,8 @@
 
 use super::Plan;
 
-/// The plan that holds where a repository's own rules govern somebody's tasks: `agent`, `limits`, `prices`, `room`,
-/// `change_limit`,
+/// The plan that holds where a repository's own rules govern somebody's tasks: `agent`, `limits`,
+/// `prices`, `room`, `change_limit`,
 /// `deliver`, `protect` and `commands` of `rules`, and all else of `tasks`.
 #[must_use]
 pub fn governed(tasks: Plan, rules: &Plan) -> Plan {
@@ -28,7 +28,17 @@ pub fn governed(tasks: Plan, rules: &Plan) -> Plan {
         protect: _,
         commands: _,
     } = tasks;
-    let Plan { agent, limits, prices, room, change_limit, deliver, protect, commands, .. } = rules.clone();
+    let Plan {
+        agent,
+        limits,
+        prices,
+        room,
+        change_limit,
+        deliver,
+        protect,
+        commands,
+        ..
+    } = rules.clone();
     Plan {
         name,
         agent,
@@ -67,7 +77,10 @@ mod tests {
         let plan = |text: &str| parse(text.as_bytes(), "omk.yaml", "d").unwrap();
         let (mine, theirs) = (plan(mine), plan(theirs));
         let both = governed(mine.clone(), &theirs);
-        assert_eq!((&both.agent, &both.limits, &both.prices), (&theirs.agent, &theirs.limits, &theirs.prices));
+        assert_eq!(
+            (&both.agent, &both.limits, &both.prices),
+            (&theirs.agent, &theirs.limits, &theirs.prices)
+        );
         assert_eq!(both.room, theirs.room);
         assert_eq!(
             (&both.deliver, &both.protect, &both.commands),

@@ -1,6 +1,7 @@
 //! The name of a host that children may reach: `example.com`.
 //!
-//! It refuses addresses, ports, schemes, paths and wildcards: what is allowed is one name, asked for by that name.
+//! It refuses addresses, ports, schemes, paths and wildcards: what is allowed is one name, asked
+//! for by that name.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -55,7 +56,9 @@ impl Advised for BadHost {
     fn advice(&self) -> Option<Cow<'_, str>> {
         Some(match self {
             Self::More { name } => format!("write only `{name}`").into(),
-            Self::Wildcard => "write each name by itself, like `example.com` and `cdn.example.com`".into(),
+            Self::Wildcard => {
+                "write each name by itself, like `example.com` and `cdn.example.com`".into()
+            }
             Self::Address => "write the name that programs ask for, like `example.com`".into(),
             Self::Local => "remove it: children have a loopback of their own".into(),
             Self::Foreign => "write it in ASCII, as `xn--…`".into(),
@@ -87,7 +90,9 @@ impl FromStr for Host {
         }
         let bare = bare(text);
         if bare != text {
-            return Err(bare.parse().map_or_else(|bad| bad, |name| BadHost::More { name }));
+            return Err(bare
+                .parse()
+                .map_or_else(|bad| bad, |name| BadHost::More { name }));
         }
         name(&text.to_ascii_lowercase())
     }
@@ -97,9 +102,14 @@ impl FromStr for Host {
 fn bare(text: &str) -> &str {
     let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
     // An IPv6 address has colons of its own.
-    let host = match host.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
+    let host = match host
+        .strip_prefix('[')
+        .and_then(|inner| inner.split_once(']'))
+    {
         Some((inner, _)) => inner,
         None => host.split_once(':').map_or(host, |(name, _)| name),
     };
@@ -120,7 +130,9 @@ fn name(text: &str) -> Result<Host, BadHost> {
         (1..=LONGEST_LABEL).contains(&label.len())
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
     if text.len() > LONGEST_NAME || !text.split('.').all(sound) {
         return Err(BadHost::Malformed);
@@ -139,7 +151,10 @@ fn name(text: &str) -> Result<Host, BadHost> {
 /// Programs read a name whose last part is a number as an IPv4 address: `127.1`, `0x7f000001`.
 fn is_number(label: &str) -> bool {
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    digits(label) || label.strip_prefix("0x").is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    digits(label)
+        || label
+            .strip_prefix("0x")
+            .is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 impl fmt::Display for Host {
@@ -156,7 +171,9 @@ impl Serialize for Host {
 
 impl<'de> Deserialize<'de> for Host {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(D::Error::custom)
     }
 }
 
@@ -180,7 +197,11 @@ mod tests {
             ("xn--bcher-kva.example", "xn--bcher-kva.example"),
             ("3d.example", "3d.example"),
         ] {
-            assert_eq!(text.parse::<Host>().map(|host| host.to_string()), Ok(expect.to_owned()), "{text}");
+            assert_eq!(
+                text.parse::<Host>().map(|host| host.to_string()),
+                Ok(expect.to_owned()),
+                "{text}"
+            );
         }
     }
 
@@ -194,7 +215,11 @@ mod tests {
             "example.com.",
             "example.com?x",
         ] {
-            assert_eq!(bad(text), "is more than the name of a host; write only `example.com`", "{text}");
+            assert_eq!(
+                bad(text),
+                "is more than the name of a host; write only `example.com`",
+                "{text}"
+            );
         }
     }
 
@@ -231,20 +256,47 @@ mod tests {
             bad("https://*"),
             "holds a wildcard; write each name by itself, like `example.com` and `cdn.example.com`"
         );
-        assert_eq!(bad("localhost"), "is this machine itself; remove it: children have a loopback of their own");
+        assert_eq!(
+            bad("localhost"),
+            "is this machine itself; remove it: children have a loopback of their own"
+        );
         assert!("registry.localhost".parse::<Host>().is_ok());
-        assert_eq!(bad("bücher.example"), "is not in the form that DNS takes; write it in ASCII, as `xn--…`");
+        assert_eq!(
+            bad("bücher.example"),
+            "is not in the form that DNS takes; write it in ASCII, as `xn--…`"
+        );
         assert_eq!(bad(" "), "is empty; write a name like `example.com`");
         let long = format!("{}.example", "a".repeat(64));
-        let name = |last: usize| format!("{}{}", format!("{}.", "a".repeat(63)).repeat(3), "b".repeat(last));
+        let name = |last: usize| {
+            format!(
+                "{}{}",
+                format!("{}.", "a".repeat(63)).repeat(3),
+                "b".repeat(last)
+            )
+        };
         assert_eq!(name(61).len(), 253);
         for text in [&long[1..], &name(61)] {
             assert!(text.parse::<Host>().is_ok(), "{text}");
         }
         assert_eq!(name(62).parse::<Host>(), Err(BadHost::Malformed));
-        for text in ["a b", "a..b", "-a.b", "a-.b", "a_b.example", "a\nb", "a\0", ".", "..", &long, &"a.".repeat(128)] {
+        for text in [
+            "a b",
+            "a..b",
+            "-a.b",
+            "a-.b",
+            "a_b.example",
+            "a\nb",
+            "a\0",
+            ".",
+            "..",
+            &long,
+            &"a.".repeat(128),
+        ] {
             let bad = text.parse::<Host>().expect_err(text);
-            assert!(matches!(bad, BadHost::Malformed | BadHost::Empty), "{text:?}: {bad:?}");
+            assert!(
+                matches!(bad, BadHost::Malformed | BadHost::Empty),
+                "{text:?}: {bad:?}"
+            );
         }
     }
 

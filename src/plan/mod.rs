@@ -1,7 +1,8 @@
 //! The plan: what `omk.yaml` says, checked whole, with every default filled in.
 //!
-//! Text becomes a [`Plan`] in two steps, `raw` (a spanned YAML tree) and `lower` (types that cannot be wrong, or every
-//! complaint at once). Behind this module nobody checks a plan again. It refuses to read files.
+//! Text becomes a [`Plan`] in two steps, `raw` (a spanned YAML tree) and `lower` (types that cannot
+//! be wrong, or every complaint at once). Behind this module nobody checks a plan again. It refuses
+//! to read files.
 
 mod complaint;
 mod duration;
@@ -304,7 +305,9 @@ pub struct When {
 }
 
 /// What started a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Event {
     /// A person at a command line.
@@ -416,7 +419,8 @@ impl Plan {
     /// What a token costs: as the plan says, else as omk's table of models does.
     #[must_use]
     pub fn known_prices(&self) -> Option<Prices> {
-        self.prices.or_else(|| model::card(&self.agent.model)?.prices)
+        self.prices
+            .or_else(|| model::card(&self.agent.model)?.prices)
     }
 }
 
@@ -450,12 +454,16 @@ impl Default for Deliver {
 
 impl Default for Commands {
     fn default() -> Self {
-        Self { permission: Permission::Write, bots: Vec::new() }
+        Self {
+            permission: Permission::Write,
+            bots: Vec::new(),
+        }
     }
 }
 
 impl ChangePolicy {
-    /// What holds where a task does not say: a prompt that may write something must change something.
+    /// What holds where a task does not say: a prompt that may write something must change
+    /// something.
     #[must_use]
     pub fn usual(work: &Work, write_set: &WriteSet) -> Self {
         match (work, write_set) {

@@ -2,14 +2,15 @@
 //!
 //! It refuses to guess wildly: what is not similar is not offered.
 
-/// How similar a word must be, by Jaro and Winkler: `databse` is 0.98 like `database`, `test` is 0.6 like `lint`.
+/// How similar a word must be, by Jaro and Winkler: `databse` is 0.98 like `database`, `test` is
+/// 0.6 like `lint`.
 const SIMILAR: f64 = 0.8;
 
 /// The longest word that is compared, in bytes: no key or id is longer.
 const LONGEST: usize = 64;
 
-/// How many comparisons one plan gets: enough for dozens of mistakes among 10,000 tasks, and over in a fraction of a
-/// second.
+/// How many comparisons one plan gets: enough for dozens of mistakes among 10,000 tasks, and over
+/// in a fraction of a second.
 const COMPARISONS: usize = 300_000;
 
 /// Words that other tools use for ours.
@@ -44,11 +45,18 @@ impl Guesser {
     }
 
     /// The candidate most like `word`, if any is like it.
-    pub(super) fn guess<'c>(&mut self, word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<String> {
+    pub(super) fn guess<'c>(
+        &mut self,
+        word: &str,
+        candidates: impl Iterator<Item = &'c str>,
+    ) -> Option<String> {
         if word.len() > LONGEST {
             return None;
         }
-        let foreign = FOREIGN.iter().find(|(other, _)| *other == word).map(|(_, ours)| *ours);
+        let foreign = FOREIGN
+            .iter()
+            .find(|(other, _)| *other == word)
+            .map(|(_, ours)| *ours);
         let mut best: Option<(f64, &str)> = None;
         for candidate in candidates {
             if Some(candidate) == foreign {
@@ -69,7 +77,12 @@ mod tests {
     use super::*;
 
     fn check(word: &str, candidates: &[&str], expect: Option<&str>) {
-        assert_eq!(Guesser::new().guess(word, candidates.iter().copied()).as_deref(), expect);
+        assert_eq!(
+            Guesser::new()
+                .guess(word, candidates.iter().copied())
+                .as_deref(),
+            expect
+        );
     }
 
     #[test]
@@ -97,9 +110,19 @@ mod tests {
     #[test]
     fn so_many_comparisons_are_made_for_one_plan_and_no_more() {
         let mut guesser = Guesser { left: 2 };
-        assert_eq!(guesser.guess("databse", ["api", "database"].into_iter()).as_deref(), Some("database"));
+        assert_eq!(
+            guesser
+                .guess("databse", ["api", "database"].into_iter())
+                .as_deref(),
+            Some("database")
+        );
         assert_eq!(guesser.guess("databse", ["database"].into_iter()), None);
-        assert_eq!(guesser.guess("needs", ["dependencies"].into_iter()).as_deref(), Some("dependencies"));
+        assert_eq!(
+            guesser
+                .guess("needs", ["dependencies"].into_iter())
+                .as_deref(),
+            Some("dependencies")
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! A plan's text as a tree in which every node knows its place.
 //!
-//! It refuses what no plan needs, before it costs anything: files over a mebibyte, other encodings than UTF-8, several
-//! documents, deep nesting, tags, merge keys, and aliases that make much out of little. It builds without recursion.
+//! It refuses what no plan needs, before it costs anything: files over a mebibyte, other encodings
+//! than UTF-8, several documents, deep nesting, tags, merge keys, and aliases that make much out of
+//! little. It builds without recursion.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -19,8 +20,8 @@ pub(super) const MAX_BYTES: usize = 1 << 20;
 /// How deep lists and maps may nest. A plan needs five levels; metadata may have a few of its own.
 const MAX_DEPTH: usize = 64;
 
-/// What all aliases together may stand for, in bytes of text with [`NODE_COST`] for each node: four times the
-/// largest file, so that sharing is free in practice and a bomb is not.
+/// What all aliases together may stand for, in bytes of text with [`NODE_COST`] for each node: four
+/// times the largest file, so that sharing is free in practice and a bomb is not.
 const ALIAS_BUDGET: usize = 4 * MAX_BYTES;
 
 /// What a node costs beside its text, in bytes.
@@ -59,21 +60,32 @@ impl Node {
         let (cost, depth) = match &value {
             Value::Scalar(scalar) => (scalar.text.len(), 0),
             Value::List(items) => measure(items.iter().map(|item| (0, item))),
-            Value::Map(entries) => measure(entries.iter().map(|entry| (entry.key.len(), &entry.node))),
+            Value::Map(entries) => {
+                measure(entries.iter().map(|entry| (entry.key.len(), &entry.node)))
+            }
             Value::Broken => (0, 0),
         };
-        Self { at, value, cost: cost.saturating_add(NODE_COST), depth: depth + 1 }
+        Self {
+            at,
+            value,
+            cost: cost.saturating_add(NODE_COST),
+            depth: depth + 1,
+        }
     }
 }
 
 /// The cost and the depth of what a node holds.
 fn measure<'n>(children: impl Iterator<Item = (usize, &'n Rc<Node>)>) -> (usize, usize) {
     children.fold((0, 0), |(cost, depth): (usize, usize), (key, child)| {
-        (cost.saturating_add(key).saturating_add(child.cost), depth.max(child.depth))
+        (
+            cost.saturating_add(key).saturating_add(child.cost),
+            depth.max(child.depth),
+        )
     })
 }
 
-/// Reads `text` into a tree. `None` where that was impossible or there is nothing in it; then the critic knows why.
+/// Reads `text` into a tree. `None` where that was impossible or there is nothing in it; then the
+/// critic knows why.
 pub(super) fn read(text: &str, critic: &mut Critic<'_>) -> Option<Rc<Node>> {
     let options = yaml::options! {
         emit_unresolved_aliases: true,
@@ -81,15 +93,29 @@ pub(super) fn read(text: &str, critic: &mut Critic<'_>) -> Option<Rc<Node>> {
         flow_nesting_limit: MAX_DEPTH,
         block_nesting_limit: MAX_DEPTH,
     };
-    let mut tree = Tree { critic, open: Vec::new(), anchors: HashMap::new(), aliased: 0, root: None };
+    let mut tree = Tree {
+        critic,
+        open: Vec::new(),
+        anchors: HashMap::new(),
+        aliased: 0,
+        root: None,
+    };
     let mut documents = 0;
     for event in yaml::Parser::new_from_str_with_options(text, options) {
         let (event, span) = match event {
-            Ok((event, span)) => (event, Span { start: offset(&span.start), end: offset(&span.end) }),
+            Ok((event, span)) => (
+                event,
+                Span {
+                    start: offset(&span.start),
+                    end: offset(&span.end),
+                },
+            ),
             Err(error) => {
                 let at = offset(error.marker());
                 let said = syntax::reword(error.kind());
-                critic.say(Span { start: at, end: at }, said.what).advise(said.hint);
+                critic
+                    .say(Span { start: at, end: at }, said.what)
+                    .advise(said.hint);
                 return None;
             }
         };
@@ -97,7 +123,10 @@ pub(super) fn read(text: &str, critic: &mut Critic<'_>) -> Option<Rc<Node>> {
             documents += 1;
         }
         if documents > 1 {
-            let at = Span { start: span.start, end: span.start + 3 };
+            let at = Span {
+                start: span.start,
+                end: span.start + 3,
+            };
             critic
                 .say(at, "a second document begins here, but a plan is one")
                 .advise("remove everything from this `---` on");
@@ -108,7 +137,9 @@ pub(super) fn read(text: &str, critic: &mut Critic<'_>) -> Option<Rc<Node>> {
     let root = tree.root.take();
     if root.is_none() {
         let at = Span::default();
-        critic.say(at, "the plan is empty").advise("`omk init` writes a plan to begin with");
+        critic
+            .say(at, "the plan is empty")
+            .advise("`omk init` writes a plan to begin with");
     }
     root
 }
@@ -128,7 +159,11 @@ struct Open {
 
 enum Kind {
     List(Vec<Rc<Node>>),
-    Map { entries: Vec<Entry>, places: HashMap<String, Span>, key: Option<Key> },
+    Map {
+        entries: Vec<Entry>,
+        places: HashMap<String, Span>,
+        key: Option<Key>,
+    },
 }
 
 /// The key whose value comes next.
@@ -148,24 +183,45 @@ struct Tree<'c, 't> {
 
 impl Tree<'_, '_> {
     /// Takes one event; `None` stops the reading.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the parser may learn of further events; they are no nodes")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the parser may learn of further events; they are no nodes"
+    )]
     fn take(&mut self, event: Event<'_>, at: Span) -> Option<()> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.refuse_tag(tag.as_deref(), at);
                 let plain = style == ScalarStyle::Plain;
                 let written = plain && at.start == at.end;
-                let text = if written { String::new() } else { text.into_owned() };
+                let text = if written {
+                    String::new()
+                } else {
+                    text.into_owned()
+                };
                 self.close(Node::new(at, Value::Scalar(Scalar { text, plain })), anchor);
             }
             Event::SequenceStart(style, anchor, tag) => {
                 self.refuse_tag(tag.as_deref(), at);
-                self.open.push(Open { at, style, anchor, kind: Kind::List(Vec::new()) });
+                self.open.push(Open {
+                    at,
+                    style,
+                    anchor,
+                    kind: Kind::List(Vec::new()),
+                });
             }
             Event::MappingStart(style, anchor, tag) => {
                 self.refuse_tag(tag.as_deref(), at);
-                let kind = Kind::Map { entries: Vec::new(), places: HashMap::new(), key: None };
-                self.open.push(Open { at, style, anchor, kind });
+                let kind = Kind::Map {
+                    entries: Vec::new(),
+                    places: HashMap::new(),
+                    key: None,
+                };
+                self.open.push(Open {
+                    at,
+                    style,
+                    anchor,
+                    kind,
+                });
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 let open = self.open.pop()?;
@@ -181,8 +237,13 @@ impl Tree<'_, '_> {
                 self.attach(node, at);
             }
             Event::UnresolvedAlias(name) => {
-                let what = format!("nothing before this has the anchor `&{name}`", name = clip(&name));
-                self.critic.say(at, what).advise("put text that begins with `*` in quotes");
+                let what = format!(
+                    "nothing before this has the anchor `&{name}`",
+                    name = clip(&name)
+                );
+                self.critic
+                    .say(at, what)
+                    .advise("put text that begins with `*` in quotes");
                 self.attach(Rc::new(Node::new(at, Value::Broken)), at);
             }
             _ => {}
@@ -200,18 +261,25 @@ impl Tree<'_, '_> {
     /// What an alias stands for; `None` where it would be too much.
     fn resolve(&mut self, anchor: usize, at: Span) -> Option<Rc<Node>> {
         let Some(node) = self.anchors.get(&anchor) else {
-            self.critic.say(at, "this alias stands inside the very thing it names").advise("write the value out");
+            self.critic
+                .say(at, "this alias stands inside the very thing it names")
+                .advise("write the value out");
             return Some(Rc::new(Node::new(at, Value::Broken)));
         };
         self.aliased = self.aliased.saturating_add(node.cost);
         if self.aliased > ALIAS_BUDGET {
             let what = "the aliases up to this one stand for more than 4 MiB";
-            self.critic.say(at, what).advise("use fewer aliases, or aliases for less");
+            self.critic
+                .say(at, what)
+                .advise("use fewer aliases, or aliases for less");
             return None;
         }
         if self.open.len() + node.depth > MAX_DEPTH {
             self.critic
-                .say(at, "through this alias, lists and maps are nested too deeply")
+                .say(
+                    at,
+                    "through this alias, lists and maps are nested too deeply",
+                )
                 .advise("write the value out");
             return None;
         }
@@ -231,9 +299,17 @@ impl Tree<'_, '_> {
         match self.open.last_mut().map(|open| &mut open.kind) {
             None => self.root = Some(node),
             Some(Kind::List(items)) => items.push(node),
-            Some(Kind::Map { entries, places, key }) => match key.take() {
+            Some(Kind::Map {
+                entries,
+                places,
+                key,
+            }) => match key.take() {
                 None => *key = Some(read_key(self.critic, places, &node, at)),
-                Some(Key::Text(text, key_at)) => entries.push(Entry { key: text, key_at, node }),
+                Some(Key::Text(text, key_at)) => entries.push(Entry {
+                    key: text,
+                    key_at,
+                    node,
+                }),
                 Some(Key::Broken) => {}
             },
         }
@@ -247,28 +323,47 @@ fn whole(open: &Open, end: Span) -> Span {
         Kind::Map { entries, .. } => entries.first().map(|entry| entry.key_at),
     };
     match (open.style, first) {
-        (StructureStyle::Block, Some(first)) => Span { start: open.at.start.min(first.start), ..first },
+        (StructureStyle::Block, Some(first)) => Span {
+            start: open.at.start.min(first.start),
+            ..first
+        },
         (StructureStyle::Block, None) => open.at,
-        (StructureStyle::Flow, _) => Span { start: open.at.start, end: end.end },
+        (StructureStyle::Flow, _) => Span {
+            start: open.at.start,
+            end: end.end,
+        },
     }
 }
 
-fn read_key(critic: &mut Critic<'_>, places: &mut HashMap<String, Span>, node: &Node, at: Span) -> Key {
+fn read_key(
+    critic: &mut Critic<'_>,
+    places: &mut HashMap<String, Span>,
+    node: &Node,
+    at: Span,
+) -> Key {
     let Value::Scalar(Scalar { text, plain }) = &node.value else {
         if !matches!(node.value, Value::Broken) {
-            critic.say(at, "a key must be text, not a list or a map").advise("put text with brackets in quotes");
+            critic
+                .say(at, "a key must be text, not a list or a map")
+                .advise("put text with brackets in quotes");
         }
         return Key::Broken;
     };
     if *plain && text == "<<" {
         let what = "merge keys `<<` are not read";
-        critic.say(at, what).advise("write the keys out, or put them under `defaults`");
+        critic
+            .say(at, what)
+            .advise("write the keys out, or put them under `defaults`");
         return Key::Broken;
     }
     if let Some(first) = places.get(text) {
         let first = critic.whereabouts(*first);
-        let said = critic.say(at, format!("the key {} stands here a second time", quoted(text)));
-        said.advise("keep one of the two").note(format!("the first one is at {first}"));
+        let said = critic.say(
+            at,
+            format!("the key {} stands here a second time", quoted(text)),
+        );
+        said.advise("keep one of the two")
+            .note(format!("the first one is at {first}"));
         return Key::Broken;
     }
     places.insert(text.clone(), at);
@@ -295,34 +390,65 @@ mod tests {
         // Eight times half a mebibyte: text, and sixteen bytes for each node.
         for (before, after, own) in [("", "", 16), ("[", "]", 32), ("{ k: ", " }", 33)] {
             let aliases = |length: usize, count: usize| {
-                format!("a: &a {before}{}{after}\nb: [{}]\n", "x".repeat(length), vec!["*a"; count].join(", "))
+                format!(
+                    "a: &a {before}{}{after}\nb: [{}]\n",
+                    "x".repeat(length),
+                    vec!["*a"; count].join(", ")
+                )
             };
             let fitting = (1 << 19) - own;
             assert_eq!(complaint(&aliases(fitting, 8)), None, "{before}");
             for text in [aliases(fitting, 9), aliases(fitting + 1, 8)] {
                 let said = complaint(&text).unwrap_or_default();
-                assert!(said.starts_with("error: the aliases up to this one stand for more than 4 MiB\n"), "{said}");
-                assert!(said.contains("^^ use fewer aliases, or aliases for less\n"), "{said}");
+                assert!(
+                    said.starts_with(
+                        "error: the aliases up to this one stand for more than 4 MiB\n"
+                    ),
+                    "{said}"
+                );
+                assert!(
+                    said.contains("^^ use fewer aliases, or aliases for less\n"),
+                    "{said}"
+                );
             }
         }
     }
 
     #[test]
     fn lists_may_nest_sixty_four_deep_with_or_without_aliases() {
-        let nested = |depth: usize, inner: &str| format!("{}{inner}{}", "[".repeat(depth), "]".repeat(depth));
+        let nested = |depth: usize, inner: &str| {
+            format!("{}{inner}{}", "[".repeat(depth), "]".repeat(depth))
+        };
         // A scalar is a level, too.
-        let aliased =
-            |named: usize, around: usize| format!("a: &a {}\nb: {}\n", nested(named, "x"), nested(around, "*a"));
+        let aliased = |named: usize, around: usize| {
+            format!(
+                "a: &a {}\nb: {}\n",
+                nested(named, "x"),
+                nested(around, "*a")
+            )
+        };
         for (named, around) in [(30, 32), (62, 0), (0, 62)] {
-            assert_eq!(complaint(&aliased(named, around)), None, "{named}, {around}");
+            assert_eq!(
+                complaint(&aliased(named, around)),
+                None,
+                "{named}, {around}"
+            );
         }
         for (named, around) in [(30, 33), (31, 32), (0, 63)] {
             let said = complaint(&aliased(named, around)).unwrap_or_default();
-            assert!(said.starts_with("error: through this alias, lists and maps are nested too deeply\n"), "{said}");
+            assert!(
+                said.starts_with(
+                    "error: through this alias, lists and maps are nested too deeply\n"
+                ),
+                "{said}"
+            );
         }
         assert_eq!(complaint(&nested(64, "x")), None);
         let said = complaint(&nested(65, "x")).unwrap_or_default();
-        assert!(said.starts_with("error: lists and maps are nested too deeply\n"), "{said}");
+        assert!(
+            said.starts_with("error: lists and maps are nested too deeply\n"),
+            "{said}"
+        );
     }
 
     #[test]
@@ -330,7 +456,9 @@ mod tests {
         let at = |text: &str| {
             let mut critic = Critic::new("f", text);
             let root = read(text, &mut critic).unwrap();
-            let Value::Map(entries) = &root.value else { panic!("{root:?}") };
+            let Value::Map(entries) = &root.value else {
+                panic!("{root:?}")
+            };
             (entries[0].node.at.start, entries[0].node.at.end)
         };
         for (text, expect) in [
@@ -384,8 +512,16 @@ mod tests {
         ] {
             assert_eq!(complaint(text).unwrap_or_default(), expect, "{text}");
         }
-        assert_eq!(complaint("\"<<\": b\n"), None, "in quotes it is a key like others");
+        assert_eq!(
+            complaint("\"<<\": b\n"),
+            None,
+            "in quotes it is a key like others"
+        );
         let name = "n".repeat(41);
-        assert!(complaint(&format!("a: *{name}\n")).unwrap_or_default().contains(&format!("`&{}`", &name[1..])));
+        assert!(
+            complaint(&format!("a: *{name}\n"))
+                .unwrap_or_default()
+                .contains(&format!("`&{}`", &name[1..]))
+        );
     }
 }

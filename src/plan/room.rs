@@ -1,4 +1,5 @@
-//! What children may reach: how tightly their room is closed, and which part of the network is open to them.
+//! What children may reach: how tightly their room is closed, and which part of the network is open
+//! to them.
 //!
 //! It refuses to know how a room is built, and whether this machine can build it.
 
@@ -23,7 +24,9 @@ pub struct Room {
 }
 
 /// How tightly a room is closed, loosest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum RoomLevel {
     /// Not at all.
@@ -99,8 +102,12 @@ impl Room {
         match self.least {
             Some(RoomLevel::None) => Demand::Nothing,
             Some(least) => Demand::Level(least),
-            // An agent's network is closed by omk. Without a word on the level, one that the plan closes must be closed.
-            None if networks.into_iter().any(|network| matches!(network, Network::None | Network::Allow(_))) => {
+            // An agent's network is closed by omk. Without a word on the level, one that the plan
+            // closes must be closed.
+            None if networks
+                .into_iter()
+                .any(|network| matches!(network, Network::None | Network::Allow(_))) =>
+            {
                 Demand::ClosedNetwork
             }
             None => Demand::Nothing,
@@ -154,13 +161,20 @@ impl FromStr for RoomLevel {
 
     fn from_str(text: &str) -> Result<Self, BadRoomLevel> {
         let levels = [Self::None, Self::Landlock, Self::Sealed];
-        levels.into_iter().find(|level| level.as_str() == text).ok_or(BadRoomLevel)
+        levels
+            .into_iter()
+            .find(|level| level.as_str() == text)
+            .ok_or(BadRoomLevel)
     }
 }
 
 impl Default for Networks {
     fn default() -> Self {
-        Self { agent: Network::Model, gates: Network::Open, tasks: Network::Open }
+        Self {
+            agent: Network::Model,
+            gates: Network::Open,
+            tasks: Network::Open,
+        }
     }
 }
 
@@ -189,20 +203,38 @@ mod tests {
         assert!(levels.is_sorted());
         for level in levels {
             assert_eq!(level.to_string().parse(), Ok(level));
-            assert_eq!(serde_json::to_string(&level).expect("a level is text"), format!("\"{level}\""));
+            assert_eq!(
+                serde_json::to_string(&level).expect("a level is text"),
+                format!("\"{level}\"")
+            );
         }
         assert_eq!("best".parse::<RoomLevel>(), Err(BadRoomLevel));
     }
 
     #[test]
     fn a_closed_network_demands_a_room_unless_the_plan_accepts_none() {
-        let room = |least| Room { least, ..Room::default() };
+        let room = |least| Room {
+            least,
+            ..Room::default()
+        };
         let demand = |least, network: Network| room(least).demand([&Network::Open, &network]);
         assert_eq!(demand(None, Network::None), Demand::ClosedNetwork);
-        assert_eq!(demand(None, Network::Allow(vec!["a.example".parse().expect("a host")])), Demand::ClosedNetwork);
+        assert_eq!(
+            demand(
+                None,
+                Network::Allow(vec!["a.example".parse().expect("a host")])
+            ),
+            Demand::ClosedNetwork
+        );
         assert_eq!(demand(None, Network::Model), Demand::Nothing);
-        assert_eq!(demand(Some(RoomLevel::None), Network::None), Demand::Nothing);
-        assert_eq!(demand(Some(RoomLevel::Sealed), Network::None).least(), RoomLevel::Sealed);
+        assert_eq!(
+            demand(Some(RoomLevel::None), Network::None),
+            Demand::Nothing
+        );
+        assert_eq!(
+            demand(Some(RoomLevel::Sealed), Network::None).least(),
+            RoomLevel::Sealed
+        );
         assert_eq!(Demand::ClosedNetwork.least(), RoomLevel::Landlock);
     }
 
@@ -212,11 +244,17 @@ mod tests {
             (Network::None, r#""none""#),
             (Network::Model, r#""model""#),
             (Network::Open, r#""open""#),
-            (Network::Allow(vec!["example.com".parse().expect("a host")]), r#"{"allow":["example.com"]}"#),
+            (
+                Network::Allow(vec!["example.com".parse().expect("a host")]),
+                r#"{"allow":["example.com"]}"#,
+            ),
         ] {
             let text = serde_json::to_string(&network).expect("a network is text or a map");
             assert_eq!(text, expect);
-            assert_eq!(serde_json::from_str::<Network>(&text).expect("it was just written"), network);
+            assert_eq!(
+                serde_json::from_str::<Network>(&text).expect("it was just written"),
+                network
+            );
         }
         assert!(serde_json::from_str::<Network>(r#"{"allow":["10.0.0.1"]}"#).is_err());
     }

@@ -1,4 +1,5 @@
-//! Scalars as YAML 1.2 means them: `yes` is text, `true` is not, and a number is what it was written as.
+//! Scalars as YAML 1.2 means them: `yes` is text, `true` is not, and a number is what it was
+//! written as.
 //!
 //! It refuses to turn one into the other: text that looks like a number has to be quoted.
 
@@ -36,7 +37,9 @@ impl Scalar {
             ".nan" | ".NaN" | ".NAN" => return Meaning::Number(f64::NAN),
             _ => {}
         }
-        whole(&self.text).or_else(|| number(&self.text)).unwrap_or(Meaning::Text)
+        whole(&self.text)
+            .or_else(|| number(&self.text))
+            .unwrap_or(Meaning::Text)
     }
 }
 
@@ -45,9 +48,10 @@ fn whole(text: &str) -> Option<Meaning> {
     if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Meaning::Whole(text.parse().ok()));
     }
-    let (radix, digits) = text
-        .strip_prefix("0x")
-        .map_or_else(|| text.strip_prefix("0o").map(|digits| (8, digits)), |digits| Some((16, digits)))?;
+    let (radix, digits) = text.strip_prefix("0x").map_or_else(
+        || text.strip_prefix("0o").map(|digits| (8, digits)),
+        |digits| Some((16, digits)),
+    )?;
     let sound = !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix));
     sound.then(|| Meaning::Whole(i128::from_str_radix(digits, radix).ok()))
 }
@@ -55,11 +59,20 @@ fn whole(text: &str) -> Option<Meaning> {
 fn number(text: &str) -> Option<Meaning> {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     if matches!(unsigned, ".inf" | ".Inf" | ".INF") {
-        return Some(Meaning::Number(if text.starts_with('-') { f64::NEG_INFINITY } else { f64::INFINITY }));
+        return Some(Meaning::Number(if text.starts_with('-') {
+            f64::NEG_INFINITY
+        } else {
+            f64::INFINITY
+        }));
     }
-    // Rust reads more than YAML does (`inf`, `nan`), but nothing else that begins with a digit or a point.
+    // Rust reads more than YAML does (`inf`, `nan`), but nothing else that begins with a digit or a
+    // point.
     let starts = unsigned.starts_with(|first: char| first.is_ascii_digit() || first == '.');
-    if starts { text.parse().ok().map(Meaning::Number) } else { None }
+    if starts {
+        text.parse().ok().map(Meaning::Number)
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -67,7 +80,11 @@ mod tests {
     use super::*;
 
     fn plain(text: &str) -> Meaning {
-        Scalar { text: text.to_owned(), plain: true }.meaning()
+        Scalar {
+            text: text.to_owned(),
+            plain: true,
+        }
+        .meaning()
     }
 
     #[test]
@@ -94,12 +111,22 @@ mod tests {
         assert_eq!(plain("1E2"), Meaning::Number(100.0));
         assert_eq!(plain("-1."), Meaning::Number(-1.0));
         assert_eq!(plain("0xfF"), Meaning::Whole(Some(255)));
-        assert_eq!(plain(&format!("0x{}", "f".repeat(40))), Meaning::Whole(None));
+        assert_eq!(
+            plain(&format!("0x{}", "f".repeat(40))),
+            Meaning::Whole(None)
+        );
     }
 
     #[test]
     fn quoted_text_is_text() {
-        assert_eq!(Scalar { text: "1".to_owned(), plain: false }.meaning(), Meaning::Text);
+        assert_eq!(
+            Scalar {
+                text: "1".to_owned(),
+                plain: false
+            }
+            .meaning(),
+            Meaning::Text
+        );
         assert_eq!(plain("~"), Meaning::Nothing);
         assert_eq!(plain("True"), Meaning::Bool(true));
     }

@@ -1,7 +1,7 @@
 //! The JSON Schema of a plan, for editors and other people's checks.
 //!
-//! It refuses to decide anything: `lower` does, and a test holds the two to the same keys. The types here are mirrors,
-//! made to be described and never filled.
+//! It refuses to decide anything: `lower` does, and a test holds the two to the same keys. The
+//! types here are mirrors, made to be described and never filled.
 
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
@@ -9,18 +9,22 @@ use serde_json::{Map, Value};
 /// The schema, in JSON Schema draft 2020-12.
 #[must_use]
 pub fn schema() -> Value {
-    let root = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<mirror::Plan>();
+    let root = SchemaSettings::draft2020_12()
+        .into_generator()
+        .into_root_schema_for::<mirror::Plan>();
     let mut schema = root.to_value();
     tidy(&mut schema);
     schema
 }
 
-/// Makes of a description of Rust types one of plans. Recursion is bounded by the schema, which is ours.
+/// Makes of a description of Rust types one of plans. Recursion is bounded by the schema, which is
+/// ours.
 fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
             forbid_null(object);
             bound_integers(object);
+            join_lines(object);
             object.values_mut().for_each(tidy);
         }
         Value::Array(items) => items.iter_mut().for_each(tidy),
@@ -28,7 +32,19 @@ fn tidy(schema: &mut Value) {
     }
 }
 
-/// A field that may be left out is an `Option` in the mirror, which schemars calls nullable; plans have no nulls.
+/// Where a line of the source ends is nothing that a reader of the schema needs to know.
+fn join_lines(object: &mut Map<String, Value>) {
+    if let Some(Value::String(text)) = object.get_mut("description") {
+        let paragraphs: Vec<String> = text
+            .split("\n\n")
+            .map(|paragraph| paragraph.replace('\n', " "))
+            .collect();
+        *text = paragraphs.join("\n\n");
+    }
+}
+
+/// A field that may be left out is an `Option` in the mirror, which schemars calls nullable; plans
+/// have no nulls.
 fn forbid_null(object: &mut Map<String, Value>) {
     if let Some(Value::Array(types)) = object.get_mut("type") {
         types.retain(|name| name != "null");
@@ -37,7 +53,9 @@ fn forbid_null(object: &mut Map<String, Value>) {
             object.insert("type".to_owned(), only);
         }
     }
-    let Some(Value::Array(choices)) = object.get_mut("anyOf") else { return };
+    let Some(Value::Array(choices)) = object.get_mut("anyOf") else {
+        return;
+    };
     choices.retain(|choice| choice.get("type").is_none_or(|name| name != "null"));
     if let [Value::Object(only)] = choices.as_slice() {
         let only = only.clone();
@@ -46,9 +64,12 @@ fn forbid_null(object: &mut Map<String, Value>) {
     }
 }
 
-/// Formats like `uint32` mean nothing to validators, and strict ones refuse them: bounds say the same.
+/// Formats like `uint32` mean nothing to validators, and strict ones refuse them: bounds say the
+/// same.
 fn bound_integers(object: &mut Map<String, Value>) {
-    let Some(format) = object.get("format").and_then(Value::as_str) else { return };
+    let Some(format) = object.get("format").and_then(Value::as_str) else {
+        return;
+    };
     let (least, most) = match format {
         "int32" => (Some(i32::MIN), Value::from(i32::MAX)),
         "uint32" => (None, Value::from(u32::MAX)),
@@ -66,7 +87,10 @@ fn bound_integers(object: &mut Map<String, Value>) {
 
 mod mirror {
     //! What the text of a plan looks like. The comments are what editors show.
-    #![expect(dead_code, reason = "schemars describes these types; nothing fills them")]
+    #![expect(
+        dead_code,
+        reason = "schemars describes these types; nothing fills them"
+    )]
 
     use std::collections::BTreeMap;
 
@@ -90,13 +114,15 @@ mod mirror {
         prices: Option<Prices>,
         /// Variables for every child: agents, gates and commands.
         env: Option<Variables>,
-        /// Variables taken from the caller's environment. Names with KEY, TOKEN, SECRET or PASSWORD are refused.
+        /// Variables taken from the caller's environment. Names with KEY, TOKEN, SECRET or
+        /// PASSWORD are refused.
         pass_env: Option<Vec<Variable>>,
         /// Ignored build caches that stay in a worktree between tasks, as paths.
         keep: Option<Vec<String>>,
         /// What children may reach.
         room: Option<Room>,
-        /// Whether the required gates run on the base before the first prompt is paid for. Default: true.
+        /// Whether the required gates run on the base before the first prompt is paid for.
+        /// Default: true.
         preflight: Option<bool>,
         /// The largest file, and the largest sum, that one task may add. Default: 100MB.
         change_limit: Option<Size>,
@@ -111,7 +137,8 @@ mod mirror {
         tasks: Vec<Task>,
         /// What becomes of a ready run.
         deliver: Option<Deliver>,
-        /// More paths that no task may write unless its write_set has the same text or the very path.
+        /// More paths that no task may write unless its write_set has the same text or the very
+        /// path.
         protect: Option<Vec<Glob>>,
         /// Who may give commands in comments.
         commands: Option<Commands>,
@@ -137,8 +164,8 @@ mod mirror {
     #[schemars(transparent, extend("pattern" = "^\\s*[0-9]+(\\.[0-9]{1,3})?\\s*(K|M|G)i?B\\s*$"))]
     struct Size(String);
 
-    /// A pattern over paths from the root of the repository: `**`, `*`, `?`, `{a,b}`, `[a-z]`; a directory means all
-    /// below it.
+    /// A pattern over paths from the root of the repository: `**`, `*`, `?`, `{a,b}`, `[a-z]`; a
+    /// directory means all below it.
     #[derive(JsonSchema)]
     #[schemars(transparent, extend("pattern" = "^[^/]"))]
     struct Glob(String);
@@ -163,8 +190,8 @@ mod mirror {
         version: Option<String>,
         /// The model's name, sent to the provider as is. Default: kimi-k3.
         model: Option<String>,
-        /// How much the model thinks before it speaks. Not every model can do each. Default: auto, the provider's own
-        /// default.
+        /// How much the model thinks before it speaks. Not every model can do each. Default: auto,
+        /// the provider's own default.
         thinking: Option<Thinking>,
         /// The provider's address. Default: `https://api.moonshot.ai/v1`.
         #[schemars(extend("pattern" = "^https?://"))]
@@ -319,7 +346,8 @@ mod mirror {
         read_set: Option<Vec<Glob>>,
         /// What it may write. Absent = unknown; empty = nothing.
         write_set: Option<Vec<Glob>>,
-        /// Whether it must change something. Default: required for a prompt unless write_set is empty.
+        /// Whether it must change something. Default: required for a prompt unless write_set is
+        /// empty.
         change: Option<Change>,
         /// How failures are retried.
         retry_policy: Option<RetryPolicy>,
@@ -420,7 +448,8 @@ mod mirror {
         retries: Option<u32>,
         /// What it reads; given = its verdict may be reused.
         inputs: Option<Vec<Glob>>,
-        /// A shell command, like `cargo --version`. Its output is part of what the verdict depends on. Needs `inputs`.
+        /// A shell command, like `cargo --version`. Its output is part of what the verdict depends
+        /// on. Needs `inputs`.
         #[schemars(length(min = 1))]
         fingerprint: Option<String>,
         /// Restored from the trusted commit before it runs.
@@ -565,8 +594,12 @@ mod tests {
         let schema = schema();
         let check = |place: &str, keys: &[&str]| {
             let definition = schema.pointer(place).unwrap();
-            let described: BTreeSet<_> =
-                definition["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+            let described: BTreeSet<_> = definition["properties"]
+                .as_object()
+                .unwrap()
+                .keys()
+                .map(String::as_str)
+                .collect();
             assert_eq!(described, keys.iter().copied().collect(), "{place}");
             assert_eq!(definition["additionalProperties"], false, "{place}");
         };

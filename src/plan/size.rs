@@ -1,14 +1,20 @@
 //! Sizes as plans write them: `500KB`, `100MB`, `1GiB`.
 //!
-//! `KB`, `MB` and `GB` are powers of 1000, `KiB`, `MiB` and `GiB` of 1024. It refuses a number without a unit, because it
-//! could mean any of them.
+//! `KB`, `MB` and `GB` are powers of 1000, `KiB`, `MiB` and `GiB` of 1024. It refuses a number
+//! without a unit, because it could mean any of them.
 
 use std::fmt;
 use std::str::FromStr;
 
 /// Units, largest first.
-const UNITS: [(&str, u64); 6] =
-    [("GiB", 1 << 30), ("GB", 1_000_000_000), ("MiB", 1 << 20), ("MB", 1_000_000), ("KiB", 1 << 10), ("KB", 1000)];
+const UNITS: [(&str, u64); 6] = [
+    ("GiB", 1 << 30),
+    ("GB", 1_000_000_000),
+    ("MiB", 1 << 20),
+    ("MB", 1_000_000),
+    ("KiB", 1 << 10),
+    ("KB", 1000),
+];
 
 /// The largest size of a plan, in bytes: a thousand gigabytes. No forge takes a push of that size.
 const LARGEST: u64 = 1_000_000_000_000;
@@ -45,11 +51,16 @@ impl Size {
     }
 }
 
-/// A number of bytes for people, in the largest unit that leaves a number before the point: `1.5 GB`.
+/// A number of bytes for people, in the largest unit that leaves a number before the point: `1.5
+/// GB`.
 #[must_use]
 pub fn format_bytes(bytes: u64) -> String {
-    let found = UNITS.iter().find(|(name, unit)| !name.contains('i') && bytes >= *unit);
-    let Some((name, unit)) = found else { return format!("{bytes} bytes") };
+    let found = UNITS
+        .iter()
+        .find(|(name, unit)| !name.contains('i') && bytes >= *unit);
+    let Some((name, unit)) = found else {
+        return format!("{bytes} bytes");
+    };
     // Rounded up, so that what is over a limit never reads like the limit.
     let tenths = (bytes / unit) * 10 + (bytes % unit * 10).div_ceil(*unit);
     match (tenths / 10, tenths % 10) {
@@ -62,7 +73,9 @@ impl FromStr for Size {
     type Err = BadSize;
     fn from_str(text: &str) -> Result<Self, BadSize> {
         let text = text.trim();
-        let end = text.find(|character: char| !(character.is_ascii_digit() || character == '.')).unwrap_or(text.len());
+        let end = text
+            .find(|character: char| !(character.is_ascii_digit() || character == '.'))
+            .unwrap_or(text.len());
         let (number, unit) = (&text[..end], text[end..].trim_start());
         if number.is_empty() {
             return Err(BadSize::Malformed);
@@ -71,23 +84,40 @@ impl FromStr for Size {
             return Err(BadSize::NoUnit);
         }
         let known = UNITS.iter().find(|(name, _)| *name == unit);
-        let (_, unit) = known.ok_or_else(|| BadSize::UnknownUnit(unit.chars().take(20).collect()))?;
+        let (_, unit) =
+            known.ok_or_else(|| BadSize::UnknownUnit(unit.chars().take(20).collect()))?;
         let (whole, part) = number.split_once('.').unwrap_or((number, ""));
-        if whole.is_empty() || part.len() > 3 || part.contains('.') || (part.is_empty() && number.contains('.')) {
+        if whole.is_empty()
+            || part.len() > 3
+            || part.contains('.')
+            || (part.is_empty() && number.contains('.'))
+        {
             return Err(BadSize::Malformed);
         }
         let whole: u64 = whole.parse().map_err(|_| BadSize::OutOfRange)?;
         // Thousandths; a unit has at most ten digits, so nothing overflows.
-        let thousandths: u64 = format!("{part:0<3}").parse().map_err(|_| BadSize::Malformed)?;
-        let bytes = whole.checked_mul(*unit).ok_or(BadSize::OutOfRange)?.saturating_add(thousandths * unit / 1000);
-        if (1000..=LARGEST).contains(&bytes) { Ok(Self(bytes)) } else { Err(BadSize::OutOfRange) }
+        let thousandths: u64 = format!("{part:0<3}")
+            .parse()
+            .map_err(|_| BadSize::Malformed)?;
+        let bytes = whole
+            .checked_mul(*unit)
+            .ok_or(BadSize::OutOfRange)?
+            .saturating_add(thousandths * unit / 1000);
+        if (1000..=LARGEST).contains(&bytes) {
+            Ok(Self(bytes))
+        } else {
+            Err(BadSize::OutOfRange)
+        }
     }
 }
 
 impl fmt::Display for Size {
     /// As plans write it, and reads back as the same where a plan said it in whole units.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = UNITS.iter().filter(|(_, unit)| self.0.is_multiple_of(*unit)).max_by_key(|(_, unit)| *unit);
+        let whole = UNITS
+            .iter()
+            .filter(|(_, unit)| self.0.is_multiple_of(*unit))
+            .max_by_key(|(_, unit)| *unit);
         match whole {
             Some((name, unit)) => write!(f, "{}{name}", self.0 / unit),
             // A part of a unit, as `0.001KiB` would be: thousandths of a kilobyte are bytes.
@@ -143,7 +173,10 @@ mod tests {
         assert_eq!(bytes("1.001KiB"), Ok(1025));
         assert_eq!(bytes("2.5MiB"), Ok(2_621_440));
         assert_eq!(bytes("1.234GB"), Ok(1_234_000_000));
-        assert_eq!(bytes(&format!("1{}", "x".repeat(21))), Err(BadSize::UnknownUnit("x".repeat(20))));
+        assert_eq!(
+            bytes(&format!("1{}", "x".repeat(21))),
+            Err(BadSize::UnknownUnit("x".repeat(20)))
+        );
     }
 
     #[test]

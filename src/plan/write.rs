@@ -1,7 +1,7 @@
 //! A plan as the text of an `omk.yaml`, for plans that programs make.
 //!
-//! It refuses to write what is the default anyway. What it writes reads back as the same plan, as long as it stays
-//! under the limits of one: a mebibyte, and metadata no deeper than sixty levels.
+//! It refuses to write what is the default anyway. What it writes reads back as the same plan, as
+//! long as it stays under the limits of one: a mebibyte, and metadata no deeper than sixty levels.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +10,17 @@ use serde_json::{Map, Number, Value, json};
 use super::lower::{BASELINES, gate, room, settings, task};
 use super::scalar::{Meaning, Scalar};
 use super::{
-    Agent, Baseline, ChangePolicy, Commands, DEFAULT_GATE_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_TIMEOUT, Deliver,
-    Gate, Limits, Network, Networks, OnDependencyFailure, Plan, RetryPolicy, Room, Size, Task, When, Work, WriteSet,
-    format_duration,
+    Agent, Baseline, ChangePolicy, Commands, DEFAULT_GATE_TIMEOUT, DEFAULT_IDLE_TIMEOUT,
+    DEFAULT_TIMEOUT, Deliver, Gate, Limits, Network, Networks, OnDependencyFailure, Plan,
+    RetryPolicy, Room, Size, Task, When, Work, WriteSet, format_duration,
 };
 use crate::glob::Glob;
 
 /// Lists of words stay on one line up to this width, in characters.
 const LINE: usize = 100;
 
-/// Keys over this length, in bytes, need a `? ` before them; YAML's own limit is 1024 characters with quotes.
+/// Keys over this length, in bytes, need a `? ` before them; YAML's own limit is 1024 characters
+/// with quotes.
 const LONG_KEY: usize = 200;
 
 /// The plan as YAML, without what is the default.
@@ -79,8 +80,12 @@ fn tree(plan: &Plan) -> Fields {
     fields.full("agent", agent(&plan.agent));
     fields.full("limits", limits(&plan.limits));
     if let Some(prices) = plan.prices {
-        let [input, cached, output] = [prices.input, prices.cached_input, prices.output].map(number);
-        fields.put("prices", json!({ "input": input, "cached_input": cached, "output": output }));
+        let [input, cached, output] =
+            [prices.input, prices.cached_input, prices.output].map(number);
+        fields.put(
+            "prices",
+            json!({ "input": input, "cached_input": cached, "output": output }),
+        );
     }
     fields.full("env", variables(&plan.env));
     fields.full("pass_env", json!(plan.pass_env));
@@ -89,8 +94,16 @@ fn tree(plan: &Plan) -> Fields {
     if !plan.preflight {
         fields.put("preflight", false);
     }
-    fields.unless("change_limit", plan.change_limit.to_string(), &Size::USUAL.to_string());
-    fields.unless("baseline", word(BASELINES, plan.baseline), &word(BASELINES, Baseline::Allow));
+    fields.unless(
+        "change_limit",
+        plan.change_limit.to_string(),
+        &Size::USUAL.to_string(),
+    );
+    fields.unless(
+        "baseline",
+        word(BASELINES, plan.baseline),
+        &word(BASELINES, Baseline::Allow),
+    );
     fields.full("gates", plan.gates.iter().map(gate_value).collect());
     fields.put("tasks", plan.tasks.iter().map(task).collect::<Value>());
     fields.full("deliver", deliver(&plan.deliver));
@@ -101,7 +114,10 @@ fn tree(plan: &Plan) -> Fields {
 
 /// The word of a plan that means `value`.
 fn word<T: PartialEq>(words: &[(&'static str, T)], value: T) -> &'static str {
-    words.iter().find(|(_, meant)| *meant == value).map_or("", |(word, _)| word)
+    words
+        .iter()
+        .find(|(_, meant)| *meant == value)
+        .map_or("", |(word, _)| word)
 }
 
 fn number(value: f64) -> Value {
@@ -113,16 +129,33 @@ fn globs(globs: &[Glob]) -> Value {
 }
 
 fn variables(variables: &BTreeMap<String, String>) -> Value {
-    Value::Object(variables.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect())
+    Value::Object(
+        variables
+            .iter()
+            .map(|(name, value)| (name.clone(), value.as_str().into()))
+            .collect(),
+    )
 }
 
 fn agent(agent: &Agent) -> Value {
     let (mut fields, usual) = (Fields::default(), Agent::default());
-    fields.unless("kind", word(settings::KINDS, agent.kind), &word(settings::KINDS, usual.kind));
+    fields.unless(
+        "kind",
+        word(settings::KINDS, agent.kind),
+        &word(settings::KINDS, usual.kind),
+    );
     fields.unless("version", agent.version.as_str(), &usual.version.as_str());
     fields.unless("model", agent.model.as_str(), &usual.model.as_str());
-    fields.unless("thinking", word(settings::THINKING, agent.thinking), &word(settings::THINKING, usual.thinking));
-    fields.unless("base_url", agent.base_url.as_str(), &usual.base_url.as_str());
+    fields.unless(
+        "thinking",
+        word(settings::THINKING, agent.thinking),
+        &word(settings::THINKING, usual.thinking),
+    );
+    fields.unless(
+        "base_url",
+        agent.base_url.as_str(),
+        &usual.base_url.as_str(),
+    );
     fields.unless("key_env", agent.key_env.as_str(), &usual.key_env.as_str());
     fields.unless("max_steps", agent.max_steps, &usual.max_steps);
     if !agent.tools_disabled.is_empty() {
@@ -142,7 +175,11 @@ fn limits(limits: &Limits) -> Value {
 
 fn room(room: &Room) -> Value {
     let (mut fields, usual) = (Fields::default(), Room::default());
-    fields.unless("level", word(room::LEVELS, room.least), &word(room::LEVELS, usual.least));
+    fields.unless(
+        "level",
+        word(room::LEVELS, room.least),
+        &word(room::LEVELS, usual.least),
+    );
     fields.full("network", networks(&room.network));
     fields.unless("docker", room.docker, &usual.docker);
     fields.value()
@@ -169,7 +206,11 @@ fn gate_value(gate: &Gate) -> Value {
     let mut fields = Fields::default();
     fields.put("id", gate.id.as_str());
     fields.put("run", gate.run.as_str());
-    fields.unless("timeout", format_duration(gate.timeout), &format_duration(DEFAULT_GATE_TIMEOUT));
+    fields.unless(
+        "timeout",
+        format_duration(gate.timeout),
+        &format_duration(DEFAULT_GATE_TIMEOUT),
+    );
     fields.unless("required", gate.required, &true);
     fields.unless("retries", gate.retries, &0);
     if let Some(inputs) = &gate.inputs {
@@ -182,10 +223,16 @@ fn gate_value(gate: &Gate) -> Value {
             [only] => json!(only.as_str()),
             several => globs(several),
         };
-        fields.put("report", json!({ "format": word(gate::FORMATS, report.format), "path": path }));
+        fields.put(
+            "report",
+            json!({ "format": word(gate::FORMATS, report.format), "path": path }),
+        );
     }
     fields.full("env", variables(&gate.env));
-    fields.full("network", gate.network.as_ref().map_or(Value::Null, network));
+    fields.full(
+        "network",
+        gate.network.as_ref().map_or(Value::Null, network),
+    );
     fields.unless("exclusive", gate.exclusive, &false);
     fields.value()
 }
@@ -206,18 +253,37 @@ fn task(task: &Task) -> Value {
         fields.put("write_set", globs(paths));
     }
     let usual = ChangePolicy::usual(&task.work, &task.write_set);
-    fields.unless("change", word(task::CHANGES, task.change), &word(task::CHANGES, usual));
+    fields.unless(
+        "change",
+        word(task::CHANGES, task.change),
+        &word(task::CHANGES, usual),
+    );
     fields.full("retry_policy", retry_policy(&task.retry_policy));
-    fields.unless("timeout", format_duration(task.timeout), &format_duration(DEFAULT_TIMEOUT));
-    fields.unless("idle_timeout", format_duration(task.idle_timeout), &format_duration(DEFAULT_IDLE_TIMEOUT));
+    fields.unless(
+        "timeout",
+        format_duration(task.timeout),
+        &format_duration(DEFAULT_TIMEOUT),
+    );
+    fields.unless(
+        "idle_timeout",
+        format_duration(task.idle_timeout),
+        &format_duration(DEFAULT_IDLE_TIMEOUT),
+    );
     fields.full("gates", json!(task.gates));
     if let Some(when) = &task.when {
         fields.put("when", self::when(when));
     }
     let skip = word(task::ON_FAILURE, OnDependencyFailure::Skip);
-    fields.unless("on_dependency_failure", word(task::ON_FAILURE, task.on_dependency_failure), &skip);
+    fields.unless(
+        "on_dependency_failure",
+        word(task::ON_FAILURE, task.on_dependency_failure),
+        &skip,
+    );
     fields.full("env", variables(&task.env));
-    fields.full("network", task.network.as_ref().map_or(Value::Null, network));
+    fields.full(
+        "network",
+        task.network.as_ref().map_or(Value::Null, network),
+    );
     fields.full("metadata", Value::Object(task.metadata.clone()));
     fields.value()
 }
@@ -225,8 +291,16 @@ fn task(task: &Task) -> Value {
 fn retry_policy(policy: &RetryPolicy) -> Value {
     let (mut fields, usual) = (Fields::default(), RetryPolicy::default());
     fields.unless("max_attempts", policy.max_attempts, &usual.max_attempts);
-    fields.unless("backoff_seconds", policy.backoff_seconds, &usual.backoff_seconds);
-    fields.unless("backoff_multiplier", number(policy.backoff_multiplier), &number(usual.backoff_multiplier));
+    fields.unless(
+        "backoff_seconds",
+        policy.backoff_seconds,
+        &usual.backoff_seconds,
+    );
+    fields.unless(
+        "backoff_multiplier",
+        number(policy.backoff_multiplier),
+        &number(usual.backoff_multiplier),
+    );
     fields.unless(
         "terminal_on_permanent_failure",
         policy.terminal_on_permanent_failure,
@@ -239,14 +313,24 @@ fn retry_policy(policy: &RetryPolicy) -> Value {
 
 fn when(when: &When) -> Value {
     let mut fields = Fields::default();
-    fields.full("events", when.events.iter().map(|event| word(task::EVENTS, *event)).collect());
+    fields.full(
+        "events",
+        when.events
+            .iter()
+            .map(|event| word(task::EVENTS, *event))
+            .collect(),
+    );
     fields.full("changed", globs(&when.changed));
     fields.value()
 }
 
 fn deliver(deliver: &Deliver) -> Value {
     let (mut fields, usual) = (Fields::default(), Deliver::default());
-    fields.unless("as", word(settings::FORMS, deliver.form), &word(settings::FORMS, usual.form));
+    fields.unless(
+        "as",
+        word(settings::FORMS, deliver.form),
+        &word(settings::FORMS, usual.form),
+    );
     fields.unless("draft", deliver.draft, &usual.draft);
     fields.full("labels", json!(deliver.labels));
     fields.unless("partial", deliver.partial, &usual.partial);
@@ -258,8 +342,19 @@ fn deliver(deliver: &Deliver) -> Value {
 fn commands(commands: &Commands) -> Value {
     let (mut fields, usual) = (Fields::default(), Commands::default());
     let words = settings::PERMISSIONS;
-    fields.unless("permission", word(words, commands.permission), &word(words, usual.permission));
-    fields.full("bots", commands.bots.iter().map(|bot| json!({ "login": bot.login, "id": bot.id })).collect());
+    fields.unless(
+        "permission",
+        word(words, commands.permission),
+        &word(words, usual.permission),
+    );
+    fields.full(
+        "bots",
+        commands
+            .bots
+            .iter()
+            .map(|bot| json!({ "login": bot.login, "id": bot.id }))
+            .collect(),
+    );
     fields.value()
 }
 
@@ -288,7 +383,9 @@ fn tail(out: &mut String, value: &Value, indent: usize) {
         },
         Value::Object(entries) if !entries.is_empty() => {
             out.push('\n');
-            entries.iter().for_each(|(key, value)| entry(out, key, value, indent + 2));
+            entries
+                .iter()
+                .for_each(|(key, value)| entry(out, key, value, indent + 2));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
             out.push_str(&format!(" {}\n", atom(value)));
@@ -302,7 +399,9 @@ fn item(out: &mut String, value: &Value, indent: usize) {
     if let Value::Object(entries) = value
         && !entries.is_empty()
     {
-        entries.iter().for_each(|(key, value)| entry(out, key, value, indent + 2));
+        entries
+            .iter()
+            .for_each(|(key, value)| entry(out, key, value, indent + 2));
         out.replace_range(dash..=dash, "-");
     } else {
         out.push_str(&format!("{}-", " ".repeat(indent)));
@@ -314,7 +413,10 @@ fn on_one_line(items: &[Value]) -> Option<String> {
     if items.iter().any(|item| item.is_array() || item.is_object()) {
         return None;
     }
-    let line = format!("[{}]", items.iter().map(atom).collect::<Vec<_>>().join(", "));
+    let line = format!(
+        "[{}]",
+        items.iter().map(atom).collect::<Vec<_>>().join(", ")
+    );
     (line.chars().count() <= LINE).then_some(line)
 }
 
@@ -322,22 +424,36 @@ fn on_one_line(items: &[Value]) -> Option<String> {
 fn atom(value: &Value) -> String {
     match value {
         Value::String(text) => scalar(text),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            value.to_string()
+        }
     }
 }
 
 /// Text without quotes where that is safe in every position, else in double quotes.
 fn scalar(text: &str) -> String {
     // Older readers of YAML take these for `true` and `false`.
-    let older = ["y", "n", "yes", "no", "on", "off"].iter().any(|word| text.eq_ignore_ascii_case(word));
+    let older = ["y", "n", "yes", "no", "on", "off"]
+        .iter()
+        .any(|word| text.eq_ignore_ascii_case(word));
     let bare = (is_word(text) || is_quantity(text))
         && !older
-        && Scalar { text: text.to_owned(), plain: true }.meaning() == Meaning::Text;
-    if bare { text.to_owned() } else { double_quoted(text) }
+        && Scalar {
+            text: text.to_owned(),
+            plain: true,
+        }
+        .meaning()
+            == Meaning::Text;
+    if bare {
+        text.to_owned()
+    } else {
+        double_quoted(text)
+    }
 }
 
 fn is_word(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'/' | b'-' | b' ');
+    let inner =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'/' | b'-' | b' ');
     text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && text.bytes().all(inner)
         && !text.ends_with(' ')
@@ -346,7 +462,11 @@ fn is_word(text: &str) -> bool {
 fn is_quantity(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_digit())
         && text.bytes().all(|byte| {
-            byte.is_ascii_digit() || matches!(byte, b'd' | b'h' | b'm' | b's' | b'K' | b'M' | b'G' | b'i' | b'B')
+            byte.is_ascii_digit()
+                || matches!(
+                    byte,
+                    b'd' | b'h' | b'm' | b's' | b'K' | b'M' | b'G' | b'i' | b'B'
+                )
         })
 }
 
@@ -359,7 +479,9 @@ fn double_quoted(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             '\r' => out.push_str("\\r"),
-            special if !is_plain_character(special) => out.push_str(&format!("\\U{:08X}", u32::from(special))),
+            special if !is_plain_character(special) => {
+                out.push_str(&format!("\\U{:08X}", u32::from(special)))
+            }
             other => out.push(other),
         }
     }
@@ -382,11 +504,15 @@ fn is_literal(text: &str) -> bool {
         && !body.starts_with([' ', '\n'])
         && body.lines().last().is_some_and(|last| !last.is_empty())
         && !body.ends_with('\n')
-        && body.split('\n').all(|line| !line.ends_with(' ') && line.chars().all(is_plain_character))
+        && body
+            .split('\n')
+            .all(|line| !line.ends_with(' ') && line.chars().all(is_plain_character))
 }
 
 fn literal(out: &mut String, text: &str, indent: usize) {
-    let (body, mark) = text.strip_suffix('\n').map_or((text, " |-\n"), |body| (body, " |\n"));
+    let (body, mark) = text
+        .strip_suffix('\n')
+        .map_or((text, " |-\n"), |body| (body, " |\n"));
     out.push_str(mark);
     for line in body.split('\n') {
         if !line.is_empty() {
@@ -403,11 +529,15 @@ mod tests {
 
     #[test]
     fn text_stands_without_quotes_only_where_it_is_text_in_every_reader() {
-        for bare in ["a", "a b", "_x", "a-b/c.d", "30m", "5h30m", "100MB", "1GiB", "A1", "nope", "yes-man"] {
+        for bare in [
+            "a", "a b", "_x", "a-b/c.d", "30m", "5h30m", "100MB", "1GiB", "A1", "nope", "yes-man",
+        ] {
             assert_eq!(scalar(bare), bare);
         }
-        let other =
-            ["", " a", "a ", "a:b", "-a", ".a", "a,b", "ü", "30", "30x", "1.5", "m30 ", "0x1F", "1d!", "~", "#"];
+        let other = [
+            "", " a", "a ", "a:b", "-a", ".a", "a,b", "ü", "30", "30x", "1.5", "m30 ", "0x1F",
+            "1d!", "~", "#",
+        ];
         let words = ["y", "N", "yes", "No", "ON", "off", "null", "true", "False"];
         for quoted in other.into_iter().chain(words) {
             assert_eq!(scalar(quoted), format!("\"{quoted}\""));
@@ -429,20 +559,41 @@ mod tests {
         let text = "version: 1\ngates: [{ run: x, id: g, retries: 0 }, { id: h, run: y, retries: 1 }]\ntasks: [{ id: a, run: x }]\n";
         let plan = crate::plan::parse(text.as_bytes(), "omk.yaml", "x").unwrap();
         let definitions: Vec<String> = plan.gates.iter().map(definition_of).collect();
-        assert_eq!(definitions, [r#"{"id":"g","run":"x"}"#, r#"{"id":"h","run":"y","retries":1}"#]);
+        assert_eq!(
+            definitions,
+            [
+                r#"{"id":"g","run":"x"}"#,
+                r#"{"id":"h","run":"y","retries":1}"#
+            ]
+        );
     }
 
     #[test]
     fn lists_stand_on_one_line_up_to_a_hundred_characters() {
         let long = |count: usize| "é".repeat(count);
-        assert_eq!(written(&json!(["a", "b c", 1, null, "1"])), "k: [a, b c, 1, null, \"1\"]\n");
-        assert_eq!(written(&json!([long(96)])), format!("k: [\"{}\"]\n", long(96)));
-        assert_eq!(written(&json!([long(97)])), format!("k:\n  - \"{}\"\n", long(97)));
+        assert_eq!(
+            written(&json!(["a", "b c", 1, null, "1"])),
+            "k: [a, b c, 1, null, \"1\"]\n"
+        );
+        assert_eq!(
+            written(&json!([long(96)])),
+            format!("k: [\"{}\"]\n", long(96))
+        );
+        assert_eq!(
+            written(&json!([long(97)])),
+            format!("k:\n  - \"{}\"\n", long(97))
+        );
         assert_eq!(written(&json!([["a"], "b"])), "k:\n  - [a]\n  - b\n");
         let nested = json!([{ "a": 1, "b": [{ "c": [], "d": {} }, {}] }, []]);
-        assert_eq!(written(&nested), "k:\n  - a: 1\n    b:\n      - c: []\n        d: {}\n      - {}\n  - []\n");
+        assert_eq!(
+            written(&nested),
+            "k:\n  - a: 1\n    b:\n      - c: []\n        d: {}\n      - {}\n  - []\n"
+        );
         assert_eq!(written(&json!({})), "k: {}\n");
-        assert_eq!(written(&json!({ "a": { "b": "c" } })), "k:\n  a:\n    b: c\n");
+        assert_eq!(
+            written(&json!({ "a": { "b": "c" } })),
+            "k:\n  a:\n    b: c\n"
+        );
     }
 
     #[test]
@@ -466,8 +617,22 @@ mod tests {
         ] {
             assert_eq!(written(&json!(text)), expect);
         }
-        for text in ["\n", "a\n\n", " a\nb", "\na", "a \nb", "a\nb ", "a\n\tb", "a\r\nb", "a\u{feff}\nb", "a\n \n"] {
-            assert_eq!(written(&json!(text)), format!("k: {}\n", double_quoted(text)));
+        for text in [
+            "\n",
+            "a\n\n",
+            " a\nb",
+            "\na",
+            "a \nb",
+            "a\nb ",
+            "a\n\tb",
+            "a\r\nb",
+            "a\u{feff}\nb",
+            "a\n \n",
+        ] {
+            assert_eq!(
+                written(&json!(text)),
+                format!("k: {}\n", double_quoted(text))
+            );
         }
     }
 }

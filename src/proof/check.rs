@@ -1,7 +1,8 @@
 //! `omk verify`: a statement held against what the repository says.
 //!
-//! Everything that fails is named, not only the first. It refuses to look anything up: [`Seen`] is what the caller
-//! found; and to be satisfied with nothing: a proof of which no gate could be checked does not hold.
+//! Everything that fails is named, not only the first. It refuses to look anything up: [`Seen`] is
+//! what the caller found; and to be satisfied with nothing: a proof of which no gate could be
+//! checked does not hold.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +11,9 @@ use serde::Deserialize;
 use super::input::JudgedBy;
 use super::origin;
 use super::rules::{Unmet, unmet};
-use super::statement::{GateClaim, LogClaim, PREDICATE_TYPE, Predicate, STATEMENT_TYPE, Statement, subjects};
+use super::statement::{
+    GateClaim, LogClaim, PREDICATE_TYPE, Predicate, STATEMENT_TYPE, Statement, subjects,
+};
 use crate::fact::{AgainstBase, GateOutcome, GateVerdict, RunVerdict};
 use crate::id::{CommitId, GateId, Sha256, Tip, TreeId};
 use crate::plan::{Baseline, RoomLevel};
@@ -27,13 +30,15 @@ pub struct Seen {
     pub base: Option<SeenCommit>,
     /// Whether the base is the result or an ancestor of it; `None` = cannot be told here.
     pub base_is_ancestor: Option<bool>,
-    /// The plan at the named commit and path, else the one in the run's directory; `None` = neither is here.
+    /// The plan at the named commit and path, else the one in the run's directory; `None` =
+    /// neither is here.
     pub plan: Option<SeenPlan>,
     /// Digests of those logs and transcripts that are here, by the path the statement gives them.
     pub logs: BTreeMap<String, Sha256>,
     /// Why logs and transcripts that are here could not be read, by path.
     pub strange_logs: BTreeMap<String, String>,
-    /// The proofs that reused verdicts come from, as far as they are here, by the names that the statement gives them.
+    /// The proofs that reused verdicts come from, as far as they are here, by the names that the
+    /// statement gives them.
     pub origins: BTreeMap<String, Statement>,
     /// The digest of the bundle, where one is here.
     pub bundle: Option<Sha256>,
@@ -278,7 +283,10 @@ impl std::fmt::Display for Remark {
             Self::LogsUnseen(1) => f.write_str("1 log is not here and was not checked"),
             Self::LogsUnseen(count) => write!(f, "{count} logs are not here and were not checked"),
             Self::OriginUnseen { gate, from } => {
-                write!(f, "the gate `{gate}` is reused from {from}, which is not here and was not checked")
+                write!(
+                    f,
+                    "the gate `{gate}` is reused from {from}, which is not here and was not checked"
+                )
             }
             Self::Flaky(gate) => write!(f, "the gate `{gate}` is flaky"),
             Self::PreExisting(gate) => write!(f, "the gate `{gate}` fails on the base too"),
@@ -313,7 +321,9 @@ impl std::fmt::Display for Worth {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Ready => f.pad("holds"),
-            Self::NotReady(verdict) => f.pad(&format!("holds: {}", verdict.as_str().replace('_', " "))),
+            Self::NotReady(verdict) => {
+                f.pad(&format!("holds: {}", verdict.as_str().replace('_', " ")))
+            }
             Self::Broken => f.pad("BROKEN"),
         }
     }
@@ -323,7 +333,11 @@ impl Checked {
     /// That of a proof whose file is gone.
     #[must_use]
     pub fn missing() -> Self {
-        Self { statement: None, findings: vec![Finding::ProofMissing], remarks: Vec::new() }
+        Self {
+            statement: None,
+            findings: vec![Finding::ProofMissing],
+            remarks: Vec::new(),
+        }
     }
 
     /// What the proof is worth.
@@ -382,7 +396,13 @@ pub fn read(bytes: &[u8]) -> Result<Statement, Unreadable> {
 pub fn check(bytes: &[u8], seen: &Seen) -> Checked {
     let statement = match read(bytes) {
         Ok(statement) => statement,
-        Err(why) => return Checked { statement: None, findings: vec![why.into()], remarks: Vec::new() },
+        Err(why) => {
+            return Checked {
+                statement: None,
+                findings: vec![why.into()],
+                remarks: Vec::new(),
+            };
+        }
     };
     let claims = &statement.predicate;
     let mut findings = Vec::new();
@@ -394,7 +414,11 @@ pub fn check(bytes: &[u8], seen: &Seen) -> Checked {
     logs(claims, seen, &mut findings);
     let mut remarks = remarks(claims, seen);
     remarks.extend(origin::remarks(claims, seen));
-    Checked { statement: Some(statement), findings, remarks }
+    Checked {
+        statement: Some(statement),
+        findings,
+        remarks,
+    }
 }
 
 fn integrity(bytes: &[u8], statement: &Statement, seen: &Seen, findings: &mut Vec<Finding>) {
@@ -408,7 +432,10 @@ fn integrity(bytes: &[u8], statement: &Statement, seen: &Seen, findings: &mut Ve
     }
     let claimed = bundle_of(statement);
     let bundle = claimed.as_deref().and_then(|digest| digest.parse().ok());
-    let result = Tip { commit: claims.result.commit.clone(), tree: claims.result.tree.clone() };
+    let result = Tip {
+        commit: claims.result.commit.clone(),
+        tree: claims.result.tree.clone(),
+    };
     if statement.subject != subjects(&result, bundle.as_ref()) {
         findings.push(Finding::Subjects);
     }
@@ -420,14 +447,24 @@ fn integrity(bytes: &[u8], statement: &Statement, seen: &Seen, findings: &mut Ve
 }
 
 fn bundle_of(statement: &Statement) -> Option<String> {
-    statement.subject.iter().find(|subject| subject.name == "bundle")?.digest.get("sha256").cloned()
+    statement
+        .subject
+        .iter()
+        .find(|subject| subject.name == "bundle")?
+        .digest
+        .get("sha256")
+        .cloned()
 }
 
 fn commits(claims: &Predicate, seen: &Seen, findings: &mut Vec<Finding>) {
     let mut tree = |commit: &CommitId, found: &TreeId, claimed: &TreeId| {
         if found != claimed {
             let (commit, found, claimed) = (commit.clone(), found.clone(), claimed.clone());
-            findings.push(Finding::Tree { commit, found, claimed });
+            findings.push(Finding::Tree {
+                commit,
+                found,
+                claimed,
+            });
         }
     };
     if let Some(base) = &seen.base {
@@ -440,7 +477,8 @@ fn commits(claims: &Predicate, seen: &Seen, findings: &mut Vec<Finding>) {
     tree(&claims.result.commit, &result.tree, &claims.result.tree);
     // A task's change is one commit on its base; a run's result is any number of them.
     let unchanged = claims.result.commit == claims.base.commit;
-    let apart = claims.task.is_some() && !unchanged && result.parents != [claims.base.commit.clone()];
+    let apart =
+        claims.task.is_some() && !unchanged && result.parents != [claims.base.commit.clone()];
     if apart || seen.base_is_ancestor == Some(false) {
         let (result, base) = (claims.result.commit.clone(), claims.base.commit.clone());
         findings.push(Finding::Ancestry { result, base });
@@ -451,7 +489,10 @@ fn plan(claims: &Predicate, seen: &Seen, findings: &mut Vec<Finding>) {
     match &seen.plan {
         None => findings.push(Finding::PlanMissing(claims.plan.path.clone())),
         Some(plan) if plan.digest != claims.plan.digest => {
-            findings.push(Finding::PlanDigest { found: plan.digest.clone(), claimed: claims.plan.digest.clone() });
+            findings.push(Finding::PlanDigest {
+                found: plan.digest.clone(),
+                claimed: claims.plan.digest.clone(),
+            });
         }
         Some(_) => {}
     }
@@ -476,7 +517,11 @@ fn gates(claims: &Predicate, seen: &Seen, findings: &mut Vec<Finding>) {
         };
         findings.push(finding);
     }
-    for gate in claims.gates.iter().filter(|gate| required.contains(&gate.id)) {
+    for gate in claims
+        .gates
+        .iter()
+        .filter(|gate| required.contains(&gate.id))
+    {
         one_gate(gate, tree, seen.plan.as_ref(), findings);
     }
     match claims.verdict {
@@ -495,16 +540,26 @@ fn gates(claims: &Predicate, seen: &Seen, findings: &mut Vec<Finding>) {
 fn one_gate(gate: &GateClaim, tree: &TreeId, plan: Option<&SeenPlan>, findings: &mut Vec<Finding>) {
     let ran = gate.verdict != GateVerdict::Skipped;
     if ran && gate.tree.as_ref() != Some(tree) {
-        findings.push(Finding::GateTree { gate: gate.id.clone(), tree: gate.tree.clone() });
+        findings.push(Finding::GateTree {
+            gate: gate.id.clone(),
+            tree: gate.tree.clone(),
+        });
     }
     if gate.verdict == GateVerdict::Reused && gate.reused_from.is_none() {
         findings.push(Finding::GateSource(gate.id.clone()));
     }
     let Some(plan) = plan else { return };
-    if plan.required.get(&gate.id).is_some_and(|command| *command != gate.command) {
+    if plan
+        .required
+        .get(&gate.id)
+        .is_some_and(|command| *command != gate.command)
+    {
         findings.push(Finding::GateCommand(gate.id.clone()));
     }
-    if plan.baseline == Baseline::Strict && gate.verdict == GateVerdict::Failed && gate.counts_as_passed {
+    if plan.baseline == Baseline::Strict
+        && gate.verdict == GateVerdict::Failed
+        && gate.counts_as_passed
+    {
         findings.push(Finding::Strict(gate.id.clone()));
     }
 }
@@ -512,7 +567,10 @@ fn one_gate(gate: &GateClaim, tree: &TreeId, plan: Option<&SeenPlan>, findings: 
 fn logs(claims: &Predicate, seen: &Seen, findings: &mut Vec<Finding>) {
     for log in claimed_logs(claims) {
         if let Some(why) = seen.strange_logs.get(&log.path) {
-            findings.push(Finding::LogNotRead { path: log.path.clone(), why: why.clone() });
+            findings.push(Finding::LogNotRead {
+                path: log.path.clone(),
+                why: why.clone(),
+            });
         }
         match seen.logs.get(&log.path) {
             Some(found) if *found != log.sha256 => findings.push(Finding::Log {
@@ -528,7 +586,12 @@ fn logs(claims: &Predicate, seen: &Seen, findings: &mut Vec<Finding>) {
 /// Every log and transcript that a statement names.
 pub fn claimed_logs(claims: &Predicate) -> impl Iterator<Item = &LogClaim> {
     let gates = claims.gates.iter().filter_map(|gate| gate.log.as_ref());
-    gates.chain(claims.agent.iter().filter_map(|agent| agent.transcript.as_ref()))
+    gates.chain(
+        claims
+            .agent
+            .iter()
+            .filter_map(|agent| agent.transcript.as_ref()),
+    )
 }
 
 fn remarks(claims: &Predicate, seen: &Seen) -> Vec<Remark> {
@@ -545,13 +608,20 @@ fn remarks(claims: &Predicate, seen: &Seen) -> Vec<Remark> {
     remark(claims.judged_by == JudgedBy::SameJob, Remark::SameJob);
     remark(claims.plan.commit.is_none(), Remark::Uncommitted);
     remark(seen.base.is_none(), Remark::BaseUnseen);
-    let unseen = claimed_logs(claims)
-        .filter(|log| !seen.logs.contains_key(&log.path) && !seen.strange_logs.contains_key(&log.path));
+    let unseen = claimed_logs(claims).filter(|log| {
+        !seen.logs.contains_key(&log.path) && !seen.strange_logs.contains_key(&log.path)
+    });
     let unseen = unseen.count();
     remark(unseen > 0, Remark::LogsUnseen(unseen));
     for gate in &claims.gates {
-        remark(gate.verdict == GateVerdict::Flaky, Remark::Flaky(gate.id.clone()));
-        remark(gate.against_base == Some(AgainstBase::PreExisting), Remark::PreExisting(gate.id.clone()));
+        remark(
+            gate.verdict == GateVerdict::Flaky,
+            Remark::Flaky(gate.id.clone()),
+        );
+        remark(
+            gate.against_base == Some(AgainstBase::PreExisting),
+            Remark::PreExisting(gate.id.clone()),
+        );
     }
     remark(claims.room.level == RoomLevel::None, Remark::Unconfined);
     remarks

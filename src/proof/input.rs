@@ -44,7 +44,8 @@ pub struct Input {
     pub runner: Host,
     /// How the children were confined, the weakest of them.
     pub containment: Containment,
-    /// What was open to each task's agent or command, as far as the journal says; what was open to gates is with them.
+    /// What was open to each task's agent or command, as far as the journal says; what was open to
+    /// gates is with them.
     pub networks: BTreeMap<TaskId, Network>,
     /// Who judged.
     pub judged_by: JudgedBy,

@@ -1,17 +1,22 @@
 //! Reused verdicts, checked against the proofs that they come from.
 //!
-//! It refuses a verdict whose proof does not say just that. A proof that is not at hand is a remark, no fault.
+//! It refuses a verdict whose proof does not say just that. A proof that is not at hand is a
+//! remark, no fault.
 
 use super::check::{Finding, Remark, Seen};
 use super::statement::{GateClaim, Predicate, Statement};
 use crate::fact::GateVerdict;
 
-/// The gates whose verdicts are reused, each with the name of the proof and that proof, if it is at hand.
+/// The gates whose verdicts are reused, each with the name of the proof and that proof, if it is at
+/// hand.
 fn reused<'a>(
     claims: &'a Predicate,
     seen: &'a Seen,
 ) -> impl Iterator<Item = (&'a GateClaim, &'a str, Option<&'a Statement>)> {
-    let reused = claims.gates.iter().filter(|gate| gate.verdict == GateVerdict::Reused);
+    let reused = claims
+        .gates
+        .iter()
+        .filter(|gate| gate.verdict == GateVerdict::Reused);
     reused.filter_map(|gate| {
         let name = gate.reused_from.as_deref()?;
         Some((gate, name, seen.origins.get(name)))
@@ -22,7 +27,10 @@ fn reused<'a>(
 pub(super) fn findings(claims: &Predicate, seen: &Seen, findings: &mut Vec<Finding>) {
     for (gate, name, origin) in reused(claims, seen) {
         if origin.is_some_and(|origin| !carries(gate, origin)) {
-            findings.push(Finding::Origin { gate: gate.id.clone(), from: name.to_owned() });
+            findings.push(Finding::Origin {
+                gate: gate.id.clone(),
+                from: name.to_owned(),
+            });
         }
     }
 }
@@ -30,12 +38,18 @@ pub(super) fn findings(claims: &Predicate, seen: &Seen, findings: &mut Vec<Findi
 /// What could not be checked.
 pub(super) fn remarks(claims: &Predicate, seen: &Seen) -> Vec<Remark> {
     let unseen = reused(claims, seen).filter(|(_, _, origin)| origin.is_none());
-    unseen.map(|(gate, name, _)| Remark::OriginUnseen { gate: gate.id.clone(), from: name.to_owned() }).collect()
+    unseen
+        .map(|(gate, name, _)| Remark::OriginUnseen {
+            gate: gate.id.clone(),
+            from: name.to_owned(),
+        })
+        .collect()
 }
 
 fn carries(gate: &GateClaim, origin: &Statement) -> bool {
     let says = |said: &&GateClaim| {
-        let same = said.id == gate.id && said.command == gate.command && said.reuse_key == gate.reuse_key;
+        let same =
+            said.id == gate.id && said.command == gate.command && said.reuse_key == gate.reuse_key;
         same && said.verdict == GateVerdict::Passed && said.counts_as_passed
     };
     let of_commit = gate.reused_commit.as_ref() == Some(&origin.predicate.result.commit);

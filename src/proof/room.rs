@@ -1,7 +1,7 @@
 //! What a proof claims of the rooms: their level, and what was open to children on the network.
 //!
-//! These types are promised, as all of a statement. It refuses to claim more than the journal holds: what is unknown is
-//! absent.
+//! These types are promised, as all of a statement. It refuses to claim more than the journal
+//! holds: what is unknown is absent.
 
 use std::collections::BTreeMap;
 
@@ -20,13 +20,15 @@ pub struct RoomClaim {
     pub level: RoomLevel,
     /// A child subreaper ended every descendant.
     pub subreaper: bool,
-    /// What was open to children on the network; absent if nothing is known of it, and in older proofs.
+    /// What was open to children on the network; absent if nothing is known of it, and in older
+    /// proofs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkClaim>,
 }
 
-/// What was open to children on the network: `none`, `model` (the model alone), `open` (everything), or `allow` with the
-/// hosts. In a room of level `none` everything is open, whatever the plan says.
+/// What was open to children on the network: `none`, `model` (the model alone), `open`
+/// (everything), or `allow` with the hosts. In a room of level `none` everything is open, whatever
+/// the plan says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NetworkClaim {
     /// Of each task's agent or command, by the task's id.
@@ -40,9 +42,12 @@ pub struct NetworkClaim {
 }
 
 pub(super) fn room(input: &Input) -> RoomClaim {
-    let of_gate = |gate: &GateOutcome| Some((gate.gate.clone(), gate.room.as_ref()?.network.clone()));
-    let network =
-        NetworkClaim { tasks: input.networks.clone(), gates: input.gates.iter().filter_map(of_gate).collect() };
+    let of_gate =
+        |gate: &GateOutcome| Some((gate.gate.clone(), gate.room.as_ref()?.network.clone()));
+    let network = NetworkClaim {
+        tasks: input.networks.clone(),
+        gates: input.gates.iter().filter_map(of_gate).collect(),
+    };
     let is_known = !network.tasks.is_empty() || !network.gates.is_empty();
     RoomClaim {
         level: input.containment.level,

@@ -1,7 +1,7 @@
 //! The rules: what a set of gate outcomes is worth, and when `ready` may be said.
 //!
-//! This is the one place that decides it, for landing, for writing proofs and for checking them. It refuses the benefit
-//! of the doubt.
+//! This is the one place that decides it, for landing, for writing proofs and for checking them. It
+//! refuses the benefit of the doubt.
 
 use crate::fact::{AgainstBase, GateOutcome, GateVerdict};
 use crate::id::{GateId, TreeId};
@@ -20,19 +20,34 @@ pub enum Standing {
 /// What the outcomes are worth where these gates are required.
 #[must_use]
 pub fn standing(outcomes: &[GateOutcome], required: &[GateId]) -> Standing {
-    let held: Vec<GateId> = required.iter().filter(|gate| !has_passed(outcomes, gate)).cloned().collect();
+    let held: Vec<GateId> = required
+        .iter()
+        .filter(|gate| !has_passed(outcomes, gate))
+        .cloned()
+        .collect();
     if !held.is_empty() {
         return Standing::Held(held);
     }
-    if required.is_empty() { Standing::Unproven } else { Standing::Proven }
+    if required.is_empty() {
+        Standing::Unproven
+    } else {
+        Standing::Proven
+    }
 }
 
 fn has_passed(outcomes: &[GateOutcome], gate: &GateId) -> bool {
-    let mut own = outcomes.iter().filter(|outcome| outcome.gate == *gate).peekable();
-    own.peek().is_some() && own.all(|outcome| outcome.counts_as_passed && counts(outcome.verdict, outcome.against_base))
+    let mut own = outcomes
+        .iter()
+        .filter(|outcome| outcome.gate == *gate)
+        .peekable();
+    own.peek().is_some()
+        && own.all(|outcome| {
+            outcome.counts_as_passed && counts(outcome.verdict, outcome.against_base)
+        })
 }
 
-/// Whether a verdict may count as passed at all; whether it does is also the plan's `baseline` to say.
+/// Whether a verdict may count as passed at all; whether it does is also the plan's `baseline` to
+/// say.
 #[must_use]
 pub fn counts(verdict: GateVerdict, against_base: Option<AgainstBase>) -> bool {
     match verdict {
@@ -80,7 +95,8 @@ pub fn unmet(
         Standing::Unproven => unmet.push(Unmet::NothingVerified),
         Standing::Held(gates) => unmet.extend(gates.into_iter().map(|gate| {
             let held = |outcome: &&GateOutcome| {
-                outcome.gate == gate && !(outcome.counts_as_passed && counts(outcome.verdict, outcome.against_base))
+                outcome.gate == gate
+                    && !(outcome.counts_as_passed && counts(outcome.verdict, outcome.against_base))
             };
             match outcomes.iter().find(held).map(|outcome| outcome.verdict) {
                 Some(verdict) => Unmet::NotPassed(gate, verdict),
@@ -89,7 +105,10 @@ pub fn unmet(
         })),
     }
     if !required.is_empty() && judged != Some(result) {
-        unmet.push(Unmet::OtherTree { judged: judged.cloned(), result: result.clone() });
+        unmet.push(Unmet::OtherTree {
+            judged: judged.cloned(),
+            result: result.clone(),
+        });
     }
     unmet
 }
@@ -126,9 +145,15 @@ mod tests {
     #[test]
     fn a_required_gate_that_did_not_run_holds_a_change_back() {
         let ran = [outcome("lint", GateVerdict::Passed, true)];
-        assert_eq!(standing(&ran, &[gate("lint"), gate("test")]), Standing::Held(vec![gate("test")]));
+        assert_eq!(
+            standing(&ran, &[gate("lint"), gate("test")]),
+            Standing::Held(vec![gate("test")])
+        );
         let skipped = [outcome("lint", GateVerdict::Skipped, true)];
-        assert_eq!(standing(&skipped, &[gate("lint")]), Standing::Held(vec![gate("lint")]));
+        assert_eq!(
+            standing(&skipped, &[gate("lint")]),
+            Standing::Held(vec![gate("lint")])
+        );
     }
 
     #[test]
@@ -140,16 +165,31 @@ mod tests {
     #[test]
     fn a_failure_said_to_count_does_not_count_unless_it_is_old() {
         let mut failed = outcome("test", GateVerdict::Failed, true);
-        assert_eq!(standing(std::slice::from_ref(&failed), &[gate("test")]), Standing::Held(vec![gate("test")]));
+        assert_eq!(
+            standing(std::slice::from_ref(&failed), &[gate("test")]),
+            Standing::Held(vec![gate("test")])
+        );
         failed.against_base = Some(AgainstBase::PreExisting);
-        assert_eq!(standing(std::slice::from_ref(&failed), &[gate("test")]), Standing::Proven);
+        assert_eq!(
+            standing(std::slice::from_ref(&failed), &[gate("test")]),
+            Standing::Proven
+        );
         failed.counts_as_passed = false;
-        assert_eq!(standing(&[failed], &[gate("test")]), Standing::Held(vec![gate("test")]));
+        assert_eq!(
+            standing(&[failed], &[gate("test")]),
+            Standing::Held(vec![gate("test")])
+        );
     }
 
     #[test]
     fn one_failing_outcome_of_two_for_a_gate_decides() {
-        let both = [outcome("test", GateVerdict::Passed, true), outcome("test", GateVerdict::Failed, false)];
-        assert_eq!(standing(&both, &[gate("test")]), Standing::Held(vec![gate("test")]));
+        let both = [
+            outcome("test", GateVerdict::Passed, true),
+            outcome("test", GateVerdict::Failed, false),
+        ];
+        assert_eq!(
+            standing(&both, &[gate("test")]),
+            Standing::Held(vec![gate("test")])
+        );
     }
 }

@@ -1,7 +1,9 @@
-//! The statement as it is written: an in-toto Statement v1 with a predicate of our own, in a fixed order of keys.
+//! The statement as it is written: an in-toto Statement v1 with a predicate of our own, in a fixed
+//! order of keys.
 //!
-//! These types are promised: readers of old proofs depend on them, `schema/proof-v1.json` publishes them. A changed
-//! meaning is a new predicate type; new fields are optional. It refuses to hold what [`super::Input`] does not.
+//! These types are promised: readers of old proofs depend on them, `schema/proof-v1.json` publishes
+//! them. A changed meaning is a new predicate type; new fields are optional. It refuses to hold
+//! what [`super::Input`] does not.
 
 use std::collections::BTreeMap;
 
@@ -180,7 +182,8 @@ pub struct GateClaim {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub reused_commit: Option<CommitId>,
-    /// The digest of all that the verdict depends on: a later gate with the same one may reuse it. Absent if none may.
+    /// The digest of all that the verdict depends on: a later gate with the same one may reuse it.
+    /// Absent if none may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub reuse_key: Option<Sha256>,
@@ -250,8 +253,8 @@ pub struct TriggerClaim {
     pub comment: Option<String>,
 }
 
-/// The statement of this evidence. It says `ready` only where the rules carry it: else `neutral` where nothing was
-/// verified, and `not_ready` where something did not pass.
+/// The statement of this evidence. It says `ready` only where the rules carry it: else `neutral`
+/// where nothing was verified, and `not_ready` where something did not pass.
 #[must_use]
 pub fn prove(input: &Input) -> Statement {
     Statement {
@@ -263,7 +266,8 @@ pub fn prove(input: &Input) -> Statement {
 }
 
 impl Statement {
-    /// The bytes of the file: indented JSON with a newline at its end, the same for the same statement.
+    /// The bytes of the file: indented JSON with a newline at its end, the same for the same
+    /// statement.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         to_bytes(self)
@@ -284,7 +288,8 @@ pub fn schema() -> String {
 }
 
 pub(super) fn to_bytes(value: &impl Serialize) -> Vec<u8> {
-    let mut bytes = serde_json::to_vec_pretty(value).expect("its keys are strings and its numbers finite");
+    let mut bytes =
+        serde_json::to_vec_pretty(value).expect("its keys are strings and its numbers finite");
     bytes.push(b'\n');
     bytes
 }
@@ -294,8 +299,10 @@ pub(super) fn subjects(result: &Tip, bundle: Option<&Sha256>) -> Vec<Subject> {
         name: name.to_owned(),
         digest: [(algorithm.to_owned(), digest.to_owned())].into(),
     };
-    let mut subjects =
-        vec![subject("commit", "gitCommit", result.commit.as_str()), subject("tree", "gitTree", result.tree.as_str())];
+    let mut subjects = vec![
+        subject("commit", "gitCommit", result.commit.as_str()),
+        subject("tree", "gitTree", result.tree.as_str()),
+    ];
     subjects.extend(bundle.map(|digest| subject("bundle", "sha256", digest.as_str())));
     subjects
 }
@@ -306,7 +313,13 @@ pub(super) fn carried(input: &Input) -> RunVerdict {
         return input.verdict;
     }
     let tree = input.judged_tree.as_ref();
-    let unmet = unmet(completed(input), &input.gates, &input.required, tree, &input.result.tree);
+    let unmet = unmet(
+        completed(input),
+        &input.gates,
+        &input.required,
+        tree,
+        &input.result.tree,
+    );
     match unmet.as_slice() {
         [] => RunVerdict::Ready,
         [super::Unmet::NothingVerified] => RunVerdict::Neutral,
@@ -324,10 +337,15 @@ fn completed(input: &Input) -> bool {
 fn predicate(input: &Input) -> Predicate {
     let (task, landed, declared, observed) = match &input.share {
         Share::Task(task) => {
-            let claim = TaskClaim { id: task.id.clone(), attempts: task.attempts };
+            let claim = TaskClaim {
+                id: task.id.clone(),
+                attempts: task.attempts,
+            };
             (Some(claim), None, task.declared.clone(), &task.observed)
         }
-        Share::Run { landed, observed, .. } => (None, Some(landed.clone()), None, observed),
+        Share::Run {
+            landed, observed, ..
+        } => (None, Some(landed.clone()), None, observed),
     };
     Predicate {
         run: input.run.clone(),
@@ -342,15 +360,28 @@ fn predicate(input: &Input) -> Predicate {
         task,
         landed,
         completed: completed(input),
-        base: BaseClaim { commit: input.base.commit.clone(), tree: input.base.tree.clone() },
-        result: ResultClaim { commit: input.result.commit.clone(), tree: input.result.tree.clone() },
+        base: BaseClaim {
+            commit: input.base.commit.clone(),
+            tree: input.base.tree.clone(),
+        },
+        result: ResultClaim {
+            commit: input.result.commit.clone(),
+            tree: input.result.tree.clone(),
+        },
         declared,
         observed: observed.iter().map(ToString::to_string).collect(),
         required: input.required.clone(),
-        gates: input.gates.iter().map(|outcome| gate(outcome, input)).collect(),
+        gates: input
+            .gates
+            .iter()
+            .map(|outcome| gate(outcome, input))
+            .collect(),
         agent: input.agent.iter().map(agent).collect(),
         journal_head: input.journal_head.clone(),
-        runner: RunnerClaim { name: input.runner.name.clone(), platform: input.runner.platform.clone() },
+        runner: RunnerClaim {
+            name: input.runner.name.clone(),
+            platform: input.runner.platform.clone(),
+        },
         room: room(input),
         judged_by: input.judged_by,
         trigger: TriggerClaim {
@@ -396,5 +427,8 @@ fn agent(evidence: &crate::fact::AgentEvidence) -> AgentClaim {
 }
 
 fn log(evidence: &LogEvidence) -> LogClaim {
-    LogClaim { path: evidence.path.clone(), sha256: evidence.sha256.clone() }
+    LogClaim {
+        path: evidence.path.clone(),
+        sha256: evidence.sha256.clone(),
+    }
 }

@@ -76,7 +76,11 @@ impl TestStatement {
 /// The test result of this evidence; `None` where no gate ran.
 #[must_use]
 pub fn test_result(input: &Input) -> Option<TestStatement> {
-    if input.gates.iter().all(|outcome| outcome.verdict == GateVerdict::Skipped) {
+    if input
+        .gates
+        .iter()
+        .all(|outcome| outcome.verdict == GateVerdict::Skipped)
+    {
         return None;
     }
     let on_result = input.judged_tree.as_ref() == Some(&input.result.tree);
@@ -104,7 +108,10 @@ pub fn test_result(input: &Input) -> Option<TestStatement> {
         predicate_type: TEST_RESULT_TYPE.to_owned(),
         predicate: TestResult {
             result,
-            configuration: vec![Configuration { name: input.plan.path.clone(), digest }],
+            configuration: vec![Configuration {
+                name: input.plan.path.clone(),
+                digest,
+            }],
             passed_tests: passed,
             warned_tests: warned,
             failed_tests: failed,
@@ -114,7 +121,8 @@ pub fn test_result(input: &Input) -> Option<TestStatement> {
 
 fn worth(outcome: &GateOutcome) -> Verdict {
     let passed = outcome.counts_as_passed && counts(outcome.verdict, outcome.against_base);
-    let clean = outcome.verdict != GateVerdict::Flaky && outcome.against_base != Some(AgainstBase::PreExisting);
+    let clean = outcome.verdict != GateVerdict::Flaky
+        && outcome.against_base != Some(AgainstBase::PreExisting);
     match (passed, outcome.required) {
         (true, _) if clean => Verdict::Passed,
         (true, _) | (false, false) => Verdict::Warned,

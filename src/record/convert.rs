@@ -11,8 +11,8 @@ use crate::glob::Glob;
 use crate::graph::Graph;
 use crate::id::{PlanName, TaskId};
 use crate::plan::{
-    Agent, Baseline, ChangePolicy, Commands, DEFAULT_IDLE_TIMEOUT, DEFAULT_TIMEOUT, Deliver, Limits,
-    OnDependencyFailure, Plan, RetryPolicy, Room, Size, Task, Work, WriteSet,
+    Agent, Baseline, ChangePolicy, Commands, DEFAULT_IDLE_TIMEOUT, DEFAULT_TIMEOUT, Deliver,
+    Limits, OnDependencyFailure, Plan, RetryPolicy, Room, Size, Task, Work, WriteSet,
 };
 use crate::text::plural;
 
@@ -27,14 +27,18 @@ pub struct FromOmk {
 
 /// A plan that does what 0.5.0 would have done with `records`, as far as a plan can say it.
 ///
-/// Tasks that are finished are listed in `said` only. Where several records have the same id, dependencies mean the
-/// first of them, as they would have by then.
+/// Tasks that are finished are listed in `said` only. Where several records have the same id,
+/// dependencies mean the first of them, as they would have by then.
 #[must_use]
 pub fn to_plan(records: &[Record], name: PlanName) -> FromOmk {
     let finished = records.iter().filter(|record| record.state.is_final());
     let mut said: Vec<String> = finished
         .map(|record| {
-            format!("`{}` is {} already, so the plan leaves it out", shown(&record.id), record.state.as_str())
+            format!(
+                "`{}` is {} already, so the plan leaves it out",
+                shown(&record.id),
+                record.state.as_str()
+            )
         })
         .collect();
     let ids = slugs(records, &mut said);
@@ -44,7 +48,12 @@ pub fn to_plan(records: &[Record], name: PlanName) -> FromOmk {
         .enumerate()
         .filter(|(_, record)| !record.state.is_final())
         .map(|(at, record)| {
-            task(record, ids[at].clone(), needed[at].iter().map(|&on| ids[on].clone()).collect(), &mut said)
+            task(
+                record,
+                ids[at].clone(),
+                needed[at].iter().map(|&on| ids[on].clone()).collect(),
+                &mut said,
+            )
         })
         .collect::<Vec<_>>();
     if tasks.is_empty() {
@@ -52,29 +61,47 @@ pub fn to_plan(records: &[Record], name: PlanName) -> FromOmk {
     } else {
         said.push("no gate was made: add one, since nothing unverified is ever ready".into());
     }
-    FromOmk { plan: plan(name, tasks), said }
+    FromOmk {
+        plan: plan(name, tasks),
+        said,
+    }
 }
 
 /// A unique task id for each record; the map is said where an id had to be changed.
 fn slugs(records: &[Record], said: &mut Vec<String>) -> Vec<TaskId> {
     let mut taken = HashSet::new();
     // What is a task id already stays itself, whatever other ids become.
-    let kept: HashSet<&str> =
-        records.iter().map(|record| record.id.as_str()).filter(|id| id.parse::<TaskId>().is_ok()).collect();
+    let kept: HashSet<&str> = records
+        .iter()
+        .map(|record| record.id.as_str())
+        .filter(|id| id.parse::<TaskId>().is_ok())
+        .collect();
     let mut next_number: HashMap<String, usize> = HashMap::new();
     let mut ids = Vec::with_capacity(records.len());
     for record in records {
         let slug = slug(&record.id);
         let mut candidate = slug.clone();
-        while taken.contains(&candidate) || (candidate != record.id && kept.contains(candidate.as_str())) {
+        while taken.contains(&candidate)
+            || (candidate != record.id && kept.contains(candidate.as_str()))
+        {
             let number = next_number.entry(slug.clone()).or_insert(1);
             *number += 1;
             let suffix = format!("-{number}");
-            candidate = format!("{}{suffix}", &slug[..slug.len().min(MAX_SLUG - suffix.len())]);
+            candidate = format!(
+                "{}{suffix}",
+                &slug[..slug.len().min(MAX_SLUG - suffix.len())]
+            );
         }
         if candidate != record.id && !record.state.is_final() {
-            let which = if taken.contains(&record.id) { "another " } else { "" };
-            said.push(format!("{which}`{}` is now `{candidate}`", shown(&record.id)));
+            let which = if taken.contains(&record.id) {
+                "another "
+            } else {
+                ""
+            };
+            said.push(format!(
+                "{which}`{}` is now `{candidate}`",
+                shown(&record.id)
+            ));
         }
         taken.insert(candidate.clone());
         ids.push(candidate.parse().expect("a slug is a task id"));
@@ -98,9 +125,17 @@ fn slug(id: &str) -> String {
             slug.push('-');
         }
     }
-    let slug: String = slug.trim_start_matches(['-', '_']).chars().take(MAX_SLUG).collect();
+    let slug: String = slug
+        .trim_start_matches(['-', '_'])
+        .chars()
+        .take(MAX_SLUG)
+        .collect();
     let slug = slug.trim_end_matches('-');
-    if slug.is_empty() { "task".into() } else { slug.into() }
+    if slug.is_empty() {
+        "task".into()
+    } else {
+        slug.into()
+    }
 }
 
 fn shown(text: &str) -> String {
@@ -123,13 +158,19 @@ fn needed_records(records: &[Record], said: &mut Vec<String>) -> Vec<Vec<usize>>
             let what = match first.get(id.as_str()) {
                 _ if !seen.insert(id) => continue,
                 None => "does not exist".into(),
-                Some(&on) if records[on].state.is_final() => format!("is {} already", records[on].state.as_str()),
+                Some(&on) if records[on].state.is_final() => {
+                    format!("is {} already", records[on].state.as_str())
+                }
                 Some(&on) => {
                     needed[at].push(on);
                     continue;
                 }
             };
-            said.push(format!("`{}` no longer depends on `{}`, which {what}", shown(&record.id), shown(id)));
+            said.push(format!(
+                "`{}` no longer depends on `{}`, which {what}",
+                shown(&record.id),
+                shown(id)
+            ));
         }
     }
     break_circles(records, &mut needed, said);
@@ -139,8 +180,12 @@ fn needed_records(records: &[Record], said: &mut Vec<String>) -> Vec<Vec<usize>>
 /// 0.5.0 never ran tasks that depend on each other in a circle; a plan cannot even hold them.
 fn break_circles(records: &[Record], needed: &mut [Vec<usize>], said: &mut Vec<String>) {
     loop {
-        let edges: Vec<_> = (0..needed.len()).flat_map(|at| needed[at].iter().map(move |&on| (on, at))).collect();
-        let Err(cycle) = Graph::new(needed.len(), &edges).order() else { return };
+        let edges: Vec<_> = (0..needed.len())
+            .flat_map(|at| needed[at].iter().map(move |&on| (on, at)))
+            .collect();
+        let Err(cycle) = Graph::new(needed.len(), &edges).order() else {
+            return;
+        };
         let from = cycle.path[0];
         let to = cycle.path[1 % cycle.path.len()];
         needed[from].retain(|&on| on != to);
@@ -155,7 +200,10 @@ fn break_circles(records: &[Record], needed: &mut [Vec<usize>], said: &mut Vec<S
 
 fn task(record: &Record, id: TaskId, dependencies: Vec<TaskId>, said: &mut Vec<String>) -> Task {
     if record.state != crate::engine::TaskState::Pending {
-        said.push(format!("`{id}` was {}, and starts anew", record.state.as_str()));
+        said.push(format!(
+            "`{id}` was {}, and starts anew",
+            record.state.as_str()
+        ));
     }
     let mut words = |text: &str| {
         let kept = text.replace('\0', "");
@@ -165,7 +213,11 @@ fn task(record: &Record, id: TaskId, dependencies: Vec<TaskId>, said: &mut Vec<S
         (!kept.trim().is_empty()).then_some(kept)
     };
     let name = words(&record.name).unwrap_or_else(|| id.to_string());
-    let command = record.extra.get("command").and_then(Value::as_str).and_then(&mut words);
+    let command = record
+        .extra
+        .get("command")
+        .and_then(Value::as_str)
+        .and_then(&mut words);
     let (work, description) = match (command, words(&record.description)) {
         (Some(command), description) => (Work::Run(command), description.unwrap_or_default()),
         // As the prompt it would be there twice.
@@ -173,10 +225,13 @@ fn task(record: &Record, id: TaskId, dependencies: Vec<TaskId>, said: &mut Vec<S
         (None, None) => (Work::Prompt(name.clone()), String::new()),
     };
     if matches!(work, Work::Prompt(_)) && record.extra.contains_key("command") {
-        said.push(format!("`{id}` has a `command` that is not text; it is kept as metadata"));
+        said.push(format!(
+            "`{id}` has a `command` that is not text; it is kept as metadata"
+        ));
     }
     let write_set = write_set(record, &id, said);
-    let is_metadata = |key: &str| !FIELDS.contains(&key) && (key != "command" || matches!(work, Work::Prompt(_)));
+    let is_metadata =
+        |key: &str| !FIELDS.contains(&key) && (key != "command" || matches!(work, Work::Prompt(_)));
     Task {
         name,
         description,
@@ -208,7 +263,8 @@ fn task(record: &Record, id: TaskId, dependencies: Vec<TaskId>, said: &mut Vec<S
     }
 }
 
-/// An empty write set was never a promise to write nothing, unless the record says that it was declared.
+/// An empty write set was never a promise to write nothing, unless the record says that it was
+/// declared.
 fn write_set(record: &Record, id: &TaskId, said: &mut Vec<String>) -> WriteSet {
     if record.write_set.is_empty() {
         return if record.write_set_declared == Some(true) {
@@ -220,7 +276,9 @@ fn write_set(record: &Record, id: &TaskId, said: &mut Vec<String>) -> WriteSet {
     match globs(&record.write_set, id, "write_set", said) {
         (globs, Lost::Nothing) => WriteSet::Declared(globs),
         (_, Lost::Some) => {
-            said.push(format!("`{id}` has no write_set any more, since what is left of it would be too little"));
+            said.push(format!(
+                "`{id}` has no write_set any more, since what is left of it would be too little"
+            ));
             WriteSet::Unknown
         }
     }
@@ -239,7 +297,10 @@ fn globs(texts: &[String], id: &TaskId, set: &str, said: &mut Vec<String>) -> (V
         match text.parse() {
             Ok(glob) => kept.push(glob),
             Err(bad) => {
-                said.push(format!("`{id}` lost `{}` from its {set}: {bad}", shown(text)));
+                said.push(format!(
+                    "`{id}` lost `{}` from its {set}: {bad}",
+                    shown(text)
+                ));
                 lost = Lost::Some;
             }
         }
@@ -262,11 +323,23 @@ fn policy(policy: Policy, id: &TaskId, said: &mut Vec<String>) -> RetryPolicy {
         backoff_multiplier: clamp(
             "backoff_multiplier",
             multiplier,
-            if multiplier.is_finite() { multiplier.max(1.0) } else { 2.0 },
+            if multiplier.is_finite() {
+                multiplier.max(1.0)
+            } else {
+                2.0
+            },
         ),
         terminal_on_permanent_failure: policy.terminal_on_permanent_failure,
         max_backoff_seconds: policy.max_backoff_seconds,
-        jitter: clamp("jitter", jitter, if jitter.is_finite() { jitter.clamp(0.0, 1.0) } else { 0.0 }),
+        jitter: clamp(
+            "jitter",
+            jitter,
+            if jitter.is_finite() {
+                jitter.clamp(0.0, 1.0)
+            } else {
+                0.0
+            },
+        ),
     }
 }
 

@@ -1,7 +1,8 @@
-//! Task records in the format of omk 0.5.0: read with every default it had, and written as it wrote them.
+//! Task records in the format of omk 0.5.0: read with every default it had, and written as it wrote
+//! them.
 //!
-//! The format is promised to both sides: an old reader finds every field it needs, and keys that we do not know are
-//! kept. It refuses to judge a record; [`to_plan`] says what a plan cannot hold.
+//! The format is promised to both sides: an old reader finds every field it needs, and keys that we
+//! do not know are kept. It refuses to judge a record; [`to_plan`] says what a plan cannot hold.
 
 mod convert;
 
@@ -69,7 +70,8 @@ pub struct Record {
     /// What it may write.
     #[serde(default)]
     pub write_set: Vec<String>,
-    /// Whether `write_set` was declared; records of 0.5.0 do not say. Tells "nothing" from "unknown".
+    /// Whether `write_set` was declared; records of 0.5.0 do not say. Tells "nothing" from
+    /// "unknown".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub write_set_declared: Option<bool>,
     /// Metadata, and keys that are not known.
@@ -147,21 +149,30 @@ pub enum BadRecords {
 }
 
 fn named(id: Option<&str>) -> String {
-    id.map(|id| format!(" (`{}`)", crate::text::clip(id, 80))).unwrap_or_default()
+    id.map(|id| format!(" (`{}`)", crate::text::clip(id, 80)))
+        .unwrap_or_default()
 }
 
 impl Record {
     /// The record of a task. `owner` is shown while the task is leased, and not during a backoff.
     #[must_use]
     pub fn of(task: &Task, status: &TaskStatus<'_>, owner: &str) -> Self {
-        let texts = |globs: &[crate::glob::Glob]| globs.iter().map(|glob| glob.as_str().to_owned()).collect();
+        let texts = |globs: &[crate::glob::Glob]| {
+            globs.iter().map(|glob| glob.as_str().to_owned()).collect()
+        };
         let (write_set, declared) = match &task.write_set {
             WriteSet::Unknown => (Vec::new(), false),
             WriteSet::Declared(globs) => (texts(globs), true),
         };
         let wakes = match status.waits {
             Some(Waits::Backoff(at)) => Some(at),
-            Some(Waits::Dependencies | Waits::Worker | Waits::Paths(_) | Waits::Preflight | Waits::Provider(_))
+            Some(
+                Waits::Dependencies
+                | Waits::Worker
+                | Waits::Paths(_)
+                | Waits::Preflight
+                | Waits::Provider(_),
+            )
             | None => None,
         };
         Self {
@@ -170,7 +181,8 @@ impl Record {
             description: task.description.clone(),
             dependencies: task.dependencies.iter().map(ToString::to_string).collect(),
             priority: task.priority,
-            owner: matches!(status.state, TaskState::Claimed | TaskState::Running).then(|| owner.to_owned()),
+            owner: matches!(status.state, TaskState::Claimed | TaskState::Running)
+                .then(|| owner.to_owned()),
             lease_expires: wakes.or(status.lease_expires).map(Moment::to_utc),
             retry_count: status.retry_count,
             retry_policy: task.retry_policy.into(),
@@ -191,8 +203,8 @@ impl Record {
         }
     }
 
-    /// The policy that counts: `max_retries` replaces its `max_attempts` where the policy is the default one, and
-    /// `max_retries` is not 2.
+    /// The policy that counts: `max_retries` replaces its `max_attempts` where the policy is the
+    /// default one, and `max_retries` is not 2.
     #[must_use]
     pub fn effective_policy(&self) -> Policy {
         let mut policy = self.retry_policy;
@@ -209,7 +221,8 @@ impl Record {
     }
 }
 
-/// Records from a JSON array, or from JSON objects one after another, usually one a line. An empty text holds none.
+/// Records from a JSON array, or from JSON objects one after another, usually one a line. An empty
+/// text holds none.
 ///
 /// # Errors
 ///
@@ -219,10 +232,13 @@ pub fn read(text: &str) -> Result<Vec<Record>, BadRecords> {
     let mut records = Vec::new();
     let outcome = if text.trim_start().starts_with('[') {
         let mut from = serde_json::Deserializer::from_str(text);
-        Collect(&mut records).deserialize(&mut from).and_then(|()| from.end())
+        Collect(&mut records)
+            .deserialize(&mut from)
+            .and_then(|()| from.end())
     } else {
         let rows = serde_json::Deserializer::from_str(text).into_iter::<Record>();
-        rows.into_iter().try_for_each(|row| row.map(|record| records.push(record)))
+        rows.into_iter()
+            .try_for_each(|row| row.map(|record| records.push(record)))
     };
     match outcome {
         Ok(()) => Ok(records),
@@ -230,7 +246,8 @@ pub fn read(text: &str) -> Result<Vec<Record>, BadRecords> {
     }
 }
 
-/// Reads an array and leaves what was read before a mistake, so that the record with the mistake can be named.
+/// Reads an array and leaves what was read before a mistake, so that the record with the mistake
+/// can be named.
 struct Collect<'r>(&'r mut Vec<Record>);
 
 impl<'de> DeserializeSeed<'de> for Collect<'_> {
@@ -259,9 +276,15 @@ fn malformed(text: &str, before: usize, error: &serde_json::Error) -> BadRecords
     let rows: Vec<Value> = if text.trim_start().starts_with('[') {
         serde_json::from_str(text).unwrap_or_default()
     } else {
-        serde_json::Deserializer::from_str(text).into_iter().map_while(Result::ok).collect()
+        serde_json::Deserializer::from_str(text)
+            .into_iter()
+            .map_while(Result::ok)
+            .collect()
     };
-    let id = rows.get(before).and_then(|row| row.get("id")?.as_str()).map(str::to_owned);
+    let id = rows
+        .get(before)
+        .and_then(|row| row.get("id")?.as_str())
+        .map(str::to_owned);
     BadRecords::Malformed {
         number: before + 1,
         id,
@@ -273,19 +296,24 @@ fn malformed(text: &str, before: usize, error: &serde_json::Error) -> BadRecords
 
 /// What serde says, in words for somebody who has never heard of it.
 fn reword(message: &str) -> String {
-    let message = message.rsplit_once(" at line ").map_or(message, |(what, _)| what);
+    let message = message
+        .rsplit_once(" at line ")
+        .map_or(message, |(what, _)| what);
     if let Some(field) = message.strip_prefix("missing field ") {
         return format!("it has no {field}");
     }
     if let Some(field) = message.strip_prefix("duplicate field ") {
         return format!("it has {field} twice");
     }
-    if let Some((found, wanted)) =
-        message.strip_prefix("unknown variant ").and_then(|rest| rest.split_once(", expected one of "))
+    if let Some((found, wanted)) = message
+        .strip_prefix("unknown variant ")
+        .and_then(|rest| rest.split_once(", expected one of "))
     {
         return format!("{found} is none of {wanted}");
     }
-    let found = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "));
+    let found = message
+        .strip_prefix("invalid type: ")
+        .or_else(|| message.strip_prefix("invalid value: "));
     if let Some((found, wanted)) = found.and_then(|rest| rest.rsplit_once(", expected ")) {
         let wanted = match wanted {
             "u32" | "u64" => "a whole number that is not negative",

@@ -34,23 +34,43 @@ fn max_retries_counts_only_under_a_default_policy() {
     assert_eq!(attempts(json!({})), 2);
     assert_eq!(attempts(json!({"max_retries": 5})), 5);
     assert_eq!(attempts(json!({"max_retries": 5, "retry_policy": {}})), 5);
-    assert_eq!(attempts(json!({"max_retries": 5, "retry_policy": {"max_attempts": 7}})), 7);
-    assert_eq!(attempts(json!({"max_retries": 5, "retry_policy": {"backoff_seconds": 9}})), 2);
-    assert_eq!(attempts(json!({"max_retries": 2, "retry_policy": {"max_attempts": 7}})), 7);
+    assert_eq!(
+        attempts(json!({"max_retries": 5, "retry_policy": {"max_attempts": 7}})),
+        7
+    );
+    assert_eq!(
+        attempts(json!({"max_retries": 5, "retry_policy": {"backoff_seconds": 9}})),
+        2
+    );
+    assert_eq!(
+        attempts(json!({"max_retries": 2, "retry_policy": {"max_attempts": 7}})),
+        7
+    );
 }
 
 #[test]
 fn a_policy_has_its_old_defaults() {
     let policy = record(json!({"retry_policy": {"max_attempts": 1}})).effective_policy();
-    assert_eq!(policy, Policy { max_attempts: 1, ..Policy::default() });
-    assert_eq!((policy.backoff_seconds, policy.backoff_multiplier), (1, 2.0));
+    assert_eq!(
+        policy,
+        Policy {
+            max_attempts: 1,
+            ..Policy::default()
+        }
+    );
+    assert_eq!(
+        (policy.backoff_seconds, policy.backoff_multiplier),
+        (1, 2.0)
+    );
     assert!(policy.terminal_on_permanent_failure);
 }
 
 #[test]
 fn unknown_keys_survive_and_max_retries_is_never_written() {
-    let written =
-        serde_json::to_value(record(json!({"max_retries": 5, "role": "x", "deep": {"a": [1]}}))).expect("JSON");
+    let written = serde_json::to_value(record(
+        json!({"max_retries": 5, "role": "x", "deep": {"a": [1]}}),
+    ))
+    .expect("JSON");
     assert_eq!(written["role"], "x");
     assert_eq!(written["deep"], json!({"a": [1]}));
     assert_eq!(written.get("max_retries"), None);
@@ -70,7 +90,9 @@ fn a_lease_ends_strictly_after_its_expiry() {
 
 #[test]
 fn a_backoff_shows_no_owner_and_the_time_it_wakes_up() {
-    let made = convert(vec![json!({"id": "api", "write_set": ["src"], "role": "backend"})]);
+    let made = convert(vec![
+        json!({"id": "api", "write_set": ["src"], "role": "backend"}),
+    ]);
     let task = &made.plan.tasks[0];
     let mut status = TaskStatus {
         id: &task.id,
@@ -122,17 +144,26 @@ fn a_backoff_shows_no_owner_and_the_time_it_wakes_up() {
     status.waits = Some(Waits::Backoff(Moment::from_millis(7_000)));
     let resting = Record::of(task, &status, "worker-1");
     assert_eq!(resting.owner, None);
-    assert_eq!(resting.lease_expires, Some(Moment::from_millis(7_000).to_utc()));
+    assert_eq!(
+        resting.lease_expires,
+        Some(Moment::from_millis(7_000).to_utc())
+    );
 }
 
 #[test]
 fn arrays_and_lines_are_read() {
-    let (one, two) = (legacy(json!({})), legacy(json!({"id": "t2", "state": "failed"})));
+    let (one, two) = (
+        legacy(json!({})),
+        legacy(json!({"id": "t2", "state": "failed"})),
+    );
     let lines = format!("{one}\n\n{two}\n");
     let read_lines = read(&lines).expect("lines");
     assert_eq!(read(&json!([one, two]).to_string()), Ok(read_lines.clone()));
     assert_eq!(
-        read_lines.iter().map(|record| record.state).collect::<Vec<_>>(),
+        read_lines
+            .iter()
+            .map(|record| record.state)
+            .collect::<Vec<_>>(),
         [TaskState::Pending, TaskState::Failed]
     );
     assert_eq!(read(&format!("\u{feff}{lines}")), Ok(read_lines));
@@ -146,19 +177,43 @@ fn the_record_and_the_line_of_a_mistake_are_named() {
     let fine = legacy(json!({}));
     let lines = |changes| format!("{fine}\n{}\n{fine}", legacy(changes));
     let line = said(&lines(json!({"id": "t2", "state": "done"})));
-    assert!(line.starts_with("read record 2 (`t2`) at line 2, column "), "{line}");
     assert!(
-        line.ends_with("`done` is none of `pending`, `claimed`, `running`, `completed`, `failed`, `cancelled`"),
+        line.starts_with("read record 2 (`t2`) at line 2, column "),
+        "{line}"
+    );
+    assert!(
+        line.ends_with(
+            "`done` is none of `pending`, `claimed`, `running`, `completed`, `failed`, `cancelled`"
+        ),
         "{line}"
     );
     let reason = |text: &str| match read(text) {
-        Err(BadRecords::Malformed { number, line, reason, .. }) => (number, line, reason),
+        Err(BadRecords::Malformed {
+            number,
+            line,
+            reason,
+            ..
+        }) => (number, line, reason),
         Ok(records) => panic!("{records:?}"),
     };
-    let negative = (2, 2, "integer `-1` stands where a whole number that is not negative belongs".to_owned());
+    let negative = (
+        2,
+        2,
+        "integer `-1` stands where a whole number that is not negative belongs".to_owned(),
+    );
     assert_eq!(reason(&lines(json!({"retry_count": -1}))), negative);
-    assert_eq!(reason("[\n{\"id\": \"a\"}\n]"), (1, 2, "it has no `name`".to_owned()));
-    assert_eq!(reason(&format!("[\n{fine},\n7]")), (2, 3, "integer `7` stands where a JSON object belongs".to_owned()));
+    assert_eq!(
+        reason("[\n{\"id\": \"a\"}\n]"),
+        (1, 2, "it has no `name`".to_owned())
+    );
+    assert_eq!(
+        reason(&format!("[\n{fine},\n7]")),
+        (
+            2,
+            3,
+            "integer `7` stands where a JSON object belongs".to_owned()
+        )
+    );
     assert_eq!(reason("{\"id\": \"a\", \"name\": ").0, 1);
     assert_eq!(reason(&format!("[{fine}] x")).0, 2);
     assert_eq!(reason("nonsense").1, 1);
@@ -198,14 +253,26 @@ fn a_plan_is_made_and_every_change_is_said() {
     docs-2 Prompt("docs-2") Unknown [TaskId(docs)] 2
     "#
     );
-    assert_eq!(made.plan.tasks[0].metadata, json!({"role": "ci"}).as_object().cloned().expect("a map"));
-    assert_eq!(made.plan.tasks[0].on_dependency_failure, OnDependencyFailure::Skip);
-    assert_eq!(made.plan.tasks[1].on_dependency_failure, OnDependencyFailure::Run);
+    assert_eq!(
+        made.plan.tasks[0].metadata,
+        json!({"role": "ci"}).as_object().cloned().expect("a map")
+    );
+    assert_eq!(
+        made.plan.tasks[0].on_dependency_failure,
+        OnDependencyFailure::Skip
+    );
+    assert_eq!(
+        made.plan.tasks[1].on_dependency_failure,
+        OnDependencyFailure::Run
+    );
 }
 
 #[test]
 fn an_empty_write_set_is_unknown_unless_declared() {
-    let made = convert(vec![json!({}), json!({"id": "t2", "write_set_declared": true})]);
+    let made = convert(vec![
+        json!({}),
+        json!({"id": "t2", "write_set_declared": true}),
+    ]);
     assert_eq!(made.plan.tasks[0].write_set, WriteSet::Unknown);
     assert_eq!(made.plan.tasks[1].write_set, WriteSet::Declared(vec![]));
 }

@@ -1,7 +1,9 @@
-//! Checks: `omk` for the run, and one for each gate of the result, with its failing items at their lines.
+//! Checks: `omk` for the run, and one for each gate of the result, with its failing items at their
+//! lines.
 //!
-//! At most [`GATES`] gates get a check of their own, those that need a look first; the rest share one. It refuses names
-//! that our own jobs have, texts over a check's limit, and more remarks than the forge can be told in one run.
+//! At most [`GATES`] gates get a check of their own, those that need a look first; the rest share
+//! one. It refuses names that our own jobs have, texts over a check's limit, and more remarks than
+//! the forge can be told in one run.
 
 use super::ink;
 use super::inline::{code, inert};
@@ -27,7 +29,8 @@ pub const GATES: usize = 20;
 /// Remarks of all checks of a run together: ten requests, so that a run stays polite.
 pub const REMARKS: usize = 500;
 
-/// The most bytes of a summary or text: GitHub refuses a summary over 65,535, and silently cuts a text.
+/// The most bytes of a summary or text: GitHub refuses a summary over 65,535, and silently cuts a
+/// text.
 pub const LIMIT: usize = 65_000;
 
 /// Lines and bytes of a gate's log.
@@ -37,7 +40,8 @@ const LOG_BYTES: usize = 40_000;
 /// The most characters of a title: more is not shown in a list of checks.
 const TITLE: usize = 140;
 
-/// Names of jobs in our own workflows, shown as `omk / gate` where a job called `omk` calls them: no check may be named so.
+/// Names of jobs in our own workflows, shown as `omk / gate` where a job called `omk` calls them:
+/// no check may be named so.
 const JOBS: [&str; 5] = ["gate", "run", "judge", "publish", "plan"];
 
 /// What a check says.
@@ -78,7 +82,9 @@ impl Remark {
     /// What it says and what to do about it, each on lines of its own.
     #[must_use]
     pub fn words(&self) -> String {
-        self.hint.iter().fold(self.message.clone(), |said, hint| format!("{said}\nhint: {hint}"))
+        self.hint.iter().fold(self.message.clone(), |said, hint| {
+            format!("{said}\nhint: {hint}")
+        })
     }
 }
 
@@ -119,10 +125,22 @@ pub fn opened(request: &Request) -> CheckText {
 #[must_use]
 pub fn running(request: &Request, view: &View) -> CheckText {
     let count = view.count();
-    let title = format!("{} of {} completed so far", count.completed, text::plural(count.all, "task"));
+    let title = format!(
+        "{} of {} completed so far",
+        count.completed,
+        text::plural(count.all, "task")
+    );
     let tail = format!("\n{}\n", watch(request));
-    let around = Around { forge: request.forge, next: "", tail: &tail, layout: Layout::Open };
-    named(title, super::sticky::without_markers(&markdown::page(view, &around, LIMIT)))
+    let around = Around {
+        forge: request.forge,
+        next: "",
+        tail: &tail,
+        layout: Layout::Open,
+    };
+    named(
+        title,
+        super::sticky::without_markers(&markdown::page(view, &around, LIMIT)),
+    )
 }
 
 /// The run is over.
@@ -131,28 +149,52 @@ pub fn ended(request: &Request, view: &View, placed: &Placed) -> CheckText {
     let count = view.count();
     let (words, _) = markdown::verdict(view);
     let forge = request.forge;
-    let title = format!("{words}: {} of {} completed", count.completed, text::plural(count.all, "task"));
+    let title = format!(
+        "{words}: {} of {} completed",
+        count.completed,
+        text::plural(count.all, "task")
+    );
     let mut next = String::new();
     for pull in placed.pulls.iter().take(5) {
-        next.push_str(&format!("\nDelivered as {}.\n", super::inline::link(&forge.pull(pull.number), &pull.url)));
+        next.push_str(&format!(
+            "\nDelivered as {}.\n",
+            super::inline::link(&forge.pull(pull.number), &pull.url)
+        ));
     }
     for trouble in placed.troubles.iter().take(5) {
         next.push_str(&format!("\n> ⚠️ {}\n", inert(&trouble.words(forge), 600)));
     }
     let run = format!("The {}", forge.workflow_run());
     let tail = format!("\n{}\n", super::inline::link(&run, &request.workflow.url));
-    let around = Around { forge: request.forge, next: &next, tail: &tail, layout: Layout::Open };
-    named(title, super::sticky::without_markers(&markdown::page(view, &around, LIMIT)))
+    let around = Around {
+        forge: request.forge,
+        next: &next,
+        tail: &tail,
+        layout: Layout::Open,
+    };
+    named(
+        title,
+        super::sticky::without_markers(&markdown::page(view, &around, LIMIT)),
+    )
 }
 
 fn watch(request: &Request) -> String {
-    super::inline::link(&format!("Watch it in the {}", request.forge.workflow_run()), &request.workflow.url)
+    super::inline::link(
+        &format!("Watch it in the {}", request.forge.workflow_run()),
+        &request.workflow.url,
+    )
 }
 
 /// The run is over, and nothing can be said of its result. `words` are those of its comment.
 #[must_use]
 pub fn lost(verdict: RunVerdict, words: &str) -> CheckText {
-    named(format!("{}: nothing was delivered", verdict.as_str().replace('_', " ")), text::clip_lines(words, 60, 8_000))
+    named(
+        format!(
+            "{}: nothing was delivered",
+            verdict.as_str().replace('_', " ")
+        ),
+        text::clip_lines(words, 60, 8_000),
+    )
 }
 
 fn named(title: String, summary: String) -> CheckText {
@@ -170,7 +212,11 @@ fn named(title: String, summary: String) -> CheckText {
 pub fn gates(forge: ForgeKind, view: &View) -> Vec<GateCheck> {
     let mut order: Vec<&GateOutcome> = view.gates.iter().collect();
     order.sort_by_key(|gate| (std::cmp::Reverse(end_of(gate)), !gate.required));
-    let alone = if order.len() > GATES { GATES } else { order.len() };
+    let alone = if order.len() > GATES {
+        GATES
+    } else {
+        order.len()
+    };
     let (alone, shared) = order.split_at(alone);
     let mut room = REMARKS;
     let mut checks: Vec<GateCheck> = alone.iter().map(|gate| one(gate, &mut room)).collect();
@@ -180,21 +226,28 @@ pub fn gates(forge: ForgeKind, view: &View) -> Vec<GateCheck> {
     checks
 }
 
-/// What is wrong at which lines, of all gates on the result: what [`gates`] says in its checks, and at most `most` of it,
-/// those that decide first.
+/// What is wrong at which lines, of all gates on the result: what [`gates`] says in its checks, and
+/// at most `most` of it, those that decide first.
 #[must_use]
 pub fn all_remarks(view: &View, most: usize) -> Vec<Remark> {
     let mut order: Vec<&GateOutcome> = view.gates.iter().collect();
     order.sort_by_key(|gate| (std::cmp::Reverse(end_of(gate)), !gate.required));
     let mut room = most;
-    order.into_iter().flat_map(|gate| remarks(gate, &mut room)).collect()
+    order
+        .into_iter()
+        .flat_map(|gate| remarks(gate, &mut room))
+        .collect()
 }
 
 /// The name of a gate's check.
 #[must_use]
 pub fn gate_name(gate: &str) -> String {
     // A required check of that name could not tell our gate from our job.
-    if JOBS.contains(&gate) { format!("{NAME} / {gate} (gate)") } else { format!("{NAME} / {gate}") }
+    if JOBS.contains(&gate) {
+        format!("{NAME} / {gate} (gate)")
+    } else {
+        format!("{NAME} / {gate}")
+    }
 }
 
 fn end_of(gate: &GateOutcome) -> GateEnd {
@@ -212,9 +265,17 @@ fn one(gate: &GateOutcome, room: &mut usize) -> GateCheck {
         "{} {}\n\nIt ran {} for {}{}.\n",
         markdown::sign(gate_mark(gate)),
         inert(&gate_told(gate), 300),
-        if is_script { "this script".to_owned() } else { code(&gate.command, 300) },
+        if is_script {
+            "this script".to_owned()
+        } else {
+            code(&gate.command, 300)
+        },
         text::duration(std::time::Duration::from_millis(gate.duration_ms)),
-        if gate.attempts > 1 { format!(", {} executions", gate.attempts) } else { String::new() }
+        if gate.attempts > 1 {
+            format!(", {} executions", gate.attempts)
+        } else {
+            String::new()
+        }
     );
     if is_script {
         summary.push_str(&format!("\n{}", markdown::asked(&gate.command)));
@@ -231,7 +292,10 @@ fn one(gate: &GateOutcome, room: &mut usize) -> GateCheck {
         text: items(gate),
         remarks,
     };
-    GateCheck { end: end_of(gate), text }
+    GateCheck {
+        end: end_of(gate),
+        text,
+    }
 }
 
 fn other(forge: ForgeKind, gates: &[&GateOutcome], room: &mut usize) -> GateCheck {
@@ -242,7 +306,12 @@ fn other(forge: ForgeKind, gates: &[&GateOutcome], room: &mut usize) -> GateChec
     let mut summary = format!("Gates beyond the first twenty, which have {own} of their own.\n\n");
     let mut all = Vec::new();
     for (at, gate) in gates.iter().enumerate() {
-        let line = format!("- {} `{}`: {}\n", markdown::sign(gate_mark(gate)), gate.gate, inert(&gate_told(gate), 120));
+        let line = format!(
+            "- {} `{}`: {}\n",
+            markdown::sign(gate_mark(gate)),
+            gate.gate,
+            inert(&gate_told(gate), 120)
+        );
         if summary.len() + line.len() > LIMIT - 100 {
             summary.push_str(&format!("\n{} more.\n", gates.len() - at));
             break;
@@ -252,7 +321,10 @@ fn other(forge: ForgeKind, gates: &[&GateOutcome], room: &mut usize) -> GateChec
     for gate in gates {
         all.extend(remarks(gate, room));
     }
-    let good = gates.iter().filter(|gate| gate_mark(gate) == Mark::Good).count();
+    let good = gates
+        .iter()
+        .filter(|gate| gate_mark(gate) == Mark::Good)
+        .count();
     let text = CheckText {
         name: OTHER_GATES.to_owned(),
         title: format!("{good} of {} passed", text::plural(gates.len(), "gate")),
@@ -260,7 +332,11 @@ fn other(forge: ForgeKind, gates: &[&GateOutcome], room: &mut usize) -> GateChec
         text: String::new(),
         remarks: all,
     };
-    let end = gates.iter().map(|gate| end_of(gate)).max().unwrap_or(GateEnd::Open);
+    let end = gates
+        .iter()
+        .map(|gate| end_of(gate))
+        .max()
+        .unwrap_or(GateEnd::Open);
     GateCheck { end, text }
 }
 
@@ -271,30 +347,46 @@ fn remarks(gate: &GateOutcome, room: &mut usize) -> Vec<Remark> {
         (Some(AgainstBase::Broke | AgainstBase::Fixed) | None, true) => Level::Error,
         (Some(AgainstBase::Broke | AgainstBase::Fixed) | None, false) => Level::Warning,
     };
-    let placed = gate.failing.iter().filter_map(|item| Some((item, item.place.as_ref()?)));
+    let placed = gate
+        .failing
+        .iter()
+        .filter_map(|item| Some((item, item.place.as_ref()?)));
     let sound = placed.filter(|(_, place)| is_in_the_tree(&place.path) && place.line > 0);
     let remarks: Vec<Remark> = sound
         .take(*room)
         .map(|(item, place)| Remark {
-            place: Place { end_line: place.end_line.max(place.line), ..place.clone() },
-            // A gate that passed only warns, and of what its tool calls a notice it does not even that.
-            level: if gate.counts_as_passed { item.level.milder(most) } else { most },
+            place: Place {
+                end_line: place.end_line.max(place.line),
+                ..place.clone()
+            },
+            // A gate that passed only warns, and of what its tool calls a notice it does not even
+            // that.
+            level: if gate.counts_as_passed {
+                item.level.milder(most)
+            } else {
+                most
+            },
             check: gate_name(gate.gate.as_str()),
             item: Some(ink::line(&item.key, 200)),
             title: ink::line(&format!("{}: {}", gate.gate, item.key), 200),
             hint: None,
             // An annotation is plain text to GitHub, up to 64 KiB.
-            message: text::clip_lines(&text::escape_invisible(&text::printable(item.message.as_bytes())), 100, 8_000),
+            message: text::clip_lines(
+                &text::escape_invisible(&text::printable(item.message.as_bytes())),
+                100,
+                8_000,
+            ),
         })
-        .map(
-            |remark| {
-                if remark.message.trim().is_empty() {
-                    Remark { message: remark.title.clone(), ..remark }
-                } else {
-                    remark
+        .map(|remark| {
+            if remark.message.trim().is_empty() {
+                Remark {
+                    message: remark.title.clone(),
+                    ..remark
                 }
-            },
-        )
+            } else {
+                remark
+            }
+        })
         .collect();
     *room -= remarks.len();
     remarks
@@ -303,14 +395,20 @@ fn remarks(gate: &GateOutcome, room: &mut usize) -> Vec<Remark> {
 /// GitHub refuses a whole request for one path that is none of the repository's.
 pub(super) fn is_in_the_tree(path: &str) -> bool {
     let plain = !path.chars().any(char::is_control) && path.len() <= 1_000;
-    plain && path.parse::<crate::id::RepoPath>().is_ok_and(|parsed| parsed.as_bytes() == path.as_bytes())
+    plain
+        && path
+            .parse::<crate::id::RepoPath>()
+            .is_ok_and(|parsed| parsed.as_bytes() == path.as_bytes())
 }
 
 /// How many failing items have no remark.
 fn left_out(gate: &GateOutcome, shown: usize) -> String {
     match (gate.failing_total as usize).saturating_sub(shown) {
         0 => String::new(),
-        more if shown == 0 => format!("\n{} not shown at a line.\n", text::plural(more, "failing item")),
+        more if shown == 0 => format!(
+            "\n{} not shown at a line.\n",
+            text::plural(more, "failing item")
+        ),
         more => format!("\n{shown} failing items are shown at their lines, {more} more are not.\n"),
     }
 }
@@ -318,11 +416,19 @@ fn left_out(gate: &GateOutcome, shown: usize) -> String {
 fn items(gate: &GateOutcome) -> String {
     let mut list = String::new();
     for (at, item) in gate.failing.iter().enumerate() {
-        let place = item.place.as_ref().map_or_else(String::new, |place| format!(" ({}:{})", place.path, place.line));
+        let place = item.place.as_ref().map_or_else(String::new, |place| {
+            format!(" ({}:{})", place.path, place.line)
+        });
         let said = ink::line(ink::first_line(&item.message), 200);
-        let line = format!("- {}\n", inert(&format!("{}{place}: {said}", item.key), 400));
+        let line = format!(
+            "- {}\n",
+            inert(&format!("{}{place}: {said}", item.key), 400)
+        );
         if list.len() + line.len() > LIMIT - 100 {
-            list.push_str(&format!("\n{} more.\n", (gate.failing_total as usize).max(gate.failing.len()) - at));
+            list.push_str(&format!(
+                "\n{} more.\n",
+                (gate.failing_total as usize).max(gate.failing.len()) - at
+            ));
             return list;
         }
         list.push_str(&line);
@@ -331,10 +437,20 @@ fn items(gate: &GateOutcome) -> String {
 }
 
 fn log(gate: &GateOutcome) -> String {
-    let Some(log) = &gate.log else { return String::new() };
-    let printed = if log.tail.is_empty() { log.head.clone() } else { format!("{}\n…\n{}", log.head, log.tail) };
+    let Some(log) = &gate.log else {
+        return String::new();
+    };
+    let printed = if log.tail.is_empty() {
+        log.head.clone()
+    } else {
+        format!("{}\n…\n{}", log.head, log.tail)
+    };
     let printed = ink::end(&printed, 4 * LOG_BYTES);
     let printed = text::escape_invisible(&text::printable(printed.as_bytes()));
     let printed = text::clip_lines(printed.trim_end(), LOG_LINES, LOG_BYTES);
-    if printed.is_empty() { String::new() } else { format!("\n{}", text::fenced(&printed)) }
+    if printed.is_empty() {
+        String::new()
+    } else {
+        format!("\n{}", text::fenced(&printed))
+    }
 }

@@ -51,7 +51,8 @@ pub enum Health {
 pub struct Kernel {
     /// `6.8.0-31-generic`.
     pub release: String,
-    /// AppArmor keeps programs without a profile from making namespaces, as Ubuntu has it since 23.10.
+    /// AppArmor keeps programs without a profile from making namespaces, as Ubuntu has it since
+    /// 23.10.
     pub apparmor_restricts: bool,
     /// Namespaces of users are switched off.
     pub namespaces_off: bool,
@@ -63,13 +64,23 @@ impl Point {
     /// What is as it should be.
     #[must_use]
     pub fn ok(check: &'static str, found: impl Into<String>) -> Self {
-        Self { check, state: Health::Ok, found: found.into(), next: Vec::new() }
+        Self {
+            check,
+            state: Health::Ok,
+            found: found.into(),
+            next: Vec::new(),
+        }
     }
 
     /// What a person should know.
     #[must_use]
     pub fn warn(check: &'static str, found: impl Into<String>, next: Vec<String>) -> Self {
-        Self { check, state: Health::Warn, found: found.into(), next }
+        Self {
+            check,
+            state: Health::Warn,
+            found: found.into(),
+            next,
+        }
     }
 
     /// The toolchain that the repository asks of rustup, and whether rustup has it.
@@ -79,14 +90,27 @@ impl Point {
         if is_installed {
             return Self::ok(CHECK, format!("{channel}, as {file} asks"));
         }
-        let found = format!("{file} asks for {channel}, which is not installed; children cannot install it");
-        Self::warn(CHECK, found, vec![format!("install it before a run: `rustup toolchain install {channel}`")])
+        let found = format!(
+            "{file} asks for {channel}, which is not installed; children cannot install it"
+        );
+        Self::warn(
+            CHECK,
+            found,
+            vec![format!(
+                "install it before a run: `rustup toolchain install {channel}`"
+            )],
+        )
     }
 
     /// What keeps a run from starting.
     #[must_use]
     pub fn missing(check: &'static str, found: impl Into<String>, next: Vec<String>) -> Self {
-        Self { check, state: Health::Missing, found: found.into(), next }
+        Self {
+            check,
+            state: Health::Missing,
+            found: found.into(),
+            next,
+        }
     }
 
     /// Adds what people should know of it.
@@ -103,33 +127,50 @@ impl Point {
         const ROOM: &str = "room";
         let means = match level {
             RoomLevel::Sealed => "children neither see nor reach anything outside",
-            RoomLevel::Landlock => "children cannot write elsewhere, but read, and reach other processes' sockets",
+            RoomLevel::Landlock => {
+                "children cannot write elsewhere, but read, and reach other processes' sockets"
+            }
             RoomLevel::None => "children can do all that you can",
         };
         let found = format!("level {level}: {means}");
-        let Some(why_not) = why_not else { return Self::judged(ROOM, found, level, demand, Vec::new()) };
+        let Some(why_not) = why_not else {
+            return Self::judged(ROOM, found, level, demand, Vec::new());
+        };
         let mut next = vec![format!("why not more: {why_not}")];
         let exceptions = room::exceptions(level);
         if !exceptions.is_empty() {
-            next.push(format!("not held: {}; SECURITY.md explains each", exceptions.join(", ")));
+            next.push(format!(
+                "not held: {}; SECURITY.md explains each",
+                exceptions.join(", ")
+            ));
         }
         next.extend(kernel.advice(level));
         Self::judged(ROOM, found, level, demand, next)
     }
 
-    fn judged(check: &'static str, found: String, level: RoomLevel, demand: Demand, mut next: Vec<String>) -> Self {
+    fn judged(
+        check: &'static str,
+        found: String,
+        level: RoomLevel,
+        demand: Demand,
+        mut next: Vec<String>,
+    ) -> Self {
         let is_enough = level >= demand.least();
         match demand {
             _ if is_enough && level > RoomLevel::None && next.is_empty() => Self::ok(check, found),
             _ if is_enough => Self::warn(check, found, next),
             Demand::ClosedNetwork => {
-                let found = format!("{found}; the plan closes the network of a task or gate, and such a room cannot");
+                let found = format!(
+                    "{found}; the plan closes the network of a task or gate, and such a room cannot"
+                );
                 next.push(format!("or accept rooms that close no network: `room: {{ level: {level} }}` in the plan"));
                 Self::missing(check, found, next)
             }
             Demand::Nothing | Demand::Level(_) => {
                 let least = demand.least();
-                next.push(format!("or set `room.level` of the plan, which demands `{least}`, to `{level}`"));
+                next.push(format!(
+                    "or set `room.level` of the plan, which demands `{least}`, to `{level}`"
+                ));
                 Self::missing(check, found, next)
             }
         }
@@ -148,7 +189,11 @@ impl Kernel {
             );
         }
         if self.apparmor_restricts {
-            let whose = if self.container { ", on the container's host" } else { "" };
+            let whose = if self.container {
+                ", on the container's host"
+            } else {
+                ""
+            };
             advice.push(format!(
                 "allow namespaces: `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`{whose}"
             ));
@@ -178,7 +223,10 @@ impl Checkup {
     }
 
     fn count(&self, state: Health) -> usize {
-        self.points.iter().filter(|point| point.state == state).count()
+        self.points
+            .iter()
+            .filter(|point| point.state == state)
+            .count()
     }
 
     /// As JSON, indented; the field names are promised to readers.
@@ -196,7 +244,12 @@ impl Checkup {
             let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
             neutralise_workflow_commands(&escape_invisible(&printable(line.as_bytes())))
         };
-        let width = self.points.iter().map(|point| point.check.len()).max().unwrap_or(0);
+        let width = self
+            .points
+            .iter()
+            .map(|point| point.check.len())
+            .max()
+            .unwrap_or(0);
         let mut out = String::new();
         for point in &self.points {
             let state = match point.state {
@@ -207,11 +260,18 @@ impl Checkup {
             let start = format!("{state}  {:width$}  ", point.check);
             out.push_str(&wrapped(&start, &inert(&point.found)));
             for next in &point.next {
-                out.push_str(&wrapped(&format!("         {:width$}  - ", ""), &inert(next)));
+                out.push_str(&wrapped(
+                    &format!("         {:width$}  - ", ""),
+                    &inert(next),
+                ));
             }
         }
         let warned = self.count(Health::Warn);
-        let warned = if warned == 0 { String::new() } else { format!(", with {}", plural(warned, "warning")) };
+        let warned = if warned == 0 {
+            String::new()
+        } else {
+            format!(", with {}", plural(warned, "warning"))
+        };
         let end = match self.count(Health::Missing) {
             0 => format!("a run can start{warned}"),
             1 => "a run cannot start: 1 thing is missing".to_owned(),
@@ -222,8 +282,8 @@ impl Checkup {
     }
 }
 
-/// A line that goes on below itself where it is longer than a screen is wide. What stands between backticks is to be copied,
-/// so it stays in one line, however long that gets.
+/// A line that goes on below itself where it is longer than a screen is wide. What stands between
+/// backticks is to be copied, so it stays in one line, however long that gets.
 fn wrapped(start: &str, text: &str) -> String {
     let mut words: Vec<String> = Vec::new();
     let mut inside = false;
@@ -255,9 +315,17 @@ fn wrapped(start: &str, text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn room(level: RoomLevel, why_not: Option<&str>, least: Option<RoomLevel>, kernel: &Kernel) -> String {
+    fn room(
+        level: RoomLevel,
+        why_not: Option<&str>,
+        least: Option<RoomLevel>,
+        kernel: &Kernel,
+    ) -> String {
         let demand = least.map_or(Demand::Nothing, Demand::Level);
-        Checkup { points: vec![Point::room(level, why_not, demand, kernel)] }.terminal()
+        Checkup {
+            points: vec![Point::room(level, why_not, demand, kernel)],
+        }
+        .terminal()
     }
 
     #[test]
@@ -265,7 +333,12 @@ mod tests {
         let points = vec![
             Point::ok("git", "git version 2.47.3"),
             Point::ok("agent", "Kimi Code CLI 2.1.0"),
-            Point::room(RoomLevel::Sealed, None, Demand::Level(RoomLevel::Sealed), &Kernel::default()),
+            Point::room(
+                RoomLevel::Sealed,
+                None,
+                Demand::Level(RoomLevel::Sealed),
+                &Kernel::default(),
+            ),
         ];
         let checkup = Checkup { points };
         assert!(checkup.can_start());
@@ -306,9 +379,21 @@ mod tests {
     #[test]
     fn what_is_missing_says_what_to_do() {
         let points = vec![
-            Point::missing("git", "there is no `git` on PATH", vec!["install git".to_owned()]),
-            Point::warn("agent", "there is no `rg` on PATH", vec!["install ripgrep".to_owned()]),
-            Point::missing("key", "the variable K\u{202e}EY is\n::error::not set", vec!["set it".to_owned()]),
+            Point::missing(
+                "git",
+                "there is no `git` on PATH",
+                vec!["install git".to_owned()],
+            ),
+            Point::warn(
+                "agent",
+                "there is no `rg` on PATH",
+                vec!["install ripgrep".to_owned()],
+            ),
+            Point::missing(
+                "key",
+                "the variable K\u{202e}EY is\n::error::not set",
+                vec!["set it".to_owned()],
+            ),
         ];
         let checkup = Checkup { points };
         assert!(!checkup.can_start());
@@ -322,7 +407,10 @@ mod tests {
 
         a run cannot start: 2 things are missing
         ");
-        assert!(checkup.json().contains(r#""can_start": false"#) && checkup.json().contains(r#""state": "missing""#));
+        assert!(
+            checkup.json().contains(r#""can_start": false"#)
+                && checkup.json().contains(r#""state": "missing""#)
+        );
     }
 
     #[test]
@@ -359,8 +447,14 @@ mod tests {
 
     #[test]
     fn a_room_says_what_would_make_a_better_one() {
-        let kernel = |release: &str| Kernel { release: release.to_owned(), ..Kernel::default() };
-        let ubuntu = Kernel { apparmor_restricts: true, ..kernel("6.8.0-31-generic") };
+        let kernel = |release: &str| Kernel {
+            release: release.to_owned(),
+            ..Kernel::default()
+        };
+        let ubuntu = Kernel {
+            apparmor_restricts: true,
+            ..kernel("6.8.0-31-generic")
+        };
         let why = Some("a namespace of users: Permission denied");
         insta::assert_snapshot!(room(RoomLevel::Landlock, why, None, &ubuntu), @"
         warn     room  level landlock: children cannot write elsewhere, but read, and
@@ -374,7 +468,10 @@ mod tests {
 
         a run can start, with 1 warning
         ");
-        let docker = Kernel { container: true, ..ubuntu.clone() };
+        let docker = Kernel {
+            container: true,
+            ..ubuntu.clone()
+        };
         insta::assert_snapshot!(room(RoomLevel::Landlock, why, Some(RoomLevel::Sealed), &docker), @"
         missing  room  level landlock: children cannot write elsewhere, but read, and
                        reach other processes' sockets
@@ -392,7 +489,10 @@ mod tests {
 
         a run cannot start: 1 thing is missing
         ");
-        let off = Kernel { namespaces_off: true, ..kernel("6.1.0") };
+        let off = Kernel {
+            namespaces_off: true,
+            ..kernel("6.1.0")
+        };
         insta::assert_snapshot!(room(RoomLevel::Landlock, why, Some(RoomLevel::Landlock), &off), @"
         warn     room  level landlock: children cannot write elsewhere, but read, and
                        reach other processes' sockets
@@ -425,7 +525,12 @@ mod tests {
         a run cannot start: 1 thing is missing
         ");
         assert!(room(RoomLevel::Landlock, None, None, &ubuntu).starts_with("ok "));
-        let closed = Point::room(RoomLevel::None, old, Demand::ClosedNetwork, &kernel("5.4.0"));
+        let closed = Point::room(
+            RoomLevel::None,
+            old,
+            Demand::ClosedNetwork,
+            &kernel("5.4.0"),
+        );
         insta::assert_snapshot!(Checkup { points: vec![closed] }.terminal(), @"
         missing  room  level none: children can do all that you can; the plan closes the
                        network of a task or gate, and such a room cannot

@@ -1,8 +1,8 @@
 //! Remarks as GitLab's Code Quality report: the same that are annotations of a check at GitHub.
 //!
-//! GitLab stops reading at the first entry that is not as it wants it, and shows what it compares by fingerprint: new, or
-//! gone. So each entry is whole, and its fingerprint stays when lines move. It refuses paths that are not the repository's,
-//! and to be larger than somebody reads.
+//! GitLab stops reading at the first entry that is not as it wants it, and shows what it compares
+//! by fingerprint: new, or gone. So each entry is whole, and its fingerprint stays when lines move.
+//! It refuses paths that are not the repository's, and to be larger than somebody reads.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,8 @@ use crate::fact::Level;
 use crate::id::Sha256;
 use crate::text;
 
-/// The most entries: with descriptions of one line each the report stays far below what GitLab takes from a job.
+/// The most entries: with descriptions of one line each the report stays far below what GitLab
+/// takes from a job.
 pub const MOST: usize = 2_000;
 
 /// The most characters of a description: it is one line of a list.
@@ -40,37 +41,62 @@ struct Lines {
     begin: u32,
 }
 
-/// A JSON array of at most [`MOST`] entries, `[]` where there is nothing to say; the worst first. Remarks at paths that
-/// are not in the repository's tree are left out.
+/// A JSON array of at most [`MOST`] entries, `[]` where there is nothing to say; the worst first.
+/// Remarks at paths that are not in the repository's tree are left out.
 #[must_use]
 pub fn render(remarks: &[Remark]) -> String {
-    let mut order: Vec<&Remark> = remarks.iter().filter(|remark| is_in_the_tree(&remark.place.path)).collect();
+    let mut order: Vec<&Remark> = remarks
+        .iter()
+        .filter(|remark| is_in_the_tree(&remark.place.path))
+        .collect();
     order.sort_by_key(|remark| rank(remark.level));
     let mut seen: HashMap<Sha256, u32> = HashMap::new();
-    let entries: Vec<Entry<'_>> = order.into_iter().take(MOST).map(|remark| entry(remark, &mut seen)).collect();
+    let entries: Vec<Entry<'_>> = order
+        .into_iter()
+        .take(MOST)
+        .map(|remark| entry(remark, &mut seen))
+        .collect();
     let json = serde_json::to_string_pretty(&entries).expect("strings and numbers are JSON");
     format!("{json}\n")
 }
 
 fn entry<'a>(remark: &'a Remark, seen: &mut HashMap<Sha256, u32>) -> Entry<'a> {
     let check = remark.check.clone();
-    let message = ink::line(&text::with_advice(&remark.message, remark.hint.as_deref()), SAID);
-    let message = if message.is_empty() { check.clone() } else { message };
+    let message = ink::line(
+        &text::with_advice(&remark.message, remark.hint.as_deref()),
+        SAID,
+    );
+    let message = if message.is_empty() {
+        check.clone()
+    } else {
+        message
+    };
     let description = match &remark.item {
-        Some(item) if remark.message != remark.title => ink::line(&format!("{item}: {message}"), SAID),
+        Some(item) if remark.message != remark.title => {
+            ink::line(&format!("{item}: {message}"), SAID)
+        }
         Some(_) | None => message,
     };
     // The line is not in it, or every insertion above would make a new entry of an old one.
     let same = Sha256::of(format!("{check}\0{}\0{description}", remark.place.path).as_bytes());
     let before = seen.entry(same.clone()).or_default();
-    let fingerprint = if *before == 0 { same } else { Sha256::of(format!("{same}\0{before}").as_bytes()) };
+    let fingerprint = if *before == 0 {
+        same
+    } else {
+        Sha256::of(format!("{same}\0{before}").as_bytes())
+    };
     *before += 1;
     Entry {
         description,
         check_name: check,
         fingerprint: fingerprint.to_string(),
         severity: severity(remark.level),
-        location: Location { path: &remark.place.path, lines: Lines { begin: remark.place.line.max(1) } },
+        location: Location {
+            path: &remark.place.path,
+            lines: Lines {
+                begin: remark.place.line.max(1),
+            },
+        },
     }
 }
 
@@ -98,13 +124,25 @@ mod tests {
     use crate::fact::Place;
 
     fn remark(path: &str, line: u32, title: &str, message: &str) -> Remark {
-        let place = Place { path: path.to_owned(), line, end_line: line };
+        let place = Place {
+            path: path.to_owned(),
+            line,
+            end_line: line,
+        };
         let (check, item) = match title.split_once(": ") {
             Some((gate, item)) => (gate_name(gate), Some(item.to_owned())),
             None => (PLAN.to_owned(), None),
         };
         let (title, message) = (title.to_owned(), message.to_owned());
-        Remark { place, level: Level::Error, check, item, title, message, hint: None }
+        Remark {
+            place,
+            level: Level::Error,
+            check,
+            item,
+            title,
+            message,
+            hint: None,
+        }
     }
 
     fn read(report: &str) -> Vec<serde_json::Value> {
@@ -114,22 +152,49 @@ mod tests {
 
     /// What GitLab's own schema asks for; it stops reading at the first entry that is otherwise.
     fn is_valid(entry: &serde_json::Value) -> bool {
-        let text =
-            |at: &str| entry.pointer(at).is_some_and(|value| value.as_str().is_some_and(|text| !text.is_empty()));
-        let line = entry.pointer("/location/lines/begin").and_then(serde_json::Value::as_u64);
-        ["/description", "/check_name", "/fingerprint", "/severity", "/location/path"].into_iter().all(text)
+        let text = |at: &str| {
+            entry
+                .pointer(at)
+                .is_some_and(|value| value.as_str().is_some_and(|text| !text.is_empty()))
+        };
+        let line = entry
+            .pointer("/location/lines/begin")
+            .and_then(serde_json::Value::as_u64);
+        [
+            "/description",
+            "/check_name",
+            "/fingerprint",
+            "/severity",
+            "/location/path",
+        ]
+        .into_iter()
+        .all(text)
             && line.is_some_and(|line| line >= 1)
-            && ["info", "minor", "major", "critical", "blocker"].contains(&entry["severity"].as_str().unwrap())
+            && ["info", "minor", "major", "critical", "blocker"]
+                .contains(&entry["severity"].as_str().unwrap())
     }
 
     #[test]
     fn a_failing_item_is_an_entry_at_its_line() {
         let remarks = [
-            Remark { level: Level::Notice, ..remark("a b/ä.rs", 7, "lint: unused", "never used") },
-            remark("src/api.rs", 3, "test: suite::it_works", "assertion failed\n left: 1"),
+            Remark {
+                level: Level::Notice,
+                ..remark("a b/ä.rs", 7, "lint: unused", "never used")
+            },
+            remark(
+                "src/api.rs",
+                3,
+                "test: suite::it_works",
+                "assertion failed\n left: 1",
+            ),
             Remark {
                 hint: Some("did you mean `database`?".to_owned()),
-                ..remark("omk.yaml", 4, "omk plan, line 4, column 20", "task `api` needs `databse`")
+                ..remark(
+                    "omk.yaml",
+                    4,
+                    "omk plan, line 4, column 20",
+                    "task `api` needs `databse`",
+                )
             },
         ];
         insta::assert_snapshot!(render(&remarks), @r#"
@@ -179,7 +244,10 @@ mod tests {
     #[test]
     fn a_fingerprint_stays_when_lines_move_and_is_nobody_elses() {
         let prints = |remarks: &[Remark]| -> Vec<String> {
-            read(&render(remarks)).iter().map(|entry| entry["fingerprint"].as_str().unwrap().to_owned()).collect()
+            read(&render(remarks))
+                .iter()
+                .map(|entry| entry["fingerprint"].as_str().unwrap().to_owned())
+                .collect()
         };
         let one = |line| remark("a.rs", line, "test: t", "no");
         assert_eq!(prints(&[one(1)]), prints(&[one(99)]));
@@ -198,30 +266,61 @@ mod tests {
 
     #[test]
     fn paths_that_are_not_the_repositorys_are_left_out() {
-        let paths = ["/etc/passwd", "../x", "a/../../x", "a/./b", "", "a\nb", "a//b", ".git/config", "ok.rs"];
-        let remarks: Vec<Remark> = paths.iter().map(|path| remark(path, 1, "test: t", "no")).collect();
+        let paths = [
+            "/etc/passwd",
+            "../x",
+            "a/../../x",
+            "a/./b",
+            "",
+            "a\nb",
+            "a//b",
+            ".git/config",
+            "ok.rs",
+        ];
+        let remarks: Vec<Remark> = paths
+            .iter()
+            .map(|path| remark(path, 1, "test: t", "no"))
+            .collect();
         let read = read(&render(&remarks));
-        let kept: Vec<&str> = read.iter().map(|entry| entry["location"]["path"].as_str().unwrap()).collect();
+        let kept: Vec<&str> = read
+            .iter()
+            .map(|entry| entry["location"]["path"].as_str().unwrap())
+            .collect();
         assert!(kept.contains(&"ok.rs"));
         for path in kept {
-            assert!(!path.starts_with('/') && !path.split('/').any(|part| matches!(part, "" | "." | "..")), "{path:?}");
+            assert!(
+                !path.starts_with('/')
+                    && !path.split('/').any(|part| matches!(part, "" | "." | "..")),
+                "{path:?}"
+            );
         }
     }
 
     #[test]
     fn what_is_hostile_or_too_much_is_still_a_report() {
         let evil = "\u{feff}\"}]\u{0}\u{202e}\u{1b}[31m<script>\n".repeat(10_000);
-        let mut remarks: Vec<Remark> = (0..5_000).map(|line| remark("a.rs", line, &evil, &evil)).collect();
+        let mut remarks: Vec<Remark> = (0..5_000)
+            .map(|line| remark("a.rs", line, &evil, &evil))
+            .collect();
         remarks.push(remark("a.rs", 0, "", ""));
-        remarks
-            .extend([Level::Warning, Level::Notice].map(|level| Remark { level, ..remark("a.rs", 1, "t: x", "no") }));
+        remarks.extend([Level::Warning, Level::Notice].map(|level| Remark {
+            level,
+            ..remark("a.rs", 1, "t: x", "no")
+        }));
         remarks.rotate_right(2);
         let report = render(&remarks);
         let entries = read(&report);
         assert_eq!(entries.len(), MOST);
         assert!(report.len() < 4 << 20, "{} bytes", report.len());
-        assert!(entries.iter().all(|entry| entry["severity"] == "major"), "the worst are kept");
+        assert!(
+            entries.iter().all(|entry| entry["severity"] == "major"),
+            "the worst are kept"
+        );
         assert!(entries.iter().all(is_valid));
-        assert!(read(&render(&[remark("a.rs", 0, "", "")])).iter().all(is_valid));
+        assert!(
+            read(&render(&[remark("a.rs", 0, "", "")]))
+                .iter()
+                .all(is_valid)
+        );
     }
 }

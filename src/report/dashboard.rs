@@ -1,7 +1,8 @@
-//! The dashboard of a maintenance plan: one issue, edited in place, with its last run, open results, and earlier runs.
+//! The dashboard of a maintenance plan: one issue, edited in place, with its last run, open
+//! results, and earlier runs.
 //!
-//! Earlier runs are read back from its own hidden text, which is for display only and decides nothing. It refuses to
-//! believe a word of it beyond that, and to grow over [`LIMIT`].
+//! Earlier runs are read back from its own hidden text, which is for display only and decides
+//! nothing. It refuses to believe a word of it beyond that, and to grow over [`LIMIT`].
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,8 @@ use crate::text::{self, ForgeKind};
 /// The most bytes of an issue's body: GitHub takes 65,536 characters.
 pub const LIMIT: usize = 65_000;
 
-/// Room for everything beside the last run: the runs in their table and hidden, and the open results.
+/// Room for everything beside the last run: the runs in their table and hidden, and the open
+/// results.
 const BESIDE: usize = 25_000;
 
 /// Runs that are remembered.
@@ -79,22 +81,40 @@ pub fn title(scope: &Scope) -> String {
 /// The runs that a dashboard's body remembers, newest first; none where that makes no sense.
 #[must_use]
 pub fn runs(body: &str) -> Vec<Entry> {
-    let hidden = body.split_once(HIDDEN).and_then(|(_, rest)| rest.split_once(" -->"));
-    hidden.and_then(|(json, _)| serde_json::from_str(json).ok()).unwrap_or_default()
+    let hidden = body
+        .split_once(HIDDEN)
+        .and_then(|(_, rest)| rest.split_once(" -->"));
+    hidden
+        .and_then(|(json, _)| serde_json::from_str(json).ok())
+        .unwrap_or_default()
 }
 
 const HIDDEN: &str = "<!-- omk:runs ";
 
-/// Markdown of at most [`LIMIT`] bytes. `open` is `None` where nobody has looked; `earlier` are the runs that the old body
-/// remembered.
+/// Markdown of at most [`LIMIT`] bytes. `open` is `None` where nobody has looked; `earlier` are the
+/// runs that the old body remembered.
 #[must_use]
-pub fn body(request: &Request, last: Last<'_>, at: Moment, open: Option<&[Open]>, earlier: &[Entry]) -> String {
+pub fn body(
+    request: &Request,
+    last: Last<'_>,
+    at: Moment,
+    open: Option<&[Open]>,
+    earlier: &[Entry],
+) -> String {
     let (text, verdict, count) = match last {
         Last::Ended(view, placed) => {
             let text = sticky::ended_body(request, view, placed, LIMIT - BESIDE);
-            (text, view.verdict.unwrap_or(RunVerdict::FailedInfra), view.count())
+            (
+                text,
+                view.verdict.unwrap_or(RunVerdict::FailedInfra),
+                view.count(),
+            )
         }
-        Last::Lost(lost) => (sticky::lost_body(request, lost), lost.verdict(), super::Count::default()),
+        Last::Lost(lost) => (
+            sticky::lost_body(request, lost),
+            lost.verdict(),
+            super::Count::default(),
+        ),
     };
     let over = match last {
         Last::Ended(view, _) => view.ended.unwrap_or(at),
@@ -109,7 +129,12 @@ pub fn body(request: &Request, last: Last<'_>, at: Moment, open: Option<&[Open]>
         url: request.workflow.url.clone(),
     };
     let mut entries = vec![this];
-    entries.extend(earlier.iter().filter(|entry| entry.run != request.run).cloned());
+    entries.extend(
+        earlier
+            .iter()
+            .filter(|entry| entry.run != request.run)
+            .cloned(),
+    );
     entries.retain(|entry| !link("", &entry.url).is_empty());
     entries.truncate(RUNS);
     let hidden = serde_json::to_string(&entries).unwrap_or_default();
@@ -126,9 +151,16 @@ fn results(forge: ForgeKind, open: &[Open]) -> String {
     if open.is_empty() {
         return "\n**Open results:** none.\n".to_owned();
     }
-    let mut out = format!("\n<details><summary>{}</summary>\n\n", text::plural(open.len(), "open result"));
+    let mut out = format!(
+        "\n<details><summary>{}</summary>\n\n",
+        text::plural(open.len(), "open result")
+    );
     for pull in open.iter().take(OPEN) {
-        out.push_str(&format!("- {} {}\n", link(&forge.pull(pull.number), &pull.url), inert(&pull.branch, 120)));
+        out.push_str(&format!(
+            "- {} {}\n",
+            link(&forge.pull(pull.number), &pull.url),
+            inert(&pull.branch, 120)
+        ));
     }
     if open.len() > OPEN {
         out.push_str(&format!("- {} more\n", open.len() - OPEN));
@@ -139,12 +171,16 @@ fn results(forge: ForgeKind, open: &[Open]) -> String {
 
 fn table(entries: &[Entry]) -> String {
     let count = text::plural(entries.len(), "run");
-    let mut out =
-        format!("\n<details><summary>Last {count}</summary>\n\n| run | over | verdict | tasks |\n|-|-|-|-:|\n");
+    let mut out = format!(
+        "\n<details><summary>Last {count}</summary>\n\n| run | over | verdict | tasks |\n|-|-|-|-:|\n"
+    );
     for entry in entries {
         let when = entry.at.to_utc().format("%Y-%m-%d %H:%M");
         let verdict = entry.verdict.as_str().replace('_', " ");
-        let (run, tasks) = (link(entry.run.as_str(), &entry.url), format!("{} of {}", entry.completed, entry.tasks));
+        let (run, tasks) = (
+            link(entry.run.as_str(), &entry.url),
+            format!("{} of {}", entry.completed, entry.tasks),
+        );
         out.push_str(&format!("| {run} | {when} UTC | {verdict} | {tasks} |\n"));
     }
     out.push_str("\n</details>\n");

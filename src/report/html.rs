@@ -1,6 +1,7 @@
 //! One self-contained `report.html`: no script, no request, readable from a file or an artifact.
 //!
-//! It refuses markup of anybody else: every text is escaped, and a policy in the page forbids what would slip through.
+//! It refuses markup of anybody else: every text is escaped, and a policy in the page forbids what
+//! would slip through.
 
 use std::fmt::Write as _;
 
@@ -24,7 +25,10 @@ small{color:var(--idle)}summary{cursor:pointer}";
 /// The page.
 #[must_use]
 pub fn render(view: &View) -> String {
-    let verdict = view.verdict.map_or_else(|| "under way".to_owned(), |verdict| verdict.as_str().replace('_', " "));
+    let verdict = view.verdict.map_or_else(
+        || "under way".to_owned(),
+        |verdict| verdict.as_str().replace('_', " "),
+    );
     let title = format!("omk {}: {verdict}", view.plan);
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
@@ -33,7 +37,11 @@ pub fn render(view: &View) -> String {
         escape(&title)
     );
     let count = view.count();
-    let mut facts = vec![format!("{} of {} completed", count.completed, text::plural(count.all, "task"))];
+    let mut facts = vec![format!(
+        "{} of {} completed",
+        count.completed,
+        text::plural(count.all, "task")
+    )];
     facts.extend(ink::run_time(view, None).map(text::duration));
     facts.push(ink::spent(view.tokens, view.cost_micro_usd));
     facts.push(format!("run {}", view.run));
@@ -46,7 +54,13 @@ pub fn render(view: &View) -> String {
     page.push_str(&room(view));
     let commands: Vec<String> = steps(view)
         .iter()
-        .map(|step| if step.command.is_empty() { format!("# {}", step.words) } else { step.command.clone() })
+        .map(|step| {
+            if step.command.is_empty() {
+                format!("# {}", step.words)
+            } else {
+                step.command.clone()
+            }
+        })
         .collect();
     if !commands.is_empty() {
         let _ = writeln!(page, "<pre>{}</pre>", escape(&commands.join("\n")));
@@ -54,9 +68,15 @@ pub fn render(view: &View) -> String {
     table(view, &mut page);
     if !view.gates.is_empty() {
         page.push_str("<h2>Gates on the result</h2>\n");
-        view.gates.iter().for_each(|gate| page.push_str(&gate_block(gate)));
+        view.gates
+            .iter()
+            .for_each(|gate| page.push_str(&gate_block(gate)));
     }
-    for task in view.tasks.iter().filter(|task| task.stage != Stage::LeftOut) {
+    for task in view
+        .tasks
+        .iter()
+        .filter(|task| task.stage != Stage::LeftOut)
+    {
         page.push_str(&task_block(task));
     }
     page
@@ -69,9 +89,14 @@ fn escape(text: &str) -> String {
 
 /// The room that children had: quiet if it was sealed.
 fn room(view: &View) -> String {
-    let Some(room) = &view.containment else { return String::new() };
+    let Some(room) = &view.containment else {
+        return String::new();
+    };
     match room::warning(room) {
-        Some(warning) => format!("<p class=\"doubtful\">{}</p>\n", escape(&ink::line(&warning, 800))),
+        Some(warning) => format!(
+            "<p class=\"doubtful\">{}</p>\n",
+            escape(&ink::line(&warning, 800))
+        ),
         None => format!("<p class=\"idle\">room: {}</p>\n", room.level),
     }
 }
@@ -105,20 +130,41 @@ fn table(view: &View, page: &mut String) {
 }
 
 fn task_block(task: &TaskView) -> String {
-    let mut block =
-        format!("<h2 id=\"{0}\">{0} <small>{1}</small></h2>\n", task.id, escape(&ink::line(&task.name, 200)));
+    let mut block = format!(
+        "<h2 id=\"{0}\">{0} <small>{1}</small></h2>\n",
+        task.id,
+        escape(&ink::line(&task.name, 200))
+    );
     if let Some(failure) = &task.failure {
-        let _ = writeln!(block, "<pre class=\"bad\">{}</pre>", escape(&ink::advised(&ink::failure(failure), failure)));
+        let _ = writeln!(
+            block,
+            "<pre class=\"bad\">{}</pre>",
+            escape(&ink::advised(&ink::failure(failure), failure))
+        );
     }
     if let Some(refused) = refusal(&task.refused_hosts, &task.unreached_hosts) {
-        let _ = writeln!(block, "<p class=\"doubtful\">{}</p>", escape(&ink::line(&refused, 400)));
+        let _ = writeln!(
+            block,
+            "<p class=\"doubtful\">{}</p>",
+            escape(&ink::line(&refused, 400))
+        );
     }
     block.push_str(&command_block(task));
-    task.gates.iter().for_each(|gate| block.push_str(&gate_block(gate)));
+    task.gates
+        .iter()
+        .for_each(|gate| block.push_str(&gate_block(gate)));
     if !task.paths.is_empty() {
-        let paths: Vec<String> = task.paths.iter().map(|path| escape(&path.to_string())).collect();
+        let paths: Vec<String> = task
+            .paths
+            .iter()
+            .map(|path| escape(&path.to_string()))
+            .collect();
         let count = text::plural(paths.len(), "file");
-        let _ = writeln!(block, "<details><summary>{count}</summary><pre>{}</pre></details>", paths.join("\n"));
+        let _ = writeln!(
+            block,
+            "<details><summary>{count}</summary><pre>{}</pre></details>",
+            paths.join("\n")
+        );
     }
     block
 }
@@ -136,28 +182,45 @@ fn gate_block(gate: &GateOutcome) -> String {
     for item in &gate.failing {
         let _ = writeln!(inner, "- {}: {}", item.key, ink::first_line(&item.message));
     }
-    gate.log.iter().for_each(|log| inner.push_str(&printed(log)));
+    gate.log
+        .iter()
+        .for_each(|log| inner.push_str(&printed(log)));
     details(mark, &format!("gate {words}"), &gate.command, &inner)
 }
 
 /// What a command printed; nothing for a task without one.
 fn command_block(task: &TaskView) -> String {
-    let Some(command) = &task.command else { return String::new() };
+    let Some(command) = &task.command else {
+        return String::new();
+    };
     let (mark, words) = match command_failed(task) {
         Some((_, how)) => (Mark::Bad, how),
         None => (Mark::Good, "passed".to_owned()),
     };
-    details(class(mark), &format!("command {words}"), &command.command, &printed(&command.log))
+    details(
+        class(mark),
+        &format!("command {words}"),
+        &command.command,
+        &printed(&command.log),
+    )
 }
 
 fn printed(log: &LogEvidence) -> String {
     let head = text::printable(log.head.as_bytes());
-    if log.tail.is_empty() { head } else { format!("{head}\n…\n{}", text::printable(log.tail.as_bytes())) }
+    if log.tail.is_empty() {
+        head
+    } else {
+        format!("{head}\n…\n{}", text::printable(log.tail.as_bytes()))
+    }
 }
 
 /// A command as it was written, and apart from it what it printed.
 fn details(mark: &str, title: &str, command: &str, inner: &str) -> String {
-    let inner = if inner.trim().is_empty() { String::new() } else { format!("<pre>{}</pre>", escape(inner)) };
+    let inner = if inner.trim().is_empty() {
+        String::new()
+    } else {
+        format!("<pre>{}</pre>", escape(inner))
+    };
     format!(
         "<details><summary class=\"{mark}\">{}</summary><pre class=\"command\">{}</pre>{inner}</details>\n",
         escape(title),

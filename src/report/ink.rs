@@ -11,12 +11,20 @@ use crate::text;
 
 pub(super) use crate::text::clip;
 
-/// Text as one line without control characters, escape sequences and doubled blanks, clipped to `most` characters.
+/// Text as one line without control characters, escape sequences and doubled blanks, clipped to
+/// `most` characters.
 pub(super) fn line(text: &str, most: usize) -> String {
-    // Cut before it is looked at: a message may be long. Four times, for blanks and sequences go away.
-    let start: String = text.chars().take(most.saturating_mul(4).saturating_add(64)).collect();
+    // Cut before it is looked at: a message may be long. Four times, for blanks and sequences go
+    // away.
+    let start: String = text
+        .chars()
+        .take(most.saturating_mul(4).saturating_add(64))
+        .collect();
     let words = text::escape_invisible(&text::printable(start.as_bytes()));
-    text::clip(&words.split_whitespace().collect::<Vec<_>>().join(" "), most)
+    text::clip(
+        &words.split_whitespace().collect::<Vec<_>>().join(" "),
+        most,
+    )
 }
 
 /// The last `most` characters.
@@ -30,7 +38,9 @@ pub(super) fn end(text: &str, most: usize) -> &str {
 
 /// The first line of a message that says something, and the rest for whoever has room.
 pub(super) fn first_line(text: &str) -> &str {
-    text.lines().find(|line| !line.trim().is_empty()).unwrap_or("")
+    text.lines()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or("")
 }
 
 /// `1.2M`, `34k`, `560`.
@@ -82,15 +92,22 @@ pub(super) fn task_time(task: &TaskView, now: Option<Moment>) -> Option<Duration
     task.ended.or(now).map(|ended| ended.since(started))
 }
 
-/// A failure with its class before it, unless it says so itself: "timeout: …", "gate `test` failed".
+/// A failure with its class before it, unless it says so itself: "timeout: …", "gate `test`
+/// failed".
 pub(super) fn failure(failure: &Failure) -> String {
     let (class, message) = (failure.class.as_str(), failure.message.trim_start());
-    if message.starts_with(class) { message.to_owned() } else { format!("{class}: {message}") }
+    if message.starts_with(class) {
+        message.to_owned()
+    } else {
+        format!("{class}: {message}")
+    }
 }
 
 /// What went wrong, and on a line of its own what a person can do about it.
 pub(super) fn advised(said: &str, failure: &Failure) -> String {
-    failure.advice.iter().fold(said.to_owned(), |said, advice| format!("{said}\nhint: {advice}"))
+    failure.advice.iter().fold(said.to_owned(), |said, advice| {
+        format!("{said}\nhint: {advice}")
+    })
 }
 
 /// Why a task is where it is, in one clause; empty where nothing is to be said.
@@ -98,7 +115,9 @@ pub(super) fn why(task: &TaskView) -> String {
     use super::Stage;
     let failure = || {
         let failure = task.failure.as_ref();
-        failure.map_or_else(String::new, |failure| first_line(&self::failure(failure)).to_owned())
+        failure.map_or_else(String::new, |failure| {
+            first_line(&self::failure(failure)).to_owned()
+        })
     };
     match &task.stage {
         Stage::LeftOut => "not selected".to_owned(),
@@ -107,11 +126,20 @@ pub(super) fn why(task: &TaskView) -> String {
         Stage::Pending { waits, .. } => format!("{waits}; {}", failure()),
         Stage::Claimed => "preparing".to_owned(),
         Stage::Running { doing } => doing.clone(),
-        Stage::Completed { ejected: Some(ejected), .. } => {
-            let gate = ejected.gate.as_ref().map_or_else(|| "the gates".to_owned(), |gate| format!("gate `{gate}`"));
+        Stage::Completed {
+            ejected: Some(ejected),
+            ..
+        } => {
+            let gate = ejected
+                .gate
+                .as_ref()
+                .map_or_else(|| "the gates".to_owned(), |gate| format!("gate `{gate}`"));
             format!("taken out: {gate} failed with it")
         }
-        Stage::Completed { landed: None, ejected: None } => "no change".to_owned(),
+        Stage::Completed {
+            landed: None,
+            ejected: None,
+        } => "no change".to_owned(),
         Stage::Completed { .. } => text::plural(task.paths.len(), "file"),
         Stage::Failed => failure(),
         Stage::Cancelled { why } => why.clone(),
@@ -132,7 +160,10 @@ mod tests {
 
     #[test]
     fn numbers_stay_short() {
-        let shown: Vec<String> = [999, 1_234, 34_567, 1_250_000].into_iter().map(number).collect();
+        let shown: Vec<String> = [999, 1_234, 34_567, 1_250_000]
+            .into_iter()
+            .map(number)
+            .collect();
         assert_eq!(shown, ["999", "1.2k", "34k", "1.2M"]);
     }
 

@@ -18,18 +18,35 @@ pub(super) fn inert(text: &str, most: usize) -> String {
     }
 }
 
-/// Hostile text as a span of code, in which nobody is mentioned: one line of at most `most` characters.
+/// Hostile text as a span of code, in which nobody is mentioned: one line of at most `most`
+/// characters.
 pub(super) fn code(text: &str, most: usize) -> String {
     let line = ink::line(text, most);
-    let longest = line.split(|next| next != '`').map(str::len).max().unwrap_or(0);
+    let longest = line
+        .split(|next| next != '`')
+        .map(str::len)
+        .max()
+        .unwrap_or(0);
     let fence = "`".repeat(longest + 1);
-    let edge = if line.starts_with('`') || line.ends_with('`') { " " } else { "" };
-    if line.is_empty() { "` `".to_owned() } else { format!("{fence}{edge}{line}{edge}{fence}") }
+    let edge = if line.starts_with('`') || line.ends_with('`') {
+        " "
+    } else {
+        ""
+    };
+    if line.is_empty() {
+        "` `".to_owned()
+    } else {
+        format!("{fence}{edge}{line}{edge}{fence}")
+    }
 }
 
 /// A list of names as code: `a`, `b` and 3 more.
 pub(super) fn codes<S: AsRef<str>>(names: &[S], most: usize) -> String {
-    let mut words: Vec<String> = names.iter().take(most).map(|name| code(name.as_ref(), 80)).collect();
+    let mut words: Vec<String> = names
+        .iter()
+        .take(most)
+        .map(|name| code(name.as_ref(), 80))
+        .collect();
     if names.len() > most {
         words.push(format!("{} more", names.len() - most));
     }
@@ -43,8 +60,14 @@ pub(super) fn codes<S: AsRef<str>>(names: &[S], most: usize) -> String {
 /// A link, or its words alone where the address is none of the web.
 pub(super) fn link(words: &str, url: &str) -> String {
     let web = url.starts_with("https://") || url.starts_with("http://");
-    let plain = url.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>()[]\\`\"'|".contains(&byte));
-    if web && plain && url.len() <= 2_000 { format!("[{words}]({url})") } else { words.to_owned() }
+    let plain = url
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !b"<>()[]\\`\"'|".contains(&byte));
+    if web && plain && url.len() <= 2_000 {
+        format!("[{words}]({url})")
+    } else {
+        words.to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -68,7 +91,12 @@ mod tests {
             link("run", "https://github.com/a/b/actions/runs/1"),
             "[run](https://github.com/a/b/actions/runs/1)"
         );
-        for url in ["javascript:alert(1)", "https://x/)[y](z", "https://x/ y", "https://x/\u{202e}"] {
+        for url in [
+            "javascript:alert(1)",
+            "https://x/)[y](z",
+            "https://x/ y",
+            "https://x/\u{202e}",
+        ] {
             assert_eq!(link("run", url), "run");
         }
     }

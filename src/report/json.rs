@@ -7,7 +7,8 @@ use super::View;
 /// Indented JSON with a newline at its end.
 #[must_use]
 pub fn render(view: &View) -> String {
-    let mut text = serde_json::to_string_pretty(view).expect("its keys are strings and its numbers finite");
+    let mut text =
+        serde_json::to_string_pretty(view).expect("its keys are strings and its numbers finite");
     text.push('\n');
     text
 }

@@ -1,8 +1,8 @@
-//! The view as JUnit XML: a suite for each task with a case for its work and one for each gate, and a suite for the
-//! result.
+//! The view as JUnit XML: a suite for each task with a case for its work and one for each gate, and
+//! a suite for the result.
 //!
-//! A reason stands in its element's text too: GitLab shows that, and no attribute. It refuses to call a failure what does
-//! not decide: a gate that only warns is `skipped` with the reason.
+//! A reason stands in its element's text too: GitLab shows that, and no attribute. It refuses to
+//! call a failure what does not decide: a gate that only warns is `skipped` with the reason.
 
 use std::fmt::Write as _;
 
@@ -25,7 +25,9 @@ pub fn render(view: &View) -> String {
         suites.push(suite);
     }
     let sum = |count: fn(&Suite) -> usize| suites.iter().map(count).sum::<usize>();
-    let time = view.ended.map_or(0, |ended| millis(ended.since(view.started)));
+    let time = view
+        .ended
+        .map_or(0, |ended| millis(ended.since(view.started)));
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let _ = writeln!(
         text,
@@ -57,10 +59,24 @@ fn suite_of(task: &TaskView) -> Suite {
     let work = task.worked_ms.saturating_sub(gates);
     match &task.stage {
         Stage::Completed { ejected: None, .. } => suite.case(&class, "task", work, &Said::Passed),
-        Stage::Completed { ejected: Some(ejected), .. } => {
-            let gate = ejected.gate.as_ref().map_or_else(|| "a gate".to_owned(), |gate| format!("gate {gate}"));
+        Stage::Completed {
+            ejected: Some(ejected),
+            ..
+        } => {
+            let gate = ejected
+                .gate
+                .as_ref()
+                .map_or_else(|| "a gate".to_owned(), |gate| format!("gate {gate}"));
             let why = format!("left the result: {gate} failed with it");
-            suite.case(&class, "task", work, &Said::Failed { message: &why, text: "" });
+            suite.case(
+                &class,
+                "task",
+                work,
+                &Said::Failed {
+                    message: &why,
+                    text: "",
+                },
+            );
         }
         Stage::Failed => {
             let why = task.failure.as_ref().map_or_else(String::new, ink::failure);
@@ -69,10 +85,26 @@ fn suite_of(task: &TaskView) -> Suite {
                 Some((command, _)) => (ink::first_line(&why), end_of(&command.log)),
                 None => (why.as_str(), ""),
             };
-            let message = task.failure.as_ref().map_or_else(String::new, |failure| ink::advised(what, failure));
-            suite.case(&class, "task", work, &Said::Failed { message: &message, text });
+            let message = task
+                .failure
+                .as_ref()
+                .map_or_else(String::new, |failure| ink::advised(what, failure));
+            suite.case(
+                &class,
+                "task",
+                work,
+                &Said::Failed {
+                    message: &message,
+                    text,
+                },
+            );
         }
-        Stage::Cancelled { why } => suite.case(&class, "task", work, &Said::Skipped(&format!("cancelled: {why}"))),
+        Stage::Cancelled { why } => suite.case(
+            &class,
+            "task",
+            work,
+            &Said::Skipped(&format!("cancelled: {why}")),
+        ),
         Stage::LeftOut | Stage::Pending { .. } | Stage::Claimed | Stage::Running { .. } => {
             suite.case(&class, "task", work, &Said::Skipped(task.stage.as_str()));
         }
@@ -82,7 +114,11 @@ fn suite_of(task: &TaskView) -> Suite {
 }
 
 fn end_of(log: &LogEvidence) -> &str {
-    if log.tail.is_empty() { &log.head } else { &log.tail }
+    if log.tail.is_empty() {
+        &log.head
+    } else {
+        &log.tail
+    }
 }
 
 /// What a case says.
@@ -94,7 +130,14 @@ enum Said<'a> {
 
 impl Suite {
     fn new(name: String) -> Self {
-        Self { name, body: String::new(), cases: 0, failures: 0, skipped: 0, millis: 0 }
+        Self {
+            name,
+            body: String::new(),
+            cases: 0,
+            failures: 0,
+            skipped: 0,
+            millis: 0,
+        }
     }
 
     fn gate(&mut self, class: &str, gate: &GateOutcome) {
@@ -103,24 +146,40 @@ impl Suite {
         let said = if gate.counts_as_passed {
             Said::Passed
         } else if gate.required && gate.verdict != GateVerdict::Skipped {
-            Said::Failed { message: &words, text: log }
+            Said::Failed {
+                message: &words,
+                text: log,
+            }
         } else {
             Said::Skipped(&words)
         };
-        self.case(class, &format!("gate {}", gate.gate), gate.duration_ms, &said);
+        self.case(
+            class,
+            &format!("gate {}", gate.gate),
+            gate.duration_ms,
+            &said,
+        );
     }
 
     fn case(&mut self, class: &str, name: &str, millis: u64, said: &Said<'_>) {
         self.cases += 1;
         self.millis = self.millis.saturating_add(millis);
         let (class, name, time) = (xml(class), xml(name), seconds(millis));
-        let _ = write!(self.body, "    <testcase classname=\"{class}\" name=\"{name}\" time=\"{time}\"");
+        let _ = write!(
+            self.body,
+            "    <testcase classname=\"{class}\" name=\"{name}\" time=\"{time}\""
+        );
         match said {
             Said::Passed => self.body.push_str("/>\n"),
-            Said::Failed { message, text: printed } => {
+            Said::Failed {
+                message,
+                text: printed,
+            } => {
                 self.failures += 1;
-                let (message, text) =
-                    (xml(&ink::clip(message, 500)), xml(ink::end(&text::printable(printed.as_bytes()), LOG_CAP)));
+                let (message, text) = (
+                    xml(&ink::clip(message, 500)),
+                    xml(ink::end(&text::printable(printed.as_bytes()), LOG_CAP)),
+                );
                 let gap = if text.is_empty() { "" } else { "&#10;&#10;" };
                 let _ = writeln!(
                     self.body,
@@ -130,7 +189,10 @@ impl Suite {
             Said::Skipped(why) => {
                 self.skipped += 1;
                 let why = xml(&ink::clip(why, 500));
-                let _ = writeln!(self.body, ">\n      <skipped message=\"{why}\">{why}</skipped>\n    </testcase>");
+                let _ = writeln!(
+                    self.body,
+                    ">\n      <skipped message=\"{why}\">{why}</skipped>\n    </testcase>"
+                );
             }
         }
     }
@@ -155,7 +217,8 @@ fn seconds(millis: u64) -> String {
     format!("{}.{:03}", millis / 1000, millis % 1000)
 }
 
-/// Text that XML 1.0 can hold: markup escaped, characters that it forbids replaced, line ends kept in attributes too.
+/// Text that XML 1.0 can hold: markup escaped, characters that it forbids replaced, line ends kept
+/// in attributes too.
 fn xml(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for ch in text.chars() {
@@ -166,7 +229,9 @@ fn xml(text: &str) -> String {
             '"' => out.push_str("&quot;"),
             '\n' => out.push_str("&#10;"),
             '\t' => out.push_str("&#9;"),
-            '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
+            '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => {
+                out.push('\u{fffd}')
+            }
             ch => out.push(ch),
         }
     }

@@ -1,4 +1,5 @@
-//! Why nothing can be said of a run's result: plain words for the texts that tell it, each forge's own.
+//! Why nothing can be said of a run's result: plain words for the texts that tell it, each forge's
+//! own.
 //!
 //! It refuses Markdown: each text escapes for where it goes.
 

@@ -20,14 +20,27 @@ pub(super) fn graph(view: &View) -> Option<String> {
         return None;
     }
     let drawn = &view.tasks[..view.tasks.len().min(TASKS)];
-    let index: HashMap<&TaskId, usize> = drawn.iter().enumerate().map(|(at, task)| (&task.id, at)).collect();
+    let index: HashMap<&TaskId, usize> = drawn
+        .iter()
+        .enumerate()
+        .map(|(at, task)| (&task.id, at))
+        .collect();
     let mut text = String::from("flowchart LR\n");
     for (at, task) in drawn.iter().enumerate() {
-        let _ = writeln!(text, "  t{at}[\"{} {}<br/>{}\"]:::{}", sign(task), task.id, task.stage.as_str(), class(task));
+        let _ = writeln!(
+            text,
+            "  t{at}[\"{} {}<br/>{}\"]:::{}",
+            sign(task),
+            task.id,
+            task.stage.as_str(),
+            class(task)
+        );
     }
     let arrows = drawn.iter().enumerate().flat_map(|(at, task)| {
         let index = &index;
-        task.dependencies.iter().filter_map(move |dependency| Some((*index.get(dependency)?, at)))
+        task.dependencies
+            .iter()
+            .filter_map(move |dependency| Some((*index.get(dependency)?, at)))
     });
     for (from, to) in arrows.take(ARROWS) {
         let _ = writeln!(text, "  t{from} --> t{to}");

@@ -1,8 +1,8 @@
 //! Reports: one [`View`] of a run, rendered for everyone who looks at it.
 //!
-//! Every rendering is a pure function of the view and keeps its limits for any text. It refuses to decide anything, to
-//! look anything up, and to trust a word: what agents, gates and authors wrote goes through [`View::scrubbed`] first,
-//! and through the escaping of its rendering last.
+//! Every rendering is a pure function of the view and keeps its limits for any text. It refuses to
+//! decide anything, to look anything up, and to trust a word: what agents, gates and authors wrote
+//! goes through [`View::scrubbed`] first, and through the escaping of its rendering last.
 
 pub mod check;
 pub mod checkup;

@@ -18,11 +18,19 @@ pub struct Step {
 
 impl Step {
     fn command(what: &str, command: String) -> Self {
-        Self { what: what.to_owned(), command, words: String::new() }
+        Self {
+            what: what.to_owned(),
+            command,
+            words: String::new(),
+        }
     }
 
     fn words(what: &str, words: &str) -> Self {
-        Self { what: what.to_owned(), command: String::new(), words: words.to_owned() }
+        Self {
+            what: what.to_owned(),
+            command: String::new(),
+            words: words.to_owned(),
+        }
     }
 }
 
@@ -30,9 +38,16 @@ impl Step {
 #[must_use]
 pub fn steps(view: &View) -> Vec<Step> {
     let mut steps = Vec::new();
-    if view.result.as_ref().is_some_and(|result| result.commit != view.base.commit) {
+    if view
+        .result
+        .as_ref()
+        .is_some_and(|result| result.commit != view.base.commit)
+    {
         let base = &view.base.commit.as_str()[..12];
-        steps.push(Step::command("look", format!("git diff {base} {}", view.branch)));
+        steps.push(Step::command(
+            "look",
+            format!("git diff {base} {}", view.branch),
+        ));
         if view.verdict == Some(RunVerdict::Ready) {
             steps.push(Step::command("take", format!("git merge {}", view.branch)));
         }
@@ -47,7 +62,11 @@ pub fn steps(view: &View) -> Vec<Step> {
         Some(RunVerdict::Neutral) => {
             let words = if view.count().completed == 0 {
                 "no task was selected"
-            } else if view.result.as_ref().is_none_or(|result| result.commit == view.base.commit) {
+            } else if view
+                .result
+                .as_ref()
+                .is_none_or(|result| result.commit == view.base.commit)
+            {
                 "no task changed anything"
             } else {
                 "nothing was verified: add a gate to the plan"
@@ -56,9 +75,11 @@ pub fn steps(view: &View) -> Vec<Step> {
         }
         Some(RunVerdict::NotReady) => {
             let unplaced = view.unplaced.as_ref();
-            steps.extend(
-                unplaced.map(|branch| resume(&format!("moves `{branch}` to the result, once nothing holds it"))),
-            );
+            steps.extend(unplaced.map(|branch| {
+                resume(&format!(
+                    "moves `{branch}` to the result, once nothing holds it"
+                ))
+            }));
             steps.extend(try_again(view, ""));
         }
         Some(RunVerdict::NeedsMoreBudget) => steps.push(resume(match view.limited {
@@ -88,12 +109,26 @@ pub fn steps(view: &View) -> Vec<Step> {
     steps
 }
 
-/// A new run that keeps what completed; `None` if no task failed or was taken out, so that it would end the same way.
+/// A new run that keeps what completed; `None` if no task failed or was taken out, so that it would
+/// end the same way.
 fn try_again(view: &View, words: &str) -> Option<Step> {
-    let undone = |stage: &Stage| matches!(stage, Stage::Failed | Stage::Completed { ejected: Some(_), .. });
+    let undone = |stage: &Stage| {
+        matches!(
+            stage,
+            Stage::Failed
+                | Stage::Completed {
+                    ejected: Some(_),
+                    ..
+                }
+        )
+    };
     let failed = view.tasks.iter().any(|task| undone(&task.stage));
     let command = "omk retry".to_owned();
-    failed.then(|| Step { what: "try again".to_owned(), command, words: words.to_owned() })
+    failed.then(|| Step {
+        what: "try again".to_owned(),
+        command,
+        words: words.to_owned(),
+    })
 }
 
 fn blocked(view: &View) -> &'static str {

@@ -1,4 +1,5 @@
-//! Where a run's result went, and what was in the way: plain words for the texts that tell it, each forge's own.
+//! Where a run's result went, and what was in the way: plain words for the texts that tell it, each
+//! forge's own.
 //!
 //! It refuses Markdown: each text escapes for where it goes.
 
@@ -151,12 +152,16 @@ impl Trouble {
             Self::RefRefused { name, said } => {
                 let rule = match forge {
                     ForgeKind::GitHub => "a rule of the repository covers it",
-                    ForgeKind::GitLab => "a protected branch or a push rule covers it (Settings > Repository)",
+                    ForgeKind::GitLab => {
+                        "a protected branch or a push rule covers it (Settings > Repository)"
+                    }
                 };
                 format!("`{name}` was refused ({said}) and is left out; see whether {rule}")
             }
             Self::HeadRefused { branch, said } => {
-                format!("`{branch}` refuses the push ({said}): the result is delivered as a {pull} instead")
+                format!(
+                    "`{branch}` refuses the push ({said}): the result is delivered as a {pull} instead"
+                )
             }
             Self::Foreign { branch, tip } => format!(
                 "the branch `{branch}` holds a commit that is not omk's ({}): it was left alone. Merge, rename or delete \
@@ -169,7 +174,9 @@ impl Trouble {
                 artifact(forge)
             ),
             Self::Closed { number, task } => {
-                let whose = task.as_ref().map_or(String::new(), |task| format!(" of task `{task}`"));
+                let whose = task
+                    .as_ref()
+                    .map_or(String::new(), |task| format!(" of task `{task}`"));
                 let number = match forge {
                     ForgeKind::GitHub => number.to_string(),
                     ForgeKind::GitLab => forge.pull(*number),
@@ -197,7 +204,10 @@ impl Trouble {
                          scope `write_repository`)"
                     }
                 };
-                format!("the result could not be pushed ({said}). It is in the {}; {again}", artifact(forge))
+                format!(
+                    "the result could not be pushed ({said}). It is in the {}; {again}",
+                    artifact(forge)
+                )
             }
             Self::NoChecks { instead } => no_checks(forge, *instead),
             Self::TokenGone { undone } => {

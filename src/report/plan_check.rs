@@ -1,7 +1,7 @@
 //! The check `omk plan`: whether a pull request's plan is one, and what it changes in it.
 //!
-//! It tells what must be done before a changed plan counts. It refuses to show text of the plan with anything in it that
-//! could hide or move text: people approve what they see here.
+//! It tells what must be done before a changed plan counts. It refuses to show text of the plan
+//! with anything in it that could hide or move text: people approve what they see here.
 
 use super::check::{CheckText, LIMIT, PLAN, Remark};
 use super::ink;
@@ -12,7 +12,8 @@ use crate::id::Sha256;
 use crate::plan::{Complaints, Permission};
 use crate::text::{self, ForgeKind};
 
-/// Complaints that are shown with their lines; the rest is counted. All that are known become remarks.
+/// Complaints that are shown with their lines; the rest is counted. All that are known become
+/// remarks.
 const SHOWN: usize = 8_000;
 
 /// Bytes of a diff: with the preview, the summary keeps below a check's limit.
@@ -98,12 +99,29 @@ impl PlanCheck<'_> {
             Found::Nothing => ("there is no plan".to_owned(), self.nothing(), Vec::new()),
             Found::Same(preview) => {
                 let title = format!("unchanged: {}", text::plural(preview.tasks.len(), "task"));
-                let summary = format!("{} is that of {}.\n\n{}", self.plan(), code(self.branch, 80), drawn(preview));
+                let summary = format!(
+                    "{} is that of {}.\n\n{}",
+                    self.plan(),
+                    code(self.branch, 80),
+                    drawn(preview)
+                );
                 (title, summary, Vec::new())
             }
-            Found::Changed { digest, preview, diff, permission } => {
-                let title = format!("changed: valid, {}", text::plural(preview.tasks.len(), "task"));
-                (title, self.changed(digest, preview, diff, *permission), Vec::new())
+            Found::Changed {
+                digest,
+                preview,
+                diff,
+                permission,
+            } => {
+                let title = format!(
+                    "changed: valid, {}",
+                    text::plural(preview.tasks.len(), "task")
+                );
+                (
+                    title,
+                    self.changed(digest, preview, diff, *permission),
+                    Vec::new(),
+                )
             }
             Found::Wrong { complaints, whose } => {
                 let title = format!("invalid: {}", text::plural(complaints.len(), "mistake"));
@@ -111,7 +129,13 @@ impl PlanCheck<'_> {
             }
         };
         let summary = super::sticky::without_markers(&text::clip_lines(&summary, 2_000, LIMIT));
-        CheckText { name: PLAN.to_owned(), title: ink::line(&title, 140), summary, text: String::new(), remarks }
+        CheckText {
+            name: PLAN.to_owned(),
+            title: ink::line(&title, 140),
+            summary,
+            text: String::new(),
+            remarks,
+        }
     }
 
     fn plan(&self) -> String {
@@ -128,7 +152,13 @@ impl PlanCheck<'_> {
         )
     }
 
-    fn changed(&self, digest: &Sha256, preview: &Preview, diff: &str, permission: Option<Permission>) -> String {
+    fn changed(
+        &self,
+        digest: &Sha256,
+        preview: &Preview,
+        diff: &str,
+        permission: Option<Permission>,
+    ) -> String {
         let digest = &digest.as_str()[..12];
         let what = match (self.origin, permission) {
             (Origin::Fork, _) => format!(
@@ -152,21 +182,36 @@ impl PlanCheck<'_> {
                 self.forge.right(permission.as_str())
             ),
         };
-        let diff = text::fenced(&text::clip_lines(diff, 1_000, DIFF)).replacen("text\n", "diff\n", 1);
-        format!("{} is changed, and valid.\n\n{what}\n\n{diff}\n{}", self.plan(), drawn(preview))
+        let diff =
+            text::fenced(&text::clip_lines(diff, 1_000, DIFF)).replacen("text\n", "diff\n", 1);
+        format!(
+            "{} is changed, and valid.\n\n{what}\n\n{diff}\n{}",
+            self.plan(),
+            drawn(preview)
+        )
     }
 
     fn wrong(&self, complaints: &Complaints, whose: Whose) -> String {
         let pull = self.forge.pull_request();
         let next = match whose {
-            Whose::PullRequest => format!("Mend it in this {pull}; `omk plan` shows the same on a laptop."),
+            Whose::PullRequest => {
+                format!("Mend it in this {pull}; `omk plan` shows the same on a laptop.")
+            }
             Whose::Base => format!(
                 "This {pull} does not change it: the mistakes are on the {}, and runs are refused until they are mended there.",
                 self.forge.base_branch()
             ),
         };
-        let shown = text::fenced(&text::clip_lines(&text::escape_invisible(&complaints.render()), 200, SHOWN));
-        format!("{} has {}.\n\n{shown}\n{next}\n", self.plan(), text::plural(complaints.len(), "mistake"))
+        let shown = text::fenced(&text::clip_lines(
+            &text::escape_invisible(&complaints.render()),
+            200,
+            SHOWN,
+        ));
+        format!(
+            "{} has {}.\n\n{shown}\n{next}\n",
+            self.plan(),
+            text::plural(complaints.len(), "mistake")
+        )
     }
 }
 
@@ -184,13 +229,19 @@ fn drawn(preview: &Preview) -> String {
 pub fn remarks(complaints: &Complaints) -> Vec<Remark> {
     let shown = |words: &str| text::clip(&text::escape_invisible(words), 1_000);
     let remark = |complaint: &crate::plan::Complaint| {
-        let line = complaint.place.map_or(1, |place| u32::try_from(place.line).unwrap_or(u32::MAX));
+        let line = complaint
+            .place
+            .map_or(1, |place| u32::try_from(place.line).unwrap_or(u32::MAX));
         let title = match complaint.place {
             Some(place) => format!("omk plan, line {}, column {}", place.line, place.column),
             None => "omk plan".to_owned(),
         };
         Remark {
-            place: Place { path: complaints.file().to_owned(), line, end_line: line },
+            place: Place {
+                path: complaints.file().to_owned(),
+                line,
+                end_line: line,
+            },
             level: Level::Error,
             check: PLAN.to_owned(),
             item: None,
@@ -199,7 +250,11 @@ pub fn remarks(complaints: &Complaints) -> Vec<Remark> {
             hint: complaint.hint.as_deref().map(shown),
         }
     };
-    complaints.iter().take(super::check::REMARKS).map(remark).collect()
+    complaints
+        .iter()
+        .take(super::check::REMARKS)
+        .map(remark)
+        .collect()
 }
 
 #[cfg(test)]
@@ -211,7 +266,14 @@ mod tests {
                         tasks: [{id: api, prompt: Mend it, gates: [test]}]\n";
 
     fn told(found: Found<'_>, origin: Origin) -> CheckText {
-        PlanCheck { forge: ForgeKind::GitHub, path: "omk.yaml", branch: "main", origin, found }.render()
+        PlanCheck {
+            forge: ForgeKind::GitHub,
+            path: "omk.yaml",
+            branch: "main",
+            origin,
+            found,
+        }
+        .render()
     }
 
     fn preview() -> Preview {
@@ -228,7 +290,12 @@ mod tests {
     fn a_changed_plan_is_shown_with_what_makes_it_count() {
         let digest = Sha256::of(TEXT.as_bytes());
         let preview = preview();
-        let changed = |permission| Found::Changed { digest: &digest, preview: &preview, diff: "-a\n+b\n", permission };
+        let changed = |permission| Found::Changed {
+            digest: &digest,
+            preview: &preview,
+            diff: "-a\n+b\n",
+            permission,
+        };
         insta::assert_snapshot!(open(&told(changed(Some(Permission::Write)), Origin::Own)), @r"
         omk plan: changed: valid, 1 task
 
@@ -297,7 +364,13 @@ mod tests {
     fn mistakes_are_at_their_lines() {
         let text = "version: 1\ntasks:\n  - id: api\n    dependencies: [databse]\n    run: 'true'\n  - id: database\n    run: 'true'\n";
         let complaints = parse(text.as_bytes(), "omk.yaml", "d").unwrap_err();
-        let check = told(Found::Wrong { complaints: &complaints, whose: Whose::PullRequest }, Origin::Own);
+        let check = told(
+            Found::Wrong {
+                complaints: &complaints,
+                whose: Whose::PullRequest,
+            },
+            Origin::Own,
+        );
         insta::assert_snapshot!(open(&check), @r"
         omk plan: invalid: 1 mistake
 
@@ -312,7 +385,13 @@ mod tests {
 
         Mend it in this pull request; `omk plan` shows the same on a laptop.
         ");
-        assert_eq!((check.remarks[0].place.path.as_str(), check.remarks[0].place.line), ("omk.yaml", 4));
+        assert_eq!(
+            (
+                check.remarks[0].place.path.as_str(),
+                check.remarks[0].place.line
+            ),
+            ("omk.yaml", 4)
+        );
         insta::assert_snapshot!(format!("{}\n{}", check.remarks[0].title, check.remarks[0].words()), @r"
         omk plan, line 4, column 20
         task `api` needs `databse`, which is not in this plan
@@ -322,16 +401,44 @@ mod tests {
 
     #[test]
     fn a_large_plan_keeps_below_the_limits_of_a_check() {
-        let tasks: String = (0..900).map(|n| format!("  - {{id: t{n}, runn: '`````'}}\n")).collect();
-        let complaints = parse(format!("version: 1\ntasks:\n{tasks}").as_bytes(), "omk.yaml", "d").unwrap_err();
-        let check = told(Found::Wrong { complaints: &complaints, whose: Whose::Base }, Origin::Own);
-        assert!(check.summary.len() <= 65_535 && check.remarks.len() == super::super::check::REMARKS);
-        let tasks: String = (0..900).map(|n| format!("  - {{id: t{n}, run: 'true'}}\n")).collect();
-        let preview = Preview::of(&parse(format!("version: 1\ntasks:\n{tasks}").as_bytes(), "omk.yaml", "d").unwrap());
+        let tasks: String = (0..900)
+            .map(|n| format!("  - {{id: t{n}, runn: '`````'}}\n"))
+            .collect();
+        let complaints = parse(
+            format!("version: 1\ntasks:\n{tasks}").as_bytes(),
+            "omk.yaml",
+            "d",
+        )
+        .unwrap_err();
+        let check = told(
+            Found::Wrong {
+                complaints: &complaints,
+                whose: Whose::Base,
+            },
+            Origin::Own,
+        );
+        assert!(
+            check.summary.len() <= 65_535 && check.remarks.len() == super::super::check::REMARKS
+        );
+        let tasks: String = (0..900)
+            .map(|n| format!("  - {{id: t{n}, run: 'true'}}\n"))
+            .collect();
+        let preview = Preview::of(
+            &parse(
+                format!("version: 1\ntasks:\n{tasks}").as_bytes(),
+                "omk.yaml",
+                "d",
+            )
+            .unwrap(),
+        );
         let diff = "+`````` @everyone <!-- omk:sticky:pr-1 -->\n".repeat(50_000);
         let digest = Sha256::of(b"");
-        let found =
-            Found::Changed { digest: &digest, preview: &preview, diff: &diff, permission: Some(Permission::Admin) };
+        let found = Found::Changed {
+            digest: &digest,
+            preview: &preview,
+            diff: &diff,
+            permission: Some(Permission::Admin),
+        };
         let check = told(found, Origin::Own);
         assert!(check.summary.len() <= 65_535, "{}", check.summary.len());
         assert!(!check.summary.contains("<!-- omk:"));

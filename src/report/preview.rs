@@ -1,7 +1,8 @@
-//! What `omk plan` shows: the order, the waves, who keeps whom waiting, and what it may take at most.
+//! What `omk plan` shows: the order, the waves, who keeps whom waiting, and what it may take at
+//! most.
 //!
-//! It is a pure function of the plan and quick for the largest one. It refuses to foretell time or money: only a run
-//! knows.
+//! It is a pure function of the plan and quick for the largest one. It refuses to foretell time or
+//! money: only a run knows.
 
 mod draw;
 mod overlap;
@@ -15,7 +16,9 @@ use super::checkup::Point;
 use crate::glob::Glob;
 use crate::graph::Graph;
 use crate::id::{GateId, PlanName, RepoPath, TaskId};
-use crate::plan::{Gate, Limits, Network, Networks, Plan, Room, RoomLevel, Size, Task, Work, WriteSet};
+use crate::plan::{
+    Gate, Limits, Network, Networks, Plan, Room, RoomLevel, Size, Task, Work, WriteSet,
+};
 use crate::scope;
 use crate::text;
 
@@ -28,8 +31,8 @@ pub struct Preview {
     pub plan: PlanName,
     /// All tasks in the order in which a single worker would take them.
     pub tasks: Vec<PreviewTask>,
-    /// Tasks that could run at the same time, were there no overlaps and enough workers; each wave needs the one
-    /// before.
+    /// Tasks that could run at the same time, were there no overlaps and enough workers; each wave
+    /// needs the one before.
     pub waves: Vec<Vec<TaskId>>,
     /// Tasks that never run at the same time although neither depends on the other.
     pub overlaps: Overlaps,
@@ -112,7 +115,8 @@ pub struct PreviewTask {
     pub write_set_declared: bool,
     /// Whether it takes part only under a condition.
     pub conditional: bool,
-    /// What its room leaves open, in a word or two, if that is not the default: `no network`, `2 hosts`.
+    /// What its room leaves open, in a word or two, if that is not the default: `no network`, `2
+    /// hosts`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub room: Option<String>,
 }
@@ -195,8 +199,26 @@ impl PreviewRoom {
     /// Whether the plan leaves all of it at the defaults.
     #[must_use]
     pub fn is_usual(&self) -> bool {
-        let Room { least, network: Networks { agent, gates, tasks }, docker } = Room::default();
-        *self == Self { least, agent, gates, tasks, docker, exceptions: Vec::new(), notes: Vec::new() }
+        let Room {
+            least,
+            network:
+                Networks {
+                    agent,
+                    gates,
+                    tasks,
+                },
+            docker,
+        } = Room::default();
+        *self
+            == Self {
+                least,
+                agent,
+                gates,
+                tasks,
+                docker,
+                exceptions: Vec::new(),
+                notes: Vec::new(),
+            }
     }
 }
 
@@ -207,16 +229,29 @@ impl Preview {
         let graph = graph_of(&plan.tasks);
         let acyclic = "a checked plan has no cycle";
         let chains = graph.longest_chains().expect(acyclic);
-        let rank = |at: usize| (Reverse(plan.tasks[at].priority), Reverse(chains[at]), &plan.tasks[at].id);
+        let rank = |at: usize| {
+            (
+                Reverse(plan.tasks[at].priority),
+                Reverse(chains[at]),
+                &plan.tasks[at].id,
+            )
+        };
         let order = graph.order_by(rank).expect(acyclic);
         let waves = graph.waves().expect(acyclic);
         let mut wave_of = vec![0; plan.tasks.len()];
         for (number, wave) in waves.iter().enumerate() {
             wave.iter().for_each(|&at| wave_of[at] = number + 1);
         }
-        let ids = |nodes: &[usize]| nodes.iter().map(|&at| plan.tasks[at].id.clone()).collect::<Vec<_>>();
-        let tasks: Vec<_> =
-            order.iter().map(|&at| preview_task(plan, &plan.tasks[at], wave_of[at], chains[at])).collect();
+        let ids = |nodes: &[usize]| {
+            nodes
+                .iter()
+                .map(|&at| plan.tasks[at].id.clone())
+                .collect::<Vec<_>>()
+        };
+        let tasks: Vec<_> = order
+            .iter()
+            .map(|&at| preview_task(plan, &plan.tasks[at], wave_of[at], chains[at]))
+            .collect();
         Self {
             plan: plan.name.clone(),
             executions: tasks.iter().map(|task| task.executions).sum(),
@@ -238,18 +273,31 @@ impl Preview {
     /// The same, with what was found on this machine and in this checkout.
     #[must_use]
     pub fn seen_here(self, here: PreviewHere) -> Self {
-        Self { here: Some(here), ..self }
+        Self {
+            here: Some(here),
+            ..self
+        }
     }
 
-    /// The same for a base with these submodules: entries of write sets that lie in them can never be used.
+    /// The same for a base with these submodules: entries of write sets that lie in them can never
+    /// be used.
     #[must_use]
     pub fn with_submodules(mut self, plan: &Plan, submodules: &[RepoPath]) -> Self {
-        let is_known = |task: &TaskId, glob: &str| self.useless.iter().any(|one| one.task == *task && one.glob == glob);
+        let is_known = |task: &TaskId, glob: &str| {
+            self.useless
+                .iter()
+                .any(|one| one.task == *task && one.glob == glob)
+        };
         let in_modules = entries(plan).filter(|(_, glob, _)| scope::lies_in(glob, submodules));
         let new = in_modules.filter(|(task, glob, _)| !is_known(&task.id, glob.as_str()));
         let why = "lies in a submodule, where no change can be kept";
-        let new: Vec<Useless> =
-            new.map(|(task, glob, _)| Useless { task: task.id.clone(), glob: glob.as_str().to_owned(), why }).collect();
+        let new: Vec<Useless> = new
+            .map(|(task, glob, _)| Useless {
+                task: task.id.clone(),
+                glob: glob.as_str().to_owned(),
+                why,
+            })
+            .collect();
         self.useless.extend(new);
         self
     }
@@ -266,7 +314,8 @@ impl Preview {
         draw::terminal(self)
     }
 
-    /// As a Mermaid diagram without its fence, kept below the limits of GitHub's renderer: what does not fit is counted.
+    /// As a Mermaid diagram without its fence, kept below the limits of GitHub's renderer: what
+    /// does not fit is counted.
     #[must_use]
     pub fn mermaid(&self) -> String {
         draw::mermaid(self)
@@ -280,10 +329,19 @@ impl Preview {
 }
 
 fn graph_of(tasks: &[Task]) -> Graph {
-    let index: HashMap<&TaskId, usize> = tasks.iter().enumerate().map(|(at, task)| (&task.id, at)).collect();
+    let index: HashMap<&TaskId, usize> = tasks
+        .iter()
+        .enumerate()
+        .map(|(at, task)| (&task.id, at))
+        .collect();
     let mut edges = Vec::new();
     for (at, task) in tasks.iter().enumerate() {
-        edges.extend(task.dependencies.iter().filter_map(|id| index.get(id)).map(|&on| (on, at)));
+        edges.extend(
+            task.dependencies
+                .iter()
+                .filter_map(|id| index.get(id))
+                .map(|&on| (on, at)),
+        );
     }
     Graph::new(tasks.len(), &edges)
 }
@@ -325,12 +383,21 @@ fn open_to(plan: &Plan, task: &Task) -> Option<String> {
 /// What makes a room less than its networks say.
 fn notes(plan: &Plan) -> Vec<&'static str> {
     let closed = |network: &Network| matches!(network, Network::None | Network::Allow(_));
-    let of_gates = plan.gates.iter().map(|gate| plan.room.network_of_gate(gate));
-    let mut networks = plan.tasks.iter().map(|task| plan.room.network_of_task(task)).chain(of_gates);
+    let of_gates = plan
+        .gates
+        .iter()
+        .map(|gate| plan.room.network_of_gate(gate));
+    let mut networks = plan
+        .tasks
+        .iter()
+        .map(|task| plan.room.network_of_task(task))
+        .chain(of_gates);
     let mut notes = Vec::new();
     let any_closed = networks.any(closed);
     if any_closed && plan.room.least == Some(RoomLevel::None) {
-        notes.push("`level: none` accepts machines that cannot close a network: there, all of it is open");
+        notes.push(
+            "`level: none` accepts machines that cannot close a network: there, all of it is open",
+        );
     }
     if any_closed && plan.room.docker {
         notes.push("`docker: true` opens every network: who reaches Docker's socket is root");
@@ -341,15 +408,42 @@ fn notes(plan: &Plan) -> Vec<&'static str> {
 fn room(plan: &Plan) -> PreviewRoom {
     let of_task = |task: &Task| {
         let network = task.network.clone()?;
-        Some(PreviewNetwork { of: PreviewOccupant::Task(task.id.clone()), network })
+        Some(PreviewNetwork {
+            of: PreviewOccupant::Task(task.id.clone()),
+            network,
+        })
     };
     let of_gate = |gate: &Gate| {
         let network = gate.network.clone()?;
-        Some(PreviewNetwork { of: PreviewOccupant::Gate(gate.id.clone()), network })
+        Some(PreviewNetwork {
+            of: PreviewOccupant::Gate(gate.id.clone()),
+            network,
+        })
     };
-    let Room { least, network: Networks { agent, gates, tasks }, docker } = plan.room.clone();
-    let exceptions = plan.gates.iter().filter_map(of_gate).chain(plan.tasks.iter().filter_map(of_task)).collect();
-    PreviewRoom { least, agent, gates, tasks, docker, exceptions, notes: notes(plan) }
+    let Room {
+        least,
+        network: Networks {
+            agent,
+            gates,
+            tasks,
+        },
+        docker,
+    } = plan.room.clone();
+    let exceptions = plan
+        .gates
+        .iter()
+        .filter_map(of_gate)
+        .chain(plan.tasks.iter().filter_map(of_task))
+        .collect();
+    PreviewRoom {
+        least,
+        agent,
+        gates,
+        tasks,
+        docker,
+        exceptions,
+        notes: notes(plan),
+    }
 }
 
 /// The entries of all write sets, each with its task and the whole set.
@@ -366,7 +460,11 @@ fn entries(plan: &Plan) -> impl Iterator<Item = (&Task, &Glob, &[Glob])> {
 fn useless(plan: &Plan) -> Vec<Useless> {
     let found = entries(plan).filter_map(|(task, glob, all)| {
         let why = scope::never_used(glob, all, &plan.protect)?;
-        Some(Useless { task: task.id.clone(), glob: glob.as_str().to_owned(), why })
+        Some(Useless {
+            task: task.id.clone(),
+            glob: glob.as_str().to_owned(),
+            why,
+        })
     });
     found.collect()
 }
@@ -374,13 +472,26 @@ fn useless(plan: &Plan) -> Vec<Useless> {
 fn unused_gates(plan: &Plan) -> Vec<UnusedGate> {
     let used: HashSet<&GateId> = plan.tasks.iter().flat_map(|task| &task.gates).collect();
     let unused = plan.gates.iter().filter(|gate| !used.contains(&gate.id));
-    unused.map(|gate| UnusedGate { id: gate.id.clone(), required: gate.required }).collect()
+    unused
+        .map(|gate| UnusedGate {
+            id: gate.id.clone(),
+            required: gate.required,
+        })
+        .collect()
 }
 
 fn ungated(plan: &Plan) -> Vec<TaskId> {
     // A plan without gates is told so once.
-    let tasks = if plan.gates.is_empty() { &[] } else { &plan.tasks[..] };
-    tasks.iter().filter(|task| task.gates.is_empty()).map(|task| task.id.clone()).collect()
+    let tasks = if plan.gates.is_empty() {
+        &[]
+    } else {
+        &plan.tasks[..]
+    };
+    tasks
+        .iter()
+        .filter(|task| task.gates.is_empty())
+        .map(|task| task.id.clone())
+        .collect()
 }
 
 fn limits(limits: &Limits) -> PreviewLimits {

@@ -1,4 +1,5 @@
-//! A pull request's title and body: what was done, by which tasks, judged how, proven where, asked for by whom.
+//! A pull request's title and body: what was done, by which tasks, judged how, proven where, asked
+//! for by whom.
 //!
 //! It refuses mentions and references of others, logs, and to be longer than a person reads.
 
@@ -76,30 +77,48 @@ pub fn marker(request: &Request, task: Option<&TaskId>, definition: &Sha256) -> 
 /// One line.
 #[must_use]
 pub fn title(text: &PullText<'_>) -> String {
-    let partial = if text.view.verdict == Some(crate::fact::RunVerdict::Ready) { "" } else { " (partial)" };
+    let partial = if text.view.verdict == Some(crate::fact::RunVerdict::Ready) {
+        ""
+    } else {
+        " (partial)"
+    };
     let forge = text.request.forge;
     let words = match (text.about, &text.request.pull) {
         (About::Task { task, .. }, _) => format!("{}{partial}", task.name),
         (About::Run, Some(pull)) => match landed(text.view).as_slice() {
             [(only, _)] => format!("{}{partial} (for {})", only.name, forge.pull(pull.number)),
-            _ => format!("omk: {}{partial} (for {})", text.view.plan, forge.pull(pull.number)),
+            _ => format!(
+                "omk: {}{partial} (for {})",
+                text.view.plan,
+                forge.pull(pull.number)
+            ),
         },
         (About::Run, None) => match landed(text.view).as_slice() {
             [(only, _)] => format!("{}{partial}", only.name),
-            tasks => format!("omk: {}{partial}, {}", text.view.plan, text::plural(tasks.len(), "task")),
+            tasks => format!(
+                "omk: {}{partial}, {}",
+                text.view.plan,
+                text::plural(tasks.len(), "task")
+            ),
         },
     };
     // A title is plain text, but `#12` and `@name` in it refer; only our own reference may.
-    let own = text.request.pull.as_ref().map(|pull| format!("(for {})", forge.pull(pull.number)));
+    let own = text
+        .request
+        .pull
+        .as_ref()
+        .map(|pull| format!("(for {})", forge.pull(pull.number)));
     let line = ink::line(&words, TITLE);
     match own.and_then(|own| Some((line.strip_suffix(own.as_str())?.to_owned(), own))) {
-        Some((rest, own)) if matches!(text.about, About::Run) => format!("{}{own}", plain(forge, &rest)),
+        Some((rest, own)) if matches!(text.about, About::Run) => {
+            format!("{}{own}", plain(forge, &rest))
+        }
         Some(_) | None => plain(forge, &line),
     }
 }
 
-/// Without what refers to people or things: titles know no escapes, so a blank goes between. What a title of GitLab's says that
-/// it closes is closed, by an address too.
+/// Without what refers to people or things: titles know no escapes, so a blank goes between. What a
+/// title of GitLab's says that it closes is closed, by an address too.
 fn plain(forge: ForgeKind, line: &str) -> String {
     let refers = match forge {
         ForgeKind::GitHub => "@#",
@@ -109,14 +128,24 @@ fn plain(forge: ForgeKind, line: &str) -> String {
     for (at, next) in line.char_indices() {
         let rest = &line[at + next.len_utf8()..];
         let follower = rest.chars().next().unwrap_or(' ');
-        if forge == ForgeKind::GitLab && next == '-' && follower.is_ascii_digit() && ends_like_a_forge(&out) {
+        if forge == ForgeKind::GitLab
+            && next == '-'
+            && follower.is_ascii_digit()
+            && ends_like_a_forge(&out)
+        {
             out.push(' ');
         }
         out.push(next);
         let refers = refers.contains(next) && (follower.is_alphanumeric() || follower == '"');
         let leads = match next {
             ':' => rest.starts_with("//"),
-            '[' => follower.is_ascii_lowercase() && rest.split(']').next().is_some_and(|inside| inside.contains(':')),
+            '[' => {
+                follower.is_ascii_lowercase()
+                    && rest
+                        .split(']')
+                        .next()
+                        .is_some_and(|inside| inside.contains(':'))
+            }
             _ => false,
         };
         if refers || (forge == ForgeKind::GitLab && leads) {
@@ -128,7 +157,12 @@ fn plain(forge: ForgeKind, line: &str) -> String {
 
 /// `GL-12` is an issue to GitLab, and `GH-12` may be.
 fn ends_like_a_forge(text: &str) -> bool {
-    let end: String = text.chars().rev().take(2).map(|one| one.to_ascii_lowercase()).collect();
+    let end: String = text
+        .chars()
+        .rev()
+        .take(2)
+        .map(|one| one.to_ascii_lowercase())
+        .collect();
     matches!(end.as_str(), "lg" | "hg")
 }
 
@@ -157,7 +191,11 @@ pub fn body(text: &PullText<'_>) -> String {
     let (marker, rest) = body.split_at(text.marker.len());
     let rest = without_markers(rest);
     let room = LIMIT - marker.len();
-    let rest = if rest.len() > room { text::clip_lines(&rest, 1_000, room) } else { rest };
+    let rest = if rest.len() > room {
+        text::clip_lines(&rest, 1_000, room)
+    } else {
+        rest
+    };
     format!("{marker}{rest}")
 }
 
@@ -178,14 +216,21 @@ fn opening(text: &PullText<'_>) -> String {
         Some(JudgedBy::SameJob) => "judged by the job that ran it",
         None => "not judged",
     };
-    format!("Made by omk's run `{}`: {asked}; {judged}.", text.request.run)
+    format!(
+        "Made by omk's run `{}`: {asked}; {judged}.",
+        text.request.run
+    )
 }
 
 /// The tasks that are on the result, with their commits there.
 fn landed(view: &View) -> Vec<(&TaskView, &Tip)> {
     let mut landed = Vec::new();
     for task in &view.tasks {
-        if let Stage::Completed { landed: Some(tip), ejected: None } = &task.stage {
+        if let Stage::Completed {
+            landed: Some(tip),
+            ejected: None,
+        } = &task.stage
+        {
             landed.push((task, tip));
         }
     }
@@ -197,28 +242,45 @@ fn of_run(view: &View) -> String {
     let mut text = String::from("\n| task | what | files | commit |\n|-|-|-:|-|\n");
     for (task, tip) in tasks.iter().take(TASKS) {
         let (files, commit) = (task.paths.len(), &tip.commit.as_str()[..12]);
-        text.push_str(&format!("| `{}` | {} | {files} | `{commit}` |\n", task.id, inert(&task.name, 80)));
+        text.push_str(&format!(
+            "| `{}` | {} | {files} | `{commit}` |\n",
+            task.id,
+            inert(&task.name, 80)
+        ));
     }
     if tasks.len() > TASKS {
         text.push_str(&format!("\n{} more.\n", tasks.len() - TASKS));
     }
-    let failed = view.tasks.iter().filter(|task| task.stage.mark() == Mark::Bad).count();
+    let failed = view
+        .tasks
+        .iter()
+        .filter(|task| task.stage.mark() == Mark::Bad)
+        .count();
     if failed > 0 {
-        text.push_str(&format!("\n⚠️ {} not in here: the run is not ready.\n", text::plural(failed, "task")));
+        text.push_str(&format!(
+            "\n⚠️ {} not in here: the run is not ready.\n",
+            text::plural(failed, "task")
+        ));
     }
     if tasks.len() > ROWS {
         let count = text::plural(tasks.len(), "task");
         text = format!("\n<details><summary>{count}</summary>\n{text}\n</details>\n");
     }
     if let Some(graph) = mermaid::graph(view) {
-        text.push_str(&format!("\n<details><summary>Graph</summary>\n\n```mermaid\n{graph}```\n\n</details>\n"));
+        text.push_str(&format!(
+            "\n<details><summary>Graph</summary>\n\n```mermaid\n{graph}```\n\n</details>\n"
+        ));
     }
     text
 }
 
 fn of_task(task: &TaskView, with: &[TaskId]) -> String {
-    let mut text =
-        format!("\nTask `{}`: {}, {}.\n", task.id, inert(&task.name, 120), text::plural(task.paths.len(), "file"));
+    let mut text = format!(
+        "\nTask `{}`: {}, {}.\n",
+        task.id,
+        inert(&task.name, 120),
+        text::plural(task.paths.len(), "file")
+    );
     if !with.is_empty() {
         let names: Vec<String> = with.iter().map(ToString::to_string).collect();
         text.push_str(&format!(
@@ -235,7 +297,8 @@ fn gates(text: &PullText<'_>) -> String {
         About::Run => &text.view.gates,
         About::Task { task, .. } => &task.gates,
     };
-    let (good, other): (Vec<_>, Vec<_>) = gates.iter().partition(|gate| gate_mark(gate) == Mark::Good);
+    let (good, other): (Vec<_>, Vec<_>) =
+        gates.iter().partition(|gate| gate_mark(gate) == Mark::Good);
     let mut out = String::from("\n");
     if gates.is_empty() {
         out.push_str("- ⚠️ no gate ran: nothing was verified\n");
@@ -243,7 +306,11 @@ fn gates(text: &PullText<'_>) -> String {
     if !good.is_empty() {
         let names: Vec<&str> = good.iter().map(|gate| gate.gate.as_str()).collect();
         let noun = if good.len() == 1 { "gate" } else { "gates" };
-        out.push_str(&format!("- {} {noun} {} passed\n", markdown::sign(Mark::Good), super::inline::codes(&names, 8)));
+        out.push_str(&format!(
+            "- {} {noun} {} passed\n",
+            markdown::sign(Mark::Good),
+            super::inline::codes(&names, 8)
+        ));
     }
     for gate in other.iter().take(8) {
         out.push_str(&format!(
@@ -265,7 +332,9 @@ fn notes(text: &PullText<'_>) -> Vec<String> {
             .to_owned(),
     ];
     if text.request.pull.is_none() {
-        notes.push("- Close it, and it is left alone until its definition in the plan changes.".to_owned());
+        notes.push(
+            "- Close it, and it is left alone until its definition in the plan changes.".to_owned(),
+        );
     }
     if let Some(who) = &text.request.approved_by {
         notes.push(format!(
@@ -291,7 +360,10 @@ fn foot(text: &PullText<'_>) -> String {
         &text.request.base.as_str()[..12],
         code(&text.request.plan.path, 120),
         &text.request.plan.digest.as_str()[..12],
-        link(text.request.forge.workflow_run(), &text.request.workflow.url),
+        link(
+            text.request.forge.workflow_run(),
+            &text.request.workflow.url
+        ),
         inert(&text.view.omk, 40)
     )
 }

@@ -1,11 +1,14 @@
-//! The room that a run's children had, in words: its level, why it is no better one, and what it does not hold.
+//! The room that a run's children had, in words: its level, why it is no better one, and what it
+//! does not hold.
 //!
-//! It refuses to guess: the level and the reason are those that children met, and the list is the one of SECURITY.md.
+//! It refuses to guess: the level and the reason are those that children met, and the list is the
+//! one of SECURITY.md.
 
 use crate::fact::Containment;
 use crate::plan::RoomLevel;
 
-/// A kind of attempt to get out that a room of level `landlock` does not stop, and a sealed one does.
+/// A kind of attempt to get out that a room of level `landlock` does not stop, and a sealed one
+/// does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exception {
     /// Its name, in reports and in SECURITY.md.
@@ -25,7 +28,8 @@ pub enum OpenTo {
     Ordinary,
 }
 
-/// All that Landlock alone does not hold. Tests compare it with SECURITY.md, and SECURITY.md with some 300 attempts.
+/// All that Landlock alone does not hold. Tests compare it with SECURITY.md, and SECURITY.md with
+/// some 300 attempts.
 pub const EXCEPTIONS: [Exception; 8] = [
     Exception {
         name: "metadata",
@@ -63,7 +67,11 @@ pub const EXCEPTIONS: [Exception; 8] = [
         words: "a child can talk to services that listen at a path: Docker, ssh-agent, D-Bus; and hand an open file of its \
                 slot to another task.",
     },
-    Exception { name: "terminals", open_to: OpenTo::All, words: "a child can write to the user's terminals." },
+    Exception {
+        name: "terminals",
+        open_to: OpenTo::All,
+        words: "a child can write to the user's terminals.",
+    },
 ];
 
 impl Exception {
@@ -77,8 +85,8 @@ impl Exception {
     }
 }
 
-/// What rooms of that level do not hold, by name. Empty for a sealed one, which has no exceptions, and for none at all,
-/// which holds nothing.
+/// What rooms of that level do not hold, by name. Empty for a sealed one, which has no exceptions,
+/// and for none at all, which holds nothing.
 #[must_use]
 pub fn exceptions(level: RoomLevel) -> Vec<String> {
     match level {
@@ -89,7 +97,10 @@ pub fn exceptions(level: RoomLevel) -> Vec<String> {
 
 /// What a person must know of a room that is not sealed; `None` for one that is.
 pub(super) fn warning(room: &Containment) -> Option<String> {
-    let why = room.why_not.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+    let why = room
+        .why_not
+        .as_ref()
+        .map_or_else(String::new, |why| format!(" ({why})"));
     match room.level {
         RoomLevel::Sealed => None,
         RoomLevel::Landlock => Some(format!(
@@ -109,7 +120,11 @@ mod tests {
     use super::*;
 
     fn room(level: RoomLevel, why_not: Option<&str>) -> Option<String> {
-        warning(&Containment { level, subreaper: true, why_not: why_not.map(ToOwned::to_owned) })
+        warning(&Containment {
+            level,
+            subreaper: true,
+            why_not: why_not.map(ToOwned::to_owned),
+        })
     }
 
     #[test]
@@ -122,7 +137,9 @@ mod tests {
     #[test]
     fn security_lists_the_exceptions_in_the_same_words() {
         let page = include_str!("../../SECURITY.md");
-        let (_, after) = page.split_once("### What Landlock alone does not hold\n").unwrap();
+        let (_, after) = page
+            .split_once("### What Landlock alone does not hold\n")
+            .unwrap();
         let list = after.split("\n#").next().unwrap();
         // A point may go on in the next line.
         let list = list.replace("\n  ", " ");
@@ -150,21 +167,33 @@ mod tests {
             .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
             .collect();
         let levels = [RoomLevel::Sealed, RoomLevel::Landlock, RoomLevel::None];
-        let columns: Vec<String> = levels.into_iter().map(|level| format!("`{level}`")).collect();
+        let columns: Vec<String> = levels
+            .into_iter()
+            .map(|level| format!("`{level}`"))
+            .collect();
         assert_eq!(table[0][1..], columns);
         for row in &table {
-            assert!(row.len() == 1 + levels.len() && row[1..].iter().all(|cell| !cell.is_empty()), "{row:?}");
+            assert!(
+                row.len() == 1 + levels.len() && row[1..].iter().all(|cell| !cell.is_empty()),
+                "{row:?}"
+            );
         }
         let rows: Vec<&str> = table.iter().map(|row| row[0]).collect();
-        // Where omk runs: each job of the split, all in one, and a laptop. What each network word means is a row, too.
+        // Where omk runs: each job of the split, all in one, and a laptop. What each network word
+        // means is a row, too.
         for expected in ["run", "judge", "publish, intake", "one job", "laptop"] {
             assert!(
-                rows.iter().any(|row| row.starts_with(&format!("**{expected}**"))),
+                rows.iter()
+                    .any(|row| row.starts_with(&format!("**{expected}**"))),
                 "no row for {expected}: {rows:?}"
             );
         }
         for word in ["none", "model", "allow", "open"] {
-            assert!(rows.iter().any(|row| row.starts_with("network ") && row.contains(&format!("`{word}`"))), "{word}");
+            assert!(
+                rows.iter()
+                    .any(|row| row.starts_with("network ") && row.contains(&format!("`{word}`"))),
+                "{word}"
+            );
         }
     }
 }

@@ -1,7 +1,9 @@
-//! The sticky comment: one for each scope, edited in place, from "accepted" to what became of the run.
+//! The sticky comment: one for each scope, edited in place, from "accepted" to what became of the
+//! run.
 //!
-//! What a person needs lies open in under 25 lines; graph, table, logs and how to verify are folded. Its hidden text is
-//! for display only. It refuses to grow over [`LIMIT`], and to let anything inside it look like a marker of ours.
+//! What a person needs lies open in under 25 lines; graph, table, logs and how to verify are
+//! folded. Its hidden text is for display only. It refuses to grow over [`LIMIT`], and to let
+//! anything inside it look like a marker of ours.
 
 pub use super::lost::Lost;
 
@@ -39,9 +41,10 @@ pub fn accepted(request: &Request) -> String {
     let tasks = match &request.ask {
         Ask::Run { tasks } if tasks.is_empty() => "all tasks of the plan".to_owned(),
         Ask::Retry { tasks } if tasks.is_empty() => "the tasks that are not proven".to_owned(),
-        Ask::Run { tasks } | Ask::Retry { tasks } => {
-            codes(&tasks.iter().map(ToString::to_string).collect::<Vec<_>>(), 10)
-        }
+        Ask::Run { tasks } | Ask::Retry { tasks } => codes(
+            &tasks.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            10,
+        ),
     };
     let body = format!(
         "### 🔄 omk: accepted\n\nIt runs {tasks} on {}, with the plan {}, as {} asked. This comment will say {}.\n\n{}",
@@ -50,7 +53,8 @@ pub fn accepted(request: &Request) -> String {
         code(&request.trigger.actor, 60),
         match request.forge {
             ForgeKind::GitHub => "how it goes",
-            // Each edit would start a pipeline, where a webhook starts them; so there is one, at the end.
+            // Each edit would start a pipeline, where a webhook starts them; so there is one, at
+            // the end.
             ForgeKind::GitLab => "what came of it",
         },
         bullets(&[watch(request), end(request)]),
@@ -62,14 +66,29 @@ pub fn accepted(request: &Request) -> String {
 #[must_use]
 pub fn running(request: &Request, view: &View) -> String {
     let next = format!("\n{}", bullets(&[watch(request), end(request)]));
-    let around = Around { forge: request.forge, next: &next, tail: "", layout: Layout::Folded };
-    assemble(request, "running", None, &markdown::page(view, &around, LIMIT - HIDDEN))
+    let around = Around {
+        forge: request.forge,
+        next: &next,
+        tail: "",
+        layout: Layout::Folded,
+    };
+    assemble(
+        request,
+        "running",
+        None,
+        &markdown::page(view, &around, LIMIT - HIDDEN),
+    )
 }
 
 /// The run is over.
 #[must_use]
 pub fn ended(request: &Request, view: &View, placed: &Placed) -> String {
-    assemble(request, "ended", view.verdict, &ended_body(request, view, placed, LIMIT - HIDDEN))
+    assemble(
+        request,
+        "ended",
+        view.verdict,
+        &ended_body(request, view, placed, LIMIT - HIDDEN),
+    )
 }
 
 /// The same without what is hidden, in at most so many bytes.
@@ -84,28 +103,52 @@ pub(super) fn ended_body(request: &Request, view: &View, placed: &Placed, limit:
     if !steps.is_empty() {
         next.push_str(&format!("\n{}", bullets(&steps)));
     }
-    let tail = format!("{}\n<sub>{}</sub>\n", how_to_verify(placed), workflow(request));
-    let around = Around { forge: request.forge, next: &next, tail: &tail, layout: Layout::Folded };
+    let tail = format!(
+        "{}\n<sub>{}</sub>\n",
+        how_to_verify(placed),
+        workflow(request)
+    );
+    let around = Around {
+        forge: request.forge,
+        next: &next,
+        tail: &tail,
+        layout: Layout::Folded,
+    };
     markdown::page(view, &around, limit)
 }
 
 /// The run is over, and nothing can be said of its result.
 #[must_use]
 pub fn lost(request: &Request, lost: &Lost) -> String {
-    assemble(request, "lost", Some(lost.verdict()), &lost_body(request, lost))
+    assemble(
+        request,
+        "lost",
+        Some(lost.verdict()),
+        &lost_body(request, lost),
+    )
 }
 
 /// The same without what is hidden.
 pub(super) fn lost_body(request: &Request, lost: &Lost) -> String {
-    let sign = if *lost == Lost::Cancelled { "⚪" } else { "❌" };
-    let (mut delivered, mut steps) = ("Nothing was delivered.", vec![see(request), again(request, Again::Run)]);
+    let sign = if *lost == Lost::Cancelled {
+        "⚪"
+    } else {
+        "❌"
+    };
+    let (mut delivered, mut steps) = (
+        "Nothing was delivered.",
+        vec![see(request), again(request, Again::Run)],
+    );
     if let Lost::Unpublished(..) = lost {
         delivered = "This attempt delivered nothing.";
         let again = match request.forge {
             ForgeKind::GitHub => "Re-run",
             ForgeKind::GitLab => "Retry",
         };
-        steps.insert(1, format!("{again} the failed job there, once what was in its way has passed."));
+        steps.insert(
+            1,
+            format!("{again} the failed job there, once what was in its way has passed."),
+        );
     }
     format!(
         "### {sign} omk: {}\n\n{} {delivered}\n\n{}\n<sub>run `{}` · base `{}` · asked for by {} · \
@@ -130,7 +173,11 @@ fn assemble(request: &Request, state: &str, verdict: Option<RunVerdict>, body: &
         "workflow": request.workflow.id,
     });
     // Names of ours have no `>`, so nothing in the data ends the hidden text.
-    format!("{}\n<!-- omk:data {data} -->\n{}", marker(&request.scope), without_markers(body))
+    format!(
+        "{}\n<!-- omk:data {data} -->\n{}",
+        marker(&request.scope),
+        without_markers(body)
+    )
 }
 
 /// The text with everything broken up that could be taken for a marker of ours.
@@ -140,7 +187,12 @@ pub(super) fn without_markers(text: &str) -> String {
 
 /// Where the result is: one sentence; empty where there is nothing to be anywhere.
 fn delivered(forge: ForgeKind, view: &View, placed: &Placed) -> String {
-    let pulls: Vec<String> = placed.pulls.iter().take(PULLS).map(|one| pull(forge, one)).collect();
+    let pulls: Vec<String> = placed
+        .pulls
+        .iter()
+        .take(PULLS)
+        .map(|one| pull(forge, one))
+        .collect();
     let noun = forge.pull_request();
     let more = placed.pulls.len().saturating_sub(PULLS);
     let branches: Vec<&String> = placed.branches.iter().collect();
@@ -160,14 +212,21 @@ fn delivered(forge: ForgeKind, view: &View, placed: &Placed) -> String {
         ([], _) => format!("**Pushed** to {}.", codes(&branches, 5)),
         ([only], _) => format!("**Delivered** as {noun} {only}."),
         (several, _) => {
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let more = if more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
             format!("**Delivered** as {noun}s {}{more}.", several.join(", "))
         }
     }
 }
 
 fn pull(forge: ForgeKind, pull: &super::Pull) -> String {
-    let task = pull.task.as_ref().map_or_else(String::new, |task| format!(" (`{task}`)"));
+    let task = pull
+        .task
+        .as_ref()
+        .map_or_else(String::new, |task| format!(" (`{task}`)"));
     format!("{}{task}", link(&forge.pull(pull.number), &pull.url))
 }
 
@@ -193,10 +252,19 @@ fn troubles(forge: ForgeKind, placed: &Placed) -> String {
 fn steps(request: &Request, view: &View, placed: &Placed) -> Vec<String> {
     let mut steps = Vec::new();
     if let (Some(compare), true) = (&placed.compare, placed.pulls.is_empty()) {
-        steps.push(format!("{} yourself.", link(&format!("Open the {}", request.forge.pull_request()), compare)));
+        steps.push(format!(
+            "{} yourself.",
+            link(
+                &format!("Open the {}", request.forge.pull_request()),
+                compare
+            )
+        ));
     }
     if let Some(branch) = placed.branches.first() {
-        let take = format!("git fetch origin {branch} && git diff {} FETCH_HEAD", short(&view.base.commit));
+        let take = format!(
+            "git fetch origin {branch} && git diff {} FETCH_HEAD",
+            short(&view.base.commit)
+        );
         steps.push(format!("Look at it here: {}", code(&take, 200)));
     }
     match view.verdict {
@@ -214,11 +282,17 @@ fn steps(request: &Request, view: &View, placed: &Placed) -> Vec<String> {
             steps.push(again(request, Again::Retry));
         }
         Some(RunVerdict::NeedsMoreBudget) => {
-            steps.push(format!("Raise {} in the plan on the default branch.", limit(view.limited)));
+            steps.push(format!(
+                "Raise {} in the plan on the default branch.",
+                limit(view.limited)
+            ));
             steps.push(again(request, Again::Retry));
         }
         Some(RunVerdict::BlockedOnExternal) => {
-            steps.push("Mend what blocks it outside: the provider's key, its credit, its limits.".to_owned());
+            steps.push(
+                "Mend what blocks it outside: the provider's key, its credit, its limits."
+                    .to_owned(),
+            );
             steps.push(again(request, Again::Retry));
         }
         Some(RunVerdict::BlockedOnHuman) => {
@@ -227,7 +301,10 @@ fn steps(request: &Request, view: &View, placed: &Placed) -> Vec<String> {
             );
         }
         Some(RunVerdict::FailedInfra) => {
-            steps.push(format!("The machine failed, not the work: {} says how.", the_run(request)));
+            steps.push(format!(
+                "The machine failed, not the work: {} says how.",
+                the_run(request)
+            ));
             steps.push(again(request, Again::Retry));
         }
         Some(RunVerdict::Cancelled) => steps.push(again(request, Again::Retry)),
@@ -239,7 +316,11 @@ fn steps(request: &Request, view: &View, placed: &Placed) -> Vec<String> {
 fn neutral(view: &View) -> &'static str {
     if view.count().completed == 0 {
         "No task was selected: name one, or look at the `when` of each."
-    } else if view.result.as_ref().is_none_or(|result| result.commit == view.base.commit) {
+    } else if view
+        .result
+        .as_ref()
+        .is_none_or(|result| result.commit == view.base.commit)
+    {
         "Nothing needed to be changed: there is nothing to merge."
     } else {
         "Nothing was verified, so nothing is delivered: add a gate to the plan."
@@ -256,8 +337,13 @@ fn limit(limited: Option<Limit>) -> &'static str {
 }
 
 fn how_to_verify(placed: &Placed) -> String {
-    let Some(name) = &placed.proofs else { return String::new() };
-    format!("\n<details><summary>Proof, and how to verify it</summary>\n\n{}\n</details>\n", verifying(name, RUN_PROOF))
+    let Some(name) = &placed.proofs else {
+        return String::new();
+    };
+    format!(
+        "\n<details><summary>Proof, and how to verify it</summary>\n\n{}\n</details>\n",
+        verifying(name, RUN_PROOF)
+    )
 }
 
 /// How to verify a proof: commands that work as they stand, in a clone of the repository.
@@ -272,12 +358,19 @@ fn place(request: &Request) -> String {
     let commit = short(&request.base);
     match &request.pull {
         Some(pull) => format!("`{commit}`, the head of {}", code(&pull.head, 80)),
-        None => format!("`{commit}`, the tip of {}", code(&request.default_branch, 80)),
+        None => format!(
+            "`{commit}`, the tip of {}",
+            code(&request.default_branch, 80)
+        ),
     }
 }
 
 fn plan(request: &Request) -> String {
-    format!("{} `{}`", code(&request.plan.path, 120), &request.plan.digest.as_str()[..12])
+    format!(
+        "{} `{}`",
+        code(&request.plan.path, 120),
+        &request.plan.digest.as_str()[..12]
+    )
 }
 
 fn watch(request: &Request) -> String {
@@ -289,7 +382,10 @@ fn see(request: &Request) -> String {
 }
 
 fn the_run(request: &Request) -> String {
-    link(&format!("the {}", request.forge.workflow_run()), &request.workflow.url)
+    link(
+        &format!("the {}", request.forge.workflow_run()),
+        &request.workflow.url,
+    )
 }
 
 fn end(request: &Request) -> String {
@@ -309,12 +405,17 @@ enum Again {
 
 fn again(request: &Request, how: Again) -> String {
     match (&request.pull, how) {
-        (Some(_), Again::Retry) => "Try again with a comment `/omk retry`: what is proven already is kept.".to_owned(),
+        (Some(_), Again::Retry) => {
+            "Try again with a comment `/omk retry`: what is proven already is kept.".to_owned()
+        }
         (Some(_), Again::Run) => "Start anew with a comment `/omk run`.".to_owned(),
         (None, Again::Retry | Again::Run) => match request.forge {
             ForgeKind::GitHub => "Try again by running the workflow once more.".to_owned(),
             ForgeKind::GitLab => {
-                format!("Try again by running a new pipeline on {}.", code(&request.default_branch, 80))
+                format!(
+                    "Try again by running a new pipeline on {}.",
+                    code(&request.default_branch, 80)
+                )
             }
         },
     }
@@ -322,10 +423,20 @@ fn again(request: &Request, how: Again) -> String {
 
 fn workflow(request: &Request) -> String {
     let forge = request.forge;
-    let run = link(&format!("{} {}", forge.workflow_run(), request.workflow.id), &request.workflow.url);
-    let approved = request.approved_by.as_ref().map_or_else(String::new, |who| {
-        format!(" · the plan is the {}'s own, approved by {}", forge.pull_request(), code(who, 60))
-    });
+    let run = link(
+        &format!("{} {}", forge.workflow_run(), request.workflow.id),
+        &request.workflow.url,
+    );
+    let approved = request
+        .approved_by
+        .as_ref()
+        .map_or_else(String::new, |who| {
+            format!(
+                " · the plan is the {}'s own, approved by {}",
+                forge.pull_request(),
+                code(who, 60)
+            )
+        });
     match forge {
         ForgeKind::GitHub => {
             let (attempt, scope, name) = (request.workflow.attempt, &request.scope, &request.run);

@@ -1,15 +1,15 @@
 //! The one view of a run: what happened so far, as plain data.
 //!
-//! It is what `--json` prints, so it is promised: `version` counts, new fields are optional. The journal is folded into
-//! it elsewhere. It refuses to hold anything that only one rendering needs.
+//! It is what `--json` prints, so it is promised: `version` counts, new fields are optional. The
+//! journal is folded into it elsewhere. It refuses to hold anything that only one rendering needs.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::fact::{
-    AgainstBase, CommandEvidence, Containment, Failure, GateOutcome, GateVerdict, Limit, LogEvidence, RunVerdict,
-    Tokens, Trigger,
+    AgainstBase, CommandEvidence, Containment, Failure, GateOutcome, GateVerdict, Limit,
+    LogEvidence, RunVerdict, Tokens, Trigger,
 };
 use crate::id::{GateId, Moment, PlanName, RepoPath, RunId, Scope, TaskId, Tip};
 use crate::proof::JudgedBy;
@@ -67,8 +67,8 @@ pub struct View {
     /// How children were confined, the weakest of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub containment: Option<Containment>,
-    /// What rooms of that level do not hold, by name; SECURITY.md explains each. Empty for a sealed room, and for level
-    /// `none`, which holds nothing.
+    /// What rooms of that level do not hold, by name; SECURITY.md explains each. Empty for a
+    /// sealed room, and for level `none`, which holds nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub room_exceptions: Vec<String>,
     /// Who judged.
@@ -141,10 +141,12 @@ pub struct TaskView {
     /// What its command did at the last attempt, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<CommandEvidence>,
-    /// Hosts that its agent or command asked for at the last attempt, and that its network refused.
+    /// Hosts that its agent or command asked for at the last attempt, and that its network
+    /// refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused_hosts: Vec<String>,
-    /// Those that its network allows and that could not be reached, each with the reason in brackets.
+    /// Those that its network allows and that could not be reached, each with the reason in
+    /// brackets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreached_hosts: Vec<String>,
     /// What the gates said at the last attempt that came to them.
@@ -261,7 +263,9 @@ impl Stage {
             Self::Pending { .. } => "pending",
             Self::Claimed => "claimed",
             Self::Running { .. } => "running",
-            Self::Completed { ejected: Some(_), .. } => "ejected",
+            Self::Completed {
+                ejected: Some(_), ..
+            } => "ejected",
             Self::Completed { ejected: None, .. } => "completed",
             Self::Failed => "failed",
             Self::Cancelled { .. } => "cancelled",
@@ -273,7 +277,10 @@ impl Stage {
     pub fn mark(&self) -> Mark {
         match self {
             Self::Completed { ejected: None, .. } => Mark::Good,
-            Self::Completed { ejected: Some(_), .. } | Self::Failed => Mark::Bad,
+            Self::Completed {
+                ejected: Some(_), ..
+            }
+            | Self::Failed => Mark::Bad,
             Self::Claimed | Self::Running { .. } => Mark::Busy,
             Self::LeftOut | Self::Pending { .. } | Self::Cancelled { .. } => Mark::Idle,
         }
@@ -302,10 +309,16 @@ impl View {
     #[must_use]
     pub fn pre_existing(&self) -> u32 {
         let old = |gates: &[GateOutcome]| {
-            let old = gates.iter().filter(|gate| gate.against_base == Some(AgainstBase::PreExisting));
+            let old = gates
+                .iter()
+                .filter(|gate| gate.against_base == Some(AgainstBase::PreExisting));
             old.map(|gate| gate.failing_total.max(1)).sum::<u32>()
         };
-        if self.gates.is_empty() { self.tasks.iter().map(|task| old(&task.gates)).sum() } else { old(&self.gates) }
+        if self.gates.is_empty() {
+            self.tasks.iter().map(|task| old(&task.gates)).sum()
+        } else {
+            old(&self.gates)
+        }
     }
 }
 
@@ -346,7 +359,11 @@ pub(super) fn gate_words(gate: &GateOutcome) -> String {
         aside.push("not required".to_owned());
     }
     let verdict = gate.verdict.as_str();
-    if aside.is_empty() { verdict.to_owned() } else { format!("{verdict} ({})", aside.join(", ")) }
+    if aside.is_empty() {
+        verdict.to_owned()
+    } else {
+        format!("{verdict} ({})", aside.join(", "))
+    }
 }
 
 /// The same, with the gate's note if it has one, and with what its network refused.
@@ -359,12 +376,13 @@ pub(super) fn gate_told(gate: &GateOutcome) -> String {
     } else {
         format!("{words}; {}", gate.note)
     };
-    gate.refusal().map_or_else(|| told.clone(), |refused| format!("{told}; {refused}"))
+    gate.refusal()
+        .map_or_else(|| told.clone(), |refused| format!("{told}; {refused}"))
 }
 
 impl View {
-    /// The same for people at a terminal: each log by a path that leads to it from wherever they are, as `run`, the
-    /// directory of the run, does.
+    /// The same for people at a terminal: each log by a path that leads to it from wherever they
+    /// are, as `run`, the directory of the run, does.
     #[must_use]
     pub fn with_logs_below(mut self, run: &Path) -> Self {
         let tasks = self.tasks.iter_mut();
@@ -374,7 +392,11 @@ impl View {
             gates.extend(&mut task.gates);
             logs.extend(task.command.as_mut().map(|command| &mut command.log));
         }
-        for log in gates.into_iter().filter_map(|gate| gate.log.as_mut()).chain(logs) {
+        for log in gates
+            .into_iter()
+            .filter_map(|gate| gate.log.as_mut())
+            .chain(logs)
+        {
             log.path = run.join(&log.path).display().to_string();
         }
         self

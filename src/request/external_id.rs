@@ -1,6 +1,7 @@
 //! omk's own name of a run's check, which leads from the check back to the workflow run.
 //!
-//! Anybody who may write checks can write such a name, so it is a hint where to look. It refuses to be more.
+//! Anybody who may write checks can write such a name, so it is a hint where to look. It refuses to
+//! be more.
 
 use std::fmt;
 use std::str::FromStr;
@@ -34,7 +35,11 @@ impl From<&Request> for ExternalId {
 
 impl fmt::Display for ExternalId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "omk/{}/{}/{}/{}", self.scope, self.run, self.workflow, self.attempt)
+        write!(
+            f,
+            "omk/{}/{}/{}/{}",
+            self.scope, self.run, self.workflow, self.attempt
+        )
     }
 }
 
@@ -43,7 +48,8 @@ impl FromStr for ExternalId {
     fn from_str(text: &str) -> Result<Self, BadName> {
         let parts = || {
             let rest = text.strip_prefix("omk/")?;
-            let [scope, run, workflow, attempt] = rest.split('/').collect::<Vec<_>>().try_into().ok()?;
+            let [scope, run, workflow, attempt] =
+                rest.split('/').collect::<Vec<_>>().try_into().ok()?;
             let id = Self {
                 scope: scope.parse().ok()?,
                 run: run.parse().ok()?,
@@ -53,7 +59,13 @@ impl FromStr for ExternalId {
             // `+7` and `007` are numbers, too.
             (id.to_string() == text).then_some(id)
         };
-        parts().ok_or_else(|| BadName::new(text, "a check's name by omk", "`omk/SCOPE/RUN/WORKFLOW/ATTEMPT`"))
+        parts().ok_or_else(|| {
+            BadName::new(
+                text,
+                "a check's name by omk",
+                "`omk/SCOPE/RUN/WORKFLOW/ATTEMPT`",
+            )
+        })
     }
 }
 
@@ -65,7 +77,10 @@ mod tests {
     fn it_reads_back_as_it_was_written_and_nothing_else_is_one() {
         let text = "omk/pr-12/20261122t185155z-4f2a9c/77/1";
         let id: ExternalId = text.parse().unwrap();
-        assert_eq!((id.scope.as_str(), id.workflow, id.attempt), ("pr-12", 77, 1));
+        assert_eq!(
+            (id.scope.as_str(), id.workflow, id.attempt),
+            ("pr-12", 77, 1)
+        );
         assert_eq!(id.to_string(), text);
         let others = [
             "",

@@ -1,7 +1,8 @@
 //! What one job hands to the next: the request of the gate job, and the judgement of the judge job.
 //!
-//! Both travel as job outputs, which only the job that made them can write; a later job believes them and nothing else.
-//! It refuses what is not of this version, and what is larger than a job output may be.
+//! Both travel as job outputs, which only the job that made them can write; a later job believes
+//! them and nothing else. It refuses what is not of this version, and what is larger than a job
+//! output may be.
 
 mod external_id;
 
@@ -16,7 +17,8 @@ use crate::text::ForgeKind;
 /// The version of [`Request`] and [`Judgement`].
 pub const VERSION: u32 = 1;
 
-/// What was asked, by whom, on which commit, with which plan; decided once, by a job without an agent.
+/// What was asked, by whom, on which commit, with which plan; decided once, by a job without an
+/// agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
@@ -35,16 +37,19 @@ pub struct Request {
     pub forge: ForgeKind,
     /// The repository, as `owner/name`; at GitLab with all its groups.
     pub repository: String,
-    /// The commit that the run is built on: the pull request's pinned head, or the default branch's tip.
+    /// The commit that the run is built on: the pull request's pinned head, or the default
+    /// branch's tip.
     pub base: CommitId,
     /// The pull request, where the scope is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull: Option<PullScope>,
     /// The default branch's name.
     pub default_branch: String,
-    /// The commit of the default branch that `commands`, `protect`, `deliver`, `limits`, `agent` and `prices` are read at.
+    /// The commit of the default branch that `commands`, `protect`, `deliver`, `limits`, `agent`
+    /// and `prices` are read at.
     pub rules: CommitId,
-    /// Where tasks and gates are read: a commit of a trusted branch, or an approved one of the pull request.
+    /// Where tasks and gates are read: a commit of a trusted branch, or an approved one of the
+    /// pull request.
     pub plan: PlanSource,
     /// Who approved the plan, where it was changed in the pull request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,7 +120,8 @@ pub struct Previous {
     pub artifact: u64,
 }
 
-/// What a job without an agent and without a key found when it ran the required gates on the result.
+/// What a job without an agent and without a key found when it ran the required gates on the
+/// result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Judgement {
@@ -134,7 +140,8 @@ pub struct Judgement {
     pub plan: Sha256,
     /// What each required gate said of the result's tree.
     pub gates: Vec<GateOutcome>,
-    /// Never better than what the run says of itself, and never `ready` without every required gate.
+    /// Never better than what the run says of itself, and never `ready` without every required
+    /// gate.
     pub verdict: RunVerdict,
     /// SHA-256 of the bundle's file of commits.
     #[serde(default, skip_serializing_if = "Option::is_none")]

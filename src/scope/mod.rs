@@ -1,7 +1,7 @@
 //! Who may touch what: a change held against its task's write set and the protected paths.
 //!
-//! The run that makes a change and the job that judges it ask the same function. It refuses to look at the repository;
-//! the caller says what changed.
+//! The run that makes a change and the job that judges it ask the same function. It refuses to look
+//! at the repository; the caller says what changed.
 
 pub mod name;
 mod protected;
@@ -26,7 +26,8 @@ pub struct Touched {
     pub path: RepoPath,
     /// What is there now.
     pub kind: TouchedKind,
-    /// Bytes that it adds to the repository: the whole file, unless the repository had it somewhere in the base's.
+    /// Bytes that it adds to the repository: the whole file, unless the repository had it
+    /// somewhere in the base's.
     pub adds: u64,
     /// The other names of the path, through links of the tree that was there before.
     pub names: Vec<RepoPath>,
@@ -86,8 +87,14 @@ impl Scope<'_> {
     pub fn violations(&self, change: &[Touched]) -> Vec<Violation> {
         let protect = Protect::new(self);
         let of = |touched: &Touched| {
-            let why = self.violation(touched, &protect).map(Cow::Borrowed).or_else(|| self.too_large(touched));
-            why.map(|why| Violation { path: touched.path.clone(), why })
+            let why = self
+                .violation(touched, &protect)
+                .map(Cow::Borrowed)
+                .or_else(|| self.too_large(touched));
+            why.map(|why| Violation {
+                path: touched.path.clone(),
+                why,
+            })
         };
         let mut found: Vec<Violation> = change.iter().filter_map(of).collect();
         found.extend(self.too_much(change).filter(|_| found.is_empty()));
@@ -95,16 +102,22 @@ impl Scope<'_> {
     }
 
     fn too_large(&self, touched: &Touched) -> Option<Cow<'static, str>> {
-        (touched.adds > self.change_limit.bytes()).then(|| Cow::Owned(over(touched.adds, self.change_limit)))
+        (touched.adds > self.change_limit.bytes())
+            .then(|| Cow::Owned(over(touched.adds, self.change_limit)))
     }
 
     /// The largest file of a change that is too large as a whole.
     fn too_much(&self, change: &[Touched]) -> Option<Violation> {
-        let sum = change.iter().fold(0_u64, |sum, touched| sum.saturating_add(touched.adds));
+        let sum = change
+            .iter()
+            .fold(0_u64, |sum, touched| sum.saturating_add(touched.adds));
         let largest = change.iter().max_by_key(|touched| touched.adds)?;
         (sum > self.change_limit.bytes()).then(|| {
             let why = Cow::Owned(over_in_all(sum, self.change_limit));
-            Violation { path: largest.path.clone(), why }
+            Violation {
+                path: largest.path.clone(),
+                why,
+            }
         })
     }
 
@@ -129,14 +142,21 @@ impl Scope<'_> {
         if !named && protect.covers(path) {
             return Some("is protected by the plan");
         }
-        let mut others = touched.names.iter().filter(|name| !named && !self.names(name));
-        if others.any(|name| protected::is_protected(name, kind.stands_in(), self.plan_path) || protect.covers(name)) {
+        let mut others = touched
+            .names
+            .iter()
+            .filter(|name| !named && !self.names(name));
+        if others.any(|name| {
+            protected::is_protected(name, kind.stands_in(), self.plan_path) || protect.covers(name)
+        }) {
             return Some("is what a link at a protected path leads to");
         }
         match self.write_set {
             WriteSet::Unknown => None,
             WriteSet::Declared(globs) if globs.iter().any(|glob| glob.matches(path)) => None,
-            WriteSet::Declared(globs) if globs.is_empty() => Some("was changed, and this task may write nothing"),
+            WriteSet::Declared(globs) if globs.is_empty() => {
+                Some("was changed, and this task may write nothing")
+            }
             WriteSet::Declared(_) => Some("is outside its write set"),
         }
     }
@@ -154,7 +174,10 @@ impl Scope<'_> {
 /// What is said of a file over the limit.
 #[must_use]
 pub fn over(bytes: u64, limit: Size) -> String {
-    format!("has {}, and one task may add {limit} (`change_limit`)", format_bytes(bytes))
+    format!(
+        "has {}, and one task may add {limit} (`change_limit`)",
+        format_bytes(bytes)
+    )
 }
 
 /// What is said of the largest of several files that are over the limit together.
@@ -184,8 +207,15 @@ impl<'a> Protect<'a> {
             WriteSet::Unknown => false,
             WriteSet::Declared(globs) => globs.iter().any(|own| plain(own) == plain(glob)),
         };
-        let globs: Vec<&Glob> = scope.protect.iter().filter(|glob| !same_text(glob)).collect();
-        let folded = globs.iter().filter_map(|glob| glob.as_str().to_lowercase().parse().ok()).collect();
+        let globs: Vec<&Glob> = scope
+            .protect
+            .iter()
+            .filter(|glob| !same_text(glob))
+            .collect();
+        let folded = globs
+            .iter()
+            .filter_map(|glob| glob.as_str().to_lowercase().parse().ok())
+            .collect();
         Self { globs, folded }
     }
 
@@ -199,7 +229,9 @@ impl<'a> Protect<'a> {
 /// The text of a glob without what does not matter.
 fn plain(glob: &Glob) -> &str {
     let text = glob.as_str();
-    text.strip_prefix("./").unwrap_or(text).trim_end_matches('/')
+    text.strip_prefix("./")
+        .unwrap_or(text)
+        .trim_end_matches('/')
 }
 
 #[cfg(test)]
@@ -207,12 +239,27 @@ mod tests {
     use super::*;
 
     fn check(write_set: Option<&[&str]>, protect: &[&str], path: &str) -> Option<&'static str> {
-        let globs = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Glob>>();
-        let write_set = write_set.map_or(WriteSet::Unknown, |texts| WriteSet::Declared(globs(texts)));
+        let globs = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| text.parse().unwrap())
+                .collect::<Vec<Glob>>()
+        };
+        let write_set =
+            write_set.map_or(WriteSet::Unknown, |texts| WriteSet::Declared(globs(texts)));
         let protect = globs(protect);
-        let scope =
-            Scope { write_set: &write_set, protect: &protect, plan_path: "ci/plan.yaml", change_limit: Size::USUAL };
-        let touched = Touched { path: path.parse().unwrap(), kind: TouchedKind::Plain, adds: 1, names: Vec::new() };
+        let scope = Scope {
+            write_set: &write_set,
+            protect: &protect,
+            plan_path: "ci/plan.yaml",
+            change_limit: Size::USUAL,
+        };
+        let touched = Touched {
+            path: path.parse().unwrap(),
+            kind: TouchedKind::Plain,
+            adds: 1,
+            names: Vec::new(),
+        };
         first(scope.violations(&[touched]))
     }
 
@@ -226,17 +273,28 @@ mod tests {
     #[test]
     fn a_path_outside_the_write_set_is_named() {
         assert_eq!(check(Some(&["src/**"]), &[], "src/a.rs"), None);
-        assert_eq!(check(Some(&["src/**"]), &[], "docs/a.md"), Some("is outside its write set"));
-        assert_eq!(check(Some(&[]), &[], "docs/a.md"), Some("was changed, and this task may write nothing"));
+        assert_eq!(
+            check(Some(&["src/**"]), &[], "docs/a.md"),
+            Some("is outside its write set")
+        );
+        assert_eq!(
+            check(Some(&[]), &[], "docs/a.md"),
+            Some("was changed, and this task may write nothing")
+        );
         assert_eq!(check(None, &[], "docs/a.md"), None);
     }
 
     #[test]
     fn protected_paths_want_their_very_name() {
         let refused = Some("is protected: its write set must name that very path");
-        for path in
-            [".github/workflows/ci.yml", "omk.yaml", ".GitHub/x", "sub/.gitattributes", "CodeOwners", "ci/plan.yaml"]
-        {
+        for path in [
+            ".github/workflows/ci.yml",
+            "omk.yaml",
+            ".GitHub/x",
+            "sub/.gitattributes",
+            "CodeOwners",
+            "ci/plan.yaml",
+        ] {
             assert_eq!(check(None, &[], path), refused, "{path}");
             assert_eq!(check(Some(&["**"]), &[], path), refused, "{path}");
             assert_eq!(check(Some(&[path]), &[], path), None, "{path}");
@@ -246,24 +304,65 @@ mod tests {
     #[test]
     fn the_plans_own_protection_yields_to_the_same_text() {
         let refused = Some("is protected by the plan");
-        assert_eq!(check(Some(&["**"]), &["migrations/**"], "migrations/1.sql"), refused);
-        assert_eq!(check(Some(&["migrations/**"]), &["migrations/**"], "migrations/1.sql"), None);
-        assert_eq!(check(Some(&["migrations/1.sql"]), &["migrations/**"], "migrations/1.sql"), None);
+        assert_eq!(
+            check(Some(&["**"]), &["migrations/**"], "migrations/1.sql"),
+            refused
+        );
+        assert_eq!(
+            check(
+                Some(&["migrations/**"]),
+                &["migrations/**"],
+                "migrations/1.sql"
+            ),
+            None
+        );
+        assert_eq!(
+            check(
+                Some(&["migrations/1.sql"]),
+                &["migrations/**"],
+                "migrations/1.sql"
+            ),
+            None
+        );
     }
 
     #[test]
     fn a_wildcard_that_could_mean_a_protected_path_is_not_its_name() {
         let refused = Some("is protected: its write set must name that very path");
-        for glob in [".github/**", ".github/workflows/*.yml", ".github/workflows", ".github/workflows/{ci}.yml", "**"] {
-            assert_eq!(check(Some(&[glob]), &[], ".github/workflows/ci.yml"), refused, "{glob}");
+        for glob in [
+            ".github/**",
+            ".github/workflows/*.yml",
+            ".github/workflows",
+            ".github/workflows/{ci}.yml",
+            "**",
+        ] {
+            assert_eq!(
+                check(Some(&[glob]), &[], ".github/workflows/ci.yml"),
+                refused,
+                "{glob}"
+            );
         }
         // A class that spells itself is still a class.
-        assert_eq!(check(Some(&[".github/[a].yml"]), &[], ".github/[a].yml"), refused);
-        for name in ["./.github/workflows/ci.yml", ".github//workflows/ci.yml", ".github/\\[a].yml"] {
-            let path = if name.contains('[') { ".github/[a].yml" } else { ".github/workflows/ci.yml" };
+        assert_eq!(
+            check(Some(&[".github/[a].yml"]), &[], ".github/[a].yml"),
+            refused
+        );
+        for name in [
+            "./.github/workflows/ci.yml",
+            ".github//workflows/ci.yml",
+            ".github/\\[a].yml",
+        ] {
+            let path = if name.contains('[') {
+                ".github/[a].yml"
+            } else {
+                ".github/workflows/ci.yml"
+            };
             assert_eq!(check(Some(&[name]), &[], path), None, "{name}");
         }
-        assert_eq!(check(Some(&["AGENTS.md", "**"]), &[], "sub/AGENTS.md"), refused);
+        assert_eq!(
+            check(Some(&["AGENTS.md", "**"]), &[], "sub/AGENTS.md"),
+            refused
+        );
     }
 
     #[test]
@@ -271,22 +370,49 @@ mod tests {
         let refused = Some("is protected by the plan");
         assert_eq!(check(None, &["migrations/**"], "Migrations/1.sql"), refused);
         assert_eq!(check(None, &["Secrets/**"], "secrets./x"), refused);
-        assert_eq!(check(Some(&["./migrations/**"]), &["migrations/**"], "migrations/1.sql"), None);
+        assert_eq!(
+            check(
+                Some(&["./migrations/**"]),
+                &["migrations/**"],
+                "migrations/1.sql"
+            ),
+            None
+        );
     }
 
     fn of_kind(write_set: &[&str], path: &str, kind: TouchedKind) -> Option<&'static str> {
-        let write_set = WriteSet::Declared(write_set.iter().map(|text| text.parse().unwrap()).collect());
-        let scope = Scope { write_set: &write_set, protect: &[], plan_path: "omk.yaml", change_limit: Size::USUAL };
-        first(scope.violations(&[Touched { path: path.parse().unwrap(), kind, adds: 0, names: Vec::new() }]))
+        let write_set =
+            WriteSet::Declared(write_set.iter().map(|text| text.parse().unwrap()).collect());
+        let scope = Scope {
+            write_set: &write_set,
+            protect: &[],
+            plan_path: "omk.yaml",
+            change_limit: Size::USUAL,
+        };
+        first(scope.violations(&[Touched {
+            path: path.parse().unwrap(),
+            kind,
+            adds: 0,
+            names: Vec::new(),
+        }]))
     }
 
     #[test]
     fn a_submodule_wants_its_very_name_and_a_link_that_leads_out_is_refused_always() {
-        assert_eq!(of_kind(&["**"], "vendor/x", TouchedKind::Submodule), Some("is a submodule"));
-        assert_eq!(of_kind(&["vendor/x"], "vendor/x", TouchedKind::Submodule), None);
+        assert_eq!(
+            of_kind(&["**"], "vendor/x", TouchedKind::Submodule),
+            Some("is a submodule")
+        );
+        assert_eq!(
+            of_kind(&["vendor/x"], "vendor/x", TouchedKind::Submodule),
+            None
+        );
         for write_set in ["**", "vendor/x"] {
             let why = of_kind(&[write_set], "vendor/x", TouchedKind::EscapingLink);
-            assert_eq!(why, Some("is a symbolic link that leads out of the repository"));
+            assert_eq!(
+                why,
+                Some("is a symbolic link that leads out of the repository")
+            );
         }
     }
 
@@ -296,13 +422,21 @@ mod tests {
         assert!(of_kind(&["a/.git./x"], "a/.git./x", TouchedKind::Plain).is_some());
         assert_eq!(of_kind(&["**"], "a/.git./x", TouchedKind::Removed), None);
         assert!(of_kind(&["m/.gitmodules"], "m/.gitmodules", TouchedKind::Link).is_some());
-        assert_eq!(of_kind(&["m/.gitmodules"], "m/.gitmodules", TouchedKind::Plain), None);
+        assert_eq!(
+            of_kind(&["m/.gitmodules"], "m/.gitmodules", TouchedKind::Plain),
+            None
+        );
     }
 
     #[test]
     fn a_file_and_a_sum_over_the_limit_are_named_with_their_size() {
         let (write_set, limit) = (WriteSet::Unknown, "1MB".parse().unwrap());
-        let scope = Scope { write_set: &write_set, protect: &[], plan_path: "omk.yaml", change_limit: limit };
+        let scope = Scope {
+            write_set: &write_set,
+            protect: &[],
+            plan_path: "omk.yaml",
+            change_limit: limit,
+        };
         let touched = |path: &str, adds| Touched {
             path: path.parse().unwrap(),
             kind: TouchedKind::Plain,
@@ -310,7 +444,10 @@ mod tests {
             names: Vec::new(),
         };
         let said = |change: &[Touched]| {
-            let said = scope.violations(change).into_iter().map(|found| format!("{} {}", found.path, found.why));
+            let said = scope
+                .violations(change)
+                .into_iter()
+                .map(|found| format!("{} {}", found.path, found.why));
             said.collect::<Vec<_>>().join("; ")
         };
         assert_eq!(said(&[touched("a", 400_000), touched("b", 600_000)]), "");
@@ -322,7 +459,10 @@ mod tests {
     fn a_link_in_place_of_a_directory_with_protected_files_is_refused() {
         let refused = Some("is protected: its write set must name that very path");
         assert_eq!(of_kind(&["**"], ".vscode", TouchedKind::Link), refused);
-        assert_eq!(of_kind(&["**"], "docs", TouchedKind::Submodule), Some("is a submodule"));
+        assert_eq!(
+            of_kind(&["**"], "docs", TouchedKind::Submodule),
+            Some("is a submodule")
+        );
         assert_eq!(of_kind(&["**"], "lib", TouchedKind::Link), None);
     }
 }

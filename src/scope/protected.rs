@@ -1,12 +1,14 @@
 //! Paths that decide what runs by itself, with whose rights, and what an agent is told.
 //!
-//! It refuses to compare letters: names are read as file systems read them that fold case, skip characters or shorten.
+//! It refuses to compare letters: names are read as file systems read them that fold case, skip
+//! characters or shorten.
 
 use super::name::{folded, is_same};
 use crate::id::RepoPath;
 
-/// At the top of the repository, where forges and tools look for them. Each means all below it, too. In lower case. A
-/// `*` at the end stands for any rest of the name; a `/` says that it is a directory by nature.
+/// At the top of the repository, where forges and tools look for them. Each means all below it,
+/// too. In lower case. A `*` at the end stands for any rest of the name; a `/` says that it is a
+/// directory by nature.
 const AT_TOP: [&str; 17] = [
     ".github/",
     ".gitlab-ci.yml",
@@ -46,11 +48,13 @@ const INSTRUCTIONS: [&str; 4] = ["agents.md", "claude.md", ".agents/", ".kimi/"]
 #[must_use]
 pub fn is_instruction(path: &RepoPath) -> bool {
     let parts = folded(path.as_bytes());
-    INSTRUCTIONS.iter().any(|rule| anywhere(rule, &parts) == Meets::Inside)
+    INSTRUCTIONS
+        .iter()
+        .any(|rule| anywhere(rule, &parts) == Meets::Inside)
 }
 
-/// Whether a path is protected. `stands_in` = what is there now is no file: a link or a submodule, which would bring all
-/// that belongs below it.
+/// Whether a path is protected. `stands_in` = what is there now is no file: a link or a submodule,
+/// which would bring all that belongs below it.
 pub(super) fn is_protected(path: &RepoPath, stands_in: bool, plan_path: &str) -> bool {
     let parts = folded(path.as_bytes());
     let plan = at(&folded(plan_path.as_bytes()), &parts);
@@ -63,17 +67,23 @@ pub(super) fn is_protected(path: &RepoPath, stands_in: bool, plan_path: &str) ->
     })
 }
 
-/// Whether every path that begins with these components, the last of them a directory, is protected.
+/// Whether every path that begins with these components, the last of them a directory, is
+/// protected.
 pub(super) fn covers_all(directory: &[&str]) -> bool {
     let parts = folded(directory.join("/").as_bytes());
-    AT_TOP.iter().any(|rule| at(&split(rule), &parts) == Meets::Inside)
+    AT_TOP
+        .iter()
+        .any(|rule| at(&split(rule), &parts) == Meets::Inside)
         || anywhere_rules().any(|rule| anywhere(rule, &parts) == Meets::Inside)
 }
 
-/// Whether a path without wildcards is a protected directory, which says nothing of the files in it.
+/// Whether a path without wildcards is a protected directory, which says nothing of the files in
+/// it.
 pub(super) fn is_directory(path: &[String]) -> bool {
     let parts = folded(path.join("/").as_bytes());
-    let top = AT_TOP.iter().any(|rule| rule.ends_with('/') && split(rule) == parts);
+    let top = AT_TOP
+        .iter()
+        .any(|rule| rule.ends_with('/') && split(rule) == parts);
     let ends = |rule: &&str| rule.ends_with('/') && parts.ends_with(&split(rule));
     top || anywhere_rules().any(|rule| ends(&rule))
 }
@@ -93,14 +103,20 @@ enum Meets {
 }
 
 fn split(rule: &str) -> Vec<String> {
-    rule.trim_end_matches('/').split('/').map(str::to_owned).collect()
+    rule.trim_end_matches('/')
+        .split('/')
+        .map(str::to_owned)
+        .collect()
 }
 
 fn at(rule: &[String], parts: &[String]) -> Meets {
-    let agrees = rule.iter().zip(parts).all(|(name, part)| match name.strip_suffix('*') {
-        Some(begin) => part.starts_with(begin),
-        None => is_same(part, name),
-    });
+    let agrees = rule
+        .iter()
+        .zip(parts)
+        .all(|(name, part)| match name.strip_suffix('*') {
+            Some(begin) => part.starts_with(begin),
+            None => is_same(part, name),
+        });
     match agrees {
         true if parts.len() >= rule.len() => Meets::Inside,
         true => Meets::Above,
@@ -125,7 +141,11 @@ mod tests {
     use super::*;
 
     fn protected(path: &str, stands_in: bool) -> bool {
-        is_protected(&RepoPath::from_bytes(path.as_bytes()).unwrap(), stands_in, "ci/plan.yaml")
+        is_protected(
+            &RepoPath::from_bytes(path.as_bytes()).unwrap(),
+            stands_in,
+            "ci/plan.yaml",
+        )
     }
 
     #[test]
@@ -220,7 +240,14 @@ mod tests {
 
     #[test]
     fn instructions_are_known_at_any_depth() {
-        for path in ["AGENTS.md", "a/claude.md", ".agents", "x/.agents/skills/y", ".kimi/x", "AGENTS.md/x"] {
+        for path in [
+            "AGENTS.md",
+            "a/claude.md",
+            ".agents",
+            "x/.agents/skills/y",
+            ".kimi/x",
+            "AGENTS.md/x",
+        ] {
             assert!(is_instruction(&path.parse().unwrap()), "{path}");
         }
         for path in ["omk.yaml", ".github/x", "docs/AGENTS.txt"] {

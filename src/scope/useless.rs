@@ -1,6 +1,7 @@
 //! Entries of a write set that can never be used, for a warning before anything is paid for.
 //!
-//! It refuses to guess: what it names is certain, and an entry that it does not name may still turn out to be of no use.
+//! It refuses to guess: what it names is certain, and an entry that it does not name may still turn
+//! out to be of no use.
 
 use super::protected::{covers_all, is_directory};
 use crate::glob::Glob;
@@ -25,21 +26,29 @@ pub fn never_used(glob: &Glob, write_set: &[Glob], protect: &[Glob]) -> Option<&
         if is_directory(glob.literal_prefix()) {
             return Some(PROTECTED);
         }
-    } else if glob.literal_prefixes().all(|prefix| covers_all(&prefix)) || has_protected_part(glob) {
+    } else if glob.literal_prefixes().all(|prefix| covers_all(&prefix)) || has_protected_part(glob)
+    {
         return Some(PROTECTED);
     }
     let same_text = protect.iter().any(|other| other.as_str() == glob.as_str());
     (!same_text && !protect.is_empty() && below_protect(glob, protect)).then_some(BY_PLAN)
 }
 
-/// Whether all paths of an entry lie inside one of these directories. The directory itself does not.
+/// Whether all paths of an entry lie inside one of these directories. The directory itself does
+/// not.
 #[must_use]
 pub fn lies_in(glob: &Glob, directories: &[RepoPath]) -> bool {
     let inside = |prefix: &[&str]| {
         directories.iter().any(|directory| {
             let directory: Vec<&[u8]> = directory.as_bytes().split(|&byte| byte == b'/').collect();
-            let is_below = prefix.len() > directory.len() || (prefix.len() == directory.len() && !glob.is_literal());
-            is_below && prefix.iter().map(|part| part.as_bytes()).zip(&directory).all(|(part, name)| part == *name)
+            let is_below = prefix.len() > directory.len()
+                || (prefix.len() == directory.len() && !glob.is_literal());
+            is_below
+                && prefix
+                    .iter()
+                    .map(|part| part.as_bytes())
+                    .zip(&directory)
+                    .all(|(part, name)| part == *name)
         })
     };
     !directories.is_empty() && glob.literal_prefixes().all(|prefix| inside(&prefix))
@@ -49,15 +58,18 @@ fn path_of(glob: &Glob) -> Option<RepoPath> {
     RepoPath::from_bytes(glob.literal_prefix().join("/").as_bytes())
 }
 
-/// Whether a part without wildcards makes all paths protected: `**/AGENTS.md`, `packages/*/.husky/**`.
+/// Whether a part without wildcards makes all paths protected: `**/AGENTS.md`,
+/// `packages/*/.husky/**`.
 fn has_protected_part(glob: &Glob) -> bool {
     if glob.as_str().contains(['{', '\\']) {
         return false;
     }
     let parts: Vec<&str> = glob.as_str().split('/').collect();
     let runs = parts.split(|part| part.contains(['*', '?', '[']));
-    // What stands at the top of a repository is no such part further down: a directory of no name goes before it.
-    runs.filter(|run| !run.is_empty()).any(|run| covers_all(&[&["-"], run].concat()))
+    // What stands at the top of a repository is no such part further down: a directory of no name
+    // goes before it.
+    runs.filter(|run| !run.is_empty())
+        .any(|run| covers_all(&[&["-"], run].concat()))
 }
 
 /// Whether the plan protects all that lies below what every alternative begins with.
@@ -76,7 +88,12 @@ mod tests {
     use super::*;
 
     fn check(glob: &str, others: &[&str], protect: &[&str]) -> Option<&'static str> {
-        let globs = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Glob>>();
+        let globs = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| text.parse().unwrap())
+                .collect::<Vec<Glob>>()
+        };
         let (glob, mut all): (Glob, _) = (glob.parse().unwrap(), globs(others));
         all.push(glob.clone());
         never_used(&glob, &all, &globs(protect))
@@ -84,11 +101,27 @@ mod tests {
 
     #[test]
     fn an_entry_inside_a_directory_lies_in_it() {
-        let modules: Vec<RepoPath> = ["vendor/lib", "sub"].iter().map(|path| path.parse().unwrap()).collect();
-        for glob in ["vendor/lib/a.c", "vendor/lib/**", "sub/*.rs", "{sub/a,vendor/lib/b}"] {
+        let modules: Vec<RepoPath> = ["vendor/lib", "sub"]
+            .iter()
+            .map(|path| path.parse().unwrap())
+            .collect();
+        for glob in [
+            "vendor/lib/a.c",
+            "vendor/lib/**",
+            "sub/*.rs",
+            "{sub/a,vendor/lib/b}",
+        ] {
             assert!(lies_in(&glob.parse().unwrap(), &modules), "{glob}");
         }
-        for glob in ["vendor/lib", "vendor/**", "vendor/library/a", "**", "{sub/a,other}", "a/sub/x", "sub"] {
+        for glob in [
+            "vendor/lib",
+            "vendor/**",
+            "vendor/library/a",
+            "**",
+            "{sub/a,other}",
+            "a/sub/x",
+            "sub",
+        ] {
             assert!(!lies_in(&glob.parse().unwrap(), &modules), "{glob}");
         }
     }
@@ -123,7 +156,10 @@ mod tests {
         ] {
             assert_eq!(check(glob, &[], &[]), None, "{glob}");
         }
-        assert_eq!(check(".github/**", &[".github/workflows/ci.yml"], &[]), None);
+        assert_eq!(
+            check(".github/**", &[".github/workflows/ci.yml"], &[]),
+            None
+        );
     }
 
     #[test]

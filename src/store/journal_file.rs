@@ -1,7 +1,7 @@
 //! The journal of a run under way, open for appending.
 //!
-//! What a line names is on the disk before the line is. It refuses to leave behind what could not be written through: a
-//! later process would read it, and take it for done.
+//! What a line names is on the disk before the line is. It refuses to leave behind what could not
+//! be written through: a later process would read it, and take it for done.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
@@ -34,16 +34,30 @@ pub struct JournalFile {
 impl JournalFile {
     /// A new one, empty. Its name is not on the disk yet.
     pub(super) fn create(path: PathBuf) -> Result<Self, StoreError> {
-        let file = OpenOptions::new().append(true).create_new(true).open(&path).map_err(io("create", &path))?;
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(io("create", &path))?;
         Ok(Self::after(path, file, Chain::default(), 0))
     }
 
     /// The one that was read, to go on after its last sound line.
     pub(super) fn take_up(path: PathBuf, journal: &Journal) -> Result<Self, StoreError> {
-        let file = OpenOptions::new().append(true).open(&path).map_err(io("open", &path))?;
-        let cut = file.set_len(journal.sound_bytes).and_then(|()| file.sync_all());
+        let file = OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .map_err(io("open", &path))?;
+        let cut = file
+            .set_len(journal.sound_bytes)
+            .and_then(|()| file.sync_all());
         cut.map_err(io("write", &path))?;
-        Ok(Self::after(path, file, journal.chain.clone(), journal.sound_bytes))
+        Ok(Self::after(
+            path,
+            file,
+            journal.chain.clone(),
+            journal.sound_bytes,
+        ))
     }
 
     fn after(path: PathBuf, file: File, chain: Chain, bytes: u64) -> Self {
@@ -64,15 +78,16 @@ impl JournalFile {
     /// # Errors
     /// Where it cannot be put into words.
     pub fn push(&mut self, at: Moment, fact: &Fact, orders: &[Order]) -> Result<(), StoreError> {
-        self.named.extend(fact.logs().into_iter().map(|log| log.path.clone()));
+        self.named
+            .extend(fact.logs().into_iter().map(|log| log.path.clone()));
         self.chain.push(at, fact, orders, &mut self.buffer)?;
         self.unsynced_lines += 1;
         Ok(())
     }
 
-    /// Hands what was pushed to the system, which keeps it though omk is killed. A power cut may lose it until the next
-    /// [`JournalFile::sync`], which comes by itself once so many lines wait for the disk that a reader would not take a hole
-    /// in them for a power cut's.
+    /// Hands what was pushed to the system, which keeps it though omk is killed. A power cut may
+    /// lose it until the next [`JournalFile::sync`], which comes by itself once so many lines
+    /// wait for the disk that a reader would not take a hole in them for a power cut's.
     ///
     /// # Errors
     /// Where it cannot be written; what depends on it must not be done then.
@@ -85,16 +100,25 @@ impl JournalFile {
         self.or_take_back(appended)?;
         self.written += self.buffer.len() as u64;
         self.buffer.clear();
-        if self.unsynced_lines >= MOST_UNSYNCED_LINES - MOST_LINES_PER_TURN { self.sync_written() } else { Ok(()) }
+        if self.unsynced_lines >= MOST_UNSYNCED_LINES - MOST_LINES_PER_TURN {
+            self.sync_written()
+        } else {
+            Ok(())
+        }
     }
 
-    /// Writes what was pushed, and returns when all that was written is on disk, with every file that it names.
+    /// Writes what was pushed, and returns when all that was written is on disk, with every file
+    /// that it names.
     ///
     /// # Errors
     /// Where it cannot be written; what depends on it must not be done then.
     pub fn sync(&mut self) -> Result<(), StoreError> {
         self.write()?;
-        if self.synced < self.written { self.sync_written() } else { Ok(()) }
+        if self.synced < self.written {
+            self.sync_written()
+        } else {
+            Ok(())
+        }
     }
 
     fn sync_written(&mut self) -> Result<(), StoreError> {
@@ -105,10 +129,12 @@ impl JournalFile {
         Ok(())
     }
 
-    /// The system holds lines for written that are not on the disk, and would show them to the next process, synced or not.
+    /// The system holds lines for written that are not on the disk, and would show them to the next
+    /// process, synced or not.
     fn or_take_back(&self, done: std::io::Result<()>) -> Result<(), StoreError> {
         done.map_err(|error| {
-            // If they cannot be taken back either, there is no more to do: the error is reported in any case.
+            // If they cannot be taken back either, there is no more to do: the error is reported in
+            // any case.
             let _ = self.file.set_len(self.synced);
             io("write", &self.path)(error)
         })
@@ -143,12 +169,20 @@ mod tests {
         let mut journal = JournalFile::create(dir.path().join("journal.jsonl")).expect("a journal");
         let mut most = 0;
         for _ in 0..3 * MOST_UNSYNCED_LINES {
-            journal.push(Moment::from_millis(1), &Fact::Woke, &[]).expect("a line");
+            journal
+                .push(Moment::from_millis(1), &Fact::Woke, &[])
+                .expect("a line");
             most = most.max(journal.unsynced_lines);
             journal.write().expect("it is written");
         }
-        assert!((2..=MOST_UNSYNCED_LINES - MOST_LINES_PER_TURN).contains(&most), "{most}");
+        assert!(
+            (2..=MOST_UNSYNCED_LINES - MOST_LINES_PER_TURN).contains(&most),
+            "{most}"
+        );
         journal.sync().expect("it is on the disk");
-        assert_eq!((journal.unsynced_lines, journal.synced), (0, journal.written));
+        assert_eq!(
+            (journal.unsynced_lines, journal.synced),
+            (0, journal.written)
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! What went wrong, and what a person can do about it: two parts, and the one way to show both.
 //!
-//! It refuses to let advice into the text of an error: a text is shown, and nobody looks for its parts again.
+//! It refuses to let advice into the text of an error: a text is shown, and nobody looks for its
+//! parts again.
 
 use std::borrow::Cow;
 use std::fmt::Display;

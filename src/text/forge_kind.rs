@@ -103,7 +103,8 @@ impl ForgeKind {
         }
     }
 
-    /// What is configured where the plan is elsewhere: `the action's input`, `the component's input`.
+    /// What is configured where the plan is elsewhere: `the action's input`, `the component's
+    /// input`.
     #[must_use]
     pub fn input(self) -> &'static str {
         match self {
@@ -112,7 +113,8 @@ impl ForgeKind {
         }
     }
 
-    /// Where the whole plan's check is to be seen, behind a verb: ``the check `omk plan` ``, ``the answer to `/omk plan` ``.
+    /// Where the whole plan's check is to be seen, behind a verb: ``the check `omk plan` ``, ``the
+    /// answer to `/omk plan` ``.
     #[must_use]
     pub fn plan_shown(self) -> &'static str {
         match self {
@@ -122,7 +124,8 @@ impl ForgeKind {
         }
     }
 
-    /// What somebody must be allowed, by the plan's word for it: `` the permission `write` ``, `the role Developer`.
+    /// What somebody must be allowed, by the plan's word for it: `` the permission `write` ``, `the
+    /// role Developer`.
     #[must_use]
     pub fn right(self, permission: &str) -> String {
         let role = match (self, permission) {

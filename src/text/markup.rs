@@ -4,8 +4,8 @@
 
 use std::fmt::Write as _;
 
-/// What breaks a reference: GitHub and GitLab both look for references in the text between tags, show no comment, and
-/// do not join the texts around one.
+/// What breaks a reference: GitHub and GitLab both look for references in the text between tags,
+/// show no comment, and do not join the texts around one.
 const BREAK: &str = "<!-- -->";
 
 /// Text for HTML, inside elements and quoted attributes.
@@ -25,8 +25,8 @@ pub fn escape_html(text: &str) -> String {
     out
 }
 
-/// The text with what cannot be seen, or turns the direction of others, spelled out as `[U+202E]`; control characters
-/// too, but for line breaks and tabs. An emoji keeps its one variation selector.
+/// The text with what cannot be seen, or turns the direction of others, spelled out as `[U+202E]`;
+/// control characters too, but for line breaks and tabs. An emoji keeps its one variation selector.
 #[must_use]
 pub fn escape_invisible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -56,14 +56,18 @@ fn is_invisible(found: char) -> bool {
     }
 }
 
-/// Text for Markdown that shows as it is written, but for indentation. Goes before [`defuse_mentions`].
+/// Text for Markdown that shows as it is written, but for indentation. Goes before
+/// [`defuse_mentions`].
 #[must_use]
 pub fn escape_markdown(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 8);
     for line in text.split_inclusive(['\n', '\r']) {
         // Four blanks would make a block of code, in which nothing is escaped.
         let body = line.trim_start_matches([' ', '\t']);
-        let digits = body.len() - body.trim_start_matches(|digit: char| digit.is_ascii_digit()).len();
+        let digits = body.len()
+            - body
+                .trim_start_matches(|digit: char| digit.is_ascii_digit())
+                .len();
         for (at, next) in body.char_indices() {
             let special = match next {
                 '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '&' | '|' | '~' | '$' => true,
@@ -80,9 +84,10 @@ pub fn escape_markdown(text: &str) -> String {
     out
 }
 
-/// Markdown that refers to nobody and nothing, and gives GitLab no quick action: `@name`, `#12`, `!12`, `$12`, `&12`, `~label`,
-/// `%milestone`, `[issue:12]`, `GH-12`, `GL-12` and addresses are broken up by an empty HTML comment, and a line's leading
-/// `/word` is escaped. Everything else stays Markdown.
+/// Markdown that refers to nobody and nothing, and gives GitLab no quick action: `@name`, `#12`,
+/// `!12`, `$12`, `&12`, `~label`, `%milestone`, `[issue:12]`, `GH-12`, `GL-12` and addresses are
+/// broken up by an empty HTML comment, and a line's leading `/word` is escaped. Everything else
+/// stays Markdown.
 #[must_use]
 pub fn defuse_mentions(markdown: &str) -> String {
     let mut out = String::with_capacity(markdown.len());
@@ -121,30 +126,40 @@ fn is_issue_prefix((first, second): (char, char)) -> bool {
     first.eq_ignore_ascii_case(&'g') && matches!(second, 'h' | 'H' | 'l' | 'L')
 }
 
-/// What follows a bracket in GitLab's `[issue:12]`, `[work_item:12]`, `[feature_flag:12]` and the like, and in its `[TOC]`. An
-/// underscore may be escaped.
+/// What follows a bracket in GitLab's `[issue:12]`, `[work_item:12]`, `[feature_flag:12]` and the
+/// like, and in its `[TOC]`. An underscore may be escaped.
 fn is_bracket_reference(rest: &str) -> bool {
-    let word = rest.trim_start_matches(|next: char| next.is_ascii_lowercase() || next == '_' || next == '\\');
+    let word = rest
+        .trim_start_matches(|next: char| next.is_ascii_lowercase() || next == '_' || next == '\\');
     let kind = &rest[..rest.len() - word.len()];
     let title = rest.trim_start_matches(['\\', '_']);
     (!kind.is_empty() && word.starts_with(':')) || title.starts_with("TOC")
 }
 
-/// Hostile text for a paragraph or list item of a comment, shown as it is and inert. For a table's cell its lines are
-/// to be joined before.
+/// Hostile text for a paragraph or list item of a comment, shown as it is and inert. For a table's
+/// cell its lines are to be joined before.
 #[must_use]
 pub fn inert_markdown(text: &str) -> String {
     defuse_mentions(&escape_markdown(&escape_invisible(text)))
 }
 
-/// Hostile text as a block of code: its fence is longer than any run of backticks within. Ends with a line break. A line
-/// that could be a quick action gets a blank in front: some versions of GitLab look for them without knowing every fence.
+/// Hostile text as a block of code: its fence is longer than any run of backticks within. Ends with
+/// a line break. A line that could be a quick action gets a blank in front: some versions of GitLab
+/// look for them without knowing every fence.
 #[must_use]
 pub fn fenced(text: &str) -> String {
     let text = escape_invisible(text);
-    let longest = text.split(|next| next != '`').map(str::len).max().unwrap_or(0);
+    let longest = text
+        .split(|next| next != '`')
+        .map(str::len)
+        .max()
+        .unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
-    let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    let end = if text.is_empty() || text.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
     let mut shown = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
         if is_quick_action(line) {
@@ -157,10 +172,17 @@ pub fn fenced(text: &str) -> String {
 
 /// `/close`, `/label ~bug`; not `/usr/bin/cc: error`, and not our own `/omk`, which is none.
 fn is_quick_action(line: &str) -> bool {
-    let Some(word) = line.strip_prefix('/').and_then(|rest| rest.split(char::is_whitespace).next()) else {
+    let Some(word) = line
+        .strip_prefix('/')
+        .and_then(|rest| rest.split(char::is_whitespace).next())
+    else {
         return false;
     };
-    !word.is_empty() && word != "omk" && word.chars().all(|next| next.is_ascii_alphanumeric() || next == '_')
+    !word.is_empty()
+        && word != "omk"
+        && word
+            .chars()
+            .all(|next| next.is_ascii_alphanumeric() || next == '_')
 }
 
 #[cfg(test)]
@@ -169,7 +191,10 @@ mod tests {
 
     #[test]
     fn html_is_shown_not_obeyed() {
-        assert_eq!(escape_html("<a href=\"x\">'&'</a>"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;&lt;/a&gt;");
+        assert_eq!(
+            escape_html("<a href=\"x\">'&'</a>"),
+            "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;&lt;/a&gt;"
+        );
     }
 
     #[test]
@@ -184,8 +209,14 @@ mod tests {
     #[test]
     fn markdown_is_shown_not_obeyed() {
         let check = |text, expect: &str| assert_eq!(escape_markdown(text), expect);
-        check("# a *b* `c` [d](e) <b> & | x_y_z", "\\# a \\*b\\* \\`c\\` \\[d\\](e) \\<b\\> \\& \\| x\\_y\\_z");
-        check("- a\n+ b\n12. c\n    code\na - b. c", "\\- a\n\\+ b\n12\\. c\ncode\na - b. c");
+        check(
+            "# a *b* `c` [d](e) <b> & | x_y_z",
+            "\\# a \\*b\\* \\`c\\` \\[d\\](e) \\<b\\> \\& \\| x\\_y\\_z",
+        );
+        check(
+            "- a\n+ b\n12. c\n    code\na - b. c",
+            "\\- a\n\\+ b\n12\\. c\ncode\na - b. c",
+        );
         check("a\r# b", "a\r\\# b");
         check("a\n===\n---\n:---", "a\n\\===\n\\---\n\\:---");
     }
@@ -193,8 +224,14 @@ mod tests {
     #[test]
     fn nobody_is_called_and_nothing_closed() {
         let check = |text, expect: &str| assert_eq!(defuse_mentions(text), expect);
-        check("@everyone, @org/team", "@<!-- -->everyone, @<!-- -->org/team");
-        check("fixes #12, !3 and GH-4", "fixes #<!-- -->12, !<!-- -->3 and GH<!-- -->-4");
+        check(
+            "@everyone, @org/team",
+            "@<!-- -->everyone, @<!-- -->org/team",
+        );
+        check(
+            "fixes #12, !3 and GH-4",
+            "fixes #<!-- -->12, !<!-- -->3 and GH<!-- -->-4",
+        );
         check("/close\n  /merge a/b\n/ x", "\\/close\n  \\/merge a/b\n/ x");
         check("a @ b # c", "a @ b # c");
         check("@_x", "@<!-- -->_x");
@@ -202,13 +239,25 @@ mod tests {
             "~bug %v1 %\"a b\" $3 &4 GL-5",
             "~<!-- -->bug %<!-- -->v1 %<!-- -->\"a b\" $<!-- -->3 &<!-- -->4 GL<!-- -->-5",
         );
-        check("[issue:1] [a](b) [TOC]", "[<!-- -->issue:1] [a](b) [<!-- -->TOC]");
+        check(
+            "[issue:1] [a](b) [TOC]",
+            "[<!-- -->issue:1] [a](b) [<!-- -->TOC]",
+        );
         check("100 % of $x ~ 5", "100 % of $x ~ 5");
-        assert_eq!(inert_markdown("[work_item:7]"), "\\[<!-- -->work\\_item:7\\]");
+        assert_eq!(
+            inert_markdown("[work_item:7]"),
+            "\\[<!-- -->work\\_item:7\\]"
+        );
         assert_eq!(inert_markdown("[[_TOC_]]"), "\\[\\[<!-- -->\\_TOC\\_\\]\\]");
-        check("closes https://x.test/a/-/issues/1", "closes https:<!-- -->//x.test/a/-/issues/1");
+        check(
+            "closes https://x.test/a/-/issues/1",
+            "closes https:<!-- -->//x.test/a/-/issues/1",
+        );
         assert_eq!(inert_markdown("$x$ costs $5"), "\\$x\\$ costs \\$<!-- -->5");
-        assert_eq!(inert_markdown("@_x_ closes #1"), "@<!-- -->\\_x\\_ closes #<!-- -->1");
+        assert_eq!(
+            inert_markdown("@_x_ closes #1"),
+            "@<!-- -->\\_x\\_ closes #<!-- -->1"
+        );
     }
 
     #[test]
@@ -220,6 +269,9 @@ mod tests {
     #[test]
     fn a_line_of_a_log_is_no_quick_action_whatever_fence_is_seen_around_it() {
         let log = "a\n```\n/close\n/label ~bug\n/usr/bin/cc: error\n/omk run\n/";
-        assert_eq!(fenced(log), "````text\na\n```\n /close\n /label ~bug\n/usr/bin/cc: error\n/omk run\n/\n````\n");
+        assert_eq!(
+            fenced(log),
+            "````text\na\n```\n /close\n /label ~bug\n/usr/bin/cc: error\n/omk run\n/\n````\n"
+        );
     }
 }

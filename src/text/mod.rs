@@ -1,9 +1,11 @@
-//! Words for people: clipping, plurals, durations, and the [`Scrubber`] that keeps secrets out of them.
+//! Words for people: clipping, plurals, durations, and the [`Scrubber`] that keeps secrets out of
+//! them.
 //!
-//! What comes from agents, gates and authors is hostile. For a comment it goes, in this order, through
-//! [`Scrubber::scrub`], a clip, and [`inert_markdown`] or [`fenced`]; for a page through [`escape_invisible`] and
-//! [`escape_html`]; for a CI log through [`printable`] and [`neutralise_workflow_commands`]. Nothing here panics on any
-//! input, and all of it takes time in proportion to the text. It refuses to know where a text goes.
+//! What comes from agents, gates and authors is hostile. For a comment it goes, in this order,
+//! through [`Scrubber::scrub`], a clip, and [`inert_markdown`] or [`fenced`]; for a page through
+//! [`escape_invisible`] and [`escape_html`]; for a CI log through [`printable`] and
+//! [`neutralise_workflow_commands`]. Nothing here panics on any input, and all of it takes time in
+//! proportion to the text. It refuses to know where a text goes.
 
 mod advised;
 mod forge_kind;
@@ -15,7 +17,9 @@ use std::time::Duration;
 
 pub use self::advised::{Advised, with_advice};
 pub use self::forge_kind::ForgeKind;
-pub use self::markup::{defuse_mentions, escape_html, escape_invisible, escape_markdown, fenced, inert_markdown};
+pub use self::markup::{
+    defuse_mentions, escape_html, escape_invisible, escape_markdown, fenced, inert_markdown,
+};
 pub use self::scrub::{MASK, ScrubStream, Scrubber};
 pub use self::terminal::{neutralise_workflow_commands, printable, strip_ansi};
 
@@ -31,7 +35,9 @@ pub fn noun_of(count: usize, noun: &str) -> String {
     if count == 1 {
         return noun.to_owned();
     }
-    let hisses = ["s", "x", "z", "ch", "sh"].iter().any(|end| noun.ends_with(end));
+    let hisses = ["s", "x", "z", "ch", "sh"]
+        .iter()
+        .any(|end| noun.ends_with(end));
     match noun.strip_suffix('y') {
         Some(stem) if !stem.ends_with(['a', 'e', 'i', 'o', 'u']) => format!("{stem}ies"),
         _ if hisses => format!("{noun}es"),
@@ -69,7 +75,9 @@ pub fn clip(text: &str, max_chars: usize) -> String {
     if text.chars().nth(max_chars).is_none() {
         return text.into();
     }
-    let Some(kept) = max_chars.checked_sub(1) else { return String::new() };
+    let Some(kept) = max_chars.checked_sub(1) else {
+        return String::new();
+    };
     text.chars().take(kept).chain(['…']).collect()
 }
 
@@ -87,11 +95,13 @@ pub fn command_line(command: &str) -> String {
     }
 }
 
-/// More bytes than the line that tells what was left out, its line breaks and the `…` beside it ever take.
+/// More bytes than the line that tells what was left out, its line breaks and the `…` beside it
+/// ever take.
 const MARKER_BYTES: usize = 64;
 
-/// The text in at most `max_lines` lines and `max_bytes` bytes: its head and its tail, with `… N more lines …` between.
-/// Only the head is kept where there is room for less than three lines or 128 bytes.
+/// The text in at most `max_lines` lines and `max_bytes` bytes: its head and its tail, with `… N
+/// more lines …` between. Only the head is kept where there is room for less than three lines or
+/// 128 bytes.
 #[must_use]
 pub fn clip_lines(text: &str, max_lines: usize, max_bytes: usize) -> String {
     if text.len() <= max_bytes && text.lines().nth(max_lines).is_none() {
@@ -103,12 +113,19 @@ pub fn clip_lines(text: &str, max_lines: usize, max_bytes: usize) -> String {
     let room = (max_bytes - MARKER_BYTES) / 2;
     let head_end = head_end(text, (max_lines - 1) / 2, room);
     let tail_start = tail_start(text, max_lines / 2, room).max(head_end);
-    let (head, left_out, tail) = (&text[..head_end], &text[head_end..tail_start], &text[tail_start..]);
+    let (head, left_out, tail) = (
+        &text[..head_end],
+        &text[head_end..tail_start],
+        &text[tail_start..],
+    );
     let head_is_cut = !head.is_empty() && !head.ends_with('\n');
     let tail_is_cut = !left_out.is_empty() && !left_out.ends_with('\n');
     let marker = marker(left_out, head_is_cut, tail_is_cut);
     let head = head.strip_suffix('\n').unwrap_or(head);
-    let (after_head, before_tail) = (if head_is_cut { "…" } else { "" }, if tail_is_cut { "…" } else { "" });
+    let (after_head, before_tail) = (
+        if head_is_cut { "…" } else { "" },
+        if tail_is_cut { "…" } else { "" },
+    );
     format!("{head}{after_head}\n{marker}\n{before_tail}{tail}")
 }
 
@@ -128,7 +145,9 @@ fn marker(left_out: &str, head_is_cut: bool, tail_is_cut: bool) -> String {
 }
 
 fn clip_head(text: &str, max_lines: usize, max_bytes: usize) -> String {
-    let Some(room) = max_bytes.checked_sub('…'.len_utf8()) else { return String::new() };
+    let Some(room) = max_bytes.checked_sub('…'.len_utf8()) else {
+        return String::new();
+    };
     if max_lines == 0 {
         return String::new();
     }
@@ -159,7 +178,8 @@ fn end_of_lines(text: &str, lines: usize) -> usize {
     text.split_inclusive('\n').take(lines).map(str::len).sum()
 }
 
-/// Where the head ends: at the end of a line, but for a line that is too long for the room there is.
+/// Where the head ends: at the end of a line, but for a line that is too long for the room there
+/// is.
 fn head_end(text: &str, lines: usize, room: usize) -> usize {
     let end = end_of_lines(text, lines);
     if end <= room {
@@ -172,9 +192,15 @@ fn head_end(text: &str, lines: usize, room: usize) -> usize {
     }
 }
 
-/// Where the tail starts: at the start of a line, but for a line that is too long for the room there is.
+/// Where the tail starts: at the start of a line, but for a line that is too long for the room
+/// there is.
 fn tail_start(text: &str, lines: usize, room: usize) -> usize {
-    let size: usize = text.split_inclusive('\n').rev().take(lines).map(str::len).sum();
+    let size: usize = text
+        .split_inclusive('\n')
+        .rev()
+        .take(lines)
+        .map(str::len)
+        .sum();
     if size <= room {
         return text.len() - size;
     }

@@ -1,4 +1,5 @@
-//! Secrets taken out of text: those we know, however they are encoded, and those that look like one.
+//! Secrets taken out of text: those we know, however they are encoded, and those that look like
+//! one.
 //!
 //! It refuses to show what it knows, and to promise that a secret it was not told of is found.
 
@@ -55,18 +56,33 @@ impl Known {
 }
 
 impl Scrubber {
-    /// A scrubber that knows these values, beside the well-known patterns. Values of less than 6 characters are left
-    /// out.
+    /// A scrubber that knows these values, beside the well-known patterns. Values of less than 6
+    /// characters are left out.
     #[must_use]
     pub fn new<S: AsRef<str>>(values: impl IntoIterator<Item = S>) -> Self {
-        let secrets: Arc<[String]> = values.into_iter().map(|value| value.as_ref().to_owned()).collect();
+        let secrets: Arc<[String]> = values
+            .into_iter()
+            .map(|value| value.as_ref().to_owned())
+            .collect();
         let mut forms = Forms::default();
         for secret in secrets.iter() {
             forms.add_secret(secret);
         }
         let starred = forms.exact.iter().any(|needle| needle.contains('*'));
-        let windows = Windows::new(forms.folded.iter().map(|(text, alone)| (text.as_str(), *alone)));
-        Self { known: Arc::new(Known { exact: Arc::new(Automaton::new(&forms.exact)), windows }), secrets, starred }
+        let windows = Windows::new(
+            forms
+                .folded
+                .iter()
+                .map(|(text, alone)| (text.as_str(), *alone)),
+        );
+        Self {
+            known: Arc::new(Known {
+                exact: Arc::new(Automaton::new(&forms.exact)),
+                windows,
+            }),
+            secrets,
+            starred,
+        }
     }
 
     /// One that knows one more value.
@@ -75,8 +91,8 @@ impl Scrubber {
         Self::new(self.secrets.iter().map(String::as_str).chain([value]))
     }
 
-    /// The text with every known value, in the forms that SECURITY.md lists, and everything that looks like a token, key
-    /// or password replaced by [`MASK`]. No known value is left in it.
+    /// The text with every known value, in the forms that SECURITY.md lists, and everything that
+    /// looks like a token, key or password replaced by [`MASK`]. No known value is left in it.
     #[must_use]
     pub fn scrub(&self, text: &str) -> String {
         let mut spans = self.known.find(text.as_bytes());
@@ -101,14 +117,18 @@ impl Scrubber {
         ScrubStream::new(Arc::clone(&self.known))
     }
 
-    /// The same for a stream that somebody waits for: it takes out whole values alone, and holds back nothing but what
-    /// may be the beginning of one.
+    /// The same for a stream that somebody waits for: it takes out whole values alone, and holds
+    /// back nothing but what may be the beginning of one.
     #[must_use]
     pub fn prompt_stream(&self) -> ScrubStream {
-        ScrubStream::new(Arc::new(Known { exact: Arc::clone(&self.known.exact), windows: Windows::default() }))
+        ScrubStream::new(Arc::new(Known {
+            exact: Arc::clone(&self.known.exact),
+            windows: Windows::default(),
+        }))
     }
 
-    /// Whether a known value, in any of the forms, is in these bytes. What only looks like a secret does not count.
+    /// Whether a known value, in any of the forms, is in these bytes. What only looks like a secret
+    /// does not count.
     #[must_use]
     pub fn is_in(&self, bytes: &[u8]) -> bool {
         !self.known.is_empty() && !self.known.find(bytes).is_empty()
@@ -156,7 +176,8 @@ impl fmt::Debug for Scrubber {
     }
 }
 
-/// Replaces the spans; those that overlap or touch become one, and a character that is cut goes whole.
+/// Replaces the spans; those that overlap or touch become one, and a character that is cut goes
+/// whole.
 fn mask(text: &str, mut spans: Vec<(usize, usize)>) -> String {
     spans.sort_unstable();
     let mut out = String::with_capacity(text.len());
@@ -176,7 +197,9 @@ fn mask(text: &str, mut spans: Vec<(usize, usize)>) -> String {
 }
 
 fn ceil_boundary(text: &str, at: usize) -> usize {
-    (at..text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len())
+    (at..text.len())
+        .find(|&at| text.is_char_boundary(at))
+        .unwrap_or(text.len())
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
-//! Output of programs: without escape sequences, without control characters, without power over the CI runner.
+//! Output of programs: without escape sequences, without control characters, without power over the
+//! CI runner.
 //!
 //! It refuses to keep colours; what is told by colour alone is lost.
 
-/// The text without escape sequences of terminals. One that is never ended hides nothing beyond its line.
+/// The text without escape sequences of terminals. One that is never ended hides nothing beyond its
+/// line.
 #[must_use]
 pub fn strip_ansi(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -50,8 +52,9 @@ fn skip_string(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     }
 }
 
-/// What a program wrote, as text: UTF-8 where it is, without escape sequences and control characters. Line breaks of any
-/// kind become `\n`, so that a progress bar does not become one endless line; tabs stay.
+/// What a program wrote, as text: UTF-8 where it is, without escape sequences and control
+/// characters. Line breaks of any kind become `\n`, so that a progress bar does not become one
+/// endless line; tabs stay.
 #[must_use]
 pub fn printable(bytes: &[u8]) -> String {
     let text = strip_ansi(&String::from_utf8_lossy(bytes));
@@ -71,8 +74,8 @@ pub fn printable(bytes: &[u8]) -> String {
     out
 }
 
-/// The text without anything that GitHub's runner takes for a command: a line that begins with `::`, blanks before it or
-/// not, and `##[` anywhere. Both are broken up by a blank.
+/// The text without anything that GitHub's runner takes for a command: a line that begins with
+/// `::`, blanks before it or not, and `##[` anywhere. Both are broken up by a blank.
 #[must_use]
 pub fn neutralise_workflow_commands(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -108,13 +111,19 @@ mod tests {
 
     #[test]
     fn output_becomes_text() {
-        assert_eq!(printable(b"10%\r20%\r\nd\xffone\0\x08\tx\x1b[K"), "10%\n20%\nd\u{fffd}one\tx");
+        assert_eq!(
+            printable(b"10%\r20%\r\nd\xffone\0\x08\tx\x1b[K"),
+            "10%\n20%\nd\u{fffd}one\tx"
+        );
     }
 
     #[test]
     fn commands_for_the_runner_lose_their_power() {
         let check = |text, expect: &str| assert_eq!(neutralise_workflow_commands(text), expect);
-        check("::error::x\n  ::set-output name=a::b\n", ": :error::x\n  : :set-output name=a::b\n");
+        check(
+            "::error::x\n  ::set-output name=a::b\n",
+            ": :error::x\n  : :set-output name=a::b\n",
+        );
         check("a::b\r::stop-commands::x", "a::b\r: :stop-commands::x");
         check("x ##[error]y ###[group]", "x # #[error]y ## #[group]");
         check("\n\n::add-mask::x", "\n\n: :add-mask::x");

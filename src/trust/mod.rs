@@ -1,7 +1,8 @@
-//! Who may do what, on which commit, with which plan: decisions about what a forge says, as plain functions.
+//! Who may do what, on which commit, with which plan: decisions about what a forge says, as plain
+//! functions.
 //!
-//! Everything fails closed: what is not known, not read, or not listed is refused, with a reason that a person can act
-//! on. It refuses to ask anybody; the caller looks things up.
+//! Everything fails closed: what is not known, not read, or not listed is refused, with a reason
+//! that a person can act on. It refuses to ask anybody; the caller looks things up.
 
 mod commit;
 mod person;

@@ -1,7 +1,7 @@
 //! Who: what a forge says somebody may do, held against what the plan asks for.
 //!
-//! Nothing but the repository's permission counts: not who opened the pull request, not what a forge calls their
-//! association. It refuses to read a custom role's name as a right.
+//! Nothing but the repository's permission counts: not who opened the pull request, not what a
+//! forge calls their association. It refuses to read a custom role's name as a right.
 
 use super::{Account, Comment, PermissionAnswer, Refusal};
 use crate::command;
@@ -10,8 +10,9 @@ use crate::plan::{Commands, Permission};
 
 /// The right that the forge's answer shows; `None` = none that counts, or none that is known.
 ///
-/// The rights one by one decide where the forge lists them. Elsewhere `permission` says admin or write, and the role's name
-/// tells only maintain from write and triage from read: any other name may be a custom role.
+/// The rights one by one decide where the forge lists them. Elsewhere `permission` says admin or
+/// write, and the role's name tells only maintain from write and triage from read: any other name
+/// may be a custom role.
 #[must_use]
 pub fn granted(answer: &PermissionAnswer) -> Option<Permission> {
     if let Some(rights) = answer.rights {
@@ -21,7 +22,10 @@ pub fn granted(answer: &PermissionAnswer) -> Option<Permission> {
             (rights.push, Permission::Write),
             (rights.triage, Permission::Triage),
         ];
-        return listed.into_iter().find(|(has, _)| *has).map(|(_, right)| right);
+        return listed
+            .into_iter()
+            .find(|(has, _)| *has)
+            .map(|(_, right)| right);
     }
     match (answer.permission.as_str(), answer.role_name.as_deref()) {
         ("admin", _) => Some(Permission::Admin),
@@ -32,8 +36,8 @@ pub fn granted(answer: &PermissionAnswer) -> Option<Permission> {
     }
 }
 
-/// Whether somebody may give commands. `answer` is what the forge says of the author now; `None` = it does not know them,
-/// or did not answer.
+/// Whether somebody may give commands. `answer` is what the forge says of the author now; `None` =
+/// it does not know them, or did not answer.
 pub fn may(
     commands: &Commands,
     author: Option<&Account>,
@@ -44,30 +48,55 @@ pub fn may(
     if author.id == me.id || author.login.eq_ignore_ascii_case(&me.login) {
         return Err(Refusal::Ours);
     }
-    if commands.bots.iter().any(|bot| bot.id == author.id && bot.login == author.login) {
+    if commands
+        .bots
+        .iter()
+        .any(|bot| bot.id == author.id && bot.login == author.login)
+    {
         return Ok(());
     }
     if author.bot || answer.is_some_and(|answer| answer.bot) || author.login.ends_with("[bot]") {
-        return Err(Refusal::Bot { login: author.login.clone(), id: author.id });
+        return Err(Refusal::Bot {
+            login: author.login.clone(),
+            id: author.id,
+        });
     }
-    if answer.and_then(granted).is_some_and(|right| right >= commands.permission) {
+    if answer
+        .and_then(granted)
+        .is_some_and(|right| right >= commands.permission)
+    {
         return Ok(());
     }
-    let said = answer.map(|answer| answer.role_name.as_ref().unwrap_or(&answer.permission).clone());
-    Err(Refusal::Permission { login: author.login.clone(), needs: commands.permission, said })
+    let said = answer.map(|answer| {
+        answer
+            .role_name
+            .as_ref()
+            .unwrap_or(&answer.permission)
+            .clone()
+    });
+    Err(Refusal::Permission {
+        login: author.login.clone(),
+        needs: commands.permission,
+        said,
+    })
 }
 
 /// An edited comment never counts: nobody knows any more what it said when it was read.
 pub fn unedited(comment: &Comment) -> Result<(), Refusal> {
-    if comment.updated == comment.created { Ok(()) } else { Err(Refusal::Edited) }
+    if comment.updated == comment.created {
+        Ok(())
+    } else {
+        Err(Refusal::Edited)
+    }
 }
 
-/// The comments that approve the plan of that digest, oldest first. Each author is to be judged with [`may`], as of now,
-/// before the approval counts.
+/// The comments that approve the plan of that digest, oldest first. Each author is to be judged
+/// with [`may`], as of now, before the approval counts.
 #[must_use]
 pub fn approved_by<'c>(digest: &Sha256, comments: &'c [Comment]) -> Vec<&'c Comment> {
     let approves = |comment: &&Comment| {
-        unedited(comment).is_ok() && command::approvals(&comment.body).any(|named| named.begins(digest))
+        unedited(comment).is_ok()
+            && command::approvals(&comment.body).any(|named| named.begins(digest))
     };
     comments.iter().filter(approves).collect()
 }

@@ -1,6 +1,7 @@
 //! Why something is not done, with all that a person needs to be told.
 //!
-//! It refuses to hold the words for them: those are in `report::reply`. What [`Refusal::words`] gives is for logs.
+//! It refuses to hold the words for them: those are in `report::reply`. What [`Refusal::words`]
+//! gives is for logs.
 
 use crate::id::CommitId;
 use crate::plan::Permission;
@@ -26,7 +27,8 @@ pub enum Refusal {
         login: String,
         /// What the plan asks for.
         needs: Permission,
-        /// What the forge calls the right they have; `None` = it does not know them, or does not say.
+        /// What the forge calls the right they have; `None` = it does not know them, or does not
+        /// say.
         said: Option<String>,
     },
     /// The comment was changed after it was written.
@@ -90,21 +92,40 @@ impl Refusal {
         match self {
             Self::Ours => "the comment is our own".to_owned(),
             Self::Gone => "the account that wrote the comment is gone".to_owned(),
-            Self::Bot { login, id } => format!("the bot {login:?} with id {id} is not listed in `commands.bots`"),
+            Self::Bot { login, id } => {
+                format!("the bot {login:?} with id {id} is not listed in `commands.bots`")
+            }
             Self::Permission { login, needs, said } => match forge {
-                ForgeKind::GitHub => format!("{login:?} needs {} here, and the forge says {said:?}", needs.as_str()),
+                ForgeKind::GitHub => format!(
+                    "{login:?} needs {} here, and the forge says {said:?}",
+                    needs.as_str()
+                ),
                 ForgeKind::GitLab => {
-                    let said = said.as_ref().map_or_else(|| "nothing of them".to_owned(), |said| format!("{said:?}"));
-                    format!("{login:?} needs {} here, and the forge says {said}", forge.right(needs.as_str()))
+                    let said = said
+                        .as_ref()
+                        .map_or_else(|| "nothing of them".to_owned(), |said| format!("{said:?}"));
+                    format!(
+                        "{login:?} needs {} here, and the forge says {said}",
+                        forge.right(needs.as_str())
+                    )
                 }
             },
             Self::Edited => "the comment was edited".to_owned(),
             Self::NotAPullRequest => format!("this is not a {pull}"),
-            Self::Closed { merged } => format!("the {pull} is {}", if *merged { "merged" } else { "closed" }),
+            Self::Closed { merged } => format!(
+                "the {pull} is {}",
+                if *merged { "merged" } else { "closed" }
+            ),
             Self::Fork => format!("the {pull} comes from another {repository}"),
             Self::HeadGone => format!("the {pull}'s {repository} is gone"),
-            Self::Base { branch, default_branch: _ } => {
-                format!("the {} {branch:?} is neither the default branch nor protected", forge.base_branch())
+            Self::Base {
+                branch,
+                default_branch: _,
+            } => {
+                format!(
+                    "the {} {branch:?} is neither the default branch nor protected",
+                    forge.base_branch()
+                )
             }
             Self::Unpinned { head, why } => {
                 format!("the head {head} is not known to be what the comment is about: {why}")

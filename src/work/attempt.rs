@@ -1,4 +1,5 @@
-//! One attempt, from its order to its answer: a place, the work, what changed, whether it may, the gates, a commit.
+//! One attempt, from its order to its answer: a place, the work, what changed, whether it may, the
+//! gates, a commit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,8 @@ use super::turn::{Turn, TurnEnd};
 use super::{Shared, Tools, change, instructions, judging, turn};
 use crate::engine::LEASE;
 use crate::fact::{
-    Change, Class, Evidence, Fact, Failure, GateOutcome, GateVerdict, Outcome, Session, both, closed, refusal,
+    Change, Class, Evidence, Fact, Failure, GateOutcome, GateVerdict, Outcome, Session, both,
+    closed, refusal,
 };
 use crate::git::{GitError, LaidOut, MergedBase};
 use crate::id::{CommitId, Tip, TreeId};
@@ -59,7 +61,8 @@ impl From<GitError> for Trouble {
     }
 }
 
-/// Whose fault it is if git could not do something: what a task left, this machine's configuration, or the machine.
+/// Whose fault it is if git could not do something: what a task left, this machine's configuration,
+/// or the machine.
 pub(super) fn class_of(error: &GitError) -> Class {
     if error.is_scope() {
         Class::Scope
@@ -78,14 +81,25 @@ pub(super) async fn carry_out(shared: Arc<Shared>, errand: Errand, stop: Cancell
         loop {
             tokio::time::sleep(LEASE / 3).await;
             // Where nobody listens any more the attempt is about to be stopped.
-            let _ = facts.send(Fact::Renewed { task: task.clone(), attempt });
+            let _ = facts.send(Fact::Renewed {
+                task: task.clone(),
+                attempt,
+            });
         }
     };
     let mut evidence = Evidence::default();
     let work = async {
-        let Some(_worker) = shared.workers.take(&stop).await else { return Outcome::Interrupted };
+        let Some(_worker) = shared.workers.take(&stop).await else {
+            return Outcome::Interrupted;
+        };
         let watch = shared.tools.clock.stopwatch();
-        let outcome = Attempt { shared: &shared, errand: &errand, stop: &stop }.run(&mut evidence).await;
+        let outcome = Attempt {
+            shared: &shared,
+            errand: &errand,
+            stop: &stop,
+        }
+        .run(&mut evidence)
+        .await;
         evidence.duration_ms = millis(watch.elapsed());
         outcome
     };
@@ -105,15 +119,16 @@ pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The message with what the network refused to the agent or the command. What its room closed is named if it is the work
-/// itself that failed, and not what omk or a gate made of it.
+/// The message with what the network refused to the agent or the command. What its room closed is
+/// named if it is the work itself that failed, and not what omk or a gate made of it.
 fn with_refusal(class: Class, message: &str, evidence: &Evidence) -> String {
     let (refused, unreached) = (&evidence.refused_hosts, &evidence.unreached_hosts);
     let told = match class {
         // A cut answer is a matter of its model, so an end of `steps` is not explained by its room.
-        Class::Command | Class::Timeout | Class::Hung => {
-            both(closed(evidence.network.as_ref(), refused, unreached), evidence.kept_from_writing())
-        }
+        Class::Command | Class::Timeout | Class::Hung => both(
+            closed(evidence.network.as_ref(), refused, unreached),
+            evidence.kept_from_writing(),
+        ),
         Class::Gate
         | Class::Scope
         | Class::Refused
@@ -129,7 +144,9 @@ fn with_refusal(class: Class, message: &str, evidence: &Evidence) -> String {
         | Class::Steps
         | Class::NoChange => refusal(refused, unreached),
     };
-    let Some(refused) = told else { return message.to_owned() };
+    let Some(refused) = told else {
+        return message.to_owned();
+    };
     // A gate has a network of its own, so whose it was must be clear.
     let refused = match (evidence.agent.is_some(), class) {
         (true, _) => refused.replacen("its", "the agent's", 1),
@@ -160,7 +177,10 @@ impl Attempt<'_> {
 
     /// What ends work on its files: its own timeout is for each piece of that, as for its command.
     fn limits(&self) -> Limits<'_> {
-        Limits { stop: self.stop, timeout: Some(self.errand.task.timeout) }
+        Limits {
+            stop: self.stop,
+            timeout: Some(self.errand.task.timeout),
+        }
     }
 
     async fn try_run(&self, evidence: &mut Evidence) -> Result<Outcome, Trouble> {
@@ -180,16 +200,23 @@ impl Attempt<'_> {
             return worked?.0;
         }
         let goes_on = |failure: &Failure| failure.class.keeps_session();
-        let parks = matches!(&worked, Ok((Err(Trouble::Failed(failure)), Some(_))) if goes_on(failure));
+        let parks =
+            matches!(&worked, Ok((Err(Trouble::Failed(failure)), Some(_))) if goes_on(failure));
         let (shared, left, stop) = (Arc::clone(self.shared), place.clone(), self.stop.clone());
         let clean = move || {
-            if parks { left.clean_private(&shared.tools, &stop) } else { left.clean(&shared.tools, &stop) }
+            if parks {
+                left.clean_private(&shared.tools, &stop)
+            } else {
+                left.clean(&shared.tools, &stop)
+            }
         };
         blocking(clean).await;
         let (result, session) = worked?;
         if parks {
             let parked = Parked { place, session };
-            self.shared.parked().insert(self.errand.task.id.clone(), parked);
+            self.shared
+                .parked()
+                .insert(self.errand.task.id.clone(), parked);
         }
         result
     }
@@ -202,14 +229,36 @@ impl Attempt<'_> {
         evidence: &mut Evidence,
     ) -> Result<(Result<Outcome, Trouble>, Option<String>), Trouble> {
         let (end, session) = if let Some(tree) = self.kept(place) {
-            let (shared, base, kept) = (Arc::clone(self.shared), place.base.tree.clone(), tree.clone());
-            let clean = move || shared.tools.repo.refuse_secrets(&base, &kept, &shared.tools.scrubber);
+            let (shared, base, kept) = (
+                Arc::clone(self.shared),
+                place.base.tree.clone(),
+                tree.clone(),
+            );
+            let clean = move || {
+                shared
+                    .tools
+                    .repo
+                    .refuse_secrets(&base, &kept, &shared.tools.scrubber)
+            };
             on_files(self.limits(), "reading what an earlier run made", clean).await?;
-            self.lay_out(place, Tip { commit: place.base.commit.clone(), tree: tree.clone() }).await?;
+            self.lay_out(
+                place,
+                Tip {
+                    commit: place.base.commit.clone(),
+                    tree: tree.clone(),
+                },
+            )
+            .await?;
             (TurnEnd::Done, None)
         } else {
-            let overlay = instructions::lay_over(self.shared, self.errand, place, self.limits()).await?;
-            let turn = Turn { shared: self.shared, errand: self.errand, place, stop: self.stop };
+            let overlay =
+                instructions::lay_over(self.shared, self.errand, place, self.limits()).await?;
+            let turn = Turn {
+                shared: self.shared,
+                errand: self.errand,
+                place,
+                stop: self.stop,
+            };
             let ended = turn::take(&turn, session, evidence).await?;
             instructions::take_off(self.shared, self.errand, place, overlay, self.limits()).await?;
             ended
@@ -217,7 +266,8 @@ impl Attempt<'_> {
         match end {
             TurnEnd::Done => {
                 let result = self.finish(place, evidence).await;
-                // What could not be laid out in time lacks files, which the next turn would seem to have removed.
+                // What could not be laid out in time lacks files, which the next turn would seem to
+                // have removed.
                 let is_half = matches!(&result, Err(Trouble::Failed(failure)) if failure.class == Class::Timeout);
                 Ok((result, session.filter(|_| !is_half)))
             }
@@ -225,7 +275,8 @@ impl Attempt<'_> {
         }
     }
 
-    /// What an earlier run made of this task on just this tree; asked until it has failed, for who fails with it works anew.
+    /// What an earlier run made of this task on just this tree; asked until it has failed, for who
+    /// fails with it works anew.
     fn kept(&self, place: &Place) -> Option<&TreeId> {
         let kept = self.shared.tools.kept.get(&self.errand.task.id)?;
         (self.errand.retry_count == 0 && kept.onto == place.base.tree).then_some(&kept.tree)
@@ -238,7 +289,10 @@ impl Attempt<'_> {
             return Ok((parked.place, parked.session));
         }
         let (shared, errand) = (Arc::clone(self.shared), self.errand.clone());
-        let place = on_files(self.limits(), "laying out its files", move || fresh_place(&shared, &errand)).await?;
+        let place = on_files(self.limits(), "laying out its files", move || {
+            fresh_place(&shared, &errand)
+        })
+        .await?;
         Ok((place, None))
     }
 
@@ -247,28 +301,48 @@ impl Attempt<'_> {
         let (slot, base) = (place.slot.clone(), place.base.clone());
         if !slot.path().is_dir() {
             // Not a change that deletes everything: that leaves the directory.
-            let gone = format!("its slot {} was removed while it worked there", slot.path().display());
+            let gone = format!(
+                "its slot {} was removed while it worked there",
+                slot.path().display()
+            );
             return Err(Trouble::new(Class::Host, gone));
         }
         let (shared, errand) = (Arc::clone(self.shared), self.errand.clone());
         let left = on_files(self.limits(), "reading its files back", move || {
-            shared.tools.anchor.steadily(|| change::read_back(&shared, &errand, &slot, &base))
+            shared
+                .tools
+                .anchor
+                .steadily(|| change::read_back(&shared, &errand, &slot, &base))
         });
         let Some(left) = left.await? else {
             return match self.errand.task.change {
                 ChangePolicy::Optional => Ok(Outcome::Unchanged),
-                ChangePolicy::Required => {
-                    Err(Trouble::new(Class::NoChange, "a change was required, and none was made"))
-                }
+                ChangePolicy::Required => Err(Trouble::new(
+                    Class::NoChange,
+                    "a change was required, and none was made",
+                )),
             };
         };
-        evidence.observed = left.touched.into_iter().map(|touched| touched.path).collect();
-        // Before the gates, which find it checked out: what they judge is the very commit that may land.
+        evidence.observed = left
+            .touched
+            .into_iter()
+            .map(|touched| touched.path)
+            .collect();
+        // Before the gates, which find it checked out: what they judge is the very commit that may
+        // land.
         let tip = left.tip.map_err(Trouble::Failed)?;
         evidence.tree = Some(tip.tree.clone());
         let laid_out = self.leave_only(place, &tip).await?;
         let (task, attempt) = (&self.errand.task, self.errand.attempt);
-        evidence.gates = judging::judge_task(self.shared, task, attempt, place, (&tip, laid_out), self.stop).await?;
+        evidence.gates = judging::judge_task(
+            self.shared,
+            task,
+            attempt,
+            place,
+            (&tip, laid_out),
+            self.stop,
+        )
+        .await?;
         if self.stop.is_cancelled() {
             return Err(Trouble::Interrupted);
         }
@@ -279,17 +353,30 @@ impl Attempt<'_> {
         }
         held?;
         self.write_through(place, &tip).await?;
-        Ok(Outcome::Changed(Change { tip, paths: evidence.observed.clone() }))
+        Ok(Outcome::Changed(Change {
+            tip,
+            paths: evidence.observed.clone(),
+        }))
     }
 
     /// The journal is about to name the change.
     async fn write_through(&self, place: &Place, tip: &Tip) -> Result<(), Trouble> {
-        let (shared, base, tip) = (Arc::clone(self.shared), place.base.tree.clone(), tip.clone());
-        let settle = move || shared.tools.anchor.settle(&base, &tip, shared.tools.clock.now());
+        let (shared, base, tip) = (
+            Arc::clone(self.shared),
+            place.base.tree.clone(),
+            tip.clone(),
+        );
+        let settle = move || {
+            shared
+                .tools
+                .anchor
+                .settle(&base, &tip, shared.tools.clock.now())
+        };
         Ok(on_files(self.limits(), "writing its change through", settle).await?)
     }
 
-    /// Gates judge exactly the tree: what git ignores and a `.git` that was bent could make them say yes to something else.
+    /// Gates judge exactly the tree: what git ignores and a `.git` that was bent could make them
+    /// say yes to something else.
     async fn leave_only(&self, place: &Place, tip: &Tip) -> Result<Option<LaidOut>, Trouble> {
         if self.errand.task.gates.is_empty() {
             return Ok(None);
@@ -303,30 +390,57 @@ impl Attempt<'_> {
             let Tools { anchor, plan, .. } = &shared.tools;
             anchor.steadily(|| slot.checkout_tree(&tip.commit, &tip.tree, &plan.keep))
         };
-        Ok(on_files(self.limits(), "laying out its change for its gates", lay_out).await?)
+        Ok(on_files(
+            self.limits(),
+            "laying out its change for its gates",
+            lay_out,
+        )
+        .await?)
     }
 
     fn hold_to_gates(&self, evidence: &Evidence) -> Result<(), Trouble> {
         let plan = &self.shared.tools.plan;
-        let required = |gate: &&crate::id::GateId| plan.gate(gate).is_some_and(|gate| gate.required);
-        let required: Vec<_> = self.errand.task.gates.iter().filter(required).cloned().collect();
-        let Standing::Held(gates) = standing(&evidence.gates, &required) else { return Ok(()) };
+        let required =
+            |gate: &&crate::id::GateId| plan.gate(gate).is_some_and(|gate| gate.required);
+        let required: Vec<_> = self
+            .errand
+            .task
+            .gates
+            .iter()
+            .filter(required)
+            .cloned()
+            .collect();
+        let Standing::Held(gates) = standing(&evidence.gates, &required) else {
+            return Ok(());
+        };
         let failed = |outcome: &&GateOutcome| outcome.verdict != GateVerdict::Skipped;
-        let all = || evidence.gates.iter().filter(|outcome| gates.contains(&outcome.gate));
+        let all = || {
+            evidence
+                .gates
+                .iter()
+                .filter(|outcome| gates.contains(&outcome.gate))
+        };
         // What one failure ended says nothing of the change.
         let any_failed = all().any(|outcome| failed(&outcome));
         let held = || all().filter(|outcome| !any_failed || failed(outcome));
         let said: Vec<String> = held().map(judging::in_words).collect();
         let advice = held().find_map(GateOutcome::advice);
-        Err(Trouble::Failed(Failure { advice, ..Failure::new(Class::Gate, said.join("; ")) }))
+        Err(Trouble::Failed(Failure {
+            advice,
+            ..Failure::new(Class::Gate, said.join("; "))
+        }))
     }
 }
 
-/// A place on the attempt's base: the run's base with the results it is built on, or the integration tip where those do
-/// not fit together.
+/// A place on the attempt's base: the run's base with the results it is built on, or the
+/// integration tip where those do not fit together.
 fn fresh_place(shared: &Shared, errand: &Errand) -> Result<Place, GitError> {
     let tools = &shared.tools;
-    let results: Vec<CommitId> = errand.onto.iter().map(|other| other.commit.clone()).collect();
+    let results: Vec<CommitId> = errand
+        .onto
+        .iter()
+        .map(|other| other.commit.clone())
+        .collect();
     let base = tools.anchor.steadily(|| {
         let base = match tools.repo.base_of(&tools.began.base.commit, &results)? {
             MergedBase::Clean(base) => base,
@@ -334,7 +448,9 @@ fn fresh_place(shared: &Shared, errand: &Errand) -> Result<Place, GitError> {
         };
         // A merge of results is new.
         if !tools.anchor.holds(&base.commit) {
-            tools.anchor.settle(&tools.began.base.tree, &base, tools.clock.now())?;
+            tools
+                .anchor
+                .settle(&tools.began.base.tree, &base, tools.clock.now())?;
         }
         Ok(base)
     })?;
@@ -358,28 +474,51 @@ mod tests {
             tail: String::new(),
         };
         let mut evidence = Evidence {
-            command: Some(CommandEvidence { command: "make".to_owned(), exit: Some(1), log }),
+            command: Some(CommandEvidence {
+                command: "make".to_owned(),
+                exit: Some(1),
+                log,
+            }),
             ..Evidence::default()
         };
-        let told = |message: &str, evidence: &Evidence| with_refusal(Class::Command, message, evidence);
+        let told =
+            |message: &str, evidence: &Evidence| with_refusal(Class::Command, message, evidence);
         assert_eq!(told("exited with 1", &evidence), "exited with 1");
         evidence.network = Some(Network::None);
-        assert_eq!(told("exited with 1", &evidence), "exited with 1; its room had no network");
+        assert_eq!(
+            told("exited with 1", &evidence),
+            "exited with 1; its room had no network"
+        );
         assert_eq!(
             with_refusal(Class::Scope, "a.txt is not in its write set", &evidence),
             "a.txt is not in its write set"
         );
         evidence.network = Some(Network::Allow(vec!["a.example".parse().unwrap()]));
-        assert_eq!(told("exited with 1", &evidence), "exited with 1; its room reached a.example only");
+        assert_eq!(
+            told("exited with 1", &evidence),
+            "exited with 1; its room reached a.example only"
+        );
         evidence.refused_hosts = vec!["a.example".to_owned(), "b.example".to_owned()];
         let refused = "its network refused a.example, b.example";
-        assert_eq!(told("exited with 1", &evidence), format!("exited with 1; {refused}"));
-        assert_eq!(told("was silent", &evidence), format!("was silent; {refused}"));
+        assert_eq!(
+            told("exited with 1", &evidence),
+            format!("exited with 1; {refused}")
+        );
+        assert_eq!(
+            told("was silent", &evidence),
+            format!("was silent; {refused}")
+        );
         evidence.refused_hosts.clear();
         evidence.unreached_hosts = vec!["a.example (it does not answer)".to_owned()];
-        assert_eq!(told("failed", &evidence), "failed; its network could not reach a.example (it does not answer)");
+        assert_eq!(
+            told("failed", &evidence),
+            "failed; its network could not reach a.example (it does not answer)"
+        );
         evidence.refused_hosts = vec!["a.example".to_owned()];
         let of_the_command = "gate `g` failed; the command's network refused a.example; its network could not reach a.example (it does not answer)";
-        assert_eq!(with_refusal(Class::Gate, "gate `g` failed", &evidence), of_the_command);
+        assert_eq!(
+            with_refusal(Class::Gate, "gate `g` failed", &evidence),
+            of_the_command
+        );
     }
 }

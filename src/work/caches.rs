@@ -1,7 +1,8 @@
 //! Toolchain caches where a child cannot have a copy of the user's: directories of its own instead.
 //!
-//! They begin with what a tool compares with a checksum before it uses it, as far as that is soon copied. It refuses to
-//! copy anything that a tool believes as it is, and to let a child write to what the user's own builds use.
+//! They begin with what a tool compares with a checksum before it uses it, as far as that is soon
+//! copied. It refuses to copy anything that a tool believes as it is, and to let a child write to
+//! what the user's own builds use.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -18,8 +19,8 @@ const LONGEST_SETTINGS: u64 = 1 << 20;
 /// Files that are copied at most of one cache; each takes some 50 µs.
 const MOST_FILES: usize = 20_000;
 
-/// What of a cache is compared with a lock file, or with its own name, before it is used; and the index by which cargo finds
-/// that at all, which the user's own builds believe, too.
+/// What of a cache is compared with a lock file, or with its own name, before it is used; and the
+/// index by which cargo finds that at all, which the user's own builds believe, too.
 fn checked(variable: &str) -> &'static [&'static str] {
     match variable {
         "CARGO_HOME" => &["registry/cache", "registry/index"],
@@ -49,7 +50,11 @@ pub(super) struct Seed {
 impl Seed {
     /// The cache that a variable will lead to, below `scratch`, instead of the user's.
     pub(super) fn new(variable: &'static str, theirs: PathBuf, scratch: &Path) -> Self {
-        Self { variable, theirs, own: scratch.join("caches").join(variable) }
+        Self {
+            variable,
+            theirs,
+            own: scratch.join("caches").join(variable),
+        }
     }
 
     /// Where it will lie.
@@ -65,11 +70,13 @@ impl Seed {
         }
         for part in settings(self.variable).iter().chain(checked(self.variable)) {
             let copy = self.own.join(part);
-            if settings(self.variable).contains(part) && may_hold_a_secret(&self.theirs.join(part)) {
+            if settings(self.variable).contains(part) && may_hold_a_secret(&self.theirs.join(part))
+            {
                 continue;
             }
             if copy_bounded(&self.theirs.join(part), &copy).is_err() {
-                // What is too large is left out, with what comes after it: an index of what is not there is worse than none.
+                // What is too large is left out, with what comes after it: an index of what is not
+                // there is worse than none.
                 let _ = std::fs::remove_dir_all(&copy);
                 break;
             }
@@ -85,14 +92,16 @@ fn may_hold_a_secret(settings: &Path) -> bool {
     }
 }
 
-/// Copies a file or a tree without its links, and with its empty directories, without which git sees no repository; an error
-/// if it is larger than is worth it, or its work is stopped.
+/// Copies a file or a tree without its links, and with its empty directories, without which git
+/// sees no repository; an error if it is larger than is worth it, or its work is stopped.
 pub(super) fn copy_bounded(from: &Path, to: &Path) -> std::io::Result<()> {
     let (mut bytes, mut files) = (0, 0);
     let mut waiting = VecDeque::from([(from.to_owned(), to.to_owned())]);
     let (mut found, mut directories) = (Vec::new(), Vec::new());
     while let Some((from, to)) = waiting.pop_front() {
-        let Ok(meta) = from.symlink_metadata() else { continue };
+        let Ok(meta) = from.symlink_metadata() else {
+            continue;
+        };
         if stop::is_wanted() {
             return Err(std::io::ErrorKind::Interrupted.into());
         }
@@ -145,16 +154,32 @@ mod tests {
         seed.make();
         assert_eq!(seed.own(), scratch.join("caches/CARGO_HOME"));
         let copied = |path: &str| std::fs::read_to_string(seed.own().join(path)).ok();
-        assert_eq!(copied("registry/cache/index/a.crate").as_deref(), Some("checked"));
-        assert_eq!(copied("registry/index/index/.cache/a").as_deref(), Some("the index"));
+        assert_eq!(
+            copied("registry/cache/index/a.crate").as_deref(),
+            Some("checked")
+        );
+        assert_eq!(
+            copied("registry/index/index/.cache/a").as_deref(),
+            Some("the index")
+        );
         assert_eq!(copied("config.toml").as_deref(), Some("[http]"));
-        for path in ["registry/src/index/a/build.rs", "credentials.toml", "registry/cache/link/passwd"] {
+        for path in [
+            "registry/src/index/a/build.rs",
+            "credentials.toml",
+            "registry/cache/link/passwd",
+        ] {
             assert_eq!(copied(path), None, "{path}");
         }
         assert!(scratch.join("caches/CARGO_HOME").is_dir());
-        std::fs::write(theirs.join("config.toml"), "[registries.own]\ntoken = \"secret\"").unwrap();
+        std::fs::write(
+            theirs.join("config.toml"),
+            "[registries.own]\ntoken = \"secret\"",
+        )
+        .unwrap();
         let seed = Seed::new("CARGO_HOME", theirs, &dir.path().join("other"));
         seed.make();
-        assert!(!seed.own().join("config.toml").exists() && seed.own().join("registry/index").exists());
+        assert!(
+            !seed.own().join("config.toml").exists() && seed.own().join("registry/index").exists()
+        );
     }
 }

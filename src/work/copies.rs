@@ -1,8 +1,10 @@
-//! What of a user's directories a sealed room can have as copies: settled once a run, outside of any room.
+//! What of a user's directories a sealed room can have as copies: settled once a run, outside of
+//! any room.
 //!
-//! A copy is a layer over the original. A file can only be copied up into it if its owner and group are known in the room,
-//! and those are omk's own; and not every file system takes part. It refuses to guess what it can try, and looks through
-//! directories because one file of another owner, deep in them, is enough to fail a child.
+//! A copy is a layer over the original. A file can only be copied up into it if its owner and group
+//! are known in the room, and those are omk's own; and not every file system takes part. It refuses
+//! to guess what it can try, and looks through directories because one file of another owner, deep
+//! in them, is enough to fail a child.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::Metadata;
@@ -19,8 +21,8 @@ use crate::exec::{Shepherd, copyable};
 use crate::git::{Pool, Repo};
 use crate::plan::RoomLevel;
 
-/// How many entries of one directory tree are looked at, nearest first. It takes 0.3 s, once a run; a cache of packages may
-/// have ten times as many, and what is written again lies near its top.
+/// How many entries of one directory tree are looked at, nearest first. It takes 0.3 s, once a run;
+/// a cache of packages may have ten times as many, and what is written again lies near its top.
 const MOST: usize = 50_000;
 
 /// What can be copied, once it is settled.
@@ -45,11 +47,19 @@ async fn found(shared: &Arc<Shared>) -> BTreeSet<PathBuf> {
         return BTreeSet::new();
     }
     let all = can_be_copied(&tools.shepherd, &tools.caller, &tools.repo, &tools.pool).await;
-    all.into_iter().filter(|(_, can)| *can).map(|(directory, _)| directory).collect()
+    all.into_iter()
+        .filter(|(_, can)| *can)
+        .map(|(directory, _)| directory)
+        .collect()
 }
 
 /// The repository and the caller's caches, and whether a sealed room can have a copy of each.
-pub async fn can_be_copied(shepherd: &Shepherd, caller: &Caller, repo: &Repo, pool: &Pool) -> Vec<(PathBuf, bool)> {
+pub async fn can_be_copied(
+    shepherd: &Shepherd,
+    caller: &Caller,
+    repo: &Repo,
+    pool: &Pool,
+) -> Vec<(PathBuf, bool)> {
     let nowhere = Path::new("/");
     let none = BTreeMap::new();
     let env = child_env(caller, nowhere, nowhere, &none, &[], &none);
@@ -57,7 +67,8 @@ pub async fn can_be_copied(shepherd: &Shepherd, caller: &Caller, repo: &Repo, po
     wanted.insert(repo.common_dir().to_owned());
     let pool = pool.clone();
     let looked_at = blocking(move || {
-        let (ours, others): (Vec<PathBuf>, Vec<PathBuf>) = wanted.into_iter().partition(|directory| is_ours(directory));
+        let (ours, others): (Vec<PathBuf>, Vec<PathBuf>) =
+            wanted.into_iter().partition(|directory| is_ours(directory));
         (ours, others, pool.scratch())
     });
     let (ours, others, scratch) = looked_at.await;
@@ -65,15 +76,24 @@ pub async fn can_be_copied(shepherd: &Shepherd, caller: &Caller, repo: &Repo, po
         Ok(scratch) => copyable(shepherd, ours.clone(), scratch.path()).await,
         Err(_) => vec![false; ours.len()],
     };
-    ours.into_iter().zip(can).chain(others.into_iter().map(|directory| (directory, false))).collect()
+    ours.into_iter()
+        .zip(can)
+        .chain(others.into_iter().map(|directory| (directory, false)))
+        .collect()
 }
 
-/// Whether all that is written again in a directory, as far as one looks, belongs to this process's user and group.
+/// Whether all that is written again in a directory, as far as one looks, belongs to this process's
+/// user and group.
 fn is_ours(top: &Path) -> bool {
-    let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let (user, group) = (
+        rustix::process::geteuid().as_raw(),
+        rustix::process::getegid().as_raw(),
+    );
     // Root's rooms know every owner and group, but their root cannot write what is another's.
     let belongs = |meta: &Metadata| meta.uid() == user && (user == 0 || meta.gid() == group);
-    let Ok(meta) = top.symlink_metadata() else { return false };
+    let Ok(meta) = top.symlink_metadata() else {
+        return false;
+    };
     if !belongs(&meta) {
         return false;
     }
@@ -81,8 +101,14 @@ fn is_ours(top: &Path) -> bool {
     let mut seen = 0;
     while let Some(directory) = waiting.pop_front() {
         let inside = directory.strip_prefix(top).unwrap_or(&directory);
-        let has_objects = inside.components().any(|part| part.as_os_str() == "objects");
-        for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
+        let has_objects = inside
+            .components()
+            .any(|part| part.as_os_str() == "objects");
+        for entry in std::fs::read_dir(&directory)
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             seen += 1;
             if seen > MOST {
                 return true;

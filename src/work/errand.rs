@@ -33,11 +33,25 @@ pub(super) struct Foundation {
 impl Errand {
     /// The errand that an [`Order::Start`] means; `None` for other orders.
     pub(super) fn of(order: &Order, engine: &Engine) -> Option<Self> {
-        let Order::Start { task, attempt, retry_count, session, onto, .. } = order else { return None };
+        let Order::Start {
+            task,
+            attempt,
+            retry_count,
+            session,
+            onto,
+            ..
+        } = order
+        else {
+            return None;
+        };
         let status = engine.task(task)?;
         let onto = onto.iter().filter_map(|other| {
             let change = engine.task(other)?.change?;
-            Some(Foundation { id: other.clone(), commit: change.tip.commit.clone(), paths: change.paths.clone() })
+            Some(Foundation {
+                id: other.clone(),
+                commit: change.tip.commit.clone(),
+                paths: change.paths.clone(),
+            })
         });
         Some(Self {
             task: engine.plan().task(task)?.clone(),

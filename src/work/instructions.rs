@@ -1,7 +1,8 @@
-//! What instructs an agent, as the trusted commit has it: laid out before a turn, and put back before anybody judges.
+//! What instructs an agent, as the trusted commit has it: laid out before a turn, and put back
+//! before anybody judges.
 //!
-//! It refuses to touch what the task's write set names: that is the task's own work. What an agent changes all the same
-//! is left for the scope to find.
+//! It refuses to touch what the task's write set names: that is the task's own work. What an agent
+//! changes all the same is left for the scope to find.
 
 use std::sync::Arc;
 
@@ -15,13 +16,15 @@ use crate::id::{CommitId, RepoPath};
 use crate::plan::{Event, Task, Work};
 use crate::scope::{Scope, is_instruction};
 
-/// The commit whose word counts, for an agent and for a gate: where the plan came from, and for a person at a command line
-/// the run's base.
+/// The commit whose word counts, for an agent and for a gate: where the plan came from, and for a
+/// person at a command line the run's base.
 pub(super) fn trusted(tools: &Tools) -> &CommitId {
     let base = &tools.began.base.commit;
     match tools.began.trigger.event {
         Event::Manual => base,
-        Event::Comment | Event::Schedule | Event::Dispatch => tools.began.plan.commit.as_ref().unwrap_or(base),
+        Event::Comment | Event::Schedule | Event::Dispatch => {
+            tools.began.plan.commit.as_ref().unwrap_or(base)
+        }
     }
 }
 
@@ -39,7 +42,8 @@ pub(super) fn scope<'a>(tools: &'a Tools, task: &'a Task) -> Scope<'a> {
     }
 }
 
-/// Lays out what the agent of an attempt is to be instructed by; `None` where that is there already, or there is no agent.
+/// Lays out what the agent of an attempt is to be instructed by; `None` where that is there
+/// already, or there is no agent.
 pub(super) async fn lay_over(
     shared: &Arc<Shared>,
     errand: &Errand,
@@ -53,7 +57,9 @@ pub(super) async fn lay_over(
     let laid = on_files(limits, "laying out its instructions", move || {
         let tools = &shared.tools;
         let wanted = |path: &RepoPath| is_wanted(tools, &task, path);
-        place.slot.lay_over(&place.base.tree, trusted(tools), &tools.plan.keep, &wanted)
+        place
+            .slot
+            .lay_over(&place.base.tree, trusted(tools), &tools.plan.keep, &wanted)
     });
     Ok(laid.await?)
 }
@@ -66,7 +72,9 @@ pub(super) async fn take_off(
     overlay: Option<Overlay>,
     limits: Limits<'_>,
 ) -> Result<(), Trouble> {
-    let Some(overlay) = overlay else { return Ok(()) };
+    let Some(overlay) = overlay else {
+        return Ok(());
+    };
     let (shared, task, place) = (Arc::clone(shared), errand.task.clone(), place.clone());
     let taken = on_files(limits, "taking off its instructions", move || {
         let tools = &shared.tools;

@@ -35,7 +35,8 @@ impl Landing {
         })
     }
 
-    /// Puts the change onto `tip`; what comes of it is kept, and on the disk, before anybody hears of it.
+    /// Puts the change onto `tip`; what comes of it is kept, and on the disk, before anybody hears
+    /// of it.
     fn put_onto(&self, shared: &Shared, tip: &Tip) -> Result<Put, GitError> {
         let tools = &shared.tools;
         tools.anchor.steadily(|| {
@@ -53,11 +54,16 @@ impl Landing {
             return Ok(Put::Clean(self.change.tip.clone()));
         }
         let message = message(shared, &self.task, self.attempt);
-        Ok(match tools.repo.land(tip, &self.change.tip, &message, tools.clock.now())? {
-            Landed::Clean(new) => Put::Clean(new),
-            Landed::Empty => Put::Clean(tip.clone()),
-            Landed::Conflict(paths) => Put::Clash(paths),
-        })
+        Ok(
+            match tools
+                .repo
+                .land(tip, &self.change.tip, &message, tools.clock.now())?
+            {
+                Landed::Clean(new) => Put::Clean(new),
+                Landed::Empty => Put::Clean(tip.clone()),
+                Landed::Conflict(paths) => Put::Clash(paths),
+            },
+        )
     }
 }
 
@@ -70,17 +76,34 @@ enum Put {
 pub(super) async fn land(shared: Arc<Shared>, landing: Landing, stop: CancellationToken) {
     let facts = shared.facts.clone();
     let (task, attempt) = (landing.task.id.clone(), landing.attempt);
-    let put = on_files(Limits { stop: &stop, timeout: None }, "landing", {
-        let shared = Arc::clone(&shared);
-        move || landing.put_onto(&shared, &landing.tip)
-    });
+    let put = on_files(
+        Limits {
+            stop: &stop,
+            timeout: None,
+        },
+        "landing",
+        {
+            let shared = Arc::clone(&shared);
+            move || landing.put_onto(&shared, &landing.tip)
+        },
+    );
     let fact = match put.await.map_err(Trouble::from) {
         Ok(Put::Clean(tip)) => Fact::Landed { task, attempt, tip },
-        Ok(Put::Clash(paths)) => Fact::Clashed { task, attempt, paths, trouble: None },
+        Ok(Put::Clash(paths)) => Fact::Clashed {
+            task,
+            attempt,
+            paths,
+            trouble: None,
+        },
         Err(Trouble::Interrupted) => return,
         Err(Trouble::Failed(failure)) => {
             let trouble = Some(scrubbed(&shared, failure));
-            Fact::Clashed { task, attempt, paths: Vec::new(), trouble }
+            Fact::Clashed {
+                task,
+                attempt,
+                paths: Vec::new(),
+                trouble,
+            }
         }
     };
     let _ = facts.send(fact);
@@ -100,11 +123,18 @@ pub(super) struct Rebuild {
 
 impl Rebuild {
     pub(super) fn of(without: &[TaskId], engine: &Engine) -> Self {
-        let stay = engine.landings().filter(|(task, _)| !without.contains(task));
+        let stay = engine
+            .landings()
+            .filter(|(task, _)| !without.contains(task));
         Self {
             base: engine.began().map(|began| began.base.clone()),
             stay: stay
-                .filter_map(|(task, _)| Some((Landing::of(task, engine)?, engine.built_on(task).cloned().collect())))
+                .filter_map(|(task, _)| {
+                    Some((
+                        Landing::of(task, engine)?,
+                        engine.built_on(task).cloned().collect(),
+                    ))
+                })
                 .collect(),
         }
     }
@@ -114,7 +144,9 @@ impl Rebuild {
     /// The landings that stand, and the tasks that do not merge any more.
     fn build(self, shared: &Shared) -> Result<(Vec<fact::Landing>, Vec<TaskId>), GitError> {
         let (mut landings, mut clashed) = (Vec::new(), Vec::new());
-        let Some(mut tip) = self.base else { return Ok((landings, clashed)) };
+        let Some(mut tip) = self.base else {
+            return Ok((landings, clashed));
+        };
         for (landing, built_on) in self.stay {
             if built_on.iter().any(|other| clashed.contains(other)) {
                 // Its change would bring back the one that does not merge any more.
@@ -124,7 +156,10 @@ impl Rebuild {
             match landing.put_onto(shared, &tip)? {
                 Put::Clean(new) => {
                     tip = new.clone();
-                    landings.push(fact::Landing { task: landing.task.id, tip: new });
+                    landings.push(fact::Landing {
+                        task: landing.task.id,
+                        tip: new,
+                    });
                 }
                 Put::Clash(_) => clashed.push(landing.task.id),
             }
@@ -133,19 +168,35 @@ impl Rebuild {
     }
 }
 
-/// Builds the integration tip anew, and reports it. What does not merge without the ones taken out is left out too.
+/// Builds the integration tip anew, and reports it. What does not merge without the ones taken out
+/// is left out too.
 pub(super) async fn rebuild(shared: Arc<Shared>, rebuild: Rebuild, stop: CancellationToken) {
     let facts = shared.facts.clone();
-    let built = on_files(Limits { stop: &stop, timeout: None }, "building the result again", {
-        let shared = Arc::clone(&shared);
-        move || rebuild.build(&shared)
-    });
+    let built = on_files(
+        Limits {
+            stop: &stop,
+            timeout: None,
+        },
+        "building the result again",
+        {
+            let shared = Arc::clone(&shared);
+            move || rebuild.build(&shared)
+        },
+    );
     let fact = match built.await.map_err(Trouble::from) {
-        Ok((landings, clashed)) => Fact::Rebuilt { landings, clashed, trouble: None },
+        Ok((landings, clashed)) => Fact::Rebuilt {
+            landings,
+            clashed,
+            trouble: None,
+        },
         Err(Trouble::Interrupted) => return,
         Err(Trouble::Failed(failure)) => {
             let trouble = Some(scrubbed(&shared, failure));
-            Fact::Rebuilt { landings: Vec::new(), clashed: Vec::new(), trouble }
+            Fact::Rebuilt {
+                landings: Vec::new(),
+                clashed: Vec::new(),
+                trouble,
+            }
         }
     };
     let _ = facts.send(fact);

@@ -28,7 +28,8 @@ pub(super) struct BaseOutcomes(Mutex<HashMap<GateId, Arc<OnBase>>>);
 /// What one gate says of it.
 #[derive(Debug, Default)]
 struct OnBase {
-    /// Whose turn it is to ask. Who waits for it goes away when told to stop; who asks stops the gate first.
+    /// Whose turn it is to ask. Who waits for it goes away when told to stop; who asks stops the
+    /// gate first.
     asking: tokio::sync::Mutex<()>,
     said: OnceLock<GateOutcome>,
 }
@@ -44,7 +45,10 @@ impl BaseOutcomes {
 pub(super) fn tip_of(prefix: u32, engine: &Engine) -> Option<Tip> {
     match prefix {
         0 => engine.began().map(|began| began.base.clone()),
-        _ => engine.landings().nth(prefix as usize - 1).map(|(_, tip)| tip.clone()),
+        _ => engine
+            .landings()
+            .nth(prefix as usize - 1)
+            .map(|(_, tip)| tip.clone()),
     }
 }
 
@@ -57,19 +61,36 @@ pub(super) async fn judge_task(
     (tip, laid_out): (&Tip, Option<LaidOut>),
     stop: &CancellationToken,
 ) -> Result<Vec<GateOutcome>, Trouble> {
-    let gates: Vec<&Gate> = task.gates.iter().filter_map(|gate| shared.tools.plan.gate(gate)).collect();
+    let gates: Vec<&Gate> = task
+        .gates
+        .iter()
+        .filter_map(|gate| shared.tools.plan.gate(gate))
+        .collect();
     let logs = Logs::new(shared, format!("logs/{}/{attempt}", task.id));
-    let judged = OnTrial { tip, base: &place.base.commit, keep: &shared.tools.plan.keep };
+    let judged = OnTrial {
+        tip,
+        base: &place.base.commit,
+        keep: &shared.tools.plan.keep,
+    };
     let before = shared.tools.anchor.brought_back();
-    let outcomes = judge_all(shared, &gates, On::Task, place, (judged, laid_out), &logs, stop).await?;
+    let outcomes = judge_all(
+        shared,
+        &gates,
+        On::Task,
+        place,
+        (judged, laid_out),
+        &logs,
+        stop,
+    )
+    .await?;
     if !is_spoilt(shared, &outcomes, before).await {
         return Ok(outcomes);
     }
     judge_all(shared, &gates, On::Task, place, (judged, None), &logs, stop).await
 }
 
-/// Whether gates failed while objects were gone that they may have asked git for. That happens once at most: a `git prune` that
-/// begins later sees that they are held.
+/// Whether gates failed while objects were gone that they may have asked git for. That happens once
+/// at most: a `git prune` that begins later sees that they are held.
 async fn is_spoilt(shared: &Arc<Shared>, outcomes: &[GateOutcome], before: u64) -> bool {
     if outcomes.iter().all(|outcome| outcome.counts_as_passed) {
         return false;
@@ -79,23 +100,42 @@ async fn is_spoilt(shared: &Arc<Shared>, outcomes: &[GateOutcome], before: u64) 
 }
 
 /// The plan's required gates, on the result or a part of it; reported as a fact.
-pub(super) async fn judge_result(shared: Arc<Shared>, prefix: u32, tip: Tip, stop: CancellationToken) {
+pub(super) async fn judge_result(
+    shared: Arc<Shared>,
+    prefix: u32,
+    tip: Tip,
+    stop: CancellationToken,
+) {
     let (gates, trouble) = match judge_required(&shared, &tip, &stop).await {
         Ok(outcomes) => (outcomes, None),
         Err(Unjudged::Failed(failure)) => (Vec::new(), Some(failure)),
         Err(Unjudged::Interrupted) => return,
     };
     if !stop.is_cancelled() {
-        let _ = shared.facts.send(Fact::Judged { prefix, tip, gates, trouble });
+        let _ = shared.facts.send(Fact::Judged {
+            prefix,
+            tip,
+            gates,
+            trouble,
+        });
     }
 }
 
-/// The plan's required gates, on the run's base, before its first prompt; reported as a fact. What they say is remembered
-/// for the comparison of later verdicts.
+/// The plan's required gates, on the run's base, before its first prompt; reported as a fact. What
+/// they say is remembered for the comparison of later verdicts.
 pub(super) async fn preflight(shared: Arc<Shared>, stop: CancellationToken) {
-    let required: Vec<&Gate> = shared.tools.plan.gates.iter().filter(|gate| gate.required).collect();
+    let required: Vec<&Gate> = shared
+        .tools
+        .plan
+        .gates
+        .iter()
+        .filter(|gate| gate.required)
+        .collect();
     // All are wanted: what fails here is what a later failure is compared with.
-    let round = Round { after_failure: AfterFailure::GoOn, ..round(&shared, &required, On::Result, &stop) };
+    let round = Round {
+        after_failure: AfterFailure::GoOn,
+        ..round(&shared, &required, On::Result, &stop)
+    };
     let shared = &shared;
     let run = |gate, lane, stop| -> BoxFuture<'_, Result<Ran, Trouble>> {
         Box::pin(async move {
@@ -107,9 +147,10 @@ pub(super) async fn preflight(shared: Arc<Shared>, stop: CancellationToken) {
     let (gates, trouble) = match round.run(&run).await {
         Ok(outcomes) => (outcomes, None),
         Err(Trouble::Interrupted) => return,
-        Err(Trouble::Failed(failure)) => {
-            (Vec::new(), Some(failure.scrubbed(&|text| shared.tools.scrubber.scrub(text))))
-        }
+        Err(Trouble::Failed(failure)) => (
+            Vec::new(),
+            Some(failure.scrubbed(&|text| shared.tools.scrubber.scrub(text))),
+        ),
     };
     if !stop.is_cancelled() {
         let _ = shared.facts.send(Fact::Preflighted { gates, trouble });
@@ -136,18 +177,26 @@ impl Advised for Unjudged {
     }
 }
 
-/// Runs the plan's required gates on a commit outside of a run, just as a run does on its result: each finds exactly the
-/// commit's tree, a failure is held against what the same gate says of [`Began::base`](crate::fact::Began). Logs go below
-/// the directory of `tools`.
+/// Runs the plan's required gates on a commit outside of a run, just as a run does on its result:
+/// each finds exactly the commit's tree, a failure is held against what the same gate says of
+/// [`Began::base`](crate::fact::Began). Logs go below the directory of `tools`.
 ///
 /// # Errors
 /// Where the machine is at fault, or `stop` was cancelled. Then nothing is judged.
-pub async fn judge_commit(tools: Tools, tip: Tip, stop: CancellationToken) -> Result<Vec<GateOutcome>, Unjudged> {
+pub async fn judge_commit(
+    tools: Tools,
+    tip: Tip,
+    stop: CancellationToken,
+) -> Result<Vec<GateOutcome>, Unjudged> {
     // Nobody listens: there is no run that facts could be about.
     let (facts, _) = tokio::sync::mpsc::unbounded_channel();
     let shared = Shared::new(tools, facts);
     let outcomes = judge_required(&Arc::new(shared), &tip, &stop).await?;
-    if stop.is_cancelled() { Err(Unjudged::Interrupted) } else { Ok(outcomes) }
+    if stop.is_cancelled() {
+        Err(Unjudged::Interrupted)
+    } else {
+        Ok(outcomes)
+    }
 }
 
 async fn judge_required(
@@ -155,23 +204,56 @@ async fn judge_required(
     tip: &Tip,
     stop: &CancellationToken,
 ) -> Result<Vec<GateOutcome>, Unjudged> {
-    let gates: Vec<&Gate> = shared.tools.plan.gates.iter().filter(|gate| gate.required).collect();
-    let logs = Logs::new(shared, format!("logs/result/{}", &tip.commit.as_str()[..12]));
+    let gates: Vec<&Gate> = shared
+        .tools
+        .plan
+        .gates
+        .iter()
+        .filter(|gate| gate.required)
+        .collect();
+    let logs = Logs::new(
+        shared,
+        format!("logs/result/{}", &tip.commit.as_str()[..12]),
+    );
     let judged = async {
-        let commit = OnTrial { tip, base: &shared.tools.began.base.commit, keep: &[] };
+        let commit = OnTrial {
+            tip,
+            base: &shared.tools.began.base.commit,
+            keep: &[],
+        };
         let (place, laid_out) = place_at(shared, commit, stop).await?;
         let before = shared.tools.anchor.brought_back();
-        let mut judged = judge_all(shared, &gates, On::Result, &place, (commit, Some(laid_out)), &logs, stop).await;
+        let mut judged = judge_all(
+            shared,
+            &gates,
+            On::Result,
+            &place,
+            (commit, Some(laid_out)),
+            &logs,
+            stop,
+        )
+        .await;
         if let Ok(outcomes) = &judged
             && is_spoilt(shared, outcomes, before).await
         {
-            judged = judge_all(shared, &gates, On::Result, &place, (commit, None), &logs, stop).await;
+            judged = judge_all(
+                shared,
+                &gates,
+                On::Result,
+                &place,
+                (commit, None),
+                &logs,
+                stop,
+            )
+            .await;
         }
         give_back(shared, place, judged.as_ref().err(), stop).await;
         judged
     };
     judged.await.map_err(|trouble| match trouble {
-        Trouble::Failed(failure) => Unjudged::Failed(failure.scrubbed(&|text| shared.tools.scrubber.scrub(text))),
+        Trouble::Failed(failure) => {
+            Unjudged::Failed(failure.scrubbed(&|text| shared.tools.scrubber.scrub(text)))
+        }
         Trouble::Interrupted => Unjudged::Interrupted,
     })
 }
@@ -183,8 +265,14 @@ async fn place_at(
     stop: &CancellationToken,
 ) -> Result<(Place, LaidOut), Trouble> {
     let (shared, base, keep) = (Arc::clone(shared), commit.tip.clone(), commit.keep.to_vec());
-    let limits = Limits { stop, timeout: None };
-    Ok(on_files(limits, "laying out its files", move || Place::open(&shared.tools, base, &keep)).await?)
+    let limits = Limits {
+        stop,
+        timeout: None,
+    };
+    Ok(on_files(limits, "laying out its files", move || {
+        Place::open(&shared.tools, base, &keep)
+    })
+    .await?)
 }
 
 async fn discard(shared: &Arc<Shared>, place: Place, stop: &CancellationToken) {
@@ -193,9 +281,26 @@ async fn discard(shared: &Arc<Shared>, place: Place, stop: &CancellationToken) {
 }
 
 /// A round of gates as the run wants it.
-fn round<'a>(shared: &'a Arc<Shared>, gates: &'a [&'a Gate], on: On, stop: &'a CancellationToken) -> Round<'a> {
-    let (workers, durations, after_failure) = (&shared.workers, &shared.durations, shared.tools.pace.after_failure);
-    Round { gates, workers, durations, on, after_failure, turns: false, stop }
+fn round<'a>(
+    shared: &'a Arc<Shared>,
+    gates: &'a [&'a Gate],
+    on: On,
+    stop: &'a CancellationToken,
+) -> Round<'a> {
+    let (workers, durations, after_failure) = (
+        &shared.workers,
+        &shared.durations,
+        shared.tools.pace.after_failure,
+    );
+    Round {
+        gates,
+        workers,
+        durations,
+        on,
+        after_failure,
+        turns: false,
+        stop,
+    }
 }
 
 async fn judge_all(
@@ -207,17 +312,26 @@ async fn judge_all(
     logs: &Logs,
     stop: &CancellationToken,
 ) -> Result<Vec<GateOutcome>, Trouble> {
-    // Gates may need what is kept there, and must not share it. Whether they find it is not for free workers to decide.
+    // Gates may need what is kept there, and must not share it. Whether they find it is not for
+    // free workers to decide.
     let turns = on == On::Task && place.holds_kept(&shared.tools.plan.keep);
-    let round = Round { turns, ..round(shared, gates, on, stop) };
+    let round = Round {
+        turns,
+        ..round(shared, gates, on, stop)
+    };
     // For the first gate in the slot of the work.
     let laid_out = &Mutex::new(laid_out);
     let run = |gate, lane, stop| -> BoxFuture<'_, Result<Ran, Trouble>> {
         Box::pin(async move {
             match lane {
                 Lane::Own => {
-                    let laid_out = laid_out.lock().unwrap_or_else(PoisonError::into_inner).take();
-                    judge_and_compare(shared, gate, place, (commit, laid_out), logs, &stop).await.map(Ran::to)
+                    let laid_out = laid_out
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .take();
+                    judge_and_compare(shared, gate, place, (commit, laid_out), logs, &stop)
+                        .await
+                        .map(Ran::to)
                 }
                 Lane::Beside(_worker) => judge_beside(shared, gate, commit, logs, &stop).await,
             }
@@ -239,13 +353,19 @@ async fn judge_beside(
         Err(Trouble::Interrupted) => return Err(Trouble::Interrupted),
         Err(Trouble::Failed(_)) => return Ok(Ran::NoSlot),
     };
-    let judged = judge_and_compare(shared, gate, &place, (commit, Some(laid_out)), logs, stop).await;
+    let judged =
+        judge_and_compare(shared, gate, &place, (commit, Some(laid_out)), logs, stop).await;
     give_back(shared, place, judged.as_ref().err(), stop).await;
     judged.map(Ran::to)
 }
 
 /// Gives a slot back, unless somebody may still be at work in it.
-async fn give_back(shared: &Arc<Shared>, place: Place, trouble: Option<&Trouble>, stop: &CancellationToken) {
+async fn give_back(
+    shared: &Arc<Shared>,
+    place: Place,
+    trouble: Option<&Trouble>,
+    stop: &CancellationToken,
+) {
     if trouble.is_some_and(Trouble::is_outlived) {
         place.condemn();
     } else {
@@ -253,7 +373,8 @@ async fn give_back(shared: &Arc<Shared>, place: Place, trouble: Option<&Trouble>
     }
 }
 
-/// Runs a gate, and compares what it says with what it says of the base, where that is known or wanted.
+/// Runs a gate, and compares what it says with what it says of the base, where that is known or
+/// wanted.
 async fn judge_and_compare(
     shared: &Arc<Shared>,
     gate: &Gate,
@@ -270,7 +391,11 @@ async fn judge_and_compare(
     }
     if shared.tools.began.base.tree == commit.tip.tree {
         // The base is no worse than itself: who broke more is looked for among the landings.
-        return Ok(baseline::compare(outcome.clone(), &outcome, shared.tools.plan.baseline));
+        return Ok(baseline::compare(
+            outcome.clone(),
+            &outcome,
+            shared.tools.plan.baseline,
+        ));
     }
     match compare(shared, gate, outcome.clone(), stop).await {
         // It was ended before it was known whether the base fails, too: nothing is forgiven.
@@ -279,7 +404,8 @@ async fn judge_and_compare(
     }
 }
 
-/// Takes away what gates left, for whoever goes on there: HEAD is the base again, and the work is as they judged it.
+/// Takes away what gates left, for whoever goes on there: HEAD is the base again, and the work is
+/// as they judged it.
 pub(super) async fn restore(
     shared: &Arc<Shared>,
     place: &Place,
@@ -289,7 +415,13 @@ pub(super) async fn restore(
     let (shared, place, tree) = (Arc::clone(shared), place.clone(), tree.clone());
     let put_back = move || {
         let Tools { anchor, plan, .. } = &shared.tools;
-        anchor.steadily(|| place.slot.checkout_tree(&place.base.commit, &tree, &plan.keep)).map(drop)
+        anchor
+            .steadily(|| {
+                place
+                    .slot
+                    .checkout_tree(&place.base.commit, &tree, &plan.keep)
+            })
+            .map(drop)
     };
     Ok(on_files(limits, "putting back what its gates left", put_back).await?)
 }
@@ -302,11 +434,19 @@ async fn compare(
     stop: &CancellationToken,
 ) -> Result<GateOutcome, Trouble> {
     let on_base = on_base(shared, gate, stop).await?;
-    Ok(baseline::compare(outcome, &on_base, shared.tools.plan.baseline))
+    Ok(baseline::compare(
+        outcome,
+        &on_base,
+        shared.tools.plan.baseline,
+    ))
 }
 
 /// What a gate says of the run's base; it is asked once.
-async fn on_base(shared: &Arc<Shared>, gate: &Gate, stop: &CancellationToken) -> Result<GateOutcome, Trouble> {
+async fn on_base(
+    shared: &Arc<Shared>,
+    gate: &Gate,
+    stop: &CancellationToken,
+) -> Result<GateOutcome, Trouble> {
     let on_base = shared.base_outcomes.of(&gate.id);
     let _asking = tokio::select! {
         asking = on_base.asking.lock() => asking,
@@ -316,7 +456,11 @@ async fn on_base(shared: &Arc<Shared>, gate: &Gate, stop: &CancellationToken) ->
         return Ok(said.clone());
     }
     let base = &shared.tools.began.base;
-    let commit = OnTrial { tip: base, base: &base.commit, keep: &[] };
+    let commit = OnTrial {
+        tip: base,
+        base: &base.commit,
+        keep: &[],
+    };
     let (place, laid_out) = place_at(shared, commit, stop).await?;
     let logs = Logs::new(shared, "logs/base".to_owned());
     let outcome = judge_one(shared, gate, &place, (commit, Some(laid_out)), &logs, stop).await;
@@ -335,6 +479,12 @@ pub(super) fn in_words(outcome: &GateOutcome) -> String {
         (_, Some(code)) => format!("exited with {code}"),
         (_, None) => "was ended".to_owned(),
     };
-    let refused = outcome.refusal().map_or_else(String::new, |refused| format!("; {refused}"));
-    format!("gate `{}` ({}) {how}{refused}", outcome.gate, text::command_line(&outcome.command))
+    let refused = outcome
+        .refusal()
+        .map_or_else(String::new, |refused| format!("; {refused}"));
+    format!(
+        "gate `{}` ({}) {how}{refused}",
+        outcome.gate,
+        text::command_line(&outcome.command)
+    )
 }

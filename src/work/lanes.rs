@@ -1,8 +1,9 @@
 //! Gates side by side: which gate starts when and in which lane, and what ends the others.
 //!
-//! The first lane is the slot of the work; each further one is a slot of its own, so that every gate finds a clean checkout
-//! whatever another one does at the same time. It refuses to let two gates share a slot, to use more lanes than there are
-//! free workers, and to call a gate that was ended a pass.
+//! The first lane is the slot of the work; each further one is a slot of its own, so that every
+//! gate finds a clean checkout whatever another one does at the same time. It refuses to let two
+//! gates share a slot, to use more lanes than there are free workers, and to call a gate that was
+//! ended a pass.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,11 +47,13 @@ pub struct Pace {
     pub after_failure: AfterFailure,
     /// How long gates took in earlier runs, in milliseconds.
     pub durations: HashMap<GateId, u64>,
-    /// The proofs of clean passes, by the key of what each depends on; `None` = no verdict is reused from here, nor later.
+    /// The proofs of clean passes, by the key of what each depends on; `None` = no verdict is
+    /// reused from here, nor later.
     pub reusable: Option<HashMap<Sha256, Origin>>,
 }
 
-/// The workers of a run. A task has one while it is under way; its gates have more as far as they are free.
+/// The workers of a run. A task has one while it is under way; its gates have more as far as they
+/// are free.
 #[derive(Debug)]
 pub(super) struct Workers {
     tasks: Arc<Semaphore>,
@@ -72,11 +75,19 @@ pub(super) enum On {
 
 impl Workers {
     pub(super) fn new(workers: u32) -> Self {
-        let permits = |count: u32| Arc::new(Semaphore::new(usize::try_from(count).unwrap_or(Semaphore::MAX_PERMITS)));
-        Self { tasks: permits(workers.max(1)), others: permits(workers.max(1) - 1) }
+        let permits = |count: u32| {
+            Arc::new(Semaphore::new(
+                usize::try_from(count).unwrap_or(Semaphore::MAX_PERMITS),
+            ))
+        };
+        Self {
+            tasks: permits(workers.max(1)),
+            others: permits(workers.max(1) - 1),
+        }
     }
 
-    /// A worker for an attempt, which waits while gates of other tasks have them all. `None` once it is stopped.
+    /// A worker for an attempt, which waits while gates of other tasks have them all. `None` once
+    /// it is stopped.
     pub(super) async fn take(&self, stop: &CancellationToken) -> Option<Worker> {
         tokio::select! {
             worker = Arc::clone(&self.tasks).acquire_owned() => worker.ok(),
@@ -109,11 +120,14 @@ impl Durations {
             GateVerdict::TimedOut | GateVerdict::Skipped | GateVerdict::Reused => return,
         }
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let shortest = known.entry(outcome.gate.clone()).or_insert(outcome.duration_ms);
+        let shortest = known
+            .entry(outcome.gate.clone())
+            .or_insert(outcome.duration_ms);
         *shortest = outcome.duration_ms.min(*shortest);
     }
 
-    /// The numbers of these gates, the cheap ones first; those of which nothing is known come last, in the plan's order.
+    /// The numbers of these gates, the cheap ones first; those of which nothing is known come last,
+    /// in the plan's order.
     fn cheap_first(&self, gates: &[&Gate]) -> VecDeque<usize> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut order: Vec<usize> = (0..gates.len()).collect();
@@ -158,13 +172,17 @@ pub(super) struct Round<'a> {
 }
 
 impl<'a> Round<'a> {
-    /// Runs the gates, each by `run`, which ends it once its token is cancelled. The outcomes come in the order of the gates.
+    /// Runs the gates, each by `run`, which ends it once its token is cancelled. The outcomes come
+    /// in the order of the gates.
     ///
     /// # Errors
-    /// The first trouble, once nothing is under way any more; one that leaves a process behind goes before others.
+    /// The first trouble, once nothing is under way any more; one that leaves a process behind goes
+    /// before others.
     pub(super) async fn run(
         &self,
-        run: &(dyn Fn(&'a Gate, Lane, CancellationToken) -> BoxFuture<'a, Result<Ran, Trouble>> + Sync),
+        run: &(
+             dyn Fn(&'a Gate, Lane, CancellationToken) -> BoxFuture<'a, Result<Ran, Trouble>> + Sync
+         ),
     ) -> Result<Vec<GateOutcome>, Trouble> {
         let end = self.stop.child_token();
         let mut waiting = self.durations.cheap_first(self.gates);
@@ -178,8 +196,15 @@ impl<'a> Round<'a> {
                 if alone || (gate.exclusive && !under_way.is_empty()) {
                     break;
                 }
-                let beside = || self.workers.free(self.on).filter(|_| !turns).map(Lane::Beside);
-                let Some(lane) = own_is_free.then_some(Lane::Own).or_else(beside) else { break };
+                let beside = || {
+                    self.workers
+                        .free(self.on)
+                        .filter(|_| !turns)
+                        .map(Lane::Beside)
+                };
+                let Some(lane) = own_is_free.then_some(Lane::Own).or_else(beside) else {
+                    break;
+                };
                 waiting.pop_front();
                 alone = gate.exclusive;
                 let is_own = matches!(lane, Lane::Own);
@@ -187,14 +212,17 @@ impl<'a> Round<'a> {
                 let running = run(gate, lane, end.clone());
                 under_way.push(async move { (next, is_own, running.await) });
             }
-            let Some((index, was_own, ran)) = under_way.next().await else { break };
+            let Some((index, was_own, ran)) = under_way.next().await else {
+                break;
+            };
             own_is_free |= was_own;
             alone = false;
             match ran {
                 Ok(Ran::To(outcome)) => {
                     self.durations.note(&outcome);
-                    let stops =
-                        outcome.required && !outcome.counts_as_passed && self.after_failure == AfterFailure::End;
+                    let stops = outcome.required
+                        && !outcome.counts_as_passed
+                        && self.after_failure == AfterFailure::End;
                     if stops && outcome.verdict != GateVerdict::Skipped && failed.is_none() {
                         failed = Some(outcome.gate.clone());
                         end.cancel();
@@ -209,7 +237,11 @@ impl<'a> Round<'a> {
                 Err(Trouble::Interrupted) if failed.is_some() => {}
                 Err(new) => {
                     end.cancel();
-                    trouble = Some(trouble.filter(|old: &Trouble| old.goes_before(&new)).unwrap_or(new));
+                    trouble = Some(
+                        trouble
+                            .filter(|old: &Trouble| old.goes_before(&new))
+                            .unwrap_or(new),
+                    );
                 }
             }
         }
@@ -225,7 +257,12 @@ impl<'a> Round<'a> {
     }
 
     /// The outcome, with the reason of one that did not come to its end.
-    fn told(&self, gate: &Gate, outcome: Option<GateOutcome>, failed: Option<&GateId>) -> GateOutcome {
+    fn told(
+        &self,
+        gate: &Gate,
+        outcome: Option<GateOutcome>,
+        failed: Option<&GateId>,
+    ) -> GateOutcome {
         let ended_by = failed.filter(|_| !self.stop.is_cancelled());
         match (outcome, ended_by) {
             (Some(outcome), Some(failed)) if outcome.verdict == GateVerdict::Skipped => {
@@ -236,7 +273,10 @@ impl<'a> Round<'a> {
                 GateOutcome { note, ..outcome }
             }
             (Some(outcome), _) => outcome,
-            (None, Some(failed)) => skipped(gate, &format!("did not run: required gate `{failed}` failed")),
+            (None, Some(failed)) => skipped(
+                gate,
+                &format!("did not run: required gate `{failed}` failed"),
+            ),
             (None, None) => skipped(gate, "the attempt was stopped"),
         }
     }

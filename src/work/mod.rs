@@ -1,5 +1,5 @@
-//! The workshop: the hands that do real work. It prepares slots, runs agents, commands and gates, lands changes, and
-//! tells the loop what happened.
+//! The workshop: the hands that do real work. It prepares slots, runs agents, commands and gates,
+//! lands changes, and tells the loop what happened.
 //!
 //! It refuses to decide what is done next: it carries out orders, and reports facts.
 
@@ -94,7 +94,8 @@ pub struct Tools {
     pub clock: Clock,
 }
 
-/// What an earlier run made of a task. It is held to the write set and the gates as if it had been made now.
+/// What an earlier run made of a task. It is held to the write set and the gates as if it had been
+/// made now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
     /// What it was built on; on another tree it is worth nothing.
@@ -200,9 +201,17 @@ impl<L: Listener> Workshop<L> {
 
     /// Gives back the slots that were kept for a next attempt which will never come.
     fn give_back(&self, engine: &Engine) {
-        let is_over = |task: &TaskId| engine.task(task).is_none_or(|status| status.state.is_final());
-        let over: Vec<Parked> =
-            self.shared.parked().extract_if(|task, _| is_over(task)).map(|(_, kept)| kept).collect();
+        let is_over = |task: &TaskId| {
+            engine
+                .task(task)
+                .is_none_or(|status| status.state.is_final())
+        };
+        let over: Vec<Parked> = self
+            .shared
+            .parked()
+            .extract_if(|task, _| is_over(task))
+            .map(|(_, kept)| kept)
+            .collect();
         if !over.is_empty() {
             let (shared, stop) = (Arc::clone(&self.shared), self.stop.clone());
             self.under_way.spawn_blocking(move || {
@@ -214,10 +223,14 @@ impl<L: Listener> Workshop<L> {
     }
 
     fn start(&mut self, order: &Order, engine: &Engine) {
-        let Some(errand) = Errand::of(order, engine) else { return };
+        let Some(errand) = Errand::of(order, engine) else {
+            return;
+        };
         let stop = self.stop.child_token();
-        self.attempts.insert(errand.task.id.clone(), (errand.attempt, stop.clone()));
-        self.under_way.spawn(attempt::carry_out(Arc::clone(&self.shared), errand, stop));
+        self.attempts
+            .insert(errand.task.id.clone(), (errand.attempt, stop.clone()));
+        self.under_way
+            .spawn(attempt::carry_out(Arc::clone(&self.shared), errand, stop));
     }
 }
 
@@ -226,30 +239,42 @@ impl<L: Listener> Hands for Workshop<L> {
         match order {
             Order::Start { .. } => self.start(order, engine),
             Order::End { task, attempt } => {
-                if let Some((_, stop)) = self.attempts.get(task).filter(|(current, _)| current == attempt) {
+                if let Some((_, stop)) = self
+                    .attempts
+                    .get(task)
+                    .filter(|(current, _)| current == attempt)
+                {
                     stop.cancel();
                 }
             }
             Order::Land { task, .. } => {
                 if let Some(landing) = integrate::Landing::of(task, engine) {
                     let stop = self.stop.child_token();
-                    self.under_way.spawn(integrate::land(Arc::clone(&self.shared), landing, stop));
+                    self.under_way
+                        .spawn(integrate::land(Arc::clone(&self.shared), landing, stop));
                 }
             }
             Order::Rebuild { without } => {
                 let rebuild = integrate::Rebuild::of(without, engine);
                 let stop = self.stop.child_token();
-                self.under_way.spawn(integrate::rebuild(Arc::clone(&self.shared), rebuild, stop));
+                self.under_way
+                    .spawn(integrate::rebuild(Arc::clone(&self.shared), rebuild, stop));
             }
             Order::Judge { prefix } => {
                 if let Some(tip) = judging::tip_of(*prefix, engine) {
                     let stop = self.stop.child_token();
-                    self.under_way.spawn(judging::judge_result(Arc::clone(&self.shared), *prefix, tip, stop));
+                    self.under_way.spawn(judging::judge_result(
+                        Arc::clone(&self.shared),
+                        *prefix,
+                        tip,
+                        stop,
+                    ));
                 }
             }
             Order::Preflight => {
                 let stop = self.stop.child_token();
-                self.under_way.spawn(judging::preflight(Arc::clone(&self.shared), stop));
+                self.under_way
+                    .spawn(judging::preflight(Arc::clone(&self.shared), stop));
             }
             Order::Wake { .. } | Order::Conclude { .. } => {}
         }
@@ -260,7 +285,9 @@ impl<L: Listener> Hands for Workshop<L> {
             self.history.take(taken.at, &taken.fact, &taken.orders);
         }
         if let Some(agent) = &self.shared.tools.agent {
-            agent.gateway.wrote(turn.iter().filter(|taken| taken.fact.is_spending()).count() as u64);
+            agent
+                .gateway
+                .wrote(turn.iter().filter(|taken| taken.fact.is_spending()).count() as u64);
         }
         self.branches.follow(turn, engine);
         self.give_back(engine);
@@ -275,7 +302,9 @@ impl<L: Listener> Hands for Workshop<L> {
         self.history.warnings.extend(self.branches.warnings());
         if let Some(trouble) = unplaced {
             // Whoever drives the run reads it, or has given up.
-            let _ = self.shared.facts.send(Fact::Placed { trouble: Some(trouble) });
+            let _ = self.shared.facts.send(Fact::Placed {
+                trouble: Some(trouble),
+            });
         }
     }
 }

@@ -1,7 +1,9 @@
-//! Whose a branch below `omk/` is: the one place that says whether omk may move, overwrite or delete it.
+//! Whose a branch below `omk/` is: the one place that says whether omk may move, overwrite or
+//! delete it.
 //!
-//! A branch is omk's if its tip is a commit that the journal of a run names as that branch's own, and if no worktree has it
-//! checked out. It refuses to go by a branch's name, or by what a commit says of itself: anybody can write that.
+//! A branch is omk's if its tip is a commit that the journal of a run names as that branch's own,
+//! and if no worktree has it checked out. It refuses to go by a branch's name, or by what a commit
+//! says of itself: anybody can write that.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -36,8 +38,8 @@ pub enum Claim {
 }
 
 impl Claim {
-    /// The run that put the branch there, if that run is newer than this one. What was there when this one began is older,
-    /// whatever the clock said.
+    /// The run that put the branch there, if that run is newer than this one. What was there when
+    /// this one began is older, whatever the clock said.
     #[must_use]
     pub fn newer_than(&self, began: &Began) -> Option<&RunId> {
         match self {
@@ -65,7 +67,11 @@ impl Ownership {
     #[must_use]
     pub fn new(repo: Repo) -> Self {
         let store = Store::new(repo.common_dir());
-        Self { repo, store, known: Arc::default() }
+        Self {
+            repo,
+            store,
+            known: Arc::default(),
+        }
     }
 
     /// Whose a branch is now.
@@ -73,7 +79,9 @@ impl Ownership {
     /// # Errors
     /// If refs, worktrees or the list of runs cannot be read.
     pub fn of(&self, branch: &str) -> Result<Claim, GitError> {
-        let Some(tip) = self.repo.branch_tip(branch)? else { return Ok(Claim::Free) };
+        let Some(tip) = self.repo.branch_tip(branch)? else {
+            return Ok(Claim::Free);
+        };
         let checked_out = self.repo.checked_out_anywhere(branch)?;
         let put = (branch.to_owned(), tip);
         let by = self.put_by(&put);
@@ -90,20 +98,38 @@ impl Ownership {
         let made = |run: &RunId| self.all_put_by(run).contains(put);
         // A commit says which run made it, and that run's journal whether this is true.
         let message = self.repo.message(tip).ok();
-        let named = message.as_deref().and_then(Trailers::of).map(|trailers| trailers.run).filter(made);
-        // A result without any change is its base, which is another's commit; and a commit may be gone.
+        let named = message
+            .as_deref()
+            .and_then(Trailers::of)
+            .map(|trailers| trailers.run)
+            .filter(made);
+        // A result without any change is its base, which is another's commit; and a commit may be
+        // gone.
         let may_be_unnamed = message.is_none() || !branch.starts_with("omk/task/");
-        named.or_else(|| self.store.runs().ok().filter(|_| may_be_unnamed)?.into_iter().rev().find(made))
+        named.or_else(|| {
+            self.store
+                .runs()
+                .ok()
+                .filter(|_| may_be_unnamed)?
+                .into_iter()
+                .rev()
+                .find(made)
+        })
     }
 
-    /// Every branch that a run has put anywhere, and where. A journal that cannot be read says nothing.
+    /// Every branch that a run has put anywhere, and where. A journal that cannot be read says
+    /// nothing.
     fn all_put_by(&self, run: &RunId) -> Arc<HashSet<Placing>> {
         let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known().get(run) {
             return Arc::clone(known);
         }
         let journal = self.store.dir(run).journal().ok();
-        let found = Arc::new(journal.map(|journal| all_put(&journal.lines)).unwrap_or_default());
+        let found = Arc::new(
+            journal
+                .map(|journal| all_put(&journal.lines))
+                .unwrap_or_default(),
+        );
         known().insert(run.clone(), Arc::clone(&found));
         found
     }
@@ -112,18 +138,32 @@ impl Ownership {
 /// All that the lines of a journal put on branches.
 #[must_use]
 pub fn all_put(lines: &[Line]) -> HashSet<Placing> {
-    let Some(Line { fact: Fact::Began(began), .. }) = lines.first() else { return HashSet::new() };
+    let Some(Line {
+        fact: Fact::Began(began),
+        ..
+    }) = lines.first()
+    else {
+        return HashSet::new();
+    };
     let mut all = HashSet::new();
     let result = run_branch(&began.scope);
     for line in lines {
         match &line.fact {
-            Fact::Worked { task, outcome: Outcome::Changed(change), .. } => {
+            Fact::Worked {
+                task,
+                outcome: Outcome::Changed(change),
+                ..
+            } => {
                 all.insert((task_branch(&began.scope, task), change.tip.commit.clone()));
             }
             Fact::Landed { tip, .. } => {
                 all.insert((result.clone(), tip.commit.clone()));
             }
-            Fact::Rebuilt { landings, trouble: None, .. } => {
+            Fact::Rebuilt {
+                landings,
+                trouble: None,
+                ..
+            } => {
                 let tip = landings.last().map_or(&began.base, |landing| &landing.tip);
                 all.insert((result.clone(), tip.commit.clone()));
             }

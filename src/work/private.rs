@@ -1,7 +1,8 @@
-//! What of the directories that a child sees is their user's alone: credentials in a cache, in the repository, and beside
-//! programs.
+//! What of the directories that a child sees is their user's alone: credentials in a cache, in the
+//! repository, and beside programs.
 //!
-//! It refuses to have names of its own for what is private everywhere: `exec/credential.rs` has them.
+//! It refuses to have names of its own for what is private everywhere: `exec/credential.rs` has
+//! them.
 
 use std::ffi::OsStr;
 use std::fs::DirEntry;
@@ -21,7 +22,9 @@ const OF_TOOLS: [&str; 2] = ["auth", "config"];
 
 /// What only its user may have of a tool's cache.
 pub(super) fn in_cache(cache: &Path) -> Vec<PathBuf> {
-    entries(cache, &|entry, name| credential::is_private(name) || (is_file(entry) && credential::tells(name)))
+    entries(cache, &|entry, name| {
+        credential::is_private(name) || (is_file(entry) && credential::tells(name))
+    })
 }
 
 /// What only its user may have of a repository.
@@ -31,10 +34,14 @@ pub(super) fn in_repository(repository: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// What lies beside the programs of a tool that is shown, and is their user's alone: what has the name of something private,
-/// keys that others cannot read, and in a tool's own directory in a home, `~/.tool`, files that may be its settings.
+/// What lies beside the programs of a tool that is shown, and is their user's alone: what has the
+/// name of something private, keys that others cannot read, and in a tool's own directory in a
+/// home, `~/.tool`, files that may be its settings.
 pub(super) fn beside_programs(tool: &Path) -> Vec<PathBuf> {
-    let is_own = tool.file_name().and_then(OsStr::to_str).is_some_and(|name| name.starts_with('.'));
+    let is_own = tool
+        .file_name()
+        .and_then(OsStr::to_str)
+        .is_some_and(|name| name.starts_with('.'));
     entries(tool, &|entry, name| {
         credential::is_private(name)
             || (is_file(entry) && is_own && may_be_settings(name))
@@ -44,7 +51,9 @@ pub(super) fn beside_programs(tool: &Path) -> Vec<PathBuf> {
 
 fn may_be_settings(name: &OsStr) -> bool {
     let lower = name.to_string_lossy().to_ascii_lowercase();
-    let extension = lower.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let extension = lower
+        .rsplit_once('.')
+        .map_or("", |(_, extension)| extension);
     // rustup keeps the default toolchain there.
     lower != "settings.toml"
         && (SETTINGS.contains(&extension)
@@ -54,7 +63,10 @@ fn may_be_settings(name: &OsStr) -> bool {
 
 fn entries(directory: &Path, holds: &dyn Fn(&DirEntry, &OsStr) -> bool) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.filter(|entry| holds(entry, &entry.file_name())).map(|entry| entry.path()).collect()
+    entries
+        .filter(|entry| holds(entry, &entry.file_name()))
+        .map(|entry| entry.path())
+        .collect()
 }
 
 fn is_file(entry: &DirEntry) -> bool {
@@ -64,7 +76,9 @@ fn is_file(entry: &DirEntry) -> bool {
 /// Whether others can neither read nor start it.
 fn is_closed(entry: &DirEntry) -> bool {
     const READ_OR_START: u32 = 0o005;
-    entry.metadata().is_ok_and(|meta| meta.permissions().mode() & READ_OR_START == 0)
+    entry
+        .metadata()
+        .is_ok_and(|meta| meta.permissions().mode() & READ_OR_START == 0)
 }
 
 #[cfg(test)]
@@ -73,8 +87,16 @@ mod tests {
 
     /// Every name that is private wherever it lies, and a file of each kind that tells.
     fn names() -> Vec<String> {
-        let telling = credential::WORDS.iter().chain(&credential::KEYS).map(|part| format!("my{part}"));
-        credential::OWN.iter().map(|name| (*name).to_owned()).chain([".env.local".to_owned()]).chain(telling).collect()
+        let telling = credential::WORDS
+            .iter()
+            .chain(&credential::KEYS)
+            .map(|part| format!("my{part}"));
+        credential::OWN
+            .iter()
+            .map(|name| (*name).to_owned())
+            .chain([".env.local".to_owned()])
+            .chain(telling)
+            .collect()
     }
 
     fn put(path: &Path, mode: u32) {
@@ -86,14 +108,23 @@ mod tests {
     #[test]
     fn every_place_hides_every_name() {
         let dir = tempfile::tempdir().unwrap();
-        let places: [(&str, fn(&Path) -> Vec<PathBuf>); 3] =
-            [("cache", in_cache), ("repository", in_repository), (".tool", beside_programs)];
+        let places: [(&str, fn(&Path) -> Vec<PathBuf>); 3] = [
+            ("cache", in_cache),
+            ("repository", in_repository),
+            (".tool", beside_programs),
+        ];
         for (place, hidden) in places {
             let top = dir.path().join(place);
             let names = names();
-            names.iter().chain([&"plain.txt".to_owned()]).for_each(|name| put(&top.join(name), 0o644));
+            names
+                .iter()
+                .chain([&"plain.txt".to_owned()])
+                .for_each(|name| put(&top.join(name), 0o644));
             let hidden = hidden(&top);
-            let seen: Vec<&String> = names.iter().filter(|name| !hidden.contains(&top.join(name))).collect();
+            let seen: Vec<&String> = names
+                .iter()
+                .filter(|name| !hidden.contains(&top.join(name)))
+                .collect();
             assert!(seen.is_empty(), "{place}: {seen:?}");
             assert!(!hidden.contains(&top.join("plain.txt")), "{place}");
         }
@@ -120,8 +151,14 @@ mod tests {
     #[test]
     fn a_word_that_tells_is_one_in_settings_and_in_their_text_too() {
         for word in credential::WORDS {
-            assert!(credential::is_setting(&format!("my{word}")) && credential::may_be_in(&format!("my-{word} = x")));
+            assert!(
+                credential::is_setting(&format!("my{word}"))
+                    && credential::may_be_in(&format!("my-{word} = x"))
+            );
         }
-        assert!(credential::may_be_in("proxy = \"http://me:hush@proxy.example\"") && !credential::may_be_in("[http]"));
+        assert!(
+            credential::may_be_in("proxy = \"http://me:hush@proxy.example\"")
+                && !credential::may_be_in("[http]")
+        );
     }
 }

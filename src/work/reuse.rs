@@ -1,7 +1,9 @@
-//! Verdicts that need no second run: what the verdict of a gate depends on here, and who has passed by just that.
+//! Verdicts that need no second run: what the verdict of a gate depends on here, and who has passed
+//! by just that.
 //!
-//! Only a sealed room keeps what a gate leaves from the next one, so no verdict of another room is reused; nor one of a gate
-//! that found a cache of `keep`, where another gate may have written. It refuses to reuse anything but a clean pass.
+//! Only a sealed room keeps what a gate leaves from the next one, so no verdict of another room is
+//! reused; nor one of a gate that found a cache of `keep`, where another gate may have written. It
+//! refuses to reuse anything but a clean pass.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -23,7 +25,8 @@ use crate::plan::{Gate, RoomLevel, definition_of};
 /// Directories of one attempt, and the commit that premises hold by its content.
 const PASSING: [&str; 3] = ["HOME", "TMPDIR", BASE];
 
-/// What a verdict of the gate depends on; `None` if it is not to be reused. The fingerprint is still to come.
+/// What a verdict of the gate depends on; `None` if it is not to be reused. The fingerprint is
+/// still to come.
 pub(super) async fn premises(
     shared: &Arc<Shared>,
     gate: &Gate,
@@ -37,24 +40,33 @@ pub(super) async fn premises(
     }
     let (tree, base) = (commit.tip.tree.clone(), commit.base.clone());
     let (looked, gate_read) = (Arc::clone(shared), gate.clone());
-    let digests = on_files(Limits { stop, timeout: None }, "reading what its gate reads", move || {
-        let tools = &looked.tools;
-        let inputs = gate_read.inputs.as_deref().unwrap_or_default();
-        let tree_of = |commit| tools.repo.tip(commit).map(|tip| tip.tree);
-        let trusted_tree = tree_of(instructions::trusted(tools))?;
-        Ok::<_, GitError>((
-            tools.repo.digest_of(&tree, inputs)?,
-            tools.repo.digest_of(&tree_of(&base)?, inputs)?,
-            if gate_read.trusted.is_empty() {
-                Sha256::of(b"")
-            } else {
-                tools.repo.digest_of(&trusted_tree, &gate_read.trusted)?
-            },
-        ))
-    });
+    let digests = on_files(
+        Limits {
+            stop,
+            timeout: None,
+        },
+        "reading what its gate reads",
+        move || {
+            let tools = &looked.tools;
+            let inputs = gate_read.inputs.as_deref().unwrap_or_default();
+            let tree_of = |commit| tools.repo.tip(commit).map(|tip| tip.tree);
+            let trusted_tree = tree_of(instructions::trusted(tools))?;
+            Ok::<_, GitError>((
+                tools.repo.digest_of(&tree, inputs)?,
+                tools.repo.digest_of(&tree_of(&base)?, inputs)?,
+                if gate_read.trusted.is_empty() {
+                    Sha256::of(b"")
+                } else {
+                    tools.repo.digest_of(&trusted_tree, &gate_read.trusted)?
+                },
+            ))
+        },
+    );
     let (inputs, base_inputs, trusted) = digests.await?;
     let (room, network) = (&tools.plan.room, tools.plan.room.network_of_gate(gate));
-    let lasting = env.iter().filter(|(name, _)| !PASSING.iter().any(|passing| name.as_os_str() == *passing));
+    let lasting = env
+        .iter()
+        .filter(|(name, _)| !PASSING.iter().any(|passing| name.as_os_str() == *passing));
     Ok(Some(Premises {
         omk: env!("CARGO_PKG_VERSION").to_owned(),
         definition: definition_of(gate),
@@ -62,15 +74,26 @@ pub(super) async fn premises(
         base_inputs,
         trusted,
         platform: format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
-        room: format!("{:?} {network:?} docker {} umask {}", tools.level, room.docker, umask()),
-        env: lasting.map(|(name, value)| (name.clone(), value.clone())).collect(),
+        room: format!(
+            "{:?} {network:?} docker {} umask {}",
+            tools.level,
+            room.docker,
+            umask()
+        ),
+        env: lasting
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
         fingerprint: None,
     }))
 }
 
 /// What may be reused of an outcome: a clean pass in a sealed room.
 pub(super) fn of(outcome: &GateOutcome, key: Option<Sha256>) -> Option<Reuse> {
-    let sealed = outcome.room.as_ref().is_some_and(|room| room.containment.level == RoomLevel::Sealed);
+    let sealed = outcome
+        .room
+        .as_ref()
+        .is_some_and(|room| room.containment.level == RoomLevel::Sealed);
     let clean = outcome.verdict == GateVerdict::Passed && outcome.failing_total == 0;
-    key.filter(|_| sealed && clean).map(|key| Reuse { key, from: None })
+    key.filter(|_| sealed && clean)
+        .map(|key| Reuse { key, from: None })
 }

@@ -1,7 +1,7 @@
 //! The rooms of a run: what its children see of this machine, and what they do not.
 //!
-//! It refuses to know how a room is made, and it never shows what it hides: a directory of tools that holds the user's
-//! checkout is not shown.
+//! It refuses to know how a room is made, and it never shows what it hides: a directory of tools
+//! that holds the user's checkout is not shown.
 
 use std::path::{Path, PathBuf};
 
@@ -38,11 +38,12 @@ const PROXY: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_prox
 /// Whom tools ask without a proxy: the room itself.
 const NO_PROXY: &str = "127.0.0.1,::1,localhost";
 
-/// The same for a room with a way to a name below `localhost`: to most tools `localhost` in that list means these, too.
+/// The same for a room with a way to a name below `localhost`: to most tools `localhost` in that
+/// list means these, too.
 const NO_PROXY_BESIDE_NAMES: &str = "127.0.0.1,::1";
 
-/// What must lie on the disk before a child can start in its room. A gate's private directories are emptied before each
-/// execution, so it is made each time.
+/// What must lie on the disk before a child can start in its room. A gate's private directories are
+/// emptied before each execution, so it is made each time.
 #[derive(Debug, Clone)]
 pub(super) struct Furnishing {
     seeds: Vec<Seed>,
@@ -61,8 +62,9 @@ impl Furnishing {
     }
 }
 
-/// The room for a child of this run, and what is to be made first: it writes to `writable`; `scratch` is a directory of its
-/// own. A cache that it cannot have as a copy becomes one of its own, with a variable that leads there.
+/// The room for a child of this run, and what is to be made first: it writes to `writable`;
+/// `scratch` is a directory of its own. A cache that it cannot have as a copy becomes one of its
+/// own, with a variable that leads there.
 pub(super) fn room(
     shared: &Shared,
     env: &mut ChildEnv,
@@ -81,8 +83,19 @@ pub(super) fn room(
     let clones = settings::clones_of_submodules(repository);
     // Submodules in slots borrow from the user's clones, which may borrow in turn.
     let by_clones: Vec<PathBuf> = clones.iter().flat_map(|clone| alternates(clone)).collect();
-    let shown = borrowed.iter().chain(&by_clones).filter(|path| may_be_seen(tools, &ours, path)).cloned();
-    let shown: Vec<PathBuf> = view.programs.iter().chain(&view.named).cloned().chain(shown).chain(docker).collect();
+    let shown = borrowed
+        .iter()
+        .chain(&by_clones)
+        .filter(|path| may_be_seen(tools, &ours, path))
+        .cloned();
+    let shown: Vec<PathBuf> = view
+        .programs
+        .iter()
+        .chain(&view.named)
+        .cloned()
+        .chain(shown)
+        .chain(docker)
+        .collect();
     let mut hidden = tools.caller.private_directories().to_vec();
     let (mut copied, mut seeds) = (view.copied.clone(), Vec::new());
     for (variable, theirs) in &view.replaced {
@@ -92,13 +105,23 @@ pub(super) fn room(
         seeds.push(seed);
     }
     hidden.extend(copied.iter().flat_map(|cache| private::in_cache(cache)));
-    hidden.extend(view.programs.iter().flat_map(|tool| private::beside_programs(tool)));
+    hidden.extend(
+        view.programs
+            .iter()
+            .flat_map(|tool| private::beside_programs(tool)),
+    );
     copied.push(repository.to_path_buf());
     let number = copied.len() - 1;
     let cannot_copy = tools.level == RoomLevel::Sealed && !shared.copies.has(repository);
-    let stand_in = cannot_copy.then(|| StandIn::new(repository, &scratch, number, (borrowed, clones)));
+    let stand_in =
+        cannot_copy.then(|| StandIn::new(repository, &scratch, number, (borrowed, clones)));
     let changes = || scratch.join(Sandbox::changes_of(number));
-    let settings = (repository.to_path_buf(), stand_in.as_ref().map_or_else(changes, |own| own.path().to_owned()));
+    let settings = (
+        repository.to_path_buf(),
+        stand_in
+            .as_ref()
+            .map_or_else(changes, |own| own.path().to_owned()),
+    );
     hidden.extend(ours);
     // Runs, their logs and journals lie in the repository.
     hidden.push(repository.join("omk"));
@@ -110,8 +133,24 @@ pub(super) fn room(
     }
     let least = tools.plan.room.demand([&way.network]).least();
     let (reach, scratch) = (way.reach.clone(), Some(scratch));
-    let room = Sandbox { writable, copied, shown, hidden, scratch, reach, least, ..Sandbox::default() };
-    (room, Furnishing { seeds, stand_in, settings })
+    let room = Sandbox {
+        writable,
+        copied,
+        shown,
+        hidden,
+        scratch,
+        reach,
+        least,
+        ..Sandbox::default()
+    };
+    (
+        room,
+        Furnishing {
+            seeds,
+            stand_in,
+            settings,
+        },
+    )
 }
 
 /// What rooms show of what a child's environment points at.
@@ -128,7 +167,8 @@ struct View {
     unseen: Vec<&'static str>,
 }
 
-/// The views of a run, by the environments that they are for: looking for one follows hundreds of links.
+/// The views of a run, by the environments that they are for: looking for one follows hundreds of
+/// links.
 #[derive(Debug, Default)]
 pub(super) struct Views(Mutex<HashMap<PointedAt, Arc<View>>>);
 
@@ -163,14 +203,22 @@ impl View {
     fn new(shared: &Shared, at: &PointedAt) -> Self {
         let ours = own_directories(&shared.tools);
         let seen = |path: &&PathBuf| may_be_seen(&shared.tools, &ours, path);
-        let all_seen = |(_, paths): &&(&'static str, Vec<PathBuf>)| paths.iter().all(|path| seen(&path));
+        let all_seen =
+            |(_, paths): &&(&'static str, Vec<PathBuf>)| paths.iter().all(|path| seen(&path));
         let (known, unseen): (Vec<_>, Vec<_>) = at.certificates.iter().partition(all_seen);
         let certificates = known.into_iter().flat_map(|(_, paths)| paths);
-        let has_copy = |(_, cache): &&(&'static str, PathBuf)| shared.copies.has(cache) && seen(&cache);
+        let has_copy =
+            |(_, cache): &&(&'static str, PathBuf)| shared.copies.has(cache) && seen(&cache);
         let (copied, replaced): (Vec<_>, Vec<_>) = at.caches.iter().partition(has_copy);
         Self {
             programs: at.tools.iter().filter(seen).cloned().collect(),
-            named: at.data.iter().filter(seen).chain(certificates).cloned().collect(),
+            named: at
+                .data
+                .iter()
+                .filter(seen)
+                .chain(certificates)
+                .cloned()
+                .collect(),
             copied: copied.into_iter().map(|(_, cache)| cache.clone()).collect(),
             replaced: replaced.into_iter().cloned().collect(),
             unseen: unseen.into_iter().map(|(name, _)| *name).collect(),
@@ -180,16 +228,29 @@ impl View {
 
 /// Where all slots are, and the user's checkouts.
 fn own_directories(tools: &Tools) -> Vec<PathBuf> {
-    let checkouts = tools.repo.checkouts().unwrap_or_else(|_| vec![tools.repo.workdir().to_owned()]);
-    std::iter::once(tools.pool.root().to_owned()).chain(checkouts).map(real).collect()
+    let checkouts = tools
+        .repo
+        .checkouts()
+        .unwrap_or_else(|_| vec![tools.repo.workdir().to_owned()]);
+    std::iter::once(tools.pool.root().to_owned())
+        .chain(checkouts)
+        .map(real)
+        .collect()
 }
 
-/// Whether something may lie over what a room hides, and so be seen; what holds something hidden may, for that is hidden
-/// once more inside. A link counts for what it leads to. `ours` is what [`own_directories`] says.
+/// Whether something may lie over what a room hides, and so be seen; what holds something hidden
+/// may, for that is hidden once more inside. A link counts for what it leads to. `ours` is what
+/// [`own_directories`] says.
 fn may_be_seen(tools: &Tools, ours: &[PathBuf], path: &Path) -> bool {
     let path = real(path);
-    let holds_private = tools.caller.private_directories().iter().any(|private| private.starts_with(&path));
-    !holds_private && !ours.contains(&path) && !ours[1..].iter().any(|checkout| path.starts_with(checkout))
+    let holds_private = tools
+        .caller
+        .private_directories()
+        .iter()
+        .any(|private| private.starts_with(&path));
+    !holds_private
+        && !ours.contains(&path)
+        && !ours[1..].iter().any(|checkout| path.starts_with(checkout))
 }
 
 /// The path without links, if it leads anywhere.
@@ -198,7 +259,8 @@ fn real(path: impl AsRef<Path>) -> PathBuf {
     std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
-/// Where a repository that borrows objects finds them. Those it borrows from may borrow, too; git follows five.
+/// Where a repository that borrows objects finds them. Those it borrows from may borrow, too; git
+/// follows five.
 fn alternates(repository: &Path) -> Vec<PathBuf> {
     let mut found = borrowed(&repository.join("objects"));
     for _ in 1..5 {
@@ -211,9 +273,12 @@ fn alternates(repository: &Path) -> Vec<PathBuf> {
 }
 
 fn borrowed(objects: &Path) -> Vec<PathBuf> {
-    let listed = plain_file::read(&objects.join("info/alternates"), LONGEST_LIST).unwrap_or_default();
+    let listed =
+        plain_file::read(&objects.join("info/alternates"), LONGEST_LIST).unwrap_or_default();
     let listed = String::from_utf8_lossy(&listed);
-    let found = listed.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let found = listed
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
     found.map(|line| real(objects.join(line))).collect()
 }
 
@@ -229,20 +294,33 @@ pub(super) struct Way {
 }
 
 impl Way {
-    /// The way that a plan's network describes; `gateway` is the port of the model's, for an agent. Where the caller's
-    /// machine has a proxy, the way leads through it.
-    pub(super) async fn open(network: &Network, gateway: Option<u16>, caller: &Caller) -> Result<Self, Trouble> {
+    /// The way that a plan's network describes; `gateway` is the port of the model's, for an agent.
+    /// Where the caller's machine has a proxy, the way leads through it.
+    pub(super) async fn open(
+        network: &Network,
+        gateway: Option<u16>,
+        caller: &Caller,
+    ) -> Result<Self, Trouble> {
         let (tunnel, proxies) = match network {
             Network::Allow(hosts) => {
                 let proxy = Proxy::of(caller);
-                let proxy = proxy.map_err(|error| Trouble::new(Class::Config, format!("failed to {error}")))?;
+                let proxy = proxy
+                    .map_err(|error| Trouble::new(Class::Config, format!("failed to {error}")))?;
                 let tunnel = Tunnel::start(hosts.clone(), proxy).await;
-                (Some(tunnel.map_err(|error| Trouble::new(Class::Host, format!("failed to {error}")))?), Vec::new())
+                (
+                    Some(tunnel.map_err(|error| {
+                        Trouble::new(Class::Host, format!("failed to {error}"))
+                    })?),
+                    Vec::new(),
+                )
             }
             Network::Open => (None, egress::proxies(caller)),
             Network::None | Network::Model => (None, Vec::new()),
         };
-        let ports: Vec<u16> = gateway.into_iter().chain(tunnel.as_ref().map(Tunnel::port)).collect();
+        let ports: Vec<u16> = gateway
+            .into_iter()
+            .chain(tunnel.as_ref().map(Tunnel::port))
+            .collect();
         let reach = match network {
             Network::Open => Reach::Open,
             _ if ports.is_empty() => Reach::Nothing,
@@ -250,7 +328,14 @@ impl Way {
             Network::Model | Network::Allow(_) => Reach::Doors(ports),
         };
         let (opened, doors) = unbounded_channel();
-        Ok(Self { reach, network: network.clone(), tunnel, proxies, opened, doors })
+        Ok(Self {
+            reach,
+            network: network.clone(),
+            tunnel,
+            proxies,
+            opened,
+            doors,
+        })
     }
 
     /// Where the room's listeners are to be sent.
@@ -258,7 +343,8 @@ impl Way {
         self.opened.clone()
     }
 
-    /// Tells tools of the proxy, if there is one. Beside the caller's own, the plan may name another.
+    /// Tells tools of the proxy, if there is one. Beside the caller's own, the plan may name
+    /// another.
     pub(super) fn describe_in(&self, env: &mut BTreeMap<OsString, OsString>) {
         for (name, value) in &self.proxies {
             env.entry(name.into()).or_insert_with(|| value.into());
@@ -267,7 +353,11 @@ impl Way {
         for name in PROXY {
             env.insert(name.into(), tunnel.address().into());
         }
-        let without = if tunnel.leads_here() { NO_PROXY_BESIDE_NAMES } else { NO_PROXY };
+        let without = if tunnel.leads_here() {
+            NO_PROXY_BESIDE_NAMES
+        } else {
+            NO_PROXY
+        };
         for name in ["NO_PROXY", "no_proxy"] {
             env.insert(name.into(), without.into());
         }
@@ -275,8 +365,13 @@ impl Way {
         env.insert("NODE_USE_ENV_PROXY".into(), "1".into());
     }
 
-    /// Serves the room while the child in it runs. A listener that cannot be served leads nowhere, and the child says so.
-    pub(super) async fn serve_while<T>(&mut self, pass: Option<&Pass>, running: impl Future<Output = T>) -> T {
+    /// Serves the room while the child in it runs. A listener that cannot be served leads nowhere,
+    /// and the child says so.
+    pub(super) async fn serve_while<T>(
+        &mut self,
+        pass: Option<&Pass>,
+        running: impl Future<Output = T>,
+    ) -> T {
         tokio::pin!(running);
         loop {
             tokio::select! {
@@ -295,11 +390,17 @@ impl Way {
 
     /// Hosts that are allowed and could not be reached, each with the reason.
     pub(super) fn unreached(&self) -> Vec<String> {
-        self.tunnel.as_ref().map(Tunnel::unreached).unwrap_or_default()
+        self.tunnel
+            .as_ref()
+            .map(Tunnel::unreached)
+            .unwrap_or_default()
     }
 
     /// Hosts that were asked for and are not allowed.
     pub(super) fn refused(&self) -> Vec<String> {
-        self.tunnel.as_ref().map(Tunnel::refused).unwrap_or_default()
+        self.tunnel
+            .as_ref()
+            .map(Tunnel::refused)
+            .unwrap_or_default()
     }
 }

@@ -1,8 +1,9 @@
 //! A repository's settings as children see them: without credentials.
 //!
-//! A checkout action leaves a token in them, people write one into a remote's address, and helpers and keys are named there.
-//! They are read as git reads them, with what they include. It refuses to pass on what it cannot read: then a child's
-//! repository has the few settings without which git would not take it for one.
+//! A checkout action leaves a token in them, people write one into a remote's address, and helpers
+//! and keys are named there. They are read as git reads them, with what they include. It refuses to
+//! pass on what it cannot read: then a child's repository has the few settings without which git
+//! would not take it for one.
 
 use std::path::{Path, PathBuf};
 
@@ -15,18 +16,22 @@ use crate::plain_file;
 /// The longest settings of a repository that are read: a thousand times those of a big project.
 const LONGEST: u64 = 1 << 20;
 
-/// How many repositories of submodules are looked at, and how deep below `modules` their names may lead.
+/// How many repositories of submodules are looked at, and how deep below `modules` their names may
+/// lead.
 const MOST_MODULES: usize = 1_000;
 const DEEPEST: usize = 8;
 
 /// Settings that run a program or bring in other files, and whose text may hold anything.
 const SECTIONS: [&str; 4] = ["alias.", "credential.", "include.", "includeif."];
 
-/// Writes the settings of a repository, of its worktrees and of its submodules below `instead`, each where it lies in the
-/// repository, if there are credentials in them. Blocks.
+/// Writes the settings of a repository, of its worktrees and of its submodules below `instead`,
+/// each where it lies in the repository, if there are credentials in them. Blocks.
 pub(super) fn leave_out_credentials(repository: &Path, instead: &Path) {
     for file in files(repository) {
-        let place = file.strip_prefix(repository).map(|file| instead.join(file)).unwrap_or_default();
+        let place = file
+            .strip_prefix(repository)
+            .map(|file| instead.join(file))
+            .unwrap_or_default();
         let cleaned = match clean(&file) {
             Some(Cleaned::Same) => continue,
             Some(Cleaned::Without(text)) => text,
@@ -36,9 +41,14 @@ pub(super) fn leave_out_credentials(repository: &Path, instead: &Path) {
     }
     let mut left = LOGGED;
     for file in logs(repository) {
-        let place = file.strip_prefix(repository).map(|file| instead.join(file)).unwrap_or_default();
+        let place = file
+            .strip_prefix(repository)
+            .map(|file| instead.join(file))
+            .unwrap_or_default();
         // git writes there where a branch was fetched from, as the user said it.
-        let text = plain_file::read(&file, left).ok().map(|text| String::from_utf8_lossy(&text).into_owned());
+        let text = plain_file::read(&file, left)
+            .ok()
+            .map(|text| String::from_utf8_lossy(&text).into_owned());
         left = left.saturating_sub(text.as_ref().map_or(0, |text| text.len() as u64));
         let lines = || text.iter().flat_map(|text| text.split_inclusive('\n'));
         if text.is_none() || lines().any(|line| without_login(line) != line) {
@@ -53,7 +63,11 @@ const LOGGED: u64 = 4 << 20;
 /// The reflogs of a repository and of the user's clones of submodules.
 fn logs(repository: &Path) -> Vec<PathBuf> {
     let (mut found, mut todo) = (Vec::new(), vec![repository.join("logs")]);
-    todo.extend(clones_of_submodules(repository).iter().map(|clone| clone.join("logs")));
+    todo.extend(
+        clones_of_submodules(repository)
+            .iter()
+            .map(|clone| clone.join("logs")),
+    );
     while let Some(directory) = todo.pop() {
         for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
             match entry.file_type() {
@@ -66,29 +80,44 @@ fn logs(repository: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// What of a repository holds settings that git does not read: copies that editors and people leave, and places of remotes from
-/// before there were settings for them.
+/// What of a repository holds settings that git does not read: copies that editors and people
+/// leave, and places of remotes from before there were settings for them.
 pub(super) fn unread(repository: &Path) -> Vec<PathBuf> {
-    let directories = std::iter::once(repository.to_owned()).chain(clones_of_submodules(repository));
+    let directories =
+        std::iter::once(repository.to_owned()).chain(clones_of_submodules(repository));
     let is_unread = |name: &std::ffi::OsStr| {
         let name = name.to_string_lossy();
         let is_read = matches!(&*name, "config" | "config.worktree");
-        !is_read && (name.trim_start_matches('.').starts_with("config") || matches!(&*name, "remotes" | "branches"))
+        !is_read
+            && (name.trim_start_matches('.').starts_with("config")
+                || matches!(&*name, "remotes" | "branches"))
     };
-    let entries = directories.flat_map(|directory| std::fs::read_dir(directory).into_iter().flatten().flatten());
-    entries.filter(|entry| is_unread(&entry.file_name())).map(|entry| entry.path()).collect()
+    let entries = directories
+        .flat_map(|directory| std::fs::read_dir(directory).into_iter().flatten().flatten());
+    entries
+        .filter(|entry| is_unread(&entry.file_name()))
+        .map(|entry| entry.path())
+        .collect()
 }
 
 /// All files of settings that a child's git would read.
 fn files(repository: &Path) -> Vec<PathBuf> {
     let mut directories = vec![repository.to_owned()];
-    for entry in std::fs::read_dir(repository.join("worktrees")).into_iter().flatten().flatten() {
+    for entry in std::fs::read_dir(repository.join("worktrees"))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         directories.push(entry.path());
         modules(&entry.path().join("modules"), 0, &mut directories);
     }
     directories.extend(clones_of_submodules(repository));
-    let files = directories.iter().flat_map(|directory| ["config", "config.worktree"].map(|name| directory.join(name)));
-    files.filter(|file| file.symlink_metadata().is_ok()).collect()
+    let files = directories
+        .iter()
+        .flat_map(|directory| ["config", "config.worktree"].map(|name| directory.join(name)));
+    files
+        .filter(|file| file.symlink_metadata().is_ok())
+        .collect()
 }
 
 /// The user's clones of submodules, as far as they are looked for.
@@ -133,9 +162,10 @@ fn clean(file: &Path) -> Option<Cleaned> {
         let entry = entry.ok()?;
         // What an included file holds is hidden or cleaned with the rest, so it stands here.
         same &= entry.include_depth() == 0;
-        let (Ok(name), value) =
-            (std::str::from_utf8(entry.name_bytes()), entry.has_value().then(|| entry.value_bytes()))
-        else {
+        let (Ok(name), value) = (
+            std::str::from_utf8(entry.name_bytes()),
+            entry.has_value().then(|| entry.value_bytes()),
+        ) else {
             same = false;
             continue;
         };
@@ -143,20 +173,32 @@ fn clean(file: &Path) -> Option<Cleaned> {
         match is_credential(name) {
             true => same = false,
             false => {
-                let (name, value) = (without_login(name), value.map(|value| without_login(&value)));
+                let (name, value) = (
+                    without_login(name),
+                    value.map(|value| without_login(&value)),
+                );
                 same &= name == entry.name().unwrap_or_default()
-                    && value.as_deref().is_none_or(|value| value.as_bytes() == entry.value_bytes());
+                    && value
+                        .as_deref()
+                        .is_none_or(|value| value.as_bytes() == entry.value_bytes());
                 push(&mut without, &name, value.as_deref());
             }
         }
     }
     // A comment may hold what was commented out.
     let is_commented = |line: &&[u8]| matches!(line.trim_ascii_start().first(), Some(b'#' | b';'));
-    same &= !text.split(|&byte| byte == b'\n').filter(is_commented).any(|line| {
-        let line = String::from_utf8_lossy(line).to_ascii_lowercase();
-        is_credential(&line) || without_login(&line) != line
-    });
-    Some(if same && !text.contains(&b'\\') { Cleaned::Same } else { Cleaned::Without(without) })
+    same &= !text
+        .split(|&byte| byte == b'\n')
+        .filter(is_commented)
+        .any(|line| {
+            let line = String::from_utf8_lossy(line).to_ascii_lowercase();
+            is_credential(&line) || without_login(&line) != line
+        });
+    Some(if same && !text.contains(&b'\\') {
+        Cleaned::Same
+    } else {
+        Cleaned::Without(without)
+    })
 }
 
 fn is_credential(name: &str) -> bool {
@@ -167,8 +209,12 @@ fn is_credential(name: &str) -> bool {
 
 /// One setting, as git reads it.
 fn push(to: &mut String, name: &str, value: Option<&str>) {
-    let Some((section, rest)) = name.split_once('.') else { return };
-    let (sub, key) = rest.rsplit_once('.').map_or((None, rest), |(sub, key)| (Some(sub), key));
+    let Some((section, rest)) = name.split_once('.') else {
+        return;
+    };
+    let (sub, key) = rest
+        .rsplit_once('.')
+        .map_or((None, rest), |(sub, key)| (Some(sub), key));
     let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
     match sub {
         Some(sub) => to.push_str(&format!("[{section} \"{}\"]\n", quoted(sub))),
@@ -239,11 +285,16 @@ mod tests {
 
     #[test]
     fn what_was_commented_out_included_or_cannot_be_read_is_no_childs() {
-        let commented = cleaned("[core]\n\tbare = false\n# extraheader = AUTHORIZATION: basic hush\n").unwrap();
-        assert!(!commented.contains("hush") && commented.contains("bare"), "{commented}");
+        let commented =
+            cleaned("[core]\n\tbare = false\n# extraheader = AUTHORIZATION: basic hush\n").unwrap();
+        assert!(
+            !commented.contains("hush") && commented.contains("bare"),
+            "{commented}"
+        );
         let broken = cleaned("[core\n\tbare = hush\n").unwrap();
         assert!(!broken.contains("hush"), "{broken}");
-        let included = cleaned("[core]\n\tbare = false\n[include]\n\tpath = hush.config\n").unwrap();
+        let included =
+            cleaned("[core]\n\tbare = false\n[include]\n\tpath = hush.config\n").unwrap();
         assert!(!included.contains("hush"), "{included}");
     }
 
@@ -261,7 +312,11 @@ mod tests {
         for file in all {
             std::fs::create_dir_all(at(file).parent().unwrap()).unwrap();
             std::fs::write(at(file).parent().unwrap().join("HEAD"), "").unwrap();
-            std::fs::write(at(file), "[http]\n\textraheader = hush\n[core]\n\tbare = false\n").unwrap();
+            std::fs::write(
+                at(file),
+                "[http]\n\textraheader = hush\n[core]\n\tbare = false\n",
+            )
+            .unwrap();
         }
         leave_out_credentials(&dir.path().join("a"), &dir.path().join("b"));
         for file in all {

@@ -1,8 +1,8 @@
-//! A repository of a child's own, where it cannot have a copy of the user's: the same HEAD, refs, settings and worktrees, over
-//! the user's objects, which are there to be read.
+//! A repository of a child's own, where it cannot have a copy of the user's: the same HEAD, refs,
+//! settings and worktrees, over the user's objects, which are there to be read.
 //!
-//! It refuses to take along what is no part of the history: hooks, all of the clones of submodules but their objects, objects
-//! of Git LFS, and credentials in settings.
+//! It refuses to take along what is no part of the history: hooks, all of the clones of submodules
+//! but their objects, objects of Git LFS, and credentials in settings.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,23 @@ use super::caches::copy_bounded;
 use crate::exec::Sandbox;
 
 /// What is copied of the user's repository, file by file. git has links nowhere in these.
-const COPIED: [&str; 7] = ["HEAD", "config", "packed-refs", "shallow", "refs", "info", "worktrees"];
+const COPIED: [&str; 7] = [
+    "HEAD",
+    "config",
+    "packed-refs",
+    "shallow",
+    "refs",
+    "info",
+    "worktrees",
+];
 
 /// What must be there for git to call it a repository, and for other directories to lie over it.
-const DIRECTORIES: [&str; 4] = ["objects/info", "objects/pack", "refs/heads", "borrowed/objects"];
+const DIRECTORIES: [&str; 4] = [
+    "objects/info",
+    "objects/pack",
+    "refs/heads",
+    "borrowed/objects",
+];
 
 /// A repository to be made.
 #[derive(Debug, Clone)]
@@ -35,8 +48,16 @@ impl StandIn {
         number: usize,
         (alternates, clones): (Vec<PathBuf>, Vec<PathBuf>),
     ) -> Self {
-        let (repository, own) = (repository.to_owned(), scratch.join(Sandbox::stand_in_of(number)));
-        Self { repository, own, alternates, clones }
+        let (repository, own) = (
+            repository.to_owned(),
+            scratch.join(Sandbox::stand_in_of(number)),
+        );
+        Self {
+            repository,
+            own,
+            alternates,
+            clones,
+        }
     }
 
     /// Where it will lie.
@@ -61,12 +82,18 @@ impl StandIn {
             lines.push(b'\n');
         }
         let _ = std::fs::write(self.own.join("objects/info/alternates"), lines);
-        let clones = self.clones.iter().filter(|clone| clone.join("objects").is_dir());
+        let clones = self
+            .clones
+            .iter()
+            .filter(|clone| clone.join("objects").is_dir());
         for clone in clones.filter_map(|clone| clone.strip_prefix(&self.repository).ok()) {
             let borrowed = Path::new(Sandbox::BORROWED).join(clone).join("objects");
             let _ = std::fs::create_dir_all(self.own.join(&borrowed));
             let _ = std::fs::create_dir_all(self.own.join(clone));
-            let _ = symlink(self.repository.join(borrowed), self.own.join(clone).join("objects"));
+            let _ = symlink(
+                self.repository.join(borrowed),
+                self.own.join(clone).join("objects"),
+            );
         }
     }
 }

@@ -1,8 +1,8 @@
-//! What a child left in its slot, its HOME and its TMPDIR, without the secrets that omk knows: an agent's own records of
-//! what a provider sent back, above all.
+//! What a child left in its slot, its HOME and its TMPDIR, without the secrets that omk knows: an
+//! agent's own records of what a provider sent back, above all.
 //!
-//! It refuses to follow links, and to leave a file that it can neither read nor rewrite. It takes no longer than its
-//! [`Bounds`] allow: what it does not read then, it removes.
+//! It refuses to follow links, and to leave a file that it can neither read nor rewrite. It takes
+//! no longer than its [`Bounds`] allow: what it does not read then, it removes.
 
 use std::fs::Metadata;
 use std::io::{self, Read as _, Write as _};
@@ -45,7 +45,9 @@ pub(super) fn sweep(top: &Path, bounds: &Bounds, scrubber: &Scrubber) {
             continue;
         };
         for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
-            let Ok(meta) = std::fs::symlink_metadata(&path) else { continue };
+            let Ok(meta) = std::fs::symlink_metadata(&path) else {
+                continue;
+            };
             let is_old = !meta.is_dir() && bounds.since.is_some_and(|since| changed(&meta) < since);
             if is_old || (!meta.is_symlink() && bounds.left_out.contains(&path)) {
                 continue;
@@ -65,7 +67,8 @@ pub(super) fn sweep(top: &Path, bounds: &Bounds, scrubber: &Scrubber) {
     }
 }
 
-/// The entries of a directory, whose files can be looked at and replaced: a child may have given it a mode that forbids that.
+/// The entries of a directory, whose files can be looked at and replaced: a child may have given it
+/// a mode that forbids that.
 fn list(directory: &Path) -> io::Result<std::fs::ReadDir> {
     let mode = directory.symlink_metadata()?.permissions().mode();
     if mode & 0o700 != 0o700 {
@@ -74,10 +77,12 @@ fn list(directory: &Path) -> io::Result<std::fs::ReadDir> {
     std::fs::read_dir(directory)
 }
 
-/// Removes a directory that cannot be read: itself, or the nearest one around it that can be named, for a path may have grown
-/// too long for that.
+/// Removes a directory that cannot be read: itself, or the nearest one around it that can be named,
+/// for a path may have grown too long for that.
 fn remove_what_cannot_be_read(directory: &Path, top: &Path) {
-    let around = directory.ancestors().take_while(|directory| *directory != top);
+    let around = directory
+        .ancestors()
+        .take_while(|directory| *directory != top);
     for directory in around {
         match std::fs::remove_dir_all(directory) {
             Ok(()) => return,
@@ -87,9 +92,13 @@ fn remove_what_cannot_be_read(directory: &Path, top: &Path) {
     }
 }
 
-/// When the system last noted a change of it. Unlike the time of its content, no child can set this back.
+/// When the system last noted a change of it. Unlike the time of its content, no child can set this
+/// back.
 fn changed(meta: &Metadata) -> SystemTime {
-    let (seconds, nanoseconds) = (u64::try_from(meta.ctime()), u32::try_from(meta.ctime_nsec()));
+    let (seconds, nanoseconds) = (
+        u64::try_from(meta.ctime()),
+        u32::try_from(meta.ctime_nsec()),
+    );
     SystemTime::UNIX_EPOCH + Duration::new(seconds.unwrap_or(0), nanoseconds.unwrap_or(0))
 }
 
@@ -97,16 +106,27 @@ fn changed(meta: &Metadata) -> SystemTime {
 fn is_named(path: &Path, meta: &Metadata, scrubber: &Scrubber) -> bool {
     let leads_to = || std::fs::read_link(path).unwrap_or_default();
     let holds = |path: &Path| scrubber.is_in(path.as_os_str().as_bytes());
-    path.file_name().is_some_and(|name| scrubber.is_in(name.as_bytes())) || (meta.is_symlink() && holds(&leads_to()))
+    path.file_name()
+        .is_some_and(|name| scrubber.is_in(name.as_bytes()))
+        || (meta.is_symlink() && holds(&leads_to()))
 }
 
 fn remove(path: &Path, meta: &Metadata) {
-    // The directory is emptied when the place is used again; nothing else can be done about what stays until then.
-    let _ = if meta.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    // The directory is emptied when the place is used again; nothing else can be done about what
+    // stays until then.
+    let _ = if meta.is_dir() {
+        std::fs::remove_dir_all(path)
+    } else {
+        std::fs::remove_file(path)
+    };
 }
 
 fn clean(path: &PathBuf, meta: &Metadata, scrubber: &Scrubber) -> io::Result<()> {
-    let read = || plain_file::open(path).map(PlainFile::into_file).map_err(io::Error::from);
+    let read = || {
+        plain_file::open(path)
+            .map(PlainFile::into_file)
+            .map_err(io::Error::from)
+    };
     if !scrubber.is_in_file(&mut read()?)? {
         return Ok(());
     }
@@ -127,7 +147,10 @@ fn clean(path: &PathBuf, meta: &Metadata, scrubber: &Scrubber) -> io::Result<()>
             break;
         }
     }
-    new.as_file().set_permissions(std::fs::Permissions::from_mode(meta.permissions().mode() & 0o777))?;
+    new.as_file()
+        .set_permissions(std::fs::Permissions::from_mode(
+            meta.permissions().mode() & 0o777,
+        ))?;
     new.persist(path).map(|_| ()).map_err(|error| error.error)
 }
 
@@ -138,7 +161,12 @@ mod tests {
     const SECRET: &str = "aB3dE5gH7jK9mN1pQ2rS";
 
     fn bounds() -> Bounds {
-        Bounds { since: None, left_out: Vec::new(), most: 1 << 20, stop: CancellationToken::new() }
+        Bounds {
+            since: None,
+            left_out: Vec::new(),
+            most: 1 << 20,
+            stop: CancellationToken::new(),
+        }
     }
 
     #[test]
@@ -153,9 +181,19 @@ mod tests {
         std::os::unix::fs::symlink(at("outside"), at("deep/link")).unwrap();
         std::os::unix::fs::symlink(SECRET, at("deep/named")).unwrap();
         sweep(&at("deep"), &bounds(), &Scrubber::new([SECRET]));
-        assert_eq!(std::fs::read_to_string(at("deep/er/log")).unwrap(), "one *** two");
-        assert_eq!(std::fs::read_to_string(at("deep/plain")).unwrap(), "nothing");
-        assert_eq!(std::fs::read_to_string(at("outside")).unwrap(), SECRET, "a link is not followed");
+        assert_eq!(
+            std::fs::read_to_string(at("deep/er/log")).unwrap(),
+            "one *** two"
+        );
+        assert_eq!(
+            std::fs::read_to_string(at("deep/plain")).unwrap(),
+            "nothing"
+        );
+        assert_eq!(
+            std::fs::read_to_string(at("outside")).unwrap(),
+            SECRET,
+            "a link is not followed"
+        );
         assert!(at("deep/link").is_symlink() && !at("deep/named").is_symlink());
         assert!(!at(&format!("deep/{SECRET}")).exists());
     }
@@ -166,11 +204,25 @@ mod tests {
         let (old, new) = (dir.path().join("old"), dir.path().join("new"));
         std::fs::write(&old, SECRET).unwrap();
         let later = changed(&std::fs::metadata(&old).unwrap()) + Duration::from_nanos(1);
-        sweep(dir.path(), &Bounds { since: Some(later), ..bounds() }, &Scrubber::new([SECRET]));
+        sweep(
+            dir.path(),
+            &Bounds {
+                since: Some(later),
+                ..bounds()
+            },
+            &Scrubber::new([SECRET]),
+        );
         assert_eq!(std::fs::read_to_string(&old).unwrap(), SECRET);
         std::fs::write(&new, SECRET).unwrap();
         let since = changed(&std::fs::metadata(&new).unwrap());
-        sweep(dir.path(), &Bounds { since: Some(since), ..bounds() }, &Scrubber::new([SECRET]));
+        sweep(
+            dir.path(),
+            &Bounds {
+                since: Some(since),
+                ..bounds()
+            },
+            &Scrubber::new([SECRET]),
+        );
         assert_eq!(std::fs::read_to_string(&new).unwrap(), "***");
     }
 
@@ -179,15 +231,26 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         // Far more than can be read in a test's time, if it were.
-        std::fs::File::create(at("huge")).unwrap().set_len(1 << 40).unwrap();
+        std::fs::File::create(at("huge"))
+            .unwrap()
+            .set_len(1 << 40)
+            .unwrap();
         std::fs::write(at("small"), SECRET).unwrap();
         std::fs::create_dir(at("kept")).unwrap();
         std::fs::write(at("kept/cache"), SECRET).unwrap();
-        let with = Bounds { left_out: vec![at("kept")], most: 100, ..bounds() };
+        let with = Bounds {
+            left_out: vec![at("kept")],
+            most: 100,
+            ..bounds()
+        };
         std::fs::rename(at("huge"), at("kept/huge")).unwrap();
         sweep(dir.path(), &with, &Scrubber::new([SECRET]));
         assert_eq!(std::fs::read_to_string(at("small")).unwrap(), "***");
-        assert_eq!(std::fs::read_to_string(at("kept/cache")).unwrap(), SECRET, "it never leaves the machine");
+        assert_eq!(
+            std::fs::read_to_string(at("kept/cache")).unwrap(),
+            SECRET,
+            "it never leaves the machine"
+        );
         std::fs::rename(at("kept/huge"), at("huge")).unwrap();
         sweep(dir.path(), &with, &Scrubber::new([SECRET]));
         assert!(!at("huge").exists() && at("kept/cache").exists());

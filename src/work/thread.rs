@@ -1,7 +1,7 @@
 //! Blocking work beside the async world: in a thread of its own, which hears that it is stopped.
 //!
-//! It refuses to wait long for work that does not hear: what was stopped goes on without it, and the slot that it holds is
-//! nobody else's until it ends.
+//! It refuses to wait long for work that does not hear: what was stopped goes on without it, and
+//! the slot that it holds is nobody else's until it ends.
 
 use std::time::Duration;
 
@@ -14,20 +14,26 @@ use crate::fact::{Class, Failure};
 use crate::git::GitError;
 use crate::text;
 
-/// How long stopped work may take to hear it. Everything looks many times in that; one object of a gigabyte does not.
+/// How long stopped work may take to hear it. Everything looks many times in that; one object of a
+/// gigabyte does not.
 const HEARS: Duration = Duration::from_secs(1);
 
 /// What to do about work on files that takes all its time.
 const ADVICE: &str = "a filter that `.gitattributes` asks for may hang: `git config --get-regexp '^filter'` shows what git \
                       runs; or give more time with `timeout`";
 
-/// Runs blocking work that must be done whatever happens: it puts in order what others go on with, or is over at once.
+/// Runs blocking work that must be done whatever happens: it puts in order what others go on with,
+/// or is over at once.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     outcome(tokio::task::spawn_blocking(work)).await
 }
 
-/// Runs blocking work that looks at the stop itself, and leaves nothing undone that anybody goes on with then.
-pub(super) async fn until<T: Send + 'static>(stop: &CancellationToken, work: impl FnOnce() -> T + Send + 'static) -> T {
+/// Runs blocking work that looks at the stop itself, and leaves nothing undone that anybody goes on
+/// with then.
+pub(super) async fn until<T: Send + 'static>(
+    stop: &CancellationToken,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
     let token = stop.clone();
     blocking(move || stop::during(token, work)).await
 }
@@ -62,14 +68,19 @@ impl From<Unfinished> for Trouble {
 
 impl From<GitError> for Unfinished {
     fn from(error: GitError) -> Self {
-        if matches!(error, GitError::Stopped) { Self::Stopped } else { Self::Failed(error) }
+        if matches!(error, GitError::Stopped) {
+            Self::Stopped
+        } else {
+            Self::Failed(error)
+        }
     }
 }
 
 /// Runs blocking work on files, `what` to say of it: "laying out its files".
 ///
 /// # Errors
-/// If it was stopped, or took all its time, which is a failure of class `timeout`; and where the work fails.
+/// If it was stopped, or took all its time, which is a failure of class `timeout`; and where the
+/// work fails.
 pub(super) async fn on_files<T: Send + 'static>(
     limits: Limits<'_>,
     what: &str,
@@ -108,7 +119,10 @@ pub(super) async fn on_files<T: Send + 'static>(
         Err(GitError::Stopped) if !stopped => {
             let most = limits.timeout.unwrap_or_default();
             let message = format!("{what} took longer than {}", text::duration(most));
-            let failure = Failure { advice: Some(ADVICE.to_owned()), ..Failure::new(Class::Timeout, message) };
+            let failure = Failure {
+                advice: Some(ADVICE.to_owned()),
+                ..Failure::new(Class::Timeout, message)
+            };
             Err(Unfinished::OutOfTime(failure))
         }
         ended => Ok(ended?),

@@ -1,4 +1,5 @@
-//! One gate on one commit, in one place: its environment and its room, the slot as it is to find it, and what came of it.
+//! One gate on one commit, in one place: its environment and its room, the slot as it is to find
+//! it, and what came of it.
 //!
 //! It refuses to run a gate whose verdict is known, and to know what other gates do.
 
@@ -27,7 +28,8 @@ use crate::plan::{Gate, Network};
 /// The variable that tells a gate what the judged commit is built on.
 pub(super) const BASE: &str = "OMK_BASE";
 
-/// How long the files of a gate may take at least: its timeout is about its command, and may be that of a quick one.
+/// How long the files of a gate may take at least: its timeout is about its command, and may be
+/// that of a quick one.
 const LEAST: Duration = Duration::from_secs(60);
 
 /// What gates judge, and what it is built on.
@@ -36,8 +38,8 @@ pub(super) struct OnTrial<'a> {
     pub(super) tip: &'a Tip,
     /// The base in the proof of it: of a task's change, of the result.
     pub(super) base: &'a CommitId,
-    /// Caches that gates find if they are there. Those on the result and on the base find none: whose they are, and whether
-    /// they are there, would be chance.
+    /// Caches that gates find if they are there. Those on the result and on the base find none:
+    /// whose they are, and whether they are there, would be chance.
     pub(super) keep: &'a [String],
 }
 
@@ -49,7 +51,10 @@ pub(super) struct Logs {
 
 impl Logs {
     pub(super) fn new(shared: &Shared, name: String) -> Self {
-        Self { path: shared.tools.run_dir.path().join(&name), name }
+        Self {
+            path: shared.tools.run_dir.path().join(&name),
+            name,
+        }
     }
 }
 
@@ -64,7 +69,14 @@ pub(super) async fn judge_one(
 ) -> Result<GateOutcome, Trouble> {
     let tools = &shared.tools;
     let (home, tmp) = place.gate_dirs();
-    let mut env = child_env(&tools.caller, &home, &tmp, &tools.plan.env, &tools.plan.pass_env, &gate.env);
+    let mut env = child_env(
+        &tools.caller,
+        &home,
+        &tmp,
+        &tools.plan.env,
+        &tools.plan.pass_env,
+        &gate.env,
+    );
     env.vars.insert(BASE.into(), commit.base.as_str().into());
     let writable = vec![place.slot.path().to_path_buf(), home, tmp];
     let network = tools.plan.room.network_of_gate(gate);
@@ -81,8 +93,18 @@ pub(super) async fn judge_one(
     // Taken by the first execution: a second one comes after a child.
     let laid_out = Mutex::new(laid_out);
     let lay_out = || -> BoxFuture<'_, Result<(), Failure>> {
-        let laid_out = laid_out.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Box::pin(lay_out(shared, gate, place, (commit, laid_out), &furnishing, stop))
+        let laid_out = laid_out
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        Box::pin(lay_out(
+            shared,
+            gate,
+            place,
+            (commit, laid_out),
+            &furnishing,
+            stop,
+        ))
     };
     let scrub = |text: &str| tools.scrubber.scrub(text);
     let site = judge::Site {
@@ -102,10 +124,24 @@ pub(super) async fn judge_one(
         Some(premises) => match &gate.fingerprint {
             None => (Some(premises.key()), None),
             Some(command) => {
-                let printed = way.serve_while(None, judge::fingerprint(gate, command, &site)).await;
+                let printed = way
+                    .serve_while(None, judge::fingerprint(gate, command, &site))
+                    .await;
                 match printed.map_err(|error| not_judged(&error, stop))? {
-                    Ok(digest) => (Some(Premises { fingerprint: Some(digest), ..premises }.key()), None),
-                    Err(why) => (None, Some(format!("its fingerprint {why}, so no verdict is reused"))),
+                    Ok(digest) => (
+                        Some(
+                            Premises {
+                                fingerprint: Some(digest),
+                                ..premises
+                            }
+                            .key(),
+                        ),
+                        None,
+                    ),
+                    Err(why) => (
+                        None,
+                        Some(format!("its fingerprint {why}, so no verdict is reused")),
+                    ),
                 }
             }
         },
@@ -117,10 +153,17 @@ pub(super) async fn judge_one(
     // Another gate may have written there, so what comes of it stands for itself alone.
     let key = key.filter(|_| !place.holds_kept(commit.keep));
     let judged = way.serve_while(None, judge::judge(gate, &site)).await;
-    let Judged { mut outcome, containment } = judged.map_err(|error| not_judged(&error, stop))?;
+    let Judged {
+        mut outcome,
+        containment,
+    } = judged.map_err(|error| not_judged(&error, stop))?;
     if let Some(why) = no_key {
         let so_far = std::mem::take(&mut outcome.note);
-        outcome.note = if so_far.is_empty() { why } else { format!("{so_far}; {why}") };
+        outcome.note = if so_far.is_empty() {
+            why
+        } else {
+            format!("{so_far}; {why}")
+        };
     }
     outcome.room = containment.map(|containment| GateRoom {
         network: network.at(containment.level),
@@ -141,8 +184,8 @@ fn not_judged(error: &GateError, stop: &CancellationToken) -> Trouble {
     }
 }
 
-/// The slot as a gate is to find it: HEAD at the judged commit and its tree laid out, its trusted files as the trusted
-/// commit has them, an empty HOME and TMPDIR.
+/// The slot as a gate is to find it: HEAD at the judged commit and its tree laid out, its trusted
+/// files as the trusted commit has them, an empty HOME and TMPDIR.
 async fn lay_out(
     shared: &Arc<Shared>,
     gate: &Gate,
@@ -151,18 +194,30 @@ async fn lay_out(
     furnishing: &Furnishing,
     stop: &CancellationToken,
 ) -> Result<(), Failure> {
-    let limits = Limits { stop, timeout: Some(gate.timeout.max(LEAST)) };
+    let limits = Limits {
+        stop,
+        timeout: Some(gate.timeout.max(LEAST)),
+    };
     let furnishing = furnishing.clone();
-    let (shared, place, tip, trusted) = (Arc::clone(shared), place.clone(), commit.tip.clone(), gate.trusted.clone());
+    let (shared, place, tip, trusted) = (
+        Arc::clone(shared),
+        place.clone(),
+        commit.tip.clone(),
+        gate.trusted.clone(),
+    );
     let keep = commit.keep.to_vec();
     let laid_out = on_files(limits, "laying out its files", move || {
         let tools = &shared.tools;
         if !laid_out.is_some_and(|laid_out| laid_out.is(&tip)) {
-            tools.anchor.steadily(|| place.slot.checkout_tree(&tip.commit, &tip.tree, &keep))?;
+            tools
+                .anchor
+                .steadily(|| place.slot.checkout_tree(&tip.commit, &tip.tree, &keep))?;
         }
         if !trusted.is_empty() {
             let wanted = |path: &RepoPath| trusted.iter().any(|glob| glob.matches(path));
-            place.slot.lay_over_unseen(&tip.tree, instructions::trusted(tools), &keep, &wanted)?;
+            place
+                .slot
+                .lay_over_unseen(&tip.tree, instructions::trusted(tools), &keep, &wanted)?;
         }
         place.fresh_for_gate()?;
         furnishing.make();

@@ -16,7 +16,9 @@ use crate::agent::{self, Model};
 use crate::agent::{AgentOutcome, Observed};
 use crate::exec::environment::{ChildEnv, child_env};
 use crate::exec::{Child, Ended, Ending, ExecError, Program, Pulse, Surroundings};
-use crate::fact::{AgentEvidence, Class, CommandEvidence, Evidence, Failure, LogEvidence, Session, advice_on_exit};
+use crate::fact::{
+    AgentEvidence, Class, CommandEvidence, Evidence, Failure, LogEvidence, Session, advice_on_exit,
+};
 use crate::gateway::{Admission, Usage};
 use crate::id::Sha256;
 use crate::model::Thinks;
@@ -63,7 +65,11 @@ pub(super) async fn take(
 
 impl Turn<'_> {
     fn network(&self) -> &Network {
-        self.shared.tools.plan.room.network_of_task(&self.errand.task)
+        self.shared
+            .tools
+            .plan
+            .room
+            .network_of_task(&self.errand.task)
     }
 
     /// Notes the hosts that were asked for in vain, and that a child may have made of anything.
@@ -83,19 +89,33 @@ impl Turn<'_> {
         let tools = &self.shared.tools;
         let (home, tmp) = (self.place.home(), self.place.tmp());
         let plan = &tools.plan;
-        child_env(&tools.caller, &home, &tmp, &plan.env, &plan.pass_env, &self.errand.task.env)
+        child_env(
+            &tools.caller,
+            &home,
+            &tmp,
+            &plan.env,
+            &plan.pass_env,
+            &self.errand.task.env,
+        )
     }
 
     async fn command(&self, command: &str, evidence: &mut Evidence) -> Result<TurnEnd, Trouble> {
         let mut env = self.env();
         let mut way = Way::open(self.network(), None, &self.shared.tools.caller).await?;
         way.describe_in(&mut env.vars);
-        let writable = vec![self.place.slot.path().to_path_buf(), self.place.home(), self.place.tmp()];
+        let writable = vec![
+            self.place.slot.path().to_path_buf(),
+            self.place.home(),
+            self.place.tmp(),
+        ];
         let scratch = self.scratch().await?;
         Copies::settle(self.shared).await;
         let (room, furnishing) = room(self.shared, &mut env, writable, scratch, &way);
         until(self.stop, move || furnishing.make()).await;
-        let name = format!("logs/{}/{}/command.log", self.errand.task.id, self.errand.attempt);
+        let name = format!(
+            "logs/{}/{}/command.log",
+            self.errand.task.id, self.errand.attempt
+        );
         let child = Child {
             program: Program::Shell(command.to_owned()),
             cwd: self.place.slot.path().to_path_buf(),
@@ -106,36 +126,71 @@ impl Turn<'_> {
             log: self.make_log(&name)?,
             log_cap: LOG_CAP,
         };
-        let around = Surroundings { stop: self.stop.clone(), doors: Some(way.doors()), ..Surroundings::default() };
-        let ended = way.serve_while(None, self.shared.tools.shepherd.run(&child, &around)).await;
+        let around = Surroundings {
+            stop: self.stop.clone(),
+            doors: Some(way.doors()),
+            ..Surroundings::default()
+        };
+        let ended = way
+            .serve_while(None, self.shared.tools.shepherd.run(&child, &around))
+            .await;
         self.note_hosts(&way, evidence);
         let ended = ended.map_err(|error| trouble(&error, &error))?;
         evidence.network = Some(self.network().at(ended.containment.level));
         evidence.containment = ended.containment.clone();
-        let exit = if let Ending::Exited(code) = ended.ending { Some(code) } else { None };
+        let exit = if let Ending::Exited(code) = ended.ending {
+            Some(code)
+        } else {
+            None
+        };
         let log = self.log_evidence(&ended, name);
-        evidence.command = Some(CommandEvidence { command: command.to_owned(), exit, log });
+        evidence.command = Some(CommandEvidence {
+            command: command.to_owned(),
+            exit,
+            log,
+        });
         let named = text::command_line(command);
         let (class, how) = match ended.ending {
             Ending::Exited(0) => return Ok(TurnEnd::Done),
-            Ending::Exited(code) => (Class::Command, format!("command {named} exited with {code}")),
+            Ending::Exited(code) => (
+                Class::Command,
+                format!("command {named} exited with {code}"),
+            ),
             // The kernel's own killer, or a person's: nothing the command says of itself.
             Ending::Signalled(9) => (Class::Host, "its command was killed".to_owned()),
-            Ending::Signalled(signal) => (Class::Command, format!("command {named} was ended by signal {signal}")),
-            Ending::TimedOut => (Class::Timeout, format!("it took longer than {}", text::duration(child.timeout))),
-            Ending::Hung => {
-                (Class::Hung, format!("it was silent for {}", text::duration(self.errand.task.idle_timeout)))
-            }
+            Ending::Signalled(signal) => (
+                Class::Command,
+                format!("command {named} was ended by signal {signal}"),
+            ),
+            Ending::TimedOut => (
+                Class::Timeout,
+                format!("it took longer than {}", text::duration(child.timeout)),
+            ),
+            Ending::Hung => (
+                Class::Hung,
+                format!(
+                    "it was silent for {}",
+                    text::duration(self.errand.task.idle_timeout)
+                ),
+            ),
             Ending::Stopped => return Err(Trouble::Interrupted),
         };
-        Ok(TurnEnd::Failed(Failure { advice: advice_on_exit(exit), ..Failure::new(class, how) }))
+        Ok(TurnEnd::Failed(Failure {
+            advice: advice_on_exit(exit),
+            ..Failure::new(class, how)
+        }))
     }
 
     /// The log's path, its directory made.
     fn make_log(&self, name: &str) -> Result<std::path::PathBuf, Trouble> {
         let path = self.shared.tools.run_dir.path().join(name);
         let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-        made.map_err(|error| Trouble::new(Class::Host, format!("failed to make {}: {error}", path.display())))?;
+        made.map_err(|error| {
+            Trouble::new(
+                Class::Host,
+                format!("failed to make {}: {error}", path.display()),
+            )
+        })?;
         Ok(path)
     }
 
@@ -144,10 +199,23 @@ impl Turn<'_> {
         let (head, tail) = if ended.tail.is_empty() && ended.head.len() <= HEAD + TAIL {
             (scrub(&ended.head), String::new())
         } else {
-            let tail = if ended.tail.is_empty() { &ended.head } else { &ended.tail };
-            (scrub(&ended.head[..HEAD.min(ended.head.len())]), scrub(&tail[tail.len().saturating_sub(TAIL)..]))
+            let tail = if ended.tail.is_empty() {
+                &ended.head
+            } else {
+                &ended.tail
+            };
+            (
+                scrub(&ended.head[..HEAD.min(ended.head.len())]),
+                scrub(&tail[tail.len().saturating_sub(TAIL)..]),
+            )
         };
-        LogEvidence { path, sha256: ended.log_sha256.clone(), bytes: ended.bytes, head, tail }
+        LogEvidence {
+            path,
+            sha256: ended.log_sha256.clone(),
+            bytes: ended.bytes,
+            head,
+            tail,
+        }
     }
 
     async fn agent(
@@ -157,7 +225,10 @@ impl Turn<'_> {
         evidence: &mut Evidence,
     ) -> Result<(TurnEnd, Option<String>), Trouble> {
         let Some(agent) = &self.shared.tools.agent else {
-            return Err(Trouble::new(Class::Config, "this run was started without an agent"));
+            return Err(Trouble::new(
+                Class::Config,
+                "this run was started without an agent",
+            ));
         };
         let pulse = Pulse::default();
         let admission = Admission {
@@ -167,29 +238,63 @@ impl Turn<'_> {
             placeholders: self.placeholders(),
             pulse: pulse.clone(),
         };
-        let pass =
-            agent.gateway.admit(admission).map_err(|error| Trouble::new(Class::Host, format!("failed to {error}")))?;
+        let pass = agent
+            .gateway
+            .admit(admission)
+            .map_err(|error| Trouble::new(Class::Host, format!("failed to {error}")))?;
         let resumed = session.is_some();
-        let name = format!("transcripts/{}/{}.jsonl", self.errand.task.id, self.errand.attempt);
+        let name = format!(
+            "transcripts/{}/{}.jsonl",
+            self.errand.task.id, self.errand.attempt
+        );
         let model = Model {
             name: self.shared.tools.plan.agent.model.clone(),
             base_url: pass.base_url.clone(),
             token: pass.token.clone(),
             context: agent.facts.context,
-            thinks: agent.facts.thinking.is_some_and(|thinking| thinking != Thinks::Never),
+            thinks: agent
+                .facts
+                .thinking
+                .is_some_and(|thinking| thinking != Thinks::Never),
         };
         let token = pass.token.clone();
-        let hide = |text: &str| self.shared.tools.scrubber.scrub(&text.replace(&token, "***"));
-        let mut way = Way::open(self.network(), Some(agent.gateway.port()), &self.shared.tools.caller).await?;
+        let hide = |text: &str| {
+            self.shared
+                .tools
+                .scrubber
+                .scrub(&text.replace(&token, "***"))
+        };
+        let mut way = Way::open(
+            self.network(),
+            Some(agent.gateway.port()),
+            &self.shared.tools.caller,
+        )
+        .await?;
         let scratch = self.scratch().await?;
         Copies::settle(self.shared).await;
-        let (errand, furnishing) = self.errand_of(text, session, model, pulse, self.make_log(&name)?, (&way, scratch));
+        let (errand, furnishing) = self.errand_of(
+            text,
+            session,
+            model,
+            pulse,
+            self.make_log(&name)?,
+            (&way, scratch),
+        );
         until(self.stop, move || furnishing.make()).await;
-        let ran = way.serve_while(Some(&pass), agent.installed.run(&self.shared.tools.shepherd, &errand)).await;
+        let ran = way
+            .serve_while(
+                Some(&pass),
+                agent.installed.run(&self.shared.tools.shepherd, &errand),
+            )
+            .await;
         self.note_hosts(&way, evidence);
         let usage = pass.close();
         let ran = ran.map_err(|error| {
-            if let agent::AgentError::Exec(cause) = &error { trouble(cause, &error) } else { failed(&error) }
+            if let agent::AgentError::Exec(cause) = &error {
+                trouble(cause, &error)
+            } else {
+                failed(&error)
+            }
         })?;
         evidence.network = Some(self.network().at(ran.child.containment.level));
         evidence.containment = ran.child.containment.clone();
@@ -214,23 +319,33 @@ impl Turn<'_> {
             AgentOutcome::Done => Ok((TurnEnd::Done, ended.session)),
             AgentOutcome::Failed(mut failure) => {
                 failure.message = hide(&failure.message);
-                failure.advice =
-                    failure.advice.or_else(|| agent::advice(failure.class, &seen, &self.shared.tools.plan.agent));
+                failure.advice = failure
+                    .advice
+                    .or_else(|| agent::advice(failure.class, &seen, &self.shared.tools.plan.agent));
                 Ok((TurnEnd::Failed(failure), ended.session))
             }
             AgentOutcome::Interrupted => Err(Trouble::Interrupted),
         }
     }
 
-    /// A transcript is evidence by its digest; what it says is for those who may read the run's directory.
+    /// A transcript is evidence by its digest; what it says is for those who may read the run's
+    /// directory.
     fn transcript(&self, ended: &Ended, path: String) -> LogEvidence {
         let (head, tail) = (String::new(), String::new());
         let sha256: Sha256 = ended.log_sha256.clone();
-        LogEvidence { path, sha256, bytes: ended.bytes, head, tail }
+        LogEvidence {
+            path,
+            sha256,
+            bytes: ended.bytes,
+            head,
+            tail,
+        }
     }
 
     fn placeholders(&self) -> Vec<(String, String)> {
-        let place = |name: &str, path: std::path::PathBuf| (format!("{{{{omk:{name}}}}}"), path.display().to_string());
+        let place = |name: &str, path: std::path::PathBuf| {
+            (format!("{{{{omk:{name}}}}}"), path.display().to_string())
+        };
         vec![
             place("slot", self.place.slot.path().to_path_buf()),
             place("home", self.place.home()),
@@ -250,7 +365,11 @@ impl Turn<'_> {
     ) -> (agent::Errand, Furnishing) {
         let scrub = |text: &str| self.shared.tools.scrubber.scrub(text);
         let agent = &self.shared.tools.plan.agent;
-        let kind = if session.is_some() { Session::Resumed } else { Session::New };
+        let kind = if session.is_some() {
+            Session::Resumed
+        } else {
+            Session::New
+        };
         let mut env = self.env();
         way.describe_in(&mut env.vars);
         let writable = vec![self.place.slot.path().to_path_buf()];
@@ -287,8 +406,15 @@ impl Turn<'_> {
                 WriteSet::Declared(globs) => Some(globs.iter().map(ToString::to_string).collect()),
             },
             change_required: task.change == ChangePolicy::Required,
-            gates: gates.map(|gate| (gate.id.to_string(), gate.run.clone())).collect(),
-            built_on: self.errand.onto.iter().map(|other| (other.id.clone(), other.paths.clone())).collect(),
+            gates: gates
+                .map(|gate| (gate.id.to_string(), gate.run.clone()))
+                .collect(),
+            built_on: self
+                .errand
+                .onto
+                .iter()
+                .map(|other| (other.id.clone(), other.paths.clone()))
+                .collect(),
             setback: self.errand.last_failure.as_ref().map(|failure| Setback {
                 class: failure.class,
                 message: failure.message.clone(),
@@ -296,15 +422,27 @@ impl Turn<'_> {
                 paths: failure.paths.clone(),
             }),
             session,
-            room: self.shared.tools.agent.as_ref().map_or(RoomLevel::None, |agent| agent.room),
+            room: self
+                .shared
+                .tools
+                .agent
+                .as_ref()
+                .map_or(RoomLevel::None, |agent| agent.room),
         }
     }
 }
 
 /// What became of a child that could not be run, or not be ended; `whole` says it in words.
 pub(super) fn trouble(error: &ExecError, whole: &dyn std::fmt::Display) -> Trouble {
-    let class = if error.is_setup() { Class::Config } else { Class::Host };
-    Trouble::Failed(Failure { outlived: error.is_outlived(), ..Failure::new(class, format!("failed to {whole}")) })
+    let class = if error.is_setup() {
+        Class::Config
+    } else {
+        Class::Host
+    };
+    Trouble::Failed(Failure {
+        outlived: error.is_outlived(),
+        ..Failure::new(class, format!("failed to {whole}"))
+    })
 }
 
 fn failed(error: &agent::AgentError) -> Trouble {

@@ -30,20 +30,54 @@ fn cause() -> git2::Error {
 
 fn of_git() -> Vec<GitError> {
     let (what, said) = ("read; write".to_owned(), "no; never".to_owned());
-    let (remote, name, path) = ("https://h.example/o/n.git".to_owned(), "x".to_owned(), "/a; b".to_owned());
+    let (remote, name, path) = (
+        "https://h.example/o/n.git".to_owned(),
+        "x".to_owned(),
+        "/a; b".to_owned(),
+    );
     vec![
-        GitError::NotARepository { dir: "/a; b".into() },
-        GitError::Bare { path: "/a; b".into() },
-        GitError::NoCommits { path: "/a; b".into() },
-        GitError::Unsupported { path: "/a".into(), what: "is new; odd".into(), next: "clone it; or wait".into() },
-        GitError::HoldsSecret { path: path.clone(), what: "it" },
-        GitError::NotOwned { path: "/a; b".into() },
-        GitError::UnknownRevision { rev: "v; 1".into(), next: Some("this clone is shallow") },
-        GitError::Missing { what: what.clone(), next: "fetch it; else run `git fsck`" },
+        GitError::NotARepository {
+            dir: "/a; b".into(),
+        },
+        GitError::Bare {
+            path: "/a; b".into(),
+        },
+        GitError::NoCommits {
+            path: "/a; b".into(),
+        },
+        GitError::Unsupported {
+            path: "/a".into(),
+            what: "is new; odd".into(),
+            next: "clone it; or wait".into(),
+        },
+        GitError::HoldsSecret {
+            path: path.clone(),
+            what: "it",
+        },
+        GitError::NotOwned {
+            path: "/a; b".into(),
+        },
+        GitError::UnknownRevision {
+            rev: "v; 1".into(),
+            next: Some("this clone is shallow"),
+        },
+        GitError::Missing {
+            what: what.clone(),
+            next: "fetch it; else run `git fsck`",
+        },
         GitError::BranchInTheWay { name: "omk".into() },
-        GitError::Locked { what: what.clone(), source: cause() },
-        GitError::Disk { what: what.clone(), source: cause() },
-        GitError::Library { what: what.clone(), source: cause() },
+        GitError::Locked {
+            what: what.clone(),
+            source: cause(),
+        },
+        GitError::Disk {
+            what: what.clone(),
+            source: cause(),
+        },
+        GitError::Library {
+            what: what.clone(),
+            source: cause(),
+        },
         GitError::Binary {
             what: what.clone(),
             command: "push".into(),
@@ -51,21 +85,53 @@ fn of_git() -> Vec<GitError> {
             said: said.clone(),
             next: Some("install what it needs"),
         },
-        GitError::OldProgram { found: "git version 2.20; patched".into() },
-        GitError::NoFilter { path, name: name.clone(), next: "define it; with `cat`, nothing is changed".into() },
+        GitError::OldProgram {
+            found: "git version 2.20; patched".into(),
+        },
+        GitError::NoFilter {
+            path,
+            name: name.clone(),
+            next: "define it; with `cat`, nothing is changed".into(),
+        },
         GitError::Filter {
             what: what.clone(),
             name: name.clone(),
             said: said.clone(),
             next: "install; correct".into(),
         },
-        GitError::BadRemote { why: "it has no scheme" },
-        GitError::RemoteMoved { remote: remote.clone(), name: name.clone(), expected: None, now: None },
-        GitError::RemoteRefused { remote: remote.clone(), name, why: Refusal::Protected, said: said.clone() },
-        GitError::RemoteUnauthorised { what: what.clone(), remote: remote.clone(), said: said.clone() },
-        GitError::RemoteNotFound { what: what.clone(), remote: remote.clone() },
-        GitError::RemoteLacks { what: what.clone(), remote: remote.clone(), said: said.clone() },
-        GitError::RemoteRedirects { what: what.clone(), remote: remote.clone() },
+        GitError::BadRemote {
+            why: "it has no scheme",
+        },
+        GitError::RemoteMoved {
+            remote: remote.clone(),
+            name: name.clone(),
+            expected: None,
+            now: None,
+        },
+        GitError::RemoteRefused {
+            remote: remote.clone(),
+            name,
+            why: Refusal::Protected,
+            said: said.clone(),
+        },
+        GitError::RemoteUnauthorised {
+            what: what.clone(),
+            remote: remote.clone(),
+            said: said.clone(),
+        },
+        GitError::RemoteNotFound {
+            what: what.clone(),
+            remote: remote.clone(),
+        },
+        GitError::RemoteLacks {
+            what: what.clone(),
+            remote: remote.clone(),
+            said: said.clone(),
+        },
+        GitError::RemoteRedirects {
+            what: what.clone(),
+            remote: remote.clone(),
+        },
         GitError::RemoteUnavailable { what, remote, said },
     ]
 }
@@ -73,27 +139,56 @@ fn of_git() -> Vec<GitError> {
 fn of_bundles() -> Vec<Refused> {
     let (name, why) = ("logs; x".to_owned(), "is bad; worse");
     vec![
-        Refused::Io { what: "it; all".into(), source: std::io::Error::other("no; never") },
+        Refused::Io {
+            what: "it; all".into(),
+            source: std::io::Error::other("no; never"),
+        },
         Refused::Manifest { why: why.into() },
-        Refused::Version { found: 7, expected: 1 },
+        Refused::Version {
+            found: 7,
+            expected: 1,
+        },
         Refused::StrangeName { name: name.clone() },
         Refused::Missing { name: name.clone() },
         Refused::Changed { name, what: "size" },
-        Refused::Task { task: "api".into(), why },
+        Refused::Task {
+            task: "api".into(),
+            why,
+        },
         Refused::NotBegun,
         Refused::Contradiction { what: "result" },
         Refused::NoBase(tip('b').commit),
         Refused::Commits(BundleError::NoBase(tip('b').commit)),
         Refused::Commits(BundleError::Broken("bad; worse".into())),
-        Refused::Commit { commit: "c".into(), place: "of task api".into(), why: why.into() },
-        Refused::Scope { commit: "c".into(), task: "api".parse().unwrap(), paths: "a; b.rs is protected".into() },
-        Refused::Git(GitError::RemoteUnavailable { what: "read".into(), remote: "r".into(), said: "no; no".into() }),
+        Refused::Commit {
+            commit: "c".into(),
+            place: "of task api".into(),
+            why: why.into(),
+        },
+        Refused::Scope {
+            commit: "c".into(),
+            task: "api".parse().unwrap(),
+            paths: "a; b.rs is protected".into(),
+        },
+        Refused::Git(GitError::RemoteUnavailable {
+            what: "read".into(),
+            remote: "r".into(),
+            said: "no; no".into(),
+        }),
     ]
 }
 
 fn held() -> StoreError {
-    let holder = Holder { run: request().run, pid: 7, host: "here; there".into(), since: at(0) };
-    StoreError::Held { scope: request().scope, holder: Box::new(holder) }
+    let holder = Holder {
+        run: request().run,
+        pid: 7,
+        host: "here; there".into(),
+        since: at(0),
+    };
+    StoreError::Held {
+        scope: request().scope,
+        holder: Box::new(holder),
+    }
 }
 
 /// One of each way in which an error has advice.
@@ -101,22 +196,56 @@ fn all() -> Vec<Box<dyn Advised>> {
     let mut all: Vec<Box<dyn Advised>> = Vec::new();
     let mut add = |error: Box<dyn Advised>| all.push(error);
     of_git().into_iter().for_each(|error| add(Box::new(error)));
-    of_bundles().into_iter().for_each(|error| add(Box::new(error)));
+    of_bundles()
+        .into_iter()
+        .for_each(|error| add(Box::new(error)));
     add(Box::new(BundleError::NoBase(tip('b').commit)));
     add(Box::new(WriteError::NotBegun));
     add(Box::new(WriteError::InTheWay("/a; b".into())));
-    add(Box::new(AgentError::Missing { wanted: "2.1.0".into(), cache: "/a; b".into() }));
-    add(Box::new(AgentError::OtherVersion { path: "/a; b".into(), found: "1; 2".into(), wanted: "2.1.0".into() }));
-    add(Box::new(AgentError::OldNode { found: Some("v18; odd".into()) }));
-    add(Box::new(AgentError::Npm { package: "kimi".into(), said: "no; never".into() }));
+    add(Box::new(AgentError::Missing {
+        wanted: "2.1.0".into(),
+        cache: "/a; b".into(),
+    }));
+    add(Box::new(AgentError::OtherVersion {
+        path: "/a; b".into(),
+        found: "1; 2".into(),
+        wanted: "2.1.0".into(),
+    }));
+    add(Box::new(AgentError::OldNode {
+        found: Some("v18; odd".into()),
+    }));
+    add(Box::new(AgentError::Npm {
+        package: "kimi".into(),
+        said: "no; never".into(),
+    }));
     add(Box::new(held()));
     add(Box::new(DriveError::Store(held())));
-    let why = fact::Failure::of(Class::Host, &GitError::Disk { what: "write; sync".into(), source: cause() });
-    add(Box::new(GateError::LayOut { gate: "test".into(), why }));
-    let disk = GitError::Disk { what: "write; sync".into(), source: cause() };
-    add(Box::new(Unjudged::Failed(fact::Failure::to_do(Class::Host, &disk))));
+    let why = fact::Failure::of(
+        Class::Host,
+        &GitError::Disk {
+            what: "write; sync".into(),
+            source: cause(),
+        },
+    );
+    add(Box::new(GateError::LayOut {
+        gate: "test".into(),
+        why,
+    }));
+    let disk = GitError::Disk {
+        what: "write; sync".into(),
+        source: cause(),
+    };
+    add(Box::new(Unjudged::Failed(fact::Failure::to_do(
+        Class::Host,
+        &disk,
+    ))));
     let possible = vec![Thinking::Auto, Thinking::On];
-    add(Box::new(Unsuited { model: "m; n".into(), wish: Thinking::Off, why: "always thinks", possible }));
+    add(Box::new(Unsuited {
+        model: "m; n".into(),
+        wish: Thinking::Off,
+        why: "always thinks",
+        possible,
+    }));
     let bad: BadHost = "*.example".parse::<Host>().unwrap_err();
     add(Box::new(bad));
     let bad: BadGlob = "a/{b".parse::<Glob>().unwrap_err();
@@ -131,21 +260,40 @@ fn times(text: &str, words: &str) -> usize {
 #[test]
 fn an_error_has_its_advice_whole_and_once_and_not_in_its_text() {
     for error in all() {
-        let (text, advice) = (error.to_string(), error.advice().expect("each sample has advice").into_owned());
+        let (text, advice) = (
+            error.to_string(),
+            error.advice().expect("each sample has advice").into_owned(),
+        );
         assert_eq!(times(&text, &advice), 0, "{text}");
         assert_eq!(error.in_full(), format!("{text}; {advice}"));
         let hint = format!("\n  hint: {advice}\n");
-        for failure in [Failure::of(Kind::Infra, &*error), Failure::to_do(Kind::Infra, &*error)] {
+        for failure in [
+            Failure::of(Kind::Infra, &*error),
+            Failure::to_do(Kind::Infra, &*error),
+        ] {
             let shown = failure.render();
-            assert!(shown.contains(&text) && times(&shown, &advice) == 1 && shown.ends_with(&hint), "{shown}");
-            assert_eq!(times(&failure.in_full(), advice.trim_end_matches('.')), 1, "{}", failure.in_full());
+            assert!(
+                shown.contains(&text) && times(&shown, &advice) == 1 && shown.ends_with(&hint),
+                "{shown}"
+            );
+            assert_eq!(
+                times(&failure.in_full(), advice.trim_end_matches('.')),
+                1,
+                "{}",
+                failure.in_full()
+            );
         }
         let failure = fact::Failure::to_do(Class::Host, &*error);
         assert_eq!(
             (failure.message.as_str(), failure.advice.as_deref()),
             (&*format!("failed to {text}"), Some(&*advice))
         );
-        assert_eq!(times(&failure.in_full(), &advice), 1, "{}", failure.in_full());
+        assert_eq!(
+            times(&failure.in_full(), &advice),
+            1,
+            "{}",
+            failure.in_full()
+        );
     }
 }
 
@@ -154,7 +302,12 @@ const ADVICE: &str = "free some space there; then start again";
 
 fn failure() -> fact::Failure {
     let next = ADVICE.to_owned();
-    let error = GitError::Filter { what: "commit".into(), name: "lfs".into(), said: "no space".into(), next };
+    let error = GitError::Filter {
+        what: "commit".into(),
+        name: "lfs".into(),
+        said: "no space".into(),
+        next,
+    };
     fact::Failure::to_do(Class::Host, &error)
 }
 
@@ -170,7 +323,11 @@ fn failed(command: bool) -> View {
         head: output,
         tail: String::new(),
     };
-    api.command = command.then(|| CommandEvidence { command: "make api".to_owned(), exit: Some(1), log });
+    api.command = command.then(|| CommandEvidence {
+        command: "make api".to_owned(),
+        exit: Some(1),
+        log,
+    });
     view(&request(), RunVerdict::NotReady, vec![api])
 }
 
@@ -181,14 +338,24 @@ fn every_report_of_a_run_has_the_advice_of_a_failure_once() {
         let ended = check::ended(&request(), &view, &Placed::default());
         let reports = [
             ("the closing text", summary(&view, Colour::Off)),
-            ("the comment", sticky::ended(&request(), &view, &Placed::default())),
+            (
+                "the comment",
+                sticky::ended(&request(), &view, &Placed::default()),
+            ),
             ("the check", format!("{}{}", ended.summary, ended.text)),
-            ("report.md", markdown::render(&view, markdown::COMMENT_LIMIT)),
+            (
+                "report.md",
+                markdown::render(&view, markdown::COMMENT_LIMIT),
+            ),
             ("report.html", html::render(&view)),
             ("report.json", json::render(&view)),
         ];
         for (name, report) in reports {
-            assert_eq!(times(&report, ADVICE), 1, "{name}, command: {command}\n{report}");
+            assert_eq!(
+                times(&report, ADVICE),
+                1,
+                "{name}, command: {command}\n{report}"
+            );
         }
         // The reason stands in an attribute and in the element, for those who show only one.
         let report = junit::render(&view);
@@ -201,32 +368,52 @@ fn a_line_of_the_log_has_the_advice_of_a_failure_once() {
     let (api, failure) = ("api".parse().unwrap(), failure());
     let wait = Duration::from_secs(2);
     let events = [
-        Event::Retrying { task: &api, failure: &failure, wait },
-        Event::Failed { task: &api, failure: &failure, took: wait },
+        Event::Retrying {
+            task: &api,
+            failure: &failure,
+            wait,
+        },
+        Event::Failed {
+            task: &api,
+            failure: &failure,
+            took: wait,
+        },
     ];
     for event in &events {
         let line = line(event, wait, Colour::Off);
-        assert!(line.ends_with(&format!("the filter `lfs` failed (no space); {ADVICE}")), "{line}");
+        assert!(
+            line.ends_with(&format!("the filter `lfs` failed (no space); {ADVICE}")),
+            "{line}"
+        );
     }
 }
 
 #[test]
 fn a_remark_on_a_plan_has_its_hint_once_at_both_forges() {
-    let text =
-        "version: 1\nname: n\ntasks: [{id: api, run: 'true', dependencies: [databse]}, {id: database, run: 'true'}]\n";
+    let text = "version: 1\nname: n\ntasks: [{id: api, run: 'true', dependencies: [databse]}, {id: database, run: 'true'}]\n";
     let complaints = omk_action::plan::parse(text.as_bytes(), "omk.yaml", "n").unwrap_err();
     let remarks = omk_action::report::plan_check::remarks(&complaints);
     let hint = "did you mean `database`?";
     assert_eq!(times(&remarks[0].message, hint), 0);
-    assert!(remarks[0].words().ends_with(&format!("\nhint: {hint}")), "{}", remarks[0].words());
+    assert!(
+        remarks[0].words().ends_with(&format!("\nhint: {hint}")),
+        "{}",
+        remarks[0].words()
+    );
     let report = omk_action::report::code_quality::render(&remarks);
     assert_eq!(times(&report, hint), 1, "{report}");
 }
 
 #[test]
 fn a_reply_gives_the_reason_in_the_words_of_the_error() {
-    for why in ["failed to read pull request 12: timed out", "the bundle is refused: `x` is missing"] {
+    for why in [
+        "failed to read pull request 12: timed out",
+        "the bundle is refused: `x` is missing",
+    ] {
         let reply = omk_action::report::reply::refuse::could_not("finish this", why);
-        assert!(reply.contains("The reason: ") && !reply.contains("It failed to the"), "{reply}");
+        assert!(
+            reply.contains("The reason: ") && !reply.contains("It failed to the"),
+            "{reply}"
+        );
     }
 }

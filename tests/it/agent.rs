@@ -1,9 +1,13 @@
-//! The real Kimi Code CLI between omk and a scripted model: every way a turn can end, and the class it ends in.
+//! The real Kimi Code CLI between omk and a scripted model: every way a turn can end, and the class
+//! it ends in.
 //!
-//! The CLI is installed by omk itself, once, into `target/tools`. At most two run at once: each takes 400 MB and 2 s of
-//! a core.
+//! The CLI is installed by omk itself, once, into `target/tools`. At most two run at once: each
+//! takes 400 MB and 2 s of a core.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -11,7 +15,9 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use omk_action::agent::{AgentEnded, AgentError, AgentOutcome, Errand, Install, Installed, Observed, install, locate};
+use omk_action::agent::{
+    AgentEnded, AgentError, AgentOutcome, Errand, Install, Installed, Observed, install, locate,
+};
 use omk_action::exec::environment::Caller;
 use omk_action::exec::{Pulse, Reach, Sandbox, Shepherd, probe};
 use omk_action::fact::{Class, Failure, Limit};
@@ -36,19 +42,42 @@ pub(crate) fn tools() -> PathBuf {
 pub(crate) fn wanted() -> Install {
     let wanted = |name: &str| {
         let lower = name.to_lowercase();
-        ["path", "home", "http_proxy", "https_proxy", "no_proxy", "ssl_cert_file", "node_extra_ca_certs"]
-            .contains(&lower.as_str())
+        [
+            "path",
+            "home",
+            "http_proxy",
+            "https_proxy",
+            "no_proxy",
+            "ssl_cert_file",
+            "node_extra_ca_certs",
+        ]
+        .contains(&lower.as_str())
             || lower.starts_with("npm_config_")
     };
-    let env = std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(wanted)).collect();
-    let private = std::env::vars_os().collect::<Caller>().private_directories().to_vec();
-    Install { version: "2.1.0".to_owned(), tools: tools(), env, private }
+    let env = std::env::vars_os()
+        .filter(|(name, _)| name.to_str().is_some_and(wanted))
+        .collect();
+    let private = std::env::vars_os()
+        .collect::<Caller>()
+        .private_directories()
+        .to_vec();
+    Install {
+        version: "2.1.0".to_owned(),
+        tools: tools(),
+        env,
+        private,
+    }
 }
 
 /// The directory of tools with the CLI in it, and a place on the machine for whoever runs it.
 pub(crate) async fn installed() -> (PathBuf, File) {
     install(&shepherd(), &wanted()).await.unwrap();
-    (tools(), tokio::task::spawn_blocking(place_on_the_machine).await.unwrap())
+    (
+        tools(),
+        tokio::task::spawn_blocking(place_on_the_machine)
+            .await
+            .unwrap(),
+    )
 }
 
 /// One of two places on the machine, until it is dropped.
@@ -57,7 +86,9 @@ pub(crate) fn place_on_the_machine() -> File {
     // Another user may have made it; to lock a file it is enough to read it.
     let open = |n: u32| {
         let place = tools().join(format!(".test-place-{n}"));
-        File::open(&place).or_else(|_| File::create(&place)).unwrap()
+        File::open(&place)
+            .or_else(|_| File::create(&place))
+            .unwrap()
     };
     for n in 0..2 {
         let place = open(n);
@@ -91,7 +122,9 @@ struct World {
 impl World {
     async fn new(config: Config) -> Self {
         let kimi = install(&shepherd(), &wanted()).await.unwrap();
-        let place = tokio::task::spawn_blocking(place_on_the_machine).await.unwrap();
+        let place = tokio::task::spawn_blocking(place_on_the_machine)
+            .await
+            .unwrap();
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir(root.path().join("slot")).unwrap();
         Self {
@@ -119,9 +152,12 @@ impl World {
         std::fs::create_dir_all(&cwd).unwrap();
         let pulse = Pulse::default();
         let placeholders = [("{{slot}}", &cwd), ("{{state}}", &state)];
-        let placeholders =
-            placeholders.map(|(placeholder, path)| (placeholder.to_owned(), path.to_str().unwrap().to_owned()));
-        let pass = self.gateway.admit(admission(placeholders.into(), pulse.clone())).unwrap();
+        let placeholders = placeholders
+            .map(|(placeholder, path)| (placeholder.to_owned(), path.to_str().unwrap().to_owned()));
+        let pass = self
+            .gateway
+            .admit(admission(placeholders.into(), pulse.clone()))
+            .unwrap();
         let env = BTreeMap::from([
             (OsString::from("PATH"), std::env::var_os("PATH").unwrap()),
             ("KIMI_LOOP_MAX_ATTEMPTS_PER_STEP".into(), self.tries.into()),
@@ -129,7 +165,10 @@ impl World {
         let errand = Errand {
             prompt: format!("do {name}"),
             session: self.session.clone(),
-            room: self.confined.then(|| Sandbox { writable: vec![cwd.clone()], ..Sandbox::default() }),
+            room: self.confined.then(|| Sandbox {
+                writable: vec![cwd.clone()],
+                ..Sandbox::default()
+            }),
             doors: None,
             cwd,
             state,
@@ -202,38 +241,71 @@ async fn a_task_is_done_when_its_turn_came_to_its_end() {
     assert_eq!(ended.outcome, AgentOutcome::Done);
     assert_eq!((ended.said.as_str(), ended.steps), ("I wrote it.", 2));
     assert!(ended.session.unwrap().starts_with("session_"));
-    assert_eq!(std::fs::read_to_string(world.slot().join("hello.txt")).unwrap(), "hi\n");
-    assert_eq!((usage.requests, usage.tokens.total(), usage.estimated), (2, 220, false));
-    assert!(std::fs::read_to_string(ended.transcript).unwrap().contains("I wrote it."));
+    assert_eq!(
+        std::fs::read_to_string(world.slot().join("hello.txt")).unwrap(),
+        "hi\n"
+    );
+    assert_eq!(
+        (usage.requests, usage.tokens.total(), usage.estimated),
+        (2, 220, false)
+    );
+    assert!(
+        std::fs::read_to_string(ended.transcript)
+            .unwrap()
+            .contains("I wrote it.")
+    );
     assert_eq!(model.asked()[0].authorization, format!("Bearer {KEY}"));
     // FetchURL was taken away; ripgrep and the project's own tools are there.
     let shown = model.asked()[0].body["tools"].to_string();
     assert!(shown.contains("\"Write\"") && !shown.contains("FetchURL"));
     assert!(world.kimi.has_ripgrep);
     // Neither the settings nor anything else the agent could read holds the key.
-    let settings = std::fs::read_to_string(world.root.path().join("slot-state/kimi/config.toml")).unwrap();
+    let settings =
+        std::fs::read_to_string(world.root.path().join("slot-state/kimi/config.toml")).unwrap();
     assert!(settings.contains("omk-") && !settings.contains(KEY));
 }
 
 #[tokio::test]
 async fn a_confined_agent_works_in_its_slot_and_nowhere_else() {
     let bash = json!({"command": "echo in > in.txt; echo out > ../out.txt; true"});
-    let model = scripted(vec![write("hello.txt"), Turn::Use(vec![("Bash", bash)]), Turn::Say("done")]).await;
-    let world = World { confined: true, ..World::new(live(&model)).await };
+    let model = scripted(vec![
+        write("hello.txt"),
+        Turn::Use(vec![("Bash", bash)]),
+        Turn::Say("done"),
+    ])
+    .await;
+    let world = World {
+        confined: true,
+        ..World::new(live(&model)).await
+    };
     let (ended, _) = world.run().await;
     assert_eq!(ended.outcome, AgentOutcome::Done);
     assert!(world.slot().join("hello.txt").exists() && world.slot().join("in.txt").exists());
     // A kernel without Landlock cannot confine; the report says so then.
-    assert_eq!(world.root.path().join("out.txt").exists(), ended.child.containment.level == RoomLevel::None);
+    assert_eq!(
+        world.root.path().join("out.txt").exists(),
+        ended.child.containment.level == RoomLevel::None
+    );
 }
 
 #[tokio::test]
 async fn a_long_wait_ends_the_attempt_and_says_how_long() {
-    let slow = Turn::Status(429, Some(("retry-after", "3600")), "rate_limit_reached_error", "slow down");
+    let slow = Turn::Status(
+        429,
+        Some(("retry-after", "3600")),
+        "rate_limit_reached_error",
+        "slow down",
+    );
     let model = scripted(vec![slow]).await;
-    let world = World { tries: "3", ..World::new(live(&model)).await };
+    let world = World {
+        tries: "3",
+        ..World::new(live(&model)).await
+    };
     let failure = failure(world.run().await.0);
-    assert_eq!((failure.class, failure.retry_after_ms), (Class::RateLimit, Some(3_600_000)));
+    assert_eq!(
+        (failure.class, failure.retry_after_ms),
+        (Class::RateLimit, Some(3_600_000))
+    );
     assert_eq!(model.asked().len(), 1);
 }
 
@@ -241,53 +313,114 @@ async fn a_long_wait_ends_the_attempt_and_says_how_long() {
 async fn a_short_trouble_is_retried_by_the_cli_itself() {
     let again = Turn::OneByOne(vec![
         Turn::Status(500, None, "server_error", "boom"),
-        Turn::Status(429, Some(("retry-after", "0")), "rate_limit_reached_error", "slow down"),
+        Turn::Status(
+            429,
+            Some(("retry-after", "0")),
+            "rate_limit_reached_error",
+            "slow down",
+        ),
         Turn::Say("done"),
     ]);
     let model = scripted(vec![again]).await;
-    let world = World { tries: "3", ..World::new(live(&model)).await };
+    let world = World {
+        tries: "3",
+        ..World::new(live(&model)).await
+    };
     let (ended, usage) = world.run().await;
-    assert_eq!((ended.outcome, usage.requests, usage.last_error), (AgentOutcome::Done, 3, None));
+    assert_eq!(
+        (ended.outcome, usage.requests, usage.last_error),
+        (AgentOutcome::Done, 3, None)
+    );
 }
 
 #[tokio::test]
 async fn a_lasting_429_is_rate_limit() {
-    let slow = Turn::Status(429, Some(("retry-after", "7")), "rate_limit_reached_error", "slow down");
+    let slow = Turn::Status(
+        429,
+        Some(("retry-after", "7")),
+        "rate_limit_reached_error",
+        "slow down",
+    );
     let model = scripted(vec![slow]).await;
     let failure = failure(World::new(live(&model)).await.run().await.0);
-    assert_eq!((failure.class, failure.retry_after_ms), (Class::RateLimit, Some(7_000)));
+    assert_eq!(
+        (failure.class, failure.retry_after_ms),
+        (Class::RateLimit, Some(7_000))
+    );
 }
 
 #[tokio::test]
 async fn a_lasting_500_is_provider() {
-    assert_eq!(class_of(vec![Turn::Status(500, None, "server_error", "boom")]).await, Class::Provider);
+    assert_eq!(
+        class_of(vec![Turn::Status(500, None, "server_error", "boom")]).await,
+        Class::Provider
+    );
 }
 
 #[tokio::test]
 async fn a_wrong_key_is_auth() {
-    assert_eq!(class_of(vec![Turn::Status(401, None, "invalid_authentication_error", "no")]).await, Class::Auth);
+    assert_eq!(
+        class_of(vec![Turn::Status(
+            401,
+            None,
+            "invalid_authentication_error",
+            "no"
+        )])
+        .await,
+        Class::Auth
+    );
 }
 
 #[tokio::test]
 async fn an_unknown_model_is_config() {
-    assert_eq!(class_of(vec![Turn::Status(404, None, "resource_not_found_error", "no model")]).await, Class::Config);
+    assert_eq!(
+        class_of(vec![Turn::Status(
+            404,
+            None,
+            "resource_not_found_error",
+            "no model"
+        )])
+        .await,
+        Class::Config
+    );
 }
 
 #[tokio::test]
 async fn no_credit_is_quota() {
     let message = "You exceeded your current token quota: please check your account balance";
-    assert_eq!(class_of(vec![Turn::Status(429, None, "exceeded_current_quota_error", message)]).await, Class::Quota);
+    assert_eq!(
+        class_of(vec![Turn::Status(
+            429,
+            None,
+            "exceeded_current_quota_error",
+            message
+        )])
+        .await,
+        Class::Quota
+    );
 }
 
 #[tokio::test]
 async fn a_filtered_answer_is_refused() {
-    assert_eq!(class_of(vec![Turn::Finish("", "content_filter")]).await, Class::Refused);
+    assert_eq!(
+        class_of(vec![Turn::Finish("", "content_filter")]).await,
+        Class::Refused
+    );
 }
 
 #[tokio::test]
 async fn an_overflowing_context_is_context() {
     let message = "Your request exceeded model token limit: 262144";
-    assert_eq!(class_of(vec![Turn::Status(400, None, "invalid_request_error", message)]).await, Class::Context);
+    assert_eq!(
+        class_of(vec![Turn::Status(
+            400,
+            None,
+            "invalid_request_error",
+            message
+        )])
+        .await,
+        Class::Context
+    );
 }
 
 #[tokio::test]
@@ -310,8 +443,17 @@ async fn an_answer_that_breaks_off_is_provider() {
 #[tokio::test]
 async fn a_silent_provider_is_provider() {
     let model = scripted(vec![Turn::Hanging]).await;
-    let timeouts = Timeouts { answer: Duration::from_millis(300), ..Timeouts::default() };
-    let (ended, _) = World::new(Config { timeouts, ..live(&model) }).await.run().await;
+    let timeouts = Timeouts {
+        answer: Duration::from_millis(300),
+        ..Timeouts::default()
+    };
+    let (ended, _) = World::new(Config {
+        timeouts,
+        ..live(&model)
+    })
+    .await
+    .run()
+    .await;
     assert_eq!(failure(ended).class, Class::Provider);
 }
 
@@ -319,7 +461,12 @@ async fn a_silent_provider_is_provider() {
 async fn silence_for_the_whole_idle_timeout_is_hung() {
     let model = scripted(vec![Turn::Stalled]).await;
     let idle_timeout = Duration::from_secs(6);
-    let (ended, usage) = World { idle_timeout, ..World::new(live(&model)).await }.run().await;
+    let (ended, usage) = World {
+        idle_timeout,
+        ..World::new(live(&model)).await
+    }
+    .run()
+    .await;
     assert!(ended.session.is_some());
     assert_eq!(failure(ended).class, Class::Hung);
     assert!(usage.estimated);
@@ -328,33 +475,73 @@ async fn silence_for_the_whole_idle_timeout_is_hung() {
 
 #[tokio::test]
 async fn the_step_limit_is_steps_and_the_session_goes_on() {
-    let bash = |n: u32| Turn::Use(vec![("Bash", json!({"command": format!("echo {n} >> steps.txt")}))]);
-    let scripts = vec![("do slot", vec![Turn::OneByOne(vec![bash(1), Turn::Say("all done")]), bash(2), bash(3)])];
+    let bash = |n: u32| {
+        Turn::Use(vec![(
+            "Bash",
+            json!({"command": format!("echo {n} >> steps.txt")}),
+        )])
+    };
+    let scripts = vec![(
+        "do slot",
+        vec![
+            Turn::OneByOne(vec![bash(1), Turn::Say("all done")]),
+            bash(2),
+            bash(3),
+        ],
+    )];
     let model = Model::start(scripts).await;
-    let mut world = World { max_steps: 2, ..World::new(live(&model)).await };
+    let mut world = World {
+        max_steps: 2,
+        ..World::new(live(&model)).await
+    };
     let (ended, _) = world.run().await;
     world.session = ended.session.clone();
     let session = ended.session.clone();
     assert_eq!(failure(ended).class, Class::Steps);
-    assert_eq!(std::fs::read_to_string(world.slot().join("steps.txt")).unwrap(), "1\n2\n");
+    assert_eq!(
+        std::fs::read_to_string(world.slot().join("steps.txt")).unwrap(),
+        "1\n2\n"
+    );
     let (ended, _) = world.run().await;
-    assert_eq!((&ended.outcome, &ended.session), (&AgentOutcome::Done, &session));
+    assert_eq!(
+        (&ended.outcome, &ended.session),
+        (&AgentOutcome::Done, &session)
+    );
     // It still knows what it did.
-    assert!(model.asked().last().unwrap().body["messages"].to_string().contains("echo 2"));
+    assert!(
+        model.asked().last().unwrap().body["messages"]
+            .to_string()
+            .contains("echo 2")
+    );
 }
 
 #[tokio::test]
 async fn four_at_once_do_not_mix() {
-    let script = |marker: &'static str, file: &'static str| (marker, vec![write(file), Turn::Say("done")]);
-    let scripts = vec![script("do a1", "a1"), script("do b2", "b2"), script("do c3", "c3"), script("do d4", "d4")];
+    let script =
+        |marker: &'static str, file: &'static str| (marker, vec![write(file), Turn::Say("done")]);
+    let scripts = vec![
+        script("do a1", "a1"),
+        script("do b2", "b2"),
+        script("do c3", "c3"),
+        script("do d4", "d4"),
+    ];
     let model = Model::start(scripts).await;
     let world = World::new(live(&model)).await;
     let names = ["a1", "b2", "c3", "d4"];
     let runs = futures_util::future::join_all(names.iter().map(|name| world.run_in(name))).await;
     for (name, (ended, usage)) in names.iter().zip(runs) {
-        assert_eq!((ended.outcome, usage.requests), (AgentOutcome::Done, 2), "{name}");
+        assert_eq!(
+            (ended.outcome, usage.requests),
+            (AgentOutcome::Done, 2),
+            "{name}"
+        );
         let entries = std::fs::read_dir(world.root.path().join(name)).unwrap();
-        assert_eq!(entries.map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>(), [*name]);
+        assert_eq!(
+            entries
+                .map(|entry| entry.unwrap().file_name())
+                .collect::<Vec<_>>(),
+            [*name]
+        );
     }
 }
 
@@ -362,8 +549,14 @@ async fn four_at_once_do_not_mix() {
 fn writes_below(slot: &Path) -> Vec<Turn> {
     let path = slot.join("deep/er.txt").to_str().unwrap().to_owned();
     vec![
-        Turn::OneByOne(vec![Turn::Status(500, None, "server_error", "boom"), write(&path)]),
-        Turn::Use(vec![("Bash", json!({"command": "pwd > where.txt; cat deep/er.txt >> where.txt"}))]),
+        Turn::OneByOne(vec![
+            Turn::Status(500, None, "server_error", "boom"),
+            write(&path),
+        ]),
+        Turn::Use(vec![(
+            "Bash",
+            json!({"command": "pwd > where.txt; cat deep/er.txt >> where.txt"}),
+        )]),
         Turn::Say("done"),
     ]
 }
@@ -371,59 +564,111 @@ fn writes_below(slot: &Path) -> Vec<Turn> {
 #[tokio::test]
 async fn a_recorded_run_gives_the_same_tree_again_without_key_or_network() {
     let tape = tempfile::tempdir().unwrap();
-    // The script needs the slot's path, and the world the model's address: so the path is made first.
+    // The script needs the slot's path, and the world the model's address: so the path is made
+    // first.
     let root = tempfile::tempdir().unwrap();
     std::fs::create_dir(root.path().join("slot")).unwrap();
     let model = scripted(writes_below(&root.path().join("slot"))).await;
-    let config = Config { record: Some(tape.path().to_owned()), ..live(&model) };
-    let world = World { tries: "3", root, ..World::new(config).await };
+    let config = Config {
+        record: Some(tape.path().to_owned()),
+        ..live(&model)
+    };
+    let world = World {
+        tries: "3",
+        root,
+        ..World::new(config).await
+    };
     let (ended, usage) = world.run().await;
-    assert_eq!((ended.outcome, usage.unrecorded), (AgentOutcome::Done, None));
+    assert_eq!(
+        (ended.outcome, usage.unrecorded),
+        (AgentOutcome::Done, None)
+    );
     let kept: String = std::fs::read_dir(tape.path().join("api"))
         .unwrap()
         .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
         .collect();
     assert!(kept.contains("{{slot}}/deep/er.txt") && !kept.contains(KEY));
-    assert!(!kept.contains(world.root.path().to_str().unwrap()), "{kept}");
+    assert!(
+        !kept.contains(world.root.path().to_str().unwrap()),
+        "{kept}"
+    );
     drop((world, model));
 
-    let world = World { tries: "3", ..World::new(taped(tape.path())).await };
+    let world = World {
+        tries: "3",
+        ..World::new(taped(tape.path())).await
+    };
     let (ended, usage) = world.run().await;
-    assert_eq!((ended.outcome, usage.tokens.total()), (AgentOutcome::Done, 330));
-    assert_eq!(std::fs::read_to_string(world.slot().join("deep/er.txt")).unwrap(), "hi\n");
+    assert_eq!(
+        (ended.outcome, usage.tokens.total()),
+        (AgentOutcome::Done, 330)
+    );
+    assert_eq!(
+        std::fs::read_to_string(world.slot().join("deep/er.txt")).unwrap(),
+        "hi\n"
+    );
     let slot = world.slot().canonicalize().unwrap();
-    assert_eq!(std::fs::read_to_string(world.slot().join("where.txt")).unwrap(), format!("{}\nhi\n", slot.display()));
+    assert_eq!(
+        std::fs::read_to_string(world.slot().join("where.txt")).unwrap(),
+        format!("{}\nhi\n", slot.display())
+    );
 }
 
 fn cassette(answers: &[(&str, serde_json::Value)]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("api")).unwrap();
     for (key, answer) in answers {
-        std::fs::write(dir.path().join(format!("api/{key}.json")), answer.to_string()).unwrap();
+        std::fs::write(
+            dir.path().join(format!("api/{key}.json")),
+            answer.to_string(),
+        )
+        .unwrap();
     }
     dir
 }
 
 #[tokio::test]
 async fn a_cassette_written_by_hand_runs_the_cli() {
-    let write = json!({"name": "Write", "arguments": {"path": "{{slot}}/a.txt", "content": "by hand\n"}});
+    let write =
+        json!({"name": "Write", "arguments": {"path": "{{slot}}/a.txt", "content": "by hand\n"}});
     let tape = cassette(&[
-        ("0-0", json!({"turn": {"text": "I begin.", "tool_calls": [write]}})),
-        ("0-1", json!({"status": 429, "headers": {"retry-after": "0"}})),
-        ("0-1-2", json!({"turn": {"text": "done", "usage": {"prompt_tokens": 50, "completion_tokens": 5}}})),
+        (
+            "0-0",
+            json!({"turn": {"text": "I begin.", "tool_calls": [write]}}),
+        ),
+        (
+            "0-1",
+            json!({"status": 429, "headers": {"retry-after": "0"}}),
+        ),
+        (
+            "0-1-2",
+            json!({"turn": {"text": "done", "usage": {"prompt_tokens": 50, "completion_tokens": 5}}}),
+        ),
     ]);
-    let world = World { tries: "3", ..World::new(taped(tape.path())).await };
+    let world = World {
+        tries: "3",
+        ..World::new(taped(tape.path())).await
+    };
     let (ended, usage) = world.run().await;
-    assert_eq!((ended.outcome, ended.said.as_str()), (AgentOutcome::Done, "done"));
+    assert_eq!(
+        (ended.outcome, ended.said.as_str()),
+        (AgentOutcome::Done, "done")
+    );
     assert_eq!(usage.tokens.total(), 55);
-    assert_eq!(std::fs::read_to_string(world.slot().join("a.txt")).unwrap(), "by hand\n");
+    assert_eq!(
+        std::fs::read_to_string(world.slot().join("a.txt")).unwrap(),
+        "by hand\n"
+    );
 }
 
 #[tokio::test]
 async fn a_miss_in_the_cassette_is_config_and_says_which() {
     let write = json!({"name": "Write", "arguments": {"path": "a.txt", "content": ""}});
     let tape = cassette(&[("0-0", json!({"turn": {"tool_calls": [write]}}))]);
-    let world = World { tries: "3", ..World::new(taped(tape.path())).await };
+    let world = World {
+        tries: "3",
+        ..World::new(taped(tape.path())).await
+    };
     let (ended, usage) = world.run().await;
     let failure = failure(ended);
     assert_eq!(failure.class, Class::Config);
@@ -447,9 +692,16 @@ async fn a_stop_interrupts() {
 
 #[tokio::test]
 async fn a_used_up_budget_interrupts() {
-    let budget = Budget { tokens_left: Some(150), ..Budget::default() };
+    let budget = Budget {
+        tokens_left: Some(150),
+        ..Budget::default()
+    };
     let model = scripted(vec![write("a.txt"), write("b.txt"), write("c.txt")]).await;
-    let world = World::new(Config { budget, ..live(&model) }).await;
+    let world = World::new(Config {
+        budget,
+        ..live(&model)
+    })
+    .await;
     // Nobody watches the limit here; the attempt finds out by itself.
     let (ended, usage) = world.run().await;
     assert_eq!(ended.outcome, AgentOutcome::Interrupted);
@@ -459,11 +711,18 @@ async fn a_used_up_budget_interrupts() {
 
 #[tokio::test]
 async fn a_prompt_that_looks_like_an_option_or_is_very_long_arrives() {
-    let model = Model::start(vec![("--version", vec![Turn::Say("a")]), ("prompt.md", vec![Turn::Say("b")])]).await;
+    let model = Model::start(vec![
+        ("--version", vec![Turn::Say("a")]),
+        ("prompt.md", vec![Turn::Say("b")]),
+    ])
+    .await;
     let mut world = World::new(live(&model)).await;
     world.max_steps = 5;
     let run = async |prompt: String| {
-        let pass = world.gateway.admit(admission(Vec::new(), Pulse::default())).unwrap();
+        let pass = world
+            .gateway
+            .admit(admission(Vec::new(), Pulse::default()))
+            .unwrap();
         let (base_url, token) = (pass.base_url.clone(), pass.token.clone());
         let env = BTreeMap::from([(OsString::from("PATH"), std::env::var_os("PATH").unwrap())]);
         let errand = Errand {
@@ -472,7 +731,13 @@ async fn a_prompt_that_looks_like_an_option_or_is_very_long_arrives() {
             cwd: world.slot(),
             state: world.root.path().join("state"),
             env,
-            model: omk_action::agent::Model { name: MODEL.to_owned(), base_url, token, context: 262_144, thinks: true },
+            model: omk_action::agent::Model {
+                name: MODEL.to_owned(),
+                base_url,
+                token,
+                context: 262_144,
+                thinks: true,
+            },
             max_steps: 5,
             tools_disabled: Vec::new(),
             timeout: Duration::from_secs(60),
@@ -484,19 +749,35 @@ async fn a_prompt_that_looks_like_an_option_or_is_very_long_arrives() {
             stop: CancellationToken::new(),
             pulse: Pulse::default(),
         };
-        world.kimi.run(&shepherd(), &errand).await.unwrap().judge(&Observed::default())
+        world
+            .kimi
+            .run(&shepherd(), &errand)
+            .await
+            .unwrap()
+            .judge(&Observed::default())
     };
     assert_eq!(run("--version".to_owned()).await.said, "a");
-    assert_eq!(run(format!("begin{}", " x".repeat(100_000))).await.said, "b");
+    assert_eq!(
+        run(format!("begin{}", " x".repeat(100_000))).await.said,
+        "b"
+    );
 }
 
 #[tokio::test]
 async fn a_missing_cli_says_what_to_do() {
     let empty = tempfile::tempdir().unwrap();
     let env = BTreeMap::from([(OsString::from("PATH"), OsString::from(empty.path()))]);
-    let wanted = Install { version: "2.1.0".to_owned(), tools: empty.path().to_owned(), env, private: Vec::new() };
+    let wanted = Install {
+        version: "2.1.0".to_owned(),
+        tools: empty.path().to_owned(),
+        env,
+        private: Vec::new(),
+    };
     let missing = locate(&shepherd(), &wanted).await.unwrap_err();
-    assert!(matches!(missing, AgentError::Missing { .. }) && missing.in_full().contains("omk agent install"));
+    assert!(
+        matches!(missing, AgentError::Missing { .. })
+            && missing.in_full().contains("omk agent install")
+    );
 }
 
 /// A `kimi` on PATH that is this script.
@@ -517,7 +798,8 @@ fn put_script(dir: &Path, name: &str, script: &str) {
 async fn located_beside(script: &str, private: &Path) -> Result<Installed, AgentError> {
     let dir = tempfile::tempdir().unwrap();
     put_script(dir.path(), "kimi", script);
-    let path = std::env::join_paths([dir.path(), Path::new("/bin"), Path::new("/usr/bin")]).unwrap();
+    let path =
+        std::env::join_paths([dir.path(), Path::new("/bin"), Path::new("/usr/bin")]).unwrap();
     let wanted = Install {
         version: "2.1.0".to_owned(),
         tools: dir.path().join("tools"),
@@ -531,13 +813,22 @@ async fn located_beside(script: &str, private: &Path) -> Result<Installed, Agent
 #[tokio::test]
 async fn the_cli_on_path_is_asked_for_its_version() {
     assert_eq!(located("echo 2.1.0").await.unwrap().version, "2.1.0");
-    assert!(matches!(located("echo 2.0.2").await, Err(AgentError::OtherVersion { .. })));
-    assert!(matches!(located("exit 3").await, Err(AgentError::Broken { .. })));
+    assert!(matches!(
+        located("echo 2.0.2").await,
+        Err(AgentError::OtherVersion { .. })
+    ));
+    assert!(matches!(
+        located("exit 3").await,
+        Err(AgentError::Broken { .. })
+    ));
     // As Node.js 20 says it.
     let old = r#"echo "SyntaxError: The requested module 'node:zlib' does not provide an export named 'createZstdDecompress'" >&2
 echo "Node.js v20.20.2" >&2; exit 1"#;
     let old = located(old).await.unwrap_err();
-    assert!(matches!(old, AgentError::OldNode { .. }) && old.to_string().contains("v20.20.2"), "{old}");
+    assert!(
+        matches!(old, AgentError::OldNode { .. }) && old.to_string().contains("v20.20.2"),
+        "{old}"
+    );
 }
 
 #[cfg(unix)]
@@ -551,15 +842,28 @@ async fn the_cli_that_is_asked_for_its_version_writes_nowhere_and_does_not_see_i
     let held = format!(
         "touch {outside}/x 2>/dev/null && exit 4; touch \"$HOME/x\" \"$TMPDIR/x\" || exit 5; [ -z \"$OTHER\" ] || exit 6"
     );
-    assert_eq!(located_beside(&format!("{held}; echo 2.1.0"), private.path()).await.unwrap().version, "2.1.0");
+    assert_eq!(
+        located_beside(&format!("{held}; echo 2.1.0"), private.path())
+            .await
+            .unwrap()
+            .version,
+        "2.1.0"
+    );
     assert_eq!(std::fs::read_dir(private.path()).unwrap().count(), 1);
     if probe(&shepherd(), Reach::Open).await.level == RoomLevel::Sealed {
         // Not even a port of this machine can be reached.
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let blind =
-            format!("cat {outside}/.npmrc >&2 && exit 4; bash -c ': </dev/tcp/127.0.0.1/{port}' && exit 5; echo 2.1.0");
-        assert_eq!(located_beside(&blind, private.path()).await.unwrap().version, "2.1.0");
+        let blind = format!(
+            "cat {outside}/.npmrc >&2 && exit 4; bash -c ': </dev/tcp/127.0.0.1/{port}' && exit 5; echo 2.1.0"
+        );
+        assert_eq!(
+            located_beside(&blind, private.path())
+                .await
+                .unwrap()
+                .version,
+            "2.1.0"
+        );
     }
 }
 
@@ -575,20 +879,38 @@ async fn npm_fills_the_cache_and_writes_nowhere_else() {
     );
     put_script(bin.path(), "npm", &script);
     put_script(bin.path(), "node", "echo v24.0.0");
-    let path = std::env::join_paths([bin.path(), Path::new("/bin"), Path::new("/usr/bin")]).unwrap();
+    let path =
+        std::env::join_paths([bin.path(), Path::new("/bin"), Path::new("/usr/bin")]).unwrap();
     let registry = "https://bot:hush@mirror.example/".into();
     let env = BTreeMap::from([
         ("PATH".into(), path),
         ("npm_config_registry".into(), registry),
         ("OTHER".into(), "other".into()),
     ]);
-    let wanted = Install { version: "2.1.0".to_owned(), tools: cache.path().to_owned(), env, private: Vec::new() };
-    let Err(AgentError::Npm { said, .. }) = install(&shepherd(), &wanted).await else { panic!("npm fails") };
-    assert_eq!(said.lines().last(), Some("held, https://mirror.example/"), "{said}");
+    let wanted = Install {
+        version: "2.1.0".to_owned(),
+        tools: cache.path().to_owned(),
+        env,
+        private: Vec::new(),
+    };
+    let Err(AgentError::Npm { said, .. }) = install(&shepherd(), &wanted).await else {
+        panic!("npm fails")
+    };
+    assert_eq!(
+        said.lines().last(),
+        Some("held, https://mirror.example/"),
+        "{said}"
+    );
 }
 
 #[tokio::test]
 async fn a_version_that_is_none_is_not_installed() {
-    let wanted = Install { version: "latest; rm -rf /".to_owned(), ..wanted() };
-    assert!(matches!(install(&shepherd(), &wanted).await, Err(AgentError::BadVersion(_))));
+    let wanted = Install {
+        version: "latest; rm -rf /".to_owned(),
+        ..wanted()
+    };
+    assert!(matches!(
+        install(&shepherd(), &wanted).await,
+        Err(AgentError::BadVersion(_))
+    ));
 }

@@ -1,6 +1,10 @@
-//! The attributes that count when files are laid out and read: those of the tree in question, never those that lie around.
+//! The attributes that count when files are laid out and read: those of the tree in question, never
+//! those that lie around.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 use std::ffi::OsStr;
 use std::fs;
@@ -23,7 +27,9 @@ const SUBMODULE: u32 = 0o160_000;
 /// A repository with these files.
 fn world(files: &[(&str, &str)]) -> World {
     let world = World::new();
-    files.iter().for_each(|(name, text)| world.write(name, text));
+    files
+        .iter()
+        .for_each(|(name, text)| world.write(name, text));
     world.commit("files");
     world
 }
@@ -31,14 +37,24 @@ fn world(files: &[(&str, &str)]) -> World {
 /// A slot as a process of its own finds it, with the base in it.
 fn slot(world: &World, keep: &[String]) -> (Slot, Tip) {
     let repo = Repo::discover(&world.repo()).unwrap();
-    let slot = Pool::open(&repo, &world.dir().join("cache")).unwrap().acquire(None).unwrap();
+    let slot = Pool::open(&repo, &world.dir().join("cache"))
+        .unwrap()
+        .acquire(None)
+        .unwrap();
     let head = repo.resolve("HEAD").unwrap();
     slot.reset(&head.commit, keep).unwrap();
     (slot, head)
 }
 
 fn snapshot(slot: &Slot, base: &Tip, keep: &[String]) -> Result<TreeId, GitError> {
-    slot.snapshot(base, &Terms { keep, change_limit: Size::USUAL, may_write: &|_| true })
+    slot.snapshot(
+        base,
+        &Terms {
+            keep,
+            change_limit: Size::USUAL,
+            may_write: &|_| true,
+        },
+    )
 }
 
 /// Has a task append a line to the attributes; its tree is in the slot, as gates find it.
@@ -54,7 +70,8 @@ fn change_attributes(slot: &Slot, base: &Tip, line: &str) -> TreeId {
 /// Lays a trusted file over the tree that is in the slot.
 fn restore(slot: &Slot, under: &TreeId, base: &Tip, name: &str) {
     let name: RepoPath = name.parse().unwrap();
-    slot.lay_over_unseen(under, &base.commit, &[], &|path| *path == name).unwrap();
+    slot.lay_over_unseen(under, &base.commit, &[], &|path| *path == name)
+        .unwrap();
 }
 
 fn read(slot: &Slot, name: &str) -> String {
@@ -67,24 +84,45 @@ fn written(slot: &Slot, name: &str) -> (u64, i64, i64) {
     (meta.ino(), meta.mtime(), meta.mtime_nsec())
 }
 
-/// The files of which git's own index of the slot says something else than the disk. git then calls them changed, or reads
-/// them to find out.
+/// The files of which git's own index of the slot says something else than the disk. git then calls
+/// them changed, or reads them to find out.
 pub(super) fn misfits(slot: &Slot) -> Vec<String> {
     let index = Index::open(&slot.git_dir().join("index")).unwrap();
     let differs = |entry: &IndexEntry| {
         let meta = fs::symlink_metadata(slot.path().join(OsStr::from_bytes(&entry.path))).unwrap();
         let time = |time: IndexTime| (i64::from(time.seconds()), i64::from(time.nanoseconds()));
-        let of_index = (time(entry.ctime), time(entry.mtime), u64::from(entry.ino), u64::from(entry.file_size));
-        let of_disk = ((meta.ctime(), meta.ctime_nsec()), (meta.mtime(), meta.mtime_nsec()));
-        of_index != (of_disk.0, of_disk.1, meta.ino() & u64::from(u32::MAX), meta.size())
+        let of_index = (
+            time(entry.ctime),
+            time(entry.mtime),
+            u64::from(entry.ino),
+            u64::from(entry.file_size),
+        );
+        let of_disk = (
+            (meta.ctime(), meta.ctime_nsec()),
+            (meta.mtime(), meta.mtime_nsec()),
+        );
+        of_index
+            != (
+                of_disk.0,
+                of_disk.1,
+                meta.ino() & u64::from(u32::MAX),
+                meta.size(),
+            )
     };
-    let files = index.iter().filter(|entry| entry.mode != SUBMODULE && differs(entry));
-    files.map(|entry| String::from_utf8_lossy(&entry.path).into_owned()).collect()
+    let files = index
+        .iter()
+        .filter(|entry| entry.mode != SUBMODULE && differs(entry));
+    files
+        .map(|entry| String::from_utf8_lossy(&entry.path).into_owned())
+        .collect()
 }
 
 #[test]
 fn trusted_files_are_laid_out_by_the_attributes_of_their_own_tree() {
-    let world = world(&[("deny.txt", "evil\n"), (".gitattributes", "*.bat eol=crlf\n")]);
+    let world = world(&[
+        ("deny.txt", "evil\n"),
+        (".gitattributes", "*.bat eol=crlf\n"),
+    ]);
     let (slot, base) = slot(&world, &[]);
     let tree = change_attributes(&slot, &base, "deny.txt eol=crlf");
     assert_eq!(read(&slot, "deny.txt"), "evil\r\n");
@@ -96,24 +134,42 @@ fn trusted_files_are_laid_out_by_the_attributes_of_their_own_tree() {
 
 #[test]
 fn what_one_task_made_of_line_ends_is_in_no_other_tasks_slot() {
-    let files = [("x.cfg", "1\n"), ("y.cfg", "1\n"), (".gitattributes", "*.cfg text eol=crlf\n")];
+    let files = [
+        ("x.cfg", "1\n"),
+        ("y.cfg", "1\n"),
+        (".gitattributes", "*.cfg text eol=crlf\n"),
+    ];
     let world = world(&files);
     let (first, base) = slot(&world, &[]);
     let tree = change_attributes(&first, &base, "*.cfg text eol=lf");
     restore(&first, &tree, &base, "x.cfg");
-    assert_eq!((read(&first, "x.cfg"), read(&first, "y.cfg")), ("1\r\n".into(), "1\n".into()));
+    assert_eq!(
+        (read(&first, "x.cfg"), read(&first, "y.cfg")),
+        ("1\r\n".into(), "1\n".into())
+    );
     first.reset(&base.commit, &[]).unwrap();
-    assert_eq!((read(&first, "x.cfg"), read(&first, "y.cfg")), ("1\r\n".into(), "1\r\n".into()));
+    assert_eq!(
+        (read(&first, "x.cfg"), read(&first, "y.cfg")),
+        ("1\r\n".into(), "1\r\n".into())
+    );
     let tree = change_attributes(&first, &base, "*.cfg text eol=lf");
     restore(&first, &tree, &base, "x.cfg");
     drop(first);
     let (second, _) = slot(&world, &[]);
-    assert_eq!((read(&second, "x.cfg"), read(&second, "y.cfg")), ("1\r\n".into(), "1\r\n".into()));
+    assert_eq!(
+        (read(&second, "x.cfg"), read(&second, "y.cfg")),
+        ("1\r\n".into(), "1\r\n".into())
+    );
 }
 
 #[test]
 fn rules_that_stay_the_same_for_a_file_are_no_reason_to_write_it() {
-    let world = world(&[("a.txt", "a\n"), ("w.bat", "w\n"), ("x.cfg", "1\n"), (".gitattributes", "*.bat eol=crlf\n")]);
+    let world = world(&[
+        ("a.txt", "a\n"),
+        ("w.bat", "w\n"),
+        ("x.cfg", "1\n"),
+        (".gitattributes", "*.bat eol=crlf\n"),
+    ]);
     let (first, base) = slot(&world, &[]);
     let all = |slot: &Slot| ["a.txt", "w.bat"].map(|name| written(slot, name));
     let before = all(&first);
@@ -126,12 +182,20 @@ fn rules_that_stay_the_same_for_a_file_are_no_reason_to_write_it() {
     drop(first);
     let (second, _) = slot(&world, &[]);
     assert_eq!(all(&second), before, "in the next process");
-    assert_eq!((read(&second, "x.cfg"), read(&second, "w.bat")), ("1\n".into(), "w\r\n".into()));
+    assert_eq!(
+        (read(&second, "x.cfg"), read(&second, "w.bat")),
+        ("1\n".into(), "w\r\n".into())
+    );
 }
 
 #[test]
 fn gits_own_index_fits_the_files_whatever_a_child_touched() {
-    let world = world(&[("a.txt", "a\n"), ("d.txt", "d\n"), ("w.bat", "w\n"), (".gitattributes", "*.bat eol=crlf\n")]);
+    let world = world(&[
+        ("a.txt", "a\n"),
+        ("d.txt", "d\n"),
+        ("w.bat", "w\n"),
+        (".gitattributes", "*.bat eol=crlf\n"),
+    ]);
     let (slot, base) = slot(&world, &[]);
     assert_eq!(misfits(&slot), [""; 0]);
     for name in ["a.txt", "w.bat"] {
@@ -146,32 +210,58 @@ fn gits_own_index_fits_the_files_whatever_a_child_touched() {
 
 #[test]
 fn rules_that_a_cache_holds_have_no_say() {
-    let world = world(&[("vendor/a.txt", "v1\n"), ("b.bat", "b\n"), (".gitattributes", "*.bat eol=crlf\n")]);
+    let world = world(&[
+        ("vendor/a.txt", "v1\n"),
+        ("b.bat", "b\n"),
+        (".gitattributes", "*.bat eol=crlf\n"),
+    ]);
     let keep = ["vendor".to_owned(), "own/.gitignore".to_owned()];
     let (slot, base) = slot(&world, &keep);
     let write = |name: &str, text: &str| fs::write(slot.path().join(name), text).unwrap();
     fs::create_dir_all(slot.path().join("vendor/pkg")).unwrap();
     fs::create_dir(slot.path().join("own")).unwrap();
-    for (name, text) in
-        [("vendor/.gitattributes", "* text eol=crlf\n"), ("own/.gitignore", "*\n"), ("vendor/pkg/x", "x")]
-    {
+    for (name, text) in [
+        ("vendor/.gitattributes", "* text eol=crlf\n"),
+        ("own/.gitignore", "*\n"),
+        ("vendor/pkg/x", "x"),
+    ] {
         write(name, text);
     }
     write("vendor/a.txt", "v2\r\n");
     write("own/new.txt", "new\n");
-    let terms = Terms { keep: &keep, change_limit: Size::USUAL, may_write: &|_| false };
+    let terms = Terms {
+        keep: &keep,
+        change_limit: Size::USUAL,
+        may_write: &|_| false,
+    };
     let tree = slot.snapshot(&base, &terms).unwrap();
-    assert_eq!(world.git(&["diff", "--name-only", base.tree.as_str(), tree.as_str()]), "own/new.txt\nvendor/a.txt");
-    assert_eq!(world.git(&["cat-file", "-s", &format!("{tree}:vendor/a.txt")]), "4", "no rule converts it");
+    assert_eq!(
+        world.git(&["diff", "--name-only", base.tree.as_str(), tree.as_str()]),
+        "own/new.txt\nvendor/a.txt"
+    );
+    assert_eq!(
+        world.git(&["cat-file", "-s", &format!("{tree}:vendor/a.txt")]),
+        "4",
+        "no rule converts it"
+    );
     slot.checkout_tree(&base.commit, &tree, &keep).unwrap();
     assert_eq!(
-        (read(&slot, "vendor/a.txt"), read(&slot, "vendor/.gitattributes")),
+        (
+            read(&slot, "vendor/a.txt"),
+            read(&slot, "vendor/.gitattributes")
+        ),
         ("v2\r\n".into(), "* text eol=crlf\n".into())
     );
     // git would wait for a writer.
     fs::remove_file(slot.path().join("vendor/.gitattributes")).unwrap();
     let pipe = slot.path().join("vendor/.gitattributes");
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
     write("vendor/a.txt", "v3\n");
     slot.snapshot(&base, &terms).unwrap();
     assert!(fs::symlink_metadata(pipe).is_ok(), "what is kept stays");
@@ -187,22 +277,34 @@ fn a_filter_that_does_not_work_fails_though_git_goes_on_without_it() {
         ("process", "nosuch-crypt"),
     ] {
         for required in ["false", "true"] {
-            let world = world(&[("a.sec", "secret\n"), (".gitattributes", "*.sec filter=crypt\n")]);
+            let world = world(&[
+                ("a.sec", "secret\n"),
+                (".gitattributes", "*.sec filter=crypt\n"),
+            ]);
             world.git(&["config", &format!("filter.crypt.{kind}"), command]);
             world.git(&["config", "filter.crypt.required", required]);
             // git refuses a required filter of which half is missing.
             let other = if kind == "clean" { "smudge" } else { "clean" };
             world.git(&["config", &format!("filter.crypt.{other}"), "cat"]);
             let repo = Repo::discover(&world.repo()).unwrap();
-            let slot = Pool::open(&repo, &world.dir().join("cache")).unwrap().acquire(None).unwrap();
+            let slot = Pool::open(&repo, &world.dir().join("cache"))
+                .unwrap()
+                .acquire(None)
+                .unwrap();
             let base = repo.resolve("HEAD").unwrap();
             let outcome = slot.reset(&base.commit, &[]).and_then(|_| {
                 fs::write(slot.path().join("a.sec"), "new secret\n").unwrap();
                 snapshot(&slot, &base, &[])
             });
             let error = outcome.unwrap_err();
-            assert!(error.is_config() && !error.is_host(), "{kind} {command} {required}: {error}");
-            assert!(error.to_string().contains("the filter `crypt` failed"), "{error}");
+            assert!(
+                error.is_config() && !error.is_host(),
+                "{kind} {command} {required}: {error}"
+            );
+            assert!(
+                error.to_string().contains("the filter `crypt` failed"),
+                "{error}"
+            );
         }
     }
 }
@@ -211,7 +313,8 @@ fn a_filter_that_does_not_work_fails_though_git_goes_on_without_it() {
 fn a_filter_that_only_a_change_asks_for_is_refused_if_a_file_matches() {
     let world = world(&[("a.txt", "a\n")]);
     let (slot, base) = slot(&world, &[]);
-    let lines = "*.ipynb filter=nbstripout\n\"a filter=q b\" text\n*.txt filter=own\n*.txt !filter\n";
+    let lines =
+        "*.ipynb filter=nbstripout\n\"a filter=q b\" text\n*.txt filter=own\n*.txt !filter\n";
     fs::write(slot.path().join(".gitattributes"), lines).unwrap();
     let tree = snapshot(&slot, &base, &[]).unwrap();
     let repo = Repo::discover(&world.repo()).unwrap();
@@ -224,14 +327,22 @@ fn a_filter_that_only_a_change_asks_for_is_refused_if_a_file_matches() {
 
 #[test]
 fn a_filter_whose_program_changed_lays_its_files_out_again() {
-    let world = world(&[("a.up", "a\n"), ("b.txt", "b\n"), (".gitattributes", "*.up filter=own\n")]);
+    let world = world(&[
+        ("a.up", "a\n"),
+        ("b.txt", "b\n"),
+        (".gitattributes", "*.up filter=own\n"),
+    ]);
     let program = world.dir().join("own filter");
     let write = |text: &str| {
         fs::write(&program, text).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     };
     write("#!/bin/sh\nsed 's/^/first: /'\n");
-    world.git(&["config", "filter.own.smudge", &format!("'{}'", program.display())]);
+    world.git(&[
+        "config",
+        "filter.own.smudge",
+        &format!("'{}'", program.display()),
+    ]);
     world.git(&["config", "filter.own.clean", "sed 's/^[a-z]*: //'"]);
     let (first, _) = slot(&world, &[]);
     let before = ["a.up", "b.txt"].map(|name| written(&first, name));

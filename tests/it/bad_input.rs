@@ -1,5 +1,5 @@
-//! Bad plans, odd repositories, a world that breaks under a run: it works, or omk says precisely why not; the journal
-//! stays whole, and the user's checkout as it was.
+//! Bad plans, odd repositories, a world that breaks under a run: it works, or omk says precisely
+//! why not; the journal stays whole, and the user's checkout as it was.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -39,7 +39,8 @@ fn refused(world: &World, code: i32) -> String {
     world.plain(&said.err)
 }
 
-/// Enough for the program itself and its threads, and far from enough for what the file would become.
+/// Enough for the program itself and its threads, and far from enough for what the file would
+/// become.
 const MEMORY_KIB: u64 = 400_000;
 
 #[test]
@@ -149,7 +150,11 @@ fn a_bare_repository_is_refused() {
 #[test]
 fn a_reftable_repository_is_refused_with_that_reason() {
     let world = World::empty();
-    let made = world.command("git").args(["init", "--quiet", "--ref-format=reftable"]).status().unwrap();
+    let made = world
+        .command("git")
+        .args(["init", "--quiet", "--ref-format=reftable"])
+        .status()
+        .unwrap();
     if !made.success() {
         return;
     }
@@ -170,8 +175,10 @@ fn a_shallow_clone_works() {
     let world = World::empty();
     std::fs::remove_dir(world.repo()).unwrap();
     let url = format!("file://{}", origin.repo().display());
-    let cloned =
-        std::process::Command::new("git").args(["clone", "--quiet", "--depth=1", &url]).arg(world.repo()).status();
+    let cloned = std::process::Command::new("git")
+        .args(["clone", "--quiet", "--depth=1", &url])
+        .arg(world.repo())
+        .status();
     assert!(cloned.unwrap().success());
     works(&world);
 }
@@ -185,7 +192,11 @@ fn a_dirty_repository_in_the_middle_of_a_merge_works_and_stays_so() {
     world.git(&["checkout", "--quiet", "main"]);
     world.write("a.txt", "main\n");
     world.commit("main");
-    let merge = world.command("git").args(["merge", "side"]).output().unwrap();
+    let merge = world
+        .command("git")
+        .args(["merge", "side"])
+        .output()
+        .unwrap();
     assert!(!merge.status.success());
     world.write("src/lib.rs", "dirty\n");
     world.write("untracked", "new\n");
@@ -201,7 +212,15 @@ fn a_repository_with_a_submodule_works() {
     let inner = World::new();
     let world = World::with(PLAN);
     let url = inner.repo().display().to_string();
-    world.git(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &url, "vendor/inner"]);
+    world.git(&[
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+        &url,
+        "vendor/inner",
+    ]);
     world.commit("submodule");
     assert!(!world.omk(&["plan"]).exits(0).err.contains("submodule"));
     works(&world);
@@ -214,8 +233,14 @@ fn a_filter_that_is_missing_here_is_named_before_anything_is_started() {
     let world = World::new();
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n";
     world.write("big.bin", pointer);
-    world.write(".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n");
-    world.write("deep/.gitattributes", "*.up filter=upper\n*.none filter=none\n*.no filter=no\n*.no !filter\n");
+    world.write(
+        ".gitattributes",
+        "*.bin filter=lfs diff=lfs merge=lfs -text\n",
+    );
+    world.write(
+        "deep/.gitattributes",
+        "*.up filter=upper\n*.none filter=none\n*.no filter=no\n*.no !filter\n",
+    );
     world.write("deep/x.up", "X\n");
     world.write("deep/x.no", "X\n");
     world.plan(PLAN);
@@ -224,24 +249,45 @@ fn a_filter_that_is_missing_here_is_named_before_anything_is_started() {
       hint: install Git LFS, then `git lfs install` and `git lfs fetch`
       hint: define it with `git config filter.upper.clean COMMAND`; with `cat`, files are taken as they are
     ");
-    world.omk(&["plan"]).exits(0).says("`omk run` would stop here").says("`lfs` (for `big.bin`)");
+    world
+        .omk(&["plan"])
+        .exits(0)
+        .says("`omk run` would stop here")
+        .says("`lfs` (for `big.bin`)");
     world.git(&["config", "filter.lfs.clean", "cat"]);
     world.git(&["config", "filter.upper.clean", "tr a-z A-Z"]);
     works(&world);
-    assert_eq!(format!("{}\n", world.shows("omk/run/story", "big.bin")), pointer);
+    assert_eq!(
+        format!("{}\n", world.shows("omk/run/story", "big.bin")),
+        pointer
+    );
 }
 
 #[test]
 fn a_filter_of_the_users_own_configuration_is_honoured() {
     let config = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(config.path(), "[filter \"upper\"]\n\tclean = tr a-z A-Z\n\tsmudge = tr A-Z a-z\n").unwrap();
+    std::fs::write(
+        config.path(),
+        "[filter \"upper\"]\n\tclean = tr a-z A-Z\n\tsmudge = tr A-Z a-z\n",
+    )
+    .unwrap();
     let world = World::new().env("GIT_CONFIG_GLOBAL", config.path().to_str().unwrap());
     world.write(".gitattributes", "one filter=upper\n*.up filter=upper\n");
     world.write("x.up", "x\n");
     world.plan(&PLAN.replace("echo one > one", "cat x.up > one"));
     world.run().exits(0);
-    assert_eq!((world.shows("HEAD", "x.up"), world.shows("omk/run/story", "one")), ("X".into(), "X".into()));
-    assert_eq!(world.shows("omk/run/story", "two"), "x", "a task finds what the filter lays out");
+    assert_eq!(
+        (
+            world.shows("HEAD", "x.up"),
+            world.shows("omk/run/story", "one")
+        ),
+        ("X".into(), "X".into())
+    );
+    assert_eq!(
+        world.shows("omk/run/story", "two"),
+        "x",
+        "a task finds what the filter lays out"
+    );
 }
 
 #[test]
@@ -250,13 +296,20 @@ fn a_filter_that_does_not_work_fails_the_task_and_nothing_is_committed_without_i
         let world = World::new();
         world.write("a.sec", "secret\n");
         world.write(".gitattributes", "*.sec filter=crypt\n");
-        let plan = PLAN.replace("defaults: {", "defaults: { retry_policy: { max_attempts: 0 },");
+        let plan = PLAN.replace(
+            "defaults: {",
+            "defaults: { retry_policy: { max_attempts: 0 },",
+        );
         world.plan(&plan.replace("echo one > one", "echo more >> a.sec"));
         // A program that omk finds, and that fails at work.
         world.git(&["config", "filter.crypt.clean", "sh -c nosuch-crypt"]);
         world.git(&["config", "filter.crypt.smudge", "cat"]);
         world.git(&["config", "filter.crypt.required", required]);
-        world.run().exits(3).says("the filter `crypt` failed").says("nosuch-crypt");
+        world
+            .run()
+            .exits(3)
+            .says("the filter `crypt` failed")
+            .says("nosuch-crypt");
         assert_eq!(world.classes("one"), [Class::Config]);
         assert_eq!(world.rev("omk/run/story"), "");
         world.omk(&["replay"]).exits(0);
@@ -267,8 +320,14 @@ fn a_filter_that_does_not_work_fails_the_task_and_nothing_is_committed_without_i
 #[test]
 fn names_with_spaces_newlines_and_other_bytes_work() {
     let world = World::new();
-    for name in [&b"with space"[..], b"new\nline", b"caf\xe9", "snowman \u{2603}".as_bytes(), b"-dash", b"quote\"'`$x"]
-    {
+    for name in [
+        &b"with space"[..],
+        b"new\nline",
+        b"caf\xe9",
+        "snowman \u{2603}".as_bytes(),
+        b"-dash",
+        b"quote\"'`$x",
+    ] {
         let path = world.repo().join(std::ffi::OsStr::from_bytes(name));
         std::fs::write(path, "x\n").unwrap();
     }
@@ -293,7 +352,14 @@ fn a_repository_whose_own_path_is_odd_works() {
 fn a_linked_worktree_and_a_directory_below_work() {
     let world = World::with(PLAN);
     let linked = world.dir().join("linked");
-    world.git(&["worktree", "add", "--quiet", "-b", "other", &linked.display().to_string()]);
+    world.git(&[
+        "worktree",
+        "add",
+        "--quiet",
+        "-b",
+        "other",
+        &linked.display().to_string(),
+    ]);
     std::fs::create_dir(linked.join("below")).unwrap();
     let mut command = world.omk_command(&["run"]);
     command.current_dir(linked.join("below"));
@@ -324,8 +390,18 @@ fn a_branch_above_or_below_one_of_omks_is_refused_before_anything_runs() {
         let world = World::with(PLAN);
         world.git(&["branch", other]);
         let said = refused(&world, 2);
-        assert!(said.contains(&format!("a branch called `{other}` is in the way of `{ours}`")), "{said}");
-        assert!(said.contains(&format!("rename it: `git branch -m {other} something-else`")), "{said}");
+        assert!(
+            said.contains(&format!(
+                "a branch called `{other}` is in the way of `{ours}`"
+            )),
+            "{said}"
+        );
+        assert!(
+            said.contains(&format!(
+                "rename it: `git branch -m {other} something-else`"
+            )),
+            "{said}"
+        );
         assert!(world.runs().is_empty(), "nothing has begun");
         world.git(&["branch", "-m", other, "something-else"]);
         world.omk(&["run"]).exits(0);
@@ -336,7 +412,14 @@ fn a_branch_above_or_below_one_of_omks_is_refused_before_anything_runs() {
 fn a_result_branch_that_is_checked_out_is_refused_before_anything_runs() {
     let world = World::with(PLAN);
     let elsewhere = world.dir().join("elsewhere");
-    world.git(&["worktree", "add", "--quiet", "-b", "omk/run/story", &elsewhere.display().to_string()]);
+    world.git(&[
+        "worktree",
+        "add",
+        "--quiet",
+        "-b",
+        "omk/run/story",
+        &elsewhere.display().to_string(),
+    ]);
     insta::assert_snapshot!(refused(&world, 2), @r"
     error: the branch `omk/run/story` is checked out in [DIR]/elsewhere
       hint: omk is about to move it: switch to another branch there, with `git switch -`
@@ -371,9 +454,14 @@ fn a_git_that_is_too_old_to_merge_is_refused_before_anything_runs() {
     let old = world.dir().join("old");
     std::fs::create_dir(&old).unwrap();
     let path = std::env::var("PATH").unwrap();
-    let real = std::env::split_paths(&path).map(|dir| dir.join("git")).find(|git| git.is_file()).unwrap();
-    let script =
-        format!("#!/bin/sh\n[ \"$1\" = --version ] && echo git version 2.34.1 || exec {} \"$@\"\n", real.display());
+    let real = std::env::split_paths(&path)
+        .map(|dir| dir.join("git"))
+        .find(|git| git.is_file())
+        .unwrap();
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" = --version ] && echo git version 2.34.1 || exec {} \"$@\"\n",
+        real.display()
+    );
     std::fs::write(old.join("git"), script).unwrap();
     std::fs::set_permissions(old.join("git"), std::fs::Permissions::from_mode(0o755)).unwrap();
     let world = world.env("PATH", &format!("{}:{path}", old.display()));
@@ -384,14 +472,19 @@ fn a_git_that_is_too_old_to_merge_is_refused_before_anything_runs() {
     let words = "failed to merge with git version 2.34.1, which is too old";
     let doctor = world.omk(&["doctor", "--json"]).exits(3);
     assert_eq!(doctor.out.matches(words).count(), 1, "{doctor:?}");
-    world.omk(&["plan"]).exits(0).says("`omk run` would stop here").says(words);
+    world
+        .omk(&["plan"])
+        .exits(0)
+        .says("`omk run` would stop here")
+        .says(words);
     world.omk(&["plan", "--check"]).exits(3).says(words);
 }
 
 #[test]
 fn a_commit_of_omks_that_a_person_amended_is_left_to_them() {
-    let world =
-        World::with("gates: [{ id: ok, run: 'true' }]\ntasks: [{ id: one, run: 'echo one > one', gates: [ok] }]");
+    let world = World::with(
+        "gates: [{ id: ok, run: 'true' }]\ntasks: [{ id: one, run: 'echo one > one', gates: [ok] }]",
+    );
     world.run().exits(0);
     let amend = |branch: &str| {
         world.git(&["checkout", "--quiet", branch]);
@@ -401,12 +494,18 @@ fn a_commit_of_omks_that_a_person_amended_is_left_to_them() {
         world.rev(branch)
     };
     let task = amend("omk/task/story/one");
-    world.run().says("`omk/task/story/one` is at").says("omk/task/story/one was not moved");
+    world
+        .run()
+        .says("`omk/task/story/one` is at")
+        .says("omk/task/story/one was not moved");
     assert_eq!(world.rev("omk/task/story/one"), task);
     let result = amend("omk/run/story");
     world.run().exits(2).says("a commit that is not omk's");
     world.omk(&["clean", "--all"]).exits(0);
-    assert_eq!([world.rev("omk/task/story/one"), world.rev("omk/run/story")], [task, result]);
+    assert_eq!(
+        [world.rev("omk/task/story/one"), world.rev("omk/run/story")],
+        [task, result]
+    );
 }
 
 #[test]
@@ -423,13 +522,23 @@ fn a_result_branch_that_a_person_moves_during_the_run_is_not_offered_as_the_resu
     std::fs::write(&go, "").unwrap();
     let said = running.ends().exits(1).says("someone else moved it");
     assert!(!said.out.contains("omk/run/story\n"), "{}", said.out);
-    let look = said.out.lines().find(|line| line.contains("look: ")).unwrap();
+    let look = said
+        .out
+        .lines()
+        .find(|line| line.contains("look: "))
+        .unwrap();
     let result = look.split_whitespace().next_back().unwrap();
     assert_eq!(world.shows(result, "two"), "one");
     assert_eq!(world.rev("omk/run/story"), world.rev("main"));
-    world.omk(&["resume"]).exits(1).says("someone else moved it");
+    world
+        .omk(&["resume"])
+        .exits(1)
+        .says("someone else moved it");
     world.git(&["branch", "-D", "omk/run/story"]);
-    world.omk(&["resume"]).exits(0).says("git merge omk/run/story");
+    world
+        .omk(&["resume"])
+        .exits(0)
+        .says("git merge omk/run/story");
     assert_eq!(world.rev("omk/run/story"), world.rev(result));
     world.omk(&["verify"]).exits(0);
 }
@@ -447,7 +556,10 @@ fn a_slot_that_is_removed_under_a_running_task_fails_that_attempt_only() {
     std::fs::remove_dir_all(&slot).unwrap();
     std::fs::write(&go, "").unwrap();
     running.ends().exits(0);
-    assert_eq!(world.files("omk/run/story"), [".gitignore", "a.txt", "omk.yaml", "one", "src/lib.rs"]);
+    assert_eq!(
+        world.files("omk/run/story"),
+        [".gitignore", "a.txt", "omk.yaml", "one", "src/lib.rs"]
+    );
     world.ended(RunVerdict::Ready);
     world.run().exits(0);
 }
@@ -471,7 +583,10 @@ fn files_that_may_not_grow_end_the_run_clearly_and_the_journal_stays_whole() {
     for blocks in [1, 2, 3, 4, 6, 8] {
         let omk = env!("CARGO_BIN_EXE_omk");
         let mut command = world.command("bash");
-        command.args(["-c", &format!("trap '' XFSZ; ulimit -f {blocks}; exec '{omk}' run")]);
+        command.args([
+            "-c",
+            &format!("trap '' XFSZ; ulimit -f {blocks}; exec '{omk}' run"),
+        ]);
         let said = World::start_command(command).ends();
         assert!(said.code == 5 || said.code == 0, "{blocks}: {said:?}");
         assert!(said.code == 0 || said.err.contains("error"), "{said:?}");
@@ -489,16 +604,29 @@ fn a_full_disk_is_said_and_the_run_goes_on_once_there_is_room() {
     let world = World::with(PLAN);
     let small = world.dir().join("cache");
     std::fs::create_dir(&small).unwrap();
-    let mounted = world.command("mount").args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"]).arg(&small).output();
+    let mounted = world
+        .command("mount")
+        .args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"])
+        .arg(&small)
+        .output();
     if !mounted.is_ok_and(|out| out.status.success()) {
         return;
     }
     std::fs::write(small.join("ballast"), vec![1; 250 << 10]).unwrap();
     let said = world.run();
-    let unmounted = world.command("umount").arg("--lazy").arg(&small).status().unwrap();
+    let unmounted = world
+        .command("umount")
+        .arg("--lazy")
+        .arg(&small)
+        .status()
+        .unwrap();
     assert!(unmounted.success());
     assert_eq!(said.code, 5, "{said:?}");
-    assert!(said.err.contains("No space left on device") || said.out.contains("No space left on device"), "{said:?}");
+    assert!(
+        said.err.contains("No space left on device")
+            || said.out.contains("No space left on device"),
+        "{said:?}"
+    );
     world.no_child_is_left();
     if !world.runs().is_empty() {
         world.omk(&["replay"]).exits(0);
@@ -511,7 +639,11 @@ fn a_read_only_directory_is_said() {
     let world = World::with(PLAN);
     let cache = world.dir().join("cache");
     std::fs::write(&cache, "a file where a directory should be").unwrap();
-    world.run().exits(3).says(&cache.display().to_string()).says("hint: set XDG_CACHE_HOME");
+    world
+        .run()
+        .exits(3)
+        .says(&cache.display().to_string())
+        .says("hint: set XDG_CACHE_HOME");
     std::fs::remove_file(&cache).unwrap();
     world.git(&["status"]);
     // Root writes anywhere; then there is nothing to see here.
@@ -590,12 +722,18 @@ fn verify_names_what_was_tampered_with() {
         std::fs::write(&path, changed).unwrap();
         let said = world.omk(&["verify"]).exits(1);
         std::fs::write(&path, text).unwrap();
-        let broken: Vec<&str> =
-            said.out.lines().filter(|line| !line.starts_with("holds") && !line.contains('(')).collect();
+        let broken: Vec<&str> = said
+            .out
+            .lines()
+            .filter(|line| !line.starts_with("holds") && !line.contains('('))
+            .collect();
         world.plain(&broken.join("\n"))
     };
-    let log =
-        std::fs::read_dir(run.join("logs/one/1")).unwrap().map(|entry| entry.unwrap().file_name()).next().unwrap();
+    let log = std::fs::read_dir(run.join("logs/one/1"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .next()
+        .unwrap();
     insta::with_settings!({filters => [FILTERS, &[(r"\b[0-9a-f]{64}\b", "[SHA256]")]].concat()}, {
         let tree = world.tree("omk/run/story");
         insta::assert_snapshot!(tamper("proofs/run.result.json", &tree, &world.tree("main")), @"
@@ -644,14 +782,27 @@ fn a_proof_whose_result_does_not_descend_from_its_base_does_not_hold() {
     let world = World::with("tasks: [{ id: one, run: echo 1 > one.txt }]\n");
     world.run();
     // A commit of the very same tree as the base, and without a history.
-    let stranger = world.git(&["commit-tree", &format!("{}^{{tree}}", world.rev("main")), "-m", "elsewhere"]);
+    let stranger = world.git(&[
+        "commit-tree",
+        &format!("{}^{{tree}}", world.rev("main")),
+        "-m",
+        "elsewhere",
+    ]);
     let run = world.run_dir();
     let honest = std::fs::read_to_string(run.join("proofs/run.result.json")).unwrap();
     let lie = world.dir().join("lie.json");
     std::fs::write(&lie, honest.replace(&world.rev("main"), &stranger)).unwrap();
-    world.omk(&["verify", lie.to_str().unwrap()]).exits(1).says("is not built on the base");
+    world
+        .omk(&["verify", lie.to_str().unwrap()])
+        .exits(1)
+        .says("is not built on the base");
     std::fs::write(&lie, honest).unwrap();
-    assert!(!world.omk(&["verify", lie.to_str().unwrap()]).err.contains("is not built on the base"));
+    assert!(
+        !world
+            .omk(&["verify", lie.to_str().unwrap()])
+            .err
+            .contains("is not built on the base")
+    );
 }
 
 #[test]
@@ -665,7 +816,10 @@ fn a_journal_that_a_newer_omk_wrote_is_left_as_it_is() {
     for changed in [newer, line] {
         std::fs::write(&path, &changed).unwrap();
         for command in ["resume", "status", "verify"] {
-            let said = world.omk(&[command]).exits(5).says("was written by another version of omk: it is of version 2");
+            let said = world
+                .omk(&[command])
+                .exits(5)
+                .says("was written by another version of omk: it is of version 2");
             said.says("go on with the omk that wrote it");
         }
         assert_eq!(std::fs::read_to_string(&path).unwrap(), changed);
@@ -683,7 +837,10 @@ fn runs_in_each_others_directories_are_refused() {
         std::fs::rename(from, to).unwrap();
     }
     let run = second.file_name().unwrap().to_str().unwrap();
-    let said = format!("it is that of run {}", first.file_name().unwrap().to_str().unwrap());
+    let said = format!(
+        "it is that of run {}",
+        first.file_name().unwrap().to_str().unwrap()
+    );
     world.omk(&["status", run]).exits(5).says(&said);
     world.omk(&["verify", run]).exits(5).says(&said);
 }
@@ -697,25 +854,46 @@ fn verify_names_a_proof_that_was_removed() {
         let proof = std::fs::read(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         let said = world.omk(&["verify"]).exits(1);
-        let said = said.says("the proof is missing").says("3 proofs checked, 1 does not hold");
-        assert!(said.out.contains(&format!("BROKEN  {}", name.trim_end_matches(".json"))), "{}", said.out);
+        let said = said
+            .says("the proof is missing")
+            .says("3 proofs checked, 1 does not hold");
+        assert!(
+            said.out
+                .contains(&format!("BROKEN  {}", name.trim_end_matches(".json"))),
+            "{}",
+            said.out
+        );
         std::fs::write(&path, proof).unwrap();
     }
     std::fs::write(world.run_dir().join("proofs/stranger.json"), "{}").unwrap();
-    world.omk(&["verify"]).exits(0).says("the run's journal knows of no such proof");
+    world
+        .omk(&["verify"])
+        .exits(0)
+        .says("the run's journal knows of no such proof");
     std::fs::remove_dir_all(world.run_dir().join("proofs")).unwrap();
-    world.omk(&["verify"]).exits(1).says("3 proofs checked, 3 do not hold");
+    world
+        .omk(&["verify"])
+        .exits(1)
+        .says("3 proofs checked, 3 do not hold");
 }
 
 #[test]
 fn a_proof_that_does_not_say_ready_holds_and_says_so() {
     let world = World::with("tasks: [{ id: one, run: 'echo one > one.txt' }]\n");
     world.run().exits(0);
-    let said = world.omk(&["verify"]).exits(1).says("holds: neutral").says("all hold, 2 say that they are not ready");
+    let said = world
+        .omk(&["verify"])
+        .exits(1)
+        .says("holds: neutral")
+        .says("all hold, 2 say that they are not ready");
     assert!(!said.out.contains("BROKEN"), "{}", said.out);
     let json = world.omk(&["verify", "--json"]).exits(1).out;
     let all: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
-    assert!(all.iter().all(|proof| proof["holds"] == true && proof["ready"] == false), "{json}");
+    assert!(
+        all.iter()
+            .all(|proof| proof["holds"] == true && proof["ready"] == false),
+        "{json}"
+    );
     // It says nothing else than what is so.
     let path = world.run_dir().join("proofs/run.result.json");
     let proof = std::fs::read_to_string(&path).unwrap();

@@ -1,4 +1,5 @@
-//! The branches that omk leaves: what holds one up for a while does not lose it, and what a person did to one stays theirs.
+//! The branches that omk leaves: what holds one up for a while does not lose it, and what a person
+//! did to one stays theirs.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,13 +33,20 @@ fn go(world: &World) {
 }
 
 fn lock_of(world: &World, branch: &str) -> PathBuf {
-    world.repo().join(".git/refs/heads").join(format!("{branch}.lock"))
+    world
+        .repo()
+        .join(".git/refs/heads")
+        .join(format!("{branch}.lock"))
 }
 
 /// A run whose first task has landed, and whose second one waits.
 fn half_done(world: &World) -> Running {
     let running = world.start(&["run"]);
-    until("its branches are there", || [RESULT, TASK].iter().all(|branch| !world.rev(branch).is_empty()));
+    until("its branches are there", || {
+        [RESULT, TASK]
+            .iter()
+            .all(|branch| !world.rev(branch).is_empty())
+    });
     running
 }
 
@@ -57,13 +65,23 @@ fn branches_that_are_locked_while_tasks_land_are_moved_later() {
         let world = world();
         let running = world.start(&["run"]);
         world.until_prepared("two");
-        let locks = [lock_of(&world, RESULT), lock_of(&world, TASK), lock_of(&world, "omk/task/story/two")];
+        let locks = [
+            lock_of(&world, RESULT),
+            lock_of(&world, TASK),
+            lock_of(&world, "omk/task/story/two"),
+        ];
         for lock in &locks {
             std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
             std::fs::write(lock, "").unwrap();
         }
-        world.until_fact("the first task has landed", |fact| matches!(fact, Fact::Landed { .. }));
-        let release = || locks.iter().for_each(|lock| std::fs::remove_file(lock).unwrap());
+        world.until_fact("the first task has landed", |fact| {
+            matches!(fact, Fact::Landed { .. })
+        });
+        let release = || {
+            locks
+                .iter()
+                .for_each(|lock| std::fs::remove_file(lock).unwrap())
+        };
         if !is_long {
             release();
         }
@@ -88,18 +106,39 @@ fn a_result_branch_that_stays_locked_makes_the_run_not_ready_until_it_is_resumed
     let (placed, lock) = (world.rev(RESULT), lock_of(&world, RESULT));
     std::fs::write(&lock, "").unwrap();
     go(&world);
-    let said = running.ends().exits(1).says(&format!("branch `omk/run/story` is locked by {}", lock.display()));
+    let said = running.ends().exits(1).says(&format!(
+        "branch `omk/run/story` is locked by {}",
+        lock.display()
+    ));
     let said = said.says("omk resume").says("not ready");
-    let look = said.out.lines().find(|line| line.contains("look: ")).unwrap();
+    let look = said
+        .out
+        .lines()
+        .find(|line| line.contains("look: "))
+        .unwrap();
     let result = look.split_whitespace().next_back().unwrap();
-    assert_eq!((world.shows(result, "two.txt").as_str(), world.rev(RESULT)), ("two", placed));
-    world.omk(&["status"]).exits(0).says("is locked by").says("not ready").says(result);
+    assert_eq!(
+        (world.shows(result, "two.txt").as_str(), world.rev(RESULT)),
+        ("two", placed)
+    );
+    world
+        .omk(&["status"])
+        .exits(0)
+        .says("is locked by")
+        .says("not ready")
+        .says(result);
     let report = world.report();
-    assert_eq!((&report["verdict"], &report["unplaced"]), (&"not_ready".into(), &RESULT.into()));
+    assert_eq!(
+        (&report["verdict"], &report["unplaced"]),
+        (&"not_ready".into(), &RESULT.into())
+    );
     world.ended(RunVerdict::NotReady);
 
     // Nobody holds it, so it goes.
-    world.omk(&["resume"]).exits(0).says("git merge omk/run/story");
+    world
+        .omk(&["resume"])
+        .exits(0)
+        .says("git merge omk/run/story");
     assert_eq!(world.rev(RESULT), world.rev(result));
     is_placed(&world);
     world.omk(&["resume"]).exits(2).says("is over: ready");
@@ -108,15 +147,23 @@ fn a_result_branch_that_stays_locked_makes_the_run_not_ready_until_it_is_resumed
 #[test]
 fn packing_refs_beside_a_run_loses_no_branch() {
     let world = World::new();
-    let tasks: Vec<String> =
-        (0..8).map(|n| format!("- {{ id: t{n}, run: 'echo {n} > {n}', write_set: ['{n}'] }}\n")).collect();
-    world.plan(&format!("gates: [{{ id: ok, run: 'true' }}]\ndefaults: {{ gates: [ok] }}\ntasks:\n{}", tasks.concat()));
+    let tasks: Vec<String> = (0..8)
+        .map(|n| format!("- {{ id: t{n}, run: 'echo {n} > {n}', write_set: ['{n}'] }}\n"))
+        .collect();
+    world.plan(&format!(
+        "gates: [{{ id: ok, run: 'true' }}]\ndefaults: {{ gates: [ok] }}\ntasks:\n{}",
+        tasks.concat()
+    ));
     let over = Arc::new(AtomicBool::new(false));
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
                 // A lock of omk's own may be in its way.
-                let _ = world.command("git").args(["pack-refs", "--all"]).output().unwrap();
+                let _ = world
+                    .command("git")
+                    .args(["pack-refs", "--all"])
+                    .output()
+                    .unwrap();
             }
         });
         let said = world.run();
@@ -125,7 +172,10 @@ fn packing_refs_beside_a_run_loses_no_branch() {
     });
     assert_eq!(world.landed_on(RESULT).len(), 8);
     for n in 0..8 {
-        assert_eq!(world.shows(&format!("omk/task/story/t{n}"), &n.to_string()), n.to_string());
+        assert_eq!(
+            world.shows(&format!("omk/task/story/t{n}"), &n.to_string()),
+            n.to_string()
+        );
     }
 }
 
@@ -137,7 +187,9 @@ fn a_result_branch_that_is_checked_out_meanwhile_waits_for_its_user() {
     world.git(&["worktree", "add", "--quiet", &elsewhere, RESULT]);
     let seen = world.rev(RESULT);
     go(&world);
-    running.ends().exits(1).says(&format!("branch `omk/run/story` is checked out in {elsewhere}"));
+    running.ends().exits(1).says(&format!(
+        "branch `omk/run/story` is checked out in {elsewhere}"
+    ));
     assert_eq!(world.rev(RESULT), seen);
     assert_eq!(world.git(&["-C", &elsewhere, "status", "--porcelain"]), "");
     world.omk(&["resume"]).exits(1).says("is checked out in");
@@ -157,19 +209,40 @@ fn resuming_an_older_run_leaves_the_result_of_a_newer_one_on_its_branch() {
     half_done(&world).killed_after(Duration::ZERO);
     go(&world);
     world.run().exits(0);
-    let [older, newer] = &world.runs()[..] else { panic!("two runs") };
+    let [older, newer] = &world.runs()[..] else {
+        panic!("two runs")
+    };
     let (result, change) = (world.rev(RESULT), world.rev(TASK));
     let journal = std::fs::read(older.join("journal.jsonl")).unwrap();
-    let said = world.omk(&["resume", &id(older)]).exits(2).says("omk retry");
-    said.says(&format!("`{RESULT}` holds the result of run {}, which is newer", id(newer)));
-    assert_eq!((world.rev(RESULT), world.rev(TASK)), (result.clone(), change.clone()));
-    assert_eq!(std::fs::read(older.join("journal.jsonl")).unwrap(), journal, "nothing was paid");
+    let said = world
+        .omk(&["resume", &id(older)])
+        .exits(2)
+        .says("omk retry");
+    said.says(&format!(
+        "`{RESULT}` holds the result of run {}, which is newer",
+        id(newer)
+    ));
+    assert_eq!(
+        (world.rev(RESULT), world.rev(TASK)),
+        (result.clone(), change.clone())
+    );
+    assert_eq!(
+        std::fs::read(older.join("journal.jsonl")).unwrap(),
+        journal,
+        "nothing was paid"
+    );
 
     // Who wants it all the same says so; then only the tasks' branches are in danger.
     world.git(&["branch", "--move", RESULT, "mine"]);
     let said = world.omk(&["resume", &id(older)]).exits(0);
-    said.says(&format!("branch `{TASK}` holds what run {} made, which is newer", id(newer)));
-    assert_eq!((world.rev("mine"), world.rev(TASK)), (result.clone(), change));
+    said.says(&format!(
+        "branch `{TASK}` holds what run {} made, which is newer",
+        id(newer)
+    ));
+    assert_eq!(
+        (world.rev("mine"), world.rev(TASK)),
+        (result.clone(), change)
+    );
     assert!(!world.rev(RESULT).is_empty() && world.rev(RESULT) != result);
 }
 
@@ -184,7 +257,11 @@ fn a_result_that_was_never_placed_does_not_push_a_newer_one_off_the_branch() {
     world.git(&["worktree", "remove", "--force", &elsewhere]);
     world.run().exits(0);
     let result = world.rev(RESULT);
-    world.omk(&["resume", &id(&world.runs()[0])]).exits(2).says("which is newer").says("omk retry");
+    world
+        .omk(&["resume", &id(&world.runs()[0])])
+        .exits(2)
+        .says("which is newer")
+        .says("omk retry");
     assert_eq!(world.rev(RESULT), result);
     is_placed(&world);
 }
@@ -198,14 +275,20 @@ fn what_is_offered_is_the_result_of_the_run_that_is_shown() {
     go(&world);
     running.ends().exits(1);
     world.git(&["worktree", "remove", "--force", &elsewhere]);
-    world.omk(&["status"]).exits(0).says("moves `omk/run/story` to the result");
+    world
+        .omk(&["status"])
+        .exits(0)
+        .says("moves `omk/run/story` to the result");
 
-    // Now a newer run has the branch: the older one cannot have it back, and what it made is offered by its commit.
+    // Now a newer run has the branch: the older one cannot have it back, and what it made is
+    // offered by its commit.
     world.run().exits(0).says(&format!("git merge {RESULT}\n"));
     let older = id(&world.runs()[0]);
     for args in [&["status", older.as_str()][..], &["report", older.as_str()]] {
         let said = world.omk(args).exits(0);
-        said.never_says("omk resume").never_says(&format!("git merge {RESULT}")).says("git diff");
+        said.never_says("omk resume")
+            .never_says(&format!("git merge {RESULT}"))
+            .says("git diff");
     }
 
     // So is the newer one's once the branch is gone, was moved, or git takes its name for a tag.
@@ -214,13 +297,17 @@ fn what_is_offered_is_the_result_of_the_run_that_is_shown() {
     world.git(&["tag", RESULT, "HEAD"]);
     world.omk(&["status", &newer]).exits(0).says(&merge);
     world.git(&["tag", "--delete", RESULT]);
-    world.omk(&["status", &newer]).exits(0).says(&format!("git merge {RESULT}\n"));
+    world
+        .omk(&["status", &newer])
+        .exits(0)
+        .says(&format!("git merge {RESULT}\n"));
     world.git(&["branch", "--force", RESULT, "HEAD"]);
     world.omk(&["status", &newer]).exits(0).says(&merge);
     world.git(&["branch", "--delete", "--force", RESULT]);
     for format in ["terminal", "markdown", "html", "json"] {
         let said = world.omk(&["report", &newer, "--format", format]).exits(0);
-        said.says(&result[..12]).never_says(&format!("git merge {RESULT}"));
+        said.says(&result[..12])
+            .never_says(&format!("git merge {RESULT}"));
     }
 }
 
@@ -244,18 +331,29 @@ fn the_end_of_an_older_run_leaves_the_branch_of_a_newer_one_alone() {
             std::fs::remove_file(older.join("written")).unwrap();
         }
         let said = world.omk(&[command, &id(&older)]).exits(0);
-        said.says("which is newer; this run's result is commit").says(&was[..12]);
+        said.says("which is newer; this run's result is commit")
+            .says(&was[..12]);
         assert_eq!(world.rev(RESULT), result, "{command}");
         world.ended(RunVerdict::Ready);
     }
 }
 
 /// What a person does to a branch of omk's.
-const DEEDS: [&str; 5] = ["amends", "adds", "rebases", "amends in omk's name", "checks out"];
+const DEEDS: [&str; 5] = [
+    "amends",
+    "adds",
+    "rebases",
+    "amends in omk's name",
+    "checks out",
+];
 
 /// Lets a person do it; the commit that is theirs then.
 fn does(world: &World, deed: &str, branch: &str) -> String {
-    let place = world.dir().join(format!("of {}", branch.replace('/', "-"))).display().to_string();
+    let place = world
+        .dir()
+        .join(format!("of {}", branch.replace('/', "-")))
+        .display()
+        .to_string();
     world.git(&["worktree", "add", "--quiet", &place, branch]);
     let git = |args: &[&str]| world.git(&[&["-C", place.as_str()], args].concat());
     match deed {
@@ -264,13 +362,30 @@ fn does(world: &World, deed: &str, branch: &str) -> String {
         "rebases" => git(&["rebase", "--quiet", "--force-rebase", "HEAD~1"]),
         "amends in omk's name" => {
             let message = git(&["log", "-1", "--format=%B"]);
-            let name = ["-c", "user.name=omk[bot]", "-c", "user.email=omk[bot]@users.noreply.github.com"];
+            let name = [
+                "-c",
+                "user.name=omk[bot]",
+                "-c",
+                "user.email=omk[bot]@users.noreply.github.com",
+            ];
             let mut command = world.command("git");
             command.args(["-C", place.as_str()]).args(name);
-            for of in ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"] {
+            for of in [
+                "GIT_AUTHOR_NAME",
+                "GIT_AUTHOR_EMAIL",
+                "GIT_COMMITTER_NAME",
+                "GIT_COMMITTER_EMAIL",
+            ] {
                 command.env_remove(of);
             }
-            command.args(["commit", "--quiet", "--amend", "--allow-empty", "--message", &format!("{message}\n")]);
+            command.args([
+                "commit",
+                "--quiet",
+                "--amend",
+                "--allow-empty",
+                "--message",
+                &format!("{message}\n"),
+            ]);
             command.args(["--date", "2001-01-01T00:00:00Z"]);
             assert!(command.status().unwrap().success());
             String::new()
@@ -292,11 +407,22 @@ fn what_a_person_did_to_a_result_is_neither_overwritten_nor_deleted() {
         let theirs = does(&world, deed, RESULT);
         for command in [&["run"][..], &["retry", "one"]] {
             let said = world.omk(command).exits(2);
-            assert!(said.err.contains("the branch `omk/run/story` is "), "{deed}: {}", said.err);
+            assert!(
+                said.err.contains("the branch `omk/run/story` is "),
+                "{deed}: {}",
+                said.err
+            );
         }
         assert_eq!(world.runs().len(), 1, "nothing was begun");
-        world.omk(&["clean", "--all"]).exits(0).says("branch omk/run/story stays");
-        assert_eq!((world.rev(RESULT), world.rev(TASK)), (theirs, String::new()), "{deed}");
+        world
+            .omk(&["clean", "--all"])
+            .exits(0)
+            .says("branch omk/run/story stays");
+        assert_eq!(
+            (world.rev(RESULT), world.rev(TASK)),
+            (theirs, String::new()),
+            "{deed}"
+        );
     }
 }
 
@@ -308,12 +434,26 @@ fn what_a_person_did_to_a_tasks_branch_is_neither_overwritten_nor_deleted() {
         world.run().exits(0);
         let theirs = does(&world, deed, TASK);
         for command in [&["run"][..], &["retry", "one"]] {
-            let said = world.omk(command).exits(0).says("note: the branch `omk/task/story/one` is");
+            let said = world
+                .omk(command)
+                .exits(0)
+                .says("note: the branch `omk/task/story/one` is");
             said.says("omk/task/story/one was not moved to");
-            assert_eq!((world.rev(TASK), world.landed_on(RESULT).len()), (theirs.clone(), 2), "{deed}");
+            assert_eq!(
+                (world.rev(TASK), world.landed_on(RESULT).len()),
+                (theirs.clone(), 2),
+                "{deed}"
+            );
         }
-        world.omk(&["clean", "--all"]).exits(0).says("branch omk/task/story/one stays");
-        assert_eq!((world.rev(RESULT), world.rev(TASK)), (String::new(), theirs), "{deed}");
+        world
+            .omk(&["clean", "--all"])
+            .exits(0)
+            .says("branch omk/task/story/one stays");
+        assert_eq!(
+            (world.rev(RESULT), world.rev(TASK)),
+            (String::new(), theirs),
+            "{deed}"
+        );
     }
 }
 
@@ -325,9 +465,20 @@ fn what_a_person_did_while_a_run_was_down_stays_when_it_is_resumed() {
         running.killed_after(Duration::ZERO);
         let theirs = [RESULT, TASK].map(|branch| does(&world, deed, branch));
         go(&world);
-        let said = world.omk(&["resume"]).exits(1).says("`omk/run/story` was not moved to the result");
+        let said = world
+            .omk(&["resume"])
+            .exits(1)
+            .says("`omk/run/story` was not moved to the result");
         // A branch that is where it belongs need not be moved, whoever has it checked out.
-        assert_eq!(said.out.contains("omk/task/story/one was not moved"), deed != "checks out", "{deed}");
-        assert_eq!([RESULT, TASK].map(|branch| world.rev(branch)), theirs, "{deed}");
+        assert_eq!(
+            said.out.contains("omk/task/story/one was not moved"),
+            deed != "checks out",
+            "{deed}"
+        );
+        assert_eq!(
+            [RESULT, TASK].map(|branch| world.rev(branch)),
+            theirs,
+            "{deed}"
+        );
     }
 }

@@ -1,5 +1,6 @@
-//! A filter that stops working during a run: the failure is this machine's setup, named, wherever the files are laid out
-//! again. It refuses to be about filters that are missing from the beginning.
+//! A filter that stops working during a run: the failure is this machine's setup, named, wherever
+//! the files are laid out again. It refuses to be about filters that are missing from the
+//! beginning.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -22,7 +23,10 @@ fn world(times: u32, plan: &str) -> World {
     std::fs::write(&program, script).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     let config = world.dir().join("gitconfig");
-    let text = format!("[filter \"crypt\"]\n\tclean = cat\n\tsmudge = '{}'\n\trequired = true\n", program.display());
+    let text = format!(
+        "[filter \"crypt\"]\n\tclean = cat\n\tsmudge = '{}'\n\trequired = true\n",
+        program.display()
+    );
     std::fs::write(&config, text).unwrap();
     world.write("a.sec", "secret\n");
     world.write(".gitattributes", "*.sec filter=crypt\n");
@@ -32,7 +36,9 @@ fn world(times: u32, plan: &str) -> World {
 
 #[track_caller]
 fn named(said: Said) -> Said {
-    said.exits(3).says("the filter `crypt` failed").says("no key for it")
+    said.exits(3)
+        .says("the filter `crypt` failed")
+        .says("no key for it")
 }
 
 #[test]
@@ -72,7 +78,10 @@ fn once_it_works_the_blocked_run_goes_on_and_repeats_nothing() {
     world.plan(&plan.replace("KEY", key.to_str().unwrap()));
     named(world.run()).says("omk resume");
     world.ended(RunVerdict::BlockedOnExternal);
-    assert_eq!((world.state("one"), world.state("three")), ("completed".into(), "cancelled".into()));
+    assert_eq!(
+        (world.state("one"), world.state("three")),
+        ("completed".into(), "cancelled".into())
+    );
 
     std::fs::write(&key, "").unwrap();
     std::fs::remove_file(world.dir().join("count")).unwrap();
@@ -80,7 +89,8 @@ fn once_it_works_the_blocked_run_goes_on_and_repeats_nothing() {
     world.ended(RunVerdict::Ready);
     assert_eq!(world.landings(), ["one", "two", "three"]);
     let worked = |id: &str| {
-        let of_task = |fact: &Fact| matches!(fact, Fact::Worked { task, .. } if task.as_str() == id);
+        let of_task =
+            |fact: &Fact| matches!(fact, Fact::Worked { task, .. } if task.as_str() == id);
         world.facts().iter().filter(|fact| of_task(fact)).count()
     };
     assert_eq!(worked("one"), 1, "what completed is not done again");

@@ -18,24 +18,52 @@ use crate::world::{FILTERS, World};
 fn a_run_of_several_tasks_is_judged_anew_in_a_fresh_clone() {
     let ran = Ran::new(DIAMOND);
     let dir = ran.bundle();
-    ran.world.git(&["bundle", "verify", "--quiet", dir.join("changes.bundle").to_str().unwrap()]);
+    ran.world.git(&[
+        "bundle",
+        "verify",
+        "--quiet",
+        dir.join("changes.bundle").to_str().unwrap(),
+    ]);
     let admitted = ran.admit(&dir).unwrap();
     let result = admitted.result.clone().unwrap();
     assert_eq!(result.commit.as_str(), ran.world.rev("omk/run/story"));
-    let landed: Vec<String> = admitted.landed.iter().map(|(task, _)| task.to_string()).collect();
+    let landed: Vec<String> = admitted
+        .landed
+        .iter()
+        .map(|(task, _)| task.to_string())
+        .collect();
     assert_eq!(landed, ran.world.landed_on("omk/run/story"));
     assert_eq!(admitted.task_commits.len(), 3);
     let (said, judgement) = ran.judged(&dir);
     let judgement = judgement.unwrap();
-    assert_eq!((said.code, judgement.verdict), (0, RunVerdict::Ready), "{}", said.err);
-    assert_eq!((judgement.result.clone(), judgement.gates.len()), (Some(result), 1));
+    assert_eq!(
+        (said.code, judgement.verdict),
+        (0, RunVerdict::Ready),
+        "{}",
+        said.err
+    );
+    assert_eq!(
+        (judgement.result.clone(), judgement.gates.len()),
+        (Some(result), 1)
+    );
     assert!(judgement.warnings.is_empty(), "{:?}", judgement.warnings);
     let input = bundle::proof_input(&ran.request, &judgement, &admitted).unwrap();
-    assert_eq!((input.judged_by, prove(&input).predicate.verdict), (JudgedBy::SeparateJob, RunVerdict::Ready));
-    let names: Vec<String> =
-        bundle::proofs(&ran.request, &judgement, &admitted).into_iter().map(|(name, _)| name).collect();
-    assert!(names.contains(&"run.result.json".to_owned()) && names.contains(&"top.json".to_owned()), "{names:?}");
-    assert_eq!(bundle::view(&judgement, &admitted).unwrap().judged_by, Some(JudgedBy::SeparateJob));
+    assert_eq!(
+        (input.judged_by, prove(&input).predicate.verdict),
+        (JudgedBy::SeparateJob, RunVerdict::Ready)
+    );
+    let names: Vec<String> = bundle::proofs(&ran.request, &judgement, &admitted)
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert!(
+        names.contains(&"run.result.json".to_owned()) && names.contains(&"top.json".to_owned()),
+        "{names:?}"
+    );
+    assert_eq!(
+        bundle::view(&judgement, &admitted).unwrap().judged_by,
+        Some(JudgedBy::SeparateJob)
+    );
 }
 
 #[test]
@@ -45,31 +73,71 @@ fn a_proof_holds_what_the_judging_job_knows_and_not_what_the_run_said() {
     let mut admitted = ran.admit(&dir).unwrap();
     let own = admitted.history.result_gates(&admitted.engine);
     let again = bundle::judge(&ran.request, &admitted, own.clone());
-    assert_eq!((again.verdict, again.warnings), (RunVerdict::Ready, Vec::new()));
-    let input = |admitted: &_, request: &_, judgement: &_| bundle::proof_input(request, judgement, admitted).unwrap();
-    let before = input(&admitted, &ran.request, &bundle::judge(&ran.request, &admitted, own.clone()));
-    assert!(before.containment.subreaper, "the run's own children were all ended");
+    assert_eq!(
+        (again.verdict, again.warnings),
+        (RunVerdict::Ready, Vec::new())
+    );
+    let input = |admitted: &_, request: &_, judgement: &_| {
+        bundle::proof_input(request, judgement, admitted).unwrap()
+    };
+    let before = input(
+        &admitted,
+        &ran.request,
+        &bundle::judge(&ran.request, &admitted, own.clone()),
+    );
+    assert!(
+        before.containment.subreaper,
+        "the run's own children were all ended"
+    );
 
     // A gate that fails here; another, of which the run said nothing, is no news.
-    let failed = GateOutcome { verdict: GateVerdict::Failed, counts_as_passed: false, ..own[0].clone() };
-    let other = GateOutcome { gate: "other".parse().unwrap(), ..failed.clone() };
+    let failed = GateOutcome {
+        verdict: GateVerdict::Failed,
+        counts_as_passed: false,
+        ..own[0].clone()
+    };
+    let other = GateOutcome {
+        gate: "other".parse().unwrap(),
+        ..failed.clone()
+    };
     let mut gates = vec![failed, other];
     let room = gates[0].room.as_mut().expect("it ran in a room");
     (room.containment.level, room.containment.subreaper) = (RoomLevel::None, false);
-    let tip = Tip { commit: "1".repeat(40).parse().unwrap(), tree: "2".repeat(40).parse().unwrap() };
+    let tip = Tip {
+        commit: "1".repeat(40).parse().unwrap(),
+        tree: "2".repeat(40).parse().unwrap(),
+    };
     admitted.result = Some(tip.clone());
     admitted.changes = Some(Sha256::of(b"commits"));
     let mut request = ran.request.clone();
     request.trigger.actor = "somebody".to_owned();
     request.plan.digest = Sha256::of(b"plan");
     let judgement = bundle::judge(&request, &admitted, gates.clone());
-    assert_eq!((judgement.verdict, judgement.warnings.len()), (RunVerdict::NotReady, 1), "{:?}", judgement.warnings);
-    assert!(judgement.warnings[0].starts_with("gate `test` passed in the job"), "{:?}", judgement.warnings);
+    assert_eq!(
+        (judgement.verdict, judgement.warnings.len()),
+        (RunVerdict::NotReady, 1),
+        "{:?}",
+        judgement.warnings
+    );
+    assert!(
+        judgement.warnings[0].starts_with("gate `test` passed in the job"),
+        "{:?}",
+        judgement.warnings
+    );
     let input = input(&admitted, &request, &judgement);
-    assert_eq!((input.verdict, &input.gates, &input.result), (RunVerdict::NotReady, &gates, &tip));
-    assert_eq!((input.judged_tree, input.bundle), (Some(tip.tree), admitted.changes));
+    assert_eq!(
+        (input.verdict, &input.gates, &input.result),
+        (RunVerdict::NotReady, &gates, &tip)
+    );
+    assert_eq!(
+        (input.judged_tree, input.bundle),
+        (Some(tip.tree), admitted.changes)
+    );
     assert_eq!((input.trigger, input.plan), (request.trigger, request.plan));
-    assert_eq!((input.containment.level, input.containment.subreaper), (RoomLevel::None, false));
+    assert_eq!(
+        (input.containment.level, input.containment.subreaper),
+        (RoomLevel::None, false)
+    );
 }
 
 #[test]
@@ -78,10 +146,20 @@ fn a_request_comes_through_a_pipe_although_omk_sheds_its_secrets_first() {
     let dir = ran.bundle();
     let request = std::fs::File::open(ran.asked()).unwrap();
     let clone = ran.clone();
-    let args = ["-C", clone.to_str().unwrap(), "judge", dir.to_str().unwrap(), "--request", "-"];
+    let args = [
+        "-C",
+        clone.to_str().unwrap(),
+        "judge",
+        dir.to_str().unwrap(),
+        "--request",
+        "-",
+    ];
     let mut omk = ran.world.omk_command(&args);
     omk.env("GITHUB_TOKEN", "ghs_hush_hush").stdin(request);
-    World::start_command(omk).ends().exits(0).says("judged anew: ready");
+    World::start_command(omk)
+        .ends()
+        .exits(0)
+        .says("judged anew: ready");
 }
 
 #[test]
@@ -89,13 +167,29 @@ fn a_plan_of_another_digest_and_a_request_of_another_version_are_refused() {
     let ran = Ran::new(ONE);
     let (dir, other) = (ran.bundle(), ran.world.dir().join("other.yaml"));
     std::fs::write(&other, "version: 1\nname: story\ntasks: []\n").unwrap();
-    ran.judge(&dir, &["--plan", other.to_str().unwrap()]).exits(2).says("the request names");
-    let request = Request { version: 7, ..ran.request.clone() };
+    ran.judge(&dir, &["--plan", other.to_str().unwrap()])
+        .exits(2)
+        .says("the request names");
+    let request = Request {
+        version: 7,
+        ..ran.request.clone()
+    };
     let ran = Ran { request, ..ran };
-    ran.judge(&dir, &[]).exits(2).says("is not a request: it is of version 7, not 1");
+    ran.judge(&dir, &[])
+        .exits(2)
+        .says("is not a request: it is of version 7, not 1");
     let rules = "1".repeat(40).parse().unwrap();
-    let ran = Ran { request: Request { version: 1, rules, ..ran.request.clone() }, ..ran };
-    ran.judge(&dir, &[]).exits(2).says("fetch that commit first");
+    let ran = Ran {
+        request: Request {
+            version: 1,
+            rules,
+            ..ran.request.clone()
+        },
+        ..ran
+    };
+    ran.judge(&dir, &[])
+        .exits(2)
+        .says("fetch that commit first");
 }
 
 #[test]
@@ -110,7 +204,12 @@ fn a_gate_that_fails_when_judged_anew_makes_it_not_ready() {
     std::fs::remove_file(flag).unwrap();
     let (said, judgement) = ran.judged(&dir);
     let judgement = judgement.unwrap();
-    assert_eq!((said.code, judgement.verdict), (1, RunVerdict::NotReady), "{}", said.err);
+    assert_eq!(
+        (said.code, judgement.verdict),
+        (1, RunVerdict::NotReady),
+        "{}",
+        said.err
+    );
     assert!(
         judgement.warnings[0].contains("gate `test` passed in the job that made the change"),
         "{:?}",
@@ -119,10 +218,14 @@ fn a_gate_that_fails_when_judged_anew_makes_it_not_ready() {
 }
 
 #[test]
-fn the_judge_takes_trusted_files_from_the_commit_of_the_requests_plan_and_not_from_the_head_or_the_bundle() {
+fn the_judge_takes_trusted_files_from_the_commit_of_the_requests_plan_and_not_from_the_head_or_the_bundle()
+ {
     let world = World::new();
     world.write("check.sh", "test -e other\n");
-    world.plan(&ONE.replace("test -e one.txt && test ! -e bad\"", "sh check.sh\", trusted: [check.sh]"));
+    world.plan(&ONE.replace(
+        "test -e one.txt && test ! -e bad\"",
+        "sh check.sh\", trusted: [check.sh]",
+    ));
     let trusted = world.rev("HEAD");
     world.write("check.sh", "exit 0\n");
     let head = world.commit("the pull request");
@@ -141,7 +244,12 @@ fn the_judge_takes_trusted_files_from_the_commit_of_the_requests_plan_and_not_fr
     request.plan.commit = Some(trusted.parse().unwrap());
     let ran = Ran { request, ..ran };
     let (said, judgement) = ran.judged(&dir);
-    assert_eq!((said.code, judgement.unwrap().verdict), (1, RunVerdict::NotReady), "{}", said.err);
+    assert_eq!(
+        (said.code, judgement.unwrap().verdict),
+        (1, RunVerdict::NotReady),
+        "{}",
+        said.err
+    );
 }
 
 #[test]
@@ -154,8 +262,16 @@ fn failures_that_the_base_has_too_are_forgiven_when_judged_anew() {
     ));
     let (said, judgement) = ran.judged(&ran.bundle());
     let judgement = judgement.unwrap();
-    assert_eq!((said.code, judgement.verdict), (0, RunVerdict::Ready), "{}", said.err);
-    assert_eq!(judgement.gates[0].against_base, Some(AgainstBase::PreExisting));
+    assert_eq!(
+        (said.code, judgement.verdict),
+        (0, RunVerdict::Ready),
+        "{}",
+        said.err
+    );
+    assert_eq!(
+        judgement.gates[0].against_base,
+        Some(AgainstBase::PreExisting)
+    );
 }
 
 #[test]
@@ -165,8 +281,16 @@ fn where_nothing_landed_nothing_is_judged() {
     assert!(!dir.join("changes.bundle").exists());
     let (said, judgement) = ran.judged(&dir);
     let judgement = judgement.unwrap();
-    assert_eq!((said.code, judgement.verdict, judgement.result), (0, RunVerdict::Neutral, None), "{}", said.err);
-    assert_eq!(judgement.warnings, ["nothing landed, so there was nothing to judge"]);
+    assert_eq!(
+        (said.code, judgement.verdict, judgement.result),
+        (0, RunVerdict::Neutral, None),
+        "{}",
+        said.err
+    );
+    assert_eq!(
+        judgement.warnings,
+        ["nothing landed, so there was nothing to judge"]
+    );
 }
 
 #[test]
@@ -175,17 +299,34 @@ fn a_judgement_fits_into_a_jobs_output_and_keeps_its_verdicts() {
     let mut judgement = ran.judged(&ran.bundle()).1.unwrap();
     let mut gate = judgement.gates.remove(0);
     gate.log.as_mut().unwrap().tail = "x".repeat(8_000);
-    let item = FailingItem { key: "k".repeat(50), message: "m".repeat(300), place: None, level: Level::Error };
+    let item = FailingItem {
+        key: "k".repeat(50),
+        message: "m".repeat(300),
+        place: None,
+        level: Level::Error,
+    };
     gate.failing = vec![item; 200];
     let room = gate.room.as_mut().expect("it ran in a room");
-    room.refused_hosts = (0..50).map(|at| format!("{at}.{}.example", "h".repeat(60))).collect();
-    let failed = GateOutcome { verdict: GateVerdict::Failed, counts_as_passed: false, ..gate.clone() };
+    room.refused_hosts = (0..50)
+        .map(|at| format!("{at}.{}.example", "h".repeat(60)))
+        .collect();
+    let failed = GateOutcome {
+        verdict: GateVerdict::Failed,
+        counts_as_passed: false,
+        ..gate.clone()
+    };
     judgement.gates = [vec![gate; 150], vec![failed; 150]].concat();
     let size = |judgement: &_| serde_json::to_vec(judgement).unwrap().len();
     for most in [10_000_000, 2_000_000, 900_000, 100_000] {
         let fitted = bundle::fit(judgement.clone(), most);
         assert!(size(&fitted) <= most, "{} for {most}", size(&fitted));
-        let verdicts = |judgement: &Judgement| judgement.gates.iter().map(|gate| gate.verdict).collect::<Vec<_>>();
+        let verdicts = |judgement: &Judgement| {
+            judgement
+                .gates
+                .iter()
+                .map(|gate| gate.verdict)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(verdicts(&fitted), verdicts(&judgement));
         assert_eq!(fitted.verdict, judgement.verdict);
     }
@@ -194,7 +335,9 @@ fn a_judgement_fits_into_a_jobs_output_and_keeps_its_verdicts() {
 /// What `omk judge` says to a person, without what differs between two runs.
 fn told(ran: &Ran, dir: &Path) -> String {
     let said = ran.judge(dir, &[]);
-    let text = ran.world.plain(&format!("{}{}[exit {}]\n", said.out, said.err, said.code));
+    let text = ran
+        .world
+        .plain(&format!("{}{}[exit {}]\n", said.out, said.err, said.code));
     text.replace(&ran.request.scope.to_string(), "[SCOPE]")
 }
 
@@ -249,15 +392,31 @@ fn a_person_is_told_what_came_of_judging_and_why_a_bundle_is_refused() {
 #[test]
 fn a_run_that_is_not_ready_by_its_own_word_is_not_made_ready_by_a_judge_whose_gates_pass() {
     // One task landed, and its gate passes; the other failed.
-    let plan = ONE.replace("tasks:\n", "tasks:\n  - { id: bad, run: exit 3, retry_policy: { max_attempts: 0 } }\n");
+    let plan = ONE.replace(
+        "tasks:\n",
+        "tasks:\n  - { id: bad, run: exit 3, retry_policy: { max_attempts: 0 } }\n",
+    );
     let ran = Ran::new(&plan);
     let (said, judgement) = ran.judged(&ran.bundle());
     let judgement = judgement.unwrap();
-    assert!(judgement.result.is_some() && judgement.gates.iter().all(|gate| gate.counts_as_passed), "{judgement:?}");
-    assert_eq!((said.code, judgement.verdict), (1, RunVerdict::NotReady), "{}", said.err);
+    assert!(
+        judgement.result.is_some() && judgement.gates.iter().all(|gate| gate.counts_as_passed),
+        "{judgement:?}"
+    );
+    assert_eq!(
+        (said.code, judgement.verdict),
+        (1, RunVerdict::NotReady),
+        "{}",
+        said.err
+    );
     // Nor where nothing landed that could be judged.
     let plan = "tasks: [{ id: bad, run: exit 3, retry_policy: { max_attempts: 0 } }]\n";
     let ran = Ran::new(plan);
     let (said, judgement) = ran.judged(&ran.bundle());
-    assert_eq!((said.code, judgement.unwrap().verdict), (1, RunVerdict::NotReady), "{}", said.err);
+    assert_eq!(
+        (said.code, judgement.unwrap().verdict),
+        (1, RunVerdict::NotReady),
+        "{}",
+        said.err
+    );
 }

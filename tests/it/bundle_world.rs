@@ -1,4 +1,5 @@
-//! A run that is over, its bundle, and the ways to dress one up. It refuses to know what becomes of them.
+//! A run that is over, its bundle, and the ways to dress one up. It refuses to know what becomes of
+//! them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -65,13 +66,22 @@ impl Ran {
             approved_by: None,
             comment: None,
             check: None,
-            workflow: WorkflowRun { id: 1, attempt: 1, url: String::new() },
+            workflow: WorkflowRun {
+                id: 1,
+                attempt: 1,
+                url: String::new(),
+            },
             previous: None,
             dry_run: false,
         };
         let plan = std::fs::read(world.repo().join("omk.yaml")).unwrap();
         let plan = Arc::new(omk_action::plan::parse(&plan, "omk.yaml", "story").unwrap());
-        let mut ran = Self { world, request, plan, honest: Vec::new() };
+        let mut ran = Self {
+            world,
+            request,
+            plan,
+            honest: Vec::new(),
+        };
         ran.honest = ran.lines();
         ran
     }
@@ -93,18 +103,29 @@ impl Ran {
         let engine = journal::replay(Arc::clone(&self.plan), &self.lines()).unwrap();
         let dir = self.world.dir().join("bundle");
         let limits = Limits::default();
-        let written = bundle::write(&dir, &self.repo(), &self.run_dir(), &engine, Upload::State, &limits).unwrap();
+        let written = bundle::write(
+            &dir,
+            &self.repo(),
+            &self.run_dir(),
+            &engine,
+            Upload::State,
+            &limits,
+        )
+        .unwrap();
         assert_eq!(written.left_out, Vec::<String>::new());
         dir
     }
 
-    /// The bundle of a run that was dressed up: these ids stand for others in its whole journal, which is chained anew. What
-    /// an earlier lie left is gone from the clone.
+    /// The bundle of a run that was dressed up: these ids stand for others in its whole journal,
+    /// which is chained anew. What an earlier lie left is gone from the clone.
     pub(crate) fn dressed(&self, instead: &[(&str, &str)]) -> PathBuf {
         let _ = std::fs::remove_dir_all(self.world.dir().join("clone"));
         let lines = self.honest.iter().map(|line| {
-            let text =
-                instead.iter().fold(serde_json::to_string(line).unwrap(), |text, (old, new)| text.replace(old, new));
+            let text = instead
+                .iter()
+                .fold(serde_json::to_string(line).unwrap(), |text, (old, new)| {
+                    text.replace(old, new)
+                });
             serde_json::from_str(&text).unwrap()
         });
         let lines: Vec<Line> = lines.collect();
@@ -126,21 +147,43 @@ impl Ran {
         if !dir.exists() {
             let from = format!("file://{}", self.world.repo().display());
             let to = dir.display().to_string();
-            self.world.git(&["clone", "--quiet", "--no-tags", "--single-branch", "--branch", "main", &from, &to]);
+            self.world.git(&[
+                "clone",
+                "--quiet",
+                "--no-tags",
+                "--single-branch",
+                "--branch",
+                "main",
+                &from,
+                &to,
+            ]);
         }
         dir
     }
 
     pub(crate) fn admit(&self, dir: &Path) -> Result<Admitted, Refused> {
         let opened = bundle::open(dir, &Limits::default())?;
-        bundle::admit(&Repo::discover(&self.clone()).unwrap(), opened, &self.request, &self.plan)
+        bundle::admit(
+            &Repo::discover(&self.clone()).unwrap(),
+            opened,
+            &self.request,
+            &self.plan,
+        )
     }
 
     #[track_caller]
     pub(crate) fn refused(&self, dir: &Path) -> Refused {
         let refused = self.admit(dir).expect_err("it is refused");
         // Nothing of it is kept.
-        assert_eq!(self.world.git(&["-C", self.clone().to_str().unwrap(), "for-each-ref", "refs/omk"]), "");
+        assert_eq!(
+            self.world.git(&[
+                "-C",
+                self.clone().to_str().unwrap(),
+                "for-each-ref",
+                "refs/omk"
+            ]),
+            ""
+        );
         refused
     }
 
@@ -155,7 +198,14 @@ impl Ran {
     pub(crate) fn judge(&self, dir: &Path, more: &[&str]) -> Said {
         let request = self.asked();
         let (clone, dir) = (self.clone(), dir.display().to_string());
-        let args = ["-C", clone.to_str().unwrap(), "judge", &dir, "--request", request.to_str().unwrap()];
+        let args = [
+            "-C",
+            clone.to_str().unwrap(),
+            "judge",
+            &dir,
+            "--request",
+            request.to_str().unwrap(),
+        ];
         self.world.omk(&[&args, more].concat())
     }
 
@@ -177,7 +227,9 @@ fn began(world: &World) -> Began {
 pub(crate) fn chained(lines: &[Line]) -> Vec<u8> {
     let (mut chain, mut out) = (Chain::default(), Vec::new());
     for line in lines {
-        chain.push(line.at, &line.fact, &line.orders, &mut out).unwrap();
+        chain
+            .push(line.at, &line.fact, &line.orders, &mut out)
+            .unwrap();
     }
     out
 }
@@ -197,6 +249,10 @@ pub(crate) fn put(dir: &Path, name: &str, bytes: &[u8]) {
     claim(dir, |manifest| {
         manifest.files.retain(|file| file.name.as_str() != name);
         let (bytes, sha256) = (bytes.len() as u64, Sha256::of(bytes));
-        manifest.files.push(FileClaim { name: name.parse().unwrap(), bytes, sha256 });
+        manifest.files.push(FileClaim {
+            name: name.parse().unwrap(),
+            bytes,
+            sha256,
+        });
     });
 }

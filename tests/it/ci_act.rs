@@ -1,5 +1,5 @@
-//! The example workflows under a real runner, against the emulated GitHub: all jobs, real pushes, read back by others'
-//! programs: `gh`, and `git ls-remote`.
+//! The example workflows under a real runner, against the emulated GitHub: all jobs, real pushes,
+//! read back by others' programs: `gh`, and `git ls-remote`.
 
 use serde_json::{Value, json};
 
@@ -16,12 +16,20 @@ fn a_comment_becomes_a_pull_request() {
     assert_eq!(world.reactions(&event), "eyes, rocket");
     assert_eq!(
         refs(&world),
-        ["refs/heads/feature", "refs/heads/main", "refs/heads/omk/run/pr-12", "refs/omk/proofs/RUN"]
+        [
+            "refs/heads/feature",
+            "refs/heads/main",
+            "refs/heads/omk/run/pr-12",
+            "refs/omk/proofs/RUN"
+        ]
     );
     assert_eq!(world.tip(HEAD), head, "the head branch is its author's");
     let result = world.tip("omk/run/pr-12");
     let clone = world.checkout("read-back", &result);
-    assert_eq!(std::fs::read_to_string(clone.join("fix.txt")).unwrap(), "right\n");
+    assert_eq!(
+        std::fs::read_to_string(clone.join("fix.txt")).unwrap(),
+        "right\n"
+    );
     let replies = world.replies(PULL);
     assert_eq!(replies.len(), 1, "{replies:#?}");
     steady(|| {
@@ -113,8 +121,10 @@ fn a_comment_becomes_a_pull_request() {
 #[test]
 fn everything_in_one_job() {
     let world = ForgeWorld::start();
-    let permissions: serde_json::Map<String, Value> =
-        ONE_JOB.iter().map(|(name, right)| ((*name).to_owned(), json!(right))).collect();
+    let permissions: serde_json::Map<String, Value> = ONE_JOB
+        .iter()
+        .map(|(name, right)| ((*name).to_owned(), json!(right)))
+        .collect();
     let pins = crate::workflows::parsed("examples/workflows/comment.yml");
     let used = |step: usize| pins["jobs"]["run"]["steps"][step]["uses"].clone();
     let workflow = json!({
@@ -129,7 +139,12 @@ fn everything_in_one_job() {
     assert_eq!(world.reactions(&event), "eyes, rocket");
     assert_eq!(
         refs(&world),
-        ["refs/heads/feature", "refs/heads/main", "refs/heads/omk/run/pr-12", "refs/omk/proofs/RUN"]
+        [
+            "refs/heads/feature",
+            "refs/heads/main",
+            "refs/heads/omk/run/pr-12",
+            "refs/omk/proofs/RUN"
+        ]
     );
     steady(|| {
         insta::assert_snapshot!(pulls(&world), @r#"
@@ -137,7 +152,11 @@ fn everything_in_one_job() {
     13 | Write it down (for #12) | omk/run/pr-12 -> feature | draft, open
     "#)
     });
-    assert!(world.replies(PULL)[0].contains("judged_by: same-job"), "{:#?}", world.replies(PULL));
+    assert!(
+        world.replies(PULL)[0].contains("judged_by: same-job"),
+        "{:#?}",
+        world.replies(PULL)
+    );
 }
 
 #[test]
@@ -147,7 +166,9 @@ fn a_changed_plan_is_shown_and_holds_once_it_is_approved() {
     let changed = PLAN.replace("echo right >", "echo right indeed >");
     world.pushes("contributor", HEAD, &[("omk.yaml", &changed)]);
     let head = world.tip(HEAD);
-    world.act("plan-check.yml", &world.pull_request("synchronize"), &[]).green();
+    world
+        .act("plan-check.yml", &world.pull_request("synchronize"), &[])
+        .green();
     steady(|| {
         insta::assert_snapshot!(checks(&world, &head), @"omk plan | completed | success | changed: valid, 1 task");
         insta::assert_snapshot!(world.gh(&format!("/commits/{head}/check-runs"), ".check_runs[0].output.summary"), @r#"
@@ -197,21 +218,49 @@ fn a_changed_plan_is_shown_and_holds_once_it_is_approved() {
     });
 
     let digest = omk_action::id::Sha256::of(changed.as_bytes()).to_string();
-    let event = world.comments("maintainer", &format!("/omk approve {}\n/omk run", &digest[..12]));
+    let event = world.comments(
+        "maintainer",
+        &format!("/omk approve {}\n/omk run", &digest[..12]),
+    );
     all_four(&world.act("comment.yml", &event, &[]).green());
     assert_eq!(world.reactions(&event), "eyes, rocket");
     let clone = world.checkout("read-back", &world.tip("omk/run/pr-12"));
-    assert_eq!(std::fs::read_to_string(clone.join("fix.txt")).unwrap(), "right indeed\n");
+    assert_eq!(
+        std::fs::read_to_string(clone.join("fix.txt")).unwrap(),
+        "right indeed\n"
+    );
 }
 
 #[test]
 fn a_closed_pull_request_takes_our_branches_along() {
     let world = ForgeWorld::start();
-    world.jobs(&world.comments("maintainer", "/omk run"), &[]).published().exits(0);
+    world
+        .jobs(&world.comments("maintainer", "/omk run"), &[])
+        .published()
+        .exits(0);
     assert!(refs(&world).contains(&"refs/heads/omk/run/pr-12".to_owned()));
-    assert_eq!(world.api("maintainer", "PATCH", "/pulls/12", &json!({"state": "closed"})).status, 200);
-    world.act("cleanup.yml", &world.pull_request("closed"), &[]).green();
-    assert_eq!(refs(&world), ["refs/heads/feature", "refs/heads/main", "refs/omk/proofs/RUN"]);
+    assert_eq!(
+        world
+            .api(
+                "maintainer",
+                "PATCH",
+                "/pulls/12",
+                &json!({"state": "closed"})
+            )
+            .status,
+        200
+    );
+    world
+        .act("cleanup.yml", &world.pull_request("closed"), &[])
+        .green();
+    assert_eq!(
+        refs(&world),
+        [
+            "refs/heads/feature",
+            "refs/heads/main",
+            "refs/omk/proofs/RUN"
+        ]
+    );
     steady(|| {
         insta::assert_snapshot!(pulls(&world), @r#"
     12 | A feature | feature -> main | closed
@@ -223,8 +272,18 @@ fn a_closed_pull_request_takes_our_branches_along() {
 #[test]
 fn a_comment_that_says_nothing_to_us_starts_no_machine() {
     let world = ForgeWorld::start();
-    let acted = world.act("comment.yml", &world.comments("maintainer", "Nice work."), &[]).green();
-    assert!(!acted.ran("gate") && world.writes().is_empty(), "{}", acted.log);
+    let acted = world
+        .act(
+            "comment.yml",
+            &world.comments("maintainer", "Nice work."),
+            &[],
+        )
+        .green();
+    assert!(
+        !acted.ran("gate") && world.writes().is_empty(),
+        "{}",
+        acted.log
+    );
 }
 
 #[test]
@@ -232,7 +291,11 @@ fn a_refusal_is_no_red_job_and_starts_no_agent() {
     let world = ForgeWorld::start();
     let event = world.comments("drive-by", "/omk run");
     let acted = world.act("comment.yml", &event, &[]).green();
-    assert!(acted.ran("gate") && !acted.ran("run") && !acted.ran("publish"), "{}", acted.log);
+    assert!(
+        acted.ran("gate") && !acted.ran("run") && !acted.ran("publish"),
+        "{}",
+        acted.log
+    );
     assert_eq!(world.reactions(&event), "confused");
 }
 
@@ -245,12 +308,19 @@ fn what_failed_before_is_an_annotation_of_the_gates_check() {
     let report = "<testsuite name='s'><testcase classname='c' name='old' file='README.md' line='1'>\
                   <failure message='as it was'/></testcase></testsuite>";
     let check = format!("cat > report.xml <<'X'\n{report}\nX\nexit 1\n");
-    let world = ForgeWorld::with_files(&[("omk.yaml", &plan), ("README.md", "A widget.\n"), ("check.sh", &check)]);
+    let world = ForgeWorld::with_files(&[
+        ("omk.yaml", &plan),
+        ("README.md", "A widget.\n"),
+        ("check.sh", &check),
+    ]);
     let event = world.comments("maintainer", "/omk run");
     all_four(&world.act("comment.yml", &event, &[]).green());
     let result = world.tip("omk/run/pr-12");
     let gate = ".check_runs[] | select(.name == \"omk / test\")";
-    let id = world.gh(&format!("/commits/{result}/check-runs"), &format!("{gate} | .id"));
+    let id = world.gh(
+        &format!("/commits/{result}/check-runs"),
+        &format!("{gate} | .id"),
+    );
     let shown = ".[] | [.path, .start_line, .annotation_level, .message] | join(\" \")";
     insta::assert_snapshot!(world.gh(&format!("/check-runs/{id}/annotations"), shown), @"README.md 1 notice as it was");
 }

@@ -1,4 +1,5 @@
-//! The example workflows under a real runner, once more: maintenance in place, a retry, a cancel, an App of somebody's own.
+//! The example workflows under a real runner, once more: maintenance in place, a retry, a cancel,
+//! an App of somebody's own.
 
 use std::path::Path;
 
@@ -14,7 +15,10 @@ fn maintenance_by_the_clock_is_updated_in_place() {
     world.pushes("maintainer", "main", &[("README.md", "Another one.\n")]);
     all_four(&world.act("schedule.yml", &world.schedule(), &[]).green());
     assert_ne!(world.tip("omk/run/widget"), first);
-    let dashboards = world.gh("/issues?per_page=100", r#".[] | select(.title | startswith("omk")) | .body"#);
+    let dashboards = world.gh(
+        "/issues?per_page=100",
+        r#".[] | select(.title | startswith("omk")) | .body"#,
+    );
     steady(|| {
         insta::assert_snapshot!(pulls(&world), @r#"
         12 | A feature | feature -> main | open
@@ -77,7 +81,11 @@ fn maintenance_by_the_clock_is_updated_in_place() {
 #[test]
 fn a_run_by_hand_is_maintenance_too() {
     let world = ForgeWorld::start();
-    all_four(&world.act("dispatch.yml", &world.dispatch("maintainer"), &[]).green());
+    all_four(
+        &world
+            .act("dispatch.yml", &world.dispatch("maintainer"), &[])
+            .green(),
+    );
     steady(|| {
         insta::assert_snapshot!(pulls(&world), @r#"
         12 | A feature | feature -> main | open
@@ -95,15 +103,33 @@ fn an_app_of_somebodys_own_speaks_where_it_is_given() {
     let world = ForgeWorld::start();
     let key = world.door.key.clone();
     let event = world.comments("maintainer", "/omk run");
-    let inputs = ["gate", "publish"].map(|job| [(job, "app-id", "12345"), (job, "app-private-key", key.as_str())]);
+    let inputs = ["gate", "publish"].map(|job| {
+        [
+            (job, "app-id", "12345"),
+            (job, "app-private-key", key.as_str()),
+        ]
+    });
     all_four(&world.act("comment.yml", &event, &inputs.concat()).green());
     let who = |path: &str, filter: &str| world.gh(path, filter);
     assert_eq!(who("/pulls/13", ".user.login"), "omk-action[bot]");
-    assert_eq!(who("/issues/12/comments", ".[-1].user.login"), "omk-action[bot]");
+    assert_eq!(
+        who("/issues/12/comments", ".[-1].user.login"),
+        "omk-action[bot]"
+    );
     let head = world.tip(HEAD);
-    assert_eq!(who(&format!("/commits/{head}/check-runs"), ".check_runs[0].app.slug"), "omk-action");
+    assert_eq!(
+        who(
+            &format!("/commits/{head}/check-runs"),
+            ".check_runs[0].app.slug"
+        ),
+        "omk-action"
+    );
     // What an App opens starts workflows: nobody has to approve them.
-    assert!(!who("/pulls/13", ".body").contains("Approve workflows"), "{}", who("/pulls/13", ".body"));
+    assert!(
+        !who("/pulls/13", ".body").contains("Approve workflows"),
+        "{}",
+        who("/pulls/13", ".body")
+    );
 }
 
 /// A plan of two tasks, the second of which fails until the file is there.
@@ -123,14 +149,20 @@ fn a_retry_keeps_what_is_proven_and_delivers_the_whole() {
     let event = world.comments("maintainer", "/omk run");
     all_four(&world.act("comment.yml", &event, &[]).red());
     assert_eq!(world.reactions(&event), "eyes, confused");
-    assert!(!world.remote_refs().contains_key("refs/heads/omk/run/pr-12"), "nothing is delivered of it");
+    assert!(
+        !world.remote_refs().contains_key("refs/heads/omk/run/pr-12"),
+        "nothing is delivered of it"
+    );
 
     std::fs::write(outside.path().join("now"), "").unwrap();
     let event = world.comments("maintainer", "/omk retry");
     let acted = world.act("comment.yml", &event, &[]).green();
     all_four(&acted);
     assert_eq!(world.reactions(&event), "eyes, rocket");
-    let kept = acted.log.lines().any(|line| line.contains("kept from run") && line.ends_with(": fix"));
+    let kept = acted
+        .log
+        .lines()
+        .any(|line| line.contains("kept from run") && line.ends_with(": fix"));
     assert!(kept, "{}", acted.log);
     let clone = world.checkout("read-back", &world.tip("omk/run/pr-12"));
     for file in ["fix.txt", "more.txt"] {
@@ -148,6 +180,9 @@ fn a_run_under_way_is_cancelled_by_a_comment() {
     let cancel = world.comments("contributor", "/omk cancel");
     let acted = world.act("comment.yml", &cancel, &[]).green();
     assert!(!acted.ran("run"), "{}", acted.log);
-    assert_eq!(world.state()["runs"][run.to_string()]["conclusion"], "cancelled");
+    assert_eq!(
+        world.state()["runs"][run.to_string()]["conclusion"],
+        "cancelled"
+    );
     assert_eq!(world.reactions(&cancel), "eyes");
 }

@@ -1,4 +1,5 @@
-//! The real Kimi CLI in the real jobs: a comment, a cassette instead of a model, and what people find afterwards.
+//! The real Kimi CLI in the real jobs: a comment, a cassette instead of a model, and what people
+//! find afterwards.
 
 use std::path::{Path, PathBuf};
 
@@ -23,11 +24,19 @@ pub(crate) fn program() -> Vec<(String, String)> {
                 stack.push(path);
                 continue;
             }
-            let name = path.strip_prefix(example().join("program")).unwrap().to_str().unwrap().to_owned();
+            let name = path
+                .strip_prefix(example().join("program"))
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned();
             files.push((name, std::fs::read_to_string(&path).unwrap()));
         }
     }
-    files.push(("omk.yaml".to_owned(), std::fs::read_to_string(example().join("omk.yaml")).unwrap()));
+    files.push((
+        "omk.yaml".to_owned(),
+        std::fs::read_to_string(example().join("omk.yaml")).unwrap(),
+    ));
     files
 }
 
@@ -35,26 +44,39 @@ pub(crate) fn program() -> Vec<(String, String)> {
 async fn a_comment_lets_the_agent_work_and_its_work_is_a_pull_request() {
     let (tools, _place) = crate::agent::installed().await;
     let files = program();
-    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let files: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_str()))
+        .collect();
     let world = ForgeWorld::with_files(&files);
     // The job's machine has the CLI already; omk would get it from npm.
     for program in ["kimi", "node"] {
-        let installed = tools.join("kimi-code-2.1.0/node_modules/.bin").join(program);
+        let installed = tools
+            .join("kimi-code-2.1.0/node_modules/.bin")
+            .join(program);
         std::os::unix::fs::symlink(installed, world.at("bin").join(program)).unwrap();
     }
 
     let event = world.comments("maintainer", "/omk run");
     let cassette = format!("--cassette '{}'", example().join("cassette").display());
-    let acted = world.act("comment.yml", &event, &[("run", "args", &cassette)]).green();
+    let acted = world
+        .act("comment.yml", &event, &[("run", "args", &cassette)])
+        .green();
     assert_eq!(world.reactions(&event), "eyes, rocket", "{}", acted.log);
     assert!(!acted.log.contains(KEY), "the key is in no log");
 
     let result = world.tip("omk/run/pr-12");
     let clone = world.checkout("read-back", &result);
     // Tasks land in the order in which they end.
-    let log = git(&world.door.git, &["log", "--format=%s", "feature..omk/run/pr-12"]);
+    let log = git(
+        &world.door.git,
+        &["log", "--format=%s", "feature..omk/run/pr-12"],
+    );
     let subjects: std::collections::BTreeSet<&str> = log.lines().collect();
-    let checks = world.gh(&format!("/commits/{result}/check-runs"), r#".check_runs[] | .name + ": " + .conclusion"#);
+    let checks = world.gh(
+        &format!("/commits/{result}/check-runs"),
+        r#".check_runs[] | .name + ": " + .conclusion"#,
+    );
     steady(|| {
         insta::assert_snapshot!(Vec::from_iter(subjects).join("\n"), @r#"
         Bring the price list up to date
@@ -125,16 +147,40 @@ async fn a_comment_lets_the_agent_work_and_its_work_is_a_pull_request() {
     });
     // What was promised is in the tree, and the tests that the agent wrote pass there.
     let mut python = std::process::Command::new("python3");
-    python.args(["-m", "unittest", "discover", "--start-directory", "tests", "--top-level-directory", "."]);
-    assert!(python.current_dir(&clone).env("PYTHONDONTWRITEBYTECODE", "1").output().unwrap().status.success());
+    python.args([
+        "-m",
+        "unittest",
+        "discover",
+        "--start-directory",
+        "tests",
+        "--top-level-directory",
+        ".",
+    ]);
+    assert!(
+        python
+            .current_dir(&clone)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
     assert!(clone.join("tests/test_receipt.py").exists());
-    assert_eq!(world.state()["artifacts"].as_object().unwrap().len(), 1, "{:#?}", json!(world.state()["artifacts"]));
+    assert_eq!(
+        world.state()["artifacts"].as_object().unwrap().len(),
+        1,
+        "{:#?}",
+        json!(world.state()["artifacts"])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pull_requests_instructions_do_not_reach_the_agent() {
     let (tools, _place) = crate::agent::installed().await;
-    let script = vec![("do work", vec![write("work.txt", "done\n"), Turn::Say("done")])];
+    let script = vec![(
+        "do work",
+        vec![write("work.txt", "done\n"), Turn::Say("done")],
+    )];
     let model = Model::start(script).await;
     let plan = format!(
         "version: 1\nname: widget\nagent: {{ version: \"2.1.0\", base_url: \"{}\", max_steps: 5 }}\n\
@@ -142,23 +188,54 @@ async fn a_pull_requests_instructions_do_not_reach_the_agent() {
          tasks: [{{ id: work, prompt: do work, write_set: [\"**\"], gates: [test], retry_policy: {{ max_attempts: 0 }} }}]\n",
         model.base_url
     );
-    let world = ForgeWorld::with_files(&[("omk.yaml", &plan), ("AGENTS.md", "The words are trusted\n")]);
-    let theirs = [("AGENTS.md", "The words are swayed\n"), ("new/AGENTS.md", "Swayed anew\n")];
+    let world = ForgeWorld::with_files(&[
+        ("omk.yaml", &plan),
+        ("AGENTS.md", "The words are trusted\n"),
+    ]);
+    let theirs = [
+        ("AGENTS.md", "The words are swayed\n"),
+        ("new/AGENTS.md", "Swayed anew\n"),
+    ];
     world.pushes("contributor", HEAD, &theirs);
     let cache = world.at("tools");
     std::fs::create_dir(&cache).unwrap();
     std::os::unix::fs::symlink(tools, cache.join("omk-agents")).unwrap();
-    let env = [("KIMI_API_KEY", crate::gateway::KEY), ("RUNNER_TOOL_CACHE", cache.to_str().unwrap())];
+    let env = [
+        ("KIMI_API_KEY", crate::gateway::KEY),
+        ("RUNNER_TOOL_CACHE", cache.to_str().unwrap()),
+    ];
     let event = world.comments("maintainer", "/omk run");
     let jobs = tokio::task::block_in_place(|| world.jobs(&event, &env));
 
-    let asked: Vec<String> = model.asked().iter().map(|asked| asked.body["messages"].to_string()).collect();
-    let first = asked.iter().find(|messages| messages.contains("do work")).unwrap_or_else(|| panic!("{jobs:?}"));
+    let asked: Vec<String> = model
+        .asked()
+        .iter()
+        .map(|asked| asked.body["messages"].to_string())
+        .collect();
+    let first = asked
+        .iter()
+        .find(|messages| messages.contains("do work"))
+        .unwrap_or_else(|| panic!("{jobs:?}"));
     assert!(first.contains("words are trusted"), "{first}");
-    assert!(asked.iter().all(|messages| !messages.contains("words are swayed")), "{asked:?}");
-    // The gate, the judge and the result have the pull request's own files, and nothing of it is a change.
+    assert!(
+        asked
+            .iter()
+            .all(|messages| !messages.contains("words are swayed")),
+        "{asked:?}"
+    );
+    // The gate, the judge and the result have the pull request's own files, and nothing of it is a
+    // change.
     let result = world.tip("omk/run/pr-12");
     let shown = |path: &str| git(&world.door.git, &["show", &format!("{result}:{path}")]);
-    assert_eq!((shown("AGENTS.md"), shown("new/AGENTS.md")), ("The words are swayed".into(), "Swayed anew".into()));
-    assert_eq!(git(&world.door.git, &["diff", "--name-only", "feature", &result]), "work.txt");
+    assert_eq!(
+        (shown("AGENTS.md"), shown("new/AGENTS.md")),
+        ("The words are swayed".into(), "Swayed anew".into())
+    );
+    assert_eq!(
+        git(
+            &world.door.git,
+            &["diff", "--name-only", "feature", &result]
+        ),
+        "work.txt"
+    );
 }

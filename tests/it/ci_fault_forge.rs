@@ -1,6 +1,10 @@
-//! The forge has trouble while a run is accepted and published: nothing is lost, nothing is there twice, all is said.
+//! The forge has trouble while a run is accepted and published: nothing is lost, nothing is there
+//! twice, all is said.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -32,7 +36,13 @@ fn is_whole(world: &ForgeWorld, split: &Split<'_>) {
         let checks = world.get(&path)["check_runs"].as_array().unwrap().clone();
         let mut names: Vec<String> = checks
             .iter()
-            .map(|check| format!("{} {}", check["name"].as_str().unwrap(), check["conclusion"].as_str().unwrap_or("-")))
+            .map(|check| {
+                format!(
+                    "{} {}",
+                    check["name"].as_str().unwrap(),
+                    check["conclusion"].as_str().unwrap_or("-")
+                )
+            })
             .collect();
         names.sort();
         names
@@ -42,7 +52,11 @@ fn is_whole(world: &ForgeWorld, split: &Split<'_>) {
     let pulls = world.get("/pulls?state=all&per_page=100");
     assert_eq!(pulls.as_array().unwrap().len(), 2, "{pulls:#}");
     assert_eq!(world.replies(PULL).len(), 1, "{:#?}", world.replies(PULL));
-    assert!(world.replies(PULL)[0].contains("**Delivered** as pull request"), "{:#?}", world.replies(PULL));
+    assert!(
+        world.replies(PULL)[0].contains("**Delivered** as pull request"),
+        "{:#?}",
+        world.replies(PULL)
+    );
     assert_eq!(world.reactions(&split.event), "eyes, rocket");
 }
 
@@ -74,12 +88,15 @@ fn survives(fault: &Value) {
 
 #[test]
 fn a_limit_that_names_its_end_is_waited_for() {
-    survives(&json!({"status": 429, "headers": {"Retry-After": "1"}, "message": "API rate limit exceeded"}));
+    survives(
+        &json!({"status": 429, "headers": {"Retry-After": "1"}, "message": "API rate limit exceeded"}),
+    );
 }
 
 #[test]
 fn a_secondary_limit_that_names_its_end_is_waited_for() {
-    let message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
+    let message =
+        "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
     survives(&json!({"status": 403, "headers": {"Retry-After": "1"}, "message": message}));
 }
 
@@ -128,7 +145,10 @@ fn a_head_that_moved_since_the_gate_is_said_and_the_result_is_delivered() {
     split.publish().exits(0).says("has moved since");
     is_whole(&world, &split);
     let reply = &world.replies(PULL)[0];
-    assert!(reply.contains(&format!("has moved since, to {}", &moved[..12])), "{reply}");
+    assert!(
+        reply.contains(&format!("has moved since, to {}", &moved[..12])),
+        "{reply}"
+    );
 }
 
 #[test]
@@ -138,10 +158,15 @@ fn a_token_that_expires_after_the_push_loses_nothing() {
     world.fault(&json!({"method": "POST", "path": "/acme/widget/pulls$", "status": 401, "message": "Bad credentials"}));
     let job = split.publish().exits(3);
     assert_eq!(ours(&world).len(), 2, "it was pushed before");
-    assert_eq!((job.output("verdict"), job.output("pull-request")), ("ready", ""));
+    assert_eq!(
+        (job.output("verdict"), job.output("pull-request")),
+        ("ready", "")
+    );
     assert!(job.summary.contains("ready"), "{}", job.summary);
     let undone = "so omk could not open the pull request, write the checks, write the comment, react to the comment";
-    job.says("the token is not good any more (401)").says(undone).says("pushed: refs/heads/omk/run/pr-12");
+    job.says("the token is not good any more (401)")
+        .says(undone)
+        .says("pushed: refs/heads/omk/run/pr-12");
     assert_eq!(seen(&world, &split.base), ["omk: in_progress"]);
     // With a fresh one it is all there.
     split.publish().exits(0);
@@ -151,7 +176,10 @@ fn a_token_that_expires_after_the_push_loses_nothing() {
 /// The job that publishes, with its checkout and the bundle, not yet started.
 fn ready(world: &ForgeWorld, split: &Split<'_>) -> (std::process::Command, std::path::PathBuf) {
     split.fresh("publish", Some("run"));
-    let handed = [("OMK_REQUEST", split.request.as_str()), ("OMK_JUDGEMENT", split.judgement.as_str())];
+    let handed = [
+        ("OMK_REQUEST", split.request.as_str()),
+        ("OMK_JUDGEMENT", split.judgement.as_str()),
+    ];
     world.job("publish", &split.event, &handed)
 }
 
@@ -188,7 +216,11 @@ fn a_personal_token_writes_statuses_where_it_may_write_no_checks() {
     }
     let comments = world.comments_of(PULL);
     let sticky = comments.last().unwrap()["body"].as_str().unwrap();
-    assert!(sticky.contains("the token may not write checks: a commit status tells the verdict instead"), "{sticky}");
+    assert!(
+        sticky
+            .contains("the token may not write checks: a commit status tells the verdict instead"),
+        "{sticky}"
+    );
     assert!(sticky.contains("**Delivered** as pull request"), "{sticky}");
     jobs.gate.says("this token may not write checks");
 }
@@ -202,8 +234,14 @@ fn checks_that_are_refused_are_no_reason_to_deliver_nothing() {
     let jobs = split.all();
     assert_eq!(jobs.codes(), [0; 4], "{jobs:#?}");
     let replies = world.replies(PULL);
-    assert!(replies.len() == 1 && replies[0].contains("this text alone tells the verdict"), "{replies:#?}");
-    assert!(replies[0].contains("**Delivered** as pull request"), "{replies:#?}");
+    assert!(
+        replies.len() == 1 && replies[0].contains("this text alone tells the verdict"),
+        "{replies:#?}"
+    );
+    assert!(
+        replies[0].contains("**Delivered** as pull request"),
+        "{replies:#?}"
+    );
     assert_eq!(world.reactions(&split.event), "eyes, rocket");
 }
 
@@ -218,9 +256,15 @@ fn a_repository_that_lets_actions_open_no_pull_requests_gets_a_link() {
     let job = split.publish().exits(0);
     assert_eq!(ours(&world).len(), 2);
     let reply = &world.replies(PULL)[0];
-    let compare = format!("{}/acme/widget/compare/feature...omk/run/pr-12?expand=1", world.door.url);
+    let compare = format!(
+        "{}/acme/widget/compare/feature...omk/run/pr-12?expand=1",
+        world.door.url
+    );
     assert!(reply.contains(&compare), "{reply}");
-    assert!(reply.contains("Allow GitHub Actions to create and approve pull requests"), "{reply}");
+    assert!(
+        reply.contains("Allow GitHub Actions to create and approve pull requests"),
+        "{reply}"
+    );
     assert_eq!(seen(&world, &split.base), ["omk: success"]);
     assert_eq!(world.reactions(&split.event), "eyes, rocket");
     assert_eq!(job.output("branch"), "omk/run/pr-12");
@@ -233,14 +277,28 @@ fn comments_that_are_deleted_meanwhile_are_missed_by_nobody() {
     let split = judged(&world);
     let asked = split.event.payload["comment"]["id"].as_u64().unwrap();
     for comment in world.comments_of(PULL) {
-        let deleted = world.api("maintainer", "DELETE", &format!("/issues/comments/{}", comment["id"]), &Value::Null);
+        let deleted = world.api(
+            "maintainer",
+            "DELETE",
+            &format!("/issues/comments/{}", comment["id"]),
+            &Value::Null,
+        );
         assert_eq!(deleted.status, 204, "{deleted:?}");
     }
     let job = split.publish().exits(0);
     assert_eq!(job.output("pull-request"), "13");
     let replies = world.replies(PULL);
-    assert!(replies.len() == 1 && replies[0].contains("**Delivered** as pull request"), "{replies:#?}");
-    assert_eq!(world.state()["reactions"][asked.to_string()].as_array().map_or(0, Vec::len), 1, "the eyes of the gate");
+    assert!(
+        replies.len() == 1 && replies[0].contains("**Delivered** as pull request"),
+        "{replies:#?}"
+    );
+    assert_eq!(
+        world.state()["reactions"][asked.to_string()]
+            .as_array()
+            .map_or(0, Vec::len),
+        1,
+        "the eyes of the gate"
+    );
     assert_eq!(seen(&world, &split.base), ["omk: success"]);
 }
 
@@ -256,7 +314,10 @@ fn a_bundle_that_is_gone_is_said() {
     assert_eq!(seen(&world, &split.base), ["omk: failure"]);
     assert_eq!(world.reactions(&split.event), "eyes, confused");
     let replies = world.replies(PULL);
-    assert!(replies.len() == 1 && replies[0].contains("or its artifact is gone"), "{replies:#?}");
+    assert!(
+        replies.len() == 1 && replies[0].contains("or its artifact is gone"),
+        "{replies:#?}"
+    );
 }
 
 #[test]
@@ -266,13 +327,26 @@ fn a_publication_that_is_ended_in_the_middle_can_be_repeated() {
         let split = judged(&world);
         split.fresh("publish", Some("run"));
         // It is done, which a run of another workflow shows, and the answer takes its time.
-        let done = json!({"path": "/_test/runs", "body": {"id": 9, "path": ".github/workflows/done.yml"}});
-        world.fault(&json!({"method": "POST", "path": path, "when": "after", "do": [done], "delay": 5}));
-        let handed = [("OMK_REQUEST", split.request.as_str()), ("OMK_JUDGEMENT", split.judgement.as_str())];
+        let done =
+            json!({"path": "/_test/runs", "body": {"id": 9, "path": ".github/workflows/done.yml"}});
+        world.fault(
+            &json!({"method": "POST", "path": path, "when": "after", "do": [done], "delay": 5}),
+        );
+        let handed = [
+            ("OMK_REQUEST", split.request.as_str()),
+            ("OMK_JUDGEMENT", split.judgement.as_str()),
+        ];
         let (mut omk, _) = world.job("publish", &split.event, &handed);
-        let mut child = omk.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = omk
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         while world.state()["runs"]["9"].is_null() {
-            assert!(child.try_wait().unwrap().is_none(), "it ended before {path}");
+            assert!(
+                child.try_wait().unwrap().is_none(),
+                "it ended before {path}"
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
         signal(&child, Signal::TERM);
@@ -297,11 +371,18 @@ fn a_publication_that_cannot_begin_says_so_where_people_look() {
     assert_eq!(seen(&world, &split.base), ["omk: failure"]);
     assert_eq!(world.reactions(&split.event), "eyes, confused");
     let replies = world.replies(PULL);
-    assert!(replies.len() == 1 && replies[0].contains("The result could not be published"), "{replies:#?}");
+    assert!(
+        replies.len() == 1 && replies[0].contains("The result could not be published"),
+        "{replies:#?}"
+    );
     // What was judged is there still.
     split.publish().exits(0);
     assert_eq!(seen(&world, &split.base), ["omk: success"]);
-    assert!(world.replies(PULL)[0].contains("**Delivered** as pull request"), "{:#?}", world.replies(PULL));
+    assert!(
+        world.replies(PULL)[0].contains("**Delivered** as pull request"),
+        "{:#?}",
+        world.replies(PULL)
+    );
 }
 
 #[test]

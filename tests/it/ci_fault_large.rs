@@ -1,6 +1,10 @@
-//! Runs that are large: gates, annotations, logs, tasks. The forge's limits hold, and what is left out is said.
+//! Runs that are large: gates, annotations, logs, tasks. The forge's limits hold, and what is left
+//! out is said.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 use std::fmt::Write as _;
 
@@ -25,10 +29,17 @@ fn three_hundred_gates_make_twenty_checks_and_one() {
     assert_eq!(jobs.codes(), [0; 4], "{jobs:#?}");
     let checks = seen(&world, &world.tip("omk/run/pr-12"));
     assert_eq!(checks.len(), 22, "omk, twenty, and the rest: {checks:#?}");
-    assert!(checks.contains(&"omk / other gates: success".to_owned()), "{checks:#?}");
+    assert!(
+        checks.contains(&"omk / other gates: success".to_owned()),
+        "{checks:#?}"
+    );
     assert!(world.writes().len() < 60, "{:#?}", world.writes());
     let reply = &world.replies(PULL)[0];
-    assert!(reply.len() <= 65_536 && reply.contains("**Delivered**"), "{} bytes\n{reply}", reply.len());
+    assert!(
+        reply.len() <= 65_536 && reply.contains("**Delivered**"),
+        "{} bytes\n{reply}",
+        reply.len()
+    );
 }
 
 #[test]
@@ -48,18 +59,37 @@ fn five_hundred_annotations_go_in_batches() {
         .unwrap();
     }
     plan += "tasks:\n  - { id: fix, run: echo right > fix.txt, write_set: [fix.txt], gates: [lint-0] }\n";
-    let files =
-        [("omk.yaml", plan.as_str()), ("README.md", "A widget.\n"), ("lint.sh", lint), (".gitignore", "*.sarif\n")];
+    let files = [
+        ("omk.yaml", plan.as_str()),
+        ("README.md", "A widget.\n"),
+        ("lint.sh", lint),
+        (".gitignore", "*.sarif\n"),
+    ];
     let world = ForgeWorld::with_files(&files);
     let jobs = run(&world);
     assert_eq!(jobs.codes(), [0; 4], "{jobs:#?}");
     let annotations = world.state()["annotations"].clone();
-    let of = |check: &Value| annotations[check["id"].to_string()].as_array().map_or(0, Vec::len);
+    let of = |check: &Value| {
+        annotations[check["id"].to_string()]
+            .as_array()
+            .map_or(0, Vec::len)
+    };
     let checks = world.checks(&world.tip("omk/run/pr-12"));
-    let counts: Vec<usize> = checks.iter().filter(|check| check["name"] != "omk").map(of).collect();
-    assert_eq!(counts, [60, 60, 60, 60, 60, 60, 60, 60, 20, 0], "500 in all, and no batch of more than 50");
+    let counts: Vec<usize> = checks
+        .iter()
+        .filter(|check| check["name"] != "omk")
+        .map(of)
+        .collect();
+    assert_eq!(
+        counts,
+        [60, 60, 60, 60, 60, 60, 60, 60, 20, 0],
+        "500 in all, and no batch of more than 50"
+    );
     assert!(
-        checks.last().unwrap()["output"]["summary"].as_str().unwrap().contains("60"),
+        checks.last().unwrap()["output"]["summary"]
+            .as_str()
+            .unwrap()
+            .contains("60"),
         "what is left out is said: {checks:#?}"
     );
     assert!(world.writes().len() < 60, "{:#?}", world.writes());
@@ -70,16 +100,26 @@ fn a_log_of_two_hundred_kilobytes_fits_everywhere() {
     let plan = "version: 1\nname: widget\ndefaults: { retry_policy: { max_attempts: 0 } }\ngates:\n  - { id: loud, run: sh loud.sh }\n\
         tasks:\n  - { id: fix, run: echo right > fix.txt, write_set: [fix.txt], gates: [loud] }\n";
     let loud = "i=1; while [ $i -le 4000 ]; do echo \"line $i says <!-- omk:sticky:pr-12 --> @everyone\"; echo \"::error::$i\"; i=$((i+1)); done; exit 1\n";
-    let world = ForgeWorld::with_files(&[("omk.yaml", plan), ("README.md", "A widget.\n"), ("loud.sh", loud)]);
+    let world = ForgeWorld::with_files(&[
+        ("omk.yaml", plan),
+        ("README.md", "A widget.\n"),
+        ("loud.sh", loud),
+    ]);
     let jobs = run(&world);
     assert_eq!(jobs.codes(), [0, 1, 1, 1], "{jobs:#?}");
     let checks = world.checks(&world.tip(HEAD));
     let output = &checks[0]["output"];
     for name in ["summary", "text"] {
-        assert!(output[name].as_str().unwrap_or_default().len() <= 65_535, "{name}");
+        assert!(
+            output[name].as_str().unwrap_or_default().len() <= 65_535,
+            "{name}"
+        );
     }
     let replies = world.replies(PULL);
-    assert!(replies.len() == 1 && replies[0].len() <= 65_536, "{replies:#?}");
+    assert!(
+        replies.len() == 1 && replies[0].len() <= 65_536,
+        "{replies:#?}"
+    );
     assert_eq!(replies[0].matches("<!-- omk:sticky:pr-12 -->").count(), 1);
     for told in [&output.to_string(), &replies[0]] {
         assert!(
@@ -88,10 +128,17 @@ fn a_log_of_two_hundred_kilobytes_fits_everywhere() {
         );
         // Inside a block of code, where it calls nobody.
         let (before, after) = told.split_once("@everyone").unwrap();
-        assert!(before.contains("```text") && after.contains("```"), "{told}");
+        assert!(
+            before.contains("```text") && after.contains("```"),
+            "{told}"
+        );
     }
     for job in [&jobs.run, &jobs.judge, &jobs.publish] {
-        assert!(!job.out.lines().any(|line| line.starts_with("::error::4")), "{}", job.out);
+        assert!(
+            !job.out.lines().any(|line| line.starts_with("::error::4")),
+            "{}",
+            job.out
+        );
     }
 }
 
@@ -114,10 +161,19 @@ fn fifty_tasks_are_under_sixty_writes() {
     let world = fifty("{ as: pull-request-per-task, limit: 10, labels: [omk] }");
     let jobs = run(&world);
     assert_eq!(jobs.codes(), [0; 4], "{jobs:#?}");
-    assert!(world.writes().len() < 60, "{}: {:#?}", world.writes().len(), world.writes());
+    assert!(
+        world.writes().len() < 60,
+        "{}: {:#?}",
+        world.writes().len(),
+        world.writes()
+    );
     let pulls = world.get("/pulls?state=open&per_page=100");
     assert_eq!(pulls.as_array().unwrap().len(), 11);
-    assert!(world.replies(PULL)[0].contains("40 more pull requests were not opened"), "{:#?}", world.replies(PULL));
+    assert!(
+        world.replies(PULL)[0].contains("40 more pull requests were not opened"),
+        "{:#?}",
+        world.replies(PULL)
+    );
 }
 
 #[test]
@@ -140,9 +196,12 @@ fn gates_that_talk_a_lot_do_not_keep_the_next_job_from_starting() {
         writeln!(plan, "  - {{ id: gate-{gate}, run: sh loud.sh }}").unwrap();
     }
     plan += "tasks:\n  - { id: fix, run: echo right > fix.txt, write_set: [fix.txt], gates: [gate-0] }\n";
-    let loud =
-        "i=1; while [ $i -le 1000 ]; do echo \"line $i of what a test run says about itself\"; i=$((i+1)); done\n";
-    let world = ForgeWorld::with_files(&[("omk.yaml", plan.as_str()), ("README.md", "A widget.\n"), ("loud.sh", loud)]);
+    let loud = "i=1; while [ $i -le 1000 ]; do echo \"line $i of what a test run says about itself\"; i=$((i+1)); done\n";
+    let world = ForgeWorld::with_files(&[
+        ("omk.yaml", plan.as_str()),
+        ("README.md", "A widget.\n"),
+        ("loud.sh", loud),
+    ]);
     let mut split = Split::start(&world, world.comments("maintainer", "/omk run"));
     split.gate().exits(0);
     split.run().exits(0);

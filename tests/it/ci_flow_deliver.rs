@@ -1,4 +1,5 @@
-//! Where results go: red runs, second runs, a head that moves, pull requests for each task, repeats, and what a dry run leaves alone.
+//! Where results go: red runs, second runs, a head that moves, pull requests for each task,
+//! repeats, and what a dry run leaves alone.
 
 use serde_json::{Value, json};
 
@@ -46,7 +47,12 @@ fn run_again(world: &ForgeWorld) -> (Split<'_>, Jobs) {
 /// Numbers and branches of the open pull requests beside the one that is asked on.
 fn pulls(world: &ForgeWorld) -> Vec<String> {
     let pulls = world.get("/pulls?state=open");
-    let mut pulls: Vec<&Value> = pulls.as_array().unwrap().iter().filter(|pull| pull["number"] != PULL).collect();
+    let mut pulls: Vec<&Value> = pulls
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|pull| pull["number"] != PULL)
+        .collect();
     pulls.sort_by_key(|pull| pull["number"].as_u64());
     let told = |pull: &&Value| {
         let of = |side: &str| pull[side]["ref"].as_str().unwrap().to_owned();
@@ -64,14 +70,29 @@ fn what_is_proven_is_delivered_where_the_plan_says_partial() {
     let result = world.tip("omk/run/pr-12");
     let pull = world.get("/pulls/13");
     assert_eq!(pull["draft"], true, "what is not ready is a draft");
-    let files = world.git(&["ls-remote", &world.remote("maintainer"), "refs/heads/omk/run/pr-12"]);
+    let files = world.git(&[
+        "ls-remote",
+        &world.remote("maintainer"),
+        "refs/heads/omk/run/pr-12",
+    ]);
     assert!(files.starts_with(&result), "{files}");
-    world.git(&["fetch", "--quiet", &world.remote("maintainer"), "omk/run/pr-12"]);
-    assert_eq!(world.git(&["diff", "--name-only", &split.base, "FETCH_HEAD"]), "good.txt");
+    world.git(&[
+        "fetch",
+        "--quiet",
+        &world.remote("maintainer"),
+        "omk/run/pr-12",
+    ]);
+    assert_eq!(
+        world.git(&["diff", "--name-only", &split.base, "FETCH_HEAD"]),
+        "good.txt"
+    );
     assert_eq!(seen(&world, &split.base), ["omk: failure"]);
     assert_eq!(seen(&world, &result)[0], "omk: failure");
     let replies = world.replies(PULL);
-    assert!(replies.len() == 1 && replies[0].contains("**Delivered** as pull request"), "{replies:#?}");
+    assert!(
+        replies.len() == 1 && replies[0].contains("**Delivered** as pull request"),
+        "{replies:#?}"
+    );
     assert_eq!(world.reactions(&split.event), "eyes, rocket");
 }
 
@@ -88,10 +109,21 @@ fn a_second_run_updates_what_the_first_made() {
     assert_eq!(pulls(&world), ["#13 omk/run/pr-12 -> feature"]);
     let replies = world.replies(PULL);
     assert_eq!(replies.len(), 1, "{replies:#?}");
-    assert!(replies[0].contains(second.gate.output("run-id")) && !replies[0].contains(first.gate.output("run-id")));
+    assert!(
+        replies[0].contains(second.gate.output("run-id"))
+            && !replies[0].contains(first.gate.output("run-id"))
+    );
     let body = world.get("/pulls/13")["body"].as_str().unwrap().to_owned();
-    assert!(body.contains(second.gate.output("run-id")) && !body.contains(first.gate.output("run-id")), "{body}");
-    assert_eq!(ours(&world).len(), 3, "a branch, and the proofs of both: {:?}", ours(&world));
+    assert!(
+        body.contains(second.gate.output("run-id")) && !body.contains(first.gate.output("run-id")),
+        "{body}"
+    );
+    assert_eq!(
+        ours(&world).len(),
+        3,
+        "a branch, and the proofs of both: {:?}",
+        ours(&world)
+    );
     assert_eq!(world.reactions(&split.event), "eyes, rocket");
 }
 
@@ -99,16 +131,35 @@ fn a_second_run_updates_what_the_first_made() {
 fn somebody_elses_commit_on_the_branch_of_the_result_stops_it() {
     let world = ForgeWorld::start();
     run_again(&world);
-    world.git(&["fetch", "--quiet", &world.remote("maintainer"), "omk/run/pr-12"]);
+    world.git(&[
+        "fetch",
+        "--quiet",
+        &world.remote("maintainer"),
+        "omk/run/pr-12",
+    ]);
     world.git(&["checkout", "--quiet", "--detach", "FETCH_HEAD"]);
-    let theirs = world.pushes("contributor", "omk/run/pr-12", &[("fix.txt", "right, and mine\n")]);
+    let theirs = world.pushes(
+        "contributor",
+        "omk/run/pr-12",
+        &[("fix.txt", "right, and mine\n")],
+    );
     let (split, jobs) = run_again(&world);
     assert_eq!(jobs.codes(), [0, 0, 0, 3], "{jobs:#?}");
     assert_eq!(world.tip("omk/run/pr-12"), theirs);
     let replies = world.replies(PULL);
-    let said = format!("holds a commit that is not omk's ({}): it was left alone", &theirs[..12]);
-    assert!(replies.len() == 1 && replies[0].contains(&said), "{replies:#?}");
-    assert_eq!(seen(&world, &split.base), ["omk: success"], "the run itself was good");
+    let said = format!(
+        "holds a commit that is not omk's ({}): it was left alone",
+        &theirs[..12]
+    );
+    assert!(
+        replies.len() == 1 && replies[0].contains(&said),
+        "{replies:#?}"
+    );
+    assert_eq!(
+        seen(&world, &split.base),
+        ["omk: success"],
+        "the run itself was good"
+    );
     assert_eq!(world.reactions(&split.event), "eyes, confused");
     jobs.publish.says("that is not omk's");
 }
@@ -127,33 +178,64 @@ fn a_head_that_moved_meanwhile_is_not_pushed_onto() {
     assert_eq!(pulls(&world), ["#13 omk/run/pr-12 -> feature"]);
     let replies = world.replies(PULL);
     let said = format!("{} now, so the result was not pushed onto it", &moved[..12]);
-    assert!(replies.len() == 1 && replies[0].contains(&said), "{replies:#?}");
+    assert!(
+        replies.len() == 1 && replies[0].contains(&said),
+        "{replies:#?}"
+    );
     publish.says("delivered as a pull request instead");
     assert_eq!(world.reactions(&split.event), "eyes, rocket");
 }
 
 #[test]
 fn a_pull_request_for_each_task_up_to_the_limit() {
-    let world = three("{ as: pull-request-per-task, limit: 2, draft: false, labels: [omk, robot] }");
+    let world =
+        three("{ as: pull-request-per-task, limit: 2, draft: false, labels: [omk, robot] }");
     let (split, jobs) = run_again(&world);
     assert_eq!(jobs.codes(), [0; 4], "{jobs:#?}");
-    assert_eq!(pulls(&world), ["#13 omk/task/pr-12/one -> feature", "#14 omk/task/pr-12/two -> feature"]);
+    assert_eq!(
+        pulls(&world),
+        [
+            "#13 omk/task/pr-12/one -> feature",
+            "#14 omk/task/pr-12/two -> feature"
+        ]
+    );
     let second = world.get("/pulls/14");
     assert_eq!(second["draft"], false);
-    assert!(second["body"].as_str().unwrap().contains("`one`"), "it is built on one: {second:#}");
-    let labels: Vec<&str> =
-        second["labels"].as_array().unwrap().iter().map(|label| label["name"].as_str().unwrap()).collect();
+    assert!(
+        second["body"].as_str().unwrap().contains("`one`"),
+        "it is built on one: {second:#}"
+    );
+    let labels: Vec<&str> = second["labels"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|label| label["name"].as_str().unwrap())
+        .collect();
     assert_eq!(labels, ["omk", "robot"]);
     let replies = world.replies(PULL);
-    assert!(replies[0].contains("1 more pull request was not opened: the plan allows 2 at once"), "{replies:#?}");
+    assert!(
+        replies[0].contains("1 more pull request was not opened: the plan allows 2 at once"),
+        "{replies:#?}"
+    );
     assert!(ours(&world).contains(&"refs/heads/omk/task/pr-12/three".to_owned()));
     assert_eq!(world.reactions(&split.event), "eyes, rocket");
     // One is closed: who asks again in a comment wants a new one, and there is room for no more.
-    let closed = world.api("maintainer", "PATCH", "/pulls/13", &json!({"state": "closed"}));
+    let closed = world.api(
+        "maintainer",
+        "PATCH",
+        "/pulls/13",
+        &json!({"state": "closed"}),
+    );
     assert_eq!(closed.status, 200, "{closed:?}");
     let (_, jobs) = run_again(&world);
     assert_eq!(jobs.codes(), [0; 4], "{jobs:#?}");
-    assert_eq!(pulls(&world), ["#14 omk/task/pr-12/two -> feature", "#15 omk/task/pr-12/one -> feature"]);
+    assert_eq!(
+        pulls(&world),
+        [
+            "#14 omk/task/pr-12/two -> feature",
+            "#15 omk/task/pr-12/one -> feature"
+        ]
+    );
 }
 
 #[test]
@@ -214,7 +296,11 @@ fn an_older_run_does_not_put_its_result_over_that_of_a_newer_one() {
     world.run.set(older.number);
     older.publish().exits(0).says("a newer run");
     assert_eq!(world.tip("omk/run/pr-12"), result);
-    assert_eq!((ours(&world), world.replies(PULL)), (refs, told), "the newer run's comment stays");
+    assert_eq!(
+        (ours(&world), world.replies(PULL)),
+        (refs, told),
+        "the newer run's comment stays"
+    );
     assert_eq!(world.reactions(&older.event), "eyes, confused");
     assert_eq!(seen(&world, &newer.base), ["omk: success"]);
 }

@@ -1,14 +1,18 @@
-//! `/omk retry`: what is proven stays, what was named starts anew, and what cannot be believed is a full run, said.
+//! `/omk retry`: what is proven stays, what was named starts anew, and what cannot be believed is a
+//! full run, said.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 use serde_json::{Value, json};
 
 use crate::ci_flow_split::{Jobs, Split, put_artifact, zipped};
 use crate::forge_world::{ForgeWorld, PULL};
 
-/// Tasks that never write the same twice, and one that fails until FLAG is there. What is proven is delivered, so that
-/// both runs can be looked at.
+/// Tasks that never write the same twice, and one that fails until FLAG is there. What is proven is
+/// delivered, so that both runs can be looked at.
 const PLAN: &str = "\
 version: 1
 name: widget
@@ -27,7 +31,10 @@ deliver: { as: branches, partial: true }
 fn world() -> (ForgeWorld, tempfile::TempDir) {
     let outside = tempfile::tempdir().unwrap();
     let flag = outside.path().join("flag");
-    (ForgeWorld::with_plan(&PLAN.replace("FLAG", flag.to_str().unwrap())), outside)
+    (
+        ForgeWorld::with_plan(&PLAN.replace("FLAG", flag.to_str().unwrap())),
+        outside,
+    )
 }
 
 /// The first run, in which one task fails; its jobs, and its artifact's number.
@@ -53,14 +60,28 @@ struct Files([String; 3]);
 
 impl Files {
     fn of(world: &ForgeWorld) -> Self {
-        world.git(&["fetch", "--quiet", &world.remote("maintainer"), "omk/run/pr-12"]);
-        Self(["first", "second", "beside"].map(|name| world.git(&["show", &format!("FETCH_HEAD:{name}.txt")])))
+        world.git(&[
+            "fetch",
+            "--quiet",
+            &world.remote("maintainer"),
+            "omk/run/pr-12",
+        ]);
+        Self(
+            ["first", "second", "beside"]
+                .map(|name| world.git(&["show", &format!("FETCH_HEAD:{name}.txt")])),
+        )
     }
 
     /// The tasks that were done anew since.
     fn anew(&self, before: &Self) -> Vec<&'static str> {
-        let names = ["first", "second", "beside"].into_iter().zip(&self.0).zip(&before.0);
-        names.filter(|((_, now), then)| now != then).map(|((name, _), _)| name).collect()
+        let names = ["first", "second", "beside"]
+            .into_iter()
+            .zip(&self.0)
+            .zip(&before.0);
+        names
+            .filter(|((_, now), then)| now != then)
+            .map(|((name, _), _)| name)
+            .collect()
     }
 }
 
@@ -72,10 +93,17 @@ fn what_is_proven_is_not_done_again() {
     let jobs = retry(&world, &outside, "/omk retry");
     let request: Value = serde_json::from_str(jobs.gate.output("request")).unwrap();
     assert_eq!(request["previous"]["artifact"], artifact, "{request:#}");
-    jobs.run.says("kept from run ").says(": first, second, beside");
+    jobs.run
+        .says("kept from run ")
+        .says(": first, second, beside");
     assert_eq!(Files::of(&world).anew(&before), [""; 0]);
     assert_eq!(world.git(&["show", "FETCH_HEAD:late.txt"]), "late");
-    assert_eq!(world.replies(PULL).len(), 1, "nothing more is to be said: {:#?}", world.replies(PULL));
+    assert_eq!(
+        world.replies(PULL).len(),
+        1,
+        "nothing more is to be said: {:#?}",
+        world.replies(PULL)
+    );
 }
 
 #[test]
@@ -96,10 +124,19 @@ fn an_artifact_that_is_gone_means_a_full_run_and_that_is_said() {
     split.over();
     let before = Files::of(&world);
     let jobs = retry(&world, &outside, "/omk retry");
-    assert_eq!(Files::of(&world).anew(&before), ["first", "second", "beside"]);
-    jobs.run.says("this retry is a full run: no run of this scope has left its state");
+    assert_eq!(
+        Files::of(&world).anew(&before),
+        ["first", "second", "beside"]
+    );
+    jobs.run
+        .says("this retry is a full run: no run of this scope has left its state");
     let replies = world.replies(PULL);
-    assert!(replies.iter().any(|reply| reply.contains("So this is a full run.")), "{replies:#?}");
+    assert!(
+        replies
+            .iter()
+            .any(|reply| reply.contains("So this is a full run.")),
+        "{replies:#?}"
+    );
 }
 
 #[test]
@@ -107,9 +144,14 @@ fn an_artifact_that_goes_after_the_gate_has_seen_it_means_a_full_run() {
     let (world, outside) = world();
     let (_, _, artifact) = first_run(&world);
     let before = Files::of(&world);
-    world.fault(&json!({"path": format!("/actions/artifacts/{artifact}/zip$"), "status": 410, "times": 9}));
+    world.fault(
+        &json!({"path": format!("/actions/artifacts/{artifact}/zip$"), "status": 410, "times": 9}),
+    );
     let jobs = retry(&world, &outside, "/omk retry");
-    assert_eq!(Files::of(&world).anew(&before), ["first", "second", "beside"]);
+    assert_eq!(
+        Files::of(&world).anew(&before),
+        ["first", "second", "beside"]
+    );
     jobs.run.says("this retry is a full run: ");
 }
 
@@ -138,7 +180,12 @@ fn an_artifact_of_another_workflow_repository_or_event_is_not_taken() {
         is(other.clone());
         assert_eq!(previous(), Value::Null, "{other}");
         let replies = world.replies(PULL);
-        assert!(replies.last().is_some_and(|reply| reply.contains("So this is a full run.")), "{other}: {replies:#?}");
+        assert!(
+            replies
+                .last()
+                .is_some_and(|reply| reply.contains("So this is a full run.")),
+            "{other}: {replies:#?}"
+        );
         is(own.clone());
     }
     assert_eq!(previous(), artifact);
@@ -150,13 +197,23 @@ fn an_artifact_that_was_tampered_with_is_not_believed() {
     let (split, jobs, _) = first_run(&world);
     std::fs::write(outside.path().join("flag"), "").unwrap();
     let bundle = split.bundle("run");
-    for file in ["journal.jsonl", "bundle.json", "plan.yaml", "changes.bundle"] {
+    for file in [
+        "journal.jsonl",
+        "bundle.json",
+        "plan.yaml",
+        "changes.bundle",
+    ] {
         let path = bundle.join(file);
         let whole = std::fs::read(&path).unwrap();
         let mut lie = whole.clone();
         lie[whole.len() / 2] ^= 1;
         std::fs::write(&path, lie).unwrap();
-        put_artifact(&world, jobs.run.output("artifact"), split.number, &zipped(&bundle));
+        put_artifact(
+            &world,
+            jobs.run.output("artifact"),
+            split.number,
+            &zipped(&bundle),
+        );
         std::fs::write(&path, whole).unwrap();
         let mut retry = Split::start(&world, world.comments("maintainer", "/omk retry"));
         retry.gate().exits(0);

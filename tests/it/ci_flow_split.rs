@@ -1,6 +1,10 @@
-//! The four jobs without a runner: each stage on a machine of its own, handed on what a workflow hands on.
+//! The four jobs without a runner: each stage on a machine of its own, handed on what a workflow
+//! hands on.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -43,7 +47,15 @@ impl<'w> Split<'w> {
     pub(crate) fn start(world: &'w ForgeWorld, event: Event) -> Self {
         let number = world.workflow_run(&event);
         let (request, base, judgement) = Default::default();
-        Self { world, event, number, request, base, judgement, env: Vec::new() }
+        Self {
+            world,
+            event,
+            number,
+            request,
+            base,
+            judgement,
+            env: Vec::new(),
+        }
     }
 
     /// The machine of a stage.
@@ -58,7 +70,10 @@ impl<'w> Split<'w> {
 
     pub(crate) fn gate(&mut self) -> Job {
         let job = self.world.omk_ci("gate", &self.event, &self.env);
-        (self.request, self.base) = (job.output("request").to_owned(), job.output("base").to_owned());
+        (self.request, self.base) = (
+            job.output("request").to_owned(),
+            job.output("base").to_owned(),
+        );
         job
     }
 
@@ -82,8 +97,18 @@ impl<'w> Split<'w> {
     /// All of them, as far as it goes.
     pub(crate) fn all(&mut self) -> Jobs {
         let gate = self.gate().exits(0);
-        assert_eq!(gate.output("go"), "true", "{gate:?}\n{:#?}", self.world.replies(PULL));
-        Jobs { gate, run: self.run(), judge: self.judge(), publish: self.publish() }
+        assert_eq!(
+            gate.output("go"),
+            "true",
+            "{gate:?}\n{:#?}",
+            self.world.replies(PULL)
+        );
+        Jobs {
+            gate,
+            run: self.run(),
+            judge: self.judge(),
+            publish: self.publish(),
+        }
     }
 
     /// A new machine with the run's base checked out, and the bundle of another one.
@@ -92,32 +117,52 @@ impl<'w> Split<'w> {
         if machine.exists() {
             std::fs::remove_dir_all(&machine).unwrap();
         }
-        self.world.checkout(&format!("job-{}-{stage}/workspace", self.number), &self.base);
-        if let Some(from) = bundle_of.map(|of| self.bundle(of)).filter(|from| from.exists()) {
+        self.world.checkout(
+            &format!("job-{}-{stage}/workspace", self.number),
+            &self.base,
+        );
+        if let Some(from) = bundle_of
+            .map(|of| self.bundle(of))
+            .filter(|from| from.exists())
+        {
             copy(&from, &machine.join("bundle"));
         }
     }
 
     /// A stage on its machine as it is.
     pub(crate) fn stage(&self, stage: &str) -> Job {
-        let handed = [("OMK_REQUEST", self.request.as_str()), ("OMK_JUDGEMENT", self.judgement.as_str())];
+        let handed = [
+            ("OMK_REQUEST", self.request.as_str()),
+            ("OMK_JUDGEMENT", self.judgement.as_str()),
+        ];
         // Others may have begun since.
         let newest = self.world.run.replace(self.number);
-        let job = self.world.omk_ci(stage, &self.event, &[&handed[..], &self.env[..]].concat());
+        let job = self
+            .world
+            .omk_ci(stage, &self.event, &[&handed[..], &self.env[..]].concat());
         self.world.run.set(newest);
         job
     }
 
-    /// Puts the run job's bundle where an artifact goes, and says that the workflow run is over; the artifact's number.
+    /// Puts the run job's bundle where an artifact goes, and says that the workflow run is over;
+    /// the artifact's number.
     pub(crate) fn keeps(&self, run: &Job) -> u64 {
-        let number = put_artifact(self.world, run.output("artifact"), self.number, &zipped(&self.bundle("run")));
+        let number = put_artifact(
+            self.world,
+            run.output("artifact"),
+            self.number,
+            &zipped(&self.bundle("run")),
+        );
         self.over();
         number
     }
 
     /// The workflow run is over.
     pub(crate) fn over(&self) {
-        self.world.door.control("runs", &json!({"id": self.number, "status": "completed", "conclusion": "success"}));
+        self.world.door.control(
+            "runs",
+            &json!({"id": self.number, "status": "completed", "conclusion": "success"}),
+        );
     }
 }
 
@@ -126,7 +171,12 @@ pub(crate) fn zipped(dir: &Path) -> Vec<u8> {
     let to = tempfile::tempdir().unwrap();
     let archive = to.path().join("state.zip");
     let pack = "import shutil, sys; shutil.make_archive(sys.argv[1][:-4], 'zip', sys.argv[2])";
-    let status = Command::new("python3").args(["-c", pack]).arg(&archive).arg(dir).status().unwrap();
+    let status = Command::new("python3")
+        .args(["-c", pack])
+        .arg(&archive)
+        .arg(dir)
+        .status()
+        .unwrap();
     assert!(status.success());
     std::fs::read(archive).unwrap()
 }
@@ -134,7 +184,9 @@ pub(crate) fn zipped(dir: &Path) -> Vec<u8> {
 /// Puts an artifact of a workflow run; its number.
 pub(crate) fn put_artifact(world: &ForgeWorld, name: &str, run: u64, archive: &[u8]) -> u64 {
     let path = format!("/_test/artifacts?name={name}&run={run}");
-    let put = world.door.send("POST", &path, None, "application/zip", archive);
+    let put = world
+        .door
+        .send("POST", &path, None, "application/zip", archive);
     assert_eq!(put.status, 200, "{put:?}");
     put.json()["id"].as_u64().unwrap()
 }
@@ -145,22 +197,38 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let target = to.join(path.file_name().unwrap());
-        if path.is_dir() { copy(&path, &target) } else { std::fs::copy(&path, &target).map(|_| ()).unwrap() }
+        if path.is_dir() {
+            copy(&path, &target)
+        } else {
+            std::fs::copy(&path, &target).map(|_| ()).unwrap()
+        }
     }
 }
 
 /// A check as a person sees it: `omk: success on the head`, a line each.
 pub(crate) fn seen(world: &ForgeWorld, commit: &str) -> Vec<String> {
     let told = |check: &Value| {
-        let state = if check["status"] == "completed" { &check["conclusion"] } else { &check["status"] };
-        format!("{}: {}", check["name"].as_str().unwrap(), state.as_str().unwrap())
+        let state = if check["status"] == "completed" {
+            &check["conclusion"]
+        } else {
+            &check["status"]
+        };
+        format!(
+            "{}: {}",
+            check["name"].as_str().unwrap(),
+            state.as_str().unwrap()
+        )
     };
     world.checks(commit).iter().map(told).collect()
 }
 
 /// The refs that a delivery made: those of omk, without proofs' run.
 pub(crate) fn ours(world: &ForgeWorld) -> Vec<String> {
-    world.remote_refs().into_keys().filter(|name| name.contains("omk")).collect()
+    world
+        .remote_refs()
+        .into_keys()
+        .filter(|name| name.contains("omk"))
+        .collect()
 }
 
 /// A text without what differs from run to run.
@@ -168,7 +236,11 @@ pub(crate) fn steady(world: &ForgeWorld, text: &str) -> String {
     let mut text = text.replace(&world.door.url, "https://forge.test");
     for (name, commit) in world.remote_refs() {
         let short = name.rsplit('/').next().unwrap().to_owned();
-        let label = if name.contains("proofs") { "PROOFS".to_owned() } else { format!("<{short}>") };
+        let label = if name.contains("proofs") {
+            "PROOFS".to_owned()
+        } else {
+            format!("<{short}>")
+        };
         text = text.replace(&commit, &label).replace(&commit[..12], &label);
     }
     text
@@ -191,21 +263,49 @@ pub(crate) const FILTERS: &[(&str, &str)] = &[
 
 fn omk(dir: &Path, args: &[&str]) -> Output {
     let mut omk = Command::new(env!("CARGO_BIN_EXE_omk"));
-    omk.args(args).current_dir(dir).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
+    omk.args(args)
+        .current_dir(dir)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap());
     omk.env("HOME", dir).stdin(Stdio::null()).output().unwrap()
 }
 
 /// The shell lines of a comment, in a clone of the repository that knows nothing of the run.
 fn verified_by_a_stranger(world: &ForgeWorld, comment: &str, name: &str) -> (PathBuf, String) {
     let clone = world.at(name);
-    crate::forge_world::git(&world.at("home"), &["clone", "--quiet", &world.remote("reader"), clone.to_str().unwrap()]);
-    let lines = comment.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    crate::forge_world::git(
+        &world.at("home"),
+        &[
+            "clone",
+            "--quiet",
+            &world.remote("reader"),
+            clone.to_str().unwrap(),
+        ],
+    );
+    let lines = comment
+        .split("```sh\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .unwrap();
     let bin = Path::new(env!("CARGO_BIN_EXE_omk")).parent().unwrap();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
     let mut shell = Command::new("sh");
-    shell.args(["-euc", lines]).current_dir(&clone).env_clear().env("PATH", path).env("HOME", world.at("home"));
-    let output = shell.env("GIT_CONFIG_NOSYSTEM", "1").stdin(Stdio::null()).output().unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    shell
+        .args(["-euc", lines])
+        .current_dir(&clone)
+        .env_clear()
+        .env("PATH", path)
+        .env("HOME", world.at("home"));
+    let output = shell
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(output.status.success(), "{lines}\n{said}");
     (clone, said)
 }
@@ -218,16 +318,38 @@ fn a_run_goes_through_four_machines_and_a_stranger_can_verify_it() {
     assert_eq!(jobs.codes(), [0, 0, 0, 0], "{jobs:#?}");
     let refs = world.remote_refs();
     let run_id = jobs.gate.output("run-id").to_owned();
-    assert_eq!(ours(&world), ["refs/heads/omk/run/pr-12".to_owned(), format!("refs/omk/proofs/{run_id}")]);
-    assert_eq!(world.tip(HEAD), split.base, "the head itself is not touched");
+    assert_eq!(
+        ours(&world),
+        [
+            "refs/heads/omk/run/pr-12".to_owned(),
+            format!("refs/omk/proofs/{run_id}")
+        ]
+    );
+    assert_eq!(
+        world.tip(HEAD),
+        split.base,
+        "the head itself is not touched"
+    );
     let result = refs["refs/heads/omk/run/pr-12"].clone();
     assert_eq!(seen(&world, &split.base), ["omk: success"]);
-    assert_eq!(seen(&world, &result), ["omk: success", "omk / test: success"]);
+    assert_eq!(
+        seen(&world, &result),
+        ["omk: success", "omk / test: success"]
+    );
     assert_eq!(world.reactions(&split.event), "eyes, rocket");
     assert_eq!(jobs.publish.output("pull-request"), "13");
-    assert_eq!((jobs.publish.output("verdict"), jobs.publish.output("branch")), ("ready", "omk/run/pr-12"));
+    assert_eq!(
+        (
+            jobs.publish.output("verdict"),
+            jobs.publish.output("branch")
+        ),
+        ("ready", "omk/run/pr-12")
+    );
     let pull = world.get("/pulls/13");
-    assert_eq!((&pull["base"]["ref"], &pull["draft"]), (&HEAD.into(), &true.into()));
+    assert_eq!(
+        (&pull["base"]["ref"], &pull["draft"]),
+        (&HEAD.into(), &true.into())
+    );
     assert_eq!(pull["head"]["sha"], result);
     // Nothing but the gate and publish jobs writes, and not more than is needed.
     insta::assert_snapshot!(world.writes().join("\n"), @"
@@ -312,7 +434,10 @@ fn a_run_goes_through_four_machines_and_a_stranger_can_verify_it() {
     assert!(said.contains("1 proof checked, all hold"), "{said}");
     let proof = std::fs::read_to_string(clone.join("proof.json")).unwrap();
     let statement: Value = serde_json::from_str(&proof).unwrap();
-    assert_eq!(statement["predicate"]["judged_by"], "separate-job", "{statement:#}");
+    assert_eq!(
+        statement["predicate"]["judged_by"], "separate-job",
+        "{statement:#}"
+    );
     assert_eq!(statement["predicate"]["result"]["commit"], result);
     // One that says something else about the same commits does not hold.
     let nowhere = "0".repeat(40);
@@ -327,6 +452,10 @@ fn a_run_goes_through_four_machines_and_a_stranger_can_verify_it() {
         assert!(proof.contains(truth), "{truth}: {proof}");
         std::fs::write(clone.join("lie.json"), proof.replace(truth, lie)).unwrap();
         let output = omk(&clone, &["verify", "lie.json"]);
-        assert!(!output.status.success(), "{lie}: {}", String::from_utf8_lossy(&output.stdout));
+        assert!(
+            !output.status.success(),
+            "{lie}: {}",
+            String::from_utf8_lossy(&output.stdout)
+        );
     }
 }

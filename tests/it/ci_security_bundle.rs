@@ -1,5 +1,5 @@
-//! A bundle that was changed between the job that made it and those that believe it: nothing of it is delivered, the check
-//! is closed, and whoever asked is told.
+//! A bundle that was changed between the job that made it and those that believe it: nothing of it
+//! is delivered, the check is closed, and whoever asked is told.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,10 @@ impl Split {
             refs,
         };
         for stage in ["run", "judge", "publish"] {
-            split.world.checkout(&format!("job-{number}-{stage}/workspace"), gate.output("base"));
+            split.world.checkout(
+                &format!("job-{number}-{stage}/workspace"),
+                gate.output("base"),
+            );
         }
         split.stage("run", &split.bundle, None).exits(0);
         split
@@ -67,20 +70,35 @@ impl Split {
         to
     }
 
-    /// That publishing this delivers nothing, and everybody who looks is told; what the comment says of it.
+    /// That publishing this delivers nothing, and everybody who looks is told; what the comment
+    /// says of it.
     #[track_caller]
     fn is_refused(&self, bundle: &Path, judgement: Option<&Value>) -> String {
         let job = self.stage("publish", bundle, judgement);
         assert!(matches!(job.code, Some(1 | 5)), "{job:?}");
-        assert_eq!(self.world.remote_refs(), self.refs, "nothing is pushed: {job:?}");
-        assert_eq!(self.world.get("/pulls").as_array().unwrap().len(), 1, "{job:?}");
+        assert_eq!(
+            self.world.remote_refs(),
+            self.refs,
+            "nothing is pushed: {job:?}"
+        );
+        assert_eq!(
+            self.world.get("/pulls").as_array().unwrap().len(),
+            1,
+            "{job:?}"
+        );
         let checks = self.world.checks(&self.world.tip(HEAD));
         assert_eq!(checks.len(), 1, "{checks:#?}");
-        assert_eq!((&checks[0]["status"], &checks[0]["conclusion"]), (&json!("completed"), &json!("failure")));
+        assert_eq!(
+            (&checks[0]["status"], &checks[0]["conclusion"]),
+            (&json!("completed"), &json!("failure"))
+        );
         assert_eq!(self.world.reactions(&self.event), "eyes, confused");
         let replies = self.world.replies(PULL);
         assert_eq!(replies.len(), 1, "{replies:#?}");
-        assert!(!job.out.contains("delivered: true") && job.output("branch").is_empty(), "{job:?}");
+        assert!(
+            !job.out.contains("delivered: true") && job.output("branch").is_empty(),
+            "{job:?}"
+        );
         inner(&replies[0]).to_owned()
     }
 
@@ -88,8 +106,14 @@ impl Split {
     #[track_caller]
     fn is_not_judged(&self, bundle: &Path, why: &str) {
         let job = self.stage("judge", bundle, None);
-        assert!(job.code != Some(0) && job.output("judgement").is_empty(), "{job:?}");
-        assert!(job.err.contains(why) || job.out.contains(why), "{why}: {job:?}");
+        assert!(
+            job.code != Some(0) && job.output("judgement").is_empty(),
+            "{job:?}"
+        );
+        assert!(
+            job.err.contains(why) || job.out.contains(why),
+            "{why}: {job:?}"
+        );
     }
 }
 
@@ -105,10 +129,12 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Puts another result into a bundle: the same with this done to its tree. Manifest, journal and digests all fit it.
+/// Puts another result into a bundle: the same with this done to its tree. Manifest, journal and
+/// digests all fit it.
 fn replace_all(split: &Split, dir: &Path, file: &str, content: &str) {
-    let manifest =
-        |dir: &Path| -> Value { serde_json::from_slice(&std::fs::read(dir.join("bundle.json")).unwrap()).unwrap() };
+    let manifest = |dir: &Path| -> Value {
+        serde_json::from_slice(&std::fs::read(dir.join("bundle.json")).unwrap()).unwrap()
+    };
     let honest = manifest(dir);
     replace_result(split, dir, file, content);
     let evil = manifest(dir);
@@ -118,33 +144,61 @@ fn replace_all(split: &Split, dir: &Path, file: &str, content: &str) {
     }
 }
 
-/// Puts another file of commits into a bundle: the result, with this done to its tree. The journal does not know of it.
+/// Puts another file of commits into a bundle: the result, with this done to its tree. The journal
+/// does not know of it.
 fn replace_result(split: &Split, dir: &Path, file: &str, content: &str) {
     let name = format!("scratch-{}", dir.file_name().unwrap().display());
     let scratch = split.world.checkout(&name, &split.world.tip(HEAD));
     let changes = dir.join("changes.bundle").display().to_string();
-    git(&scratch, &["fetch", "--quiet", "--update-shallow", &changes, "refs/omk/bundle/*:refs/omk/bundle/*"]);
-    git(&scratch, &["checkout", "--quiet", "--detach", "refs/omk/bundle/result"]);
+    git(
+        &scratch,
+        &[
+            "fetch",
+            "--quiet",
+            "--update-shallow",
+            &changes,
+            "refs/omk/bundle/*:refs/omk/bundle/*",
+        ],
+    );
+    git(
+        &scratch,
+        &["checkout", "--quiet", "--detach", "refs/omk/bundle/result"],
+    );
     std::fs::write(scratch.join(file), content).unwrap();
     git(&scratch, &["add", "--all"]);
-    let setting =
-        |name: &str, field: &str| format!("{name}={}", git(&scratch, &["show", "-s", &format!("--format={field}")]));
+    let setting = |name: &str, field: &str| {
+        format!(
+            "{name}={}",
+            git(&scratch, &["show", "-s", &format!("--format={field}")])
+        )
+    };
     let (name, email) = (setting("user.name", "%cn"), setting("user.email", "%ce"));
     // Of the same second as before, for omk makes the headers again.
     let again = "alias.again=!GIT_COMMITTER_DATE=\"$(git show -s --format=%ad --date=raw)\" \
                  git commit --quiet --amend --no-edit";
     git(&scratch, &["-c", &name, "-c", &email, "-c", again, "again"]);
-    for name in git(&scratch, &["for-each-ref", "--format=%(refname)", "refs/omk/bundle"]).lines() {
+    for name in git(
+        &scratch,
+        &["for-each-ref", "--format=%(refname)", "refs/omk/bundle"],
+    )
+    .lines()
+    {
         git(&scratch, &["update-ref", name, "HEAD"]);
     }
-    let refs = git(&scratch, &["for-each-ref", "--format=%(refname)", "refs/omk/bundle"]);
+    let refs = git(
+        &scratch,
+        &["for-each-ref", "--format=%(refname)", "refs/omk/bundle"],
+    );
     let base = format!("^{}", split.world.tip(HEAD));
     let mut args = vec!["bundle", "create", "--quiet", "other.bundle", &base];
     args.extend(refs.lines());
     git(&scratch, &args);
     let bytes = std::fs::read(scratch.join("other.bundle")).unwrap();
     put(dir, "changes.bundle", &bytes);
-    let (commit, tree) = (git(&scratch, &["rev-parse", "HEAD"]), git(&scratch, &["rev-parse", "HEAD^{tree}"]));
+    let (commit, tree) = (
+        git(&scratch, &["rev-parse", "HEAD"]),
+        git(&scratch, &["rev-parse", "HEAD^{tree}"]),
+    );
     claim(dir, |manifest| {
         let tip = json!({"commit": commit, "tree": tree});
         manifest.result = Some(serde_json::from_value(tip).unwrap());
@@ -191,21 +245,39 @@ fn what_was_changed_after_it_was_judged_is_not_delivered() {
     let other = split.copy("other-result-and-journal");
     replace_all(&split, &other, "fix.txt", "wrong\n");
     let said = split.is_refused(&other, Some(ready));
-    assert!(said.contains("its result is not what was judged, so it was changed since, or is another run's"), "{said}");
+    assert!(
+        said.contains(
+            "its result is not what was judged, so it was changed since, or is another run's"
+        ),
+        "{said}"
+    );
 
     let scope = split.copy("other-scope");
     claim(&scope, |manifest| manifest.scope = "pr-13".parse().unwrap());
     let said = split.is_refused(&scope, Some(ready));
-    assert!(said.contains("not to be believed: its scope is pr-13, and pr-12 was asked for"), "{said}");
+    assert!(
+        said.contains("not to be believed: its scope is pr-13, and pr-12 was asked for"),
+        "{said}"
+    );
     let report = split.copy("other-report");
     std::fs::write(report.join("report.json"), "{\"verdict\":\"ready\"}").unwrap();
     let said = split.is_refused(&report, Some(ready));
-    assert!(said.contains("report.json\\` is not what the manifest says: its size differs"), "{said}");
+    assert!(
+        said.contains("report.json\\` is not what the manifest says: its size differs"),
+        "{said}"
+    );
 
     // All that was refused has left nothing behind that is in the way of the honest one.
     let job = split.stage("publish", &split.bundle, Some(ready)).exits(0);
-    assert_eq!(split.world.tip("omk/run/pr-12"), ready["result"]["commit"].as_str().unwrap(), "{job:?}");
-    assert_eq!(split.world.reactions(&split.event), "eyes, confused, rocket");
+    assert_eq!(
+        split.world.tip("omk/run/pr-12"),
+        ready["result"]["commit"].as_str().unwrap(),
+        "{job:?}"
+    );
+    assert_eq!(
+        split.world.reactions(&split.event),
+        "eyes, confused, rocket"
+    );
 }
 
 #[test]
@@ -218,20 +290,47 @@ fn a_judgement_of_something_else_carries_nothing() {
     };
     let zeros = "0".repeat(40);
     for (what, judgement) in [
-        ("run", changed(&|judgement| judgement["run"] = json!("20260101t000000z-aaaaaa"))),
-        ("plan", changed(&|judgement| judgement["plan"] = json!("0".repeat(64)))),
-        ("base", changed(&|judgement| judgement["base"]["commit"] = json!(zeros))),
-        ("result", changed(&|judgement| judgement["result"]["tree"] = json!(zeros))),
-        ("result", changed(&|judgement| judgement["result"]["commit"] = json!(zeros))),
-        ("list of tasks", changed(&|judgement| judgement["landed"] = json!([]))),
-        ("file of commits", changed(&|judgement| judgement["bundle"] = json!("0".repeat(64)))),
+        (
+            "run",
+            changed(&|judgement| judgement["run"] = json!("20260101t000000z-aaaaaa")),
+        ),
+        (
+            "plan",
+            changed(&|judgement| judgement["plan"] = json!("0".repeat(64))),
+        ),
+        (
+            "base",
+            changed(&|judgement| judgement["base"]["commit"] = json!(zeros)),
+        ),
+        (
+            "result",
+            changed(&|judgement| judgement["result"]["tree"] = json!(zeros)),
+        ),
+        (
+            "result",
+            changed(&|judgement| judgement["result"]["commit"] = json!(zeros)),
+        ),
+        (
+            "list of tasks",
+            changed(&|judgement| judgement["landed"] = json!([])),
+        ),
+        (
+            "file of commits",
+            changed(&|judgement| judgement["bundle"] = json!("0".repeat(64))),
+        ),
     ] {
         let said = split.is_refused(&split.bundle, Some(&judgement));
-        assert!(said.contains(&format!("its {what} is not what was judged")), "{what}: {said}");
+        assert!(
+            said.contains(&format!("its {what} is not what was judged")),
+            "{what}: {said}"
+        );
     }
     // A verdict that its own gates do not carry.
     for (why, judgement) in [
-        ("removed", changed(&|judgement| judgement["gates"] = json!([]))),
+        (
+            "removed",
+            changed(&|judgement| judgement["gates"] = json!([])),
+        ),
         (
             "failed",
             changed(&|judgement| {
@@ -239,14 +338,28 @@ fn a_judgement_of_something_else_carries_nothing() {
                 judgement["gates"][0]["counts_as_passed"] = json!(false);
             }),
         ),
-        ("renamed", changed(&|judgement| judgement["gates"][0]["gate"] = json!("other"))),
+        (
+            "renamed",
+            changed(&|judgement| judgement["gates"][0]["gate"] = json!("other")),
+        ),
     ] {
         let job = split.stage("publish", &split.bundle, Some(&judgement));
         assert_eq!(job.code, Some(1), "{why}: {job:?}");
-        assert_eq!(split.world.remote_refs(), split.refs, "{why}: nothing is pushed");
-        assert_ne!(split.world.checks(&split.world.tip(HEAD))[0]["conclusion"], "success", "{why}");
+        assert_eq!(
+            split.world.remote_refs(),
+            split.refs,
+            "{why}: nothing is pushed"
+        );
+        assert_ne!(
+            split.world.checks(&split.world.tip(HEAD))[0]["conclusion"],
+            "success",
+            "{why}"
+        );
         let sticky = split.world.replies(PULL).pop().unwrap();
-        assert!(sticky.contains("omk `widget`: not ready"), "{why}: {sticky}");
+        assert!(
+            sticky.contains("omk `widget`: not ready"),
+            "{why}: {sticky}"
+        );
     }
 }
 
@@ -259,13 +372,19 @@ fn what_was_changed_before_it_was_judged_is_not_judged() {
 
     let other = split.copy("other-result");
     replace_result(&split, &other, "fix.txt", "wrong\n");
-    split.is_not_judged(&other, "the manifest's result is not what the journal leads to");
+    split.is_not_judged(
+        &other,
+        "the manifest's result is not what the journal leads to",
+    );
 
     let digest = split.copy("digest");
     let mut changes = std::fs::read(digest.join("changes.bundle")).unwrap();
     *changes.last_mut().unwrap() ^= 1;
     std::fs::write(digest.join("changes.bundle"), changes).unwrap();
-    split.is_not_judged(&digest, "`changes.bundle` is not what the manifest says: its digest differs");
+    split.is_not_judged(
+        &digest,
+        "`changes.bundle` is not what the manifest says: its digest differs",
+    );
 
     let link = split.copy("link");
     std::fs::remove_file(link.join("report.json")).unwrap();
@@ -274,11 +393,20 @@ fn what_was_changed_before_it_was_judged_is_not_judged() {
 
     let path = split.copy("path");
     let manifest = std::fs::read_to_string(path.join("bundle.json")).unwrap();
-    std::fs::write(path.join("bundle.json"), manifest.replacen("\"report.json\"", "\"../../report.json\"", 1)).unwrap();
+    std::fs::write(
+        path.join("bundle.json"),
+        manifest.replacen("\"report.json\"", "\"../../report.json\"", 1),
+    )
+    .unwrap();
     split.is_not_judged(&path, "../../report.json");
 
     let huge = split.copy("huge");
-    claim(&huge, |manifest| manifest.files.iter_mut().for_each(|file| file.bytes = 10 << 30));
+    claim(&huge, |manifest| {
+        manifest
+            .files
+            .iter_mut()
+            .for_each(|file| file.bytes = 10 << 30)
+    });
     split.is_not_judged(&huge, "is too large: 10737418240");
 
     // What nobody judged is not published.
@@ -291,12 +419,19 @@ fn what_was_changed_before_it_was_judged_is_not_judged() {
 fn a_run_that_calls_itself_ready_is_judged_by_its_tree() {
     let mut split = Split::ran();
     let flipped = split.copy("flipped");
-    // Whoever had the run's job made up everything: the journal, its chain, the commits, all digests.
+    // Whoever had the run's job made up everything: the journal, its chain, the commits, all
+    // digests.
     replace_all(&split, &flipped, "fix.txt", "wrong\n");
     let job = split.stage("judge", &flipped, None).exits(1);
     split.judgement = serde_json::from_str(job.output("judgement")).unwrap();
     assert_eq!(split.judgement["verdict"], "not_ready");
     let said = split.is_refused(&flipped, Some(&split.judgement));
-    assert!(said.contains("omk `widget`: not ready") && said.contains("it must say right"), "{said}");
-    assert!(said.contains("passed in the job that made the change, and not when it was judged anew"), "{said}");
+    assert!(
+        said.contains("omk `widget`: not ready") && said.contains("it must say right"),
+        "{said}"
+    );
+    assert!(
+        said.contains("passed in the job that made the change, and not when it was judged anew"),
+        "{said}"
+    );
 }

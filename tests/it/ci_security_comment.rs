@@ -1,4 +1,5 @@
-//! What a comment says, and which commit it means: what was edited, quoted, or written before a push does not count.
+//! What a comment says, and which commit it means: what was edited, quoted, or written before a
+//! push does not count.
 
 use serde_json::{Value, json};
 
@@ -14,9 +15,18 @@ fn a_comment_that_was_edited_before_it_was_read_does_not_count() {
     let world = ForgeWorld::start();
     let event = world.comments("maintainer", "/omk help");
     let path = format!("/issues/comments/{}", id(&event));
-    assert_eq!(world.api("contributor", "PATCH", &path, &json!({"body": "/omk run"})).status, 200);
+    assert_eq!(
+        world
+            .api("contributor", "PATCH", &path, &json!({"body": "/omk run"}))
+            .status,
+        200
+    );
     // The emulator's clock may still be in the same second.
-    told(&world, &path, &json!({"updated_at": "2099-01-01T00:00:00Z"}));
+    told(
+        &world,
+        &path,
+        &json!({"updated_at": "2099-01-01T00:00:00Z"}),
+    );
     insta::assert_snapshot!(Asked::of(&world, event).refused(), @"
     To `maintainer`:
 
@@ -33,10 +43,19 @@ fn a_comment_that_is_gone_starts_nothing() {
     let world = ForgeWorld::start();
     let event = world.comments("maintainer", "/omk run");
     assert_eq!(
-        world.api("maintainer", "DELETE", &format!("/issues/comments/{}", id(&event)), &Value::Null).status,
+        world
+            .api(
+                "maintainer",
+                "DELETE",
+                &format!("/issues/comments/{}", id(&event)),
+                &Value::Null
+            )
+            .status,
         204
     );
-    Asked::of(&world, event).ignored().says("the comment is gone");
+    Asked::of(&world, event)
+        .ignored()
+        .says("the comment is gone");
 }
 
 #[test]
@@ -83,14 +102,25 @@ fn a_comment_of_a_mebibyte_is_read_and_its_command_found() {
     let path = format!("/issues/comments/{}", id(&event));
     // The forge's own limit is lower; who sits between it and us may not keep it.
     let lines = |line: &str| line.repeat((1 << 20) / line.len());
-    told(&world, &path, &json!({"body": format!("{}\n\n/omk run\n", lines("[[<!--`*_ \n"))}));
+    told(
+        &world,
+        &path,
+        &json!({"body": format!("{}\n\n/omk run\n", lines("[[<!--`*_ \n"))}),
+    );
     let asked = Asked::of(&world, event);
     assert_eq!(asked.job.code, Some(0), "{:?}", asked.job);
     let event = world.comments("maintainer", "also short");
     let path = format!("/issues/comments/{}", id(&event));
-    told(&world, &path, &json!({"body": lines("/omk nonsense <!-- omk:sticky:pr-12 --> @everyone\n")}));
+    told(
+        &world,
+        &path,
+        &json!({"body": lines("/omk nonsense <!-- omk:sticky:pr-12 --> @everyone\n")}),
+    );
     let reply = Asked::of(&world, event).refused();
-    assert!(reply.len() < 4_000 && reply.contains("more mistakes not shown"), "{reply}");
+    assert!(
+        reply.len() < 4_000 && reply.contains("more mistakes not shown"),
+        "{reply}"
+    );
 }
 
 #[test]
@@ -119,7 +149,9 @@ fn a_push_in_the_second_of_the_comment_is_not_what_was_meant() {
     let world = ForgeWorld::start();
     let event = world.comments("maintainer", "/omk run");
     let at = event.payload["comment"]["created_at"].clone();
-    world.door.control("activity", &json!({"branch": HEAD, "timestamp": at}));
+    world
+        .door
+        .control("activity", &json!({"branch": HEAD, "timestamp": at}));
     insta::assert_snapshot!(Asked::of(&world, event).refused(), @"
     To `maintainer`:
 
@@ -141,13 +173,24 @@ fn a_head_whose_push_nobody_has_a_record_of_is_not_run() {
     let event = world.comments("maintainer", "/omk run");
     // Dates in commits are anybody's; the forge's newest record is of another commit.
     let other = world.tip("main");
-    world.door.control("activity", &json!({"branch": HEAD, "after": other, "timestamp": "2001-01-01T00:00:00Z"}));
-    world.door.control("activity", &json!({"branch": HEAD, "after": other}));
+    world.door.control(
+        "activity",
+        &json!({"branch": HEAD, "after": other, "timestamp": "2001-01-01T00:00:00Z"}),
+    );
+    world
+        .door
+        .control("activity", &json!({"branch": HEAD, "after": other}));
     let reply = Asked::of(&world, event).refused();
-    assert!(reply.contains("newest record of a push to the branch is not of its head"), "{reply}");
+    assert!(
+        reply.contains("newest record of a push to the branch is not of its head"),
+        "{reply}"
+    );
     world.fault(&json!({"path": "/activity", "status": 403, "times": 100}));
     let reply = Asked::by(&world, "maintainer", "/omk run").refused();
-    assert!(reply.contains("no record of when the head was pushed"), "{reply}");
+    assert!(
+        reply.contains("no record of when the head was pushed"),
+        "{reply}"
+    );
 }
 
 #[test]
@@ -156,7 +199,9 @@ fn the_head_by_its_name_is_run_and_no_other_commit() {
     let old = world.tip(HEAD);
     world.door.control("push_age", &json!({"seconds": -3600}));
     world.pushes("contributor", HEAD, &[("feature.txt", "something else\n")]);
-    let reply = Asked::by(&world, "maintainer", &format!("/omk run {old}")).refused().replace(&old[..12], "OLD");
+    let reply = Asked::by(&world, "maintainer", &format!("/omk run {old}"))
+        .refused()
+        .replace(&old[..12], "OLD");
     insta::assert_snapshot!(reply, @"
     To `maintainer`:
 
@@ -172,11 +217,22 @@ fn the_head_by_its_name_is_run_and_no_other_commit() {
     ");
     // A commit of the repository that is no head, and an abbreviation.
     let main = world.tip("main");
-    assert!(Asked::by(&world, "maintainer", &format!("/omk run {main}")).refused().contains("is not the head"));
+    assert!(
+        Asked::by(&world, "maintainer", &format!("/omk run {main}"))
+            .refused()
+            .contains("is not the head")
+    );
     let short = &world.tip(HEAD)[..12];
     let reply = Asked::by(&world, "maintainer", &format!("/omk run {short}")).refused();
-    assert!(reply.contains("it is not certain which commit you saw"), "{reply}");
-    let asked = Asked::by(&world, "maintainer", &format!("/omk run {}", world.tip(HEAD)));
+    assert!(
+        reply.contains("it is not certain which commit you saw"),
+        "{reply}"
+    );
+    let asked = Asked::by(
+        &world,
+        "maintainer",
+        &format!("/omk run {}", world.tip(HEAD)),
+    );
     assert_eq!(asked.accepted()["base"], world.tip(HEAD).as_str());
     assert_eq!(asked.accepted()["pull"]["number"], PULL);
 }

@@ -15,14 +15,26 @@ fn a_missing_key_is_told_in_the_comment() {
     let world = ForgeWorld::with_plan(PROMPT);
     let event = world.comments("maintainer", "/omk run");
     let published = world.jobs(&event, &[]).published();
-    published.exits(3).says("the variable KIMI_API_KEY is not set");
+    published
+        .exits(3)
+        .says("the variable KIMI_API_KEY is not set");
     let sticky = world.replies(PULL).pop().unwrap();
-    assert!(sticky.contains("### ❌ omk: blocked on external"), "{sticky}");
-    assert!(sticky.contains("The run could not start: there is no key for the model"), "{sticky}");
+    assert!(
+        sticky.contains("### ❌ omk: blocked on external"),
+        "{sticky}"
+    );
+    assert!(
+        sticky.contains("The run could not start: there is no key for the model"),
+        "{sticky}"
+    );
     assert!(sticky.contains("Nothing was delivered."), "{sticky}");
     assert_eq!(world.reactions(&event), "eyes, confused");
     let checks = world.checks(&world.tip(HEAD));
-    assert_eq!((checks.len(), checks[0]["conclusion"].as_str()), (1, Some("failure")), "{checks:#?}");
+    assert_eq!(
+        (checks.len(), checks[0]["conclusion"].as_str()),
+        (1, Some("failure")),
+        "{checks:#?}"
+    );
 }
 
 #[test]
@@ -31,9 +43,15 @@ fn in_one_job_it_is_told_too() {
     let event = world.comments("maintainer", "/omk run");
     let run = world.workflow_run(&event);
     world.checkout(&format!("job-{run}-all/workspace"), &world.tip(HEAD));
-    world.omk_ci("", &event, &[]).exits(3).says("the variable KIMI_API_KEY is not set");
+    world
+        .omk_ci("", &event, &[])
+        .exits(3)
+        .says("the variable KIMI_API_KEY is not set");
     let sticky = world.replies(PULL).pop().unwrap();
-    assert!(sticky.contains("The run could not start: there is no key for the model"), "{sticky}");
+    assert!(
+        sticky.contains("The run could not start: there is no key for the model"),
+        "{sticky}"
+    );
     assert_eq!(world.reactions(&event), "eyes, confused");
     assert_eq!(world.checks(&world.tip(HEAD))[0]["conclusion"], "failure");
 }
@@ -45,7 +63,10 @@ fn a_run_that_was_cancelled_while_it_waited_is_called_so() {
     let run = world.workflow_run(&event);
     let gate = world.omk_ci("gate", &event, &[]).exits(0);
     world.checkout(&format!("job-{run}-publish/workspace"), gate.output("base"));
-    let told = [("OMK_REQUEST", gate.output("request")), ("OMK_RUN_RESULT", "cancelled")];
+    let told = [
+        ("OMK_REQUEST", gate.output("request")),
+        ("OMK_RUN_RESULT", "cancelled"),
+    ];
     world.omk_ci("publish", &event, &told).exits(130);
     let sticky = world.replies(PULL).pop().unwrap();
     assert!(sticky.contains("### ⚪ omk: cancelled"), "{sticky}");

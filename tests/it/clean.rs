@@ -26,7 +26,12 @@ pub(crate) fn world() -> (World, PathBuf) {
 }
 
 fn pool(world: &World) -> PathBuf {
-    std::fs::read_dir(world.dir().join("cache/omk/slots")).unwrap().next().unwrap().unwrap().path()
+    std::fs::read_dir(world.dir().join("cache/omk/slots"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path()
 }
 
 #[test]
@@ -41,13 +46,29 @@ fn a_result_that_is_not_merged_stays_with_its_run_until_it_is() {
         "{}",
         said.err
     );
-    assert!(first.exists() && !world.rev("omk/run/story").is_empty() && !world.rev("omk/task/story/one").is_empty());
+    assert!(
+        first.exists()
+            && !world.rev("omk/run/story").is_empty()
+            && !world.rev("omk/task/story/one").is_empty()
+    );
     world.omk(&["verify", name]).exits(0);
 
     world.git(&["merge", "--quiet", "--no-edit", "omk/run/story"]);
-    let said = world.omk(&["clean"]).exits(0).says("removed 1 run, 2 branches and 1 slot");
-    assert!(said.err.contains(&format!("removes\n  run {name}\n    branch omk/run/story\n")), "{}", said.err);
-    assert!(!first.exists() && world.runs().len() == 1, "the newest run stays");
+    let said = world
+        .omk(&["clean"])
+        .exits(0)
+        .says("removed 1 run, 2 branches and 1 slot");
+    assert!(
+        said.err.contains(&format!(
+            "removes\n  run {name}\n    branch omk/run/story\n"
+        )),
+        "{}",
+        said.err
+    );
+    assert!(
+        !first.exists() && world.runs().len() == 1,
+        "the newest run stays"
+    );
     assert_eq!(
         world.git(&["branch", "--list", "omk/*", "--format=%(refname:short)"]),
         "omk/run/other\nomk/task/other/one"
@@ -57,7 +78,10 @@ fn a_result_that_is_not_merged_stays_with_its_run_until_it_is() {
 #[test]
 fn all_removes_the_newest_run_and_what_is_not_merged_too() {
     let (world, _) = world();
-    world.omk(&["clean", "--all"]).exits(0).says("removed 2 runs, 4 branches");
+    world
+        .omk(&["clean", "--all"])
+        .exits(0)
+        .says("removed 2 runs, 4 branches");
     assert!(world.runs().is_empty());
     assert_eq!(world.git(&["branch", "--list", "omk/*"]), "");
     assert_eq!(world.git(&["worktree", "list"]).lines().count(), 1);
@@ -70,13 +94,27 @@ fn a_run_that_is_just_starting_keeps_its_directory() {
     let store = Store::new(&world.repo().join(".git"));
     let scope: Scope = "story".parse().unwrap();
     let run = "29990101t000000z-000000";
-    let holder = Holder { run: run.parse().unwrap(), pid: 1, host: "here".into(), since: Moment::from_millis(0) };
+    let holder = Holder {
+        run: run.parse().unwrap(),
+        pid: 1,
+        host: "here".into(),
+        since: Moment::from_millis(0),
+    };
     let lock = store.lock(&scope, &holder).unwrap();
     let starting = world.repo().join(".git/omk/runs").join(run);
     std::fs::create_dir_all(starting.join("logs")).unwrap();
     let said = world.omk(&["clean", "--all"]).exits(0);
-    assert!(said.err.contains(&format!("run {run} stays: it may be starting")), "{}", said.err);
-    assert!(said.err.contains("stays: a run of `story` is under way"), "{}", said.err);
+    assert!(
+        said.err
+            .contains(&format!("run {run} stays: it may be starting")),
+        "{}",
+        said.err
+    );
+    assert!(
+        said.err.contains("stays: a run of `story` is under way"),
+        "{}",
+        said.err
+    );
     assert!(starting.exists());
     drop(lock);
     world.omk(&["clean", "--all"]).exits(0);
@@ -103,7 +141,10 @@ impl Immutable {
     /// `None` where the user or the file system knows no such flag.
     fn new(path: &Path) -> Option<Self> {
         std::fs::write(path, "").unwrap();
-        let set = std::process::Command::new("chattr").arg("+i").arg(path).output();
+        let set = std::process::Command::new("chattr")
+            .arg("+i")
+            .arg(path)
+            .output();
         if set.is_ok_and(|set| set.status.success()) {
             return Some(Self(path.to_owned()));
         }
@@ -114,7 +155,10 @@ impl Immutable {
 
 impl Drop for Immutable {
     fn drop(&mut self) {
-        let _ = std::process::Command::new("chattr").arg("-i").arg(&self.0).output();
+        let _ = std::process::Command::new("chattr")
+            .arg("-i")
+            .arg(&self.0)
+            .output();
     }
 }
 
@@ -123,14 +167,33 @@ fn a_slot_with_a_file_that_cannot_be_removed_is_set_aside_and_clean_says_what_to
     let world = World::with(PLAN);
     world.run().exits(0);
     let slot = pool(&world).join("1");
-    let Some(file) = Immutable::new(&slot.join("stuck")) else { return };
-    world.run().exits(0).says(&format!("{} was set aside, and another slot taken", slot.display()));
+    let Some(file) = Immutable::new(&slot.join("stuck")) else {
+        return;
+    };
+    world.run().exits(0).says(&format!(
+        "{} was set aside, and another slot taken",
+        slot.display()
+    ));
     let again = world.run().exits(0);
-    assert!(!again.out.contains("set aside") && !again.err.contains("set aside"), "{}{}", again.out, again.err);
+    assert!(
+        !again.out.contains("set aside") && !again.err.contains("set aside"),
+        "{}{}",
+        again.out,
+        again.err
+    );
 
     let said = world.omk(&["clean"]).exits(5);
-    assert!(said.out.contains("1 slot"), "what can be removed is: {}", said.out);
-    assert!(said.err.contains(&format!("sudo rm -rf '{}'", slot.display())), "{}", said.err);
+    assert!(
+        said.out.contains("1 slot"),
+        "what can be removed is: {}",
+        said.out
+    );
+    assert!(
+        said.err
+            .contains(&format!("sudo rm -rf '{}'", slot.display())),
+        "{}",
+        said.err
+    );
     world.run().exits(0);
 
     drop(file);

@@ -1,4 +1,5 @@
-//! What a person meets first, word for word: omk alone, and a run that lacks something. Nothing is written by then.
+//! What a person meets first, word for word: omk alone, and a run that lacks something. Nothing is
+//! written by then.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -35,8 +36,22 @@ impl Desk {
 
     fn git(&self, arguments: &[&str]) {
         let mut git = Command::new("git");
-        git.args(["-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false"]);
-        assert!(git.args(arguments).current_dir(self.path()).status().unwrap().success(), "{arguments:?}");
+        git.args([
+            "-c",
+            "user.name=test",
+            "-c",
+            "user.email=test@localhost",
+            "-c",
+            "commit.gpgsign=false",
+        ]);
+        assert!(
+            git.args(arguments)
+                .current_dir(self.path())
+                .status()
+                .unwrap()
+                .success(),
+            "{arguments:?}"
+        );
     }
 
     /// What omk says, and its exit code; in an environment without a key, a CLI or settings.
@@ -45,17 +60,29 @@ impl Desk {
         let path = std::env::var_os("PATH").unwrap();
         // Without the directory of a CLI that this machine may have.
         let path = std::env::split_paths(&path).filter(|dir| !dir.join("kimi").exists());
-        omk.args(arguments).current_dir(self.path()).env_clear().env("PATH", std::env::join_paths(path).unwrap());
-        omk.env("HOME", self.path()).env("XDG_CACHE_HOME", self.path().join(".git/cache")).envs(env.iter().copied());
+        omk.args(arguments)
+            .current_dir(self.path())
+            .env_clear()
+            .env("PATH", std::env::join_paths(path).unwrap());
+        omk.env("HOME", self.path())
+            .env("XDG_CACHE_HOME", self.path().join(".git/cache"))
+            .envs(env.iter().copied());
         let out = omk.output().unwrap();
-        let said = [String::from_utf8(out.stdout).unwrap(), String::from_utf8(out.stderr).unwrap()].concat();
+        let said = [
+            String::from_utf8(out.stdout).unwrap(),
+            String::from_utf8(out.stderr).unwrap(),
+        ]
+        .concat();
         let said = said.replace(self.path().to_str().unwrap(), "[desk]");
         format!("{}\n[exit {}]", said.trim_end(), out.status.code().unwrap())
     }
 
     /// Nothing of omk is in the repository.
     fn is_untouched(&self) {
-        let left = std::fs::read_dir(self.path().join(".git/omk/runs")).into_iter().flatten().count();
+        let left = std::fs::read_dir(self.path().join(".git/omk/runs"))
+            .into_iter()
+            .flatten()
+            .count();
         assert_eq!(left, 0, "a run was left behind");
     }
 }
@@ -247,5 +274,8 @@ fn a_first_plan_is_made_and_can_be_run() {
     [exit 0]
     ");
     let said = desk.omk(&["run"], &[]);
-    assert!(said.contains("ready (1 of 1 task completed") && said.ends_with("[exit 0]"), "{said}");
+    assert!(
+        said.contains("ready (1 of 1 task completed") && said.ends_with("[exit 0]"),
+        "{said}"
+    );
 }

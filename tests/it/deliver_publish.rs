@@ -1,5 +1,5 @@
-//! `omk publish`: a real run's bundle, judged by the real `omk judge`, delivered by the built binary; and bundles and
-//! judgements that do not belong together.
+//! `omk publish`: a real run's bundle, judged by the real `omk judge`, delivered by the built
+//! binary; and bundles and judgements that do not belong together.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,9 +46,15 @@ impl Stage {
     /// After a run that is over, and that nobody has judged.
     async fn over(world: World) -> Self {
         world.git(&["init", "--quiet", "--bare", "../site/acme/widget.git"]);
-        let bare = world.dir().join("site/acme/widget.git").display().to_string();
+        let bare = world
+            .dir()
+            .join("site/acme/widget.git")
+            .display()
+            .to_string();
         world.git(&["push", "--quiet", &bare, "main:main", "main:feature"]);
-        let Fact::Began(began) = world.facts().swap_remove(0) else { panic!("it has not begun") };
+        let Fact::Began(began) = world.facts().swap_remove(0) else {
+            panic!("it has not begun")
+        };
         let url = "https://github.com/acme/widget/actions/runs/9001".to_owned();
         let request = Request {
             version: VERSION,
@@ -59,14 +65,22 @@ impl Stage {
             forge: ForgeKind::GitHub,
             repository: "acme/widget".to_owned(),
             base: began.base.commit.clone(),
-            pull: Some(PullScope { number: 12, head: "feature".to_owned(), base: "main".to_owned() }),
+            pull: Some(PullScope {
+                number: 12,
+                head: "feature".to_owned(),
+                base: "main".to_owned(),
+            }),
             default_branch: "main".to_owned(),
             rules: began.base.commit,
             plan: began.plan,
             approved_by: None,
             comment: Some(7),
             check: None,
-            workflow: WorkflowRun { id: 9_001, attempt: 1, url },
+            workflow: WorkflowRun {
+                id: 9_001,
+                attempt: 1,
+                url,
+            },
             previous: None,
             dry_run: false,
         };
@@ -76,13 +90,39 @@ impl Stage {
         let run_dir = Store::new(&world.repo().join(".git")).dir(&request.run);
         let engine = journal::replay(plan, &run_dir.journal().unwrap().lines).unwrap();
         let repo = Repo::discover(&world.repo()).unwrap();
-        bundle::write(&bundle, &repo, &run_dir, &engine, Upload::State, &Limits::default()).unwrap();
-        world.git(&["clone", "--quiet", "--no-tags", "--branch", "main", &format!("file://{bare}"), "../clone"]);
+        bundle::write(
+            &bundle,
+            &repo,
+            &run_dir,
+            &engine,
+            Upload::State,
+            &Limits::default(),
+        )
+        .unwrap();
+        world.git(&[
+            "clone",
+            "--quiet",
+            "--no-tags",
+            "--branch",
+            "main",
+            &format!("file://{bare}"),
+            "../clone",
+        ]);
         let server = Server::start().await;
-        server.tell_at("/user", 403, &json!({ "message": "Resource not accessible by integration" }));
+        server.tell_at(
+            "/user",
+            403,
+            &json!({ "message": "Resource not accessible by integration" }),
+        );
         let me = json!({ "id": bot().id, "login": bot().login, "type": "Bot" });
         server.tell_at("/users/github-actions%5Bbot%5D", 200, &me);
-        Self { server, world, request, judgement: None, bundle }
+        Self {
+            server,
+            world,
+            request,
+            judgement: None,
+            bundle,
+        }
     }
 
     fn file(&self, name: &str, value: &impl serde::Serialize) -> String {
@@ -95,21 +135,42 @@ impl Stage {
     fn omk(&self, args: &[&str]) -> Said {
         let clone = self.world.dir().join("clone").display().to_string();
         let mut command = self.world.omk_command(&[&["-C", &clone], args].concat());
-        command.env("OMK_TOKEN", TOKEN).env("OMK_WRITE_SPACING", "0s").env("GITHUB_API_URL", &self.server.base);
-        command.env("GITHUB_SERVER_URL", format!("file://{}", self.world.dir().join("site").display()));
+        command
+            .env("OMK_TOKEN", TOKEN)
+            .env("OMK_WRITE_SPACING", "0s")
+            .env("GITHUB_API_URL", &self.server.base);
+        command.env(
+            "GITHUB_SERVER_URL",
+            format!("file://{}", self.world.dir().join("site").display()),
+        );
         World::start_command(command).ends()
     }
 
     fn judged(&self) -> Judgement {
         let request = self.file("request.json", &self.request);
-        let said = self.omk(&["judge", self.bundle.to_str().unwrap(), "--request", &request, "--json"]);
+        let said = self.omk(&[
+            "judge",
+            self.bundle.to_str().unwrap(),
+            "--request",
+            &request,
+            "--json",
+        ]);
         serde_json::from_str(&said.out).unwrap_or_else(|_| panic!("{}", said.err))
     }
 
     fn publish(&self) -> (Said, Value) {
         let request = self.file("request.json", &self.request);
-        let judgement = self.judgement.as_ref().map(|judgement| self.file("judgement.json", judgement));
-        let mut args = vec!["publish", self.bundle.to_str().unwrap(), "--json", "--request", &request];
+        let judgement = self
+            .judgement
+            .as_ref()
+            .map(|judgement| self.file("judgement.json", judgement));
+        let mut args = vec![
+            "publish",
+            self.bundle.to_str().unwrap(),
+            "--json",
+            "--request",
+            &request,
+        ];
         if let Some(judgement) = &judgement {
             args.extend(["--judgement", judgement]);
         }
@@ -123,25 +184,50 @@ impl Stage {
     #[track_caller]
     fn is_refused(&self, why: &str) {
         let (said, value) = self.publish();
-        assert_eq!((said.code, &value["delivered"], &value["pushed"]), (5, &json!(false), &json!([])), "{value}");
+        assert_eq!(
+            (said.code, &value["delivered"], &value["pushed"]),
+            (5, &json!(false), &json!([])),
+            "{value}"
+        );
         assert!(value["lost"].as_str().unwrap().contains(why), "{value}");
-        assert!(self.comment().contains(&why.replace('`', "\\`")), "{}", self.comment());
-        assert!(self.refs().iter().all(|name| !name.contains("omk")), "{:?}", self.refs());
+        assert!(
+            self.comment().contains(&why.replace('`', "\\`")),
+            "{}",
+            self.comment()
+        );
+        assert!(
+            self.refs().iter().all(|name| !name.contains("omk")),
+            "{:?}",
+            self.refs()
+        );
         assert_eq!(self.conclusions(), ["failure"]);
     }
 
     fn comment(&self) -> String {
-        self.server.kept("/issues/12/comments")[0]["body"].as_str().unwrap().to_owned()
+        self.server.kept("/issues/12/comments")[0]["body"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     fn conclusions(&self) -> Vec<String> {
         let checks = self.server.kept("/check-runs");
-        checks.iter().map(|check| check["conclusion"].as_str().unwrap_or("-").to_owned()).collect()
+        checks
+            .iter()
+            .map(|check| check["conclusion"].as_str().unwrap_or("-").to_owned())
+            .collect()
     }
 
     fn refs(&self) -> Vec<String> {
-        let bare = self.world.dir().join("site/acme/widget.git").display().to_string();
-        let list = self.world.git(&["--git-dir", &bare, "for-each-ref", "--format=%(refname)"]);
+        let bare = self
+            .world
+            .dir()
+            .join("site/acme/widget.git")
+            .display()
+            .to_string();
+        let list = self
+            .world
+            .git(&["--git-dir", &bare, "for-each-ref", "--format=%(refname)"]);
         list.lines().map(str::to_owned).collect()
     }
 }
@@ -150,26 +236,70 @@ impl Stage {
 async fn a_judged_run_is_published_from_a_fresh_clone_and_its_proof_holds_for_whoever_fetches_it() {
     let stage = Stage::new().await;
     let (said, value) = stage.publish();
-    assert_eq!((said.code, &value["verdict"], &value["troubles"]), (0, &json!("ready"), &json!([])), "{}", said.err);
+    assert_eq!(
+        (said.code, &value["verdict"], &value["troubles"]),
+        (0, &json!("ready"), &json!([])),
+        "{}",
+        said.err
+    );
     let proofs = format!("refs/omk/proofs/{}", stage.request.run);
-    assert_eq!(stage.refs(), ["refs/heads/feature", "refs/heads/main", "refs/heads/omk/run/story", proofs.as_str()]);
+    assert_eq!(
+        stage.refs(),
+        [
+            "refs/heads/feature",
+            "refs/heads/main",
+            "refs/heads/omk/run/story",
+            proofs.as_str()
+        ]
+    );
     assert_eq!(stage.conclusions(), ["success", "success", "success"]);
-    assert!(stage.comment().contains("judged_by: separate-job"), "{}", stage.comment());
-    // What the comment says of verifying works as it stands, for somebody with a clone of the repository.
-    let site = format!("file://{}", stage.world.dir().join("site/acme/widget.git").display());
+    assert!(
+        stage.comment().contains("judged_by: separate-job"),
+        "{}",
+        stage.comment()
+    );
+    // What the comment says of verifying works as it stands, for somebody with a clone of the
+    // repository.
+    let site = format!(
+        "file://{}",
+        stage.world.dir().join("site/acme/widget.git").display()
+    );
     let other = stage.world.dir().join("other").display().to_string();
-    stage.world.git(&["clone", "--quiet", "--no-tags", "--branch", "main", &site, &other]);
-    stage.world.git(&["-C", &other, "fetch", "--quiet", "origin", &proofs]);
+    stage.world.git(&[
+        "clone",
+        "--quiet",
+        "--no-tags",
+        "--branch",
+        "main",
+        &site,
+        &other,
+    ]);
+    stage
+        .world
+        .git(&["-C", &other, "fetch", "--quiet", "origin", &proofs]);
     for name in ["run.result", "one", "two"] {
-        let proof = stage.world.git(&["-C", &other, "show", &format!("FETCH_HEAD:{name}.json")]);
+        let proof = stage
+            .world
+            .git(&["-C", &other, "show", &format!("FETCH_HEAD:{name}.json")]);
         let file = stage.world.dir().join("proof.json");
         std::fs::write(&file, proof + "\n").unwrap();
-        let said = stage.world.omk(&["-C", &other, "verify", file.to_str().unwrap()]);
+        let said = stage
+            .world
+            .omk(&["-C", &other, "verify", file.to_str().unwrap()]);
         assert_eq!(said.code, 0, "{name}: {}{}", said.out, said.err);
     }
     let (again, same) = stage.publish();
-    assert_eq!((again.code, same["pulls"].clone()), (0, value["pulls"].clone()));
-    assert_eq!((stage.server.kept("/pulls").len(), stage.server.kept("/check-runs").len()), (1, 3));
+    assert_eq!(
+        (again.code, same["pulls"].clone()),
+        (0, value["pulls"].clone())
+    );
+    assert_eq!(
+        (
+            stage.server.kept("/pulls").len(),
+            stage.server.kept("/check-runs").len()
+        ),
+        (1, 3)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -199,8 +329,16 @@ async fn what_the_judge_did_not_see_pass_is_not_ready_whatever_is_said() {
     assert_eq!(judgement.verdict, RunVerdict::Ready);
     stage.judgement = Some(judgement);
     let (said, value) = stage.publish();
-    assert_eq!((said.code, &value["verdict"], &value["pushed"]), (1, &json!("not_ready"), &json!([])), "{value}");
-    assert!(stage.comment().contains("do not carry"), "{}", stage.comment());
+    assert_eq!(
+        (said.code, &value["verdict"], &value["pushed"]),
+        (1, &json!("not_ready"), &json!([])),
+        "{value}"
+    );
+    assert!(
+        stage.comment().contains("do not carry"),
+        "{}",
+        stage.comment()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -208,10 +346,19 @@ async fn a_bundle_that_was_changed_since_delivers_nothing() {
     let stage = Stage::new().await;
     let path = stage.bundle.join("journal.jsonl");
     let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, text.replacen("ready", "cancelled", 1).replacen("one", "two", 1)).unwrap();
+    std::fs::write(
+        &path,
+        text.replacen("ready", "cancelled", 1)
+            .replacen("one", "two", 1),
+    )
+    .unwrap();
     stage.is_refused("`journal.jsonl` is not what the manifest says");
     // The directory of this machine is nobody's business.
-    assert!(!stage.comment().contains(stage.bundle.to_str().unwrap()), "{}", stage.comment());
+    assert!(
+        !stage.comment().contains(stage.bundle.to_str().unwrap()),
+        "{}",
+        stage.comment()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -222,7 +369,13 @@ async fn a_bundle_or_a_judgement_that_is_missing_is_said() {
     std::fs::remove_dir_all(&stage.bundle).unwrap();
     let (said, value) = stage.publish();
     assert_eq!(said.code, 5);
-    assert!(value["lost"].as_str().unwrap().contains("without leaving its result"), "{value}");
+    assert!(
+        value["lost"]
+            .as_str()
+            .unwrap()
+            .contains("without leaving its result"),
+        "{value}"
+    );
     assert!(stage.comment().contains("without leaving its result"));
     assert_eq!(stage.conclusions(), ["failure"], "the same check");
 }
@@ -236,17 +389,33 @@ async fn a_run_that_was_cancelled_is_called_so() {
     running.ends();
     let stage = Stage::over(world).await;
     let (said, value) = stage.publish();
-    assert_eq!((said.code, &value["verdict"], &value["pushed"]), (130, &json!("cancelled"), &json!([])), "{value}");
+    assert_eq!(
+        (said.code, &value["verdict"], &value["pushed"]),
+        (130, &json!("cancelled"), &json!([])),
+        "{value}"
+    );
     assert_eq!(stage.conclusions(), ["cancelled"]);
-    assert!(stage.comment().contains("omk: cancelled"), "{}", stage.comment());
+    assert!(
+        stage.comment().contains("omk: cancelled"),
+        "{}",
+        stage.comment()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_is_refused_after_the_push_is_a_red_job_that_says_what_was_pushed() {
     let stage = Stage::new().await;
-    let answer = crate::github_server::Fault::Instead(401, vec![], json!({ "message": "Bad credentials" }));
+    let answer =
+        crate::github_server::Fault::Instead(401, vec![], json!({ "message": "Bad credentials" }));
     stage.server.fault(Method::POST, "/pulls", answer);
     let (said, value) = stage.publish();
-    assert_eq!((said.code, value["pushed"].as_array().unwrap().len()), (3, 2), "{value}");
-    assert!(value["troubles"][0].as_str().unwrap().contains("401"), "{value}");
+    assert_eq!(
+        (said.code, value["pushed"].as_array().unwrap().len()),
+        (3, 2),
+        "{value}"
+    );
+    assert!(
+        value["troubles"][0].as_str().unwrap().contains("401"),
+        "{value}"
+    );
 }

@@ -18,7 +18,10 @@ pub(crate) fn at(seconds: i64) -> Moment {
 
 pub(crate) fn tip(digit: char) -> Tip {
     let hex = digit.to_string().repeat(40);
-    Tip { commit: hex.parse().unwrap(), tree: hex.parse().unwrap() }
+    Tip {
+        commit: hex.parse().unwrap(),
+        tree: hex.parse().unwrap(),
+    }
 }
 
 /// A run that was asked for in a comment on pull request 12.
@@ -36,7 +39,11 @@ pub(crate) fn request() -> Request {
         forge: ForgeKind::GitHub,
         repository: "acme/widget".to_owned(),
         base: tip('b').commit,
-        pull: Some(PullScope { number: 12, head: "feature".to_owned(), base: "main".to_owned() }),
+        pull: Some(PullScope {
+            number: 12,
+            head: "feature".to_owned(),
+            base: "main".to_owned(),
+        }),
         default_branch: "main".to_owned(),
         rules: tip('d').commit,
         plan: PlanSource {
@@ -65,7 +72,8 @@ pub(crate) fn at_gitlab(mut request: Request) -> Request {
         request.scope = format!("mr-{}", pull.number).parse().unwrap();
     }
     if request.trigger.comment.is_some() {
-        request.trigger.comment = Some("https://gitlab.test/acme/widget/-/merge_requests/12#note_7".to_owned());
+        request.trigger.comment =
+            Some("https://gitlab.test/acme/widget/-/merge_requests/12#note_7".to_owned());
     }
     request.workflow.url = "https://gitlab.test/acme/widget/-/pipelines/9001".to_owned();
     request
@@ -75,7 +83,11 @@ pub(crate) fn at_gitlab(mut request: Request) -> Request {
 pub(crate) fn nightly() -> Request {
     let mut request = request();
     request.scope = "nightly".parse().unwrap();
-    request.trigger = Trigger { event: Event::Schedule, actor: "schedule".to_owned(), comment: None };
+    request.trigger = Trigger {
+        event: Event::Schedule,
+        actor: "schedule".to_owned(),
+        comment: None,
+    };
     (request.pull, request.comment) = (None, None);
     request
 }
@@ -88,8 +100,15 @@ pub(crate) fn gate(id: &str, verdict: GateVerdict) -> GateOutcome {
         required: true,
         verdict,
         against_base: None,
-        counts_as_passed: matches!(verdict, GateVerdict::Passed | GateVerdict::Flaky | GateVerdict::Reused),
-        exit: Some(if verdict == GateVerdict::Failed { 101 } else { 0 }),
+        counts_as_passed: matches!(
+            verdict,
+            GateVerdict::Passed | GateVerdict::Flaky | GateVerdict::Reused
+        ),
+        exit: Some(if verdict == GateVerdict::Failed {
+            101
+        } else {
+            0
+        }),
         duration_ms: 61_500,
         attempts: 1,
         log: Some(LogEvidence {
@@ -113,7 +132,11 @@ pub(crate) fn failing_gate(id: &str, items: u32) -> GateOutcome {
     let item = |number: u32| FailingItem {
         key: format!("suite::test_{number}"),
         message: "assertion `left == right` failed\n left: 1".to_owned(),
-        place: Some(Place { path: "src/api.rs".to_owned(), line: number + 1, end_line: number + 1 }),
+        place: Some(Place {
+            path: "src/api.rs".to_owned(),
+            line: number + 1,
+            end_line: number + 1,
+        }),
         level: Level::Error,
     };
     let mut gate = gate(id, GateVerdict::Failed);
@@ -123,7 +146,10 @@ pub(crate) fn failing_gate(id: &str, items: u32) -> GateOutcome {
 }
 
 pub(crate) fn landed(digit: char) -> Stage {
-    Stage::Completed { landed: Some(tip(digit)), ejected: None }
+    Stage::Completed {
+        landed: Some(tip(digit)),
+        ejected: None,
+    }
 }
 
 pub(crate) fn task(id: &str, stage: Stage) -> TaskView {
@@ -146,7 +172,12 @@ pub(crate) fn task(id: &str, stage: Stage) -> TaskView {
         unreached_hosts: Vec::new(),
         gates: vec![gate("test", GateVerdict::Passed)],
         paths: vec![format!("src/{id}.rs").parse().unwrap()],
-        tokens: Tokens { input: 40_000, cached_input: 100_000, output: 5_000, reasoning: 0 },
+        tokens: Tokens {
+            input: 40_000,
+            cached_input: 100_000,
+            output: 5_000,
+            reasoning: 0,
+        },
         cost_micro_usd: Some(51_500),
     }
 }
@@ -176,13 +207,27 @@ pub(crate) fn view(request: &Request, verdict: RunVerdict, tasks: Vec<TaskView>)
         base: tip('b'),
         result: Some(tip('c')),
         branch: format!("omk/run/{}", request.scope),
-        limits: LimitsView { workers: Some(4), time_ms: None, tokens: Some(2_000_000), micro_usd: None },
+        limits: LimitsView {
+            workers: Some(4),
+            time_ms: None,
+            tokens: Some(2_000_000),
+            micro_usd: None,
+        },
         limited: None,
-        tokens: Tokens { input: 120_000, cached_input: 300_000, output: 15_000, reasoning: 0 },
+        tokens: Tokens {
+            input: 120_000,
+            cached_input: 300_000,
+            output: 15_000,
+            reasoning: 0,
+        },
         cost_micro_usd: Some(154_500),
         tasks,
         gates: vec![gate("test", GateVerdict::Passed)],
-        containment: Some(Containment { level: RoomLevel::Sealed, subreaper: true, why_not: None }),
+        containment: Some(Containment {
+            level: RoomLevel::Sealed,
+            subreaper: true,
+            why_not: None,
+        }),
         room_exceptions: Vec::new(),
         judged_by: Some(JudgedBy::SeparateJob),
         warnings: Vec::new(),
@@ -202,8 +247,17 @@ pub(crate) fn good(request: &Request) -> View {
 
 /// One task that landed, one that failed, and one that had to wait for it.
 pub(crate) fn bad(request: &Request) -> View {
-    let mut docs = task("docs", Stage::Cancelled { why: "api failed".to_owned() });
+    let mut docs = task(
+        "docs",
+        Stage::Cancelled {
+            why: "api failed".to_owned(),
+        },
+    );
     docs.dependencies = vec!["api".parse().unwrap()];
     (docs.gates, docs.paths) = (Vec::new(), Vec::new());
-    view(request, RunVerdict::NotReady, vec![task("deps", landed('1')), failed_task("api"), docs])
+    view(
+        request,
+        RunVerdict::NotReady,
+        vec![task("deps", landed('1')), failed_task("api"), docs],
+    )
 }

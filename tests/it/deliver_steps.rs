@@ -1,9 +1,11 @@
-//! What is decided of a delivery, from what was found: tables, without a remote and without a forge.
+//! What is decided of a delivery, from what was found: tables, without a remote and without a
+//! forge.
 
 use std::fmt::Write as _;
 
 use omk_action::deliver::{
-    Found, Held, Outcome, Share, conclusion, full, plan_delivery, proofs_ref, share, task_definition,
+    Found, Held, Outcome, Share, conclusion, full, plan_delivery, proofs_ref, share,
+    task_definition,
 };
 use omk_action::fact::RunVerdict;
 use omk_action::forge::Conclusion;
@@ -31,7 +33,10 @@ fn outcome(view: View) -> Outcome {
     Outcome {
         verdict: view.verdict.unwrap(),
         result: view.result.clone(),
-        tasks: vec![("deps".parse().unwrap(), tip('1').commit), ("api".parse().unwrap(), tip('2').commit)],
+        tasks: vec![
+            ("deps".parse().unwrap(), tip('1').commit),
+            ("api".parse().unwrap(), tip('2').commit),
+        ],
         proofs: vec![("run.result.json".to_owned(), b"{}".to_vec())],
         judged_by: JudgedBy::SeparateJob,
         view,
@@ -39,7 +44,10 @@ fn outcome(view: View) -> Outcome {
 }
 
 fn held(digit: char, ours: bool) -> Held {
-    Held { commit: tip(digit).commit, ours }
+    Held {
+        commit: tip(digit).commit,
+        ours,
+    }
 }
 
 /// What there is at the beginning: the head at the pinned commit.
@@ -50,7 +58,11 @@ fn fresh() -> Found {
 }
 
 pub(crate) fn pull_of(number: u64, branch: &str, marker: &str) -> PullRequest {
-    let side = |branch: &str| Side { branch: branch.to_owned(), commit: tip('1').commit, repository: Some(7) };
+    let side = |branch: &str| Side {
+        branch: branch.to_owned(),
+        commit: tip('1').commit,
+        repository: Some(7),
+    };
     PullRequest {
         number,
         open: true,
@@ -64,7 +76,10 @@ pub(crate) fn pull_of(number: u64, branch: &str, marker: &str) -> PullRequest {
 }
 
 fn closed(number: u64, branch: &str, marker: &str) -> PullRequest {
-    PullRequest { open: false, ..pull_of(number, branch, marker) }
+    PullRequest {
+        open: false,
+        ..pull_of(number, branch, marker)
+    }
 }
 
 /// The steps as lines: `ref: from -> to`, `pull: head -> base`, `trouble: …`.
@@ -78,7 +93,8 @@ fn steps_of(plan: &Plan, request: &Request, outcome: &Outcome, found: &Found) ->
     let mut out = String::new();
     for RefUpdate { name, to, expected } in &steps.refs {
         let digit = |id: &Option<omk_action::id::CommitId>| {
-            id.as_ref().map_or("-".to_owned(), |id| id.as_str()[..1].to_owned())
+            id.as_ref()
+                .map_or("-".to_owned(), |id| id.as_str()[..1].to_owned())
         };
         let _ = writeln!(out, "ref: {name}: {} -> {}", digit(expected), digit(to));
     }
@@ -87,7 +103,11 @@ fn steps_of(plan: &Plan, request: &Request, outcome: &Outcome, found: &Found) ->
         let _ = writeln!(out, "pull: {} -> {}{draft}", step.head, step.base);
     }
     for trouble in &steps.troubles {
-        let _ = writeln!(out, "trouble: {}", trouble.words(omk_action::text::ForgeKind::GitHub));
+        let _ = writeln!(
+            out,
+            "trouble: {}",
+            trouble.words(omk_action::text::ForgeKind::GitHub)
+        );
     }
     out
 }
@@ -134,7 +154,9 @@ fn the_default_branch_is_never_pushed_onto_even_where_it_is_the_head() {
     found.refs.insert(full("main"), head);
     let steps = steps("{as: push}", &request, &found);
     assert!(
-        steps.contains("`main` refuses the push (it is the default branch, which omk does not push onto)"),
+        steps.contains(
+            "`main` refuses the push (it is the default branch, which omk does not push onto)"
+        ),
         "{steps}"
     );
     assert!(!steps.contains("refs/heads/main"), "{steps}");
@@ -144,7 +166,9 @@ fn the_default_branch_is_never_pushed_onto_even_where_it_is_the_head() {
 fn what_is_there_already_is_the_lease_and_nothing_is_pushed_twice() {
     let request = request();
     let mut found = fresh();
-    found.refs.insert(full(&run_branch(&request.scope)), held('7', true));
+    found
+        .refs
+        .insert(full(&run_branch(&request.scope)), held('7', true));
     found.refs.insert(proofs_ref(&request), held('9', true));
     insta::assert_snapshot!(steps("{as: pull-request}", &request, &found), @r#"
 ref: refs/heads/omk/run/pr-12: 7 -> c
@@ -171,7 +195,9 @@ pull: omk/run/pr-12 -> feature (draft)
 trouble: `feature` has moved since, to eeeeeeeeeeee: the result is of the commit it was asked for on, and the merge may want your eye
 "#);
     found.refs.insert(full("feature"), held('b', false));
-    found.refused.insert(full("feature"), "protected branch".to_owned());
+    found
+        .refused
+        .insert(full("feature"), "protected branch".to_owned());
     insta::assert_snapshot!(steps("{as: push}", &request, &found), @r#"
 ref: refs/heads/omk/run/pr-12: - -> c
 ref: refs/omk/proofs/20261122t185155z-4f2a9c: - -> 9
@@ -201,13 +227,18 @@ trouble: `feature` is gone, so there is nothing to merge the result into: its ow
 fn somebody_elses_commit_is_left_alone_and_the_rest_is_delivered() {
     let request = request();
     let mut found = fresh();
-    found.refs.insert(full(&run_branch(&request.scope)), held('f', false));
+    found
+        .refs
+        .insert(full(&run_branch(&request.scope)), held('f', false));
     insta::assert_snapshot!(steps("{as: pull-request}", &request, &found), @r#"
 ref: refs/omk/proofs/20261122t185155z-4f2a9c: - -> 9
 trouble: the branch `omk/run/pr-12` holds a commit that is not omk's (ffffffffffff): it was left alone. Merge, rename or delete it, then retry
 "#);
     let mut found = fresh();
-    found.refs.insert(full(&task_branch(&request.scope, &"deps".parse().unwrap())), held('f', false));
+    found.refs.insert(
+        full(&task_branch(&request.scope, &"deps".parse().unwrap())),
+        held('f', false),
+    );
     insta::assert_snapshot!(steps("{as: pull-request-per-task}", &request, &found), @r#"
 ref: refs/heads/omk/run/pr-12: - -> c
 ref: refs/heads/omk/task/pr-12/api: - -> 2
@@ -221,10 +252,16 @@ trouble: the branch `omk/task/pr-12/deps` holds a commit that is not omk's (ffff
 fn a_pull_request_that_a_person_closed_stays_closed_until_its_definition_changes() {
     let request = nightly();
     let (plan, deps) = (plan("{as: pull-request-per-task}"), "deps".parse().unwrap());
-    let marker = pull::marker(&request, Some(&deps), &task_definition(&plan, &deps).unwrap());
+    let marker = pull::marker(
+        &request,
+        Some(&deps),
+        &task_definition(&plan, &deps).unwrap(),
+    );
     let branch = task_branch(&request.scope, &deps);
     let mut found = Found::default();
-    found.pulls.insert(branch.clone(), vec![closed(13, &branch, &marker)]);
+    found
+        .pulls
+        .insert(branch.clone(), vec![closed(13, &branch, &marker)]);
     insta::assert_snapshot!(steps_of(&plan, &request, &outcome(good(&request)), &found), @r#"
 ref: refs/heads/omk/run/nightly: - -> c
 ref: refs/heads/omk/task/nightly/api: - -> 2
@@ -233,10 +270,24 @@ pull: omk/task/nightly/api -> main (draft)
 trouble: the pull request 13 of task `deps` was closed by a person: it is left alone until its definition in the plan changes. Reopen it to have it updated again
 "#);
     let other = pull::marker(&request, Some(&deps), &Sha256::of(b"another definition"));
-    found.pulls.insert(branch.clone(), vec![closed(13, &branch, &other)]);
-    assert!(steps_of(&plan, &request, &outcome(good(&request)), &found).contains("pull: omk/task/nightly/deps"));
-    found.pulls.insert(branch.clone(), vec![PullRequest { merged: true, ..closed(13, &branch, &marker) }]);
-    assert!(steps_of(&plan, &request, &outcome(good(&request)), &found).contains("pull: omk/task/nightly/deps"));
+    found
+        .pulls
+        .insert(branch.clone(), vec![closed(13, &branch, &other)]);
+    assert!(
+        steps_of(&plan, &request, &outcome(good(&request)), &found)
+            .contains("pull: omk/task/nightly/deps")
+    );
+    found.pulls.insert(
+        branch.clone(),
+        vec![PullRequest {
+            merged: true,
+            ..closed(13, &branch, &marker)
+        }],
+    );
+    assert!(
+        steps_of(&plan, &request, &outcome(good(&request)), &found)
+            .contains("pull: omk/task/nightly/deps")
+    );
 }
 
 #[test]
@@ -246,8 +297,13 @@ fn a_person_who_asks_in_a_comment_gets_a_new_pull_request() {
     let plan = plan("{as: pull-request}");
     let marker = pull::marker(&request, None, &omk_action::deliver::definitions(&plan));
     let mut found = fresh();
-    found.pulls.insert(branch.clone(), vec![closed(13, &branch, &marker)]);
-    assert!(steps_of(&plan, &request, &outcome(good(&request)), &found).contains("pull: omk/run/pr-12 -> feature"));
+    found
+        .pulls
+        .insert(branch.clone(), vec![closed(13, &branch, &marker)]);
+    assert!(
+        steps_of(&plan, &request, &outcome(good(&request)), &found)
+            .contains("pull: omk/run/pr-12 -> feature")
+    );
 }
 
 #[test]
@@ -255,7 +311,9 @@ fn no_more_pull_requests_are_open_at_once_than_the_plan_allows() {
     let request = nightly();
     let gone = "omk/task/nightly/long-gone";
     let mut found = Found::default();
-    found.pulls.insert(gone.to_owned(), vec![pull_of(11, gone, "")]);
+    found
+        .pulls
+        .insert(gone.to_owned(), vec![pull_of(11, gone, "")]);
     insta::assert_snapshot!(steps("{as: pull-request-per-task, limit: 2}", &request, &found), @r#"
 ref: refs/heads/omk/run/nightly: - -> c
 ref: refs/heads/omk/task/nightly/deps: - -> 1
@@ -288,11 +346,21 @@ fn only_what_is_ready_is_delivered_unless_the_plan_says_partial() {
     };
     let same = |_: &mut View| ();
     assert_eq!(of("{}", RunVerdict::Ready, same), Share::All);
-    assert_eq!(of("{}", RunVerdict::Ready, |view| view.result = None), Share::Nothing);
-    assert_eq!(of("{}", RunVerdict::Ready, |view| view.result = Some(view.base.clone())), Share::Nothing);
-    for verdict in
-        [RunVerdict::NotReady, RunVerdict::NeedsMoreBudget, RunVerdict::BlockedOnExternal, RunVerdict::FailedInfra]
-    {
+    assert_eq!(
+        of("{}", RunVerdict::Ready, |view| view.result = None),
+        Share::Nothing
+    );
+    assert_eq!(
+        of("{}", RunVerdict::Ready, |view| view.result =
+            Some(view.base.clone())),
+        Share::Nothing
+    );
+    for verdict in [
+        RunVerdict::NotReady,
+        RunVerdict::NeedsMoreBudget,
+        RunVerdict::BlockedOnExternal,
+        RunVerdict::FailedInfra,
+    ] {
         assert_eq!(of("{}", verdict, same), Share::Nothing);
         assert_eq!(of("{partial: true}", verdict, same), Share::Partial);
     }
@@ -300,14 +368,25 @@ fn only_what_is_ready_is_delivered_unless_the_plan_says_partial() {
         assert_eq!(of("{partial: true}", verdict, same), Share::Nothing);
     }
     let unproven = |view: &mut View| view.gates = vec![failing_gate("test", 1)];
-    assert_eq!(of("{partial: true}", RunVerdict::NotReady, unproven), Share::Nothing);
-    assert_eq!(of("{partial: true}", RunVerdict::NotReady, |view| view.gates.clear()), Share::Nothing);
+    assert_eq!(
+        of("{partial: true}", RunVerdict::NotReady, unproven),
+        Share::Nothing
+    );
+    assert_eq!(
+        of("{partial: true}", RunVerdict::NotReady, |view| view
+            .gates
+            .clear()),
+        Share::Nothing
+    );
     insta::assert_snapshot!(steps_of(&plan("{partial: true, draft: false}"), &request, &outcome(bad(&request)), &fresh()), @r#"
 ref: refs/heads/omk/run/pr-12: - -> c
 ref: refs/omk/proofs/20261122t185155z-4f2a9c: - -> 9
 pull: omk/run/pr-12 -> feature (draft)
 "#);
-    assert_eq!(steps_of(&plan("{}"), &request, &outcome(bad(&request)), &fresh()), "");
+    assert_eq!(
+        steps_of(&plan("{}"), &request, &outcome(bad(&request)), &fresh()),
+        ""
+    );
 }
 
 #[test]

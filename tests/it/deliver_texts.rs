@@ -1,4 +1,5 @@
-//! What a person reads at the forge: the sticky comment in each state, checks, pull requests, the dashboard.
+//! What a person reads at the forge: the sticky comment in each state, checks, pull requests, the
+//! dashboard.
 
 use omk_action::fact::*;
 use omk_action::report::dashboard::{self, Entry, Last, Open};
@@ -26,7 +27,11 @@ fn open_lines(text: &str) -> usize {
 /// What holds of every text.
 fn sound(text: &str, most: usize) {
     assert!(text.len() <= most, "{} bytes", text.len());
-    assert!(open_lines(text) < 25, "{} lines lie open:\n{text}", open_lines(text));
+    assert!(
+        open_lines(text) < 25,
+        "{} lines lie open:\n{text}",
+        open_lines(text)
+    );
 }
 
 fn placed() -> Placed {
@@ -34,7 +39,11 @@ fn placed() -> Placed {
         delivered: true,
         branches: vec!["omk/run/pr-12".to_owned()],
         proofs: Some("refs/omk/proofs/20261122t185155z-4f2a9c".to_owned()),
-        pulls: vec![Pull { number: 13, url: "https://github.com/acme/widget/pull/13".to_owned(), task: None }],
+        pulls: vec![Pull {
+            number: 13,
+            url: "https://github.com/acme/widget/pull/13".to_owned(),
+            task: None,
+        }],
         compare: None,
         troubles: Vec::new(),
     }
@@ -49,7 +58,10 @@ fn ended(request: &Request, view: &View, placed: &Placed) -> String {
 /// Only what differs between verdicts: from the heading to the first fold.
 fn above_the_fold(text: &str) -> String {
     let body = text.split_once("\n###").map_or(text, |(_, rest)| rest);
-    format!("###{}", body.split("\n<details>").next().unwrap_or_default())
+    format!(
+        "###{}",
+        body.split("\n<details>").next().unwrap_or_default()
+    )
 }
 
 #[test]
@@ -67,7 +79,9 @@ It runs all tasks of the plan on `bbbbbbbbbbbb`, the head of `feature`, with the
 - End it with a comment `/omk cancel`.
 "#);
     let mut named = nightly();
-    named.ask = Ask::Retry { tasks: vec!["api".parse().unwrap(), "docs".parse().unwrap()] };
+    named.ask = Ask::Retry {
+        tasks: vec!["api".parse().unwrap(), "docs".parse().unwrap()],
+    };
     insta::assert_snapshot!(sticky::accepted(&named), @r#"
 <!-- omk:sticky:nightly -->
 <!-- omk:data {"run":"20261122t185155z-4f2a9c","base":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","state":"accepted","verdict":null,"workflow":9001} -->
@@ -86,7 +100,9 @@ fn the_comment_of_a_run_under_way() {
     let mut view = good(&request);
     (view.verdict, view.ended, view.result) = (None, None, None);
     view.gates.clear();
-    view.tasks[1].stage = Stage::Running { doing: "agent".to_owned() };
+    view.tasks[1].stage = Stage::Running {
+        doing: "agent".to_owned(),
+    };
     let text = sticky::running(&request, &view);
     sound(&text, sticky::LIMIT);
     insta::assert_snapshot!(text, @r#"
@@ -189,7 +205,10 @@ fn who_approved_a_changed_plan_is_said() {
 #[test]
 fn the_comment_of_a_run_that_is_not_ready() {
     let request = request();
-    let placed = Placed { proofs: None, ..Placed::default() };
+    let placed = Placed {
+        proofs: None,
+        ..Placed::default()
+    };
     insta::assert_snapshot!(ended(&request, &bad(&request), &placed), @r#"
 <!-- omk:sticky:pr-12 -->
 <!-- omk:data {"run":"20261122t185155z-4f2a9c","base":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","state":"ended","verdict":"not_ready","workflow":9001} -->
@@ -325,7 +344,11 @@ fn the_comment_of_every_other_verdict() {
 #[test]
 fn the_comment_of_a_run_that_cannot_be_believed() {
     let request = request();
-    for lost in [Lost::NoJudgement, Lost::Cancelled, Lost::Refused("a path leaves the bundle: `../x`".to_owned())] {
+    for lost in [
+        Lost::NoJudgement,
+        Lost::Cancelled,
+        Lost::Refused("a path leaves the bundle: `../x`".to_owned()),
+    ] {
         sound(&sticky::lost(&request, &lost), sticky::LIMIT);
     }
     insta::assert_snapshot!(sticky::lost(&request, &Lost::NoBundle), @r#"
@@ -361,8 +384,12 @@ The job that judges the result ended without a judgement, so nobody but the agen
 
 <sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · asked for by `schedule` · [workflow run 9001](https://github.com/acme/widget/actions/runs/9001), attempt 1, artifact `omk-nightly-20261122t185155z-4f2a9c`</sub>
 "#);
-    let why = "the plan cannot be read: omk.yaml is not at dddddddddddd; start a new run".to_owned();
-    let lost = Lost::NotStarted { why, verdict: RunVerdict::BlockedOnExternal };
+    let why =
+        "the plan cannot be read: omk.yaml is not at dddddddddddd; start a new run".to_owned();
+    let lost = Lost::NotStarted {
+        why,
+        verdict: RunVerdict::BlockedOnExternal,
+    };
     insta::assert_snapshot!(above_the_fold(&sticky::lost(&request, &lost)), @r#"
 ### ❌ omk: blocked on external
 
@@ -390,20 +417,52 @@ fn each_trouble_of_a_delivery_says_what_why_and_what_next() {
     let branch = || "omk/run/pr-12".to_owned();
     let all = [
         Trouble::PullsNotAllowed,
-        Trouble::HeadMoved { branch: "feature".to_owned(), now: tip('e').commit },
-        Trouble::Behind { branch: "feature".to_owned(), now: tip('e').commit },
-        Trouble::TargetGone { branch: "feature".to_owned() },
-        Trouble::RefRefused { name: branch(), said: "protected".to_owned() },
-        Trouble::HeadRefused { branch: "feature".to_owned(), said: "protected branch hook declined".to_owned() },
-        Trouble::Foreign { branch: branch(), tip: tip('f').commit },
-        Trouble::Closed { number: 13, task: Some("api".parse().unwrap()) },
-        Trouble::Full { limit: 5, waiting: 2 },
-        Trouble::PushRefused { said: "pre-receive hook declined".to_owned() },
-        Trouble::NoChecks { instead: Instead::Status },
-        Trouble::TokenGone { undone: "write the comment".to_owned() },
+        Trouble::HeadMoved {
+            branch: "feature".to_owned(),
+            now: tip('e').commit,
+        },
+        Trouble::Behind {
+            branch: "feature".to_owned(),
+            now: tip('e').commit,
+        },
+        Trouble::TargetGone {
+            branch: "feature".to_owned(),
+        },
+        Trouble::RefRefused {
+            name: branch(),
+            said: "protected".to_owned(),
+        },
+        Trouble::HeadRefused {
+            branch: "feature".to_owned(),
+            said: "protected branch hook declined".to_owned(),
+        },
+        Trouble::Foreign {
+            branch: branch(),
+            tip: tip('f').commit,
+        },
+        Trouble::Closed {
+            number: 13,
+            task: Some("api".parse().unwrap()),
+        },
+        Trouble::Full {
+            limit: 5,
+            waiting: 2,
+        },
+        Trouble::PushRefused {
+            said: "pre-receive hook declined".to_owned(),
+        },
+        Trouble::NoChecks {
+            instead: Instead::Status,
+        },
+        Trouble::TokenGone {
+            undone: "write the comment".to_owned(),
+        },
         Trouble::Other("something else".to_owned()),
     ];
-    let sentences: Vec<String> = all.iter().map(|trouble| trouble.words(ForgeKind::GitHub)).collect();
+    let sentences: Vec<String> = all
+        .iter()
+        .map(|trouble| trouble.words(ForgeKind::GitHub))
+        .collect();
     insta::assert_snapshot!(sentences.join("\n"), @r#"
 the pull request could not be opened: this repository does not let the token do it. Open it yourself, or turn on "Allow GitHub Actions to create and approve pull requests" (Settings, Actions, General) and give the job `pull-requests: write`, or give omk an App's token; the result is pushed and safe
 `feature` is at eeeeeeeeeeee now, so the result was not pushed onto it: it is delivered as a pull request instead
@@ -426,7 +485,9 @@ fn the_comment_of_a_run_whose_pull_request_may_not_be_opened() {
     let request = request();
     let placed = Placed {
         pulls: Vec::new(),
-        compare: Some("https://github.com/acme/widget/compare/feature...omk/run/pr-12?expand=1".to_owned()),
+        compare: Some(
+            "https://github.com/acme/widget/compare/feature...omk/run/pr-12?expand=1".to_owned(),
+        ),
         troubles: vec![Trouble::PullsNotAllowed],
         ..placed()
     };
@@ -448,8 +509,14 @@ fn the_comment_of_a_run_whose_pull_request_may_not_be_opened() {
 #[test]
 fn the_comment_of_a_run_whose_head_has_moved() {
     let request = request();
-    let moved = Trouble::HeadMoved { branch: "feature`@x".to_owned(), now: tip('e').commit };
-    let placed = Placed { troubles: vec![moved], ..placed() };
+    let moved = Trouble::HeadMoved {
+        branch: "feature`@x".to_owned(),
+        now: tip('e').commit,
+    };
+    let placed = Placed {
+        troubles: vec![moved],
+        ..placed()
+    };
     insta::assert_snapshot!(above_the_fold(&ended(&request, &good(&request), &placed)), @r#"
 ### ✅ omk `nightly`: ready
 
@@ -505,7 +572,10 @@ flowchart LR
 
 <sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · judged_by: separate-job · room: sealed · omk 0.6.0</sub>
 "#);
-    let text = check::lost(RunVerdict::FailedInfra, &sticky::lost(&request, &Lost::NoBundle));
+    let text = check::lost(
+        RunVerdict::FailedInfra,
+        &sticky::lost(&request, &Lost::NoBundle),
+    );
     insta::assert_snapshot!(text.title, @"failed infra: nothing was delivered");
 }
 
@@ -515,7 +585,9 @@ fn the_check_of_a_failing_gate() {
     let mut view = bad(&request);
     view.gates = vec![failing_gate("test", 3)];
     let checks = check::gates(ForgeKind::GitHub, &view);
-    let [one] = checks.as_slice() else { panic!("{checks:?}") };
+    let [one] = checks.as_slice() else {
+        panic!("{checks:?}")
+    };
     assert_eq!(one.end, check::GateEnd::Bad);
     insta::assert_snapshot!(format!("{}: {}\n{}\n{}", one.text.name, one.text.title, one.text.summary, one.text.text), @r#"
 omk / test: failed (exit 101, 3 failing)
@@ -561,27 +633,41 @@ fn a_remarks_level_says_whether_it_decides() {
     };
     assert_eq!(level(|_| ()), Level::Error);
     assert_eq!(level(|gate| gate.required = false), Level::Warning);
-    assert_eq!(level(|gate| gate.against_base = Some(AgainstBase::PreExisting)), Level::Notice);
-    assert_eq!(level(|gate| gate.against_base = Some(AgainstBase::Broke)), Level::Error);
+    assert_eq!(
+        level(|gate| gate.against_base = Some(AgainstBase::PreExisting)),
+        Level::Notice
+    );
+    assert_eq!(
+        level(|gate| gate.against_base = Some(AgainstBase::Broke)),
+        Level::Error
+    );
 }
 
 #[test]
 fn of_three_hundred_gates_twenty_have_checks_and_the_failing_ones_first() {
     let request = request();
     let mut view = bad(&request);
-    view.gates = (0..300).map(|number| gate(&format!("g{number}"), GateVerdict::Passed)).collect();
+    view.gates = (0..300)
+        .map(|number| gate(&format!("g{number}"), GateVerdict::Passed))
+        .collect();
     view.gates[250] = failing_gate("g250", 500);
     view.gates[251].required = false;
     view.gates[251].counts_as_passed = false;
     let checks = check::gates(ForgeKind::GitHub, &view);
     assert_eq!(checks.len(), check::GATES + 1);
-    let names: Vec<&str> = checks.iter().map(|check| check.text.name.as_str()).collect();
+    let names: Vec<&str> = checks
+        .iter()
+        .map(|check| check.text.name.as_str())
+        .collect();
     assert_eq!(&names[..3], ["omk / g250", "omk / g251", "omk / g0"]);
     assert_eq!(names[20], check::OTHER_GATES);
     assert_eq!(checks[20].end, check::GateEnd::Good);
     insta::assert_snapshot!(checks[20].text.title, @"280 of 280 gates passed");
     assert!(
-        checks.iter().all(|check| check.text.summary.len() <= check::LIMIT && check.text.text.len() <= check::LIMIT)
+        checks
+            .iter()
+            .all(|check| check.text.summary.len() <= check::LIMIT
+                && check.text.text.len() <= check::LIMIT)
     );
 }
 
@@ -589,11 +675,29 @@ fn of_three_hundred_gates_twenty_have_checks_and_the_failing_ones_first() {
 fn a_run_has_five_hundred_remarks_at_most_and_says_how_many_more() {
     let request = request();
     let mut view = bad(&request);
-    view.gates = (0..30).map(|number| failing_gate(&format!("g{number}"), 200)).collect();
+    view.gates = (0..30)
+        .map(|number| failing_gate(&format!("g{number}"), 200))
+        .collect();
     let checks = check::gates(ForgeKind::GitHub, &view);
-    assert_eq!(checks.iter().map(|check| check.text.remarks.len()).sum::<usize>(), check::REMARKS);
-    assert!(checks[2].text.summary.contains("100 failing items are shown at their lines, 100 more are not."));
-    assert!(checks[3].text.summary.contains("200 failing items not shown at a line."));
+    assert_eq!(
+        checks
+            .iter()
+            .map(|check| check.text.remarks.len())
+            .sum::<usize>(),
+        check::REMARKS
+    );
+    assert!(
+        checks[2]
+            .text
+            .summary
+            .contains("100 failing items are shown at their lines, 100 more are not.")
+    );
+    assert!(
+        checks[3]
+            .text
+            .summary
+            .contains("200 failing items not shown at a line.")
+    );
     assert_eq!(checks[20].end, check::GateEnd::Bad);
 }
 
@@ -610,17 +714,34 @@ fn places_that_are_not_in_the_tree_are_no_remarks() {
     let request = request();
     let mut view = bad(&request);
     view.gates = vec![failing_gate("test", 5)];
-    let mut place = |at: usize, path: &str| view.gates[0].failing[at].place.as_mut().unwrap().path = path.to_owned();
+    let mut place = |at: usize, path: &str| {
+        view.gates[0].failing[at].place.as_mut().unwrap().path = path.to_owned()
+    };
     place(0, "/etc/passwd");
     place(1, "../x");
     place(2, "a\nb");
     place(3, "");
-    assert_eq!(check::gates(ForgeKind::GitHub, &view)[0].text.remarks.len(), 1);
+    assert_eq!(
+        check::gates(ForgeKind::GitHub, &view)[0].text.remarks.len(),
+        1
+    );
 }
 
-fn pull_text<'a>(request: &'a Request, view: &'a View, about: About<'a>, marker: &'a str) -> PullText<'a> {
+fn pull_text<'a>(
+    request: &'a Request,
+    view: &'a View,
+    about: About<'a>,
+    marker: &'a str,
+) -> PullText<'a> {
     let proofs = Some("refs/omk/proofs/20261122t185155z-4f2a9c");
-    PullText { request, view, about, marker, proofs, starts: Starts::Approved }
+    PullText {
+        request,
+        view,
+        about,
+        marker,
+        proofs,
+        starts: Starts::Approved,
+    }
 }
 
 #[test]
@@ -682,10 +803,16 @@ fn the_pull_request_of_a_task_that_is_built_on_another() {
     let request = nightly();
     let view = good(&request);
     let task = &view.tasks[1];
-    let marker = pull::marker(&request, Some(&task.id), &omk_action::id::Sha256::of(b"api"));
+    let marker = pull::marker(
+        &request,
+        Some(&task.id),
+        &omk_action::id::Sha256::of(b"api"),
+    );
     let with = [view.tasks[0].id.clone()];
-    let text =
-        PullText { starts: Starts::Alone, ..pull_text(&request, &view, About::Task { task, with: &with }, &marker) };
+    let text = PullText {
+        starts: Starts::Alone,
+        ..pull_text(&request, &view, About::Task { task, with: &with }, &marker)
+    };
     sound(&pull::body(&text), pull::LIMIT);
     insta::assert_snapshot!(format!("{}\n\n{}", pull::title(&text), pull::body(&text)), @r#"
 Split the API module
@@ -732,7 +859,10 @@ fn a_title_refers_to_nobody_but_its_own_pull_request() {
 fn the_dashboard_of_a_plan() {
     let request = nightly();
     let view = good(&request);
-    let placed = Placed { branches: vec!["omk/run/nightly".to_owned()], ..placed() };
+    let placed = Placed {
+        branches: vec!["omk/run/nightly".to_owned()],
+        ..placed()
+    };
     let open = [Open {
         number: 13,
         url: "https://github.com/acme/widget/pull/13".to_owned(),
@@ -746,7 +876,13 @@ fn the_dashboard_of_a_plan() {
         tasks: 2,
         url: "https://github.com/acme/widget/actions/runs/8001".to_owned(),
     };
-    let body = dashboard::body(&request, Last::Ended(&view, &placed), at(730), Some(&open), &[earlier]);
+    let body = dashboard::body(
+        &request,
+        Last::Ended(&view, &placed),
+        at(730),
+        Some(&open),
+        &[earlier],
+    );
     sound(&body, dashboard::LIMIT);
     insta::assert_snapshot!(format!("{}\n{body}", dashboard::title(&request.scope)), @r#"
 omk: maintenance `nightly`
@@ -814,10 +950,22 @@ The ref holds a proof for each task that landed, one for the result, and the com
 "#);
     let remembered = dashboard::runs(&body);
     assert_eq!(remembered.len(), 2);
-    let again = dashboard::body(&request, Last::Ended(&view, &placed), at(730), Some(&open), &remembered);
+    let again = dashboard::body(
+        &request,
+        Last::Ended(&view, &placed),
+        at(730),
+        Some(&open),
+        &remembered,
+    );
     assert_eq!(again, body, "a repeat changes nothing");
     assert!(dashboard::runs("<!-- omk:runs [{\"run\":1}] -->").is_empty());
-    let lost = dashboard::body(&request, Last::Lost(&Lost::NoBundle), at(730), Some(&[]), &remembered);
+    let lost = dashboard::body(
+        &request,
+        Last::Lost(&Lost::NoBundle),
+        at(730),
+        Some(&[]),
+        &remembered,
+    );
     insta::assert_snapshot!(above_the_fold(&lost), @r#"
 ### ❌ omk: failed infra
 
@@ -894,26 +1042,47 @@ fn hostile_text_is_inert_at(mut request: Request) {
     let forge = request.forge;
     let view = hostile(&mut request);
     let troubles = vec![Trouble::Other(view.warnings[0].clone()); 30];
-    let placed = Placed { troubles, ..placed() };
+    let placed = Placed {
+        troubles,
+        ..placed()
+    };
     let marker = pull::marker(&request, None, &omk_action::id::Sha256::of(b"tasks"));
     let run = pull_text(&request, &view, About::Run, &marker);
     let mut texts = vec![
         (sticky::accepted(&request), sticky::LIMIT, 1),
         (sticky::running(&request, &view), sticky::LIMIT, 1),
         (sticky::ended(&request, &view, &placed), sticky::LIMIT, 1),
-        (sticky::lost(&request, &Lost::Refused(view.warnings[0].clone())), sticky::LIMIT, 1),
+        (
+            sticky::lost(&request, &Lost::Refused(view.warnings[0].clone())),
+            sticky::LIMIT,
+            1,
+        ),
         (pull::body(&run), pull::LIMIT, 0),
-        (dashboard::body(&request, Last::Ended(&view, &placed), at(0), None, &[]), dashboard::LIMIT, 0),
+        (
+            dashboard::body(&request, Last::Ended(&view, &placed), at(0), None, &[]),
+            dashboard::LIMIT,
+            0,
+        ),
     ];
     for text in &texts {
         sound(&text.0, text.1);
     }
-    texts.push((check::ended(&request, &view, &placed).summary, check::LIMIT, 0));
+    texts.push((
+        check::ended(&request, &view, &placed).summary,
+        check::LIMIT,
+        0,
+    ));
     for check in check::gates(forge, &view) {
         texts.push((check.text.summary, check::LIMIT, 0));
         texts.push((check.text.text, check::LIMIT, 0));
         assert!(check.text.title.chars().count() <= 140 && !check.text.title.contains('\n'));
-        assert!(check.text.remarks.iter().all(|remark| remark.message.len() <= 64 * 1024));
+        assert!(
+            check
+                .text
+                .remarks
+                .iter()
+                .all(|remark| remark.message.len() <= 64 * 1024)
+        );
     }
     let sticky = sticky::marker(&request.scope);
     for (text, most, markers) in texts {
@@ -923,10 +1092,26 @@ fn hostile_text_is_inert_at(mut request: Request) {
         let quick = |line: &&str| line.starts_with("/close") || line.starts_with("/merge");
         assert_eq!(text.lines().find(quick), None, "a quick action");
         let (runs, markup) = rendered(&text);
-        assert!(!markup.iter().any(|html| html.contains("<img")), "{markup:?}");
+        assert!(
+            !markup.iter().any(|html| html.contains("<img")),
+            "{markup:?}"
+        );
         for run in runs {
-            assert!(!run.contains("@everyone") && !run.contains("#1 "), "a mention or reference: {run}");
-            for reference in ["!1 ", "$1 ", "&1 ", "~bug", "%v1", "[issue:", "[TOC]", "GL-1", "https://x.test"] {
+            assert!(
+                !run.contains("@everyone") && !run.contains("#1 "),
+                "a mention or reference: {run}"
+            );
+            for reference in [
+                "!1 ",
+                "$1 ",
+                "&1 ",
+                "~bug",
+                "%v1",
+                "[issue:",
+                "[TOC]",
+                "GL-1",
+                "https://x.test",
+            ] {
                 assert!(!run.contains(reference), "a reference: {run}");
             }
             assert!(!run.starts_with("heading: heading"), "a heading: {run}");

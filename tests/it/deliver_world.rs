@@ -1,4 +1,5 @@
-//! A place to deliver to: a bare repository as the remote, a clone with a result, a scripted GitHub.
+//! A place to deliver to: a bare repository as the remote, a clone with a result, a scripted
+//! GitHub.
 
 use axum::http::Method;
 use omk_action::deliver::{Delivered, Outcome, deliver};
@@ -47,13 +48,23 @@ impl Rig {
         let url = format!("file://{}", world.dir().join("remote.git").display());
         world.git(&["push", "--quiet", &url, "main:main", "main:feature"]);
         let server = Server::start().await;
-        server.tell_at("/user", 403, &json!({ "message": "Resource not accessible by integration" }));
+        server.tell_at(
+            "/user",
+            403,
+            &json!({ "message": "Resource not accessible by integration" }),
+        );
         let me = json!({ "id": bot().id, "login": bot().login, "type": "Bot" });
         server.tell_at("/users/github-actions%5Bbot%5D", 200, &me);
         let repo = Repo::discover(&world.repo()).unwrap();
         let remote = Remote::new(&url, Some(Secret::new(TOKEN.to_owned()))).unwrap();
         let base = repo.resolve("HEAD").unwrap();
-        Self { server, world, repo, remote, base }
+        Self {
+            server,
+            world,
+            repo,
+            remote,
+            base,
+        }
     }
 
     /// A task's change of one file, as a commit of omk's on `on`.
@@ -62,22 +73,38 @@ impl Rig {
         self.world.write(format!("src/{task}.rs"), task);
         self.world.git(&["add", "--all", "--", "src"]);
         let tree = self.world.git(&["write-tree"]).parse().unwrap();
-        self.world.git(&["reset", "--quiet", "--hard", self.base.commit.as_str()]);
+        self.world
+            .git(&["reset", "--quiet", "--hard", self.base.commit.as_str()]);
         let id: TaskId = task.parse().unwrap();
         let message = Message::new(&format!("Do {task}"), &request.run, &id, 1);
-        let commit = self.repo.commit(&tree, std::slice::from_ref(&on.commit), &message, at(100)).unwrap();
+        let commit = self
+            .repo
+            .commit(&tree, std::slice::from_ref(&on.commit), &message, at(100))
+            .unwrap();
         Tip { commit, tree }
     }
 
-    /// A run of these tasks that landed one after the other, each on the one before; about the remote's real base.
-    pub(crate) fn outcome(&self, request: &mut Request, verdict: RunVerdict, tasks: &[&str]) -> Outcome {
+    /// A run of these tasks that landed one after the other, each on the one before; about the
+    /// remote's real base.
+    pub(crate) fn outcome(
+        &self,
+        request: &mut Request,
+        verdict: RunVerdict,
+        tasks: &[&str],
+    ) -> Outcome {
         request.base = self.base.commit.clone();
         let (mut tip, mut commits, mut views): (Tip, Vec<(TaskId, CommitId)>, Vec<_>) =
             (self.base.clone(), Vec::new(), Vec::new());
         for name in tasks {
             tip = self.change(request, name, &tip);
             commits.push((name.parse().unwrap(), tip.commit.clone()));
-            views.push(task(name, Stage::Completed { landed: Some(tip.clone()), ejected: None }));
+            views.push(task(
+                name,
+                Stage::Completed {
+                    landed: Some(tip.clone()),
+                    ejected: None,
+                },
+            ));
         }
         let mut view: View = view(request, verdict, views);
         (view.base, view.result) = (self.base.clone(), Some(tip.clone()));
@@ -91,8 +118,22 @@ impl Rig {
         }
     }
 
-    pub(crate) async fn deliver(&self, plan: &Plan, request: &Request, outcome: &Outcome) -> Delivered {
-        deliver(&self.server.forge(), &self.repo, &self.remote, plan, request, outcome, at(800)).await
+    pub(crate) async fn deliver(
+        &self,
+        plan: &Plan,
+        request: &Request,
+        outcome: &Outcome,
+    ) -> Delivered {
+        deliver(
+            &self.server.forge(),
+            &self.repo,
+            &self.remote,
+            plan,
+            request,
+            outcome,
+            at(800),
+        )
+        .await
     }
 
     /// The remote's refs, as `name commit`, without those at the base.
@@ -105,13 +146,21 @@ impl Rig {
     /// Where a ref of the remote is; empty where there is none.
     pub(crate) fn remote_ref(&self, name: &str) -> String {
         let prefix = format!("{name} ");
-        let found = self.all_refs().into_iter().find_map(|line| line.strip_prefix(&prefix).map(str::to_owned));
+        let found = self
+            .all_refs()
+            .into_iter()
+            .find_map(|line| line.strip_prefix(&prefix).map(str::to_owned));
         found.unwrap_or_default()
     }
 
     fn all_refs(&self) -> Vec<String> {
         let dir = self.world.dir().join("remote.git");
-        let list = ["--git-dir", dir.to_str().unwrap(), "for-each-ref", "--format=%(refname) %(objectname)"];
+        let list = [
+            "--git-dir",
+            dir.to_str().unwrap(),
+            "for-each-ref",
+            "--format=%(refname) %(objectname)",
+        ];
         self.world.git(&list).lines().map(str::to_owned).collect()
     }
 
@@ -120,7 +169,13 @@ impl Rig {
         self.world.git(&["checkout", "--quiet", "--detach", onto]);
         self.world.write("theirs.txt", branch);
         let commit = self.world.commit("theirs");
-        self.world.git(&["push", "--quiet", "--force", self.remote.url(), &format!("HEAD:refs/heads/{branch}")]);
+        self.world.git(&[
+            "push",
+            "--quiet",
+            "--force",
+            self.remote.url(),
+            &format!("HEAD:refs/heads/{branch}"),
+        ]);
         self.world.git(&["checkout", "--quiet", "main"]);
         commit
     }
@@ -135,7 +190,14 @@ impl Rig {
     }
 
     /// The next so many requests of that method to such paths are answered with that.
-    pub(crate) fn refuse(&self, times: usize, method: &Method, path: &str, status: u16, message: &str) {
+    pub(crate) fn refuse(
+        &self,
+        times: usize,
+        method: &Method,
+        path: &str,
+        status: u16,
+        message: &str,
+    ) {
         for _ in 0..times {
             let answer = Fault::Instead(status, Vec::new(), json!({ "message": message }));
             self.server.fault(method.clone(), path, answer);
@@ -167,6 +229,9 @@ impl Rig {
 
     pub(crate) fn reactions(&self) -> Vec<String> {
         let reactions = self.server.kept("/issues/comments/7/reactions");
-        reactions.iter().map(|reaction| reaction["content"].as_str().unwrap().to_owned()).collect()
+        reactions
+            .iter()
+            .map(|reaction| reaction["content"].as_str().unwrap().to_owned())
+            .collect()
     }
 }

@@ -1,6 +1,10 @@
-//! `omk doctor`: what a person reads about a machine that has everything, and about one that lacks most.
+//! `omk doctor`: what a person reads about a machine that has everything, and about one that lacks
+//! most.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 use std::process::Command;
 
@@ -14,7 +18,8 @@ const PROMPT: &str = "tasks: [{ id: one, prompt: do one, write_set: [one.txt] }]
 
 const COMMAND: &str = "tasks: [{ id: one, run: make, write_set: [one.txt] }]\n";
 
-/// What omk printed without what differs from machine to machine: versions, directories, and the room.
+/// What omk printed without what differs from machine to machine: versions, directories, and the
+/// room.
 fn common(world: &World, text: &str) -> String {
     // Where a line is broken depends on how long the world's path is.
     let mut whole = String::new();
@@ -39,13 +44,17 @@ fn common(world: &World, text: &str) -> String {
         if in_room {
             continue;
         }
-        let cut =
-            [("git version ", "git version [N]"), ("Node.js ", "Node.js [N]")].into_iter().find_map(|(word, cut)| {
-                let at = line.find(word)?;
-                line[at + word.len()..]
-                    .starts_with(|first: char| first.is_ascii_digit())
-                    .then(|| line[..at].to_owned() + cut)
-            });
+        let cut = [
+            ("git version ", "git version [N]"),
+            ("Node.js ", "Node.js [N]"),
+        ]
+        .into_iter()
+        .find_map(|(word, cut)| {
+            let at = line.find(word)?;
+            line[at + word.len()..]
+                .starts_with(|first: char| first.is_ascii_digit())
+                .then(|| line[..at].to_owned() + cut)
+        });
         lines.push(cut.unwrap_or_else(|| line.split(", with").next().unwrap_or(line).to_owned()));
     }
     lines.join("\n")
@@ -56,7 +65,10 @@ fn bare_path(world: &World) -> String {
     let bare = world.at("bare");
     std::fs::create_dir(&bare).unwrap();
     for name in ["git", "sh"] {
-        let found = Command::new("sh").args(["-c", &format!("command -v {name}")]).output().unwrap();
+        let found = Command::new("sh")
+            .args(["-c", &format!("command -v {name}")])
+            .output()
+            .unwrap();
         let path = String::from_utf8(found.stdout).unwrap();
         std::os::unix::fs::symlink(path.trim(), bare.join(name)).unwrap();
     }
@@ -69,7 +81,9 @@ async fn a_machine_with_everything_can_start_a_run() {
     let world = World::new(&model, PROMPT).await;
     let ended = world.run(&["doctor", "--online"]).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    let said = ended.stdout.replace(&model.base_url, "http://127.0.0.1:PORT/v1");
+    let said = ended
+        .stdout
+        .replace(&model.base_url, "http://127.0.0.1:PORT/v1");
     insta::assert_snapshot!(common(&world, &said), @"
     ok       git       git version [N]
     ok       node      Node.js [N]
@@ -133,17 +147,25 @@ async fn without_a_plan_or_git_no_run_can_start() {
     let json: Value = serde_json::from_str(&ended.stdout).unwrap();
     let checks = json["checks"].as_array().unwrap().iter();
     let missing: Vec<&str> = checks
-        .filter(|check| check["state"] == "missing" && !check["next"].as_array().unwrap().is_empty())
+        .filter(|check| {
+            check["state"] == "missing" && !check["next"].as_array().unwrap().is_empty()
+        })
         .filter_map(|check| check["check"].as_str())
         .collect();
-    assert_eq!((&json["can_start"], &missing[..2]), (&Value::Bool(false), &["plan", "git"][..]), "{json:#}");
+    assert_eq!(
+        (&json["can_start"], &missing[..2]),
+        (&Value::Bool(false), &["plan", "git"][..]),
+        "{json:#}"
+    );
 }
 
 #[tokio::test]
 async fn a_toolchain_that_rustup_has_not_installed_is_named_before_a_run() {
     let world = World::without_cli("http://127.0.0.1:9/v1", COMMAND);
     let arch = std::env::consts::ARCH;
-    let installed = world.at(&format!("rustup/toolchains/1.70.0-{arch}-unknown-linux-gnu"));
+    let installed = world.at(&format!(
+        "rustup/toolchains/1.70.0-{arch}-unknown-linux-gnu"
+    ));
     std::fs::create_dir_all(installed).unwrap();
     let told = async |channel: &str| {
         let file = format!("[toolchain]\nchannel = \"{channel}\"\n");
@@ -153,13 +175,25 @@ async fn a_toolchain_that_rustup_has_not_installed_is_named_before_a_run() {
         let ended = world.end_of(omk).await;
         assert_eq!(ended.code, Some(0), "{ended:?}");
         let json: Value = serde_json::from_str(&ended.stdout).unwrap();
-        json["checks"].as_array().unwrap().iter().find(|check| check["check"] == "rustup").unwrap().clone()
+        json["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|check| check["check"] == "rustup")
+            .unwrap()
+            .clone()
     };
     let missing = told("1.80.0").await;
     assert_eq!(missing["state"], "warn", "{missing}");
-    assert_eq!(missing["next"][0], "install it before a run: `rustup toolchain install 1.80.0`");
+    assert_eq!(
+        missing["next"][0],
+        "install it before a run: `rustup toolchain install 1.80.0`"
+    );
     let there = told("1.70.0").await;
-    assert_eq!((&there["state"], &there["found"]), (&"ok".into(), &"1.70.0, as rust-toolchain.toml asks".into()));
+    assert_eq!(
+        (&there["state"], &there["found"]),
+        (&"ok".into(), &"1.70.0, as rust-toolchain.toml asks".into())
+    );
 }
 
 #[tokio::test]
@@ -171,7 +205,9 @@ async fn every_line_that_is_not_ok_says_what_to_do() {
     let ended = world.end_of(omk).await;
     let json: Value = serde_json::from_str(&ended.stdout).unwrap();
     let checks = json["checks"].as_array().unwrap();
-    let silent: Vec<&Value> =
-        checks.iter().filter(|check| check["state"] != "ok" && check["next"].as_array().unwrap().is_empty()).collect();
+    let silent: Vec<&Value> = checks
+        .iter()
+        .filter(|check| check["state"] != "ok" && check["next"].as_array().unwrap().is_empty())
+        .collect();
     assert!(checks.len() > 4 && silent.is_empty(), "{silent:#?}");
 }

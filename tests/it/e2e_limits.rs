@@ -1,7 +1,10 @@
-//! What stops a run of the built omk with the real Kimi CLI: a provider that wants to be waited for, a used-up budget, a
-//! tool or a key that is not there.
+//! What stops a run of the built omk with the real Kimi CLI: a provider that wants to be waited
+//! for, a used-up budget, a tool or a key that is not there.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -20,24 +23,48 @@ tasks:
 
 #[tokio::test]
 async fn a_long_wait_pauses_every_agent_task_and_holds_up_no_command() {
-    let slow = Turn::Status(429, Some(("retry-after", "600")), "rate_limit_reached_error", "slow down");
-    let model = Model::start(vec![("do slow", vec![slow]), ("do other", vec![Turn::Say("never asked")])]).await;
+    let slow = Turn::Status(
+        429,
+        Some(("retry-after", "600")),
+        "rate_limit_reached_error",
+        "slow down",
+    );
+    let model = Model::start(vec![
+        ("do slow", vec![slow]),
+        ("do other", vec![Turn::Say("never asked")]),
+    ])
+    .await;
     let world = World::new(&model, PAUSED).await;
     let omk = world.omk(&["run"]).spawn().unwrap();
     let pid = rustix::process::Pid::from_raw(i32::try_from(omk.id().unwrap()).unwrap()).unwrap();
-    until("the command is done", || world.attempts("command") == "changed").await;
+    until("the command is done", || {
+        world.attempts("command") == "changed"
+    })
+    .await;
     assert_eq!(world.attempts("slow"), "rate-limit");
     assert_eq!(
-        world.journal().iter().find(|line| line["fact"]["outcome"]["class"] == "rate-limit").unwrap()["fact"]["outcome"]
-            ["retry_after_ms"],
+        world
+            .journal()
+            .iter()
+            .find(|line| line["fact"]["outcome"]["class"] == "rate-limit")
+            .unwrap()["fact"]["outcome"]["retry_after_ms"],
         600_000
     );
     assert_eq!((world.starts("other").len(), model.asked().len()), (0, 1));
 
     let (slow, other) = (world.record("slow").await, world.record("other").await);
-    assert_eq!((&slow["state"], &slow["retry_count"], &slow["owner"]), (&json!("pending"), &json!(1), &Value::Null));
-    assert!(slow["lease_expires"].is_string(), "the wake-up time: {slow}");
-    assert_eq!((&other["state"], &other["retry_count"]), (&json!("pending"), &json!(0)));
+    assert_eq!(
+        (&slow["state"], &slow["retry_count"], &slow["owner"]),
+        (&json!("pending"), &json!(1), &Value::Null)
+    );
+    assert!(
+        slow["lease_expires"].is_string(),
+        "the wake-up time: {slow}"
+    );
+    assert_eq!(
+        (&other["state"], &other["retry_count"]),
+        (&json!("pending"), &json!(0))
+    );
 
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let ended = omk.wait_with_output().await.unwrap();
@@ -60,14 +87,27 @@ async fn a_budget_is_used_up_while_the_model_speaks_and_more_of_it_finishes() {
         Ok(text) => text,
         Err(_) => "",
     };
-    let talk = vec![write("talk.txt", "a\n"), Turn::OneByOne(vec![Turn::Say(LONG), Turn::Say("done")])];
+    let talk = vec![
+        write("talk.txt", "a\n"),
+        Turn::OneByOne(vec![Turn::Say(LONG), Turn::Say("done")]),
+    ];
     let model = Model::start(vec![("do talk", talk)]).await;
     let world = World::new(&model, BUDGET).await;
     let ended = world.run(&["run"]).await;
-    assert_eq!((ended.code, &world.report()["verdict"]), (Some(4), &json!("needs_more_budget")), "{ended:?}");
+    assert_eq!(
+        (ended.code, &world.report()["verdict"]),
+        (Some(4), &json!("needs_more_budget")),
+        "{ended:?}"
+    );
     let record = world.record("talk").await;
-    assert_eq!((&record["state"], &record["retry_count"]), (&json!("pending"), &json!(0)));
-    assert_eq!((world.attempts("talk"), model.asked().len()), ("interrupted".to_owned(), 2));
+    assert_eq!(
+        (&record["state"], &record["retry_count"]),
+        (&json!("pending"), &json!(0))
+    );
+    assert_eq!(
+        (world.attempts("talk"), model.asked().len()),
+        ("interrupted".to_owned(), 2)
+    );
     assert_eq!(world.git(&["branch", "--list", "omk/*"]), "");
 
     // What was used is remembered: the same budget is still used up, and nobody is asked.
@@ -81,9 +121,16 @@ async fn a_budget_is_used_up_while_the_model_speaks_and_more_of_it_finishes() {
     assert_eq!(keyless.code, Some(3), "{keyless:?}");
 
     let more = world.run(&["resume", "--limits", "tokens=1000000"]).await;
-    assert_eq!((more.code, &world.report()["verdict"]), (Some(0), &json!("ready")), "{more:?}");
+    assert_eq!(
+        (more.code, &world.report()["verdict"]),
+        (Some(0), &json!("ready")),
+        "{more:?}"
+    );
     assert_eq!(world.record("talk").await["retry_count"], 0);
-    assert_eq!(world.git(&["log", "--format=%s", "main..omk/run/e2e"]), "talk");
+    assert_eq!(
+        world.git(&["log", "--format=%s", "main..omk/run/e2e"]),
+        "talk"
+    );
     world.assert_nobody_is_left().await;
 }
 
@@ -95,7 +142,8 @@ fn program(dir: &std::path::Path, name: &str, script: &str) {
     std::fs::set_permissions(dir.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// What omk says where PATH begins with these programs: (exit code, standard error). Nothing may have been begun.
+/// What omk says where PATH begins with these programs: (exit code, standard error). Nothing may
+/// have been begun.
 async fn refused(programs: &[(&str, &str)], cached: bool, keyed: bool) -> (Option<i32>, String) {
     let mut world = World::without_cli("http://127.0.0.1:9/v1", ONE);
     let bin = world.at("bin");
@@ -105,9 +153,14 @@ async fn refused(programs: &[(&str, &str)], cached: bool, keyed: bool) -> (Optio
     }
     world.set_path(format!("{}:/usr/bin:/bin", bin.display()));
     if cached {
-        let package = world.at("cache/omk/tools/kimi-code-2.1.0/node_modules/@moonshot-ai/kimi-code");
+        let package =
+            world.at("cache/omk/tools/kimi-code-2.1.0/node_modules/@moonshot-ai/kimi-code");
         std::fs::create_dir_all(&package).unwrap();
-        std::fs::write(package.join("package.json"), r#"{"version": "2.1.0", "bin": {"kimi": "main.mjs"}}"#).unwrap();
+        std::fs::write(
+            package.join("package.json"),
+            r#"{"version": "2.1.0", "bin": {"kimi": "main.mjs"}}"#,
+        )
+        .unwrap();
     }
     let mut omk = world.omk(&["run"]);
     if !keyed {
@@ -128,13 +181,31 @@ async fn what_is_missing_is_said_before_anything_runs() {
     let on_old_node = [("node", old_node), ("kimi", "exec node /main.mjs \"$@\"")];
     for (programs, cached, keyed, words) in [
         (&[][..], false, false, [KEY_ENV, "--cassette"]),
-        (&[("kimi", "echo 2.0.2")][..], false, true, ["2.0.2", "omk agent install"]),
-        (&on_old_node[..], false, true, ["v20.20.2", "omk agent install"]),
-        (&on_old_node[..1], true, true, ["v20.20.2", "omk agent install"]),
+        (
+            &[("kimi", "echo 2.0.2")][..],
+            false,
+            true,
+            ["2.0.2", "omk agent install"],
+        ),
+        (
+            &on_old_node[..],
+            false,
+            true,
+            ["v20.20.2", "omk agent install"],
+        ),
+        (
+            &on_old_node[..1],
+            true,
+            true,
+            ["v20.20.2", "omk agent install"],
+        ),
         (&[][..], false, true, ["2.1.0", "omk agent install"]),
     ] {
         let (code, said) = refused(programs, cached, keyed).await;
         assert_eq!(code, Some(3), "{said}");
-        assert!(words.iter().all(|word| said.contains(word)), "{words:?} in {said}");
+        assert!(
+            words.iter().all(|word| said.contains(word)),
+            "{words:?} in {said}"
+        );
     }
 }

@@ -1,9 +1,13 @@
-//! A repository, a cache and a home in one temporary directory, in which the built omk drives the real Kimi CLI.
+//! A repository, a cache and a home in one temporary directory, in which the built omk drives the
+//! real Kimi CLI.
 //!
-//! omk finds the CLI in its cache, where it is a link to `target/tools`. Nothing of the caller's environment reaches omk
-//! but PATH.
+//! omk finds the CLI in its cache, where it is a link to `target/tools`. Nothing of the caller's
+//! environment reaches omk but PATH.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -59,7 +63,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A world with the CLI in it, and a place on the machine to run it. `rest` is what the plan has beside its agent.
+    /// A world with the CLI in it, and a place on the machine to run it. `rest` is what the plan
+    /// has beside its agent.
     pub(crate) async fn new(model: &Model, rest: &str) -> Self {
         Self::asking(model, "model: kimi-k3", rest).await
     }
@@ -67,8 +72,13 @@ impl World {
     /// The same, with another model in the plan: `model: kimi-k2.6, thinking: off`.
     pub(crate) async fn asking(model: &Model, agent: &str, rest: &str) -> Self {
         install(&shepherd(), &wanted()).await.unwrap();
-        let place = tokio::task::spawn_blocking(place_on_the_machine).await.unwrap();
-        let world = Self { _place: Some(place), ..Self::laid_out(&model.base_url, agent, rest) };
+        let place = tokio::task::spawn_blocking(place_on_the_machine)
+            .await
+            .unwrap();
+        let world = Self {
+            _place: Some(place),
+            ..Self::laid_out(&model.base_url, agent, rest)
+        };
         std::fs::create_dir_all(world.at("cache/omk")).unwrap();
         std::os::unix::fs::symlink(tools(), world.at("cache/omk/tools")).unwrap();
         world
@@ -81,7 +91,11 @@ impl World {
 
     fn laid_out(base_url: &str, agent: &str, rest: &str) -> Self {
         let root = tempfile::tempdir().unwrap();
-        let world = Self { root, path: std::env::var_os("PATH").unwrap(), _place: None };
+        let world = Self {
+            root,
+            path: std::env::var_os("PATH").unwrap(),
+            _place: None,
+        };
         for name in ["repo", "home", "cache", "tmp"] {
             std::fs::create_dir(world.at(name)).unwrap();
         }
@@ -96,7 +110,15 @@ impl World {
         std::fs::write(world.at("repo/.gitignore"), "*.tmp\n").unwrap();
         world.git(&["init", "-q", "-b", "main"]);
         world.git(&["add", "-A"]);
-        world.git(&["-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", "begin"]);
+        world.git(&[
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@example.com",
+            "commit",
+            "-qm",
+            "begin",
+        ]);
         world
     }
 
@@ -119,20 +141,35 @@ impl World {
     /// What git says in the repository.
     pub(crate) fn git(&self, args: &[&str]) -> String {
         let mut git = Command::new("git");
-        git.args(args).current_dir(self.at("repo")).env("GIT_CONFIG_GLOBAL", "/dev/null");
+        git.args(args)
+            .current_dir(self.at("repo"))
+            .env("GIT_CONFIG_GLOBAL", "/dev/null");
         let output = git.stdin(Stdio::null()).output().unwrap();
-        assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+        assert!(
+            output.status.success(),
+            "git {args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8_lossy(&output.stdout)
+            .trim_end()
+            .to_owned()
     }
 
     /// omk in the repository, with the secrets in its environment.
     pub(crate) fn omk(&self, args: &[&str]) -> tokio::process::Command {
         let mut omk = tokio::process::Command::new(env!("CARGO_BIN_EXE_omk"));
         omk.args(args).current_dir(self.at("repo")).env_clear();
-        omk.env("PATH", &self.path).env("LANG", "C.UTF-8").env("USER", "tester");
-        omk.env("HOME", self.at("home")).env("XDG_CACHE_HOME", self.at("cache")).env("TMPDIR", self.at("tmp"));
+        omk.env("PATH", &self.path)
+            .env("LANG", "C.UTF-8")
+            .env("USER", "tester");
+        omk.env("HOME", self.at("home"))
+            .env("XDG_CACHE_HOME", self.at("cache"))
+            .env("TMPDIR", self.at("tmp"));
         omk.env(KEY_ENV, KEY).env("GITHUB_TOKEN", OTHER_SECRET);
-        omk.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        omk.stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
         omk
     }
 
@@ -143,33 +180,55 @@ impl World {
 
     /// Runs a command to its end.
     pub(crate) async fn end_of(&self, mut omk: tokio::process::Command) -> Ended {
-        let output = tokio::time::timeout(patience(), omk.output()).await.expect("omk comes to its end").unwrap();
+        let output = tokio::time::timeout(patience(), omk.output())
+            .await
+            .expect("omk comes to its end")
+            .unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ended { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+        Ended {
+            code: output.status.code(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        }
     }
 
     /// The directories of the runs, oldest first.
     pub(crate) fn runs(&self) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(self.at("repo/.git/omk/runs"));
-        let mut runs: Vec<_> = entries.into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+        let mut runs: Vec<_> = entries
+            .into_iter()
+            .flatten()
+            .map(|entry| entry.unwrap().path())
+            .collect();
         runs.sort();
         runs
     }
 
     /// The newest run's journal; whole lines only.
     pub(crate) fn journal(&self) -> Vec<Value> {
-        let Some(run) = self.runs().pop() else { return Vec::new() };
+        let Some(run) = self.runs().pop() else {
+            return Vec::new();
+        };
         let text = std::fs::read_to_string(run.join("journal.jsonl")).unwrap_or_default();
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        text.lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
     }
 
     /// How the task's attempts ended, in words: `gate, changed`.
     pub(crate) fn attempts(&self, task: &str) -> String {
         let journal = self.journal();
-        let worked = journal.iter().map(|line| &line["fact"]).filter(|fact| fact["fact"] == "worked");
+        let worked = journal
+            .iter()
+            .map(|line| &line["fact"])
+            .filter(|fact| fact["fact"] == "worked");
         let words = worked.filter(|fact| fact["task"] == task).map(|fact| {
             let outcome = &fact["outcome"];
-            outcome["class"].as_str().or(outcome["outcome"].as_str()).unwrap().to_owned()
+            outcome["class"]
+                .as_str()
+                .or(outcome["outcome"].as_str())
+                .unwrap()
+                .to_owned()
         });
         words.collect::<Vec<_>>().join(", ")
     }
@@ -177,15 +236,25 @@ impl World {
     /// The message of the task's last failed attempt.
     pub(crate) fn message(&self, task: &str) -> String {
         let journal = self.journal();
-        let failed = |line: &&Value| line["fact"]["task"] == task && line["fact"]["outcome"]["message"].is_string();
+        let failed = |line: &&Value| {
+            line["fact"]["task"] == task && line["fact"]["outcome"]["message"].is_string()
+        };
         let line = journal.iter().rfind(failed).unwrap();
-        line["fact"]["outcome"]["message"].as_str().unwrap().to_owned()
+        line["fact"]["outcome"]["message"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     /// The orders to start the task.
     pub(crate) fn starts(&self, task: &str) -> Vec<Value> {
-        let orders = self.journal().into_iter().flat_map(|line| line["orders"].as_array().cloned().unwrap_or_default());
-        orders.filter(|order| order["order"] == "start" && order["task"] == task).collect()
+        let orders = self
+            .journal()
+            .into_iter()
+            .flat_map(|line| line["orders"].as_array().cloned().unwrap_or_default());
+        orders
+            .filter(|order| order["order"] == "start" && order["task"] == task)
+            .collect()
     }
 
     /// The newest run's `report.json`.
@@ -199,7 +268,10 @@ impl World {
         let status = self.run(&["status", "--json"]).await;
         assert_eq!(status.code, Some(0), "{status:?}");
         let records: Vec<Value> = serde_json::from_str(&status.stdout).unwrap();
-        records.into_iter().find(|record| record["id"] == task).unwrap()
+        records
+            .into_iter()
+            .find(|record| record["id"] == task)
+            .unwrap()
     }
 
     /// The tree of a revision.
@@ -259,11 +331,15 @@ impl Process {
     }
 }
 
-/// The processes that work below `root`: omk and its shepherds in the repository, and what they start in the slots. Of
-/// all others on the machine nothing but that place is looked at.
+/// The processes that work below `root`: omk and its shepherds in the repository, and what they
+/// start in the slots. Of all others on the machine nothing but that place is looked at.
 fn ours(root: &Path) -> Vec<Process> {
-    let pids =
-        std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let here = |pid: &u32| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(root));
+    let pids = std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let here = |pid: &u32| {
+        std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(root))
+    };
     pids.filter(here).map(|pid| Process { pid }).collect()
 }

@@ -1,4 +1,5 @@
-//! Stories about the engine: what it orders, and why. The law that holds for all of them is in `engine_law`.
+//! Stories about the engine: what it orders, and why. The law that holds for all of them is in
+//! `engine_law`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -6,8 +7,8 @@ use std::time::Duration;
 
 use omk_action::engine::{Engine, Illegal, TaskState};
 use omk_action::fact::{
-    Began, Change, Class, Evidence, Fact, Failure, GateOutcome, GateVerdict, Host, Landing, Order, Outcome, PlanSource,
-    RunVerdict, Session, Spending, Tokens, Trigger,
+    Began, Change, Class, Evidence, Fact, Failure, GateOutcome, GateVerdict, Host, Landing, Order,
+    Outcome, PlanSource, RunVerdict, Session, Spending, Tokens, Trigger,
 };
 use omk_action::glob::Glob;
 use omk_action::id::{CommitId, GateId, Moment, RepoPath, Sha256, TaskId, Tip, TreeId};
@@ -15,7 +16,8 @@ use omk_action::plan::{Event, OnDependencyFailure, Plan, Task, WriteSet};
 
 /// A plan of so many bare command tasks; the test fills in the rest.
 pub(crate) fn plan_of(count: usize) -> Plan {
-    let mut text = String::from("version: 1\nname: sim\ngates: [{id: test, run: 'true'}]\ntasks:\n");
+    let mut text =
+        String::from("version: 1\nname: sim\ngates: [{id: test, run: 'true'}]\ntasks:\n");
     for index in 0..count {
         text.push_str(&format!("- {{id: t{index}, run: 'true'}}\n"));
     }
@@ -23,11 +25,18 @@ pub(crate) fn plan_of(count: usize) -> Plan {
 }
 
 pub(crate) fn tip(number: u32) -> Tip {
-    Tip { commit: format!("{number:040x}").parse().unwrap(), tree: format!("{number:040x}").parse().unwrap() }
+    Tip {
+        commit: format!("{number:040x}").parse().unwrap(),
+        tree: format!("{number:040x}").parse().unwrap(),
+    }
 }
 
 pub(crate) fn host() -> Host {
-    Host { name: "here".into(), pid: 1, platform: "linux/x86_64".into() }
+    Host {
+        name: "here".into(),
+        pid: 1,
+        platform: "linux/x86_64".into(),
+    }
 }
 
 pub(crate) fn began(plan: &Plan, workers: u32) -> Fact {
@@ -47,13 +56,20 @@ pub(crate) fn began(plan: &Plan, workers: u32) -> Fact {
         left_out: Vec::new(),
         kept: Vec::new(),
         spending: Spending {
-            time_ms: plan.limits.time.map(|time| u64::try_from(time.as_millis()).unwrap()),
+            time_ms: plan
+                .limits
+                .time
+                .map(|time| u64::try_from(time.as_millis()).unwrap()),
             ..Spending::default()
         },
         fail_fast: false,
         keep_going: false,
         no_reuse: false,
-        trigger: Trigger { event: Event::Manual, actor: "me".into(), comment: None },
+        trigger: Trigger {
+            event: Event::Manual,
+            actor: "me".into(),
+            comment: None,
+        },
         host: host(),
         preflight: false,
         branch_was: None,
@@ -131,7 +147,10 @@ impl World {
 
     pub(crate) fn happens(&mut self, fact: Fact) {
         let at = Moment::from_millis(self.now);
-        let orders = self.engine.take(at, &fact).expect("the world only does what was ordered");
+        let orders = self
+            .engine
+            .take(at, &fact)
+            .expect("the world only does what was ordered");
         self.facts.push((at, fact, orders.clone()));
         for order in orders {
             self.obey(order);
@@ -142,11 +161,20 @@ impl World {
         match order {
             Order::Start { task, attempt, .. } => {
                 for other in &self.holding {
-                    assert!(!self.overlap(&task, other), "`{task}` started beside `{other}`, which it overlaps");
+                    assert!(
+                        !self.overlap(&task, other),
+                        "`{task}` started beside `{other}`, which it overlaps"
+                    );
                 }
-                assert!(self.dependencies_are_met(&task), "`{task}` started before its dependencies ended");
+                assert!(
+                    self.dependencies_are_met(&task),
+                    "`{task}` started before its dependencies ended"
+                );
                 self.holding.insert(task.clone());
-                assert!(self.active.insert(task, (attempt, false)).is_none(), "one attempt at a time");
+                assert!(
+                    self.active.insert(task, (attempt, false)).is_none(),
+                    "one attempt at a time"
+                );
                 assert!(self.active.len() <= self.workers as usize);
             }
             Order::Land { task, attempt } => self.to_land.push((task, attempt)),
@@ -181,19 +209,39 @@ impl World {
         self.now += i64::try_from(dice.below(50)).unwrap();
         if let Some(prefix) = self.judge.take() {
             let fails = prefix > 0 && dice.below(3) == 0;
-            self.happens(Fact::Judged { prefix, tip: tip(0), gates: vec![outcome(!fails)], trouble: None });
+            self.happens(Fact::Judged {
+                prefix,
+                tip: tip(0),
+                gates: vec![outcome(!fails)],
+                trouble: None,
+            });
             return true;
         }
         if let Some(without) = self.rebuild.take() {
-            let kept: Vec<TaskId> = self.engine.landings().map(|(task, _)| task.clone()).collect();
+            let kept: Vec<TaskId> = self
+                .engine
+                .landings()
+                .map(|(task, _)| task.clone())
+                .collect();
             let landings = kept.into_iter().filter(|task| !without.contains(task));
-            let landings: Vec<Landing> = landings.map(|task| Landing { task, tip: self.fresh_tip() }).collect();
-            self.happens(Fact::Rebuilt { landings, clashed: Vec::new(), trouble: None });
+            let landings: Vec<Landing> = landings
+                .map(|task| Landing {
+                    task,
+                    tip: self.fresh_tip(),
+                })
+                .collect();
+            self.happens(Fact::Rebuilt {
+                landings,
+                clashed: Vec::new(),
+                trouble: None,
+            });
             return true;
         }
         let choices = self.active.len() + self.to_land.len();
         if choices == 0 {
-            let Some(at) = self.wake.take() else { return false };
+            let Some(at) = self.wake.take() else {
+                return false;
+            };
             self.now = self.now.max(at.as_millis());
             self.happens(Fact::Woke);
             return true;
@@ -216,9 +264,17 @@ impl World {
         let (task, attempt) = self.to_land.remove(choice);
         self.holding.remove(&task);
         if dice.below(6) == 0 {
-            self.happens(Fact::Clashed { task, attempt, paths: vec!["src/a".parse().unwrap()], trouble: None });
+            self.happens(Fact::Clashed {
+                task,
+                attempt,
+                paths: vec!["src/a".parse().unwrap()],
+                trouble: None,
+            });
         } else {
-            assert!(self.landed_once.insert(task.clone()), "`{task}` landed twice");
+            assert!(
+                self.landed_once.insert(task.clone()),
+                "`{task}` landed twice"
+            );
             let tip = self.fresh_tip();
             self.happens(Fact::Landed { task, attempt, tip });
         }
@@ -230,25 +286,47 @@ impl World {
         if !prepared {
             self.active.insert(task.clone(), (attempt, true));
             let base = self.engine.tip().unwrap().clone();
-            self.happens(Fact::Prepared { task, attempt, base, slot: "slot".into() });
+            self.happens(Fact::Prepared {
+                task,
+                attempt,
+                base,
+                slot: "slot".into(),
+            });
             return;
         }
         self.active.remove(&task);
         let outcome = match dice.below(5) {
             0 => {
-                let classes =
-                    [Class::Gate, Class::RateLimit, Class::Scope, Class::Provider, Class::Host, Class::Command];
+                let classes = [
+                    Class::Gate,
+                    Class::RateLimit,
+                    Class::Scope,
+                    Class::Provider,
+                    Class::Host,
+                    Class::Command,
+                ];
                 let class = classes[dice.below(6)];
                 let retry_after_ms = (class == Class::RateLimit).then_some(5000);
-                Outcome::Failed(Failure { retry_after_ms, ..Failure::new(class, "no") })
+                Outcome::Failed(Failure {
+                    retry_after_ms,
+                    ..Failure::new(class, "no")
+                })
             }
             1 => Outcome::Unchanged,
-            _ => Outcome::Changed(Change { tip: self.fresh_tip(), paths: vec!["src/a".parse().unwrap()] }),
+            _ => Outcome::Changed(Change {
+                tip: self.fresh_tip(),
+                paths: vec!["src/a".parse().unwrap()],
+            }),
         };
         if !matches!(outcome, Outcome::Changed(_)) {
             self.holding.remove(&task);
         }
-        self.happens(Fact::Worked { task, attempt, outcome, evidence: Box::new(Evidence::default()) });
+        self.happens(Fact::Worked {
+            task,
+            attempt,
+            outcome,
+            evidence: Box::new(Evidence::default()),
+        });
     }
 }
 
@@ -269,7 +347,11 @@ pub(crate) fn outcome(passed: bool) -> GateOutcome {
         gate: "test".parse::<GateId>().unwrap(),
         command: "true".into(),
         required: true,
-        verdict: if passed { GateVerdict::Passed } else { GateVerdict::Failed },
+        verdict: if passed {
+            GateVerdict::Passed
+        } else {
+            GateVerdict::Failed
+        },
         against_base: None,
         counts_as_passed: passed,
         exit: Some(i32::from(!passed)),
@@ -285,14 +367,24 @@ pub(crate) fn outcome(passed: bool) -> GateOutcome {
     }
 }
 
-/// A run in which every attempt changes something and lands at once, told as the sequence of starts.
+/// A run in which every attempt changes something and lands at once, told as the sequence of
+/// starts.
 fn order_of_starts(plan: Plan, workers: u32) -> Vec<String> {
     let mut world = World::new(plan, workers);
-    let mut dice = Dice { throws: Vec::new(), next: 0 };
+    let mut dice = Dice {
+        throws: Vec::new(),
+        next: 0,
+    };
     while world.concluded.is_none() && world.step(&mut dice) {}
     let orders = world.facts.iter().flat_map(|(_, _, orders)| orders);
     orders
-        .filter_map(|order| if let Order::Start { task, .. } = order { Some(task.to_string()) } else { None })
+        .filter_map(|order| {
+            if let Order::Start { task, .. } = order {
+                Some(task.to_string())
+            } else {
+                None
+            }
+        })
         .collect()
 }
 
@@ -311,22 +403,35 @@ fn declared(globs: &[&str]) -> WriteSet {
 #[test]
 fn a_held_back_task_reserves_its_paths_and_is_built_on_what_it_waited_for() {
     let mut plan = plan_of(4);
-    for (index, set) in [["src/a"], ["src/**"], ["src/b"], ["docs/x"]].iter().enumerate() {
+    for (index, set) in [["src/a"], ["src/**"], ["src/b"], ["docs/x"]]
+        .iter()
+        .enumerate()
+    {
         plan.tasks[index].write_set = declared(set);
     }
     let world = World::new(plan, 4);
     let started: Vec<&TaskId> = world.active.keys().collect();
-    // t1 overlaps t0 and waits; t2 would overlap only t1, and waits for its reservation; t3 overtakes.
-    assert_eq!(started, [&"t0".parse::<TaskId>().unwrap(), &"t3".parse().unwrap()]);
+    // t1 overlaps t0 and waits; t2 would overlap only t1, and waits for its reservation; t3
+    // overtakes.
+    assert_eq!(
+        started,
+        [&"t0".parse::<TaskId>().unwrap(), &"t3".parse().unwrap()]
+    );
     let mut world = world;
-    let mut dice = Dice { throws: Vec::new(), next: 0 };
+    let mut dice = Dice {
+        throws: Vec::new(),
+        next: 0,
+    };
     while world.concluded.is_none() && world.step(&mut dice) {}
     let onto: BTreeMap<String, Vec<String>> = world
         .facts
         .iter()
         .flat_map(|(_, _, orders)| orders)
         .filter_map(|order| match order {
-            Order::Start { task, onto, .. } => Some((task.to_string(), onto.iter().map(ToString::to_string).collect())),
+            Order::Start { task, onto, .. } => Some((
+                task.to_string(),
+                onto.iter().map(ToString::to_string).collect(),
+            )),
             _ => None,
         })
         .collect();
@@ -339,14 +444,25 @@ fn a_held_back_task_reserves_its_paths_and_is_built_on_what_it_waited_for() {
 fn an_answer_of_a_revoked_attempt_is_ignored() {
     let mut world = World::new(plan_of(1), 1);
     let task: TaskId = "t0".parse().unwrap();
-    world.happens(Fact::Prepared { task: task.clone(), attempt: 1, base: tip(0), slot: "s".into() });
+    world.happens(Fact::Prepared {
+        task: task.clone(),
+        attempt: 1,
+        base: tip(0),
+        slot: "s".into(),
+    });
     world.now += 301_000;
     world.happens(Fact::Woke);
-    assert_eq!(world.engine.task(&task).unwrap().failure.unwrap().class, Class::Host);
+    assert_eq!(
+        world.engine.task(&task).unwrap().failure.unwrap().class,
+        Class::Host
+    );
     let late = Fact::Worked {
         task: task.clone(),
         attempt: 1,
-        outcome: Outcome::Changed(Change { tip: tip(9), paths: Vec::new() }),
+        outcome: Outcome::Changed(Change {
+            tip: tip(9),
+            paths: Vec::new(),
+        }),
         evidence: Box::default(),
     };
     world.happens(late.clone());
@@ -363,7 +479,10 @@ fn a_renewed_lease_does_not_expire() {
     let task: TaskId = "t0".parse().unwrap();
     for _ in 0..10 {
         world.now += 100_000;
-        world.happens(Fact::Renewed { task: task.clone(), attempt: 1 });
+        world.happens(Fact::Renewed {
+            task: task.clone(),
+            attempt: 1,
+        });
         world.happens(Fact::Woke);
     }
     assert_eq!(world.engine.task(&task).unwrap().state, TaskState::Claimed);
@@ -378,8 +497,17 @@ fn the_third_death_during_one_task_is_a_failure_and_the_first_two_are_not() {
     for death in 1..=3 {
         world.active.clear();
         world.holding.clear();
-        world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: false, lost: Vec::new() });
-        assert_eq!(world.engine.task(&task).unwrap().retry_count, u32::from(death == 3));
+        world.happens(Fact::TookUp {
+            host: host(),
+            workers: None,
+            spending: None,
+            unblocked: false,
+            lost: Vec::new(),
+        });
+        assert_eq!(
+            world.engine.task(&task).unwrap().retry_count,
+            u32::from(death == 3)
+        );
     }
     assert_eq!(world.concluded, Some(RunVerdict::FailedInfra));
 }
@@ -432,7 +560,10 @@ fn retry_after_pauses_every_agent_task_but_no_command() {
         }),
         evidence: Box::default(),
     });
-    assert_eq!(world.active.keys().map(TaskId::as_str).collect::<Vec<_>>(), ["t2"]);
+    assert_eq!(
+        world.active.keys().map(TaskId::as_str).collect::<Vec<_>>(),
+        ["t2"]
+    );
     assert_eq!(world.wake.unwrap().as_millis(), world.now + 60_000);
 }
 
@@ -446,10 +577,16 @@ fn a_process_that_outlived_its_end_ends_the_run() {
     world.happens(Fact::Worked {
         task: "t0".parse().unwrap(),
         attempt: 1,
-        outcome: Outcome::Failed(Failure { outlived: true, ..Failure::new(Class::Host, "one may be at work") }),
+        outcome: Outcome::Failed(Failure {
+            outlived: true,
+            ..Failure::new(Class::Host, "one may be at work")
+        }),
         evidence: Box::default(),
     });
-    assert!(world.active.is_empty(), "nothing is started on this machine any more");
+    assert!(
+        world.active.is_empty(),
+        "nothing is started on this machine any more"
+    );
     assert_eq!(world.engine.verdict(), Some(RunVerdict::FailedInfra));
 }
 
@@ -460,43 +597,103 @@ fn an_agents_next_attempt_knows_the_gates_that_held_it() {
     let task: TaskId = "t0".parse().unwrap();
     let mut world = World::new(plan, 1);
     let held = |world: &mut World, attempt| {
-        let gates = vec![outcome(true), outcome(false), GateOutcome { required: false, ..outcome(false) }];
-        let evidence = Box::new(Evidence { gates, ..Evidence::default() });
+        let gates = vec![
+            outcome(true),
+            outcome(false),
+            GateOutcome {
+                required: false,
+                ..outcome(false)
+            },
+        ];
+        let evidence = Box::new(Evidence {
+            gates,
+            ..Evidence::default()
+        });
         let outcome = Outcome::Failed(Failure::new(Class::Gate, "gate `test` exited with 1"));
         world.active.clear();
         world.holding.clear();
-        world.happens(Fact::Prepared { task: task.clone(), attempt, base: tip(0), slot: "s".into() });
-        world.happens(Fact::Worked { task: task.clone(), attempt, outcome, evidence });
+        world.happens(Fact::Prepared {
+            task: task.clone(),
+            attempt,
+            base: tip(0),
+            slot: "s".into(),
+        });
+        world.happens(Fact::Worked {
+            task: task.clone(),
+            attempt,
+            outcome,
+            evidence,
+        });
         let wake = world.wake.take();
         world.now = wake.map_or(world.now, |wake| wake.as_millis());
         wake.is_some().then(|| world.happens(Fact::Woke));
     };
     held(&mut world, 1);
-    assert_eq!(world.engine.task(&task).unwrap().failed_gates, [outcome(false)]);
+    assert_eq!(
+        world.engine.task(&task).unwrap().failed_gates,
+        [outcome(false)]
+    );
     // An interruption is no failure: what held the attempt before still counts.
     world.active.clear();
     world.holding.clear();
-    world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: false, lost: Vec::new() });
-    assert_eq!(world.engine.task(&task).unwrap().failed_gates, [outcome(false)]);
+    world.happens(Fact::TookUp {
+        host: host(),
+        workers: None,
+        spending: None,
+        unblocked: false,
+        lost: Vec::new(),
+    });
+    assert_eq!(
+        world.engine.task(&task).unwrap().failed_gates,
+        [outcome(false)]
+    );
     held(&mut world, 3);
     held(&mut world, 4);
     let status = world.engine.task(&task).unwrap();
-    assert_eq!((status.state, status.failed_gates), (TaskState::Failed, [].as_slice()), "there is no next attempt");
+    assert_eq!(
+        (status.state, status.failed_gates),
+        (TaskState::Failed, [].as_slice()),
+        "there is no next attempt"
+    );
 }
 
 #[test]
 fn a_conflict_keeps_every_path() {
     let task: TaskId = "t0".parse().unwrap();
     let mut world = World::new(plan_of(1), 1);
-    world.happens(Fact::Prepared { task: task.clone(), attempt: 1, base: tip(0), slot: "s".into() });
-    let change = Change { tip: tip(5), paths: vec!["src/a".parse().unwrap()] };
+    world.happens(Fact::Prepared {
+        task: task.clone(),
+        attempt: 1,
+        base: tip(0),
+        slot: "s".into(),
+    });
+    let change = Change {
+        tip: tip(5),
+        paths: vec!["src/a".parse().unwrap()],
+    };
     let outcome = Outcome::Changed(change);
-    world.happens(Fact::Worked { task: task.clone(), attempt: 1, outcome, evidence: Box::default() });
-    let paths: Vec<RepoPath> = (0..30).map(|n| format!("src/{n}").parse().unwrap()).collect();
-    world.happens(Fact::Clashed { task: task.clone(), attempt: 1, paths: paths.clone(), trouble: None });
+    world.happens(Fact::Worked {
+        task: task.clone(),
+        attempt: 1,
+        outcome,
+        evidence: Box::default(),
+    });
+    let paths: Vec<RepoPath> = (0..30)
+        .map(|n| format!("src/{n}").parse().unwrap())
+        .collect();
+    world.happens(Fact::Clashed {
+        task: task.clone(),
+        attempt: 1,
+        paths: paths.clone(),
+        trouble: None,
+    });
     let failure = world.engine.task(&task).unwrap().failure.cloned().unwrap();
     assert_eq!((failure.class, failure.paths), (Class::Conflict, paths));
-    assert!(failure.message.ends_with("src/19 and 10 more"), "{}", failure.message);
+    assert!(
+        failure.message.ends_with("src/19 and 10 more"),
+        "{}",
+        failure.message
+    );
 }
 
 #[test]
@@ -533,24 +730,47 @@ fn a_used_up_budget_puts_tasks_back_and_a_new_process_goes_on() {
     assert!(world.active.is_empty() && world.engine.can_go_on());
     world.concluded = None;
     world.workers = 2;
-    world.happens(Fact::TookUp { host: host(), workers: Some(2), spending: None, unblocked: false, lost: Vec::new() });
+    world.happens(Fact::TookUp {
+        host: host(),
+        workers: Some(2),
+        spending: None,
+        unblocked: false,
+        lost: Vec::new(),
+    });
     assert_eq!(world.active.len(), 2);
     assert!(world.engine.tasks().all(|task| task.retry_count == 0));
 }
 
-/// A command, and three prompts: one that needs the gate, one that does not, and one that builds on the first.
+/// A command, and three prompts: one that needs the gate, one that does not, and one that builds on
+/// the first.
 fn with_preflight(fail_fast: bool) -> World {
     let text = "version: 1\nname: sim\ngates: [{id: test, run: 'cargoo test'}]\ntasks:\n\
                 - {id: t0, run: 'true', gates: [test]}\n- {id: t1, prompt: do, gates: [test]}\n- {id: t2, prompt: do}\n\
                 - {id: t3, prompt: do, dependencies: [t1]}\n";
     let plan = omk_action::plan::parse(text.as_bytes(), "omk.yaml", "sim").unwrap();
-    let Fact::Began(began) = began(&plan, 8) else { panic!("a run begins") };
-    World::after(Fact::Began(Box::new(Began { preflight: true, fail_fast, ..*began })), plan, 8)
+    let Fact::Began(began) = began(&plan, 8) else {
+        panic!("a run begins")
+    };
+    World::after(
+        Fact::Began(Box::new(Began {
+            preflight: true,
+            fail_fast,
+            ..*began
+        })),
+        plan,
+        8,
+    )
 }
 
 fn on_base(exit: i32) -> Fact {
-    let gate = GateOutcome { exit: Some(exit), ..outcome(exit == 0) };
-    Fact::Preflighted { gates: vec![gate], trouble: None }
+    let gate = GateOutcome {
+        exit: Some(exit),
+        ..outcome(exit == 0)
+    };
+    Fact::Preflighted {
+        gates: vec![gate],
+        trouble: None,
+    }
 }
 
 pub(crate) fn under_way(world: &World) -> Vec<&str> {
@@ -564,13 +784,39 @@ fn no_prompt_starts_before_the_base_was_judged_and_commands_need_not_wait() {
         assert_eq!((world.preflights, under_way(&world)), (1, vec!["t0"]));
         world.active.clear();
         world.holding.clear();
-        world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: false, lost: Vec::new() });
-        assert_eq!((world.preflights, under_way(&world)), (2, vec!["t0"]), "it is judged again after a death");
+        world.happens(Fact::TookUp {
+            host: host(),
+            workers: None,
+            spending: None,
+            unblocked: false,
+            lost: Vec::new(),
+        });
+        assert_eq!(
+            (world.preflights, under_way(&world)),
+            (2, vec!["t0"]),
+            "it is judged again after a death"
+        );
         world.happens(on_base(exit));
-        assert_eq!(under_way(&world), ["t0", "t1", "t2"], "a red base is what tasks may be there for");
-        world.happens(Fact::Stopped { signal: "SIGINT".into() });
-        world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: false, lost: Vec::new() });
-        assert_eq!((world.preflights, world.active.len()), (2, 3), "and once is enough");
+        assert_eq!(
+            under_way(&world),
+            ["t0", "t1", "t2"],
+            "a red base is what tasks may be there for"
+        );
+        world.happens(Fact::Stopped {
+            signal: "SIGINT".into(),
+        });
+        world.happens(Fact::TookUp {
+            host: host(),
+            workers: None,
+            spending: None,
+            unblocked: false,
+            lost: Vec::new(),
+        });
+        assert_eq!(
+            (world.preflights, world.active.len()),
+            (2, 3),
+            "and once is enough"
+        );
     }
 }
 
@@ -582,14 +828,29 @@ fn a_gate_that_cannot_run_on_the_base_fails_the_prompts_that_need_it_and_no_othe
         assert_eq!(under_way(&world), left);
         let status = world.engine.task(&"t1".parse().unwrap()).unwrap();
         let failure = status.failure.unwrap();
-        assert_eq!((status.state, status.attempt, failure.class), (TaskState::Failed, 0, Class::Config));
-        assert!(failure.message.contains("cannot run on the base: it exited with 127"), "{}", failure.message);
+        assert_eq!(
+            (status.state, status.attempt, failure.class),
+            (TaskState::Failed, 0, Class::Config)
+        );
         assert!(
-            failure.advice.as_ref().is_some_and(|advice| advice.contains("`preflight: false`")),
+            failure
+                .message
+                .contains("cannot run on the base: it exited with 127"),
+            "{}",
+            failure.message
+        );
+        assert!(
+            failure
+                .advice
+                .as_ref()
+                .is_some_and(|advice| advice.contains("`preflight: false`")),
             "{:?}",
             failure.advice
         );
-        assert_eq!(world.engine.task(&"t3".parse().unwrap()).unwrap().state, TaskState::Cancelled);
+        assert_eq!(
+            world.engine.task(&"t3".parse().unwrap()).unwrap().state,
+            TaskState::Cancelled
+        );
         for task in left {
             ends(&mut world, task, Outcome::Unchanged);
         }
@@ -603,11 +864,28 @@ fn a_gate_that_could_not_run_is_looked_at_again_once_its_tool_is_there() {
     world.happens(on_base(127));
     ends(&mut world, "t0", Outcome::Unchanged);
     ends(&mut world, "t2", Outcome::Unchanged);
-    assert_eq!((world.concluded.take(), world.engine.is_blocked()), (Some(RunVerdict::BlockedOnExternal), true));
-    world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: true, lost: Vec::new() });
-    assert_eq!((world.preflights, under_way(&world).is_empty()), (2, true), "no prompt starts before it was looked at");
+    assert_eq!(
+        (world.concluded.take(), world.engine.is_blocked()),
+        (Some(RunVerdict::BlockedOnExternal), true)
+    );
+    world.happens(Fact::TookUp {
+        host: host(),
+        workers: None,
+        spending: None,
+        unblocked: true,
+        lost: Vec::new(),
+    });
+    assert_eq!(
+        (world.preflights, under_way(&world).is_empty()),
+        (2, true),
+        "no prompt starts before it was looked at"
+    );
     world.happens(on_base(0));
-    assert_eq!(under_way(&world), ["t1"], "what completed is not done again");
+    assert_eq!(
+        under_way(&world),
+        ["t1"],
+        "what completed is not done again"
+    );
     ends(&mut world, "t1", Outcome::Unchanged);
     ends(&mut world, "t3", Outcome::Unchanged);
     assert_eq!(world.concluded, Some(RunVerdict::Neutral));
@@ -619,17 +897,41 @@ fn a_run_that_was_blocked_goes_on_with_what_failed_for_it_and_what_waited_for_th
     plan.tasks[1].dependencies = vec!["t0".parse().unwrap()];
     plan.tasks[4].dependencies = vec!["t3".parse().unwrap()];
     let mut world = World::new(plan, 5);
-    ends(&mut world, "t0", Outcome::Failed(Failure::new(Class::Quota, "no credit")));
+    ends(
+        &mut world,
+        "t0",
+        Outcome::Failed(Failure::new(Class::Quota, "no credit")),
+    );
     ends(&mut world, "t2", Outcome::Unchanged);
-    ends(&mut world, "t3", Outcome::Failed(Failure::new(Class::Scope, "wrote elsewhere")));
+    ends(
+        &mut world,
+        "t3",
+        Outcome::Failed(Failure::new(Class::Scope, "wrote elsewhere")),
+    );
     assert_eq!(world.concluded.take(), Some(RunVerdict::BlockedOnExternal));
     assert!(!world.engine.can_go_on() && world.engine.is_blocked());
-    world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: true, lost: Vec::new() });
+    world.happens(Fact::TookUp {
+        host: host(),
+        workers: None,
+        spending: None,
+        unblocked: true,
+        lost: Vec::new(),
+    });
     assert_eq!(under_way(&world), ["t0"]);
-    let counted = world.engine.tasks().map(|task| (task.state.as_str(), task.retry_count)).collect::<Vec<_>>();
+    let counted = world
+        .engine
+        .tasks()
+        .map(|task| (task.state.as_str(), task.retry_count))
+        .collect::<Vec<_>>();
     assert_eq!(
         counted,
-        [("claimed", 1), ("pending", 0), ("completed", 0), ("failed", 1), ("cancelled", 0)],
+        [
+            ("claimed", 1),
+            ("pending", 0),
+            ("completed", 0),
+            ("failed", 1),
+            ("cancelled", 0)
+        ],
         "failures stay counted, and what failed for another reason stays failed"
     );
     let (attempt, _) = world.active[&"t0".parse::<TaskId>().unwrap()];
@@ -644,13 +946,26 @@ fn judged(count: usize, fails: impl Fn(u32, usize) -> bool) -> (RunVerdict, Vec<
         if let Some(prefix) = world.judge.take() {
             probes.push(prefix);
             let gates = vec![outcome(!fails(prefix, rebuilds))];
-            world.happens(Fact::Judged { prefix, tip: tip(0), gates, trouble: None });
+            world.happens(Fact::Judged {
+                prefix,
+                tip: tip(0),
+                gates,
+                trouble: None,
+            });
         } else {
             rebuilds += usize::from(world.rebuild.is_some());
-            world.step(&mut Dice { throws: Vec::new(), next: 0 });
+            world.step(&mut Dice {
+                throws: Vec::new(),
+                next: 0,
+            });
         }
     }
-    let ejected = world.engine.tasks().filter(|task| task.ejected.is_some()).map(|task| task.id.to_string()).collect();
+    let ejected = world
+        .engine
+        .tasks()
+        .filter(|task| task.ejected.is_some())
+        .map(|task| task.id.to_string())
+        .collect();
     (world.concluded.unwrap(), ejected, probes)
 }
 
@@ -666,7 +981,10 @@ fn the_culprit_is_the_last_task_of_the_shortest_prefix_that_fails() {
 #[test]
 fn a_base_that_fails_by_itself_has_no_culprit() {
     let (verdict, ejected, probes) = judged(3, |_, _| true);
-    assert_eq!((verdict, ejected.len(), probes), (RunVerdict::NotReady, 0, vec![3, 0]));
+    assert_eq!(
+        (verdict, ejected.len(), probes),
+        (RunVerdict::NotReady, 0, vec![3, 0])
+    );
 }
 
 #[test]
@@ -680,26 +998,51 @@ fn a_tree_that_was_already_proven_is_not_judged_again() {
     let mut world = World::new(plan_of(1), 1);
     let task: TaskId = "t0".parse().unwrap();
     let tree: TreeId = tip(5).tree;
-    world.happens(Fact::Prepared { task: task.clone(), attempt: 1, base: tip(0), slot: "s".into() });
+    world.happens(Fact::Prepared {
+        task: task.clone(),
+        attempt: 1,
+        base: tip(0),
+        slot: "s".into(),
+    });
     world.happens(Fact::Worked {
         task: task.clone(),
         attempt: 1,
-        outcome: Outcome::Changed(Change { tip: tip(5), paths: Vec::new() }),
-        evidence: Box::new(Evidence { tree: Some(tree), gates: vec![outcome(true)], ..Evidence::default() }),
+        outcome: Outcome::Changed(Change {
+            tip: tip(5),
+            paths: Vec::new(),
+        }),
+        evidence: Box::new(Evidence {
+            tree: Some(tree),
+            gates: vec![outcome(true)],
+            ..Evidence::default()
+        }),
     });
-    world.happens(Fact::Landed { task, attempt: 1, tip: tip(5) });
+    world.happens(Fact::Landed {
+        task,
+        attempt: 1,
+        tip: tip(5),
+    });
     assert_eq!(world.concluded, Some(RunVerdict::Ready));
 }
 
-/// A world in which everything has landed, the last landing is the culprit, and the branch is to be built anew.
+/// A world in which everything has landed, the last landing is the culprit, and the branch is to be
+/// built anew.
 pub(crate) fn about_to_rebuild(count: usize) -> World {
     let mut world = World::new(plan_of(count), 1);
     while world.rebuild.is_none() {
         if let Some(prefix) = world.judge.take() {
             let gates = vec![outcome(prefix < u32::try_from(count).unwrap())];
-            world.happens(Fact::Judged { prefix, tip: tip(0), gates, trouble: None });
+            world.happens(Fact::Judged {
+                prefix,
+                tip: tip(0),
+                gates,
+                trouble: None,
+            });
         } else {
-            world.step(&mut Dice { throws: Vec::new(), next: 0 });
+            world.step(&mut Dice {
+                throws: Vec::new(),
+                next: 0,
+            });
         }
     }
     world
@@ -707,12 +1050,28 @@ pub(crate) fn about_to_rebuild(count: usize) -> World {
 
 #[test]
 fn a_branch_that_is_rebuilt_too_late_revives_no_run() {
-    for end in [Fact::Stopped { signal: "SIGINT".into() }, Fact::Cancelled { tasks: Vec::new() }] {
+    for end in [
+        Fact::Stopped {
+            signal: "SIGINT".into(),
+        },
+        Fact::Cancelled { tasks: Vec::new() },
+    ] {
         let mut world = about_to_rebuild(3);
         world.happens(end);
-        world.happens(Fact::Rebuilt { landings: Vec::new(), clashed: Vec::new(), trouble: None });
-        assert_eq!((world.engine.verdict(), world.judge), (Some(RunVerdict::Cancelled), None));
-        assert_eq!(world.engine.landings().count(), 3, "what it did not wait for has not happened");
+        world.happens(Fact::Rebuilt {
+            landings: Vec::new(),
+            clashed: Vec::new(),
+            trouble: None,
+        });
+        assert_eq!(
+            (world.engine.verdict(), world.judge),
+            (Some(RunVerdict::Cancelled), None)
+        );
+        assert_eq!(
+            world.engine.landings().count(),
+            3,
+            "what it did not wait for has not happened"
+        );
     }
 }
 
@@ -721,9 +1080,20 @@ fn a_take_out_that_omk_did_not_live_to_see_is_not_counted() {
     let mut world = about_to_rebuild(3);
     for _ in 0..4 {
         world.rebuild = None;
-        world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: false, lost: Vec::new() });
+        world.happens(Fact::TookUp {
+            host: host(),
+            workers: None,
+            spending: None,
+            unblocked: false,
+            lost: Vec::new(),
+        });
         while let Some(prefix) = world.judge.take() {
-            world.happens(Fact::Judged { prefix, tip: tip(0), gates: vec![outcome(prefix < 3)], trouble: None });
+            world.happens(Fact::Judged {
+                prefix,
+                tip: tip(0),
+                gates: vec![outcome(prefix < 3)],
+                trouble: None,
+            });
         }
     }
     assert_eq!(world.rebuild, Some(vec!["t2".parse().unwrap()]));
@@ -734,12 +1104,29 @@ fn a_second_take_out_takes_what_was_built_on_the_result_with_the_culprit() {
     let mut world = World::new(plan_of(3), 3);
     let built_on_first_tip = |world: &mut World, task: &str, number: u32, base: Tip| {
         let task: TaskId = task.parse().unwrap();
-        world.happens(Fact::Prepared { task: task.clone(), attempt: 1, base, slot: "s".into() });
-        let outcome = Outcome::Changed(Change { tip: tip(number), paths: Vec::new() });
-        world.happens(Fact::Worked { task, attempt: 1, outcome, evidence: Box::default() });
+        world.happens(Fact::Prepared {
+            task: task.clone(),
+            attempt: 1,
+            base,
+            slot: "s".into(),
+        });
+        let outcome = Outcome::Changed(Change {
+            tip: tip(number),
+            paths: Vec::new(),
+        });
+        world.happens(Fact::Worked {
+            task,
+            attempt: 1,
+            outcome,
+            evidence: Box::default(),
+        });
     };
     let lands = |world: &mut World, task: &str, number: u32| {
-        world.happens(Fact::Landed { task: task.parse().unwrap(), attempt: 1, tip: tip(number) });
+        world.happens(Fact::Landed {
+            task: task.parse().unwrap(),
+            attempt: 1,
+            tip: tip(number),
+        });
     };
     built_on_first_tip(&mut world, "t0", 1, tip(0));
     lands(&mut world, "t0", 1);
@@ -751,13 +1138,29 @@ fn a_second_take_out_takes_what_was_built_on_the_result_with_the_culprit() {
     let mut judge = |passing: &[u32]| {
         while let Some(prefix) = world.judge.take() {
             let gates = vec![outcome(passing.contains(&prefix))];
-            world.happens(Fact::Judged { prefix, tip: tip(0), gates, trouble: None });
+            world.happens(Fact::Judged {
+                prefix,
+                tip: tip(0),
+                gates,
+                trouble: None,
+            });
         }
         let without = world.rebuild.take();
-        let landing = |task: &str, number| Landing { task: task.parse().unwrap(), tip: tip(number) };
+        let landing = |task: &str, number| Landing {
+            task: task.parse().unwrap(),
+            tip: tip(number),
+        };
         let landings = vec![landing("t0", 21), landing("t2", 22)];
-        world.happens(Fact::Rebuilt { landings, clashed: Vec::new(), trouble: None });
-        without.unwrap().iter().map(ToString::to_string).collect::<Vec<_>>()
+        world.happens(Fact::Rebuilt {
+            landings,
+            clashed: Vec::new(),
+            trouble: None,
+        });
+        without
+            .unwrap()
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
     };
     assert_eq!(judge(&[0, 1]), ["t1"]);
     // A gate that does not say the same twice: now t0 fails alone.
@@ -772,8 +1175,18 @@ pub(crate) fn ends(world: &mut World, task: &str, outcome: Outcome) {
         world.holding.remove(&task);
     }
     let base = world.engine.tip().unwrap().clone();
-    world.happens(Fact::Prepared { task: task.clone(), attempt, base, slot: "s".into() });
-    world.happens(Fact::Worked { task, attempt, outcome, evidence: Box::default() });
+    world.happens(Fact::Prepared {
+        task: task.clone(),
+        attempt,
+        base,
+        slot: "s".into(),
+    });
+    world.happens(Fact::Worked {
+        task,
+        attempt,
+        outcome,
+        evidence: Box::default(),
+    });
 }
 
 #[test]
@@ -785,26 +1198,49 @@ fn what_waits_for_the_provider_reserves_nothing() {
     plan.tasks[0].work = omk_action::plan::Work::Prompt("do".into());
     plan.tasks[2].work = omk_action::plan::Work::Prompt("do".into());
     let mut world = World::new(plan, 3);
-    let slow = Failure { retry_after_ms: Some(60_000), ..Failure::new(Class::RateLimit, "slow") };
+    let slow = Failure {
+        retry_after_ms: Some(60_000),
+        ..Failure::new(Class::RateLimit, "slow")
+    };
     ends(&mut world, "t0", Outcome::Failed(slow));
     ends(&mut world, "t1", Outcome::Unchanged);
-    assert_eq!(world.active.keys().map(TaskId::as_str).collect::<Vec<_>>(), ["t3"]);
+    assert_eq!(
+        world.active.keys().map(TaskId::as_str).collect::<Vec<_>>(),
+        ["t3"]
+    );
 }
 
 #[test]
 fn the_loser_against_a_directory_of_its_name_is_built_on_the_winner() {
     let mut world = World::new(plan_of(2), 2);
-    let change = |number, path: &str| Outcome::Changed(Change { tip: tip(number), paths: vec![path.parse().unwrap()] });
+    let change = |number, path: &str| {
+        Outcome::Changed(Change {
+            tip: tip(number),
+            paths: vec![path.parse().unwrap()],
+        })
+    };
     let (winner, loser): (TaskId, TaskId) = ("t0".parse().unwrap(), "t1".parse().unwrap());
     ends(&mut world, "t0", change(5, "x/y"));
     ends(&mut world, "t1", change(6, "x"));
-    world.happens(Fact::Landed { task: winner.clone(), attempt: 1, tip: tip(5) });
+    world.happens(Fact::Landed {
+        task: winner.clone(),
+        attempt: 1,
+        tip: tip(5),
+    });
     world.holding.clear();
-    world.happens(Fact::Clashed { task: loser, attempt: 1, paths: vec!["x".parse().unwrap()], trouble: None });
+    world.happens(Fact::Clashed {
+        task: loser,
+        attempt: 1,
+        paths: vec!["x".parse().unwrap()],
+        trouble: None,
+    });
     world.now += 10_000;
     world.happens(Fact::Woke);
     let (_, _, orders) = world.facts.last().unwrap();
-    assert!(matches!(&orders[..], [Order::Start { onto, .. }, ..] if *onto == [winner]), "{orders:?}");
+    assert!(
+        matches!(&orders[..], [Order::Start { onto, .. }, ..] if *onto == [winner]),
+        "{orders:?}"
+    );
 }
 
 #[test]
@@ -814,7 +1250,13 @@ fn a_number_of_workers_given_on_the_way_stays() {
         world.active.clear();
         world.holding.clear();
         world.workers = 2;
-        world.happens(Fact::TookUp { host: host(), workers, spending: None, unblocked: false, lost: Vec::new() });
+        world.happens(Fact::TookUp {
+            host: host(),
+            workers,
+            spending: None,
+            unblocked: false,
+            lost: Vec::new(),
+        });
         assert_eq!(world.active.len(), 2);
     }
 }
@@ -825,40 +1267,81 @@ fn what_was_spent_changes_nothing_whenever_it_is_told() {
     let task: TaskId = "t0".parse().unwrap();
     let about = |attempt| {
         let (tokens, cost_micro_usd) = (Tokens::default(), None);
-        let asked = Fact::Asked { task: task.clone(), attempt, request: 0, tokens, cost_micro_usd };
+        let asked = Fact::Asked {
+            task: task.clone(),
+            attempt,
+            request: 0,
+            tokens,
+            cost_micro_usd,
+        };
         let task = task.clone();
-        [asked, Fact::Answered { task, attempt, request: 0, tokens, estimated: true, cost_micro_usd }]
+        [
+            asked,
+            Fact::Answered {
+                task,
+                attempt,
+                request: 0,
+                tokens,
+                estimated: true,
+                cost_micro_usd,
+            },
+        ]
     };
     let tell = |world: &mut World| {
         for fact in about(1) {
             let before = world.facts.len();
             world.happens(fact);
-            assert_eq!(world.facts[before].2, [], "nothing waits until it is on disk");
+            assert_eq!(
+                world.facts[before].2,
+                [],
+                "nothing waits until it is on disk"
+            );
         }
         world.engine.task(&task).unwrap().state
     };
     assert_eq!(tell(&mut world), TaskState::Claimed);
-    world.happens(Fact::Prepared { task: task.clone(), attempt: 1, base: tip(0), slot: "s".into() });
+    world.happens(Fact::Prepared {
+        task: task.clone(),
+        attempt: 1,
+        base: tip(0),
+        slot: "s".into(),
+    });
     assert_eq!(tell(&mut world), TaskState::Running);
     world.active.clear();
     world.holding.clear();
     let (outcome, evidence) = (Outcome::Interrupted, Box::default());
-    world.happens(Fact::Worked { task: task.clone(), attempt: 1, outcome, evidence });
+    world.happens(Fact::Worked {
+        task: task.clone(),
+        attempt: 1,
+        outcome,
+        evidence,
+    });
     assert_eq!(tell(&mut world), TaskState::Claimed);
-    world.happens(Fact::Stopped { signal: "SIGTERM".into() });
+    world.happens(Fact::Stopped {
+        signal: "SIGTERM".into(),
+    });
     assert_eq!(tell(&mut world), TaskState::Pending);
     for fact in about(9) {
-        let refused = world.engine.take(Moment::from_millis(world.now), &fact).unwrap_err();
-        assert!(matches!(refused, Illegal::FutureAttempt { attempt: 9, .. }), "{refused:?}");
+        let refused = world
+            .engine
+            .take(Moment::from_millis(world.now), &fact)
+            .unwrap_err();
+        assert!(
+            matches!(refused, Illegal::FutureAttempt { attempt: 9, .. }),
+            "{refused:?}"
+        );
     }
 }
 
 /// The contract's table: whether a failure of that class is tried again, and in the same session.
 fn by_contract(class: Class) -> (bool, Session) {
     match class {
-        Class::Scope | Class::Refused | Class::Context | Class::Auth | Class::Config | Class::Quota => {
-            (false, Session::New)
-        }
+        Class::Scope
+        | Class::Refused
+        | Class::Context
+        | Class::Auth
+        | Class::Config
+        | Class::Quota => (false, Session::New),
         Class::Gate
         | Class::Steps
         | Class::NoChange
@@ -903,8 +1386,16 @@ fn each_class_of_failure_is_tried_again_or_not_as_the_contract_says_though_retri
             let mut world = World::new(plan, 1);
             ends(&mut world, "t0", Outcome::Failed(Failure::new(class, "no")));
             let again = transient || !terminal;
-            let expect = if again { TaskState::Pending } else { TaskState::Failed };
-            assert_eq!(world.engine.task(&task).unwrap().state, expect, "{name}, terminal: {terminal}");
+            let expect = if again {
+                TaskState::Pending
+            } else {
+                TaskState::Failed
+            };
+            assert_eq!(
+                world.engine.task(&task).unwrap().state,
+                expect,
+                "{name}, terminal: {terminal}"
+            );
             if again {
                 world.now += 10_000;
                 world.happens(Fact::Woke);
@@ -922,16 +1413,37 @@ fn after_a_conflict_the_paths_that_it_touched_are_held_like_a_write_set() {
     plan.tasks[2].write_set = declared(&["x/**"]);
     plan.tasks[2].dependencies = vec!["t3".parse().unwrap()];
     let mut world = World::new(plan, 3);
-    let change = |number| Outcome::Changed(Change { tip: tip(number), paths: vec!["x/a".parse().unwrap()] });
+    let change = |number| {
+        Outcome::Changed(Change {
+            tip: tip(number),
+            paths: vec!["x/a".parse().unwrap()],
+        })
+    };
     let (winner, loser): (TaskId, TaskId) = ("t0".parse().unwrap(), "t1".parse().unwrap());
     ends(&mut world, "t0", change(5));
     ends(&mut world, "t1", change(6));
-    world.happens(Fact::Landed { task: winner, attempt: 1, tip: tip(5) });
+    world.happens(Fact::Landed {
+        task: winner,
+        attempt: 1,
+        tip: tip(5),
+    });
     world.holding.clear();
-    world.happens(Fact::Clashed { task: loser, attempt: 1, paths: vec!["x/a".parse().unwrap()], trouble: None });
+    world.happens(Fact::Clashed {
+        task: loser,
+        attempt: 1,
+        paths: vec!["x/a".parse().unwrap()],
+        trouble: None,
+    });
     world.now += 10_000;
     world.happens(Fact::Woke);
-    let active = |world: &World| world.active.keys().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let active = |world: &World| {
+        world
+            .active
+            .keys()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
     assert_eq!(active(&world), "t1 t3");
     ends(&mut world, "t3", Outcome::Unchanged);
     assert_eq!(active(&world), "t1", "t2 may write x/a, which t1 touched");
@@ -947,7 +1459,10 @@ fn a_shorter_wait_does_not_end_a_longer_pause_of_the_provider() {
     }
     let mut world = World::new(plan, 2);
     let slow = |wait| {
-        let failure = Failure { retry_after_ms: Some(wait), ..Failure::new(Class::RateLimit, "slow") };
+        let failure = Failure {
+            retry_after_ms: Some(wait),
+            ..Failure::new(Class::RateLimit, "slow")
+        };
         Outcome::Failed(failure)
     };
     ends(&mut world, "t0", slow(60_000));

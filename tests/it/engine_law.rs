@@ -1,6 +1,7 @@
-//! The engine in a world where everything happens that can: deaths, cancels, limits, expired leases, late answers, branches that
-//! do not merge any more, gates that say nothing. It is held against a small model of the contract (section 2), which knows
-//! nothing of the engine: how each task ends, which trees are proven, who is taken out, and what the run's verdict is.
+//! The engine in a world where everything happens that can: deaths, cancels, limits, expired
+//! leases, late answers, branches that do not merge any more, gates that say nothing. It is held
+//! against a small model of the contract (section 2), which knows nothing of the engine: how each
+//! task ends, which trees are proven, who is taken out, and what the run's verdict is.
 
 #![expect(clippy::unwrap_used, reason = "a law that cannot go on has failed")]
 
@@ -9,7 +10,8 @@ use std::sync::Arc;
 
 use omk_action::engine::Engine;
 use omk_action::fact::{
-    Began, Change, Class, Evidence, Fact, Failure, GateOutcome, GateVerdict, Landing, Limit, Order, Outcome, RunVerdict,
+    Began, Change, Class, Evidence, Fact, Failure, GateOutcome, GateVerdict, Landing, Limit, Order,
+    Outcome, RunVerdict,
 };
 use omk_action::id::{Moment, TaskId, Tip};
 use omk_action::plan::{OnDependencyFailure, Plan, RetryPolicy, WriteSet};
@@ -33,7 +35,8 @@ struct Attempt {
     expires: i64,
     /// What it was told to be built on.
     onto: Vec<TaskId>,
-    /// What it is built on, once it is prepared: the commit, and all tasks whose changes are in it.
+    /// What it is built on, once it is prepared: the commit, and all tasks whose changes are in
+    /// it.
     base: Option<(Tip, BTreeSet<TaskId>)>,
 }
 
@@ -85,11 +88,18 @@ struct World {
 
 impl World {
     fn new(plan: Plan, workers: u32, mood: Mood, mut dice: Dice) -> Self {
-        let Fact::Began(first) = began(&plan, workers) else { panic!("it is a beginning") };
+        let Fact::Began(first) = began(&plan, workers) else {
+            panic!("it is a beginning")
+        };
         let plan = Arc::new(plan);
         let mut world = Self {
             engine: Engine::new(Arc::clone(&plan)),
-            model: Model::new(Arc::clone(&plan), mood.fail_fast, mood.clash_one_in, dice.below(9) == 0),
+            model: Model::new(
+                Arc::clone(&plan),
+                mood.fail_fast,
+                mood.clash_one_in,
+                dice.below(9) == 0,
+            ),
             plan,
             now: 1_000_000,
             dice,
@@ -108,37 +118,75 @@ impl World {
             finished: Vec::new(),
             holding: BTreeSet::new(),
         };
-        world.happens(Fact::Began(Box::new(Began { fail_fast: mood.fail_fast, ..*first })));
+        world.happens(Fact::Began(Box::new(Began {
+            fail_fast: mood.fail_fast,
+            ..*first
+        })));
         world
     }
 
     fn happens(&mut self, fact: Fact) {
         let at = Moment::from_millis(self.now);
-        let orders = self.engine.take(at, &fact).expect("the world only does what was ordered");
+        let orders = self
+            .engine
+            .take(at, &fact)
+            .expect("the world only does what was ordered");
         self.facts.push((at, fact, orders.clone()));
         orders.into_iter().for_each(|order| self.obey(order));
         self.compare();
     }
 
     fn obey(&mut self, order: Order) {
-        assert!(self.concluded.is_none(), "nothing is ordered after the end: {order:?}");
+        assert!(
+            self.concluded.is_none(),
+            "nothing is ordered after the end: {order:?}"
+        );
         match order {
-            Order::Start { task, attempt, onto, .. } => {
+            Order::Start {
+                task,
+                attempt,
+                onto,
+                ..
+            } => {
                 for other in &self.holding {
-                    assert!(!overlap(&self.plan, &task, other), "`{task}` started beside `{other}`, which it overlaps");
+                    assert!(
+                        !overlap(&self.plan, &task, other),
+                        "`{task}` started beside `{other}`, which it overlaps"
+                    );
                 }
                 self.model.may_start(&task, &onto);
                 self.holding.insert(task.clone());
-                let started = Attempt { number: attempt, expires: self.now + LEASE, onto, base: None };
-                assert!(self.active.insert(task, started).is_none(), "one attempt at a time");
-                assert!(self.active.len() <= self.workers as usize, "no more attempts than workers");
+                let started = Attempt {
+                    number: attempt,
+                    expires: self.now + LEASE,
+                    onto,
+                    base: None,
+                };
+                assert!(
+                    self.active.insert(task, started).is_none(),
+                    "one attempt at a time"
+                );
+                assert!(
+                    self.active.len() <= self.workers as usize,
+                    "no more attempts than workers"
+                );
             }
             Order::Land { task, attempt } => {
-                assert_eq!(self.finished.first(), Some(&task), "they land in the order of finishing");
-                assert!(self.to_land.replace((task, attempt)).is_none(), "one at a time");
+                assert_eq!(
+                    self.finished.first(),
+                    Some(&task),
+                    "they land in the order of finishing"
+                );
+                assert!(
+                    self.to_land.replace((task, attempt)).is_none(),
+                    "one at a time"
+                );
             }
             Order::End { task, attempt } => {
-                assert_eq!(self.active.remove(&task).map(|attempt| attempt.number), Some(attempt));
+                assert_eq!(
+                    self.active.remove(&task).map(|attempt| attempt.number),
+                    Some(attempt)
+                );
                 self.holding.remove(&task);
                 self.revoked.push((task, attempt));
             }
@@ -182,7 +230,9 @@ impl World {
         }
         let choices = self.active.len() + usize::from(self.to_land.is_some());
         if choices == 0 {
-            let Some(at) = self.wake.take() else { return false };
+            let Some(at) = self.wake.take() else {
+                return false;
+            };
             self.now = self.now.max(at);
             self.woke();
             return true;
@@ -197,12 +247,18 @@ impl World {
 
     /// What comes from outside of the plan.
     fn trouble(&mut self) {
-        let kind = if self.dice.below(2) == 0 { self.mood.bias } else { self.dice.below(8) };
+        let kind = if self.dice.below(2) == 0 {
+            self.mood.bias
+        } else {
+            self.dice.below(8)
+        };
         match kind {
             0 => self.dies(),
             1 | 2 => {
                 let all = self.dice.below(6) == 0;
-                let some = self.plan.tasks[self.dice.below(self.plan.tasks.len())].id.clone();
+                let some = self.plan.tasks[self.dice.below(self.plan.tasks.len())]
+                    .id
+                    .clone();
                 let tasks = if all { Vec::new() } else { vec![some] };
                 self.model.cancelled(&tasks);
                 let named = |task: &TaskId| tasks.is_empty() || tasks.contains(task);
@@ -214,13 +270,25 @@ impl World {
                 if self.to_land.as_ref().is_some_and(|(task, _)| named(task)) {
                     self.to_land = None;
                 }
-                self.happens(Fact::Cancelled { tasks: tasks.clone() });
+                self.happens(Fact::Cancelled {
+                    tasks: tasks.clone(),
+                });
                 if all {
                     assert_eq!(self.concluded, Some(RunVerdict::Cancelled));
                 }
             }
-            3 => self.ends_early(Fact::Limited { limit: Limit::Tokens }, RunVerdict::NeedsMoreBudget),
-            4 => self.ends_early(Fact::Stopped { signal: "SIGINT".into() }, RunVerdict::Cancelled),
+            3 => self.ends_early(
+                Fact::Limited {
+                    limit: Limit::Tokens,
+                },
+                RunVerdict::NeedsMoreBudget,
+            ),
+            4 => self.ends_early(
+                Fact::Stopped {
+                    signal: "SIGINT".into(),
+                },
+                RunVerdict::Cancelled,
+            ),
             5 => {
                 // A long pause in which some workers renewed their leases and some did not.
                 for task in self.active.keys().cloned().collect::<Vec<_>>() {
@@ -228,25 +296,41 @@ impl World {
                         let attempt = self.active.get_mut(&task).unwrap();
                         attempt.expires = self.now + LEASE;
                         let number = attempt.number;
-                        self.happens(Fact::Renewed { task, attempt: number });
+                        self.happens(Fact::Renewed {
+                            task,
+                            attempt: number,
+                        });
                     }
                 }
                 self.now += LEASE + [-60, 0, 1][self.dice.below(3)];
                 self.woke();
             }
             _ => {
-                let Some((task, attempt)) = self.revoked.pop() else { return };
+                let Some((task, attempt)) = self.revoked.pop() else {
+                    return;
+                };
                 let outcomes = [
                     Outcome::Unchanged,
                     Outcome::Interrupted,
                     Outcome::Failed(Failure::new(Class::Scope, "late")),
-                    Outcome::Changed(Change { tip: tip(999_999), paths: Vec::new() }),
+                    Outcome::Changed(Change {
+                        tip: tip(999_999),
+                        paths: Vec::new(),
+                    }),
                 ];
                 let outcome = outcomes[self.dice.below(4)].clone();
                 let before = self.facts.len();
-                self.happens(Fact::Worked { task, attempt, outcome, evidence: Box::default() });
+                self.happens(Fact::Worked {
+                    task,
+                    attempt,
+                    outcome,
+                    evidence: Box::default(),
+                });
                 let orders = &self.facts[before].2;
-                assert!(orders.is_empty(), "a late answer changes nothing: {orders:?}");
+                assert!(
+                    orders.is_empty(),
+                    "a late answer changes nothing: {orders:?}"
+                );
             }
         }
     }
@@ -267,9 +351,11 @@ impl World {
         self.take_up(Vec::new(), false);
     }
 
-    /// The run is over, and if a cause outside ended it, that is gone once in a while: false if it is over for good.
+    /// The run is over, and if a cause outside ended it, that is gone once in a while: false if it
+    /// is over for good.
     fn goes_on_unblocked(&mut self) -> bool {
-        let is_blocked = self.concluded == Some(RunVerdict::BlockedOnExternal) && self.model.is_blocked();
+        let is_blocked =
+            self.concluded == Some(RunVerdict::BlockedOnExternal) && self.model.is_blocked();
         assert_eq!(self.engine.is_blocked(), is_blocked);
         if !is_blocked || self.mood.unblocked == 0 {
             return false;
@@ -287,11 +373,16 @@ impl World {
     }
 
     fn take_up(&mut self, died: Vec<TaskId>, is_over: bool) {
-        self.revoked.extend(self.active.iter().map(|(task, attempt)| (task.clone(), attempt.number)));
+        self.revoked.extend(
+            self.active
+                .iter()
+                .map(|(task, attempt)| (task.clone(), attempt.number)),
+        );
         self.active.clear();
         (self.to_land, self.wake, self.judge, self.rebuild) = (None, None, None, None);
         self.holding = self.changes.keys().cloned().collect();
-        let workers = (self.dice.below(3) == 0).then(|| u32::try_from(1 + self.dice.below(4)).unwrap());
+        let workers =
+            (self.dice.below(3) == 0).then(|| u32::try_from(1 + self.dice.below(4)).unwrap());
         self.workers = workers.unwrap_or(self.workers);
         let busy = self.busy();
         self.model.died(&died, &busy);
@@ -299,28 +390,48 @@ impl World {
         if unblocked {
             self.model.unblocked();
         }
-        self.happens(Fact::TookUp { host: host(), workers, spending: None, unblocked, lost: Vec::new() });
+        self.happens(Fact::TookUp {
+            host: host(),
+            workers,
+            spending: None,
+            unblocked,
+            lost: Vec::new(),
+        });
     }
 
     fn woke(&mut self) {
         self.wake = None;
-        let mut late: Vec<(i64, TaskId)> = self.active.iter().map(|(task, a)| (a.expires, task.clone())).collect();
+        let mut late: Vec<(i64, TaskId)> = self
+            .active
+            .iter()
+            .map(|(task, a)| (a.expires, task.clone()))
+            .collect();
         late.retain(|(expires, _)| *expires < self.now);
         late.sort_by_key(|(expires, task)| (*expires, self.model.place(task)));
         let mut busy = self.busy();
         for (_, task) in &late {
             busy.remove(task);
-            self.model.failed(task, &Failure::new(Class::Host, "no sign of life"), &busy);
+            self.model
+                .failed(task, &Failure::new(Class::Host, "no sign of life"), &busy);
         }
         self.happens(Fact::Woke);
         for (_, task) in late {
-            assert!(self.active.get(&task).is_none_or(|attempt| attempt.expires >= self.now), "its lease has expired");
+            assert!(
+                self.active
+                    .get(&task)
+                    .is_none_or(|attempt| attempt.expires >= self.now),
+                "its lease has expired"
+            );
         }
     }
 
     /// Those that somebody works on, or that wait to land.
     fn busy(&self) -> BTreeSet<TaskId> {
-        self.active.keys().chain(self.changes.keys()).cloned().collect()
+        self.active
+            .keys()
+            .chain(self.changes.keys())
+            .cloned()
+            .collect()
     }
 
     fn failed(&mut self, task: &TaskId, failure: &Failure) {
@@ -339,43 +450,72 @@ impl World {
         let Some((base, within)) = attempt.base else {
             // On the integration tip, or on the run's base with just what it needs.
             let (base, within) = if !self.mood.apart && self.dice.below(2) == 0 {
-                (self.engine.tip().unwrap().clone(), self.model.landed().into_iter().cloned().collect())
+                (
+                    self.engine.tip().unwrap().clone(),
+                    self.model.landed().into_iter().cloned().collect(),
+                )
             } else {
                 (self.fresh_tip(), self.model.closure(&attempt.onto))
             };
             self.active.get_mut(task).unwrap().base = Some((base.clone(), within));
-            self.happens(Fact::Prepared { task: task.clone(), attempt: number, base, slot: "slot".into() });
+            self.happens(Fact::Prepared {
+                task: task.clone(),
+                attempt: number,
+                base,
+                slot: "slot".into(),
+            });
             return;
         };
         self.active.remove(task);
         let mut evidence = Evidence::default();
-        let luck = if self.mood.calm { self.dice.below(40) } else { self.dice.below(8) };
+        let luck = if self.mood.calm {
+            self.dice.below(40)
+        } else {
+            self.dice.below(8)
+        };
         let outcome = match luck {
             0 => Outcome::Unchanged,
             1 => Outcome::Interrupted,
             2 | 3 => {
                 let any = TRANSIENT[self.dice.below(TRANSIENT.len())].0;
-                let class = if self.mood.outside { OUTSIDE[self.dice.below(2)] } else { any };
+                let class = if self.mood.outside {
+                    OUTSIDE[self.dice.below(2)]
+                } else {
+                    any
+                };
                 let retry_after_ms = (class == Class::RateLimit).then_some(5000);
                 let outlived = class == Class::Host && self.dice.below(8) == 0;
-                Outcome::Failed(Failure { retry_after_ms, outlived, ..Failure::new(class, "no") })
+                Outcome::Failed(Failure {
+                    retry_after_ms,
+                    outlived,
+                    ..Failure::new(class, "no")
+                })
             }
-            _ => Outcome::Changed(Change { tip: self.fresh_tip(), paths: vec!["src/a".parse().unwrap()] }),
+            _ => Outcome::Changed(Change {
+                tip: self.fresh_tip(),
+                paths: vec!["src/a".parse().unwrap()],
+            }),
         };
         match &outcome {
             Outcome::Changed(change) => {
                 let mut holds = within;
                 holds.insert(task.clone());
-                // Gates that cannot pass together with somebody else's change have not passed cleanly.
+                // Gates that cannot pass together with somebody else's change have not passed
+                // cleanly.
                 let clean = !self.model.is_red(&holds) && self.dice.below(3) > 0;
-                evidence.tree = Some(if self.dice.below(5) == 0 { tip(888_888).tree } else { change.tip.tree.clone() });
+                evidence.tree = Some(if self.dice.below(5) == 0 {
+                    tip(888_888).tree
+                } else {
+                    change.tip.tree.clone()
+                });
                 evidence.gates = self.gates(clean);
                 let all_passed = self.model.proves(&evidence);
                 if all_passed && evidence.tree.as_ref() == Some(&change.tip.tree) {
                     self.model.proven.insert(change.tip.tree.clone());
                 }
                 self.finished.push(task.clone());
-                self.changes.insert(task.clone(), (change.tip.clone(), base, holds));
+                self.changes
+                    .insert(task.clone(), (change.tip.clone(), base, holds));
             }
             Outcome::Unchanged => {
                 self.holding.remove(task);
@@ -388,7 +528,12 @@ impl World {
             }
         }
         let outlived = matches!(&outcome, Outcome::Failed(failure) if failure.outlived);
-        self.happens(Fact::Worked { task: task.clone(), attempt: number, outcome, evidence: Box::new(evidence) });
+        self.happens(Fact::Worked {
+            task: task.clone(),
+            attempt: number,
+            outcome,
+            evidence: Box::new(evidence),
+        });
         if outlived {
             assert_eq!(self.concluded, Some(RunVerdict::FailedInfra));
             self.goes_on();
@@ -397,10 +542,18 @@ impl World {
 
     /// What gates say: all have passed at once, or something is not quite so.
     fn gates(&mut self, clean: bool) -> Vec<GateOutcome> {
-        let mut gates: Vec<GateOutcome> = GATES.iter().map(|gate| said(gate, GateVerdict::Passed)).collect();
+        let mut gates: Vec<GateOutcome> = GATES
+            .iter()
+            .map(|gate| said(gate, GateVerdict::Passed))
+            .collect();
         if !clean {
-            let required: Vec<usize> = (0..gates.len()).filter(|&gate| self.plan.gates[gate].required).collect();
-            let odd = required.get(self.dice.below(required.len())).copied().unwrap_or(0);
+            let required: Vec<usize> = (0..gates.len())
+                .filter(|&gate| self.plan.gates[gate].required)
+                .collect();
+            let odd = required
+                .get(self.dice.below(required.len()))
+                .copied()
+                .unwrap_or(0);
             match self.dice.below(4) {
                 0 => drop(gates.remove(odd)),
                 1 => gates[odd].verdict = GateVerdict::Flaky,
@@ -416,20 +569,35 @@ impl World {
         let (change, base, within) = self.changes.remove(&task).unwrap();
         self.finished.remove(0);
         self.holding.remove(&task);
-        match if self.mood.calm { 7 } else { self.dice.below(9) } {
+        match if self.mood.calm {
+            7
+        } else {
+            self.dice.below(9)
+        } {
             0 => {
                 self.failed(&task, &Failure::new(Class::Conflict, "conflict"));
-                self.happens(Fact::Clashed { task, attempt, paths: vec!["src/a".parse().unwrap()], trouble: None });
+                self.happens(Fact::Clashed {
+                    task,
+                    attempt,
+                    paths: vec!["src/a".parse().unwrap()],
+                    trouble: None,
+                });
             }
             1 => {
                 let trouble = Failure::new(Class::Host, "full disk");
                 self.failed(&task, &trouble);
-                self.happens(Fact::Clashed { task, attempt, paths: Vec::new(), trouble: Some(trouble) });
+                self.happens(Fact::Clashed {
+                    task,
+                    attempt,
+                    paths: Vec::new(),
+                    trouble: Some(trouble),
+                });
             }
             _ => {
                 let is_on_tip = base == *self.engine.tip().unwrap();
                 let tip = if is_on_tip { change } else { self.fresh_tip() };
-                self.model.completed(&task, Some((tip.tree.clone(), within)));
+                self.model
+                    .completed(&task, Some((tip.tree.clone(), within)));
                 self.happens(Fact::Landed { task, attempt, tip });
             }
         }
@@ -438,28 +606,59 @@ impl World {
     fn judged(&mut self, prefix: u32) {
         if self.dice.below(12) == 0 {
             let trouble = Some(Failure::new(Class::Host, "no slot"));
-            self.happens(Fact::Judged { prefix, tip: tip(0), gates: Vec::new(), trouble });
+            self.happens(Fact::Judged {
+                prefix,
+                tip: tip(0),
+                gates: Vec::new(),
+                trouble,
+            });
             assert_eq!(self.concluded, Some(RunVerdict::FailedInfra));
             self.goes_on();
             return;
         }
-        let red = self.model.is_red(&self.model.landed()[..prefix as usize].iter().copied().cloned().collect());
-        let gates = if red { self.red_gates() } else { self.green_gates() };
+        let red = self.model.is_red(
+            &self.model.landed()[..prefix as usize]
+                .iter()
+                .copied()
+                .cloned()
+                .collect(),
+        );
+        let gates = if red {
+            self.red_gates()
+        } else {
+            self.green_gates()
+        };
         self.model.judged(prefix, &gates);
-        self.happens(Fact::Judged { prefix, tip: tip(0), gates, trouble: None });
+        self.happens(Fact::Judged {
+            prefix,
+            tip: tip(0),
+            gates,
+            trouble: None,
+        });
     }
 
     /// One required gate has not passed, in one of the ways in which gates do not pass.
     fn red_gates(&mut self) -> Vec<GateOutcome> {
-        let required: Vec<usize> = (0..GATES.len()).filter(|&gate| self.plan.gates[gate].required).collect();
+        let required: Vec<usize> = (0..GATES.len())
+            .filter(|&gate| self.plan.gates[gate].required)
+            .collect();
         let odd = required[self.dice.below(required.len())];
-        let mut gates: Vec<GateOutcome> = GATES.iter().map(|gate| said(gate, GateVerdict::Passed)).collect();
+        let mut gates: Vec<GateOutcome> = GATES
+            .iter()
+            .map(|gate| said(gate, GateVerdict::Passed))
+            .collect();
         match self.dice.below(5) {
             0 => drop(gates.remove(odd)),
             1 => gates.clear(),
             other => {
-                gates[odd] =
-                    said(GATES[odd], [GateVerdict::Failed, GateVerdict::TimedOut, GateVerdict::Skipped][other - 2])
+                gates[odd] = said(
+                    GATES[odd],
+                    [
+                        GateVerdict::Failed,
+                        GateVerdict::TimedOut,
+                        GateVerdict::Skipped,
+                    ][other - 2],
+                )
             }
         }
         gates
@@ -468,51 +667,94 @@ impl World {
     /// All required ones have passed; others need not.
     fn green_gates(&mut self) -> Vec<GateOutcome> {
         let verdict = |world: &mut Self, gate: usize| {
-            let any = if world.plan.gates[gate].required { 2 } else { 4 };
-            [GateVerdict::Passed, GateVerdict::Flaky, GateVerdict::Failed, GateVerdict::Skipped][world.dice.below(any)]
+            let any = if world.plan.gates[gate].required {
+                2
+            } else {
+                4
+            };
+            [
+                GateVerdict::Passed,
+                GateVerdict::Flaky,
+                GateVerdict::Failed,
+                GateVerdict::Skipped,
+            ][world.dice.below(any)]
         };
-        (0..GATES.len()).map(|gate| said(GATES[gate], verdict(self, gate))).collect()
+        (0..GATES.len())
+            .map(|gate| said(GATES[gate], verdict(self, gate)))
+            .collect()
     }
 
     fn rebuilt(&mut self, without: &[TaskId]) {
         if self.dice.below(12) == 0 {
             let trouble = Some(Failure::new(Class::Host, "no disk"));
-            self.happens(Fact::Rebuilt { landings: Vec::new(), clashed: Vec::new(), trouble });
+            self.happens(Fact::Rebuilt {
+                landings: Vec::new(),
+                clashed: Vec::new(),
+                trouble,
+            });
             assert_eq!(self.concluded, Some(RunVerdict::FailedInfra));
             self.goes_on();
             return;
         }
-        let stay: Vec<TaskId> =
-            self.model.landed().into_iter().filter(|task| !without.contains(task)).cloned().collect();
+        let stay: Vec<TaskId> = self
+            .model
+            .landed()
+            .into_iter()
+            .filter(|task| !without.contains(task))
+            .cloned()
+            .collect();
         let (mut landings, mut clashed) = (Vec::new(), Vec::new());
         for task in stay {
             if self.model.holds_any(&task, &clashed) || self.dice.below(7) == 0 {
                 clashed.push(task);
             } else {
-                landings.push(Landing { task, tip: self.fresh_tip() });
+                landings.push(Landing {
+                    task,
+                    tip: self.fresh_tip(),
+                });
             }
         }
         self.model.rebuilt(without, &landings, &clashed);
-        self.happens(Fact::Rebuilt { landings, clashed, trouble: None });
+        self.happens(Fact::Rebuilt {
+            landings,
+            clashed,
+            trouble: None,
+        });
     }
 }
 
 fn said(gate: &str, verdict: GateVerdict) -> GateOutcome {
     let passed = matches!(verdict, GateVerdict::Passed | GateVerdict::Flaky);
-    GateOutcome { gate: gate.parse().unwrap(), verdict, counts_as_passed: passed, ..outcome(passed) }
+    GateOutcome {
+        gate: gate.parse().unwrap(),
+        verdict,
+        counts_as_passed: passed,
+        ..outcome(passed)
+    }
 }
 
 /// A task's random traits: dependencies among earlier tasks, write and read sets, policy, priority.
 type Traits = (Vec<u8>, u8, u8, u8, bool, i8);
 
 fn traits() -> impl Strategy<Value = Traits> {
-    (prop::collection::vec(any::<u8>(), 0..3), any::<u8>(), any::<u8>(), any::<u8>(), any::<bool>(), any::<i8>())
+    (
+        prop::collection::vec(any::<u8>(), 0..3),
+        any::<u8>(),
+        any::<u8>(),
+        any::<u8>(),
+        any::<bool>(),
+        any::<i8>(),
+    )
 }
 
 fn mood() -> impl Strategy<Value = Mood> {
     let troubles = (0u32..24, 2usize..12, 0usize..8, 0u32..4);
     (troubles, any::<[bool; 4]>(), 2usize..9).prop_map(
-        |((troubles, trouble_one_in, bias, unblocked), [calm, apart, fail_fast, outside], clash_one_in)| Mood {
+        |(
+            (troubles, trouble_one_in, bias, unblocked),
+            [calm, apart, fail_fast, outside],
+            clash_one_in,
+        )| Mood {
             troubles,
             trouble_one_in,
             bias,
@@ -528,17 +770,27 @@ fn mood() -> impl Strategy<Value = Mood> {
 
 /// A loose one has neither dependencies nor overlaps.
 fn random_plan(traits: &[Traits], required: [bool; 3], loose: bool) -> Plan {
-    let globs = ["src/a", "src/**", "docs/*.md", "src/b/**", "{src/a,docs}/x", "**"];
+    let globs = [
+        "src/a",
+        "src/**",
+        "docs/*.md",
+        "src/b/**",
+        "{src/a,docs}/x",
+        "**",
+    ];
     let mut text = String::from("version: 1\nname: sim\ngates:\n");
     for (gate, required) in GATES.iter().zip(required) {
-        text.push_str(&format!("- {{id: {gate}, run: 'true', required: {required}}}\n"));
+        text.push_str(&format!(
+            "- {{id: {gate}, run: 'true', required: {required}}}\n"
+        ));
     }
     text.push_str("tasks:\n");
     for index in 0..traits.len() {
         text.push_str(&format!("- {{id: t{index}, run: 'true'}}\n"));
     }
     let mut plan = omk_action::plan::parse(text.as_bytes(), "omk.yaml", "sim").unwrap();
-    for (index, (dependencies, write, read, attempts, runs, priority)) in traits.iter().enumerate() {
+    for (index, (dependencies, write, read, attempts, runs, priority)) in traits.iter().enumerate()
+    {
         let task = &mut plan.tasks[index];
         task.retry_policy = RetryPolicy {
             max_attempts: u32::from(attempts % 4),
@@ -550,15 +802,29 @@ fn random_plan(traits: &[Traits], required: [bool; 3], loose: bool) -> Plan {
         if loose {
             continue;
         }
-        let earlier = |&d: &u8| (index > 0).then(|| format!("t{}", usize::from(d) % index).parse().unwrap());
-        task.dependencies = dependencies.iter().filter_map(earlier).collect::<BTreeSet<TaskId>>().into_iter().collect();
+        let earlier =
+            |&d: &u8| (index > 0).then(|| format!("t{}", usize::from(d) % index).parse().unwrap());
+        task.dependencies = dependencies
+            .iter()
+            .filter_map(earlier)
+            .collect::<BTreeSet<TaskId>>()
+            .into_iter()
+            .collect();
         task.write_set = match write % 8 {
             0 => WriteSet::Unknown,
             1 => WriteSet::Declared(Vec::new()),
             n => WriteSet::Declared(vec![globs[usize::from(n) - 2].parse().unwrap()]),
         };
-        task.read_set = globs.get(usize::from(read % 12)).map(|glob| glob.parse().unwrap()).into_iter().collect();
-        task.on_dependency_failure = if *runs { OnDependencyFailure::Run } else { OnDependencyFailure::Skip };
+        task.read_set = globs
+            .get(usize::from(read % 12))
+            .map(|glob| glob.parse().unwrap())
+            .into_iter()
+            .collect();
+        task.on_dependency_failure = if *runs {
+            OnDependencyFailure::Run
+        } else {
+            OnDependencyFailure::Skip
+        };
     }
     plan
 }

@@ -1,4 +1,5 @@
-//! What becomes of changes that are gone when a run is taken up, and of a result whose branch could not be moved.
+//! What becomes of changes that are gone when a run is taken up, and of a result whose branch could
+//! not be moved.
 
 use std::collections::BTreeSet;
 
@@ -64,37 +65,74 @@ proptest! {
 /// The task's change is made on this base and lands.
 fn lands_on(world: &mut World, id: &str, number: u32, base: Tip) {
     changes(world, id, number, base);
-    world.happens(Fact::Landed { task: task(id), attempt: 1, tip: tip(number) });
+    world.happens(Fact::Landed {
+        task: task(id),
+        attempt: 1,
+        tip: tip(number),
+    });
 }
 
 /// The task's change is made on this base.
 fn changes(world: &mut World, id: &str, number: u32, base: Tip) {
     world.active.remove(&task(id)).unwrap();
     world.holding.remove(&task(id));
-    world.happens(Fact::Prepared { task: task(id), attempt: 1, base, slot: "s".into() });
-    let outcome = Outcome::Changed(Change { tip: tip(number), paths: Vec::new() });
-    world.happens(Fact::Worked { task: task(id), attempt: 1, outcome, evidence: Box::default() });
+    world.happens(Fact::Prepared {
+        task: task(id),
+        attempt: 1,
+        base,
+        slot: "s".into(),
+    });
+    let outcome = Outcome::Changed(Change {
+        tip: tip(number),
+        paths: Vec::new(),
+    });
+    world.happens(Fact::Worked {
+        task: task(id),
+        attempt: 1,
+        outcome,
+        evidence: Box::default(),
+    });
 }
 
-/// omk is killed, and these changes are gone when the run is taken up: what is ordered, but for the wake.
+/// omk is killed, and these changes are gone when the run is taken up: what is ordered, but for the
+/// wake.
 fn loses(world: &mut World, lost: &[&str]) -> Vec<Order> {
     world.active.clear();
     world.holding.clear();
     let lost = lost.iter().map(|id| task(id)).collect();
-    world.happens(Fact::TookUp { host: host(), workers: None, spending: None, unblocked: false, lost });
+    world.happens(Fact::TookUp {
+        host: host(),
+        workers: None,
+        spending: None,
+        unblocked: false,
+        lost,
+    });
     let (_, _, orders) = world.facts.last().unwrap();
-    orders.iter().filter(|order| !matches!(order, Order::Wake { .. })).cloned().collect()
+    orders
+        .iter()
+        .filter(|order| !matches!(order, Order::Wake { .. }))
+        .cloned()
+        .collect()
 }
 
 fn completed(world: &World) -> Vec<&str> {
-    let completed = world.engine.tasks().filter(|status| status.state == TaskState::Completed);
+    let completed = world
+        .engine
+        .tasks()
+        .filter(|status| status.state == TaskState::Completed);
     completed.map(|status| status.id.as_str()).collect()
 }
 
 fn started(orders: &[Order]) -> Vec<&str> {
     orders
         .iter()
-        .filter_map(|order| if let Order::Start { task, .. } = order { Some(task.as_str()) } else { None })
+        .filter_map(|order| {
+            if let Order::Start { task, .. } = order {
+                Some(task.as_str())
+            } else {
+                None
+            }
+        })
         .collect()
 }
 
@@ -116,11 +154,23 @@ fn what_was_built_on_a_lost_change_is_lost_and_what_landed_beside_it_is_landed_a
         lands_on(&mut world, "t2", 7, tip(5));
         let orders = loses(&mut world, lost);
         assert_eq!(completed(&world), stay, "{lost:?}");
-        let rebuilt: Option<Vec<_>> = rebuilt.map(|tasks| tasks.iter().map(|id| task(id)).collect());
+        let rebuilt: Option<Vec<_>> =
+            rebuilt.map(|tasks| tasks.iter().map(|id| task(id)).collect());
         assert_eq!(world.rebuild, rebuilt, "{lost:?}");
         if rebuilt.is_none() {
-            assert_eq!(world.engine.landings().map(|(task, _)| task.as_str()).collect::<Vec<_>>(), stay, "{lost:?}");
-            let again: Vec<_> = ["t0", "t1", "t2", "t3"].into_iter().filter(|id| !stay.contains(id)).collect();
+            assert_eq!(
+                world
+                    .engine
+                    .landings()
+                    .map(|(task, _)| task.as_str())
+                    .collect::<Vec<_>>(),
+                stay,
+                "{lost:?}"
+            );
+            let again: Vec<_> = ["t0", "t1", "t2", "t3"]
+                .into_iter()
+                .filter(|id| !stay.contains(id))
+                .collect();
             assert_eq!(started(&orders), again, "{lost:?}");
         }
     }
@@ -134,7 +184,11 @@ fn a_change_is_lost_with_what_it_needs_although_its_base_was_merged_for_it() {
     lands_on(&mut world, "t0", 5, tip(0));
     lands_on(&mut world, "t1", 6, tip(99));
     let orders = loses(&mut world, &["t0"]);
-    assert_eq!((completed(&world), started(&orders)), (vec![], vec!["t0", "t2"]), "t1 waits for t0 again");
+    assert_eq!(
+        (completed(&world), started(&orders)),
+        (vec![], vec!["t0", "t2"]),
+        "t1 waits for t0 again"
+    );
 }
 
 #[test]
@@ -143,8 +197,18 @@ fn a_lost_change_does_not_land_and_those_that_wait_with_it_do() {
     changes(&mut world, "t0", 5, tip(0));
     changes(&mut world, "t1", 6, tip(0));
     let orders = loses(&mut world, &["t1"]);
-    assert!(orders.contains(&Order::Land { task: task("t0"), attempt: 1 }), "{orders:?}");
-    assert_eq!((orders.len(), started(&orders)), (2, vec!["t1"]), "{orders:?}");
+    assert!(
+        orders.contains(&Order::Land {
+            task: task("t0"),
+            attempt: 1
+        }),
+        "{orders:?}"
+    );
+    assert_eq!(
+        (orders.len(), started(&orders)),
+        (2, vec!["t1"]),
+        "{orders:?}"
+    );
 }
 
 #[test]
@@ -162,14 +226,21 @@ fn a_lost_change_proves_no_tree_any_more_and_the_others_still_do() {
     assert_eq!(started(&loses(&mut world, &["t1"])), ["t1"]);
     ends(&mut world, "t1", Outcome::Unchanged);
     ends(&mut world, "t2", Outcome::Unchanged);
-    assert_eq!((world.judge, world.concluded), (None, Some(RunVerdict::Ready)), "t0's gates ran on this very tree");
+    assert_eq!(
+        (world.judge, world.concluded),
+        (None, Some(RunVerdict::Ready)),
+        "t0's gates ran on this very tree"
+    );
 }
 
 #[test]
 fn a_result_without_its_branch_is_not_ready_until_it_has_one() {
     let mut world = World::new(plan_of(1), 1);
     let early = Fact::Placed { trouble: None };
-    assert!(world.engine.take(Moment::from_millis(0), &early).is_err(), "the run has not ended");
+    assert!(
+        world.engine.take(Moment::from_millis(0), &early).is_err(),
+        "the run has not ended"
+    );
     let mut dice = Dice::new(Vec::new());
     while world.concluded.is_none() && world.step(&mut dice) {}
     let before = world.concluded;
@@ -178,5 +249,8 @@ fn a_result_without_its_branch_is_not_ready_until_it_has_one() {
     world.happens(Fact::Placed { trouble: trouble() });
     assert!(world.engine.is_unplaced() && world.engine.verdict() == Some(RunVerdict::NotReady));
     world.happens(Fact::Placed { trouble: None });
-    assert_eq!((world.concluded, world.engine.is_unplaced()), (before, false));
+    assert_eq!(
+        (world.concluded, world.engine.is_unplaced()),
+        (before, false)
+    );
 }

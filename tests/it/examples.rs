@@ -1,4 +1,5 @@
-//! The examples are sound plans, and their previews hold no surprise; the quickstart runs with the real Kimi CLI.
+//! The examples are sound plans, and their previews hold no surprise; the quickstart runs with the
+//! real Kimi CLI.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -12,7 +13,9 @@ use omk_action::report::preview::Preview;
 use crate::plan::sound;
 
 fn example(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("examples")
+        .join(name)
 }
 
 fn plan_of(name: &str) -> Plan {
@@ -22,14 +25,33 @@ fn plan_of(name: &str) -> Plan {
 #[test]
 fn every_example_has_a_sound_plan_and_a_readme_and_a_test() {
     let entries = std::fs::read_dir(example(".")).unwrap();
-    let names: BTreeSet<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    assert_eq!(names, ["gitlab", "maintenance", "quickstart", "refactor", "workflows"].map(str::to_owned).into());
+    let names: BTreeSet<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "gitlab",
+            "maintenance",
+            "quickstart",
+            "refactor",
+            "workflows"
+        ]
+        .map(str::to_owned)
+        .into()
+    );
     // Workflows and pipelines have tests of their own.
-    for name in names.into_iter().filter(|name| name != "workflows" && name != "gitlab") {
+    for name in names
+        .into_iter()
+        .filter(|name| name != "workflows" && name != "gitlab")
+    {
         let plan = plan_of(&name);
         assert_eq!(plan.name.as_str(), name);
         assert!(example(&name).join("README.md").is_file());
-        assert!(plan.gates.iter().any(|gate| gate.required), "without a required gate nothing is ever ready");
+        assert!(
+            plan.gates.iter().any(|gate| gate.required),
+            "without a required gate nothing is ever ready"
+        );
     }
 }
 
@@ -111,7 +133,8 @@ fn refactor_overlaps_on_purpose() {
 
 #[test]
 fn the_plan_in_the_readme_is_sound_and_has_ten_lines() {
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let readme =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let (_, from) = readme.split_once("## A plan in ten lines").unwrap();
     let (_, from) = from.split_once("```yaml\n").unwrap();
     let (plan, _) = from.split_once("```").unwrap();
@@ -121,15 +144,21 @@ fn the_plan_in_the_readme_is_sound_and_has_ten_lines() {
 
 #[test]
 fn the_workflow_in_the_readme_is_the_short_example() {
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let (_, from) = readme.split_once("# .github/workflows/agents.yml\n").unwrap();
+    let readme =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let (_, from) = readme
+        .split_once("# .github/workflows/agents.yml\n")
+        .unwrap();
     let shown: serde_json::Value = serde_yaml::from_str(from.split_once("```").unwrap().0).unwrap();
     let example = crate::workflows::parsed("examples/workflows/short.yml");
     for part in ["name", "on", "permissions"] {
         assert_eq!(shown[part], example[part], "{part}");
     }
     for part in ["uses", "permissions", "secrets"] {
-        assert_eq!(shown["jobs"]["agents"][part], example["jobs"]["agents"][part], "{part}");
+        assert_eq!(
+            shown["jobs"]["agents"][part], example["jobs"]["agents"][part],
+            "{part}"
+        );
     }
 }
 
@@ -138,7 +167,8 @@ fn answers(task: &str) -> BTreeSet<(u32, u32)> {
     let mut keys = BTreeSet::new();
     for entry in std::fs::read_dir(example("quickstart").join("cassette").join(task)).unwrap() {
         let path = entry.unwrap().path();
-        let recording: Result<Recording, _> = serde_json::from_str(&std::fs::read_to_string(&path).unwrap());
+        let recording: Result<Recording, _> =
+            serde_json::from_str(&std::fs::read_to_string(&path).unwrap());
         assert!(recording.unwrap().turn.is_some(), "{}", path.display());
         let name = path.file_stem().unwrap().to_str().unwrap();
         let (failures, messages) = name.split_once('-').unwrap();
@@ -156,25 +186,41 @@ fn the_quickstarts_cassette_answers_its_prompts_and_nothing_else() {
         .map(|task| task.id.to_string())
         .collect();
     let entries = std::fs::read_dir(example("quickstart").join("cassette")).unwrap();
-    let recorded: BTreeSet<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let recorded: BTreeSet<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     assert_eq!(recorded, prompts);
     // A red gate lies between the two conversations of `discount`.
-    assert_eq!(answers("discount"), [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)].into());
+    assert_eq!(
+        answers("discount"),
+        [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)].into()
+    );
     assert_eq!(answers("receipt"), [(0, 0), (0, 1), (0, 2), (0, 3)].into());
 }
 
 /// A command in that directory, with nothing of the caller's but PATH.
 fn command(program: &str, dir: &Path, home: &Path) -> Command {
     let mut command = Command::new(program);
-    command.current_dir(dir).env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", home);
-    command.env("XDG_CACHE_HOME", home.join("cache")).env("GIT_CONFIG_NOSYSTEM", "1").env("LANG", "C.UTF-8");
+    command
+        .current_dir(dir)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", home);
+    command
+        .env("XDG_CACHE_HOME", home.join("cache"))
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("LANG", "C.UTF-8");
     command
 }
 
 fn said(mut command: Command) -> String {
     let out = command.output().unwrap();
     let said = String::from_utf8_lossy(&out.stdout).into_owned();
-    assert!(out.status.success(), "{command:?}\n{said}\n{}", String::from_utf8_lossy(&out.stderr));
+    assert!(
+        out.status.success(),
+        "{command:?}\n{said}\n{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
     said
 }
 
@@ -182,7 +228,11 @@ fn said(mut command: Command) -> String {
 async fn the_quickstart_keeps_the_promises_of_the_demo() {
     let (tools, _place) = crate::agent::installed().await;
     let root = tempfile::tempdir().unwrap();
-    let (home, till, result) = (root.path().join("home"), root.path().join("till"), root.path().join("result"));
+    let (home, till, result) = (
+        root.path().join("home"),
+        root.path().join("till"),
+        root.path().join("result"),
+    );
     std::fs::create_dir_all(home.join("cache/omk")).unwrap();
     std::os::unix::fs::symlink(tools, home.join("cache/omk/tools")).unwrap();
     let run = |program: &str, dir: &Path, arguments: &[&str]| {
@@ -190,23 +240,78 @@ async fn the_quickstart_keeps_the_promises_of_the_demo() {
         command.args(arguments);
         said(command)
     };
-    let (omk, text) = (env!("CARGO_BIN_EXE_omk"), |path: &Path| path.to_str().unwrap().to_owned());
+    let (omk, text) = (env!("CARGO_BIN_EXE_omk"), |path: &Path| {
+        path.to_str().unwrap().to_owned()
+    });
 
-    run("cp", root.path(), &["-R", &text(&example("quickstart").join("program")), "till"]);
-    run("cp", root.path(), &[&text(&example("quickstart").join("omk.yaml")), "till"]);
+    run(
+        "cp",
+        root.path(),
+        &["-R", &text(&example("quickstart").join("program")), "till"],
+    );
+    run(
+        "cp",
+        root.path(),
+        &[&text(&example("quickstart").join("omk.yaml")), "till"],
+    );
     run("git", &till, &["init", "--quiet", "--initial-branch=main"]);
     run("git", &till, &["add", "--all"]);
-    run("git", &till, &["-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "--quiet", "--message=A till"]);
-    run(omk, &till, &["run", "--cassette", &text(&example("quickstart").join("cassette"))]);
+    run(
+        "git",
+        &till,
+        &[
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@localhost",
+            "commit",
+            "--quiet",
+            "--message=A till",
+        ],
+    );
+    run(
+        omk,
+        &till,
+        &[
+            "run",
+            "--cassette",
+            &text(&example("quickstart").join("cassette")),
+        ],
+    );
     assert!(run(omk, &till, &["verify"]).contains("\n5 proofs checked, all hold\n"));
     let report = run(omk, &till, &["report", "--json"]);
-    run("git", root.path(), &["clone", "--quiet", "--branch", "omk/run/quickstart", "till", "result"]);
+    run(
+        "git",
+        root.path(),
+        &[
+            "clone",
+            "--quiet",
+            "--branch",
+            "omk/run/quickstart",
+            "till",
+            "result",
+        ],
+    );
 
     let promises = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/demo_promises.py");
     let mut python = command("python3", root.path(), &home);
-    python.arg(promises).arg(result).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    python
+        .arg(promises)
+        .arg(result)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = python.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(report.as_bytes()).unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(report.as_bytes())
+        .unwrap();
     let out = child.wait_with_output().unwrap();
-    assert!(out.status.success(), "{}\n{report}", String::from_utf8_lossy(&out.stderr));
+    assert!(
+        out.status.success(),
+        "{}\n{report}",
+        String::from_utf8_lossy(&out.stderr)
+    );
 }

@@ -1,6 +1,8 @@
-//! A failure keeps its parts: a gate of several lines in each text, and the paths of a scope or a conflict.
+//! A failure keeps its parts: a gate of several lines in each text, and the paths of a scope or a
+//! conflict.
 //!
-//! It refuses to accept a command that is cut where there is room for it, or that stands among the output.
+//! It refuses to accept a command that is cut where there is room for it, or that stands among the
+//! output.
 
 use std::time::Duration;
 
@@ -24,11 +26,19 @@ fn script_gate() -> GateOutcome {
         head: output.to_owned(),
         tail: String::new(),
     };
-    GateOutcome { command: SCRIPT.to_owned(), exit: Some(1), log: Some(log), ..gate("fresh", GateVerdict::Failed) }
+    GateOutcome {
+        command: SCRIPT.to_owned(),
+        exit: Some(1),
+        log: Some(log),
+        ..gate("fresh", GateVerdict::Failed)
+    }
 }
 
 fn failure() -> Failure {
-    Failure::new(Class::Gate, "gate `fresh` (`set -e` + 2 lines) exited with 1")
+    Failure::new(
+        Class::Gate,
+        "gate `fresh` (`set -e` + 2 lines) exited with 1",
+    )
 }
 
 /// A run of which one task fails, and the result too, at the same script.
@@ -36,7 +46,11 @@ fn failing() -> View {
     let mut api = task("api", Stage::Failed);
     api.failure = Some(failure());
     api.gates = vec![script_gate()];
-    let mut view = view(&request(), RunVerdict::NotReady, vec![task("deps", landed('1')), api]);
+    let mut view = view(
+        &request(),
+        RunVerdict::NotReady,
+        vec![task("deps", landed('1')), api],
+    );
     view.gates = vec![script_gate()];
     view
 }
@@ -44,7 +58,11 @@ fn failing() -> View {
 #[test]
 fn a_line_of_the_log_counts_the_lines_that_it_has_no_room_for() {
     let (api, failure) = ("api".parse().unwrap(), failure());
-    let event = Event::Retrying { task: &api, failure: &failure, wait: Duration::from_secs(2) };
+    let event = Event::Retrying {
+        task: &api,
+        failure: &failure,
+        wait: Duration::from_secs(2),
+    };
     insta::assert_snapshot!(line(&event, Duration::from_secs(70), Colour::Off), @"  1m 10s ! api              again in 2.0 s: gate `fresh` (`set -e` + 2 lines) exited with 1");
 }
 
@@ -221,13 +239,17 @@ fn junit_tells_the_exit_and_the_output() {
 
 #[test]
 fn a_failure_of_an_older_journal_is_read_and_shown() {
-    let older = r#"{"class":"gate","message":"gate `fresh` (`set -e` …) exited with 1\n\ngenerating"}"#;
+    let older =
+        r#"{"class":"gate","message":"gate `fresh` (`set -e` …) exited with 1\n\ngenerating"}"#;
     let failure: Failure = serde_json::from_str(older).unwrap();
     assert_eq!(failure.paths, []);
     let mut view = failing();
     view.tasks[1].failure = Some(failure);
     let said = summary(&view, Colour::Off);
-    assert!(said.contains("api: gate `fresh` (`set -e` …) exited with 1\n"), "{said}");
+    assert!(
+        said.contains("api: gate `fresh` (`set -e` …) exited with 1\n"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -238,13 +260,19 @@ fn a_run_shows_the_whole_script_of_its_gate() {
     );
     let said = world.run().exits(1);
     let failure = world.failures("one").remove(0);
-    assert_eq!(failure.message, "gate `fresh` (`set -e` + 2 lines) exited with 3");
+    assert_eq!(
+        failure.message,
+        "gate `fresh` (`set -e` + 2 lines) exited with 3"
+    );
     said.says("    │ one of the output\n");
     for report in ["report.md", "report.html"] {
         let text = std::fs::read_to_string(world.run_dir().join(report)).unwrap();
         assert!(text.contains("exit 3 # the last line"), "{report}: {text}");
     }
-    world.omk(&["replay"]).exits(0).says("failed (gate): gate `fresh` (`set -e` + 2 lines) exited with 3\n");
+    world
+        .omk(&["replay"])
+        .exits(0)
+        .says("failed (gate): gate `fresh` (`set -e` + 2 lines) exited with 3\n");
 }
 
 #[test]
@@ -256,5 +284,9 @@ fn a_scope_failure_names_every_path() {
     world.run().exits(1);
     let failure = world.failures("one").remove(0);
     assert_eq!((failure.class, failure.paths.len()), (Class::Scope, 25));
-    assert!(!failure.message.contains('\n') && failure.message.ends_with("; and 5 more"), "{}", failure.message);
+    assert!(
+        !failure.message.contains('\n') && failure.message.ends_with("; and 5 more"),
+        "{}",
+        failure.message
+    );
 }

@@ -1,4 +1,5 @@
-//! A first real run: today's models, each as its provider documents it, with the built omk and the real Kimi CLI.
+//! A first real run: today's models, each as its provider documents it, with the built omk and the
+//! real Kimi CLI.
 
 use serde_json::{Value, json};
 
@@ -20,35 +21,76 @@ tasks:
 fn script() -> Vec<(&'static str, Vec<Turn>)> {
     let both = ["one", "two"].map(|name| {
         let prompt = format!("helper {name}: say what you see");
-        ("Agent", json!({"prompt": prompt, "description": name, "run_in_background": false}))
+        (
+            "Agent",
+            json!({"prompt": prompt, "description": name, "run_in_background": false}),
+        )
     });
-    let edit = Turn::Use(vec![("Edit", json!({"path": "fix.txt", "old_string": "wrong", "new_string": "right"}))]);
+    let edit = Turn::Use(vec![(
+        "Edit",
+        json!({"path": "fix.txt", "old_string": "wrong", "new_string": "right"}),
+    )]);
     vec![
-        ("helper one", vec![bash("echo one > one.txt"), Turn::Say("I see one.")]),
-        ("helper two", vec![bash("echo two > two.txt"), Turn::Say("I see two.")]),
+        (
+            "helper one",
+            vec![bash("echo one > one.txt"), Turn::Say("I see one.")],
+        ),
+        (
+            "helper two",
+            vec![bash("echo two > two.txt"), Turn::Say("I see two.")],
+        ),
         ("it must say right", vec![edit, Turn::Say("done")]),
-        ("do work", vec![Turn::Use(both.into()), write("fix.txt", "wrong\n"), bash("cat fix.txt"), Turn::Say("done")]),
+        (
+            "do work",
+            vec![
+                Turn::Use(both.into()),
+                write("fix.txt", "wrong\n"),
+                bash("cat fix.txt"),
+                Turn::Say("done"),
+            ],
+        ),
     ]
 }
 
 /// What the requests of a finished run said of thinking: `thinking=… effort=…`, each once.
 fn said_of_thinking(model: &Model) -> String {
-    let said = |body: &Value| format!("thinking={} effort={}", body["thinking"], body["reasoning_effort"]);
-    let said: std::collections::BTreeSet<String> = model.asked().iter().map(|asked| said(&asked.body)).collect();
+    let said = |body: &Value| {
+        format!(
+            "thinking={} effort={}",
+            body["thinking"], body["reasoning_effort"]
+        )
+    };
+    let said: std::collections::BTreeSet<String> = model
+        .asked()
+        .iter()
+        .map(|asked| said(&asked.body))
+        .collect();
     Vec::from_iter(said).join("\n")
 }
 
-/// Lets the CLI do [`WORK`] with that model: an edit, shell calls, two sub-agents at once, a session that is resumed.
+/// Lets the CLI do [`WORK`] with that model: an edit, shell calls, two sub-agents at once, a
+/// session that is resumed.
 async fn finishes(offer: Offer, agent: &str) -> (World, Model) {
     let model = Model::offering(offer, script()).await;
     let world = World::asking(&model, agent, WORK).await;
     let ended = world.run(&["run"]).await;
-    assert_eq!((ended.code, &world.report()["verdict"]), (Some(0), &json!("ready")), "{ended:?}");
+    assert_eq!(
+        (ended.code, &world.report()["verdict"]),
+        (Some(0), &json!("ready")),
+        "{ended:?}"
+    );
     assert_eq!(world.attempts("work"), "gate, changed");
     assert_eq!(world.starts("work")[1]["session"], "resumed");
     let show = |path: &str| world.git(&["show", &format!("omk/run/e2e:{path}")]);
-    assert_eq!([show("fix.txt"), show("one.txt"), show("two.txt")], ["right", "one", "two"]);
-    assert_eq!(model.looked_up(), ["/v1/models"], "asked once, before the first prompt");
+    assert_eq!(
+        [show("fix.txt"), show("one.txt"), show("two.txt")],
+        ["right", "one", "two"]
+    );
+    assert_eq!(
+        model.looked_up(),
+        ["/v1/models"],
+        "asked once, before the first prompt"
+    );
     (world, model)
 }
 
@@ -56,7 +98,8 @@ async fn finishes(offer: Offer, agent: &str) -> (World, Model) {
 async fn kimi_k3_works_and_costs_what_the_table_says() {
     let (world, model) = finishes(Offer::Platform, "model: kimi-k3").await;
     assert_eq!(said_of_thinking(&model), "thinking=null effort=null");
-    // Without `prices` in the plan. Each answer has 60 tokens of input, 40 of cached input and 10 of output.
+    // Without `prices` in the plan. Each answer has 60 tokens of input, 40 of cached input and 10
+    // of output.
     let report = world.report();
     let answers = u64::try_from(model.asked().len()).unwrap();
     assert_eq!(
@@ -64,7 +107,10 @@ async fn kimi_k3_works_and_costs_what_the_table_says() {
         json!({"input": 60 * answers, "cached_input": 40 * answers, "output": 10 * answers,
         "reasoning": 4 * answers})
     );
-    assert_eq!(report["cost_micro_usd"].as_u64().unwrap(), answers * (60 * 3 + 12 + 10 * 15));
+    assert_eq!(
+        report["cost_micro_usd"].as_u64().unwrap(),
+        answers * (60 * 3 + 12 + 10 * 15)
+    );
     // The reasoning is in the account, and not among the words.
     assert!(!report.to_string().contains("Let me see."), "{report}");
     // What the CLI says of itself reaches the provider, and nothing that tells of the machine does.
@@ -85,26 +131,42 @@ async fn kimi_k3_1_pro_takes_an_effort() {
 #[tokio::test]
 async fn kimi_k2_7_code_works() {
     let (_world, model) = finishes(Offer::Platform, "model: kimi-k2.7-code").await;
-    assert_eq!(said_of_thinking(&model), r#"thinking={"type":"enabled","keep":"all"} effort=null"#);
+    assert_eq!(
+        said_of_thinking(&model),
+        r#"thinking={"type":"enabled","keep":"all"} effort=null"#
+    );
 }
 
 #[tokio::test]
 async fn kimi_k2_6_works() {
     let (_world, model) = finishes(Offer::Platform, "model: kimi-k2.6").await;
-    assert_eq!(said_of_thinking(&model), r#"thinking={"type":"enabled","keep":"all"} effort=null"#);
+    assert_eq!(
+        said_of_thinking(&model),
+        r#"thinking={"type":"enabled","keep":"all"} effort=null"#
+    );
 }
 
 #[tokio::test]
 async fn kimi_k2_6_works_without_thinking() {
     let (_world, model) = finishes(Offer::Platform, "model: kimi-k2.6, thinking: off").await;
-    assert_eq!(said_of_thinking(&model), r#"thinking={"type":"disabled"} effort=null"#);
+    assert_eq!(
+        said_of_thinking(&model),
+        r#"thinking={"type":"disabled"} effort=null"#
+    );
 }
 
 #[tokio::test]
 async fn kimi_for_coding_works_through_the_subscriptions_own_door() {
     let (world, model) = finishes(Offer::Subscription, "model: kimi-for-coding").await;
-    assert_eq!(said_of_thinking(&model), r#"thinking={"type":"enabled","keep":"all"} effort=null"#);
-    assert_eq!(world.report()["cost_micro_usd"], Value::Null, "a subscription pays");
+    assert_eq!(
+        said_of_thinking(&model),
+        r#"thinking={"type":"enabled","keep":"all"} effort=null"#
+    );
+    assert_eq!(
+        world.report()["cost_micro_usd"],
+        Value::Null,
+        "a subscription pays"
+    );
 }
 
 const ONE: &str = "tasks: [{ id: one, prompt: do one, write_set: [one.txt], retry_policy: { max_attempts: 0 } }]\n";
@@ -114,9 +176,17 @@ async fn stopped(offer: Offer, agent: &str) -> String {
     let model = Model::offering(offer, vec![("do one", vec![Turn::Say("never asked")])]).await;
     let world = World::asking(&model, agent, ONE).await;
     let ended = world.run(&["run"]).await;
-    assert_eq!(model.asked().len(), 0, "nothing was asked, so nothing is paid: {ended:?}");
+    assert_eq!(
+        model.asked().len(),
+        0,
+        "nothing was asked, so nothing is paid: {ended:?}"
+    );
     assert_eq!((ended.code, world.runs().len()), (Some(3), 0), "{ended:?}");
-    ended.stderr.replace(&model.base_url, "http://127.0.0.1:PORT/v1").trim_end().to_owned()
+    ended
+        .stderr
+        .replace(&model.base_url, "http://127.0.0.1:PORT/v1")
+        .trim_end()
+        .to_owned()
 }
 
 fn other(status: u16, kind: &'static str, body: impl Into<String>) -> Offer {
@@ -137,7 +207,9 @@ async fn a_model_that_is_not_there_is_found_out_before_anything_is_paid() {
       hint: this provider has `kimi-k3`, `kimi-k3.1-pro`, `kimi-k2.7-code`, `kimi-k2.7-code-highspeed`, `kimi-k2.6`
       hint: nothing was run, and nothing was paid
     ");
-    let many: Vec<Value> = (0..300).map(|n| json!({"id": format!("vendor/model-{n}")})).collect();
+    let many: Vec<Value> = (0..300)
+        .map(|n| json!({"id": format!("vendor/model-{n}")}))
+        .collect();
     let many = other(200, "application/json", json!({"data": many}).to_string());
     insta::assert_snapshot!(stopped(many, "model: nothing-like-it").await, @r"
     error: the model `nothing-like-it` is not at http://127.0.0.1:PORT/v1
@@ -153,7 +225,11 @@ async fn a_model_that_is_not_there_is_found_out_before_anything_is_paid() {
 #[tokio::test]
 async fn a_key_of_another_console_is_found_out_before_anything_is_paid() {
     let refused = |kind: &str, message: &str| {
-        other(401, "application/json", json!({"error": {"message": message, "type": kind}}).to_string())
+        other(
+            401,
+            "application/json",
+            json!({"error": {"message": message, "type": kind}}).to_string(),
+        )
     };
     let echo = format!("Incorrect API key provided: {KEY}");
     let said = stopped(refused("incorrect_api_key_error", &echo), "model: kimi-k3").await;
@@ -166,13 +242,18 @@ async fn a_key_of_another_console_is_found_out_before_anything_is_paid() {
     ");
 }
 
-/// Whatever a provider says to the question, no part of the key and nothing that a terminal or a CI log acts on is shown.
+/// Whatever a provider says to the question, no part of the key and nothing that a terminal or a CI
+/// log acts on is shown.
 #[tokio::test]
 async fn a_hostile_provider_gets_no_key_and_no_escape_code_onto_the_terminal() {
-    const ACTS: &str = "\u{1b}[31m\u{1b}]0;title\u{7}\n::error::pwned\n::add-mask::x\n\u{202e}\u{0}";
+    const ACTS: &str =
+        "\u{1b}[31m\u{1b}]0;title\u{7}\n::error::pwned\n::add-mask::x\n\u{202e}\u{0}";
     let cut = format!("{}{KEY}", "x".repeat(480));
-    let error = |kind: &str, message: &str| json!({"error": {"type": kind, "message": message}}).to_string();
-    let list = json!({"data": [{"id": format!("kimi-{KEY}")}, {"id": ACTS}, {"id": "kimi-k2.6"}]}).to_string();
+    let error = |kind: &str, message: &str| {
+        json!({"error": {"type": kind, "message": message}}).to_string()
+    };
+    let list = json!({"data": [{"id": format!("kimi-{KEY}")}, {"id": ACTS}, {"id": "kimi-k2.6"}]})
+        .to_string();
     for (status, body) in [
         (401, error(&format!("t {KEY}"), "no")),
         (401, error("t", &cut)),
@@ -181,11 +262,23 @@ async fn a_hostile_provider_gets_no_key_and_no_escape_code_onto_the_terminal() {
         (429, error(&format!("quota-{KEY}"), &cut)),
         (200, list),
     ] {
-        let said = stopped(other(status, "application/json", body.clone()), "model: kimi-k3").await;
+        let said = stopped(
+            other(status, "application/json", body.clone()),
+            "model: kimi-k3",
+        )
+        .await;
         let begun = &KEY[..12];
-        assert!(!said.contains(begun) && said.len() < 2_000, "{body:.200}\n{said}");
-        let acts = said.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}');
-        assert!(!acts && !said.lines().any(|line| line.trim_start().starts_with("::")), "{said:?}");
+        assert!(
+            !said.contains(begun) && said.len() < 2_000,
+            "{body:.200}\n{said}"
+        );
+        let acts = said
+            .chars()
+            .any(|c| (c.is_control() && c != '\n') || c == '\u{202e}');
+        assert!(
+            !acts && !said.lines().any(|line| line.trim_start().starts_with("::")),
+            "{said:?}"
+        );
     }
 }
 
@@ -224,9 +317,19 @@ async fn goes_on(offer: Offer) -> String {
     let model = Model::offering(offer, vec![("do one", answers)]).await;
     let world = World::new(&model, ONE).await;
     let ended = world.run(&["run"]).await;
-    assert_eq!((ended.code, world.attempts("one").as_str()), (Some(0), "changed"), "{ended:?}");
-    let notes = ended.stderr.lines().filter(|line| line.starts_with("note: "));
-    notes.collect::<Vec<_>>().join("\n").replace(&model.base_url, "http://127.0.0.1:PORT/v1")
+    assert_eq!(
+        (ended.code, world.attempts("one").as_str()),
+        (Some(0), "changed"),
+        "{ended:?}"
+    );
+    let notes = ended
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("note: "));
+    notes
+        .collect::<Vec<_>>()
+        .join("\n")
+        .replace(&model.base_url, "http://127.0.0.1:PORT/v1")
 }
 
 #[tokio::test]
@@ -275,9 +378,16 @@ async fn an_unknown_model_works_with_safe_settings_and_what_was_assumed_is_said(
     .await;
     let world = World::asking(&model, "model: llama-coder", ONE).await;
     let ended = world.run(&["run"]).await;
-    assert_eq!((ended.code, world.attempts("one").as_str()), (Some(0), "changed"), "{ended:?}");
+    assert_eq!(
+        (ended.code, world.attempts("one").as_str()),
+        (Some(0), "changed"),
+        "{ended:?}"
+    );
     assert_eq!(said_of_thinking(&model), "thinking=null effort=null");
-    let notes = ended.stderr.lines().filter(|line| line.starts_with("note: "));
+    let notes = ended
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("note: "));
     insta::assert_snapshot!(notes.collect::<Vec<_>>().join("\n"), @"note: omk does not know the model `llama-coder`: it assumes a context of 131072 tokens, and leaves thinking to the provider");
 }
 
@@ -285,7 +395,11 @@ async fn an_unknown_model_works_with_safe_settings_and_what_was_assumed_is_said(
 async fn omk_agent_check_asks_the_same_question_alone() {
     let model = Model::start(Vec::new()).await;
     let mut world = World::new(&model, ONE).await;
-    let here = |text: &str| text.replace(&model.base_url, "http://127.0.0.1:PORT/v1").trim_end().to_owned();
+    let here = |text: &str| {
+        text.replace(&model.base_url, "http://127.0.0.1:PORT/v1")
+            .trim_end()
+            .to_owned()
+    };
     let good = world.run(&["agent", "check"]).await;
     assert_eq!(good.code, Some(0), "{good:?}");
     insta::assert_snapshot!(here(&good.stdout), @r"
@@ -323,31 +437,61 @@ async fn a_plan_that_cannot_be_read_is_not_replaced_by_the_default_provider() {
     let model = Model::start(Vec::new()).await;
     let world = World::new(&model, ONE).await;
     std::fs::copy(world.at("repo/omk.yaml"), world.at("home/omk.yaml")).unwrap();
-    for arguments in
-        [&["agent", "check"][..], &["agent", "check", "--plan", "omk.yaml"], &["agent", "check", "--plan", "no"]]
-    {
+    for arguments in [
+        &["agent", "check"][..],
+        &["agent", "check", "--plan", "omk.yaml"],
+        &["agent", "check", "--plan", "no"],
+    ] {
         let mut outside = world.omk(arguments);
         outside.current_dir(world.at("home"));
         let ended = world.end_of(outside).await;
         assert_eq!(ended.code, Some(2), "{ended:?}");
-        assert!(!ended.stderr.contains("moonshot") && model.looked_up().is_empty(), "{ended:?}");
+        assert!(
+            !ended.stderr.contains("moonshot") && model.looked_up().is_empty(),
+            "{ended:?}"
+        );
     }
 }
 
 /// How a task ends whose model answers so: class, message and advice.
 async fn ends(turn: Turn) -> String {
     let model = Model::start(vec![("do one", vec![turn])]).await;
-    let world = World::new(&model, &format!("env: {{ KIMI_LOOP_MAX_ATTEMPTS_PER_STEP: \"1\" }}\n{ONE}")).await;
+    let world = World::new(
+        &model,
+        &format!("env: {{ KIMI_LOOP_MAX_ATTEMPTS_PER_STEP: \"1\" }}\n{ONE}"),
+    )
+    .await;
     let ended = world.run(&["run"]).await;
     let journal = world.journal();
-    let failed = journal.iter().map(|line| &line["fact"]["outcome"]).rfind(|outcome| outcome["class"].is_string());
-    let Some(failed) = failed else { panic!("it did not fail: {ended:?}") };
-    let words = |name: &str| failed[name].as_str().unwrap_or("-").replace(&model.base_url, "http://127.0.0.1:PORT/v1");
-    assert!(!ended.stdout.contains(KEY) && !ended.stderr.contains(KEY), "{ended:?}");
+    let failed = journal
+        .iter()
+        .map(|line| &line["fact"]["outcome"])
+        .rfind(|outcome| outcome["class"].is_string());
+    let Some(failed) = failed else {
+        panic!("it did not fail: {ended:?}")
+    };
+    let words = |name: &str| {
+        failed[name]
+            .as_str()
+            .unwrap_or("-")
+            .replace(&model.base_url, "http://127.0.0.1:PORT/v1")
+    };
+    assert!(
+        !ended.stdout.contains(KEY) && !ended.stderr.contains(KEY),
+        "{ended:?}"
+    );
     if let Some(advice) = failed["advice"].as_str() {
-        assert!(ended.stdout.contains(advice), "people see the advice: {ended:?}");
+        assert!(
+            ended.stdout.contains(advice),
+            "people see the advice: {ended:?}"
+        );
     }
-    format!("{}: {}\n  {}", words("class"), words("message"), words("advice"))
+    format!(
+        "{}: {}\n  {}",
+        words("class"),
+        words("message"),
+        words("advice")
+    )
 }
 
 #[tokio::test]
@@ -356,30 +500,79 @@ async fn a_provider_is_quoted_with_the_setting_or_the_page_that_changes_it() {
     let quota = "You exceeded your current token quota, please check your account balance";
     let mut all = Vec::new();
     for turn in [
-        says(400, "invalid_request_error", "invalid thinking: only type=enabled is allowed for this model"),
-        says(400, "invalid_request_error", "max_tokens must be at most 4096"),
-        says(401, "invalid_authentication_error", "Invalid Authentication"),
-        says(403, "access_terminated_error", "Kimi For Coding is currently only available for Coding Agents"),
-        says(403, "permission_denied_error", "The API you are accessing is not open"),
-        says(404, "resource_not_found_error", "Not found the model kimi-k3 or Permission denied"),
+        says(
+            400,
+            "invalid_request_error",
+            "invalid thinking: only type=enabled is allowed for this model",
+        ),
+        says(
+            400,
+            "invalid_request_error",
+            "max_tokens must be at most 4096",
+        ),
+        says(
+            401,
+            "invalid_authentication_error",
+            "Invalid Authentication",
+        ),
+        says(
+            403,
+            "access_terminated_error",
+            "Kimi For Coding is currently only available for Coding Agents",
+        ),
+        says(
+            403,
+            "permission_denied_error",
+            "The API you are accessing is not open",
+        ),
+        says(
+            404,
+            "resource_not_found_error",
+            "Not found the model kimi-k3 or Permission denied",
+        ),
         says(413, "request_too_large", "Request body too large"),
         says(429, "exceeded_current_quota_error", quota),
-        says(429, "rate_limit_reached_error", "Your account reached max request concurrency: 1"),
+        says(
+            429,
+            "rate_limit_reached_error",
+            "Your account reached max request concurrency: 1",
+        ),
         Turn::Page,
         Turn::Reason("stop"),
         Turn::Reason("length"),
         Turn::Nothing,
-        // What a subscription says when its week is over, and what proxies and other providers say in forms of their own.
-        says(403, "access_terminated_error", "You've reached your weekly (7-day) usage limit"),
-        says(429, "rate_limit_reached_error", "You've reached your usage limit for this period"),
-        Turn::Raw(200, "application/json", r#"{"error":{"message":"quota exceeded","type":"insufficient_quota"}}"#),
+        // What a subscription says when its week is over, and what proxies and other providers say
+        // in forms of their own.
+        says(
+            403,
+            "access_terminated_error",
+            "You've reached your weekly (7-day) usage limit",
+        ),
+        says(
+            429,
+            "rate_limit_reached_error",
+            "You've reached your usage limit for this period",
+        ),
+        Turn::Raw(
+            200,
+            "application/json",
+            r#"{"error":{"message":"quota exceeded","type":"insufficient_quota"}}"#,
+        ),
         Turn::Raw(
             200,
             "text/event-stream",
             "data: {\"error\":{\"message\":\"The engine is currently overloaded\"}}\n\n",
         ),
-        Turn::Raw(422, "application/json", r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#),
-        Turn::Raw(503, "text/plain", "upstream connect error or disconnect/reset before headers"),
+        Turn::Raw(
+            422,
+            "application/json",
+            r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#,
+        ),
+        Turn::Raw(
+            503,
+            "text/plain",
+            "upstream connect error or disconnect/reset before headers",
+        ),
         Turn::Raw(404, "text/plain", "404 page not found"),
     ] {
         all.push(ends(turn).await);
@@ -430,21 +623,35 @@ async fn a_provider_is_quoted_with_the_setting_or_the_page_that_changes_it() {
 
 #[tokio::test]
 async fn reasoning_that_goes_on_is_no_silence() {
-    // Eight seconds of reasoning, and three of silence are too many. `scripts/soak` has the model reason for minutes.
+    // Eight seconds of reasoning, and three of silence are too many. `scripts/soak` has the model
+    // reason for minutes.
     let reasons = Turn::Ponder(400, reasoning_seconds() * 10 / 4, "done");
     let model = Model::start(vec![("do one", vec![write("one.txt", "1\n"), reasons])]).await;
     let world = World::new(&model, &ONE.replace("prompt:", "idle_timeout: 3s, prompt:")).await;
     let ended = world.run(&["run"]).await;
-    assert_eq!((ended.code, world.attempts("one").as_str()), (Some(0), "changed"), "{ended:?}");
+    assert_eq!(
+        (ended.code, world.attempts("one").as_str()),
+        (Some(0), "changed"),
+        "{ended:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_limit_in_dollars_is_kept_by_the_tables_prices() {
     // 342 millionths of a dollar an answer, by the table.
-    let answers = vec![bash("true"), bash("true"), bash("true"), Turn::Say("never reached")];
+    let answers = vec![
+        bash("true"),
+        bash("true"),
+        bash("true"),
+        Turn::Say("never reached"),
+    ];
     let model = Model::start(vec![("do one", answers)]).await;
     let world = World::new(&model, &format!("limits: {{ usd: 0.0008 }}\n{ONE}")).await;
     let ended = world.run(&["run"]).await;
-    assert_eq!((ended.code, &world.report()["verdict"]), (Some(4), &json!("needs_more_budget")), "{ended:?}");
+    assert_eq!(
+        (ended.code, &world.report()["verdict"]),
+        (Some(4), &json!("needs_more_budget")),
+        "{ended:?}"
+    );
     assert_eq!(model.asked().len(), 3, "the third answer broke the limit");
 }

@@ -1,9 +1,13 @@
-//! The stages of `omk ci` as jobs would start them, without a runner: a token, the runner's variables, a checkout.
+//! The stages of `omk ci` as jobs would start them, without a runner: a token, the runner's
+//! variables, a checkout.
 //!
-//! Faster than `forge_act.rs`, and what a job is told can be changed on the way. Nothing of the caller's environment
-//! reaches omk but PATH.
+//! Faster than `forge_act.rs`, and what a job is told can be changed on the way. Nothing of the
+//! caller's environment reaches omk but PATH.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,15 +20,24 @@ use crate::forge_door::rig;
 use crate::forge_world::{Event, ForgeWorld, REPOSITORY, git};
 
 /// The permissions of each job, as the example workflows grant them.
-pub(crate) const GATE: &[(&str, &str)] =
-    &[("contents", "read"), ("pull-requests", "write"), ("issues", "write"), ("checks", "write"), ("actions", "write")];
+pub(crate) const GATE: &[(&str, &str)] = &[
+    ("contents", "read"),
+    ("pull-requests", "write"),
+    ("issues", "write"),
+    ("checks", "write"),
+    ("actions", "write"),
+];
 /// See [`GATE`].
 pub(crate) const RUN: &[(&str, &str)] = &[("contents", "read"), ("actions", "read")];
 /// See [`GATE`].
 pub(crate) const JUDGE: &[(&str, &str)] = &[("contents", "read")];
 /// See [`GATE`].
-pub(crate) const PUBLISH: &[(&str, &str)] =
-    &[("contents", "write"), ("pull-requests", "write"), ("issues", "write"), ("checks", "write")];
+pub(crate) const PUBLISH: &[(&str, &str)] = &[
+    ("contents", "write"),
+    ("pull-requests", "write"),
+    ("issues", "write"),
+    ("checks", "write"),
+];
 /// What one job for everything needs.
 pub(crate) const ONE_JOB: &[(&str, &str)] = &[
     ("contents", "write"),
@@ -50,7 +63,13 @@ impl Job {
     /// That it ended so; all it said where it did not.
     #[track_caller]
     pub(crate) fn exits(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "\n--- out\n{}\n--- err\n{}", self.out, self.err);
+        assert_eq!(
+            self.code,
+            Some(code),
+            "\n--- out\n{}\n--- err\n{}",
+            self.out,
+            self.err
+        );
         self
     }
 
@@ -58,7 +77,11 @@ impl Job {
     #[track_caller]
     pub(crate) fn says(self, text: &str) -> Self {
         let said = self.out.contains(text) || self.err.contains(text);
-        assert!(said, "it does not say {text:?}\n--- out\n{}\n--- err\n{}", self.out, self.err);
+        assert!(
+            said,
+            "it does not say {text:?}\n--- out\n{}\n--- err\n{}",
+            self.out, self.err
+        );
         self
     }
 
@@ -103,21 +126,45 @@ impl ForgeWorld {
         let to = self.at(name);
         std::fs::create_dir_all(&to).unwrap();
         git(&to, &["init", "--quiet", "--initial-branch=main"]);
-        git(&to, &["remote", "add", "origin", &format!("{}/{REPOSITORY}", self.door.url)]);
-        git(&to, &["fetch", "--quiet", "--depth=1", &self.remote("maintainer"), commit]);
+        git(
+            &to,
+            &[
+                "remote",
+                "add",
+                "origin",
+                &format!("{}/{REPOSITORY}", self.door.url),
+            ],
+        );
+        git(
+            &to,
+            &[
+                "fetch",
+                "--quiet",
+                "--depth=1",
+                &self.remote("maintainer"),
+                commit,
+            ],
+        );
         git(&to, &["checkout", "--quiet", "--detach", "FETCH_HEAD"]);
         to
     }
 
-    /// A stage of `omk ci` as its job would start it, with a token of that job's permissions. `command` is empty for all
-    /// stages in one job; `env` is set last, and may unset by an empty value.
+    /// A stage of `omk ci` as its job would start it, with a token of that job's permissions.
+    /// `command` is empty for all stages in one job; `env` is set last, and may unset by an
+    /// empty value.
     pub(crate) fn omk_ci(&self, command: &str, event: &Event, env: &[(&str, &str)]) -> Job {
         let (mut omk, place) = self.job(command, event, env);
         left(&omk.output().unwrap(), &place)
     }
 
-    /// The same job, not yet started, and its machine: `workspace`, `bundle`, `temp`. [`left`] reads what it left there.
-    pub(crate) fn job(&self, command: &str, event: &Event, env: &[(&str, &str)]) -> (Command, PathBuf) {
+    /// The same job, not yet started, and its machine: `workspace`, `bundle`, `temp`. [`left`]
+    /// reads what it left there.
+    pub(crate) fn job(
+        &self,
+        command: &str,
+        event: &Event,
+        env: &[(&str, &str)],
+    ) -> (Command, PathBuf) {
         let permissions = match command {
             "gate" => GATE,
             "run" => RUN,
@@ -126,7 +173,11 @@ impl ForgeWorld {
             _ => ONE_JOB,
         };
         let token = self.door.token(permissions);
-        let place = self.at(&format!("job-{}-{}", self.run.get(), if command.is_empty() { "all" } else { command }));
+        let place = self.at(&format!(
+            "job-{}-{}",
+            self.run.get(),
+            if command.is_empty() { "all" } else { command }
+        ));
         std::fs::create_dir_all(place.join("temp")).unwrap();
         let file = |name: &str| place.join(name);
         std::fs::write(file("event.json"), event.payload.to_string()).unwrap();
@@ -137,8 +188,12 @@ impl ForgeWorld {
         std::fs::create_dir_all(&workspace).unwrap();
         let mut omk = Command::new(env!("CARGO_BIN_EXE_omk"));
         omk.arg("ci").current_dir(&workspace).env_clear();
-        omk.env("PATH", std::env::var_os("PATH").unwrap()).env("LANG", "C.UTF-8").env("CI", "true");
-        omk.env("HOME", self.at("home")).env("XDG_CACHE_HOME", self.at("cache")).env("TMPDIR", self.at("temp"));
+        omk.env("PATH", std::env::var_os("PATH").unwrap())
+            .env("LANG", "C.UTF-8")
+            .env("CI", "true");
+        omk.env("HOME", self.at("home"))
+            .env("XDG_CACHE_HOME", self.at("cache"))
+            .env("TMPDIR", self.at("temp"));
         if self.reaches_out {
             omk.env("OMK_ROOM_AT_MOST", "landlock");
         }
@@ -185,11 +240,20 @@ impl ForgeWorld {
     pub(crate) fn jobs(&self, event: &Event, env: &[(&str, &str)]) -> Jobs {
         let run = self.workflow_run(event);
         let gate = self.omk_ci("gate", event, &[]);
-        let mut jobs = Jobs { number: run, gate, run: None, judge: None, publish: None };
+        let mut jobs = Jobs {
+            number: run,
+            gate,
+            run: None,
+            judge: None,
+            publish: None,
+        };
         if jobs.gate.output("go") == "true" {
             self.later_jobs(event, &mut jobs, env);
         }
-        self.door.control("runs", &json!({"id": run, "status": "completed", "conclusion": "success"}));
+        self.door.control(
+            "runs",
+            &json!({"id": run, "status": "completed", "conclusion": "success"}),
+        );
         jobs
     }
 
@@ -202,7 +266,10 @@ impl ForgeWorld {
         let mut told = vec![("OMK_REQUEST", request.as_str())];
         let given: Vec<(&str, &str)> = told.iter().chain(env).copied().collect();
         let ran = self.omk_ci("run", event, &given);
-        let (artifact, trouble) = (ran.output("artifact").to_owned(), ran.output("trouble").to_owned());
+        let (artifact, trouble) = (
+            ran.output("artifact").to_owned(),
+            ran.output("trouble").to_owned(),
+        );
         self.artifact("upload", &artifact, run, "run");
         jobs.run = Some(ran);
         if !artifact.is_empty() {
@@ -210,17 +277,32 @@ impl ForgeWorld {
             self.artifact("download", &artifact, run, "publish");
             jobs.judge = Some(self.omk_ci("judge", event, &told));
         }
-        let judgement = jobs.judge.as_ref().map(|job| job.output("judgement").to_owned()).unwrap_or_default();
-        told.extend([("OMK_JUDGEMENT", judgement.as_str()), ("OMK_TROUBLE", trouble.as_str())]);
+        let judgement = jobs
+            .judge
+            .as_ref()
+            .map(|job| job.output("judgement").to_owned())
+            .unwrap_or_default();
+        told.extend([
+            ("OMK_JUDGEMENT", judgement.as_str()),
+            ("OMK_TROUBLE", trouble.as_str()),
+        ]);
         jobs.publish = Some(self.omk_ci("publish", event, &told));
     }
 
     /// Brings a job's bundle to the forge, or from it; nothing where there is none.
     fn artifact(&self, way: &str, name: &str, run: u64, job: &str) {
         let mut python = Command::new("python3");
-        python.arg(rig().join("actions/upload-artifact/artifact.py")).arg(way).env_clear();
-        python.env("PATH", std::env::var_os("PATH").unwrap()).env("NAME", name).env("GITHUB_RUN_ID", run.to_string());
-        python.env("AT", self.at(&format!("job-{run}-{job}/bundle"))).env("GITHUB_SERVER_URL", &self.door.url);
+        python
+            .arg(rig().join("actions/upload-artifact/artifact.py"))
+            .arg(way)
+            .env_clear();
+        python
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("NAME", name)
+            .env("GITHUB_RUN_ID", run.to_string());
+        python
+            .env("AT", self.at(&format!("job-{run}-{job}/bundle")))
+            .env("GITHUB_SERVER_URL", &self.door.url);
         assert!(python.stdout(Stdio::null()).status().unwrap().success());
     }
 }
@@ -241,7 +323,10 @@ pub(crate) fn left(output: &Output, place: &Path) -> Job {
 fn outputs(text: &str) -> BTreeMap<String, String> {
     let (mut found, mut lines) = (BTreeMap::new(), text.lines());
     while let Some(line) = lines.next() {
-        if let Some((name, end)) = line.split_once("<<").filter(|(name, _)| !name.contains('=')) {
+        if let Some((name, end)) = line
+            .split_once("<<")
+            .filter(|(name, _)| !name.contains('='))
+        {
             let value: Vec<&str> = lines.by_ref().take_while(|line| *line != end).collect();
             found.insert(name.to_owned(), value.join("\n"));
         } else if let Some((name, value)) = line.split_once('=') {

@@ -1,7 +1,8 @@
-//! The stories that people live through at a forge, each told once and held against what GitHub and GitLab then show.
+//! The stories that people live through at a forge, each told once and held against what GitHub and
+//! GitLab then show.
 //!
-//! A telling is a snapshot for each forge in `stories/`: laid side by side they differ in words and numbers, and where the
-//! forges themselves do. It refuses to know which forge it is at.
+//! A telling is a snapshot for each forge in `stories/`: laid side by side they differ in words and
+//! numbers, and where the forges themselves do. It refuses to know which forge it is at.
 
 use omk_action::id::Sha256;
 
@@ -14,7 +15,11 @@ use crate::story_world::{AnyWorld, Change, When};
 const CHECK: &str = "test ! -f fix.txt || grep -q right fix.txt || { echo 'fix.txt: it must say right'; exit 1; }\n";
 
 fn world<W: AnyWorld>(plan: &str) -> W {
-    W::with(&[("omk.yaml", plan), ("README.md", "A widget.\n"), ("check.sh", CHECK)])
+    W::with(&[
+        ("omk.yaml", plan),
+        ("README.md", "A widget.\n"),
+        ("check.sh", CHECK),
+    ])
 }
 
 /// Each story at both forges.
@@ -78,7 +83,12 @@ fn who_may_not_is_told_so<W: AnyWorld>() {
     world.change(Change::Own);
     tale.head("to a branch that anybody can make");
     world.work(&["checkout", "--quiet", "-b", "wild", "main"]);
-    world.push(When::Before, "contributor", "wild", &[("wild.txt", "wild\n")]);
+    world.push(
+        When::Before,
+        "contributor",
+        "wild",
+        &[("wild.txt", "wild\n")],
+    );
     world.change(Change::Base("wild"));
     tale.asks_gate("maintainer", "/omk run");
     world.change(Change::Base("main"));
@@ -90,7 +100,12 @@ fn who_may_not_is_told_so<W: AnyWorld>() {
     let said = tale.says("maintainer", "/omk run");
     tale.head("pushed after that");
     world.work(&["checkout", "--quiet", HEAD]);
-    let head = world.push(When::Since, "contributor", HEAD, &[("feature.txt", "something else\n")]);
+    let head = world.push(
+        When::Since,
+        "contributor",
+        HEAD,
+        &[("feature.txt", "something else\n")],
+    );
     tale.hears(&said);
     tale.checks(HEAD);
     tale.asks_gate("maintainer", &format!("/omk run {head}"));
@@ -104,10 +119,22 @@ fn commands_are_answered<W: AnyWorld>() {
     let world: W = world(PLAN);
     world.is_set_up();
     let mut tale = Tale::of(&world, Detail::Open);
-    for command in ["/omk help", "/omk plan", "/omk status", "/omk verify", "/omk cancel"] {
+    for command in [
+        "/omk help",
+        "/omk plan",
+        "/omk status",
+        "/omk verify",
+        "/omk cancel",
+    ] {
         tale.asks_gate("maintainer", command);
     }
-    for wrong in ["/omk rnu", "/omk run fixx", "/omk approve all", "/omk run\n/omk retry", "> /omk run"] {
+    for wrong in [
+        "/omk rnu",
+        "/omk run fixx",
+        "/omk approve all",
+        "/omk run\n/omk retry",
+        "> /omk run",
+    ] {
         tale.asks_gate("contributor", wrong);
     }
     let (said, started) = tale.asks_gate("maintainer", "/omk run");
@@ -129,7 +156,9 @@ fn a_changed_plan_is_approved<W: AnyWorld>() {
     let world: W = world(PLAN);
     let mut tale = Tale::of(&world, Detail::Open);
     // It would also like to be pushed without asking; who governs is the default branch.
-    let changed = PLAN.replace("echo right", "echo all right").replace("as: pull-request", "as: push");
+    let changed = PLAN
+        .replace("echo right", "echo all right")
+        .replace("as: pull-request", "as: push");
     let digest = Sha256::of(changed.as_bytes());
     world.work(&["checkout", "--quiet", HEAD]);
     tale.head("the plan is changed");
@@ -142,7 +171,10 @@ fn a_changed_plan_is_approved<W: AnyWorld>() {
     tale.file(&result, "fix.txt");
     tale.asks_gate("reader", &format!("/omk approve {digest}"));
     tale.asks_gate("maintainer", "/omk approve 0123456789ab");
-    tale.asks_gate("maintainer", &format!("/omk approve {}", &digest.as_str()[..12]));
+    tale.asks_gate(
+        "maintainer",
+        &format!("/omk approve {}", &digest.as_str()[..12]),
+    );
     tale.asks("contributor", "/omk run");
     tale.file(&result, "fix.txt");
     tale.checks(HEAD);
@@ -217,7 +249,12 @@ fn a_schedule_maintains_the_default_branch<W: AnyWorld>() {
     let branch = "omk/task/nightly/docs";
     world.work(&["fetch", "--quiet", &world.address("maintainer"), branch]);
     world.work(&["checkout", "--quiet", "--detach", "FETCH_HEAD"]);
-    world.push(When::Before, "contributor", branch, &[("docs.txt", "better docs\n")]);
+    world.push(
+        When::Before,
+        "contributor",
+        branch,
+        &[("docs.txt", "better docs\n")],
+    );
     tale.ran(world.scheduled());
     tale.log("omk's");
     tale.comments();
@@ -265,7 +302,12 @@ fn branches_are_pushed_and_removed<W: AnyWorld>() {
     let branch = format!("omk/task/{}/two", W::SCOPE);
     world.work(&["fetch", "--quiet", &world.address("maintainer"), &branch]);
     world.work(&["checkout", "--quiet", "--detach", "FETCH_HEAD"]);
-    world.push(When::Before, "contributor", &branch, &[("two.txt", "better\n")]);
+    world.push(
+        When::Before,
+        "contributor",
+        &branch,
+        &[("two.txt", "better\n")],
+    );
     tale.head("closed, and open again before anybody looks");
     tale.ran(world.closed());
     tale.log("branch");

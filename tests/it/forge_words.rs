@@ -1,4 +1,5 @@
-//! Every text that a person can get, at each forge: in the words of the one where it is read, and of no other.
+//! Every text that a person can get, at each forge: in the words of the one where it is read, and
+//! of no other.
 
 use omk_action::command::{Malformed, plan_of, read};
 use omk_action::fact::*;
@@ -56,7 +57,10 @@ fn refusals() -> Vec<Refusal> {
     };
     vec![
         Refusal::Gone,
-        Refusal::Bot { login: "renovate".to_owned(), id: 7 },
+        Refusal::Bot {
+            login: "renovate".to_owned(),
+            id: 7,
+        },
         permission(Permission::Triage, None),
         permission(Permission::Write, Some("Reporter")),
         permission(Permission::Maintain, Some("Developer")),
@@ -67,9 +71,18 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Closed { merged: true },
         Refusal::Fork,
         Refusal::HeadGone,
-        Refusal::Base { branch: "my-main".to_owned(), default_branch: "main".to_owned() },
-        Refusal::Unpinned { head: commit('a'), why: Unpinned::NoRecord },
-        Refusal::NotTheHead { named: commit('b'), head: commit('a') },
+        Refusal::Base {
+            branch: "my-main".to_owned(),
+            default_branch: "main".to_owned(),
+        },
+        Refusal::Unpinned {
+            head: commit('a'),
+            why: Unpinned::NoRecord,
+        },
+        Refusal::NotTheHead {
+            named: commit('b'),
+            head: commit('a'),
+        },
     ]
 }
 
@@ -79,8 +92,17 @@ fn answers(forge: ForgeKind) -> Vec<String> {
     let plan = Sha256::of(b"plan");
     let whole = plan.as_str().parse().unwrap();
     let head = commit('a');
-    let none = Standing { head: &head, check: None, workflow_url: None, comment_url: None };
-    let busy = Standing { check: Some(("under way", url)), workflow_url: Some(url), ..none.clone() };
+    let none = Standing {
+        head: &head,
+        check: None,
+        workflow_url: None,
+        comment_url: None,
+    };
+    let busy = Standing {
+        check: Some(("under way", url)),
+        workflow_url: Some(url),
+        ..none.clone()
+    };
     vec![
         help(forge),
         accepted(forge, &run(), &head, &tasks(&["api"]), url),
@@ -101,10 +123,17 @@ fn answers(forge: ForgeKind) -> Vec<String> {
 fn refused_everything(forge: ForgeKind) -> Vec<String> {
     let url = url(forge);
     let complaints = parsed("version: 1\ntasks: []\n").unwrap_err();
-    let mut texts: Vec<String> = refusals().iter().map(|refusal| refused(forge, refusal)).collect();
+    let mut texts: Vec<String> = refusals()
+        .iter()
+        .map(|refusal| refused(forge, refusal))
+        .collect();
     let a = "a".repeat(40);
     let b = "b".repeat(40);
-    for body in ["/omk approve".to_owned(), "/omk approve x".to_owned(), format!("/omk run {a} {b}")] {
+    for body in [
+        "/omk approve".to_owned(),
+        "/omk approve x".to_owned(),
+        format!("/omk run {a} {b}"),
+    ] {
         texts.push(malformed(forge, &mistakes(&body)));
     }
     texts.extend([
@@ -113,18 +142,31 @@ fn refused_everything(forge: ForgeKind) -> Vec<String> {
         no_plan(forge, "omk.yaml", "the default branch main"),
         busy(forge, url),
         may_not_cancel(forge, url),
-        could_not("ask the forge what jane may do here", "failed to read the members: 502"),
+        could_not(
+            "ask the forge what jane may do here",
+            "failed to read the members: 502",
+        ),
         nothing_kept_of_earlier(forge),
         no_proofs(forge),
-        approval_needed(forge, "omk.yaml", &Sha256::of(b"plan"), Permission::Write, "-a\n+b\n"),
+        approval_needed(
+            forge,
+            "omk.yaml",
+            &Sha256::of(b"plan"),
+            Permission::Write,
+            "-a\n+b\n",
+        ),
     ]);
-    let preview = Preview::of(&parsed("version: 1\nname: n\ntasks: [{id: a, run: 'true'}]\n").unwrap());
-    texts.push(show::plan(&preview, &format!("the {} main", forge.base_branch())));
+    let preview =
+        Preview::of(&parsed("version: 1\nname: n\ntasks: [{id: a, run: 'true'}]\n").unwrap());
+    texts.push(show::plan(
+        &preview,
+        &format!("the {} main", forge.base_branch()),
+    ));
     texts
 }
 
-/// A word in a text for people that only another forge than `forge` has; `None` = it is told in the words of `forge`. What
-/// others wrote may say anything.
+/// A word in a text for people that only another forge than `forge` has; `None` = it is told in the
+/// words of `forge`. What others wrote may say anything.
 fn foreign_word(forge: ForgeKind, text: &str) -> Option<&'static str> {
     const OF_GITHUB: [&str; 20] = [
         "github",
@@ -193,7 +235,11 @@ fn page(forge: ForgeKind, number: u64) -> String {
 }
 
 fn placed(forge: ForgeKind, pulls: u64) -> Placed {
-    let pull = |number| Pull { number, url: page(forge, number), task: None };
+    let pull = |number| Pull {
+        number,
+        url: page(forge, number),
+        task: None,
+    };
     Placed {
         delivered: true,
         branches: vec![format!("omk/run/{}12", forge.scope_prefix())],
@@ -209,20 +255,53 @@ fn troubles() -> Vec<Trouble> {
     let feature = || "feature".to_owned();
     vec![
         Trouble::PullsNotAllowed,
-        Trouble::HeadMoved { branch: feature(), now: commit('e') },
-        Trouble::Behind { branch: feature(), now: commit('e') },
+        Trouble::HeadMoved {
+            branch: feature(),
+            now: commit('e'),
+        },
+        Trouble::Behind {
+            branch: feature(),
+            now: commit('e'),
+        },
         Trouble::TargetGone { branch: feature() },
-        Trouble::RefRefused { name: branch(), said: "pre-receive hook declined".to_owned() },
-        Trouble::HeadRefused { branch: feature(), said: "pre-receive hook declined".to_owned() },
-        Trouble::Foreign { branch: branch(), tip: commit('f') },
+        Trouble::RefRefused {
+            name: branch(),
+            said: "pre-receive hook declined".to_owned(),
+        },
+        Trouble::HeadRefused {
+            branch: feature(),
+            said: "pre-receive hook declined".to_owned(),
+        },
+        Trouble::Foreign {
+            branch: branch(),
+            tip: commit('f'),
+        },
         Trouble::Overtaken { by: run() },
-        Trouble::Closed { number: 13, task: Some("api".parse().unwrap()) },
-        Trouble::Closed { number: 13, task: None },
-        Trouble::Full { limit: 5, waiting: 1 },
-        Trouble::Full { limit: 5, waiting: 2 },
-        Trouble::PushRefused { said: "pre-receive hook declined".to_owned() },
-        Trouble::NoChecks { instead: Instead::Nothing },
-        Trouble::TokenGone { undone: "write the comment".to_owned() },
+        Trouble::Closed {
+            number: 13,
+            task: Some("api".parse().unwrap()),
+        },
+        Trouble::Closed {
+            number: 13,
+            task: None,
+        },
+        Trouble::Full {
+            limit: 5,
+            waiting: 1,
+        },
+        Trouble::Full {
+            limit: 5,
+            waiting: 2,
+        },
+        Trouble::PushRefused {
+            said: "pre-receive hook declined".to_owned(),
+        },
+        Trouble::NoChecks {
+            instead: Instead::Nothing,
+        },
+        Trouble::TokenGone {
+            undone: "write the comment".to_owned(),
+        },
         Trouble::Other("something else".to_owned()),
     ]
 }
@@ -230,7 +309,10 @@ fn troubles() -> Vec<Trouble> {
 /// Why a run can be lost.
 fn losses() -> Vec<Lost> {
     vec![
-        Lost::NotStarted { why: "there is no key".to_owned(), verdict: RunVerdict::NotReady },
+        Lost::NotStarted {
+            why: "there is no key".to_owned(),
+            verdict: RunVerdict::NotReady,
+        },
         Lost::Unpublished("the disk is full".to_owned(), RunVerdict::FailedInfra),
         Lost::NoBundle,
         Lost::NoJudgement,
@@ -246,10 +328,18 @@ fn comments(forge: ForgeKind) -> Vec<String> {
     let mut retry = asked(forge);
     retry.ask = Ask::Retry { tasks: Vec::new() };
     retry.approved_by = Some("bob".to_owned());
-    let mut texts = vec![sticky::accepted(&request), sticky::accepted(&retry), sticky::accepted(&due)];
+    let mut texts = vec![
+        sticky::accepted(&request),
+        sticky::accepted(&retry),
+        sticky::accepted(&due),
+    ];
     texts.push(sticky::ended(&request, &good(&request), &placed(forge, 1)));
     texts.push(sticky::ended(&retry, &good(&retry), &placed(forge, 7)));
-    let by_hand = Placed { compare: Some(page(forge, 0)), troubles: troubles(), ..placed(forge, 0) };
+    let by_hand = Placed {
+        compare: Some(page(forge, 0)),
+        troubles: troubles(),
+        ..placed(forge, 0)
+    };
     texts.push(sticky::ended(&request, &good(&request), &by_hand));
     let mut under_way = good(&request);
     (under_way.verdict, under_way.ended) = (None, None);
@@ -277,15 +367,33 @@ fn comments(forge: ForgeKind) -> Vec<String> {
 fn pages(forge: ForgeKind) -> Vec<String> {
     let request = asked(forge);
     let view = good(&request);
-    let shown = |text: check::CheckText| format!("{}: {}\n{}\n{}", text.name, text.title, text.summary, text.text);
+    let shown = |text: check::CheckText| {
+        format!(
+            "{}: {}\n{}\n{}",
+            text.name, text.title, text.summary, text.text
+        )
+    };
     let mut texts = vec![shown(check::opened(&request))];
     texts.push(shown(check::running(&request, &view)));
-    let with_troubles = Placed { troubles: troubles(), ..placed(forge, 1) };
+    let with_troubles = Placed {
+        troubles: troubles(),
+        ..placed(forge, 1)
+    };
     texts.push(shown(check::ended(&request, &view, &with_troubles)));
-    texts.push(shown(check::lost(RunVerdict::FailedInfra, &sticky::lost(&request, &Lost::NoBundle))));
+    texts.push(shown(check::lost(
+        RunVerdict::FailedInfra,
+        &sticky::lost(&request, &Lost::NoBundle),
+    )));
     let mut many = bad(&request);
-    many.gates = (0..22).map(|number| failing_gate(&format!("g{number}"), 1)).collect();
-    texts.extend(check::gates(forge, &many).into_iter().skip(19).map(|gate| shown(gate.text)));
+    many.gates = (0..22)
+        .map(|number| failing_gate(&format!("g{number}"), 1))
+        .collect();
+    texts.extend(
+        check::gates(forge, &many)
+            .into_iter()
+            .skip(19)
+            .map(|gate| shown(gate.text)),
+    );
     texts.push(code_quality::render(&check::all_remarks(&many, 3)));
     let mut approved = asked(forge);
     approved.approved_by = Some("bob".to_owned());
@@ -294,18 +402,48 @@ fn pages(forge: ForgeKind) -> Vec<String> {
         request.trigger.event = event;
         request
     };
-    let starts = if forge == ForgeKind::GitHub { Starts::Approved } else { Starts::Alone };
-    let requests = [approved, due(forge), started(plan::Event::Dispatch), started(plan::Event::Manual)];
+    let starts = if forge == ForgeKind::GitHub {
+        Starts::Approved
+    } else {
+        Starts::Alone
+    };
+    let requests = [
+        approved,
+        due(forge),
+        started(plan::Event::Dispatch),
+        started(plan::Event::Manual),
+    ];
     for request in &requests {
         let view = good(request);
         let marker = pull::marker(request, None, &Sha256::of(b"tasks"));
-        let of = PullText { request, view: &view, about: About::Run, marker: &marker, proofs: None, starts };
+        let of = PullText {
+            request,
+            view: &view,
+            about: About::Run,
+            marker: &marker,
+            proofs: None,
+            starts,
+        };
         let with = [view.tasks[0].id.clone()];
-        let task = PullText { about: About::Task { task: &view.tasks[1], with: &with }, ..of };
-        texts.extend([of, task].iter().map(|text| format!("{}\n\n{}", pull::title(text), pull::body(text))));
+        let task = PullText {
+            about: About::Task {
+                task: &view.tasks[1],
+                with: &with,
+            },
+            ..of
+        };
+        texts.extend(
+            [of, task]
+                .iter()
+                .map(|text| format!("{}\n\n{}", pull::title(text), pull::body(text))),
+        );
     }
     let due = due(forge);
-    let open = [Open { number: 13, url: page(forge, 13), branch: "omk/run/nightly".to_owned() }];
+    let open = [Open {
+        number: 13,
+        url: page(forge, 13),
+        branch: "omk/run/nightly".to_owned(),
+    }];
     let earlier = Entry {
         run: "20261121t185155z-000001".parse().unwrap(),
         at: at(-86_000),
@@ -323,27 +461,58 @@ fn pages(forge: ForgeKind) -> Vec<String> {
         Some(&open),
         std::slice::from_ref(&earlier),
     ));
-    texts.push(dashboard::body(&due, Last::Lost(&Lost::NoBundle), at(730), Some(&[]), &[earlier]));
+    texts.push(dashboard::body(
+        &due,
+        Last::Lost(&Lost::NoBundle),
+        at(730),
+        Some(&[]),
+        &[earlier],
+    ));
     texts
 }
 
 /// The check of a plan.
 fn plan_checks(forge: ForgeKind) -> Vec<String> {
     let complaints = parsed("version: 1\ntasks: [{id: a, runn: x}]\n").unwrap_err();
-    let preview = Preview::of(&parsed("version: 1\nname: n\ntasks: [{id: a, run: 'true'}]\n").unwrap());
+    let preview =
+        Preview::of(&parsed("version: 1\nname: n\ntasks: [{id: a, run: 'true'}]\n").unwrap());
     let digest = Sha256::of(b"plan");
-    let changed = |permission| Found::Changed { digest: &digest, preview: &preview, diff: "-a\n+b\n", permission };
+    let changed = |permission| Found::Changed {
+        digest: &digest,
+        preview: &preview,
+        diff: "-a\n+b\n",
+        permission,
+    };
     let all = [
         (Origin::Own, Found::Nothing),
         (Origin::Own, Found::Same(&preview)),
         (Origin::Own, changed(Some(Permission::Write))),
         (Origin::Own, changed(None)),
         (Origin::Fork, changed(Some(Permission::Write))),
-        (Origin::Own, Found::Wrong { complaints: &complaints, whose: Whose::PullRequest }),
-        (Origin::Own, Found::Wrong { complaints: &complaints, whose: Whose::Base }),
+        (
+            Origin::Own,
+            Found::Wrong {
+                complaints: &complaints,
+                whose: Whose::PullRequest,
+            },
+        ),
+        (
+            Origin::Own,
+            Found::Wrong {
+                complaints: &complaints,
+                whose: Whose::Base,
+            },
+        ),
     ];
     let told = all.into_iter().map(|(origin, found)| {
-        let text = PlanCheck { forge, path: "omk.yaml", branch: "main", origin, found }.render();
+        let text = PlanCheck {
+            forge,
+            path: "omk.yaml",
+            branch: "main",
+            origin,
+            found,
+        }
+        .render();
         format!("{}: {}\n\n{}", text.name, text.title, text.summary)
     });
     told.collect()
@@ -361,7 +530,16 @@ fn logged(forge: ForgeKind) -> Vec<String> {
 /// The text without what is hidden.
 fn seen(text: &str) -> String {
     let parts = text.split("<!--");
-    parts.enumerate().map(|(at, part)| if at == 0 { part } else { part.split_once("-->").unwrap().1 }).collect()
+    parts
+        .enumerate()
+        .map(|(at, part)| {
+            if at == 0 {
+                part
+            } else {
+                part.split_once("-->").unwrap().1
+            }
+        })
+        .collect()
 }
 
 const BOTH: [ForgeKind; 2] = [ForgeKind::GitHub, ForgeKind::GitLab];
@@ -369,7 +547,14 @@ const BOTH: [ForgeKind; 2] = [ForgeKind::GitHub, ForgeKind::GitLab];
 #[test]
 fn no_word_of_one_forge_is_said_at_the_other() {
     for forge in BOTH {
-        let of: [fn(ForgeKind) -> Vec<String>; 6] = [answers, refused_everything, comments, pages, plan_checks, logged];
+        let of: [fn(ForgeKind) -> Vec<String>; 6] = [
+            answers,
+            refused_everything,
+            comments,
+            pages,
+            plan_checks,
+            logged,
+        ];
         for text in of.into_iter().flat_map(|texts| texts(forge)) {
             let seen = seen(&text);
             assert_eq!(foreign_word(forge, &seen), None, "{seen}");
@@ -756,13 +941,19 @@ without a write_set, so conflicts show only when landing: a
 /// Only what differs between verdicts: from the heading to the first fold.
 fn above_the_fold(text: &str) -> String {
     let body = text.split_once("\n###").map_or(text, |(_, rest)| rest);
-    format!("###{}", body.split("\n<details>").next().unwrap_or_default())
+    format!(
+        "###{}",
+        body.split("\n<details>").next().unwrap_or_default()
+    )
 }
 
 #[test]
 fn the_comment_of_a_run_is_in_gitlabs_words() {
     let all = comments(ForgeKind::GitLab);
-    assert!(all.iter().all(|text| text.starts_with("<!-- omk:sticky:")), "the marker stays hidden at the top");
+    assert!(
+        all.iter().all(|text| text.starts_with("<!-- omk:sticky:")),
+        "the marker stays hidden at the top"
+    );
     insta::assert_snapshot!(all[0], @r#"
 <!-- omk:sticky:mr-12 -->
 <!-- omk:data {"run":"20261122t185155z-4f2a9c","base":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","state":"accepted","verdict":null,"workflow":9001} -->
@@ -822,8 +1013,16 @@ The ref holds a proof for each task that landed, one for the result, and the com
 <sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · plan omk.yaml `64879f7d6b96` · asked for by ann · judged_by: separate-job · room: sealed · omk 0.6.0</sub>
 "#);
     let rest: Vec<String> = all[4..].iter().map(|text| above_the_fold(text)).collect();
-    // The verdicts of a maintenance run differ from those of a comment's by what is to be done, which the first shows.
-    let told = [&rest[..3], &rest[7..8], &rest[10..14], &rest[15..17], &rest[22..23]].concat();
+    // The verdicts of a maintenance run differ from those of a comment's by what is to be done,
+    // which the first shows.
+    let told = [
+        &rest[..3],
+        &rest[7..8],
+        &rest[10..14],
+        &rest[15..17],
+        &rest[22..23],
+    ]
+    .concat();
     insta::assert_snapshot!(told.join("\n---\n"), @r#"
 ### ✅ omk `nightly`: ready
 
@@ -1298,8 +1497,10 @@ The job that ran the tasks ended without leaving its result: it was cancelled or
 
 #[test]
 fn the_check_of_a_plan_is_in_gitlabs_words() {
-    let all: Vec<String> =
-        plan_checks(ForgeKind::GitLab).iter().map(|text| text.split("<details>").next().unwrap().to_owned()).collect();
+    let all: Vec<String> = plan_checks(ForgeKind::GitLab)
+        .iter()
+        .map(|text| text.split("<details>").next().unwrap().to_owned())
+        .collect();
     insta::assert_snapshot!(all.join("\n---\n"), @r#"
 omk plan: there is no plan
 

@@ -1,10 +1,15 @@
-//! A repository at an emulated GitHub, people with rights, a pull request, and the built omk as a job would start it.
+//! A repository at an emulated GitHub, people with rights, a pull request, and the built omk as a
+//! job would start it.
 //!
-//! `acme/widget` has a plan on `main`, and pull request 12 from `feature` by `contributor`. All pushes are an hour old
-//! unless a story says otherwise. Nothing of the caller's environment reaches omk but PATH, and every request is held to
-//! GitHub's own description of its API; a world whose omk broke it fails at its end.
+//! `acme/widget` has a plan on `main`, and pull request 12 from `feature` by `contributor`. All
+//! pushes are an hour old unless a story says otherwise. Nothing of the caller's environment
+//! reaches omk but PATH, and every request is held to GitHub's own description of its API; a world
+//! whose omk broke it fails at its end.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -62,7 +67,11 @@ impl ForgeWorld {
     /// A world with another plan on `main`.
     pub(crate) fn with_plan(plan: &str) -> Self {
         let check = "test ! -f fix.txt || grep -q right fix.txt || { echo 'fix.txt: it must say right'; exit 1; }\n";
-        Self::with_files(&[("omk.yaml", plan), ("README.md", "A widget.\n"), ("check.sh", check)])
+        Self::with_files(&[
+            ("omk.yaml", plan),
+            ("README.md", "A widget.\n"),
+            ("check.sh", check),
+        ])
     }
 
     /// A world with these files on `main`, the plan among them.
@@ -86,7 +95,10 @@ impl ForgeWorld {
         // Issues and pull requests are counted together.
         for number in 1..PULL {
             let issue = json!({"title": format!("Issue {number}"), "body": "Something."});
-            assert_eq!(world.api("maintainer", "POST", "/issues", &issue).status, 201);
+            assert_eq!(
+                world.api("maintainer", "POST", "/issues", &issue).status,
+                201
+            );
         }
         let pull = json!({"title": "A feature", "body": "It is **half** done.", "head": HEAD, "base": "main"});
         let opened = world.api("contributor", "POST", "/pulls", &pull);
@@ -105,7 +117,8 @@ impl ForgeWorld {
         git(&self.at("work"), args)
     }
 
-    /// Writes files on the branch that is checked out, commits them, and pushes them to `branch` as that person.
+    /// Writes files on the branch that is checked out, commits them, and pushes them to `branch` as
+    /// that person.
     #[track_caller]
     pub(crate) fn pushes(&self, login: &str, branch: &str, files: &[(&str, &str)]) -> String {
         for (name, content) in files {
@@ -115,38 +128,62 @@ impl ForgeWorld {
         }
         self.git(&["add", "--all"]);
         self.git(&["commit", "--quiet", "--message=A change"]);
-        self.git(&["push", "--quiet", "--force", &self.remote(login), &format!("HEAD:refs/heads/{branch}")]);
+        self.git(&[
+            "push",
+            "--quiet",
+            "--force",
+            &self.remote(login),
+            &format!("HEAD:refs/heads/{branch}"),
+        ]);
         self.git(&["rev-parse", "HEAD"])
     }
 
     /// The repository's address with somebody's token in it.
     pub(crate) fn remote(&self, login: &str) -> String {
-        format!("http://x-access-token:ghp_{login}@{}/{REPOSITORY}.git", self.door.host())
+        format!(
+            "http://x-access-token:ghp_{login}@{}/{REPOSITORY}.git",
+            self.door.host()
+        )
     }
 
     /// The tip of a branch at the forge.
     #[track_caller]
     pub(crate) fn tip(&self, branch: &str) -> String {
-        self.remote_refs().remove(&format!("refs/heads/{branch}")).unwrap_or_else(|| panic!("there is no {branch}"))
+        self.remote_refs()
+            .remove(&format!("refs/heads/{branch}"))
+            .unwrap_or_else(|| panic!("there is no {branch}"))
     }
 
     /// What `git ls-remote` tells: commits by ref.
     pub(crate) fn remote_refs(&self) -> BTreeMap<String, String> {
         let told = self.git(&["ls-remote", "--quiet", &self.remote("maintainer")]);
         let pairs = told.lines().filter_map(|line| line.split_once('\t'));
-        pairs.map(|(commit, name)| (name.to_owned(), commit.to_owned())).collect()
+        pairs
+            .map(|(commit, name)| (name.to_owned(), commit.to_owned()))
+            .collect()
     }
 
-    /// A request about the repository, as that person: `world.api("maintainer", "GET", "/pulls/12", &Value::Null)`.
+    /// A request about the repository, as that person: `world.api("maintainer", "GET", "/pulls/12",
+    /// &Value::Null)`.
     pub(crate) fn api(&self, login: &str, method: &str, path: &str, body: &Value) -> Answer {
-        self.door.api(&format!("ghp_{login}"), method, &format!("/repos/{REPOSITORY}{path}"), body)
+        self.door.api(
+            &format!("ghp_{login}"),
+            method,
+            &format!("/repos/{REPOSITORY}{path}"),
+            body,
+        )
     }
 
     /// What the repository's API tells the maintainer.
     #[track_caller]
     pub(crate) fn get(&self, path: &str) -> Value {
         let answer = self.api("maintainer", "GET", path, &Value::Null);
-        assert_eq!(answer.status, 200, "{path}: {}", String::from_utf8_lossy(&answer.body));
+        assert_eq!(
+            answer.status,
+            200,
+            "{path}: {}",
+            String::from_utf8_lossy(&answer.body)
+        );
         answer.json()
     }
 
@@ -161,13 +198,18 @@ impl ForgeWorld {
     /// Somebody comments on an issue or a pull request.
     #[track_caller]
     pub(crate) fn comments_on(&self, number: u64, login: &str, body: &str) -> Event {
-        let made = self.api(login, "POST", &format!("/issues/{number}/comments"), &json!({"body": body}));
+        let made = self.api(
+            login,
+            "POST",
+            &format!("/issues/{number}/comments"),
+            &json!({"body": body}),
+        );
         assert_eq!(made.status, 201, "{made:?}");
         let issue = self.get(&format!("/issues/{number}"));
-        let mut issue =
-            json!({"number": number, "title": issue["title"], "state": issue["state"], "user": issue["user"]});
+        let mut issue = json!({"number": number, "title": issue["title"], "state": issue["state"], "user": issue["user"]});
         if number >= PULL {
-            issue["pull_request"] = json!({"url": format!("{}/repos/{REPOSITORY}/pulls/{number}", self.door.url)});
+            issue["pull_request"] =
+                json!({"url": format!("{}/repos/{REPOSITORY}/pulls/{number}", self.door.url)});
         }
         let sender = made.json()["user"].clone();
         self.event(
@@ -193,7 +235,10 @@ impl ForgeWorld {
     /// Somebody starts the workflow by hand.
     pub(crate) fn dispatch(&self, login: &str) -> Event {
         let sender = json!({"login": login, "type": "User"});
-        self.event("workflow_dispatch", json!({"inputs": {}, "ref": "refs/heads/main", "sender": sender}))
+        self.event(
+            "workflow_dispatch",
+            json!({"inputs": {}, "ref": "refs/heads/main", "sender": sender}),
+        )
     }
 
     /// An event with what every payload has.
@@ -206,41 +251,69 @@ impl ForgeWorld {
 
     /// The comments on an issue or a pull request, oldest first.
     pub(crate) fn comments_of(&self, number: u64) -> Vec<Value> {
-        self.get(&format!("/issues/{number}/comments?per_page=100")).as_array().unwrap().clone()
+        self.get(&format!("/issues/{number}/comments?per_page=100"))
+            .as_array()
+            .unwrap()
+            .clone()
     }
 
     /// The texts that the job's bot wrote there, oldest first.
     pub(crate) fn replies(&self, number: u64) -> Vec<String> {
         let comments = self.comments_of(number).into_iter();
         let ours = comments.filter(|comment| comment["user"]["login"] == "github-actions[bot]");
-        ours.map(|comment| comment["body"].as_str().unwrap().to_owned()).collect()
+        ours.map(|comment| comment["body"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     /// The latest checks on a commit, oldest first.
     pub(crate) fn checks(&self, commit: &str) -> Vec<Value> {
         let mut checks =
-            self.get(&format!("/commits/{commit}/check-runs?per_page=100"))["check_runs"].as_array().unwrap().clone();
+            self.get(&format!("/commits/{commit}/check-runs?per_page=100"))["check_runs"]
+                .as_array()
+                .unwrap()
+                .clone();
         checks.sort_by_key(|check| check["id"].as_u64());
         checks
     }
 
-    /// What the real `gh` reads of the repository, through a filter of its own: `world.gh("/pulls/13", ".title")`.
+    /// What the real `gh` reads of the repository, through a filter of its own:
+    /// `world.gh("/pulls/13", ".title")`.
     #[track_caller]
     pub(crate) fn gh(&self, path: &str, filter: &str) -> String {
         let mut gh = Command::new(rig_tools().join("python/bin/gh"));
-        gh.args(["api", &format!("{}/repos/{REPOSITORY}{path}", self.door.url), "--jq", filter]).env_clear();
-        gh.env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", self.at("home")).env("GH_HOST", self.door.host());
-        gh.env("GH_ENTERPRISE_TOKEN", "ghp_maintainer").env("GH_NO_UPDATE_NOTIFIER", "1").stdin(Stdio::null());
+        gh.args([
+            "api",
+            &format!("{}/repos/{REPOSITORY}{path}", self.door.url),
+            "--jq",
+            filter,
+        ])
+        .env_clear();
+        gh.env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", self.at("home"))
+            .env("GH_HOST", self.door.host());
+        gh.env("GH_ENTERPRISE_TOKEN", "ghp_maintainer")
+            .env("GH_NO_UPDATE_NOTIFIER", "1")
+            .stdin(Stdio::null());
         let output = gh.output().unwrap();
-        assert!(output.status.success(), "{path}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+        assert!(
+            output.status.success(),
+            "{path}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8_lossy(&output.stdout)
+            .trim_end()
+            .to_owned()
     }
 
     /// How people reacted to the comment of an event: `eyes, rocket`.
     pub(crate) fn reactions(&self, event: &Event) -> String {
         let comment = event.payload["comment"]["id"].as_u64().unwrap();
         let reactions = self.get(&format!("/issues/comments/{comment}/reactions"));
-        let contents = reactions.as_array().unwrap().iter().map(|one| one["content"].as_str().unwrap().to_owned());
+        let contents = reactions
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["content"].as_str().unwrap().to_owned());
         contents.collect::<Vec<_>>().join(", ")
     }
 
@@ -258,14 +331,25 @@ impl ForgeWorld {
     pub(crate) fn writes(&self) -> Vec<String> {
         let repo = format!("/repos/{REPOSITORY}");
         let log = self.door.log().into_iter();
-        let ours = log.filter(|entry| entry["who"].as_str().is_some_and(|who| who.ends_with("[bot]")));
-        let lines = ours
-            .map(|entry| (entry["method"].as_str().unwrap().to_owned(), entry["path"].as_str().unwrap().to_owned()));
+        let ours = log.filter(|entry| {
+            entry["who"]
+                .as_str()
+                .is_some_and(|who| who.ends_with("[bot]"))
+        });
+        let lines = ours.map(|entry| {
+            (
+                entry["method"].as_str().unwrap().to_owned(),
+                entry["path"].as_str().unwrap().to_owned(),
+            )
+        });
         let writes = lines.filter(|(method, path)| method != "GET" && path.starts_with(&repo));
-        writes.map(|(method, path)| format!("{method} {}", &path[repo.len()..])).collect()
+        writes
+            .map(|(method, path)| format!("{method} {}", &path[repo.len()..]))
+            .collect()
     }
 
-    /// Requests that GitHub's own API description does not allow, and such that the front door itself failed at.
+    /// Requests that GitHub's own API description does not allow, and such that the front door
+    /// itself failed at.
     pub(crate) fn violations(&self) -> Vec<Value> {
         let wrong = |entry: &Value| !entry["violation"].is_null() || entry["status"].is_null();
         self.door.log().into_iter().filter(wrong).collect()
@@ -283,7 +367,10 @@ impl Drop for ForgeWorld {
             return;
         }
         let violations = self.violations();
-        assert!(violations.len() <= self.forgiven.get(), "requests that GitHub would refuse: {violations:#?}");
+        assert!(
+            violations.len() <= self.forgiven.get(),
+            "requests that GitHub would refuse: {violations:#?}"
+        );
     }
 }
 
@@ -311,12 +398,30 @@ pub(crate) fn steady(assert: impl FnOnce()) {
 #[track_caller]
 pub(crate) fn git(dir: &Path, args: &[&str]) -> String {
     let mut git = Command::new("git");
-    git.args(["-c", "user.name=Tess Tester", "-c", "user.email=tess@example.test", "-c", "core.hooksPath=/dev/null"]);
-    git.args(args).current_dir(dir).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
-    git.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_TERMINAL_PROMPT", "0");
+    git.args([
+        "-c",
+        "user.name=Tess Tester",
+        "-c",
+        "user.email=tess@example.test",
+        "-c",
+        "core.hooksPath=/dev/null",
+    ]);
+    git.args(args)
+        .current_dir(dir)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap());
+    git.env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_TERMINAL_PROMPT", "0");
     let output = git.stdin(Stdio::null()).output().unwrap();
-    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    assert!(
+        output.status.success(),
+        "git {args:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout)
+        .trim_end()
+        .to_owned()
 }
 
 #[test]
@@ -328,9 +433,16 @@ fn the_world_tells_what_people_did() {
     world.git(&["checkout", "--quiet", HEAD]);
     let moved = world.pushes("contributor", HEAD, &[("feature.txt", "all of it\n")]);
     assert_eq!(world.get("/pulls/12")["head"]["sha"], moved);
-    assert_eq!(world.get(&format!("/activity?ref={HEAD}"))[0]["after"], moved);
-    let answer =
-        world.door.api(&world.door.token(RUN), "POST", "/repos/acme/widget/issues/12/comments", &json!({"body": "x"}));
+    assert_eq!(
+        world.get(&format!("/activity?ref={HEAD}"))[0]["after"],
+        moved
+    );
+    let answer = world.door.api(
+        &world.door.token(RUN),
+        "POST",
+        "/repos/acme/widget/issues/12/comments",
+        &json!({"body": "x"}),
+    );
     assert_eq!(answer.status, 403);
     assert!(world.violations().is_empty());
 }
@@ -345,12 +457,25 @@ fn the_world_holds_requests_to_the_forges_own_description() {
         let output = json!({"title": "t", "summary": "s", "annotations": vec![note; annotations]});
         let body = json!({"name": "omk", "head_sha": world.tip(HEAD), "output": output});
         let token = world.door.token(&[("checks", "write")]);
-        world.door.api(&token, "POST", &format!("/repos/{REPOSITORY}/check-runs"), &body).status
+        world
+            .door
+            .api(
+                &token,
+                "POST",
+                &format!("/repos/{REPOSITORY}/check-runs"),
+                &body,
+            )
+            .status
     };
     assert_eq!(check(50, "notice"), 201);
     assert!(world.violations().is_empty());
     assert_eq!((check(51, "notice"), check(1, "shame")), (422, 422));
-    assert_eq!(world.api("maintainer", "GET", "/no/such/path", &Value::Null).status, 404);
+    assert_eq!(
+        world
+            .api("maintainer", "GET", "/no/such/path", &Value::Null)
+            .status,
+        404
+    );
     assert_eq!(world.violations().len(), 3);
     world.forgive(3);
 }

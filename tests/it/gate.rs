@@ -22,11 +22,15 @@ use tokio_util::sync::CancellationToken;
 pub(crate) fn told(items: &Items) -> String {
     let mut text = String::new();
     for item in &items.failing {
-        let place = item
-            .place
-            .as_ref()
-            .map_or("-".to_owned(), |place| format!("{}:{}-{}", place.path, place.line, place.end_line));
-        text.push_str(&format!("{} | {place} | {:?} | {}\n", item.key, item.level, item.message.replace('\n', "\\n")));
+        let place = item.place.as_ref().map_or("-".to_owned(), |place| {
+            format!("{}:{}-{}", place.path, place.line, place.end_line)
+        });
+        text.push_str(&format!(
+            "{} | {place} | {:?} | {}\n",
+            item.key,
+            item.level,
+            item.message.replace('\n', "\\n")
+        ));
     }
     text.push_str(&format!("total {}; {}", items.total, items.note));
     text
@@ -35,12 +39,19 @@ pub(crate) fn told(items: &Items) -> String {
 /// A report of one document, in a tree that holds whatever it speaks of.
 fn read(format: ReportFormat, bytes: &[u8], roots: &[String]) -> Items {
     let (holds, all) = (|_: &str| true, Vec::new);
-    let document = Document { path: "report".to_owned(), bytes: bytes.to_vec() };
+    let document = Document {
+        path: "report".to_owned(),
+        bytes: bytes.to_vec(),
+    };
     items::read(format, &[document], &Ground::new(roots, &holds, &all))
 }
 
 pub(crate) fn junit(text: &str) -> Items {
-    read(ReportFormat::Junit, text.as_bytes(), &["/slots/1".to_owned()])
+    read(
+        ReportFormat::Junit,
+        text.as_bytes(),
+        &["/slots/1".to_owned()],
+    )
 }
 
 #[test]
@@ -79,18 +90,36 @@ fn the_same_test_twice_is_two() {
 
 #[test]
 fn at_most_200_are_kept_and_all_are_counted() {
-    let case = |n: usize| format!("<testcase name='t{n}'><failure>{}</failure></testcase>", "x".repeat(5000));
-    let text = format!("<testsuite>{}</testsuite>", (0..450).map(case).collect::<String>());
+    let case = |n: usize| {
+        format!(
+            "<testcase name='t{n}'><failure>{}</failure></testcase>",
+            "x".repeat(5000)
+        )
+    };
+    let text = format!(
+        "<testsuite>{}</testsuite>",
+        (0..450).map(case).collect::<String>()
+    );
     let items = junit(&text);
-    assert_eq!((items.failing.len(), items.total, items.note.as_str()), (KEPT, 450, ""));
-    assert!(items.failing.iter().all(|item| item.message.chars().count() <= 1001));
+    assert_eq!(
+        (items.failing.len(), items.total, items.note.as_str()),
+        (KEPT, 450, "")
+    );
+    assert!(
+        items
+            .failing
+            .iter()
+            .all(|item| item.message.chars().count() <= 1001)
+    );
 }
 
 #[test]
 fn a_long_message_is_cut_when_the_names_of_the_slot_are_gone() {
     let text = |count: usize| {
         let message = "/slots/1/x".repeat(count);
-        junit(&format!("<testsuite><testcase name='t'><failure>{message}</failure></testcase></testsuite>"))
+        junit(&format!(
+            "<testsuite><testcase name='t'><failure>{message}</failure></testcase></testsuite>"
+        ))
     };
     assert_eq!(text(300).failing[0].message, "x".repeat(300));
 }
@@ -104,11 +133,19 @@ fn a_report_of_just_32_mib_is_read_and_of_one_more_byte_is_not() {
     let ground = Ground::new(&[], &holds, &all);
     for (padding, expect) in [
         (room, "t | - | Error | \ntotal 1; "),
-        (room + 1, "total 0; the report is larger than 32 MiB and was not read"),
+        (
+            room + 1,
+            "total 0; the report is larger than 32 MiB and was not read",
+        ),
     ] {
-        let documents = [one.to_owned(), other(padding)]
-            .map(|text| Document { path: "report".to_owned(), bytes: text.into_bytes() });
-        assert_eq!(told(&items::read(ReportFormat::Junit, &documents, &ground)), expect);
+        let documents = [one.to_owned(), other(padding)].map(|text| Document {
+            path: "report".to_owned(),
+            bytes: text.into_bytes(),
+        });
+        assert_eq!(
+            told(&items::read(ReportFormat::Junit, &documents, &ground)),
+            expect
+        );
     }
 }
 
@@ -121,7 +158,11 @@ fn only_a_case_that_passed_later_has_passed() {
         ("<testcase name='other'/>", 1),
         ("<testcase name='t'><failure/></testcase>", 2),
     ] {
-        assert_eq!(junit(&format!("<testsuite>{failed}{later}</testsuite>")).total, total, "{later}");
+        assert_eq!(
+            junit(&format!("<testsuite>{failed}{later}</testsuite>")).total,
+            total,
+            "{later}"
+        );
     }
 }
 
@@ -200,7 +241,11 @@ fn sarif_results_fail_unless_they_say_otherwise() {
         {"ruleId": "hushed", "suppressions": [{"kind": "inSource"}], "message": {"text": "ok"}},
         {"ruleId": "refused", "suppressions": [{"kind": "inSource", "status": "rejected"}], "message": {"text": "x"}},
     ]}]});
-    let items = read(ReportFormat::Sarif, log.to_string().as_bytes(), &["/slots/1".to_owned()]);
+    let items = read(
+        ReportFormat::Sarif,
+        log.to_string().as_bytes(),
+        &["/slots/1".to_owned()],
+    );
     insta::assert_snapshot!(told(&items), @r#"
 hard@src/a b.rs: line # is # long | src/a b.rs:12-13 | Error | line 12 is 130 long
 hard@src/a b.rs: line # is # long#2 | src/a b.rs:99-99 | Error | line 99 is 180 long
@@ -215,7 +260,11 @@ total 5;
 fn results_that_are_too_many_to_be_looked_at_are_counted() {
     let log = |results: usize| {
         let results = vec![r#"{"kind":"pass"}"#; results].join(",");
-        read(ReportFormat::Sarif, format!(r#"{{"runs":[{{"results":[{results}]}}]}}"#).as_bytes(), &[])
+        read(
+            ReportFormat::Sarif,
+            format!(r#"{{"runs":[{{"results":[{results}]}}]}}"#).as_bytes(),
+            &[],
+        )
     };
     assert_eq!(told(&log(20_000)), "total 0; ");
     // Whether these passed is not known.
@@ -225,24 +274,44 @@ fn results_that_are_too_many_to_be_looked_at_are_counted() {
 #[test]
 fn only_the_sums_of_a_compiler_are_left_out() {
     let message = |level: &str, text: &str, spans: serde_json::Value| {
-        let message = serde_json::json!({"message": text, "level": level, "code": null, "spans": spans});
+        let message =
+            serde_json::json!({"message": text, "level": level, "code": null, "spans": spans});
         serde_json::json!({"reason": "compiler-message", "message": message}).to_string()
     };
-    let (none, span) = (serde_json::json!([]), serde_json::json!([{"file_name": "src/lib.rs", "line_start": 3}]));
+    let (none, span) = (
+        serde_json::json!([]),
+        serde_json::json!([{"file_name": "src/lib.rs", "line_start": 3}]),
+    );
     let sums = [
         message("error", "aborting due to 1 previous error", none.clone()),
-        message("error", "could not compile `api` (lib) due to 1 previous error", none.clone()),
+        message(
+            "error",
+            "could not compile `api` (lib) due to 1 previous error",
+            none.clone(),
+        ),
         message("warning", "1 warning emitted", none.clone()),
         message("warning", "2 warnings emitted", none.clone()),
     ];
-    let cargo = |text: &str| told(&read(ReportFormat::CargoJson, text.as_bytes(), &["/slots/1".to_owned()]));
+    let cargo = |text: &str| {
+        told(&read(
+            ReportFormat::CargoJson,
+            text.as_bytes(),
+            &["/slots/1".to_owned()],
+        ))
+    };
     assert_eq!(cargo(&sums.join("\n")), "total 0; ");
     let errors = [
-        message("error", "linking with `cc` failed: exit status: 1", none.clone()),
+        message(
+            "error",
+            "linking with `cc` failed: exit status: 1",
+            none.clone(),
+        ),
         message("error", "aborting due to an overflow", span.clone()),
     ];
-    let warnings =
-        [message("warning", "the linker warns", none), message("warning", "it had 2 warnings emitted", span)];
+    let warnings = [
+        message("warning", "the linker warns", none),
+        message("warning", "it had 2 warnings emitted", span),
+    ];
     insta::assert_snapshot!(cargo(&errors.join("\n")), @"
     error@: linking with `cc` failed: exit status: # | - | Error | linking with `cc` failed: exit status: 1
     error@src/lib.rs: aborting due to an overflow | src/lib.rs:3-3 | Error | aborting due to an overflow
@@ -261,15 +330,26 @@ fn messages_of_rustc_itself_are_read() {
         r#"{"$message_type":"artifact","artifact":"/slots/1/libapi.rlib","emit":"link"}"#,
         r#"{"$message_type":"diagnostic","message":"mismatched types","code":{"code":"E0308","explanation":null},"level":"error","spans":[{"file_name":"src/lib.rs","line_start":4,"line_end":4,"is_primary":true}],"children":[],"rendered":"error[E0308]"}"#,
     ];
-    let items = read(ReportFormat::CargoJson, lines.join("\n").as_bytes(), &["/slots/1".to_owned()]);
-    assert_eq!(told(&items), "E0308@src/lib.rs: mismatched types | src/lib.rs:4-4 | Error | error[E0308]\ntotal 1; ");
+    let items = read(
+        ReportFormat::CargoJson,
+        lines.join("\n").as_bytes(),
+        &["/slots/1".to_owned()],
+    );
+    assert_eq!(
+        told(&items),
+        "E0308@src/lib.rs: mismatched types | src/lib.rs:4-4 | Error | error[E0308]\ntotal 1; "
+    );
 }
 
 #[test]
 fn all_warnings_are_counted_though_few_are_kept() {
     for count in [200, 201, 2_500] {
         let line = r#"{"reason":"compiler-message","message":{"message":"unused","level":"warning","spans":[]}}"#;
-        let items = read(ReportFormat::CargoJson, vec![line; count].join("\n").as_bytes(), &[]);
+        let items = read(
+            ReportFormat::CargoJson,
+            vec![line; count].join("\n").as_bytes(),
+            &[],
+        );
         assert_eq!((items.failing.len(), items.total as usize), (KEPT, count));
         let error = r#"{"reason":"compiler-message","message":{"message":"no","level":"error","spans":[]}}"#;
         let lines = [vec![line; count], vec![error]].concat().join("\n");
@@ -295,8 +375,21 @@ fn cargo_messages_are_errors_or_else_warnings() {
     let again = message("error", "E0308", "mismatched types", 90);
     let end = r#"{"reason":"build-finished","success":false}"#;
 
-    let lines = ["running 3 tests", &warning, &error, &again, sum, end, "{not json"].join("\n");
-    let items = read(ReportFormat::CargoJson, lines.as_bytes(), &["/slots/1".to_owned()]);
+    let lines = [
+        "running 3 tests",
+        &warning,
+        &error,
+        &again,
+        sum,
+        end,
+        "{not json",
+    ]
+    .join("\n");
+    let items = read(
+        ReportFormat::CargoJson,
+        lines.as_bytes(),
+        &["/slots/1".to_owned()],
+    );
     insta::assert_snapshot!(told(&items), @r#"
 E0308@src/lib.rs: mismatched types | src/lib.rs:10-11 | Error | error: mismatched types\n --> src/lib.rs:10
 E0308@src/lib.rs: mismatched types#2 | src/lib.rs:90-91 | Error | error: mismatched types\n --> src/lib.rs:90
@@ -304,7 +397,11 @@ total 2;
 "#);
 
     let lines = [warning.as_str(), end].join("\n");
-    let items = read(ReportFormat::CargoJson, lines.as_bytes(), &["/slots/1".to_owned()]);
+    let items = read(
+        ReportFormat::CargoJson,
+        lines.as_bytes(),
+        &["/slots/1".to_owned()],
+    );
     insta::assert_snapshot!(told(&items), @r#"
 unused_variables@src/lib.rs: unused variable: `x` | src/lib.rs:4-5 | Warning | warning: unused variable: `x`\n --> src/lib.rs:4
 total 1;
@@ -318,13 +415,18 @@ fn a_moved_failure_keeps_its_key() {
             r#"{{"runs":[{{"results":[{{"ruleId":"r","message":{{"text":"{root}/a.c:{line}: 3 uses"}},"locations":[
             {{"physicalLocation":{{"artifactLocation":{{"uri":"{root}/a.c"}},"region":{{"startLine":{line}}}}}}}]}}]}}]}}"#
         );
-        read(ReportFormat::Sarif, text.as_bytes(), &[root.to_owned()]).failing[0].key.clone()
+        read(ReportFormat::Sarif, text.as_bytes(), &[root.to_owned()]).failing[0]
+            .key
+            .clone()
     };
     assert_eq!(at("/slots/1", 7), at("/slots/22", 1234));
 }
 
 fn outcome(verdict: GateVerdict, failing: &[&str]) -> GateOutcome {
-    let text: String = failing.iter().map(|name| format!("<testcase name='{name}'><failure/></testcase>")).collect();
+    let text: String = failing
+        .iter()
+        .map(|name| format!("<testcase name='{name}'><failure/></testcase>"))
+        .collect();
     let items = junit(&format!("<testsuite>{text}</testsuite>"));
     let exit = match verdict {
         GateVerdict::Passed | GateVerdict::Flaky => Some(0),
@@ -337,7 +439,10 @@ fn outcome(verdict: GateVerdict, failing: &[&str]) -> GateOutcome {
         required: true,
         verdict,
         against_base: None,
-        counts_as_passed: matches!(verdict, GateVerdict::Passed | GateVerdict::Flaky | GateVerdict::Reused),
+        counts_as_passed: matches!(
+            verdict,
+            GateVerdict::Passed | GateVerdict::Flaky | GateVerdict::Reused
+        ),
         exit,
         duration_ms: 1,
         attempts: 1,
@@ -357,8 +462,14 @@ fn check(change: &GateOutcome, base: &GateOutcome, expect: Option<AgainstBase>) 
     let allowed = compare(change.clone(), base, Baseline::Allow);
     assert_eq!(allowed.against_base, expect);
     let forgiven = expect == Some(AgainstBase::PreExisting);
-    assert_eq!(allowed.counts_as_passed, change.counts_as_passed || forgiven);
-    assert_eq!(passes(&[allowed], std::slice::from_ref(&test)), change.counts_as_passed || forgiven);
+    assert_eq!(
+        allowed.counts_as_passed,
+        change.counts_as_passed || forgiven
+    );
+    assert_eq!(
+        passes(&[allowed], std::slice::from_ref(&test)),
+        change.counts_as_passed || forgiven
+    );
     let strict = compare(change.clone(), base, Baseline::Strict);
     assert_eq!(strict.against_base, expect);
     assert_eq!(strict.counts_as_passed, change.counts_as_passed);
@@ -368,10 +479,26 @@ fn check(change: &GateOutcome, base: &GateOutcome, expect: Option<AgainstBase>) 
 fn only_a_reported_subset_of_the_bases_failures_is_forgiven() {
     use AgainstBase::{Broke, Fixed, PreExisting};
     use GateVerdict::{Failed, Flaky, Passed, Skipped, TimedOut};
-    check(&outcome(Failed, &["a"]), &outcome(Failed, &["a", "b"]), Some(PreExisting));
-    check(&outcome(Failed, &["a", "b"]), &outcome(Failed, &["b", "a"]), Some(PreExisting));
-    check(&outcome(Failed, &["a", "c"]), &outcome(Failed, &["a", "b"]), Some(Broke));
-    check(&outcome(Failed, &["a", "a"]), &outcome(Failed, &["a"]), Some(Broke));
+    check(
+        &outcome(Failed, &["a"]),
+        &outcome(Failed, &["a", "b"]),
+        Some(PreExisting),
+    );
+    check(
+        &outcome(Failed, &["a", "b"]),
+        &outcome(Failed, &["b", "a"]),
+        Some(PreExisting),
+    );
+    check(
+        &outcome(Failed, &["a", "c"]),
+        &outcome(Failed, &["a", "b"]),
+        Some(Broke),
+    );
+    check(
+        &outcome(Failed, &["a", "a"]),
+        &outcome(Failed, &["a"]),
+        Some(Broke),
+    );
     check(&outcome(Failed, &["a"]), &outcome(Passed, &[]), Some(Broke));
     check(&outcome(Failed, &[]), &outcome(Flaky, &[]), Some(Broke));
     check(&outcome(Failed, &[]), &outcome(Failed, &["a"]), None);
@@ -403,15 +530,26 @@ fn a_crash_half_way_through_its_report_is_not_forgiven() {
 
 #[test]
 fn people_read_how_the_gate_ended_here_and_on_the_base() {
-    let of = |exit| GateOutcome { exit, ..outcome(GateVerdict::Failed, &["a"]) };
+    let of = |exit| GateOutcome {
+        exit,
+        ..outcome(GateVerdict::Failed, &["a"])
+    };
     let signal = "it was ended by a signal, and its report may hold only a part";
     for (change, base, note) in [
         (Some(1), Some(1), "all 1 failing on the base too"),
         (Some(127), Some(127), "all 1 failing on the base too"),
         (Some(128), Some(128), signal),
         (None, Some(1), signal),
-        (Some(3), Some(1), "it ended with 3 and not with 1 as on the base, and its report may hold only a part"),
-        (Some(3), None, "it ended with 3 and not with a signal as on the base, and its report may hold only a part"),
+        (
+            Some(3),
+            Some(1),
+            "it ended with 3 and not with 1 as on the base, and its report may hold only a part",
+        ),
+        (
+            Some(3),
+            None,
+            "it ended with 3 and not with a signal as on the base, and its report may hold only a part",
+        ),
     ] {
         assert_eq!(compare(of(change), &of(base), Baseline::Allow).note, note);
     }
@@ -484,12 +622,19 @@ impl Bench {
             inputs: None,
             fingerprint: None,
             trusted: Vec::new(),
-            report: Some(Report { format: ReportFormat::Junit, paths: vec!["out/junit.xml".parse().expect("a glob")] }),
+            report: Some(Report {
+                format: ReportFormat::Junit,
+                paths: vec!["out/junit.xml".parse().expect("a glob")],
+            }),
             network: None,
             exclusive: false,
             env: [("GREETING".to_owned(), "hello".to_owned())].into(),
         };
-        Self { dir, gate, stop: CancellationToken::new() }
+        Self {
+            dir,
+            gate,
+            stop: CancellationToken::new(),
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -497,7 +642,10 @@ impl Bench {
     }
 
     async fn judge(&self) -> Judged {
-        self.at_site(None, None, async |gate, site| judge(gate, site).await.expect("the machine is well")).await
+        self.at_site(None, None, async |gate, site| {
+            judge(gate, site).await.expect("the machine is well")
+        })
+        .await
     }
 
     /// Does that where the gate is judged; the listeners of its room go to `doors`.
@@ -530,15 +678,34 @@ impl Bench {
     }
 }
 
-const REPORT: &str = "<testsuite><testcase name=\"a\"><failure message=\"s3cr3t\"/></testcase></testsuite>";
+const REPORT: &str =
+    "<testsuite><testcase name=\"a\"><failure message=\"s3cr3t\"/></testcase></testsuite>";
 
 #[tokio::test]
 async fn a_failing_gate_leaves_its_report_and_its_log() {
-    let bench = Bench::new(&format!("mkdir -p out; echo '{REPORT}' > out/junit.xml; echo $GREETING s3cr3t; exit 3"));
+    let bench = Bench::new(&format!(
+        "mkdir -p out; echo '{REPORT}' > out/junit.xml; echo $GREETING s3cr3t; exit 3"
+    ));
     let outcome = bench.judge().await.outcome;
-    assert_eq!((outcome.verdict, outcome.exit, outcome.counts_as_passed), (GateVerdict::Failed, Some(3), false));
-    assert_eq!((outcome.attempts, outcome.failing_total, outcome.note.as_str()), (1, 1, ""));
-    assert_eq!((outcome.failing[0].key.as_str(), outcome.failing[0].message.as_str()), ("a", "***"));
+    assert_eq!(
+        (outcome.verdict, outcome.exit, outcome.counts_as_passed),
+        (GateVerdict::Failed, Some(3), false)
+    );
+    assert_eq!(
+        (
+            outcome.attempts,
+            outcome.failing_total,
+            outcome.note.as_str()
+        ),
+        (1, 1, "")
+    );
+    assert_eq!(
+        (
+            outcome.failing[0].key.as_str(),
+            outcome.failing[0].message.as_str()
+        ),
+        ("a", "***")
+    );
     let log = outcome.log.expect("it printed");
     assert_eq!(
         (log.path.as_str(), log.head.as_str(), log.tail.as_str()),
@@ -555,7 +722,10 @@ async fn a_failure_is_named_without_the_home_and_the_tmpdir_of_the_execution() {
          > out/junit.xml; exit 1",
     );
     let outcome = bench.judge().await.outcome;
-    assert_eq!((outcome.failing[0].key.as_str(), outcome.note.as_str()), ("opens # and #", ""));
+    assert_eq!(
+        (outcome.failing[0].key.as_str(), outcome.note.as_str()),
+        ("opens # and #", "")
+    );
 }
 
 #[tokio::test]
@@ -563,20 +733,46 @@ async fn a_failure_is_named_without_the_home_and_the_tmpdir_of_the_execution() {
 async fn the_doors_of_a_room_open_for_a_gate_and_for_its_fingerprint() {
     let bench = Bench::new("true");
     let reach = Reach::Doors(vec![40_000]);
-    if probe(&Shepherd::new(env!("CARGO_BIN_EXE_omk").into()), reach.clone()).await.level < RoomLevel::Sealed {
+    if probe(
+        &Shepherd::new(env!("CARGO_BIN_EXE_omk").into()),
+        reach.clone(),
+    )
+    .await
+    .level
+        < RoomLevel::Sealed
+    {
         eprintln!("skipped: there is no sealed room here");
         return;
     }
-    let room = Sandbox { writable: vec![bench.path("slot")], reach, ..Sandbox::default() };
+    let room = Sandbox {
+        writable: vec![bench.path("slot")],
+        reach,
+        ..Sandbox::default()
+    };
     let (opened, mut doors) = unbounded_channel();
-    let mut port = || doors.try_recv().ok().and_then(|door: TcpListener| door.local_addr().ok()).map(|at| at.port());
-    let judged = bench.at_site(Some(&room), Some(opened.clone()), async |gate, site| judge(gate, site).await).await;
+    let mut port = || {
+        doors
+            .try_recv()
+            .ok()
+            .and_then(|door: TcpListener| door.local_addr().ok())
+            .map(|at| at.port())
+    };
+    let judged = bench
+        .at_site(Some(&room), Some(opened.clone()), async |gate, site| {
+            judge(gate, site).await
+        })
+        .await;
     assert_eq!(judged.expect("the machine is well").outcome.exit, Some(0));
     assert_eq!((port(), port()), (Some(40_000), None));
     let printed = bench
-        .at_site(Some(&room), Some(opened.clone()), async |gate, site| fingerprint(gate, "echo 1", site).await)
+        .at_site(Some(&room), Some(opened.clone()), async |gate, site| {
+            fingerprint(gate, "echo 1", site).await
+        })
         .await;
-    assert_eq!(printed.expect("the machine is well"), Ok(Sha256::of(b"1\n")));
+    assert_eq!(
+        printed.expect("the machine is well"),
+        Ok(Sha256::of(b"1\n"))
+    );
     assert_eq!((port(), port()), (Some(40_000), None));
 }
 
@@ -585,10 +781,17 @@ async fn a_gate_that_passes_the_second_time_is_flaky() {
     let mut bench = Bench::new("test -e seen && exit 0; touch seen; exit 1");
     bench.gate.retries = 2;
     let outcome = bench.judge().await.outcome;
-    assert_eq!((outcome.verdict, outcome.attempts, outcome.counts_as_passed), (GateVerdict::Flaky, 2, true));
-    assert_eq!(outcome.note, "flaky: passed on the 2nd of 2 executions; it left no report at out/junit.xml");
+    assert_eq!(
+        (outcome.verdict, outcome.attempts, outcome.counts_as_passed),
+        (GateVerdict::Flaky, 2, true)
+    );
+    assert_eq!(
+        outcome.note,
+        "flaky: passed on the 2nd of 2 executions; it left no report at out/junit.xml"
+    );
     assert!(
-        bench.path("run/logs/api-1/gate-test-1.log").exists() && bench.path("run/logs/api-1/gate-test-2.log").exists()
+        bench.path("run/logs/api-1/gate-test-1.log").exists()
+            && bench.path("run/logs/api-1/gate-test-2.log").exists()
     );
 }
 
@@ -598,7 +801,10 @@ async fn a_report_from_before_is_not_read() {
     std::fs::create_dir(bench.path("slot/out")).expect("a directory");
     std::fs::write(bench.path("slot/out/junit.xml"), REPORT).expect("a file");
     let outcome = bench.judge().await.outcome;
-    assert_eq!((outcome.failing_total, outcome.note.as_str()), (0, "it left no report at out/junit.xml"));
+    assert_eq!(
+        (outcome.failing_total, outcome.note.as_str()),
+        (0, "it left no report at out/junit.xml")
+    );
 }
 
 #[cfg(unix)]
@@ -613,7 +819,10 @@ async fn a_symlink_leads_no_report_out_of_the_slot() {
         outcome.note,
         "an old report at out/junit.xml could not be removed, so none is read: it lies below a symbolic link, or below something that is no directory"
     );
-    assert!(bench.path("outside/junit.xml").exists(), "a file outside the slot is gone");
+    assert!(
+        bench.path("outside/junit.xml").exists(),
+        "a file outside the slot is gone"
+    );
 }
 
 #[cfg(unix)]
@@ -622,14 +831,23 @@ async fn a_report_that_is_no_plain_file_is_not_read() {
     let plain = "and not a plain file";
     for (made, why) in [
         ("mkfifo out/junit.xml", format!("it is a pipe, {plain}")),
-        ("ln -s /etc/passwd out/junit.xml", format!("it is a symbolic link, {plain}")),
-        ("ln -s /dev/zero out/junit.xml", format!("it is a symbolic link, {plain}")),
+        (
+            "ln -s /etc/passwd out/junit.xml",
+            format!("it is a symbolic link, {plain}"),
+        ),
+        (
+            "ln -s /dev/zero out/junit.xml",
+            format!("it is a symbolic link, {plain}"),
+        ),
         ("mkdir out/junit.xml", format!("it is a directory, {plain}")),
         (
             "python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"out/junit.xml\")'",
             format!("it is a socket, {plain}"),
         ),
-        ("truncate -s 10G out/junit.xml", "it holds more than 32 MiB, the most that omk reads of it".to_owned()),
+        (
+            "truncate -s 10G out/junit.xml",
+            "it holds more than 32 MiB, the most that omk reads of it".to_owned(),
+        ),
     ] {
         let bench = Bench::new(&format!("mkdir -p out && {made}; exit 1"));
         let outcome = bench.judge().await.outcome;
@@ -643,7 +861,10 @@ async fn a_gate_over_its_time_is_ended_and_never_forgiven() {
     let mut bench = Bench::new("sleep 600");
     bench.gate.timeout = Duration::from_millis(300);
     let outcome = bench.judge().await.outcome;
-    assert_eq!((outcome.verdict, outcome.exit, outcome.counts_as_passed), (GateVerdict::TimedOut, None, false));
+    assert_eq!(
+        (outcome.verdict, outcome.exit, outcome.counts_as_passed),
+        (GateVerdict::TimedOut, None, false)
+    );
     check(&outcome, &outcome, None);
 }
 
@@ -652,9 +873,15 @@ async fn a_cancelled_gate_is_skipped_and_no_pass() {
     let bench = Bench::new("touch ran");
     bench.stop.cancel();
     let judged = bench.judge().await;
-    assert_eq!((judged.outcome.verdict, judged.outcome.attempts), (GateVerdict::Skipped, 0));
+    assert_eq!(
+        (judged.outcome.verdict, judged.outcome.attempts),
+        (GateVerdict::Skipped, 0)
+    );
     assert_eq!(judged.containment, None);
-    assert!(!passes(&[judged.outcome], std::slice::from_ref(&bench.gate.id)));
+    assert!(!passes(
+        &[judged.outcome],
+        std::slice::from_ref(&bench.gate.id)
+    ));
     assert!(!bench.path("slot/ran").exists());
 }
 
@@ -672,7 +899,10 @@ async fn a_gate_stopped_on_its_way_is_skipped() {
     });
     let outcome = bench.judge().await.outcome;
     watch.await.expect("it saw the gate begin");
-    assert_eq!((outcome.verdict, outcome.attempts, outcome.counts_as_passed), (GateVerdict::Skipped, 1, false));
+    assert_eq!(
+        (outcome.verdict, outcome.attempts, outcome.counts_as_passed),
+        (GateVerdict::Skipped, 1, false)
+    );
     assert_eq!(outcome.note, "stopped before it was done");
 }
 
@@ -680,18 +910,31 @@ async fn a_gate_stopped_on_its_way_is_skipped() {
 async fn a_gate_that_only_warns_passes_with_what_its_tool_found() {
     let bench = Bench::new(&format!("mkdir -p out; echo '{REPORT}' > out/junit.xml"));
     let outcome = bench.judge().await.outcome;
-    assert_eq!((outcome.verdict, outcome.counts_as_passed), (GateVerdict::Passed, true));
-    assert_eq!((outcome.failing_total, outcome.reports, outcome.note.as_str()), (1, 1, ""));
+    assert_eq!(
+        (outcome.verdict, outcome.counts_as_passed),
+        (GateVerdict::Passed, true)
+    );
+    assert_eq!(
+        (
+            outcome.failing_total,
+            outcome.reports,
+            outcome.note.as_str()
+        ),
+        (1, 1, "")
+    );
 }
 
 #[tokio::test]
 async fn a_report_may_be_many_files_and_only_those_that_the_gate_wrote() {
-    let case = |name: &str| format!("<testsuite><testcase name=\"{name}\"><failure/></testcase></testsuite>");
+    let case = |name: &str| {
+        format!("<testsuite><testcase name=\"{name}\"><failure/></testcase></testsuite>")
+    };
     let mut bench = Bench::new(&format!(
         "for at in a b; do mkdir -p $at/out; echo '{}' > $at/out/TEST-$at.xml; done; exit 1",
         case("new")
     ));
-    bench.gate.report.as_mut().expect("it has one").paths = vec!["**/TEST-*.xml".parse().expect("a glob")];
+    bench.gate.report.as_mut().expect("it has one").paths =
+        vec!["**/TEST-*.xml".parse().expect("a glob")];
     for old in ["b/out/TEST-b.xml", "resources/TEST-old.xml"] {
         let old = bench.path("slot").join(old);
         std::fs::create_dir_all(old.parent().expect("a parent")).expect("a directory");
@@ -700,19 +943,43 @@ async fn a_report_may_be_many_files_and_only_those_that_the_gate_wrote() {
     std::os::unix::fs::symlink(bench.path("outside"), bench.path("slot/link")).expect("a symlink");
     std::fs::write(bench.path("outside/TEST-out.xml"), case("outside")).expect("a file");
     let outcome = bench.judge().await.outcome;
-    let keys: Vec<&str> = outcome.failing.iter().map(|item| item.key.as_str()).collect();
-    assert_eq!((keys, outcome.reports, outcome.note.as_str()), (vec!["new", "new#2"], 2, ""));
-    assert!(bench.path("slot/resources/TEST-old.xml").exists(), "a file that only fits the pattern was removed");
+    let keys: Vec<&str> = outcome
+        .failing
+        .iter()
+        .map(|item| item.key.as_str())
+        .collect();
+    assert_eq!(
+        (keys, outcome.reports, outcome.note.as_str()),
+        (vec!["new", "new#2"], 2, "")
+    );
+    assert!(
+        bench.path("slot/resources/TEST-old.xml").exists(),
+        "a file that only fits the pattern was removed"
+    );
 }
 
 #[tokio::test]
 async fn of_several_files_all_are_read_or_none() {
-    let mut bench = Bench::new(&format!("echo '{REPORT}' > a.xml; echo '{}' > b.xml; exit 1", &REPORT[..30]));
-    let paths = |paths: &[&str]| paths.iter().map(|path| path.parse().expect("a glob")).collect();
+    let mut bench = Bench::new(&format!(
+        "echo '{REPORT}' > a.xml; echo '{}' > b.xml; exit 1",
+        &REPORT[..30]
+    ));
+    let paths = |paths: &[&str]| {
+        paths
+            .iter()
+            .map(|path| path.parse().expect("a glob"))
+            .collect()
+    };
     for (named, note) in [
-        (vec!["a.xml", "b.xml"], "the report b.xml is not JUnit XML: it ends in the middle"),
+        (
+            vec!["a.xml", "b.xml"],
+            "the report b.xml is not JUnit XML: it ends in the middle",
+        ),
         (vec!["a.xml", "c.xml"], "it left no report at c.xml"),
-        (vec!["x-*.xml", "y/*.xml"], "it left no report at x-*.xml, y/*.xml"),
+        (
+            vec!["x-*.xml", "y/*.xml"],
+            "it left no report at x-*.xml, y/*.xml",
+        ),
     ] {
         bench.gate.report.as_mut().expect("it has one").paths = paths(&named);
         let outcome = bench.judge().await.outcome;
@@ -722,14 +989,24 @@ async fn of_several_files_all_are_read_or_none() {
 
 #[test]
 fn fewer_reports_than_on_the_base_are_not_forgiven() {
-    let of = |reports| GateOutcome { reports, ..outcome(GateVerdict::Failed, &["a"]) };
+    let of = |reports| GateOutcome {
+        reports,
+        ..outcome(GateVerdict::Failed, &["a"])
+    };
     check(&of(2), &of(2), Some(AgainstBase::PreExisting));
     check(&of(1), &of(2), None);
 }
 
 #[test]
 fn findings_of_a_gate_that_passed_do_not_make_it_fail() {
-    let warned = GateOutcome { failing_total: 1, ..outcome(GateVerdict::Passed, &["a"]) };
-    check(&warned, &outcome(GateVerdict::Failed, &["a", "b"]), Some(AgainstBase::Fixed));
+    let warned = GateOutcome {
+        failing_total: 1,
+        ..outcome(GateVerdict::Passed, &["a"])
+    };
+    check(
+        &warned,
+        &outcome(GateVerdict::Failed, &["a", "b"]),
+        Some(AgainstBase::Fixed),
+    );
     check(&warned, &warned, None);
 }

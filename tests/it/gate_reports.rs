@@ -1,6 +1,7 @@
 //! Reports as tools write them, and as they should not: what is read of each, in one tree.
 //!
-//! Each sample follows its tool's documented format, cut to what matters. It refuses to let one odd field cost a report.
+//! Each sample follows its tool's documented format, cut to what matters. It refuses to let one odd
+//! field cost a report.
 
 use omk_action::gate::ground::Ground;
 use omk_action::gate::items::{self, Document, Items};
@@ -28,8 +29,16 @@ const FILES: [&str; 12] = [
 fn read(format: ReportFormat, path: &str, text: &str) -> Items {
     let holds = |path: &str| FILES.contains(&path);
     let all = || FILES.iter().map(ToString::to_string).collect();
-    let ground = Ground::new(&["/slots/1".to_owned()], &holds, &all).with_temporary(&["/cache/1/tmp".to_owned()]);
-    items::read(format, &[Document { path: path.to_owned(), bytes: text.as_bytes().to_vec() }], &ground)
+    let ground = Ground::new(&["/slots/1".to_owned()], &holds, &all)
+        .with_temporary(&["/cache/1/tmp".to_owned()]);
+    items::read(
+        format,
+        &[Document {
+            path: path.to_owned(),
+            bytes: text.as_bytes().to_vec(),
+        }],
+        &ground,
+    )
 }
 
 fn table(samples: &[(&str, ReportFormat, &str)]) -> String {
@@ -250,8 +259,16 @@ fn scanners_are_read_as_they_write() {
             {"ruleId":"g","message":{"text":"bare region"},"locations":[{"physicalLocation":{"artifactLocation":{"uri":"src/lib.rs"},"region":null}}]},
             null, 3]}]}"#,
         ),
-        ("truncated", Sarif, r#"{"version":"2.1.0","runs":[{"results":[{"ruleId":"a","message":{"text":"x"}}"#),
-        ("no list of results", Sarif, r#"{"runs":[{"results":{"ruleId":"a"}}]}"#),
+        (
+            "truncated",
+            Sarif,
+            r#"{"version":"2.1.0","runs":[{"results":[{"ruleId":"a","message":{"text":"x"}}"#,
+        ),
+        (
+            "no list of results",
+            Sarif,
+            r#"{"runs":[{"results":{"ruleId":"a"}}]}"#,
+        ),
         (
             "cargo after cd backend",
             CargoJson,
@@ -324,7 +341,12 @@ fn scanners_are_read_as_they_write() {
 #[test]
 fn a_report_beside_another_file_of_that_name_leaves_open_which_is_meant() {
     let text = r#"{"runs":[{"results":[{"ruleId":"a","message":{"text":"x"},"locations":[{"physicalLocation":{"artifactLocation":{"uri":"src/lib.rs"}}}]}]}]}"#;
-    let place = |path: &str| read(Sarif, path, text).failing[0].place.clone().map(|place| place.path);
+    let place = |path: &str| {
+        read(Sarif, path, text).failing[0]
+            .place
+            .clone()
+            .map(|place| place.path)
+    };
     assert_eq!(place("lint.sarif").as_deref(), Some("src/lib.rs"));
     assert_eq!(place("infra/lint.sarif").as_deref(), Some("src/lib.rs"));
     assert_eq!(place("backend/lint.sarif"), None);
@@ -346,14 +368,25 @@ fn a_base_that_the_report_names_decides_which_is_meant() {
 #[test]
 fn the_same_failure_has_the_same_name_in_every_execution() {
     let key = |address: &str, port: u16, random: &str| {
-        let name = format!("opens &lt;Db at {address}&gt; on 127.0.0.1:{port} in /tmp/{random}/a.db");
-        read(Junit, "x.xml", &format!("<testsuite><testcase name='{name}'><failure/></testcase></testsuite>"))
-            .failing
-            .remove(0)
-            .key
+        let name =
+            format!("opens &lt;Db at {address}&gt; on 127.0.0.1:{port} in /tmp/{random}/a.db");
+        read(
+            Junit,
+            "x.xml",
+            &format!("<testsuite><testcase name='{name}'><failure/></testcase></testsuite>"),
+        )
+        .failing
+        .remove(0)
+        .key
     };
-    assert_eq!(key("0x7f3a2c00", 43121, "tmpa1"), key("0x55aa00ff12", 50001, "tmpz9"));
-    assert_eq!(key("0x7f3a2c00", 43121, "tmpa1"), "opens <Db at 0x#> on 127.0.0.1:# in /tmp/#");
+    assert_eq!(
+        key("0x7f3a2c00", 43121, "tmpa1"),
+        key("0x55aa00ff12", 50001, "tmpz9")
+    );
+    assert_eq!(
+        key("0x7f3a2c00", 43121, "tmpa1"),
+        "opens <Db at 0x#> on 127.0.0.1:# in /tmp/#"
+    );
 }
 
 #[test]
@@ -377,7 +410,12 @@ tasks:
     );
     world.run().exits(0);
     let report = world.report();
-    let against: Vec<&str> =
-        (0..2).map(|at| report["tasks"][at]["gates"][0]["against_base"].as_str().unwrap()).collect();
+    let against: Vec<&str> = (0..2)
+        .map(|at| {
+            report["tasks"][at]["gates"][0]["against_base"]
+                .as_str()
+                .unwrap()
+        })
+        .collect();
     assert_eq!(against, ["pre-existing", "fixed"]);
 }

@@ -1,7 +1,9 @@
-//! The example pipelines under a real runner, against the offline GitLab: all jobs, real pushes, the server's own state.
+//! The example pipelines under a real runner, against the offline GitLab: all jobs, real pushes,
+//! the server's own state.
 //!
-//! gitlab-ci-local runs the jobs and picks their artifacts; between them each is uploaded with its job's token, as a runner
-//! would, for later jobs ask the server for them. Tokens are variables with environment scopes, as people set them.
+//! gitlab-ci-local runs the jobs and picks their artifacts; between them each is uploaded with its
+//! job's token, as a runner would, for later jobs ask the server for them. Tokens are variables
+//! with environment scopes, as people set them.
 
 use std::path::Path;
 
@@ -26,11 +28,15 @@ pub(crate) struct Site {
 impl Site {
     /// The world with an example as its configuration, and more inputs, each a line of YAML.
     pub(crate) fn new(world: GitLabWorld, example: &str, inputs: &[&str]) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/gitlab/{example}.gitlab-ci.yml"));
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join(format!("examples/gitlab/{example}.gitlab-ci.yml"));
         let lines = ["version: \"\""].into_iter().chain(inputs.iter().copied());
         let more: String = lines.map(|line| format!("\n      {line}")).collect();
-        let configuration =
-            std::fs::read_to_string(path).unwrap().replacen("    inputs:", &format!("    inputs:{more}"), 1);
+        let configuration = std::fs::read_to_string(path).unwrap().replacen(
+            "    inputs:",
+            &format!("    inputs:{more}"),
+            1,
+        );
         let tokens = json!({
             "omk/gate": "glpat-gate", "omk/run": "glpat-run", "omk/judge": "glpat-judge", "omk/publish": "glpat-publish",
             "omk/one-job": "glpat-publish",
@@ -50,25 +56,49 @@ impl Site {
                 || name.starts_with("GITLAB_")
         };
         let told = omk.get_envs().filter_map(|(name, value)| {
-            Some((name.to_str()?.to_owned(), value?.to_str()?.to_owned())).filter(|(name, _)| known(name))
+            Some((name.to_str()?.to_owned(), value?.to_str()?.to_owned()))
+                .filter(|(name, _)| known(name))
         });
         let mut variables: Vec<(String, String)> = told.collect();
         let of_request = pipeline.source == "merge_request_event";
-        variables
-            .push(("CI_COMMIT_BRANCH".to_owned(), if of_request { String::new() } else { pipeline.branch.clone() }));
+        variables.push((
+            "CI_COMMIT_BRANCH".to_owned(),
+            if of_request {
+                String::new()
+            } else {
+                pipeline.branch.clone()
+            },
+        ));
         if !settings {
             // What is protected does not reach a pipeline of another branch.
-            variables.extend([("OMK_TOKEN".to_owned(), String::new()), ("KIMI_API_KEY".to_owned(), String::new())]);
+            variables.extend([
+                ("OMK_TOKEN".to_owned(), String::new()),
+                ("KIMI_API_KEY".to_owned(), String::new()),
+            ]);
         }
         let out = self.runner.job(job, &variables);
-        for secret in ["glpat-gate", "glpat-run", "glpat-judge", "glpat-publish", KEY] {
-            assert!(!said(&out).contains(secret), "{job} prints a secret: {}", said(&out));
+        for secret in [
+            "glpat-gate",
+            "glpat-run",
+            "glpat-judge",
+            "glpat-publish",
+            KEY,
+        ] {
+            assert!(
+                !said(&out).contains(secret),
+                "{job} prints a secret: {}",
+                said(&out)
+            );
         }
         // What the job before left was for the job's own directory.
         let _ = std::fs::remove_dir_all(place.join("omk-out"));
         let picked = self.runner.artifacts(job).join("omk-out");
         if picked.is_dir() {
-            std::fs::rename(copied(&picked, &self.world.at("picked")), place.join("omk-out")).unwrap();
+            std::fs::rename(
+                copied(&picked, &self.world.at("picked")),
+                place.join("omk-out"),
+            )
+            .unwrap();
         }
         self.world.ended(command, pipeline, &place, &out)
     }
@@ -76,22 +106,38 @@ impl Site {
     /// The four jobs of a pipeline of the default branch, all green.
     #[track_caller]
     pub(crate) fn four(&self, pipeline: &Pipeline) -> [LabJob; 4] {
-        FOUR.map(|command| self.takes(command, &format!("omk-{command}"), pipeline, true).exits(0))
+        FOUR.map(|command| {
+            self.takes(command, &format!("omk-{command}"), pipeline, true)
+                .exits(0)
+        })
     }
 }
 
 /// A copy of a directory at `to`, which is not there yet.
 fn copied(from: &Path, to: &Path) -> std::path::PathBuf {
-    let status = std::process::Command::new("cp").arg("-a").args([from, to]).status().unwrap();
+    let status = std::process::Command::new("cp")
+        .arg("-a")
+        .args([from, to])
+        .status()
+        .unwrap();
     assert!(status.success());
     to.to_owned()
 }
 
 /// The names of what is there, runs' own names made steady.
 fn refs(world: &GitLabWorld) -> Vec<String> {
-    let names = world.refs().into_keys().filter(|name| name != "HEAD" && !name.starts_with("refs/merge-requests/"));
+    let names = world
+        .refs()
+        .into_keys()
+        .filter(|name| name != "HEAD" && !name.starts_with("refs/merge-requests/"));
     names
-        .map(|name| if name.starts_with("refs/omk/proofs/") { "refs/omk/proofs/RUN".to_owned() } else { name })
+        .map(|name| {
+            if name.starts_with("refs/omk/proofs/") {
+                "refs/omk/proofs/RUN".to_owned()
+            } else {
+                name
+            }
+        })
         .collect()
 }
 
@@ -108,7 +154,12 @@ fn requests(world: &GitLabWorld) -> String {
             text(one, "target_branch")
         )
     };
-    told.as_array().unwrap().iter().map(line).collect::<Vec<_>>().join("\n")
+    told.as_array()
+        .unwrap()
+        .iter()
+        .map(line)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// That the comment became a merge request, judged apart, and what people find of it.
@@ -117,15 +168,42 @@ fn delivered(world: &GitLabWorld, note: &Value, jobs: &[LabJob; 4]) {
     assert_eq!(world.awards(note), "eyes, rocket");
     assert_eq!(
         refs(world),
-        ["refs/heads/feature", "refs/heads/main", "refs/heads/omk/run/mr-12", "refs/omk/proofs/RUN"]
+        [
+            "refs/heads/feature",
+            "refs/heads/main",
+            "refs/heads/omk/run/mr-12",
+            "refs/omk/proofs/RUN"
+        ]
     );
     let [gate, run, judge, publish] = jobs;
-    assert!(gate.files["request.json"].contains("\"mr-12\"") && !gate.files.contains_key("omk.env"));
-    assert!(run.files.keys().any(|name| name.starts_with("bundle/")) && run.files.contains_key("report.html"));
-    assert!(judge.files["judgement.json"].contains("ready"), "{:?}", judge.files.get("judgement.json"));
-    assert_eq!((publish.dotenv("OMK_VERDICT"), publish.dotenv("OMK_BRANCH")), ("ready", "omk/run/mr-12"));
-    assert_eq!((publish.dotenv("OMK_SCOPE"), publish.dotenv("OMK_MERGE_REQUEST")), ("mr-12", "13"));
-    assert!(publish.files["junit.xml"].contains("<testsuite"), "{}", publish.files["junit.xml"]);
+    assert!(
+        gate.files["request.json"].contains("\"mr-12\"") && !gate.files.contains_key("omk.env")
+    );
+    assert!(
+        run.files.keys().any(|name| name.starts_with("bundle/"))
+            && run.files.contains_key("report.html")
+    );
+    assert!(
+        judge.files["judgement.json"].contains("ready"),
+        "{:?}",
+        judge.files.get("judgement.json")
+    );
+    assert_eq!(
+        (publish.dotenv("OMK_VERDICT"), publish.dotenv("OMK_BRANCH")),
+        ("ready", "omk/run/mr-12")
+    );
+    assert_eq!(
+        (
+            publish.dotenv("OMK_SCOPE"),
+            publish.dotenv("OMK_MERGE_REQUEST")
+        ),
+        ("mr-12", "13")
+    );
+    assert!(
+        publish.files["junit.xml"].contains("<testsuite"),
+        "{}",
+        publish.files["junit.xml"]
+    );
     assert_eq!(publish.files["gl-code-quality-report.json"].trim(), "[]");
 }
 
@@ -162,12 +240,18 @@ fn a_schedule_finds_a_comment_and_four_jobs_make_a_merge_request_of_it() {
         ");
     });
     let replies = world.replies(REQUEST);
-    assert!(replies.len() == 1 && replies[0].contains("judged_by: separate-job"), "{replies:#?}");
+    assert!(
+        replies.len() == 1 && replies[0].contains("judged_by: separate-job"),
+        "{replies:#?}"
+    );
 
     // The next poll finds nothing, and nothing is done.
     let before = world.writes();
     let idle = site.four(&world.pipeline("schedule", "maintainer"));
-    assert!(idle.iter().all(|job| !job.files.contains_key("bundle/run.json")));
+    assert!(
+        idle.iter()
+            .all(|job| !job.files.contains_key("bundle/run.json"))
+    );
     assert_eq!(world.writes(), before);
 }
 
@@ -177,7 +261,10 @@ fn a_note_by_webhook_is_run_and_whoever_may_not_gets_a_reply() {
     let world = &site.world;
     let refused = world.comments("reader", "/omk run");
     site.four(&world.hooked(&refused));
-    assert_eq!((world.awards(&refused), refs(world).len()), ("eyes, confused".to_owned(), 2));
+    assert_eq!(
+        (world.awards(&refused), refs(world).len()),
+        ("eyes, confused".to_owned(), 2)
+    );
     let note = world.comments("maintainer", "/omk run");
     let jobs = site.four(&world.hooked(&note));
     delivered(world, &note, &jobs);
@@ -190,17 +277,32 @@ fn a_merge_request_gets_a_plan_check_without_any_token() {
     world.pushes(
         "contributor",
         SOURCE,
-        &[("omk.yaml", "version: 1\ntasks:\n  - { id: fix, run: true, write_sets: [x] }\n")],
+        &[(
+            "omk.yaml",
+            "version: 1\ntasks:\n  - { id: fix, run: true, write_sets: [x] }\n",
+        )],
     );
-    let pipeline =
-        world.pipeline_on("merge_request_event", "contributor", &format!("refs/merge-requests/{REQUEST}/head"));
+    let pipeline = world.pipeline_on(
+        "merge_request_event",
+        "contributor",
+        &format!("refs/merge-requests/{REQUEST}/head"),
+    );
     let job = site.takes("gate", "omk-gate", &pipeline, false);
     assert_eq!(job.status, "failed", "{}{}", job.out, job.err);
     let remarks: Value = serde_json::from_str(&job.files["gl-code-quality-report.json"]).unwrap();
     assert_eq!(remarks[0]["location"]["path"], "omk.yaml");
     assert_eq!(remarks[0]["location"]["lines"]["begin"], 3, "{remarks}");
-    assert!(job.files.get("request.json").is_none_or(|request| request.trim() == "null"), "nothing is to be run");
-    assert!(job.files["summary.md"].contains("write_sets"), "{}", job.files["summary.md"]);
+    assert!(
+        job.files
+            .get("request.json")
+            .is_none_or(|request| request.trim() == "null"),
+        "nothing is to be run"
+    );
+    assert!(
+        job.files["summary.md"].contains("write_sets"),
+        "{}",
+        job.files["summary.md"]
+    );
     assert_eq!(world.writes(), Vec::<String>::new());
 }
 
@@ -223,7 +325,21 @@ fn everything_in_one_job() {
     let note = world.comments("maintainer", "/omk run");
     let pipeline = world.hooked(&note);
     let job = site.takes("", "agents", &pipeline, true).exits(0);
-    assert_eq!(world.awards(&note), "eyes, rocket", "{}{}", job.out, job.err);
-    assert!(refs(world).contains(&"refs/heads/omk/run/mr-12".to_owned()), "{:?}", refs(world));
-    assert!(world.replies(REQUEST)[0].contains("judged_by: same-job"), "{:#?}", world.replies(REQUEST));
+    assert_eq!(
+        world.awards(&note),
+        "eyes, rocket",
+        "{}{}",
+        job.out,
+        job.err
+    );
+    assert!(
+        refs(world).contains(&"refs/heads/omk/run/mr-12".to_owned()),
+        "{:?}",
+        refs(world)
+    );
+    assert!(
+        world.replies(REQUEST)[0].contains("judged_by: same-job"),
+        "{:#?}",
+        world.replies(REQUEST)
+    );
 }

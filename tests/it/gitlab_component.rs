@@ -1,6 +1,8 @@
-//! The GitLab component and its examples: what each job may, needs and leaves, and nothing that could be talked into more.
+//! The GitLab component and its examples: what each job may, needs and leaves, and nothing that
+//! could be talked into more.
 //!
-//! What linters say of them is in `scripts/test`; here is what no linter knows, and what cannot be seen without a GitLab.
+//! What linters say of them is in `scripts/test`; here is what no linter knows, and what cannot be
+//! seen without a GitLab.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,9 +12,9 @@ use serde_json::{Map, Value, json};
 
 pub(crate) const JOBS: [&str; 4] = ["omk-gate", "omk-run", "omk-judge", "omk-publish"];
 
-const STARTED: &str =
-    "$CI_PIPELINE_SOURCE =~ /^(schedule|web|api|trigger)$/ && $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH";
-const MERGE_REQUEST: &str = r#""$[[ inputs.plan-check ]]" == "true" && $CI_PIPELINE_SOURCE == "merge_request_event""#;
+const STARTED: &str = "$CI_PIPELINE_SOURCE =~ /^(schedule|web|api|trigger)$/ && $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH";
+const MERGE_REQUEST: &str =
+    r#""$[[ inputs.plan-check ]]" == "true" && $CI_PIPELINE_SOURCE == "merge_request_event""#;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -26,7 +28,10 @@ fn text(name: &str) -> String {
 fn component() -> (Value, Value) {
     let text = text("templates/omk.yml");
     let (header, jobs) = text.split_once("\n---\n").unwrap();
-    (serde_yaml::from_str(header).unwrap(), serde_yaml::from_str(jobs).unwrap())
+    (
+        serde_yaml::from_str(header).unwrap(),
+        serde_yaml::from_str(jobs).unwrap(),
+    )
 }
 
 fn inputs() -> Map<String, Value> {
@@ -54,13 +59,29 @@ fn merge(under: &mut Value, over: &Value) {
 }
 
 fn keys(value: &Value) -> Vec<&str> {
-    value.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect()
+    value
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(key, _)| key.as_str())
+        .collect()
 }
 
 /// All lines of a job's scripts.
 fn scripts(job: &Value) -> Vec<String> {
-    let lists = ["before_script", "script", "after_script"].into_iter().filter_map(|key| job[key].as_array());
-    lists.flatten().flat_map(|line| line.as_str().unwrap().lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+    let lists = ["before_script", "script", "after_script"]
+        .into_iter()
+        .filter_map(|key| job[key].as_array());
+    lists
+        .flatten()
+        .flat_map(|line| {
+            line.as_str()
+                .unwrap()
+                .lines()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 #[test]
@@ -79,17 +100,39 @@ fn every_input_is_described_typed_held_to_a_pattern_and_used() {
     let text = text("templates/omk.yml");
     let (_, body) = text.split_once("\n---\n").unwrap();
     for (name, input) in inputs() {
-        let described = input["description"].as_str().unwrap_or_else(|| panic!("{name} is not described"));
-        assert!(described.ends_with('.') && described.len() > 15, "{name}: {described}");
-        let kind = input["type"].as_str().unwrap_or_else(|| panic!("{name} has no type"));
-        assert_eq!(input.get("default").is_none(), name == "image", "only the image must be given: {name}");
+        let described = input["description"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{name} is not described"));
+        assert!(
+            described.ends_with('.') && described.len() > 15,
+            "{name}: {described}"
+        );
+        let kind = input["type"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{name} has no type"));
+        assert_eq!(
+            input.get("default").is_none(),
+            name == "image",
+            "only the image must be given: {name}"
+        );
         if kind == "string" && input["options"].is_null() {
-            let pattern = input["regex"].as_str().unwrap_or_else(|| panic!("{name} takes any text"));
-            assert!(pattern.starts_with('^') && pattern.ends_with('$'), "{name}: {pattern}");
+            let pattern = input["regex"]
+                .as_str()
+                .unwrap_or_else(|| panic!("{name} takes any text"));
+            assert!(
+                pattern.starts_with('^') && pattern.ends_with('$'),
+                "{name}: {pattern}"
+            );
         }
-        assert!(body.contains(&format!("$[[ inputs.{name} ]]")), "{name} is asked for and ignored");
+        assert!(
+            body.contains(&format!("$[[ inputs.{name} ]]")),
+            "{name} is asked for and ignored"
+        );
     }
-    let used = body.split("$[[ inputs.").skip(1).map(|rest| rest.split(" ]]").next().unwrap());
+    let used = body
+        .split("$[[ inputs.")
+        .skip(1)
+        .map(|rest| rest.split(" ]]").next().unwrap());
     let unknown: Vec<_> = used.filter(|name| !inputs().contains_key(*name)).collect();
     assert_eq!(unknown, Vec::<&str>::new());
 }
@@ -124,11 +167,22 @@ fn nothing_is_pasted_into_scripts_and_omk_takes_the_jobs_place() {
     ];
     for name in JOBS {
         let lines = scripts(&job(name));
-        assert_eq!(lines.last().map(String::as_str), Some("exec omk ci"), "{name}");
+        assert_eq!(
+            lines.last().map(String::as_str),
+            Some("exec omk ci"),
+            "{name}"
+        );
         for line in &lines {
-            assert!(!line.contains("$[["), "{name}: an input in a script: {line}");
+            assert!(
+                !line.contains("$[["),
+                "{name}: an input in a script: {line}"
+            );
             assert!(!line.contains("eval"), "{name}: {line}");
-            for rest in line.split('$').skip(1).filter(|rest| !rest.starts_with('(')) {
+            for rest in line
+                .split('$')
+                .skip(1)
+                .filter(|rest| !rest.starts_with('('))
+            {
                 let ends = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
                 let named = rest.trim_start_matches('{').split(ends).next().unwrap();
                 assert!(known.contains(&named), "{name}: ${named} in `{line}`");
@@ -143,11 +197,23 @@ fn what_inputs_give_to_variables_is_not_expanded() {
         for (key, value) in job(name)["variables"].as_object().unwrap() {
             let whole = value.as_str().or_else(|| value["value"].as_str()).unwrap();
             let from_input = whole.contains("$[[");
-            assert!(!from_input || value["expand"] == false, "{name}: {key} would expand `$NAME` in an input");
-            assert!(!whole.replace("$[[", "").contains('$'), "{name}: {key} refers to another variable");
-            // GitLab interpolates a whole value as its input's type, and refuses a variable that is no text.
-            let input = whole.strip_prefix("$[[ inputs.").and_then(|rest| rest.strip_suffix(" ]]"));
-            assert!(input.is_none_or(|input| inputs()[input]["type"] == "string"), "{name}: {key} would be no text");
+            assert!(
+                !from_input || value["expand"] == false,
+                "{name}: {key} would expand `$NAME` in an input"
+            );
+            assert!(
+                !whole.replace("$[[", "").contains('$'),
+                "{name}: {key} refers to another variable"
+            );
+            // GitLab interpolates a whole value as its input's type, and refuses a variable that is
+            // no text.
+            let input = whole
+                .strip_prefix("$[[ inputs.")
+                .and_then(|rest| rest.strip_suffix(" ]]"));
+            assert!(
+                input.is_none_or(|input| inputs()[input]["type"] == "string"),
+                "{name}: {key} would be no text"
+            );
         }
     }
 }
@@ -156,8 +222,15 @@ fn what_inputs_give_to_variables_is_not_expanded() {
 fn each_job_has_an_environment_of_its_own_name_and_deploys_nothing() {
     for name in JOBS {
         let wanted = json!({"name": name.replace('-', "/"), "action": "access"});
-        assert_eq!(job(name)["environment"], wanted, "variables are scoped by it");
-        assert_eq!(job(name)["variables"]["OMK_COMMAND"], name.trim_start_matches("omk-"));
+        assert_eq!(
+            job(name)["environment"],
+            wanted,
+            "variables are scoped by it"
+        );
+        assert_eq!(
+            job(name)["variables"]["OMK_COMMAND"],
+            name.trim_start_matches("omk-")
+        );
     }
 }
 
@@ -166,13 +239,28 @@ fn no_job_has_a_checkout_an_earlier_jobs_files_or_a_projects_defaults() {
     for name in JOBS {
         let job = job(name);
         assert_eq!(job["variables"]["GIT_STRATEGY"], "empty", "{name}");
-        assert_eq!(job["inherit"], json!({"default": false, "variables": false}), "{name}");
+        assert_eq!(
+            job["inherit"],
+            json!({"default": false, "variables": false}),
+            "{name}"
+        );
         assert_eq!(job["cache"], json!([]), "{name}");
         assert_eq!(job["interruptible"], false, "{name}");
-        assert_eq!(job["retry"], json!({"max": 1, "when": ["runner_system_failure"]}), "{name}");
-        for key in
-            ["id_tokens", "secrets", "services", "after_script", "trigger", "dependencies", "allow_failure", "hooks"]
-        {
+        assert_eq!(
+            job["retry"],
+            json!({"max": 1, "when": ["runner_system_failure"]}),
+            "{name}"
+        );
+        for key in [
+            "id_tokens",
+            "secrets",
+            "services",
+            "after_script",
+            "trigger",
+            "dependencies",
+            "allow_failure",
+            "hooks",
+        ] {
             assert!(job[key].is_null(), "{name} has {key}");
         }
     }
@@ -182,7 +270,11 @@ fn no_job_has_a_checkout_an_earlier_jobs_files_or_a_projects_defaults() {
 fn no_secret_has_a_value_or_even_a_name_in_the_component() {
     for name in JOBS {
         let variables = job(name)["variables"].clone();
-        let secret = |key: &&str| ["TOKEN", "KEY", "SECRET", "PASSWORD"].iter().any(|word| key.contains(word));
+        let secret = |key: &&str| {
+            ["TOKEN", "KEY", "SECRET", "PASSWORD"]
+                .iter()
+                .any(|word| key.contains(word))
+        };
         assert_eq!(
             keys(&variables).into_iter().find(secret),
             None,
@@ -196,8 +288,15 @@ fn of_what_a_job_leaves_the_runner_hands_on_the_gates_alone() {
     let need = |job: &str, artifacts: bool| json!({"job": job, "artifacts": artifacts});
     assert_eq!(job("omk-gate")["needs"], json!([]));
     assert_eq!(job("omk-run")["needs"], json!([need("omk-gate", true)]));
-    assert_eq!(job("omk-judge")["needs"], json!([need("omk-gate", true), need("omk-run", false)]));
-    let publish = json!([need("omk-gate", true), need("omk-run", false), need("omk-judge", false)]);
+    assert_eq!(
+        job("omk-judge")["needs"],
+        json!([need("omk-gate", true), need("omk-run", false)])
+    );
+    let publish = json!([
+        need("omk-gate", true),
+        need("omk-run", false),
+        need("omk-judge", false)
+    ]);
     assert_eq!(job("omk-publish")["needs"], publish);
 }
 
@@ -208,15 +307,25 @@ fn only_publish_sets_variables_and_only_developers_see_what_jobs_leave() {
         ("omk-gate", json!({"codequality": quality})),
         ("omk-run", Value::Null),
         ("omk-judge", Value::Null),
-        ("omk-publish", json!({"dotenv": "omk-out/omk.env", "junit": "omk-out/junit.xml", "codequality": quality})),
+        (
+            "omk-publish",
+            json!({"dotenv": "omk-out/omk.env", "junit": "omk-out/junit.xml", "codequality": quality}),
+        ),
     ];
     for (name, wanted) in reports {
         let artifacts = &job(name)["artifacts"];
         assert_eq!(artifacts["reports"], wanted, "{name}");
         assert_eq!(artifacts["paths"], json!(["omk-out/"]), "{name}");
-        assert_eq!((&artifacts["when"], &artifacts["access"]), (&json!("always"), &json!("developer")), "{name}");
+        assert_eq!(
+            (&artifacts["when"], &artifacts["access"]),
+            (&json!("always"), &json!("developer")),
+            "{name}"
+        );
         assert_eq!(artifacts["expire_in"], "$[[ inputs.keep ]]", "{name}");
-        assert!(artifacts["untracked"].is_null() && artifacts["public"].is_null(), "{name}");
+        assert!(
+            artifacts["untracked"].is_null() && artifacts["public"].is_null(),
+            "{name}"
+        );
     }
 }
 
@@ -226,17 +335,28 @@ fn merge_requests_get_a_plan_check_and_only_the_default_branch_gets_runs() {
         Some(when) => json!({"if": STARTED, "when": when}),
         None => json!({"if": STARTED}),
     };
-    assert_eq!(job("omk-gate")["rules"], json!([{"if": MERGE_REQUEST}, started(None)]));
+    assert_eq!(
+        job("omk-gate")["rules"],
+        json!([{"if": MERGE_REQUEST}, started(None)])
+    );
     assert_eq!(job("omk-run")["rules"], json!([started(None)]));
     for name in ["omk-judge", "omk-publish"] {
-        assert_eq!(job(name)["rules"], json!([started(Some("always"))]), "{name}: whatever became of the others");
+        assert_eq!(
+            job(name)["rules"],
+            json!([started(Some("always"))]),
+            "{name}: whatever became of the others"
+        );
     }
 }
 
 #[test]
 fn only_the_run_waits_for_another_and_each_job_ends() {
     for name in JOBS {
-        assert_eq!(job(name)["resource_group"].is_string(), name == "omk-run", "{name}");
+        assert_eq!(
+            job(name)["resource_group"].is_string(),
+            name == "omk-run",
+            "{name}"
+        );
         assert!(job(name)["timeout"].is_string(), "{name}");
     }
 }
@@ -244,7 +364,12 @@ fn only_the_run_waits_for_another_and_each_job_ends() {
 #[test]
 fn the_component_names_the_release_that_this_commit_names() {
     let release = text("RELEASE");
-    let named = |name: &str| release.lines().find_map(|line| line.strip_prefix(&format!("{name} "))).map(str::trim);
+    let named = |name: &str| {
+        release
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("{name} ")))
+            .map(str::trim)
+    };
     let none = named("version") == Some("none");
     let marked = [
         ("version", "version"),
@@ -256,7 +381,10 @@ fn the_component_names_the_release_that_this_commit_names() {
         let wanted = named(name).filter(|_| !none).unwrap_or_default();
         assert_eq!(inputs()[input]["default"], wanted, "{input}");
         let line = format!("      default: \"{wanted}\" # release: {name}\n");
-        assert!(text("templates/omk.yml").contains(&line), "the release would not find it: {line}");
+        assert!(
+            text("templates/omk.yml").contains(&line),
+            "the release would not find it: {line}"
+        );
     }
     assert!(text(".github/workflows/release.yml").contains(" RELEASE templates/omk.yml\n"));
 }
@@ -283,7 +411,10 @@ impl Machine {
             .current_dir(machine.at("made"))
             .status();
         assert!(tar.unwrap().success());
-        machine.program("bin/uname", "case $1 in -s) echo Linux;; -m) echo x86_64;; *) echo Linux x86_64;; esac");
+        machine.program(
+            "bin/uname",
+            "case $1 in -s) echo Linux;; -m) echo x86_64;; *) echo Linux x86_64;; esac",
+        );
         machine
     }
 
@@ -298,17 +429,34 @@ impl Machine {
     }
 
     fn digest(&self) -> String {
-        let archive = std::fs::read(self.at("mirror/omk-9.8.7-x86_64-unknown-linux-musl.tar.gz")).unwrap();
+        let archive =
+            std::fs::read(self.at("mirror/omk-9.8.7-x86_64-unknown-linux-musl.tar.gz")).unwrap();
         omk_action::id::Sha256::of(&archive).to_string()
     }
 
     /// The gate's scripts as a runner puts them together, with these variables.
     fn runs(&self, variables: &[(&str, &str)]) -> Output {
-        let path = format!("{}:{}", self.at("bin").display(), std::env::var("PATH").unwrap());
+        let path = format!(
+            "{}:{}",
+            self.at("bin").display(),
+            std::env::var("PATH").unwrap()
+        );
         let mut shell = Command::new("bash");
-        shell.args(["-c", &format!("set -eo pipefail\n{}\n", scripts(&job("omk-gate")).join("\n"))]);
-        shell.env("PATH", path).env("CI_PROJECT_DIR", self.at("builds/widget")).current_dir(self.at("builds/widget"));
-        shell.env("OMK_MIRROR", format!("file://{}/", self.at("mirror").display()));
+        shell.args([
+            "-c",
+            &format!(
+                "set -eo pipefail\n{}\n",
+                scripts(&job("omk-gate")).join("\n")
+            ),
+        ]);
+        shell
+            .env("PATH", path)
+            .env("CI_PROJECT_DIR", self.at("builds/widget"))
+            .current_dir(self.at("builds/widget"));
+        shell.env(
+            "OMK_MIRROR",
+            format!("file://{}/", self.at("mirror").display()),
+        );
         for name in ["OMK_VERSION", "OMK_SHA256_X86_64", "OMK_SHA256_AARCH64"] {
             shell.env(name, "");
         }
@@ -317,19 +465,35 @@ impl Machine {
 }
 
 fn said(out: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr)
+    )
 }
 
 #[test]
 fn a_release_is_fetched_and_runs_where_its_digest_is_the_named_one() {
     let machine = Machine::new();
-    let out = machine.runs(&[("OMK_VERSION", "9.8.7"), ("OMK_SHA256_X86_64", &machine.digest())]);
+    let out = machine.runs(&[
+        ("OMK_VERSION", "9.8.7"),
+        ("OMK_SHA256_X86_64", &machine.digest()),
+    ]);
     assert!(out.status.success(), "{}", said(&out));
-    assert_eq!(String::from_utf8_lossy(&out.stdout), "omk 9.8.7 --version\nomk 9.8.7 ci\n");
+    assert_eq!(
+        String::from_utf8_lossy(&out.stdout),
+        "omk 9.8.7 --version\nomk 9.8.7 ci\n"
+    );
     // A second job of the same directory finds what the first one left, and does not believe it.
     machine.program("builds/widget.tmp/omk-bin/omk", "echo forged");
-    let out = machine.runs(&[("OMK_VERSION", "9.8.7"), ("OMK_SHA256_X86_64", &machine.digest())]);
-    assert_eq!(String::from_utf8_lossy(&out.stdout), "omk 9.8.7 --version\nomk 9.8.7 ci\n");
+    let out = machine.runs(&[
+        ("OMK_VERSION", "9.8.7"),
+        ("OMK_SHA256_X86_64", &machine.digest()),
+    ]);
+    assert_eq!(
+        String::from_utf8_lossy(&out.stdout),
+        "omk 9.8.7 --version\nomk 9.8.7 ci\n"
+    );
 }
 
 #[test]
@@ -338,22 +502,47 @@ fn what_is_not_the_named_release_is_not_run() {
     let (digest, other) = (machine.digest(), "0".repeat(64));
     let version = ("OMK_VERSION", "9.8.7");
     let cases: [(&[(&str, &str)], &str); 4] = [
-        (&[version, ("OMK_SHA256_X86_64", &other)], "is not what this component names"),
-        (&[version, ("OMK_SHA256_AARCH64", &digest)], "no SHA-256 is given for x86_64-unknown-linux-musl"),
-        (&[("OMK_VERSION", "9.8.6"), ("OMK_SHA256_X86_64", &digest)], "failed to download file://"),
         (
-            &[version, ("OMK_SHA256_X86_64", &digest), ("OMK_MIRROR", "file:///nowhere; echo omk-pasted #")],
+            &[version, ("OMK_SHA256_X86_64", &other)],
+            "is not what this component names",
+        ),
+        (
+            &[version, ("OMK_SHA256_AARCH64", &digest)],
+            "no SHA-256 is given for x86_64-unknown-linux-musl",
+        ),
+        (
+            &[("OMK_VERSION", "9.8.6"), ("OMK_SHA256_X86_64", &digest)],
+            "failed to download file://",
+        ),
+        (
+            &[
+                version,
+                ("OMK_SHA256_X86_64", &digest),
+                ("OMK_MIRROR", "file:///nowhere; echo omk-pasted #"),
+            ],
             "failed to download",
         ),
     ];
     for (variables, wanted) in cases {
         let out = machine.runs(variables);
-        assert!(!out.status.success() && said(&out).contains(wanted), "{variables:?}: {}", said(&out));
-        assert!(!String::from_utf8_lossy(&out.stdout).contains("omk"), "{variables:?}: {}", said(&out));
+        assert!(
+            !out.status.success() && said(&out).contains(wanted),
+            "{variables:?}: {}",
+            said(&out)
+        );
+        assert!(
+            !String::from_utf8_lossy(&out.stdout).contains("omk"),
+            "{variables:?}: {}",
+            said(&out)
+        );
     }
     machine.program("bin/uname", "echo Plan9");
     let out = machine.runs(&[version, ("OMK_SHA256_X86_64", &digest)]);
-    assert!(!out.status.success() && said(&out).contains("there is no release for Plan9"), "{}", said(&out));
+    assert!(
+        !out.status.success() && said(&out).contains("there is no release for Plan9"),
+        "{}",
+        said(&out)
+    );
 }
 
 #[test]
@@ -361,5 +550,8 @@ fn an_image_that_brings_omk_fetches_nothing() {
     let machine = Machine::new();
     machine.program("bin/omk", "echo the image\\'s omk \"$@\"");
     let out = machine.runs(&[("OMK_MIRROR", "file:///nowhere")]);
-    assert_eq!(String::from_utf8_lossy(&out.stdout), "the image's omk --version\nthe image's omk ci\n");
+    assert_eq!(
+        String::from_utf8_lossy(&out.stdout),
+        "the image's omk --version\nthe image's omk ci\n"
+    );
 }

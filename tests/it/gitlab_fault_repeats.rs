@@ -1,4 +1,5 @@
-//! The same thing happens twice at GitLab: jobs that are retried, pipelines that overlap, a head that moves meanwhile.
+//! The same thing happens twice at GitLab: jobs that are retried, pipelines that overlap, a head
+//! that moves meanwhile.
 
 use serde_json::json;
 
@@ -12,7 +13,13 @@ fn a_publication_that_is_retried_at_gitlab_writes_nothing_twice() {
     let mut steps = Steps::judged(&world);
     steps.job("publish").exits(0);
     // Of an award GitLab itself says that it is there.
-    let writes = || world.writes().into_iter().filter(|write| !write.contains("/award_emoji")).collect::<Vec<_>>();
+    let writes = || {
+        world
+            .writes()
+            .into_iter()
+            .filter(|write| !write.contains("/award_emoji"))
+            .collect::<Vec<_>>()
+    };
     let before = writes();
     steps.again("publish").exits(0);
     assert_eq!(writes(), before, "there was nothing left to write");
@@ -21,10 +28,17 @@ fn a_publication_that_is_retried_at_gitlab_writes_nothing_twice() {
     for command in ["run", "judge", "publish"] {
         steps.again(command).exits(0);
     }
-    assert_eq!((steps.refs().len(), world.awards(&steps.note).as_str()), (2, "eyes, rocket"));
+    assert_eq!(
+        (steps.refs().len(), world.awards(&steps.note).as_str()),
+        (2, "eyes, rocket")
+    );
     assert_eq!(world.state()["merge_requests"].as_array().unwrap().len(), 2);
     assert_eq!(steps.statuses(&steps.head), ["omk success"]);
-    assert!(steps.reply().contains("**Delivered** as merge request"), "{}", steps.reply());
+    assert!(
+        steps.reply().contains("**Delivered** as merge request"),
+        "{}",
+        steps.reply()
+    );
 }
 
 #[test]
@@ -33,7 +47,10 @@ fn a_gate_that_is_retried_starts_nothing_twice() {
     let mut steps = Steps::start(&world);
     steps.job("gate").exits(0);
     let writes = world.writes();
-    steps.again("gate").exits(0).says("an earlier try of this job has accepted run");
+    steps
+        .again("gate")
+        .exits(0)
+        .says("an earlier try of this job has accepted run");
     assert_eq!(world.writes(), writes);
     for command in ["run", "judge", "publish"] {
         steps.job(command).exits(0);
@@ -57,7 +74,9 @@ fn a_poll_that_is_retried_goes_on_with_its_run() {
     assert_ne!(request.trim(), "null");
     // Another pipeline's poll has nothing to do with it.
     let other = world.pipeline("schedule", "maintainer");
-    let told = world.omk_ci("gate", &other, &[("OMK_POLL", "true")]).exits(0);
+    let told = world
+        .omk_ci("gate", &other, &[("OMK_POLL", "true")])
+        .exits(0);
     assert_eq!(told.files["request.json"].trim(), "null");
 }
 
@@ -66,17 +85,26 @@ fn a_note_that_two_pipelines_see_at_once_is_answered_by_one() {
     let world = GitLabWorld::start();
     let steps = Steps::start(&world);
     // The other one marks it between this one's look and its own mark.
-    let other = json!({"path": "award", "body": {"id": steps.note["id"], "name": "eyes", "username": BOT}});
+    let other =
+        json!({"path": "award", "body": {"id": steps.note["id"], "name": "eyes", "username": BOT}});
     world.fault(&json!({"method": "GET", "path": "/award_emoji", "when": "after", "do": [other]}));
     steps.job("gate").exits(0).says("answered already");
     steps.job("run").exits(0).says("nothing to run");
     steps.job("judge").exits(0);
     steps.job("publish").exits(0);
     assert_eq!((world.replies(REQUEST).len(), steps.refs().len()), (0, 0));
-    assert_eq!((steps.statuses(&steps.head).len(), world.awards(&steps.note).as_str()), (0, "eyes"));
+    assert_eq!(
+        (
+            steps.statuses(&steps.head).len(),
+            world.awards(&steps.note).as_str()
+        ),
+        (0, "eyes")
+    );
     // A poll meets it, too.
     let poll = world.pipeline("schedule", "maintainer");
-    world.omk_ci("gate", &poll, &[("OMK_POLL", "true")]).exits(0);
+    world
+        .omk_ci("gate", &poll, &[("OMK_POLL", "true")])
+        .exits(0);
     assert_eq!(world.replies(REQUEST).len(), 0);
 }
 
@@ -88,15 +116,24 @@ fn an_older_run_that_ends_later_gives_way() {
     newer.all();
     let (told, tip) = (newer.reply(), world.tip("omk/run/mr-12"));
     older.job("publish").exits(0).says("a newer run");
-    assert_eq!((newer.reply(), world.tip("omk/run/mr-12")), (told.clone(), tip.clone()));
+    assert_eq!(
+        (newer.reply(), world.tip("omk/run/mr-12")),
+        (told.clone(), tip.clone())
+    );
     assert_eq!(world.state()["merge_requests"].as_array().unwrap().len(), 2);
     assert_eq!(world.awards(&newer.note), "eyes, rocket");
     // So does one that has nothing to show.
-    world.door.control("artifacts", &json!({"job": older.pipeline.jobs["omk-run"], "gone": true}));
+    world.door.control(
+        "artifacts",
+        &json!({"job": older.pipeline.jobs["omk-run"], "gone": true}),
+    );
     older.again("publish").exits(5);
     assert_eq!((newer.reply(), world.tip("omk/run/mr-12")), (told, tip));
     let shown = world.status_lines(&newer.head);
-    assert!(shown.len() == 1 && shown[0].starts_with("omk: success"), "{shown:?}");
+    assert!(
+        shown.len() == 1 && shown[0].starts_with("omk: success"),
+        "{shown:?}"
+    );
 }
 
 /// A run on a head that moves before that job; what its note says in the end.
@@ -120,7 +157,10 @@ fn a_head_that_moves_after_the_gate_is_said_and_the_result_is_delivered_at_gitla
     for command in ["run", "publish"] {
         let (world, told) = moved_before(command, PLAN);
         let tip = world.tip(SOURCE);
-        assert!(told.contains(&format!("has moved since, to {}", &tip[..12])), "{told}");
+        assert!(
+            told.contains(&format!("has moved since, to {}", &tip[..12])),
+            "{told}"
+        );
         assert!(told.contains("**Delivered** as merge request"), "{told}");
     }
 }
@@ -129,17 +169,24 @@ fn a_head_that_moves_after_the_gate_is_said_and_the_result_is_delivered_at_gitla
 fn a_head_that_moves_is_not_pushed_onto_at_gitlab() {
     let plan = PLAN.replace("as: pull-request", "as: push");
     let (world, told) = moved_before("judge", &plan);
-    assert_eq!(world.git(&["rev-parse", "HEAD"]), world.tip(SOURCE), "what the contributor pushed last is there");
+    assert_eq!(
+        world.git(&["rev-parse", "HEAD"]),
+        world.tip(SOURCE),
+        "what the contributor pushed last is there"
+    );
     assert!(told.contains("**Delivered** as merge request"), "{told}");
     // And where it moves between the look and the push.
     let world = GitLabWorld::with_plan(&plan);
     let steps = Steps::judged(&world);
-    let moved =
-        json!({"path": "move", "body": {"branch": SOURCE, "commit": world.tip("main"), "username": "contributor"}});
+    let moved = json!({"path": "move", "body": {"branch": SOURCE, "commit": world.tip("main"), "username": "contributor"}});
     world.fault(&json!({"path": "service=git-receive-pack", "do": [moved]}));
     steps.job("publish").exits(0);
     assert_eq!(world.tip(SOURCE), world.tip("main"));
-    assert!(steps.reply().contains("**Delivered** as merge request"), "{}", steps.reply());
+    assert!(
+        steps.reply().contains("**Delivered** as merge request"),
+        "{}",
+        steps.reply()
+    );
 }
 
 #[test]

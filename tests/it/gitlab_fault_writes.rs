@@ -38,20 +38,26 @@ fn a_limit_that_names_its_end_is_waited_for_at_gitlab() {
     let body = json!({"message": {"error": "This endpoint has been requested too many times. Try again later."}});
     let after = json!({"status": 429, "headers": {"Retry-After": "1"}, "body": body});
     // A second that is over: a wait of one, whatever the clocks say.
-    let reset =
-        json!({"status": 429, "headers": {"RateLimit-Remaining": "0", "RateLimit-Reset": "1"}, "raw": "Retry later\n"});
+    let reset = json!({"status": 429, "headers": {"RateLimit-Remaining": "0", "RateLimit-Reset": "1"}, "raw": "Retry later\n"});
     survives(&[after, reset]);
 }
 
 #[test]
 fn a_write_at_gitlab_that_was_not_done_is_done_again() {
-    survives(&[json!({"status": 500, "raw": "<html>"}), json!({"drop": true}), json!({"status": 503})]);
+    survives(&[
+        json!({"status": 500, "raw": "<html>"}),
+        json!({"drop": true}),
+        json!({"status": 503}),
+    ]);
 }
 
 #[test]
 fn a_write_at_gitlab_that_was_done_is_not_done_again() {
     survives(&[json!({"when": "after", "drop": true})]);
-    survives(&[json!({"status": 502, "when": "after"}), json!({"raw": "nonsense", "when": "after"})]);
+    survives(&[
+        json!({"status": 502, "when": "after"}),
+        json!({"raw": "nonsense", "when": "after"}),
+    ]);
 }
 
 #[test]
@@ -67,8 +73,17 @@ fn a_dashboard_at_gitlab_is_there_once() {
         }
     }
     let state = world.state();
-    assert_eq!(state["issues"].as_array().unwrap().len(), 1, "{:#?}", state["issues"]);
-    assert_eq!(state["merge_requests"].as_array().unwrap().len(), 2, "12, and the one with the result");
+    assert_eq!(
+        state["issues"].as_array().unwrap().len(),
+        1,
+        "{:#?}",
+        state["issues"]
+    );
+    assert_eq!(
+        state["merge_requests"].as_array().unwrap().len(),
+        2,
+        "12, and the one with the result"
+    );
 }
 
 #[test]
@@ -78,11 +93,16 @@ fn a_publication_that_is_ended_in_the_middle_can_be_repeated_at_gitlab() {
     // It is done, which a new member shows, and the answer takes its time.
     let done = json!({"path": "members", "body": {"username": "drive-by", "access_level": 10}});
     let path = "/projects/7/merge_requests$";
-    world.fault(&json!({"method": "POST", "path": path, "when": "after", "do": [done], "delay": 5}));
+    world
+        .fault(&json!({"method": "POST", "path": path, "when": "after", "do": [done], "delay": 5}));
     let members = || world.state()["members"].as_object().unwrap().len();
     let before = members();
     let (mut omk, _) = world.job("publish", &steps.pipeline, &[]);
-    let mut child = omk.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = omk
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     while members() == before {
         assert!(child.try_wait().unwrap().is_none(), "it ended before");
         std::thread::sleep(Duration::from_millis(20));

@@ -1,6 +1,10 @@
-//! `/omk retry` at GitLab: the statuses of the head lead to the pipeline whose job has kept the last run's state.
+//! `/omk retry` at GitLab: the statuses of the head lead to the pipeline whose job has kept the
+//! last run's state.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 use crate::gitlab_world::{GitLabWorld, REQUEST};
 
@@ -17,11 +21,17 @@ tasks:
 deliver: { as: branches, partial: true }
 ";
 
-/// A world whose first run has left one task undone; the directory whose file `flag` lets it pass; what the other wrote.
+/// A world whose first run has left one task undone; the directory whose file `flag` lets it pass;
+/// what the other wrote.
 fn first_run() -> (GitLabWorld, tempfile::TempDir, String) {
     let outside = tempfile::tempdir().unwrap();
-    let world = GitLabWorld::with_plan(&PLAN.replace("FLAG", outside.path().join("flag").to_str().unwrap()));
-    let jobs = world.jobs(&world.hooked(&world.comments("maintainer", "/omk run")), &[]);
+    let world = GitLabWorld::with_plan(
+        &PLAN.replace("FLAG", outside.path().join("flag").to_str().unwrap()),
+    );
+    let jobs = world.jobs(
+        &world.hooked(&world.comments("maintainer", "/omk run")),
+        &[],
+    );
     assert_eq!(jobs.published().dotenv("OMK_VERDICT"), "not_ready");
     let first = written(&world);
     std::fs::write(outside.path().join("flag"), "").unwrap();
@@ -29,16 +39,27 @@ fn first_run() -> (GitLabWorld, tempfile::TempDir, String) {
 }
 
 fn written(world: &GitLabWorld) -> String {
-    world.git(&["fetch", "--quiet", &world.remote("maintainer"), "omk/run/mr-12"]);
+    world.git(&[
+        "fetch",
+        "--quiet",
+        &world.remote("maintainer"),
+        "omk/run/mr-12",
+    ]);
     world.git(&["show", "FETCH_HEAD:first.txt"])
 }
 
 #[test]
 fn what_is_proven_is_kept() {
     let (world, _outside, first) = first_run();
-    let jobs = world.jobs(&world.hooked(&world.comments("maintainer", "/omk retry")), &[]);
+    let jobs = world.jobs(
+        &world.hooked(&world.comments("maintainer", "/omk retry")),
+        &[],
+    );
     let run = jobs.run.as_ref().unwrap();
-    assert!(run.out.contains("kept from run") && run.out.contains(": first"), "{run:#?}");
+    assert!(
+        run.out.contains("kept from run") && run.out.contains(": first"),
+        "{run:#?}"
+    );
     assert_eq!(jobs.published().exits(0).dotenv("OMK_VERDICT"), "ready");
     assert_eq!(written(&world), first);
 }
@@ -46,7 +67,10 @@ fn what_is_proven_is_kept() {
 #[test]
 fn without_a_token_that_reads_the_api_a_retry_is_a_full_run_and_says_so() {
     let (world, _outside, first) = first_run();
-    let jobs = world.jobs(&world.hooked(&world.comments("maintainer", "/omk retry")), &[("OMK_TOKEN", "")]);
+    let jobs = world.jobs(
+        &world.hooked(&world.comments("maintainer", "/omk retry")),
+        &[("OMK_TOKEN", "")],
+    );
     let run = jobs.run.as_ref().unwrap();
     assert!(run.out.contains("this retry is a full run"), "{run:#?}");
     assert_eq!(jobs.published().exits(0).dotenv("OMK_VERDICT"), "ready");
@@ -64,12 +88,28 @@ fn a_status_that_leads_elsewhere_is_not_followed() {
         "state": "success", "name": "omk", "description": "ready",
         "target_url": format!("{url}#omk/mr-12/{name}/{}/1", pushed.id),
     });
-    world.api("contributor", "POST", &format!("/statuses/{head}"), &forged).expect(201);
-    let jobs = world.jobs(&world.hooked(&world.comments("maintainer", "/omk retry")), &[]);
-    assert!(jobs.gate.files["request.json"].contains("\"what\":\"retry\""), "{:#?}", jobs.gate);
-    assert!(!jobs.gate.files["request.json"].contains("previous"), "{:#?}", jobs.gate);
+    world
+        .api("contributor", "POST", &format!("/statuses/{head}"), &forged)
+        .expect(201);
+    let jobs = world.jobs(
+        &world.hooked(&world.comments("maintainer", "/omk retry")),
+        &[],
+    );
     assert!(
-        world.replies(REQUEST).iter().any(|reply| reply.contains("Nothing is kept")),
+        jobs.gate.files["request.json"].contains("\"what\":\"retry\""),
+        "{:#?}",
+        jobs.gate
+    );
+    assert!(
+        !jobs.gate.files["request.json"].contains("previous"),
+        "{:#?}",
+        jobs.gate
+    );
+    assert!(
+        world
+            .replies(REQUEST)
+            .iter()
+            .any(|reply| reply.contains("Nothing is kept")),
         "{:#?}",
         world.replies(REQUEST)
     );

@@ -1,6 +1,9 @@
 //! Webhooks of the offline project as GitLab sends them, to the address of a pipeline trigger.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 use serde_json::{Value, json};
 
@@ -8,7 +11,8 @@ use crate::gitlab_job::{Pipeline, names, read};
 use crate::gitlab_world::{GitLabWorld, NUMBER, PROJECT};
 
 impl GitLabWorld {
-    /// The pipeline that a note starts by the project's webhook on the trigger's address, as GitLab sends it.
+    /// The pipeline that a note starts by the project's webhook on the trigger's address, as GitLab
+    /// sends it.
     #[track_caller]
     pub(crate) fn hooked(&self, note: &Value) -> Pipeline {
         self.triggered(&self.note_hook(note))
@@ -18,8 +22,14 @@ impl GitLabWorld {
     #[track_caller]
     pub(crate) fn triggered(&self, body: &Value) -> Pipeline {
         let path = format!("/projects/{NUMBER}/ref/main/trigger/pipeline?token=glptt-hook");
-        let made = self.door.api_with(&[("X-Gitlab-Event", "Note Hook")], "POST", &path, body).expect(201);
-        let told = self.door.control("add_jobs", &json!({"pipeline": made["id"], "jobs": names()}));
+        let made = self
+            .door
+            .api_with(&[("X-Gitlab-Event", "Note Hook")], "POST", &path, body)
+            .expect(201);
+        let told = self.door.control(
+            "add_jobs",
+            &json!({"pipeline": made["id"], "jobs": names()}),
+        );
         read(&told, "trigger", "maintainer", "main", &self.tip("main"))
     }
 

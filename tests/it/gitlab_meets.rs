@@ -1,11 +1,14 @@
-//! The GitLab client against the offline GitLab: every verb once, and nothing that GitLab's documentation does not know.
+//! The GitLab client against the offline GitLab: every verb once, and nothing that GitLab's
+//! documentation does not know.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::time::Duration;
 
 use omk_action::exec::secret::Secret;
-use omk_action::forge::{CheckState, CheckWanted, Conclusion, GitLab, GitLabSite, PullWanted, Reaction, Token};
+use omk_action::forge::{
+    CheckState, CheckWanted, Conclusion, GitLab, GitLabSite, PullWanted, Reaction, Token,
+};
 use omk_action::id::{CommitId, Moment};
 use serde_json::{Value, json};
 
@@ -13,8 +16,13 @@ use crate::gitlab_server::patience;
 use crate::gitlab_world::{GitLabWorld, NUMBER, REQUEST, SOURCE};
 
 fn client(world: &GitLabWorld, token: Token) -> GitLab {
-    let site =
-        GitLabSite { api: world.door.api_url(), project: NUMBER, token, spacing: Duration::ZERO, authorities: None };
+    let site = GitLabSite {
+        api: world.door.api_url(),
+        project: NUMBER,
+        token,
+        spacing: Duration::ZERO,
+        authorities: None,
+    };
     GitLab::with_patience(site, patience()).unwrap()
 }
 
@@ -38,22 +46,51 @@ async fn what_the_client_reads_is_what_people_did() {
     assert!(gitlab.permission(author).await.unwrap().is_some());
     assert_eq!(gitlab.repository().await.unwrap().id, NUMBER);
     let branch = gitlab.branch("main").await.unwrap().unwrap();
-    assert_eq!((branch.protected, gitlab.branch("omk/run/none").await.unwrap().is_none()), (true, true));
+    assert_eq!(
+        (
+            branch.protected,
+            gitlab.branch("omk/run/none").await.unwrap().is_none()
+        ),
+        (true, true)
+    );
     let pull = gitlab.pull_request(REQUEST).await.unwrap();
-    assert_eq!((pull.head.branch.as_str(), &pull.head.commit, pull.head.repository), (SOURCE, &head, Some(NUMBER)));
+    assert_eq!(
+        (
+            pull.head.branch.as_str(),
+            &pull.head.commit,
+            pull.head.repository
+        ),
+        (SOURCE, &head, Some(NUMBER))
+    );
     let pushes = gitlab.pushes(REQUEST).await.unwrap();
     assert_eq!(pushes.len(), 1);
     let comment = gitlab.comment(REQUEST, id).await.unwrap().unwrap();
-    assert_eq!((comment.body.as_str(), comment.created == comment.updated), ("/omk run", true));
+    assert_eq!(
+        (comment.body.as_str(), comment.created == comment.updated),
+        ("/omk run", true)
+    );
     assert!(pushes[0].at < comment.created);
     gitlab.compare(&main, &head).await.unwrap();
-    assert_eq!(gitlab.file("feature.txt", &head).await.unwrap().unwrap(), b"half of it\n");
+    assert_eq!(
+        gitlab.file("feature.txt", &head).await.unwrap().unwrap(),
+        b"half of it\n"
+    );
     assert!(gitlab.file("none.txt", &head).await.unwrap().is_none());
     let since = Moment::from_millis(comment.created.as_millis() - 86_400_000);
-    assert_eq!(gitlab.merge_requests_updated_since(since).await.unwrap().len(), 1);
+    assert_eq!(
+        gitlab
+            .merge_requests_updated_since(since)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
     // A reaction is no edit; an edit is, with reactions or without.
     world.passes(60);
-    world.door.control("award", &json!({"id": id, "name": "heart", "username": "reader"}));
+    world.door.control(
+        "award",
+        &json!({"id": id, "name": "heart", "username": "reader"}),
+    );
     let comment = gitlab.comment(REQUEST, id).await.unwrap().unwrap();
     assert_eq!(comment.created, comment.updated);
     world.passes(60);
@@ -69,13 +106,27 @@ async fn what_the_client_writes_is_there_once() {
     let me = gate.me().await.unwrap();
     let note = world.comments("maintainer", "/omk run");
     for _ in 0..2 {
-        gate.react(REQUEST, note["id"].as_u64().unwrap(), Reaction::Eyes).await.unwrap();
-        gate.put_comment(REQUEST, &me, "<!-- omk -->", "<!-- omk -->\nat it\n").await.unwrap();
-        gate.put_issue(&me, "<!-- omk -->", "omk", "<!-- omk -->\nnothing yet\n").await.unwrap();
+        gate.react(REQUEST, note["id"].as_u64().unwrap(), Reaction::Eyes)
+            .await
+            .unwrap();
+        gate.put_comment(REQUEST, &me, "<!-- omk -->", "<!-- omk -->\nat it\n")
+            .await
+            .unwrap();
+        gate.put_issue(&me, "<!-- omk -->", "omk", "<!-- omk -->\nnothing yet\n")
+            .await
+            .unwrap();
     }
-    assert_eq!((world.awards(&note).as_str(), world.replies(REQUEST).len()), ("eyes", 1));
+    assert_eq!(
+        (world.awards(&note).as_str(), world.replies(REQUEST).len()),
+        ("eyes", 1)
+    );
     assert_eq!(world.get("/issues").as_array().unwrap().len(), 1);
-    world.git(&["push", "--quiet", &world.remote("publish"), &format!("{SOURCE}:refs/heads/omk/run/mr-12")]);
+    world.git(&[
+        "push",
+        "--quiet",
+        &world.remote("publish"),
+        &format!("{SOURCE}:refs/heads/omk/run/mr-12"),
+    ]);
     let wanted = PullWanted {
         head: "omk/run/mr-12".into(),
         base: SOURCE.into(),
@@ -85,8 +136,18 @@ async fn what_the_client_writes_is_there_once() {
         labels: vec!["omk".into()],
     };
     let made = publish.put_pull_request(&wanted).await.unwrap();
-    assert_eq!(publish.put_pull_request(&wanted).await.unwrap().number, made.number);
-    assert_eq!(publish.pull_requests_from("omk/run/mr-12").await.unwrap().len(), 1);
+    assert_eq!(
+        publish.put_pull_request(&wanted).await.unwrap().number,
+        made.number
+    );
+    assert_eq!(
+        publish
+            .pull_requests_from("omk/run/mr-12")
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
     let read = world.read();
     assert_eq!(read["merge_requests"].as_array().unwrap().len(), 2);
 }
@@ -97,7 +158,10 @@ async fn the_clients_checks_go_from_running_to_their_end() {
     let (gate, publish) = (of(&world, "gate"), of(&world, "publish"));
     let head = tip(&world, SOURCE);
     let pipeline = world.pipeline("trigger", "maintainer");
-    let url = format!("{}/acme/widget/-/pipelines/{}", world.door.site, pipeline.id);
+    let url = format!(
+        "{}/acme/widget/-/pipelines/{}",
+        world.door.site, pipeline.id
+    );
     let wanted = |state: CheckState, title: &str| CheckWanted {
         name: "omk".into(),
         commit: head.clone(),
@@ -112,12 +176,23 @@ async fn the_clients_checks_go_from_running_to_their_end() {
         details_url: Some(url.clone()),
     };
     for _ in 0..2 {
-        gate.put_check(&wanted(CheckState::InProgress, "at it"), None).await.unwrap();
+        gate.put_check(&wanted(CheckState::InProgress, "at it"), None)
+            .await
+            .unwrap();
     }
     for _ in 0..2 {
-        publish.put_check(&wanted(CheckState::Completed(Conclusion::Success), "ready"), None).await.unwrap();
+        publish
+            .put_check(
+                &wanted(CheckState::Completed(Conclusion::Success), "ready"),
+                None,
+            )
+            .await
+            .unwrap();
     }
-    assert_eq!(world.status_lines(&head.to_string()), ["omk: success (ready)"]);
+    assert_eq!(
+        world.status_lines(&head.to_string()),
+        ["omk: success (ready)"]
+    );
     let found = gate.all_checks(&head, "omk").await.unwrap();
     assert_eq!(found.len(), 1);
 }
@@ -134,19 +209,30 @@ async fn the_client_finds_a_jobs_artifacts_and_cancels_a_pipeline() {
     assert_eq!((found.id, found.has_artifacts), (job, true));
     let to = world.at("archive.zip");
     for elsewhere in [false, true] {
-        world.door.control("redirect_artifacts", &json!({"on": elsewhere}));
+        world
+            .door
+            .control("redirect_artifacts", &json!({"on": elsewhere}));
         judge.download_artifact(job, 1_000, &to).await.unwrap();
         assert_eq!(std::fs::read(&to).unwrap(), b"an archive");
         std::fs::remove_file(&to).unwrap();
     }
     assert!(judge.workflow_run(pipeline.id).await.unwrap().is_some());
     assert!(
-        of(&world, "gate").cancel_workflow_run(pipeline.id).await.is_err(),
+        of(&world, "gate")
+            .cancel_workflow_run(pipeline.id)
+            .await
+            .is_err(),
         "a Developer may not, on a protected branch"
     );
-    of(&world, "maintainer").cancel_workflow_run(pipeline.id).await.unwrap();
+    of(&world, "maintainer")
+        .cancel_workflow_run(pipeline.id)
+        .await
+        .unwrap();
     assert_eq!(world.get(&format!("/jobs/{job}"))["status"], "canceled");
-    let lost = world.door.control("start_job", &json!({"job": world.pipeline("web", "maintainer").jobs["omk-gate"]}));
+    let lost = world.door.control(
+        "start_job",
+        &json!({"job": world.pipeline("web", "maintainer").jobs["omk-gate"]}),
+    );
     let token = Token::Job(Secret::new(lost["token"].as_str().unwrap().to_owned()));
     assert!(client(&world, token).me().await.is_ok());
     assert_ne!(world.state(), Value::Null);

@@ -1,5 +1,5 @@
-//! The component as a real runner reads it, with a stand-in that tells what an `omk ci` would find: whose token, whose
-//! files, which arguments; and inputs that try to get out of their place.
+//! The component as a real runner reads it, with a stand-in that tells what an `omk ci` would find:
+//! whose token, whose files, which arguments; and inputs that try to get out of their place.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +9,8 @@ use serde_json::json;
 use crate::gitlab_component::JOBS;
 use crate::gitlab_runner::{Runner, pairs, said};
 
-/// Tells its environment and the files around it, and leaves what each job leaves; also what it should not.
+/// Tells its environment and the files around it, and leaves what each job leaves; also what it
+/// should not.
 const STAND_IN: &str = r#"#!/bin/sh
 [ "$1" = ci ] || exit 0
 mkdir -p omk-out seen
@@ -24,7 +25,8 @@ echo LD_PRELOAD=/evil.so >omk-out/omk.env
 "#;
 
 fn example(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/gitlab/{name}.gitlab-ci.yml"));
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/gitlab/{name}.gitlab-ci.yml"));
     std::fs::read_to_string(path).unwrap()
 }
 
@@ -41,12 +43,23 @@ fn saw(runner: &Runner, job: &str) -> (BTreeMap<String, String>, String) {
     let log = runner.artifacts(job).join("omk-out/log");
     let read = |name: &str| std::fs::read_to_string(log.join(name)).unwrap();
     let environment = read("environment");
-    let pairs = environment.split_terminator('\0').filter_map(|line| line.split_once('='));
-    (pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect(), read("files"))
+    let pairs = environment
+        .split_terminator('\0')
+        .filter_map(|line| line.split_once('='));
+    (
+        pairs
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect(),
+        read("files"),
+    )
 }
 
 fn started(source: &str) -> Vec<(String, String)> {
-    pairs(&[("CI_PIPELINE_SOURCE", source), ("CI_COMMIT_BRANCH", "main"), ("CI_COMMIT_REF_NAME", "main")])
+    pairs(&[
+        ("CI_PIPELINE_SOURCE", source),
+        ("CI_COMMIT_BRANCH", "main"),
+        ("CI_COMMIT_REF_NAME", "main"),
+    ])
 }
 
 #[test]
@@ -56,13 +69,25 @@ fn each_job_has_its_own_token_and_finds_the_gates_files_alone() {
         "OMK_TOKEN": {"omk/gate": "for-gate", "omk/judge": "for-judge", "omk/publish": "for-publish"},
         "KIMI_API_KEY": {"omk/run": "the-key"},
     });
-    let inputs = [r#"args: --note '$HOME "quoted" \ $(id) `id`'"#, "run-timeout: 5h 30m", "tags: [big]"];
-    let runner = Runner::new(root.path(), &with_inputs("comment-poll", &inputs), &settings);
+    let inputs = [
+        r#"args: --note '$HOME "quoted" \ $(id) `id`'"#,
+        "run-timeout: 5h 30m",
+        "tags: [big]",
+    ];
+    let runner = Runner::new(
+        root.path(),
+        &with_inputs("comment-poll", &inputs),
+        &settings,
+    );
     runner.program("omk", STAND_IN);
     // A project's own defaults and variables would reach the jobs.
     let own = "variables: { OMK_UNSAFE_ONE_JOB: 'true' }\ndefault: { before_script: [echo evil, exit 1], cache: { paths: [x] } }\n";
     let path = runner.at("project/.gitlab-ci.yml");
-    std::fs::write(&path, format!("{}{own}", std::fs::read_to_string(&path).unwrap())).unwrap();
+    std::fs::write(
+        &path,
+        format!("{}{own}", std::fs::read_to_string(&path).unwrap()),
+    )
+    .unwrap();
     for job in JOBS {
         let out = runner.job(job, &started("schedule"));
         assert!(out.status.success(), "{job}: {}", said(&out));
@@ -83,27 +108,52 @@ fn each_job_has_its_own_token_and_finds_the_gates_files_alone() {
             (Some("omk.yaml"), Some("state"), Some("false"))
         );
         assert_eq!(
-            (of("GIT_STRATEGY"), of("OMK_UNSAFE_ONE_JOB"), of("LD_PRELOAD")),
+            (
+                of("GIT_STRATEGY"),
+                of("OMK_UNSAFE_ONE_JOB"),
+                of("LD_PRELOAD")
+            ),
             (Some("empty"), None, None),
             "{job}"
         );
-        assert_eq!(of("OMK_POLL"), (job == "omk-gate").then_some("true"), "{job}");
+        assert_eq!(
+            of("OMK_POLL"),
+            (job == "omk-gate").then_some("true"),
+            "{job}"
+        );
         let args = (job == "omk-run").then_some(r#"--note '$HOME "quoted" \ $(id) `id`'"#);
-        assert_eq!(of("OMK_ARGS"), args, "{job}: as it was written, and nothing of it expanded");
-        let wanted = if job == "omk-gate" { "" } else { "./omk-out/request.json" };
-        let found: Vec<&str> =
-            files.lines().filter(|file| !file.contains("/log/") && !file.ends_with("omk.env")).collect();
+        assert_eq!(
+            of("OMK_ARGS"),
+            args,
+            "{job}: as it was written, and nothing of it expanded"
+        );
+        let wanted = if job == "omk-gate" {
+            ""
+        } else {
+            "./omk-out/request.json"
+        };
+        let found: Vec<&str> = files
+            .lines()
+            .filter(|file| !file.contains("/log/") && !file.ends_with("omk.env"))
+            .collect();
         assert_eq!(found.join(" "), wanted, "{job}");
     }
-    let left: Vec<_> =
-        std::fs::read_dir(runner.artifacts("omk-run")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> = std::fs::read_dir(runner.artifacts("omk-run"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert_eq!(left, ["omk-out"], "nothing else is kept of a job");
 }
 
 #[test]
 fn who_starts_a_pipeline_decides_which_jobs_it_has() {
     let root = tempfile::tempdir().unwrap();
-    let four = ["omk-gate on_success", "omk-run on_success", "omk-judge always", "omk-publish always"];
+    let four = [
+        "omk-gate on_success",
+        "omk-run on_success",
+        "omk-judge always",
+        "omk-publish always",
+    ];
     let runner = |name: &str| Runner::new(&root.path().join(name), &example(name), &json!({}));
     let whole = runner("comment-webhook");
     for source in ["trigger", "api"] {
@@ -115,7 +165,10 @@ fn who_starts_a_pipeline_decides_which_jobs_it_has() {
     for source in ["push", "parent_pipeline"] {
         assert_eq!(whole.listed(&started(source)), [""; 0], "{source}");
     }
-    let merge_request = pairs(&[("CI_PIPELINE_SOURCE", "merge_request_event"), ("CI_COMMIT_BRANCH", "")]);
+    let merge_request = pairs(&[
+        ("CI_PIPELINE_SOURCE", "merge_request_event"),
+        ("CI_COMMIT_BRANCH", ""),
+    ]);
     assert_eq!(whole.listed(&merge_request), four[..1]);
     assert_eq!(runner("plan-check").listed(&merge_request), four[..1]);
     assert_eq!(runner("schedule").listed(&started("schedule")), four);
@@ -125,7 +178,13 @@ fn who_starts_a_pipeline_decides_which_jobs_it_has() {
     }
     let checked = with_inputs("comment-webhook", &["plan-check: false"]);
     let off = Runner::new(&root.path().join("off"), &checked, &json!({}));
-    assert_eq!(off.listed(&pairs(&[("CI_PIPELINE_SOURCE", "merge_request_event"), ("CI_COMMIT_BRANCH", "")])), [""; 0]);
+    assert_eq!(
+        off.listed(&pairs(&[
+            ("CI_PIPELINE_SOURCE", "merge_request_event"),
+            ("CI_COMMIT_BRANCH", "")
+        ])),
+        [""; 0]
+    );
 }
 
 #[test]
@@ -146,7 +205,11 @@ fn an_input_that_does_not_fit_is_refused_before_there_is_a_pipeline() {
         let pinned = example("comment-webhook");
         let given = match input.strip_prefix("image:") {
             Some(image) => {
-                let line = pinned.lines().find(|line| line.contains("image: $CI")).unwrap().to_owned();
+                let line = pinned
+                    .lines()
+                    .find(|line| line.contains("image: $CI"))
+                    .unwrap()
+                    .to_owned();
                 pinned.replacen(&line, &format!("      image:{image}"), 1)
             }
             None => pinned.replacen("    inputs:", &format!("    inputs:\n      {input}"), 1),
@@ -155,7 +218,9 @@ fn an_input_that_does_not_fit_is_refused_before_there_is_a_pipeline() {
         let out = runner.gitlab_ci_local(&["--list"], &started("schedule"));
         let text = said(&out);
         assert!(
-            !out.status.success() && text.contains("configuration is invalid") && text.contains(wanted),
+            !out.status.success()
+                && text.contains("configuration is invalid")
+                && text.contains(wanted),
             "{input}: {text}"
         );
     }
@@ -164,7 +229,11 @@ fn an_input_that_does_not_fit_is_refused_before_there_is_a_pipeline() {
 #[test]
 fn a_job_whose_omk_fails_fails_and_still_leaves_what_it_has() {
     let root = tempfile::tempdir().unwrap();
-    let runner = Runner::new(root.path(), &with_inputs("comment-webhook", &[]), &json!({}));
+    let runner = Runner::new(
+        root.path(),
+        &with_inputs("comment-webhook", &[]),
+        &json!({}),
+    );
     runner.program(
         "omk",
         "#!/bin/sh\n[ \"$1\" = ci ] || exit 0\nmkdir -p omk-out\necho why >omk-out/trouble.txt\nexit 3\n",

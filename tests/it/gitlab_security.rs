@@ -1,8 +1,13 @@
-//! What the security stories at GitLab share: somebody asks, and the gate job must begin nothing, or exactly what was meant.
+//! What the security stories at GitLab share: somebody asks, and the gate job must begin nothing,
+//! or exactly what was meant.
 //!
-//! It refuses to look only at what omk says of itself: refs, writes and statuses are read back from the server.
+//! It refuses to look only at what omk says of itself: refs, writes and statuses are read back from
+//! the server.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -33,7 +38,11 @@ struct Before {
 impl Before {
     fn of(world: &GitLabWorld) -> Self {
         let statuses = world.state()["statuses"].as_array().unwrap().len();
-        Self { refs: world.refs(), statuses, writes: world.writes().len() }
+        Self {
+            refs: world.refs(),
+            statuses,
+            writes: world.writes().len(),
+        }
     }
 }
 
@@ -56,7 +65,12 @@ impl<'w> Asked<'w> {
     pub(crate) fn hooked(world: &'w GitLabWorld, note: Value, payload: &Value) -> Self {
         let before = Before::of(world);
         let job = world.omk_ci("gate", &world.triggered(payload), &[]);
-        Self { world, note, job, before }
+        Self {
+            world,
+            note,
+            job,
+            before,
+        }
     }
 
     /// What the gate job wrote.
@@ -71,22 +85,50 @@ impl<'w> Asked<'w> {
         assert_eq!(job.code, Some(0), "{job:#?}");
         assert_eq!(job.files["request.json"].trim(), "null", "{job:#?}");
         let after = Before::of(self.world);
-        assert_eq!((after.refs, after.statuses), (self.before.refs.clone(), self.before.statuses), "{job:#?}");
+        assert_eq!(
+            (after.refs, after.statuses),
+            (self.before.refs.clone(), self.before.statuses),
+            "{job:#?}"
+        );
         let notes = format!("POST /merge_requests/{}/notes", self.note["noteable_iid"]);
-        assert!(self.writes().iter().all(|write| write.starts_with(&notes)), "{:?}", self.writes());
+        assert!(
+            self.writes().iter().all(|write| write.starts_with(&notes)),
+            "{:?}",
+            self.writes()
+        );
     }
 
-    /// That it was refused, with 😕 and one answer; the answer without its marker and with a word for the head.
+    /// That it was refused, with 😕 and one answer; the answer without its marker and with a word
+    /// for the head.
     #[track_caller]
     pub(crate) fn refused(self) -> String {
         self.began_nothing();
-        assert_eq!(self.world.awards(&self.note), "eyes, confused", "{:#?}", self.job);
+        assert_eq!(
+            self.world.awards(&self.note),
+            "eyes, confused",
+            "{:#?}",
+            self.job
+        );
         let marker = format!("<!-- omk:reply:{} -->", self.note["id"]);
-        let replies = self.world.replies(self.note["noteable_iid"].as_u64().unwrap());
-        let ours: Vec<&String> = replies.iter().filter(|reply| reply.starts_with(&marker)).collect();
-        assert_eq!((ours.len(), self.writes().len()), (1, 3), "one answer, two marks: {replies:#?}\n{:#?}", self.job);
+        let replies = self
+            .world
+            .replies(self.note["noteable_iid"].as_u64().unwrap());
+        let ours: Vec<&String> = replies
+            .iter()
+            .filter(|reply| reply.starts_with(&marker))
+            .collect();
+        assert_eq!(
+            (ours.len(), self.writes().len()),
+            (1, 3),
+            "one answer, two marks: {replies:#?}\n{:#?}",
+            self.job
+        );
         let head = self.world.tip(SOURCE);
-        ours[0][marker.len()..].trim().replace(&head, "HEAD").replace(&head[..12], "HEAD").replace(&head[..7], "HEAD")
+        ours[0][marker.len()..]
+            .trim()
+            .replace(&head, "HEAD")
+            .replace(&head[..12], "HEAD")
+            .replace(&head[..7], "HEAD")
     }
 
     /// That nothing at all was written.
@@ -110,7 +152,8 @@ impl<'w> Asked<'w> {
 
 /// One GET is answered like this from now on, whatever is there.
 pub(crate) fn told(world: &GitLabWorld, path: &str, body: &Value) {
-    world.fault(&json!({"method": "GET", "path": path, "status": 200, "body": body, "times": 1000}));
+    world
+        .fault(&json!({"method": "GET", "path": path, "status": 200, "body": body, "times": 1000}));
 }
 
 /// Nothing goes wrong any more.
@@ -130,15 +173,21 @@ pub(crate) fn pushes_ago(world: &GitLabWorld, seconds: i64, files: &[(&str, &str
 /// Another job of the same name, as when a person tries one again.
 pub(crate) fn again(world: &GitLabWorld, pipeline: &mut Pipeline, command: &str) {
     let name = name_of(command);
-    let told = world.door.control("add_jobs", &json!({"pipeline": pipeline.id, "jobs": [[name, command]]}));
-    pipeline.jobs.insert(name.clone(), told["jobs"][&name].as_u64().unwrap());
+    let told = world.door.control(
+        "add_jobs",
+        &json!({"pipeline": pipeline.id, "jobs": [[name, command]]}),
+    );
+    pipeline
+        .jobs
+        .insert(name.clone(), told["jobs"][&name].as_u64().unwrap());
 }
 
 /// An archive of files.
 pub(crate) fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (name, bytes) in files {
-        zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.start_file(*name, zip::write::SimpleFileOptions::default())
+            .unwrap();
         zip.write_all(bytes).unwrap();
     }
     zip.finish().unwrap().into_inner()
@@ -148,8 +197,12 @@ pub(crate) fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
 #[track_caller]
 pub(crate) fn sticky(world: &GitLabWorld) -> String {
     let replies = world.replies(REQUEST);
-    let mut ours = replies.iter().filter(|reply| reply.starts_with("<!-- omk:sticky:mr-12 -->\n<!-- omk:data {"));
-    let reply = ours.next().unwrap_or_else(|| panic!("there is none: {replies:#?}"));
+    let mut ours = replies
+        .iter()
+        .filter(|reply| reply.starts_with("<!-- omk:sticky:mr-12 -->\n<!-- omk:data {"));
+    let reply = ours
+        .next()
+        .unwrap_or_else(|| panic!("there is none: {replies:#?}"));
     assert!(ours.next().is_none(), "{replies:#?}");
     reply.lines().skip(2).collect::<Vec<_>>().join("\n")
 }

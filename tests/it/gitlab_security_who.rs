@@ -7,7 +7,9 @@ use crate::gitlab_security::{Asked, all_is_well, told};
 use crate::gitlab_world::{BOT, GitLabWorld};
 
 fn number(world: &GitLabWorld, login: &str) -> u64 {
-    world.door.control("users", &json!({"username": login}))["id"].as_u64().unwrap_or_default()
+    world.door.control("users", &json!({"username": login}))["id"]
+        .as_u64()
+        .unwrap_or_default()
 }
 
 /// What GitLab says of a member.
@@ -34,20 +36,35 @@ fn whoever_may_not_is_told_so_and_nothing_begins() {
     ");
     for (login, word) in [("guest", "guest"), ("reader", "reporter")] {
         let reply = Asked::by(&world, login, "/omk run").refused();
-        assert!(reply.contains("may not give commands here") && reply.to_lowercase().contains(word), "{reply}");
+        assert!(
+            reply.contains("may not give commands here") && reply.to_lowercase().contains(word),
+            "{reply}"
+        );
     }
     // Level 15 is a planner, and no level that is known is passed over.
     for level in [5, 15] {
         world.level("reader", level);
-        assert!(Asked::by(&world, "reader", "/omk run").refused().contains("may not give commands here"), "{level}");
+        assert!(
+            Asked::by(&world, "reader", "/omk run")
+                .refused()
+                .contains("may not give commands here"),
+            "{level}"
+        );
     }
     // Who has just lost the role has lost it.
     world.level("contributor", 0);
-    assert!(Asked::by(&world, "contributor", "/omk run").refused().contains("may not give commands here"));
+    assert!(
+        Asked::by(&world, "contributor", "/omk run")
+            .refused()
+            .contains("may not give commands here")
+    );
     let all = "/omk cancel\n\n/omk approve 06e5d1070518\n\n/omk plan\n\n/omk status\n\n/omk verify\n\n/omk retry";
     Asked::by(&world, "drive-by", all).refused();
     world.level("contributor", 30);
-    assert_eq!(Asked::by(&world, "contributor", "/omk run").accepted()["trigger"]["actor"], "contributor");
+    assert_eq!(
+        Asked::by(&world, "contributor", "/omk run").accepted()["trigger"]["actor"],
+        "contributor"
+    );
 }
 
 #[test]
@@ -57,7 +74,10 @@ fn a_membership_that_does_not_count_any_more_gives_no_rights() {
     let cases = [
         ("blocked", json!({"state": "blocked"})),
         ("expired", json!({"expires_at": "2020-01-01"})),
-        ("invited, and not there yet", json!({"membership_state": "awaiting"})),
+        (
+            "invited, and not there yet",
+            json!({"membership_state": "awaiting"}),
+        ),
         ("somebody else", json!({"id": id + 1})),
         ("a word for a level", json!({"access_level": "40"})),
         // A custom role counts for its base level, whatever it is called.
@@ -69,13 +89,17 @@ fn a_membership_that_does_not_count_any_more_gives_no_rights() {
     for (what, more) in &cases {
         told(&world, "/members/all/", &member(id, more));
         let reply = Asked::by(&world, "reader", "/omk run").refused();
-        let said = reply.contains("may not give commands here") || reply.contains("could not ask the forge what");
+        let said = reply.contains("may not give commands here")
+            || reply.contains("could not ask the forge what");
         assert!(said, "{what}: {reply}");
         all_is_well(&world);
     }
     let custom = json!({"access_level": 30, "member_role": {"id": 1, "name": "nobody", "base_access_level": 30}});
     told(&world, "/members/all/", &member(id, &custom));
-    assert_eq!(Asked::by(&world, "reader", "/omk run").accepted()["trigger"]["actor"], "reader");
+    assert_eq!(
+        Asked::by(&world, "reader", "/omk run").accepted()["trigger"]["actor"],
+        "reader"
+    );
 }
 
 #[test]
@@ -84,15 +108,24 @@ fn a_gitlab_that_does_not_say_what_somebody_may_lets_nobody_in() {
     for (path, answer) in [
         ("/members/all/", json!({"status": 500})),
         ("/members/all/", json!({"raw": "{\"access_level\": 50}"})),
-        ("/users/[0-9]+$", json!({"status": 403, "body": {"message": "403 Forbidden"}})),
-        ("/users/[0-9]+$", json!({"raw": "<html>You are an owner</html>"})),
+        (
+            "/users/[0-9]+$",
+            json!({"status": 403, "body": {"message": "403 Forbidden"}}),
+        ),
+        (
+            "/users/[0-9]+$",
+            json!({"raw": "<html>You are an owner</html>"}),
+        ),
     ] {
         let mut fault = answer.clone();
         fault["path"] = json!(path);
         fault["times"] = json!(1000);
         world.fault(&fault);
         let reply = Asked::by(&world, "maintainer", "/omk run").refused();
-        assert!(reply.contains("could not ask the forge what"), "{answer} {path}: {reply}");
+        assert!(
+            reply.contains("could not ask the forge what"),
+            "{answer} {path}: {reply}"
+        );
         all_is_well(&world);
     }
 }
@@ -102,24 +135,44 @@ fn a_bot_is_refused_unless_the_plan_lists_its_name_and_its_number() {
     let start = |bots: &str| {
         let world = GitLabWorld::with_plan(&format!("{PLAN}commands: {{ bots: [{bots}] }}\n"));
         for (login, id) in [("renovate", 4_001), ("project_7_bot_9f", 4_002)] {
-            world.door.control("users", &json!({"username": login, "id": id, "bot": true}));
+            world
+                .door
+                .control("users", &json!({"username": login, "id": id, "bot": true}));
             world.level(login, 50);
         }
         world
     };
     let listed = "{ login: renovate, id: 4001 }, { login: project_7_bot_9f, id: 4003 }, { login: reader, id: 4004 }";
     let world = start(listed);
-    // An access token's account, a service account that only its own page calls a bot, and one with another's number.
+    // An access token's account, a service account that only its own page calls a bot, and one with
+    // another's number.
     for login in ["project_7_bot_9f", "reader"] {
         let reply = Asked::by(&world, login, "/omk run").refused();
-        assert!(reply.contains("may give no commands here") || reply.contains("may not give commands here"), "{reply}");
+        assert!(
+            reply.contains("may give no commands here")
+                || reply.contains("may not give commands here"),
+            "{reply}"
+        );
     }
-    assert_eq!(Asked::by(&world, "renovate", "/omk run").accepted()["trigger"]["actor"], "renovate");
-    // Somebody takes over the listed name once its bot has another; and the bot under another name is another bot.
-    world.door.control("rename", &json!({"username": "renovate", "to": "renovate-old"}));
-    world.door.control("users", &json!({"username": "renovate", "id": 4_005}));
+    assert_eq!(
+        Asked::by(&world, "renovate", "/omk run").accepted()["trigger"]["actor"],
+        "renovate"
+    );
+    // Somebody takes over the listed name once its bot has another; and the bot under another name
+    // is another bot.
+    world.door.control(
+        "rename",
+        &json!({"username": "renovate", "to": "renovate-old"}),
+    );
+    world
+        .door
+        .control("users", &json!({"username": "renovate", "id": 4_005}));
     world.level("renovate", 20);
-    assert!(Asked::by(&world, "renovate", "/omk run").refused().contains("may not give commands here"));
+    assert!(
+        Asked::by(&world, "renovate", "/omk run")
+            .refused()
+            .contains("may not give commands here")
+    );
     let reply = Asked::by(&world, "renovate-old", "/omk run").refused();
     assert!(reply.contains("may give no commands here"), "{reply}");
 }
@@ -127,7 +180,9 @@ fn a_bot_is_refused_unless_the_plan_lists_its_name_and_its_number() {
 #[test]
 fn a_command_of_our_own_or_of_gitlabs_own_starts_nothing_and_is_not_answered() {
     // Not even where somebody has listed us as a bot.
-    let world = GitLabWorld::with_plan(&format!("{PLAN}commands: {{ bots: [{{ login: {BOT}, id: 107 }}] }}\n"));
+    let world = GitLabWorld::with_plan(&format!(
+        "{PLAN}commands: {{ bots: [{{ login: {BOT}, id: 107 }}] }}\n"
+    ));
     assert_eq!(number(&world, BOT), 107, "the plan names it");
     let job = Asked::by(&world, BOT, "/omk run").ignored();
     assert!(job.out.contains("our own"), "{job:#?}");

@@ -1,9 +1,12 @@
-//! A scripted GitLab: a server on loopback that keeps notes, awards, merge requests, issues and commit statuses, knows which
-//! changes of a status are allowed, and fails where it is told to.
+//! A scripted GitLab: a server on loopback that keeps notes, awards, merge requests, issues and
+//! commit statuses, knows which changes of a status are allowed, and fails where it is told to.
 //!
 //! It refuses to invent: what it neither keeps nor was given is 404.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -62,7 +65,11 @@ impl Drop for Server {
 }
 
 pub(crate) fn bot() -> Account {
-    Account { id: 99, login: "project_7_bot_4f2a9c".into(), bot: true }
+    Account {
+        id: 99,
+        login: "project_7_bot_4f2a9c".into(),
+        bot: true,
+    }
 }
 
 pub(crate) fn user(id: u64, username: &str) -> Value {
@@ -81,12 +88,23 @@ pub(crate) fn note(id: u64, (author, username): (u64, &str), body: &str) -> Valu
 
 impl Server {
     pub(crate) async fn start() -> Self {
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let world = Arc::new(Mutex::new(World { next: 100, ..World::default() }));
-        let router = axum::Router::new().fallback(answer).with_state(Arc::clone(&world));
+        let world = Arc::new(Mutex::new(World {
+            next: 100,
+            ..World::default()
+        }));
+        let router = axum::Router::new()
+            .fallback(answer)
+            .with_state(Arc::clone(&world));
         let serving = tokio::spawn(async move { drop(axum::serve(listener, router).await) });
-        let server = Self { base, world, serving };
+        let server = Self {
+            base,
+            world,
+            serving,
+        };
         server.tell_at("/api/v4/user", 200, &me());
         server.tell("", &project());
         server.tell("/pipelines", &json!([{ "id": 77, "status": "running" }]));
@@ -125,27 +143,47 @@ impl Server {
     }
 
     pub(crate) fn keep(&self, path: &str, thing: Value) {
-        self.world().kept.entry(format!("{PROJECT}{path}")).or_default().push(thing);
+        self.world()
+            .kept
+            .entry(format!("{PROJECT}{path}"))
+            .or_default()
+            .push(thing);
     }
 
     pub(crate) fn kept(&self, path: &str) -> Vec<Value> {
-        self.world().kept.get(&format!("{PROJECT}{path}")).cloned().unwrap_or_default()
+        self.world()
+            .kept
+            .get(&format!("{PROJECT}{path}"))
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// The writes that came in, as `POST /issues`, without the project.
     pub(crate) fn writes(&self) -> Vec<String> {
         let world = self.world();
         let writes = world.seen.iter().filter(|seen| seen.is_write());
-        writes.map(|seen| format!("{} {}", seen.method, seen.path.trim_start_matches(PROJECT))).collect()
+        writes
+            .map(|seen| format!("{} {}", seen.method, seen.path.trim_start_matches(PROJECT)))
+            .collect()
     }
 
     pub(crate) fn bodies(&self) -> Vec<Value> {
-        self.world().seen.iter().filter(|seen| seen.is_write()).map(|seen| seen.body.clone()).collect()
+        self.world()
+            .seen
+            .iter()
+            .filter(|seen| seen.is_write())
+            .map(|seen| seen.body.clone())
+            .collect()
     }
 
     /// The paths that were read, with their queries.
     pub(crate) fn reads(&self) -> Vec<String> {
-        self.world().seen.iter().filter(|seen| !seen.is_write()).map(|seen| seen.path.clone()).collect()
+        self.world()
+            .seen
+            .iter()
+            .filter(|seen| !seen.is_write())
+            .map(|seen| seen.path.clone())
+            .collect()
     }
 }
 
@@ -166,35 +204,60 @@ pub(crate) fn project() -> Value {
 async fn answer(State(world): State<Arc<Mutex<World>>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-    let body: Value = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
+    let body: Value = if body.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_slice(&body).unwrap()
+    };
     let path = head.uri.path_and_query().unwrap().as_str().to_owned();
-    let token =
-        |name: &&str| head.headers.get(*name).map(|value| ((*name).to_owned(), value.to_str().unwrap().to_owned()));
-    let tokens = ["private-token", "job-token", "authorization"].iter().filter_map(token).collect();
+    let token = |name: &&str| {
+        head.headers
+            .get(*name)
+            .map(|value| ((*name).to_owned(), value.to_str().unwrap().to_owned()))
+    };
+    let tokens = ["private-token", "job-token", "authorization"]
+        .iter()
+        .filter_map(token)
+        .collect();
     let fault = {
         let mut world = world.lock().unwrap();
-        world.seen.push(Seen { method: head.method.clone(), path: path.clone(), body: body.clone(), tokens });
-        let hit =
-            world.faults.iter().position(|(method, part, _)| *method == head.method && path.contains(part.as_str()));
+        world.seen.push(Seen {
+            method: head.method.clone(),
+            path: path.clone(),
+            body: body.clone(),
+            tokens,
+        });
+        let hit = world
+            .faults
+            .iter()
+            .position(|(method, part, _)| *method == head.method && path.contains(part.as_str()));
         hit.map(|at| world.faults.remove(at).2)
     };
     if let Some(Fault::Instead(status, headers, body)) = fault {
-        let text = body.as_str().map_or_else(|| body.to_string(), str::to_owned);
+        let text = body
+            .as_str()
+            .map_or_else(|| body.to_string(), str::to_owned);
         return respond(status, &headers, text.into_bytes());
     }
     let (status, headers, done) = world.lock().unwrap().perform(&head.method, &path, &body);
     match fault {
         None => respond(status, &headers, done),
-        Some(Fault::After(status)) => respond(status, &[], b"<html>GitLab is not responding</html>".to_vec()),
+        Some(Fault::After(status)) => respond(
+            status,
+            &[],
+            b"<html>GitLab is not responding</html>".to_vec(),
+        ),
         Some(Fault::PageAfter) => respond(200, &[], b"<html>hello</html>".to_vec()),
         Some(Fault::SilentAfter) => std::future::pending().await,
         Some(Fault::Unsized) => {
             let pieces: Vec<Bytes> = done.chunks(1_000).map(Bytes::copy_from_slice).collect();
-            let pieces = futures_util::stream::iter(pieces.into_iter().map(Ok::<_, std::io::Error>));
+            let pieces =
+                futures_util::stream::iter(pieces.into_iter().map(Ok::<_, std::io::Error>));
             Response::new(Body::from_stream(pieces))
         }
         Some(Fault::CutAfter) => {
-            let broken = futures_util::stream::iter([Ok(Bytes::from_static(b"{\"id\":")), Err("cut")]);
+            let broken =
+                futures_util::stream::iter([Ok(Bytes::from_static(b"{\"id\":")), Err("cut")]);
             Response::new(Body::from_stream(broken))
         }
         Some(Fault::Instead(..)) => unreachable!("it was answered above"),
@@ -210,7 +273,11 @@ fn respond(status: u16, headers: &[(&'static str, String)], body: Vec<u8>) -> Re
 }
 
 fn said(status: u16, value: &Value) -> Done {
-    (status, vec![("content-type", "application/json".into())], value.to_string().into_bytes())
+    (
+        status,
+        vec![("content-type", "application/json".into())],
+        value.to_string().into_bytes(),
+    )
 }
 
 fn no(status: u16, message: &str) -> Done {
@@ -218,7 +285,13 @@ fn no(status: u16, message: &str) -> Done {
 }
 
 /// Where things are listed.
-const LISTS: [&str; 5] = ["/notes", "/award_emoji", "/merge_requests", "/issues", "/statuses"];
+const LISTS: [&str; 5] = [
+    "/notes",
+    "/award_emoji",
+    "/merge_requests",
+    "/issues",
+    "/statuses",
+];
 
 impl World {
     fn perform(&mut self, method: &Method, path: &str, body: &Value) -> Done {
@@ -236,13 +309,21 @@ impl World {
     }
 
     fn show(&self, path: &str, bare: &str) -> Done {
-        if let Some(found) = self.kept.values().flatten().find(|thing| thing["at"] == bare) {
+        if let Some(found) = self
+            .kept
+            .values()
+            .flatten()
+            .find(|thing| thing["at"] == bare)
+        {
             return said(200, found);
         }
         if !LISTS.iter().any(|end| bare.ends_with(end)) {
             return no(404, "404 Not Found");
         }
-        let asked = |name: &str| path.split(['?', '&']).find_map(|pair| pair.strip_prefix(name));
+        let asked = |name: &str| {
+            path.split(['?', '&'])
+                .find_map(|pair| pair.strip_prefix(name))
+        };
         let kept = self.kept.get(bare).map(Vec::as_slice).unwrap_or_default();
         let page: usize = asked("page=").map_or(1, |page| page.parse().unwrap());
         let size: usize = asked("per_page=").map_or(20, |size| size.parse().unwrap());
@@ -253,16 +334,28 @@ impl World {
                 && named.as_deref().is_none_or(|name| thing["name"] == name)
         };
         let kept: Vec<&Value> = kept.iter().filter(fits).collect();
-        let some: Vec<&Value> = kept.iter().copied().skip((page - 1) * size).take(size).collect();
+        let some: Vec<&Value> = kept
+            .iter()
+            .copied()
+            .skip((page - 1) * size)
+            .take(size)
+            .collect();
         let (status, mut headers, body) = said(200, &json!(some));
-        let next = if kept.len() > page * size { (page + 1).to_string() } else { String::new() };
+        let next = if kept.len() > page * size {
+            (page + 1).to_string()
+        } else {
+            String::new()
+        };
         headers.push(("x-next-page", next));
         (status, headers, body)
     }
 
     fn make(&mut self, path: &str, body: &Value) -> Done {
         if let Some((project, commit)) = path.split_once("/statuses/") {
-            return self.set_status(&format!("{project}/repository/commits/{commit}/statuses"), body);
+            return self.set_status(
+                &format!("{project}/repository/commits/{commit}/statuses"),
+                body,
+            );
         }
         if path.ends_with("/cancel") {
             return said(201, &json!({ "id": 1 }));
@@ -275,7 +368,10 @@ impl World {
         let list = self.kept.entry(path.to_owned()).or_default();
         if path.ends_with("/award_emoji") {
             thing["user"] = me();
-            if list.iter().any(|one| one["name"] == body["name"] && one["user"] == thing["user"]) {
+            if list
+                .iter()
+                .any(|one| one["name"] == body["name"] && one["user"] == thing["user"])
+            {
                 return no(404, "404 Award Emoji Name has already been taken Not Found");
             }
         } else if path.ends_with("/merge_requests") {
@@ -285,8 +381,10 @@ impl World {
                     && one["target_branch"] == body["target_branch"]
             };
             if let Some(there) = list.iter().find(same) {
-                let text =
-                    format!("Another open merge request already exists for this source branch: !{}", there["iid"]);
+                let text = format!(
+                    "Another open merge request already exists for this source branch: !{}",
+                    there["iid"]
+                );
                 return said(409, &json!({ "message": [text] }));
             }
             thing["source_project_id"] = 7.into();
@@ -309,7 +407,12 @@ impl World {
     }
 
     fn change(&mut self, path: &str, body: &Value) -> Done {
-        let Some(thing) = self.kept.values_mut().flatten().find(|thing| thing["at"] == path) else {
+        let Some(thing) = self
+            .kept
+            .values_mut()
+            .flatten()
+            .find(|thing| thing["at"] == path)
+        else {
             return no(404, "404 Not Found");
         };
         for (name, value) in body.as_object().unwrap() {
@@ -318,20 +421,31 @@ impl World {
         said(200, thing)
     }
 
-    /// One status under way for each name, pipeline and author; one that is over is followed by another.
+    /// One status under way for each name, pipeline and author; one that is over is followed by
+    /// another.
     fn set_status(&mut self, place: &str, body: &Value) -> Done {
         let pipeline = body["pipeline_id"].as_u64().unwrap_or(77);
         let wanted = body["state"].as_str().unwrap().to_owned();
-        if body["description"].as_str().is_some_and(|text| text.chars().count() > 255)
-            || body["target_url"].as_str().is_some_and(|url| url.chars().count() > 255)
+        if body["description"]
+            .as_str()
+            .is_some_and(|text| text.chars().count() > 255)
+            || body["target_url"]
+                .as_str()
+                .is_some_and(|url| url.chars().count() > 255)
         {
-            return said(400, &json!({ "message": { "target_url": ["is too long (maximum is 255 characters)"] } }));
+            return said(
+                400,
+                &json!({ "message": { "target_url": ["is too long (maximum is 255 characters)"] } }),
+            );
         }
         self.next += 1;
         let list = self.kept.entry(place.to_owned()).or_default();
         let under_way = list.iter().position(|one| {
             let running = one["status"] == "running" || one["status"] == "pending";
-            running && one["name"] == body["name"] && one["pipeline_id"] == pipeline && one["author"] == me()
+            running
+                && one["name"] == body["name"]
+                && one["pipeline_id"] == pipeline
+                && one["author"] == me()
         });
         if under_way.is_some() && matches!(wanted.as_str(), "running" | "skipped") {
             let event = if wanted == "running" { "run" } else { "skip" };
@@ -344,7 +458,10 @@ impl World {
             list.push(json!({ "id": self.next, "author": me(), "name": body["name"], "pipeline_id": pipeline }));
             list.len() - 1
         });
-        for name in ["description", "target_url"].into_iter().filter(|name| !body[*name].is_null()) {
+        for name in ["description", "target_url"]
+            .into_iter()
+            .filter(|name| !body[*name].is_null())
+        {
             list[at][name] = body[name].clone();
         }
         list[at]["status"] = wanted.into();

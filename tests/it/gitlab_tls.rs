@@ -1,4 +1,5 @@
-//! A GitLab whose certificate an authority of its own has signed: trusted where its file is given, and nowhere else.
+//! A GitLab whose certificate an authority of its own has signed: trusted where its file is given,
+//! and nowhere else.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -25,8 +26,15 @@ fn serve(connections: usize) -> (u16, std::thread::JoinHandle<usize>) {
     let chain = vec![CertificateDer::from_pem_slice(PEM).unwrap()];
     let key = PrivateKeyDer::from_pem_slice(PEM).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let config = Arc::new(
+        config
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .unwrap(),
+    );
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     let serving = std::thread::spawn(move || {
@@ -41,8 +49,14 @@ fn serve(connections: usize) -> (u16, std::thread::JoinHandle<usize>) {
             }
             if line == "\r\n" {
                 let body = project().to_string();
-                let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
-                stream.get_mut().write_all((head + &body).as_bytes()).unwrap();
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                    body.len()
+                );
+                stream
+                    .get_mut()
+                    .write_all((head + &body).as_bytes())
+                    .unwrap();
                 stream.get_mut().flush().unwrap();
                 answered += 1;
             }
@@ -76,7 +90,12 @@ async fn another_s_certificate_gets_no_token() {
     let client = match GitLab::with_patience(site(port, None), patience()) {
         Ok(client) => client,
         // A bare machine trusts nobody.
-        Err(error) => return assert!(matches!(error, ForgeError::Misconfigured { .. }), "{error:?}"),
+        Err(error) => {
+            return assert!(
+                matches!(error, ForgeError::Misconfigured { .. }),
+                "{error:?}"
+            );
+        }
     };
     let error = client.repository().await.unwrap_err();
     assert!(matches!(error, ForgeError::Unavailable { .. }), "{error:?}");
@@ -89,8 +108,14 @@ fn a_file_without_certificates_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (missing, empty) = (dir.path().join("missing.pem"), dir.path().join("empty.pem"));
     std::fs::write(&empty, "hello\n").unwrap();
-    for (file, expect) in [(missing, "cannot read the certificates in"), (empty, "holds no certificates as PEM")] {
+    for (file, expect) in [
+        (missing, "cannot read the certificates in"),
+        (empty, "holds no certificates as PEM"),
+    ] {
         let error = GitLab::new(site(1, Some(file))).unwrap_err();
-        assert!(matches!(error, ForgeError::Misconfigured { .. }) && error.to_string().contains(expect), "{error}");
+        assert!(
+            matches!(error, ForgeError::Misconfigured { .. }) && error.to_string().contains(expect),
+            "{error}"
+        );
     }
 }

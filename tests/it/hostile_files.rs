@@ -1,5 +1,6 @@
-//! Files that a child, another job or a stranger could have written, with something else in their place: a pipe, a link
-//! to an endless device, a socket, a directory, ten gigabytes of nothing. Whatever reads them ends at once, and says why.
+//! Files that a child, another job or a stranger could have written, with something else in their
+//! place: a pipe, a link to an endless device, a socket, a directory, ten gigabytes of nothing.
+//! Whatever reads them ends at once, and says why.
 
 use std::time::Duration;
 
@@ -9,10 +10,12 @@ use crate::e2e_world::{bash, write};
 use crate::model::{Model, Turn};
 use crate::world::{Said, World};
 
-/// Far longer than any of these commands takes on a busy machine, and far shorter than reading ten gigabytes.
+/// Far longer than any of these commands takes on a busy machine, and far shorter than reading ten
+/// gigabytes.
 const SOON: Duration = Duration::from_secs(30);
 
-/// The most memory that omk may ask for, in kilobytes of address space: less than half of the largest file here.
+/// The most memory that omk may ask for, in kilobytes of address space: less than half of the
+/// largest file here.
 const MEMORY: u32 = 4 << 20;
 
 /// Ways to put something into the place of `$1`, with names.
@@ -20,7 +23,10 @@ const MADE: [(&str, &str); 6] = [
     ("pipe", "mkfifo \"$1\""),
     ("zero", "ln -s /dev/zero \"$1\""),
     ("link", "ln -s /etc/hostname \"$1\""),
-    ("socket", "python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' \"$1\""),
+    (
+        "socket",
+        "python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' \"$1\"",
+    ),
     ("directory", "mkdir \"$1\""),
     ("endless", "truncate -s 10G \"$1\""),
 ];
@@ -41,8 +47,16 @@ fn put(world: &World, script: &str, place: &str) {
 
 fn soon(world: &World, args: &[&str]) -> Said {
     let mut shell = world.command("sh");
-    shell.args(["-c", &format!("ulimit -v {MEMORY}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_omk")]).args(args);
-    World::start_command(shell).killed_after(SOON).unwrap_or_else(|| panic!("{args:?} does not end"))
+    shell
+        .args([
+            "-c",
+            &format!("ulimit -v {MEMORY}; exec \"$0\" \"$@\""),
+            env!("CARGO_BIN_EXE_omk"),
+        ])
+        .args(args);
+    World::start_command(shell)
+        .killed_after(SOON)
+        .unwrap_or_else(|| panic!("{args:?} does not end"))
 }
 
 /// What verify says of a run in which each thing stands in the place of one file.
@@ -61,9 +75,13 @@ fn verified(world: &World, file: &str) -> String {
         let said = soon(world, &["verify"]);
         assert!([1, 2].contains(&said.code), "{what}: {said:?}");
         let lines = said.out.lines().chain(said.err.lines());
-        let why: Vec<&str> =
-            lines.filter(|line| line.trim_start().starts_with("- ") || line.starts_with("error")).collect();
-        all.push_str(&format!("{what}: {}\n", world.plain(&why.join("\n")).trim()));
+        let why: Vec<&str> = lines
+            .filter(|line| line.trim_start().starts_with("- ") || line.starts_with("error"))
+            .collect();
+        all.push_str(&format!(
+            "{what}: {}\n",
+            world.plain(&why.join("\n")).trim()
+        ));
     }
     put(world, "true", place.to_str().unwrap());
     std::fs::rename(&kept, &place).unwrap();
@@ -127,9 +145,15 @@ fn a_run_whose_journal_is_no_file_is_refused_at_once() {
             journal.to_str().unwrap(),
         );
         let run = world.run_dir();
-        let said = soon(&world, &["replay", run.file_name().unwrap().to_str().unwrap()]);
+        let said = soon(
+            &world,
+            &["replay", run.file_name().unwrap().to_str().unwrap()],
+        );
         assert_ne!(said.code, 0, "{what}: {said:?}");
-        all.push_str(&format!("{what}: {}\n", world.plain(said.err.lines().next().unwrap_or_default())));
+        all.push_str(&format!(
+            "{what}: {}\n",
+            world.plain(said.err.lines().next().unwrap_or_default())
+        ));
     }
     insta::assert_snapshot!(all, @r"
     pipe: error: failed to read [DIR]/repo/.git/omk/runs/[RUN]/journal.jsonl: it is a pipe, and not a plain file
@@ -154,9 +178,17 @@ fn left(place: &str) -> String {
         );
         let world = World::with(&plan);
         let said = soon(&world, &["run"]);
-        let message = world.failures("bad").first().map(|failure| format!("{:?}: {}", failure.class, failure.message));
-        let message = message.unwrap_or_else(|| format!("done, {}", world.files("omk/run/story").join(" ")));
-        all.push_str(&format!("{what}: exit {}, {}\n", said.code, world.plain(&message)));
+        let message = world
+            .failures("bad")
+            .first()
+            .map(|failure| format!("{:?}: {}", failure.class, failure.message));
+        let message =
+            message.unwrap_or_else(|| format!("done, {}", world.files("omk/run/story").join(" ")));
+        all.push_str(&format!(
+            "{what}: exit {}, {}\n",
+            said.code,
+            world.plain(&message)
+        ));
         // The slot is good for the next holder.
         world.no_child_is_left();
         world.plan("gates: [{ id: ok, run: 'true' }]\ntasks: [{ id: good, run: 'echo good > good', gates: [ok] }]\n");
@@ -217,7 +249,8 @@ fn whatever_a_task_leaves_in_its_private_places_a_run_ends() {
 #[test]
 fn patterns_and_paths_that_take_ages_to_compare_end_the_task_instead() {
     let long = "a".repeat(200);
-    // The first ones would take for ever if each star were tried everywhere; the others are long, and count as such.
+    // The first ones would take for ever if each star were tried everywhere; the others are long,
+    // and count as such.
     let run = format!(
         "for n in $(seq 20); do echo \"a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b$n\"; done > .gitignore; \
          for n in $(seq 300); do echo \"[b]{long}{long}{long}{long}{long}$n\"; done >> .gitignore; \
@@ -238,7 +271,8 @@ fn patterns_and_paths_that_take_ages_to_compare_end_the_task_instead() {
 
 #[tokio::test]
 async fn an_agent_that_makes_a_pipe_of_its_sessions_list_is_ended_and_starts_anew() {
-    let spoil = bash("cd \"$KIMI_CODE_HOME\" && rm session_index.jsonl && mkfifo session_index.jsonl");
+    let spoil =
+        bash("cd \"$KIMI_CODE_HOME\" && rm session_index.jsonl && mkfifo session_index.jsonl");
     let good = write("one.txt", "one\n");
     let done = || Turn::Say("done");
     let turns = vec![("do one", vec![Turn::OneByOne(vec![spoil, good]), done()])];
@@ -249,8 +283,15 @@ async fn an_agent_that_makes_a_pipe_of_its_sessions_list_is_ended_and_starts_ane
                 tasks: [{ id: one, prompt: do one, write_set: [one.txt] }]\n";
     let world = crate::e2e_world::World::new(&model, plan).await;
     let ended = world.run(&["run"]).await;
-    assert_eq!((ended.code, world.attempts("one").as_str()), (Some(0), "host, changed"), "{ended:?}");
+    assert_eq!(
+        (ended.code, world.attempts("one").as_str()),
+        (Some(0), "host, changed"),
+        "{ended:?}"
+    );
     let message = world.message("one");
-    assert!(message.contains("session_index.jsonl: it is a pipe"), "{message}");
+    assert!(
+        message.contains("session_index.jsonl: it is a pipe"),
+        "{message}"
+    );
     world.assert_nobody_is_left().await;
 }

@@ -1,8 +1,12 @@
-//! omk is killed at random moments, and taken up again: the same trees, nothing twice, nobody left behind.
+//! omk is killed at random moments, and taken up again: the same trees, nothing twice, nobody left
+//! behind.
 //!
 //! The moments are a fixed sequence for each story, so that what failed can be looked at again.
 
-#![expect(clippy::print_stdout, reason = "where a moment finds a fault, a person must know which it was")]
+#![expect(
+    clippy::print_stdout,
+    reason = "where a moment finds a fault, a person must know which it was"
+)]
 
 use std::time::Duration;
 
@@ -59,16 +63,26 @@ fn world(plan: &str, max_attempts: u32) -> World {
     World::with(&plan.replace("MAX", &max_attempts.to_string()))
 }
 
-/// The trees that a run leaves: the result's, and those of the tasks that are the same in every order.
+/// The trees that a run leaves: the result's, and those of the tasks that are the same in every
+/// order.
 fn trees(world: &World, tasks: &[&str]) -> Vec<(String, String)> {
     let branches = tasks.iter().map(|task| format!("omk/task/story/{task}"));
-    std::iter::once(RUN_BRANCH.to_owned()).chain(branches).map(|name| (name.clone(), world.tree(&name))).collect()
+    std::iter::once(RUN_BRANCH.to_owned())
+        .chain(branches)
+        .map(|name| (name.clone(), world.tree(&name)))
+        .collect()
 }
 
 /// Starts, kills, takes up and kills again, as often as there are moments; then lets it end.
 fn killed_at(world: &World, moments: &[Duration]) {
     // Killed before the run began: there is nothing to take up, and omk would say so.
-    let command = || if world.facts().is_empty() { "run" } else { "resume" };
+    let command = || {
+        if world.facts().is_empty() {
+            "run"
+        } else {
+            "resume"
+        }
+    };
     for moment in moments {
         if let Some(said) = world.start(&[command()]).killed_after(*moment) {
             return is_ready(said);
@@ -77,7 +91,8 @@ fn killed_at(world: &World, moments: &[Duration]) {
     is_ready(world.omk(&[command()]));
 }
 
-/// That the run is over and ready: just now, or already when omk was killed with nothing left to do but to go.
+/// That the run is over and ready: just now, or already when omk was killed with nothing left to do
+/// but to go.
 fn is_ready(said: Said) {
     println!("{}", said.err);
     if said.code == 2 {
@@ -100,22 +115,28 @@ fn check(world: &World, expect: &[(String, String)], tasks: &[&str], all: usize)
     world.omk(&["report", "--format", "markdown"]).exits(0);
 }
 
-/// Kills in so many worlds, at moments that `moments` chooses from the length of an undisturbed run.
+/// Kills in so many worlds, at moments that `moments` chooses from the length of an undisturbed
+/// run.
 fn story(plan: &str, max_attempts: u32, tasks: &[&str], seed: u64, worlds: u32, kills: u32) {
     let undisturbed = world(plan, max_attempts);
     let watch = Clock::start().stopwatch();
     undisturbed.run().exits(0);
     let length = u64::try_from(watch.elapsed().as_millis()).expect("a run of less than an age");
     let expect = trees(&undisturbed, tasks);
-    assert!(expect.iter().all(|(_, tree)| !tree.is_empty()), "{expect:?}");
+    assert!(
+        expect.iter().all(|(_, tree)| !tree.is_empty()),
+        "{expect:?}"
+    );
     let all = undisturbed.landings().len();
     let mut chance = Chance(seed);
     for round in 0..worlds {
         let world = world(plan, max_attempts);
         let before = world.checkout();
-        // The longest wait ends a little after the run: that it has just ended is a moment like any other.
-        let moments: Vec<Duration> =
-            (0..kills).map(|_| Duration::from_millis(chance.below(length + length / 8))).collect();
+        // The longest wait ends a little after the run: that it has just ended is a moment like any
+        // other.
+        let moments: Vec<Duration> = (0..kills)
+            .map(|_| Duration::from_millis(chance.below(length + length / 8)))
+            .collect();
         // Said where the test fails.
         println!("seed {seed}, round {round}: killed after {moments:?} of {length} ms");
         killed_at(&world, &moments);

@@ -1,5 +1,6 @@
-//! A place where gates meet: each says that it is there, and goes on when the test lets it. So a test knows which gates run
-//! at the same time, without a clock. It refuses to wait for longer than a minute.
+//! A place where gates meet: each says that it is there, and goes on when the test lets it. So a
+//! test knows which gates run at the same time, without a clock. It refuses to wait for longer than
+//! a minute.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -43,7 +44,10 @@ impl Meeting {
         );
         // `sh` knows no /dev/tcp.
         let run = format!("bash -c {}", shlex::try_quote(&script).unwrap());
-        format!("{{ id: {name}, run: {}{keys} }}", serde_json::to_string(&run).unwrap())
+        format!(
+            "{{ id: {name}, run: {}{keys} }}",
+            serde_json::to_string(&run).unwrap()
+        )
     }
 
     fn accepted(&self) -> Option<Guest> {
@@ -51,7 +55,10 @@ impl Meeting {
         stream.set_nonblocking(false).unwrap();
         let mut name = String::new();
         BufReader::new(&stream).read_line(&mut name).unwrap();
-        Some(Guest { name: name.trim_end().to_owned(), stream })
+        Some(Guest {
+            name: name.trim_end().to_owned(),
+            stream,
+        })
     }
 
     /// The next gate that comes.

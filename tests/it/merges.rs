@@ -1,11 +1,18 @@
-//! The law of merges: the same two changes merge to the same commit from every checkout, in a clone without one, and for
-//! a judge, and that commit's tree is what `git merge` makes of them in a clean checkout.
+//! The law of merges: the same two changes merge to the same commit from every checkout, in a clone
+//! without one, and for a judge, and that commit's tree is what `git merge` makes of them in a
+//! clean checkout.
 //!
-//! A case comes from a number, which is printed if the law fails. `OMK_TEST_SEED` names the first one, and
-//! `OMK_TEST_MERGES` says how many follow.
+//! A case comes from a number, which is printed if the law fails. `OMK_TEST_SEED` names the first
+//! one, and `OMK_TEST_MERGES` says how many follow.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-#![expect(clippy::print_stdout, reason = "if a merge breaks the law, a person must know which it was")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
+#![expect(
+    clippy::print_stdout,
+    reason = "if a merge breaks the law, a person must know which it was"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -25,12 +32,25 @@ const WHEN: Moment = Moment::from_millis(1_700_000_000_000);
 const ELSEWHERE: &str = "*.txt merge=union\n*.c merge=mine\n*.sh -merge\n";
 
 fn message() -> Message {
-    Message::new("change", &"20261122t185155z-4f2a9c".parse().unwrap(), &"api".parse().unwrap(), 1)
+    Message::new(
+        "change",
+        &"20261122t185155z-4f2a9c".parse().unwrap(),
+        &"api".parse().unwrap(),
+        1,
+    )
 }
 
 /// What omk makes of two results of one base; its commit, or its conflicts.
-fn merged_by_omk(repo: &Repo, base: &Tip, ours: &Tip, theirs: &Tip) -> Result<Tip, BTreeSet<String>> {
-    match repo.base_of(&base.commit, &[ours.commit.clone(), theirs.commit.clone()]).unwrap() {
+fn merged_by_omk(
+    repo: &Repo,
+    base: &Tip,
+    ours: &Tip,
+    theirs: &Tip,
+) -> Result<Tip, BTreeSet<String>> {
+    match repo
+        .base_of(&base.commit, &[ours.commit.clone(), theirs.commit.clone()])
+        .unwrap()
+    {
         MergedBase::Clean(tip) => Ok(tip),
         MergedBase::Conflict(paths) => Err(names(&paths)),
     }
@@ -53,7 +73,10 @@ struct Case(u64);
 impl Drop for Case {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            println!("this was case {0}: OMK_TEST_SEED={0} OMK_TEST_MERGES=1", self.0);
+            println!(
+                "this was case {0}: OMK_TEST_SEED={0} OMK_TEST_MERGES=1",
+                self.0
+            );
         }
     }
 }
@@ -75,7 +98,10 @@ fn two_changes_merge_as_git_merges_them_wherever_omk_is_started() {
         match (&merged, &expected) {
             (Err(paths), Err(unnamed)) if unnamed.is_empty() => assert!(!paths.is_empty()),
             (merged, expected) => {
-                let merged = merged.as_ref().map(|tip| tip.tree.to_string()).map_err(Clone::clone);
+                let merged = merged
+                    .as_ref()
+                    .map(|tip| tip.tree.to_string())
+                    .map_err(Clone::clone);
                 assert_eq!(merged, *expected);
             }
         }
@@ -86,9 +112,15 @@ fn two_changes_merge_as_git_merges_them_wherever_omk_is_started() {
         fs::write(world.top().join(".gitattributes"), ELSEWHERE).unwrap();
         fs::create_dir_all(world.top().join(".git/info")).unwrap();
         fs::write(world.top().join(".git/info/attributes"), ELSEWHERE).unwrap();
-        let settings =
-            [("merge.mine.driver", "touch ran; true"), ("merge.renames", "false"), ("merge.directoryRenames", "true")];
-        for (name, value) in settings.into_iter().chain([("merge.renormalize", "true"), ("merge.default", "union")]) {
+        let settings = [
+            ("merge.mine.driver", "touch ran; true"),
+            ("merge.renames", "false"),
+            ("merge.directoryRenames", "true"),
+        ];
+        for (name, value) in settings
+            .into_iter()
+            .chain([("merge.renormalize", "true"), ("merge.default", "union")])
+        {
             world.git(&["config", name, value]);
         }
         assert_eq!(merged_by_omk(&world.repo(), &base, &ours, &theirs), merged);
@@ -96,11 +128,24 @@ fn two_changes_merge_as_git_merges_them_wherever_omk_is_started() {
         // A judge's clone, without a checkout.
         let clone = world.dir.path().join("clone");
         let from = world.top();
-        git_in(world.dir.path(), &["clone", "--quiet", "--no-checkout", &from.display().to_string(), "clone"]);
+        git_in(
+            world.dir.path(),
+            &[
+                "clone",
+                "--quiet",
+                "--no-checkout",
+                &from.display().to_string(),
+                "clone",
+            ],
+        );
         let judge = Repo::discover(&clone).unwrap();
         assert_eq!(merged_by_omk(&judge, &base, &ours, &theirs), merged);
         if let Ok(tip) = &merged {
-            assert!(judge.is_merge_of_results(&base.commit, &tip.commit).unwrap());
+            assert!(
+                judge
+                    .is_merge_of_results(&base.commit, &tip.commit)
+                    .unwrap()
+            );
         }
 
         // A landing is the same merge.
@@ -119,28 +164,41 @@ fn two_changes_merge_as_git_merges_them_wherever_omk_is_started() {
     }
     println!("{clean} merges were clean, {conflicts} were not");
     let some = std::env::var_os("OMK_TEST_MERGES").is_some() || (clean > 3 && conflicts > 3);
-    assert!(some, "the sample has both kinds: {clean} clean, {conflicts} not");
+    assert!(
+        some,
+        "the sample has both kinds: {clean} clean, {conflicts} not"
+    );
 }
 
-/// A history as a run makes it: each task built on the merge of some earlier results, or on another task if these do not
-/// fit. Each writes files of its own, and rewrites or renames some that it found.
+/// A history as a run makes it: each task built on the merge of some earlier results, or on another
+/// task if these do not fit. Each writes files of its own, and rewrites or renames some that it
+/// found.
 fn run(world: &World, chance: &mut Chance) -> (Tip, Vec<Tip>) {
-    let mut files: Files =
-        (0..6).map(|number| (format!("f{number}.txt"), file(lines(&format!("f{number}"))))).collect();
+    let mut files: Files = (0..6)
+        .map(|number| (format!("f{number}.txt"), file(lines(&format!("f{number}")))))
+        .collect();
     files.insert("d/x.txt".to_owned(), file(lines("x")));
     let base = world.commit("main", &files, &[]);
     let repo = world.repo();
     let mut tips: Vec<Tip> = Vec::new();
     for task in 0..12 {
-        let onto: BTreeSet<usize> = (0..chance.below(4)).map(|_| chance.below(tips.len())).collect();
-        let onto: Vec<CommitId> =
-            onto.iter().filter_map(|index| tips.get(*index)).map(|tip| tip.commit.clone()).collect();
+        let onto: BTreeSet<usize> = (0..chance.below(4))
+            .map(|_| chance.below(tips.len()))
+            .collect();
+        let onto: Vec<CommitId> = onto
+            .iter()
+            .filter_map(|index| tips.get(*index))
+            .map(|tip| tip.commit.clone())
+            .collect();
         let at = match repo.base_of(&base.commit, &onto).unwrap() {
             MergedBase::Clean(tip) => tip,
             MergedBase::Conflict(_) => tips.last().cloned().unwrap(),
         };
         let mut files = world.files(&at);
-        files.insert(format!("own/{task}.txt"), file(lines(&format!("task {task}"))));
+        files.insert(
+            format!("own/{task}.txt"),
+            file(lines(&format!("task {task}"))),
+        );
         for _ in 0..chance.below(3) {
             let names: Vec<String> = files.keys().cloned().collect();
             let name = &names[chance.below(names.len())];
@@ -154,11 +212,17 @@ fn run(world: &World, chance: &mut Chance) -> (Tip, Vec<Tip>) {
                     put(&mut files, &format!("renamed-{task}.txt"), (mode, bytes));
                 }
                 _ => {
-                    let mut edited: Vec<String> =
-                        String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect();
+                    let mut edited: Vec<String> = String::from_utf8(bytes)
+                        .unwrap()
+                        .lines()
+                        .map(str::to_owned)
+                        .collect();
                     let at = chance.below(edited.len());
                     edited[at] = format!("task {task} wrote this");
-                    files.insert(name.clone(), (mode, (edited.join("\n") + "\n").into_bytes()));
+                    files.insert(
+                        name.clone(),
+                        (mode, (edited.join("\n") + "\n").into_bytes()),
+                    );
                 }
             }
         }
@@ -177,13 +241,25 @@ fn results_that_were_merged_before_merge_as_git_merges_them() {
         let (base, tips) = run(&world, chance);
         let repo = world.repo();
         for _ in 0..12 {
-            let (ours, theirs) = (&tips[chance.below(tips.len())], &tips[chance.below(tips.len())]);
-            let bases = text(&world.git(&["merge-base", "--all", ours.commit.as_str(), theirs.commit.as_str()]));
+            let (ours, theirs) = (
+                &tips[chance.below(tips.len())],
+                &tips[chance.below(tips.len())],
+            );
+            let bases = text(&world.git(&[
+                "merge-base",
+                "--all",
+                ours.commit.as_str(),
+                theirs.commit.as_str(),
+            ]));
             if bases == ours.commit.as_str() || bases == theirs.commit.as_str() {
                 continue;
             }
             let merged = merged_by_omk(&repo, &base, ours, theirs);
-            assert_eq!(merged_by_omk(&world.repo(), &base, ours, theirs), merged, "without what was known before");
+            assert_eq!(
+                merged_by_omk(&world.repo(), &base, ours, theirs),
+                merged,
+                "without what was known before"
+            );
             let by_git = world.git(&[
                 "merge-tree",
                 "--write-tree",
@@ -197,9 +273,13 @@ fn results_that_were_merged_before_merge_as_git_merges_them() {
                     assert!(repo.is_merge_of_results(&base.commit, &tip.commit).unwrap());
                     clean += 1;
                 }
-                // git invents a base with both versions where several bases conflict among themselves; omk does not.
+                // git invents a base with both versions where several bases conflict among
+                // themselves; omk does not.
                 Err(_) => {
-                    assert!(!by_git.status.success() || bases.contains('\n'), "{merged:?}");
+                    assert!(
+                        !by_git.status.success() || bases.contains('\n'),
+                        "{merged:?}"
+                    );
                     conflicts += 1;
                 }
             }
@@ -220,8 +300,16 @@ fn sides(rules: &str, ours: &str, theirs: &str) -> (World, Tip, Tip) {
         Files::from([("a.txt".to_owned(), file(text)), rules])
     };
     let base = world.commit("main", &of(&lines("a")), &[]);
-    let ours = world.commit("ours", &of(&lines("a").replace("a has line 3", ours)), &[&base]);
-    let theirs = world.commit("theirs", &of(&lines("a").replace("a has line 3", theirs)), &[&base]);
+    let ours = world.commit(
+        "ours",
+        &of(&lines("a").replace("a has line 3", ours)),
+        &[&base],
+    );
+    let theirs = world.commit(
+        "theirs",
+        &of(&lines("a").replace("a has line 3", theirs)),
+        &[&base],
+    );
     (world, ours, theirs)
 }
 
@@ -234,10 +322,16 @@ fn attributes_that_no_commit_holds_do_not_let_a_conflict_land() {
     world.check_out("main");
     fs::write(world.top().join(".gitattributes"), "a.txt merge=union\n").unwrap();
     fs::create_dir_all(world.top().join(".git/info")).unwrap();
-    fs::write(world.top().join(".git/info/attributes"), "a.txt merge=union\n").unwrap();
+    fs::write(
+        world.top().join(".git/info/attributes"),
+        "a.txt merge=union\n",
+    )
+    .unwrap();
     assert_eq!(land(), conflict);
     let (world, ours, theirs) = sides("*.txt merge=union\n", "ours", "theirs");
-    let Landed::Clean(tip) = world.repo().land(&ours, &theirs, &message(), WHEN).unwrap() else { panic!("a union") };
+    let Landed::Clean(tip) = world.repo().land(&ours, &theirs, &message(), WHEN).unwrap() else {
+        panic!("a union")
+    };
     assert!(String::from_utf8_lossy(&world.files(&tip)["a.txt"].1).contains("ours\ntheirs\n"));
 }
 
@@ -246,7 +340,11 @@ fn a_merge_driver_of_the_users_never_runs() {
     let (world, ours, theirs) = sides("*.txt merge=mine\n", "ours", "theirs");
     let ran = world.dir.path().join("ran");
     world.check_out("ours");
-    world.git(&["config", "merge.mine.driver", &format!("touch {}", ran.display())]);
+    world.git(&[
+        "config",
+        "merge.mine.driver",
+        &format!("touch {}", ran.display()),
+    ]);
     let landed = world.repo().land(&ours, &theirs, &message(), WHEN).unwrap();
     assert_eq!(landed, Landed::Conflict(vec!["a.txt".parse().unwrap()]));
     assert!(!ran.exists());
@@ -258,8 +356,12 @@ fn a_merge_driver_of_the_users_never_runs() {
 #[test]
 fn a_new_file_in_a_directory_that_was_renamed_is_a_conflict() {
     let world = World::new();
-    let of =
-        |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), file(lines(&name[name.len() - 1..])))).collect();
+    let of = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| ((*name).to_owned(), file(lines(&name[name.len() - 1..]))))
+            .collect()
+    };
     let base = world.commit("main", &of(&["old/a", "old/b", "c"]), &[]);
     let renamed = world.commit("renamed", &of(&["new/a", "new/b", "c"]), &[&base]);
     let added = world.commit("added", &of(&["old/a", "old/b", "c", "old/d"]), &[&base]);

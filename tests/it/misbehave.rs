@@ -1,11 +1,12 @@
-//! Tasks that misbehave, each as a command: they end in their class, with a message that a person understands, and
-//! the user's checkout never notices.
+//! Tasks that misbehave, each as a command: they end in their class, with a message that a person
+//! understands, and the user's checkout never notices.
 
 use omk_action::fact::{Class, RunVerdict};
 
 use super::world::World;
 
-/// Runs one task that may fail once only; its classes are known then, and everything else is as it was.
+/// Runs one task that may fail once only; its classes are known then, and everything else is as it
+/// was.
 fn misbehaves(task: &str, exit: i32) -> World {
     let plan = format!(
         "defaults: {{ gates: [ok], retry_policy: {{ max_attempts: 0 }} }}\n\
@@ -24,18 +25,29 @@ fn misbehaves(task: &str, exit: i32) -> World {
 /// The one failure's class, and its message.
 #[track_caller]
 fn failed(world: &World, class: Class) -> String {
-    assert_eq!(world.classes("bad"), [class], "{:#?}", world.failures("bad"));
+    assert_eq!(
+        world.classes("bad"),
+        [class],
+        "{:#?}",
+        world.failures("bad")
+    );
     assert_eq!(world.state("bad"), "failed");
     assert_eq!(world.rev("omk/run/story"), "");
     let message = world.failures("bad").remove(0).message;
     let first = message.lines().next().unwrap().to_owned();
-    world.omk(&["status"]).exits(0).says(&first[..first.len().min(60)]);
+    world
+        .omk(&["status"])
+        .exits(0)
+        .says(&first[..first.len().min(60)]);
     message
 }
 
 #[test]
 fn deleting_everything_is_a_change_outside_the_set() {
-    let world = misbehaves(r#"run: "rm -rf * .??*; echo gone > src", write_set: ["src/**"]"#, 1);
+    let world = misbehaves(
+        r#"run: "rm -rf * .??*; echo gone > src", write_set: ["src/**"]"#,
+        1,
+    );
     insta::assert_snapshot!(failed(&world, Class::Scope), @".gitignore is outside its write set; a.txt is outside its write set; omk.yaml is protected: its write set must name that very path; src is outside its write set");
 }
 
@@ -47,21 +59,28 @@ fn deleting_everything_without_a_write_set_still_keeps_what_is_protected() {
 
 #[test]
 fn writing_outside_the_set_fails_and_names_the_path() {
-    let world =
-        misbehaves(r#"run: "echo x > src/new.rs; echo y > elsewhere.txt; echo z >> a.txt", write_set: ["src/**"]"#, 1);
+    let world = misbehaves(
+        r#"run: "echo x > src/new.rs; echo y > elsewhere.txt; echo z >> a.txt", write_set: ["src/**"]"#,
+        1,
+    );
     insta::assert_snapshot!(failed(&world, Class::Scope), @"a.txt is outside its write set; elsewhere.txt is outside its write set");
 }
 
 #[test]
 fn a_workflow_may_not_be_written() {
-    let world =
-        misbehaves(r#"run: "mkdir -p .github/workflows; echo on > .github/workflows/x.yml", write_set: ["**"]"#, 1);
+    let world = misbehaves(
+        r#"run: "mkdir -p .github/workflows; echo on > .github/workflows/x.yml", write_set: ["**"]"#,
+        1,
+    );
     insta::assert_snapshot!(failed(&world, Class::Scope), @".github/workflows/x.yml is protected: its write set must name that very path");
 }
 
 #[test]
 fn a_link_that_leads_out_may_not_be_added() {
-    let world = misbehaves(r#"run: "ln -s /etc/passwd link; ln -s ../../out other; ln -s a.txt fine""#, 1);
+    let world = misbehaves(
+        r#"run: "ln -s /etc/passwd link; ln -s ../../out other; ln -s a.txt fine""#,
+        1,
+    );
     insta::assert_snapshot!(failed(&world, Class::Scope), @"link is a symbolic link that leads out of the repository; other is a symbolic link that leads out of the repository");
 }
 
@@ -71,9 +90,22 @@ fn commits_of_a_task_are_refused_or_taken_as_its_change() {
         r#"run: "echo one > one; git add one; git -c user.name=x -c user.email=x@y commit -qm mine; echo two > two""#,
         0,
     );
-    assert_eq!(world.files("omk/run/story"), [".gitignore", "a.txt", "omk.yaml", "one", "src/lib.rs", "two"]);
+    assert_eq!(
+        world.files("omk/run/story"),
+        [
+            ".gitignore",
+            "a.txt",
+            "omk.yaml",
+            "one",
+            "src/lib.rs",
+            "two"
+        ]
+    );
     assert_eq!(world.landed_on("omk/run/story"), ["bad"]);
-    assert_eq!(world.git(&["log", "--format=%an", "-1", "omk/run/story"]), "omk[bot]");
+    assert_eq!(
+        world.git(&["log", "--format=%an", "-1", "omk/run/story"]),
+        "omk[bot]"
+    );
 }
 
 #[test]
@@ -85,19 +117,27 @@ fn a_broken_dot_git_is_the_tasks_own_trouble() {
         "rm .git; git init -q; git -c user.name=x -c user.email=x@y commit -qm own --allow-empty; echo one > one",
     ] {
         let world = misbehaves(&format!("run: \"{run}\""), 0);
-        assert_eq!(world.files("omk/run/story"), [".gitignore", "a.txt", "omk.yaml", "one", "src/lib.rs"], "{run}");
+        assert_eq!(
+            world.files("omk/run/story"),
+            [".gitignore", "a.txt", "omk.yaml", "one", "src/lib.rs"],
+            "{run}"
+        );
         world.git(&["fsck", "--no-progress"]);
     }
 }
 
 #[test]
 fn the_repositorys_own_git_directory_survives_a_task_that_finds_it() {
-    // Through `.git` in the slot a task finds the common directory. What it may not do there it cannot, or nobody believes.
+    // Through `.git` in the slot a task finds the common directory. What it may not do there it
+    // cannot, or nobody believes.
     let world = misbehaves(
         r#"run: "d=$(git rev-parse --git-dir); echo '[core] hooksPath = /tmp/evil' > $d/config.worktree; echo garbage > $d/index; echo x > $d/locked; mkdir -p $d/hooks; printf '#!/bin/sh\ntouch hooked' > $d/hooks/post-checkout; echo one > one""#,
         0,
     );
-    assert_eq!(world.files("omk/run/story"), [".gitignore", "a.txt", "omk.yaml", "one", "src/lib.rs"]);
+    assert_eq!(
+        world.files("omk/run/story"),
+        [".gitignore", "a.txt", "omk.yaml", "one", "src/lib.rs"]
+    );
     // The slot is good for the next run.
     world.run().exits(0);
 }
@@ -118,7 +158,11 @@ fn a_flood_of_output_is_bounded_on_disk_and_in_the_report() {
         1,
     );
     let message = failed(&world, Class::Command);
-    assert!(message.contains("the end") && message.len() < 10_000, "{} bytes", message.len());
+    assert!(
+        message.contains("the end") && message.len() < 10_000,
+        "{} bytes",
+        message.len()
+    );
     let size = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
     assert!(size(&world.run_dir().join("logs/bad/1/command.log")) <= 17 << 20);
     assert!(size(&world.run_dir().join("journal.jsonl")) < 100_000);
@@ -147,20 +191,35 @@ tasks:
     std::fs::write(&leak, format!("the secret is {secret}!\n")).unwrap();
     world.plan(&plan.replace("LEAK", &leak.display().to_string()));
     let said = world.run().exits(1);
-    assert!(!said.out.contains(secret) && !said.err.contains(secret), "{said:?}");
+    assert!(
+        !said.out.contains(secret) && !said.err.contains(secret),
+        "{said:?}"
+    );
     let seen = world.shows("omk/run/story", "seen");
-    assert!(!seen.contains(secret) && !seen.contains("FOO_TOKEN") && !seen.contains("ghp_"), "{seen}");
+    assert!(
+        !seen.contains(secret) && !seen.contains("FOO_TOKEN") && !seen.contains("ghp_"),
+        "{seen}"
+    );
     let run = world.run_dir();
     for path in files_below(&run) {
         // Logs hold what was printed, as it was; nothing that is reported does.
         if !path.starts_with(run.join("logs")) {
             let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
-            assert!(!text.contains(secret), "{} holds the secret", path.display());
+            assert!(
+                !text.contains(secret),
+                "{} holds the secret",
+                path.display()
+            );
         } else if path.ends_with("look.log") {
             assert!(!String::from_utf8_lossy(&std::fs::read(&path).unwrap()).contains(secret));
         }
     }
-    for command in [&["status"][..], &["report", "--format", "markdown"], &["replay"], &["status", "--json"]] {
+    for command in [
+        &["status"][..],
+        &["report", "--format", "markdown"],
+        &["replay"],
+        &["status", "--json"],
+    ] {
         let said = world.omk(command).exits(0);
         assert!(!said.out.contains(secret), "{command:?}");
     }
@@ -170,7 +229,11 @@ fn files_below(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() { found.extend(files_below(&path)) } else { found.push(path) }
+        if path.is_dir() {
+            found.extend(files_below(&path))
+        } else {
+            found.push(path)
+        }
     }
     found
 }
@@ -183,7 +246,10 @@ fn silence_is_hung() {
 
 #[test]
 fn too_long_is_a_timeout() {
-    let world = misbehaves(r#"run: "while :; do echo still here; sleep 0.05; done", timeout: 300ms"#, 1);
+    let world = misbehaves(
+        r#"run: "while :; do echo still here; sleep 0.05; done", timeout: 300ms"#,
+        1,
+    );
     assert!(failed(&world, Class::Timeout).starts_with("it took longer than 300 ms"));
 }
 
@@ -227,7 +293,10 @@ tasks: [{ id: one, run: "echo one > one" }]
 "#,
     );
     world.run().exits(0);
-    assert_eq!(world.files("omk/run/story"), [".gitignore", "a.txt", "omk.yaml", "one", "src/lib.rs"]);
+    assert_eq!(
+        world.files("omk/run/story"),
+        [".gitignore", "a.txt", "omk.yaml", "one", "src/lib.rs"]
+    );
     assert_eq!(world.shows("omk/run/story", "a.txt"), "a");
 }
 
@@ -238,7 +307,10 @@ fn a_nested_repository_is_taken_as_its_files() {
         0,
     );
     let files = world.git(&["ls-tree", "-r", "omk/run/story"]);
-    assert!(files.contains("\tinner/x") && !files.contains("160000") && !files.contains(".git/"), "{files}");
+    assert!(
+        files.contains("\tinner/x") && !files.contains("160000") && !files.contains(".git/"),
+        "{files}"
+    );
 }
 
 #[test]
@@ -248,7 +320,10 @@ fn odd_names_and_kinds_of_files_do_not_stop_a_run() {
         0,
     );
     let files = world.git(&["ls-tree", "-r", "-z", "--name-only", "omk/run/story"]);
-    assert!(files.contains("new\nline") && files.contains("-dash") && !files.contains("pipe"), "{files:?}");
+    assert!(
+        files.contains("new\nline") && files.contains("-dash") && !files.contains("pipe"),
+        "{files:?}"
+    );
     world.omk(&["verify"]).exits(0);
     world.omk(&["report", "--format", "html"]).exits(0);
     world.run().exits(0);
@@ -256,7 +331,10 @@ fn odd_names_and_kinds_of_files_do_not_stop_a_run() {
 
 #[test]
 fn directories_nested_without_end_are_the_tasks_own_doing() {
-    let world = misbehaves(r#"run: "i=0; while [ $i -lt 3000 ]; do mkdir d; cd d; i=$((i+1)); done; echo x > x""#, 1);
+    let world = misbehaves(
+        r#"run: "i=0; while [ $i -lt 3000 ]; do mkdir d; cd d; i=$((i+1)); done; echo x > x""#,
+        1,
+    );
     insta::assert_snapshot!(failed(&world, Class::Scope), @"`d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d…` is nested too deep: 128 directories are the most");
     // The slot is good for the next run.
     world.plan(
@@ -294,13 +372,21 @@ fn what_is_over_the_change_limit_fails_and_names_file_and_size() {
     world.run().exits(1);
     insta::assert_snapshot!(failed_alone(&world), @"`big.bin` has 1.5 MB, and one task may add 1MB (`change_limit`)");
     assert_eq!(world.landed_on("omk/run/story"), ["good"]);
-    world.omk(&["plan"]).exits(0).says("one task may add up to 1MB");
+    world
+        .omk(&["plan"])
+        .exits(0)
+        .says("one task may add up to 1MB");
 }
 
 /// The message of the one failure among other tasks.
 #[track_caller]
 fn failed_alone(world: &World) -> String {
-    assert_eq!(world.classes("bad"), [Class::Scope], "{:#?}", world.failures("bad"));
+    assert_eq!(
+        world.classes("bad"),
+        [Class::Scope],
+        "{:#?}",
+        world.failures("bad")
+    );
     world.failures("bad").remove(0).message
 }
 

@@ -1,11 +1,14 @@
 //! A scripted model: a server that speaks `/chat/completions` and answers from a script.
 //!
-//! Which script is told by a text in the user's prompt; which answer, by the number of assistant messages since that
-//! prompt, so that parallel and resumed runs get the same ones. It thinks before it speaks, and says everything in small
-//! pieces. It refuses what the real providers refuse (`provider`), and to make answers up: past the end of a script it
-//! says so with status 418.
+//! Which script is told by a text in the user's prompt; which answer, by the number of assistant
+//! messages since that prompt, so that parallel and resumed runs get the same ones. It thinks
+//! before it speaks, and says everything in small pieces. It refuses what the real providers refuse
+//! (`provider`), and to make answers up: past the end of a script it says so with status 418.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -28,7 +31,12 @@ pub(crate) enum Turn {
     /// Tools: (name, arguments).
     Use(Vec<(&'static str, Value)>),
     /// An HTTP status with a header and an error's type and message.
-    Status(u16, Option<(&'static str, &'static str)>, &'static str, &'static str),
+    Status(
+        u16,
+        Option<(&'static str, &'static str)>,
+        &'static str,
+        &'static str,
+    ),
     /// Words, with another reason to stop.
     Finish(&'static str, &'static str),
     /// A web page.
@@ -122,14 +130,30 @@ impl Model {
     }
 
     async fn serving(offer: Offer, strict: bool, scripts: Vec<(&'static str, Vec<Turn>)>) -> Self {
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .unwrap();
         let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
         let given_up = watch::Sender::new(0);
         let (asked, times, looked_up) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let inner = Arc::new(Inner { offer, strict, looked_up, scripts, asked, times, given_up });
-        let router = axum::Router::new().fallback(answer).with_state(Arc::clone(&inner));
+        let inner = Arc::new(Inner {
+            offer,
+            strict,
+            looked_up,
+            scripts,
+            asked,
+            times,
+            given_up,
+        });
+        let router = axum::Router::new()
+            .fallback(answer)
+            .with_state(Arc::clone(&inner));
         let serving = tokio::spawn(async move { drop(axum::serve(listener, router).await) });
-        Self { base_url, inner, serving }
+        Self {
+            base_url,
+            inner,
+            serving,
+        }
     }
 
     /// What was asked so far.
@@ -144,7 +168,12 @@ impl Model {
 
     /// Waits until so many answers were given up by the other side.
     pub(crate) async fn given_up(&self, times: usize) {
-        self.inner.given_up.subscribe().wait_for(|count| *count >= times).await.unwrap();
+        self.inner
+            .given_up
+            .subscribe()
+            .wait_for(|count| *count >= times)
+            .await
+            .unwrap();
     }
 }
 
@@ -154,11 +183,24 @@ async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
         return look_up(&inner, head.uri.path()).await;
     }
     if head.uri.path() != "/v1/chat/completions" {
-        return refused(&(404, "resource_not_found_error", "The requested resource was not found".to_owned()));
+        return refused(&(
+            404,
+            "resource_not_found_error",
+            "The requested resource was not found".to_owned(),
+        ));
     }
-    let authorization = head.headers.get("authorization").map_or("", |value| value.to_str().unwrap()).to_owned();
-    let body: Value = serde_json::from_slice(&axum::body::to_bytes(body, usize::MAX).await.unwrap()).unwrap();
-    let asked = Asked { authorization, headers: head.headers.clone(), body: body.clone() };
+    let authorization = head
+        .headers
+        .get("authorization")
+        .map_or("", |value| value.to_str().unwrap())
+        .to_owned();
+    let body: Value =
+        serde_json::from_slice(&axum::body::to_bytes(body, usize::MAX).await.unwrap()).unwrap();
+    let asked = Asked {
+        authorization,
+        headers: head.headers.clone(),
+        body: body.clone(),
+    };
     inner.asked.lock().unwrap().push(asked);
     let subscription = matches!(inner.offer, Offer::Subscription);
     if inner.strict
@@ -178,26 +220,36 @@ async fn look_up(inner: &Inner, path: &str) -> Response {
         Offer::Platform | Offer::Subscription if path != "/v1/models" => (
             404,
             "application/json",
-            json!({"error": {"message": "not found", "type": "resource_not_found_error"}}).to_string(),
+            json!({"error": {"message": "not found", "type": "resource_not_found_error"}})
+                .to_string(),
         ),
         Offer::Platform => (200, "application/json", provider::models(false).to_string()),
         Offer::Subscription => (200, "application/json", provider::models(true).to_string()),
     };
     let head = Response::builder().status(StatusCode::from_u16(status).unwrap());
-    head.header("content-type", kind).body(Body::from(body)).unwrap()
+    head.header("content-type", kind)
+        .body(Body::from(body))
+        .unwrap()
 }
 
 fn refused((status, kind, message): &provider::Refusal) -> Response {
     let body = json!({"error": {"message": message, "type": kind}}).to_string();
     let head = Response::builder().status(StatusCode::from_u16(*status).unwrap());
-    head.header("content-type", "application/json").body(Body::from(body)).unwrap()
+    head.header("content-type", "application/json")
+        .body(Body::from(body))
+        .unwrap()
 }
 
 fn text_of(message: &Value) -> String {
     if let Some(text) = message["content"].as_str() {
         return text.to_owned();
     }
-    message["content"].as_array().into_iter().flatten().filter_map(|part| part["text"].as_str()).collect()
+    message["content"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|part| part["text"].as_str())
+        .collect()
 }
 
 fn choose(inner: &Inner, body: &Value) -> Turn {
@@ -206,7 +258,10 @@ fn choose(inner: &Inner, body: &Value) -> Turn {
         let text = text_of(message);
         match message["role"].as_str() {
             Some("user") if !text.trim_start().starts_with("<system-reminder>") => {
-                let named = inner.scripts.iter().position(|(marker, _)| text.contains(marker));
+                let named = inner
+                    .scripts
+                    .iter()
+                    .position(|(marker, _)| text.contains(marker));
                 script = named.or(script);
                 place = 0;
             }
@@ -216,12 +271,18 @@ fn choose(inner: &Inner, body: &Value) -> Turn {
     }
     let over = Turn::Status(418, None, "script", "the script is over");
     // A compaction asks without the prompt; where there is only one script, it can be no other.
-    let Some(script) = script.or((inner.scripts.len() == 1).then_some(0)) else { return over };
+    let Some(script) = script.or((inner.scripts.len() == 1).then_some(0)) else {
+        return over;
+    };
     let turn = inner.scripts[script].1.get(place).cloned().unwrap_or(over);
     let mut times = inner.times.lock().unwrap();
     let time = times.entry((script, place)).or_insert(0);
     *time += 1;
-    if let Turn::OneByOne(turns) = &turn { turns[(*time - 1).min(turns.len() - 1)].clone() } else { turn }
+    if let Turn::OneByOne(turns) = &turn {
+        turns[(*time - 1).min(turns.len() - 1)].clone()
+    } else {
+        turn
+    }
 }
 
 /// Counts an answer that is dropped before its end.
@@ -245,22 +306,41 @@ async fn perform(inner: &Arc<Inner>, turn: Turn) -> Response {
             }
             response
         }
-        Turn::Reason(finish) => events(vec![thought(), event(&json!({}), Some(finish)), "data: [DONE]\n\n".to_owned()]),
+        Turn::Reason(finish) => events(vec![
+            thought(),
+            event(&json!({}), Some(finish)),
+            "data: [DONE]\n\n".to_owned(),
+        ]),
         Turn::Raw(status, kind, body) => {
             let head = Response::builder().status(StatusCode::from_u16(status).unwrap());
-            head.header("content-type", kind).body(Body::from(body)).unwrap()
+            head.header("content-type", kind)
+                .body(Body::from(body))
+                .unwrap()
         }
-        Turn::Nothing => events(vec![event(&json!({}), Some("stop")), "data: [DONE]\n\n".to_owned()]),
+        Turn::Nothing => events(vec![
+            event(&json!({}), Some("stop")),
+            "data: [DONE]\n\n".to_owned(),
+        ]),
         Turn::Ponder(pause, times, text) => {
             let pause = std::time::Duration::from_millis(pause);
             let thoughts = stream::iter(0..times).then(move |_| async move {
                 tokio::time::sleep(pause).await;
                 thought()
             });
-            stream_of(thoughts.chain(stream::iter(spoken(text, "stop"))).map(Ok::<_, std::io::Error>))
+            stream_of(
+                thoughts
+                    .chain(stream::iter(spoken(text, "stop")))
+                    .map(Ok::<_, std::io::Error>),
+            )
         }
-        Turn::Page => Response::builder().header("content-type", "text/html").body(Body::from("<html>hi")).unwrap(),
-        Turn::Malformed => events(vec!["data: {\"choices\": [\n\n".to_owned(), "\u{0}garbage\n\n".to_owned()]),
+        Turn::Page => Response::builder()
+            .header("content-type", "text/html")
+            .body(Body::from("<html>hi"))
+            .unwrap(),
+        Turn::Malformed => events(vec![
+            "data: {\"choices\": [\n\n".to_owned(),
+            "\u{0}garbage\n\n".to_owned(),
+        ]),
         Turn::Truncated => events(spoken("par", "stop").into_iter().take(3).collect()),
         Turn::Dropped => {
             let first = spoken("par", "stop").into_iter().take(3).map(Ok);
@@ -277,7 +357,10 @@ async fn perform(inner: &Arc<Inner>, turn: Turn) -> Response {
         }
         Turn::Stalled => {
             let inner = Arc::clone(inner);
-            let first = spoken("par", "stop").into_iter().take(3).map(Ok::<_, std::io::Error>);
+            let first = spoken("par", "stop")
+                .into_iter()
+                .take(3)
+                .map(Ok::<_, std::io::Error>);
             let rest = stream::once(async move {
                 let _open = Open(&inner.given_up);
                 std::future::pending().await
@@ -289,11 +372,18 @@ async fn perform(inner: &Arc<Inner>, turn: Turn) -> Response {
 }
 
 fn events(events: Vec<String>) -> Response {
-    stream_of(stream::iter(events.into_iter().map(Ok::<_, std::io::Error>)))
+    stream_of(stream::iter(
+        events.into_iter().map(Ok::<_, std::io::Error>),
+    ))
 }
 
-fn stream_of(chunks: impl stream::Stream<Item = std::io::Result<String>> + Send + 'static) -> Response {
-    Response::builder().header("content-type", "text/event-stream").body(Body::from_stream(chunks)).unwrap()
+fn stream_of(
+    chunks: impl stream::Stream<Item = std::io::Result<String>> + Send + 'static,
+) -> Response {
+    Response::builder()
+        .header("content-type", "text/event-stream")
+        .body(Body::from_stream(chunks))
+        .unwrap()
 }
 
 fn event(delta: &Value, finish: Option<&str>) -> String {
@@ -313,19 +403,33 @@ fn thought() -> String {
 
 /// Pieces of at most five characters, so that no path comes in one.
 fn pieces(text: &str) -> Vec<String> {
-    text.chars().collect::<Vec<_>>().chunks(5).map(|piece| piece.iter().collect()).collect()
+    text.chars()
+        .collect::<Vec<_>>()
+        .chunks(5)
+        .map(|piece| piece.iter().collect())
+        .collect()
 }
 
 fn spoken(text: &str, finish: &str) -> Vec<String> {
-    let mut events = vec![event(&json!({"role": "assistant", "content": ""}), None), thought()];
-    events.extend(pieces(text).iter().map(|piece| event(&json!({"content": piece}), None)));
+    let mut events = vec![
+        event(&json!({"role": "assistant", "content": ""}), None),
+        thought(),
+    ];
+    events.extend(
+        pieces(text)
+            .iter()
+            .map(|piece| event(&json!({"content": piece}), None)),
+    );
     events.push(event(&json!({}), Some(finish)));
     events.push("data: [DONE]\n\n".to_owned());
     events
 }
 
 fn used(calls: &[(&str, Value)]) -> Vec<String> {
-    let mut events = vec![event(&json!({"role": "assistant", "content": ""}), None), thought()];
+    let mut events = vec![
+        event(&json!({"role": "assistant", "content": ""}), None),
+        thought(),
+    ];
     for (index, (name, arguments)) in calls.iter().enumerate() {
         let head = json!({"index": index, "id": format!("{name}:{index}"), "type": "function",
             "function": {"name": name, "arguments": ""}});

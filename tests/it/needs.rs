@@ -1,4 +1,5 @@
-//! What a run needs of its machine: `omk run` stops where `omk plan` and `omk doctor` say that it would, in the same words.
+//! What a run needs of its machine: `omk run` stops where `omk plan` and `omk doctor` say that it
+//! would, in the same words.
 //!
 //! It refuses to try one of them alone.
 
@@ -10,23 +11,45 @@ const ONE: &str = "tasks: [{ id: one, run: echo 1 > one.txt, write_set: [one.txt
 
 /// What `omk doctor` found, all points in one text.
 fn doctor(world: &World, code: i32) -> String {
-    let json: Value = serde_json::from_str(&world.omk(&["doctor", "--json"]).exits(code).out).unwrap();
-    let words = |point: &Value| format!("{}\n{}\n", point["found"].as_str().unwrap(), point["next"]);
-    json["checks"].as_array().unwrap().iter().map(words).collect()
+    let json: Value =
+        serde_json::from_str(&world.omk(&["doctor", "--json"]).exits(code).out).unwrap();
+    let words =
+        |point: &Value| format!("{}\n{}\n", point["found"].as_str().unwrap(), point["next"]);
+    json["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(words)
+        .collect()
 }
 
 /// That nothing starts, and that everybody says why and what to do.
 #[track_caller]
 fn stops(world: &World, words: &[&str]) {
     let said = doctor(world, 3);
-    let plan = world.omk(&["plan"]).exits(0).says("`omk run` would stop here");
+    let plan = world
+        .omk(&["plan"])
+        .exits(0)
+        .says("`omk run` would stop here");
     let check = world.omk(&["plan", "--check"]).exits(3).says("hint: ");
     let run = world.omk(&["run"]).exits(3).says("hint: ");
     for word in words {
         assert!(said.contains(word), "doctor does not say {word:?}:\n{said}");
-        assert!(plan.err.contains(word), "plan does not say {word:?}:\n{}", plan.err);
-        assert!(check.err.contains(word), "plan --check does not say {word:?}:\n{}", check.err);
-        assert!(run.err.contains(word), "run does not say {word:?}:\n{}", run.err);
+        assert!(
+            plan.err.contains(word),
+            "plan does not say {word:?}:\n{}",
+            plan.err
+        );
+        assert!(
+            check.err.contains(word),
+            "plan --check does not say {word:?}:\n{}",
+            check.err
+        );
+        assert!(
+            run.err.contains(word),
+            "run does not say {word:?}:\n{}",
+            run.err
+        );
     }
     assert_eq!(world.runs().len(), 0, "nothing has begun");
 }
@@ -36,25 +59,39 @@ fn stops(world: &World, words: &[&str]) {
 fn warns(world: &World, words: &str) {
     let said = doctor(world, 0);
     assert!(said.contains(words), "{said}");
-    world.omk(&["plan"]).exits(0).says(&format!("note: {words}"));
-    world.omk(&["plan", "--check"]).exits(0).says(&format!("note: {words}"));
+    world
+        .omk(&["plan"])
+        .exits(0)
+        .says(&format!("note: {words}"));
+    world
+        .omk(&["plan", "--check"])
+        .exits(0)
+        .says(&format!("note: {words}"));
     world.omk(&["run"]).exits(0).says(&format!("note: {words}"));
 }
 
 #[test]
 fn a_network_that_no_room_here_can_close() {
-    let world = World::with(&format!("room: {{ network: {{ tasks: none }} }}\n{ONE}")).env("OMK_ROOM_AT_MOST", "none");
+    let world = World::with(&format!("room: {{ network: {{ tasks: none }} }}\n{ONE}"))
+        .env("OMK_ROOM_AT_MOST", "none");
     stops(&world, &["the plan closes the network of a task or gate"]);
-    world.plan(&format!("room: {{ level: none, network: {{ tasks: none }} }}\n{ONE}"));
+    world.plan(&format!(
+        "room: {{ level: none, network: {{ tasks: none }} }}\n{ONE}"
+    ));
     world.omk(&["run"]).exits(0);
 }
 
 #[test]
 fn a_proxy_that_omk_cannot_speak_to() {
     for proxy in ["socks5://127.0.0.1:9", "https://127.0.0.1:9"] {
-        let world = World::with(&format!("room: {{ network: {{ tasks: {{ allow: [a.example] }} }} }}\n{ONE}"));
+        let world = World::with(&format!(
+            "room: {{ network: {{ tasks: {{ allow: [a.example] }} }} }}\n{ONE}"
+        ));
         let world = world.env("HTTPS_PROXY", proxy);
-        stops(&world, &["use the proxy in HTTPS_PROXY", "`http://HOST:PORT`"]);
+        stops(
+            &world,
+            &["use the proxy in HTTPS_PROXY", "`http://HOST:PORT`"],
+        );
         world.plan(ONE);
         world.omk(&["run"]).exits(0);
     }
@@ -68,7 +105,13 @@ fn a_filter_whose_program_is_not_installed() {
     world.commit("attributes");
     world.git(&["config", "filter.own.clean", "no-such-filter clean -- %f"]);
     world.git(&["config", "filter.own.smudge", "cat"]);
-    stops(&world, &["`own` (for `big.bin`; its program `no-such-filter` is not on PATH)", "install `no-such-filter`"]);
+    stops(
+        &world,
+        &[
+            "`own` (for `big.bin`; its program `no-such-filter` is not on PATH)",
+            "install `no-such-filter`",
+        ],
+    );
 }
 
 #[test]
@@ -78,7 +121,10 @@ fn a_cache_that_cannot_be_written() {
     let cache = world.dir().join("file/cache").display().to_string();
     stops(
         &world.env("XDG_CACHE_HOME", &cache),
-        &["omk cannot write to its cache", "set XDG_CACHE_HOME to a directory"],
+        &[
+            "omk cannot write to its cache",
+            "set XDG_CACHE_HOME to a directory",
+        ],
     );
 }
 
@@ -89,7 +135,10 @@ fn a_toolchain_that_rustup_has_not_installed() {
     world.write("rust-toolchain.toml", "[toolchain]\nchannel = \"1.80.0\"\n");
     world.commit("toolchain");
     let rustup = world.dir().join("rustup").display().to_string();
-    warns(&world.env("RUSTUP_HOME", &rustup), "rust-toolchain.toml asks for 1.80.0, which is not installed");
+    warns(
+        &world.env("RUSTUP_HOME", &rustup),
+        "rust-toolchain.toml asks for 1.80.0, which is not installed",
+    );
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! git's objects while a run needs them: whatever cleans up in the repository, and whatever a crash tore, nothing is lost.
+//! git's objects while a run needs them: whatever cleans up in the repository, and whatever a crash
+//! tore, nothing is lost.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -35,7 +36,11 @@ fn is_sound(world: &World) {
 }
 
 fn object(world: &World, id: &str) -> PathBuf {
-    world.repo().join(".git/objects").join(&id[..2]).join(&id[2..])
+    world
+        .repo()
+        .join(".git/objects")
+        .join(&id[..2])
+        .join(&id[2..])
 }
 
 fn waits_for(world: &World) -> String {
@@ -72,7 +77,9 @@ fn cleaning_up_beside_a_run_loses_nothing() {
     let world = World::new();
     let mut tasks = String::new();
     for n in 0..6 {
-        tasks += &format!("- {{ id: t{n}, run: 'mkdir -p d{n}; seq {n} 40 > d{n}/f', write_set: ['d{n}/**'] }}\n");
+        tasks += &format!(
+            "- {{ id: t{n}, run: 'mkdir -p d{n}; seq {n} 40 > d{n}/f', write_set: ['d{n}/**'] }}\n"
+        );
     }
     for n in 0..3 {
         let (left, right) = (n * 2, n * 2 + 1);
@@ -85,8 +92,9 @@ fn cleaning_up_beside_a_run_loses_nothing() {
          gates: [{{ id: ok, run: 'sleep 0.05; git log --stat --oneline > /dev/null' }}]\n\
          defaults: {{ gates: [ok], retry_policy: {{ max_attempts: 0 }} }}\ntasks:\n{tasks}"
     ));
-    // A `git gc` (2.47.3) beside refs that come and go now and then writes a commit graph that git itself cannot read:
-    // "commit-graph requires overflow generation data but has none". A gate's `git log` would die of it.
+    // A `git gc` (2.47.3) beside refs that come and go now and then writes a commit graph that git
+    // itself cannot read: "commit-graph requires overflow generation data but has none". A
+    // gate's `git log` would die of it.
     world.git(&["config", "core.commitGraph", "false"]);
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -103,7 +111,10 @@ fn cleaning_up_beside_a_run_loses_nothing() {
     assert_eq!(world.landed_on(RESULT).len(), 9);
     is_sound(&world);
     world.omk(&["clean", "--all"]).exits(0);
-    assert_eq!(world.git(&["for-each-ref", "refs/omk", "refs/heads/omk"]), "");
+    assert_eq!(
+        world.git(&["for-each-ref", "refs/omk", "refs/heads/omk"]),
+        ""
+    );
 }
 
 #[test]
@@ -113,7 +124,10 @@ fn cleaning_up_between_a_kill_and_a_resume_loses_nothing() {
     world.git(&["branch", "-D", RESULT, "omk/task/story/one"]);
     clean_up(&world);
     world.omk(&["resume"]).exits(0);
-    assert_eq!((attempts(&world, "one"), world.landed_on(RESULT).len()), (1, 2));
+    assert_eq!(
+        (attempts(&world, "one"), world.landed_on(RESULT).len()),
+        (1, 2)
+    );
     is_sound(&world);
 }
 
@@ -132,17 +146,41 @@ fn an_object_that_vanished_between_a_kill_and_a_resume_is_brought_back() {
 #[test]
 fn a_change_that_is_torn_between_a_kill_and_a_resume_is_made_again() {
     // A file, a directory, the commit itself.
-    for torn in ["omk/task/story/one:deep/one.txt", "omk/task/story/one:deep", "omk/task/story/one"] {
+    for torn in [
+        "omk/task/story/one:deep/one.txt",
+        "omk/task/story/one:deep",
+        "omk/task/story/one",
+    ] {
         let world = killed();
         let file = object(&world, &world.rev(torn));
         let mut permissions = std::fs::metadata(&file).unwrap().permissions();
         permissions.set_mode(0o644);
         std::fs::set_permissions(&file, permissions).unwrap();
-        std::fs::File::options().write(true).open(&file).unwrap().set_len(5).unwrap();
+        std::fs::File::options()
+            .write(true)
+            .open(&file)
+            .unwrap()
+            .set_len(5)
+            .unwrap();
         let said = world.omk(&["resume"]).exits(0);
-        assert!(said.err.contains("the change of `one` is gone from git's objects, or torn"), "{torn}: {}", said.err);
-        assert_eq!((attempts(&world, "one"), world.landed_on(RESULT).len()), (2, 2), "{torn}");
-        assert_eq!((world.shows(RESULT, "deep/one.txt"), world.shows(RESULT, "two.txt")), ("one".into(), "one".into()));
+        assert!(
+            said.err
+                .contains("the change of `one` is gone from git's objects, or torn"),
+            "{torn}: {}",
+            said.err
+        );
+        assert_eq!(
+            (attempts(&world, "one"), world.landed_on(RESULT).len()),
+            (2, 2),
+            "{torn}"
+        );
+        assert_eq!(
+            (
+                world.shows(RESULT, "deep/one.txt"),
+                world.shows(RESULT, "two.txt")
+            ),
+            ("one".into(), "one".into())
+        );
         world.ended(RunVerdict::Ready);
         // Reflogs still name the commit that is gone.
         world.git(&["reflog", "expire", "--expire=now", "--all"]);
@@ -152,8 +190,9 @@ fn a_change_that_is_torn_between_a_kill_and_a_resume_is_made_again() {
 
 #[test]
 fn an_object_that_a_crash_left_empty_is_written_again() {
-    let world =
-        World::with("gates: [{ id: ok, run: 'true' }]\ntasks: [{ id: one, run: 'echo one > one.txt', gates: [ok] }]\n");
+    let world = World::with(
+        "gates: [{ id: ok, run: 'true' }]\ntasks: [{ id: one, run: 'echo one > one.txt', gates: [ok] }]\n",
+    );
     std::fs::write(world.dir().join("one"), "one\n").unwrap();
     let id = world.git(&["hash-object", "../one"]);
     let torn = object(&world, &id);
@@ -166,31 +205,44 @@ fn an_object_that_a_crash_left_empty_is_written_again() {
 
 #[test]
 fn a_branch_whose_commit_is_gone_is_named_and_removed() {
-    let world =
-        World::with("gates: [{ id: ok, run: 'true' }]\ntasks: [{ id: one, run: 'echo one > one.txt', gates: [ok] }]\n");
+    let world = World::with(
+        "gates: [{ id: ok, run: 'true' }]\ntasks: [{ id: one, run: 'echo one > one.txt', gates: [ok] }]\n",
+    );
     world.run().exits(0);
     let tip = world.rev(RESULT);
     std::fs::remove_file(object(&world, &tip)).unwrap();
     std::fs::remove_dir_all(world.repo().join(".git/omk/objects")).unwrap();
     let said = world.omk(&["clean", "--all"]).exits(0);
     assert!(
-        said.err.contains(&format!("branch {RESULT} is at {}, which is gone from this repository", &tip[..12])),
+        said.err.contains(&format!(
+            "branch {RESULT} is at {}, which is gone from this repository",
+            &tip[..12]
+        )),
         "{}",
         said.err
     );
-    assert_eq!(world.git(&["for-each-ref", "refs/omk", "refs/heads/omk"]), "");
+    assert_eq!(
+        world.git(&["for-each-ref", "refs/omk", "refs/heads/omk"]),
+        ""
+    );
     world.git(&["fsck", "--strict", "--no-dangling"]);
     world.run().exits(0);
     world.ended(RunVerdict::Ready);
 }
 
-/// Cuts off the file of an object, as a power cut may. A second name of the file is cut off with it.
+/// Cuts off the file of an object, as a power cut may. A second name of the file is cut off with
+/// it.
 fn cut(world: &World, id: &str, length: u64) {
     let file = object(world, id);
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
     // Commits of two runs may differ by a byte.
     let most = std::fs::metadata(&file).unwrap().len().saturating_sub(1);
-    std::fs::File::options().write(true).open(&file).unwrap().set_len(length.min(most)).unwrap();
+    std::fs::File::options()
+        .write(true)
+        .open(&file)
+        .unwrap()
+        .set_len(length.min(most))
+        .unwrap();
 }
 
 #[test]
@@ -203,11 +255,28 @@ fn a_command_ends_on_a_commit_that_was_cut_off_anywhere() {
         let ended = world.start(args).killed_after(Duration::from_secs(20));
         ended.unwrap_or_else(|| panic!("omk {args:?} hangs on a commit of {length} bytes"))
     };
-    let whole = std::fs::metadata(object(&world, &world.rev(RESULT))).unwrap().len();
-    for length in [0, 1, 2, 5, 10, 20, 40, 64, whole / 2, whole - 8, whole - 4, whole - 1] {
+    let whole = std::fs::metadata(object(&world, &world.rev(RESULT)))
+        .unwrap()
+        .len();
+    for length in [
+        0,
+        1,
+        2,
+        5,
+        10,
+        20,
+        40,
+        64,
+        whole / 2,
+        whole - 8,
+        whole - 4,
+        whole - 1,
+    ] {
         ends(&["run"], length).exits(0);
         cut(&world, &world.rev(RESULT), length);
-        ends(&["verify"], length).exits(1).says("is not in this repository");
+        ends(&["verify"], length)
+            .exits(1)
+            .says("is not in this repository");
         ends(&["status"], length).exits(0);
         ends(&["retry"], length).exits(0);
         cut(&world, &world.rev(RESULT), length);
@@ -222,13 +291,25 @@ fn a_command_ends_on_a_commit_that_was_cut_off_anywhere() {
 fn a_command_ends_if_a_file_of_its_base_was_cut_off() {
     let plan = "gates: [{ id: ok, run: 'true' }]\ntasks: [{ id: one, run: 'echo one > one.txt', gates: [ok] }]\n";
     // The base itself, a commit below it, directories, files.
-    for torn in ["HEAD", "HEAD~1", "HEAD^{tree}", "HEAD:src", "HEAD:src/lib.rs", "HEAD:omk.yaml"] {
+    for torn in [
+        "HEAD",
+        "HEAD~1",
+        "HEAD^{tree}",
+        "HEAD:src",
+        "HEAD:src/lib.rs",
+        "HEAD:omk.yaml",
+    ] {
         let world = World::with(plan);
         world.run().exits(0);
         cut(&world, &world.git(&["rev-parse", torn]), 10);
-        for args in
-            [&["verify"][..], &["retry"], &["run"], &["run", "--base", "HEAD~1"], &["plan"], &["clean", "--all"]]
-        {
+        for args in [
+            &["verify"][..],
+            &["retry"],
+            &["run"],
+            &["run", "--base", "HEAD~1"],
+            &["plan"],
+            &["clean", "--all"],
+        ] {
             let ended = world.start(args).killed_after(Duration::from_secs(20));
             assert!(ended.is_some(), "omk {args:?} hangs if {torn} is cut off");
         }
@@ -237,8 +318,9 @@ fn a_command_ends_if_a_file_of_its_base_was_cut_off() {
 
 #[test]
 fn a_branch_whose_file_has_no_newline_at_its_end_is_a_persons_still() {
-    let world =
-        World::with("gates: [{ id: ok, run: 'true' }]\ntasks: [{ id: one, run: 'echo one > one.txt', gates: [ok] }]\n");
+    let world = World::with(
+        "gates: [{ id: ok, run: 'true' }]\ntasks: [{ id: one, run: 'echo one > one.txt', gates: [ok] }]\n",
+    );
     let persons = world.git(&["commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "mine"]);
     let file = world.repo().join(".git/refs/heads").join(RESULT);
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -262,10 +344,16 @@ fn the_lock_of_a_git_that_is_at_work_stays_and_one_that_was_left_goes() {
     std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
     let mut at_work = world.command("git");
     // It waits for what is never said.
-    at_work.args(["hash-object", "--stdin"]).stdin(Stdio::piped()).stdout(Stdio::null());
+    at_work
+        .args(["hash-object", "--stdin"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null());
     let mut at_work = at_work.spawn().unwrap();
     std::fs::write(&lock, "").unwrap();
-    let (repo, scope) = (Repo::discover(&world.repo()).unwrap(), "story".parse().unwrap());
+    let (repo, scope) = (
+        Repo::discover(&world.repo()).unwrap(),
+        "story".parse().unwrap(),
+    );
     repo.remove_left_locks(&scope);
     assert!(lock.exists(), "git is at work here");
     at_work.kill().unwrap();
@@ -281,13 +369,18 @@ fn the_lock_of_a_git_that_is_at_work_stays_and_one_that_was_left_goes() {
 
 #[test]
 fn a_result_is_whole_once_the_repository_that_it_borrowed_from_has_cleaned_up() {
-    let world =
-        World::with("gates: [{ id: ok, run: 'true' }]\ntasks: [{ id: one, run: 'echo one > one.txt', gates: [ok] }]\n");
+    let world = World::with(
+        "gates: [{ id: ok, run: 'true' }]\ntasks: [{ id: one, run: 'echo one > one.txt', gates: [ok] }]\n",
+    );
     world.git(&["init", "--quiet", "../lender"]);
     world.write("../lender/one.txt", "one\n");
     world.git(&["-C", "../lender", "hash-object", "-w", "one.txt"]);
     let lent = world.dir().join("lender/.git/objects");
-    std::fs::write(world.repo().join(".git/objects/info/alternates"), format!("{}\n", lent.display())).unwrap();
+    std::fs::write(
+        world.repo().join(".git/objects/info/alternates"),
+        format!("{}\n", lent.display()),
+    )
+    .unwrap();
     world.run().exits(0);
     world.git(&["-C", "../lender", "prune", "--expire=now"]);
     world.git(&["fsck", "--strict", "--no-dangling"]);
@@ -300,7 +393,10 @@ fn a_run_whose_plan_was_changed_is_not_taken_up() {
     let path = world.run_dir().join("plan.yaml");
     let plan = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, plan.replace("echo one >", "echo other >")).unwrap();
-    world.omk(&["resume"]).exits(5).says("plan.yaml is not the plan that run");
+    world
+        .omk(&["resume"])
+        .exits(5)
+        .says("plan.yaml is not the plan that run");
     std::fs::write(&path, plan).unwrap();
     world.omk(&["resume"]).exits(0);
 }

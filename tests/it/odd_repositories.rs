@@ -1,12 +1,19 @@
-//! The law of snapshots, on repositories of every odd kind: each run of a plan observes the same paths and makes the same
-//! trees, in this process or the next, after a kill too, and none is a path that no task wrote. Whatever tasks, gates and
-//! caches did, a slot then holds what a new one would, byte for byte, and git finds it clean.
+//! The law of snapshots, on repositories of every odd kind: each run of a plan observes the same
+//! paths and makes the same trees, in this process or the next, after a kill too, and none is a
+//! path that no task wrote. Whatever tasks, gates and caches did, a slot then holds what a new one
+//! would, byte for byte, and git finds it clean.
 //!
-//! A repository comes from a number, which is printed if the law fails. `OMK_TEST_SEED` names the first one, and
-//! `OMK_TEST_REPOSITORIES` says how many follow.
+//! A repository comes from a number, which is printed if the law fails. `OMK_TEST_SEED` names the
+//! first one, and `OMK_TEST_REPOSITORIES` says how many follow.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-#![expect(clippy::print_stdout, reason = "if a repository breaks the law, a person must know which it was")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
+#![expect(
+    clippy::print_stdout,
+    reason = "if a repository breaks the law, a person must know which it was"
+)]
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +33,8 @@ use omk_action::plan::Size;
 use super::attributes::misfits;
 use super::world::World;
 
-/// Repositories in a run of all tests: some seconds. `scripts/soak` takes 300, which is some minutes.
+/// Repositories in a run of all tests: some seconds. `scripts/soak` takes 300, which is some
+/// minutes.
 const SAMPLE: u64 = 12;
 
 /// One in so many is run by the real binary too, which takes several times as long.
@@ -132,7 +140,8 @@ const USUAL: &str = "run: \"true\"";
 pub(crate) struct Odd {
     pub(crate) world: World,
     tasks: Vec<Task>,
-    /// What its first gate runs; if it is not the usual one, there is no other gate, and nothing is kept.
+    /// What its first gate runs; if it is not the usual one, there is no other gate, and nothing
+    /// is kept.
     gate: &'static str,
     /// What new slots hold, by tree.
     fresh: RefCell<BTreeMap<String, Files>>,
@@ -148,7 +157,8 @@ struct Task {
 /// The paths that each task was seen to change, and what came of it.
 type Observed = Vec<(Vec<String>, String)>;
 
-/// The files of a slot but for what is kept: whether each is a link, whether it is a program, and its bytes.
+/// The files of a slot but for what is kept: whether each is a link, whether it is a program, and
+/// its bytes.
 type Files = BTreeMap<PathBuf, (bool, bool, Vec<u8>)>;
 
 impl Odd {
@@ -164,7 +174,10 @@ impl Odd {
     fn by(seed: u64, (rules, settings): (&[&str], &[&[&str]]), gate: &'static str) -> Self {
         let mut chance = Chance(seed);
         let world = World::new();
-        for (name, clean, smudge) in [("upper", "tr a-z A-Z", "tr A-Z a-z"), ("pointer", "sed s/^/pointer:/", "cat")] {
+        for (name, clean, smudge) in [
+            ("upper", "tr a-z A-Z", "tr A-Z a-z"),
+            ("pointer", "sed s/^/pointer:/", "cat"),
+        ] {
             world.git(&["config", &format!("filter.{name}.clean"), clean]);
             world.git(&["config", &format!("filter.{name}.smudge"), smudge]);
         }
@@ -183,7 +196,12 @@ impl Odd {
                 files.insert(name.into(), (mode, text.to_vec()));
             }
         }
-        let mut lines = |most| (0..chance.below(most)).map(|_| chance.of(rules)).collect::<Vec<_>>().join("\n");
+        let mut lines = |most| {
+            (0..chance.below(most))
+                .map(|_| chance.of(rules))
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
         let (top, deeper, own) = (lines(4), lines(2).replace("[attr]", "#"), lines(2));
         for (name, text) in [(".gitattributes", top), ("d/.gitattributes", deeper)] {
             if !text.is_empty() {
@@ -194,16 +212,31 @@ impl Odd {
             fs::create_dir_all(world.repo().join(".git/info")).unwrap();
             fs::write(world.repo().join(".git/info/attributes"), own).unwrap();
         }
-        files.insert(".gitignore".into(), (0o100_644, chance.of(&["*.log\n", "n/\n!n/new.txt\n", "junk\n"]).into()));
-        files.insert("d/.gitignore".into(), (0o100_644, chance.of(&["!keep.log\n", "*.log\n", ""]).into()));
+        files.insert(
+            ".gitignore".into(),
+            (
+                0o100_644,
+                chance.of(&["*.log\n", "n/\n!n/new.txt\n", "junk\n"]).into(),
+            ),
+        );
+        files.insert(
+            "d/.gitignore".into(),
+            (0o100_644, chance.of(&["!keep.log\n", "*.log\n", ""]).into()),
+        );
         let module = chance.one_in(4);
         let regular = |(name, (mode, _)): (&String, &(u32, Vec<u8>))| {
             (*mode != 0o120_000 && !name.contains(".git")).then(|| name.clone())
         };
         let mut names: Vec<String> = files.iter().filter_map(regular).collect();
-        let tasks: Vec<Task> =
-            (1..=1 + chance.below(3)).map(|number| Task::of(&mut chance, number, &mut names, gate == USUAL)).collect();
-        let odd = Self { world, tasks, gate, fresh: RefCell::default() };
+        let tasks: Vec<Task> = (1..=1 + chance.below(3))
+            .map(|number| Task::of(&mut chance, number, &mut names, gate == USUAL))
+            .collect();
+        let odd = Self {
+            world,
+            tasks,
+            gate,
+            fresh: RefCell::default(),
+        };
         files.insert("omk.yaml".into(), (0o100_644, odd.plan().into()));
         odd.commit(&files, module);
         odd
@@ -211,14 +244,24 @@ impl Odd {
 
     fn plan(&self) -> String {
         let (keep, trust, gates) = if self.gate == USUAL {
-            ("keep: [kept]\n", ", { id: trust, run: \"true\", trusted: [\"*.txt\", \"d/*\"] }", "ok, trust")
+            (
+                "keep: [kept]\n",
+                ", { id: trust, run: \"true\", trusted: [\"*.txt\", \"d/*\"] }",
+                "ok, trust",
+            )
         } else {
             ("", "", "ok")
         };
         let gate = self.gate;
-        let mut plan = format!("version: 1\nname: story\n{keep}gates: [{{ id: ok, {gate} }}{trust}]\ntasks:\n");
+        let mut plan = format!(
+            "version: 1\nname: story\n{keep}gates: [{{ id: ok, {gate} }}{trust}]\ntasks:\n"
+        );
         for (index, task) in self.tasks.iter().enumerate() {
-            let needs = if index == 0 { String::new() } else { format!("t{}", index - 1) };
+            let needs = if index == 0 {
+                String::new()
+            } else {
+                format!("t{}", index - 1)
+            };
             let run = serde_json::to_string(&task.script).unwrap();
             plan.push_str(&format!("  - {{ id: t{index}, gates: [{gates}], write_set: [\"**\", .gitattributes], dependencies: [{needs}], run: {run} }}\n"));
         }
@@ -230,26 +273,36 @@ impl Odd {
         let repo = Repository::open(self.world.repo()).unwrap();
         let mut index = git2::Index::new().unwrap();
         for (path, (mode, bytes)) in files {
-            index.add(&entry(path, *mode, repo.blob(bytes).unwrap())).unwrap();
+            index
+                .add(&entry(path, *mode, repo.blob(bytes).unwrap()))
+                .unwrap();
         }
         if module {
             let somewhere = Oid::from_str("1234567890123456789012345678901234567890").unwrap();
-            index.add(&entry("vendor/module", 0o160_000, somewhere)).unwrap();
+            index
+                .add(&entry("vendor/module", 0o160_000, somewhere))
+                .unwrap();
         }
         let tree = repo.find_tree(index.write_tree_to(&repo).unwrap()).unwrap();
         let who = Signature::now("A Person", "person@example.org").unwrap();
         let parent = repo.head().unwrap().peel_to_commit().unwrap();
-        repo.commit(Some("HEAD"), &who, &who, "odd", &tree, &[&parent]).unwrap();
+        repo.commit(Some("HEAD"), &who, &who, "odd", &tree, &[&parent])
+            .unwrap();
         self.world.write("omk.yaml", &self.plan());
     }
 
-    /// Does the tasks in this process, below a cache of that name. `until` = how many of them before it is killed.
+    /// Does the tasks in this process, below a cache of that name. `until` = how many of them
+    /// before it is killed.
     fn run(&self, cache: &str, until: Option<usize>) -> Observed {
         let repo = Repo::discover(&self.world.repo()).unwrap();
         let pool = Pool::open(&repo, &self.world.dir().join(cache)).unwrap();
         let keep = [KEPT.to_owned()];
         let may_write = |path: &RepoPath| path.as_bytes() == b".gitattributes";
-        let terms = Terms { keep: &keep, change_limit: Size::USUAL, may_write: &may_write };
+        let terms = Terms {
+            keep: &keep,
+            change_limit: Size::USUAL,
+            may_write: &may_write,
+        };
         let run_base = repo.resolve("HEAD").unwrap();
         let mut base = run_base.clone();
         let mut observed = Observed::new();
@@ -264,26 +317,40 @@ impl Odd {
                 drop((slot, pool));
                 // What a process writes at its end is not written by one that is killed.
                 let _ = fs::remove_file(&known);
-                left.into_iter().for_each(|left| fs::write(&known, left).unwrap());
+                left.into_iter()
+                    .for_each(|left| fs::write(&known, left).unwrap());
                 return observed;
             }
             let tree = slot.snapshot(&base, &terms).unwrap();
             let paths = repo.changed_paths(&base.tree, &tree).unwrap();
             observed.push((paths.iter().map(in_words).collect(), tree.to_string()));
             slot.checkout_tree(&base.commit, &tree, &keep).unwrap();
-            let laid_out = Tip { commit: base.commit.clone(), tree: tree.clone() };
+            let laid_out = Tip {
+                commit: base.commit.clone(),
+                tree: tree.clone(),
+            };
             self.holds_what_a_new_one_would(&repo, &slot, &laid_out);
             for odds in 1..=2 {
                 // A gate with trusted files, which touches some of the others.
                 let trusted = |path: &RepoPath| path.as_bytes().len() % 2 + 1 == odds;
-                slot.lay_over_unseen(&tree, &run_base.commit, &keep, &trusted).unwrap();
+                slot.lay_over_unseen(&tree, &run_base.commit, &keep, &trusted)
+                    .unwrap();
                 self.holds_of_base(&repo, &slot, &run_base, &trusted);
                 task.touched_in(slot.path());
                 slot.checkout_tree(&base.commit, &tree, &keep).unwrap();
                 self.holds_what_a_new_one_would(&repo, &slot, &laid_out);
             }
-            assert_eq!(slot.snapshot(&laid_out, &terms).unwrap(), tree, "what was laid out is no change");
-            let message = Message::new("t", &"20261122t185155z-4f2a9c".parse().unwrap(), &"t".parse().unwrap(), 1);
+            assert_eq!(
+                slot.snapshot(&laid_out, &terms).unwrap(),
+                tree,
+                "what was laid out is no change"
+            );
+            let message = Message::new(
+                "t",
+                &"20261122t185155z-4f2a9c".parse().unwrap(),
+                &"t".parse().unwrap(),
+                1,
+            );
             let commit = repo.commit(&tree, &[base.commit], &message, WHEN).unwrap();
             base = Tip { commit, tree };
         }
@@ -293,25 +360,45 @@ impl Odd {
     /// What a slot that nobody ever used holds.
     fn fresh(&self, repo: &Repo, tip: &Tip) -> Files {
         let lay_out = || {
-            let pool = Pool::open(repo, &self.world.dir().join(format!("fresh-{}", tip.tree))).unwrap();
+            let pool =
+                Pool::open(repo, &self.world.dir().join(format!("fresh-{}", tip.tree))).unwrap();
             let slot = pool.acquire(None).unwrap();
             slot.checkout_tree(&tip.commit, &tip.tree, &[]).unwrap();
             files(slot.path())
         };
-        self.fresh.borrow_mut().entry(tip.tree.to_string()).or_insert_with(lay_out).clone()
+        self.fresh
+            .borrow_mut()
+            .entry(tip.tree.to_string())
+            .or_insert_with(lay_out)
+            .clone()
     }
 
     fn holds_what_a_new_one_would(&self, repo: &Repo, slot: &Slot, tip: &Tip) {
         assert_eq!(files(slot.path()), self.fresh(repo, tip));
-        assert_eq!(misfits(slot), [""; 0], "git's index does not fit these files");
+        assert_eq!(
+            misfits(slot),
+            [""; 0],
+            "git's index does not fit these files"
+        );
     }
 
-    fn holds_of_base(&self, repo: &Repo, slot: &Slot, base: &Tip, trusted: &dyn Fn(&RepoPath) -> bool) {
+    fn holds_of_base(
+        &self,
+        repo: &Repo,
+        slot: &Slot,
+        base: &Tip,
+        trusted: &dyn Fn(&RepoPath) -> bool,
+    ) {
         let (mut found, mut expect) = (files(slot.path()), self.fresh(repo, base));
         // A trusted link becomes what it leads to in the base, or nothing.
-        let links: BTreeSet<PathBuf> =
-            expect.iter().filter(|(_, (is_link, ..))| *is_link).map(|(path, _)| path.clone()).collect();
-        let is_trusted = |path: &Path| !links.contains(path) && trusted(&path.to_str().unwrap().parse().unwrap());
+        let links: BTreeSet<PathBuf> = expect
+            .iter()
+            .filter(|(_, (is_link, ..))| *is_link)
+            .map(|(path, _)| path.clone())
+            .collect();
+        let is_trusted = |path: &Path| {
+            !links.contains(path) && trusted(&path.to_str().unwrap().parse().unwrap())
+        };
         found.retain(|path, _| is_trusted(path));
         expect.retain(|path, _| is_trusted(path));
         assert_eq!(found, expect);
@@ -321,7 +408,13 @@ impl Odd {
     fn of_newest_run(&self) -> Observed {
         let mut last = BTreeMap::new();
         for fact in self.world.facts() {
-            if let Fact::Worked { task, outcome: Outcome::Changed(change), evidence, .. } = fact {
+            if let Fact::Worked {
+                task,
+                outcome: Outcome::Changed(change),
+                evidence,
+                ..
+            } = fact
+            {
                 let observed = evidence.observed.iter().map(in_words).collect();
                 last.insert(task.to_string(), (observed, change.tip.tree.to_string()));
             }
@@ -332,8 +425,14 @@ impl Odd {
     fn check(&self, seed: u64, what: &str, found: &Observed, expect: &Observed) {
         assert_eq!(found, expect, "repository {seed}, {what}");
         for ((paths, _), task) in found.iter().zip(&self.tasks) {
-            let stray: Vec<&String> = paths.iter().filter(|path| !task.wrote.contains(*path)).collect();
-            assert!(stray.is_empty(), "repository {seed}, {what}: nothing wrote {stray:?}: {task:?}");
+            let stray: Vec<&String> = paths
+                .iter()
+                .filter(|path| !task.wrote.contains(*path))
+                .collect();
+            assert!(
+                stray.is_empty(),
+                "repository {seed}, {what}: nothing wrote {stray:?}: {task:?}"
+            );
         }
     }
 }
@@ -341,16 +440,27 @@ impl Odd {
 impl Task {
     /// With `rules`, it may write attributes, and into what is kept.
     fn of(chance: &mut Chance, number: usize, names: &mut Vec<String>, rules: bool) -> Self {
-        let mut task = Self { script: "set -e\n".into(), wrote: BTreeSet::new() };
-        task.write(&format!("n{number}/new.txt"), |new| format!("mkdir -p n{number}; printf 'new\\r\\n' > {new}"));
-        task.write("d/junk.log", |junk| format!("mkdir -p d; printf junk > {junk}"));
+        let mut task = Self {
+            script: "set -e\n".into(),
+            wrote: BTreeSet::new(),
+        };
+        task.write(&format!("n{number}/new.txt"), |new| {
+            format!("mkdir -p n{number}; printf 'new\\r\\n' > {new}")
+        });
+        task.write("d/junk.log", |junk| {
+            format!("mkdir -p d; printf junk > {junk}")
+        });
         if chance.one_in(2) && rules {
-            task.touch("kept/.gitattributes", |rules| format!("mkdir -p kept; echo '* text eol=crlf' > {rules}"));
+            task.touch("kept/.gitattributes", |rules| {
+                format!("mkdir -p kept; echo '* text eol=crlf' > {rules}")
+            });
             task.touch("kept/.gitignore", |rules| format!("echo '*' > {rules}"));
         }
         if chance.one_in(2) && rules {
             let rule = chance.of(&RULES);
-            task.write(".gitattributes", |rules| format!("printf '%s\\n' '{rule}' >> {rules}"));
+            task.write(".gitattributes", |rules| {
+                format!("printf '%s\\n' '{rule}' >> {rules}")
+            });
         }
         for _ in 0..chance.below(6) {
             if names.is_empty() {
@@ -360,15 +470,21 @@ impl Task {
             // Others would not be text in that encoding any more, and git refuses them.
             let own_bytes_alone = name.contains(".enc");
             match chance.below(8) {
-                0 | 1 if !own_bytes_alone => task.write(&name, |path| format!("printf 'more\\n' >> {path}")),
+                0 | 1 if !own_bytes_alone => {
+                    task.write(&name, |path| format!("printf 'more\\n' >> {path}"))
+                }
                 2 => task.write(&name, |path| format!("chmod 755 {path}")),
                 3 => {
                     names.retain(|other| *other != name);
                     task.write(&name, |path| format!("rm {path}"));
                 }
                 4 => task.touch(&name, |path| format!("touch -d 2001-01-01 {path}")),
-                5 => task.touch(&name, |path| format!("cp -p {path} ./swap; mv ./swap {path}")),
-                _ => task.touch(&name, |path| format!("cp {path} ./swap; cat ./swap > {path}; rm ./swap")),
+                5 => task.touch(&name, |path| {
+                    format!("cp -p {path} ./swap; mv ./swap {path}")
+                }),
+                _ => task.touch(&name, |path| {
+                    format!("cp {path} ./swap; cat ./swap > {path}; rm ./swap")
+                }),
             }
         }
         task
@@ -380,7 +496,8 @@ impl Task {
     }
 
     fn touch(&mut self, name: &str, script: impl Fn(&str) -> String) {
-        self.script.push_str(&script(&format!("'./{}'", name.replace('\'', r"'\''"))));
+        self.script
+            .push_str(&script(&format!("'./{}'", name.replace('\'', r"'\''"))));
         self.script.push('\n');
     }
 
@@ -395,7 +512,11 @@ impl Task {
     }
 
     fn work_in(&self, slot: &Path) {
-        let ended = Command::new("sh").args(["-c", &self.script]).current_dir(slot).status().unwrap();
+        let ended = Command::new("sh")
+            .args(["-c", &self.script])
+            .current_dir(slot)
+            .status()
+            .unwrap();
         assert!(ended.success(), "{self:?}");
     }
 }
@@ -425,14 +546,22 @@ fn files(slot: &Path) -> Files {
         for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
             let (path, kind) = (entry.path(), entry.file_type().unwrap());
             let name = path.strip_prefix(slot).unwrap().to_owned();
-            let is_kept = name.starts_with(KEPT) && name.file_name().unwrap().to_string_lossy().starts_with(".git");
+            let is_kept = name.starts_with(KEPT)
+                && name
+                    .file_name()
+                    .unwrap()
+                    .to_string_lossy()
+                    .starts_with(".git");
             if name == Path::new(".git") || is_kept {
                 continue;
             }
             if kind.is_dir() {
                 directories.push(path);
             } else if kind.is_symlink() {
-                let target = fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes();
+                let target = fs::read_link(&path)
+                    .unwrap()
+                    .into_os_string()
+                    .into_encoded_bytes();
                 found.insert(name, (true, false, target));
             } else {
                 let is_program = entry.metadata().unwrap().permissions().mode() & 0o100 != 0;
@@ -486,8 +615,16 @@ fn the_binary_observes_it_too_after_a_kill_and_a_resume() {
         if odd.world.start(&["run"]).killed_after(moment).is_none() {
             let began = odd.world.runs().len() > before && !odd.world.facts().is_empty();
             let said = odd.world.omk(&[if began { "resume" } else { "run" }]);
-            assert!(said.code == 0 || said.err.contains("is over: ready"), "repository {seed}, {moment:?}: {said:?}");
+            assert!(
+                said.code == 0 || said.err.contains("is over: ready"),
+                "repository {seed}, {moment:?}: {said:?}"
+            );
         }
-        odd.check(seed, &format!("killed after {moment:?}, and resumed"), &odd.of_newest_run(), &expect);
+        odd.check(
+            seed,
+            &format!("killed after {moment:?}, and resumed"),
+            &odd.of_newest_run(),
+            &expect,
+        );
     }
 }

@@ -1,7 +1,13 @@
 //! One world for gates: what they find is a clean checkout of the judged commit, wherever they run.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-#![expect(clippy::print_stdout, reason = "if a repository breaks the law, a person must know which it was")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
+#![expect(
+    clippy::print_stdout,
+    reason = "if a repository breaks the law, a person must know which it was"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -37,7 +43,10 @@ fn a_gate_that_generates_and_asks_git_fails_only_where_something_changes() {
     world.write("sorted", "a\nb\n");
     world.plan(GENERATED);
     world.run().exits(1);
-    assert_eq!((world.state("whole"), world.state("half")), ("completed".into(), "failed".into()));
+    assert_eq!(
+        (world.state("whole"), world.state("half")),
+        ("completed".into(), "failed".into())
+    );
     assert_eq!(world.classes("half"), [Class::Gate]);
     world.omk(&["verify"]).says("whole");
 }
@@ -77,9 +86,20 @@ fn the_commit_that_the_gates_of_a_task_saw_is_the_one_that_lands() {
     );
     world.run().exits(0);
     let seen = world.facts().into_iter().find_map(|fact| match fact {
-        Fact::Worked { outcome: Outcome::Changed(change), evidence, .. } => {
-            Some((evidence.gates[0].log.as_ref().unwrap().head.trim_end().to_owned(), change.tip.commit.to_string()))
-        }
+        Fact::Worked {
+            outcome: Outcome::Changed(change),
+            evidence,
+            ..
+        } => Some((
+            evidence.gates[0]
+                .log
+                .as_ref()
+                .unwrap()
+                .head
+                .trim_end()
+                .to_owned(),
+            change.tip.commit.to_string(),
+        )),
         _ => None,
     });
     let landed = world.rev("omk/run/story");
@@ -108,7 +128,10 @@ fn an_agent_or_command_that_goes_on_after_a_gate_finds_the_base_as_its_head() {
 #[test]
 fn a_trusted_file_that_the_change_bends_is_no_change_to_git() {
     let world = World::new();
-    world.write("check.sh", "test -z \"$(git status --porcelain)\" && grep -q good work\n");
+    world.write(
+        "check.sh",
+        "test -z \"$(git status --porcelain)\" && grep -q good work\n",
+    );
     world.plan(
         r#"
 gates: [{ id: check, run: "sh check.sh", trusted: [check.sh] }]
@@ -119,16 +142,27 @@ tasks:
 "#,
     );
     world.run().exits(1);
-    assert_eq!((world.state("honest"), world.state("cheat")), ("completed".into(), "failed".into()));
+    assert_eq!(
+        (world.state("honest"), world.state("cheat")),
+        ("completed".into(), "failed".into())
+    );
     // It is still part of the change.
-    assert!(world.shows("omk/run/story", "check.sh").contains("# better"));
+    assert!(
+        world
+            .shows("omk/run/story", "check.sh")
+            .contains("# better")
+    );
 }
 
 /// What the gate found, and the trees that it should have.
 fn finds(gates: &[GateOutcome], judged: &Tip, base: &Tip, what: &str) {
     for gate in gates {
         let found = &gate.log.as_ref().unwrap().head;
-        assert_eq!(*found, format!("{}\n{}\n", judged.tree, base.tree), "{what}");
+        assert_eq!(
+            *found,
+            format!("{}\n{}\n", judged.tree, base.tree),
+            "{what}"
+        );
     }
 }
 
@@ -143,9 +177,18 @@ fn every_gate_finds_a_clean_checkout_of_the_tree_that_its_proof_names() {
             match fact {
                 Fact::Began(began) => run_base = Some(began.base),
                 Fact::Prepared { base: on, .. } => base = Some(on),
-                Fact::Worked { outcome: Outcome::Changed(change), evidence, .. } => {
+                Fact::Worked {
+                    outcome: Outcome::Changed(change),
+                    evidence,
+                    ..
+                } => {
                     assert_eq!(evidence.gates.len(), 1);
-                    finds(&evidence.gates, &change.tip, base.as_ref().unwrap(), "a task");
+                    finds(
+                        &evidence.gates,
+                        &change.tip,
+                        base.as_ref().unwrap(),
+                        "a task",
+                    );
                     worlds.insert("task");
                 }
                 Fact::Judged { tip, gates, .. } => {
@@ -167,8 +210,16 @@ fn every_gate_finds_a_clean_checkout_of_the_tree_that_its_proof_names() {
             }
         }
         let judgement = ran.judged(&ran.bundle()).1.unwrap();
-        finds(&judgement.gates, &judgement.result.unwrap(), &run_base, "the judge");
-        assert_eq!((Vec::from_iter(worlds), judgement.gates.len()), (vec!["result", "task"], 1));
+        finds(
+            &judgement.gates,
+            &judgement.result.unwrap(),
+            &run_base,
+            "the judge",
+        );
+        assert_eq!(
+            (Vec::from_iter(worlds), judgement.gates.len()),
+            (vec!["result", "task"], 1)
+        );
     }
 }
 
@@ -184,10 +235,17 @@ tasks:
 "#,
     );
     let said = world.run().exits(1);
-    if !world.report().to_string().contains("\"level\":\"sealed\"") && rustix::process::getuid().is_root() {
+    if !world.report().to_string().contains("\"level\":\"sealed\"")
+        && rustix::process::getuid().is_root()
+    {
         return;
     }
-    assert!(world.failures("fails")[0].message.contains("its room kept /usr/omk-x read-only"), "{said:?}");
+    assert!(
+        world.failures("fails")[0]
+            .message
+            .contains("its room kept /usr/omk-x read-only"),
+        "{said:?}"
+    );
     said.says("the command of `goes-on` went on although its room kept /usr/omk-y read-only")
         .says("gate `lint` on `goes-on` passed although its room kept /usr/omk-lint read-only");
 }
@@ -212,13 +270,20 @@ tasks:
         world.commit("ignore");
         world.omk(&["run", "--keep-going"]).exits(1);
         let judged = world.facts().into_iter().find_map(|fact| match fact {
-            Fact::Judged { prefix: 2, gates, .. } => Some(gates),
+            Fact::Judged {
+                prefix: 2, gates, ..
+            } => Some(gates),
             _ => None,
         });
         let gates = judged.expect("a task that found its cache proves no result");
-        let failed = gates.iter().filter(|gate| gate.verdict == GateVerdict::Failed);
+        let failed = gates
+            .iter()
+            .filter(|gate| gate.verdict == GateVerdict::Failed);
         assert_eq!(failed.count(), 2, "{workers}: {gates:?}");
-        assert_eq!((world.state("one"), world.state("two")), ("completed".into(), "completed".into()));
+        assert_eq!(
+            (world.state("one"), world.state("two")),
+            ("completed".into(), "completed".into())
+        );
     }
 }
 
@@ -227,13 +292,22 @@ fn trusted_files_are_found_through_links_and_nobody_can_bend_the_way_to_them() {
     for (globs, deed) in [
         ("scripts/**", "echo exit 0 > real/check.sh"),
         ("scripts/check.sh", "echo exit 0 > real/check.sh"),
-        ("scripts/**", "rm scripts; mkdir scripts; echo exit 0 > scripts/check.sh"),
-        ("scripts/**", "mkdir evil; echo exit 0 > evil/check.sh; ln -sfn evil scripts"),
+        (
+            "scripts/**",
+            "rm scripts; mkdir scripts; echo exit 0 > scripts/check.sh",
+        ),
+        (
+            "scripts/**",
+            "mkdir evil; echo exit 0 > evil/check.sh; ln -sfn evil scripts",
+        ),
         ("scripts/**", "echo exit 0 > real/sourced.sh"),
         ("way/scripts/**", "echo exit 0 > real/check.sh"),
     ] {
         let world = World::new();
-        world.write("real/check.sh", "if test -e real/sourced.sh; then . real/sourced.sh; fi; ! grep -q bad a.txt\n");
+        world.write(
+            "real/check.sh",
+            "if test -e real/sourced.sh; then . real/sourced.sh; fi; ! grep -q bad a.txt\n",
+        );
         std::os::unix::fs::symlink("real", world.repo().join("scripts")).unwrap();
         std::os::unix::fs::symlink(".", world.repo().join("way")).unwrap();
         world.plan(&format!(
@@ -254,7 +328,11 @@ fn what_a_link_at_a_protected_path_leads_to_is_protected_too() {
     world.write("docs/A.md", "be good\n");
     world.write("hooks/pre-commit", "true\n");
     world.write("data/x", "1\n");
-    for (target, link) in [("docs/A.md", "AGENTS.md"), ("hooks", ".husky"), ("data", "fixed")] {
+    for (target, link) in [
+        ("docs/A.md", "AGENTS.md"),
+        ("hooks", ".husky"),
+        ("data", "fixed"),
+    ] {
         std::os::unix::fs::symlink(target, world.repo().join(link)).unwrap();
     }
     world.plan(
@@ -268,9 +346,16 @@ tasks:
   - { id: named, run: "echo 3 > docs/A.md", write_set: [docs/A.md] }
 "#,
     );
-    world.run().exits(1).says("is what a link at a protected path leads to");
+    world
+        .run()
+        .exits(1)
+        .says("is what a link at a protected path leads to");
     for task in ["told", "hook", "data"] {
         assert_eq!(world.classes(task), [Class::Scope], "{task}");
     }
-    assert_eq!(world.state("named"), "completed", "its plan names the very file");
+    assert_eq!(
+        world.state("named"),
+        "completed",
+        "its plan names the very file"
+    );
 }

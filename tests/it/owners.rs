@@ -1,5 +1,5 @@
-//! Repositories and caches that a sealed room cannot copy, or that lie elsewhere than usual: git works in a room all the same,
-//! and nothing of the user's changes.
+//! Repositories and caches that a sealed room cannot copy, or that lie elsewhere than usual: git
+//! works in a room all the same, and nothing of the user's changes.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stderr, reason = "a skipped test says so")]
@@ -15,7 +15,8 @@ const OMK: &str = env!("CARGO_BIN_EXE_omk");
 const NOBODY: &str = "65534";
 const OTHERS: &str = "12345";
 
-/// What git does in a slot: it writes an index, objects, a commit, a branch, a stash, and reads history.
+/// What git does in a slot: it writes an index, objects, a commit, a branch, a stash, and reads
+/// history.
 const PLAN: &str = r#"room: { level: sealed }
 gates:
   - { id: test, run: "git add --all && git write-tree && test -e one.txt && test -z \"$(git branch --list inside)\"" }
@@ -53,7 +54,11 @@ fn is_root() -> bool {
 
 fn sh(script: &str) {
     let said = Command::new("sh").args(["-ec", script]).output().unwrap();
-    assert!(said.status.success(), "{script}: {}", String::from_utf8_lossy(&said.stderr));
+    assert!(
+        said.status.success(),
+        "{script}: {}",
+        String::from_utf8_lossy(&said.stderr)
+    );
 }
 
 /// A world with a cache and a token in the repository's settings.
@@ -61,14 +66,21 @@ fn world() -> World {
     let world = World::with(PLAN);
     std::fs::create_dir_all(world.dir().join("home/.cargo/registry/index")).unwrap();
     std::fs::create_dir_all(world.dir().join("cache")).unwrap();
-    world.git(&["config", "http.https://host.example/.extraheader", "AUTHORIZATION: hush"]);
+    world.git(&[
+        "config",
+        "http.https://host.example/.extraheader",
+        "AUTHORIZATION: hush",
+    ]);
     world
 }
 
 /// Everything in the repository that a person could miss, with omk's own left out.
 fn listing(world: &World) -> String {
     let all = world.git(&["for-each-ref", "--format=%(refname) %(objectname)"]);
-    all.lines().filter(|line| !line.contains("/omk")).collect::<Vec<_>>().join("\n")
+    all.lines()
+        .filter(|line| !line.contains("/omk"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Runs omk through a command, and looks at what came of it.
@@ -78,7 +90,9 @@ fn runs(world: &World, wrapper: &[&str], before: &str) {
         command.args(&wrapper[1..]).args([OMK, does]);
         World::start_command(command).ends().exits(0)
     };
-    omk("doctor").says("git works there in a repository of their own").says("they get a cache of their own");
+    omk("doctor")
+        .says("git works there in a repository of their own")
+        .says("they get a cache of their own");
     omk("run");
     sh(&format!("chown -R 0:0 '{}'", world.dir().display()));
     assert_eq!(world.shows("omk/run/story", "one.txt"), "1");
@@ -94,15 +108,21 @@ fn left_in_pool(world: &World) -> Vec<String> {
         for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
             let usual = ["home", "tmp", "room", "gate", "var", "upper", "upper.work"];
             let name = entry.file_name().into_string().unwrap();
-            if !entry.file_type().unwrap().is_dir() || !(usual.contains(&name.as_str()) || name.starts_with("copy-")) {
+            if !entry.file_type().unwrap().is_dir()
+                || !(usual.contains(&name.as_str()) || name.starts_with("copy-"))
+            {
                 into.push(entry.path().display().to_string());
             } else {
                 files(&entry.path(), into);
             }
         }
     }
-    let pools = std::fs::read_dir(world.dir().join("cache/omk/slots")).unwrap().map(|pool| pool.unwrap().path());
-    let entries = pools.flat_map(|pool| std::fs::read_dir(pool).unwrap()).map(|entry| entry.unwrap().path());
+    let pools = std::fs::read_dir(world.dir().join("cache/omk/slots"))
+        .unwrap()
+        .map(|pool| pool.unwrap().path());
+    let entries = pools
+        .flat_map(|pool| std::fs::read_dir(pool).unwrap())
+        .map(|entry| entry.unwrap().path());
     let mut left = Vec::new();
     for path in entries {
         let name = path.file_name().unwrap().to_str().unwrap();
@@ -123,8 +143,16 @@ fn user_runs(gives_away: &str) {
     let world = world();
     let before = listing(&world);
     let dir = world.dir().display();
-    sh(&format!("chown -R {NOBODY}:{NOBODY} '{dir}'; cd '{dir}'; {gives_away}"));
-    runs(&world, &["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--groups", OTHERS], &before);
+    sh(&format!(
+        "chown -R {NOBODY}:{NOBODY} '{dir}'; cd '{dir}'; {gives_away}"
+    ));
+    runs(
+        &world,
+        &[
+            "setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--groups", OTHERS,
+        ],
+        &before,
+    );
 }
 
 #[test]
@@ -147,7 +175,17 @@ fn git_finds_a_submodule_where_the_repository_cannot_be_copied() {
     }
     let (world, inner) = (World::new(), World::new());
     let url = inner.repo().display().to_string();
-    world.git(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "--name", "near", &url, "sub"]);
+    world.git(&[
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+        "--name",
+        "near",
+        &url,
+        "sub",
+    ]);
     let look = "git -C sub log --format=%s -1 | grep first && test -z \"$(git status --porcelain)\" && \
                 ! git submodule status | grep \"^[-+]\"";
     world.plan(&format!(
@@ -155,9 +193,19 @@ fn git_finds_a_submodule_where_the_repository_cannot_be_copied() {
          tasks: [{{ id: one, run: '{look} && git submodule update --init && echo 1 > one.txt', gates: [look] }}]\n"
     ));
     let dir = world.dir().display();
-    sh(&format!("mkdir -p '{dir}/cache'; chown -R {NOBODY}:{NOBODY} '{dir}'; chown 0:0 '{dir}/repo/.git/logs/HEAD'"));
+    sh(&format!(
+        "mkdir -p '{dir}/cache'; chown -R {NOBODY}:{NOBODY} '{dir}'; chown 0:0 '{dir}/repo/.git/logs/HEAD'"
+    ));
     let mut command = world.command("setpriv");
-    command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", OMK, "run"]);
+    command.args([
+        "--reuid",
+        NOBODY,
+        "--regid",
+        NOBODY,
+        "--clear-groups",
+        OMK,
+        "run",
+    ]);
     World::start_command(command).ends().exits(0);
 }
 
@@ -168,14 +216,26 @@ fn root_works_in_a_repository_and_with_a_cache_of_another_user() {
     }
     let world = world();
     let before = listing(&world);
-    std::fs::write(world.dir().join("home/.gitconfig"), "[safe]\n\tdirectory = *\n").unwrap();
-    sh(&format!("cd '{}'; chown -R {NOBODY}:{NOBODY} repo home/.cargo", world.dir().display()));
+    std::fs::write(
+        world.dir().join("home/.gitconfig"),
+        "[safe]\n\tdirectory = *\n",
+    )
+    .unwrap();
+    sh(&format!(
+        "cd '{}'; chown -R {NOBODY}:{NOBODY} repo home/.cargo",
+        world.dir().display()
+    ));
     runs(&world, &["env"], &before);
 }
 
 #[test]
 fn on_a_disk_that_is_an_overlay_itself_git_works_in_a_room() {
-    if !is_root() || !Command::new("unshare").args(["-m", "true"]).status().is_ok_and(|made| made.success()) {
+    if !is_root()
+        || !Command::new("unshare")
+            .args(["-m", "true"])
+            .status()
+            .is_ok_and(|made| made.success())
+    {
         return;
     }
     let world = world();
@@ -202,7 +262,12 @@ fn run_in(world: &World, directory: &Path) -> Said {
 #[test]
 fn a_repository_apart_from_its_files_runs_a_plan() {
     let world = world();
-    world.git(&["init", "--quiet", "--separate-git-dir", world.dir().join("apart").to_str().unwrap()]);
+    world.git(&[
+        "init",
+        "--quiet",
+        "--separate-git-dir",
+        world.dir().join("apart").to_str().unwrap(),
+    ]);
     assert!(world.repo().join(".git").is_file());
     run_in(&world, &world.repo()).exits(0);
     assert_eq!(world.shows("omk/run/story", "one.txt"), "1");
@@ -216,7 +281,10 @@ fn a_linked_worktree_runs_a_plan() {
     world.git(&["worktree", "add", "--quiet", linked.to_str().unwrap()]);
     run_in(&world, &linked.join("src")).exits(0);
     assert_eq!(world.shows("omk/run/story", "one.txt"), "1");
-    assert_eq!(world.git(&["-C", linked.to_str().unwrap(), "status", "--porcelain"]), "");
+    assert_eq!(
+        world.git(&["-C", linked.to_str().unwrap(), "status", "--porcelain"]),
+        ""
+    );
 }
 
 #[test]
@@ -224,11 +292,24 @@ fn from_a_linked_worktree_the_main_checkout_is_out_of_reach_as_well() {
     let world = world();
     world.write("tool/bin/tool", "#!/bin/sh\n");
     let linked = world.dir().join("linked");
-    world.git(&["worktree", "add", "--quiet", "--detach", linked.to_str().unwrap()]);
+    world.git(&[
+        "worktree",
+        "add",
+        "--quiet",
+        "--detach",
+        linked.to_str().unwrap(),
+    ]);
     let mut command = world.omk_command(&["run"]);
-    let path = format!("{}:{}", world.repo().join("tool/bin").display(), std::env::var("PATH").unwrap());
+    let path = format!(
+        "{}:{}",
+        world.repo().join("tool/bin").display(),
+        std::env::var("PATH").unwrap()
+    );
     command.current_dir(&linked).env("PATH", path);
-    World::start_command(command).ends().exits(3).says("which is on PATH, lies in the checkout");
+    World::start_command(command)
+        .ends()
+        .exits(3)
+        .says("which is on PATH, lies in the checkout");
 }
 
 #[test]
@@ -237,7 +318,12 @@ fn nothing_of_an_attempt_is_left_beside_its_slot() {
     world.omk(&["run"]).exits(0);
     assert_eq!(left_in_pool(&world), [""; 0]);
     // A run that was killed could not do so.
-    let pool = std::fs::read_dir(world.dir().join("cache/omk/slots")).unwrap().next().unwrap().unwrap().path();
+    let pool = std::fs::read_dir(world.dir().join("cache/omk/slots"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
     std::fs::create_dir_all(pool.join("1.private/home/.config")).unwrap();
     std::fs::write(pool.join("1.private/home/.config/left"), "left").unwrap();
     world.omk(&["clean"]).exits(0);
@@ -276,7 +362,10 @@ fn a_command_and_a_gate_can_commit_without_a_name_of_their_own_and_a_repositorys
          tasks: [{{ id: one, run: '({own}) > one.txt', write_set: [one.txt], gates: [commits] }}]\n"
     ));
     world.omk(&["run"]).exits(0);
-    assert_eq!(world.shows("omk/run/story", "one.txt"), "omk task,task@omk.invalid\nOwn");
+    assert_eq!(
+        world.shows("omk/run/story", "one.txt"),
+        "omk task,task@omk.invalid\nOwn"
+    );
 }
 
 /// All that a child sees of its private directories, but for the time at which a new one was made.

@@ -1,10 +1,11 @@
-//! Sound plans: every key is read, what is left out has its default, and `defaults` lie under each task.
+//! Sound plans: every key is read, what is left out has its default, and `defaults` lie under each
+//! task.
 
 use std::time::Duration;
 
 use omk_action::plan::{
-    self, Agent, AgentKind, Baseline, ChangePolicy, DeliverAs, Event, Network, OnDependencyFailure, Permission, Plan,
-    RetryPolicy, Room, RoomLevel, WriteSet,
+    self, Agent, AgentKind, Baseline, ChangePolicy, DeliverAs, Event, Network, OnDependencyFailure,
+    Permission, Plan, RetryPolicy, Room, RoomLevel, WriteSet,
 };
 use serde_json::json;
 
@@ -40,15 +41,26 @@ fn every_key_of_the_contract_is_read() {
     assert_eq!(plan.room.least, Some(RoomLevel::Landlock));
     let hosts = ["index.example.com", "cdn.example.com"].map(|name| name.parse().unwrap());
     assert_eq!(plan.room.network.tasks, Network::Allow(hosts.to_vec()));
-    assert_eq!((&plan.room.network.agent, plan.room.docker), (&Network::Model, false));
+    assert_eq!(
+        (&plan.room.network.agent, plan.room.docker),
+        (&Network::Model, false)
+    );
     assert_eq!(plan.change_limit.bytes(), 250_000_000);
     assert_eq!(plan.baseline, Baseline::Allow);
-    assert_eq!(plan.protect.iter().map(|glob| glob.as_str()).collect::<Vec<_>>(), ["migrations/**"]);
+    assert_eq!(
+        plan.protect
+            .iter()
+            .map(|glob| glob.as_str())
+            .collect::<Vec<_>>(),
+        ["migrations/**"]
+    );
     assert_eq!(plan.deliver.form, DeliverAs::PullRequest);
     assert_eq!(plan.deliver.labels, ["omk"]);
     assert_eq!(plan.commands.permission, Permission::Write);
 
-    let [gate] = &plan.gates[..] else { panic!("{:?}", plan.gates) };
+    let [gate] = &plan.gates[..] else {
+        panic!("{:?}", plan.gates)
+    };
     assert_eq!(gate.run, "cargo test --locked");
     assert_eq!(plan.gate(&"test".parse().unwrap()), Some(gate));
     assert_eq!(plan.gate(&"tests".parse().unwrap()), None);
@@ -57,7 +69,10 @@ fn every_key_of_the_contract_is_read() {
     assert_eq!(gate.timeout, minutes(15));
     assert_eq!(gate.retries, 1);
     assert_eq!(gate.inputs.as_ref().map(Vec::len), Some(2));
-    assert_eq!(gate.report.as_ref().map(|report| report.paths[0].as_str()), Some("target/junit.xml"));
+    assert_eq!(
+        gate.report.as_ref().map(|report| report.paths[0].as_str()),
+        Some("target/junit.xml")
+    );
 
     let api = plan.task(&"api".parse().unwrap()).unwrap();
     assert_eq!(api.name, "Split the API module");
@@ -67,7 +82,10 @@ fn every_key_of_the_contract_is_read() {
     assert_eq!(api.dependencies, ["deps".parse().unwrap()]);
     assert_eq!(api.timeout, minutes(45));
     assert_eq!(api.retry_policy.max_backoff_seconds, Some(3600));
-    assert_eq!(api.when.as_ref().map(|when| when.events.clone()), Some(vec![Event::Schedule, Event::Comment]));
+    assert_eq!(
+        api.when.as_ref().map(|when| when.events.clone()),
+        Some(vec![Event::Schedule, Event::Comment])
+    );
     assert_eq!(api.on_dependency_failure, OnDependencyFailure::Skip);
     assert_eq!(api.metadata["role"], json!("backend"));
 }
@@ -78,13 +96,24 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(plan.name.as_str(), "my-project");
     assert_eq!(plan.agent, Agent::default());
     assert_eq!(plan.agent.model, "kimi-k3");
-    assert!(plan.prices.is_none() && plan.known_prices().is_some(), "omk knows what its own model costs");
+    assert!(
+        plan.prices.is_none() && plan.known_prices().is_some(),
+        "omk knows what its own model costs"
+    );
     assert_eq!(plan.room, Room::default());
     assert!(plan.deliver.draft);
     assert_eq!(plan.deliver.limit, 5);
-    let [task] = &plan.tasks[..] else { panic!("{:?}", plan.tasks) };
-    assert_eq!((task.name.as_str(), task.description.as_str(), task.priority), ("a", "", 0));
-    assert_eq!((task.timeout, task.idle_timeout), (minutes(30), minutes(10)));
+    let [task] = &plan.tasks[..] else {
+        panic!("{:?}", plan.tasks)
+    };
+    assert_eq!(
+        (task.name.as_str(), task.description.as_str(), task.priority),
+        ("a", "", 0)
+    );
+    assert_eq!(
+        (task.timeout, task.idle_timeout),
+        (minutes(30), minutes(10))
+    );
     assert_eq!(task.write_set, WriteSet::Unknown);
     assert_eq!(task.retry_policy, RetryPolicy::default());
     assert!(task.gates.is_empty() && task.when.is_none());
@@ -93,7 +122,9 @@ fn what_is_left_out_has_its_default() {
 #[test]
 fn each_permission_is_called_as_it_is_written() {
     for word in ["triage", "write", "maintain", "admin"] {
-        let plan = sound(&format!("version: 1\ncommands: {{ permission: {word} }}\ntasks: [{{ id: a, run: x }}]\n"));
+        let plan = sound(&format!(
+            "version: 1\ncommands: {{ permission: {word} }}\ntasks: [{{ id: a, run: x }}]\n"
+        ));
         assert_eq!(plan.commands.permission.as_str(), word);
     }
 }
@@ -139,20 +170,34 @@ tasks:
     retry_policy: { jitter: 0.25 }
 ",
     );
-    let [plain, own] = &plan.tasks[..] else { panic!("{:?}", plan.tasks) };
+    let [plain, own] = &plan.tasks[..] else {
+        panic!("{:?}", plan.tasks)
+    };
     assert_eq!(plain.timeout, minutes(5));
     assert_eq!(plain.gates, ["test".parse().unwrap()]);
-    assert_eq!((plain.retry_policy.max_attempts, plain.retry_policy.jitter), (7, 0.5));
+    assert_eq!(
+        (plain.retry_policy.max_attempts, plain.retry_policy.jitter),
+        (7, 0.5)
+    );
     assert_eq!((plain.priority, own.priority), (3, 4));
-    assert_eq!(plain.write_set, WriteSet::Declared(vec!["src".parse().unwrap()]));
+    assert_eq!(
+        plain.write_set,
+        WriteSet::Declared(vec!["src".parse().unwrap()])
+    );
     assert_eq!(own.write_set, WriteSet::Declared(Vec::new()));
     assert_eq!(plain.on_dependency_failure, OnDependencyFailure::Run);
     assert_eq!(own.on_dependency_failure, OnDependencyFailure::Skip);
-    assert_eq!(serde_json::Value::Object(own.metadata.clone()), json!({ "team": "core", "role": "own" }));
+    assert_eq!(
+        serde_json::Value::Object(own.metadata.clone()),
+        json!({ "team": "core", "role": "own" })
+    );
     assert_eq!(own.timeout, minutes(1));
     assert_eq!(own.gates, ["lint".parse().unwrap()]);
     assert_eq!((own.env["A"].as_str(), own.env["B"].as_str()), ("a", "own"));
-    assert_eq!((own.retry_policy.max_attempts, own.retry_policy.jitter), (7, 0.25));
+    assert_eq!(
+        (own.retry_policy.max_attempts, own.retry_policy.jitter),
+        (7, 0.25)
+    );
     assert_eq!(own.retry_policy.max_backoff_seconds, Some(60));
     assert!(!own.retry_policy.terminal_on_permanent_failure);
     assert_eq!(own.retry_policy.backoff_multiplier, 2.0);
@@ -170,8 +215,14 @@ fn max_retries_counts_only_without_a_policy_of_the_task() {
     };
     assert_eq!(attempts(""), 5);
     assert_eq!(attempts(", max_retries: 1"), 1);
-    assert_eq!(attempts(", max_retries: 1, retry_policy: { jitter: 0.5 }"), 5);
-    assert_eq!(attempts(", max_retries: 1, retry_policy: { max_attempts: 3 }"), 3);
+    assert_eq!(
+        attempts(", max_retries: 1, retry_policy: { jitter: 0.5 }"),
+        5
+    );
+    assert_eq!(
+        attempts(", max_retries: 1, retry_policy: { max_attempts: 3 }"),
+        3
+    );
 }
 
 #[test]
@@ -196,8 +247,13 @@ tasks:
 
 #[test]
 fn words_of_older_yaml_are_text() {
-    let plan = sound("version: 1\nenv: { A: yes, B: off, C: 1:30, D: 1_000 }\ntasks: [{ id: a, run: x }]\n");
-    assert_eq!(plan.env.values().collect::<Vec<_>>(), ["yes", "off", "1:30", "1_000"]);
+    let plan = sound(
+        "version: 1\nenv: { A: yes, B: off, C: 1:30, D: 1_000 }\ntasks: [{ id: a, run: x }]\n",
+    );
+    assert_eq!(
+        plan.env.values().collect::<Vec<_>>(),
+        ["yes", "off", "1:30", "1_000"]
+    );
 }
 
 #[test]
@@ -206,14 +262,20 @@ fn metadata_is_kept_as_it_is() {
         "version: 1\ntasks: [{ id: a, run: x, metadata: { n: 18446744073709551615, f: 1.5, l: [~, true, { x: '1' }] } }]\n",
     );
     let expect = json!({ "n": u64::MAX, "f": 1.5, "l": [null, true, { "x": "1" }] });
-    assert_eq!(serde_json::Value::Object(plan.tasks[0].metadata.clone()), expect);
+    assert_eq!(
+        serde_json::Value::Object(plan.tasks[0].metadata.clone()),
+        expect
+    );
 }
 
 #[test]
 fn ten_thousand_tasks_in_a_chain_are_read() {
     let mut text = String::from("version: 1\ntasks:\n  - { id: t0, run: x }\n");
     for index in 1..10_000 {
-        text.push_str(&format!("  - {{ id: t{index}, run: x, dependencies: [t{}] }}\n", index - 1));
+        text.push_str(&format!(
+            "  - {{ id: t{index}, run: x, dependencies: [t{}] }}\n",
+            index - 1
+        ));
     }
     assert_eq!(sound(&text).tasks.len(), 10_000);
 }

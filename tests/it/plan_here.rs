@@ -23,17 +23,31 @@ fn changes_that_were_not_committed_are_counted_and_the_first_named() {
     }
     world.write("target/built", "");
     // The plan is read as it lies there.
-    world.write("omk.yaml", &format!("version: 1\nname: story\n{PLAN}# more\n"));
+    world.write(
+        "omk.yaml",
+        &format!("version: 1\nname: story\n{PLAN}# more\n"),
+    );
     let before = world.checkout();
     let note = "a run starts from HEAD and does not see uncommitted changes of 2 tracked files and 5 untracked files: \
                 `a.txt`, `src/lib.rs`, `new/1`, `new/2`, `new/3` and 2 more; commit what tasks and gates need";
     world.omk(&["plan"]).exits(0).says(&format!("note: {note}"));
-    world.omk(&["plan", "--check"]).exits(0).says(&format!("note: {note}"));
+    world
+        .omk(&["plan", "--check"])
+        .exits(0)
+        .says(&format!("note: {note}"));
     let json = json(&world);
     let first = ["a.txt", "src/lib.rs", "new/1", "new/2", "new/3"];
-    assert_eq!(json["here"]["uncommitted"], serde_json::json!({ "tracked": 2, "untracked": 5, "first": first }));
+    assert_eq!(
+        json["here"]["uncommitted"],
+        serde_json::json!({ "tracked": 2, "untracked": 5, "first": first })
+    );
     let points = json["here"]["points"].as_array().unwrap();
-    assert!(points.iter().any(|point| point["check"] == "uncommitted" && point["state"] == "warn"), "{points:?}");
+    assert!(
+        points
+            .iter()
+            .any(|point| point["check"] == "uncommitted" && point["state"] == "warn"),
+        "{points:?}"
+    );
     assert_eq!(world.checkout(), before, "the checkout is only read");
 }
 
@@ -52,9 +66,21 @@ fn what_stops_a_run_is_in_the_json_too() {
     world.write("big.bin", "pointer\n");
     world.plan(PLAN);
     let points = json(&world)["here"]["points"].clone();
-    let filters = points.as_array().unwrap().iter().find(|point| point["check"] == "filters").cloned().unwrap();
+    let filters = points
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|point| point["check"] == "filters")
+        .cloned()
+        .unwrap();
     assert_eq!(filters["state"], "missing");
-    assert!(filters["found"].as_str().unwrap().contains("`lfs` (for `big.bin`)"), "{filters}");
+    assert!(
+        filters["found"]
+            .as_str()
+            .unwrap()
+            .contains("`lfs` (for `big.bin`)"),
+        "{filters}"
+    );
 }
 
 #[test]
@@ -73,7 +99,10 @@ fn gates_and_tasks_that_do_not_meet_are_listed() {
     }
     let json = json(&world);
     let unused = serde_json::json!([{ "id": "whole", "required": true }, { "id": "never", "required": false }]);
-    assert_eq!((&json["unused_gates"], &json["ungated"]), (&unused, &serde_json::json!(["two"])));
+    assert_eq!(
+        (&json["unused_gates"], &json["ungated"]),
+        (&unused, &serde_json::json!(["two"]))
+    );
 }
 
 #[test]
@@ -86,9 +115,17 @@ fn write_sets_inside_a_submodule_or_of_protected_paths_can_never_be_used() {
     );
     let why = "lies in a submodule, where no change can be kept";
     let said = world.omk(&["plan"]).exits(0);
-    assert!(said.out.contains(&format!("one: sub/** {why}")), "{}", said.out);
+    assert!(
+        said.out.contains(&format!("one: sub/** {why}")),
+        "{}",
+        said.out
+    );
     let json = json(&world);
-    let useless: Vec<&str> =
-        json["useless"].as_array().unwrap().iter().map(|one| one["glob"].as_str().unwrap()).collect();
+    let useless: Vec<&str> = json["useless"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["glob"].as_str().unwrap())
+        .collect();
     assert_eq!(useless, [".github/**", "sub/**", "sub/a.txt"]);
 }

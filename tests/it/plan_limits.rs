@@ -3,7 +3,9 @@
 use omk_action::plan;
 
 fn refused(text: &[u8], expect: &str) {
-    let complaints = plan::parse(text, "omk.yaml", "x").expect_err("it should be refused").render();
+    let complaints = plan::parse(text, "omk.yaml", "x")
+        .expect_err("it should be refused")
+        .render();
     assert!(complaints.contains(expect), "{complaints}");
     assert!(complaints.len() < 1 << 20);
 }
@@ -34,9 +36,16 @@ fn bomb_of_aliases_is_refused() {
 
 #[test]
 fn long_text_used_often_is_refused() {
-    let text = format!("version: 1\nenv: {{ A: &a {}, {} }}\n", "x".repeat(500_000), {
-        (0..1000).map(|index| format!("B{index}: *a")).collect::<Vec<_>>().join(", ")
-    });
+    let text = format!(
+        "version: 1\nenv: {{ A: &a {}, {} }}\n",
+        "x".repeat(500_000),
+        {
+            (0..1000)
+                .map(|index| format!("B{index}: *a"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        }
+    );
     refused(text.as_bytes(), "aliases up to this one");
 }
 
@@ -51,7 +60,10 @@ fn chain_of_aliases_cannot_nest_without_end() {
 
 #[test]
 fn alias_inside_itself_is_refused() {
-    refused(b"version: 1\nenv: &a { A: *a }\n", "inside the very thing it names");
+    refused(
+        b"version: 1\nenv: &a { A: *a }\n",
+        "inside the very thing it names",
+    );
 }
 
 #[test]
@@ -64,7 +76,10 @@ fn deep_nesting_is_refused() {
 
 #[test]
 fn too_many_tasks_are_refused() {
-    let text = format!("version: 1\ntasks:\n{}", "- {id: a, run: x}\n".repeat(10_001));
+    let text = format!(
+        "version: 1\ntasks:\n{}",
+        "- {id: a, run: x}\n".repeat(10_001)
+    );
     refused(text.as_bytes(), "10001 tasks; 10000 are the most");
 }
 
@@ -80,18 +95,28 @@ fn million_mistakes_are_counted_and_the_first_thousand_shown() {
 fn thousands_of_missing_dependencies_are_told_in_time() {
     let mut text = String::from("version: 1\ntasks:\n");
     for index in 0..9000 {
-        text.push_str(&format!("  - {{ id: task-number-{index}, run: x, dependencies: [task-numbr-{index}x] }}\n"));
+        text.push_str(&format!(
+            "  - {{ id: task-number-{index}, run: x, dependencies: [task-numbr-{index}x] }}\n"
+        ));
     }
-    let complaints = plan::parse(text.as_bytes(), "omk.yaml", "x").expect_err("nothing of it is there");
+    let complaints =
+        plan::parse(text.as_bytes(), "omk.yaml", "x").expect_err("nothing of it is there");
     assert_eq!(complaints.len(), 9000);
-    assert!(complaints.render().contains("did you mean `task-number-0`?"));
+    assert!(
+        complaints
+            .render()
+            .contains("did you mean `task-number-0`?")
+    );
 }
 
 #[test]
 fn cycle_of_ten_thousand_is_found_without_recursion() {
     let mut text = String::from("version: 1\ntasks:\n");
     for index in 0..10_000 {
-        text.push_str(&format!("  - {{ id: t{index}, run: x, dependencies: [t{}] }}\n", (index + 1) % 10_000));
+        text.push_str(&format!(
+            "  - {{ id: t{index}, run: x, dependencies: [t{}] }}\n",
+            (index + 1) % 10_000
+        ));
     }
     let complaints = plan::parse(text.as_bytes(), "omk.yaml", "x").expect_err("a cycle");
     assert_eq!(complaints.len(), 1);

@@ -16,7 +16,11 @@ fn of_task(fields: &str) -> String {
 }
 
 fn first_line(text: &str) -> String {
-    complaints(text).lines().next().unwrap_or_default().to_owned()
+    complaints(text)
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 const TWENTY: &str = r#"version: 2
@@ -46,9 +50,14 @@ deliver: [push]
 
 #[test]
 fn twenty_mistakes_are_told_at_once() {
-    let complaints = plan::parse(TWENTY.as_bytes(), "omk.yaml", "my-project").expect_err("twenty mistakes");
+    let complaints =
+        plan::parse(TWENTY.as_bytes(), "omk.yaml", "my-project").expect_err("twenty mistakes");
     assert_eq!(complaints.len(), 20);
-    assert!(complaints.iter().all(|complaint| complaint.place.is_some() && complaint.hint.is_some()));
+    assert!(
+        complaints
+            .iter()
+            .all(|complaint| complaint.place.is_some() && complaint.hint.is_some())
+    );
     insta::assert_snapshot!(complaints.render(), @r#"
     error: `version` must be 1, but this is `2`
       --> omk.yaml:1:10
@@ -159,44 +168,100 @@ fn twenty_mistakes_are_told_at_once() {
 fn values_of_the_wrong_kind_are_named() {
     let check = |field: &str, expect: &str| {
         assert_eq!(
-            first_line(&format!("version: 1\n{field}\ntasks: [{{ id: a, run: x }}]\n")),
+            first_line(&format!(
+                "version: 1\n{field}\ntasks: [{{ id: a, run: x }}]\n"
+            )),
             format!("error: {expect}")
         );
     };
     check("gates: test", "`gates` must be a list, but this is text");
     check("keep: { a: b }", "`keep` must be a list, but this is a map");
-    check("keep: [1]", "`keep` must be text, but without quotes this is a number");
+    check(
+        "keep: [1]",
+        "`keep` must be text, but without quotes this is a number",
+    );
     check("keep: [/var]", "the path `/var` is absolute");
     check("keep: [a//b]", "`a//b` is not a path inside the repository");
     check("keep: [.git]", "`.git` is git's own");
-    check("protect: ['a/{b,..}/c']", "the path `a/{b,..}/c` leads upwards");
-    check("limits: [1]", "`limits` must be a map of keys, but this is a list");
-    check("limits: { workers: '4' }", "`workers` must be a whole number, but this is text");
-    check("limits: { workers: 1.5 }", "`workers` must be a whole number, but this is a number");
+    check(
+        "protect: ['a/{b,..}/c']",
+        "the path `a/{b,..}/c` leads upwards",
+    );
+    check(
+        "limits: [1]",
+        "`limits` must be a map of keys, but this is a list",
+    );
+    check(
+        "limits: { workers: '4' }",
+        "`workers` must be a whole number, but this is text",
+    );
+    check(
+        "limits: { workers: 1.5 }",
+        "`workers` must be a whole number, but this is a number",
+    );
     check("limits: { tokens: -1 }", "`tokens` is out of range");
-    check("limits: { tokens: 99999999999999999999999999999999999999999999 }", "`tokens` is out of range");
-    check("limits: { time: soon }", "the duration `soon` is not a duration");
-    check("limits: { time: [1h] }", "`time` must be a duration, but this is a list");
+    check(
+        "limits: { tokens: 99999999999999999999999999999999999999999999 }",
+        "`tokens` is out of range",
+    );
+    check(
+        "limits: { time: soon }",
+        "the duration `soon` is not a duration",
+    );
+    check(
+        "limits: { time: [1h] }",
+        "`time` must be a duration, but this is a list",
+    );
     check("change_limit: 100", "the size `100` has no unit");
-    check("change_limit: 100mb", "the size `100mb` has the unit `mb`, which is not one");
+    check(
+        "change_limit: 100mb",
+        "the size `100mb` has the unit `mb`, which is not one",
+    );
     check("change_limit: 5000GB", "the size `5000GB` is out of range");
     check("change_limit: lots", "the size `lots` is not a size");
-    check("change_limit: [1MB]", "`change_limit` must be a size, but this is a list");
-    check("limits: { time: }", "`time` must be a duration, but this is nothing");
+    check(
+        "change_limit: [1MB]",
+        "`change_limit` must be a size, but this is a list",
+    );
+    check(
+        "limits: { time: }",
+        "`time` must be a duration, but this is nothing",
+    );
     check("limits: { usd: .inf }", "`usd` must be finite");
-    check("prices: { input: 1, output: 1 }", "`prices` has no `cached_input`");
+    check(
+        "prices: { input: 1, output: 1 }",
+        "`prices` has no `cached_input`",
+    );
     check("env: { 1A: x }", "`1A` is not the name of a variable");
-    check("env: { A: 1 }", "`A` must be text, but without quotes this is a number");
+    check(
+        "env: { A: 1 }",
+        "`A` must be text, but without quotes this is a number",
+    );
     check("env: { A: \"\\0\" }", "`A` holds a NUL character");
     check("env: { [a]: b }", "a key must be text, not a list or a map");
     check("env: !!map { A: b }", "a plan has no YAML tags");
-    check("env: *shared", "nothing before this has the anchor `&shared`");
-    check("deliver: { draft: yes }", "`draft` must be `true` or `false`, but this is text");
-    check("deliver: { as: pull-requst }", "`as` cannot be `pull-requst`");
+    check(
+        "env: *shared",
+        "nothing before this has the anchor `&shared`",
+    );
+    check(
+        "deliver: { draft: yes }",
+        "`draft` must be `true` or `false`, but this is text",
+    );
+    check(
+        "deliver: { as: pull-requst }",
+        "`as` cannot be `pull-requst`",
+    );
     check("commands: { bots: [{ login: x }] }", "this bot has no `id`");
     check("agent: { kind: kimi-acp }", "`kind` cannot be `kimi-acp`");
-    check("agent: { base_url: moonshot.ai }", "`base_url` is not the address of a provider");
-    check("agent: { base_url: 'https://me:pw@x/' }", "`base_url` holds a user name or password");
+    check(
+        "agent: { base_url: moonshot.ai }",
+        "`base_url` is not the address of a provider",
+    );
+    check(
+        "agent: { base_url: 'https://me:pw@x/' }",
+        "`base_url` holds a user name or password",
+    );
     check("agent: { version: 1; rm }", "`1; rm` is not a version");
     check(
         "agent: { key_env: MOON }\npass_env: [MOON]",
@@ -204,11 +269,17 @@ fn values_of_the_wrong_kind_are_named() {
     );
     check("name: pr-12", "`pr-12` is not a plan name");
     check("defaults: { id: x }", "`defaults` has no key `id`");
-    check("defaults: { gates: [none] }", "`defaults` names the gate `none`, which is not in this plan");
+    check(
+        "defaults: { gates: [none] }",
+        "`defaults` names the gate `none`, which is not in this plan",
+    );
     check("gates: [{ id: t }]", "gate `t` has no `run`");
     check("gates: [{ id: t, run: '' }]", "`run` is empty");
     check("gates: [{ run: t }]", "this gate has no `id`");
-    check("gates: [{ id: t, run: t, report: { format: junit, path: [] } }]", "the report of gate `t` has no `path`");
+    check(
+        "gates: [{ id: t, run: t, report: { format: junit, path: [] } }]",
+        "the report of gate `t` has no `path`",
+    );
     check(
         "gates: [{ id: t, run: t, report: { format: junit, path: [a.xml, '/b.xml'] } }]",
         "the path `/b.xml` is absolute",
@@ -217,13 +288,20 @@ fn values_of_the_wrong_kind_are_named() {
         "gates: [{ id: t, run: t, report: { format: junit, path: 'a/../*.xml' } }]",
         "the path `a/../*.xml` leads upwards",
     );
-    check("gates: [{ id: t, run: t, report: { format: junit } }]", "the report of gate `t` has no `path`");
+    check(
+        "gates: [{ id: t, run: t, report: { format: junit } }]",
+        "the report of gate `t` has no `path`",
+    );
 }
 
 #[test]
 fn mistakes_of_a_task_are_named() {
     let check = |fields: &str, expect: &str| {
-        assert_eq!(of_task(fields).lines().next(), Some(format!("error: {expect}").as_str()), "{fields}");
+        assert_eq!(
+            of_task(fields).lines().next(),
+            Some(format!("error: {expect}").as_str()),
+            "{fields}"
+        );
     };
     check("prompt: p", "task `a` has both `prompt` and `run`");
     check("priority: 2147483648", "`priority` is out of range");
@@ -232,11 +310,23 @@ fn mistakes_of_a_task_are_named() {
     check("read_set: [/etc]", "the path `/etc` is absolute");
     check("write_set: ['']", "a path of `write_set` is empty");
     check("retry_policy: { jitter: 1.5 }", "`jitter` is out of range");
-    check("retry_policy: { max_attempts: -1 }", "`max_attempts` is out of range");
-    check("timeout: 0s", "the duration `0s` is shorter than a millisecond");
-    check("timeout: 2000d", "the duration `2000d` is longer than a year");
+    check(
+        "retry_policy: { max_attempts: -1 }",
+        "`max_attempts` is out of range",
+    );
+    check(
+        "timeout: 0s",
+        "the duration `0s` is shorter than a millisecond",
+    );
+    check(
+        "timeout: 2000d",
+        "the duration `2000d` is longer than a year",
+    );
     check("when: { events: [push] }", "`events` cannot be `push`");
-    check("metadata: [x]", "`metadata` must be a map, but this is a list");
+    check(
+        "metadata: [x]",
+        "`metadata` must be a map, but this is a list",
+    );
     check(
         "metadata: { n: 123456789012345678901234567890 }",
         "the number `123456789012345678901234567890` cannot be kept exactly",
@@ -307,9 +397,18 @@ fn nothing_at_all_is_said_to_be_nothing() {
         assert_eq!(first_line(text), "error: the plan is empty", "{text:?}");
     }
     assert_eq!(first_line("version: 1\n"), "error: the plan has no tasks");
-    assert_eq!(first_line("version: 1\ntasks: []\n"), "error: the plan has no tasks");
-    assert_eq!(first_line("tasks: [{ id: a, run: x }]\n"), "error: a plan begins with its `version`");
-    assert_eq!(first_line("just words\n"), "error: a plan must be a map of keys, but this is text");
+    assert_eq!(
+        first_line("version: 1\ntasks: []\n"),
+        "error: the plan has no tasks"
+    );
+    assert_eq!(
+        first_line("tasks: [{ id: a, run: x }]\n"),
+        "error: a plan begins with its `version`"
+    );
+    assert_eq!(
+        first_line("just words\n"),
+        "error: a plan must be a map of keys, but this is text"
+    );
     assert_eq!(
         first_line("version: '1'\ntasks: [{ id: a, run: x }]\n"),
         "error: `version` must be 1, but this is text"
@@ -320,8 +419,13 @@ fn nothing_at_all_is_said_to_be_nothing() {
 fn mistakes_of_syntax_are_told_in_our_words() {
     let check = |text: &str, expect: &str| {
         let all = complaints(text);
-        assert!(all.starts_with(&format!("error: {expect}\n")), "{text:?}: {all}");
-        for foreign in ["mapping", "scalar", "sequence", "token", "flow", "serde", "EOF"] {
+        assert!(
+            all.starts_with(&format!("error: {expect}\n")),
+            "{text:?}: {all}"
+        );
+        for foreign in [
+            "mapping", "scalar", "sequence", "token", "flow", "serde", "EOF",
+        ] {
             assert!(!all.contains(foreign), "{all}");
         }
     };
@@ -333,24 +437,48 @@ fn mistakes_of_syntax_are_told_in_our_words() {
     check("a: 'x' y\n", "text goes on after the closing quote");
     check("a: \"\\q\"\n", "this is no escape that double quotes know");
     check("a: @x\n", "text without quotes cannot hold `@` here");
-    check("a: 1\nb\nc: 2\n", "this line is neither `key: value` nor a list item");
-    check("a:\n  - b\n c: 1\n", "this line does not continue what stands above it");
+    check(
+        "a: 1\nb\nc: 2\n",
+        "this line is neither `key: value` nor a list item",
+    );
+    check(
+        "a:\n  - b\n c: 1\n",
+        "this line does not continue what stands above it",
+    );
     check("a:\n\t- b\n", "a tab stands where YAML wants spaces");
     check("a: *\n", "`&` and `*` without a name mean nothing");
     check("a: ]\n", "this bracket closes nothing");
     check("%YAML 1.1\n---\na: 1\n", "a plan has no `%` directives");
     check("a: [-]\n", "a `-` needs a space after it");
-    check("a: \u{feff}b\n", "a byte order mark stands in the middle of the file");
+    check(
+        "a: \u{feff}b\n",
+        "a byte order mark stands in the middle of the file",
+    );
     check("a: ? b\n", "a key is not expected here");
-    check("a: |\n\n     \n  b\n", "this line is not indented like the text it belongs to");
+    check(
+        "a: |\n\n     \n  b\n",
+        "this line is not indented like the text it belongs to",
+    );
     check("a: 1\n... b\n", "text follows the `...` that ends the file");
-    check("version: 1\n---\nversion: 1\n", "a second document begins here, but a plan is one");
+    check(
+        "version: 1\n---\nversion: 1\n",
+        "a second document begins here, but a plan is one",
+    );
     check("a: \"x\" y\n", "text goes on after the closing quote");
     check("a: - b\n", "a `- ` item is not expected here");
-    check("a: | x\n  b\n", "text after `|` or `>` must begin on the next line");
-    check("a: |0\n  b\n", "text after `|` or `>` must begin on the next line");
+    check(
+        "a: | x\n  b\n",
+        "text after `|` or `>` must begin on the next line",
+    );
+    check(
+        "a: |0\n  b\n",
+        "text after `|` or `>` must begin on the next line",
+    );
     check("a: \"x\"#c\n", "a comment stands in the middle of a value");
-    check("a: b #c\n  d\n", "a comment stands in the middle of a value");
+    check(
+        "a: b #c\n  d\n",
+        "a comment stands in the middle of a value",
+    );
     check("a: !<x\n", "a `!` begins a YAML tag, and this is none");
     check("a: !x!y z\n", "a `!` begins a YAML tag, and this is none");
 }
@@ -377,7 +505,11 @@ tasks:
 deliver: { as: pr, limit: 0, labels: omk, draft: maybe }
 commands: { permission: read, bots: [x] }
 ";
-    let complaints = plan::parse(text.as_bytes(), "omk.yaml", "x").expect_err("nothing here is right");
-    let mute: Vec<_> = complaints.iter().filter(|complaint| complaint.hint.is_none()).collect();
+    let complaints =
+        plan::parse(text.as_bytes(), "omk.yaml", "x").expect_err("nothing here is right");
+    let mute: Vec<_> = complaints
+        .iter()
+        .filter(|complaint| complaint.hint.is_none())
+        .collect();
     assert!(complaints.len() > 25 && mute.is_empty(), "{complaints}");
 }

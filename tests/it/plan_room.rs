@@ -14,14 +14,32 @@ fn complaints(text: &str) -> String {
 
 #[test]
 fn a_room_is_read_key_by_key_over_its_defaults() {
-    let room = |text: &str| sound(&format!("version: 1\nroom: {text}\ntasks: [{{ id: a, run: x }}]\n")).room;
+    let room = |text: &str| {
+        sound(&format!(
+            "version: 1\nroom: {text}\ntasks: [{{ id: a, run: x }}]\n"
+        ))
+        .room
+    };
     assert_eq!(room("{}"), Room::default());
     assert_eq!(room("{ level: best }"), Room::default());
-    for (word, level) in [("sealed", RoomLevel::Sealed), ("landlock", RoomLevel::Landlock), ("none", RoomLevel::None)] {
-        assert_eq!(room(&format!("{{ level: {word} }}")), Room { least: Some(level), ..Room::default() });
+    for (word, level) in [
+        ("sealed", RoomLevel::Sealed),
+        ("landlock", RoomLevel::Landlock),
+        ("none", RoomLevel::None),
+    ] {
+        assert_eq!(
+            room(&format!("{{ level: {word} }}")),
+            Room {
+                least: Some(level),
+                ..Room::default()
+            }
+        );
     }
     let networks = room("{ network: { gates: none } }").network;
-    assert_eq!((networks.agent, networks.gates, networks.tasks), (Network::Model, Network::None, Network::Open));
+    assert_eq!(
+        (networks.agent, networks.gates, networks.tasks),
+        (Network::Model, Network::None, Network::Open)
+    );
     let networks = room("{ network: { agent: { allow: [Docs.RS] } } }").network;
     assert_eq!(networks.agent.to_string(), "only docs.rs");
 }
@@ -29,23 +47,68 @@ fn a_room_is_read_key_by_key_over_its_defaults() {
 #[test]
 fn rooms_that_cannot_be_meant_are_named() {
     let check = |fields: &str, expect: &str| {
-        let said = complaints(&format!("version: 1\n{fields}\ntasks: [{{ id: a, run: x }}]\n"));
-        assert_eq!(said.lines().next(), Some(format!("error: {expect}").as_str()), "{fields}");
+        let said = complaints(&format!(
+            "version: 1\n{fields}\ntasks: [{{ id: a, run: x }}]\n"
+        ));
+        assert_eq!(
+            said.lines().next(),
+            Some(format!("error: {expect}").as_str()),
+            "{fields}"
+        );
     };
-    check("room: sealed", "`room` must be a map of keys, but this is text");
+    check(
+        "room: sealed",
+        "`room` must be a map of keys, but this is text",
+    );
     check("room: { level: tight }", "`level` cannot be `tight`");
-    check("room: { docker: 1 }", "`docker` must be `true` or `false`, but this is a number");
-    check("room: { network: open }", "`network` of `room` is a map: agents, gates and tasks differ");
-    check("room: { network: { agents: open } }", "`network` of `room` has no key `agents`");
-    check("room: { network: { gates: model } }", "`gates` cannot be `model`: only an agent has a model");
-    check("room: { network: { tasks: [example.com] } }", "`tasks` must be a network, but this is a list");
-    check("room: { network: { tasks: } }", "`tasks` must be a network, but this is nothing");
-    check("room: { network: { tasks: { alow: [x] } } }", "`tasks` has no key `alow`");
-    check("room: { network: { tasks: { allow: [] } } }", "`tasks` allows no host");
-    check("room: { network: { tasks: { allow: example.com } } }", "`allow` must be a list, but this is text");
-    check("room: { network: { tasks: { allow: [1] } } }", "`allow` must be text, but without quotes this is a number");
-    check("gates: [{ id: t, run: t, network: model }]", "`network` cannot be `model`: only an agent has a model");
-    check("defaults: { network: none }", "`defaults` has no key `network`");
+    check(
+        "room: { docker: 1 }",
+        "`docker` must be `true` or `false`, but this is a number",
+    );
+    check(
+        "room: { network: open }",
+        "`network` of `room` is a map: agents, gates and tasks differ",
+    );
+    check(
+        "room: { network: { agents: open } }",
+        "`network` of `room` has no key `agents`",
+    );
+    check(
+        "room: { network: { gates: model } }",
+        "`gates` cannot be `model`: only an agent has a model",
+    );
+    check(
+        "room: { network: { tasks: [example.com] } }",
+        "`tasks` must be a network, but this is a list",
+    );
+    check(
+        "room: { network: { tasks: } }",
+        "`tasks` must be a network, but this is nothing",
+    );
+    check(
+        "room: { network: { tasks: { alow: [x] } } }",
+        "`tasks` has no key `alow`",
+    );
+    check(
+        "room: { network: { tasks: { allow: [] } } }",
+        "`tasks` allows no host",
+    );
+    check(
+        "room: { network: { tasks: { allow: example.com } } }",
+        "`allow` must be a list, but this is text",
+    );
+    check(
+        "room: { network: { tasks: { allow: [1] } } }",
+        "`allow` must be text, but without quotes this is a number",
+    );
+    check(
+        "gates: [{ id: t, run: t, network: model }]",
+        "`network` cannot be `model`: only an agent has a model",
+    );
+    check(
+        "defaults: { network: none }",
+        "`defaults` has no key `network`",
+    );
 }
 
 #[test]
@@ -136,7 +199,11 @@ fn a_task_whose_room_is_not_the_usual_one_says_so_in_a_word_or_two() {
          - { id: d, prompt: x, network: open }\n  - { id: e, prompt: x, network: { allow: [docs.rs, example.com] } }\n",
     ));
     let text = preview.terminal();
-    let table: Vec<&str> = text.lines().skip_while(|line| !line.contains("priority")).take(6).collect();
+    let table: Vec<&str> = text
+        .lines()
+        .skip_while(|line| !line.contains("priority"))
+        .take(6)
+        .collect();
     insta::assert_snapshot!(table.join("\n"), @"
        task  priority  executions  room          after  name
     1  a            0  up to 3     no network
@@ -145,6 +212,19 @@ fn a_task_whose_room_is_not_the_usual_one_says_so_in_a_word_or_two() {
     4  d            0  up to 3     open network
     5  e            0  up to 3     2 hosts
     ");
-    let rooms: Vec<Option<&str>> = preview.tasks.iter().map(|task| task.room.as_deref()).collect();
-    assert_eq!(rooms, [Some("no network"), None, None, Some("open network"), Some("2 hosts")]);
+    let rooms: Vec<Option<&str>> = preview
+        .tasks
+        .iter()
+        .map(|task| task.room.as_deref())
+        .collect();
+    assert_eq!(
+        rooms,
+        [
+            Some("no network"),
+            None,
+            None,
+            Some("open network"),
+            Some("2 hosts")
+        ]
+    );
 }

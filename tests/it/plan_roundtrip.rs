@@ -7,9 +7,9 @@ use omk_action::glob::Glob;
 use omk_action::id::{GateId, TaskId};
 use omk_action::model::{Prices, Thinking};
 use omk_action::plan::{
-    self, Agent, AgentKind, Baseline, Bot, ChangePolicy, Commands, Deliver, DeliverAs, Event, Gate, Limits, Network,
-    Networks, OnDependencyFailure, Permission, Plan, Report, ReportFormat, RetryPolicy, Room, RoomLevel, Task, When,
-    Work, WriteSet,
+    self, Agent, AgentKind, Baseline, Bot, ChangePolicy, Commands, Deliver, DeliverAs, Event, Gate,
+    Limits, Network, Networks, OnDependencyFailure, Permission, Plan, Report, ReportFormat,
+    RetryPolicy, Room, RoomLevel, Task, When, Work, WriteSet,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -26,8 +26,8 @@ fn text() -> impl Strategy<Value = String> {
         "[a-z#:-]{1,6}(\n[ a-z|>#]{0,8}){1,5}",
         "[\u{1}-\u{1f}\u{7f}-\u{a0}\u{2028}\u{feff}\u{ffff}a\r]{0,10}",
         select(vec![
-            "yes", "no", "null", "~", "true", "1", "1.5", "-", "- a", "? b", "<<", "*a", "&a", "!a", "...", "---", ".",
-            " a", "a ", "0x1"
+            "yes", "no", "null", "~", "true", "1", "1.5", "-", "- a", "? b", "<<", "*a", "&a",
+            "!a", "...", "---", ".", " a", "a ", "0x1"
         ])
         .prop_map(str::to_owned),
     ]
@@ -38,8 +38,13 @@ fn words() -> impl Strategy<Value = String> {
 }
 
 fn globs() -> impl Strategy<Value = Vec<Glob>> {
-    let glob = select(vec!["src/**", "a b/*.rs", "docs", "{a,b}/c", "[a-z]?", "Cargo.*", "ü/#x", "- a"]);
-    vec(glob.prop_map(|text| text.parse().expect("sound names")), 0..4)
+    let glob = select(vec![
+        "src/**", "a b/*.rs", "docs", "{a,b}/c", "[a-z]?", "Cargo.*", "ü/#x", "- a",
+    ]);
+    vec(
+        glob.prop_map(|text| text.parse().expect("sound names")),
+        0..4,
+    )
 }
 
 fn duration() -> impl Strategy<Value = Duration> {
@@ -51,7 +56,13 @@ fn variables() -> impl Strategy<Value = BTreeMap<String, String>> {
 }
 
 fn positive() -> impl Strategy<Value = f64> {
-    prop_oneof![Just(0.1), Just(10.0), 1e-9..1e12f64, Just(1e300), Just(f64::MIN_POSITIVE)]
+    prop_oneof![
+        Just(0.1),
+        Just(10.0),
+        1e-9..1e12f64,
+        Just(1e300),
+        Just(f64::MIN_POSITIVE)
+    ]
 }
 
 fn json() -> impl Strategy<Value = Value> {
@@ -93,8 +104,17 @@ prop_compose! {
 /// What a child reaches that has a model, or has none.
 fn network(own: Network) -> impl Strategy<Value = Network> {
     let hosts = vec("[a-z][a-z0-9]{0,5}(\\.[a-z][a-z0-9]{0,5}){0,2}", 1..4);
-    let hosts = hosts.prop_map(|names| names.iter().map(|name| name.parse().expect("sound names")).collect());
-    prop_oneof![Just(own), Just(Network::Open), hosts.prop_map(Network::Allow)]
+    let hosts = hosts.prop_map(|names| {
+        names
+            .iter()
+            .map(|name| name.parse().expect("sound names"))
+            .collect()
+    });
+    prop_oneof![
+        Just(own),
+        Just(Network::Open),
+        hosts.prop_map(Network::Allow)
+    ]
 }
 
 prop_compose! {
@@ -180,7 +200,11 @@ fn connect(gates: &mut [Gate], tasks: &mut [Task], picks: &[(Index, Index)]) {
         task.id = id;
         let (before, which) = picks[index % picks.len()];
         if index > 0 && before.index(2) == 0 {
-            task.dependencies = vec![format!("t{}", before.index(index)).parse().expect("sound names")];
+            task.dependencies = vec![
+                format!("t{}", before.index(index))
+                    .parse()
+                    .expect("sound names"),
+            ];
         }
         if !gates.is_empty() {
             let gate: GateId = gates[which.index(gates.len())].id.clone();

@@ -63,8 +63,14 @@ pub(crate) fn input() -> Input {
             declared: Some(vec!["src/api/**".to_owned()]),
             observed: vec!["src/api/mod.rs".parse().expect("a path")],
         }),
-        base: Tip { commit: commit('b'), tree: tree('1') },
-        result: Tip { commit: commit('c'), tree: tree('2') },
+        base: Tip {
+            commit: commit('b'),
+            tree: tree('1'),
+        },
+        result: Tip {
+            commit: commit('c'),
+            tree: tree('2'),
+        },
         required: vec![gate("test")],
         judged_tree: Some(tree('2')),
         gates: vec![passed("test")],
@@ -72,7 +78,12 @@ pub(crate) fn input() -> Input {
             kind: "kimi-code".to_owned(),
             version: "2.1.0".to_owned(),
             model: "kimi-k3".to_owned(),
-            tokens: Tokens { input: 10, cached_input: 20, output: 30, reasoning: 0 },
+            tokens: Tokens {
+                input: 10,
+                cached_input: 20,
+                output: 30,
+                reasoning: 0,
+            },
             cost_micro_usd: Some(90),
             requests: 3,
             session: None,
@@ -82,11 +93,23 @@ pub(crate) fn input() -> Input {
             unrecorded: None,
         }],
         journal_head: Sha256::of(b"line"),
-        runner: Host { name: "runner".to_owned(), pid: 1, platform: "linux/x86_64".to_owned() },
-        containment: Containment { level: RoomLevel::Landlock, subreaper: true, why_not: None },
+        runner: Host {
+            name: "runner".to_owned(),
+            pid: 1,
+            platform: "linux/x86_64".to_owned(),
+        },
+        containment: Containment {
+            level: RoomLevel::Landlock,
+            subreaper: true,
+            why_not: None,
+        },
         networks: std::collections::BTreeMap::new(),
         judged_by: JudgedBy::SameJob,
-        trigger: Trigger { event: Event::Comment, actor: "ann".to_owned(), comment: Some("https://x/1".to_owned()) },
+        trigger: Trigger {
+            event: Event::Comment,
+            actor: "ann".to_owned(),
+            comment: Some("https://x/1".to_owned()),
+        },
         verdict: RunVerdict::Ready,
         bundle: None,
     }
@@ -95,8 +118,14 @@ pub(crate) fn input() -> Input {
 /// A repository in which everything is as [`input`] says.
 pub(crate) fn seen() -> Seen {
     Seen {
-        result: Some(SeenCommit { tree: tree('2'), parents: vec![commit('b')] }),
-        base: Some(SeenCommit { tree: tree('1'), parents: Vec::new() }),
+        result: Some(SeenCommit {
+            tree: tree('2'),
+            parents: vec![commit('b')],
+        }),
+        base: Some(SeenCommit {
+            tree: tree('1'),
+            parents: Vec::new(),
+        }),
         base_is_ancestor: Some(true),
         plan: Some(SeenPlan {
             digest: Sha256::of(b"plan"),
@@ -119,7 +148,12 @@ pub(crate) fn findings(input: &Input, seen: &Seen) -> String {
 
 pub(crate) fn told(checked: &Checked) -> String {
     assert_eq!(checked.holds(), checked.findings.is_empty());
-    checked.findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    checked
+        .findings
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[test]
@@ -232,8 +266,12 @@ fn a_proof_says_what_was_open_and_reads_without_it() {
     let mut open = input();
     let containment = open.containment.clone();
     let network = Network::Allow(vec!["example.com".parse().expect("a host")]);
-    open.gates[0].room =
-        Some(GateRoom { containment, network, refused_hosts: Vec::new(), unreached_hosts: Vec::new() });
+    open.gates[0].room = Some(GateRoom {
+        containment,
+        network,
+        refused_hosts: Vec::new(),
+        unreached_hosts: Vec::new(),
+    });
     open.networks = [("api".parse().expect("a task id"), Network::Model)].into();
     let statement = prove(&open);
     let written = serde_json::to_value(&statement.predicate.room).expect("a room is JSON");
@@ -258,7 +296,13 @@ fn a_good_proof_holds_and_says_what_it_is_worth() {
     let checked = check(&prove(&input()).to_bytes(), &seen());
     assert_eq!(told(&checked), "");
     let remarks: Vec<String> = checked.remarks.iter().map(ToString::to_string).collect();
-    assert_eq!(remarks, ["unsigned", "judged_by: same-job, the job that ran the agent"]);
+    assert_eq!(
+        remarks,
+        [
+            "unsigned",
+            "judged_by: same-job, the job that ran the agent"
+        ]
+    );
 }
 
 #[test]
@@ -271,16 +315,27 @@ fn each_thing_that_fails_is_named() {
     };
     story("the commit is gone", &|_, seen| seen.result = None);
     story("the commit has another tree", &|_, seen| {
-        seen.result = Some(SeenCommit { tree: tree('9'), parents: vec![commit('b')] });
+        seen.result = Some(SeenCommit {
+            tree: tree('9'),
+            parents: vec![commit('b')],
+        });
     });
     story("the commit has another parent", &|_, seen| {
-        seen.result = Some(SeenCommit { tree: tree('2'), parents: vec![commit('9')] });
+        seen.result = Some(SeenCommit {
+            tree: tree('2'),
+            parents: vec![commit('9')],
+        });
     });
     story("the base has another tree", &|_, seen| {
-        seen.base = Some(SeenCommit { tree: tree('9'), parents: Vec::new() });
+        seen.base = Some(SeenCommit {
+            tree: tree('9'),
+            parents: Vec::new(),
+        });
     });
     story("the plan is gone", &|_, seen| seen.plan = None);
-    story("the plan is another", &|input, _| input.plan.digest = Sha256::of(b"other"));
+    story("the plan is another", &|input, _| {
+        input.plan.digest = Sha256::of(b"other")
+    });
     story("the proof leaves out a gate of the plan", &|input, _| {
         input.gates.clear();
         input.required.clear();
@@ -289,9 +344,15 @@ fn each_thing_that_fails_is_named() {
         input.gates[0].verdict = GateVerdict::Failed;
         input.gates[0].counts_as_passed = false;
     });
-    story("a failure pretends to count", &|input, _| input.gates[0].verdict = GateVerdict::TimedOut);
-    story("the gate ran another command", &|input, _| input.gates[0].command = "true".to_owned());
-    story("the gates saw another tree", &|input, _| input.judged_tree = Some(tree('9')));
+    story("a failure pretends to count", &|input, _| {
+        input.gates[0].verdict = GateVerdict::TimedOut
+    });
+    story("the gate ran another command", &|input, _| {
+        input.gates[0].command = "true".to_owned()
+    });
+    story("the gates saw another tree", &|input, _| {
+        input.judged_tree = Some(tree('9'))
+    });
     story("no gates at all", &|input, seen| {
         input.gates.clear();
         input.required.clear();
@@ -311,16 +372,25 @@ fn each_thing_that_fails_is_named() {
             plan.baseline = Baseline::Strict;
         }
     });
-    story("a verdict reused from nowhere", &|input, _| input.gates[0].verdict = GateVerdict::Reused);
+    story("a verdict reused from nowhere", &|input, _| {
+        input.gates[0].verdict = GateVerdict::Reused
+    });
     story("a log was changed", &|_, seen| {
-        seen.logs.insert("logs/api-1/gate-test-1.log".to_owned(), Sha256::of(b"other"));
+        seen.logs.insert(
+            "logs/api-1/gate-test-1.log".to_owned(),
+            Sha256::of(b"other"),
+        );
     });
     story("the bundle was changed", &|input, seen| {
         input.bundle = Some(Sha256::of(b"bundle"));
         seen.bundle = Some(Sha256::of(b"other"));
     });
-    story("the file was changed", &|_, seen| seen.recorded = Some(Sha256::of(b"other")));
-    story("a bad signature", &|_, seen| seen.signature = Signature::Bad("the certificate has expired".to_owned()));
+    story("the file was changed", &|_, seen| {
+        seen.recorded = Some(Sha256::of(b"other"))
+    });
+    story("a bad signature", &|_, seen| {
+        seen.signature = Signature::Bad("the certificate has expired".to_owned())
+    });
     let short = shortened(&all);
     insta::assert_snapshot!(short, @r#"
 # the commit is gone
@@ -378,7 +448,11 @@ fn shortened(text: &str) -> String {
     text.split(' ')
         .map(|word| {
             let hex = word.chars().take_while(char::is_ascii_hexdigit).count();
-            if hex >= 40 { format!("{}…{}", &word[..4], &word[hex..]) } else { word.to_owned() }
+            if hex >= 40 {
+                format!("{}…{}", &word[..4], &word[hex..])
+            } else {
+                word.to_owned()
+            }
         })
         .collect::<Vec<_>>()
         .join(" ")
@@ -392,16 +466,35 @@ fn ready_is_not_written_where_the_evidence_does_not_carry_it() {
         prove(&input).predicate.verdict
     };
     assert_eq!(verdict(&|_| {}), RunVerdict::Ready);
-    assert_eq!(verdict(&|input| input.required.clear()), RunVerdict::Neutral);
+    assert_eq!(
+        verdict(&|input| input.required.clear()),
+        RunVerdict::Neutral
+    );
     assert_eq!(verdict(&|input| input.gates.clear()), RunVerdict::NotReady);
-    assert_eq!(verdict(&|input| input.judged_tree = Some(tree('9'))), RunVerdict::NotReady);
-    assert_eq!(verdict(&|input| input.judged_tree = None), RunVerdict::NotReady);
-    assert_eq!(verdict(&|input| input.gates[0].counts_as_passed = false), RunVerdict::NotReady);
+    assert_eq!(
+        verdict(&|input| input.judged_tree = Some(tree('9'))),
+        RunVerdict::NotReady
+    );
+    assert_eq!(
+        verdict(&|input| input.judged_tree = None),
+        RunVerdict::NotReady
+    );
+    assert_eq!(
+        verdict(&|input| input.gates[0].counts_as_passed = false),
+        RunVerdict::NotReady
+    );
     let nothing = |input: &mut Input| {
-        input.share = Share::Run { landed: Vec::new(), completed: Vec::new(), observed: Vec::new() };
+        input.share = Share::Run {
+            landed: Vec::new(),
+            completed: Vec::new(),
+            observed: Vec::new(),
+        };
     };
     assert_eq!(verdict(&nothing), RunVerdict::NotReady);
-    assert_eq!(verdict(&|input| input.verdict = RunVerdict::NeedsMoreBudget), RunVerdict::NeedsMoreBudget);
+    assert_eq!(
+        verdict(&|input| input.verdict = RunVerdict::NeedsMoreBudget),
+        RunVerdict::NeedsMoreBudget
+    );
 }
 
 #[test]
@@ -413,7 +506,11 @@ fn a_forged_ready_is_found() {
     let forged = honest.replace("\"verdict\": \"not_ready\"", "\"verdict\": \"ready\"");
     assert_ne!(honest, forged);
     let checked = check(forged.as_bytes(), &seen());
-    assert!(checked.findings.contains(&Finding::ReadyUncarried), "{:?}", checked.findings);
+    assert!(
+        checked.findings.contains(&Finding::ReadyUncarried),
+        "{:?}",
+        checked.findings
+    );
     assert!(!checked.holds());
 }
 
@@ -421,7 +518,11 @@ fn a_forged_ready_is_found() {
 fn subjects_that_disagree_with_the_claims_are_found() {
     let honest = String::from_utf8(prove(&input()).to_bytes()).expect("JSON is UTF-8");
     let forged = honest.replacen(commit('c').as_str(), commit('d').as_str(), 1);
-    assert!(check(forged.as_bytes(), &seen()).findings.contains(&Finding::Subjects));
+    assert!(
+        check(forged.as_bytes(), &seen())
+            .findings
+            .contains(&Finding::Subjects)
+    );
 }
 
 #[test]
@@ -434,7 +535,14 @@ fn what_is_no_proof_of_ours_is_named_and_never_holds() {
     for bytes in ["", "{}", "[]", &good[..100], &newer, &other, &poorer] {
         let checked = check(bytes.as_bytes(), &seen());
         assert!(!checked.holds());
-        all.push_str(&checked.findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
+        all.push_str(
+            &checked
+                .findings
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("; "),
+        );
         all.push('\n');
     }
     insta::assert_snapshot!(all, @r#"
@@ -454,7 +562,11 @@ fn the_test_result_tells_the_same() {
     let mut flaky = passed("lint");
     flaky.verdict = GateVerdict::Flaky;
     let mut optional = passed("docs");
-    (optional.required, optional.verdict, optional.counts_as_passed) = (false, GateVerdict::Failed, false);
+    (
+        optional.required,
+        optional.verdict,
+        optional.counts_as_passed,
+    ) = (false, GateVerdict::Failed, false);
     input.gates.extend([flaky, optional]);
     let statement = test_result(&input).expect("gates ran");
     insta::assert_snapshot!(String::from_utf8(statement.to_bytes()).expect("JSON is UTF-8"), @r#"
@@ -498,9 +610,15 @@ fn the_test_result_tells_the_same() {
 "#);
 
     input.gates.truncate(1);
-    assert_eq!(test_result(&input).expect("a gate ran").predicate.result, Verdict::Passed);
+    assert_eq!(
+        test_result(&input).expect("a gate ran").predicate.result,
+        Verdict::Passed
+    );
     input.judged_tree = Some(tree('9'));
-    assert_eq!(test_result(&input).expect("a gate ran").predicate.result, Verdict::Failed);
+    assert_eq!(
+        test_result(&input).expect("a gate ran").predicate.result,
+        Verdict::Failed
+    );
     input.gates.clear();
     assert_eq!(test_result(&input), None);
 }
@@ -512,12 +630,18 @@ fn the_published_schema_is_the_one_the_types_give() {
         std::fs::write(path, schema()).expect("the schema can be written");
     }
     let published = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(published == schema(), "stale: run this test with OMK_UPDATE_SCHEMA=1 to write {path}");
+    assert!(
+        published == schema(),
+        "stale: run this test with OMK_UPDATE_SCHEMA=1 to write {path}"
+    );
 }
 
 #[test]
 fn a_result_that_does_not_descend_from_its_base_is_found_out_as_that() {
-    let seen = Seen { base_is_ancestor: Some(false), ..seen() };
+    let seen = Seen {
+        base_is_ancestor: Some(false),
+        ..seen()
+    };
     let found = check(&prove(&input()).to_bytes(), &seen).findings;
     assert!(matches!(found[..], [Finding::Ancestry { .. }]), "{found:?}");
 }

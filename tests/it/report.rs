@@ -1,4 +1,5 @@
-//! Reports: what a person reads of a good, a failing and a stopped run; and that no text can break them.
+//! Reports: what a person reads of a good, a failing and a stopped run; and that no text can break
+//! them.
 
 use std::time::Duration;
 
@@ -20,7 +21,10 @@ fn at(seconds: i64) -> Moment {
 
 fn tip(digit: char) -> Tip {
     let hex = digit.to_string().repeat(40);
-    Tip { commit: hex.parse().expect("a commit id"), tree: hex.parse().expect("a tree id") }
+    Tip {
+        commit: hex.parse().expect("a commit id"),
+        tree: hex.parse().expect("a tree id"),
+    }
 }
 
 fn gate(id: &str, verdict: GateVerdict, log: &str) -> GateOutcome {
@@ -30,8 +34,15 @@ fn gate(id: &str, verdict: GateVerdict, log: &str) -> GateOutcome {
         required: true,
         verdict,
         against_base: None,
-        counts_as_passed: matches!(verdict, GateVerdict::Passed | GateVerdict::Flaky | GateVerdict::Reused),
-        exit: Some(if verdict == GateVerdict::Failed { 101 } else { 0 }),
+        counts_as_passed: matches!(
+            verdict,
+            GateVerdict::Passed | GateVerdict::Flaky | GateVerdict::Reused
+        ),
+        exit: Some(if verdict == GateVerdict::Failed {
+            101
+        } else {
+            0
+        }),
         duration_ms: 61_500,
         attempts: 1,
         log: Some(LogEvidence {
@@ -70,13 +81,21 @@ fn task(id: &str, stage: Stage, from: i64, to: i64) -> TaskView {
         unreached_hosts: Vec::new(),
         gates: vec![gate("test", GateVerdict::Passed, "ok\n")],
         paths: vec![format!("src/{id}.rs").parse().expect("a path")],
-        tokens: Tokens { input: 40_000, cached_input: 100_000, output: 5_000, reasoning: 0 },
+        tokens: Tokens {
+            input: 40_000,
+            cached_input: 100_000,
+            output: 5_000,
+            reasoning: 0,
+        },
         cost_micro_usd: Some(51_500),
     }
 }
 
 fn landed(digit: char) -> Stage {
-    Stage::Completed { landed: Some(tip(digit)), ejected: None }
+    Stage::Completed {
+        landed: Some(tip(digit)),
+        ejected: None,
+    }
 }
 
 fn view(verdict: RunVerdict, tasks: Vec<TaskView>) -> View {
@@ -88,20 +107,38 @@ fn view(verdict: RunVerdict, tasks: Vec<TaskView>) -> View {
         plan: "nightly".parse().expect("a plan name"),
         plan_path: "omk.yaml".to_owned(),
         plan_digest: Sha256::of(b"plan").to_string(),
-        trigger: Trigger { event: Cause::Schedule, actor: "ann".to_owned(), comment: None },
+        trigger: Trigger {
+            event: Cause::Schedule,
+            actor: "ann".to_owned(),
+            comment: None,
+        },
         verdict: Some(verdict),
         started: at(0),
         ended: Some(at(724)),
         base: tip('b'),
         result: Some(tip('c')),
         branch: "omk/run/nightly".to_owned(),
-        limits: LimitsView { workers: Some(4), time_ms: None, tokens: Some(2_000_000), micro_usd: None },
+        limits: LimitsView {
+            workers: Some(4),
+            time_ms: None,
+            tokens: Some(2_000_000),
+            micro_usd: None,
+        },
         limited: None,
-        tokens: Tokens { input: 120_000, cached_input: 300_000, output: 15_000, reasoning: 0 },
+        tokens: Tokens {
+            input: 120_000,
+            cached_input: 300_000,
+            output: 15_000,
+            reasoning: 0,
+        },
         cost_micro_usd: Some(154_500),
         tasks,
         gates: vec![gate("test", GateVerdict::Passed, "ok\n")],
-        containment: Some(Containment { level: RoomLevel::Sealed, subreaper: true, why_not: None }),
+        containment: Some(Containment {
+            level: RoomLevel::Sealed,
+            subreaper: true,
+            why_not: None,
+        }),
         room_exceptions: Vec::new(),
         judged_by: Some(JudgedBy::SameJob),
         warnings: Vec::new(),
@@ -118,7 +155,15 @@ fn good() -> View {
     api.attempts = 2;
     api.retry_count = 1;
     api.failure = Some(Failure::new(Class::Gate, "gate `test` failed"));
-    let mut docs = task("docs", Stage::Completed { landed: None, ejected: None }, 95, 130);
+    let mut docs = task(
+        "docs",
+        Stage::Completed {
+            landed: None,
+            ejected: None,
+        },
+        95,
+        130,
+    );
     docs.paths.clear();
     docs.dependencies = vec![deps.id.clone()];
     let mut rare = task("rare", Stage::LeftOut, 0, 0);
@@ -152,17 +197,39 @@ fn failing() -> View {
     test.failing = vec![FailingItem {
         key: "api::splits".to_owned(),
         message: "assertion `left == right` failed\n left: 1".to_owned(),
-        place: Some(Place { path: "src/api.rs".to_owned(), line: 12, end_line: 12 }),
+        place: Some(Place {
+            path: "src/api.rs".to_owned(),
+            line: 12,
+            end_line: 12,
+        }),
         level: Level::Error,
     }];
     test.failing_total = 2;
     api.gates = vec![gate("lint", GateVerdict::Passed, ""), test];
-    let mut docs = task("docs", Stage::Cancelled { why: "api failed".to_owned() }, 0, 0);
+    let mut docs = task(
+        "docs",
+        Stage::Cancelled {
+            why: "api failed".to_owned(),
+        },
+        0,
+        0,
+    );
     docs.dependencies = vec![api.id.clone()];
     (docs.attempts, docs.started, docs.ended) = (0, None, None);
     (docs.gates, docs.paths) = (Vec::new(), Vec::new());
-    let ejected = Ejection { gate: Some("test".parse().expect("a gate id")), log: None };
-    let bump = task("bump", Stage::Completed { landed: None, ejected: Some(ejected) }, 0, 40);
+    let ejected = Ejection {
+        gate: Some("test".parse().expect("a gate id")),
+        log: None,
+    };
+    let bump = task(
+        "bump",
+        Stage::Completed {
+            landed: None,
+            ejected: Some(ejected),
+        },
+        0,
+        40,
+    );
     let mut view = view(RunVerdict::NotReady, vec![deps, api, docs, bump]);
     view.containment = Some(Containment {
         level: RoomLevel::None,
@@ -174,7 +241,15 @@ fn failing() -> View {
 
 fn stopped() -> View {
     let deps = task("deps", landed('1'), 0, 95);
-    let mut api = task("api", Stage::Pending { waits: "for the run to go on".to_owned(), until: None }, 95, 700);
+    let mut api = task(
+        "api",
+        Stage::Pending {
+            waits: "for the run to go on".to_owned(),
+            until: None,
+        },
+        95,
+        700,
+    );
     api.ended = None;
     api.dependencies = vec![deps.id.clone()];
     let mut view = view(RunVerdict::NeedsMoreBudget, vec![deps, api]);
@@ -440,7 +515,10 @@ fn junit_is_read_back_as_it_was_meant() {
     let keys: Vec<&str> = items.failing.iter().map(|item| item.key.as_str()).collect();
     assert_eq!(
         (keys.as_slice(), items.note.as_str()),
-        (["omk.api::task", "omk.api::gate test", "omk.bump::task"].as_slice(), "")
+        (
+            ["omk.api::task", "omk.api::gate test", "omk.bump::task"].as_slice(),
+            ""
+        )
     );
 }
 
@@ -448,7 +526,10 @@ fn junit_is_read_back_as_it_was_meant() {
 fn json_round_trips() {
     for view in [good(), failing(), stopped()] {
         let text = json::render(&view);
-        assert_eq!(serde_json::from_str::<View>(&text).expect("it was just written"), view);
+        assert_eq!(
+            serde_json::from_str::<View>(&text).expect("it was just written"),
+            view
+        );
     }
 }
 
@@ -456,10 +537,15 @@ fn under_way() -> View {
     let mut view = failing();
     view.verdict = None;
     view.ended = None;
-    view.tasks[1].stage = Stage::Running { doing: "agent".to_owned() };
+    view.tasks[1].stage = Stage::Running {
+        doing: "agent".to_owned(),
+    };
     view.tasks[1].ended = None;
     let until = Some(at(130));
-    view.tasks[2].stage = Stage::Pending { waits: String::new(), until };
+    view.tasks[2].stage = Stage::Pending {
+        waits: String::new(),
+        until,
+    };
     view.tasks[2].retry_count = 1;
     let message = "429 Too Many Requests".to_owned();
     view.tasks[2].failure = Some(Failure::new(Class::RateLimit, message));
@@ -468,7 +554,13 @@ fn under_way() -> View {
 
 #[test]
 fn a_live_tree_shows_what_is_under_way() {
-    let live = Live::new(Screen { width: 72, height: 10 }, Colour::Off);
+    let live = Live::new(
+        Screen {
+            width: 72,
+            height: 10,
+        },
+        Colour::Off,
+    );
     insta::assert_snapshot!(live.frame(&under_way(), at(125)).join("\n"), @r#"
 ✓ deps     1m 35s  completed · 1 file
 ⠋ api      30.0 s  agent · attempt 3 · 145k tokens
@@ -480,7 +572,13 @@ fn a_live_tree_shows_what_is_under_way() {
 
 #[test]
 fn a_small_screen_shows_the_busy_and_counts_the_rest() {
-    let live = Live::new(Screen { width: 60, height: 4 }, Colour::Off);
+    let live = Live::new(
+        Screen {
+            width: 60,
+            height: 4,
+        },
+        Colour::Off,
+    );
     insta::assert_snapshot!(live.frame(&under_way(), at(125)).join("\n"), @r#"
 ⠋ api      30.0 s  agent · attempt 3 · 145k tokens
 ✗ bump     40.0 s  ejected · taken out: gate `test` failed …
@@ -496,7 +594,10 @@ fn events_are_one_line_each() {
     let failure = Failure::new(Class::Gate, "gate `test` failed\nmore");
     let took = Duration::from_millis(61_500);
     let events = [
-        Event::Started { task: &api, attempt: 1 },
+        Event::Started {
+            task: &api,
+            attempt: 1,
+        },
         Event::Gate {
             task: Some(&api),
             gate: &test,
@@ -505,16 +606,42 @@ fn events_are_one_line_each() {
             mark: Mark::Bad,
             took,
         },
-        Event::Retrying { task: &api, failure: &failure, wait: Duration::from_secs(2) },
-        Event::Started { task: &api, attempt: 2 },
-        Event::Landed { task: &api, files: 3, took },
+        Event::Retrying {
+            task: &api,
+            failure: &failure,
+            wait: Duration::from_secs(2),
+        },
+        Event::Started {
+            task: &api,
+            attempt: 2,
+        },
+        Event::Landed {
+            task: &api,
+            files: 3,
+            took,
+        },
         Event::Unchanged { task: &api, took },
-        Event::Failed { task: &api, failure: &failure, took },
-        Event::Cancelled { task: &api, why: "deps failed" },
-        Event::Ejected { task: &api, gate: Some(&test) },
-        Event::Warning { what: "::error::the cache\nis gone" },
+        Event::Failed {
+            task: &api,
+            failure: &failure,
+            took,
+        },
+        Event::Cancelled {
+            task: &api,
+            why: "deps failed",
+        },
+        Event::Ejected {
+            task: &api,
+            gate: Some(&test),
+        },
+        Event::Warning {
+            what: "::error::the cache\nis gone",
+        },
     ];
-    let lines: Vec<String> = events.iter().map(|event| line(event, took, Colour::Off)).collect();
+    let lines: Vec<String> = events
+        .iter()
+        .map(|event| line(event, took, Colour::Off))
+        .collect();
     insta::assert_snapshot!(lines.join("\n"), @r#"
 1m 01s ▸ api              started
 1m 01s ✗ api              gate test failed (exit 1) in 1m 01s; its network refused a.example
@@ -531,9 +658,15 @@ fn events_are_one_line_each() {
 
 #[test]
 fn a_group_folds_on_github_alone_and_obeys_nobody() {
-    assert_eq!(group("api 100%", "one\n::error::two", Groups::None), "api 100%\none\n: :error::two\n");
+    assert_eq!(
+        group("api 100%", "one\n::error::two", Groups::None),
+        "api 100%\none\n: :error::two\n"
+    );
     let folded = group("api 100%", "one\n::endgroup::", Groups::GitHub);
-    assert_eq!(folded, "::group::api 100%25\none\n: :endgroup::\n::endgroup::\n");
+    assert_eq!(
+        folded,
+        "::group::api 100%25\none\n: :endgroup::\n::endgroup::\n"
+    );
 }
 
 #[test]
@@ -541,17 +674,36 @@ fn a_run_of_ten_thousand_tasks_keeps_the_limits() {
     let mut view = failing();
     let pattern = view.tasks.clone();
     view.tasks = (0..10_000)
-        .map(|n| TaskView { id: format!("task-{n}").parse().expect("a task id"), ..pattern[n % pattern.len()].clone() })
+        .map(|n| TaskView {
+            id: format!("task-{n}").parse().expect("a task id"),
+            ..pattern[n % pattern.len()].clone()
+        })
         .collect();
     let comment = markdown::render(&view, markdown::COMMENT_LIMIT);
-    assert!(comment.len() <= markdown::COMMENT_LIMIT, "{}", comment.len());
-    for said in [" more tasks.", " more logs.", "[\"9940 more\"]", "\n- 4992 more\n"] {
+    assert!(
+        comment.len() <= markdown::COMMENT_LIMIT,
+        "{}",
+        comment.len()
+    );
+    for said in [
+        " more tasks.",
+        " more logs.",
+        "[\"9940 more\"]",
+        "\n- 4992 more\n",
+    ] {
         assert!(comment.contains(said), "{said:?} is not said");
     }
     let closing = summary(&view, Colour::Off);
     assert!(closing.lines().count() < 200);
     assert!(closing.contains("more tasks"));
-    let frame = Live::new(Screen { width: 80, height: 24 }, Colour::Off).frame(&view, at(800));
+    let frame = Live::new(
+        Screen {
+            width: 80,
+            height: 24,
+        },
+        Colour::Off,
+    )
+    .frame(&view, at(800));
     assert_eq!(frame.len(), 24);
 }
 
@@ -562,29 +714,47 @@ fn nothing_of_a_secret_is_left_once_scrubbed() {
     let spoil = |text: &mut String| text.push_str(secret);
     view.warnings.iter_mut().for_each(spoil);
     view.next.push(secret.to_owned());
-    for text in [&mut view.plan_path, &mut view.branch, &mut view.trigger.actor] {
+    for text in [
+        &mut view.plan_path,
+        &mut view.branch,
+        &mut view.trigger.actor,
+    ] {
         spoil(text);
     }
     for task in &mut view.tasks {
         spoil(&mut task.name);
         task.owner = Some(secret.to_owned());
         task.paths.push(secret.parse().expect("a path"));
-        task.failure.iter_mut().for_each(|failure| spoil(&mut failure.message));
+        task.failure
+            .iter_mut()
+            .for_each(|failure| spoil(&mut failure.message));
         for gate in &mut task.gates {
-            [&mut gate.command, &mut gate.note].into_iter().for_each(spoil);
-            gate.log
-                .iter_mut()
-                .for_each(|log| [&mut log.head, &mut log.tail, &mut log.path].into_iter().for_each(spoil));
+            [&mut gate.command, &mut gate.note]
+                .into_iter()
+                .for_each(spoil);
+            gate.log.iter_mut().for_each(|log| {
+                [&mut log.head, &mut log.tail, &mut log.path]
+                    .into_iter()
+                    .for_each(spoil)
+            });
             for item in &mut gate.failing {
-                [&mut item.key, &mut item.message].into_iter().for_each(spoil);
-                item.place.iter_mut().for_each(|place| spoil(&mut place.path));
+                [&mut item.key, &mut item.message]
+                    .into_iter()
+                    .for_each(spoil);
+                item.place
+                    .iter_mut()
+                    .for_each(|place| spoil(&mut place.path));
             }
         }
     }
     assert!(json::render(&view).contains(secret));
     let view = view.scrubbed(&|text| text.replace(secret, "***"));
-    for text in [json::render(&view), markdown::render(&view, 64_000), summary(&view, Colour::On), html::render(&view)]
-    {
+    for text in [
+        json::render(&view),
+        markdown::render(&view, 64_000),
+        summary(&view, Colour::On),
+        html::render(&view),
+    ] {
         assert!(!text.contains(secret));
     }
 }
@@ -615,7 +785,9 @@ fn without_code(markdown: &str) -> String {
         match fence {
             Some(open) if line == open => fence = None,
             Some(_) => {}
-            None if line.starts_with("```") => fence = Some(&line[..line.len() - line.trim_start_matches('`').len()]),
+            None if line.starts_with("```") => {
+                fence = Some(&line[..line.len() - line.trim_start_matches('`').len()])
+            }
             None => {
                 prose.push_str(line);
                 prose.push('\n');
@@ -639,15 +811,22 @@ impl std::fmt::Debug for Unshown {
 
 /// A run with every free text replaced.
 fn hostile_view() -> impl Strategy<Value = Unshown> {
-    (proptest::collection::vec(hostile(), 12), 1_usize..40, prop_oneof![Just(failing()), Just(good()), Just(stopped())])
+    (
+        proptest::collection::vec(hostile(), 12),
+        1_usize..40,
+        prop_oneof![Just(failing()), Just(good()), Just(stopped())],
+    )
         .prop_map(|(texts, copies, mut view)| {
             let mut next = texts.into_iter().cycle();
             let mut text = move || next.next().expect("it never ends");
             view.warnings = (0..copies).map(|_| text()).collect();
             view.next = vec![text()];
-            (view.plan_path, view.trigger.actor, view.omk, view.branch) = (text(), text(), text(), text());
+            (view.plan_path, view.trigger.actor, view.omk, view.branch) =
+                (text(), text(), text(), text());
             let pattern = view.tasks.clone();
-            view.tasks = (0..copies).map(|n| pattern[n % pattern.len()].clone()).collect();
+            view.tasks = (0..copies)
+                .map(|n| pattern[n % pattern.len()].clone())
+                .collect();
             for (n, task) in view.tasks.iter_mut().enumerate() {
                 task.id = format!("task-{n}").parse().expect("a task id");
                 task.name = text();
@@ -659,12 +838,23 @@ fn hostile_view() -> impl Strategy<Value = Unshown> {
                     }
                     Stage::LeftOut | Stage::Claimed | Stage::Completed { .. } | Stage::Failed => {}
                 }
-                task.failure.iter_mut().for_each(|failure| failure.message = text());
+                task.failure
+                    .iter_mut()
+                    .for_each(|failure| failure.message = text());
                 for gate in &mut task.gates {
                     (gate.command, gate.note) = (text(), text());
-                    gate.log.iter_mut().for_each(|log| (log.head, log.tail, log.path) = (text(), text(), text()));
-                    gate.failing =
-                        vec![FailingItem { key: text(), message: text(), place: None, level: Level::Error }; 30];
+                    gate.log
+                        .iter_mut()
+                        .for_each(|log| (log.head, log.tail, log.path) = (text(), text(), text()));
+                    gate.failing = vec![
+                        FailingItem {
+                            key: text(),
+                            message: text(),
+                            place: None,
+                            level: Level::Error
+                        };
+                        30
+                    ];
                     gate.failing_total = 50;
                 }
             }

@@ -1,10 +1,12 @@
-//! `omk retry`: what completed is kept, the rest is done, and nothing leaves the result's branch unsaid.
+//! `omk retry`: what completed is kept, the rest is done, and nothing leaves the result's branch
+//! unsaid.
 
 use omk_action::fact::{Fact, RunVerdict};
 
 use crate::world::World;
 
-/// Three tasks, of which `bad` fails until the file `go` lies beside the repository; `after` needs it.
+/// Three tasks, of which `bad` fails until the file `go` lies beside the repository; `after` needs
+/// it.
 fn world() -> World {
     let world = World::new();
     world.plan(&plan(&world, "echo good > good.txt"));
@@ -51,8 +53,17 @@ fn what_completed_stays_on_the_branch_and_is_not_done_again() {
     assert_eq!(worked(&world), ["bad", "good", "look"]);
     go(&world);
     let said = world.omk(&["retry"]).exits(0);
-    assert!(said.err.contains("keeps good, look; does bad, after"), "{}", said.err);
-    assert!(said.err.contains("4 tasks, 2 of them kept; up to 2 executions"), "{}", said.err);
+    assert!(
+        said.err.contains("keeps good, look; does bad, after"),
+        "{}",
+        said.err
+    );
+    assert!(
+        said.err
+            .contains("4 tasks, 2 of them kept; up to 2 executions"),
+        "{}",
+        said.err
+    );
     assert_eq!(worked(&world), ["after", "bad"]);
     world.ended(RunVerdict::Ready);
     let mut landed = world.landed_on("omk/run/story");
@@ -66,11 +77,21 @@ fn what_completed_stays_on_the_branch_and_is_not_done_again() {
 fn a_retry_that_ends_before_it_has_done_anything_loses_nothing() {
     let world = world();
     world.run().exits(1);
-    world.omk(&["retry", "good", "bad", "--fail-fast", "--workers", "1"]).exits(1);
-    assert_eq!(worked(&world), ["bad"], "it ended before it came to the others");
+    world
+        .omk(&["retry", "good", "bad", "--fail-fast", "--workers", "1"])
+        .exits(1);
+    assert_eq!(
+        worked(&world),
+        ["bad"],
+        "it ended before it came to the others"
+    );
     go(&world);
     let said = world.omk(&["retry"]).exits(0);
-    assert!(said.err.contains("keeps good (of run ") && said.err.contains("; does bad, after"), "{}", said.err);
+    assert!(
+        said.err.contains("keeps good (of run ") && said.err.contains("; does bad, after"),
+        "{}",
+        said.err
+    );
     assert_eq!(worked(&world), ["after", "bad"]);
 }
 
@@ -79,11 +100,21 @@ fn a_retry_that_was_stopped_keeps_what_it_was_to_keep_when_it_is_resumed() {
     let world = world();
     world.run().exits(1);
     go(&world);
-    world.omk(&["retry", "--limits", "time=1ms"]).exits(4).says("omk resume");
+    world
+        .omk(&["retry", "--limits", "time=1ms"])
+        .exits(4)
+        .says("omk resume");
     world.omk(&["resume", "--limits", "time=10m"]).exits(0);
     let worked = worked(&world);
-    assert!(!worked.contains(&"good".to_owned()) && !worked.contains(&"look".to_owned()), "{worked:?}");
-    assert!(world.landed_on("omk/run/story").contains(&"good".to_owned()));
+    assert!(
+        !worked.contains(&"good".to_owned()) && !worked.contains(&"look".to_owned()),
+        "{worked:?}"
+    );
+    assert!(
+        world
+            .landed_on("omk/run/story")
+            .contains(&"good".to_owned())
+    );
     world.omk(&["replay"]).exits(0);
 }
 
@@ -93,9 +124,16 @@ fn named_tasks_and_what_is_built_on_them_start_anew() {
     go(&world);
     world.run().exits(0);
     let said = world.omk(&["retry", "bad"]).exits(0);
-    assert!(said.err.contains("keeps good, look; does bad, after"), "{}", said.err);
+    assert!(
+        said.err.contains("keeps good, look; does bad, after"),
+        "{}",
+        said.err
+    );
     assert_eq!(worked(&world), ["after", "bad"]);
-    world.omk(&["retry", "bda"]).exits(2).says("did you mean `bad`?");
+    world
+        .omk(&["retry", "bda"])
+        .exits(2)
+        .says("did you mean `bad`?");
 }
 
 #[test]
@@ -103,14 +141,33 @@ fn another_definition_or_another_base_keeps_nothing_of_it() {
     let world = world();
     world.run().exits(1);
     go(&world);
-    world.write("omk.yaml", &format!("version: 1\nname: story\n{}", plan(&world, "echo better > good.txt")));
+    world.write(
+        "omk.yaml",
+        &format!(
+            "version: 1\nname: story\n{}",
+            plan(&world, "echo better > good.txt")
+        ),
+    );
     let said = world.omk(&["retry"]).exits(0);
-    assert!(said.err.contains("keeps look; does good, bad, after"), "{}", said.err);
+    assert!(
+        said.err.contains("keeps look; does good, bad, after"),
+        "{}",
+        said.err
+    );
     assert_eq!(world.shows("omk/run/story", "good.txt"), "better");
     world.commit("another tree");
     let said = world.omk(&["retry"]).exits(0);
-    assert!(said.err.contains("keeps nothing; does good, look, bad, after"), "{}", said.err);
-    assert!(said.err.contains("its base has another tree"), "{}", said.err);
+    assert!(
+        said.err
+            .contains("keeps nothing; does good, look, bad, after"),
+        "{}",
+        said.err
+    );
+    assert!(
+        said.err.contains("its base has another tree"),
+        "{}",
+        said.err
+    );
 }
 
 #[test]
@@ -140,10 +197,20 @@ fn what_leaves_the_branch_because_its_task_failed_is_said_at_the_end() {
          `omk/task/story/bad`, `omk/task/story/after`, and `omk retry` keeps what completed"
     );
     world.run().exits(1).says(&warning);
-    assert!(world.report()["warnings"].to_string().contains(&warning), "{}", world.report());
+    assert!(
+        world.report()["warnings"].to_string().contains(&warning),
+        "{}",
+        world.report()
+    );
     assert_eq!(world.shows("omk/task/story/bad", "bad.txt"), "bad");
     let said = world.omk(&["retry"]).exits(0);
-    assert!(said.err.contains(&format!("bad (of run {first}), after (of run {first}); does nothing")), "{}", said.err);
+    assert!(
+        said.err.contains(&format!(
+            "bad (of run {first}), after (of run {first}); does nothing"
+        )),
+        "{}",
+        said.err
+    );
 }
 
 #[test]
@@ -178,7 +245,13 @@ fn a_run_of_some_tasks_between_them_takes_nothing_from_a_retry() {
         world.omk(&["run", "look"]).exits(0);
     }
     let said = world.omk(&["retry"]).exits(0);
-    assert!(said.err.contains(&format!("keeps good (of run {first}), look; does bad, after")), "{}", said.err);
+    assert!(
+        said.err.contains(&format!(
+            "keeps good (of run {first}), look; does bad, after"
+        )),
+        "{}",
+        said.err
+    );
     assert_eq!(worked(&world), ["after", "bad"]);
     assert_eq!(world.landed_on("omk/run/story").len(), 3);
 }
@@ -216,18 +289,32 @@ fn a_retry_says_which_run_it_cannot_read() {
     let said = world.omk(&["retry", "--limits", "time=1ms"]).exits(4);
     let unread = |run: &str| format!("run {run} cannot be read, so nothing of it is kept");
     assert!(said.err.contains(&unread(&id(&second))), "{}", said.err);
-    assert!(said.err.contains(&format!("retry of run {first}: keeps good, look; does bad, after")), "{}", said.err);
+    assert!(
+        said.err.contains(&format!(
+            "retry of run {first}: keeps good, look; does bad, after"
+        )),
+        "{}",
+        said.err
+    );
 
     // What it was to keep is not done again unsaid.
     std::fs::remove_file(world.runs()[0].join("plan.yaml")).unwrap();
     let said = world.omk(&["resume", "--limits", "time=10m"]).exits(0);
-    said.says(&unread(&first))
-        .says("this run was to keep `good`, `look` of an earlier run, and cannot read that any more");
+    said.says(&unread(&first)).says(
+        "this run was to keep `good`, `look` of an earlier run, and cannot read that any more",
+    );
     for run in world.runs() {
         let journal = std::fs::read_to_string(run.join("journal.jsonl")).unwrap();
-        std::fs::write(run.join("journal.jsonl"), journal.replacen("\"seq\":1", "\"seq\":7", 1)).unwrap();
+        std::fs::write(
+            run.join("journal.jsonl"),
+            journal.replacen("\"seq\":1", "\"seq\":7", 1),
+        )
+        .unwrap();
     }
-    let said = world.omk(&["retry"]).exits(2).says("there is no earlier run of `story` to retry");
+    let said = world
+        .omk(&["retry"])
+        .exits(2)
+        .says("there is no earlier run of `story` to retry");
     said.says(&unread(&first)).says(&unread(&id(&second)));
 }
 
@@ -240,7 +327,10 @@ fn a_torn_change_is_not_called_kept() {
     let blob = world.rev("omk/task/story/good:good.txt");
     let git = world.repo().join(".git");
     let place = std::path::Path::new(&blob[..2]).join(&blob[2..]);
-    let files = [git.join("objects").join(&place), git.join("omk/objects").join(&first).join(&place)];
+    let files = [
+        git.join("objects").join(&place),
+        git.join("omk/objects").join(&first).join(&place),
+    ];
     let tear = |file: &std::path::Path| {
         std::fs::remove_file(file).unwrap();
         std::fs::write(file, "torn").unwrap();
@@ -248,7 +338,11 @@ fn a_torn_change_is_not_called_kept() {
     // Its second name brings it back.
     tear(&files[0]);
     let said = world.omk(&["retry", "--limits", "time=1ms"]).exits(4);
-    assert!(said.err.contains("keeps good, look; does bad, after"), "{}", said.err);
+    assert!(
+        said.err.contains("keeps good, look; does bad, after"),
+        "{}",
+        said.err
+    );
     assert_eq!(world.git(&["cat-file", "-p", &blob]), "good");
     files.iter().for_each(|file| tear(file));
     let said = world.omk(&["retry"]).exits(0);
@@ -268,12 +362,22 @@ fn the_newest_run_is_the_last_one_even_if_the_clock_was_set_back() {
     assert!(newest.starts_with("29990101t000000z-3e8"), "{newest}");
     go(&world);
     let said = world.omk(&["retry"]).exits(0);
-    assert!(said.err.contains(&format!("retry of run {newest}: keeps good, look; does bad, after")), "{}", said.err);
+    assert!(
+        said.err.contains(&format!(
+            "retry of run {newest}: keeps good, look; does bad, after"
+        )),
+        "{}",
+        said.err
+    );
     let newest = id(&world.run_dir());
     assert!(newest.starts_with("29990101t000000z-3e9"), "{newest}");
 }
 
 #[test]
 fn there_is_nothing_to_retry_before_a_first_run() {
-    world().omk(&["retry"]).exits(2).says("there is no earlier run of `story` to retry").says("omk run");
+    world()
+        .omk(&["retry"])
+        .exits(2)
+        .says("there is no earlier run of `story` to retry")
+        .says("omk run");
 }

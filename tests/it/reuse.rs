@@ -1,4 +1,5 @@
-//! Reused verdicts: a gate that has passed by the same premises does not run again, and any other premise makes it run.
+//! Reused verdicts: a gate that has passed by the same premises does not run again, and any other
+//! premise makes it run.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -56,19 +57,32 @@ fn a_second_run_with_the_same_inputs_runs_no_gate_and_names_the_proof() {
     meeting.next().leaves(0);
     first.ends().exits(0);
     let proof: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(world.run_dir().join("proofs/one.json")).unwrap()).unwrap();
-    let (run, commit) = (proof["predicate"]["run"].as_str().unwrap(), world.rev("omk/run/story"));
-    assert!(proof["predicate"]["gates"][0]["reuse_key"].is_string(), "{proof:#}");
+        serde_json::from_slice(&std::fs::read(world.run_dir().join("proofs/one.json")).unwrap())
+            .unwrap();
+    let (run, commit) = (
+        proof["predicate"]["run"].as_str().unwrap(),
+        world.rev("omk/run/story"),
+    );
+    assert!(
+        proof["predicate"]["gates"][0]["reuse_key"].is_string(),
+        "{proof:#}"
+    );
     let note = format!("reused from proof {run}/one, commit {}", &commit[..12]);
     // Of the second run, and of a third one, whose predecessor ran no gate.
     for _ in 0..2 {
         world.run().exits(0);
         meeting.is_complete();
         let outcome = said(&world);
-        assert_eq!((outcome.verdict, outcome.attempts, outcome.note.as_str()), (GateVerdict::Reused, 0, note.as_str()));
+        assert_eq!(
+            (outcome.verdict, outcome.attempts, outcome.note.as_str()),
+            (GateVerdict::Reused, 0, note.as_str())
+        );
         world.ended(RunVerdict::Ready);
         world.omk(&["report", "--json"]).exits(0).says(&note);
-        world.omk(&["report", "--format", "markdown"]).exits(0).says(&format!("{run}/one"));
+        world
+            .omk(&["report", "--format", "markdown"])
+            .exits(0)
+            .says(&format!("{run}/one"));
         world.omk(&["verify"]).exits(0).says("all hold");
     }
     let again = world.start(&["run", "--no-reuse"]);
@@ -96,34 +110,76 @@ fn edit_plan(world: &World, old: &str, new: &str) {
 }
 
 const NOTHING_READ: &[Change] = &[
-    ("a file that it does not read", |world| world.write("a.txt", "other\n")),
-    ("a new file elsewhere", |world| world.write("other/b.txt", "b\n")),
+    ("a file that it does not read", |world| {
+        world.write("a.txt", "other\n")
+    }),
+    ("a new file elsewhere", |world| {
+        world.write("other/b.txt", "b\n")
+    }),
     ("another task", |world| edit_plan(world, "echo 1", "echo 2")),
 ];
 
 const READ: &[Change] = &[
     ("content", |world| world.write("src/lib.rs", "other\n")),
     ("a new file", |world| world.write("src/new.rs", "new\n")),
-    ("a rename", |world| std::fs::rename(world.repo().join("src/new.rs"), world.repo().join("src/newer.rs")).unwrap()),
-    ("a mode", |world| {
-        std::fs::set_permissions(world.repo().join("src/lib.rs"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    ("a rename", |world| {
+        std::fs::rename(
+            world.repo().join("src/new.rs"),
+            world.repo().join("src/newer.rs"),
+        )
+        .unwrap()
     }),
-    ("a file that is gone", |world| std::fs::remove_file(world.repo().join("src/newer.rs")).unwrap()),
+    ("a mode", |world| {
+        std::fs::set_permissions(
+            world.repo().join("src/lib.rs"),
+            std::fs::Permissions::from_mode(0o755),
+        )
+        .unwrap();
+    }),
+    ("a file that is gone", |world| {
+        std::fs::remove_file(world.repo().join("src/newer.rs")).unwrap()
+    }),
     ("a file that became a link", |world| {
         std::fs::remove_file(world.repo().join("src/lib.rs")).unwrap();
         std::os::unix::fs::symlink("../a.txt", world.repo().join("src/lib.rs")).unwrap();
     }),
-    ("the file that a link leads to", |world| world.write("a.txt", "by a link\n")),
-    ("a file in a directory that a link leads to", |world| world.write("data/inside", "other data\n")),
-    ("the rules by which files are laid out", |world| world.write(".gitattributes", "*.txt text eol=crlf\n")),
-    ("a trusted file", |world| world.write("check.sh", "exit 1\n")),
-    ("what the fingerprint prints", |world| world.write("tool", "tool 2\n")),
-    ("the gate's command", |world| edit_plan(world, "test -e src/lib.rs", "test -L src/lib.rs")),
-    ("the gate's timeout", |world| edit_plan(world, "{ id: test, run", "{ id: test, timeout: 7m, run")),
-    ("a variable of the gate", |world| edit_plan(world, "timeout: 7m", "timeout: 7m, env: { A: b }")),
-    ("a variable of the plan", |world| edit_plan(world, "tasks:", "env: { B: c }\ntasks:")),
-    ("its network", |world| edit_plan(world, "tasks:", "room: { network: { gates: none } }\ntasks:")),
-    ("its inputs", |world| edit_plan(world, r#"["src/**"]"#, r#"["src/**", a.txt]"#)),
+    ("the file that a link leads to", |world| {
+        world.write("a.txt", "by a link\n")
+    }),
+    ("a file in a directory that a link leads to", |world| {
+        world.write("data/inside", "other data\n")
+    }),
+    ("the rules by which files are laid out", |world| {
+        world.write(".gitattributes", "*.txt text eol=crlf\n")
+    }),
+    ("a trusted file", |world| {
+        world.write("check.sh", "exit 1\n")
+    }),
+    ("what the fingerprint prints", |world| {
+        world.write("tool", "tool 2\n")
+    }),
+    ("the gate's command", |world| {
+        edit_plan(world, "test -e src/lib.rs", "test -L src/lib.rs")
+    }),
+    ("the gate's timeout", |world| {
+        edit_plan(world, "{ id: test, run", "{ id: test, timeout: 7m, run")
+    }),
+    ("a variable of the gate", |world| {
+        edit_plan(world, "timeout: 7m", "timeout: 7m, env: { A: b }")
+    }),
+    ("a variable of the plan", |world| {
+        edit_plan(world, "tasks:", "env: { B: c }\ntasks:")
+    }),
+    ("its network", |world| {
+        edit_plan(
+            world,
+            "tasks:",
+            "room: { network: { gates: none } }\ntasks:",
+        )
+    }),
+    ("its inputs", |world| {
+        edit_plan(world, r#"["src/**"]"#, r#"["src/**", a.txt]"#)
+    }),
 ];
 
 #[test]
@@ -162,16 +218,36 @@ fn what_lies_in_submodules_is_a_premise_however_it_is_named_and_so_is_whether_it
         let (world, inner) = (World::new(), World::new());
         submodules::add(&world, &inner, "lib", "vendor/lib");
         std::os::unix::fs::symlink("vendor/lib/a.txt", world.repo().join("link")).unwrap();
-        world.plan(&format!("gates: [{{ id: test, run: '{check}', inputs: ['{inputs}'] }}]\n{TASK}"));
+        world.plan(&format!(
+            "gates: [{{ id: test, run: '{check}', inputs: ['{inputs}'] }}]\n{TASK}"
+        ));
         run(&world, GateVerdict::Passed, inputs);
         run(&world, GateVerdict::Reused, inputs);
         // Its clone is gone, so slots have an empty directory there.
-        std::fs::rename(world.repo().join(".git/modules/lib"), world.dir().join("away")).unwrap();
+        std::fs::rename(
+            world.repo().join(".git/modules/lib"),
+            world.dir().join("away"),
+        )
+        .unwrap();
         run(&world, GateVerdict::Passed, inputs);
-        std::fs::rename(world.dir().join("away"), world.repo().join(".git/modules/lib")).unwrap();
+        std::fs::rename(
+            world.dir().join("away"),
+            world.repo().join(".git/modules/lib"),
+        )
+        .unwrap();
         run(&world, GateVerdict::Reused, inputs);
         world.write("vendor/lib/a.txt", "bad\n");
-        world.git(&["-C", "vendor/lib", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qam", "bad"]);
+        world.git(&[
+            "-C",
+            "vendor/lib",
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@b",
+            "commit",
+            "-qam",
+            "bad",
+        ]);
         world.commit("move it");
         world.run().exits(1);
         assert_eq!(said(&world).verdict, GateVerdict::Failed, "{inputs}");
@@ -185,7 +261,9 @@ fn what_a_glob_reaches_through_a_link_is_a_premise() {
         world.write("shared/x", "good\n");
         std::os::unix::fs::symlink("shared", world.repo().join("cfg")).unwrap();
         std::os::unix::fs::symlink(".", world.repo().join("away")).unwrap();
-        world.plan(&format!("gates: [{{ id: test, run: grep -q good cfg/x, inputs: ['{inputs}'] }}]\n{TASK}"));
+        world.plan(&format!(
+            "gates: [{{ id: test, run: grep -q good cfg/x, inputs: ['{inputs}'] }}]\n{TASK}"
+        ));
         run(&world, GateVerdict::Passed, inputs);
         run(&world, GateVerdict::Reused, inputs);
         world.write("shared/x", "bad\n");
@@ -208,7 +286,9 @@ fn the_program_of_a_filter_is_a_premise() {
         world.git(&["config", &format!("filter.own.{key}"), value]);
     }
     world.write(".gitattributes", "a.txt filter=own\n");
-    world.plan(&format!("gates: [{{ id: test, run: grep -q a a.txt, inputs: [a.txt] }}]\n{TASK}"));
+    world.plan(&format!(
+        "gates: [{{ id: test, run: grep -q a a.txt, inputs: [a.txt] }}]\n{TASK}"
+    ));
     run(&world, GateVerdict::Passed, "the first run");
     run(&world, GateVerdict::Reused, "the second run");
     program("tr a b");
@@ -218,7 +298,9 @@ fn the_program_of_a_filter_is_a_premise() {
 
 #[test]
 fn the_mode_of_new_files_is_a_premise() {
-    let world = World::with(&format!("gates: [{{ id: test, run: ls -l a.txt, inputs: [a.txt] }}]\n{TASK}"));
+    let world = World::with(&format!(
+        "gates: [{{ id: test, run: ls -l a.txt, inputs: [a.txt] }}]\n{TASK}"
+    ));
     for (mask, expected) in [
         ("022", GateVerdict::Passed),
         ("022", GateVerdict::Reused),
@@ -226,7 +308,13 @@ fn the_mode_of_new_files_is_a_premise() {
         ("077", GateVerdict::Reused),
     ] {
         let mut shell = world.command("sh");
-        shell.args(["-c", &format!("umask {mask}; exec \"$@\""), "sh", env!("CARGO_BIN_EXE_omk"), "run"]);
+        shell.args([
+            "-c",
+            &format!("umask {mask}; exec \"$@\""),
+            "sh",
+            env!("CARGO_BIN_EXE_omk"),
+            "run",
+        ]);
         World::start_command(shell).ends().exits(0);
         assert_eq!(said(&world).verdict, expected, "{mask}");
     }
@@ -234,11 +322,15 @@ fn the_mode_of_new_files_is_a_premise() {
 
 #[test]
 fn a_fingerprint_that_fails_keeps_verdicts_from_being_reused() {
-    let world =
-        World::with(&format!("gates: [{{ id: test, run: 'true', inputs: [src], fingerprint: exit 3 }}]\n{TASK}"));
+    let world = World::with(&format!(
+        "gates: [{{ id: test, run: 'true', inputs: [src], fingerprint: exit 3 }}]\n{TASK}"
+    ));
     for _ in 0..2 {
         run(&world, GateVerdict::Passed, "no fingerprint");
-        assert_eq!(said(&world).note, "its fingerprint exited with 3, so no verdict is reused");
+        assert_eq!(
+            said(&world).note,
+            "its fingerprint exited with 3, so no verdict is reused"
+        );
     }
 }
 
@@ -260,11 +352,23 @@ fn only_a_clean_pass_in_a_sealed_room_without_kept_caches_is_reused() {
     again(&gate("run: 'false'"), GateVerdict::Failed, "sealed", 1);
     let warns = r#"report: { format: junit, path: out.xml }, run: "echo '<testsuite><testcase classname=\"c\" name=\"n\"><failure/></testcase></testsuite>' > out.xml""#;
     again(&gate(warns), GateVerdict::Passed, "sealed", 0);
-    let kept = gate("required: false, run: test -e target/ok")
-        .replace("run: echo 1 > one.txt", "run: mkdir -p target; echo 1 | tee target/ok > one.txt");
-    again(&format!("keep: [target]\n{kept}"), GateVerdict::Passed, "sealed", 0);
+    let kept = gate("required: false, run: test -e target/ok").replace(
+        "run: echo 1 > one.txt",
+        "run: mkdir -p target; echo 1 | tee target/ok > one.txt",
+    );
+    again(
+        &format!("keep: [target]\n{kept}"),
+        GateVerdict::Passed,
+        "sealed",
+        0,
+    );
     // Nothing is said of what it reads.
-    again(&format!("gates: [{{ id: test, run: 'true' }}]\n{TASK}"), GateVerdict::Passed, "sealed", 0);
+    again(
+        &format!("gates: [{{ id: test, run: 'true' }}]\n{TASK}"),
+        GateVerdict::Passed,
+        "sealed",
+        0,
+    );
 }
 
 #[test]
@@ -276,14 +380,22 @@ fn verify_checks_a_reused_verdict_against_its_proof() {
     let origin = first.join("one.json");
     let sound = std::fs::read_to_string(&origin).unwrap();
     let proof: serde_json::Value = serde_json::from_str(&sound).unwrap();
-    let key = proof["predicate"]["gates"][0]["reuse_key"].as_str().unwrap();
+    let key = proof["predicate"]["gates"][0]["reuse_key"]
+        .as_str()
+        .unwrap();
     let commit = proof["predicate"]["result"]["commit"].as_str().unwrap();
     let other = |digest: &str| {
-        if digest.starts_with('0') { digest.replacen('0', "1", 1) } else { format!("0{}", &digest[1..]) }
+        if digest.starts_with('0') {
+            digest.replacen('0', "1", 1)
+        } else {
+            format!("0{}", &digest[1..])
+        }
     };
-    for (old, new) in
-        [(key.to_owned(), other(key)), (commit.to_owned(), other(commit)), ("\"passed\"".into(), "\"failed\"".into())]
-    {
+    for (old, new) in [
+        (key.to_owned(), other(key)),
+        (commit.to_owned(), other(commit)),
+        ("\"passed\"".into(), "\"failed\"".into()),
+    ] {
         std::fs::write(&origin, sound.replace(&old, &new)).unwrap();
         world
             .omk(&["verify"])
@@ -292,5 +404,8 @@ fn verify_checks_a_reused_verdict_against_its_proof() {
             .says("which does not say that");
     }
     std::fs::remove_file(&origin).unwrap();
-    world.omk(&["verify"]).exits(0).says("which is not here and was not checked");
+    world
+        .omk(&["verify"])
+        .exits(0)
+        .says("which is not here and was not checked");
 }

@@ -49,7 +49,11 @@ tasks:
 "#,
     );
     world.run().exits(1);
-    assert_eq!(world.landed_on("omk/run/story").len(), 1, "the one that landed last is taken out");
+    assert_eq!(
+        world.landed_on("omk/run/story").len(),
+        1,
+        "the one that landed last is taken out"
+    );
     world.ended(RunVerdict::NotReady);
 }
 
@@ -62,7 +66,11 @@ tasks: [{ id: one, run: "echo 1 > one" }]
 "#,
     );
     world.run().exits(1);
-    assert_eq!(world.rev("omk/run/story"), world.rev("HEAD"), "everything was taken out");
+    assert_eq!(
+        world.rev("omk/run/story"),
+        world.rev("HEAD"),
+        "everything was taken out"
+    );
     world.run().exits(1);
     world.ended(RunVerdict::NotReady);
     // A commit that somebody else put there is theirs.
@@ -76,7 +84,12 @@ tasks: [{ id: one, run: "echo 1 > one" }]
 #[tokio::test]
 async fn a_slot_is_not_kept_for_a_task_that_is_never_tried_again() {
     let wrong = || vec![write("fix.txt", "wrong\n"), Turn::Say("done")];
-    let model = Model::start(vec![("do one", wrong()), ("do two", wrong()), ("do three", wrong())]).await;
+    let model = Model::start(vec![
+        ("do one", wrong()),
+        ("do two", wrong()),
+        ("do three", wrong()),
+    ])
+    .await;
     let plan = r#"
 limits: { workers: 1 }
 defaults: { gates: [check], retry_policy: { max_attempts: 0 } }
@@ -89,9 +102,15 @@ tasks:
     let world = e2e_world::World::new(&model, plan).await;
     let ended = world.run(&["run"]).await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert_eq!(["one", "two", "three"].map(|task| world.attempts(task)), ["gate"; 3]);
+    assert_eq!(
+        ["one", "two", "three"].map(|task| world.attempts(task)),
+        ["gate"; 3]
+    );
     let journal = world.journal();
-    let slots: BTreeSet<&str> = journal.iter().filter_map(|line| line["fact"]["slot"].as_str()).collect();
+    let slots: BTreeSet<&str> = journal
+        .iter()
+        .filter_map(|line| line["fact"]["slot"].as_str())
+        .collect();
     // The next task may begin before the first slot is back; the third must not need a third.
     assert!(slots.len() < 3, "{slots:?}");
 }
@@ -99,10 +118,16 @@ tasks:
 #[test]
 fn a_limit_given_on_the_way_leaves_the_others_as_they_were() {
     let world = World::with(r#"tasks: [{ id: one, run: "sleep 600" }]"#);
-    world.omk(&["run", "--limits", "time=200ms,tokens=5"]).exits(4);
+    world
+        .omk(&["run", "--limits", "time=200ms,tokens=5"])
+        .exits(4);
     world.omk(&["resume", "--limits", "time=300ms"]).exits(4);
     let limits = &world.report()["limits"];
-    assert_eq!((&limits["time_ms"], &limits["tokens"]), (&300.into(), &5.into()), "{limits:#}");
+    assert_eq!(
+        (&limits["time_ms"], &limits["tokens"]),
+        (&300.into(), &5.into()),
+        "{limits:#}"
+    );
 }
 
 #[test]
@@ -112,7 +137,13 @@ fn paths_outside_the_write_set_are_on_record() {
     );
     world.run().exits(1);
     let observed = world.facts().into_iter().find_map(|fact| match fact {
-        Fact::Worked { evidence, .. } => Some(evidence.observed.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        Fact::Worked { evidence, .. } => Some(
+            evidence
+                .observed
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>(),
+        ),
         _ => None,
     });
     assert_eq!(observed.unwrap(), ["b.txt", "c.txt"]);
@@ -146,7 +177,10 @@ tasks:
     running.signal(Signal::KILL);
     running.ends().exits(-9);
     world.omk(&["cancel", "--task", "first"]).exits(0);
-    assert_eq!((world.state("first"), world.state("second")), ("cancelled".into(), "pending".into()));
+    assert_eq!(
+        (world.state("first"), world.state("second")),
+        ("cancelled".into(), "pending".into())
+    );
     world.omk(&["replay"]).exits(0);
     world.omk(&["resume"]).exits(1);
     assert_eq!(world.state("second"), "completed");

@@ -1,6 +1,8 @@
-//! Two secrets that omk holds, printed and written in every way by commands and gates: nothing of them is left on disk.
+//! Two secrets that omk holds, printed and written in every way by commands and gates: nothing of
+//! them is left on disk.
 //!
-//! No child can know them by itself, so the repository holds them backwards, which is no form that omk looks for.
+//! No child can know them by itself, so the repository holds them backwards, which is no form that
+//! omk looks for.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -53,11 +55,16 @@ for backwards in ("KEY", "TOKEN"):
 "#;
 
 /// Prints one of the secrets, with nothing behind it.
-const ONE: &str = "import sys\nsys.stdout.write({'key': 'KEY', 'token': 'TOKEN'}[sys.argv[1]][::-1])\n";
+const ONE: &str =
+    "import sys\nsys.stdout.write({'key': 'KEY', 'token': 'TOKEN'}[sys.argv[1]][::-1])\n";
 
 fn scripts() -> [(&'static str, String); 2] {
     let backwards = |text: String| text.chars().rev().collect::<String>();
-    let planted = |script: &str| script.replace("KEY", &backwards(key())).replace("TOKEN", &backwards(token()));
+    let planted = |script: &str| {
+        script
+            .replace("KEY", &backwards(key()))
+            .replace("TOKEN", &backwards(token()))
+    };
     [("say.py", planted(SAY)), ("one.py", planted(ONE))]
 }
 
@@ -110,8 +117,12 @@ fn holds(bytes: &[u8]) -> bool {
     let has = |wanted: &[u8]| bytes.windows(wanted.len()).any(|window| window == wanted);
     let plainly = [key(), token()].into_iter().any(|secret| {
         let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
-        let encoded = [STANDARD.encode(&secret), URL_SAFE.encode(&secret)].map(|text| text[..36].to_owned());
-        [secret, hex].iter().chain(&encoded).any(|form| has(form.as_bytes()))
+        let encoded =
+            [STANDARD.encode(&secret), URL_SAFE.encode(&secret)].map(|text| text[..36].to_owned());
+        [secret, hex]
+            .iter()
+            .chain(&encoded)
+            .any(|form| has(form.as_bytes()))
     });
     plainly || Scrubber::new([key(), token()]).is_in(bytes)
 }
@@ -119,21 +130,34 @@ fn holds(bytes: &[u8]) -> bool {
 #[track_caller]
 fn assert_clean(what: &str, found: Vec<(PathBuf, Vec<u8>)>) {
     assert!(!found.is_empty(), "{what}: nothing was looked at");
-    let leaked: Vec<PathBuf> = found.into_iter().filter(|(_, bytes)| holds(bytes)).map(|(path, _)| path).collect();
+    let leaked: Vec<PathBuf> = found
+        .into_iter()
+        .filter(|(_, bytes)| holds(bytes))
+        .map(|(path, _)| path)
+        .collect();
     assert!(leaked.is_empty(), "{what}: {leaked:#?}");
 }
 
 #[test]
 fn a_secret_that_children_print_and_write_is_left_nowhere() {
-    let world = World::new().env("KIMI_API_KEY", &key()).env("DEPLOY_TOKEN", &token());
+    let world = World::new()
+        .env("KIMI_API_KEY", &key())
+        .env("DEPLOY_TOKEN", &token());
     for (name, script) in scripts() {
         world.write(name, &script);
     }
     world.write(".gitignore", "*.tmp\njunit.xml\n");
     world.plan(PLAN);
     let bundle = world.dir().join("bundle");
-    let said = world.omk(&["run", "--bundle", bundle.to_str().unwrap()]).exits(1);
-    assert!(!holds(said.out.as_bytes()) && !holds(said.err.as_bytes()), "{}\n{}", said.out, said.err);
+    let said = world
+        .omk(&["run", "--bundle", bundle.to_str().unwrap()])
+        .exits(1);
+    assert!(
+        !holds(said.out.as_bytes()) && !holds(said.err.as_bytes()),
+        "{}\n{}",
+        said.out,
+        said.err
+    );
     assert_eq!(world.landings(), ["loud"]);
     for (task, path, what) in [
         ("named", "x-***.txt", "its name"),
@@ -143,22 +167,45 @@ fn a_secret_that_children_print_and_write_is_left_nowhere() {
     ] {
         assert_eq!(world.classes(task), [Class::Scope], "{task}");
         let message = &world.failures(task)[0].message;
-        assert!(message.contains(&format!("`{path}`: {what} holds a key or a token")), "{message}");
+        assert!(
+            message.contains(&format!("`{path}`: {what} holds a key or a token")),
+            "{message}"
+        );
     }
     let logs = world.run_dir().join("logs");
-    for log in ["loud/1/command.log", "fails/1/command.log", "loud/1/gate-says-1.log"] {
+    for log in [
+        "loud/1/command.log",
+        "fails/1/command.log",
+        "loud/1/gate-says-1.log",
+    ] {
         let text = std::fs::read_to_string(logs.join(log)).unwrap();
         assert!(text.matches("***").count() > 40, "{log} was not looked at");
     }
 
-    for command in
-        [&["status", "--json"][..], &["report"], &["report", "--json"], &["logs", "loud"], &["logs", "fails"]]
-    {
+    for command in [
+        &["status", "--json"][..],
+        &["report"],
+        &["report", "--json"],
+        &["logs", "loud"],
+        &["logs", "fails"],
+    ] {
         let said = world.omk(command);
-        assert!(!holds(said.out.as_bytes()) && !holds(said.err.as_bytes()), "{command:?}: {}", said.out);
+        assert!(
+            !holds(said.out.as_bytes()) && !holds(said.err.as_bytes()),
+            "{command:?}: {}",
+            said.out
+        );
     }
-    let objects = world.command("git").args(["cat-file", "--batch-all-objects", "--batch"]).output().unwrap().stdout;
-    assert!(objects.windows(7).any(|window| window == b"one.py\0"), "trees were not looked at");
+    let objects = world
+        .command("git")
+        .args(["cat-file", "--batch-all-objects", "--batch"])
+        .output()
+        .unwrap()
+        .stdout;
+    assert!(
+        objects.windows(7).any(|window| window == b"one.py\0"),
+        "trees were not looked at"
+    );
     assert_clean("git's objects", vec![(".git".into(), objects)]);
     assert_clean("the bundle", everything(&bundle));
     assert_clean("everything else", everything(world.dir()));
@@ -183,23 +230,43 @@ deliver: { as: pull-request, partial: true }
 fn a_secret_reaches_neither_an_artifact_nor_the_forge() {
     let [say, one] = scripts();
     let check = "grep -q right fix.txt\n";
-    let files =
-        [("omk.yaml", FORGE_PLAN), ("README.md", "A widget.\n"), ("check.sh", check), (say.0, &say.1), (one.0, &one.1)];
+    let files = [
+        ("omk.yaml", FORGE_PLAN),
+        ("README.md", "A widget.\n"),
+        ("check.sh", check),
+        (say.0, &say.1),
+        (one.0, &one.1),
+    ];
     let world = ForgeWorld::with_files(&files);
     let event = world.comments("maintainer", "/omk run");
     let env = [("KIMI_API_KEY", key()), ("DEPLOY_TOKEN", token())];
-    let env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let Jobs { gate, run, judge, publish, number } = world.jobs(&event, &env);
+    let env: Vec<(&str, &str)> = env
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let Jobs {
+        gate,
+        run,
+        judge,
+        publish,
+        number,
+    } = world.jobs(&event, &env);
     let told = format!("{gate:#?}{run:#?}{judge:#?}{publish:#?}");
     assert!(!holds(told.as_bytes()), "{told}");
     let bundle = world.at(&format!("job-{number}-run/bundle"));
     let log = std::fs::read_to_string(bundle.join("logs/fix/1/command.log")).unwrap();
     assert!(log.matches("***").count() > 20, "{log}");
     assert_clean("the artifact", everything(&bundle));
-    assert_clean("what the run job left", everything(&world.at(&format!("job-{number}-run"))));
+    assert_clean(
+        "what the run job left",
+        everything(&world.at(&format!("job-{number}-run"))),
+    );
     let state = world.state().to_string() + &json!(world.door.log()).to_string();
     assert!(state.contains("held"), "nothing was sent: {state}");
-    assert_clean("what the forge was sent", vec![("state".into(), state.into_bytes())]);
+    assert_clean(
+        "what the forge was sent",
+        vec![("state".into(), state.into_bytes())],
+    );
 }
 
 const ECHO: &str = "tasks: [{ id: echo, prompt: do echo, write_set: [echo.txt], retry_policy: { max_attempts: 0 } }]\n";
@@ -214,9 +281,16 @@ async fn a_key_that_the_provider_sends_back_is_in_no_transcript_and_no_record_of
     let ended = world.run(&["run"]).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let transcript = world.runs().pop().unwrap().join("transcripts/echo/1.jsonl");
-    assert!(std::fs::read_to_string(transcript).unwrap().contains("***"), "the key was not sent back");
+    assert!(
+        std::fs::read_to_string(transcript).unwrap().contains("***"),
+        "the key was not sent back"
+    );
     let scrubber = Scrubber::new([KEY]);
-    let leaked = world.files().into_iter().filter(|(_, bytes)| scrubber.is_in(bytes)).map(|(path, _)| path);
+    let leaked = world
+        .files()
+        .into_iter()
+        .filter(|(_, bytes)| scrubber.is_in(bytes))
+        .map(|(path, _)| path);
     assert_eq!(leaked.collect::<Vec<_>>(), Vec::<PathBuf>::new());
 }
 
@@ -224,14 +298,24 @@ async fn a_key_that_the_provider_sends_back_is_in_no_transcript_and_no_record_of
 fn a_token_in_an_address_is_in_no_log_of_git_no_copy_of_settings_and_no_clone_that_a_child_sees() {
     let (world, inner) = (World::new(), World::new());
     crate::submodules::add(&world, &inner, "lib", "lib");
-    world.git(&["-C", "lib", "config", "remote.origin.url", "https://me:hush-module@h.example/lib.git"]);
+    world.git(&[
+        "-C",
+        "lib",
+        "config",
+        "remote.origin.url",
+        "https://me:hush-module@h.example/lib.git",
+    ]);
     let git = world.repo().join(".git");
     let line = "0000000000000000000000000000000000000000 0000000000000000000000000000000000000000 a <a@b> 1 +0000\tpull \
                 https://me:hush-log@h.example/x.git main: Fast-forward\n";
     std::fs::write(git.join("logs/HEAD"), line).unwrap();
     std::fs::create_dir_all(git.join("remotes")).unwrap();
     for name in ["config~", ".config.swp", "config.bak", "remotes/origin"] {
-        std::fs::write(git.join(name), "url = https://me:hush-copy@h.example/x.git\n").unwrap();
+        std::fs::write(
+            git.join(name),
+            "url = https://me:hush-copy@h.example/x.git\n",
+        )
+        .unwrap();
     }
     let look = "! grep -r hush- \"$(git rev-parse --git-common-dir)\" lib && git stash list && git -C lib status";
     world.plan(&format!(

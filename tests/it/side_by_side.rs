@@ -1,4 +1,5 @@
-//! Gates side by side: how many at once, each in a checkout of its own, in which order, and what ends them.
+//! Gates side by side: how many at once, each in a checkout of its own, in which order, and what
+//! ends them.
 
 use omk_action::fact::{Fact, GateOutcome, GateVerdict, RunVerdict};
 
@@ -11,7 +12,10 @@ const ONE: &str = "tasks: [{ id: one, run: echo 1 > one.txt, write_set: [one.txt
 /// A world in which task `one` has these gates.
 fn world(workers: u32, gates: &[String], more: &str) -> World {
     let listed: String = gates.iter().map(|gate| format!("  - {gate}\n")).collect();
-    let ids: Vec<&str> = gates.iter().map(|gate| gate["{ id: ".len()..].split(',').next().unwrap()).collect();
+    let ids: Vec<&str> = gates
+        .iter()
+        .map(|gate| gate["{ id: ".len()..].split(',').next().unwrap())
+        .collect();
     World::with(&format!(
         "limits: {{ workers: {workers} }}\ngates:\n{listed}\
          defaults: {{ gates: [{}], retry_policy: {{ max_attempts: 0 }} }}\n{ONE}\n{more}",
@@ -29,7 +33,10 @@ fn said(world: &World) -> Vec<GateOutcome> {
 }
 
 fn verdicts(world: &World) -> Vec<(String, GateVerdict)> {
-    said(world).into_iter().map(|outcome| (outcome.gate.to_string(), outcome.verdict)).collect()
+    said(world)
+        .into_iter()
+        .map(|outcome| (outcome.gate.to_string(), outcome.verdict))
+        .collect()
 }
 
 fn all_pass(guests: Vec<Guest>, run: Running) {
@@ -69,7 +76,11 @@ fn gates_of_a_task_run_side_by_side_each_in_a_checkout_of_its_own() {
 #[test]
 fn one_worker_has_one_gate_at_a_time() {
     let meeting = Meeting::new();
-    let world = world(1, &["a", "b"].map(|name| meeting.gate(name, "", "", "")), "");
+    let world = world(
+        1,
+        &["a", "b"].map(|name| meeting.gate(name, "", "", "")),
+        "",
+    );
     let run = world.start(&["run"]);
     for name in ["a", "b"] {
         let guest = meeting.next();
@@ -84,7 +95,11 @@ fn one_worker_has_one_gate_at_a_time() {
 fn a_task_and_the_gates_of_another_never_have_more_than_the_workers() {
     let meeting = Meeting::new();
     let more = "  - { id: two, dependencies: [], run: echo 2 > two.txt, write_set: [two.txt], gates: [] }\n";
-    let plan = world(2, &["a", "b", "c"].map(|name| meeting.gate(name, "", "", "")), "");
+    let plan = world(
+        2,
+        &["a", "b", "c"].map(|name| meeting.gate(name, "", "", "")),
+        "",
+    );
     let text = std::fs::read_to_string(plan.repo().join("omk.yaml")).unwrap();
     // The second task can start once a worker is free: at the same time as the first.
     let tasks = "tasks:\n  - { id: one, run: echo 1 > one.txt, write_set: [one.txt] }\n";
@@ -93,7 +108,10 @@ fn a_task_and_the_gates_of_another_never_have_more_than_the_workers() {
     let run = plan.start(&["run"]);
     let first = meeting.gather(1);
     // One worker is left by the task that has no gates.
-    plan.until_fact("two landed", |fact| matches!(fact, Fact::Landed { task, .. } if task.as_str() == "two"));
+    plan.until_fact(
+        "two landed",
+        |fact| matches!(fact, Fact::Landed { task, .. } if task.as_str() == "two"),
+    );
     first.into_iter().for_each(|guest| guest.leaves(0));
     let guests = meeting.gather(2);
     meeting.is_complete();
@@ -152,7 +170,15 @@ fn the_first_required_failure_ends_the_other_gates() {
     run.ends().exits(1).says("gate `bad`");
     let told: Vec<String> = said(&world)
         .iter()
-        .map(|gate| format!("{} {} {} {}", gate.gate, gate.verdict.as_str(), gate.counts_as_passed, gate.note))
+        .map(|gate| {
+            format!(
+                "{} {} {} {}",
+                gate.gate,
+                gate.verdict.as_str(),
+                gate.counts_as_passed,
+                gate.note
+            )
+        })
         .collect();
     let expected = [
         "slow skipped false ended: required gate `bad` failed",
@@ -163,35 +189,56 @@ fn the_first_required_failure_ends_the_other_gates() {
     ];
     assert_eq!(told, expected);
     let failure = &world.failures("one")[0].message;
-    assert!(failure.starts_with("gate `bad` (") && !failure.contains("`slow`"), "{failure}");
+    assert!(
+        failure.starts_with("gate `bad` (") && !failure.contains("`slow`"),
+        "{failure}"
+    );
     world.no_child_is_left();
 }
 
 #[test]
 fn a_gate_that_was_waiting_for_its_turn_does_not_run_after_a_failure() {
     let meeting = Meeting::new();
-    let world = world(1, &["a", "b"].map(|name| meeting.gate(name, "", "", "")), "");
+    let world = world(
+        1,
+        &["a", "b"].map(|name| meeting.gate(name, "", "", "")),
+        "",
+    );
     let run = world.start(&["run"]);
     meeting.next().leaves(1);
     run.ends().exits(1);
     let gate = &said(&world)[1];
     assert_eq!((gate.verdict, gate.attempts), (GateVerdict::Skipped, 0));
     assert_eq!(gate.note, "did not run: required gate `a` failed");
-    assert_eq!(world.report()["tasks"][0]["gates"][1]["note"], gate.note.as_str());
+    assert_eq!(
+        world.report()["tasks"][0]["gates"][1]["note"],
+        gate.note.as_str()
+    );
 }
 
 #[test]
 fn all_gates_run_to_their_ends_with_keep_going() {
     let meeting = Meeting::new();
-    let world = world(2, &["a", "b", "c"].map(|name| meeting.gate(name, "", "", "")), "");
+    let world = world(
+        2,
+        &["a", "b", "c"].map(|name| meeting.gate(name, "", "", "")),
+        "",
+    );
     let run = world.start(&["run", "--keep-going"]);
     let mut guests = meeting.gather(2);
     guests.remove(0).leaves(1);
     guests.push(meeting.next());
     guests.into_iter().for_each(|guest| guest.leaves(0));
     run.ends().exits(1);
-    let expected = [("a", GateVerdict::Failed), ("b", GateVerdict::Passed), ("c", GateVerdict::Passed)];
-    assert_eq!(verdicts(&world), expected.map(|(gate, verdict)| (gate.to_owned(), verdict)));
+    let expected = [
+        ("a", GateVerdict::Failed),
+        ("b", GateVerdict::Passed),
+        ("c", GateVerdict::Passed),
+    ];
+    assert_eq!(
+        verdicts(&world),
+        expected.map(|(gate, verdict)| (gate.to_owned(), verdict))
+    );
 }
 
 #[test]
@@ -208,13 +255,20 @@ fn a_failure_that_the_base_has_too_ends_no_other_gate() {
     meeting.next().leaves(0);
     run.ends().exits(0);
     let expected = [("old", GateVerdict::Failed), ("slow", GateVerdict::Passed)];
-    assert_eq!(verdicts(&world), expected.map(|(gate, verdict)| (gate.to_owned(), verdict)));
+    assert_eq!(
+        verdicts(&world),
+        expected.map(|(gate, verdict)| (gate.to_owned(), verdict))
+    );
 }
 
 #[test]
 fn cheap_gates_start_first_once_it_is_known_which_are() {
     let meeting = Meeting::new();
-    let world = world(1, &["slow", "quick"].map(|name| meeting.gate(name, "", "", "")), "");
+    let world = world(
+        1,
+        &["slow", "quick"].map(|name| meeting.gate(name, "", "", "")),
+        "",
+    );
     let run = world.start(&["run"]);
     let slow = meeting.next();
     assert_eq!(slow.name, "slow");
@@ -231,7 +285,11 @@ fn cheap_gates_start_first_once_it_is_known_which_are() {
         guest.leaves(0);
     }
     run.ends().exits(0);
-    assert_eq!(verdicts(&world)[0].0, "slow", "they are told in the plan's order");
+    assert_eq!(
+        verdicts(&world)[0].0,
+        "slow",
+        "they are told in the plan's order"
+    );
 }
 
 #[test]
@@ -243,7 +301,10 @@ fn gates_take_turns_where_a_cache_is_kept_and_each_finds_it() {
     let text = std::fs::read_to_string(world.repo().join("omk.yaml")).unwrap();
     world.write(
         "omk.yaml",
-        &text.replace("run: echo 1 > one.txt", "run: mkdir target; echo 1 | tee target/cache > one.txt"),
+        &text.replace(
+            "run: echo 1 > one.txt",
+            "run: mkdir target; echo 1 | tee target/cache > one.txt",
+        ),
     );
     world.commit("cache");
     let run = world.start(&["run"]);
@@ -259,7 +320,11 @@ fn gates_take_turns_where_a_cache_is_kept_and_each_finds_it() {
 #[test]
 fn gates_on_the_result_and_in_a_judgement_run_side_by_side() {
     let meeting = Meeting::new();
-    let world = world(2, &["a", "b"].map(|name| meeting.gate(name, "", "", "")), "");
+    let world = world(
+        2,
+        &["a", "b"].map(|name| meeting.gate(name, "", "", "")),
+        "",
+    );
     let text = std::fs::read_to_string(world.repo().join("omk.yaml")).unwrap();
     world.write("omk.yaml", &text.replace("gates: [a, b]", "gates: []"));
     world.commit("none for the task");
@@ -268,7 +333,12 @@ fn gates_on_the_result_and_in_a_judgement_run_side_by_side() {
     let ran = Ran::of(world);
     let bundle = ran.bundle();
     std::thread::scope(|scope| {
-        scope.spawn(|| meeting.gather(2).into_iter().for_each(|guest| guest.leaves(0)));
+        scope.spawn(|| {
+            meeting
+                .gather(2)
+                .into_iter()
+                .for_each(|guest| guest.leaves(0))
+        });
         ran.judged(&bundle).0.exits(0);
     });
     let check = ran.world.start(&["plan", "--check"]);
@@ -290,15 +360,23 @@ tasks:
     );
     world.run().exits(1);
     let tasks = world.report()["tasks"].clone();
-    let gates: Vec<&str> =
-        tasks.as_array().unwrap().iter().filter_map(|task| task.pointer("/ejected/gate")?.as_str()).collect();
+    let gates: Vec<&str> = tasks
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|task| task.pointer("/ejected/gate")?.as_str())
+        .collect();
     assert_eq!(gates, ["both"], "{tasks:#}");
 }
 
 #[test]
 fn a_run_that_was_killed_between_two_gates_is_taken_up() {
     let meeting = Meeting::new();
-    let world = world(2, &["a", "b"].map(|name| meeting.gate(name, "echo x >> a.txt", "", "")), "");
+    let world = world(
+        2,
+        &["a", "b"].map(|name| meeting.gate(name, "echo x >> a.txt", "", "")),
+        "",
+    );
     let run = world.start(&["run"]);
     let guests = meeting.gather(2);
     assert!(run.killed_after(std::time::Duration::ZERO).is_none());

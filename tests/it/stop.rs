@@ -1,10 +1,13 @@
-//! A filter that hangs for ever, and big merges: whatever stops an attempt or a run ends them at any moment, nobody is left
-//! behind, and the next run works.
+//! A filter that hangs for ever, and big merges: whatever stops an attempt or a run ends them at
+//! any moment, nobody is left behind, and the next run works.
 //!
-//! `OMK_TEST_INTERRUPTS` says at how many moments a run with big merges and a hanging filter is interrupted, and
-//! `OMK_TEST_SEED` names the first.
+//! `OMK_TEST_INTERRUPTS` says at how many moments a run with big merges and a hanging filter is
+//! interrupted, and `OMK_TEST_SEED` names the first.
 
-#![expect(clippy::print_stdout, reason = "where a moment finds a fault, a person must know which it was")]
+#![expect(
+    clippy::print_stdout,
+    reason = "where a moment finds a fault, a person must know which it was"
+)]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,8 +22,8 @@ use super::world::{Said, World, until};
 /// Everything is promised within 2 s. A busy machine with a build for tests gets as much again.
 const PROMISED: Duration = Duration::from_secs(4);
 
-/// Called as `filter KIND`; it is slow at nothing but hangs, with a child, from the call on that the file `KIND` names.
-/// Neither of the two ends when it is asked to.
+/// Called as `filter KIND`; it is slow at nothing but hangs, with a child, from the call on that
+/// the file `KIND` names. Neither of the two ends when it is asked to.
 const FILTER: &str = r#"#!/bin/sh
 trap '' TERM
 dir=$(dirname "$0")
@@ -51,9 +54,14 @@ fn world(plan: &str) -> World {
 fn configure(world: &World, repository: &Path) {
     let filter = world.dir().join("filter");
     std::fs::write(&filter, FILTER).unwrap();
-    let set = |key: &str, value: &str| world.git(&["-C", repository.to_str().unwrap(), "config", key, value]);
+    let set = |key: &str, value: &str| {
+        world.git(&["-C", repository.to_str().unwrap(), "config", key, value])
+    };
     for kind in ["clean", "smudge"] {
-        set(&format!("filter.up.{kind}"), &format!("sh '{}' {kind}", filter.display()));
+        set(
+            &format!("filter.up.{kind}"),
+            &format!("sh '{}' {kind}", filter.display()),
+        );
     }
     set("filter.up.required", "true");
 }
@@ -112,7 +120,10 @@ fn stopped_by(signal: Signal, kind: &str, call: u32) -> World {
 #[test]
 fn ctrl_c_ends_a_filter_that_hangs_while_a_slot_is_laid_out() {
     let world = stopped_by(Signal::INT, "smudge", 1);
-    assert!(world.failures("a").is_empty(), "it was interrupted, and has not failed");
+    assert!(
+        world.failures("a").is_empty(),
+        "it was interrupted, and has not failed"
+    );
     works_again(&world, "resume");
 }
 
@@ -122,18 +133,30 @@ fn sigterm_ends_a_filter_that_hangs_while_a_change_is_read() {
     works_again(&world, "resume");
 }
 
-/// The last call of the filter in a whole run: it lays out the result, which is another tree than either change.
+/// The last call of the filter in a whole run: it lays out the result, which is another tree than
+/// either change.
 fn last_call() -> u32 {
     let world = world(&changes("", ""));
     world.run().exits(0);
-    let calls = std::fs::read_to_string(world.dir().join("smudge-calls")).unwrap().lines().count();
-    assert!(calls > 2, "the result is laid out by the filter, too: {calls}");
+    let calls = std::fs::read_to_string(world.dir().join("smudge-calls"))
+        .unwrap()
+        .lines()
+        .count();
+    assert!(
+        calls > 2,
+        "the result is laid out by the filter, too: {calls}"
+    );
     u32::try_from(calls).unwrap()
 }
 
 /// Both changes have landed, so nothing but the judgement is under way.
 fn is_judged(world: &World) -> bool {
-    world.facts().iter().filter(|fact| matches!(fact, Fact::Landed { .. })).count() == 2
+    world
+        .facts()
+        .iter()
+        .filter(|fact| matches!(fact, Fact::Landed { .. }))
+        .count()
+        == 2
 }
 
 #[test]
@@ -175,11 +198,19 @@ fn ctrl_c_ends_a_filter_that_hangs_between_two_executions_of_a_gate() {
 
 #[test]
 fn an_attempt_whose_filter_hangs_ends_at_its_timeout() {
-    for (kind, what) in [("smudge", "laying out its files"), ("clean", "reading its files back")] {
-        let world = world(&changes("", "").replace("max_attempts: 0 }", "max_attempts: 0 }, timeout: 3s"));
+    for (kind, what) in [
+        ("smudge", "laying out its files"),
+        ("clean", "reading its files back"),
+    ] {
+        let world =
+            world(&changes("", "").replace("max_attempts: 0 }", "max_attempts: 0 }, timeout: 3s"));
         hangs(&world, kind, 1);
         let watch = Clock::start().stopwatch();
-        let said = world.run().exits(1).says(&format!("{what} took longer than 3.0 s")).says("a filter");
+        let said = world
+            .run()
+            .exits(1)
+            .says(&format!("{what} took longer than 3.0 s"))
+            .says("a filter");
         // Both tasks, one after the other.
         in_time(&world, &watch, Duration::from_secs(3 * 2 + 2));
         assert_eq!(world.classes("a"), [Class::Timeout], "{said:?}");
@@ -209,7 +240,11 @@ fn omk_cancel_ends_a_filter_that_hangs_in_one_task_and_in_a_run() {
     let over = run.ends();
     // The other task has its whole life after that.
     in_time(&world, &since, Duration::from_secs(5));
-    assert_eq!((world.state("a"), world.state("b")), ("cancelled".to_owned(), "completed".to_owned()), "{over:?}");
+    assert_eq!(
+        (world.state("a"), world.state("b")),
+        ("cancelled".to_owned(), "completed".to_owned()),
+        "{over:?}"
+    );
     let _ = std::fs::remove_file(world.dir().join("hung"));
     std::fs::remove_file(world.dir().join("clean-calls")).unwrap();
     hangs(&world, "clean", 1);
@@ -228,7 +263,12 @@ fn a_killed_omk_leaves_no_git_and_no_filter() {
         hangs(&world, kind, 1);
         let run = world.start(&["run"]);
         let since = until_hung(&world);
-        until("it has a child", || world.children().iter().any(|child| child.contains("sleep 1000")));
+        until("it has a child", || {
+            world
+                .children()
+                .iter()
+                .any(|child| child.contains("sleep 1000"))
+        });
         assert!(run.killed_after(Duration::ZERO).is_none());
         in_time(&world, &since, Duration::ZERO);
         works_again(&world, "resume");
@@ -256,7 +296,9 @@ fn a_signal_before_a_run_has_begun_leaves_no_git_and_no_filter() {
     hangs(&world, "clean", 1);
     let run = world.start(&["plan"]);
     let hung: PathBuf = world.dir().join("hung");
-    until("the filter hangs, or git did not ask for it", || hung.exists() || world.children().is_empty());
+    until("the filter hangs, or git did not ask for it", || {
+        hung.exists() || world.children().is_empty()
+    });
     run.signal(Signal::INT);
     let since = Clock::start().stopwatch();
     let said: Said = run.ends();
@@ -271,8 +313,14 @@ fn sigterm_ends_a_filter_that_hangs_while_a_bundle_is_judged() {
     configure(&ran.world, &clone);
     std::fs::write(clone.join(".git/info/attributes"), "a.txt filter=up\n").unwrap();
     hangs(&ran.world, "smudge", 1);
-    let args =
-        ["-C", clone.to_str().unwrap(), "judge", bundle.to_str().unwrap(), "--request", request.to_str().unwrap()];
+    let args = [
+        "-C",
+        clone.to_str().unwrap(),
+        "judge",
+        bundle.to_str().unwrap(),
+        "--request",
+        request.to_str().unwrap(),
+    ];
     let judge = ran.world.start(&args);
     let since = until_hung(&ran.world);
     judge.signal(Signal::TERM);
@@ -289,24 +337,49 @@ const TASKS: u32 = 30;
 /// Moments in the suite; `scripts/soak interrupts` tries more.
 const MOMENTS: u64 = 3;
 
-/// Tasks that write 2,000 files each, and some that merge all of that. A few write a file that has a filter, too.
+/// Tasks that write 2,000 files each, and some that merge all of that. A few write a file that has
+/// a filter, too.
 fn big() -> World {
-    let mut plan = "limits: { workers: 2 }\ndefaults: { retry_policy: { max_attempts: 0 } }\ntasks:\n".to_owned();
+    let mut plan =
+        "limits: { workers: 2 }\ndefaults: { retry_policy: { max_attempts: 0 } }\ntasks:\n"
+            .to_owned();
     for task in 0..TASKS {
-        let write = format!("mkdir -p d{task}; for n in $(seq {FILES}); do echo {task} > d{task}/$n.txt; done");
-        let filtered = if task % 5 == 0 { format!("; echo > d{task}/a.up") } else { String::new() };
-        let before = (task - task % 10..task).map(|other| format!("t{other}")).collect::<Vec<_>>().join(", ");
-        let needs = if task % 10 == 9 { format!(", dependencies: [{before}]") } else { String::new() };
+        let write = format!(
+            "mkdir -p d{task}; for n in $(seq {FILES}); do echo {task} > d{task}/$n.txt; done"
+        );
+        let filtered = if task % 5 == 0 {
+            format!("; echo > d{task}/a.up")
+        } else {
+            String::new()
+        };
+        let before = (task - task % 10..task)
+            .map(|other| format!("t{other}"))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let needs = if task % 10 == 9 {
+            format!(", dependencies: [{before}]")
+        } else {
+            String::new()
+        };
         let set = format!("write_set: ['d{task}/**']");
-        plan.push_str(&format!("  - {{ id: t{task}, run: '{write}{filtered}', {set}{needs} }}\n"));
+        plan.push_str(&format!(
+            "  - {{ id: t{task}, run: '{write}{filtered}', {set}{needs} }}\n"
+        ));
     }
     world(&plan)
 }
 
 #[test]
 fn a_run_with_big_merges_ends_in_time_wherever_it_is_interrupted() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let (seed, count) = (number("OMK_TEST_SEED").unwrap_or(1), number("OMK_TEST_INTERRUPTS").unwrap_or(MOMENTS));
+    let number = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+    };
+    let (seed, count) = (
+        number("OMK_TEST_SEED").unwrap_or(1),
+        number("OMK_TEST_INTERRUPTS").unwrap_or(MOMENTS),
+    );
     let (mut world, mut started) = (big(), false);
     for moment in 0..count {
         // Spread over half a minute, at moments that no other seed has.
@@ -325,7 +398,10 @@ fn a_run_with_big_merges_ends_in_time_wherever_it_is_interrupted() {
         run.signal(Signal::INT);
         let said = run.ends();
         let took = since.elapsed();
-        println!("seed {seed}, moment {moment}: SIGINT after {after:?}, over after {took:?} with {}", said.code);
+        println!(
+            "seed {seed}, moment {moment}: SIGINT after {after:?}, over after {took:?} with {}",
+            said.code
+        );
         in_time(&world, &since, Duration::ZERO);
         assert!([0, 130].contains(&said.code), "{said:?}");
         started = said.code == 130;

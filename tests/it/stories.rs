@@ -8,7 +8,10 @@ use super::world::{FILTERS, World, until};
 
 /// Waits, reading a file that the test writes when it is time; children may read everywhere.
 fn gate_file(world: &World, name: &str) -> String {
-    format!("while [ ! -e {} ]; do sleep 0.02; done", world.dir().join(name).display())
+    format!(
+        "while [ ! -e {} ]; do sleep 0.02; done",
+        world.dir().join(name).display()
+    )
 }
 
 fn open(world: &World, name: &str) {
@@ -17,13 +20,20 @@ fn open(world: &World, name: &str) {
 
 fn orders(world: &World) -> Vec<Order> {
     let bytes = std::fs::read(world.run_dir().join("journal.jsonl")).unwrap();
-    omk_action::journal::read(&bytes).unwrap().lines.into_iter().flat_map(|line| line.orders).collect()
+    omk_action::journal::read(&bytes)
+        .unwrap()
+        .lines
+        .into_iter()
+        .flat_map(|line| line.orders)
+        .collect()
 }
 
 /// Which tasks a task's attempts were built on.
 fn built_on(world: &World, id: &str) -> Vec<Vec<String>> {
     let onto = |order| match order {
-        Order::Start { task, onto, .. } if task.as_str() == id => Some(onto.iter().map(ToString::to_string).collect()),
+        Order::Start { task, onto, .. } if task.as_str() == id => {
+            Some(onto.iter().map(ToString::to_string).collect())
+        }
         _ => None,
     };
     orders(world).into_iter().filter_map(onto).collect()
@@ -45,12 +55,18 @@ tasks:
     let before = world.checkout();
     let said = world.run().exits(0);
     assert_eq!(world.checkout(), before);
-    assert_eq!(world.shows("omk/run/story", "three"), "base\nleft\nbase\nright");
+    assert_eq!(
+        world.shows("omk/run/story", "three"),
+        "base\nleft\nbase\nright"
+    );
     let landed = world.landed_on("omk/run/story");
     assert_eq!((landed[0].as_str(), landed[3].as_str()), ("root", "last"));
     world.ended(RunVerdict::Ready);
     let text = world.plain(&said.out);
-    let last: Vec<&str> = text.lines().skip_while(|line| !line.contains("story: ready")).collect();
+    let last: Vec<&str> = text
+        .lines()
+        .skip_while(|line| !line.contains("story: ready"))
+        .collect();
     insta::with_settings!({filters => FILTERS.to_vec()}, {
         insta::assert_snapshot!(last.join("\n"), @r"
         ✓ story: ready (4 of 4 tasks completed, [TIME])
@@ -77,9 +93,14 @@ tasks:
 "#,
     );
     world.run().exits(1).says("broken");
-    let states: Vec<String> = ["broken", "skipped", "deeper", "anyway"].map(|task| world.state(task)).to_vec();
+    let states: Vec<String> = ["broken", "skipped", "deeper", "anyway"]
+        .map(|task| world.state(task))
+        .to_vec();
     assert_eq!(states, ["failed", "cancelled", "cancelled", "completed"]);
-    assert_eq!(world.files("omk/run/story"), [".gitignore", "a.txt", "omk.yaml", "src/lib.rs", "yes"]);
+    assert_eq!(
+        world.files("omk/run/story"),
+        [".gitignore", "a.txt", "omk.yaml", "src/lib.rs", "yes"]
+    );
     world.ended(RunVerdict::NotReady);
 }
 
@@ -100,7 +121,10 @@ tasks:
     assert_eq!(world.shows("omk/run/story", "log.txt"), "first\nsecond");
     assert_eq!(world.shows("omk/run/story", "copy"), "first\nsecond");
     assert_eq!(built_on(&world, "second"), [["first"]]);
-    assert_eq!(world.landed_on("omk/run/story"), ["first", "second", "reader"]);
+    assert_eq!(
+        world.landed_on("omk/run/story"),
+        ["first", "second", "reader"]
+    );
 }
 
 #[test]
@@ -118,7 +142,12 @@ tasks:
     world.run().exits(0);
     assert_eq!(world.shows("omk/run/story", "log.txt"), "quick\nslow");
     assert_eq!(built_on(&world, "slow"), [vec![], vec!["quick".to_owned()]]);
-    assert!(world.facts().iter().any(|fact| matches!(fact, Fact::Clashed { trouble: None, .. })));
+    assert!(
+        world
+            .facts()
+            .iter()
+            .any(|fact| matches!(fact, Fact::Clashed { trouble: None, .. }))
+    );
     assert_eq!(world.records()["slow"]["retry_count"], 1);
     world.ended(RunVerdict::Ready);
 }
@@ -155,7 +184,10 @@ fn a_flaky_gate_is_a_warning_and_the_run_is_ready() {
     }
     let said = run.ends().exits(0).says("flaky");
     assert!(said.out.contains("ready"));
-    world.omk(&["report", "--format", "markdown"]).exits(0).says("flaky");
+    world
+        .omk(&["report", "--format", "markdown"])
+        .exits(0)
+        .says("flaky");
     world.omk(&["verify"]).exits(0);
 }
 
@@ -244,12 +276,23 @@ tasks:
 fn the_culprit_of_a_red_result_is_taken_out_and_the_rest_stays() {
     let world = World::with(PAIR);
     let said = world.run().exits(1);
-    assert_eq!(world.files("omk/run/story"), [".gitignore", "a.txt", "omk.yaml", "one", "src/lib.rs"]);
+    assert_eq!(
+        world.files("omk/run/story"),
+        [".gitignore", "a.txt", "omk.yaml", "one", "src/lib.rs"]
+    );
     assert_eq!(world.landed_on("omk/run/story"), ["one"]);
-    assert_eq!((world.state("one"), world.state("two")), ("completed".into(), "completed".into()));
+    assert_eq!(
+        (world.state("one"), world.state("two")),
+        ("completed".into(), "completed".into())
+    );
     world.ended(RunVerdict::NotReady);
     let report = world.report();
-    let two = report["tasks"].as_array().unwrap().iter().find(|task| task["id"] == "two").unwrap();
+    let two = report["tasks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|task| task["id"] == "two")
+        .unwrap();
     assert!(two["ejected"]["gate"] == "not-both", "{two:#}");
     let text = world.plain(&said.out);
     insta::with_settings!({filters => FILTERS.to_vec()}, {
@@ -274,7 +317,9 @@ fn the_culprit_of_a_red_result_is_taken_out_and_the_rest_stays() {
 /// So many tasks that fail with any other of them, and pass alone.
 fn rivals(count: usize) -> World {
     let tasks: Vec<String> = (1..=count)
-        .map(|n| format!("  - {{ id: t{n}, run: \"echo {n} > t{n}.txt\", write_set: [t{n}.txt] }}\n"))
+        .map(|n| {
+            format!("  - {{ id: t{n}, run: \"echo {n} > t{n}.txt\", write_set: [t{n}.txt] }}\n")
+        })
         .collect();
     World::with(&format!(
         "limits: {{ workers: {count} }}\ngates: [{{ id: alone, run: 'test $(ls t*.txt | wc -l) -le 1' }}]\n\
@@ -315,7 +360,10 @@ tasks:
         gate_file(&world, "go")
     ));
     world.run().exits(4).says("omk resume");
-    assert_eq!((world.state("quick"), world.state("long")), ("completed".into(), "pending".into()));
+    assert_eq!(
+        (world.state("quick"), world.state("long")),
+        ("completed".into(), "pending".into())
+    );
     assert_eq!(world.records()["long"]["retry_count"], 0);
     world.no_child_is_left();
     open(&world, "go");
@@ -343,7 +391,10 @@ tasks: [{{ id: one, run: "touch begun; {wait}; rm begun; echo one > one" }}]
     assert_eq!(world.records()["one"]["retry_count"], 0);
     open(&world, "go");
     world.omk(&["resume"]).exits(0);
-    assert_eq!(world.files("omk/run/story"), [".gitignore", "a.txt", "omk.yaml", "one", "src/lib.rs"]);
+    assert_eq!(
+        world.files("omk/run/story"),
+        [".gitignore", "a.txt", "omk.yaml", "one", "src/lib.rs"]
+    );
     world.ended(RunVerdict::Ready);
     world.omk(&["resume"]).exits(2).says("is over");
 }
@@ -365,7 +416,9 @@ fn a_second_ctrl_c_ends_at_once_and_leaves_no_child() {
 fn a_second_run_of_the_same_scope_is_refused_and_told_who_holds_it() {
     let world = World::new();
     let wait = gate_file(&world, "go");
-    world.plan(&format!(r#"tasks: [{{ id: one, run: "touch begun; {wait}; rm begun" }}]"#));
+    world.plan(&format!(
+        r#"tasks: [{{ id: one, run: "touch begun; {wait}; rm begun" }}]"#
+    ));
     let running = world.start(&["run"]);
     world.until_file("one", "begun");
     let holder = running.pid().to_string();
@@ -392,7 +445,10 @@ fn a_running_run_is_cancelled_for_good() {
     world.until_file("one", "begun");
     world.omk(&["cancel"]).exits(0);
     running.ends().exits(130);
-    assert_eq!((world.state("one"), world.state("two")), ("cancelled".into(), "cancelled".into()));
+    assert_eq!(
+        (world.state("one"), world.state("two")),
+        ("cancelled".into(), "cancelled".into())
+    );
     world.ended(RunVerdict::Cancelled);
     world.omk(&["resume"]).exits(2).says("is over");
 }
@@ -418,7 +474,10 @@ tasks:
     until("it is cancelled", || world.state("doomed") == "cancelled");
     open(&world, "go");
     running.ends().exits(1);
-    assert_eq!((world.state("after"), world.state("other")), ("cancelled".into(), "completed".into()));
+    assert_eq!(
+        (world.state("after"), world.state("other")),
+        ("cancelled".into(), "completed".into())
+    );
     world.no_child_is_left();
 }
 
@@ -454,10 +513,14 @@ fn a_request_to_cancel_outlives_the_omk_that_was_killed_before_it_heard() {
 
 #[test]
 fn a_lock_that_a_killed_omk_left_on_a_branch_stops_nobody() {
-    let world =
-        World::with("gates: [{ id: ok, run: 'true' }]\ntasks: [{ id: one, run: 'echo one > one', gates: [ok] }]");
+    let world = World::with(
+        "gates: [{ id: ok, run: 'true' }]\ntasks: [{ id: one, run: 'echo one > one', gates: [ok] }]",
+    );
     for name in ["run/story", "task/story/one"] {
-        let lock = world.repo().join(".git/refs/heads/omk").join(format!("{name}.lock"));
+        let lock = world
+            .repo()
+            .join(".git/refs/heads/omk")
+            .join(format!("{name}.lock"));
         std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
         std::fs::write(lock, "").unwrap();
     }
@@ -481,10 +544,16 @@ tasks:
 "#
     ));
     let running = world.start(&["run", "--fail-fast"]);
-    world.until_fact("it is broken", |fact| matches!(fact, Fact::Worked { task, .. } if task.as_str() == "broken"));
+    world.until_fact(
+        "it is broken",
+        |fact| matches!(fact, Fact::Worked { task, .. } if task.as_str() == "broken"),
+    );
     open(&world, "go");
     running.ends().exits(1);
-    assert_eq!((world.state("long"), world.state("later")), ("completed".into(), "cancelled".into()));
+    assert_eq!(
+        (world.state("long"), world.state("later")),
+        ("completed".into(), "cancelled".into())
+    );
 }
 
 #[test]
@@ -518,7 +587,10 @@ tasks:
     );
     world.omk(&["run", "api"]).exits(0);
     assert_eq!(world.landed_on("omk/run/story"), ["deps", "api"]);
-    world.omk(&["run", "apo"]).exits(2).says("did you mean `api`");
+    world
+        .omk(&["run", "apo"])
+        .exits(2)
+        .says("did you mean `api`");
 }
 
 #[test]
@@ -531,7 +603,12 @@ tasks:
     );
     world.run().exits(0);
     let record = world.records()["one"].clone();
-    let fields: Vec<&str> = record.as_object().unwrap().keys().map(String::as_str).collect();
+    let fields: Vec<&str> = record
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
     let promised = [
         "id",
         "name",
@@ -567,31 +644,57 @@ fn records_become_a_plan_and_a_run_of_it_gives_such_records_again() {
       {"id":"old","name":"old","description":"","dependencies":[],"priority":0,"state":"completed","created_at":"2026-01-01T00:00:00Z"}
     ]"#;
     std::fs::write(world.dir().join("tasks.json"), records).unwrap();
-    let said = world.omk(&["init", "--from-omk", &world.dir().join("tasks.json").display().to_string()]).exits(0);
-    assert!(said.err.contains("gone") && said.err.contains("old") && said.err.contains("one-task"), "{}", said.err);
+    let said = world
+        .omk(&[
+            "init",
+            "--from-omk",
+            &world.dir().join("tasks.json").display().to_string(),
+        ])
+        .exits(0);
+    assert!(
+        said.err.contains("gone") && said.err.contains("old") && said.err.contains("one-task"),
+        "{}",
+        said.err
+    );
     std::fs::write(world.repo().join("omk.yaml"), &said.out).unwrap();
     world.commit("plan");
     world.run().exits(0);
     let records = world.records();
-    assert_eq!(records.keys().map(String::as_str).collect::<Vec<_>>(), ["one-task", "two"]);
-    assert_eq!((&records["one-task"]["priority"], &records["two"]["colour"]), (&3.into(), &"red".into()));
+    assert_eq!(
+        records.keys().map(String::as_str).collect::<Vec<_>>(),
+        ["one-task", "two"]
+    );
+    assert_eq!(
+        (&records["one-task"]["priority"], &records["two"]["colour"]),
+        (&3.into(), &"red".into())
+    );
     assert_eq!(records["two"]["retry_policy"]["max_attempts"], 5);
     assert_eq!(world.shows("omk/run/repo", "two"), "one");
     let again = world.omk(&["status", "--json"]).out;
     std::fs::write(world.dir().join("again.json"), again).unwrap();
-    world.omk(&["init", "--from-omk", &world.dir().join("again.json").display().to_string()]).says("one-task");
+    world
+        .omk(&[
+            "init",
+            "--from-omk",
+            &world.dir().join("again.json").display().to_string(),
+        ])
+        .says("one-task");
 }
 
 #[test]
 fn old_runs_are_removed_with_their_branches_and_slots() {
-    let world =
-        World::with("gates: [{ id: ok, run: \"true\" }]\ntasks: [{ id: one, run: \"echo one > one\", gates: [ok] }]");
+    let world = World::with(
+        "gates: [{ id: ok, run: \"true\" }]\ntasks: [{ id: one, run: \"echo one > one\", gates: [ok] }]",
+    );
     for _ in 0..3 {
         world.run().exits(0);
     }
     assert_eq!(world.runs().len(), 3);
     let newest = world.run_dir();
-    world.omk(&["clean", "--keep", "1"]).exits(0).says("removed 2 runs");
+    world
+        .omk(&["clean", "--keep", "1"])
+        .exits(0)
+        .says("removed 2 runs");
     assert_eq!(world.runs(), [newest]);
     assert!(!world.rev("omk/run/story").is_empty());
     world.omk(&["verify"]).exits(0);

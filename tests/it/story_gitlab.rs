@@ -1,6 +1,9 @@
 //! The stories' side of the offline GitLab.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 use std::collections::BTreeMap;
 
@@ -19,7 +22,9 @@ impl AnyWorld for GitLabWorld {
 
     fn with(files: &[(&str, &str)]) -> Self {
         let world = Self::with_files(files);
-        world.door.control("users", &json!({"username": "renovate", "bot": true}));
+        world
+            .door
+            .control("users", &json!({"username": "renovate", "bot": true}));
         world.level("renovate", 30);
         world
     }
@@ -76,12 +81,19 @@ impl AnyWorld for GitLabWorld {
                 return;
             }
         };
-        self.api("maintainer", "PUT", &format!("/merge_requests/{REQUEST}"), &told).expect(200);
+        self.api(
+            "maintainer",
+            "PUT",
+            &format!("/merge_requests/{REQUEST}"),
+            &told,
+        )
+        .expect(200);
     }
 
     fn is_set_up(&self) {
         // Cancelling a pipeline of a protected branch takes the right to merge into it.
-        self.door.control("protect", &json!({"branch": "main", "merge": 30}));
+        self.door
+            .control("protect", &json!({"branch": "main", "merge": 30}));
     }
 
     fn gate(&self, said: &Value) -> Ended {
@@ -96,15 +108,27 @@ impl AnyWorld for GitLabWorld {
 
     fn after_cancel(&self, _said: &Value, started: &Ended) -> Ended {
         // No job of a cancelled pipeline is started.
-        Ended { number: started.number, codes: "none".to_owned(), ..Ended::default() }
+        Ended {
+            number: started.number,
+            codes: "none".to_owned(),
+            ..Ended::default()
+        }
     }
 
     fn proposed(&self) -> Ended {
-        gate(self, &self.request_pipeline(), &[("OMK_TOKEN", "glpat-gate")])
+        gate(
+            self,
+            &self.request_pipeline(),
+            &[("OMK_TOKEN", "glpat-gate")],
+        )
     }
 
     fn closed(&self) -> Ended {
-        gate(self, &self.triggered(&self.request_hook(REQUEST, "close")), &[])
+        gate(
+            self,
+            &self.triggered(&self.request_hook(REQUEST, "close")),
+            &[],
+        )
     }
 
     fn scheduled(&self) -> Ended {
@@ -112,8 +136,12 @@ impl AnyWorld for GitLabWorld {
     }
 
     fn texts(&self) -> Vec<(u64, String)> {
-        let ours = self.notes_of(REQUEST).into_iter().filter(|note| note["author"]["username"] == BOT);
-        ours.map(|note| (note["id"].as_u64().unwrap(), text(&note, "body"))).collect()
+        let ours = self
+            .notes_of(REQUEST)
+            .into_iter()
+            .filter(|note| note["author"]["username"] == BOT);
+        ours.map(|note| (note["id"].as_u64().unwrap(), text(&note, "body")))
+            .collect()
     }
 
     fn reactions_to(&self, said: &Value) -> String {
@@ -121,8 +149,14 @@ impl AnyWorld for GitLabWorld {
     }
 
     fn check_lines(&self, commit: &str) -> Vec<String> {
-        let line =
-            |one: &Value| format!("{}: {}, {}", text(one, "name"), text(one, "status"), text(one, "description"));
+        let line = |one: &Value| {
+            format!(
+                "{}: {}, {}",
+                text(one, "name"),
+                text(one, "status"),
+                text(one, "description")
+            )
+        };
         self.statuses(commit).iter().map(line).collect()
     }
 
@@ -137,11 +171,19 @@ impl AnyWorld for GitLabWorld {
     fn issues(&self) -> Vec<(String, String)> {
         let all = self.get("/issues?state=all&per_page=100");
         let line = |issue: &Value| format!("{} \"{}\"", text(issue, "state"), text(issue, "title"));
-        all.as_array().unwrap().iter().map(|issue| (line(issue), text(issue, "description"))).collect()
+        all.as_array()
+            .unwrap()
+            .iter()
+            .map(|issue| (line(issue), text(issue, "description")))
+            .collect()
     }
 
     fn written(&self) -> Vec<(String, String, Value)> {
-        let ours = self.door.log().into_iter().filter(|entry| entry["who"] == BOT);
+        let ours = self
+            .door
+            .log()
+            .into_iter()
+            .filter(|entry| entry["who"] == BOT);
         let body = |entry: &Value| serde_json::from_str(&text(entry, "body")).unwrap_or_default();
         let told = ours.map(|entry| (text(&entry, "method"), text(&entry, "path"), body(&entry)));
         let prefix = format!("/gitlab/api/v4/projects/{NUMBER}");
@@ -149,14 +191,19 @@ impl AnyWorld for GitLabWorld {
             let asks = path.ends_with("git-upload-pack") || path.ends_with("/graphql");
             method != "GET" && !asks
         });
-        changes.map(|(method, path, body)| (method, path.trim_start_matches(&*prefix).to_owned(), body)).collect()
+        changes
+            .map(|(method, path, body)| {
+                (method, path.trim_start_matches(&*prefix).to_owned(), body)
+            })
+            .collect()
     }
 }
 
 impl GitLabWorld {
     /// Says that the merge request's branch is in that project.
     fn source(&self, project: u64) {
-        let set = json!({"iid": REQUEST, "project": PROJECT, "set": {"source_project_id": project}});
+        let set =
+            json!({"iid": REQUEST, "project": PROJECT, "set": {"source_project_id": project}});
         self.door.control("change_merge_request", &set);
     }
 }
@@ -164,8 +211,16 @@ impl GitLabWorld {
 fn gate(world: &GitLabWorld, pipeline: &Pipeline, env: &[(&str, &str)]) -> Ended {
     let job = world.omk_ci("gate", pipeline, env);
     let request = job.files.get("request.json").map_or("", |file| file.trim());
-    let request = if request == "null" { String::new() } else { request.to_owned() };
-    let mut ended = Ended { number: pipeline.id, request, ..Ended::default() };
+    let request = if request == "null" {
+        String::new()
+    } else {
+        request.to_owned()
+    };
+    let mut ended = Ended {
+        number: pipeline.id,
+        request,
+        ..Ended::default()
+    };
     add(&mut ended, "gate", &job);
     ended
 }
@@ -194,7 +249,11 @@ fn pull(value: &Value) -> Pull {
         "opened" => "open",
         other => other,
     };
-    let labels = value["labels"].as_array().unwrap().iter().map(|label| label.as_str().unwrap().to_owned());
+    let labels = value["labels"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|label| label.as_str().unwrap().to_owned());
     Pull {
         number: value["iid"].as_u64().unwrap(),
         title: text(value, "title"),
@@ -209,10 +268,20 @@ fn pull(value: &Value) -> Pull {
 #[test]
 fn who_may_not_merge_to_the_default_branch_is_told_that_the_run_goes_on() {
     let world = GitLabWorld::start();
-    world.omk_ci("gate", &world.hooked(&world.comments("maintainer", "/omk run")), &[]).exits(0);
+    world
+        .omk_ci(
+            "gate",
+            &world.hooked(&world.comments("maintainer", "/omk run")),
+            &[],
+        )
+        .exits(0);
     let note = world.comments("contributor", "/omk cancel");
     world.omk_ci("gate", &world.hooked(&note), &[]);
-    let reply = world.replies(REQUEST).pop().unwrap().replace(&world.door.url, "https://forge.test");
+    let reply = world
+        .replies(REQUEST)
+        .pop()
+        .unwrap()
+        .replace(&world.door.url, "https://forge.test");
     insta::assert_snapshot!(reply, @"
     <!-- omk:reply:1003 -->
     To `contributor`:

@@ -1,4 +1,5 @@
-//! A story as it is told: what somebody did, and all that people saw of it, without what differs from run to run.
+//! A story as it is told: what somebody did, and all that people saw of it, without what differs
+//! from run to run.
 //!
 //! It refuses to be told of the forge by name, so that the same telling fits both.
 
@@ -33,7 +34,15 @@ impl<'w, W: AnyWorld> Tale<'w, W> {
     /// A story in that world.
     pub(crate) fn of(world: &'w W, detail: Detail) -> Self {
         let (texts, commits) = Default::default();
-        let tale = Self { world, detail, text: String::new(), texts, writes: 0, log: String::new(), commits };
+        let tale = Self {
+            world,
+            detail,
+            text: String::new(),
+            texts,
+            writes: 0,
+            log: String::new(),
+            commits,
+        };
         tale.steady("");
         tale
     }
@@ -64,13 +73,24 @@ impl<'w, W: AnyWorld> Tale<'w, W> {
         let ended = self.world.gate(said);
         let (number, request) = (ended.number, ended.request.clone());
         self.sees(said, ended);
-        Ended { number, request, ..Ended::default() }
+        Ended {
+            number,
+            request,
+            ..Ended::default()
+        }
     }
 
     fn sees(&mut self, said: &W::Said, ended: Ended) {
         self.ran(ended);
         let reactions = self.world.reactions_to(said);
-        self.add(&format!("reactions: {}\n", if reactions.is_empty() { "none" } else { &reactions }));
+        self.add(&format!(
+            "reactions: {}\n",
+            if reactions.is_empty() {
+                "none"
+            } else {
+                &reactions
+            }
+        ));
         self.comments();
     }
 
@@ -108,18 +128,31 @@ impl<'w, W: AnyWorld> Tale<'w, W> {
 
     /// Our refs, each with its commit's name.
     pub(crate) fn refs(&mut self) {
-        let refs = self.world.refs().into_iter().filter(|(name, _)| name.contains("/omk/"));
-        let lines: Vec<String> = refs.map(|(name, commit)| format!("{name} {commit}")).collect();
+        let refs = self
+            .world
+            .refs()
+            .into_iter()
+            .filter(|(name, _)| name.contains("/omk/"));
+        let lines: Vec<String> = refs
+            .map(|(name, commit)| format!("{name} {commit}"))
+            .collect();
         self.list("refs", &lines);
     }
 
     /// The pull requests of ours, with their bodies.
     pub(crate) fn pulls(&mut self) {
         for pull in self.world.pulls() {
-            let labels = if pull.labels.is_empty() { String::new() } else { format!(" [{}]", pull.labels.join(", ")) };
+            let labels = if pull.labels.is_empty() {
+                String::new()
+            } else {
+                format!(" [{}]", pull.labels.join(", "))
+            };
             let (sign, number, title) = (W::SIGN, pull.number, &pull.title);
             let way = format!("{} -> {}", pull.head, pull.base);
-            self.add(&format!("pull request {sign}{number}, {}, {way}, \"{title}\"{labels}:\n", pull.state));
+            self.add(&format!(
+                "pull request {sign}{number}, {}, {way}, \"{title}\"{labels}:\n",
+                pull.state
+            ));
             self.body(&pull.body);
         }
     }
@@ -135,8 +168,10 @@ impl<'w, W: AnyWorld> Tale<'w, W> {
     /// What was written since this was last told.
     pub(crate) fn writes(&mut self) {
         let all = self.world.written();
-        let new: Vec<String> =
-            all[self.writes..].iter().map(|(method, path, body)| in_words(method, path, body)).collect();
+        let new: Vec<String> = all[self.writes..]
+            .iter()
+            .map(|(method, path, body)| in_words(method, path, body))
+            .collect();
         self.writes = all.len();
         self.list("writes", &new);
     }
@@ -144,23 +179,40 @@ impl<'w, W: AnyWorld> Tale<'w, W> {
     /// What the log of the last jobs says with that word in it.
     pub(crate) fn log(&mut self, word: &str) {
         let lines = self.log.lines().filter(|line| line.contains(word));
-        let lines: Vec<String> = lines.map(|line| line.rsplit("::").next().unwrap_or(line).trim().to_owned()).collect();
+        let lines: Vec<String> = lines
+            .map(|line| line.rsplit("::").next().unwrap_or(line).trim().to_owned())
+            .collect();
         self.list("log", &lines);
     }
 
     /// A file on a branch.
     pub(crate) fn file(&mut self, branch: &str, name: &str) {
-        self.world.work(&["fetch", "--quiet", &self.world.address("maintainer"), branch]);
+        self.world.work(&[
+            "fetch",
+            "--quiet",
+            &self.world.address("maintainer"),
+            branch,
+        ]);
         let content = self.world.work(&["show", &format!("FETCH_HEAD:{name}")]);
         self.add(&format!("{name} on {branch}: {content}\n"));
     }
 
     /// What was committed on top of the pull request's head as people know it.
     pub(crate) fn commits(&mut self, branch: &str) {
-        self.world.work(&["fetch", "--quiet", &self.world.address("maintainer"), branch]);
+        self.world.work(&[
+            "fetch",
+            "--quiet",
+            &self.world.address("maintainer"),
+            branch,
+        ]);
         let format = "--format=%an: %s; signed off by %(trailers:key=Signed-off-by,valueonly,separator=%x2C)";
-        let told = self.world.work(&["log", "--reverse", format, "feature..FETCH_HEAD"]);
-        self.list(&format!("commits on {branch}"), &told.lines().map(str::to_owned).collect::<Vec<_>>());
+        let told = self
+            .world
+            .work(&["log", "--reverse", format, "feature..FETCH_HEAD"]);
+        self.list(
+            &format!("commits on {branch}"),
+            &told.lines().map(str::to_owned).collect::<Vec<_>>(),
+        );
     }
 
     /// Holds the telling against the snapshot of this forge.
@@ -173,7 +225,9 @@ impl<'w, W: AnyWorld> Tale<'w, W> {
         settings.set_snapshot_path("stories");
         settings.set_prepend_module_to_snapshot(false);
         settings.set_omit_expression(true);
-        settings.bind(|| insta::assert_snapshot!(format!("{name}_{}", W::FORGE), self.text.trim_start()));
+        settings.bind(|| {
+            insta::assert_snapshot!(format!("{name}_{}", W::FORGE), self.text.trim_start())
+        });
     }
 
     fn list(&mut self, what: &str, lines: &[String]) {
@@ -183,8 +237,15 @@ impl<'w, W: AnyWorld> Tale<'w, W> {
     }
 
     fn body(&mut self, body: &str) {
-        let shown = if self.detail == Detail::All { body.to_owned() } else { opened(body) };
-        let lines: String = shown.lines().map(|line| format!("    {line}").trim_end().to_owned() + "\n").collect();
+        let shown = if self.detail == Detail::All {
+            body.to_owned()
+        } else {
+            opened(body)
+        };
+        let lines: String = shown
+            .lines()
+            .map(|line| format!("    {line}").trim_end().to_owned() + "\n")
+            .collect();
         self.add(&lines);
     }
 
@@ -198,15 +259,26 @@ impl<'w, W: AnyWorld> Tale<'w, W> {
         let mut known = self.commits.borrow_mut();
         let (names, counts) = &mut *known;
         let holds_commit = text.is_empty() || text.contains(|one: char| one.is_ascii_hexdigit());
-        let refs = if holds_commit { self.world.refs() } else { BTreeMap::new() };
+        let refs = if holds_commit {
+            self.world.refs()
+        } else {
+            BTreeMap::new()
+        };
         for (name, commit) in refs {
             if names.contains_key(&commit) || name == "HEAD" || name.contains("proofs") {
                 continue;
             }
-            let name = name.trim_start_matches("refs/").trim_start_matches("heads/").to_owned();
+            let name = name
+                .trim_start_matches("refs/")
+                .trim_start_matches("heads/")
+                .to_owned();
             let count = counts.entry(name.clone()).or_default();
             *count += 1;
-            let label = if *count == 1 { format!("<{name}>") } else { format!("<{name}, {count}>") };
+            let label = if *count == 1 {
+                format!("<{name}>")
+            } else {
+                format!("<{name}, {count}>")
+            };
             names.insert(commit, label);
         }
         let mut text = text.replace(self.world.site(), "https://forge.test");

@@ -1,7 +1,9 @@
-//! Both emulated forges behind one small trait: what people do there, what a runner starts, and what can be read back.
+//! Both emulated forges behind one small trait: what people do there, what a runner starts, and
+//! what can be read back.
 //!
-//! What is read back is put into the same form for both, so that two tellings of a story differ only where the forges do.
-//! It refuses to look into omk: only what people see counts, and the log of the jobs.
+//! What is read back is put into the same form for both, so that two tellings of a story differ
+//! only where the forges do. It refuses to look into omk: only what people see counts, and the log
+//! of the jobs.
 
 use std::collections::BTreeMap;
 
@@ -47,7 +49,10 @@ pub(crate) struct Ended {
 impl Ended {
     pub(crate) fn add(&mut self, name: &str, code: Option<i32>, printed: [&str; 2]) {
         let comma = if self.codes.is_empty() { "" } else { ", " };
-        self.codes += &format!("{comma}{name} {}", code.map_or("killed".to_owned(), |code| code.to_string()));
+        self.codes += &format!(
+            "{comma}{name} {}",
+            code.map_or("killed".to_owned(), |code| code.to_string())
+        );
         self.log += &printed.concat();
     }
 }
@@ -124,7 +129,8 @@ pub(crate) trait AnyWorld: Sized {
     fn pulls(&self) -> Vec<Pull>;
     /// Our issues: number, state and title in a line, and the body.
     fn issues(&self) -> Vec<(String, String)>;
-    /// All of our requests that change something, in order: method, path without the repository's, body.
+    /// All of our requests that change something, in order: method, path without the repository's,
+    /// body.
     fn written(&self) -> Vec<(String, String, Value)>;
 }
 
@@ -133,24 +139,40 @@ pub(crate) fn in_words(method: &str, path: &str, body: &Value) -> String {
     let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
     let path = path.split('?').next().unwrap_or_default();
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    let check = |names: &[&str]| names.iter().map(|name| text(name)).find(|text| !text.is_empty()).unwrap_or_default();
+    let check = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| text(name))
+            .find(|text| !text.is_empty())
+            .unwrap_or_default()
+    };
     match (method, &parts[..]) {
         (_, [.., "git-receive-pack"]) => "push".to_owned(),
         ("POST", ["check-runs"] | ["statuses", _]) => {
-            format!("check `{}`: {}", text("name"), check(&["conclusion", "state", "status"]))
+            format!(
+                "check `{}`: {}",
+                text("name"),
+                check(&["conclusion", "state", "status"])
+            )
         }
         ("PATCH", ["check-runs", _]) => format!("check: {}", check(&["conclusion", "status"])),
-        ("POST", ["issues", _, "comments"] | ["merge_requests", _, "notes"]) => "comment".to_owned(),
+        ("POST", ["issues", _, "comments"] | ["merge_requests", _, "notes"]) => {
+            "comment".to_owned()
+        }
         ("PATCH", ["issues", "comments", _]) | ("PUT", ["merge_requests", _, "notes", _]) => {
             "comment, edited".to_owned()
         }
-        ("POST", [.., "reactions" | "award_emoji"]) => format!("reaction: {}", check(&["content", "name"])),
+        ("POST", [.., "reactions" | "award_emoji"]) => {
+            format!("reaction: {}", check(&["content", "name"]))
+        }
         ("POST", ["pulls" | "merge_requests"]) => "pull request".to_owned(),
         ("PATCH" | "PUT", ["pulls" | "merge_requests", _]) => "pull request, edited".to_owned(),
         ("POST", ["issues"]) => "issue".to_owned(),
         ("PATCH" | "PUT", ["issues", _]) => "issue, edited".to_owned(),
         ("POST", ["issues", _, "labels"]) => "labels".to_owned(),
-        ("POST", ["pipelines", _, "cancel"] | ["actions", "runs", _, "cancel"]) => "run, cancelled".to_owned(),
+        ("POST", ["pipelines", _, "cancel"] | ["actions", "runs", _, "cancel"]) => {
+            "run, cancelled".to_owned()
+        }
         _ => format!("{method} {path}"),
     }
 }

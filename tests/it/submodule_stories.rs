@@ -1,4 +1,5 @@
-//! Submodules in whole runs: what is said of those that are not there, and what tasks in rooms can do to those that are.
+//! Submodules in whole runs: what is said of those that are not there, and what tasks in rooms can
+//! do to those that are.
 
 use std::fs;
 
@@ -8,7 +9,8 @@ use super::bundle_world::Ran;
 use super::submodules::{add, contents, nested};
 use super::world::World;
 
-const PLAN: &str = "gates: [{ id: ok, run: 'true' }]\ntasks: [{ id: one, run: 'ls sub > one', gates: [ok] }]\n";
+const PLAN: &str =
+    "gates: [{ id: ok, run: 'true' }]\ntasks: [{ id: one, run: 'ls sub > one', gates: [ok] }]\n";
 
 #[test]
 fn a_submodule_that_was_not_fetched_is_named_with_what_fetches_it() {
@@ -36,7 +38,12 @@ fn a_judgement_in_a_clone_without_the_submodule_says_so() {
     let (said, judgement) = ran.judged(&dir);
     assert_eq!(said.code, 0, "{}", said.err);
     let warnings = judgement.unwrap().warnings;
-    assert!(warnings.iter().any(|warning| warning.contains("`sub` (there is no clone of it here)")), "{warnings:?}");
+    assert!(
+        warnings
+            .iter()
+            .any(|warning| warning.contains("`sub` (there is no clone of it here)")),
+        "{warnings:?}"
+    );
 }
 
 #[test]
@@ -47,7 +54,10 @@ fn a_filter_that_a_submodule_asks_for_is_named_before_the_run() {
     inner.commit("large");
     add(&world, &inner, "near", "sub");
     world.run().exits(3).says("`lfs` (for `sub/big.bin`)");
-    world.omk(&["plan"]).exits(0).says("`omk run` would stop here");
+    world
+        .omk(&["plan"])
+        .exits(0)
+        .says("`omk run` would stop here");
 }
 
 /// In rooms of both kinds: one task does it, and the next one and its gate find nothing of it.
@@ -59,13 +69,30 @@ fn in_rooms(deed: &str, then: &str, class: Option<Class>) {
              gates: [{{ id: ok, run: \"{then}\" }}]\ntasks:\n  - {{ id: one, run: \"{deed}\" }}\n  \
              - {{ id: two, run: \"{then} && echo 2 > two\", dependencies: [one], on_dependency_failure: run }}\n"
         ));
-        let (before, clones) = (world.checkout(), contents(&world.repo().join(".git/modules")));
+        let (before, clones) = (
+            world.checkout(),
+            contents(&world.repo().join(".git/modules")),
+        );
         let said = world.run();
-        assert_eq!(world.state("two"), "completed", "{level}: {}{}", said.out, said.err);
+        assert_eq!(
+            world.state("two"),
+            "completed",
+            "{level}: {}{}",
+            said.out,
+            said.err
+        );
         assert_eq!(world.classes("one"), Vec::from_iter(class), "{level}");
-        assert_eq!(contents(&world.repo().join(".git/modules")), clones, "{level}");
+        assert_eq!(
+            contents(&world.repo().join(".git/modules")),
+            clones,
+            "{level}"
+        );
         assert_eq!(world.checkout(), before, "{level}");
-        world.ended(if class.is_none() { RunVerdict::Ready } else { RunVerdict::NotReady });
+        world.ended(if class.is_none() {
+            RunVerdict::Ready
+        } else {
+            RunVerdict::NotReady
+        });
     }
 }
 
@@ -84,10 +111,18 @@ fn a_task_that_bends_a_submodules_repository_bends_it_for_itself() {
 
 #[test]
 fn a_task_that_changes_a_submodule_fails_and_leaves_nothing_of_it() {
-    in_rooms("echo more >> sub/near/a.txt; git -C sub/near commit -qam more; echo 1 > one", LOOK, Some(Class::Scope));
+    in_rooms(
+        "echo more >> sub/near/a.txt; git -C sub/near commit -qam more; echo 1 > one",
+        LOOK,
+        Some(Class::Scope),
+    );
 }
 
 #[test]
 fn a_link_in_the_place_of_a_submodule_is_not_followed() {
-    in_rooms("rm -rf sub/near; ln -s / sub/near; echo 1 > one", LOOK, Some(Class::Scope));
+    in_rooms(
+        "rm -rf sub/near; ln -s / sub/near; echo 1 > one",
+        LOOK,
+        Some(Class::Scope),
+    );
 }

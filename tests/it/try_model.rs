@@ -1,4 +1,5 @@
-//! `scripts/try-model`, as a person with a key runs it: the script itself, the real CLI, a strict provider.
+//! `scripts/try-model`, as a person with a key runs it: the script itself, the real CLI, a strict
+//! provider.
 
 use std::process::Stdio;
 
@@ -10,19 +11,44 @@ use crate::model::{Model, Offer, Turn};
 
 async fn tried(model: &Model, arguments: &[&str], key_env: &str) -> (Option<i32>, String) {
     let world = World::new(model, "tasks: [{ id: unused, run: 'true' }]\n").await;
-    let mut script = tokio::process::Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/try-model"));
-    script.args(arguments).args(["--base-url", &model.base_url]).env_clear();
-    script.env("PATH", std::env::var_os("PATH").unwrap()).env("LANG", "C.UTF-8");
-    script.env("HOME", world.at("home")).env("XDG_CACHE_HOME", world.at("cache")).env("TMPDIR", world.at("tmp"));
-    script.env("OMK", env!("CARGO_BIN_EXE_omk")).env(key_env, KEY);
-    script.current_dir(world.at("home")).stdin(Stdio::null()).kill_on_drop(true);
+    let mut script =
+        tokio::process::Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/try-model"));
+    script
+        .args(arguments)
+        .args(["--base-url", &model.base_url])
+        .env_clear();
+    script
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("LANG", "C.UTF-8");
+    script
+        .env("HOME", world.at("home"))
+        .env("XDG_CACHE_HOME", world.at("cache"))
+        .env("TMPDIR", world.at("tmp"));
+    script
+        .env("OMK", env!("CARGO_BIN_EXE_omk"))
+        .env(key_env, KEY);
+    script
+        .current_dir(world.at("home"))
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
     let output = script.output().await.unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
     assert!(!stdout.contains(KEY) && !stderr.contains(KEY));
-    assert_eq!(std::fs::read_dir(world.at("tmp")).unwrap().count(), 0, "nothing is left behind");
-    let found = stdout.split_once("== What was found\n").map(|(_, found)| found.to_owned());
-    (output.status.code(), found.unwrap_or(stderr).replace(&model.base_url, "http://127.0.0.1:PORT/v1"))
+    assert_eq!(
+        std::fs::read_dir(world.at("tmp")).unwrap().count(),
+        0,
+        "nothing is left behind"
+    );
+    let found = stdout
+        .split_once("== What was found\n")
+        .map(|(_, found)| found.to_owned());
+    (
+        output.status.code(),
+        found
+            .unwrap_or(stderr)
+            .replace(&model.base_url, "http://127.0.0.1:PORT/v1"),
+    )
 }
 
 #[tokio::test]
@@ -51,9 +77,19 @@ async fn a_good_model_is_reported_with_what_it_can_do_and_costs() {
 
 #[tokio::test]
 async fn a_model_that_refuses_is_reported_in_its_own_words() {
-    let says = Turn::Status(403, None, "permission_denied_error", "The API you are accessing is not open");
+    let says = Turn::Status(
+        403,
+        None,
+        "permission_denied_error",
+        "The API you are accessing is not open",
+    );
     let model = Model::offering(Offer::Subscription, vec![("add.py should add", vec![says])]).await;
-    let (code, found) = tried(&model, &["kimi-for-coding", "--thinking", "on"], "KIMI_CODE_API_KEY").await;
+    let (code, found) = tried(
+        &model,
+        &["kimi-for-coding", "--thinking", "on"],
+        "KIMI_CODE_API_KEY",
+    )
+    .await;
     assert_eq!(code, Some(3), "{found}");
     insta::assert_snapshot!(found.trim_end(), @r"
     model      kimi-for-coding at http://127.0.0.1:PORT/v1, thinking on

@@ -1,6 +1,10 @@
-//! A file that nobody touched is no change, whatever git's conversions make of it, and it is not written again.
+//! A file that nobody touched is no change, whatever git's conversions make of it, and it is not
+//! written again.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -39,7 +43,10 @@ fn dirty(rules: &str, text: &str) -> World {
 /// A slot as a process of its own finds it.
 fn slot(world: &World) -> (Slot, Tip) {
     let repo = Repo::discover(&world.repo()).unwrap();
-    let slot = Pool::open(&repo, &world.dir().join("cache")).unwrap().acquire(None).unwrap();
+    let slot = Pool::open(&repo, &world.dir().join("cache"))
+        .unwrap()
+        .acquire(None)
+        .unwrap();
     let head = repo.resolve("HEAD").unwrap();
     slot.reset(&head.commit, &[]).unwrap();
     (slot, head)
@@ -47,9 +54,16 @@ fn slot(world: &World) -> (Slot, Tip) {
 
 /// The paths that count as changed.
 fn changed(world: &World, slot: &Slot, head: &Tip) -> Vec<String> {
-    let terms = Terms { keep: &[], change_limit: Size::USUAL, may_write: &|_| true };
+    let terms = Terms {
+        keep: &[],
+        change_limit: Size::USUAL,
+        may_write: &|_| true,
+    };
     let tree = slot.snapshot(head, &terms).unwrap();
-    let changed = Repo::discover(&world.repo()).unwrap().changed_paths(&head.tree, &tree).unwrap();
+    let changed = Repo::discover(&world.repo())
+        .unwrap()
+        .changed_paths(&head.tree, &tree)
+        .unwrap();
     changed.iter().map(RepoPath::to_string).collect()
 }
 
@@ -57,7 +71,9 @@ fn changed(world: &World, slot: &Slot, head: &Tip) -> Vec<String> {
 fn written(slot: &Slot) -> Vec<(i64, i64, u64)> {
     let files = (0..30).map(|number| slot.path().join(format!("dirty/{number}.txt")));
     let looked_at = files.map(|file| fs::metadata(file).unwrap());
-    looked_at.map(|meta| (meta.mtime(), meta.mtime_nsec(), meta.ino())).collect()
+    looked_at
+        .map(|meta| (meta.mtime(), meta.mtime_nsec(), meta.ino()))
+        .collect()
 }
 
 /// Writes a file's own bytes into it.
@@ -79,10 +95,22 @@ fn a_file_that_holds_what_was_laid_out_is_no_change() {
         let moved = slot.path().join("dirty/moved");
         fs::copy(slot.path().join("dirty/1.txt"), &moved).unwrap();
         fs::rename(&moved, slot.path().join("dirty/1.txt")).unwrap();
-        fs::set_permissions(slot.path().join("dirty/2.txt"), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(
+            slot.path().join("dirty/2.txt"),
+            fs::Permissions::from_mode(0o755),
+        )
+        .unwrap();
         fs::write(slot.path().join("dirty/3.txt"), "other\n").unwrap();
-        assert_eq!(changed(&world, &slot, &head), ["dirty/2.txt", "dirty/3.txt"], "{rules}");
-        assert_eq!(world.git(&["cat-file", "-p", "HEAD:dirty/2.txt"]), text.trim_end(), "{rules}");
+        assert_eq!(
+            changed(&world, &slot, &head),
+            ["dirty/2.txt", "dirty/3.txt"],
+            "{rules}"
+        );
+        assert_eq!(
+            world.git(&["cat-file", "-p", "HEAD:dirty/2.txt"]),
+            text.trim_end(),
+            "{rules}"
+        );
     }
 }
 
@@ -93,7 +121,10 @@ fn other_rules_do_not_change_files_that_nobody_touched() {
     fs::write(slot.path().join(".gitattributes"), "*.txt text eol=lf\n").unwrap();
     touch(&slot.path().join("dirty/7.txt"));
     fs::write(slot.path().join("dirty/8.txt"), "z\r\n").unwrap();
-    assert_eq!(changed(&world, &slot, &head), [".gitattributes", "dirty/8.txt"]);
+    assert_eq!(
+        changed(&world, &slot, &head),
+        [".gitattributes", "dirty/8.txt"]
+    );
 }
 
 #[test]
@@ -130,8 +161,16 @@ fn a_killed_process_leaves_what_it_knew_of_what_it_had_laid_out() {
         // What a process writes at its end is not written by one that is killed.
         fs::write(&known, left).unwrap();
         let (second, head) = slot(&world);
-        let same: Vec<bool> = written(&second).iter().zip(&before).map(|(now, before)| now == before).collect();
-        assert_eq!(same.iter().filter(|same| !**same).count(), 1, "{rules}: {same:?}");
+        let same: Vec<bool> = written(&second)
+            .iter()
+            .zip(&before)
+            .map(|(now, before)| now == before)
+            .collect();
+        assert_eq!(
+            same.iter().filter(|same| !**same).count(),
+            1,
+            "{rules}: {same:?}"
+        );
         assert_eq!(changed(&world, &second, &head), [""; 0], "{rules}");
     }
 }
@@ -152,7 +191,9 @@ print('its times are', 'the same' if os.fstat(file).st_ctime_ns == before.st_cti
 fn a_trusted_script_that_is_changed_through_memory_is_restored() {
     let shared = tempfile::tempdir_in("/dev/shm").unwrap();
     let cache = shared.path().to_str().unwrap();
-    let world = World::new().env("XDG_CACHE_HOME", cache).env("OMK_ROOM_AT_MOST", "landlock");
+    let world = World::new()
+        .env("XDG_CACHE_HOME", cache)
+        .env("OMK_ROOM_AT_MOST", "landlock");
     world.write("check.sh", "grep -q BAD a.txt && exit 1\nexit 0\n");
     world.write("change.py", THROUGH_MEMORY);
     world.plan(
@@ -161,7 +202,15 @@ fn a_trusted_script_that_is_changed_through_memory_is_restored() {
          \x20 run: 'echo BAD > a.txt; python3 change.py check.sh'}]\n",
     );
     world.omk(&["run"]).exits(1).says("gate `check`");
-    let run = fs::read_dir(world.repo().join(".git/omk/runs")).unwrap().next().unwrap().unwrap().path();
+    let run = fs::read_dir(world.repo().join(".git/omk/runs"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
     let log = fs::read_to_string(run.join("logs/bad/1/command.log")).unwrap();
-    assert!(log.contains("its times are the same"), "this machine's disk in memory tells: {log}");
+    assert!(
+        log.contains("its times are the same"),
+        "this machine's disk in memory tells: {log}"
+    );
 }

@@ -1,5 +1,6 @@
-//! A small language for stories about the built binary: a repository, a plan, `omk` in a clean environment, and what
-//! it leaves behind. It refuses to look into omk: it reads what a person could read, and the journal.
+//! A small language for stories about the built binary: a repository, a plan, `omk` in a clean
+//! environment, and what it leaves behind. It refuses to look into omk: it reads what a person
+//! could read, and the journal.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -15,7 +16,8 @@ use std::time::Duration;
 use omk_action::fact::{Class, Fact, Failure, Outcome, RunVerdict};
 use omk_action::journal;
 
-/// How often something that is waited for is looked at, and for how long at most, on a busy machine.
+/// How often something that is waited for is looked at, and for how long at most, on a busy
+/// machine.
 const LOOK: Duration = Duration::from_millis(10);
 const LOOKS: u32 = 6000;
 
@@ -37,7 +39,11 @@ impl Said {
     /// That it ended so; all it said where it did not.
     #[track_caller]
     pub(crate) fn exits(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "\n--- out\n{}\n--- err\n{}", self.out, self.err);
+        assert_eq!(
+            self.code, code,
+            "\n--- out\n{}\n--- err\n{}",
+            self.out, self.err
+        );
         self
     }
 
@@ -45,8 +51,14 @@ impl Said {
     #[track_caller]
     pub(crate) fn says(self, text: &str) -> Self {
         let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let said = [&self.out, &self.err].iter().any(|said| said.contains(text) || flat(said).contains(&flat(text)));
-        assert!(said, "it does not say {text:?}\n--- out\n{}\n--- err\n{}", self.out, self.err);
+        let said = [&self.out, &self.err]
+            .iter()
+            .any(|said| said.contains(text) || flat(said).contains(&flat(text)));
+        assert!(
+            said,
+            "it does not say {text:?}\n--- out\n{}\n--- err\n{}",
+            self.out, self.err
+        );
         self
     }
 
@@ -54,8 +66,14 @@ impl Said {
     #[track_caller]
     pub(crate) fn never_says(self, text: &str) -> Self {
         let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let said = [&self.out, &self.err].iter().any(|said| flat(said).contains(&flat(text)));
-        assert!(!said, "it says {text:?}\n--- out\n{}\n--- err\n{}", self.out, self.err);
+        let said = [&self.out, &self.err]
+            .iter()
+            .any(|said| flat(said).contains(&flat(text)));
+        assert!(
+            !said,
+            "it says {text:?}\n--- out\n{}\n--- err\n{}",
+            self.out, self.err
+        );
         self
     }
 }
@@ -94,18 +112,26 @@ impl Running {
     /// Waits for its end.
     #[track_caller]
     pub(crate) fn ends(self) -> Said {
-        self.killed_after(LOOK * LOOKS).expect("omk ends within a minute")
+        self.killed_after(LOOK * LOOKS)
+            .expect("omk ends within a minute")
     }
 }
 
 /// Whether a plan names a file outside of its repository, which a sealed room does not show.
 pub(crate) fn reaches_out(plan: &str) -> bool {
     let below = std::env::temp_dir();
-    plan.split(|c: char| !(c.is_alphanumeric() || "/._-".contains(c))).any(|word| Path::new(word).starts_with(&below))
+    plan.split(|c: char| !(c.is_alphanumeric() || "/._-".contains(c)))
+        .any(|word| Path::new(word).starts_with(&below))
 }
 
 fn said(status: ExitStatus, out: String, err: String) -> Said {
-    Said { code: status.code().unwrap_or_else(|| -status.signal().unwrap_or(0)), out, err }
+    Said {
+        code: status
+            .code()
+            .unwrap_or_else(|| -status.signal().unwrap_or(0)),
+        out,
+        err,
+    }
 }
 
 /// Waits until that holds.
@@ -143,11 +169,17 @@ impl World {
     }
 
     fn empty_below(parent: &Path) -> Self {
-        let dir = tempfile::Builder::new().prefix("omk-story-").tempdir_in(parent).unwrap();
+        let dir = tempfile::Builder::new()
+            .prefix("omk-story-")
+            .tempdir_in(parent)
+            .unwrap();
         for name in ["repo", "home", "tmp"] {
             std::fs::create_dir(dir.path().join(name)).unwrap();
         }
-        Self { dir, env: Vec::new() }
+        Self {
+            dir,
+            env: Vec::new(),
+        }
     }
 
     /// A variable that omk is started with.
@@ -192,9 +224,16 @@ impl World {
     /// A command in the repository, with nothing of the caller's environment but the path.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
-        command.current_dir(self.repo()).env_clear().stdin(Stdio::null());
+        command
+            .current_dir(self.repo())
+            .env_clear()
+            .stdin(Stdio::null());
         command.env("PATH", std::env::var_os("PATH").unwrap());
-        for (name, value) in [("HOME", "home"), ("XDG_CACHE_HOME", "cache"), ("TMPDIR", "tmp")] {
+        for (name, value) in [
+            ("HOME", "home"),
+            ("XDG_CACHE_HOME", "cache"),
+            ("TMPDIR", "tmp"),
+        ] {
             command.env(name, self.dir.path().join(value));
         }
         for (name, value) in [
@@ -208,7 +247,8 @@ impl World {
         ] {
             command.env(name, value);
         }
-        // A plan of these stories that waits for a file beside the repository is about something else than its room.
+        // A plan of these stories that waits for a file beside the repository is about something
+        // else than its room.
         let plan = self.repo().join("omk.yaml");
         if plan.is_file() && std::fs::read_to_string(&plan).is_ok_and(|plan| reaches_out(&plan)) {
             command.env("OMK_ROOM_AT_MOST", "landlock");
@@ -221,13 +261,21 @@ impl World {
     #[track_caller]
     pub(crate) fn git(&self, args: &[&str]) -> String {
         let out = self.command("git").args(args).output().unwrap();
-        assert!(out.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        assert!(
+            out.status.success(),
+            "git {args:?}: {}",
+            String::from_utf8_lossy(&out.stderr)
+        );
         String::from_utf8_lossy(&out.stdout).trim_end().to_owned()
     }
 
     /// The full name of a revision; empty where there is none.
     pub(crate) fn rev(&self, name: &str) -> String {
-        let out = self.command("git").args(["rev-parse", "--verify", "--quiet", name]).output().unwrap();
+        let out = self
+            .command("git")
+            .args(["rev-parse", "--verify", "--quiet", name])
+            .output()
+            .unwrap();
         String::from_utf8_lossy(&out.stdout).trim_end().to_owned()
     }
 
@@ -255,7 +303,10 @@ impl World {
         }
         let format = "--format=%(trailers:key=Omk-Task,valueonly,separator=%x2c)";
         let text = self.git(&["log", "--reverse", "--first-parent", format, branch]);
-        text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+        text.lines()
+            .filter(|line| !line.is_empty())
+            .map(str::to_owned)
+            .collect()
     }
 
     pub(crate) fn omk_command(&self, args: &[&str]) -> Command {
@@ -277,7 +328,10 @@ impl World {
 
     /// Starts a command of ours, in a process group of its own.
     pub(crate) fn start_command(mut command: Command) -> Running {
-        command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .process_group(0)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let (sender, ended) = channel();
@@ -309,7 +363,9 @@ impl World {
 
     /// The directories of all runs, oldest first.
     pub(crate) fn runs(&self) -> Vec<PathBuf> {
-        let Ok(entries) = std::fs::read_dir(self.repo().join(".git/omk/runs")) else { return Vec::new() };
+        let Ok(entries) = std::fs::read_dir(self.repo().join(".git/omk/runs")) else {
+            return Vec::new();
+        };
         let mut runs: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
         runs.sort();
         runs
@@ -317,9 +373,16 @@ impl World {
 
     /// The facts of the newest run; none where it has not begun.
     pub(crate) fn facts(&self) -> Vec<Fact> {
-        let Some(run) = self.runs().pop() else { return Vec::new() };
+        let Some(run) = self.runs().pop() else {
+            return Vec::new();
+        };
         let bytes = std::fs::read(run.join("journal.jsonl")).unwrap_or_default();
-        journal::read(&bytes).unwrap().lines.into_iter().map(|line| line.fact).collect()
+        journal::read(&bytes)
+            .unwrap()
+            .lines
+            .into_iter()
+            .map(|line| line.fact)
+            .collect()
     }
 
     /// Waits until the newest run's journal holds such a fact.
@@ -334,7 +397,9 @@ impl World {
         let mut found = None;
         until("it is prepared", || {
             found = self.facts().into_iter().rev().find_map(|fact| match fact {
-                Fact::Prepared { task, slot, .. } if task.as_str() == id => Some(PathBuf::from(slot)),
+                Fact::Prepared { task, slot, .. } if task.as_str() == id => {
+                    Some(PathBuf::from(slot))
+                }
                 _ => None,
             });
             found.is_some()
@@ -355,7 +420,10 @@ impl World {
     pub(crate) fn records(&self) -> BTreeMap<String, serde_json::Value> {
         let said = self.omk(&["status", "--json"]).exits(0);
         let records: Vec<serde_json::Value> = serde_json::from_str(&said.out).unwrap();
-        records.into_iter().map(|record| (record["id"].as_str().unwrap().to_owned(), record)).collect()
+        records
+            .into_iter()
+            .map(|record| (record["id"].as_str().unwrap().to_owned(), record))
+            .collect()
     }
 
     #[track_caller]
@@ -366,7 +434,11 @@ impl World {
     /// How a task's attempts failed, oldest first.
     pub(crate) fn failures(&self, id: &str) -> Vec<Failure> {
         let failed = |fact| match fact {
-            Fact::Worked { task, outcome: Outcome::Failed(failure), .. } if task.as_str() == id => Some(failure),
+            Fact::Worked {
+                task,
+                outcome: Outcome::Failed(failure),
+                ..
+            } if task.as_str() == id => Some(failure),
             _ => None,
         };
         self.facts().into_iter().filter_map(failed).collect()
@@ -374,7 +446,10 @@ impl World {
 
     /// The classes of a task's failures.
     pub(crate) fn classes(&self, id: &str) -> Vec<Class> {
-        self.failures(id).into_iter().map(|failure| failure.class).collect()
+        self.failures(id)
+            .into_iter()
+            .map(|failure| failure.class)
+            .collect()
     }
 
     /// The tasks that landed, in order, by the journal.
@@ -395,7 +470,9 @@ impl World {
     /// That the newest run ended so, its journal folds again, and nothing of it lives on.
     #[track_caller]
     pub(crate) fn ended(&self, verdict: RunVerdict) {
-        self.omk(&["replay"]).exits(0).says(&format!("verdict: {}", verdict.as_str()));
+        self.omk(&["replay"])
+            .exits(0)
+            .says(&format!("verdict: {}", verdict.as_str()));
         self.no_child_is_left();
     }
 
@@ -413,7 +490,11 @@ impl World {
             let environment = std::fs::read(path.join("environ")).unwrap_or_default();
             if here || environment.windows(name.len()).any(|window| window == name) {
                 let command = std::fs::read(path.join("cmdline")).unwrap_or_default();
-                found.push(format!("{} {}", entry.file_name().to_string_lossy(), lossy(&command).replace('\0', " ")));
+                found.push(format!(
+                    "{} {}",
+                    entry.file_name().to_string_lossy(),
+                    lossy(&command).replace('\0', " ")
+                ));
             }
         }
         found
@@ -433,21 +514,41 @@ impl World {
         panic!("still there: {left:#?}");
     }
 
-    /// Everything about the user's checkout that omk must leave alone: files, modes, index, HEAD, branches, config.
+    /// Everything about the user's checkout that omk must leave alone: files, modes, index, HEAD,
+    /// branches, config.
     pub(crate) fn checkout(&self) -> BTreeMap<String, String> {
         let mut all = BTreeMap::new();
         walk(&self.repo(), &self.repo(), &mut all);
         let git = self.repo().join(".git");
         if git.is_dir() {
-            for name in ["HEAD", "index", "config", "MERGE_HEAD", "MERGE_MSG", "ORIG_HEAD", "FETCH_HEAD", "shallow"] {
+            for name in [
+                "HEAD",
+                "index",
+                "config",
+                "MERGE_HEAD",
+                "MERGE_MSG",
+                "ORIG_HEAD",
+                "FETCH_HEAD",
+                "shallow",
+            ] {
                 if let Ok(bytes) = std::fs::read(git.join(name)) {
-                    all.insert(format!(".git/{name}"), omk_action::id::Sha256::of(&bytes).to_string());
+                    all.insert(
+                        format!(".git/{name}"),
+                        omk_action::id::Sha256::of(&bytes).to_string(),
+                    );
                 }
             }
             walk(&git.join("hooks"), &git.join("hooks"), &mut all);
         }
-        let out = self.command("git").args(["for-each-ref", "--format=%(refname) %(objectname)"]).output().unwrap();
-        for line in lossy(&out.stdout).lines().filter(|line| !line.contains("/omk/")) {
+        let out = self
+            .command("git")
+            .args(["for-each-ref", "--format=%(refname) %(objectname)"])
+            .output()
+            .unwrap();
+        for line in lossy(&out.stdout)
+            .lines()
+            .filter(|line| !line.contains("/omk/"))
+        {
             all.insert("ref".to_owned() + line, String::new());
         }
         all
@@ -473,7 +574,10 @@ pub(crate) const FILTERS: &[(&str, &str)] = &[
     (r"process \d+", "process [PID]"),
     (r" +\n", "\n"),
     // Machines differ.
-    (r"  room: sealed\n|warning: The children's room [^\n]*\n\n", ""),
+    (
+        r"  room: sealed\n|warning: The children's room [^\n]*\n\n",
+        "",
+    ),
 ];
 
 fn lossy(bytes: &[u8]) -> String {
@@ -482,7 +586,9 @@ fn lossy(bytes: &[u8]) -> String {
 
 /// Every file below a directory but `.git`, with its mode and what is in it.
 fn walk(root: &Path, dir: &Path, all: &mut BTreeMap<String, String>) {
-    let Ok(entries) = std::fs::read_dir(dir) else { return };
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return;
+    };
     for entry in entries.filter_map(Result::ok) {
         let path = entry.path();
         let name = format!("{:?}", path.strip_prefix(root).unwrap());
@@ -501,6 +607,13 @@ fn walk(root: &Path, dir: &Path, all: &mut BTreeMap<String, String>) {
             omk_action::id::Sha256::of(&std::fs::read(&path).unwrap_or_default()).to_string()
         };
         let stamp = format!("{:o} {} {}", meta.permissions().mode(), meta.mtime(), what);
-        all.insert(name, if meta.is_dir() { format!("{:o} {what}", meta.permissions().mode()) } else { stamp });
+        all.insert(
+            name,
+            if meta.is_dir() {
+                format!("{:o} {what}", meta.permissions().mode())
+            } else {
+                stamp
+            },
+        );
     }
 }

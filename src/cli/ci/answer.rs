@@ -1,6 +1,7 @@
 //! Commands that are answered at once: `plan`, `status`, `cancel`, `approve`, `verify`, `help`.
 //!
-//! It refuses to cancel anything but a run of this workflow in this repository, whatever a check says it leads to.
+//! It refuses to cancel anything but a run of this workflow in this repository, whatever a check
+//! says it leads to.
 
 use super::Failure;
 use super::conversation::Conversation;
@@ -24,7 +25,12 @@ use crate::trust::{self, PullRequest};
 const LOOKED_AT: usize = 10;
 
 impl Conversation<'_, '_> {
-    pub(super) async fn answer(&mut self, command: &Command, pull: &PullRequest, rules: &Rules) -> Result<(), Failure> {
+    pub(super) async fn answer(
+        &mut self,
+        command: &Command,
+        pull: &PullRequest,
+        rules: &Rules,
+    ) -> Result<(), Failure> {
         match command {
             Command::Help => self.say(answer::help(self.desk.forge.kind())),
             Command::Plan => self.plan(pull, rules).await?,
@@ -39,11 +45,22 @@ impl Conversation<'_, '_> {
     }
 
     async fn plan(&mut self, pull: &PullRequest, rules: &Rules) -> Result<(), Failure> {
-        let Some(base) = self.trusted_base(pull).await? else { return Ok(()) };
-        let Some(choice) = self.choose(pull, &base, &pull.head.commit, rules).await? else { return Ok(()) };
+        let Some(base) = self.trusted_base(pull).await? else {
+            return Ok(());
+        };
+        let Some(choice) = self.choose(pull, &base, &pull.head.commit, rules).await? else {
+            return Ok(());
+        };
         let whose = match &choice.approved_by {
-            Some(login) => format!("the {}, as {login} approved it", self.desk.forge.kind().pull_request()),
-            None => format!("the {} {}", self.desk.forge.kind().base_branch(), pull.base.branch),
+            Some(login) => format!(
+                "the {}, as {login} approved it",
+                self.desk.forge.kind().pull_request()
+            ),
+            None => format!(
+                "the {} {}",
+                self.desk.forge.kind().base_branch(),
+                pull.base.branch
+            ),
         };
         self.say(show::plan(&Preview::of(&choice.plan), &whose));
         Ok(())
@@ -55,7 +72,11 @@ impl Conversation<'_, '_> {
         let marker = sticky::marker(&scope);
         let comments = desk.forge.comments(self.issue).await?;
         let ours = comments.iter().find(|comment| {
-            comment.author.as_ref().is_some_and(|author| author.id == desk.me.id) && comment.body.contains(&marker)
+            comment
+                .author
+                .as_ref()
+                .is_some_and(|author| author.id == desk.me.id)
+                && comment.body.contains(&marker)
         });
         let newest = checks.first();
         let workflow = newest
@@ -79,8 +100,14 @@ impl Conversation<'_, '_> {
         pull: &PullRequest,
         scope: &Scope,
     ) -> Result<Vec<(ExternalId, Check)>, Failure> {
-        let checks = self.desk.forge.all_checks(&pull.head.commit, check::NAME).await?;
-        let named = checks.into_iter().filter_map(|check| Some((check.external_id.parse::<ExternalId>().ok()?, check)));
+        let checks = self
+            .desk
+            .forge
+            .all_checks(&pull.head.commit, check::NAME)
+            .await?;
+        let named = checks
+            .into_iter()
+            .filter_map(|check| Some((check.external_id.parse::<ExternalId>().ok()?, check)));
         let mut ours: Vec<_> = named.filter(|(id, _)| id.scope == *scope).collect();
         ours.sort_by_key(|(_, check)| std::cmp::Reverse(check.id));
         Ok(ours)
@@ -92,7 +119,10 @@ impl Conversation<'_, '_> {
         let own = desk.own().await?;
         let mut seen = vec![desk.step.runner.workflow.id];
         let (mut cancelled, mut forbidden) = (Vec::new(), false);
-        for (id, check) in self.own_checks(pull, &desk.forge.scope_of(pull.number)).await? {
+        for (id, check) in self
+            .own_checks(pull, &desk.forge.scope_of(pull.number))
+            .await?
+        {
             if check.state != CheckState::InProgress || seen.contains(&id.workflow) {
                 continue;
             }
@@ -100,11 +130,21 @@ impl Conversation<'_, '_> {
                 break;
             }
             seen.push(id.workflow);
-            let (Some(own), Some(other)) = (&own, desk.forge.workflow_run(id.workflow).await?) else { continue };
-            if other.completed || other.id == desk.step.runner.workflow.id || !own.is(&other, desk.repository.id) {
+            let (Some(own), Some(other)) = (&own, desk.forge.workflow_run(id.workflow).await?)
+            else {
+                continue;
+            };
+            if other.completed
+                || other.id == desk.step.runner.workflow.id
+                || !own.is(&other, desk.repository.id)
+            {
                 continue;
             }
-            match if desk.is_dry() { Ok(()) } else { desk.forge.cancel_workflow_run(other.id).await } {
+            match if desk.is_dry() {
+                Ok(())
+            } else {
+                desk.forge.cancel_workflow_run(other.id).await
+            } {
                 Ok(()) => {}
                 Err(ForgeError::Forbidden { .. }) => {
                     self.refuse(refuse::may_not_cancel(desk.forge.kind(), &other.url));
@@ -117,7 +157,10 @@ impl Conversation<'_, '_> {
             cancelled.push((id, check, other.url));
         }
         if cancelled.is_empty() && !forbidden {
-            self.say(answer::nothing_to_cancel(desk.forge.kind(), &pull.head.commit));
+            self.say(answer::nothing_to_cancel(
+                desk.forge.kind(),
+                &pull.head.commit,
+            ));
         }
         // The newest comes last, for the comment is about that one.
         for (id, check, url) in cancelled.into_iter().rev() {
@@ -126,8 +169,14 @@ impl Conversation<'_, '_> {
         Ok(())
     }
 
-    /// In a cancelled pipeline of GitLab's no job of ours runs any more, so what it would have said is said here.
-    async fn close_cancelled(&self, pull: &PullRequest, rules: &Rules, run: (ExternalId, &Check, String)) {
+    /// In a cancelled pipeline of GitLab's no job of ours runs any more, so what it would have said
+    /// is said here.
+    async fn close_cancelled(
+        &self,
+        pull: &PullRequest,
+        rules: &Rules,
+        run: (ExternalId, &Check, String),
+    ) {
         let (desk, (id, check, url)) = (self.desk, run);
         if desk.forge.kind() != ForgeKind::GitLab || desk.is_dry() {
             return;
@@ -136,7 +185,11 @@ impl Conversation<'_, '_> {
             version: request::VERSION,
             run: id.run,
             scope: id.scope,
-            trigger: Trigger { event: Event::Comment, actor: "somebody".to_owned(), comment: None },
+            trigger: Trigger {
+                event: Event::Comment,
+                actor: "somebody".to_owned(),
+                comment: None,
+            },
             ask: Ask::Run { tasks: Vec::new() },
             forge: ForgeKind::GitLab,
             repository: desk.step.runner.repository.clone(),
@@ -152,11 +205,16 @@ impl Conversation<'_, '_> {
             approved_by: None,
             comment: None,
             check: Some(check.id),
-            workflow: request::WorkflowRun { id: id.workflow, attempt: id.attempt, url },
+            workflow: request::WorkflowRun {
+                id: id.workflow,
+                attempt: id.attempt,
+                url,
+            },
             previous: None,
             dry_run: false,
         };
-        let told = deliver::tell_lost(&desk.forge, &request, &Lost::Cancelled, desk.clock.now()).await;
+        let told =
+            deliver::tell_lost(&desk.forge, &request, &Lost::Cancelled, desk.clock.now()).await;
         for trouble in &told.troubles {
             desk.log().say(Level::Warning, &desk.scrubbed(trouble));
         }
@@ -168,11 +226,26 @@ impl Conversation<'_, '_> {
             self.refused_for(&refusal);
             return Ok(());
         }
-        let Some(base) = self.trusted_base(pull).await? else { return Ok(()) };
-        let plans = self.desk.plans().of_pull(&pull.base.branch, &base.commit, &pull.head.commit).await?;
-        let login = self.comment.author.as_ref().map_or("somebody", |author| author.login.as_str());
+        let Some(base) = self.trusted_base(pull).await? else {
+            return Ok(());
+        };
+        let plans = self
+            .desk
+            .plans()
+            .of_pull(&pull.base.branch, &base.commit, &pull.head.commit)
+            .await?;
+        let login = self
+            .comment
+            .author
+            .as_ref()
+            .map_or("somebody", |author| author.login.as_str());
         let changed = plans.changed.as_ref();
-        let told = answer::approved(self.desk.forge.kind(), digest, login, changed.map(|changed| &changed.digest));
+        let told = answer::approved(
+            self.desk.forge.kind(),
+            digest,
+            login,
+            changed.map(|changed| &changed.digest),
+        );
         match changed {
             Some(changed) if !digest.begins(&changed.digest) => self.refuse(told),
             Some(changed) => {

@@ -1,7 +1,8 @@
-//! A pull request was closed: our branches for it are removed, where nobody else has worked on them.
+//! A pull request was closed: our branches for it are removed, where nobody else has worked on
+//! them.
 //!
-//! It refuses to remove a branch whose tip is not a commit of ours, one that has moved since it was looked at, and any of
-//! a pull request that is open again. Proofs stay.
+//! It refuses to remove a branch whose tip is not a commit of ours, one that has moved since it was
+//! looked at, and any of a pull request that is open again. Proofs stay.
 
 use super::desk::Desk;
 use super::outputs::Level;
@@ -23,30 +24,44 @@ pub(super) async fn clean(step: &Step, pull: u64) -> Result<u8, Failure> {
 pub(super) async fn clean_up(desk: &Desk<'_>, pull: u64) -> Result<(), Failure> {
     let step = desk.step;
     if desk.forge.pull_request(pull).await?.open {
-        let what = format!("{} {pull} is open again: its branches stay", desk.forge.kind().pull_request());
+        let what = format!(
+            "{} {pull} is open again: its branches stay",
+            desk.forge.kind().pull_request()
+        );
         step.outputs.say(Level::Notice, &what);
         return Ok(());
     }
     let remote = desk.remote()?;
     let dir = desk.scratch()?;
     let scope = desk.forge.scope_of(pull);
-    let found = tokio::task::block_in_place(|| find(dir.path(), &remote, &scope)).map_err(super::super::git)?;
+    let found = tokio::task::block_in_place(|| find(dir.path(), &remote, &scope))
+        .map_err(super::super::git)?;
     for branch in &found.foreign {
         let what = format!("the branch {branch} stays: its newest commit is not omk's");
         step.outputs.say(Level::Notice, &what);
     }
     let count = text::plural(found.ours.len(), "branch");
     if found.ours.is_empty() || step.runner.inputs.dry_run {
-        let would = if step.runner.inputs.dry_run { "would be removed" } else { "to remove" };
-        step.outputs.say(Level::Notice, &format!("{count} of {scope} {would}"));
+        let would = if step.runner.inputs.dry_run {
+            "would be removed"
+        } else {
+            "to remove"
+        };
+        step.outputs
+            .say(Level::Notice, &format!("{count} of {scope} {would}"));
         return Ok(());
     }
     match tokio::task::block_in_place(|| found.repo.push(&remote, &found.ours)) {
-        Ok(()) => step.outputs.say(Level::Notice, &format!("{count} of {scope} removed")),
+        Ok(()) => step
+            .outputs
+            .say(Level::Notice, &format!("{count} of {scope} removed")),
         // Somebody has just moved one, or protects it: then it is theirs to remove.
         Err(error @ (GitError::RemoteMoved { .. } | GitError::RemoteRefused { .. })) => {
             let why = desk.scrubbed(&error.in_full());
-            step.outputs.say(Level::Warning, &format!("the branches of {scope} stay: failed to {why}"));
+            step.outputs.say(
+                Level::Warning,
+                &format!("the branches of {scope} stay: failed to {why}"),
+            );
         }
         Err(error) => return Err(super::super::git(error)),
     }
@@ -69,14 +84,25 @@ fn find(dir: &std::path::Path, remote: &Remote, scope: &Scope) -> Result<Found, 
     let listed = repo.ls_remote(remote, &[&run, &format!("{tasks}*")])?;
     let (mut ours, mut foreign) = (Vec::new(), Vec::new());
     // A pattern of git's matches the end of any name.
-    for (name, commit) in listed.into_iter().filter(|(name, _)| *name == run || name.starts_with(&tasks)) {
+    for (name, commit) in listed
+        .into_iter()
+        .filter(|(name, _)| *name == run || name.starts_with(&tasks))
+    {
         repo.fetch_tips(remote, &[Wanted::Ref(name.clone())])?;
         // What was moved in between is not here; then it is as good as foreign.
         if repo.tip(&commit).is_ok() && repo.is_ours(&commit)? {
-            ours.push(RefUpdate { name, to: None, expected: Some(commit) });
+            ours.push(RefUpdate {
+                name,
+                to: None,
+                expected: Some(commit),
+            });
         } else {
             foreign.push(name.trim_start_matches("refs/heads/").to_owned());
         }
     }
-    Ok(Found { repo, ours, foreign })
+    Ok(Found {
+        repo,
+        ours,
+        foreign,
+    })
 }

@@ -1,4 +1,5 @@
-//! One comment, heard and answered: whether its author may, each command in turn, and one reply for all.
+//! One comment, heard and answered: whether its author may, each command in turn, and one reply for
+//! all.
 //!
 //! It refuses to answer our own comments, and to answer any comment twice.
 
@@ -33,11 +34,23 @@ impl<'d, 's> Conversation<'d, 's> {
     pub(super) fn new(desk: &'d Desk<'s>, comment: &'d Comment, issue: u64) -> Self {
         let login = comment.author.as_ref().map(|author| author.login.as_str());
         let reply = Reply::to(desk.forge.kind(), comment.id, login);
-        Self { desk, comment, issue, again: None, reply, accepted: None, refused: None }
+        Self {
+            desk,
+            comment,
+            issue,
+            again: None,
+            reply,
+            accepted: None,
+            refused: None,
+        }
     }
 
     /// Carries out what the comment asks for; the run that is to follow.
-    pub(super) async fn hold(&mut self, asked: Asked, place: Place) -> Result<Option<Request>, Failure> {
+    pub(super) async fn hold(
+        &mut self,
+        asked: Asked,
+        place: Place,
+    ) -> Result<Option<Request>, Failure> {
         let held = self.commands(asked, place).await;
         if let Err(failure) = &held {
             let why = self.desk.scrubbed(&failure.in_full());
@@ -47,7 +60,9 @@ impl<'d, 's> Conversation<'d, 's> {
     }
 
     async fn commands(&mut self, asked: Asked, place: Place) -> Result<Option<Request>, Failure> {
-        let Some(rules) = self.permitted().await? else { return Ok(None) };
+        let Some(rules) = self.permitted().await? else {
+            return Ok(None);
+        };
         match place {
             Place::PullRequest => {}
             Place::Issue => {
@@ -75,10 +90,16 @@ impl<'d, 's> Conversation<'d, 's> {
             return Ok(None);
         }
         let rules = self.desk.rules().await?;
-        // Without rules nobody is told who may; then the usual ones decide who is told that they are missing.
+        // Without rules nobody is told who may; then the usual ones decide who is told that they
+        // are missing.
         let usual = Commands::default();
-        let commands = rules.as_ref().map_or(&usual, |rules| &rules.found.plan.commands);
-        match (self.desk.may(commands, self.comment.author.as_ref()).await, rules) {
+        let commands = rules
+            .as_ref()
+            .map_or(&usual, |rules| &rules.found.plan.commands);
+        match (
+            self.desk.may(commands, self.comment.author.as_ref()).await,
+            rules,
+        ) {
             (Ok(()), Ok(rules)) => Ok(Some(rules)),
             (Ok(()), Err(trouble)) => {
                 self.refused_by_plan(&trouble, "default branch");
@@ -90,7 +111,10 @@ impl<'d, 's> Conversation<'d, 's> {
             }
             (Err(Denied::Unknown { login, error }), _) => {
                 let why = self.desk.scrubbed(&format!("failed to {error}"));
-                self.refuse(refuse::could_not(&format!("ask the forge what {login} may do here"), &why));
+                self.refuse(refuse::could_not(
+                    &format!("ask the forge what {login} may do here"),
+                    &why,
+                ));
                 Ok(None)
             }
         }
@@ -119,7 +143,10 @@ impl<'d, 's> Conversation<'d, 's> {
     }
 
     pub(super) fn refused_for(&mut self, refusal: &Refusal) {
-        self.desk.log().say(Level::Notice, &format!("nothing is done: {}", refusal.words(self.reply.forge())));
+        self.desk.log().say(
+            Level::Notice,
+            &format!("nothing is done: {}", refusal.words(self.reply.forge())),
+        );
         if !refusal.is_silent() {
             self.refuse(refuse::refused(self.reply.forge(), refusal));
         }
@@ -140,10 +167,14 @@ impl<'d, 's> Conversation<'d, 's> {
     /// Says everything back.
     pub(super) async fn close(self) {
         // GitLab's comments were marked before anything was done.
-        let accepted = self.accepted.filter(|_| self.desk.forge.kind() == ForgeKind::GitHub);
+        let accepted = self
+            .accepted
+            .filter(|_| self.desk.forge.kind() == ForgeKind::GitHub);
         for reaction in [accepted, self.refused].into_iter().flatten() {
             self.desk.react(self.issue, self.comment.id, reaction).await;
         }
-        self.desk.reply(self.issue, self.comment.id, &self.reply).await;
+        self.desk
+            .reply(self.issue, self.comment.id, &self.reply)
+            .await;
     }
 }

@@ -1,8 +1,9 @@
-//! The forge, as a decision needs it: who we are, whose repository it is, what its rules are, who may do what; and how
-//! people are answered.
+//! The forge, as a decision needs it: who we are, whose repository it is, what its rules are, who
+//! may do what; and how people are answered.
 //!
-//! What is read and fails, fails the job; what is written and fails is warned of, as nobody's run is to be lost for want of
-//! an answer. It refuses to write anything in a dry run: it says in the log what it would have written.
+//! What is read and fails, fails the job; what is written and fails is warned of, as nobody's run
+//! is to be lost for want of an answer. It refuses to write anything in a dry run: it says in the
+//! log what it would have written.
 
 use tokio::sync::OnceCell;
 
@@ -65,10 +66,25 @@ impl<'s> Desk<'s> {
     pub(super) async fn open(step: &'s Step) -> Result<Self, Failure> {
         let access = step.runner.access().await?;
         let forge = access.forge.clone();
-        let scrubber = Scrubber::new(step.runner.secrets.values().chain([&access.token]).map(Secret::expose));
+        let scrubber = Scrubber::new(
+            step.runner
+                .secrets
+                .values()
+                .chain([&access.token])
+                .map(Secret::expose),
+        );
         let me = forge.me().await?;
         let repository = forge.repository().await?;
-        Ok(Self { step, forge, me, repository, clock: Clock::start(), retried: OnceCell::new(), access, scrubber })
+        Ok(Self {
+            step,
+            forge,
+            me,
+            repository,
+            clock: Clock::start(),
+            retried: OnceCell::new(),
+            access,
+            scrubber,
+        })
     }
 
     pub(super) fn log(&self) -> &Outputs {
@@ -76,28 +92,50 @@ impl<'s> Desk<'s> {
     }
 
     pub(super) fn plans(&self) -> Plans<'_> {
-        Plans::new(Source::Api(&self.forge), &self.step.runner.inputs.plan, &self.step.runner.repository)
+        Plans::new(
+            Source::Api(&self.forge),
+            &self.step.runner.inputs.plan,
+            &self.step.runner.repository,
+        )
     }
 
     /// The plan on the default branch, as it is now.
     pub(super) async fn rules(&self) -> Result<Result<Rules, Trouble>, Failure> {
         let branch = &self.repository.default_branch;
         let tip = self.forge.branch(branch).await?;
-        let tip =
-            tip.ok_or_else(|| Failure::new(Kind::Blocked, "the repository has no commit on its default branch"))?;
+        let tip = tip.ok_or_else(|| {
+            Failure::new(
+                Kind::Blocked,
+                "the repository has no commit on its default branch",
+            )
+        })?;
         let found = self.plans().at(branch, &tip.commit).await?;
-        Ok(found.map(|found| Rules { tip: tip.commit, found }))
+        Ok(found.map(|found| Rules {
+            tip: tip.commit,
+            found,
+        }))
     }
 
     /// Whether somebody may give commands, as of now.
-    pub(super) async fn may(&self, commands: &Commands, author: Option<&Account>) -> Result<(), Denied> {
+    pub(super) async fn may(
+        &self,
+        commands: &Commands,
+        author: Option<&Account>,
+    ) -> Result<(), Denied> {
         // Most of it needs no question, and bots cannot be asked about.
         match (trust::may(commands, author, &self.me, None), author) {
             (Ok(()), _) => return Ok(()),
-            (Err(Refusal::Permission { .. }), Some(author)) => match self.forge.permission(author).await {
-                Ok(answer) => trust::may(commands, Some(author), &self.me, answer.as_ref()),
-                Err(error) => return Err(Denied::Unknown { login: author.login.clone(), error }),
-            },
+            (Err(Refusal::Permission { .. }), Some(author)) => {
+                match self.forge.permission(author).await {
+                    Ok(answer) => trust::may(commands, Some(author), &self.me, answer.as_ref()),
+                    Err(error) => {
+                        return Err(Denied::Unknown {
+                            login: author.login.clone(),
+                            error,
+                        });
+                    }
+                }
+            }
             (Err(refusal), _) => Err(refusal),
         }
         .map_err(Denied::Refused)
@@ -111,13 +149,21 @@ impl<'s> Desk<'s> {
     /// What was written, or `None` and a warning.
     pub(super) fn told<T>(&self, written: Result<T, ForgeError>) -> Option<T> {
         written
-            .map_err(|error| self.log().say(Level::Warning, &format!("omk could not {}", self.scrubbed(&error))))
+            .map_err(|error| {
+                self.log().say(
+                    Level::Warning,
+                    &format!("omk could not {}", self.scrubbed(&error)),
+                )
+            })
             .ok()
     }
 
     /// Whether a job of this pipeline was tried again.
     pub(super) async fn was_retried(&self, forge: &GitLab) -> Result<bool, ForgeError> {
-        self.retried.get_or_try_init(|| forge.was_retried(self.step.runner.workflow.id)).await.copied()
+        self.retried
+            .get_or_try_init(|| forge.was_retried(self.step.runner.workflow.id))
+            .await
+            .copied()
     }
 
     /// The repository, for git.
@@ -141,10 +187,17 @@ impl<'s> Desk<'s> {
         }
         let body = self.scrubber.scrub(&reply.render());
         if self.is_dry() {
-            self.log().group(&format!("dry run: the reply on {}", self.forge.kind().pull(issue)), &body);
+            self.log().group(
+                &format!("dry run: the reply on {}", self.forge.kind().pull(issue)),
+                &body,
+            );
             return;
         }
-        self.told(self.forge.put_comment(issue, &self.me, &reply_marker(comment), &body).await);
+        self.told(
+            self.forge
+                .put_comment(issue, &self.me, &reply_marker(comment), &body)
+                .await,
+        );
     }
 
     pub(super) async fn react(&self, issue: u64, comment: u64, reaction: Reaction) {
@@ -153,10 +206,16 @@ impl<'s> Desk<'s> {
         }
     }
 
-    /// Opens the check of a run on its base; its number. Where the token may not, a commit status takes its place.
+    /// Opens the check of a run on its base; its number. Where the token may not, a commit status
+    /// takes its place.
     pub(super) async fn open_check(&self, request: &Request) -> Option<u64> {
         let text = check::opened(request);
-        let wanted = self.check(text, &request.base, ExternalId::from(request).to_string(), CheckState::InProgress);
+        let wanted = self.check(
+            text,
+            &request.base,
+            ExternalId::from(request).to_string(),
+            CheckState::InProgress,
+        );
         self.put_check(&wanted).await
     }
 
@@ -191,7 +250,12 @@ impl<'s> Desk<'s> {
     pub(super) async fn put_check(&self, wanted: &CheckWanted) -> Option<u64> {
         if self.is_dry() {
             self.log().group(
-                &format!("dry run: the {} `{}`: {}", self.forge.kind().check(), wanted.name, wanted.title),
+                &format!(
+                    "dry run: the {} `{}`: {}",
+                    self.forge.kind().check(),
+                    wanted.name,
+                    wanted.title
+                ),
                 &wanted.summary,
             );
             return None;
@@ -204,7 +268,13 @@ impl<'s> Desk<'s> {
                      `app-id` and `app-private-key`; a commit status takes the check's place",
                 );
                 let url = wanted.details_url.as_deref();
-                let put = self.forge.put_status(&wanted.commit, &wanted.name, wanted.state, &wanted.title, url);
+                let put = self.forge.put_status(
+                    &wanted.commit,
+                    &wanted.name,
+                    wanted.state,
+                    &wanted.title,
+                    url,
+                );
                 self.told(put.await);
                 None
             }
@@ -217,10 +287,20 @@ impl<'s> Desk<'s> {
         let Some(pull) = &request.pull else { return };
         let body = self.scrubber.scrub(&sticky::accepted(request));
         if self.is_dry() {
-            self.log().group(&format!("dry run: the comment on {}", request.forge.pull(pull.number)), &body);
+            self.log().group(
+                &format!(
+                    "dry run: the comment on {}",
+                    request.forge.pull(pull.number)
+                ),
+                &body,
+            );
             return;
         }
         let marker = sticky::marker(&request.scope);
-        self.told(self.forge.put_comment(pull.number, &self.me, &marker, &body).await);
+        self.told(
+            self.forge
+                .put_comment(pull.number, &self.me, &marker, &body)
+                .await,
+        );
     }
 }

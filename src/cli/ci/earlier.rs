@@ -1,7 +1,8 @@
 //! What an earlier run of the scope left, for a retry.
 //!
-//! It comes from an artifact, which nobody vouches for: it is opened as a bundle of a stranger, and what is kept of it is
-//! held to the write sets and the gates again. It refuses what was made with another plan or on another tree.
+//! It comes from an artifact, which nobody vouches for: it is opened as a bundle of a stranger, and
+//! what is kept of it is held to the write sets and the gates again. It refuses what was made with
+//! another plan or on another tree.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -38,10 +39,15 @@ pub(super) fn look(
     plan: &Arc<Plan>,
     again: &[TaskId],
 ) -> Result<Earlier, String> {
-    let dir = tempfile::tempdir_in(&step.runner.temp).map_err(|error| format!("no room for its state: {error}"))?;
+    let dir = tempfile::tempdir_in(&step.runner.temp)
+        .map_err(|error| format!("no room for its state: {error}"))?;
     let (archive, place) = (dir.path().join("state.zip"), dir.path().join("state"));
     std::fs::create_dir(&place).map_err(|error| format!("no room for its state: {error}"))?;
-    let fetched = step.wait(access.forge.download_artifact(previous.artifact, PACKED, &archive));
+    let fetched = step.wait(
+        access
+            .forge
+            .download_artifact(previous.artifact, PACKED, &archive),
+    );
     fetched.map_err(|error| format!("failed to {error}"))?;
     let limits = Limits::default();
     bundle::unpack(&archive, &place, limits.all).map_err(|error| format!("failed to {error}"))?;
@@ -51,7 +57,8 @@ pub(super) fn look(
         ForgeKind::GitLab => place.join(OUT).join(BUNDLE),
     };
     let opened = bundle::open(&place, &limits).map_err(|refused| refused.in_full())?;
-    // Its commit may be another one with the same tree; where it cannot be had, the bundle is refused for want of it.
+    // Its commit may be another one with the same tree; where it cannot be had, the bundle is
+    // refused for want of it.
     let _ = step.bring(access, home, &opened.manifest.base.commit);
     let admitted = bundle::admit_earlier(&home.repo, opened, request, &previous.run, plan);
     let admitted = admitted.map_err(|refused| refused.in_full())?;
@@ -60,5 +67,9 @@ pub(super) fn look(
     let anew = with_dependents(plan, again);
     let mut kept = kept(&home.repo, engine);
     kept.retain(|task, _| !anew.contains(task));
-    Ok(Earlier { run: previous.run.clone(), selected: began.selected.clone(), kept })
+    Ok(Earlier {
+        run: previous.run.clone(),
+        selected: began.selected.clone(),
+        kept,
+    })
 }

@@ -1,7 +1,7 @@
 //! The gate job: who asks for what, on which commit, with which plan; and whether that is to be.
 //!
-//! Everything is asked of the forge anew, and what is not known is refused with a reason, which is no failure of the job.
-//! It refuses to run anything: it has no agent, no key, and no checkout.
+//! Everything is asked of the forge anew, and what is not known is refused with a reason, which is
+//! no failure of the job. It refuses to run anything: it has no agent, no key, and no checkout.
 
 use super::conversation::Conversation;
 use super::desk::{Desk, Rules};
@@ -38,15 +38,25 @@ pub(super) fn gate(step: &Step) -> Result<u8, Failure> {
 /// Decides about the event, and says so to whoever asked.
 ///
 /// # Errors
-/// Where the event cannot be read, the forge does not answer, or a maintenance run has no plan to go by. A refusal is no
-/// error.
+/// Where the event cannot be read, the forge does not answer, or a maintenance run has no plan to
+/// go by. A refusal is no error.
 pub(in crate::cli) fn decide(step: &Step) -> Result<Decision, Failure> {
     let request = match event::read(&step.runner)? {
-        Event::Commented { comment, issue, place } => step.wait(commented(step, comment, issue, place))?,
+        Event::Commented {
+            comment,
+            issue,
+            place,
+        } => step.wait(commented(step, comment, issue, place))?,
         Event::Due => step.wait(maintenance(step, plan::Event::Schedule, "schedule", &[]))?,
-        Event::Dispatched { actor, tasks } => step.wait(maintenance(step, plan::Event::Dispatch, &actor, &tasks))?,
+        Event::Dispatched { actor, tasks } => {
+            step.wait(maintenance(step, plan::Event::Dispatch, &actor, &tasks))?
+        }
         Event::Poll => step.wait(poll::poll(step))?,
-        Event::Proposed(proposal) => return step.wait(plan_check::check(step, &proposal)).map(Decision::Done),
+        Event::Proposed(proposal) => {
+            return step
+                .wait(plan_check::check(step, &proposal))
+                .map(Decision::Done);
+        }
         Event::Closed { pull } => return step.wait(closed::clean(step, pull)).map(Decision::Done),
         Event::Ignored(why) => {
             step.outputs.say(Level::Notice, &why);
@@ -54,7 +64,9 @@ pub(in crate::cli) fn decide(step: &Step) -> Result<Decision, Failure> {
         }
         Event::Refused { why, next } => return Err(Failure::new(Kind::Usage, why).hint(next)),
     };
-    Ok(request.map_or(Decision::Done(0), |request| Decision::Run(Box::new(request))))
+    Ok(request.map_or(Decision::Done(0), |request| {
+        Decision::Run(Box::new(request))
+    }))
 }
 
 /// Tells later jobs what was decided.
@@ -75,15 +87,22 @@ pub(in crate::cli) fn announce(step: &Step, decision: &Decision) -> Result<(), F
     outputs.set("go", "true")
 }
 
-async fn commented(step: &Step, comment: u64, issue: u64, place: Place) -> Result<Option<Request>, Failure> {
+async fn commented(
+    step: &Step,
+    comment: u64,
+    issue: u64,
+    place: Place,
+) -> Result<Option<Request>, Failure> {
     let desk = Desk::open(step).await?;
     let Some(comment) = desk.forge.comment(issue, comment).await? else {
-        step.outputs.say(Level::Notice, "the comment is gone: nothing is done for it");
+        step.outputs
+            .say(Level::Notice, "the comment is gone: nothing is done for it");
         return Ok(None);
     };
     let asked = command::plan_of(command::read(&comment.body));
     if asked.is_empty() {
-        step.outputs.say(Level::Notice, "the comment says nothing to omk");
+        step.outputs
+            .say(Level::Notice, "the comment says nothing to omk");
         return Ok(None);
     }
     let turn = poll::mark(&desk, issue, &comment, &asked).await?;
@@ -107,7 +126,10 @@ pub(super) async fn answered(
         Turn::Ours => {}
         Turn::Nobodys => return Ok(None),
         Turn::Again(run) => {
-            desk.log().say(Level::Notice, &format!("an earlier try of this job has accepted run {run}: it goes on"));
+            desk.log().say(
+                Level::Notice,
+                &format!("an earlier try of this job has accepted run {run}: it goes on"),
+            );
             // These were answered then.
             asked.first.clear();
             asked.malformed.clear();
@@ -128,15 +150,31 @@ async fn maintenance(
 ) -> Result<Option<Request>, Failure> {
     let desk = Desk::open(step).await?;
     let branch = &desk.repository.default_branch;
-    if step.runner.ref_name.as_ref().is_some_and(|name| name != branch) {
-        step.outputs.say(Level::Notice, &format!("a maintenance run is of the default branch: {branch}"));
+    if step
+        .runner
+        .ref_name
+        .as_ref()
+        .is_some_and(|name| name != branch)
+    {
+        step.outputs.say(
+            Level::Notice,
+            &format!("a maintenance run is of the default branch: {branch}"),
+        );
     }
-    let rules = desk.rules().await?.map_err(|trouble| trouble.failure(desk.forge.kind()))?;
-    plans::for_maintenance(&rules.found, branch).map_err(|trouble| trouble.failure(desk.forge.kind()))?;
+    let rules = desk
+        .rules()
+        .await?
+        .map_err(|trouble| trouble.failure(desk.forge.kind()))?;
+    plans::for_maintenance(&rules.found, branch)
+        .map_err(|trouble| trouble.failure(desk.forge.kind()))?;
     let tasks = known_tasks(tasks, &rules.found.plan)?;
     let request = Wanted {
         scope: Scope::from(rules.found.plan.name.clone()),
-        trigger: Trigger { event, actor: actor.to_owned(), comment: None },
+        trigger: Trigger {
+            event,
+            actor: actor.to_owned(),
+            comment: None,
+        },
         ask: Ask::Run { tasks },
         base: rules.tip.clone(),
         pull: None,
@@ -150,12 +188,20 @@ async fn maintenance(
 }
 
 fn known_tasks(names: &[String], plan: &plan::Plan) -> Result<Vec<TaskId>, Failure> {
-    let known = |name: &String| plan.tasks.iter().find(|task| task.id.as_str() == name).map(|task| task.id.clone());
+    let known = |name: &String| {
+        plan.tasks
+            .iter()
+            .find(|task| task.id.as_str() == name)
+            .map(|task| task.id.clone())
+    };
     let mut tasks = Vec::new();
     for name in names {
         let task = known(name).ok_or_else(|| {
             let shown = crate::text::clip(name, 80).escape_debug().to_string();
-            let failure = Failure::new(Kind::Usage, format!("there is no task `{shown}` in the plan"));
+            let failure = Failure::new(
+                Kind::Usage,
+                format!("there is no task `{shown}` in the plan"),
+            );
             match plan::nearest(name, plan.tasks.iter().map(|task| task.id.as_str())) {
                 Some(near) => failure.hint(format!("did you mean `{near}`?")),
                 None => failure.hint("`omk plan` lists them"),
@@ -190,7 +236,9 @@ impl Wanted {
         let runner = &desk.step.runner;
         let mut request = Request {
             version: request::VERSION,
-            run: self.run.unwrap_or_else(|| super::super::run::new_run_id(desk.clock.now())),
+            run: self
+                .run
+                .unwrap_or_else(|| super::super::run::new_run_id(desk.clock.now())),
             scope: self.scope,
             trigger: self.trigger,
             ask: self.ask,
@@ -210,7 +258,13 @@ impl Wanted {
         };
         request.check = desk.open_check(&request).await;
         desk.accept(&request).await;
-        desk.log().say(Level::Notice, &format!("run {} of {} on {}", request.run, request.scope, request.base));
+        desk.log().say(
+            Level::Notice,
+            &format!(
+                "run {} of {} on {}",
+                request.run, request.scope, request.base
+            ),
+        );
         request
     }
 }

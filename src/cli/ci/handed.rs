@@ -1,8 +1,10 @@
-//! What one job hands to the next: the request, the run's bundle or why there is none, the judgement.
+//! What one job hands to the next: the request, the run's bundle or why there is none, the
+//! judgement.
 //!
-//! At GitHub these are outputs, inputs and an artifact that the workflow fetches. At GitLab they are files below `omk-out`,
-//! of which only the gate job's are taken from there: what the jobs behind it left is fetched by API, as a stranger's, into
-//! a directory of this process. It refuses links, a request of another pipeline, and to keep what was there before.
+//! At GitHub these are outputs, inputs and an artifact that the workflow fetches. At GitLab they
+//! are files below `omk-out`, of which only the gate job's are taken from there: what the jobs
+//! behind it left is fetched by API, as a stranger's, into a directory of this process. It refuses
+//! links, a request of another pipeline, and to keep what was there before.
 
 use std::path::{Path, PathBuf};
 
@@ -65,10 +67,14 @@ pub(super) enum Without {
 /// # Errors
 /// Where what is there is not what the gate job of this very pipeline wrote, or there is no room.
 pub(super) fn take_over(runner: &Runner) -> Result<Option<Request>, Failure> {
-    let Host::GitLab(pipeline) = &runner.host else { return Ok(runner.inputs.request.clone()) };
+    let Host::GitLab(pipeline) = &runner.host else {
+        return Ok(runner.inputs.request.clone());
+    };
     let request = match runner.inputs.stage {
         Stage::Whole | Stage::Gate => None,
-        Stage::Run | Stage::Judge | Stage::Publish => request_in(&pipeline.out.join(REQUEST), runner)?,
+        Stage::Run | Stage::Judge | Stage::Publish => {
+            request_in(&pipeline.out.join(REQUEST), runner)?
+        }
     };
     make_room(&pipeline.out)?;
     Ok(request)
@@ -76,7 +82,9 @@ pub(super) fn take_over(runner: &Runner) -> Result<Option<Request>, Failure> {
 
 fn request_in(file: &Path, runner: &Runner) -> Result<Option<Request>, Failure> {
     let name = format!("{OUT}/{REQUEST}");
-    let Some(bytes) = small_file(file, HANDED_OVER as u64)? else { return Ok(None) };
+    let Some(bytes) = small_file(file, HANDED_OVER as u64)? else {
+        return Ok(None);
+    };
     let json = String::from_utf8_lossy(&bytes);
     if json.trim() == "null" {
         return Ok(None);
@@ -94,7 +102,10 @@ fn small_file(file: &Path, most: u64) -> Result<Option<Vec<u8>>, Failure> {
     match plain_file::read(file, most) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(NotRead::Missing) => Ok(None),
-        Err(why) => Err(Failure::new(Kind::Usage, format!("failed to read {}: {why}", file.display()))),
+        Err(why) => Err(Failure::new(
+            Kind::Usage,
+            format!("failed to read {}: {why}", file.display()),
+        )),
     }
 }
 
@@ -108,7 +119,12 @@ fn make_room(out: &Path) -> Result<(), Failure> {
     };
     clear()
         .and_then(|()| std::fs::create_dir_all(out))
-        .map_err(|error| Failure::new(Kind::Infra, format!("failed to make room in {}: {error}", out.display())))
+        .map_err(|error| {
+            Failure::new(
+                Kind::Infra,
+                format!("failed to make room in {}: {error}", out.display()),
+            )
+        })
 }
 
 impl Step {
@@ -117,11 +133,18 @@ impl Step {
     /// # Errors
     /// Where it cannot be written.
     pub(super) fn leave_file(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
-        let Some(pipeline) = self.runner.pipeline() else { return Ok(()) };
+        let Some(pipeline) = self.runner.pipeline() else {
+            return Ok(());
+        };
         let path = pipeline.out.join(name);
         std::fs::create_dir_all(&pipeline.out)
             .and_then(|()| std::fs::write(&path, bytes))
-            .map_err(|error| Failure::new(Kind::Infra, format!("failed to write {}: {error}", path.display())))
+            .map_err(|error| {
+                Failure::new(
+                    Kind::Infra,
+                    format!("failed to write {}: {error}", path.display()),
+                )
+            })
     }
 
     /// Tells later jobs what was decided.
@@ -131,7 +154,8 @@ impl Step {
     pub(super) fn hand_request(&self, request: Option<&Request>) -> Result<(), Failure> {
         let json = serde_json::to_string(&request).map_err(super::super::failure::infra)?;
         match self.runner.forge {
-            // A file that is there already, from another pipeline, is not to be taken for this one's.
+            // A file that is there already, from another pipeline, is not to be taken for this
+            // one's.
             ForgeKind::GitLab => self.leave_file(REQUEST, format!("{json}\n").as_bytes()),
             ForgeKind::GitHub if request.is_some() => self.outputs.set("request", &json),
             ForgeKind::GitHub => Ok(()),
@@ -166,13 +190,18 @@ impl Step {
     /// Where the forge does not say.
     pub(super) fn run_left(&self, access: &Access) -> Result<Left, Failure> {
         let inputs = &self.runner.inputs;
-        let (Host::GitLab(pipeline), Forge::GitLab(forge)) = (&self.runner.host, &access.forge) else {
+        let (Host::GitLab(pipeline), Forge::GitLab(forge)) = (&self.runner.host, &access.forge)
+        else {
             let without = match (&inputs.trouble, inputs.run_result.as_deref()) {
                 (Some(why), _) => Without::Trouble(why.clone()),
                 (None, Some("cancelled")) => Without::Cancelled,
                 (None, Some(_) | None) => Without::Unknown,
             };
-            return Ok(Left { bundle: inputs.bundle.clone(), without, _kept: None });
+            return Ok(Left {
+                bundle: inputs.bundle.clone(),
+                without,
+                _kept: None,
+            });
         };
         self.run_job_left(pipeline, forge)
     }
@@ -180,22 +209,42 @@ impl Step {
     fn run_job_left(&self, pipeline: &Pipeline, forge: &GitLab) -> Result<Left, Failure> {
         let dir = self.scratch()?;
         let left = dir.path().join("run").join(OUT);
-        let nowhere = |without: Without| Ok(Left { bundle: dir.path().join("none"), without, _kept: None });
+        let nowhere = |without: Without| {
+            Ok(Left {
+                bundle: dir.path().join("none"),
+                without,
+                _kept: None,
+            })
+        };
         let Some(job) = self.job(forge, &pipeline.run_job)? else {
             let name = text::clip(&text::escape_invisible(&pipeline.run_job), 80);
-            let why = format!("this pipeline has no job `{name}`: set OMK_RUN_JOB to the name of the job that runs");
+            let why = format!(
+                "this pipeline has no job `{name}`: set OMK_RUN_JOB to the name of the job that runs"
+            );
             return nowhere(Without::Trouble(why));
         };
         let cancelled = job.status.starts_with("cancel");
-        let otherwise = || if cancelled { Without::Cancelled } else { Without::Unknown };
+        let otherwise = || {
+            if cancelled {
+                Without::Cancelled
+            } else {
+                Without::Unknown
+            }
+        };
         match self.fetch(forge, &job, &dir.path().join("run"))? {
             Fetched::Nothing => nowhere(otherwise()),
             Fetched::Hostile(why) => nowhere(Without::Refused(why)),
             Fetched::There => {
                 let told = small_file(&left.join(TROUBLE), TROUBLE_MOST).ok().flatten();
-                let told = told.map(|bytes| text::printable(&bytes).trim().to_owned()).filter(|told| !told.is_empty());
+                let told = told
+                    .map(|bytes| text::printable(&bytes).trim().to_owned())
+                    .filter(|told| !told.is_empty());
                 let without = told.map_or_else(otherwise, Without::Trouble);
-                Ok(Left { bundle: left.join(BUNDLE), without, _kept: Some(dir) })
+                Ok(Left {
+                    bundle: left.join(BUNDLE),
+                    without,
+                    _kept: Some(dir),
+                })
             }
         }
     }
@@ -205,10 +254,13 @@ impl Step {
     /// # Errors
     /// Where the forge does not say, or what was said is no judgement.
     pub(super) fn judged(&self, access: &Access) -> Result<Option<Judgement>, Failure> {
-        let (Host::GitLab(pipeline), Forge::GitLab(forge)) = (&self.runner.host, &access.forge) else {
+        let (Host::GitLab(pipeline), Forge::GitLab(forge)) = (&self.runner.host, &access.forge)
+        else {
             return Ok(self.runner.inputs.judgement.clone());
         };
-        let Some(job) = self.job(forge, &pipeline.judge_job)? else { return Ok(None) };
+        let Some(job) = self.job(forge, &pipeline.judge_job)? else {
+            return Ok(None);
+        };
         let dir = self.scratch()?;
         let place = dir.path().join("judge");
         match self.fetch(forge, &job, &place)? {
@@ -221,14 +273,23 @@ impl Step {
             Fetched::There => {}
         }
         let file = place.join(OUT).join(JUDGEMENT);
-        let Some(bytes) = small_file(&file, HANDED_OVER as u64)? else { return Ok(None) };
-        inputs::judgement(&format!("{OUT}/{JUDGEMENT}"), &String::from_utf8_lossy(&bytes)).map(Some)
+        let Some(bytes) = small_file(&file, HANDED_OVER as u64)? else {
+            return Ok(None);
+        };
+        inputs::judgement(
+            &format!("{OUT}/{JUDGEMENT}"),
+            &String::from_utf8_lossy(&bytes),
+        )
+        .map(Some)
     }
 
     /// The job of this pipeline that has that name; the newest, where it was tried again.
     fn job(&self, forge: &GitLab, name: &str) -> Result<Option<Job>, Failure> {
         let jobs = self.wait(forge.jobs(self.runner.workflow.id))?;
-        Ok(jobs.into_iter().filter(|job| job.name == name).max_by_key(|job| job.id))
+        Ok(jobs
+            .into_iter()
+            .filter(|job| job.name == name)
+            .max_by_key(|job| job.id))
     }
 
     /// Brings a job's artifacts to a new directory.
@@ -250,7 +311,9 @@ impl Step {
             }
             Err(error) => return Err(error.into()),
         }
-        let room = |error: std::io::Error| Failure::new(Kind::Infra, format!("failed to make room: {error}"));
+        let room = |error: std::io::Error| {
+            Failure::new(Kind::Infra, format!("failed to make room: {error}"))
+        };
         std::fs::create_dir(to).map_err(room)?;
         match bundle::unpack(&archive, to, Limits::default().all) {
             Ok(()) => Ok(Fetched::There),

@@ -1,7 +1,8 @@
 //! The action's inputs, parsed once: what is to be done, as whom, with which plan and which limits.
 //!
-//! Whole jobs speak through them too: what a gate or judge job decided arrives here. It refuses what is malformed, with the
-//! name of the variable, and arguments that would change what the gate job decided.
+//! Whole jobs speak through them too: what a gate or judge job decided arrives here. It refuses
+//! what is malformed, with the name of the variable, and arguments that would change what the gate
+//! job decided.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,8 +22,8 @@ use crate::text::ForgeKind;
 /// Job outputs hold at most 1 MiB, so a request or a judgement cannot be larger.
 pub(super) const HANDED_OVER: usize = 1 << 20;
 
-/// What a workflow's person gave as `OMK_WRITE_SPACING` where they gave nothing: GitHub's secondary limit is 80 writes a
-/// minute, and a second keeps below it.
+/// What a workflow's person gave as `OMK_WRITE_SPACING` where they gave nothing: GitHub's secondary
+/// limit is 80 writes a minute, and a second keeps below it.
 const SPACING: Duration = Duration::from_secs(1);
 
 /// The action's inputs.
@@ -131,7 +132,8 @@ impl Inputs {
         repository: &str,
         forge: ForgeKind,
     ) -> Result<Self, Failure> {
-        // GitLab's jobs hand on files: a variable may come from a report of a job that an agent was in.
+        // GitLab's jobs hand on files: a variable may come from a report of a job that an agent was
+        // in.
         let handed = |name: &str| match forge {
             ForgeKind::GitHub => caller.text(name),
             ForgeKind::GitLab => None,
@@ -140,12 +142,21 @@ impl Inputs {
             ForgeKind::GitHub => (caller.text("OMK_APP_ID"), "OMK_APP_PRIVATE_KEY"),
             ForgeKind::GitLab => (None, ""),
         };
-        let secret = |name: &str| secrets.get(name).filter(|secret| !secret.expose().trim().is_empty()).cloned();
+        let secret = |name: &str| {
+            secrets
+                .get(name)
+                .filter(|secret| !secret.expose().trim().is_empty())
+                .cloned()
+        };
         Ok(Self {
             stage: stage(caller.text("OMK_COMMAND").unwrap_or_default())?,
             speaker: speaker(app, secret("OMK_TOKEN"), secret(app_key))?,
             key: secret("OMK_KEY"),
-            plan: plan(caller.text("OMK_PLAN").unwrap_or(super::super::plan_file::USUAL))?,
+            plan: plan(
+                caller
+                    .text("OMK_PLAN")
+                    .unwrap_or(super::super::plan_file::USUAL),
+            )?,
             request: match handed("OMK_REQUEST") {
                 Some(json) => Some(request("OMK_REQUEST", json, repository)?),
                 None => None,
@@ -162,8 +173,12 @@ impl Inputs {
             unsafe_one_job: truth(caller, "OMK_UNSAFE_ONE_JOB")?,
             run: run_args(caller.text("OMK_ARGS").unwrap_or_default())?,
             spacing: match caller.text("OMK_WRITE_SPACING") {
-                Some(text) => humantime::parse_duration(text)
-                    .map_err(|_| wrong("OMK_WRITE_SPACING", "a duration with its unit, like `1s` or `500ms`"))?,
+                Some(text) => humantime::parse_duration(text).map_err(|_| {
+                    wrong(
+                        "OMK_WRITE_SPACING",
+                        "a duration with its unit, like `1s` or `500ms`",
+                    )
+                })?,
                 None => SPACING,
             },
         })
@@ -177,7 +192,10 @@ fn stage(command: &str) -> Result<Stage, Failure> {
         "run" => Ok(Stage::Run),
         "judge" => Ok(Stage::Judge),
         "publish" => Ok(Stage::Publish),
-        _ => Err(wrong("OMK_COMMAND", "`gate`, `run`, `judge`, `publish`, or nothing for all in one job")),
+        _ => Err(wrong(
+            "OMK_COMMAND",
+            "`gate`, `run`, `judge`, `publish`, or nothing for all in one job",
+        )),
     }
 }
 
@@ -190,7 +208,11 @@ fn upload(what: &str) -> Result<Upload, Failure> {
     }
 }
 
-fn speaker(app: Option<&str>, token: Option<Secret>, private_key: Option<Secret>) -> Result<Option<Speaker>, Failure> {
+fn speaker(
+    app: Option<&str>,
+    token: Option<Secret>,
+    private_key: Option<Secret>,
+) -> Result<Option<Speaker>, Failure> {
     match (app, private_key) {
         (Some(id), Some(private_key)) => {
             let id = id.trim().parse().map_err(|_| wrong("OMK_APP_ID", "the App's number"))?;
@@ -206,11 +228,17 @@ fn speaker(app: Option<&str>, token: Option<Secret>, private_key: Option<Secret>
 fn plan(text: &str) -> Result<RepoPath, Failure> {
     // The quoted form is for bytes that are no text, and nobody writes it here.
     let parsed = text.parse().ok().filter(|_| !text.starts_with('"'));
-    parsed.ok_or_else(|| wrong("OMK_PLAN", "a path from the repository's top, like `omk.yaml` or `ci/omk.yaml`"))
+    parsed.ok_or_else(|| {
+        wrong(
+            "OMK_PLAN",
+            "a path from the repository's top, like `omk.yaml` or `ci/omk.yaml`",
+        )
+    })
 }
 
 fn run_args(text: &str) -> Result<RunArgs, Failure> {
-    let words = shlex::split(text).ok_or_else(|| wrong("OMK_ARGS", "words as a shell splits them: a quote is open"))?;
+    let words = shlex::split(text)
+        .ok_or_else(|| wrong("OMK_ARGS", "words as a shell splits them: a quote is open"))?;
     RunArgs::try_parse_from(words).map_err(|error| {
         let said = error.render().to_string();
         let said = said.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
@@ -226,7 +254,10 @@ pub(super) fn request(name: &str, json: &str, repository: &str) -> Result<Reques
         return Err(other_version(name, request.version));
     }
     if request.repository != repository {
-        return Err(Failure::new(Kind::Usage, format!("the request in {name} is about another repository")));
+        return Err(Failure::new(
+            Kind::Usage,
+            format!("the request in {name} is about another repository"),
+        ));
     }
     Ok(request)
 }
@@ -240,24 +271,39 @@ pub(super) fn judgement(name: &str, json: &str) -> Result<Judgement, Failure> {
     Ok(judgement)
 }
 
-fn handed_over<T: serde::de::DeserializeOwned>(name: &str, json: &str, job: &str) -> Result<T, Failure> {
+fn handed_over<T: serde::de::DeserializeOwned>(
+    name: &str,
+    json: &str,
+    job: &str,
+) -> Result<T, Failure> {
     let refuse = |why: String| {
-        Failure::new(Kind::Usage, format!("{name} is not what the {job} job wrote: {why}"))
-            .hint("hand it on as it is, between jobs of the same version of omk")
+        Failure::new(
+            Kind::Usage,
+            format!("{name} is not what the {job} job wrote: {why}"),
+        )
+        .hint("hand it on as it is, between jobs of the same version of omk")
     };
     if json.len() > HANDED_OVER {
         return Err(refuse("it is larger than 1 MiB".to_owned()));
     }
-    serde_json::from_str(json).map_err(|error| refuse(format!("line {}, column {}", error.line(), error.column())))
+    serde_json::from_str(json)
+        .map_err(|error| refuse(format!("line {}, column {}", error.line(), error.column())))
 }
 
 fn other_version(name: &str, version: u32) -> Failure {
-    Failure::new(Kind::Usage, format!("{name} is of version {version}, and this omk knows {}", request::VERSION))
-        .hint("use the same version of omk in every job")
+    Failure::new(
+        Kind::Usage,
+        format!(
+            "{name} is of version {version}, and this omk knows {}",
+            request::VERSION
+        ),
+    )
+    .hint("use the same version of omk in every job")
 }
 
 pub(super) fn truth(caller: &Caller, name: &str) -> Result<bool, Failure> {
-    // GitLab makes a text of a boolean only beside something else, so the component puts a space there.
+    // GitLab makes a text of a boolean only beside something else, so the component puts a space
+    // there.
     match caller.text(name).map(str::trim) {
         Some("true") => Ok(true),
         Some("false") | None => Ok(false),

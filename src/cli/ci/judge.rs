@@ -1,7 +1,8 @@
-//! The stage that judges: on a fresh machine, without a key and without an agent, it opens the run's bundle as a stranger's
-//! and runs the required gates on its result again.
+//! The stage that judges: on a fresh machine, without a key and without an agent, it opens the
+//! run's bundle as a stranger's and runs the required gates on its result again.
 //!
-//! It refuses to read the plan, the rules or the verdict from the bundle, and it writes nothing at the forge.
+//! It refuses to read the plan, the rules or the verdict from the bundle, and it writes nothing at
+//! the forge.
 
 use std::sync::Arc;
 
@@ -17,10 +18,15 @@ use crate::work::AfterFailure;
 
 /// `command: judge`.
 pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
-    let Some(request) = step.request()? else { return Ok(0) };
+    let Some(request) = step.request()? else {
+        return Ok(0);
+    };
     let given = &step.runner.inputs.bundle;
     if step.runner.forge == ForgeKind::GitHub && !given.is_dir() {
-        return Err(nothing_to_judge(&format!("{} is not there", given.display())));
+        return Err(nothing_to_judge(&format!(
+            "{} is not there",
+            given.display()
+        )));
     }
     let access = step.wait(step.runner.access())?;
     one_job::refuse_a_writing_token(step, &access)?;
@@ -28,7 +34,10 @@ pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
     let dir = &left.bundle;
     if !dir.is_dir() {
         return Err(nothing_to_judge(&match &left.without {
-            Without::Trouble(why) => format!("the run could not start: {}", step.runner.scrubber().scrub(why)),
+            Without::Trouble(why) => format!(
+                "the run could not start: {}",
+                step.runner.scrubber().scrub(why)
+            ),
             Without::Refused(why) => format!("what the run job left is not to be believed: {why}"),
             Without::Cancelled => "the run was cancelled".to_owned(),
             Without::Unknown => "the run job left no bundle".to_owned(),
@@ -42,8 +51,16 @@ pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
         // The trusted files of gates are taken from there.
         step.bring(&access, &home, trusted)?;
     }
-    let (scrubber, after_failure) = (&step.runner.scrubber(), AfterFailure::of(step.runner.inputs.run.how.keep_going));
-    let bench = Bench { home: &home, plan: &plan, scrubber, after_failure };
+    let (scrubber, after_failure) = (
+        &step.runner.scrubber(),
+        AfterFailure::of(step.runner.inputs.run.how.keep_going),
+    );
+    let bench = Bench {
+        home: &home,
+        plan: &plan,
+        scrubber,
+        after_failure,
+    };
     let judgement = judge::judge(&bench, dir, request)?;
     let json = serde_json::to_string(&judgement).map_err(super::super::failure::infra)?;
     step.hand_judgement(handed_on(&json)?)?;
@@ -57,20 +74,32 @@ fn nothing_to_judge(why: &str) -> Failure {
         .hint("the run job left no bundle; its log says why")
 }
 
-/// A judgement that the next job can be started with. One that is too large would keep that job from saying anything.
+/// A judgement that the next job can be started with. One that is too large would keep that job
+/// from saying anything.
 fn handed_on(json: &str) -> Result<&str, Failure> {
     if json.len() <= judge::JUDGEMENT {
         return Ok(json);
     }
     let (size, most) = (json.len(), judge::JUDGEMENT);
     let what = format!("the judgement is {size} bytes long, and the next job can be given {most}");
-    Err(Failure::new(Kind::NotReady, what).hint("split the plan: it has too many required gates or tasks for one run"))
+    Err(Failure::new(Kind::NotReady, what)
+        .hint("split the plan: it has too many required gates or tasks for one run"))
 }
 
 fn tell(step: &Step, judgement: &Judgement) {
-    let level = if judgement.verdict == RunVerdict::Ready { Level::Notice } else { Level::Warning };
+    let level = if judgement.verdict == RunVerdict::Ready {
+        Level::Notice
+    } else {
+        Level::Warning
+    };
     let gates = text::plural(judgement.gates.len(), "gate");
-    step.outputs.say(level, &format!("judged anew, {gates} on the result: {}", judgement.verdict.as_str()));
+    step.outputs.say(
+        level,
+        &format!(
+            "judged anew, {gates} on the result: {}",
+            judgement.verdict.as_str()
+        ),
+    );
     for warning in &judgement.warnings {
         step.outputs.say(Level::Warning, warning);
     }
@@ -86,6 +115,10 @@ mod tests {
         let fits = "x".repeat((128 << 10) - "OMK_JUDGEMENT=".len() - 1);
         assert!(handed_on(&fits[..judge::JUDGEMENT]).is_ok() && judge::JUDGEMENT <= fits.len());
         let failure = handed_on(&fits[..=judge::JUDGEMENT]).unwrap_err();
-        assert!(failure.render().contains("split the plan"), "{}", failure.render());
+        assert!(
+            failure.render().contains("split the plan"),
+            "{}",
+            failure.render()
+        );
     }
 }

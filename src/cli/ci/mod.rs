@@ -1,7 +1,7 @@
 //! `omk ci`: what the action runs. It reads the event, and hands it to the stage whose turn it is.
 //!
-//! Each stage is a file. It refuses to decide here: who may do what on which commit with which plan is `gate`'s, and
-//! no later stage asks again.
+//! Each stage is a file. It refuses to decide here: who may do what on which commit with which plan
+//! is `gate`'s, and no later stage asks again.
 
 mod answer;
 mod closed;
@@ -62,13 +62,17 @@ pub(in crate::cli) struct Step {
 }
 
 impl Step {
-    /// Waits for `future`. All that a step waits for shares one runtime, so a client of the forge may be kept.
+    /// Waits for `future`. All that a step waits for shares one runtime, so a client of the forge
+    /// may be kept.
     pub(in crate::cli) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(future)
     }
 
     /// Does something beside what this step does, until that is aborted; nobody waits for it.
-    pub(in crate::cli) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+    pub(in crate::cli) fn spawn(
+        &self,
+        future: impl Future<Output = ()> + Send + 'static,
+    ) -> AbortHandle {
         self.runtime.spawn(future).abort_handle()
     }
 
@@ -79,12 +83,14 @@ impl Step {
 
     /// A directory that is gone when it is dropped.
     pub(in crate::cli) fn scratch(&self) -> Result<tempfile::TempDir, Failure> {
-        tempfile::tempdir_in(&self.runner.temp)
-            .map_err(|error| Failure::new(Kind::Infra, format!("failed to make a directory: {error}")))
+        tempfile::tempdir_in(&self.runner.temp).map_err(|error| {
+            Failure::new(Kind::Infra, format!("failed to make a directory: {error}"))
+        })
     }
 
-    /// The repository to work in: at GitHub the checkout; at GitLab a new one with the commits that the request names, so
-    /// that no file of an earlier job and no token of the runner's is in it.
+    /// The repository to work in: at GitHub the checkout; at GitLab a new one with the commits that
+    /// the request names, so that no file of an earlier job and no token of the runner's is in
+    /// it.
     pub(in crate::cli) fn home(&self, access: &Access, request: &Request) -> Result<Home, Failure> {
         match self.runner.forge {
             ForgeKind::GitHub => Home::find(),
@@ -103,7 +109,12 @@ impl Step {
     }
 
     /// A commit that a checkout may not have; fetched where it does not.
-    pub(in crate::cli) fn bring(&self, access: &Access, home: &Home, commit: &CommitId) -> Result<Tip, Failure> {
+    pub(in crate::cli) fn bring(
+        &self,
+        access: &Access,
+        home: &Home,
+        commit: &CommitId,
+    ) -> Result<Tip, Failure> {
         if let Ok(tip) = home.repo.resolve(commit.as_str()) {
             return Ok(tip);
         }
@@ -112,16 +123,21 @@ impl Step {
         home.repo.resolve(commit.as_str()).map_err(super::git)
     }
 
-    /// What the gate job decided, which every later job begins with; `None` where that is that nothing is to be run.
+    /// What the gate job decided, which every later job begins with; `None` where that is that
+    /// nothing is to be run.
     pub(in crate::cli) fn request(&self) -> Result<Option<&Request>, Failure> {
         match (&self.request, self.runner.forge) {
             (Some(request), _) => Ok(Some(request)),
-            (None, ForgeKind::GitHub) => {
-                Err(Failure::new(Kind::Usage, "nothing says what this job is about: the input `request` is empty")
-                    .hint("hand on the gate job's output: `request: ${{ needs.gate.outputs.request }}`"))
-            }
+            (None, ForgeKind::GitHub) => Err(Failure::new(
+                Kind::Usage,
+                "nothing says what this job is about: the input `request` is empty",
+            )
+            .hint("hand on the gate job's output: `request: ${{ needs.gate.outputs.request }}`")),
             (None, ForgeKind::GitLab) => {
-                self.outputs.say(Level::Notice, "the gate job has left nothing to run, so there is nothing to do here");
+                self.outputs.say(
+                    Level::Notice,
+                    "the gate job has left nothing to run, so there is nothing to do here",
+                );
                 Ok(None)
             }
         }
@@ -138,7 +154,12 @@ fn fetched<T>(fetch: impl Fn() -> Result<T, GitError>) -> Result<T, Failure> {
             (Err(error @ GitError::RemoteUnavailable { .. }), None) => {
                 return Err(Failure::of(Kind::Infra, &error));
             }
-            (Err(error @ (GitError::RemoteUnauthorised { .. } | GitError::RemoteNotFound { .. })), _) => {
+            (
+                Err(
+                    error @ (GitError::RemoteUnauthorised { .. } | GitError::RemoteNotFound { .. }),
+                ),
+                _,
+            ) => {
                 return Err(Failure::of(Kind::Blocked, &error));
             }
             (Err(error), _) => return Err(super::git(error)),
@@ -154,7 +175,13 @@ pub(super) fn ci(args: &super::args::Ci, terminal: &Terminal) -> Result<u8, Fail
     let request = handed::take_over(&runner)?;
     take_token_out(&runner, &outputs)?;
     let runtime = super::runtime::of_all_cores()?;
-    let step = Step { runner, terminal: *terminal, outputs, request, runtime };
+    let step = Step {
+        runner,
+        terminal: *terminal,
+        outputs,
+        request,
+        runtime,
+    };
     let code = dispatch(&step);
     step.outputs.finish();
     // Nothing that is still under way is waited for: a step must be gone within seconds.
@@ -162,11 +189,17 @@ pub(super) fn ci(args: &super::args::Ci, terminal: &Terminal) -> Result<u8, Fail
     code
 }
 
-/// Takes the job's token out of a checkout that GitLab's runner made: whoever works in it could read it there.
+/// Takes the job's token out of a checkout that GitLab's runner made: whoever works in it could
+/// read it there.
 fn take_token_out(runner: &Runner, outputs: &Outputs) -> Result<(), Failure> {
-    let (Host::GitLab(pipeline), Some((_, token))) = (&runner.host, runner.job_token()) else { return Ok(()) };
+    let (Host::GitLab(pipeline), Some((_, token))) = (&runner.host, runner.job_token()) else {
+        return Ok(());
+    };
     for file in crate::git::take_token_out(&pipeline.directory, &token).map_err(super::git)? {
-        let what = format!("the job's token was taken out of {}, where an agent could read it", file.display());
+        let what = format!(
+            "the job's token was taken out of {}, where an agent could read it",
+            file.display()
+        );
         outputs.say(Level::Notice, &what);
     }
     Ok(())
@@ -186,8 +219,12 @@ fn dispatch(step: &Step) -> Result<u8, Failure> {
 fn by_event(step: &Step) -> Result<u8, Failure> {
     match &step.runner.host {
         Host::GitHub(workflow) => match workflow.event {
-            EventName::IssueComment | EventName::Schedule | EventName::WorkflowDispatch => whole::whole(step),
-            EventName::PullRequest | EventName::PullRequestTarget | EventName::Other(_) => gate::gate(step),
+            EventName::IssueComment | EventName::Schedule | EventName::WorkflowDispatch => {
+                whole::whole(step)
+            }
+            EventName::PullRequest | EventName::PullRequestTarget | EventName::Other(_) => {
+                gate::gate(step)
+            }
         },
         Host::GitLab(_) => whole::whole(step),
     }

@@ -1,8 +1,9 @@
 //! What must hold before an agent may run in the job that also holds a token that can write.
 //!
-//! A child that could become root, or another program of this user, would find that token wherever it is. It refuses to
-//! start a prompt where that cannot be ruled out, unless the workflow says in so many words that it is wanted; and to work
-//! at all beside a token that can write in a job of its own for that.
+//! A child that could become root, or another program of this user, would find that token wherever
+//! it is. It refuses to start a prompt where that cannot be ruled out, unless the workflow says in
+//! so many words that it is wanted; and to work at all beside a token that can write in a job of
+//! its own for that.
 
 use super::super::{Failure, Home, Kind, session};
 use super::{Access, Level, Runner, Step};
@@ -22,7 +23,13 @@ pub(super) enum OneJob {
 
 /// Refuses a checkout that holds credentials: whatever works in it can read them.
 pub(super) fn refuse_persisted_credentials(home: &Home, forge: ForgeKind) -> Result<(), Failure> {
-    let Some(place) = home.repo.persisted_credentials().map_err(super::super::git)? else { return Ok(()) };
+    let Some(place) = home
+        .repo
+        .persisted_credentials()
+        .map_err(super::super::git)?
+    else {
+        return Ok(());
+    };
     Err(kept_credentials(&place, forge))
 }
 
@@ -38,10 +45,15 @@ fn kept_credentials(place: &str, forge: ForgeKind) -> Failure {
             "take them out of the image or of `before_script`; omk fetches and pushes with tokens of its own",
         ),
     };
-    Failure::new(Kind::Usage, format!("{what} where the agent can read them: {place}")).hint(hint)
+    Failure::new(
+        Kind::Usage,
+        format!("{what} where the agent can read them: {place}"),
+    )
+    .hint(hint)
 }
 
-/// Refuses to run prompts beside a token that can write where children are not confined. Returns what to warn of.
+/// Refuses to run prompts beside a token that can write where children are not confined. Returns
+/// what to warn of.
 pub(super) fn allow(one_job: OneJob, runner: &Runner) -> Result<Option<String>, Failure> {
     if is_confined()? {
         return Ok(None);
@@ -52,7 +64,9 @@ pub(super) fn allow(one_job: OneJob, runner: &Runner) -> Result<Option<String>, 
                 ForgeKind::GitHub => "`unsafe-one-job: true`",
                 ForgeKind::GitLab => "`OMK_UNSAFE_ONE_JOB: true`",
             };
-            Ok(Some(format!("an agent runs beside a token that can write, without a sandbox, because {input} says so")))
+            Ok(Some(format!(
+                "an agent runs beside a token that can write, without a sandbox, because {input} says so"
+            )))
         }
         OneJob::Confined => Err(unconfined(runner.forge)),
     }
@@ -80,13 +94,15 @@ fn unconfined(forge: ForgeKind) -> Failure {
     .hint(format!("or say `{input}`, if everything that this token can do may be done by the agent"))
 }
 
-/// Refuses a token that can write in a job of its own for agents or gates: there it is worth nothing but to a thief. What
-/// GitLab does not tell of is warned of.
+/// Refuses a token that can write in a job of its own for agents or gates: there it is worth
+/// nothing but to a thief. What GitLab does not tell of is warned of.
 ///
 /// # Errors
 /// Where the token can write, unless `unsafe-one-job` says that it may.
 pub(super) fn refuse_a_writing_token(step: &Step, access: &Access) -> Result<(), Failure> {
-    let Forge::GitLab(forge) = &access.forge else { return Ok(()) };
+    let Forge::GitLab(forge) = &access.forge else {
+        return Ok(());
+    };
     let job = step.runner.inputs.stage.as_str();
     let warn = |what: &str| step.outputs.say(Level::Warning, what);
     match step.wait(forge.may_write()) {
@@ -126,9 +142,13 @@ mod tests {
 
     #[test]
     fn who_keeps_credentials_is_told_what_to_do_at_that_forge() {
-        let told = |forge| kept_credentials("a credential helper in /etc/gitconfig", forge).render();
+        let told =
+            |forge| kept_credentials("a credential helper in /etc/gitconfig", forge).render();
         assert!(told(ForgeKind::GitHub).contains("actions/checkout"));
         let gitlab = told(ForgeKind::GitLab);
-        assert!(gitlab.contains("before_script") && !gitlab.contains("checkout"), "{gitlab}");
+        assert!(
+            gitlab.contains("before_script") && !gitlab.contains("checkout"),
+            "{gitlab}"
+        );
     }
 }

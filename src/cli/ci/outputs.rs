@@ -1,7 +1,8 @@
-//! What a step tells its runner: outputs for later jobs, the job's summary, and annotations in the log.
+//! What a step tells its runner: outputs for later jobs, the job's summary, and annotations in the
+//! log.
 //!
-//! These are channels that a text could break out of, so every value is fenced or escaped here and nowhere else. It refuses
-//! to write more than the runner keeps, and says what was left out.
+//! These are channels that a text could break out of, so every value is fenced or escaped here and
+//! nowhere else. It refuses to write more than the runner keeps, and says what was left out.
 
 mod gitlab;
 
@@ -40,7 +41,11 @@ enum Channel {
     /// A file of outputs, and commands in the log.
     GitHub { output: Option<PathBuf> },
     /// A report of variables, where there is one, and sections of the log.
-    GitLab { dotenv: Option<PathBuf>, told: RefCell<BTreeMap<String, String>>, sections: Cell<usize> },
+    GitLab {
+        dotenv: Option<PathBuf>,
+        told: RefCell<BTreeMap<String, String>>,
+        sections: Cell<usize>,
+    },
 }
 
 /// How bad an annotation is.
@@ -78,9 +83,12 @@ pub(in crate::cli) struct Spot {
 impl Outputs {
     pub(super) fn of(runner: &Runner, terminal: Terminal) -> Self {
         match &runner.host {
-            Host::GitHub(workflow) => Self::github(workflow.output.clone(), workflow.summary.clone(), terminal),
+            Host::GitHub(workflow) => {
+                Self::github(workflow.output.clone(), workflow.summary.clone(), terminal)
+            }
             Host::GitLab(pipeline) => {
-                // Of the other jobs a later one would get variables, and an agent might have had a hand in them.
+                // Of the other jobs a later one would get variables, and an agent might have had a
+                // hand in them.
                 let dotenv = match runner.inputs.stage {
                     Stage::Publish | Stage::Whole => Some(pipeline.out.join("omk.env")),
                     Stage::Gate | Stage::Run | Stage::Judge => None,
@@ -91,12 +99,26 @@ impl Outputs {
     }
 
     fn github(output: Option<PathBuf>, summary: Option<PathBuf>, terminal: Terminal) -> Self {
-        Self { channel: Channel::GitHub { output }, summary, terminal, said: RefCell::default() }
+        Self {
+            channel: Channel::GitHub { output },
+            summary,
+            terminal,
+            said: RefCell::default(),
+        }
     }
 
     fn gitlab(dotenv: Option<PathBuf>, summary: PathBuf, terminal: Terminal) -> Self {
-        let channel = Channel::GitLab { dotenv, told: RefCell::default(), sections: Cell::new(0) };
-        Self { channel, summary: Some(summary), terminal, said: RefCell::default() }
+        let channel = Channel::GitLab {
+            dotenv,
+            told: RefCell::default(),
+            sections: Cell::new(0),
+        };
+        Self {
+            channel,
+            summary: Some(summary),
+            terminal,
+            said: RefCell::default(),
+        }
     }
 
     /// Sets an output of the step. Nothing happens where the runner takes none.
@@ -112,19 +134,26 @@ impl Outputs {
                 return Ok(());
             }
         };
-        append(file, &entry(name, value))
-            .map_err(|error| Failure::new(Kind::Infra, format!("failed to set the output `{name}`: {error}")))
+        append(file, &entry(name, value)).map_err(|error| {
+            Failure::new(
+                Kind::Infra,
+                format!("failed to set the output `{name}`: {error}"),
+            )
+        })
     }
 
-    /// Adds Markdown, which is inert already, to the job's summary; clipped to what the runner keeps. A summary that
-    /// cannot be written loses nothing else, so that is only warned of.
+    /// Adds Markdown, which is inert already, to the job's summary; clipped to what the runner
+    /// keeps. A summary that cannot be written loses nothing else, so that is only warned of.
     pub(in crate::cli) fn summarise(&self, markdown: &str) {
         let Some(file) = &self.summary else { return };
         let there = file.metadata().map_or(0, |file| file.len());
         let room = usize::try_from(SUMMARY.saturating_sub(there)).unwrap_or(0);
         let added = fitting(markdown, room);
         if let Err(error) = append(file, added.as_bytes()) {
-            self.say(Level::Warning, &format!("the job's summary could not be written: {error}"));
+            self.say(
+                Level::Warning,
+                &format!("the job's summary could not be written: {error}"),
+            );
         }
     }
 
@@ -133,17 +162,30 @@ impl Outputs {
         self.annotate(level, None, message);
     }
 
-    /// An annotation at a place of a file. From the eleventh of a kind on it is an ordinary line of the log, as the runner
-    /// would drop it.
+    /// An annotation at a place of a file. From the eleventh of a kind on it is an ordinary line of
+    /// the log, as the runner would drop it.
     pub(in crate::cli) fn annotate(&self, level: Level, spot: Option<&Spot>, message: &str) {
         let mut said = self.said.borrow_mut();
         let count = said.entry(level).or_default();
         *count += 1;
-        let place = || spot.map(|spot| format!("{}: ", spot.shown())).unwrap_or_default();
+        let place = || {
+            spot.map(|spot| format!("{}: ", spot.shown()))
+                .unwrap_or_default()
+        };
         let line = match self.channel {
-            Channel::GitHub { .. } if *count <= ANNOTATIONS => command(level.as_str(), &properties(spot), message),
-            Channel::GitHub { .. } => format!("{}: {}", level.as_str(), inert(&format!("{}{message}", place()))),
-            Channel::GitLab { .. } => gitlab::said(level, &format!("{}{message}", place()), self.terminal.colour_out()),
+            Channel::GitHub { .. } if *count <= ANNOTATIONS => {
+                command(level.as_str(), &properties(spot), message)
+            }
+            Channel::GitHub { .. } => format!(
+                "{}: {}",
+                level.as_str(),
+                inert(&format!("{}{message}", place()))
+            ),
+            Channel::GitLab { .. } => gitlab::said(
+                level,
+                &format!("{}{message}", place()),
+                self.terminal.colour_out(),
+            ),
         };
         self.terminal.print(&format!("{line}\n"));
     }
@@ -168,7 +210,10 @@ impl Outputs {
         if let Channel::GitLab { dotenv, told, .. } = &self.channel {
             let Some(file) = dotenv else { return };
             if let Err(error) = std::fs::write(file, gitlab::dotenv(&told.borrow())) {
-                self.say(Level::Warning, &format!("the variables for later jobs could not be written: {error}"));
+                self.say(
+                    Level::Warning,
+                    &format!("the variables for later jobs could not be written: {error}"),
+                );
             }
             return;
         }
@@ -176,7 +221,9 @@ impl Outputs {
             if count > ANNOTATIONS {
                 let more = text::plural(count - ANNOTATIONS, "annotation");
                 let kind = level.as_str();
-                self.terminal.print(&format!("{more} more of the kind `{kind}` are in this log only\n"));
+                self.terminal.print(&format!(
+                    "{more} more of the kind `{kind}` are in this log only\n"
+                ));
             }
         }
     }
@@ -184,12 +231,17 @@ impl Outputs {
 
 impl Spot {
     fn shown(&self) -> String {
-        let number = |number: Option<usize>| number.map(|number| format!(":{number}")).unwrap_or_default();
+        let number = |number: Option<usize>| {
+            number
+                .map(|number| format!(":{number}"))
+                .unwrap_or_default()
+        };
         format!("{}{}{}", self.file, number(self.line), number(self.column))
     }
 }
 
-/// An output as the runner reads it: fenced by a line that the value cannot hold, as no text holds its own SHA-256.
+/// An output as the runner reads it: fenced by a line that the value cannot hold, as no text holds
+/// its own SHA-256.
 fn entry(name: &str, value: &str) -> Vec<u8> {
     let fence = Sha256::of(format!("{name}\n{value}").as_bytes());
     format!("{name}<<{fence}\n{value}\n{fence}\n").into_bytes()
@@ -201,14 +253,23 @@ fn fitting(markdown: &str, room: usize) -> String {
     if whole.len() <= room {
         return whole;
     }
-    let Some(room) = room.checked_sub(LEFT_OUT.len()) else { return String::new() };
-    let end = (0..=room).rev().find(|&end| markdown.is_char_boundary(end)).unwrap_or(0);
+    let Some(room) = room.checked_sub(LEFT_OUT.len()) else {
+        return String::new();
+    };
+    let end = (0..=room)
+        .rev()
+        .find(|&end| markdown.is_char_boundary(end))
+        .unwrap_or(0);
     let end = markdown[..end].rfind('\n').unwrap_or(end);
     format!("{}{LEFT_OUT}", &markdown[..end])
 }
 
 fn append(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    OpenOptions::new().append(true).create(true).open(file)?.write_all(bytes)
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(file)?
+        .write_all(bytes)
 }
 
 /// Text that may be anybody's, as lines of a log that command nothing.
@@ -218,12 +279,17 @@ fn inert(message: &str) -> String {
 
 fn command(name: &str, properties: &str, message: &str) -> String {
     let message = text::printable(message.as_bytes());
-    let message = message.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let message = message
+        .replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A");
     format!("::{name}{properties}::{message}")
 }
 
 fn properties(spot: Option<&Spot>) -> String {
-    let Some(spot) = spot else { return String::new() };
+    let Some(spot) = spot else {
+        return String::new();
+    };
     let file = text::printable(spot.file.as_bytes());
     let mut out = format!(" file={}", property(&file));
     if let Some(line) = spot.line {
@@ -236,7 +302,10 @@ fn properties(spot: Option<&Spot>) -> String {
 }
 
 fn property(text: &str) -> String {
-    let escaped = text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let escaped = text
+        .replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A");
     escaped.replace(':', "%3A").replace(',', "%2C")
 }
 
@@ -262,10 +331,22 @@ mod tests {
         let hostile = "x\nEOF\ngo=true\ngo<<EOF\ntrue\nEOF\n::set-output name=go::true\n";
         let fence = Sha256::of(b"request\nv");
         let knowing = format!("v\n{fence}\ngo=true");
-        let text = [entry("request", hostile), entry("scope", &knowing), entry("go", "false")].concat();
+        let text = [
+            entry("request", hostile),
+            entry("scope", &knowing),
+            entry("go", "false"),
+        ]
+        .concat();
         let read = outputs(std::str::from_utf8(&text).unwrap());
-        let expected = [("request", hostile), ("scope", knowing.as_str()), ("go", "false")];
-        assert_eq!(read, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let expected = [
+            ("request", hostile),
+            ("scope", knowing.as_str()),
+            ("go", "false"),
+        ];
+        assert_eq!(
+            read,
+            expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
     }
 
     #[test]
@@ -273,27 +354,63 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (output, summary) = (dir.path().join("output"), dir.path().join("summary"));
         std::fs::write(&summary, "before\n").unwrap();
-        let outputs = Outputs::github(Some(output.clone()), Some(summary.clone()), Terminal::new(When::Never));
+        let outputs = Outputs::github(
+            Some(output.clone()),
+            Some(summary.clone()),
+            Terminal::new(When::Never),
+        );
         outputs.set("go", "true").unwrap();
         outputs.set("scope", "pr-12").unwrap();
-        assert_eq!(self::outputs(&std::fs::read_to_string(&output).unwrap()).len(), 2);
+        assert_eq!(
+            self::outputs(&std::fs::read_to_string(&output).unwrap()).len(),
+            2
+        );
         outputs.summarise("# omk");
-        assert_eq!(std::fs::read_to_string(&summary).unwrap(), "before\n# omk\n");
+        assert_eq!(
+            std::fs::read_to_string(&summary).unwrap(),
+            "before\n# omk\n"
+        );
         outputs.summarise(&"line ä\n".repeat(200_000));
         outputs.summarise("no room is left for this one");
         let whole = std::fs::read_to_string(&summary).unwrap();
-        assert!(whole.len() <= 1 << 20 && whole.len() > (1 << 20) - 100, "{}", whole.len());
-        assert!(whole.trim_end().ends_with("a summary holds 1 MiB.*"), "{}", &whole[whole.len() - 200..]);
-        let nowhere = Outputs::github(Some(dir.path().join("no/such")), None, Terminal::new(When::Never));
+        assert!(
+            whole.len() <= 1 << 20 && whole.len() > (1 << 20) - 100,
+            "{}",
+            whole.len()
+        );
+        assert!(
+            whole.trim_end().ends_with("a summary holds 1 MiB.*"),
+            "{}",
+            &whole[whole.len() - 200..]
+        );
+        let nowhere = Outputs::github(
+            Some(dir.path().join("no/such")),
+            None,
+            Terminal::new(When::Never),
+        );
         assert!(nowhere.set("go", "true").is_err());
     }
 
     #[test]
     fn an_annotation_is_one_line_whatever_it_says() {
-        let spot = Spot { file: "a,line=1::b%\n.yaml".to_owned(), line: Some(3), column: Some(7) };
-        let line = command("error", &properties(Some(&spot)), "100%\r\n::set-env name=PATH::x\n\u{1b}[31m");
+        let spot = Spot {
+            file: "a,line=1::b%\n.yaml".to_owned(),
+            line: Some(3),
+            column: Some(7),
+        };
+        let line = command(
+            "error",
+            &properties(Some(&spot)),
+            "100%\r\n::set-env name=PATH::x\n\u{1b}[31m",
+        );
         insta::assert_snapshot!(line, @"::error file=a%2Cline=1%3A%3Ab%25%0A.yaml,line=3,col=7::100%25%0A::set-env name=PATH::x%0A");
         assert_eq!(line.lines().count(), 1);
-        assert_eq!(inert("::stop-commands::x\n##[error]y").lines().filter(|line| line.starts_with("::")).count(), 0);
+        assert_eq!(
+            inert("::stop-commands::x\n##[error]y")
+                .lines()
+                .filter(|line| line.starts_with("::"))
+                .count(),
+            0
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! Which workflow runs and pipelines are ours, and what the newest of them left of a scope.
 //!
-//! A check or a commit status leads to one, and anybody who may write those can write such a lead. So it refuses all but runs
-//! of this workflow, or pipelines of this project's default branch that a person, a schedule or a trigger started.
+//! A check or a commit status leads to one, and anybody who may write those can write such a lead.
+//! So it refuses all but runs of this workflow, or pipelines of this project's default branch that
+//! a person, a schedule or a trigger started.
 
 use super::Failure;
 use super::conversation::Conversation;
@@ -11,8 +12,8 @@ use crate::id::Scope;
 use crate::request::Previous;
 use crate::trust::PullRequest;
 
-/// Artifacts or pipelines that are looked at for the state of an earlier run. A scope's newest is nearly always the right
-/// one.
+/// Artifacts or pipelines that are looked at for the state of an earlier run. A scope's newest is
+/// nearly always the right one.
 const LOOKED_AT: usize = 10;
 
 /// What starts a pipeline that may be ours: never what somebody pushed, and no other pipeline.
@@ -44,15 +45,25 @@ impl Desk<'_> {
     /// What is ours; `None` where the forge does not know this workflow run.
     pub(super) async fn own(&self) -> Result<Option<Own>, Failure> {
         Ok(match &self.forge {
-            Forge::GitHub(_) => self.forge.workflow_run(self.step.runner.workflow.id).await?.map(Own::Workflow),
-            Forge::GitLab(_) => Some(Own::Pipelines { branch: self.repository.default_branch.clone() }),
+            Forge::GitHub(_) => self
+                .forge
+                .workflow_run(self.step.runner.workflow.id)
+                .await?
+                .map(Own::Workflow),
+            Forge::GitLab(_) => Some(Own::Pipelines {
+                branch: self.repository.default_branch.clone(),
+            }),
         })
     }
 }
 
 impl Conversation<'_, '_> {
     /// The state of the scope's newest run, where an artifact of ours holds it.
-    pub(super) async fn previous(&self, pull: &PullRequest, scope: &Scope) -> Result<Option<Previous>, Failure> {
+    pub(super) async fn previous(
+        &self,
+        pull: &PullRequest,
+        scope: &Scope,
+    ) -> Result<Option<Previous>, Failure> {
         match &self.desk.forge {
             Forge::GitHub(forge) => self.desk.by_artifact(forge, scope).await,
             Forge::GitLab(forge) => self.by_status(forge, pull, scope).await,
@@ -60,19 +71,42 @@ impl Conversation<'_, '_> {
     }
 
     /// The statuses of the head lead to pipelines.
-    async fn by_status(&self, forge: &GitLab, pull: &PullRequest, scope: &Scope) -> Result<Option<Previous>, Failure> {
+    async fn by_status(
+        &self,
+        forge: &GitLab,
+        pull: &PullRequest,
+        scope: &Scope,
+    ) -> Result<Option<Previous>, Failure> {
         let desk = self.desk;
-        let Some(own) = desk.own().await? else { return Ok(None) };
-        let name = desk.step.runner.pipeline().map_or("omk-run", |pipeline| pipeline.run_job.as_str());
-        for (id, _) in self.own_checks(pull, scope).await?.into_iter().take(LOOKED_AT) {
-            let Some(pipeline) = forge.workflow_run(id.workflow).await? else { continue };
+        let Some(own) = desk.own().await? else {
+            return Ok(None);
+        };
+        let name = desk
+            .step
+            .runner
+            .pipeline()
+            .map_or("omk-run", |pipeline| pipeline.run_job.as_str());
+        for (id, _) in self
+            .own_checks(pull, scope)
+            .await?
+            .into_iter()
+            .take(LOOKED_AT)
+        {
+            let Some(pipeline) = forge.workflow_run(id.workflow).await? else {
+                continue;
+            };
             if !own.is(&pipeline, desk.repository.id) {
                 continue;
             }
             let jobs = forge.jobs(pipeline.id).await?.into_iter();
-            let newest = jobs.filter(|job| job.name == name && job.has_artifacts).max_by_key(|job| job.id);
+            let newest = jobs
+                .filter(|job| job.name == name && job.has_artifacts)
+                .max_by_key(|job| job.id);
             if let Some(job) = newest {
-                return Ok(Some(Previous { run: id.run, artifact: job.id }));
+                return Ok(Some(Previous {
+                    run: id.run,
+                    artifact: job.id,
+                }));
             }
         }
         Ok(None)
@@ -81,9 +115,15 @@ impl Conversation<'_, '_> {
 
 impl Desk<'_> {
     /// The state of the scope's newest run, where an artifact of this workflow holds it.
-    async fn by_artifact(&self, forge: &GitHub, scope: &Scope) -> Result<Option<Previous>, Failure> {
+    async fn by_artifact(
+        &self,
+        forge: &GitHub,
+        scope: &Scope,
+    ) -> Result<Option<Previous>, Failure> {
         let prefix = format!("omk-{scope}-");
-        let artifacts = self.told(forge.artifacts(&prefix).await).unwrap_or_default();
+        let artifacts = self
+            .told(forge.artifacts(&prefix).await)
+            .unwrap_or_default();
         let ours = |artifact: &&Artifact| {
             let here = Some(self.repository.id);
             !artifact.expired && artifact.repository == here && artifact.head_repository == here
@@ -92,19 +132,24 @@ impl Desk<'_> {
             let run = artifact.name.strip_prefix(&prefix)?.parse().ok()?;
             Some((run, artifact))
         });
-        let Some(own) = self.own().await? else { return Ok(None) };
+        let Some(own) = self.own().await? else {
+            return Ok(None);
+        };
         for (run, artifact) in named.take(LOOKED_AT) {
             let left_by = forge.workflow_run(artifact.workflow_run).await?;
             if left_by.is_some_and(|left_by| own.is(&left_by, self.repository.id)) {
-                return Ok(Some(Previous { run, artifact: artifact.id }));
+                return Ok(Some(Previous {
+                    run,
+                    artifact: artifact.id,
+                }));
             }
         }
         Ok(None)
     }
 }
 
-/// Whether both are runs of one workflow of this repository, started by the same kind of event: a branch's own version of a
-/// workflow runs for its pull request, and never for a comment.
+/// Whether both are runs of one workflow of this repository, started by the same kind of event: a
+/// branch's own version of a workflow runs for its pull request, and never for a comment.
 fn same_workflow(own: &WorkflowRun, other: &WorkflowRun, repository: u64) -> bool {
     // The forge may add the ref to the path.
     let path = |run: &WorkflowRun| run.path.split('@').next().unwrap_or_default().to_owned();
@@ -133,7 +178,10 @@ mod tests {
     }
 
     fn pipeline(branch: Option<&str>, source: &str, project: u64) -> WorkflowRun {
-        WorkflowRun { branch: branch.map(str::to_owned), ..run(".gitlab-ci.yml", source, project, Some(project)) }
+        WorkflowRun {
+            branch: branch.map(str::to_owned),
+            ..run(".gitlab-ci.yml", source, project, Some(project))
+        }
     }
 
     #[test]
@@ -141,7 +189,12 @@ mod tests {
         let own = run(".github/workflows/omk.yml", "issue_comment", 9, Some(9));
         let ours = |other: &WorkflowRun| same_workflow(&own, other, 9);
         assert!(ours(&own));
-        assert!(ours(&run(".github/workflows/omk.yml@main", "issue_comment", 9, Some(9))));
+        assert!(ours(&run(
+            ".github/workflows/omk.yml@main",
+            "issue_comment",
+            9,
+            Some(9)
+        )));
         let others = [
             run(".github/workflows/other.yml", "issue_comment", 9, Some(9)),
             run(".github/workflows/omk.yml", "pull_request", 9, Some(9)),
@@ -159,7 +212,9 @@ mod tests {
 
     #[test]
     fn only_a_pipeline_of_the_default_branch_that_nobodys_push_started_is_ours() {
-        let own = Own::Pipelines { branch: "main".to_owned() };
+        let own = Own::Pipelines {
+            branch: "main".to_owned(),
+        };
         for source in ["schedule", "trigger", "web", "api"] {
             assert!(own.is(&pipeline(Some("main"), source, 9), 9), "{source}");
         }

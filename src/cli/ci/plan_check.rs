@@ -1,7 +1,7 @@
 //! The check `omk plan` of a pull request: its plan is read and shown, and nothing of it is run.
 //!
-//! A fork's job may write nothing, so there the job's result, its summary and annotations tell. It refuses to use a
-//! checkout: a plan is read by API or fetched, at the pull request's commit.
+//! A fork's job may write nothing, so there the job's result, its summary and annotations tell. It
+//! refuses to use a checkout: a plan is read by API or fetched, at the pull request's commit.
 
 mod by_git;
 
@@ -30,21 +30,36 @@ const AROUND: usize = 3;
 
 /// Checks the plan of a pull request; the job's exit code.
 pub(super) async fn check(step: &Step, proposal: &Proposal) -> Result<u8, Failure> {
-    let origin = if proposal.head_repository == Some(proposal.repository) { Origin::Own } else { Origin::Fork };
+    let origin = if proposal.head_repository == Some(proposal.repository) {
+        Origin::Own
+    } else {
+        Origin::Fork
+    };
     if let Some(pipeline) = step.runner.pipeline()
         && step.runner.inputs.speaker.is_none()
     {
-        let (plans, permission) = tokio::task::block_in_place(|| by_git::plans(step, pipeline, proposal))?;
+        let (plans, permission) =
+            tokio::task::block_in_place(|| by_git::plans(step, pipeline, proposal))?;
         return told(step, None, (proposal, origin), &plans, permission).await;
     }
     let desk = Desk::open(step).await?;
     let Some(base) = desk.forge.branch(&proposal.base).await? else {
         return Err({
             let forge = desk.forge.kind();
-            Failure::new(Kind::Usage, format!("the {}'s {} is gone", forge.pull_request(), forge.base_branch()))
+            Failure::new(
+                Kind::Usage,
+                format!(
+                    "the {}'s {} is gone",
+                    forge.pull_request(),
+                    forge.base_branch()
+                ),
+            )
         });
     };
-    let plans = desk.plans().of_pull(&proposal.base, &base.commit, &proposal.head).await?;
+    let plans = desk
+        .plans()
+        .of_pull(&proposal.base, &base.commit, &proposal.head)
+        .await?;
     let rules = desk.rules().await?;
     let permission = rules.ok().map(|rules| rules.found.plan.commands.permission);
     told(step, Some(&desk), (proposal, origin), &plans, permission).await
@@ -60,8 +75,13 @@ async fn told(
 ) -> Result<u8, Failure> {
     let parts = Parts::of(plans, permission);
     let path = step.runner.inputs.plan.to_string();
-    let told =
-        PlanCheck { forge: step.runner.forge, path: &path, branch: &proposal.base, origin, found: parts.found() };
+    let told = PlanCheck {
+        forge: step.runner.forge,
+        path: &path,
+        branch: &proposal.base,
+        origin,
+        found: parts.found(),
+    };
     let (good, text) = (told.is_good(), told.render());
     let written = match (origin, desk) {
         (Origin::Own, Some(desk)) => written(desk, proposal, good, text.clone()).await,
@@ -72,7 +92,8 @@ async fn told(
         annotate(step, &text, parts.complaints());
     }
     step.leave_file(CODE_QUALITY, code_quality::render(&text.remarks).as_bytes())?;
-    step.outputs.summarise(&format!("### omk plan: {}\n\n{}", text.title, text.summary));
+    step.outputs
+        .summarise(&format!("### omk plan: {}\n\n{}", text.title, text.summary));
     Ok(if good { 0 } else { Kind::Usage.exit_code() })
 }
 
@@ -90,8 +111,16 @@ impl<'a> Parts<'a> {
             Some(changed) => changed.read.as_ref().ok().map(|found| &found.plan),
             None => plans.base.as_ref().ok().map(|found| &found.plan),
         };
-        let diff = plans.changed.as_ref().map(|changed| diff(changed.before.as_deref(), &changed.bytes));
-        Self { plans, permission, preview: shown.map(Preview::of), diff: diff.unwrap_or_default() }
+        let diff = plans
+            .changed
+            .as_ref()
+            .map(|changed| diff(changed.before.as_deref(), &changed.bytes));
+        Self {
+            plans,
+            permission,
+            preview: shown.map(Preview::of),
+            diff: diff.unwrap_or_default(),
+        }
     }
 
     fn complaints(&self) -> Option<&Complaints> {
@@ -104,11 +133,20 @@ impl<'a> Parts<'a> {
 
     fn found(&self) -> Found<'_> {
         match (self.complaints(), &self.preview, &self.plans.changed) {
-            (Some(complaints), _, Some(_)) => Found::Wrong { complaints, whose: Whose::PullRequest },
-            (Some(complaints), _, None) => Found::Wrong { complaints, whose: Whose::Base },
-            (None, Some(preview), Some(changed)) => {
-                Found::Changed { digest: &changed.digest, preview, diff: &self.diff, permission: self.permission }
-            }
+            (Some(complaints), _, Some(_)) => Found::Wrong {
+                complaints,
+                whose: Whose::PullRequest,
+            },
+            (Some(complaints), _, None) => Found::Wrong {
+                complaints,
+                whose: Whose::Base,
+            },
+            (None, Some(preview), Some(changed)) => Found::Changed {
+                digest: &changed.digest,
+                preview,
+                diff: &self.diff,
+                permission: self.permission,
+            },
             (None, Some(preview), None) => Found::Same(preview),
             (None, None, _) => Found::Nothing,
         }
@@ -117,12 +155,21 @@ impl<'a> Parts<'a> {
 
 /// The check, where the token may write one.
 async fn written(desk: &Desk<'_>, proposal: &Proposal, good: bool, text: CheckText) -> Option<u64> {
-    let conclusion = if good { Conclusion::Success } else { Conclusion::Failure };
+    let conclusion = if good {
+        Conclusion::Success
+    } else {
+        Conclusion::Failure
+    };
     let annotations = text.remarks.iter().map(annotation).collect();
     // A new one for each run: what a check has been annotated with stays.
     let workflow = &desk.step.runner.workflow;
     let external_id = format!("omk/plan/{}/{}", workflow.id, workflow.attempt);
-    let mut wanted = desk.check(text, &proposal.head, external_id, CheckState::Completed(conclusion));
+    let mut wanted = desk.check(
+        text,
+        &proposal.head,
+        external_id,
+        CheckState::Completed(conclusion),
+    );
     wanted.annotations = annotations;
     desk.put_check(&wanted).await
 }
@@ -145,7 +192,8 @@ fn annotation(remark: &Remark) -> Annotation {
 /// What the check would say, in the job's log.
 fn annotate(step: &Step, text: &CheckText, complaints: Option<&Complaints>) {
     let Some(complaints) = complaints else {
-        step.outputs.say(Level::Notice, &format!("{}: {}", text.name, text.title));
+        step.outputs
+            .say(Level::Notice, &format!("{}: {}", text.name, text.title));
         return;
     };
     for complaint in complaints {
@@ -154,16 +202,27 @@ fn annotate(step: &Step, text: &CheckText, complaints: Option<&Complaints>) {
             line: complaint.place.map(|place| place.line),
             column: complaint.place.map(|place| place.column),
         };
-        let hint = complaint.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-        step.outputs.annotate(Level::Error, Some(&spot), &text::escape_invisible(&format!("{}{hint}", complaint.what)));
+        let hint = complaint
+            .hint
+            .as_ref()
+            .map(|hint| format!("\nhint: {hint}"))
+            .unwrap_or_default();
+        step.outputs.annotate(
+            Level::Error,
+            Some(&spot),
+            &text::escape_invisible(&format!("{}{hint}", complaint.what)),
+        );
     }
 }
 
 /// What has changed from one plan to another, as people read it: nothing in it hides or moves text.
 pub(super) fn diff(before: Option<&[u8]>, after: &[u8]) -> String {
-    let plain = |bytes: &[u8]| text::escape_invisible(&String::from_utf8_lossy(bytes).replace('\r', "␍"));
+    let plain =
+        |bytes: &[u8]| text::escape_invisible(&String::from_utf8_lossy(bytes).replace('\r', "␍"));
     let (before, after) = (plain(before.unwrap_or_default()), plain(after));
-    let diff = similar::TextDiff::configure().timeout(DIFFING).diff_lines(&before, &after);
+    let diff = similar::TextDiff::configure()
+        .timeout(DIFFING)
+        .diff_lines(&before, &after);
     diff.unified_diff().context_radius(AROUND).to_string()
 }
 

@@ -1,7 +1,9 @@
-//! Which plan holds, read at commits that are trusted: the rules from the default branch, tasks and gates from the pull
-//! request's base branch, or from the pull request itself where somebody who may has approved exactly that file.
+//! Which plan holds, read at commits that are trusted: the rules from the default branch, tasks and
+//! gates from the pull request's base branch, or from the pull request itself where somebody who
+//! may has approved exactly that file.
 //!
-//! It refuses to read a plan from a checkout: an agent may have been there. Who may approve is asked of the caller.
+//! It refuses to read a plan from a checkout: an agent may have been there. Who may approve is
+//! asked of the caller.
 
 use super::super::plan_file::Read;
 use super::super::{Failure, Home, Kind};
@@ -46,14 +48,20 @@ impl Trouble {
     /// As a failure of a job that nobody can be answered in.
     pub(super) fn failure(&self, forge: ForgeKind) -> Failure {
         match self {
-            Self::Absent { path, branch } => {
-                Failure::new(Kind::Usage, format!("there is no plan: {path} is not on the branch {branch}"))
-                    .hint(format!("commit one there, or name another with {} `plan`", forge.input()))
-            }
+            Self::Absent { path, branch } => Failure::new(
+                Kind::Usage,
+                format!("there is no plan: {path} is not on the branch {branch}"),
+            )
+            .hint(format!(
+                "commit one there, or name another with {} `plan`",
+                forge.input()
+            )),
             Self::Wrong { branch, complaints } => {
                 let text = crate::text::neutralise_workflow_commands(&complaints.render());
-                Failure::rendered(Kind::Usage, text)
-                    .hint(format!("this is the plan on the branch {branch}; a {} can mend it", forge.pull_request()))
+                Failure::rendered(Kind::Usage, text).hint(format!(
+                    "this is the plan on the branch {branch}; a {} can mend it",
+                    forge.pull_request()
+                ))
             }
         }
     }
@@ -82,7 +90,12 @@ impl Source<'_> {
             Self::Api(forge) => Ok(forge.compare(base, head).await?.merge_base),
             Self::Git(repo) => {
                 let found = repo.merge_base(base, head).map_err(super::super::git)?;
-                found.ok_or_else(|| Failure::new(Kind::Usage, format!("{base} and {head} have no history in common")))
+                found.ok_or_else(|| {
+                    Failure::new(
+                        Kind::Usage,
+                        format!("{base} and {head} have no history in common"),
+                    )
+                })
             }
         }
     }
@@ -90,8 +103,9 @@ impl Source<'_> {
 
 /// The bytes of a file of a commit.
 fn blob(repo: &Repo, path: &str, commit: &CommitId) -> Result<Option<Vec<u8>>, Failure> {
-    let path: RepoPath =
-        path.parse().map_err(|error: crate::id::BadName| Failure::new(Kind::Usage, error.to_string()))?;
+    let path: RepoPath = path
+        .parse()
+        .map_err(|error: crate::id::BadName| Failure::new(Kind::Usage, error.to_string()))?;
     repo.read_file(commit, &path).map_err(super::super::git)
 }
 
@@ -128,22 +142,45 @@ pub(super) struct Changed {
 
 impl<'a> Plans<'a> {
     pub(super) fn new(source: Source<'a>, path: &RepoPath, repository: &str) -> Self {
-        let directory = repository.rsplit('/').next().unwrap_or(repository).to_owned();
-        Self { source, path: path.to_string(), directory }
+        let directory = repository
+            .rsplit('/')
+            .next()
+            .unwrap_or(repository)
+            .to_owned();
+        Self {
+            source,
+            path: path.to_string(),
+            directory,
+        }
     }
 
     /// The plan at a branch's commit.
-    pub(super) async fn at(&self, branch: &str, commit: &CommitId) -> Result<Result<Found, Trouble>, Failure> {
+    pub(super) async fn at(
+        &self,
+        branch: &str,
+        commit: &CommitId,
+    ) -> Result<Result<Found, Trouble>, Failure> {
         let bytes = self.source.file(&self.path, commit).await?;
         Ok(self.read(branch, commit, bytes.as_deref()))
     }
 
-    fn read(&self, branch: &str, commit: &CommitId, bytes: Option<&[u8]>) -> Result<Found, Trouble> {
+    fn read(
+        &self,
+        branch: &str,
+        commit: &CommitId,
+        bytes: Option<&[u8]>,
+    ) -> Result<Found, Trouble> {
         match bytes {
-            None => Err(Trouble::Absent { path: self.path.clone(), branch: branch.to_owned() }),
-            Some(bytes) => {
-                self.parse(commit, bytes).map_err(|complaints| Trouble::Wrong { branch: branch.to_owned(), complaints })
-            }
+            None => Err(Trouble::Absent {
+                path: self.path.clone(),
+                branch: branch.to_owned(),
+            }),
+            Some(bytes) => self
+                .parse(commit, bytes)
+                .map_err(|complaints| Trouble::Wrong {
+                    branch: branch.to_owned(),
+                    complaints,
+                }),
         }
     }
 
@@ -158,22 +195,45 @@ impl<'a> Plans<'a> {
         Ok(Found { plan, source })
     }
 
-    /// The plans of a pull request: `head` is its commit, `base` the tip of the branch that it is to be merged into.
-    pub(super) async fn of_pull(&self, branch: &str, base: &CommitId, head: &CommitId) -> Result<ForPull, Failure> {
+    /// The plans of a pull request: `head` is its commit, `base` the tip of the branch that it is
+    /// to be merged into.
+    pub(super) async fn of_pull(
+        &self,
+        branch: &str,
+        base: &CommitId,
+        head: &CommitId,
+    ) -> Result<ForPull, Failure> {
         let before = self.source.file(&self.path, base).await?;
         let after = self.source.file(&self.path, head).await?;
         let found = self.read(branch, base, before.as_deref());
         let changed = match after {
-            Some(after) if before.as_ref() != Some(&after) && self.changes_it(base, head, &after).await? => {
-                Some(Changed { digest: Sha256::of(&after), read: self.parse(head, &after), bytes: after, before })
+            Some(after)
+                if before.as_ref() != Some(&after)
+                    && self.changes_it(base, head, &after).await? =>
+            {
+                Some(Changed {
+                    digest: Sha256::of(&after),
+                    read: self.parse(head, &after),
+                    bytes: after,
+                    before,
+                })
             }
             Some(_) | None => None,
         };
-        Ok(ForPull { base: found, changed })
+        Ok(ForPull {
+            base: found,
+            changed,
+        })
     }
 
-    /// Whether it is the pull request that changes the plan to `after`, and not the base branch that has moved on.
-    async fn changes_it(&self, base: &CommitId, head: &CommitId, after: &[u8]) -> Result<bool, Failure> {
+    /// Whether it is the pull request that changes the plan to `after`, and not the base branch
+    /// that has moved on.
+    async fn changes_it(
+        &self,
+        base: &CommitId,
+        head: &CommitId,
+        after: &[u8],
+    ) -> Result<bool, Failure> {
         let parting = self.source.parting(base, head).await?;
         let there = self.source.file(&self.path, &parting).await?;
         Ok(there.as_deref() != Some(after))
@@ -192,21 +252,35 @@ pub(super) fn for_maintenance(found: &Found, branch: &str) -> Result<(), Trouble
             );
             complaint.advise("use `as: pull-request`, or start runs from comments only");
             let complaints = Complaints::one(&found.source.path, complaint);
-            Err(Trouble::Wrong { branch: branch.to_owned(), complaints })
+            Err(Trouble::Wrong {
+                branch: branch.to_owned(),
+                complaints,
+            })
         }
         DeliverAs::PullRequest | DeliverAs::PullRequestPerTask | DeliverAs::Branches => Ok(()),
     }
 }
 
-/// The plan that a request is about: its tasks and gates under the repository's rules, read anew from the commits that
-/// the gate job named. Its bytes are those of the tasks.
+/// The plan that a request is about: its tasks and gates under the repository's rules, read anew
+/// from the commits that the gate job named. Its bytes are those of the tasks.
 ///
 /// # Errors
 /// Where a file is not there any more, is not the one that the gate job saw, or is no plan.
-pub(in crate::cli) fn read_for(step: &Step, access: &Access, home: &Home, request: &Request) -> Result<Read, Failure> {
+pub(in crate::cli) fn read_for(
+    step: &Step,
+    access: &Access,
+    home: &Home,
+    request: &Request,
+) -> Result<Read, Failure> {
     let source = &request.plan;
-    let commit = source.commit.as_ref().ok_or_else(|| lost("the request names no commit for it".to_owned()))?;
-    let path = source.path.parse::<RepoPath>().map_err(|error| lost(error.to_string()))?;
+    let commit = source
+        .commit
+        .as_ref()
+        .ok_or_else(|| lost("the request names no commit for it".to_owned()))?;
+    let path = source
+        .path
+        .parse::<RepoPath>()
+        .map_err(|error| lost(error.to_string()))?;
     let (repo, _kept) = brought(step, access, home, [commit, &request.rules])?;
     let plans = Plans::new(Source::Git(&repo), &path, &request.repository);
     let file = |commit: &CommitId| {
@@ -215,11 +289,16 @@ pub(in crate::cli) fn read_for(step: &Step, access: &Access, home: &Home, reques
     };
     let bytes = file(commit)?;
     if Sha256::of(&bytes) != source.digest {
-        return Err(lost(format!("{path} at {commit} is not the file that was decided on: its digest differs")));
+        return Err(lost(format!(
+            "{path} at {commit} is not the file that was decided on: its digest differs"
+        )));
     }
     let read = |commit: &CommitId, bytes: &[u8]| {
         plans.parse(commit, bytes).map_err(|complaints| {
-            Failure::rendered(Kind::Usage, crate::text::neutralise_workflow_commands(&complaints.render()))
+            Failure::rendered(
+                Kind::Usage,
+                crate::text::neutralise_workflow_commands(&complaints.render()),
+            )
         })
     };
     let tasks = read(commit, &bytes)?.plan;
@@ -229,16 +308,24 @@ pub(in crate::cli) fn read_for(step: &Step, access: &Access, home: &Home, reques
         let rules = file(&request.rules)?;
         governed(tasks, &read(&request.rules, &rules)?.plan)
     };
-    Ok(Read { plan, bytes, path: plans.path })
+    Ok(Read {
+        plan,
+        bytes,
+        path: plans.path,
+    })
 }
 
 fn lost(what: String) -> Failure {
-    Failure::new(Kind::Blocked, format!("the plan of this run cannot be read: {what}"))
-        .hint("start a new run: what the gate job decided does not hold any more")
+    Failure::new(
+        Kind::Blocked,
+        format!("the plan of this run cannot be read: {what}"),
+    )
+    .hint("start a new run: what the gate job decided does not hold any more")
 }
 
-/// A repository that has these commits: a checkout often lacks them, and is not to grow for the sake of one file. Commits
-/// are known by what they hold, so it does not matter who hands them over.
+/// A repository that has these commits: a checkout often lacks them, and is not to grow for the
+/// sake of one file. Commits are known by what they hold, so it does not matter who hands them
+/// over.
 fn brought(
     step: &Step,
     access: &Access,
@@ -254,7 +341,9 @@ fn brought(
     wanted.dedup();
     let remote = step.remote(access)?;
     let tips = fetched(|| match repo.fetch_tips(&remote, &wanted) {
-        Err(error @ (GitError::RemoteLacks { .. } | GitError::UnknownRevision { .. })) => Ok(Err(error)),
+        Err(error @ (GitError::RemoteLacks { .. } | GitError::UnknownRevision { .. })) => {
+            Ok(Err(error))
+        }
         other => other.map(Ok),
     })?;
     tips.map_err(|error| lost(error.to_string()).advised_by(&error))?;
@@ -268,14 +357,19 @@ mod tests {
     #[test]
     fn a_maintenance_run_pushes_onto_no_branch() {
         let found = |form: &str| {
-            let text = format!("version: 1\nname: n\ntasks: [{{id: a, run: 'true'}}]\ndeliver: {{as: {form}}}\n");
+            let text = format!(
+                "version: 1\nname: n\ntasks: [{{id: a, run: 'true'}}]\ndeliver: {{as: {form}}}\n"
+            );
             let source = PlanSource {
                 path: "omk.yaml".to_owned(),
                 digest: Sha256::of(text.as_bytes()),
                 commit: None,
                 uncommitted: false,
             };
-            Found { plan: parse(text.as_bytes(), "omk.yaml", "n").unwrap(), source }
+            Found {
+                plan: parse(text.as_bytes(), "omk.yaml", "n").unwrap(),
+                source,
+            }
         };
         for form in ["pull-request", "pull-request-per-task", "branches"] {
             assert!(for_maintenance(&found(form), "main").is_ok(), "{form}");
@@ -291,7 +385,10 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named() {
-        let trouble = Trouble::Absent { path: "ci/omk.yaml".to_owned(), branch: "main".to_owned() };
+        let trouble = Trouble::Absent {
+            path: "ci/omk.yaml".to_owned(),
+            branch: "main".to_owned(),
+        };
         insta::assert_snapshot!(trouble.failure(ForgeKind::GitHub).render(), @r"
         error: there is no plan: ci/omk.yaml is not on the branch main
           hint: commit one there, or name another with the action's input `plan`

@@ -1,8 +1,10 @@
-//! Comments that nobody told us of: at GitLab, where a comment starts nothing by itself, a schedule looks for them.
+//! Comments that nobody told us of: at GitLab, where a comment starts nothing by itself, a schedule
+//! looks for them.
 //!
-//! There is no cursor: a note that carries an award of our own is done, and the award is set before anything is done for it,
-//! so that what fails halfway is not done twice. It refuses to start more than one run in a pipeline, and to answer one
-//! account without end, since everybody can write notes: what else is asked for stays unmarked, and the next pipeline finds it.
+//! There is no cursor: a note that carries an award of our own is done, and the award is set before
+//! anything is done for it, so that what fails halfway is not done twice. It refuses to start more
+//! than one run in a pipeline, and to answer one account without end, since everybody can write
+//! notes: what else is asked for stays unmarked, and the next pipeline finds it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,19 +43,28 @@ struct Waiting {
 pub(super) enum Turn {
     /// Ours: it is marked now.
     Ours,
-    /// Ours once more: an earlier try of this job has accepted this run for it, which has not ended.
+    /// Ours once more: an earlier try of this job has accepted this run for it, which has not
+    /// ended.
     Again(RunId),
     /// Nobody's: it is our own, or was answered.
     Nobodys,
 }
 
-/// Marks a note as ours to answer, before anything is done for it. At GitHub, where an event comes once, there is nothing to
-/// mark.
+/// Marks a note as ours to answer, before anything is done for it. At GitHub, where an event comes
+/// once, there is nothing to mark.
 ///
 /// # Errors
-/// Where the note cannot be marked: then nothing may be done for it, for it would be done again and again.
-pub(super) async fn mark(desk: &Desk<'_>, issue: u64, comment: &Comment, asked: &Asked) -> Result<Turn, Failure> {
-    let Forge::GitLab(forge) = &desk.forge else { return Ok(Turn::Ours) };
+/// Where the note cannot be marked: then nothing may be done for it, for it would be done again and
+/// again.
+pub(super) async fn mark(
+    desk: &Desk<'_>,
+    issue: u64,
+    comment: &Comment,
+    asked: &Asked,
+) -> Result<Turn, Failure> {
+    let Forge::GitLab(forge) = &desk.forge else {
+        return Ok(Turn::Ours);
+    };
     if is_ours(desk, comment) {
         return Ok(Turn::Nobodys);
     }
@@ -63,13 +74,21 @@ pub(super) async fn mark(desk: &Desk<'_>, issue: u64, comment: &Comment, asked: 
     {
         return Ok(Turn::Ours);
     }
-    let accepted = if asked.work.is_some() { accepted_here(desk, forge, issue).await? } else { None };
+    let accepted = if asked.work.is_some() {
+        accepted_here(desk, forge, issue).await?
+    } else {
+        None
+    };
     Ok(accepted.map_or(Turn::Nobodys, Turn::Again))
 }
 
-/// The run that an earlier try of this job has accepted for a merge request: a runner that broke down, or a person, had the
-/// job tried again, and without its request the run would never be.
-async fn accepted_here(desk: &Desk<'_>, forge: &GitLab, issue: u64) -> Result<Option<RunId>, Failure> {
+/// The run that an earlier try of this job has accepted for a merge request: a runner that broke
+/// down, or a person, had the job tried again, and without its request the run would never be.
+async fn accepted_here(
+    desk: &Desk<'_>,
+    forge: &GitLab,
+    issue: u64,
+) -> Result<Option<RunId>, Failure> {
     if !desk.was_retried(forge).await? {
         return Ok(None);
     }
@@ -78,14 +97,24 @@ async fn accepted_here(desk: &Desk<'_>, forge: &GitLab, issue: u64) -> Result<Op
     let checks = forge.own_checks(&head, check::NAME).await?.into_iter();
     let under_way = checks.filter(|check| check.state == CheckState::InProgress);
     let mut ids = under_way.filter_map(|check| check.external_id.parse::<ExternalId>().ok());
-    Ok(ids.find(|id| id.scope == scope && id.workflow == pipeline).map(|id| id.run))
+    Ok(ids
+        .find(|id| id.scope == scope && id.workflow == pipeline)
+        .map(|id| id.run))
 }
 
 fn is_ours(desk: &Desk<'_>, comment: &Comment) -> bool {
-    comment.author.as_ref().is_some_and(|author| author.id == desk.me.id)
+    comment
+        .author
+        .as_ref()
+        .is_some_and(|author| author.id == desk.me.id)
 }
 
-async fn is_marked(desk: &Desk<'_>, forge: &GitLab, issue: u64, comment: &Comment) -> Result<bool, Failure> {
+async fn is_marked(
+    desk: &Desk<'_>,
+    forge: &GitLab,
+    issue: u64,
+    comment: &Comment,
+) -> Result<bool, Failure> {
     match forge.awards(issue, comment.id).await {
         // Gone since it was read: whoever took it back wants nothing.
         Err(ForgeError::NotFound { .. }) => Ok(true),
@@ -93,36 +122,61 @@ async fn is_marked(desk: &Desk<'_>, forge: &GitLab, issue: u64, comment: &Commen
     }
 }
 
-/// Answers every note that waits, oldest first; the run that is to follow, if one was asked for. Cleans up after merge
-/// requests that have ended.
+/// Answers every note that waits, oldest first; the run that is to follow, if one was asked for.
+/// Cleans up after merge requests that have ended.
 ///
 /// # Errors
 /// Where GitLab does not tell what has been going on, or no note could be answered.
 pub(super) async fn poll(step: &Step) -> Result<Option<Request>, Failure> {
     let desk = Desk::open(step).await?;
-    let Forge::GitLab(forge) = &desk.forge else { return Ok(None) };
+    let Forge::GitLab(forge) = &desk.forge else {
+        return Ok(None);
+    };
     let since = Moment::from_millis(desk.clock.now().as_millis() - BACK);
     let requests = forge.merge_requests_updated_since(since).await?;
     if let Err(failure) = clean(&desk, &requests).await {
         let why = desk.scrubbed(&failure.in_full());
-        desk.log().say(Level::Warning, &format!("branches of closed merge requests may be left: {why}"));
+        desk.log().say(
+            Level::Warning,
+            &format!("branches of closed merge requests may be left: {why}"),
+        );
     }
     let waiting = waiting(&desk, forge, &requests, since).await;
-    let found =
-        format!("{} in {}", text::plural(waiting.len(), "command"), text::plural(requests.len(), "merge request"));
-    desk.log().say(Level::Notice, &format!("looked for new comments of the last 24 hours: {found}"));
+    let found = format!(
+        "{} in {}",
+        text::plural(waiting.len(), "command"),
+        text::plural(requests.len(), "merge request")
+    );
+    desk.log().say(
+        Level::Notice,
+        &format!("looked for new comments of the last 24 hours: {found}"),
+    );
     answer_all(&desk, forge, waiting).await
 }
 
 /// The notes that ask for something and are not answered, oldest first.
-async fn waiting(desk: &Desk<'_>, forge: &GitLab, requests: &[PullRequest], since: Moment) -> Vec<Waiting> {
+async fn waiting(
+    desk: &Desk<'_>,
+    forge: &GitLab,
+    requests: &[PullRequest],
+    since: Moment,
+) -> Vec<Waiting> {
     let mut found = Vec::new();
     for request in requests {
-        let comments = desk.told(forge.comments(request.number).await).unwrap_or_default();
-        for comment in comments.into_iter().filter(|comment| comment.created >= since && !is_ours(desk, comment)) {
+        let comments = desk
+            .told(forge.comments(request.number).await)
+            .unwrap_or_default();
+        for comment in comments
+            .into_iter()
+            .filter(|comment| comment.created >= since && !is_ours(desk, comment))
+        {
             let asked = command::plan_of(command::read(&comment.body));
             if !asked.is_empty() {
-                found.push(Waiting { comment, issue: request.number, asked });
+                found.push(Waiting {
+                    comment,
+                    issue: request.number,
+                    asked,
+                });
             }
         }
     }
@@ -130,18 +184,35 @@ async fn waiting(desk: &Desk<'_>, forge: &GitLab, requests: &[PullRequest], sinc
     found
 }
 
-async fn answer_all(desk: &Desk<'_>, forge: &GitLab, waiting: Vec<Waiting>) -> Result<Option<Request>, Failure> {
+async fn answer_all(
+    desk: &Desk<'_>,
+    forge: &GitLab,
+    waiting: Vec<Waiting>,
+) -> Result<Option<Request>, Failure> {
     let (mut request, mut failed) = (None, None);
     let (mut answers, mut passed_over) = (BTreeMap::new(), 0);
-    for Waiting { comment, issue, asked } in waiting {
+    for Waiting {
+        comment,
+        issue,
+        asked,
+    } in waiting
+    {
         if is_later(desk, request.as_ref(), issue, &asked) {
-            if desk.told(forge.awards(issue, comment.id).await).is_some_and(|awards| !has(desk, &awards)) {
-                let what = format!("the command in {} waits for the next pipeline: this one has its run", comment.url);
+            if desk
+                .told(forge.awards(issue, comment.id).await)
+                .is_some_and(|awards| !has(desk, &awards))
+            {
+                let what = format!(
+                    "the command in {} waits for the next pipeline: this one has its run",
+                    comment.url
+                );
                 desk.log().say(Level::Notice, &what);
             }
             continue;
         }
-        let of_author: &mut usize = answers.entry(comment.author.as_ref().map(|author| author.id)).or_default();
+        let of_author: &mut usize = answers
+            .entry(comment.author.as_ref().map(|author| author.id))
+            .or_default();
         if *of_author == OF_ONE {
             passed_over += 1;
             continue;
@@ -159,7 +230,10 @@ async fn answer_all(desk: &Desk<'_>, forge: &GitLab, waiting: Vec<Waiting>) -> R
             Ok(None) => {}
             Err(failure) => {
                 let why = desk.scrubbed(&failure.in_full());
-                desk.log().say(Level::Warning, &format!("a command in {} was not carried out: {why}", comment.url));
+                desk.log().say(
+                    Level::Warning,
+                    &format!("a command in {} was not carried out: {why}", comment.url),
+                );
                 failed = Some(failure);
             }
         }
@@ -181,17 +255,26 @@ fn has(desk: &Desk<'_>, awards: &[(Account, String)]) -> bool {
     awards.iter().any(|(account, _)| account.id == desk.me.id)
 }
 
-/// Whether a note must wait for the next pipeline: this one's run is given away, or is the one that is to be cancelled.
+/// Whether a note must wait for the next pipeline: this one's run is given away, or is the one that
+/// is to be cancelled.
 fn is_later(desk: &Desk<'_>, request: Option<&Request>, issue: u64, asked: &Asked) -> bool {
     request.is_some_and(|request| {
-        let cancels = asked.first.iter().any(|command| matches!(command, Command::Cancel));
+        let cancels = asked
+            .first
+            .iter()
+            .any(|command| matches!(command, Command::Cancel));
         asked.work.is_some() || cancels && request.scope == desk.forge.scope_of(issue)
     })
 }
 
-/// Removes our branches of merge requests that have ended, where there are any: one look at the refs tells.
+/// Removes our branches of merge requests that have ended, where there are any: one look at the
+/// refs tells.
 async fn clean(desk: &Desk<'_>, requests: &[PullRequest]) -> Result<(), Failure> {
-    let ended: Vec<u64> = requests.iter().filter(|request| !request.open).map(|request| request.number).collect();
+    let ended: Vec<u64> = requests
+        .iter()
+        .filter(|request| !request.open)
+        .map(|request| request.number)
+        .collect();
     if ended.is_empty() {
         return Ok(());
     }
@@ -200,7 +283,11 @@ async fn clean(desk: &Desk<'_>, requests: &[PullRequest]) -> Result<(), Failure>
         let repo = Repo::empty(dir.path())?;
         repo.ls_remote(&remote, &["refs/heads/omk/run/*", "refs/heads/omk/task/*"])
     });
-    let names: BTreeSet<String> = refs.map_err(super::super::git)?.into_iter().map(|(name, _)| name).collect();
+    let names: BTreeSet<String> = refs
+        .map_err(super::super::git)?
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
     for number in ended {
         let scope = desk.forge.scope_of(number);
         let (run, tasks) = (full(&run_branch(&scope)), full(&task_branches(&scope)));

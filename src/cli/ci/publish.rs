@@ -1,7 +1,8 @@
-//! The stage that publishes: it holds the run's bundle against what the gate and judge jobs said, and delivers what is
-//! left of it.
+//! The stage that publishes: it holds the run's bundle against what the gate and judge jobs said,
+//! and delivers what is left of it.
 //!
-//! It refuses to believe the bundle, to run anything of it, and to end without a word where people look.
+//! It refuses to believe the bundle, to run anything of it, and to end without a word where people
+//! look.
 
 use std::sync::Arc;
 
@@ -17,7 +18,9 @@ use crate::request::Request;
 
 /// `command: publish`.
 pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
-    let Some(request) = step.request()? else { return Ok(0) };
+    let Some(request) = step.request()? else {
+        return Ok(0);
+    };
     let access = step.wait(step.runner.access())?;
     match carry_out(step, &access, request) {
         Ok(published) => {
@@ -26,7 +29,12 @@ pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
         }
         Err(failure) => {
             let lost = Lost::Unpublished(run::in_a_sentence(step, &failure), whose_turn(&failure));
-            step.wait(tell_lost(&access.forge, request, &lost, Clock::start().now()));
+            step.wait(tell_lost(
+                &access.forge,
+                request,
+                &lost,
+                Clock::start().now(),
+            ));
             step.outputs.summarise(&sticky::lost(request, &lost));
             Err(failure)
         }
@@ -66,7 +74,10 @@ fn without(told: &handed::Without) -> Without<'_> {
 /// What became of it, in the log, the summary and the outputs.
 fn tell(step: &Step, request: &Request, published: &Published) -> Result<(), Failure> {
     for line in published.lines() {
-        step.terminal.print(&format!("{}\n", crate::text::neutralise_workflow_commands(&line)));
+        step.terminal.print(&format!(
+            "{}\n",
+            crate::text::neutralise_workflow_commands(&line)
+        ));
     }
     step.outputs.set("verdict", published.verdict.as_str())?;
     if step.runner.pipeline().is_some() {
@@ -79,11 +90,14 @@ fn tell(step: &Step, request: &Request, published: &Published) -> Result<(), Fai
     if let Some(lost) = &published.lost {
         step.outputs.summarise(&sticky::lost(request, lost));
     }
-    let Some(view) = &published.view else { return Ok(()) };
+    let Some(view) = &published.view else {
+        return Ok(());
+    };
     shown::show(step, view)?;
     if view.result.is_some() && published.delivered.delivered {
         step.outputs.set("branch", &view.branch)?;
     }
-    step.outputs.summarise(&markdown::render(view, markdown::SUMMARY_LIMIT));
+    step.outputs
+        .summarise(&markdown::render(view, markdown::SUMMARY_LIMIT));
     Ok(())
 }

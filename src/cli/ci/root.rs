@@ -1,7 +1,8 @@
-//! A hosted runner's two ways to root, taken away for the rest of the job before anything of the repository runs in it.
+//! A hosted runner's two ways to root, taken away for the rest of the job before anything of the
+//! repository runs in it.
 //!
-//! Whoever becomes root on such a machine reads every token of the job, and can change what a later step does. It refuses to
-//! touch a machine that is not thrown away after the job.
+//! Whoever becomes root on such a machine reads every token of the job, and can change what a later
+//! step does. It refuses to touch a machine that is not thrown away after the job.
 
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
@@ -19,8 +20,8 @@ const CLOSE_DOCKER: &str = "chmod 0600 /var/run/docker.sock 2>/dev/null; ";
 /// What takes away sudo without a password. It goes last, for it is what this runs with.
 const DROP_SUDO: &str = "rm -f /etc/sudoers.d/runner";
 
-/// Takes sudo and Docker away on a hosted runner, whatever the plan's tasks are; Docker stays where the room says so. Says
-/// what could not be taken away.
+/// Takes sudo and Docker away on a hosted runner, whatever the plan's tasks are; Docker stays where
+/// the room says so. Says what could not be taken away.
 pub(super) fn take_away(step: &Step, room: &Room, reach: &Reach) {
     if step.runner.machine == Machine::Hosted {
         let warn = |what: &str| step.outputs.say(Level::Warning, what);
@@ -28,7 +29,9 @@ pub(super) fn take_away(step: &Step, room: &Room, reach: &Reach) {
             warn("children of this job can still become root: sudo still works without a password");
         }
         if !room.docker && docker_answers() {
-            warn(&format!("children of this job can still become root: Docker answers at {DOCKER}"));
+            warn(&format!(
+                "children of this job can still become root: Docker answers at {DOCKER}"
+            ));
         }
     }
     if room.docker && matches!(reach, Reach::Writing(..)) {
@@ -52,7 +55,11 @@ fn drop_sudo(room: &Room) -> bool {
 
 fn sudo(args: &[&str]) -> bool {
     let mut sudo = Command::new("sudo");
-    sudo.arg("-n").args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    sudo.arg("-n")
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     sudo.status().is_ok_and(|status| status.success())
 }
 

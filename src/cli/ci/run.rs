@@ -1,6 +1,8 @@
-//! The stage that works: it runs the plan that was decided on, on the commit that was decided on, and leaves a bundle.
+//! The stage that works: it runs the plan that was decided on, on the commit that was decided on,
+//! and leaves a bundle.
 //!
-//! It refuses to decide anything again, to write anything at the forge, and to start where the checkout keeps credentials.
+//! It refuses to decide anything again, to write anything at the forge, and to start where the
+//! checkout keeps credentials.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,7 +26,8 @@ use crate::report::{View, markdown};
 use crate::request::{Ask, Request};
 use crate::text::{self, ForgeKind};
 
-/// How much is handed on of why a run could not start, in characters: it reaches the next job in a variable.
+/// How much is handed on of why a run could not start, in characters: it reaches the next job in a
+/// variable.
 const TROUBLE: usize = 2_000;
 
 /// Which tokens are in reach of this job.
@@ -32,13 +35,16 @@ const TROUBLE: usize = 2_000;
 pub(super) enum Reach {
     /// None that can write: another job will deliver.
     ReadOnly,
-    /// One that can write: this job delivers too, and where edits notify nobody it shows the run meanwhile.
+    /// One that can write: this job delivers too, and where edits notify nobody it shows the run
+    /// meanwhile.
     Writing(OneJob, Option<watch::Sender<Option<View>>>),
 }
 
 /// `command: run`: works, and leaves a bundle for the next jobs.
 pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
-    let Some(request) = step.request()? else { return Ok(0) };
+    let Some(request) = step.request()? else {
+        return Ok(0);
+    };
     let access = step.wait(step.runner.access())?;
     let allowed = one_job::refuse_a_writing_token(step, &access);
     let over = match allowed.and_then(|()| carry_out(step, &access, request, Reach::ReadOnly)) {
@@ -58,7 +64,12 @@ pub(super) fn in_a_sentence(step: &Step, failure: &Failure) -> String {
 }
 
 /// Runs what was asked for to its end.
-pub(super) fn carry_out(step: &Step, access: &Access, request: &Request, reach: Reach) -> Result<Over, Failure> {
+pub(super) fn carry_out(
+    step: &Step,
+    access: &Access,
+    request: &Request,
+    reach: Reach,
+) -> Result<Over, Failure> {
     let clock = Clock::start();
     if leaves_bundle(step) {
         writing::may_bundle(&step.runner.inputs.bundle)?;
@@ -113,11 +124,21 @@ pub(super) fn carry_out(step: &Step, access: &Access, request: &Request, reach: 
 }
 
 /// What the last run made, for a retry. Without it the retry is a full run, and says so.
-fn earlier(step: &Step, access: &Access, home: &Home, request: &Request, plan: &Arc<Plan>) -> Option<Earlier> {
-    let Ask::Retry { tasks } = &request.ask else { return None };
+fn earlier(
+    step: &Step,
+    access: &Access,
+    home: &Home,
+    request: &Request,
+    plan: &Arc<Plan>,
+) -> Option<Earlier> {
+    let Ask::Retry { tasks } = &request.ask else {
+        return None;
+    };
     let found = match &request.previous {
         Some(previous) => earlier::look(step, access, home, request, previous, plan, tasks),
-        None => Err("no run of this scope has left its state, or the forge has removed it".to_owned()),
+        None => {
+            Err("no run of this scope has left its state, or the forge has removed it".to_owned())
+        }
     };
     match found {
         Ok(earlier) => {
@@ -127,18 +148,27 @@ fn earlier(step: &Step, access: &Access, home: &Home, request: &Request, plan: &
                 .filter(|task| earlier.kept.contains_key(&task.id))
                 .map(|task| task.id.to_string())
                 .collect();
-            let names = if kept.is_empty() { "nothing".to_owned() } else { kept.join(", ") };
-            step.outputs.say(Level::Notice, &format!("kept from run {}: {names}", earlier.run));
+            let names = if kept.is_empty() {
+                "nothing".to_owned()
+            } else {
+                kept.join(", ")
+            };
+            step.outputs.say(
+                Level::Notice,
+                &format!("kept from run {}: {names}", earlier.run),
+            );
             Some(earlier)
         }
         Err(why) => {
-            step.outputs.say(Level::Warning, &format!("this retry is a full run: {why}"));
+            step.outputs
+                .say(Level::Warning, &format!("this retry is a full run: {why}"));
             None
         }
     }
 }
 
-/// The tasks of the run: those that were named, those of the run that is tried again, or those whose `when` holds.
+/// The tasks of the run: those that were named, those of the run that is tried again, or those
+/// whose `when` holds.
 fn selection(
     (step, access, home): (&Step, &Access, &Home),
     request: &Request,
@@ -148,7 +178,12 @@ fn selection(
     let mut named: Vec<String> = match &request.ask {
         Ask::Run { tasks } => tasks.iter().map(ToString::to_string).collect(),
         Ask::Retry { tasks } => match earlier {
-            Some(earlier) => earlier.selected.iter().chain(tasks).map(ToString::to_string).collect(),
+            Some(earlier) => earlier
+                .selected
+                .iter()
+                .chain(tasks)
+                .map(ToString::to_string)
+                .collect(),
             None => Vec::new(),
         },
     };
@@ -158,39 +193,79 @@ fn selection(
     select(plan, &named, request.trigger.event, &mut changed)
 }
 
-/// What the pull request changes; `None` where that is not known, and then everything may have changed.
-fn changed_paths(step: &Step, access: &Access, home: &Home, request: &Request) -> Option<Vec<RepoPath>> {
+/// What the pull request changes; `None` where that is not known, and then everything may have
+/// changed.
+fn changed_paths(
+    step: &Step,
+    access: &Access,
+    home: &Home,
+    request: &Request,
+) -> Option<Vec<RepoPath>> {
     let pull = request.pull.as_ref()?;
     match &access.forge {
         Forge::GitHub(_) => step.wait(async {
             let base = access.forge.branch(&pull.base).await.ok()??;
-            let comparison = access.forge.compare(&base.commit, &request.base).await.ok()?;
-            comparison.paths?.iter().map(|path| path.parse().ok()).collect()
+            let comparison = access
+                .forge
+                .compare(&base.commit, &request.base)
+                .await
+                .ok()?;
+            comparison
+                .paths?
+                .iter()
+                .map(|path| path.parse().ok())
+                .collect()
         }),
         // The job's token may fetch, and no more.
         Forge::GitLab(_) => {
             let repo = &home.repo;
-            let base = repo.fetch(&step.remote(access).ok()?, &[Fetched::Ref(full(&pull.base))]).ok()?;
+            let base = repo
+                .fetch(
+                    &step.remote(access).ok()?,
+                    &[Fetched::Ref(full(&pull.base))],
+                )
+                .ok()?;
             let parting = repo.merge_base(base.first()?, &request.base).ok()??;
-            repo.changed_paths(&repo.tip(&parting).ok()?.tree, &repo.tip(&request.base).ok()?.tree).ok()
+            repo.changed_paths(
+                &repo.tip(&parting).ok()?.tree,
+                &repo.tip(&request.base).ok()?.tree,
+            )
+            .ok()
         }
     }
 }
 
-/// What the run keeps as its plan: the file's own bytes where they are the whole of it, else the plan that was put together.
+/// What the run keeps as its plan: the file's own bytes where they are the whole of it, else the
+/// plan that was put together.
 fn stored(plan: &Plan, bytes: Vec<u8>, request: &Request) -> Vec<u8> {
-    let reads_back = parse(&bytes, "plan.yaml", request.scope.as_str()).is_ok_and(|read| read == *plan);
-    if reads_back { bytes } else { to_yaml(plan).into_bytes() }
+    let reads_back =
+        parse(&bytes, "plan.yaml", request.scope.as_str()).is_ok_and(|read| read == *plan);
+    if reads_back {
+        bytes
+    } else {
+        to_yaml(plan).into_bytes()
+    }
 }
 
 fn has_prompt(plan: &Plan, selection: &Selection) -> bool {
-    let prompts: HashMap<_, _> =
-        plan.tasks.iter().map(|task| (&task.id, matches!(task.work, Work::Prompt(_)))).collect();
-    selection.selected.iter().any(|task| prompts.get(task).copied().unwrap_or(false))
+    let prompts: HashMap<_, _> = plan
+        .tasks
+        .iter()
+        .map(|task| (&task.id, matches!(task.work, Work::Prompt(_))))
+        .collect();
+    selection
+        .selected
+        .iter()
+        .any(|task| prompts.get(task).copied().unwrap_or(false))
 }
 
 /// Leaves the bundle, the summary and the step's outputs.
-pub(super) fn leave(step: &Step, access: &Access, request: &Request, over: &Over) -> Result<(), Failure> {
+pub(super) fn leave(
+    step: &Step,
+    access: &Access,
+    request: &Request,
+    over: &Over,
+) -> Result<(), Failure> {
     let (inputs, outputs) = (&step.runner.inputs, &step.outputs);
     let upload = match inputs.upload {
         Upload::State | Upload::None => bundle::Upload::State,
@@ -198,9 +273,14 @@ pub(super) fn leave(step: &Step, access: &Access, request: &Request, over: &Over
         Upload::Full => {
             let (input, whose) = match step.runner.forge {
                 ForgeKind::GitHub => ("`upload: full`", "repository"),
-                ForgeKind::GitLab => ("`OMK_UPLOAD: full`", "project, and this job may not be able to ask"),
+                ForgeKind::GitLab => (
+                    "`OMK_UPLOAD: full`",
+                    "project, and this job may not be able to ask",
+                ),
             };
-            let why = format!("{input} is refused, because everybody can read the artifacts of a public {whose}");
+            let why = format!(
+                "{input} is refused, because everybody can read the artifacts of a public {whose}"
+            );
             outputs.say(Level::Warning, &why);
             bundle::Upload::State
         }
@@ -211,23 +291,29 @@ pub(super) fn leave(step: &Step, access: &Access, request: &Request, over: &Over
     shown::leave_reports(step, over);
     outputs.set("bundle", &inputs.bundle.display().to_string())?;
     outputs.set("artifact", &artifact(request))?;
-    let Some(view) = over.view() else { return Ok(()) };
+    let Some(view) = over.view() else {
+        return Ok(());
+    };
     outputs.summarise(&markdown::render(&view, markdown::SUMMARY_LIMIT));
     tell(&step.outputs, over, &view)
 }
 
-/// Whether somebody is to find the bundle: a later job needs it, and a job that does it all leaves it unless it is told not to.
-/// At GitHub the action decides what becomes an artifact; at GitLab everything does that is left.
+/// Whether somebody is to find the bundle: a later job needs it, and a job that does it all leaves
+/// it unless it is told not to. At GitHub the action decides what becomes an artifact; at GitLab
+/// everything does that is left.
 fn leaves_bundle(step: &Step) -> bool {
     match step.runner.forge {
         ForgeKind::GitHub => true,
-        ForgeKind::GitLab => step.runner.inputs.stage != Stage::Whole || step.runner.inputs.upload != Upload::None,
+        ForgeKind::GitLab => {
+            step.runner.inputs.stage != Stage::Whole || step.runner.inputs.upload != Upload::None
+        }
     }
 }
 
 /// Whether only members see the repository; what cannot be told counts as public.
 fn is_private(step: &Step, forge: &Forge) -> bool {
-    step.wait(forge.repository()).is_ok_and(|repository| repository.private)
+    step.wait(forge.repository())
+        .is_ok_and(|repository| repository.private)
 }
 
 /// The name under which a run's state is kept.
@@ -251,6 +337,8 @@ fn tell(outputs: &Outputs, over: &Over, view: &View) -> Result<(), Failure> {
 
 /// What the run cost, in USD; empty where nobody can tell.
 pub(super) fn cost(view: &View) -> String {
-    let cost = view.cost_micro_usd.map(|micro| format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000));
+    let cost = view
+        .cost_micro_usd
+        .map(|micro| format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000));
     cost.unwrap_or_default()
 }

@@ -1,7 +1,8 @@
 //! What a job is started with: the runner's variables and what its author asked for, parsed once.
 //!
-//! Secrets leave omk's environment here, before any thread and any child. It refuses what is missing or malformed, with
-//! the name of the variable, and it refuses to read anything that a pull request's author could have written.
+//! Secrets leave omk's environment here, before any thread and any child. It refuses what is
+//! missing or malformed, with the name of the variable, and it refuses to read anything that a pull
+//! request's author could have written.
 
 mod github;
 mod gitlab;
@@ -94,8 +95,9 @@ pub(in crate::cli) enum Machine {
 }
 
 impl Runner {
-    /// Takes every variable that looks like a secret out of omk's environment, and reads the others. Starts omk anew where
-    /// there is a secret, so this must come before any thread and any child.
+    /// Takes every variable that looks like a secret out of omk's environment, and reads the
+    /// others. Starts omk anew where there is a secret, so this must come before any thread and
+    /// any child.
     ///
     /// # Errors
     /// Where a variable is missing or malformed; its name is said.
@@ -106,8 +108,16 @@ impl Runner {
         Self::parse(&caller, secrets, poll)
     }
 
-    pub(super) fn parse(caller: &Caller, secrets: BTreeMap<String, Secret>, poll: bool) -> Result<Self, Failure> {
-        let asked = Asked { caller, secrets, poll };
+    pub(super) fn parse(
+        caller: &Caller,
+        secrets: BTreeMap<String, Secret>,
+        poll: bool,
+    ) -> Result<Self, Failure> {
+        let asked = Asked {
+            caller,
+            secrets,
+            poll,
+        };
         match caller.text("GITLAB_CI") {
             Some("true") => gitlab::parse(asked),
             Some(_) | None => github::parse(asked),
@@ -121,7 +131,10 @@ impl Runner {
 
     /// The model's key: the input, else the variable that the plan names.
     pub(in crate::cli) fn key(&self, key_env: &str) -> Option<&Secret> {
-        self.inputs.key.as_ref().or_else(|| self.secrets.get(key_env))
+        self.inputs
+            .key
+            .as_ref()
+            .or_else(|| self.secrets.get(key_env))
     }
 
     /// The repository at the forge, and the token for git.
@@ -135,7 +148,8 @@ impl Runner {
         }
     }
 
-    /// The job's own user and token for git, where it has one that is no secret of the repository's.
+    /// The job's own user and token for git, where it has one that is no secret of the
+    /// repository's.
     pub(in crate::cli) fn job_token(&self) -> Option<(&'static str, Secret)> {
         match &self.host {
             Host::GitHub(_) => None,
@@ -147,7 +161,11 @@ impl Runner {
     ///
     /// # Errors
     /// Where its address is none.
-    pub(in crate::cli) fn remote(&self, user: &'static str, token: &Secret) -> Result<Remote, Failure> {
+    pub(in crate::cli) fn remote(
+        &self,
+        user: &'static str,
+        token: &Secret,
+    ) -> Result<Remote, Failure> {
         self.remote_at(&format!("{}.git", self.url), user, token)
     }
 
@@ -155,9 +173,16 @@ impl Runner {
     ///
     /// # Errors
     /// Where it is none.
-    pub(in crate::cli) fn remote_at(&self, url: &str, user: &'static str, token: &Secret) -> Result<Remote, Failure> {
+    pub(in crate::cli) fn remote_at(
+        &self,
+        url: &str,
+        user: &'static str,
+        token: &Secret,
+    ) -> Result<Remote, Failure> {
         let remote = Remote::new(url, Some(token.clone())).map_err(super::super::git)?;
-        let authorities = self.pipeline().and_then(|pipeline| pipeline.authorities.clone());
+        let authorities = self
+            .pipeline()
+            .and_then(|pipeline| pipeline.authorities.clone());
         Ok(remote.as_user(user).trusting(authorities))
     }
 
@@ -183,7 +208,8 @@ impl Runner {
 pub(in crate::cli) struct Access {
     /// The repository, through its API.
     pub(in crate::cli) forge: Forge,
-    /// For git. Where an App's was minted it is in none of the runner's secrets: it is to be scrubbed, too.
+    /// For git. Where an App's was minted it is in none of the runner's secrets: it is to be
+    /// scrubbed, too.
     pub(in crate::cli) token: Secret,
     /// Whose that is, for git.
     pub(in crate::cli) user: &'static str,
@@ -192,10 +218,14 @@ pub(in crate::cli) struct Access {
 /// The forge's trouble, at the edge: a right that a person can grant, or the machine.
 pub(in crate::cli) fn forge(error: &ForgeError) -> Failure {
     let kind = match error {
-        ForgeError::Unauthorized { .. } | ForgeError::Forbidden { .. } | ForgeError::NotFound { .. } => Kind::Blocked,
+        ForgeError::Unauthorized { .. }
+        | ForgeError::Forbidden { .. }
+        | ForgeError::NotFound { .. } => Kind::Blocked,
         ForgeError::Misconfigured { .. } => Kind::Usage,
         ForgeError::Limited { .. } => Kind::Blocked,
-        ForgeError::Refused { .. } | ForgeError::Unavailable { .. } | ForgeError::Nonsense { .. } => Kind::Infra,
+        ForgeError::Refused { .. }
+        | ForgeError::Unavailable { .. }
+        | ForgeError::Nonsense { .. } => Kind::Infra,
     };
     Failure::new(kind, format!("failed to {error}"))
 }

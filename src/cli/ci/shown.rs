@@ -1,4 +1,5 @@
-//! Files of a run's result that GitLab shows at the merge request: tests, code quality, the report; and its variables.
+//! Files of a run's result that GitLab shows at the merge request: tests, code quality, the report;
+//! and its variables.
 //!
 //! It refuses to write any of them at GitHub, where checks and the job's summary show the same.
 
@@ -21,7 +22,8 @@ pub(super) fn show(step: &Step, view: &View) -> Result<(), Failure> {
     step.leave_file("junit.xml", junit::render(view).as_bytes())?;
     let remarks = check::all_remarks(view, code_quality::MOST);
     step.leave_file(CODE_QUALITY, code_quality::render(&remarks).as_bytes())?;
-    step.outputs.set("tokens", &view.tokens.total().to_string())?;
+    step.outputs
+        .set("tokens", &view.tokens.total().to_string())?;
     step.outputs.set("cost", &super::run::cost(view))
 }
 
@@ -33,7 +35,10 @@ pub(super) fn leave_reports(step: &Step, over: &Over) {
     for name in ["report.html", "junit.xml"] {
         let left = over.run_dir.read(name).map_err(super::super::store);
         if let Err(failure) = left.and_then(|bytes| step.leave_file(name, &bytes)) {
-            step.outputs.say(Level::Warning, &format!("{name} is not among the artifacts: {}", failure.in_full()));
+            step.outputs.say(
+                Level::Warning,
+                &format!("{name} is not among the artifacts: {}", failure.in_full()),
+            );
         }
     }
 }

@@ -1,6 +1,8 @@
-//! `/omk run` and `/omk retry`: everything that must hold before a pull request's code is run, in one place.
+//! `/omk run` and `/omk retry`: everything that must hold before a pull request's code is run, in
+//! one place.
 //!
-//! It refuses whatever it cannot be certain of, and it never falls back to something weaker without saying so.
+//! It refuses whatever it cannot be certain of, and it never falls back to something weaker without
+//! saying so.
 
 use super::Failure;
 use super::conversation::Conversation;
@@ -17,8 +19,8 @@ use crate::report::reply::{refuse, show};
 use crate::request::{Ask, PullScope, Request};
 use crate::trust::{self, Branch, Comment, PullRequest, Push, Refusal};
 
-/// Approvers whose permission is looked up, newest approval first. Each is a request to the forge, and anybody can write
-/// comments.
+/// Approvers whose permission is looked up, newest approval first. Each is a request to the forge,
+/// and anybody can write comments.
 const APPROVERS: usize = 20;
 
 /// The plan that holds for a pull request.
@@ -40,20 +42,46 @@ impl Conversation<'_, '_> {
         pull: &PullRequest,
         rules: &Rules,
     ) -> Result<Option<Request>, Failure> {
-        let Some((base, head)) = self.fit(work, pull).await? else { return Ok(None) };
-        let Some(choice) = self.choose(pull, &base, &head, rules).await? else { return Ok(None) };
-        let ids: Vec<TaskId> = choice.plan.tasks.iter().map(|task| task.id.clone()).collect();
-        let unknown: Vec<TaskId> = work.tasks().iter().filter(|task| !ids.contains(task)).cloned().collect();
+        let Some((base, head)) = self.fit(work, pull).await? else {
+            return Ok(None);
+        };
+        let Some(choice) = self.choose(pull, &base, &head, rules).await? else {
+            return Ok(None);
+        };
+        let ids: Vec<TaskId> = choice
+            .plan
+            .tasks
+            .iter()
+            .map(|task| task.id.clone())
+            .collect();
+        let unknown: Vec<TaskId> = work
+            .tasks()
+            .iter()
+            .filter(|task| !ids.contains(task))
+            .cloned()
+            .collect();
         if !unknown.is_empty() {
-            self.refuse(refuse::unknown_tasks(&unknown, &choice.found.source.path, &ids));
+            self.refuse(refuse::unknown_tasks(
+                &unknown,
+                &choice.found.source.path,
+                &ids,
+            ));
             return Ok(None);
         }
         let scope = self.desk.forge.scope_of(pull.number);
         let (ask, previous) = match work {
-            Work::Run { tasks, commit: _ } => (Ask::Run { tasks: tasks.clone() }, None),
-            Work::Retry { tasks, commit: _ } => {
-                (Ask::Retry { tasks: tasks.clone() }, self.previous(pull, &scope).await?)
-            }
+            Work::Run { tasks, commit: _ } => (
+                Ask::Run {
+                    tasks: tasks.clone(),
+                },
+                None,
+            ),
+            Work::Retry { tasks, commit: _ } => (
+                Ask::Retry {
+                    tasks: tasks.clone(),
+                },
+                self.previous(pull, &scope).await?,
+            ),
         };
         let wanted = Wanted {
             scope,
@@ -79,18 +107,34 @@ impl Conversation<'_, '_> {
     }
 
     fn trigger(&self) -> Trigger {
-        let actor = self.comment.author.as_ref().map_or("somebody", |author| author.login.as_str());
-        Trigger { event: Event::Comment, actor: actor.to_owned(), comment: Some(self.comment.url.clone()) }
+        let actor = self
+            .comment
+            .author
+            .as_ref()
+            .map_or("somebody", |author| author.login.as_str());
+        Trigger {
+            event: Event::Comment,
+            actor: actor.to_owned(),
+            comment: Some(self.comment.url.clone()),
+        }
     }
 
-    /// The base branch and the commit, where the pull request is one that may be run and the commit is certain.
-    async fn fit(&mut self, work: &Work, pull: &PullRequest) -> Result<Option<(Branch, CommitId)>, Failure> {
-        let own = trust::is_open(pull).and_then(|()| trust::same_repository(pull, self.desk.repository.id));
+    /// The base branch and the commit, where the pull request is one that may be run and the commit
+    /// is certain.
+    async fn fit(
+        &mut self,
+        work: &Work,
+        pull: &PullRequest,
+    ) -> Result<Option<(Branch, CommitId)>, Failure> {
+        let own = trust::is_open(pull)
+            .and_then(|()| trust::same_repository(pull, self.desk.repository.id));
         if let Err(refusal) = own {
             self.refused_for(&refusal);
             return Ok(None);
         }
-        let Some(base) = self.trusted_base(pull).await? else { return Ok(None) };
+        let Some(base) = self.trusted_base(pull).await? else {
+            return Ok(None);
+        };
         let pushes = self.pushes(pull, work).await;
         match trust::pinned(pull, &pushes, self.comment, work.commit()) {
             Ok(head) => Ok(Some((base, head))),
@@ -102,10 +146,16 @@ impl Conversation<'_, '_> {
     }
 
     /// The base branch, where tasks may be read from it.
-    pub(super) async fn trusted_base(&mut self, pull: &PullRequest) -> Result<Option<Branch>, Failure> {
+    pub(super) async fn trusted_base(
+        &mut self,
+        pull: &PullRequest,
+    ) -> Result<Option<Branch>, Failure> {
         let default_branch = &self.desk.repository.default_branch;
         let base = self.desk.forge.branch(&pull.base.branch).await?;
-        match (trust::base_is_trusted(pull, default_branch, base.as_ref()), base) {
+        match (
+            trust::base_is_trusted(pull, default_branch, base.as_ref()),
+            base,
+        ) {
             (Ok(()), Some(base)) => Ok(Some(base)),
             (Err(refusal), _) => {
                 self.refused_for(&refusal);
@@ -113,19 +163,24 @@ impl Conversation<'_, '_> {
             }
             (Ok(()), None) => {
                 let (branch, default_branch) = (pull.base.branch.clone(), default_branch.clone());
-                self.refused_for(&Refusal::Base { branch, default_branch });
+                self.refused_for(&Refusal::Base {
+                    branch,
+                    default_branch,
+                });
                 Ok(None)
             }
         }
     }
 
-    /// The forge's records of pushes to the head. Where they cannot be read a person must name the commit, and where they
-    /// have, nobody needs to look.
+    /// The forge's records of pushes to the head. Where they cannot be read a person must name the
+    /// commit, and where they have, nobody needs to look.
     async fn pushes(&self, pull: &PullRequest, work: &Work) -> Vec<Push> {
         if work.commit().is_some() {
             return Vec::new();
         }
-        self.desk.told(self.desk.forge.pushes(pull).await).unwrap_or_default()
+        self.desk
+            .told(self.desk.forge.pushes(pull).await)
+            .unwrap_or_default()
     }
 
     /// The plan that holds for a commit of the pull request; what a person must know of it is told.
@@ -136,7 +191,11 @@ impl Conversation<'_, '_> {
         head: &CommitId,
         rules: &Rules,
     ) -> Result<Option<Choice>, Failure> {
-        let plans = self.desk.plans().of_pull(&pull.base.branch, &base.commit, head).await?;
+        let plans = self
+            .desk
+            .plans()
+            .of_pull(&pull.base.branch, &base.commit, head)
+            .await?;
         let Some(changed) = plans.changed else {
             return Ok(self.of_base(plans.base, rules));
         };
@@ -145,7 +204,10 @@ impl Conversation<'_, '_> {
             (Some(_), Err(complaints)) => {
                 self.refuse(refuse::plan_mistakes(
                     &complaints,
-                    &format!("the {}, which is approved,", self.desk.forge.kind().pull_request()),
+                    &format!(
+                        "the {}, which is approved,",
+                        self.desk.forge.kind().pull_request()
+                    ),
                 ));
                 Ok(None)
             }
@@ -153,13 +215,23 @@ impl Conversation<'_, '_> {
                 let permission = rules.found.plan.commands.permission;
                 let path = self.desk.step.runner.inputs.plan.to_string();
                 let diff = diff(changed.before.as_deref(), &changed.bytes);
-                self.add(show::approval_needed(self.desk.forge.kind(), &path, &changed.digest, permission, &diff));
+                self.add(show::approval_needed(
+                    self.desk.forge.kind(),
+                    &path,
+                    &changed.digest,
+                    permission,
+                    &diff,
+                ));
                 Ok(self.of_base(plans.base, rules))
             }
         }
     }
 
-    fn of_base(&mut self, found: Result<Found, super::plans::Trouble>, rules: &Rules) -> Option<Choice> {
+    fn of_base(
+        &mut self,
+        found: Result<Found, super::plans::Trouble>,
+        rules: &Rules,
+    ) -> Option<Choice> {
         match found {
             Ok(found) => Some(under(rules, found, None)),
             Err(trouble) => {
@@ -173,28 +245,48 @@ impl Conversation<'_, '_> {
     async fn approver(&self, changed: &Changed, rules: &Rules) -> Result<Option<String>, Failure> {
         let comments = self.desk.forge.comments(self.issue).await?;
         let mut asked: Vec<u64> = Vec::new();
-        for comment in trust::approved_by(&changed.digest, &comments).into_iter().rev() {
-            let Comment { author: Some(author), .. } = comment else { continue };
+        for comment in trust::approved_by(&changed.digest, &comments)
+            .into_iter()
+            .rev()
+        {
+            let Comment {
+                author: Some(author),
+                ..
+            } = comment
+            else {
+                continue;
+            };
             if asked.contains(&author.id) {
                 continue;
             }
             if asked.len() == APPROVERS {
-                let what = format!("only the {APPROVERS} newest of those who approved the plan were looked at");
+                let what = format!(
+                    "only the {APPROVERS} newest of those who approved the plan were looked at"
+                );
                 self.desk.log().say(Level::Warning, &what);
                 break;
             }
             asked.push(author.id);
-            match self.desk.may(&rules.found.plan.commands, Some(author)).await {
+            match self
+                .desk
+                .may(&rules.found.plan.commands, Some(author))
+                .await
+            {
                 Ok(()) => return Ok(Some(author.login.clone())),
                 Err(Denied::Refused(refusal)) => {
                     self.desk.log().say(
                         Level::Notice,
-                        &format!("an approval does not count: {}", refusal.words(self.desk.forge.kind())),
+                        &format!(
+                            "an approval does not count: {}",
+                            refusal.words(self.desk.forge.kind())
+                        ),
                     );
                 }
                 Err(Denied::Unknown { login, error }) => {
                     let why = self.desk.scrubbed(&error);
-                    let what = format!("an approval by {login} does not count, as nobody says what they may: {why}");
+                    let what = format!(
+                        "an approval by {login} does not count, as nobody says what they may: {why}"
+                    );
                     self.desk.log().say(Level::Warning, &what);
                 }
             }
@@ -204,5 +296,9 @@ impl Conversation<'_, '_> {
 }
 
 fn under(rules: &Rules, found: Found, approved_by: Option<String>) -> Choice {
-    Choice { plan: governed(found.plan.clone(), &rules.found.plan), found, approved_by }
+    Choice {
+        plan: governed(found.plan.clone(), &rules.found.plan),
+        found,
+        approved_by,
+    }
 }

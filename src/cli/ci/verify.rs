@@ -1,7 +1,8 @@
-//! `/omk verify`: the proofs of the pull request's newest result, held against the commits that they speak of.
+//! `/omk verify`: the proofs of the pull request's newest result, held against the commits that
+//! they speak of.
 //!
-//! They are fetched with those commits into a repository of their own. It refuses to take a check's word for anything but
-//! where to look first.
+//! They are fetched with those commits into a repository of their own. It refuses to take a check's
+//! word for anything but where to look first.
 
 use std::path::Path;
 
@@ -32,7 +33,12 @@ struct Proofs {
 impl Conversation<'_, '_> {
     pub(super) async fn verify(&mut self, pull: &PullRequest) -> Result<(), Failure> {
         let scope = self.desk.forge.scope_of(pull.number);
-        let first: Vec<RunId> = self.own_checks(pull, &scope).await?.into_iter().map(|(id, _)| id.run).collect();
+        let first: Vec<RunId> = self
+            .own_checks(pull, &scope)
+            .await?
+            .into_iter()
+            .map(|(id, _)| id.run)
+            .collect();
         let remote = self.desk.remote()?;
         let dir = self.desk.scratch()?;
         match tokio::task::block_in_place(|| newest(dir.path(), &remote, &scope, &first)) {
@@ -42,7 +48,9 @@ impl Conversation<'_, '_> {
             Ok(Some(proofs)) => self.refuse(answer::verified(&proofs.run, &proofs.checked)),
             Ok(None) => self.refuse(refuse::no_proofs(self.desk.forge.kind())),
             Err(error) => {
-                let why = self.desk.scrubbed(&format!("failed to {}", error.in_full()));
+                let why = self
+                    .desk
+                    .scrubbed(&format!("failed to {}", error.in_full()));
                 self.refuse(refuse::could_not("fetch the proofs", &why));
             }
         }
@@ -51,10 +59,18 @@ impl Conversation<'_, '_> {
 }
 
 /// The proofs of the scope's newest run that left some.
-fn newest(dir: &Path, remote: &Remote, scope: &Scope, first: &[RunId]) -> Result<Option<Proofs>, GitError> {
+fn newest(
+    dir: &Path,
+    remote: &Remote,
+    scope: &Scope,
+    first: &[RunId],
+) -> Result<Option<Proofs>, GitError> {
     let repo = Repo::empty(dir)?;
     let listed = repo.ls_remote(remote, &[&format!("{PROOFS}*")])?;
-    let mut there: Vec<RunId> = listed.iter().filter_map(|(name, _)| name.strip_prefix(PROOFS)?.parse().ok()).collect();
+    let mut there: Vec<RunId> = listed
+        .iter()
+        .filter_map(|(name, _)| name.strip_prefix(PROOFS)?.parse().ok())
+        .collect();
     // Run ids begin with their date.
     there.sort_unstable_by(|one, other| other.cmp(one));
     let named = first.iter().filter(|run| there.contains(run));
@@ -68,8 +84,14 @@ fn newest(dir: &Path, remote: &Remote, scope: &Scope, first: &[RunId]) -> Result
                 && proof::read(bytes).is_ok_and(|statement| statement.predicate.scope == *scope)
         });
         if of_scope {
-            let checked = files.into_iter().map(|(name, bytes)| (name, check(&repo, remote, &bytes))).collect();
-            return Ok(Some(Proofs { run: run.clone(), checked }));
+            let checked = files
+                .into_iter()
+                .map(|(name, bytes)| (name, check(&repo, remote, &bytes)))
+                .collect();
+            return Ok(Some(Proofs {
+                run: run.clone(),
+                checked,
+            }));
         }
     }
     Ok(None)
@@ -104,9 +126,12 @@ fn check(repo: &Repo, remote: &Remote, bytes: &[u8]) -> Checked {
     proof::check(bytes, &seen)
 }
 
-/// The plan may be of a commit that the result is not built on. Where it cannot be had, the check says so.
+/// The plan may be of a commit that the result is not built on. Where it cannot be had, the check
+/// says so.
 fn bring_plan(repo: &Repo, remote: &Remote, statement: &Statement) {
-    let Some(commit) = &statement.predicate.plan.commit else { return };
+    let Some(commit) = &statement.predicate.plan.commit else {
+        return;
+    };
     if repo.tip(commit).is_err() {
         let _ = repo.fetch_tips(remote, &[Wanted::Commit(commit.clone())]);
     }

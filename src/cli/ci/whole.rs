@@ -1,7 +1,8 @@
 //! Everything in one job: decide, run, deliver.
 //!
-//! The same steps as in the split, in one process: what judged is the machine that ran the agent, and the proof says so. It
-//! refuses to let a run end without a word where people look, whatever went wrong.
+//! The same steps as in the split, in one process: what judged is the machine that ran the agent,
+//! and the proof says so. It refuses to let a run end without a word where people look, whatever
+//! went wrong.
 
 use std::time::Duration;
 
@@ -36,7 +37,11 @@ pub(super) fn whole(step: &Step) -> Result<u8, Failure> {
         Decision::Run(request) => *request,
     };
     let access = step.wait(step.runner.access())?;
-    let one_job = if step.runner.inputs.unsafe_one_job { OneJob::Unsafe } else { OneJob::Confined };
+    let one_job = if step.runner.inputs.unsafe_one_job {
+        OneJob::Unsafe
+    } else {
+        OneJob::Confined
+    };
     let (follower, following) = follow(step, &access, &request).unzip();
     let ended = carry_out(step, &access, &request, Reach::Writing(one_job, follower));
     // What it was about to say is not to come after what is said now.
@@ -57,7 +62,15 @@ pub(super) fn whole(step: &Step) -> Result<u8, Failure> {
         }
         Err(failure) => {
             let why = in_a_sentence(step, &failure);
-            lose(step, &access, &request, &Lost::NotStarted { why, verdict: whose_turn(&failure) });
+            lose(
+                step,
+                &access,
+                &request,
+                &Lost::NotStarted {
+                    why,
+                    verdict: whose_turn(&failure),
+                },
+            );
             Err(failure)
         }
     }
@@ -73,12 +86,25 @@ pub(super) fn whose_turn(failure: &Failure) -> RunVerdict {
 }
 
 fn lose(step: &Step, access: &Access, request: &Request, lost: &Lost) {
-    tell(step, &step.wait(deliver::tell_lost(&access.forge, request, lost, Clock::start().now())));
+    tell(
+        step,
+        &step.wait(deliver::tell_lost(
+            &access.forge,
+            request,
+            lost,
+            Clock::start().now(),
+        )),
+    );
     step.outputs.summarise(&sticky::lost(request, lost));
 }
 
-/// Edits the sticky comment while the run goes on, beside it. Not at GitLab, where each edit would call the webhook again.
-fn follow(step: &Step, access: &Access, request: &Request) -> Option<(watch::Sender<Option<View>>, AbortHandle)> {
+/// Edits the sticky comment while the run goes on, beside it. Not at GitLab, where each edit would
+/// call the webhook again.
+fn follow(
+    step: &Step,
+    access: &Access,
+    request: &Request,
+) -> Option<(watch::Sender<Option<View>>, AbortHandle)> {
     if step.runner.forge == ForgeKind::GitLab {
         return None;
     }
@@ -100,11 +126,20 @@ fn follow(step: &Step, access: &Access, request: &Request) -> Option<(watch::Sen
 
 /// Delivers what came of the run, and tells about it; the exit code.
 fn publish(step: &Step, access: &Access, request: &Request, over: &Over) -> Result<u8, Failure> {
-    let Some(outcome) = outcome(over)? else { return Ok(over.verdict.exit_code()) };
+    let Some(outcome) = outcome(over)? else {
+        return Ok(over.verdict.exit_code());
+    };
     let remote = step.remote(access)?;
     let now = Clock::start().now();
-    let delivering =
-        deliver::deliver(&access.forge, &over.home.repo, &remote, over.engine.plan(), request, &outcome, now);
+    let delivering = deliver::deliver(
+        &access.forge,
+        &over.home.repo,
+        &remote,
+        over.engine.plan(),
+        request,
+        &outcome,
+        now,
+    );
     let last_words = async {
         if over.verdict != RunVerdict::Cancelled {
             interrupted().await;
@@ -135,13 +170,24 @@ fn publish(step: &Step, access: &Access, request: &Request, over: &Over) -> Resu
     if let Err(failure) = shown::show(step, &outcome.view) {
         step.outputs.say(Level::Warning, &failure.in_full());
     }
-    Ok(if delivered.blocked { Kind::Blocked.exit_code() } else { over.verdict.exit_code() })
+    Ok(if delivered.blocked {
+        Kind::Blocked.exit_code()
+    } else {
+        over.verdict.exit_code()
+    })
 }
 
 /// Until somebody wants the job to end; for ever where signals cannot be listened to.
 async fn interrupted() {
-    let listen = || Ok::<_, std::io::Error>((signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?));
-    let Ok((mut interrupt, mut terminate)) = listen() else { return std::future::pending().await };
+    let listen = || {
+        Ok::<_, std::io::Error>((
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        ))
+    };
+    let Ok((mut interrupt, mut terminate)) = listen() else {
+        return std::future::pending().await;
+    };
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
@@ -150,13 +196,25 @@ async fn interrupted() {
 
 /// What is delivered of a run of this process; `None` where it never began.
 fn outcome(over: &Over) -> Result<Option<Outcome>, Failure> {
-    let Some(view) = over.view() else { return Ok(None) };
-    let landings = over.engine.landings().filter_map(|(task, _)| over.engine.task(task));
-    let tasks = landings.filter_map(|status| Some((TaskId::clone(status.id), status.change?.tip.commit.clone())));
+    let Some(view) = over.view() else {
+        return Ok(None);
+    };
+    let landings = over
+        .engine
+        .landings()
+        .filter_map(|(task, _)| over.engine.task(task));
+    let tasks = landings
+        .filter_map(|status| Some((TaskId::clone(status.id), status.change?.tip.commit.clone())));
     let mut proofs = Vec::new();
     for path in writing::proofs(&over.run_dir) {
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let bytes = over.run_dir.read(&format!("proofs/{name}")).map_err(super::super::store)?;
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let bytes = over
+            .run_dir
+            .read(&format!("proofs/{name}"))
+            .map_err(super::super::store)?;
         proofs.push((name, bytes));
     }
     Ok(Some(Outcome {
@@ -172,7 +230,10 @@ fn outcome(over: &Over) -> Result<Option<Outcome>, Failure> {
 /// What became of the delivery, in the log, the summary and the outputs.
 pub(super) fn tell(step: &Step, delivered: &Delivered) {
     for line in delivered.lines() {
-        step.terminal.print(&format!("{}\n", crate::text::neutralise_workflow_commands(&line)));
+        step.terminal.print(&format!(
+            "{}\n",
+            crate::text::neutralise_workflow_commands(&line)
+        ));
     }
     for trouble in &delivered.troubles {
         step.outputs.say(Level::Warning, trouble);

@@ -54,9 +54,15 @@ fn code_is_no_command() {
 fn gitlabs_fenced_quotes_are_no_commands() {
     let check = |body: &str, expect: &[usize]| assert_eq!(lines(body), expect, "{body:?}");
     check(">>>\n/omk run\n>>>", &[]);
-    check("Look:\n\n>>>  \nplease\n\n/omk run\n\n>>>\n\n/omk plan", &[10]);
+    check(
+        "Look:\n\n>>>  \nplease\n\n/omk run\n\n>>>\n\n/omk plan",
+        &[10],
+    );
     check(">>>\n\n/omk run", &[]);
-    check(">>>>\n>>>\n/omk run\n>>>\n/omk run\n>>>>\n\n/omk plan", &[8]);
+    check(
+        ">>>>\n>>>\n/omk run\n>>>\n/omk run\n>>>>\n\n/omk plan",
+        &[8],
+    );
     check("a >>> b\n\n/omk run", &[3]);
     check(">>\n\n/omk run", &[3]);
 }
@@ -71,11 +77,26 @@ fn quotes_are_no_commands() {
     check("> [!NOTE]\n> /omk run", &[]);
     check("> ```\n/omk run", &[2]);
     check("On Monday, Jane wrote:\n> /omk run\n\n/omk plan", &[4]);
-    check("Yes.\n\n-----Original Message-----\nFrom: Jane\n\n/omk run", &[]);
-    check("/omk plan\n\n**From:** Jane\n**Sent:** Monday\n**To:** All\n\n/omk run", &[1]);
-    check("________________\nFrom: Jane\n  <j@example.com>\nDate: Monday\n\nSubject: x\n\n/omk run", &[]);
+    check(
+        "Yes.\n\n-----Original Message-----\nFrom: Jane\n\n/omk run",
+        &[],
+    );
+    check(
+        "/omk plan\n\n**From:** Jane\n**Sent:** Monday\n**To:** All\n\n/omk run",
+        &[1],
+    );
+    check(
+        "________________\nFrom: Jane\n  <j@example.com>\nDate: Monday\n\nSubject: x\n\n/omk run",
+        &[],
+    );
     check("From: main\nTo: release\n\n/omk run", &[4]);
-    check(&format!("From: a point of view\nTo: all\n{}Date: today\n/omk run", "words\n".repeat(9)), &[13]);
+    check(
+        &format!(
+            "From: a point of view\nTo: all\n{}Date: today\n/omk run",
+            "words\n".repeat(9)
+        ),
+        &[13],
+    );
     check("From: a point of view\n\nfine\n\n/omk run", &[5]);
 }
 
@@ -91,8 +112,14 @@ fn html_is_no_command() {
     check("<div>\n/omk run\n</div>\n\n/omk plan", &[5]);
     check("<details>\n\n/omk run\n\n</details>\n\n/omk plan", &[7]);
     check("<details>\n\n/omk run", &[]);
-    check("<details\nopen>\n<summary>a</summary>\n\n/omk run\n\n</details>\n/omk run\n\n/omk plan", &[10]);
-    check("text <details>\n\n/omk run\n\n</details>\n\n/omk plan", &[7]);
+    check(
+        "<details\nopen>\n<summary>a</summary>\n\n/omk run\n\n</details>\n/omk run\n\n/omk plan",
+        &[10],
+    );
+    check(
+        "text <details>\n\n/omk run\n\n</details>\n\n/omk plan",
+        &[7],
+    );
     check("a <b>c\n/omk run\nd</b>", &[]);
     check("<pre>\n\n/omk run\n\n</pre>\n\n/omk plan", &[7]);
     check("> <details>\n\n/omk plan", &[3]);
@@ -101,7 +128,10 @@ fn html_is_no_command() {
     check("<details title=\"</details>\">\n\n/omk run", &[]);
     check("<details title=\"a > b\">x</details>\n\n/omk plan", &[3]);
     check("<br title=\"a > <details> b\">x\n\n/omk plan", &[3]);
-    check("<br title='\" > <details>' lang=\"' > <div>\">x\n\n/omk plan", &[3]);
+    check(
+        "<br title='\" > <details>' lang=\"' > <div>\">x\n\n/omk plan",
+        &[3],
+    );
     check("<!-- <b> <details> -->\n\n/omk plan", &[3]);
     check("<!-- <b>-->\n\n/omk plan", &[3]);
     check("text <!----> more\n\n/omk plan", &[3]);
@@ -110,7 +140,14 @@ fn html_is_no_command() {
     check("I like Vec<String>.\n\n/omk plan", &[3]);
     check("A <p>paragraph.\n\n/omk plan", &[3]);
     check("<script>\n\n/omk run\n\n</script>\n\n/omk plan", &[7]);
-    check(&format!("{}\n\n{}\n\n/omk run", "<div>".repeat(300), "</div>".repeat(300)), &[]);
+    check(
+        &format!(
+            "{}\n\n{}\n\n/omk run",
+            "<div>".repeat(300),
+            "</div>".repeat(300)
+        ),
+        &[],
+    );
 }
 
 #[test]
@@ -128,8 +165,9 @@ fn what_is_shown_as_something_else_is_no_command() {
     check("---\n/omk plan\n\n---", &[2]);
 }
 
-/// What parsers find hard is read in time that grows with its size: eight times as much may take sixteen times as long,
-/// where a square would be sixty-four. It is the processor's time, so that a busy machine changes nothing.
+/// What parsers find hard is read in time that grows with its size: eight times as much may take
+/// sixteen times as long, where a square would be sixty-four. It is the processor's time, so that a
+/// busy machine changes nothing.
 #[test]
 fn hard_comments_are_read_in_linear_time() {
     let hard = [
@@ -165,15 +203,21 @@ fn hard_comments_are_read_in_linear_time() {
     for part in hard {
         let time = |size: usize| {
             let body = format!("{}\n\n/omk run\n", part.repeat(size / part.len()));
-            (0..2).map(|_| processor_time(|| drop(read(&body)))).min().unwrap()
+            (0..2)
+                .map(|_| processor_time(|| drop(read(&body))))
+                .min()
+                .unwrap()
         };
         let (small, large) = (time(1 << 13), time(1 << 16));
-        assert!(large < 16 * small + std::time::Duration::from_millis(20), "{part:?}: {small:?}, then {large:?}");
+        assert!(
+            large < 16 * small + std::time::Duration::from_millis(20),
+            "{part:?}: {small:?}, then {large:?}"
+        );
     }
 }
 
-/// Ways to write a line so that it is not shown as text; `{}` is where it goes. Whatever comes before and behind are other
-/// paragraphs.
+/// Ways to write a line so that it is not shown as text; `{}` is where it goes. Whatever comes
+/// before and behind are other paragraphs.
 const HIDDEN: [&str; 22] = [
     "```\n{}\n```",
     "```sh\nx\n\n{}\n```",
@@ -217,11 +261,13 @@ const AROUND: [&str; 12] = [
 
 fn around() -> impl proptest::strategy::Strategy<Value = String> {
     use proptest::prelude::*;
-    prop::collection::vec(prop::sample::select(&AROUND[..]), 0..4).prop_map(|parts| parts.join("\n\n"))
+    prop::collection::vec(prop::sample::select(&AROUND[..]), 0..4)
+        .prop_map(|parts| parts.join("\n\n"))
 }
 
 fn command_line() -> impl proptest::strategy::Strategy<Value = String> {
-    proptest::string::string_regex("/omk( run| plan|  approve 0123456789abcdef| nonsense)?").unwrap()
+    proptest::string::string_regex("/omk( run| plan|  approve 0123456789abcdef| nonsense)?")
+        .unwrap()
 }
 
 proptest::proptest! {
@@ -285,7 +331,10 @@ proptest::proptest! {
 fn processor_time(work: impl FnOnce()) -> std::time::Duration {
     let now = || {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-        std::time::Duration::new(time.tv_sec.try_into().unwrap(), time.tv_nsec.try_into().unwrap())
+        std::time::Duration::new(
+            time.tv_sec.try_into().unwrap(),
+            time.tv_nsec.try_into().unwrap(),
+        )
     };
     let start = now();
     work();

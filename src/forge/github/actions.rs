@@ -56,7 +56,11 @@ impl From<RawRun> for WorkflowRun {
     fn from(raw: RawRun) -> Self {
         let completed = raw.is_over();
         // GitHub writes `.github/workflows/omk.yml@main` for some.
-        let path = raw.path.split_once('@').map_or(raw.path.as_str(), |(path, _)| path).to_owned();
+        let path = raw
+            .path
+            .split_once('@')
+            .map_or(raw.path.as_str(), |(path, _)| path)
+            .to_owned();
         Self {
             id: raw.id,
             path,
@@ -99,7 +103,9 @@ impl GitHub {
 
     async fn raw_run(&self, id: u64) -> Result<Option<RawRun>, ForgeError> {
         let path = format!("{}/actions/runs/{id}", self.path);
-        self.speaker.find_json(&format!("read the workflow run {id}"), &path).await
+        self.speaker
+            .find_json(&format!("read the workflow run {id}"), &path)
+            .await
     }
 
     /// Cancels a run of a workflow; one that is over is fine.
@@ -114,27 +120,47 @@ impl GitHub {
             body: Value::Null,
         };
         // One that is asked twice to end ends once.
-        let look = || async { Ok(self.raw_run(id).await?.filter(RawRun::is_over).map(|_| Value::Null)) };
-        match self.within("cancel a workflow run", self.speaker.write::<Value, _>(&write, look)).await {
+        let look = || async {
+            Ok(self
+                .raw_run(id)
+                .await?
+                .filter(RawRun::is_over)
+                .map(|_| Value::Null))
+        };
+        match self
+            .within(
+                "cancel a workflow run",
+                self.speaker.write::<Value, _>(&write, look),
+            )
+            .await
+        {
             Ok(_) | Err(ForgeError::Refused { status: 409, .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
-    /// Artifacts whose name begins so, newest first, that are not expired; those among the repository's newest three
-    /// thousand.
+    /// Artifacts whose name begins so, newest first, that are not expired; those among the
+    /// repository's newest three thousand.
     ///
     /// # Errors
-    /// Where GitHub does not show them, or there are more than that and none of them is wanted: it may be among the rest.
+    /// Where GitHub does not show them, or there are more than that and none of them is wanted: it
+    /// may be among the rest.
     pub async fn artifacts(&self, prefix: &str) -> Result<Vec<Artifact>, ForgeError> {
         let path = format!("{}/actions/artifacts", self.path);
         let what = format!("find the artifacts `{prefix}*`");
         let page = |page: ArtifactPage| page.artifacts;
-        let wanted = |artifact: &RawArtifact| artifact.name.starts_with(prefix) && !artifact.expired;
-        let (found, ended) = self.within(&what, self.speaker.first((&what, &path), page, wanted)).await?;
-        let mut artifacts: Vec<Artifact> = found.into_iter().filter_map(RawArtifact::known).collect();
+        let wanted =
+            |artifact: &RawArtifact| artifact.name.starts_with(prefix) && !artifact.expired;
+        let (found, ended) = self
+            .within(&what, self.speaker.first((&what, &path), page, wanted))
+            .await?;
+        let mut artifacts: Vec<Artifact> =
+            found.into_iter().filter_map(RawArtifact::known).collect();
         if artifacts.is_empty() && !ended {
-            return Err(self.speaker.nonsense(&what, "it is not among the newest 3,000, and omk reads no more"));
+            return Err(self.speaker.nonsense(
+                &what,
+                "it is not among the newest 3,000, and omk reads no more",
+            ));
         }
         artifacts.sort_by_key(|artifact| std::cmp::Reverse((artifact.created, artifact.id)));
         Ok(artifacts)

@@ -38,19 +38,28 @@ struct RawToken {
 }
 
 impl GitHub {
-    /// A token of the App's installation on the repository, good for an hour, for nothing but this repository.
+    /// A token of the App's installation on the repository, good for an hour, for nothing but this
+    /// repository.
     ///
     /// # Errors
     /// As [`GitHub::installation`].
-    pub async fn app_token(api: &str, repository: &str, app: u64, private_key: &Secret) -> Result<Secret, ForgeError> {
-        Self::installation(api, repository, app, private_key).await.map(|installation| installation.token)
+    pub async fn app_token(
+        api: &str,
+        repository: &str,
+        app: u64,
+        private_key: &Secret,
+    ) -> Result<Secret, ForgeError> {
+        Self::installation(api, repository, app, private_key)
+            .await
+            .map(|installation| installation.token)
     }
 
     /// The App's installation on the repository, with a token for nothing but this repository.
     ///
     /// # Errors
-    /// [`ForgeError::Misconfigured`] where the key is none; [`ForgeError::Unauthorized`] where it is not that App's;
-    /// [`ForgeError::NotFound`] where the App is not installed on the repository.
+    /// [`ForgeError::Misconfigured`] where the key is none; [`ForgeError::Unauthorized`] where it
+    /// is not that App's; [`ForgeError::NotFound`] where the App is not installed on the
+    /// repository.
     pub async fn installation(
         api: &str,
         repository: &str,
@@ -59,20 +68,28 @@ impl GitHub {
     ) -> Result<Installation, ForgeError> {
         let (owner, name) = owner_and_name(repository)?;
         let patience = Patience::default();
-        let speaker = super::dialect::speaker(api, signature(app, private_key)?, Duration::ZERO, patience)?;
+        let speaker =
+            super::dialect::speaker(api, signature(app, private_key)?, Duration::ZERO, patience)?;
         let mint = async {
             let what = format!("find where the App {app} is installed on {repository}");
             let path = format!("/repos/{owner}/{name}/installation");
             let found: RawInstallation = speaker.read_json(&what, &path).await?;
             let write = Write {
-                what: format!("get a token of the App `{}` for {repository}", found.app_slug),
+                what: format!(
+                    "get a token of the App `{}` for {repository}",
+                    found.app_slug
+                ),
                 verb: Verb::Post,
                 path: format!("/app/installations/{}/access_tokens", found.id),
                 body: json!({ "repositories": [name] }),
             };
-            // A token that got lost on the way is nobody's, and ends within the hour: there is nothing to look for.
+            // A token that got lost on the way is nobody's, and ends within the hour: there is
+            // nothing to look for.
             let minted: RawToken = speaker.write(&write, || async { Ok(None) }).await?;
-            Ok(Installation { token: Secret::new(minted.token), slug: found.app_slug })
+            Ok(Installation {
+                token: Secret::new(minted.token),
+                slug: found.app_slug,
+            })
         };
         match tokio::time::timeout(patience.call, mint).await {
             Ok(minted) => minted,
@@ -87,6 +104,9 @@ fn signature(app: u64, private_key: &Secret) -> Result<Secret, ForgeError> {
     let pem = Secret::new(private_key.expose().trim().replace("\\n", "\n"));
     let key = EncodingKey::from_rsa_pem(pem.expose().as_bytes());
     let signed = key.and_then(|key| create_jwt(app.into(), &key));
-    let unusable = || ForgeError::Misconfigured { what: "sign as the App".into(), said: NO_KEY.into() };
+    let unusable = || ForgeError::Misconfigured {
+        what: "sign as the App".into(),
+        said: NO_KEY.into(),
+    };
     signed.map(Secret::new).map_err(|_| unusable())
 }

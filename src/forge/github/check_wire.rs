@@ -1,6 +1,7 @@
 //! Checks as GitHub writes them, within its limits.
 //!
-//! It refuses to send what GitHub would refuse or cut without a word: texts are cut here, and say so.
+//! It refuses to send what GitHub would refuse or cut without a word: texts are cut here, and say
+//! so.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -66,13 +67,19 @@ impl RawCheck {
 
     /// How many annotations it has.
     pub(super) fn annotated(&self) -> usize {
-        self.output.as_ref().and_then(|output| output.annotations_count).unwrap_or_default()
+        self.output
+            .as_ref()
+            .and_then(|output| output.annotations_count)
+            .unwrap_or_default()
     }
 
     /// Whether it is as wanted, its annotations aside.
     pub(super) fn says(&self, wanted: &CheckWanted) -> bool {
-        let Some(output) = &self.output else { return false };
-        let same = |there: &Option<String>, here: &str| there.as_deref().unwrap_or_default() == here;
+        let Some(output) = &self.output else {
+            return false;
+        };
+        let same =
+            |there: &Option<String>, here: &str| there.as_deref().unwrap_or_default() == here;
         self.state() == wanted.state
             && same(&output.title, &title(wanted))
             && same(&output.summary, &cut(&wanted.summary, MOST_BYTES, CUT))
@@ -90,7 +97,10 @@ impl From<RawCheck> for Check {
             state,
             app: raw.app.map(|app| app.id),
             url: raw.html_url.unwrap_or_default(),
-            title: raw.output.and_then(|output| output.title).unwrap_or_default(),
+            title: raw
+                .output
+                .and_then(|output| output.title)
+                .unwrap_or_default(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Comments and reactions.
 //!
-//! A comment is ours by marker *and* author. It refuses to touch those of others, whatever they hold.
+//! A comment is ours by marker *and* author. It refuses to touch those of others, whatever they
+//! hold.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -72,12 +73,16 @@ impl GitHub {
     /// # Errors
     /// Where GitHub does not show it.
     pub async fn comment(&self, id: u64) -> Result<Option<Comment>, ForgeError> {
-        self.within("read a comment", self.raw_comment(id)).await.map(|raw| raw.map(Comment::from))
+        self.within("read a comment", self.raw_comment(id))
+            .await
+            .map(|raw| raw.map(Comment::from))
     }
 
     async fn raw_comment(&self, id: u64) -> Result<Option<RawComment>, ForgeError> {
         let path = format!("{}/issues/comments/{id}", self.path);
-        self.speaker.find_json(&format!("read the comment {id}"), &path).await
+        self.speaker
+            .find_json(&format!("read the comment {id}"), &path)
+            .await
     }
 
     /// All comments of an issue or pull request, oldest first.
@@ -85,35 +90,57 @@ impl GitHub {
     /// # Errors
     /// Where GitHub does not show them, or there are more than three thousand.
     pub async fn comments(&self, issue: u64) -> Result<Vec<Comment>, ForgeError> {
-        let raw = self.within("read comments", self.raw_comments(issue)).await?;
+        let raw = self
+            .within("read comments", self.raw_comments(issue))
+            .await?;
         Ok(raw.into_iter().map(Comment::from).collect())
     }
 
     async fn raw_comments(&self, issue: u64) -> Result<Vec<RawComment>, ForgeError> {
         let path = format!("{}/issues/{issue}/comments", self.path);
         let what = format!("read the comments on #{issue}");
-        let mut comments = self.speaker.all(&what, &path, |page: Vec<RawComment>| page).await?;
+        let mut comments = self
+            .speaker
+            .all(&what, &path, |page: Vec<RawComment>| page)
+            .await?;
         comments.sort_by_key(|comment| comment.id);
         Ok(comments)
     }
 
-    /// The oldest comment by `me` that begins with `marker`; one in the middle may be somebody else's words.
-    async fn ours(&self, issue: u64, me: &Account, marker: &str) -> Result<Option<RawComment>, ForgeError> {
+    /// The oldest comment by `me` that begins with `marker`; one in the middle may be somebody
+    /// else's words.
+    async fn ours(
+        &self,
+        issue: u64,
+        me: &Account,
+        marker: &str,
+    ) -> Result<Option<RawComment>, ForgeError> {
         let comments = self.raw_comments(issue).await?;
         let mine = |comment: &RawComment| {
             let by_me = comment.user.as_ref().is_some_and(|user| user.id() == me.id);
-            by_me && comment.body.as_deref().is_some_and(|body| body.starts_with(marker))
+            by_me
+                && comment
+                    .body
+                    .as_deref()
+                    .is_some_and(|body| body.starts_with(marker))
         };
         Ok(comments.into_iter().find(mine))
     }
 
-    /// Makes sure that there is a comment by `me` that begins with `marker`, and that it says `body`, which begins so too.
-    /// Where there are several, the oldest is the one. A forged one by somebody else is not touched. A body of more than
-    /// 65,536 characters loses its end, and says so.
+    /// Makes sure that there is a comment by `me` that begins with `marker`, and that it says
+    /// `body`, which begins so too. Where there are several, the oldest is the one. A forged
+    /// one by somebody else is not touched. A body of more than 65,536 characters loses its
+    /// end, and says so.
     ///
     /// # Errors
     /// Where GitHub does not take it, or nobody knows whether it did.
-    pub async fn put_comment(&self, issue: u64, me: &Account, marker: &str, body: &str) -> Result<Comment, ForgeError> {
+    pub async fn put_comment(
+        &self,
+        issue: u64,
+        me: &Account,
+        marker: &str,
+        body: &str,
+    ) -> Result<Comment, ForgeError> {
         let body = fitting(body);
         let put = async {
             if let Some(found) = self.ours(issue, me, marker).await?
@@ -137,11 +164,17 @@ impl GitHub {
             path: format!("{}/issues/{issue}/comments", self.path),
             body: json!({ "body": body }),
         };
-        self.speaker.write(&write, || self.ours(issue, me, marker)).await
+        self.speaker
+            .write(&write, || self.ours(issue, me, marker))
+            .await
     }
 
     /// `None` where it was deleted meanwhile.
-    async fn edit_comment(&self, found: RawComment, body: &str) -> Result<Option<RawComment>, ForgeError> {
+    async fn edit_comment(
+        &self,
+        found: RawComment,
+        body: &str,
+    ) -> Result<Option<RawComment>, ForgeError> {
         if found.body.as_deref() == Some(body) {
             return Ok(Some(found));
         }
@@ -157,7 +190,8 @@ impl GitHub {
         crate::forge::speaker::absent(self.speaker.write(&write, look).await)
     }
 
-    /// Makes sure that the token's account has reacted to a comment like that. A comment that is gone is fine.
+    /// Makes sure that the token's account has reacted to a comment like that. A comment that is
+    /// gone is fine.
     ///
     /// # Errors
     /// Where GitHub does not take it, or nobody knows whether it did.
@@ -165,19 +199,35 @@ impl GitHub {
         let path = format!("{}/issues/comments/{comment}/reactions", self.path);
         let content = content(reaction);
         let what = format!("react to the comment {comment}");
-        let write = Write { what, verb: Verb::Post, path: path.clone(), body: json!({ "content": content }) };
-        let sent = self.speaker.write::<Value, _>(&write, || self.reacted(&path, content));
+        let write = Write {
+            what,
+            verb: Verb::Post,
+            path: path.clone(),
+            body: json!({ "content": content }),
+        };
+        let sent = self
+            .speaker
+            .write::<Value, _>(&write, || self.reacted(&path, content));
         crate::forge::speaker::absent(self.within("react to a comment", sent).await).map(drop)
     }
 
-    /// Whether the reaction is there and ours. GitHub keeps one of a kind for each account: where it does not tell who we
-    /// are, sending it again makes no second one.
+    /// Whether the reaction is there and ours. GitHub keeps one of a kind for each account: where
+    /// it does not tell who we are, sending it again makes no second one.
     async fn reacted(&self, path: &str, content: &str) -> Result<Option<Value>, ForgeError> {
-        let Ok(me) = self.me().await else { return Ok(None) };
+        let Ok(me) = self.me().await else {
+            return Ok(None);
+        };
         let path = format!("{path}?content={content}");
-        let found = self.speaker.all("read the reactions", &path, |page: Vec<RawReaction>| page).await;
+        let found = self
+            .speaker
+            .all("read the reactions", &path, |page: Vec<RawReaction>| page)
+            .await;
         let mine = |reaction: &RawReaction| {
-            reaction.content == content && reaction.user.as_ref().is_some_and(|user| user.id() == me.id)
+            reaction.content == content
+                && reaction
+                    .user
+                    .as_ref()
+                    .is_some_and(|user| user.id() == me.id)
         };
         Ok(found?.iter().any(mine).then_some(Value::Null))
     }

@@ -28,8 +28,17 @@ pub(super) struct Octo {
 }
 
 /// A speaker for the API at that address.
-pub(super) fn speaker(api: &str, token: Secret, spacing: Duration, patience: Patience) -> Result<Speaker, ForgeError> {
-    let octo = Octo { api: api.trim_end_matches('/').to_owned(), token: token.clone(), octocrab: OnceLock::new() };
+pub(super) fn speaker(
+    api: &str,
+    token: Secret,
+    spacing: Duration,
+    patience: Patience,
+) -> Result<Speaker, ForgeError> {
+    let octo = Octo {
+        api: api.trim_end_matches('/').to_owned(),
+        token: token.clone(),
+        octocrab: OnceLock::new(),
+    };
     Speaker::new(api, (octo, &token), (spacing, patience), None)
 }
 
@@ -39,8 +48,13 @@ impl Octo {
             return Ok(octocrab);
         }
         let said = "the API's address is no URL; GITHUB_API_URL holds it".to_owned();
-        let unusable = ForgeError::Misconfigured { what: Self::WHAT.into(), said };
-        let builder = Octocrab::builder().personal_token(self.token.expose()).base_uri(self.api.as_str());
+        let unusable = ForgeError::Misconfigured {
+            what: Self::WHAT.into(),
+            said,
+        };
+        let builder = Octocrab::builder()
+            .personal_token(self.token.expose())
+            .base_uri(self.api.as_str());
         let octocrab = builder.and_then(|builder| builder.build_with_reqwest(http.clone()));
         let octocrab = octocrab.map_err(|_| unusable)?;
         Ok(self.octocrab.get_or_init(|| octocrab))
@@ -54,13 +68,20 @@ impl Dialect for Octo {
     const REMAINING: &'static str = "x-ratelimit-remaining";
     const RESET: &'static str = "x-ratelimit-reset";
 
-    async fn send(&self, http: &reqwest::Client, ask: &Ask<'_>) -> Result<reqwest::Response, Unsent> {
+    async fn send(
+        &self,
+        http: &reqwest::Client,
+        ask: &Ask<'_>,
+    ) -> Result<reqwest::Response, Unsent> {
         let octocrab = self.octocrab(http).map_err(Unsent::Unfit)?;
         let body = (!ask.body.is_null()).then_some(ask.body);
         let sent = match ask.verb {
             None => {
-                let accept = ask.accept.and_then(|accept| HeaderValue::from_str(accept).ok());
-                let headers: HeaderMap = accept.map(|accept| (ACCEPT, accept)).into_iter().collect();
+                let accept = ask
+                    .accept
+                    .and_then(|accept| HeaderValue::from_str(accept).ok());
+                let headers: HeaderMap =
+                    accept.map(|accept| (ACCEPT, accept)).into_iter().collect();
                 octocrab._get_with_headers(ask.url, Some(headers)).await
             }
             Some(Verb::Post) => octocrab._post(ask.url, body).await,

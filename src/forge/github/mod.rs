@@ -1,8 +1,9 @@
 //! GitHub, through octocrab with lean structs of our own.
 //!
-//! Reads are repeated where GitHub has trouble. A write is never sent again before somebody looked whether it was done:
-//! comments are found by marker and author, checks by name, commit and external id, pull requests by head and base. It
-//! refuses to follow redirects with a token, and to wait or to read without end.
+//! Reads are repeated where GitHub has trouble. A write is never sent again before somebody looked
+//! whether it was done: comments are found by marker and author, checks by name, commit and
+//! external id, pull requests by head and base. It refuses to follow redirects with a token, and to
+//! wait or to read without end.
 
 mod actions;
 mod app;
@@ -40,8 +41,8 @@ pub struct Site {
     pub repository: String,
     /// Who speaks.
     pub token: Secret,
-    /// The least time between two writes, and the first pause before something is tried again. Sixty times that is
-    /// waited where GitHub asks to wait without saying for how long.
+    /// The least time between two writes, and the first pause before something is tried again.
+    /// Sixty times that is waited where GitHub asks to wait without saying for how long.
     pub spacing: Duration,
 }
 
@@ -72,8 +73,11 @@ impl GitHub {
     pub fn with_patience(site: Site, patience: Patience) -> Result<Self, ForgeError> {
         let (owner, name) = owner_and_name(&site.repository)?;
         let token = Secret::new(site.token.expose().trim().to_owned());
-        if token.expose().is_empty() || !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(misconfigured("the token is empty, or holds characters that no token has"));
+        if token.expose().is_empty() || !token.expose().bytes().all(|byte| byte.is_ascii_graphic())
+        {
+            return Err(misconfigured(
+                "the token is empty, or holds characters that no token has",
+            ));
         }
         let speaker = dialect::speaker(&site.api, token, site.spacing, patience)?;
         Ok(Self {
@@ -85,10 +89,15 @@ impl GitHub {
         })
     }
 
-    /// The same client, whose token is one of the App with that slug: [`GitHub::me`] is `slug[bot]`.
+    /// The same client, whose token is one of the App with that slug: [`GitHub::me`] is
+    /// `slug[bot]`.
     #[must_use]
     pub fn as_app(self, slug: &str) -> Self {
-        Self { app_slug: Some(slug.to_owned()), me: Arc::default(), ..self }
+        Self {
+            app_slug: Some(slug.to_owned()),
+            me: Arc::default(),
+            ..self
+        }
     }
 
     /// Requests that were sent to change something, so far, by this client and its clones.
@@ -98,21 +107,34 @@ impl GitHub {
     }
 
     /// A call ends, whatever happens in it.
-    async fn within<T>(&self, what: &str, call: impl Future<Output = Result<T, ForgeError>>) -> Result<T, ForgeError> {
+    async fn within<T>(
+        &self,
+        what: &str,
+        call: impl Future<Output = Result<T, ForgeError>>,
+    ) -> Result<T, ForgeError> {
         self.speaker.within(what, call).await
     }
 }
 
 fn misconfigured(said: &str) -> ForgeError {
-    ForgeError::Misconfigured { what: "speak to GitHub".into(), said: said.into() }
+    ForgeError::Misconfigured {
+        what: "speak to GitHub".into(),
+        said: said.into(),
+    }
 }
 
 /// The two parts of `owner/name`, fit for a path.
 fn owner_and_name(repository: &str) -> Result<(&str, &str), ForgeError> {
     let sound = |part: &str| {
         !matches!(part, "" | "." | "..")
-            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
     };
-    let parts = repository.split_once('/').filter(|(owner, name)| sound(owner) && sound(name));
-    parts.ok_or_else(|| misconfigured("the repository is not named like `owner/name`; GITHUB_REPOSITORY holds it"))
+    let parts = repository
+        .split_once('/')
+        .filter(|(owner, name)| sound(owner) && sound(name));
+    parts.ok_or_else(|| {
+        misconfigured("the repository is not named like `owner/name`; GITHUB_REPOSITORY holds it")
+    })
 }

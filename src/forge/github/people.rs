@@ -38,14 +38,31 @@ struct Listed {
 impl From<Permission> for PermissionAnswer {
     fn from(answer: Permission) -> Self {
         let listed = answer.user.and_then(|user| user.permissions);
-        let rights = listed.map(|Listed { triage, push, maintain, admin }| Rights { triage, push, maintain, admin });
-        Self { permission: answer.permission, role_name: answer.role_name, rights, bot: false }
+        let rights = listed.map(
+            |Listed {
+                 triage,
+                 push,
+                 maintain,
+                 admin,
+             }| Rights {
+                triage,
+                push,
+                maintain,
+                admin,
+            },
+        );
+        Self {
+            permission: answer.permission,
+            role_name: answer.role_name,
+            rights,
+            bot: false,
+        }
     }
 }
 
 impl GitHub {
-    /// Who the token is; asked for once. A job's own token is `github-actions[bot]`; that of an App is known by
-    /// [`GitHub::as_app`] alone, since GitHub tells the two apart nowhere.
+    /// Who the token is; asked for once. A job's own token is `github-actions[bot]`; that of an App
+    /// is known by [`GitHub::as_app`] alone, since GitHub tells the two apart nowhere.
     ///
     /// # Errors
     /// Where GitHub does not tell.
@@ -58,17 +75,26 @@ impl GitHub {
         if let Some(slug) = &self.app_slug {
             return self.user(&format!("{slug}[bot]")).await;
         }
-        match self.speaker.read_json::<User>("tell who the token is", "/user").await {
+        match self
+            .speaker
+            .read_json::<User>("tell who the token is", "/user")
+            .await
+        {
             Ok(user) => Ok(user.into()),
             // "Resource not accessible by integration": an App's token, as that of a job is.
-            Err(ForgeError::Forbidden { said, .. }) if said.contains("integration") => self.user(ACTIONS).await,
+            Err(ForgeError::Forbidden { said, .. }) if said.contains("integration") => {
+                self.user(ACTIONS).await
+            }
             Err(error) => Err(error),
         }
     }
 
     async fn user(&self, login: &str) -> Result<Account, ForgeError> {
         let path = format!("/users/{}", encoded(login));
-        let user: User = self.speaker.read_json(&format!("look up the account {login}"), &path).await?;
+        let user: User = self
+            .speaker
+            .read_json(&format!("look up the account {login}"), &path)
+            .await?;
         Ok(user.into())
     }
 
@@ -78,9 +104,13 @@ impl GitHub {
     /// Where GitHub does not tell; that is no permission.
     pub async fn permission(&self, login: &str) -> Result<Option<PermissionAnswer>, ForgeError> {
         let what = format!("read the permission of {login}");
-        let Some(name) = segment(login) else { return Ok(None) };
+        let Some(name) = segment(login) else {
+            return Ok(None);
+        };
         let path = format!("{}/collaborators/{name}/permission", self.path);
-        let found = self.within(&what, self.speaker.find_json::<Permission>(&what, &path)).await?;
+        let found = self
+            .within(&what, self.speaker.find_json::<Permission>(&what, &path))
+            .await?;
         Ok(found.map(PermissionAnswer::from))
     }
 }

@@ -63,7 +63,9 @@ impl GitHub {
     /// Where GitHub does not show it.
     pub async fn repository(&self) -> Result<Repository, ForgeError> {
         let what = "read the repository";
-        let raw: RawRepository = self.within(what, self.speaker.read_json(what, &self.path)).await?;
+        let raw: RawRepository = self
+            .within(what, self.speaker.read_json(what, &self.path))
+            .await?;
         Ok(Repository {
             id: raw.id,
             name: raw.full_name,
@@ -73,19 +75,31 @@ impl GitHub {
         })
     }
 
-    /// The forge's records of pushes to a branch, newest first: the newest hundred. Creations, merges and deletions are
-    /// pushes too.
+    /// The forge's records of pushes to a branch, newest first: the newest hundred. Creations,
+    /// merges and deletions are pushes too.
     ///
     /// # Errors
     /// Where GitHub does not show them.
     pub async fn pushes(&self, branch: &str) -> Result<Vec<Push>, ForgeError> {
         let what = format!("read the pushes to the branch {branch}");
         let reference = format!("refs/heads/{branch}");
-        let path = format!("{}/activity?ref={}&per_page=100", self.path, encoded(&reference));
-        let listed: Vec<Activity> = self.within(&what, self.speaker.read_json(&what, &path)).await?;
-        let ours = listed.into_iter().filter(|activity| activity.reference == reference);
-        let mut pushes: Vec<Push> =
-            ours.map(|activity| Push { after: activity.after, at: activity.timestamp }).collect();
+        let path = format!(
+            "{}/activity?ref={}&per_page=100",
+            self.path,
+            encoded(&reference)
+        );
+        let listed: Vec<Activity> = self
+            .within(&what, self.speaker.read_json(&what, &path))
+            .await?;
+        let ours = listed
+            .into_iter()
+            .filter(|activity| activity.reference == reference);
+        let mut pushes: Vec<Push> = ours
+            .map(|activity| Push {
+                after: activity.after,
+                at: activity.timestamp,
+            })
+            .collect();
         // Records of one second keep GitHub's order.
         pushes.sort_by_key(|push| Reverse(push.at));
         Ok(pushes)
@@ -97,27 +111,50 @@ impl GitHub {
     /// Where GitHub does not show it.
     pub async fn branch(&self, name: &str) -> Result<Option<Branch>, ForgeError> {
         let what = format!("read the branch {name}");
-        let Some(encoded) = segment(name) else { return Ok(None) };
+        let Some(encoded) = segment(name) else {
+            return Ok(None);
+        };
         let path = format!("{}/branches/{encoded}", self.path);
-        let found = match self.within(&what, self.speaker.find_json::<RawBranch>(&what, &path)).await {
-            Err(ForgeError::Refused { status: 300..400, .. }) => None,
+        let found = match self
+            .within(&what, self.speaker.find_json::<RawBranch>(&what, &path))
+            .await
+        {
+            Err(ForgeError::Refused {
+                status: 300..400, ..
+            }) => None,
             found => found?,
         };
-        Ok(found.map(|raw| Branch { commit: raw.commit.sha, protected: raw.protected }))
+        Ok(found.map(|raw| Branch {
+            commit: raw.commit.sha,
+            protected: raw.protected,
+        }))
     }
 
     /// What differs between two commits.
     ///
     /// # Errors
     /// Where GitHub does not know one of them, or does not compare them.
-    pub async fn compare(&self, base: &CommitId, head: &CommitId) -> Result<Comparison, ForgeError> {
+    pub async fn compare(
+        &self,
+        base: &CommitId,
+        head: &CommitId,
+    ) -> Result<Comparison, ForgeError> {
         let what = format!("compare the commits {base} and {head}");
         // The files are on the first page, all that there will be; of the commits, one is enough.
         let path = format!("{}/compare/{base}...{head}?per_page=1&page=1", self.path);
-        let raw: RawComparison = self.within(&what, self.speaker.read_json(&what, &path)).await?;
+        let raw: RawComparison = self
+            .within(&what, self.speaker.read_json(&what, &path))
+            .await?;
         let files = raw.files.filter(|files| files.len() < MOST_FILES);
-        let both = |file: RawFile| [Some(file.filename), file.previous_filename].into_iter().flatten();
+        let both = |file: RawFile| {
+            [Some(file.filename), file.previous_filename]
+                .into_iter()
+                .flatten()
+        };
         let paths = files.map(|files| files.into_iter().flat_map(both).collect());
-        Ok(Comparison { merge_base: raw.merge_base_commit.sha, paths })
+        Ok(Comparison {
+            merge_base: raw.merge_base_commit.sha,
+            paths,
+        })
     }
 }

@@ -32,8 +32,8 @@ fn word(state: CheckState) -> &'static str {
 }
 
 impl GitHub {
-    /// The fallback where checks are refused: a commit status. One that is the latest of its context already is not made
-    /// again. A description of more than 140 characters is clipped.
+    /// The fallback where checks are refused: a commit status. One that is the latest of its
+    /// context already is not made again. A description of more than 140 characters is clipped.
     ///
     /// # Errors
     /// Where GitHub does not take it, or nobody knows whether it did.
@@ -56,10 +56,13 @@ impl GitHub {
             path: format!("{}/statuses/{commit}", self.path),
             body,
         };
-        let same = |status: &RawStatus| status.state == state && status.description.as_ref() == Some(&description);
+        let same = |status: &RawStatus| {
+            status.state == state && status.description.as_ref() == Some(&description)
+        };
         let look = || async { Ok(self.latest_status(commit, context).await?.filter(same)) };
         let put = async {
-            // The look before is for repeats; a token that may not read statuses may yet write them.
+            // The look before is for repeats; a token that may not read statuses may yet write
+            // them.
             if let Ok(Some(_)) = look().await {
                 return Ok(());
             }
@@ -68,10 +71,19 @@ impl GitHub {
         self.within("write a status", put).await
     }
 
-    async fn latest_status(&self, commit: &CommitId, context: &str) -> Result<Option<RawStatus>, ForgeError> {
+    async fn latest_status(
+        &self,
+        commit: &CommitId,
+        context: &str,
+    ) -> Result<Option<RawStatus>, ForgeError> {
         let path = format!("{}/commits/{commit}/statuses", self.path);
         let page = |page: Vec<RawStatus>| page;
-        let (newest_first, _) = self.speaker.page(("read the statuses", &path), 1, page).await?;
-        Ok(newest_first.into_iter().find(|status| status.context == context))
+        let (newest_first, _) = self
+            .speaker
+            .page(("read the statuses", &path), 1, page)
+            .await?;
+        Ok(newest_first
+            .into_iter()
+            .find(|status| status.context == context))
     }
 }

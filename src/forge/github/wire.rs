@@ -1,7 +1,7 @@
 //! What GitHub's answers share: accounts, dates, texts that are cut.
 //!
-//! Answers are read leanly: what omk does not use is not looked at, so that it cannot be wrong. It refuses to cut a
-//! character in two.
+//! Answers are read leanly: what omk does not use is not looked at, so that it cannot be wrong. It
+//! refuses to cut a character in two.
 
 use serde::Deserialize;
 
@@ -27,13 +27,19 @@ impl User {
 impl From<User> for Account {
     fn from(user: User) -> Self {
         let bot = user.kind == "Bot" || user.login.ends_with("[bot]");
-        Self { id: user.id, login: user.login, bot }
+        Self {
+            id: user.id,
+            login: user.login,
+            bot,
+        }
     }
 }
 
 /// A moment as GitHub wants it.
 pub(super) fn date(moment: Moment) -> String {
-    moment.to_utc().to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+    moment
+        .to_utc()
+        .to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 
 /// The text in at most `most` bytes; where some is cut off, `note` says so at its end.

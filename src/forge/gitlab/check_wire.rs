@@ -1,7 +1,7 @@
 //! Checks as commit statuses: a name, a state, a line and an address.
 //!
-//! omk's own name of a check is the fragment of its address, which is how it is found again. It refuses to show as a success
-//! what is none.
+//! omk's own name of a check is the fragment of its address, which is how it is found again. It
+//! refuses to show as a success what is none.
 
 use serde::Deserialize;
 
@@ -49,8 +49,13 @@ impl RawStatus {
 
     /// What stands behind the `#` of its address.
     pub(super) fn external_id(&self) -> String {
-        let fragment = self.target_url.as_deref().and_then(|url| url.split_once('#'));
-        fragment.map(|(_, fragment)| decoded(fragment)).unwrap_or_default()
+        let fragment = self
+            .target_url
+            .as_deref()
+            .and_then(|url| url.split_once('#'));
+        fragment
+            .map(|(_, fragment)| decoded(fragment))
+            .unwrap_or_default()
     }
 
     /// Whether it is the wanted one, whatever it says.
@@ -58,10 +63,12 @@ impl RawStatus {
         self.name == wanted.name && self.external_id() == wanted.external_id
     }
 
-    /// Whether it says what is wanted, in that word. The line of one under way stays as it is: GitLab takes no other.
+    /// Whether it says what is wanted, in that word. The line of one under way stays as it is:
+    /// GitLab takes no other.
     pub(super) fn says(&self, wanted: &Wanted<'_>, word: &str) -> bool {
         self.status == word
-            && (self.is_under_way() || self.description.as_deref().unwrap_or_default() == wanted.description)
+            && (self.is_under_way()
+                || self.description.as_deref().unwrap_or_default() == wanted.description)
     }
 }
 
@@ -117,7 +124,8 @@ pub(super) fn line(text: &str) -> String {
     title(text)
 }
 
-/// The address with the external id behind it; one that is too long makes way for the project's short one.
+/// The address with the external id behind it; one that is too long makes way for the project's
+/// short one.
 pub(super) fn address(url: Option<&str>, external_id: &str, short: &str) -> String {
     let fragment = segments(external_id).unwrap_or_default();
     let with = |url: &str| format!("{}#{fragment}", url.split('#').next().unwrap_or_default());
@@ -130,8 +138,11 @@ fn decoded(fragment: &str) -> String {
     let mut bytes = Vec::with_capacity(fragment.len());
     let mut rest = fragment.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {
-        let hex = tail.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
-        let hex = hex.filter(|pair| first == b'%' && pair.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let hex = tail
+            .get(..2)
+            .and_then(|pair| std::str::from_utf8(pair).ok());
+        let hex =
+            hex.filter(|pair| first == b'%' && pair.bytes().all(|digit| digit.is_ascii_hexdigit()));
         match hex.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
             Some(byte) => {
                 bytes.push(byte);
@@ -154,14 +165,32 @@ mod tests {
 
     #[test]
     fn an_external_id_survives_being_a_fragment() {
-        for id in ["omk/mr-12/20261122t185155z-4f2a9c/77/1", "omk / test", "a#b%20c", "größe"] {
-            let address = address(Some("https://gitlab.example/g/p/-/pipelines/77#old"), id, SHORT);
+        for id in [
+            "omk/mr-12/20261122t185155z-4f2a9c/77/1",
+            "omk / test",
+            "a#b%20c",
+            "größe",
+        ] {
+            let address = address(
+                Some("https://gitlab.example/g/p/-/pipelines/77#old"),
+                id,
+                SHORT,
+            );
             let (url, fragment) = address.split_once('#').unwrap();
-            assert_eq!((url, decoded(fragment).as_str()), ("https://gitlab.example/g/p/-/pipelines/77", id));
+            assert_eq!(
+                (url, decoded(fragment).as_str()),
+                ("https://gitlab.example/g/p/-/pipelines/77", id)
+            );
         }
-        assert!(address(None, "omk/mr-12/r/77/1", SHORT).starts_with("https://gitlab.example/projects/7#omk/mr-12/"));
+        assert!(
+            address(None, "omk/mr-12/r/77/1", SHORT)
+                .starts_with("https://gitlab.example/projects/7#omk/mr-12/")
+        );
         let long = format!("https://gitlab.example/{}/-/pipelines/77", "g/".repeat(110));
-        assert_eq!(address(Some(&long), "omk/mr-12/r/77/1", SHORT), address(None, "omk/mr-12/r/77/1", SHORT));
+        assert_eq!(
+            address(Some(&long), "omk/mr-12/r/77/1", SHORT),
+            address(None, "omk/mr-12/r/77/1", SHORT)
+        );
         for odd in ["%", "%z", "%zz", "%4", "%ff", "%+1"] {
             assert_eq!(decoded(odd), odd);
         }
@@ -169,11 +198,25 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_not_good() {
-        assert_eq!(state("invented"), CheckState::Completed(Conclusion::Failure));
+        assert_eq!(
+            state("invented"),
+            CheckState::Completed(Conclusion::Failure)
+        );
         assert_eq!(state("canceling"), CheckState::InProgress);
-        for one in [Conclusion::Success, Conclusion::Failure, Conclusion::Neutral, Conclusion::Cancelled] {
-            assert_eq!(state(word(CheckState::Completed(one))), CheckState::Completed(one));
+        for one in [
+            Conclusion::Success,
+            Conclusion::Failure,
+            Conclusion::Neutral,
+            Conclusion::Cancelled,
+        ] {
+            assert_eq!(
+                state(word(CheckState::Completed(one))),
+                CheckState::Completed(one)
+            );
         }
-        assert_eq!(word(CheckState::Completed(Conclusion::ActionRequired)), "failed");
+        assert_eq!(
+            word(CheckState::Completed(Conclusion::ActionRequired)),
+            "failed"
+        );
     }
 }

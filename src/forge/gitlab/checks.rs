@@ -1,9 +1,10 @@
 //! Commit statuses, written once.
 //!
-//! GitLab keeps at most one status under way for each name, pipeline and author, which the next write of that name changes,
-//! address and all; one that is over is never changed again, and the next write makes another. It refuses what changes
-//! nothing (400), and to go from running to skipped. So everything is read before it is written, and what is refused is
-//! looked at again, a few times. It refuses to go on without end.
+//! GitLab keeps at most one status under way for each name, pipeline and author, which the next
+//! write of that name changes, address and all; one that is over is never changed again, and the
+//! next write makes another. It refuses what changes nothing (400), and to go from running to
+//! skipped. So everything is read before it is written, and what is refused is looked at again, a
+//! few times. It refuses to go on without end.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,7 +16,8 @@ use crate::forge::wire::encoded;
 use crate::forge::{Check, CheckState, CheckWanted, ForgeError};
 use crate::id::CommitId;
 
-/// How often a refused write is looked at again: somebody else writes at the same time, but not all the time.
+/// How often a refused write is looked at again: somebody else writes at the same time, but not all
+/// the time.
 const TRIES: usize = 4;
 
 #[derive(Deserialize)]
@@ -36,19 +38,32 @@ enum Step {
 }
 
 impl GitLab {
-    /// Every status of ours of that name on a commit, oldest first: those that newer ones took the place of are among them.
-    /// Whoever may push can write one that looks like ours, so those of other accounts are none.
+    /// Every status of ours of that name on a commit, oldest first: those that newer ones took the
+    /// place of are among them. Whoever may push can write one that looks like ours, so those
+    /// of other accounts are none.
     ///
     /// # Errors
     /// Where GitLab does not show them.
-    pub async fn all_checks(&self, commit: &CommitId, name: &str) -> Result<Vec<Check>, ForgeError> {
+    pub async fn all_checks(
+        &self,
+        commit: &CommitId,
+        name: &str,
+    ) -> Result<Vec<Check>, ForgeError> {
         let read = async {
             let me = self.me().await?;
             let mut statuses = self.statuses(commit, name).await?;
-            statuses.retain(|status| status.author.as_ref().is_some_and(|author| author.id == me.id));
+            statuses.retain(|status| {
+                status
+                    .author
+                    .as_ref()
+                    .is_some_and(|author| author.id == me.id)
+            });
             Ok(statuses)
         };
-        let checks = self.speaker.within("read the commit statuses", read).await?;
+        let checks = self
+            .speaker
+            .within("read the commit statuses", read)
+            .await?;
         Ok(checks.into_iter().map(Check::from).collect())
     }
 
@@ -56,33 +71,57 @@ impl GitLab {
     ///
     /// # Errors
     /// Where GitLab does not show them.
-    pub async fn own_checks(&self, commit: &CommitId, name: &str) -> Result<Vec<Check>, ForgeError> {
+    pub async fn own_checks(
+        &self,
+        commit: &CommitId,
+        name: &str,
+    ) -> Result<Vec<Check>, ForgeError> {
         let me = self.me().await?;
-        let mut statuses = self.speaker.within("read the commit statuses", self.statuses(commit, name)).await?;
-        statuses.retain(|status| status.author.as_ref().is_some_and(|author| author.id == me.id));
+        let mut statuses = self
+            .speaker
+            .within("read the commit statuses", self.statuses(commit, name))
+            .await?;
+        statuses.retain(|status| {
+            status
+                .author
+                .as_ref()
+                .is_some_and(|author| author.id == me.id)
+        });
         Ok(statuses.into_iter().map(Check::from).collect())
     }
 
     async fn statuses(&self, commit: &CommitId, name: &str) -> Result<Vec<RawStatus>, ForgeError> {
         let what = format!("read the commit statuses `{name}` of {commit}");
-        let path = format!("{}/repository/commits/{commit}/statuses?name={}&all=true", self.path, encoded(name));
-        let mut statuses = self.speaker.all(&what, &path, |page: Vec<RawStatus>| page).await?;
+        let path = format!(
+            "{}/repository/commits/{commit}/statuses?name={}&all=true",
+            self.path,
+            encoded(name)
+        );
+        let mut statuses = self
+            .speaker
+            .all(&what, &path, |page: Vec<RawStatus>| page)
+            .await?;
         statuses.sort_by_key(|status| status.id);
         statuses.dedup_by_key(|status| status.id);
         Ok(statuses)
     }
 
-    /// Makes sure that there is a status of that name, commit and external id, and that it stands where it is wanted. Its
-    /// line is the title; summary, text and annotations have no place. The line of one under way stays as it is. `known` is
-    /// not needed: a number of a status says nothing about the next.
+    /// Makes sure that there is a status of that name, commit and external id, and that it stands
+    /// where it is wanted. Its line is the title; summary, text and annotations have no place.
+    /// The line of one under way stays as it is. `known` is not needed: a number of a status
+    /// says nothing about the next.
     ///
-    /// Of two runs that write one name on one commit at a time, the later one's status under way takes the place of the
-    /// earlier one's; what each ends with is kept.
+    /// Of two runs that write one name on one commit at a time, the later one's status under way
+    /// takes the place of the earlier one's; what each ends with is kept.
     ///
     /// # Errors
-    /// [`ForgeError::Forbidden`] where the token may not write statuses; else where GitLab does not take it, or nobody knows
-    /// whether it did.
-    pub async fn put_check(&self, wanted: &CheckWanted, _known: Option<u64>) -> Result<Check, ForgeError> {
+    /// [`ForgeError::Forbidden`] where the token may not write statuses; else where GitLab does not
+    /// take it, or nobody knows whether it did.
+    pub async fn put_check(
+        &self,
+        wanted: &CheckWanted,
+        _known: Option<u64>,
+    ) -> Result<Check, ForgeError> {
         let short = format!("{}/projects/{}", self.server(), self.project);
         let wanted = Wanted {
             commit: &wanted.commit,
@@ -90,9 +129,16 @@ impl GitLab {
             external_id: &wanted.external_id,
             state: wanted.state,
             description: line(&wanted.title),
-            address: Some(address(wanted.details_url.as_deref(), &wanted.external_id, &short)),
+            address: Some(address(
+                wanted.details_url.as_deref(),
+                &wanted.external_id,
+                &short,
+            )),
         };
-        self.speaker.within("write a commit status", self.put(&wanted)).await.map(Check::from)
+        self.speaker
+            .within("write a commit status", self.put(&wanted))
+            .await
+            .map(Check::from)
     }
 
     /// A status without an external id. One that says so already is not made again.
@@ -109,8 +155,18 @@ impl GitLab {
     ) -> Result<(), ForgeError> {
         let address = url.map(|url| url.split('#').next().unwrap_or_default().to_owned());
         let description = line(description);
-        let wanted = Wanted { commit, name: context, external_id: "", state, description, address };
-        self.speaker.within("write a commit status", self.put(&wanted)).await.map(drop)
+        let wanted = Wanted {
+            commit,
+            name: context,
+            external_id: "",
+            state,
+            description,
+            address,
+        };
+        self.speaker
+            .within("write a commit status", self.put(&wanted))
+            .await
+            .map(drop)
     }
 
     async fn put(&self, wanted: &Wanted<'_>) -> Result<RawStatus, ForgeError> {
@@ -120,7 +176,10 @@ impl GitLab {
             let sent = match self.step(wanted, state).await? {
                 Step::Nothing(there) => return Ok(there),
                 Step::EndOther(pipeline) => self.end(wanted, Some(pipeline), None).await.map(drop),
-                Step::EndOwn(pipeline) => self.end(wanted, Some(pipeline), Some(wanted)).await.map(drop),
+                Step::EndOwn(pipeline) => self
+                    .end(wanted, Some(pipeline), Some(wanted))
+                    .await
+                    .map(drop),
                 Step::Write(pipeline) => match self.write_status(wanted, state, pipeline).await {
                     Ok(done) => return Ok(done),
                     Err(error) => Err(error),
@@ -129,7 +188,9 @@ impl GitLab {
             match sent {
                 Ok(()) => {}
                 // Older ones do not know the word.
-                Err(ForgeError::Refused { status: 400, said, .. }) if state == SKIPPED && !is_transition(&said) => {
+                Err(ForgeError::Refused {
+                    status: 400, said, ..
+                }) if state == SKIPPED && !is_transition(&said) => {
                     state = CANCELED;
                     refused = None;
                 }
@@ -137,7 +198,10 @@ impl GitLab {
                 Err(error) => return Err(error),
             }
         }
-        let unsettled = || self.speaker.unavailable("write a commit status", "it is changed all the time");
+        let unsettled = || {
+            self.speaker
+                .unavailable("write a commit status", "it is changed all the time")
+        };
         Err(refused.unwrap_or_else(unsettled))
     }
 
@@ -154,13 +218,17 @@ impl GitLab {
             }
         }
         let newest = self.newest_pipeline(wanted.commit).await?;
-        // Only a running or skipped one collides; an end takes the other's place, and that one's own end is written anew.
+        // Only a running or skipped one collides; an end takes the other's place, and that one's
+        // own end is written anew.
         if let Some(newest) = newest.filter(|_| matches!(state, "running" | SKIPPED)) {
             let me = self.me().await?;
             let collides = |status: &RawStatus| {
                 status.is_under_way()
                     && status.pipeline_id == Some(newest)
-                    && status.author.as_ref().is_some_and(|author| author.id == me.id)
+                    && status
+                        .author
+                        .as_ref()
+                        .is_some_and(|author| author.id == me.id)
             };
             if statuses.iter().any(collides) {
                 return Ok(Step::EndOther(newest));
@@ -173,7 +241,10 @@ impl GitLab {
     async fn newest_pipeline(&self, commit: &CommitId) -> Result<Option<u64>, ForgeError> {
         let path = format!("{}/pipelines?sha={commit}&order_by=id&sort=desc", self.path);
         let page = |page: Vec<RawPipeline>| page;
-        let (pipelines, _) = self.speaker.page(("read the pipelines of a commit", &path), 1, page).await?;
+        let (pipelines, _) = self
+            .speaker
+            .page(("read the pipelines of a commit", &path), 1, page)
+            .await?;
         Ok(pipelines.into_iter().map(|pipeline| pipeline.id).max())
     }
 
@@ -187,7 +258,9 @@ impl GitLab {
         let write = self.status_write(wanted, CANCELED, pipeline, own);
         let look = || async {
             let statuses = self.statuses(wanted.commit, wanted.name).await?;
-            let there = statuses.iter().any(|status| status.pipeline_id == pipeline && status.is_under_way());
+            let there = statuses
+                .iter()
+                .any(|status| status.pipeline_id == pipeline && status.is_under_way());
             let last = statuses.into_iter().next_back();
             Ok(last.filter(|_| !there))
         };
@@ -208,14 +281,24 @@ impl GitLab {
         let write = self.status_write(wanted, state, pipeline, Some(wanted));
         match self.speaker.write(&write, look).await {
             // Some pipelines are listed that take no statuses; GitLab then finds one, or makes one.
-            Err(ForgeError::NotFound { .. } | ForgeError::Refused { status: 422, .. }) if pipeline.is_some() => {
-                self.speaker.write(&self.status_write(wanted, state, None, Some(wanted)), look).await
+            Err(ForgeError::NotFound { .. } | ForgeError::Refused { status: 422, .. })
+                if pipeline.is_some() =>
+            {
+                self.speaker
+                    .write(&self.status_write(wanted, state, None, Some(wanted)), look)
+                    .await
             }
             sent => sent,
         }
     }
 
-    fn status_write(&self, wanted: &Wanted<'_>, state: &str, pipeline: Option<u64>, own: Option<&Wanted<'_>>) -> Write {
+    fn status_write(
+        &self,
+        wanted: &Wanted<'_>,
+        state: &str,
+        pipeline: Option<u64>,
+        own: Option<&Wanted<'_>>,
+    ) -> Write {
         let mut body = json!({ "state": state, "name": wanted.name });
         if let Some(own) = own {
             body["description"] = own.description.as_str().into();
@@ -227,7 +310,10 @@ impl GitLab {
             body["pipeline_id"] = pipeline.into();
         }
         Write {
-            what: format!("write the commit status `{}` of {}", wanted.name, wanted.commit),
+            what: format!(
+                "write the commit status `{}` of {}",
+                wanted.name, wanted.commit
+            ),
             verb: Verb::Post,
             path: format!("{}/statuses/{}", self.path, wanted.commit),
             body,
@@ -243,7 +329,9 @@ fn is_transition(said: &str) -> bool {
 /// Whether it may be as wanted already, or soon.
 fn is_worth_a_look(error: &ForgeError) -> bool {
     match error {
-        ForgeError::Refused { status: 400, said, .. } => is_transition(said),
+        ForgeError::Refused {
+            status: 400, said, ..
+        } => is_transition(said),
         // "Another update to this commit status is in progress".
         ForgeError::Refused { status: 409, .. } => true,
         _ => false,

@@ -29,13 +29,28 @@ pub(super) fn speaker(site: GitLabSite, patience: Patience) -> Result<Speaker, F
         Token::Job(token) => ("job-token", token),
     };
     let token = Secret::new(token.expose().trim().to_owned());
-    let sound = !token.expose().is_empty() && token.expose().bytes().all(|byte| byte.is_ascii_graphic());
+    let sound =
+        !token.expose().is_empty() && token.expose().bytes().all(|byte| byte.is_ascii_graphic());
     let value = HeaderValue::from_str(token.expose()).ok().filter(|_| sound);
     let said = || "the token is empty, or holds characters that no token has".to_owned();
-    let mut value = value.ok_or_else(|| ForgeError::Misconfigured { what: Plain::WHAT.into(), said: said() })?;
+    let mut value = value.ok_or_else(|| ForgeError::Misconfigured {
+        what: Plain::WHAT.into(),
+        said: said(),
+    })?;
     value.set_sensitive(true);
     let timing: (Duration, Patience) = (site.spacing, patience);
-    Speaker::new(&site.api, (Plain { header, token: value }, &token), timing, site.authorities.as_deref())
+    Speaker::new(
+        &site.api,
+        (
+            Plain {
+                header,
+                token: value,
+            },
+            &token,
+        ),
+        timing,
+        site.authorities.as_deref(),
+    )
 }
 
 impl Dialect for Plain {
@@ -45,7 +60,11 @@ impl Dialect for Plain {
     const REMAINING: &'static str = "ratelimit-remaining";
     const RESET: &'static str = "ratelimit-reset";
 
-    async fn send(&self, http: &reqwest::Client, ask: &Ask<'_>) -> Result<reqwest::Response, Unsent> {
+    async fn send(
+        &self,
+        http: &reqwest::Client,
+        ask: &Ask<'_>,
+    ) -> Result<reqwest::Response, Unsent> {
         let request = match ask.verb {
             None => http.get(ask.url),
             Some(Verb::Post) => http.post(ask.url),
@@ -59,6 +78,9 @@ impl Dialect for Plain {
         if !ask.body.is_null() {
             request = request.json(ask.body);
         }
-        request.send().await.map_err(|error| Unsent::Broken(Box::new(error)))
+        request
+            .send()
+            .await
+            .map_err(|error| Unsent::Broken(Box::new(error)))
     }
 }

@@ -47,16 +47,25 @@ impl GitLab {
     /// # Errors
     /// Where GitLab does not show the project's issues.
     pub async fn issue(&self, me: &Account, marker: &str) -> Result<Option<Issue>, ForgeError> {
-        let found = self.speaker.within("read an issue", self.our_issue(me, marker)).await?;
+        let found = self
+            .speaker
+            .within("read an issue", self.our_issue(me, marker))
+            .await?;
         Ok(found.map(Issue::from))
     }
 
-    /// Makes sure that there is an open issue by `me` that begins with `marker`, and that it says so; the oldest where there
-    /// are several.
+    /// Makes sure that there is an open issue by `me` that begins with `marker`, and that it says
+    /// so; the oldest where there are several.
     ///
     /// # Errors
     /// Where GitLab does not take it, or nobody knows whether it did.
-    pub async fn put_issue(&self, me: &Account, marker: &str, title: &str, body: &str) -> Result<Issue, ForgeError> {
+    pub async fn put_issue(
+        &self,
+        me: &Account,
+        marker: &str,
+        title: &str,
+        body: &str,
+    ) -> Result<Issue, ForgeError> {
         let (title, body) = (&*texts::title(title), &*fitting(body));
         let put = async {
             match self.our_issue(me, marker).await? {
@@ -65,16 +74,31 @@ impl GitLab {
                 None => self.create_issue((me, marker), title, body).await,
             }
         };
-        self.speaker.within("write an issue", put).await.map(Issue::from)
+        self.speaker
+            .within("write an issue", put)
+            .await
+            .map(Issue::from)
     }
 
     async fn our_issue(&self, me: &Account, marker: &str) -> Result<Option<RawIssue>, ForgeError> {
-        let query = format!("author_id={}&state=opened&scope=all&order_by=created_at&sort=asc", me.id);
+        let query = format!(
+            "author_id={}&state=opened&scope=all&order_by=created_at&sort=asc",
+            me.id
+        );
         let path = format!("{}/issues?{query}", self.path);
-        let issues = self.speaker.all("read the issues", &path, |page: Vec<RawIssue>| page).await?;
+        let issues = self
+            .speaker
+            .all("read the issues", &path, |page: Vec<RawIssue>| page)
+            .await?;
         let ours = issues.into_iter().filter(|issue| {
-            let by_me = issue.author.as_ref().is_some_and(|author| author.id == me.id);
-            let marked = issue.description.as_deref().is_some_and(|body| body.starts_with(marker));
+            let by_me = issue
+                .author
+                .as_ref()
+                .is_some_and(|author| author.id == me.id);
+            let marked = issue
+                .description
+                .as_deref()
+                .is_some_and(|body| body.starts_with(marker));
             by_me && marked && issue.state == "opened"
         });
         Ok(ours.min_by_key(|issue| issue.iid))
@@ -92,10 +116,17 @@ impl GitLab {
             path: format!("{}/issues", self.path),
             body: json!({ "title": title, "description": body }),
         };
-        self.speaker.write(&write, || self.our_issue(me, marker)).await
+        self.speaker
+            .write(&write, || self.our_issue(me, marker))
+            .await
     }
 
-    async fn edit_issue(&self, number: u64, title: &str, body: &str) -> Result<RawIssue, ForgeError> {
+    async fn edit_issue(
+        &self,
+        number: u64,
+        title: &str,
+        body: &str,
+    ) -> Result<RawIssue, ForgeError> {
         let path = format!("{}/issues/{number}", self.path);
         let write = Write {
             what: format!("edit the issue #{number}"),

@@ -1,9 +1,10 @@
 //! GitLab, over its REST API, with lean structs of our own.
 //!
-//! The project is addressed by its number, which stays when it is renamed. Reads are repeated where GitLab has trouble. A
-//! write is never sent again before somebody looked whether it was done: notes are found by marker and author, statuses by
-//! name, commit and external id, merge requests by their branches. It refuses to follow redirects with a token, to follow
-//! links to other pages, to wait or to read without end, and to let a text of others run a quick action.
+//! The project is addressed by its number, which stays when it is renamed. Reads are repeated where
+//! GitLab has trouble. A write is never sent again before somebody looked whether it was done:
+//! notes are found by marker and author, statuses by name, commit and external id, merge requests
+//! by their branches. It refuses to follow redirects with a token, to follow links to other pages,
+//! to wait or to read without end, and to let a text of others run a quick action.
 
 mod check_wire;
 mod checks;
@@ -41,8 +42,8 @@ pub struct GitLabSite {
     pub project: u64,
     /// Who speaks.
     pub token: Token,
-    /// The least time between two writes, and the first pause before something is tried again. Sixty times that is
-    /// waited where GitLab asks to wait without saying for how long.
+    /// The least time between two writes, and the first pause before something is tried again.
+    /// Sixty times that is waited where GitLab asks to wait without saying for how long.
     pub spacing: Duration,
     /// A file of PEM certificates to trust besides the system's (`CI_SERVER_TLS_CA_FILE`).
     pub authorities: Option<PathBuf>,

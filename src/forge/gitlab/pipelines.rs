@@ -12,7 +12,8 @@ use crate::forge::speaker::{Kept, Verb, Write};
 use crate::forge::{ForgeError, WorkflowRun};
 use crate::id::Sha256;
 
-/// What a pipeline is made from. A project has one such file, wherever its settings say that it lies.
+/// What a pipeline is made from. A project has one such file, wherever its settings say that it
+/// lies.
 const FILE: &str = ".gitlab-ci.yml";
 
 /// A job of a pipeline.
@@ -51,15 +52,21 @@ struct RawJob {
 
 impl RawPipeline {
     fn is_over(&self) -> bool {
-        matches!(self.status.as_str(), "success" | "failed" | "canceled" | "skipped")
+        matches!(
+            self.status.as_str(),
+            "success" | "failed" | "canceled" | "skipped"
+        )
     }
 }
 
 impl From<RawPipeline> for WorkflowRun {
     fn from(raw: RawPipeline) -> Self {
         let completed = raw.is_over();
-        // A merge request's pipeline runs for `refs/merge-requests/…`, and its commit may be from a fork.
-        let branch = raw.reference.filter(|reference| !raw.tag && !reference.starts_with("refs/"));
+        // A merge request's pipeline runs for `refs/merge-requests/…`, and its commit may be from a
+        // fork.
+        let branch = raw
+            .reference
+            .filter(|reference| !raw.tag && !reference.starts_with("refs/"));
         Self {
             id: raw.id,
             path: FILE.to_owned(),
@@ -74,18 +81,24 @@ impl From<RawPipeline> for WorkflowRun {
 }
 
 impl GitLab {
-    /// A pipeline of this project; `None` where it is gone. Its event is its source: `schedule`, `trigger`, …
+    /// A pipeline of this project; `None` where it is gone. Its event is its source: `schedule`,
+    /// `trigger`, …
     ///
     /// # Errors
     /// Where GitLab does not show it.
     pub async fn workflow_run(&self, id: u64) -> Result<Option<WorkflowRun>, ForgeError> {
-        let run = self.speaker.within("read a pipeline", self.raw_pipeline(id)).await?;
+        let run = self
+            .speaker
+            .within("read a pipeline", self.raw_pipeline(id))
+            .await?;
         Ok(run.map(WorkflowRun::from))
     }
 
     async fn raw_pipeline(&self, id: u64) -> Result<Option<RawPipeline>, ForgeError> {
         let path = format!("{}/pipelines/{id}", self.path);
-        self.speaker.find_json(&format!("read the pipeline {id}"), &path).await
+        self.speaker
+            .find_json(&format!("read the pipeline {id}"), &path)
+            .await
     }
 
     /// Cancels a pipeline; one that is over is fine.
@@ -100,7 +113,13 @@ impl GitLab {
             body: Value::Null,
         };
         // One that is asked twice to end ends once.
-        let is_over = || async { Ok(self.raw_pipeline(id).await?.filter(RawPipeline::is_over).map(|_| Value::Null)) };
+        let is_over = || async {
+            Ok(self
+                .raw_pipeline(id)
+                .await?
+                .filter(RawPipeline::is_over)
+                .map(|_| Value::Null))
+        };
         let cancel = async {
             match self.speaker.write::<Value, _>(&write, is_over).await {
                 Err(error @ ForgeError::Refused { .. }) => is_over().await?.map(drop).ok_or(error),
@@ -113,7 +132,8 @@ impl GitLab {
     /// The jobs of a pipeline, oldest first; of one that was tried again, the last try alone.
     ///
     /// # Errors
-    /// [`ForgeError::NotFound`] where there is no such pipeline; else where GitLab does not show them.
+    /// [`ForgeError::NotFound`] where there is no such pipeline; else where GitLab does not show
+    /// them.
     pub async fn jobs(&self, pipeline: u64) -> Result<Vec<Job>, ForgeError> {
         let what = format!("read the jobs of the pipeline {pipeline}");
         let path = format!("{}/pipelines/{pipeline}/jobs", self.path);
@@ -136,24 +156,36 @@ impl GitLab {
     /// As [`GitLab::jobs`].
     pub async fn was_retried(&self, pipeline: u64) -> Result<bool, ForgeError> {
         let what = format!("read the jobs of the pipeline {pipeline}");
-        let path = format!("{}/pipelines/{pipeline}/jobs?include_retried=true", self.path);
+        let path = format!(
+            "{}/pipelines/{pipeline}/jobs?include_retried=true",
+            self.path
+        );
         let read = self.speaker.all(&what, &path, |page: Vec<RawJob>| page);
         let mut jobs = self.speaker.within(&what, read).await?;
         jobs.sort_by_key(|job| job.id);
         jobs.dedup_by_key(|job| job.id);
-        let names: std::collections::BTreeSet<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
+        let names: std::collections::BTreeSet<&str> =
+            jobs.iter().map(|job| job.name.as_str()).collect();
         Ok(names.len() < jobs.len())
     }
 
-    /// A job's artifacts as a zip archive, refused where larger than `most` bytes; written to `to`, of which nothing is left
-    /// where it fails. Its digest. Where they lie on another server, that gets no token.
+    /// A job's artifacts as a zip archive, refused where larger than `most` bytes; written to `to`,
+    /// of which nothing is left where it fails. Its digest. Where they lie on another server,
+    /// that gets no token.
     ///
     /// # Errors
-    /// [`ForgeError::NotFound`] where they are gone or expired; [`ForgeError::Refused`] where they are too large; else where
-    /// they do not come, or cannot be written.
-    pub async fn download_artifact(&self, job: u64, most: u64, to: &Path) -> Result<Sha256, ForgeError> {
+    /// [`ForgeError::NotFound`] where they are gone or expired; [`ForgeError::Refused`] where they
+    /// are too large; else where they do not come, or cannot be written.
+    pub async fn download_artifact(
+        &self,
+        job: u64,
+        most: u64,
+        to: &Path,
+    ) -> Result<Sha256, ForgeError> {
         let what = format!("download the artifacts of the job {job}");
         let path = format!("{}/jobs/{job}/artifacts", self.path);
-        self.speaker.archive((&what, &path), Kept::Anywhere, (most, to)).await
+        self.speaker
+            .archive((&what, &path), Kept::Anywhere, (most, to))
+            .await
     }
 }

@@ -1,7 +1,7 @@
 //! Merge requests.
 //!
-//! One is found by its branches, both in this project. It refuses to reopen what a person closed, to make a second one, and
-//! to turn one into a draft or back.
+//! One is found by its branches, both in this project. It refuses to reopen what a person closed,
+//! to make a second one, and to turn one into a draft or back.
 
 use std::cmp::Reverse;
 
@@ -82,35 +82,46 @@ impl From<RawMerge> for PullRequest {
 
 impl RawMerge {
     fn is_from(&self, branch: &str, project: u64) -> bool {
-        self.source_branch == branch && self.source_project_id == Some(project) && self.target_project_id == project
+        self.source_branch == branch
+            && self.source_project_id == Some(project)
+            && self.target_project_id == project
     }
 
     fn is_draft(&self) -> bool {
         let lower = self.title.to_lowercase();
-        ["draft:", "[draft]", "(draft)"].iter().any(|word| lower.starts_with(word))
+        ["draft:", "[draft]", "(draft)"]
+            .iter()
+            .any(|word| lower.starts_with(word))
     }
 }
 
 /// The title of a merge request that is a draft, or is none.
 fn titled(wanted: &str, draft: bool) -> String {
-    if draft { clip(&format!("{DRAFT}{}", title(wanted)), MOST_LINE) } else { title(wanted) }
+    if draft {
+        clip(&format!("{DRAFT}{}", title(wanted)), MOST_LINE)
+    } else {
+        title(wanted)
+    }
 }
 
 impl GitLab {
-    /// A merge request. Its base's commit is the target branch's tip as it was at the last push, and forty zeros where
-    /// GitLab does not tell it.
+    /// A merge request. Its base's commit is the target branch's tip as it was at the last push,
+    /// and forty zeros where GitLab does not tell it.
     ///
     /// # Errors
     /// Where there is none, or GitLab does not show it.
     pub async fn pull_request(&self, number: u64) -> Result<PullRequest, ForgeError> {
         let what = format!("read the merge request !{number}");
         let path = format!("{}/merge_requests/{number}", self.path);
-        let raw: RawMerge = self.speaker.within(&what, self.speaker.read_json(&what, &path)).await?;
+        let raw: RawMerge = self
+            .speaker
+            .within(&what, self.speaker.read_json(&what, &path))
+            .await?;
         Ok(raw.into())
     }
 
-    /// GitLab's records of pushes to a merge request's head, newest first, to the second. One whose commit is gone has
-    /// forty zeros.
+    /// GitLab's records of pushes to a merge request's head, newest first, to the second. One whose
+    /// commit is gone has forty zeros.
     ///
     /// # Errors
     /// Where GitLab does not show them.
@@ -137,13 +148,21 @@ impl GitLab {
         Ok(raw.into_iter().map(PullRequest::from).collect())
     }
 
-    /// The merge requests into this project, open or not, that were changed or commented on since then, oldest first.
+    /// The merge requests into this project, open or not, that were changed or commented on since
+    /// then, oldest first.
     ///
     /// # Errors
     /// Where GitLab does not show them, or there are more than three thousand.
-    pub async fn merge_requests_updated_since(&self, since: Moment) -> Result<Vec<PullRequest>, ForgeError> {
+    pub async fn merge_requests_updated_since(
+        &self,
+        since: Moment,
+    ) -> Result<Vec<PullRequest>, ForgeError> {
         let what = "read the merge requests that were updated lately";
-        let since = encoded(&since.to_utc().to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
+        let since = encoded(
+            &since
+                .to_utc()
+                .to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+        );
         // In the order they were made: one that is updated meanwhile stays on its page.
         let path = format!(
             "{}/merge_requests?state=all&scope=all&updated_after={since}&order_by=created_at&sort=asc",
@@ -164,7 +183,10 @@ impl GitLab {
             self.path,
             encoded(branch)
         );
-        let mut merges = self.speaker.all(&what, &path, |page: Vec<RawMerge>| page).await?;
+        let mut merges = self
+            .speaker
+            .all(&what, &path, |page: Vec<RawMerge>| page)
+            .await?;
         merges.retain(|merge| merge.is_from(branch, self.project));
         merges.sort_by_key(|merge| Reverse(merge.iid));
         merges.dedup_by_key(|merge| merge.iid);
@@ -173,35 +195,63 @@ impl GitLab {
 
     async fn open_merge(&self, wanted: &PullWanted) -> Result<Option<RawMerge>, ForgeError> {
         let merges = self.raw_from(&wanted.head, "opened").await?;
-        Ok(merges.into_iter().find(|merge| merge.target_branch == wanted.base && merge.state == "opened"))
+        Ok(merges
+            .into_iter()
+            .find(|merge| merge.target_branch == wanted.base && merge.state == "opened"))
     }
 
-    /// Makes sure that there is an open merge request from `head` to `base`, with that title and description. One that is
-    /// open keeps being a draft, or none. Its branch is removed when it is merged.
+    /// Makes sure that there is an open merge request from `head` to `base`, with that title and
+    /// description. One that is open keeps being a draft, or none. Its branch is removed when
+    /// it is merged.
     ///
     /// # Errors
-    /// [`ForgeError::Forbidden`] where the token, or the project's settings, do not allow it; [`ForgeError::Refused`] where
-    /// GitLab says no; else where nobody knows whether it was done.
+    /// [`ForgeError::Forbidden`] where the token, or the project's settings, do not allow it;
+    /// [`ForgeError::Refused`] where GitLab says no; else where nobody knows whether it was
+    /// done.
     pub async fn put_pull_request(&self, wanted: &PullWanted) -> Result<PullRequest, ForgeError> {
-        let wanted = &PullWanted { body: fitting(&wanted.body), ..wanted.clone() };
+        let wanted = &PullWanted {
+            body: fitting(&wanted.body),
+            ..wanted.clone()
+        };
         let put = async {
             if let Some(found) = self.open_merge(wanted).await? {
                 return self.edit_merge(found, wanted).await;
             }
             match self.create_merge(wanted).await {
                 // Somebody was faster.
-                Err(ForgeError::Refused { status: 409, said, what }) => {
+                Err(ForgeError::Refused {
+                    status: 409,
+                    said,
+                    what,
+                }) => {
                     let found = self.open_merge(wanted).await?;
-                    self.edit_merge(found.ok_or(ForgeError::Refused { what, status: 409, said })?, wanted).await
+                    self.edit_merge(
+                        found.ok_or(ForgeError::Refused {
+                            what,
+                            status: 409,
+                            said,
+                        })?,
+                        wanted,
+                    )
+                    .await
                 }
                 made => made,
             }
         };
-        self.speaker.within("open a merge request", put).await.map(PullRequest::from)
+        self.speaker
+            .within("open a merge request", put)
+            .await
+            .map(PullRequest::from)
     }
 
     async fn create_merge(&self, wanted: &PullWanted) -> Result<RawMerge, ForgeError> {
-        let PullWanted { head, base, body, labels, .. } = wanted;
+        let PullWanted {
+            head,
+            base,
+            body,
+            labels,
+            ..
+        } = wanted;
         let mut body = json!({
             "source_branch": head,
             "target_branch": base,
@@ -221,10 +271,15 @@ impl GitLab {
         self.speaker.write(&write, || self.open_merge(wanted)).await
     }
 
-    async fn edit_merge(&self, found: RawMerge, wanted: &PullWanted) -> Result<RawMerge, ForgeError> {
+    async fn edit_merge(
+        &self,
+        found: RawMerge,
+        wanted: &PullWanted,
+    ) -> Result<RawMerge, ForgeError> {
         let title = titled(&wanted.title, found.is_draft());
-        let same =
-            |merge: &RawMerge| merge.title == title && merge.description.as_deref().unwrap_or_default() == wanted.body;
+        let same = |merge: &RawMerge| {
+            merge.title == title && merge.description.as_deref().unwrap_or_default() == wanted.body
+        };
         if same(&found) {
             return Ok(found);
         }
@@ -236,7 +291,10 @@ impl GitLab {
             body: json!({ "title": title, "description": wanted.body }),
         };
         let look = || async {
-            let there: Option<RawMerge> = self.speaker.find_json("read a merge request", &path).await?;
+            let there: Option<RawMerge> = self
+                .speaker
+                .find_json("read a merge request", &path)
+                .await?;
             Ok(there.filter(same))
         };
         self.speaker.write(&write, look).await

@@ -1,6 +1,7 @@
 //! The project, its branches and files, and what differs between commits.
 //!
-//! It refuses to call a list of paths whole where GitLab gave up on it, and to read what is larger than any plan.
+//! It refuses to call a list of paths whole where GitLab gave up on it, and to read what is larger
+//! than any plan.
 
 use serde::Deserialize;
 
@@ -11,7 +12,8 @@ use crate::forge::{Comparison, ForgeError, Repository};
 use crate::id::CommitId;
 use crate::trust::Branch;
 
-/// The largest file that is read: one byte more than the largest plan, so that its reader can say what is wrong.
+/// The largest file that is read: one byte more than the largest plan, so that its reader can say
+/// what is wrong.
 const MOST_FILE: usize = (1 << 20) + 1;
 
 #[derive(Deserialize)]
@@ -57,9 +59,14 @@ impl GitLab {
     /// Where GitLab does not show it, or it has no commit yet.
     pub async fn repository(&self) -> Result<Repository, ForgeError> {
         let what = "read the project";
-        let raw: RawProject = self.speaker.within(what, self.speaker.read_json(what, &self.path)).await?;
+        let raw: RawProject = self
+            .speaker
+            .within(what, self.speaker.read_json(what, &self.path))
+            .await?;
         let Some(default_branch) = raw.default_branch else {
-            return Err(self.speaker.nonsense(what, "it has no default branch: is it empty?"));
+            return Err(self
+                .speaker
+                .nonsense(what, "it has no default branch: is it empty?"));
         };
         Ok(Repository {
             id: raw.id,
@@ -82,30 +89,58 @@ impl GitLab {
     /// Where GitLab does not show it.
     pub async fn branch(&self, name: &str) -> Result<Option<Branch>, ForgeError> {
         let what = format!("read the branch {name}");
-        let Some(encoded) = segment(name) else { return Ok(None) };
+        let Some(encoded) = segment(name) else {
+            return Ok(None);
+        };
         let path = format!("{}/repository/branches/{encoded}", self.path);
-        let found = self.speaker.within(&what, self.speaker.find_json::<RawBranch>(&what, &path)).await?;
+        let found = self
+            .speaker
+            .within(&what, self.speaker.find_json::<RawBranch>(&what, &path))
+            .await?;
         let found = found.filter(|raw| raw.name == name);
-        Ok(found.map(|raw| Branch { commit: raw.commit.id, protected: raw.protected }))
+        Ok(found.map(|raw| Branch {
+            commit: raw.commit.id,
+            protected: raw.protected,
+        }))
     }
 
     /// What differs between two commits.
     ///
     /// # Errors
     /// Where GitLab does not know one of them, or does not compare them.
-    pub async fn compare(&self, base: &CommitId, head: &CommitId) -> Result<Comparison, ForgeError> {
+    pub async fn compare(
+        &self,
+        base: &CommitId,
+        head: &CommitId,
+    ) -> Result<Comparison, ForgeError> {
         let what = format!("compare the commits {base} and {head}");
-        self.speaker.within(&what, self.ask_comparison(&what, base, head)).await
+        self.speaker
+            .within(&what, self.ask_comparison(&what, base, head))
+            .await
     }
 
-    async fn ask_comparison(&self, what: &str, base: &CommitId, head: &CommitId) -> Result<Comparison, ForgeError> {
-        let path = format!("{}/repository/merge_base?refs%5B%5D={base}&refs%5B%5D={head}", self.path);
+    async fn ask_comparison(
+        &self,
+        what: &str,
+        base: &CommitId,
+        head: &CommitId,
+    ) -> Result<Comparison, ForgeError> {
+        let path = format!(
+            "{}/repository/merge_base?refs%5B%5D={base}&refs%5B%5D={head}",
+            self.path
+        );
         let merge_base: RawCommit = self.speaker.read_json(what, &path).await?;
         // From where they part: without `straight`, as GitLab's merge requests are shown.
-        let path = format!("{}/repository/compare?from={base}&to={head}&straight=false", self.path);
+        let path = format!(
+            "{}/repository/compare?from={base}&to={head}&straight=false",
+            self.path
+        );
         let raw = match self.speaker.read_json::<RawComparison>(what, &path).await {
             // Every change is in it, line by line: it may be larger than anything that is read.
-            Err(ForgeError::Refused { status: 413, .. }) => RawComparison { diffs: None, compare_timeout: true },
+            Err(ForgeError::Refused { status: 413, .. }) => RawComparison {
+                diffs: None,
+                compare_timeout: true,
+            },
             answer => answer?,
         };
         let both = |diff: RawDiff| {
@@ -114,7 +149,10 @@ impl GitLab {
         };
         let diffs = raw.diffs.filter(|_| !raw.compare_timeout);
         let paths = diffs.map(|diffs| diffs.into_iter().flat_map(both).collect());
-        Ok(Comparison { merge_base: merge_base.id, paths })
+        Ok(Comparison {
+            merge_base: merge_base.id,
+            paths,
+        })
     }
 
     /// A file's bytes at a commit; `None` where there is none. A directory or a submodule is none.
@@ -126,7 +164,11 @@ impl GitLab {
         if segments(path).is_none() {
             return Ok(None);
         }
-        let place = format!("{}/repository/files/{}/raw?ref={commit}", self.path, encoded(path));
+        let place = format!(
+            "{}/repository/files/{}/raw?ref={commit}",
+            self.path,
+            encoded(path)
+        );
         let read = self.speaker.read(&what, &place, ("*/*", MOST_FILE));
         let answer = absent(self.speaker.within(&what, read).await)?;
         Ok(answer.map(|answer| answer.body))

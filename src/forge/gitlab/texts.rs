@@ -1,7 +1,8 @@
 //! Texts as GitLab takes them: in their length, and with nothing in them that it would carry out.
 //!
-//! A line of a note or a description that begins with `/merge` is done by whoever wrote it: by our token. It refuses to send
-//! any such line as it is, since agents and people have a say in what our texts hold.
+//! A line of a note or a description that begins with `/merge` is done by whoever wrote it: by our
+//! token. It refuses to send any such line as it is, since agents and people have a say in what our
+//! texts hold.
 
 use crate::text::clip;
 
@@ -13,8 +14,8 @@ const CUT: &str = "\n\n_This text was too long for GitLab; the rest of it is cut
 /// As many characters as GitLab takes of a title or a status's description.
 pub(super) const MOST_LINE: usize = 255;
 
-/// A body as GitLab will keep it: within its length, without quick actions, without line ends of other systems and
-/// without blank lines at its end, which GitLab takes away.
+/// A body as GitLab will keep it: within its length, without quick actions, without line ends of
+/// other systems and without blank lines at its end, which GitLab takes away.
 pub(super) fn fitting(body: &str) -> String {
     let lines: Vec<String> = body.replace('\r', "").split('\n').map(quiet).collect();
     let text = lines.join("\n");
@@ -25,12 +26,18 @@ pub(super) fn fitting(body: &str) -> String {
     format!("{}{CUT}", clip(text, MOST - CUT.chars().count()))
 }
 
-/// A line that does nothing: a backslash before its slash, which Markdown does not show. `/omk` is no action of GitLab's.
+/// A line that does nothing: a backslash before its slash, which Markdown does not show. `/omk` is
+/// no action of GitLab's.
 fn quiet(line: &str) -> String {
     let trimmed = line.trim_start();
-    let Some(rest) = trimmed.strip_prefix('/') else { return line.to_owned() };
+    let Some(rest) = trimmed.strip_prefix('/') else {
+        return line.to_owned();
+    };
     let name = rest.split(char::is_whitespace).next().unwrap_or_default();
-    let acts = !name.is_empty() && name.chars().all(|one| one.is_alphanumeric() || matches!(one, '_' | '-'));
+    let acts = !name.is_empty()
+        && name
+            .chars()
+            .all(|one| one.is_alphanumeric() || matches!(one, '_' | '-'));
     if !acts || name.eq_ignore_ascii_case("omk") {
         return line.to_owned();
     }
@@ -39,7 +46,10 @@ fn quiet(line: &str) -> String {
 
 /// A title on one line, in its length.
 pub(super) fn title(text: &str) -> String {
-    clip(&text.split_whitespace().collect::<Vec<_>>().join(" "), MOST_LINE)
+    clip(
+        &text.split_whitespace().collect::<Vec<_>>().join(" "),
+        MOST_LINE,
+    )
 }
 
 #[cfg(test)]

@@ -51,7 +51,11 @@ pub(super) fn doubt(said: impl Into<String>) -> Failed {
 impl Answer {
     /// The answer as JSON; no body is `null`.
     pub(in crate::forge) fn json<T: DeserializeOwned>(&self) -> Result<T, String> {
-        let body = if self.body.is_empty() { b"null".as_slice() } else { &self.body };
+        let body = if self.body.is_empty() {
+            b"null".as_slice()
+        } else {
+            &self.body
+        };
         serde_json::from_slice(body).map_err(|error| clip(&error.to_string(), SAID))
     }
 
@@ -63,10 +67,16 @@ impl Answer {
         self.header(name)?.trim().parse().ok()
     }
 
-    /// Whether the forge says that there is another page. Where it leads to is not looked at: pages have numbers.
+    /// Whether the forge says that there is another page. Where it leads to is not looked at: pages
+    /// have numbers.
     pub(super) fn has_next_page(&self) -> Option<bool> {
-        let linked = self.header("link").map(|link| link.contains("rel=\"next\""));
-        linked.or_else(|| self.header("x-next-page").map(|page| !page.trim().is_empty()))
+        let linked = self
+            .header("link")
+            .map(|link| link.contains("rel=\"next\""));
+        linked.or_else(|| {
+            self.header("x-next-page")
+                .map(|page| !page.trim().is_empty())
+        })
     }
 
     pub(in crate::forge) fn content_type(&self) -> &str {
@@ -76,7 +86,8 @@ impl Answer {
     /// The forge's words for a refusal: its message, and the errors it lists.
     pub(super) fn words(&self) -> String {
         let Ok(body) = self.json::<Value>() else {
-            return String::from_utf8_lossy(&self.body[..self.body.len().min(4 * SAID)]).into_owned();
+            return String::from_utf8_lossy(&self.body[..self.body.len().min(4 * SAID)])
+                .into_owned();
         };
         let mut words = Vec::new();
         for name in ["message", "error", "error_description"] {
@@ -86,7 +97,8 @@ impl Answer {
             words.push("no reason given".to_owned());
         }
         let listed = body["errors"].as_array().into_iter().flatten();
-        let listed = listed.filter_map(|error| error.as_str().or_else(|| error["message"].as_str()));
+        let listed =
+            listed.filter_map(|error| error.as_str().or_else(|| error["message"].as_str()));
         words.extend(listed.take(5).map(str::to_owned));
         words.join("; ")
     }
@@ -114,20 +126,41 @@ mod tests {
     use super::*;
 
     fn words(body: &str) -> String {
-        Answer { status: 400, headers: HeaderMap::new(), body: body.as_bytes().to_owned() }.words()
+        Answer {
+            status: 400,
+            headers: HeaderMap::new(),
+            body: body.as_bytes().to_owned(),
+        }
+        .words()
     }
 
     #[test]
     fn a_refusal_is_told_in_whatever_shape_it_comes() {
         assert_eq!(words(r#"{"message":"403 Forbidden"}"#), "403 Forbidden");
-        assert_eq!(words(r#"{"message":{"title":["is too long","is odd"]}}"#), "title: is too long; title: is odd");
-        assert_eq!(words(r#"{"message":["Another one exists: !5"]}"#), "Another one exists: !5");
+        assert_eq!(
+            words(r#"{"message":{"title":["is too long","is odd"]}}"#),
+            "title: is too long; title: is odd"
+        );
+        assert_eq!(
+            words(r#"{"message":["Another one exists: !5"]}"#),
+            "Another one exists: !5"
+        );
         assert_eq!(words(r#"{"error":"state is missing"}"#), "state is missing");
-        let scope = r#"{"error":"insufficient_scope","error_description":"needs api","scope":"api"}"#;
+        let scope =
+            r#"{"error":"insufficient_scope","error_description":"needs api","scope":"api"}"#;
         assert_eq!(words(scope), "insufficient_scope; needs api");
-        assert_eq!(words(r#"{"message":"No","errors":[{"message":"too long"},"odd",7]}"#), "No; too long; odd");
+        assert_eq!(
+            words(r#"{"message":"No","errors":[{"message":"too long"},"odd",7]}"#),
+            "No; too long; odd"
+        );
         assert_eq!(words("Retry later\n"), "Retry later\n");
         assert_eq!(words("[7]"), "no reason given");
-        assert!(words(&format!("{{\"message\":{}}}", "[".repeat(60) + "\"x\"" + &"]".repeat(60))).contains('x'));
+        assert!(
+            words(&format!(
+                "{{\"message\":{}}}",
+                "[".repeat(60) + "\"x\"" + &"]".repeat(60)
+            ))
+            .contains('x')
+        );
     }
 }

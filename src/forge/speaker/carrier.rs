@@ -17,14 +17,16 @@ pub struct Patience {
     pub connect: Duration,
     /// For the next bytes of an answer.
     pub silence: Duration,
-    /// In all, for one request, where the forge asks to be left alone. Longer wishes end as [`ForgeError::Limited`].
+    /// In all, for one request, where the forge asks to be left alone. Longer wishes end as
+    /// [`ForgeError::Limited`].
     pub wait: Duration,
     /// For one call with all its requests, pauses and waits.
     pub call: Duration,
 }
 
 impl Default for Patience {
-    /// GitHub itself gives up on a request after 10 seconds; two minutes of waiting fit into what a job may idle.
+    /// GitHub itself gives up on a request after 10 seconds; two minutes of waiting fit into what a
+    /// job may idle.
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
@@ -42,13 +44,21 @@ pub(super) fn carrier(
     patience: Patience,
     authorities: Option<&Path>,
 ) -> Result<reqwest::Client, ForgeError> {
-    let unfit = |said: String| ForgeError::Misconfigured { what: what.to_owned(), said };
+    let unfit = |said: String| ForgeError::Misconfigured {
+        what: what.to_owned(),
+        said,
+    };
     // Another part of the program may have been first; all of them mean ring.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let url = reqwest::Url::parse(api).ok();
-    let url = url.filter(|url| url.has_host() && url.username().is_empty() && url.password().is_none());
-    let Some(url) = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none()) else {
-        return Err(unfit(format!("the API's address is no plain http(s) URL; {variable} holds it")));
+    let url =
+        url.filter(|url| url.has_host() && url.username().is_empty() && url.password().is_none());
+    let Some(url) =
+        url.filter(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none())
+    else {
+        return Err(unfit(format!(
+            "the API's address is no plain http(s) URL; {variable} holds it"
+        )));
     };
     let mut builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -75,12 +85,18 @@ fn certificates(file: &Path) -> Result<Vec<reqwest::Certificate>, String> {
     let opened = std::fs::File::open(file);
     let read = opened.and_then(|opened| {
         let mut bytes = Vec::new();
-        opened.take(MOST_AUTHORITIES).read_to_end(&mut bytes).map(|_| bytes)
+        opened
+            .take(MOST_AUTHORITIES)
+            .read_to_end(&mut bytes)
+            .map(|_| bytes)
     });
-    let bytes = read.map_err(|error| format!("cannot read the certificates in {named}: {error}"))?;
+    let bytes =
+        read.map_err(|error| format!("cannot read the certificates in {named}: {error}"))?;
     let found = reqwest::Certificate::from_pem_bundle(&bytes).unwrap_or_default();
     if found.is_empty() {
-        return Err(format!("{named} holds no certificates as PEM (`-----BEGIN CERTIFICATE-----`)"));
+        return Err(format!(
+            "{named} holds no certificates as PEM (`-----BEGIN CERTIFICATE-----`)"
+        ));
     }
     Ok(found)
 }

@@ -1,7 +1,8 @@
-//! How to ask and to write without being a nuisance: reads are repeated a few times, waits are obeyed, writes are spaced,
-//! and none is sent again before somebody looked whether it was done.
+//! How to ask and to write without being a nuisance: reads are repeated a few times, waits are
+//! obeyed, writes are spaced, and none is sent again before somebody looked whether it was done.
 //!
-//! It refuses to wait for longer than its [`Patience`](super::Patience), and to read pages without end.
+//! It refuses to wait for longer than its [`Patience`](super::Patience), and to read pages without
+//! end.
 
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use serde_json::Value;
 use super::{Answer, Dialect, Failed, Speaker, Trouble, Write};
 use crate::forge::ForgeError;
 
-/// How often a read is tried: a forge that fails three times in a row, seconds apart, has an incident.
+/// How often a read is tried: a forge that fails three times in a row, seconds apart, has an
+/// incident.
 const TRIES: u32 = 3;
 
 /// How often one request obeys a wish to wait; a limit that is still there after that will stay.
@@ -32,7 +34,10 @@ struct Waits {
 impl Waits {
     async fn wait(&mut self, what: &str, wait: Duration) -> Result<(), ForgeError> {
         if wait > self.left || self.times == 0 {
-            return Err(ForgeError::Limited { what: what.to_owned(), wait });
+            return Err(ForgeError::Limited {
+                what: what.to_owned(),
+                wait,
+            });
         }
         self.left -= wait;
         self.times -= 1;
@@ -43,12 +48,18 @@ impl Waits {
 
 impl<D: Dialect> Speaker<D> {
     fn waits(&self) -> Waits {
-        Waits { left: self.patience.wait, times: WAITS }
+        Waits {
+            left: self.patience.wait,
+            times: WAITS,
+        }
     }
 
-    /// The pause before something is tried once more: about a second, doubling; short where writes need no space.
+    /// The pause before something is tried once more: about a second, doubling; short where writes
+    /// need no space.
     async fn pause(&self, tried: u32) {
-        let first = self.spacing.clamp(Duration::from_millis(10), Duration::from_secs(2));
+        let first = self
+            .spacing
+            .clamp(Duration::from_millis(10), Duration::from_secs(2));
         tokio::time::sleep(first * 2_u32.pow(tried.min(3))).await;
     }
 
@@ -63,12 +74,21 @@ impl<D: Dialect> Speaker<D> {
     }
 
     /// Asks a question by POST, which changes nothing, as often as a read.
-    pub(in crate::forge) async fn query(&self, what: &str, url: &str, body: &Value) -> Result<Answer, ForgeError> {
+    pub(in crate::forge) async fn query(
+        &self,
+        what: &str,
+        url: &str,
+        body: &Value,
+    ) -> Result<Answer, ForgeError> {
         self.repeat(what, || self.inquire(what, url, body)).await
     }
 
     /// Does a thing that changes nothing until it is done, a few times at most.
-    pub(in crate::forge) async fn repeat<T, F>(&self, what: &str, ask: impl Fn() -> F) -> Result<T, ForgeError>
+    pub(in crate::forge) async fn repeat<T, F>(
+        &self,
+        what: &str,
+        ask: impl Fn() -> F,
+    ) -> Result<T, ForgeError>
     where
         F: Future<Output = Result<T, Failed>>,
     {
@@ -125,7 +145,8 @@ impl<D: Dialect> Speaker<D> {
         Ok((items, more))
     }
 
-    /// All of a list. One of more than thirty pages is an error: what is cut off silently is found missing later.
+    /// All of a list. One of more than thirty pages is an error: what is cut off silently is found
+    /// missing later.
     pub(in crate::forge) async fn all<P, T>(
         &self,
         what: &str,
@@ -143,10 +164,14 @@ impl<D: Dialect> Speaker<D> {
                 return Ok(all);
             }
         }
-        Err(self.nonsense(what, &format!("the list has more than {MOST_PAGES} pages of {PAGE}; omk reads no more")))
+        Err(self.nonsense(
+            what,
+            &format!("the list has more than {MOST_PAGES} pages of {PAGE}; omk reads no more"),
+        ))
     }
 
-    /// The items of a list from its start that are wanted, out of at most thirty pages; whether the list ended.
+    /// The items of a list from its start that are wanted, out of at most thirty pages; whether the
+    /// list ended.
     pub(in crate::forge) async fn first<P, T>(
         &self,
         (what, path): (&str, &str),
@@ -180,14 +205,22 @@ impl<D: Dialect> Speaker<D> {
                 Ok(answer) => return Ok(answer),
                 Err(Failed::Trouble(trouble)) => return Err(trouble),
                 Err(Failed::Wait(wait)) => {
-                    waits.wait(&self.shown(&write.what), wait).await.map_err(Trouble::Certain)?;
+                    waits
+                        .wait(&self.shown(&write.what), wait)
+                        .await
+                        .map_err(Trouble::Certain)?;
                 }
             }
         }
     }
 
-    /// Writes. In doubt it looks whether the thing is there; only where it is not, it sends once more, and looks again.
-    pub(in crate::forge) async fn write<T, F>(&self, write: &Write, look: impl Fn() -> F) -> Result<T, ForgeError>
+    /// Writes. In doubt it looks whether the thing is there; only where it is not, it sends once
+    /// more, and looks again.
+    pub(in crate::forge) async fn write<T, F>(
+        &self,
+        write: &Write,
+        look: impl Fn() -> F,
+    ) -> Result<T, ForgeError>
     where
         T: DeserializeOwned,
         F: Future<Output = Result<Option<T>, ForgeError>>,

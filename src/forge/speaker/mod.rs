@@ -1,8 +1,10 @@
-//! Speaking HTTP to a forge, whichever it is: one exchange at a time, and the manners that go with it.
+//! Speaking HTTP to a forge, whichever it is: one exchange at a time, and the manners that go with
+//! it.
 //!
-//! A [`Dialect`] says how the token is shown and how limits are called; [`manners`] repeats, waits and spaces; reqwest
-//! carries, with timeouts, proxies and no redirects. Errors hold neither the token nor a third party's own words for its
-//! troubles. It refuses to send a write twice unless somebody looked in between.
+//! A [`Dialect`] says how the token is shown and how limits are called; [`manners`] repeats, waits
+//! and spaces; reqwest carries, with timeouts, proxies and no redirects. Errors hold neither the
+//! token nor a third party's own words for its troubles. It refuses to send a write twice unless
+//! somebody looked in between.
 
 mod answer;
 mod carrier;
@@ -27,7 +29,8 @@ use crate::clock::{Clock, Stopwatch};
 use crate::exec::secret::Secret;
 use crate::text::{Scrubber, clip, printable};
 
-/// The largest JSON answer that is read. A hundred comments of 65,536 characters each, escaped, stay below it.
+/// The largest JSON answer that is read. A hundred comments of 65,536 characters each, escaped,
+/// stay below it.
 const MOST_JSON: usize = 64 << 20;
 
 /// How much of the forge's words an error keeps, in characters.
@@ -111,8 +114,8 @@ pub(super) enum Verb {
 }
 
 impl<D: Dialect> Speaker<D> {
-    /// One for the API at that address, with the token that the dialect shows; `authorities` are trusted beside the
-    /// system's.
+    /// One for the API at that address, with the token that the dialect shows; `authorities` are
+    /// trusted beside the system's.
     pub(super) fn new(
         api: &str,
         (dialect, token): (D, &Secret),
@@ -148,14 +151,27 @@ impl<D: Dialect> Speaker<D> {
         let most = self.patience.call;
         match tokio::time::timeout(most, call).await {
             Ok(answer) => answer,
-            Err(_) => Err(self.unavailable(what, &format!("given up after {}", crate::text::duration(most)))),
+            Err(_) => Err(self.unavailable(
+                what,
+                &format!("given up after {}", crate::text::duration(most)),
+            )),
         }
     }
 
     /// Asks once.
-    pub(super) async fn get(&self, what: &str, path: &str, (accept, most): (&str, usize)) -> Result<Answer, Failed> {
+    pub(super) async fn get(
+        &self,
+        what: &str,
+        path: &str,
+        (accept, most): (&str, usize),
+    ) -> Result<Answer, Failed> {
         let url = format!("{}{path}", self.api);
-        let ask = Ask { verb: None, url: &url, accept: Some(accept), body: &Value::Null };
+        let ask = Ask {
+            verb: None,
+            url: &url,
+            accept: Some(accept),
+            body: &Value::Null,
+        };
         let answer = self.receive(what, self.sent(&ask).await?, most).await?;
         self.judge(what, answer)
     }
@@ -164,22 +180,42 @@ impl<D: Dialect> Speaker<D> {
     async fn send(&self, write: &Write) -> Result<Answer, Failed> {
         let url = format!("{}{}", self.api, write.path);
         self.writes.fetch_add(1, Ordering::Relaxed);
-        let ask = Ask { verb: Some(write.verb), url: &url, accept: None, body: &write.body };
-        let answer = self.receive(&write.what, self.sent(&ask).await?, MOST_JSON).await?;
+        let ask = Ask {
+            verb: Some(write.verb),
+            url: &url,
+            accept: None,
+            body: &write.body,
+        };
+        let answer = self
+            .receive(&write.what, self.sent(&ask).await?, MOST_JSON)
+            .await?;
         self.judge(&write.what, answer)
     }
 
     /// Asks a question that is too long for an address. It changes nothing.
     async fn inquire(&self, what: &str, url: &str, body: &Value) -> Result<Answer, Failed> {
-        let ask = Ask { verb: Some(Verb::Post), url, accept: None, body };
-        let answer = self.receive(what, self.sent(&ask).await?, MOST_JSON).await?;
+        let ask = Ask {
+            verb: Some(Verb::Post),
+            url,
+            accept: None,
+            body,
+        };
+        let answer = self
+            .receive(what, self.sent(&ask).await?, MOST_JSON)
+            .await?;
         self.judge(what, answer)
     }
 
     /// Asks for what may be elsewhere, or large: nothing of it is read.
     async fn open(&self, path: &str) -> Result<reqwest::Response, Failed> {
         let url = format!("{}{path}", self.api);
-        self.sent(&Ask { verb: None, url: &url, accept: None, body: &Value::Null }).await
+        self.sent(&Ask {
+            verb: None,
+            url: &url,
+            accept: None,
+            body: &Value::Null,
+        })
+        .await
     }
 
     async fn sent(&self, ask: &Ask<'_>) -> Result<reqwest::Response, Failed> {
@@ -191,16 +227,35 @@ impl<D: Dialect> Speaker<D> {
     }
 
     /// Reads what came, to its end.
-    async fn receive(&self, what: &str, mut response: reqwest::Response, most: usize) -> Result<Answer, Failed> {
+    async fn receive(
+        &self,
+        what: &str,
+        mut response: reqwest::Response,
+        most: usize,
+    ) -> Result<Answer, Failed> {
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.broken(&error))? {
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| self.broken(&error))?
+        {
             body.extend_from_slice(&chunk);
             if body.len() > most {
-                let said = format!("it is larger than the {most} bytes that omk reads of such a thing");
-                return Err(ForgeError::Refused { what: self.shown(what), status: 413, said }.into());
+                let said =
+                    format!("it is larger than the {most} bytes that omk reads of such a thing");
+                return Err(ForgeError::Refused {
+                    what: self.shown(what),
+                    status: 413,
+                    said,
+                }
+                .into());
             }
         }
-        Ok(Answer { status: response.status().as_u16(), headers: response.headers().clone(), body })
+        Ok(Answer {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body,
+        })
     }
 
     /// What a broken connection means, in our words.
@@ -208,7 +263,9 @@ impl<D: Dialect> Speaker<D> {
         let mut cause = Some(error);
         while let Some(error) = cause {
             match error.downcast_ref::<reqwest::Error>() {
-                Some(error) if error.is_connect() => return doubt(format!("cannot connect to {}", self.api)),
+                Some(error) if error.is_connect() => {
+                    return doubt(format!("cannot connect to {}", self.api));
+                }
                 Some(error) if error.is_timeout() => return doubt("no answer in time"),
                 Some(_) | None => cause = error.source(),
             }
@@ -233,7 +290,12 @@ impl<D: Dialect> Speaker<D> {
             401 => ForgeError::Unauthorized { what }.into(),
             403 => ForgeError::Forbidden { what, said }.into(),
             404 => ForgeError::NotFound { what }.into(),
-            300..=399 => ForgeError::Refused { what, status, said: "it has moved elsewhere".into() }.into(),
+            300..=399 => ForgeError::Refused {
+                what,
+                status,
+                said: "it has moved elsewhere".into(),
+            }
+            .into(),
             408 | 500.. => doubt(format!("{status}: {said}")),
             _ => ForgeError::Refused { what, status, said }.into(),
         })
@@ -247,31 +309,45 @@ impl<D: Dialect> Speaker<D> {
         if let Some(seconds) = answer.number("retry-after") {
             return Some(Duration::from_secs(seconds));
         }
-        let reset = answer.number(D::RESET).filter(|_| answer.number(D::REMAINING) == Some(0));
+        let reset = answer
+            .number(D::RESET)
+            .filter(|_| answer.number(D::REMAINING) == Some(0));
         if let Some(reset) = reset {
             let now = u64::try_from(self.clock.now().as_millis() / 1000).unwrap_or_default();
             // Its second must be over.
-            return Some(Duration::from_secs(reset.saturating_sub(now).saturating_add(1)));
+            return Some(Duration::from_secs(
+                reset.saturating_sub(now).saturating_add(1),
+            ));
         }
         let said = said.to_lowercase();
-        let limited = answer.status == 429 || said.contains("rate limit") || said.contains("abuse detection");
+        let limited =
+            answer.status == 429 || said.contains("rate limit") || said.contains("abuse detection");
         // Where they name no time, forges mean a minute: sixty times the second between writes.
         limited.then_some(self.spacing.saturating_mul(60))
     }
 
     /// An answer that is none.
     pub(super) fn nonsense(&self, what: &str, said: &str) -> ForgeError {
-        ForgeError::Nonsense { what: self.shown(what), said: self.shown(said) }
+        ForgeError::Nonsense {
+            what: self.shown(what),
+            said: self.shown(said),
+        }
     }
 
     pub(super) fn unavailable(&self, what: &str, said: &str) -> ForgeError {
-        ForgeError::Unavailable { what: self.shown(what), said: self.shown(said) }
+        ForgeError::Unavailable {
+            what: self.shown(what),
+            said: self.shown(said),
+        }
     }
 
     /// Words of others as an error may hold them: without secrets, on one line, clipped.
     pub(super) fn shown(&self, text: &str) -> String {
         let clean = printable(self.scrubber.scrub(text).as_bytes());
-        clip(&clean.split_whitespace().collect::<Vec<_>>().join(" "), SAID)
+        clip(
+            &clean.split_whitespace().collect::<Vec<_>>().join(" "),
+            SAID,
+        )
     }
 
     /// A JSON answer is at most so large.

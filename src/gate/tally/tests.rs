@@ -30,7 +30,11 @@ fn ended(ending: Ending) -> Ended {
         stderr_tail: Vec::new(),
         bytes: 6,
         log_sha256: Sha256::of(b"hello\n"),
-        containment: Containment { level: RoomLevel::Landlock, subreaper: true, why_not: None },
+        containment: Containment {
+            level: RoomLevel::Landlock,
+            subreaper: true,
+            why_not: None,
+        },
         why_not_sealed: None,
         stragglers: 0,
     }
@@ -52,7 +56,14 @@ fn outcome_of(retries: u32, endings: &[Ending]) -> GateOutcome {
 #[track_caller]
 fn check(retries: u32, endings: &[Ending], verdict: GateVerdict, counts: bool, note: &str) {
     let outcome = outcome_of(retries, endings);
-    assert_eq!((outcome.verdict, outcome.counts_as_passed, outcome.note.as_str()), (verdict, counts, note));
+    assert_eq!(
+        (
+            outcome.verdict,
+            outcome.counts_as_passed,
+            outcome.note.as_str()
+        ),
+        (verdict, counts, note)
+    );
     assert_eq!(outcome.attempts as usize, endings.len());
     assert_eq!(outcome.duration_ms, 1500 * endings.len() as u64);
 }
@@ -61,30 +72,78 @@ fn check(retries: u32, endings: &[Ending], verdict: GateVerdict, counts: bool, n
 fn exit_codes_decide() {
     check(0, &[Ending::Exited(0)], GateVerdict::Passed, true, "");
     check(0, &[Ending::Exited(101)], GateVerdict::Failed, false, "");
-    check(0, &[Ending::Signalled(9)], GateVerdict::Failed, false, "ended by signal 9");
-    check(0, &[Ending::TimedOut], GateVerdict::TimedOut, false, "ended after its timeout of 15m 00s");
+    check(
+        0,
+        &[Ending::Signalled(9)],
+        GateVerdict::Failed,
+        false,
+        "ended by signal 9",
+    );
+    check(
+        0,
+        &[Ending::TimedOut],
+        GateVerdict::TimedOut,
+        false,
+        "ended after its timeout of 15m 00s",
+    );
 }
 
 #[test]
 fn a_pass_on_a_retry_is_flaky_and_never_clean() {
     let endings = [Ending::Exited(1), Ending::Exited(0)];
-    check(2, &endings, GateVerdict::Flaky, true, "flaky: passed on the 2nd of 2 executions");
+    check(
+        2,
+        &endings,
+        GateVerdict::Flaky,
+        true,
+        "flaky: passed on the 2nd of 2 executions",
+    );
 }
 
 #[test]
 fn a_stopped_gate_is_no_pass_whatever_came_before() {
     check(0, &[], GateVerdict::Skipped, false, "did not run");
-    check(0, &[Ending::Stopped], GateVerdict::Skipped, false, "stopped before it was done");
-    check(1, &[Ending::Exited(1), Ending::Stopped], GateVerdict::Skipped, false, "stopped before it was done");
+    check(
+        0,
+        &[Ending::Stopped],
+        GateVerdict::Skipped,
+        false,
+        "stopped before it was done",
+    );
+    check(
+        1,
+        &[Ending::Exited(1), Ending::Stopped],
+        GateVerdict::Skipped,
+        false,
+        "stopped before it was done",
+    );
     // Stopped between two executions.
-    check(1, &[Ending::Exited(1)], GateVerdict::Skipped, false, "stopped before it was done");
+    check(
+        1,
+        &[Ending::Exited(1)],
+        GateVerdict::Skipped,
+        false,
+        "stopped before it was done",
+    );
 }
 
 #[test]
 fn the_last_execution_has_the_last_word() {
-    check(1, &[Ending::TimedOut, Ending::Exited(1)], GateVerdict::Failed, false, "");
+    check(
+        1,
+        &[Ending::TimedOut, Ending::Exited(1)],
+        GateVerdict::Failed,
+        false,
+        "",
+    );
     let note = "ended after its timeout of 15m 00s";
-    check(1, &[Ending::Exited(1), Ending::TimedOut], GateVerdict::TimedOut, false, note);
+    check(
+        1,
+        &[Ending::Exited(1), Ending::TimedOut],
+        GateVerdict::TimedOut,
+        false,
+        note,
+    );
 }
 
 #[test]
@@ -97,7 +156,12 @@ fn a_long_log_keeps_whole_lines_of_both_ends() {
     let log = evidence(&long, "logs/x.log".to_owned(), &str::to_owned);
     assert!(log.head.len() <= HEAD && log.head.len() > HEAD - 100);
     assert!(log.tail.len() <= TAIL && log.tail.len() > TAIL - 100);
-    assert!(log.head.lines().chain(log.tail.lines()).all(|kept| kept == line.trim_end()));
+    assert!(
+        log.head
+            .lines()
+            .chain(log.tail.lines())
+            .all(|kept| kept == line.trim_end())
+    );
 }
 
 #[test]
@@ -106,8 +170,11 @@ fn a_short_log_is_kept_whole_and_in_one_piece() {
     short.head = b"a sec".to_vec();
     short.tail = b"ret b".to_vec();
     short.bytes = 10;
-    // A secret that lies on both sides of the capture's seam is whole again before it is looked for.
-    let log = evidence(&short, "logs/x.log".to_owned(), &|text| text.replace("secret", "***"));
+    // A secret that lies on both sides of the capture's seam is whole again before it is looked
+    // for.
+    let log = evidence(&short, "logs/x.log".to_owned(), &|text| {
+        text.replace("secret", "***")
+    });
     assert_eq!((log.head.as_str(), log.tail.as_str()), ("a *** b", ""));
 }
 
@@ -140,8 +207,14 @@ fn descendants_that_outlived_any_execution_are_noted() {
     let gate = gate(1);
     let mut tally = Tally::new(&gate);
     for stragglers in [2, 1] {
-        let ended = Ended { stragglers, ..ended(Ending::Exited(1)) };
-        tally.take(&ended, evidence(&ended, "logs/x.log".to_owned(), &str::to_owned));
+        let ended = Ended {
+            stragglers,
+            ..ended(Ending::Exited(1))
+        };
+        tally.take(
+            &ended,
+            evidence(&ended, "logs/x.log".to_owned(), &str::to_owned),
+        );
     }
     let outcome = tally.finish(None, &str::to_owned).outcome;
     assert_eq!(outcome.note, "3 descendants outlived it, ended with it");
@@ -150,7 +223,8 @@ fn descendants_that_outlived_any_execution_are_noted() {
 #[test]
 fn a_long_log_in_one_line_is_cut_between_characters() {
     let mut long = ended(Ending::Exited(1));
-    // Of three bytes each, so that neither the first 4 KiB nor the last 16 KiB are whole characters.
+    // Of three bytes each, so that neither the first 4 KiB nor the last 16 KiB are whole
+    // characters.
     long.head = "€".repeat(20_000).into_bytes();
     long.bytes = 60_000;
     let log = evidence(&long, "logs/x.log".to_owned(), &str::to_owned);
@@ -164,6 +238,11 @@ fn ends_that_fit_when_secrets_are_gone_keep_their_first_and_last_lines() {
     long.head = format!("begins\n{secret} and").into_bytes();
     long.tail = format!("so on {secret}\nends").into_bytes();
     long.bytes = 1_000_000;
-    let log = evidence(&long, "logs/x.log".to_owned(), &|text| text.replace(&secret, "***"));
-    assert_eq!((log.head.as_str(), log.tail.as_str()), ("begins\n*** and", "so on ***\nends"));
+    let log = evidence(&long, "logs/x.log".to_owned(), &|text| {
+        text.replace(&secret, "***")
+    });
+    assert_eq!(
+        (log.head.as_str(), log.tail.as_str()),
+        ("begins\n*** and", "so on ***\nends")
+    );
 }

@@ -35,35 +35,65 @@ pub(super) struct Field<'n> {
 }
 
 impl<'n> Fields<'n> {
-    /// The fields of `node`, which is `owner` ("task `api`"); complains where it is no map and about unknown keys.
-    pub(super) fn open(node: &'n Node, owner: &str, known: &[&str], critic: &mut Critic<'_>) -> Option<Self> {
+    /// The fields of `node`, which is `owner` ("task `api`"); complains where it is no map and
+    /// about unknown keys.
+    pub(super) fn open(
+        node: &'n Node,
+        owner: &str,
+        known: &[&str],
+        critic: &mut Critic<'_>,
+    ) -> Option<Self> {
         let entries = match &node.value {
             Value::Map(entries) => entries,
             Value::Broken => return None,
             Value::Scalar(_) | Value::List(_) => {
-                let what = format!("{owner} must be a map of keys, but this is {}", describe(node));
-                critic.say(node.at, what).advise(format!("its keys are {}", known_keys(known)));
+                let what = format!(
+                    "{owner} must be a map of keys, but this is {}",
+                    describe(node)
+                );
+                critic
+                    .say(node.at, what)
+                    .advise(format!("its keys are {}", known_keys(known)));
                 return None;
             }
         };
-        for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
+        for entry in entries
+            .iter()
+            .filter(|entry| !known.contains(&entry.key.as_str()))
+        {
             let hint = match critic.guess(&entry.key, known.iter().copied()) {
                 Some(key) => format!("did you mean `{key}`?"),
                 None => format!("the keys here are {}", known_keys(known)),
             };
-            critic.say(entry.key_at, format!("{owner} has no key {}", quoted(&entry.key))).advise(hint);
+            critic
+                .say(
+                    entry.key_at,
+                    format!("{owner} has no key {}", quoted(&entry.key)),
+                )
+                .advise(hint);
         }
-        Some(Self { entries, at: node.at })
+        Some(Self {
+            entries,
+            at: node.at,
+        })
     }
 
     pub(super) fn get(&self, key: &str) -> Option<Field<'n>> {
         let entry = self.entries.iter().find(|entry| entry.key == key)?;
-        Some(Field { key: &entry.key, key_at: entry.key_at, node: &entry.node })
+        Some(Field {
+            key: &entry.key,
+            key_at: entry.key_at,
+            node: &entry.node,
+        })
     }
 }
 
 fn known_keys(known: &[&str]) -> String {
-    known.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
+    known
+        .iter()
+        .map(|key| format!("`{key}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// An example of what was expected.
@@ -115,8 +145,16 @@ impl<'n> Field<'n> {
             return;
         }
         let nothing = matches!(&self.node.value, Value::Scalar(scalar) if scalar.meaning() == Meaning::Nothing);
-        let hint = if nothing { "give it a value, or remove the key".to_owned() } else { like(expected) };
-        let what = format!("`{}` must be {expected}, but this is {}", self.key, describe(self.node));
+        let hint = if nothing {
+            "give it a value, or remove the key".to_owned()
+        } else {
+            like(expected)
+        };
+        let what = format!(
+            "`{}` must be {expected}, but this is {}",
+            self.key,
+            describe(self.node)
+        );
         critic.say(self.pointed(), what).advise(hint);
     }
 
@@ -125,7 +163,12 @@ impl<'n> Field<'n> {
         let scalar = self.scalar("text", critic)?;
         match scalar.meaning() {
             Meaning::Text if scalar.text.contains('\0') => {
-                critic.say(self.node.at, format!("`{}` holds a NUL character", self.key)).advise("remove it");
+                critic
+                    .say(
+                        self.node.at,
+                        format!("`{}` holds a NUL character", self.key),
+                    )
+                    .advise("remove it");
                 None
             }
             Meaning::Text => Some(scalar.text.clone()),
@@ -134,8 +177,14 @@ impl<'n> Field<'n> {
                 None
             }
             Meaning::Bool(_) | Meaning::Whole(_) | Meaning::Number(_) => {
-                let what = format!("`{}` must be text, but without quotes this is {}", self.key, describe(self.node));
-                critic.say(self.node.at, what).advise(format!("write `\"{}\"`", clip(&scalar.text)));
+                let what = format!(
+                    "`{}` must be text, but without quotes this is {}",
+                    self.key,
+                    describe(self.node)
+                );
+                critic
+                    .say(self.node.at, what)
+                    .advise(format!("write `\"{}\"`", clip(&scalar.text)));
                 None
             }
         }
@@ -145,7 +194,9 @@ impl<'n> Field<'n> {
     pub(super) fn words(self, critic: &mut Critic<'_>) -> Option<String> {
         let text = self.text(critic)?;
         if text.trim().is_empty() {
-            critic.say(self.pointed(), format!("`{}` is empty", self.key)).advise("write something, or remove the key");
+            critic
+                .say(self.pointed(), format!("`{}` is empty", self.key))
+                .advise("write something, or remove the key");
             return None;
         }
         Some(text)
@@ -153,7 +204,11 @@ impl<'n> Field<'n> {
 
     /// Where to point at: the value, or the key where the value cannot be seen.
     pub(super) fn pointed(self) -> Span {
-        if self.node.at.start < self.node.at.end { self.node.at } else { self.key_at }
+        if self.node.at.start < self.node.at.end {
+            self.node.at
+        } else {
+            self.key_at
+        }
     }
 
     /// A name of one of our types.
@@ -162,7 +217,10 @@ impl<'n> Field<'n> {
         text.parse()
             .map_err(|bad: BadName| {
                 let BadName { expected, rule, .. } = bad;
-                let complaint = critic.say(self.pointed(), format!("{} is not {expected}", quoted(&text)));
+                let complaint = critic.say(
+                    self.pointed(),
+                    format!("{} is not {expected}", quoted(&text)),
+                );
                 complaint.advise(rule.unwrap_or(expected));
             })
             .ok()
@@ -180,9 +238,13 @@ impl<'n> Field<'n> {
                     _ => None,
                 };
                 let what = format!("`{}` must be {EXPECTED}, but this is text", self.key);
-                critic.say(self.pointed(), what).advise(meant.unwrap_or("write `true` or `false`"));
+                critic
+                    .say(self.pointed(), what)
+                    .advise(meant.unwrap_or("write `true` or `false`"));
             }
-            Meaning::Nothing | Meaning::Whole(_) | Meaning::Number(_) => self.wrong(EXPECTED, critic),
+            Meaning::Nothing | Meaning::Whole(_) | Meaning::Number(_) => {
+                self.wrong(EXPECTED, critic)
+            }
         }
         None
     }
@@ -195,22 +257,36 @@ impl<'n> Field<'n> {
         let scalar = self.scalar("a whole number", critic)?;
         let (least, most) = ((*range.start()).into(), (*range.end()).into());
         match scalar.meaning() {
-            Meaning::Whole(Some(value)) if (least..=most).contains(&value) => return T::try_from(value).ok(),
+            Meaning::Whole(Some(value)) if (least..=most).contains(&value) => {
+                return T::try_from(value).ok();
+            }
             Meaning::Whole(_) => {
                 let what = format!("`{}` is out of range", self.key);
-                critic.say(self.node.at, what).advise(format!("it goes from {least} to {most}"));
+                critic
+                    .say(self.node.at, what)
+                    .advise(format!("it goes from {least} to {most}"));
             }
-            Meaning::Number(_) | Meaning::Bool(_) | Meaning::Nothing => self.wrong("a whole number", critic),
+            Meaning::Number(_) | Meaning::Bool(_) | Meaning::Nothing => {
+                self.wrong("a whole number", critic)
+            }
             Meaning::Text => self.number_as_text("a whole number", scalar, critic),
         }
         None
     }
 
     /// A finite number for which `sound` holds; `rule` says what that is.
-    pub(super) fn number(self, rule: &str, sound: fn(f64) -> bool, critic: &mut Critic<'_>) -> Option<f64> {
+    pub(super) fn number(
+        self,
+        rule: &str,
+        sound: fn(f64) -> bool,
+        critic: &mut Critic<'_>,
+    ) -> Option<f64> {
         let scalar = self.scalar("a number", critic)?;
         let value = match scalar.meaning() {
-            #[expect(clippy::cast_precision_loss, reason = "prices and factors are no counts")]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "prices and factors are no counts"
+            )]
             Meaning::Whole(value) => value.map(|value| value as f64),
             Meaning::Number(value) => Some(value),
             Meaning::Bool(_) | Meaning::Nothing => {
@@ -224,7 +300,9 @@ impl<'n> Field<'n> {
         };
         match value {
             Some(value) if !value.is_finite() => {
-                critic.say(self.node.at, format!("`{}` must be finite", self.key)).advise(format!("it must be {rule}"));
+                critic
+                    .say(self.node.at, format!("`{}` must be finite", self.key))
+                    .advise(format!("it must be {rule}"));
                 None
             }
             Some(value) if sound(value) => Some(value),
@@ -238,13 +316,27 @@ impl<'n> Field<'n> {
     }
 
     fn number_as_text(self, expected: &str, scalar: &Scalar, critic: &mut Critic<'_>) {
-        let digits: String = scalar.text.chars().filter(|character| !matches!(character, '_' | ',' | ' ')).collect();
-        let bare = Scalar { text: digits, plain: true };
+        let digits: String = scalar
+            .text
+            .chars()
+            .filter(|character| !matches!(character, '_' | ',' | ' '))
+            .collect();
+        let bare = Scalar {
+            text: digits,
+            plain: true,
+        };
         let hint = match bare.meaning() {
-            Meaning::Whole(_) | Meaning::Number(_) => format!("write {} without quotes", clip(&bare.text)),
+            Meaning::Whole(_) | Meaning::Number(_) => {
+                format!("write {} without quotes", clip(&bare.text))
+            }
             Meaning::Text | Meaning::Bool(_) | Meaning::Nothing => format!("write {expected}"),
         };
-        critic.say(self.pointed(), format!("`{}` must be {expected}, but this is text", self.key)).advise(hint);
+        critic
+            .say(
+                self.pointed(),
+                format!("`{}` must be {expected}, but this is text", self.key),
+            )
+            .advise(hint);
     }
 
     /// A duration with its unit.
@@ -266,9 +358,16 @@ impl<'n> Field<'n> {
             BadDuration::TooLong | BadDuration::TooShort | BadDuration::Negative => {
                 "it goes from `1ms` to `365d`".to_owned()
             }
-            BadDuration::NoUnit | BadDuration::Malformed => "write it like `90s`, `30m` or `5h30m`".to_owned(),
+            BadDuration::NoUnit | BadDuration::Malformed => {
+                "write it like `90s`, `30m` or `5h30m`".to_owned()
+            }
         };
-        critic.say(self.pointed(), format!("the duration {} {bad}", quoted(&scalar.text))).advise(hint);
+        critic
+            .say(
+                self.pointed(),
+                format!("the duration {} {bad}", quoted(&scalar.text)),
+            )
+            .advise(hint);
         None
     }
 
@@ -287,47 +386,82 @@ impl<'n> Field<'n> {
             BadSize::NoUnit if scalar.text.bytes().all(|byte| byte.is_ascii_digit()) => {
                 format!("write `{}MB`", clip(&scalar.text))
             }
-            BadSize::UnknownUnit(_) => "the units are `KB`, `MB`, `GB`, `KiB`, `MiB` and `GiB`".to_owned(),
+            BadSize::UnknownUnit(_) => {
+                "the units are `KB`, `MB`, `GB`, `KiB`, `MiB` and `GiB`".to_owned()
+            }
             BadSize::OutOfRange => "it goes from `1KB` to `1000GB`".to_owned(),
             BadSize::NoUnit | BadSize::Malformed => "write it like `500KB` or `100MB`".to_owned(),
         };
-        critic.say(self.pointed(), format!("the size {} {bad}", quoted(&scalar.text))).advise(hint);
+        critic
+            .say(
+                self.pointed(),
+                format!("the size {} {bad}", quoted(&scalar.text)),
+            )
+            .advise(hint);
         None
     }
 
     /// One of a few words.
-    pub(super) fn choice<T: Copy>(self, choices: &[(&str, T)], critic: &mut Critic<'_>) -> Option<T> {
+    pub(super) fn choice<T: Copy>(
+        self,
+        choices: &[(&str, T)],
+        critic: &mut Critic<'_>,
+    ) -> Option<T> {
         let text = self.text(critic)?;
         if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text) {
             return Some(*value);
         }
-        let all = choices.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+        let all = choices
+            .iter()
+            .map(|(word, _)| format!("`{word}`"))
+            .collect::<Vec<_>>()
+            .join(", ");
         let hint = match critic.guess(&text, choices.iter().map(|(word, _)| *word)) {
             Some(word) => format!("did you mean `{word}`?"),
             None if choices.len() == 1 => format!("it can only be {all}"),
             None => format!("it is one of {all}"),
         };
-        critic.say(self.pointed(), format!("`{}` cannot be {}", self.key, quoted(&text))).advise(hint);
+        critic
+            .say(
+                self.pointed(),
+                format!("`{}` cannot be {}", self.key, quoted(&text)),
+            )
+            .advise(hint);
         None
     }
 
     /// The items of a list, as fields of the same key.
-    pub(super) fn items(self, critic: &mut Critic<'_>) -> Option<impl Iterator<Item = Field<'n>> + use<'n>> {
+    pub(super) fn items(
+        self,
+        critic: &mut Critic<'_>,
+    ) -> Option<impl Iterator<Item = Field<'n>> + use<'n>> {
         let Value::List(items) = &self.node.value else {
             self.not_a_list(critic);
             return None;
         };
-        let field = move |node: &'n Rc<Node>| Field { key: self.key, key_at: node.at, node: node.as_ref() };
+        let field = move |node: &'n Rc<Node>| Field {
+            key: self.key,
+            key_at: node.at,
+            node: node.as_ref(),
+        };
         Some(items.iter().map(field))
     }
 
     fn not_a_list(self, critic: &mut Critic<'_>) {
-        let Value::Scalar(scalar) = &self.node.value else { return self.wrong("a list", critic) };
+        let Value::Scalar(scalar) = &self.node.value else {
+            return self.wrong("a list", critic);
+        };
         if scalar.meaning() == Meaning::Nothing {
             return self.wrong("a list", critic);
         }
-        let what = format!("`{}` must be a list, but this is {}", self.key, describe(self.node));
-        critic.say(self.pointed(), what).advise(format!("write `[\"{}\"]`", clip(&scalar.text)));
+        let what = format!(
+            "`{}` must be a list, but this is {}",
+            self.key,
+            describe(self.node)
+        );
+        critic
+            .say(self.pointed(), what)
+            .advise(format!("write `[\"{}\"]`", clip(&scalar.text)));
     }
 
     /// Whether there are several values, or may be.
@@ -353,10 +487,18 @@ impl<'n> Field<'n> {
         };
         let mut variables = BTreeMap::new();
         for entry in entries {
-            let value = Field { key: &entry.key, key_at: entry.key_at, node: &entry.node }.text(critic);
+            let value = Field {
+                key: &entry.key,
+                key_at: entry.key_at,
+                node: &entry.node,
+            }
+            .text(critic);
             if !is_variable(&entry.key) {
                 critic
-                    .say(entry.key_at, format!("{} is not the name of a variable", quoted(&entry.key)))
+                    .say(
+                        entry.key_at,
+                        format!("{} is not the name of a variable", quoted(&entry.key)),
+                    )
                     .advise("use letters, digits and `_`, and no digit first");
             } else if let Some(value) = value {
                 variables.insert(entry.key.clone(), value);
@@ -372,7 +514,10 @@ impl<'n> Field<'n> {
             return Some(name);
         }
         critic
-            .say(self.pointed(), format!("{} is not the name of a variable", quoted(&name)))
+            .say(
+                self.pointed(),
+                format!("{} is not the name of a variable", quoted(&name)),
+            )
             .advise("use letters, digits and `_`, and no digit first");
         None
     }
@@ -381,7 +526,9 @@ impl<'n> Field<'n> {
 fn is_variable(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(|first: char| first.is_ascii_digit())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 fn clip(text: &str) -> String {

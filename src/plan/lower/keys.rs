@@ -22,8 +22,16 @@ pub(in crate::plan) const PLAN: &[&str] = &[
     "protect",
     "commands",
 ];
-pub(in crate::plan) const AGENT: &[&str] =
-    &["kind", "version", "model", "thinking", "base_url", "key_env", "max_steps", "tools"];
+pub(in crate::plan) const AGENT: &[&str] = &[
+    "kind",
+    "version",
+    "model",
+    "thinking",
+    "base_url",
+    "key_env",
+    "max_steps",
+    "tools",
+];
 pub(in crate::plan) const TOOLS: &[&str] = &["disabled"];
 pub(in crate::plan) const LIMITS: &[&str] = &["workers", "time", "tokens", "usd"];
 pub(in crate::plan) const PRICES: &[&str] = &["input", "cached_input", "output"];
@@ -64,8 +72,8 @@ pub(in crate::plan) const TASK: &[&str] = &[
     "network",
     "metadata",
 ];
-/// What a task may leave to `defaults`: all that does not make it this task. What all tasks reach is said in
-/// `room`, apart for agents and commands.
+/// What a task may leave to `defaults`: all that does not make it this task. What all tasks reach
+/// is said in `room`, apart for agents and commands.
 pub(in crate::plan) const DEFAULTS: &[&str] = &[
     "priority",
     "read_set",
@@ -92,11 +100,13 @@ pub(in crate::plan) const ROOM: &[&str] = &["level", "network", "docker"];
 pub(in crate::plan) const NETWORKS: &[&str] = &["agent", "gates", "tasks"];
 pub(in crate::plan) const NETWORK: &[&str] = &["allow"];
 pub(in crate::plan) const WHEN: &[&str] = &["events", "changed"];
-pub(in crate::plan) const DELIVER: &[&str] = &["as", "draft", "labels", "partial", "limit", "sign_off"];
+pub(in crate::plan) const DELIVER: &[&str] =
+    &["as", "draft", "labels", "partial", "limit", "sign_off"];
 pub(in crate::plan) const COMMANDS: &[&str] = &["permission", "bots"];
 pub(in crate::plan) const BOT: &[&str] = &["login", "id"];
 
-/// Fields of a task's record (`omk status --json`); metadata is flattened beside them, so it cannot have their names.
+/// Fields of a task's record (`omk status --json`); metadata is flattened beside them, so it cannot
+/// have their names.
 pub const RECORD: &[&str] = &[
     "id",
     "name",

@@ -14,16 +14,23 @@ use crate::plan::scalar::{Meaning, Scalar};
 pub(super) fn metadata(field: Field<'_>, critic: &mut Critic<'_>) -> Option<Map<String, Json>> {
     let Value::Map(entries) = &field.node.value else {
         if !matches!(field.node.value, Value::Broken) {
-            let what = format!("`metadata` must be a map, but this is {}", super::field::describe(field.node));
-            critic.say(field.node.at, what).advise("write it like `metadata: { role: backend }`");
+            let what = format!(
+                "`metadata` must be a map, but this is {}",
+                super::field::describe(field.node)
+            );
+            critic
+                .say(field.node.at, what)
+                .advise("write it like `metadata: { role: backend }`");
         }
         return None;
     };
     let mut metadata = Map::new();
     for entry in entries {
         if keys::RECORD.contains(&entry.key.as_str()) {
-            let what =
-                format!("metadata cannot have the key `{}`: the task's record has a field of that name", entry.key);
+            let what = format!(
+                "metadata cannot have the key `{}`: the task's record has a field of that name",
+                entry.key
+            );
             critic.say(entry.key_at, what).advise("choose another name");
         }
         if let Some(value) = json(&entry.node, critic) {
@@ -39,11 +46,21 @@ fn json(node: &Node, critic: &mut Critic<'_>) -> Option<Json> {
         Value::Scalar(scalar) => scalar_json(scalar, node.at, critic),
         Value::List(items) => {
             let items: Vec<_> = items.iter().map(|item| json(item, critic)).collect();
-            items.into_iter().collect::<Option<Vec<_>>>().map(Json::Array)
+            items
+                .into_iter()
+                .collect::<Option<Vec<_>>>()
+                .map(Json::Array)
         }
         Value::Map(entries) => {
-            let entries: Vec<_> = entries.iter().map(|entry| (entry.key.clone(), json(&entry.node, critic))).collect();
-            entries.into_iter().map(|(key, value)| Some((key, value?))).collect::<Option<Map<_, _>>>().map(Json::Object)
+            let entries: Vec<_> = entries
+                .iter()
+                .map(|entry| (entry.key.clone(), json(&entry.node, critic)))
+                .collect();
+            entries
+                .into_iter()
+                .map(|(key, value)| Some((key, value?)))
+                .collect::<Option<Map<_, _>>>()
+                .map(Json::Object)
         }
         Value::Broken => None,
     }
@@ -54,7 +71,9 @@ fn scalar_json(scalar: &Scalar, at: Span, critic: &mut Critic<'_>) -> Option<Jso
         Meaning::Nothing => return Some(Json::Null),
         Meaning::Bool(value) => return Some(Json::Bool(value)),
         Meaning::Text => return Some(Json::String(scalar.text.clone())),
-        Meaning::Whole(value) => value.and_then(Number::from_i128).filter(|number| number.is_u64() || number.is_i64()),
+        Meaning::Whole(value) => value
+            .and_then(Number::from_i128)
+            .filter(|number| number.is_u64() || number.is_i64()),
         Meaning::Number(value) => Number::from_f64(value),
     };
     if number.is_none() {

@@ -20,7 +20,10 @@ fn glob(item: Field<'_>, critic: &mut Critic<'_>) -> Option<Glob> {
     text.parse()
         .map_err(|BadGlob { reason, next }| {
             critic
-                .say(item.node.at, format!("{} is not a glob: {reason}", quoted(&text)))
+                .say(
+                    item.node.at,
+                    format!("{} is not a glob: {reason}", quoted(&text)),
+                )
                 .advise(next.unwrap_or("the wildcards are `**`, `*`, `?`, `{a,b}` and `[a-z]`"));
         })
         .ok()
@@ -49,12 +52,20 @@ pub(super) fn path(field: Field<'_>, critic: &mut Critic<'_>) -> Option<String> 
     let short = short.trim_end_matches('/');
     if RepoPath::from_bytes(short.as_bytes()).is_none() {
         critic
-            .say(field.node.at, format!("{} is not a path inside the repository", quoted(&text)))
+            .say(
+                field.node.at,
+                format!("{} is not a path inside the repository", quoted(&text)),
+            )
             .advise("write it like `target` or `target/junit.xml`");
         return None;
     }
-    if short.split('/').any(|part| part.eq_ignore_ascii_case(".git")) {
-        critic.say(field.node.at, format!("{} is git's own", quoted(&text))).advise("choose another path");
+    if short
+        .split('/')
+        .any(|part| part.eq_ignore_ascii_case(".git"))
+    {
+        critic
+            .say(field.node.at, format!("{} is git's own", quoted(&text)))
+            .advise("choose another path");
         return None;
     }
     Some(short.to_owned())
@@ -62,16 +73,23 @@ pub(super) fn path(field: Field<'_>, critic: &mut Critic<'_>) -> Option<String> 
 
 /// Complains of a path that is empty, absolute or leads upwards.
 fn leads_out(field: Field<'_>, text: &str, separators: &[char], critic: &mut Critic<'_>) -> bool {
-    let drive = matches!(text.as_bytes(), [letter, b':', b'/' | b'\\', ..] if letter.is_ascii_alphabetic());
+    let drive =
+        matches!(text.as_bytes(), [letter, b':', b'/' | b'\\', ..] if letter.is_ascii_alphabetic());
     let (what, hint) = if text.is_empty() {
-        (format!("a path of `{}` is empty", field.key), "write a path, or remove it")
+        (
+            format!("a path of `{}` is empty", field.key),
+            "write a path, or remove it",
+        )
     } else if text.starts_with('/') || drive {
         (
             format!("the path {} is absolute", quoted(text)),
             "write it from the root of the repository, without `/` before it",
         )
     } else if text.split(separators).any(|part| part == "..") {
-        (format!("the path {} leads upwards", quoted(text)), "write it from the root of the repository, without `..`")
+        (
+            format!("the path {} leads upwards", quoted(text)),
+            "write it from the root of the repository, without `..`",
+        )
     } else {
         return false;
     };

@@ -1,4 +1,5 @@
-//! What a plan's parts say about each other: ids are unique, everything named exists, nothing waits for itself.
+//! What a plan's parts say about each other: ids are unique, everything named exists, nothing waits
+//! for itself.
 //!
 //! It refuses to recurse: a chain of ten thousand dependencies is walked with a stack of its own.
 
@@ -22,20 +23,31 @@ pub(super) struct Ids<'n> {
 }
 
 impl<'n> Ids<'n> {
-    /// Collects the ids of tasks or gates, malformed ones too, and complains of those that are missing or taken.
+    /// Collects the ids of tasks or gates, malformed ones too, and complains of those that are
+    /// missing or taken.
     pub(super) fn collect(kind: &'static str, all: &[Fields<'n>], critic: &mut Critic<'_>) -> Self {
-        let mut ids = Self { kind, places: HashMap::new(), order: Vec::new() };
+        let mut ids = Self {
+            kind,
+            places: HashMap::new(),
+            order: Vec::new(),
+        };
         let mut firsts: HashMap<&str, Span> = HashMap::new();
         for (index, fields) in all.iter().enumerate() {
             let Some(id) = fields.get("id") else {
-                critic.say(fields.at, format!("this {kind} has no `id`")).advise(format!("add one: `id: my-{kind}`"));
+                critic
+                    .say(fields.at, format!("this {kind} has no `id`"))
+                    .advise(format!("add one: `id: my-{kind}`"));
                 continue;
             };
             let Some(text) = text(id) else { continue };
             if let Some(first) = firsts.get(text) {
                 let first = critic.whereabouts(*first);
-                let said = critic.say(id.node.at, format!("the id {} is taken by another {kind}", quoted(text)));
-                said.advise("choose another id").note(format!("the first one is at {first}"));
+                let said = critic.say(
+                    id.node.at,
+                    format!("the id {} is taken by another {kind}", quoted(text)),
+                );
+                said.advise("choose another id")
+                    .note(format!("the first one is at {first}"));
                 continue;
             }
             firsts.insert(text, id.node.at);
@@ -45,16 +57,30 @@ impl<'n> Ids<'n> {
         ids
     }
 
-    /// The list's item that has the id named by `item`; complains where none has, or where `named` has it already.
-    fn find(&self, item: Field<'n>, owner: &str, named: &mut Vec<usize>, critic: &mut Critic<'_>) -> Option<usize> {
+    /// The list's item that has the id named by `item`; complains where none has, or where `named`
+    /// has it already.
+    fn find(
+        &self,
+        item: Field<'n>,
+        owner: &str,
+        named: &mut Vec<usize>,
+        critic: &mut Critic<'_>,
+    ) -> Option<usize> {
         let text = text(item)?;
         // What cannot be an id was complained of when it was read.
         text.parse::<TaskId>().ok()?;
         let Some(&index) = self.places.get(text) else {
             let at = item.node.at;
             let guess = critic.guess(text, self.order.iter().copied());
-            let (verb, kind) = if self.kind == "gate" { ("names the gate", "gate") } else { ("needs", "task") };
-            let said = critic.say(at, format!("{owner} {verb} {}, which is not in this plan", quoted(text)));
+            let (verb, kind) = if self.kind == "gate" {
+                ("names the gate", "gate")
+            } else {
+                ("needs", "task")
+            };
+            let said = critic.say(
+                at,
+                format!("{owner} {verb} {}, which is not in this plan", quoted(text)),
+            );
             said.advise(match guess {
                 Some(id) => format!("did you mean `{id}`?"),
                 None => format!("add a {kind} with this id, or remove the name"),
@@ -62,7 +88,12 @@ impl<'n> Ids<'n> {
             return None;
         };
         if named.contains(&index) {
-            critic.say(item.node.at, format!("{owner} names {} twice", quoted(text))).advise("remove one of the two");
+            critic
+                .say(
+                    item.node.at,
+                    format!("{owner} names {} twice", quoted(text)),
+                )
+                .advise("remove one of the two");
             return None;
         }
         named.push(index);
@@ -71,18 +102,31 @@ impl<'n> Ids<'n> {
 
     /// Checks a list of ids, and returns the items it names with their places.
     pub(super) fn check(&self, list: Field<'n>, owner: &str, critic: &mut Critic<'_>) -> Vec<Edge> {
-        let Value::List(items) = &list.node.value else { return Vec::new() };
+        let Value::List(items) = &list.node.value else {
+            return Vec::new();
+        };
         let mut named = Vec::new();
-        let fields = items.iter().map(|node| Field { key: list.key, key_at: node.at, node });
+        let fields = items.iter().map(|node| Field {
+            key: list.key,
+            key_at: node.at,
+            node,
+        });
         fields
-            .filter_map(|item| self.find(item, owner, &mut named, critic).map(|to| Edge { to, at: item.node.at }))
+            .filter_map(|item| {
+                self.find(item, owner, &mut named, critic).map(|to| Edge {
+                    to,
+                    at: item.node.at,
+                })
+            })
             .collect()
     }
 }
 
 fn text(field: Field<'_>) -> Option<&str> {
     match &field.node.value {
-        Value::Scalar(scalar) => (scalar.meaning() == Meaning::Text).then_some(scalar.text.as_str()),
+        Value::Scalar(scalar) => {
+            (scalar.meaning() == Meaning::Text).then_some(scalar.text.as_str())
+        }
         Value::List(_) | Value::Map(_) | Value::Broken => None,
     }
 }
@@ -134,13 +178,19 @@ fn complain(path: &[(usize, usize)], names: &[&str], edge: &Edge, critic: &mut C
     let mut steps: Vec<String> = if path.len() > 2 * SHOWN {
         let (head, tail) = (&path[..SHOWN], &path[path.len() - SHOWN..]);
         let between = format!("… {} more …", path.len() - 2 * SHOWN);
-        head.iter().map(name).chain(std::iter::once(between)).chain(tail.iter().map(name)).collect()
+        head.iter()
+            .map(name)
+            .chain(std::iter::once(between))
+            .chain(tail.iter().map(name))
+            .collect()
     } else {
         path.iter().map(name).collect()
     };
     steps.extend(path.first().map(name));
     let what = format!("tasks wait for each other: {}", steps.join(" -> "));
-    critic.say(edge.at, what).advise("remove one of these dependencies");
+    critic
+        .say(edge.at, what)
+        .advise("remove one of these dependencies");
 }
 
 #[cfg(test)]

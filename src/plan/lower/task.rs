@@ -14,15 +14,19 @@ use crate::glob::Glob;
 use crate::id::{GateId, TaskId};
 use crate::plan::complaint::Critic;
 use crate::plan::{
-    ChangePolicy, DEFAULT_IDLE_TIMEOUT, DEFAULT_TIMEOUT, Event, OnDependencyFailure, RetryPolicy, Task, When, Work,
-    WriteSet,
+    ChangePolicy, DEFAULT_IDLE_TIMEOUT, DEFAULT_TIMEOUT, Event, OnDependencyFailure, RetryPolicy,
+    Task, When, Work, WriteSet,
 };
 
-pub(in crate::plan) const CHANGES: &[(&str, ChangePolicy)] =
-    &[("required", ChangePolicy::Required), ("optional", ChangePolicy::Optional)];
+pub(in crate::plan) const CHANGES: &[(&str, ChangePolicy)] = &[
+    ("required", ChangePolicy::Required),
+    ("optional", ChangePolicy::Optional),
+];
 
-pub(in crate::plan) const ON_FAILURE: &[(&str, OnDependencyFailure)] =
-    &[("skip", OnDependencyFailure::Skip), ("run", OnDependencyFailure::Run)];
+pub(in crate::plan) const ON_FAILURE: &[(&str, OnDependencyFailure)] = &[
+    ("skip", OnDependencyFailure::Skip),
+    ("run", OnDependencyFailure::Run),
+];
 
 pub(in crate::plan) const EVENTS: &[(&str, Event)] = &[
     ("manual", Event::Manual),
@@ -62,19 +66,36 @@ impl Wishes {
     /// Reads what both a task and `defaults` may say.
     pub(super) fn read(fields: &Fields<'_>, critic: &mut Critic<'_>) -> Self {
         Self {
-            priority: fields.get("priority").and_then(|rank| rank.whole(i32::MIN..=i32::MAX, critic)),
-            read_set: fields.get("read_set").and_then(|set| paths::globs(set, critic)),
-            write_set: fields.get("write_set").and_then(|set| paths::globs(set, critic)),
-            change: fields.get("change").and_then(|change| change.choice(CHANGES, critic)),
-            retry: fields.get("retry_policy").map(|policy| RetryWishes::read(policy, critic)),
+            priority: fields
+                .get("priority")
+                .and_then(|rank| rank.whole(i32::MIN..=i32::MAX, critic)),
+            read_set: fields
+                .get("read_set")
+                .and_then(|set| paths::globs(set, critic)),
+            write_set: fields
+                .get("write_set")
+                .and_then(|set| paths::globs(set, critic)),
+            change: fields
+                .get("change")
+                .and_then(|change| change.choice(CHANGES, critic)),
+            retry: fields
+                .get("retry_policy")
+                .map(|policy| RetryWishes::read(policy, critic)),
             timeout: fields.get("timeout").and_then(|time| time.duration(critic)),
-            idle_timeout: fields.get("idle_timeout").and_then(|time| time.duration(critic)),
-            gates: fields.get("gates").and_then(|gates| gates.list(critic, Field::name)),
+            idle_timeout: fields
+                .get("idle_timeout")
+                .and_then(|time| time.duration(critic)),
+            gates: fields
+                .get("gates")
+                .and_then(|gates| gates.list(critic, Field::name)),
             when: fields.get("when").and_then(|when| self::when(when, critic)),
             on_dependency_failure: fields
                 .get("on_dependency_failure")
                 .and_then(|choice| choice.choice(ON_FAILURE, critic)),
-            env: fields.get("env").and_then(|env| env.variables(critic)).unwrap_or_default(),
+            env: fields
+                .get("env")
+                .and_then(|env| env.variables(critic))
+                .unwrap_or_default(),
             metadata: fields
                 .get("metadata")
                 .and_then(|metadata| metadata::metadata(metadata, critic))
@@ -89,18 +110,28 @@ impl RetryWishes {
             return Self::default();
         };
         Self {
-            max_attempts: fields.get("max_attempts").and_then(|count| count.whole(0..=u32::MAX, critic)),
-            backoff_seconds: fields.get("backoff_seconds").and_then(|time| time.whole(0..=u64::MAX, critic)),
+            max_attempts: fields
+                .get("max_attempts")
+                .and_then(|count| count.whole(0..=u32::MAX, critic)),
+            backoff_seconds: fields
+                .get("backoff_seconds")
+                .and_then(|time| time.whole(0..=u64::MAX, critic)),
             backoff_multiplier: fields
                 .get("backoff_multiplier")
                 .and_then(|factor| factor.number("at least 1", |factor| factor >= 1.0, critic)),
             terminal_on_permanent_failure: fields
                 .get("terminal_on_permanent_failure")
                 .and_then(|terminal| terminal.boolean(critic)),
-            max_backoff_seconds: fields.get("max_backoff_seconds").and_then(|time| time.whole(0..=u64::MAX, critic)),
-            jitter: fields
-                .get("jitter")
-                .and_then(|jitter| jitter.number("from 0 to 1", |jitter| (0.0..=1.0).contains(&jitter), critic)),
+            max_backoff_seconds: fields
+                .get("max_backoff_seconds")
+                .and_then(|time| time.whole(0..=u64::MAX, critic)),
+            jitter: fields.get("jitter").and_then(|jitter| {
+                jitter.number(
+                    "from 0 to 1",
+                    |jitter| (0.0..=1.0).contains(&jitter),
+                    critic,
+                )
+            }),
         }
     }
 
@@ -119,16 +150,30 @@ impl RetryWishes {
     }
 }
 
-/// Reads a task called `owner`. `None` where it has no usable id or nothing to do; what else is wrong with it was
-/// complained of, too.
-pub(super) fn task(fields: &Fields<'_>, owner: &str, defaults: &Wishes, critic: &mut Critic<'_>) -> Option<Task> {
+/// Reads a task called `owner`. `None` where it has no usable id or nothing to do; what else is
+/// wrong with it was complained of, too.
+pub(super) fn task(
+    fields: &Fields<'_>,
+    owner: &str,
+    defaults: &Wishes,
+    critic: &mut Critic<'_>,
+) -> Option<Task> {
     let id: Option<TaskId> = fields.get("id").and_then(|id| id.name(critic));
     let name = fields.get("name").and_then(|name| name.words(critic));
-    let description = fields.get("description").and_then(|text| text.text(critic)).unwrap_or_default();
+    let description = fields
+        .get("description")
+        .and_then(|text| text.text(critic))
+        .unwrap_or_default();
     let work = work(fields, owner, critic);
-    let dependencies = fields.get("dependencies").and_then(|names| names.list(critic, Field::name));
-    let max_retries = fields.get("max_retries").and_then(|count| count.whole(0..=u32::MAX, critic));
-    let network = fields.get("network").and_then(|field| network(field, occupant(fields), critic));
+    let dependencies = fields
+        .get("dependencies")
+        .and_then(|names| names.list(critic, Field::name));
+    let max_retries = fields
+        .get("max_retries")
+        .and_then(|count| count.whole(0..=u32::MAX, critic));
+    let network = fields
+        .get("network")
+        .and_then(|field| network(field, occupant(fields), critic));
     let wishes = Wishes::read(fields, critic);
 
     let (id, work) = (id?, work?);
@@ -136,7 +181,10 @@ pub(super) fn task(fields: &Fields<'_>, owner: &str, defaults: &Wishes, critic: 
         None => WriteSet::Unknown,
         Some(globs) => WriteSet::Declared(globs),
     };
-    let mut retry_policy = defaults.retry.unwrap_or_default().over(RetryPolicy::default());
+    let mut retry_policy = defaults
+        .retry
+        .unwrap_or_default()
+        .over(RetryPolicy::default());
     match (wishes.retry, max_retries) {
         (Some(own), _) => retry_policy = own.over(retry_policy),
         (None, Some(old)) => retry_policy.max_attempts = old,
@@ -148,14 +196,29 @@ pub(super) fn task(fields: &Fields<'_>, owner: &str, defaults: &Wishes, critic: 
         description,
         dependencies: dependencies.unwrap_or_default(),
         priority: wishes.priority.or(defaults.priority).unwrap_or(0),
-        read_set: wishes.read_set.or_else(|| defaults.read_set.clone()).unwrap_or_default(),
-        change: wishes.change.or(defaults.change).unwrap_or_else(|| ChangePolicy::usual(&work, &write_set)),
+        read_set: wishes
+            .read_set
+            .or_else(|| defaults.read_set.clone())
+            .unwrap_or_default(),
+        change: wishes
+            .change
+            .or(defaults.change)
+            .unwrap_or_else(|| ChangePolicy::usual(&work, &write_set)),
         work,
         write_set,
         retry_policy,
-        timeout: wishes.timeout.or(defaults.timeout).unwrap_or(DEFAULT_TIMEOUT),
-        idle_timeout: wishes.idle_timeout.or(defaults.idle_timeout).unwrap_or(DEFAULT_IDLE_TIMEOUT),
-        gates: wishes.gates.or_else(|| defaults.gates.clone()).unwrap_or_default(),
+        timeout: wishes
+            .timeout
+            .or(defaults.timeout)
+            .unwrap_or(DEFAULT_TIMEOUT),
+        idle_timeout: wishes
+            .idle_timeout
+            .or(defaults.idle_timeout)
+            .unwrap_or(DEFAULT_IDLE_TIMEOUT),
+        gates: wishes
+            .gates
+            .or_else(|| defaults.gates.clone())
+            .unwrap_or_default(),
         when: wishes.when.or_else(|| defaults.when.clone()),
         on_dependency_failure: wishes
             .on_dependency_failure
@@ -163,7 +226,12 @@ pub(super) fn task(fields: &Fields<'_>, owner: &str, defaults: &Wishes, critic: 
             .unwrap_or(OnDependencyFailure::Skip),
         network,
         env: defaults.env.clone().into_iter().chain(wishes.env).collect(),
-        metadata: defaults.metadata.clone().into_iter().chain(wishes.metadata).collect(),
+        metadata: defaults
+            .metadata
+            .clone()
+            .into_iter()
+            .chain(wishes.metadata)
+            .collect(),
     })
 }
 
@@ -176,15 +244,21 @@ fn work(fields: &Fields<'_>, owner: &str, critic: &mut Critic<'_>) -> Option<Wor
             both.sort_by_key(|field| field.key_at);
             let [first, second] = both;
             let first_at = critic.whereabouts(first.key_at);
-            let said = critic.say(second.key_at, format!("{owner} has both `prompt` and `run`"));
-            said.advise("keep one, or make two tasks").note(format!("`{}` is at {first_at}", first.key));
+            let said = critic.say(
+                second.key_at,
+                format!("{owner} has both `prompt` and `run`"),
+            );
+            said.advise("keep one, or make two tasks")
+                .note(format!("`{}` is at {first_at}", first.key));
             prompt.words(critic);
             run.words(critic);
             None
         }
         (None, None) => {
             let hint = "say what to do: `prompt:` for the agent, or `run:` for a shell command";
-            critic.say(fields.at, format!("{owner} has neither `prompt` nor `run`")).advise(hint);
+            critic
+                .say(fields.at, format!("{owner} has neither `prompt` nor `run`"))
+                .advise(hint);
             None
         }
     }
@@ -201,8 +275,14 @@ fn occupant(fields: &Fields<'_>) -> Option<Occupant> {
 
 fn when(field: Field<'_>, critic: &mut Critic<'_>) -> Option<When> {
     let fields = Fields::open(field.node, "`when`", keys::WHEN, critic)?;
-    let events =
-        fields.get("events").and_then(|events| events.list(critic, |item, critic| item.choice(EVENTS, critic)));
-    let changed = fields.get("changed").and_then(|changed| paths::globs(changed, critic));
-    Some(When { events: events.unwrap_or_default(), changed: changed.unwrap_or_default() })
+    let events = fields
+        .get("events")
+        .and_then(|events| events.list(critic, |item, critic| item.choice(EVENTS, critic)));
+    let changed = fields
+        .get("changed")
+        .and_then(|changed| paths::globs(changed, critic));
+    Some(When {
+        events: events.unwrap_or_default(),
+        changed: changed.unwrap_or_default(),
+    })
 }

@@ -1,7 +1,7 @@
 //! The renderings of a preview.
 //!
-//! It refuses to print an author's text as it is: ids are plain by their type, names and globs are made visible and
-//! clipped.
+//! It refuses to print an author's text as it is: ids are plain by their type, names and globs are
+//! made visible and clipped.
 
 use std::fmt::Write as _;
 
@@ -18,7 +18,8 @@ const MAX_TEXT: usize = 48;
 /// Ids of a list in a line of the terminal.
 const MAX_IDS: usize = 6;
 
-/// Tasks and gates with a network of their own that are listed; more would push the order out of sight.
+/// Tasks and gates with a network of their own that are listed; more would push the order out of
+/// sight.
 const MAX_EXCEPTIONS: usize = 20;
 
 /// Tasks that Mermaid draws; more is a carpet, not a picture.
@@ -29,7 +30,14 @@ const MAX_ARROWS: usize = 350;
 
 pub(super) fn terminal(preview: &Preview) -> String {
     let mut out = format!("{}: {}", preview.plan, plural(preview.tasks.len(), "task"));
-    let _ = writeln!(out, ", up to {}", plural(usize::try_from(preview.executions).unwrap_or(usize::MAX), "execution"));
+    let _ = writeln!(
+        out,
+        ", up to {}",
+        plural(
+            usize::try_from(preview.executions).unwrap_or(usize::MAX),
+            "execution"
+        )
+    );
     if let Some(limits) = limits(preview) {
         let _ = writeln!(out, "limits: {limits}");
     }
@@ -45,11 +53,19 @@ pub(super) fn terminal(preview: &Preview) -> String {
     }
     out.push('\n');
     table(&mut out, &preview.tasks);
-    let _ = writeln!(out, "\n{}, if there are workers enough:", plural(preview.waves.len(), "wave"));
+    let _ = writeln!(
+        out,
+        "\n{}, if there are workers enough:",
+        plural(preview.waves.len(), "wave")
+    );
     for (number, wave) in preview.waves.iter().enumerate() {
         let _ = writeln!(out, "  {}. {}", number + 1, ids(wave));
     }
-    let _ = writeln!(out, "\ncritical path, {}:", plural(preview.critical_path.len(), "task"));
+    let _ = writeln!(
+        out,
+        "\ncritical path, {}:",
+        plural(preview.critical_path.len(), "task")
+    );
     let _ = writeln!(out, "  {}", path(&preview.critical_path));
     overlaps(&mut out, preview);
     undeclared(&mut out, &preview.tasks);
@@ -61,8 +77,12 @@ pub(super) fn terminal(preview: &Preview) -> String {
 fn limits(preview: &Preview) -> Option<String> {
     let limits = &preview.limits;
     let parts: Vec<String> = [
-        limits.workers.map(|workers| plural(workers as usize, "worker")),
-        limits.time_seconds.map(|seconds| duration(std::time::Duration::from_secs(seconds))),
+        limits
+            .workers
+            .map(|workers| plural(workers as usize, "worker")),
+        limits
+            .time_seconds
+            .map(|seconds| duration(std::time::Duration::from_secs(seconds))),
         limits.tokens.map(|tokens| format!("{tokens} tokens")),
         limits.usd.map(|usd| format!("{usd:.2} USD")),
     ]
@@ -85,8 +105,13 @@ fn room(out: &mut String, preview: &Preview) {
     };
     let docker = if room.docker { ", with Docker" } else { "" };
     let _ = writeln!(out, "room: {level}{docker}");
-    let networks = [("agents", &room.agent), ("gates", &room.gates), ("commands", &room.tasks)];
-    let networks = networks.map(|(who, network)| format!("{who} {}", visible(&network.to_string())));
+    let networks = [
+        ("agents", &room.agent),
+        ("gates", &room.gates),
+        ("commands", &room.tasks),
+    ];
+    let networks =
+        networks.map(|(who, network)| format!("{who} {}", visible(&network.to_string())));
     let _ = writeln!(out, "network: {}", networks.join("; "));
     for PreviewNetwork { of, network } in room.exceptions.iter().take(MAX_EXCEPTIONS) {
         let of = match of {
@@ -104,8 +129,21 @@ fn room(out: &mut String, preview: &Preview) {
 }
 
 fn table(out: &mut String, tasks: &[PreviewTask]) {
-    let header = ["", "task", "priority", "executions", "room", "after", "name"].map(String::from);
-    let rows: Vec<[String; 7]> = tasks.iter().enumerate().map(|(at, task)| row(at, task)).collect();
+    let header = [
+        "",
+        "task",
+        "priority",
+        "executions",
+        "room",
+        "after",
+        "name",
+    ]
+    .map(String::from);
+    let rows: Vec<[String; 7]> = tasks
+        .iter()
+        .enumerate()
+        .map(|(at, task)| row(at, task))
+        .collect();
     // A column for what differs, if anything does.
     let no_room = tasks.iter().all(|task| task.room.is_none());
     let mut widths = [0; 7];
@@ -122,7 +160,11 @@ fn table(out: &mut String, tasks: &[PreviewTask]) {
             }
             let gap = " ".repeat(width - cell.width());
             // Numbers end, words begin at the same place.
-            let padded = if matches!(column, 0 | 2) { format!("{gap}{cell}  ") } else { format!("{cell}{gap}  ") };
+            let padded = if matches!(column, 0 | 2) {
+                format!("{gap}{cell}  ")
+            } else {
+                format!("{cell}{gap}  ")
+            };
             line.push_str(&padded);
         }
         let _ = writeln!(out, "{}", line.trim_end());
@@ -130,15 +172,27 @@ fn table(out: &mut String, tasks: &[PreviewTask]) {
 }
 
 fn row(at: usize, task: &PreviewTask) -> [String; 7] {
-    let mut name = if task.name == task.id.as_str() { String::new() } else { visible(&task.name) };
+    let mut name = if task.name == task.id.as_str() {
+        String::new()
+    } else {
+        visible(&task.name)
+    };
     if task.conditional {
-        name.push_str(if name.is_empty() { "(conditional)" } else { " (conditional)" });
+        name.push_str(if name.is_empty() {
+            "(conditional)"
+        } else {
+            " (conditional)"
+        });
     }
     [
         (at + 1).to_string(),
         task.id.to_string(),
         task.priority.to_string(),
-        if task.executions == 1 { "1".into() } else { format!("up to {}", task.executions) },
+        if task.executions == 1 {
+            "1".into()
+        } else {
+            format!("up to {}", task.executions)
+        },
         task.room.clone().unwrap_or_default(),
         ids(&task.dependencies),
         name,
@@ -146,13 +200,20 @@ fn row(at: usize, task: &PreviewTask) -> [String; 7] {
 }
 
 fn visible(text: &str) -> String {
-    clip(&escape_invisible(&text.replace(['\n', '\t'], " ")), MAX_TEXT)
+    clip(
+        &escape_invisible(&text.replace(['\n', '\t'], " ")),
+        MAX_TEXT,
+    )
 }
 
 fn ids(ids: &[TaskId]) -> String {
     let shown: Vec<&str> = ids.iter().take(MAX_IDS).map(TaskId::as_str).collect();
     let more = ids.len() - shown.len();
-    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let more = if more == 0 {
+        String::new()
+    } else {
+        format!(" and {more} more")
+    };
     format!("{}{more}", shown.join(", "))
 }
 
@@ -162,7 +223,12 @@ fn path(ids: &[TaskId]) -> String {
         return shown.join(" -> ");
     }
     let (head, tail) = (&shown[..MAX_IDS], &shown[shown.len() - MAX_IDS..]);
-    format!("{} -> ({} more) -> {}", head.join(" -> "), shown.len() - 2 * MAX_IDS, tail.join(" -> "))
+    format!(
+        "{} -> ({} more) -> {}",
+        head.join(" -> "),
+        shown.len() - 2 * MAX_IDS,
+        tail.join(" -> ")
+    )
 }
 
 fn overlaps(out: &mut String, preview: &Preview) {
@@ -171,9 +237,19 @@ fn overlaps(out: &mut String, preview: &Preview) {
         return;
     }
     let at_least = if overlaps.exact { "" } else { "at least " };
-    let _ = writeln!(out, "\n{at_least}{}, never at the same time:", plural(overlaps.total, "overlap"));
+    let _ = writeln!(
+        out,
+        "\n{at_least}{}, never at the same time:",
+        plural(overlaps.total, "overlap")
+    );
     for overlap in &overlaps.listed {
-        let _ = writeln!(out, "  {} and {}: {}", overlap.first, overlap.second, explain(overlap));
+        let _ = writeln!(
+            out,
+            "  {} and {}: {}",
+            overlap.first,
+            overlap.second,
+            explain(overlap)
+        );
     }
     if overlaps.total > overlaps.listed.len() {
         let _ = writeln!(out, "  … {} more …", overlaps.total - overlaps.listed.len());
@@ -194,10 +270,17 @@ fn explain(overlap: &Overlap) -> String {
 }
 
 fn undeclared(out: &mut String, tasks: &[PreviewTask]) {
-    let unknown: Vec<TaskId> =
-        tasks.iter().filter(|task| !task.write_set_declared).map(|task| task.id.clone()).collect();
+    let unknown: Vec<TaskId> = tasks
+        .iter()
+        .filter(|task| !task.write_set_declared)
+        .map(|task| task.id.clone())
+        .collect();
     if !unknown.is_empty() {
-        let _ = writeln!(out, "\nwithout a write_set, so conflicts show only when landing: {}", ids(&unknown));
+        let _ = writeln!(
+            out,
+            "\nwithout a write_set, so conflicts show only when landing: {}",
+            ids(&unknown)
+        );
     }
 }
 
@@ -207,7 +290,13 @@ fn useless(out: &mut String, preview: &Preview) {
     }
     out.push_str("\nwrite sets that can never be used:\n");
     for found in preview.useless.iter().take(MAX_IDS) {
-        let _ = writeln!(out, "  {}: {} {}", found.task, visible(&found.glob), found.why);
+        let _ = writeln!(
+            out,
+            "  {}: {} {}",
+            found.task,
+            visible(&found.glob),
+            found.why
+        );
     }
     if preview.useless.len() > MAX_IDS {
         let _ = writeln!(out, "  … {} more …", preview.useless.len() - MAX_IDS);
@@ -217,17 +306,32 @@ fn useless(out: &mut String, preview: &Preview) {
 /// Gates and tasks that do not meet.
 fn gates(out: &mut String, preview: &Preview) {
     let listed = |required: bool| {
-        let gates: Vec<&str> =
-            preview.unused_gates.iter().filter(|gate| gate.required == required).map(|gate| gate.id.as_str()).collect();
+        let gates: Vec<&str> = preview
+            .unused_gates
+            .iter()
+            .filter(|gate| gate.required == required)
+            .map(|gate| gate.id.as_str())
+            .collect();
         let more = gates.len().saturating_sub(MAX_IDS);
-        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-        (!gates.is_empty()).then(|| format!("{}{more}", gates[..gates.len().min(MAX_IDS)].join(", ")))
+        let more = if more == 0 {
+            String::new()
+        } else {
+            format!(" and {more} more")
+        };
+        (!gates.is_empty())
+            .then(|| format!("{}{more}", gates[..gates.len().min(MAX_IDS)].join(", ")))
     };
     if let Some(gates) = listed(true) {
-        let _ = writeln!(out, "\ngates of no task, which judge only the result: {gates}");
+        let _ = writeln!(
+            out,
+            "\ngates of no task, which judge only the result: {gates}"
+        );
     }
     if let Some(gates) = listed(false) {
-        let _ = writeln!(out, "\ngates that never run, for no task names them and they are not required: {gates}");
+        let _ = writeln!(
+            out,
+            "\ngates that never run, for no task names them and they are not required: {gates}"
+        );
     }
     if !preview.ungated.is_empty() {
         let _ = writeln!(
@@ -241,18 +345,31 @@ fn gates(out: &mut String, preview: &Preview) {
 pub(super) fn mermaid(preview: &Preview) -> String {
     let mut out = String::from("flowchart LR\n");
     let drawn = &preview.tasks[..preview.tasks.len().min(MAX_DRAWN)];
-    let index: std::collections::HashMap<&TaskId, usize> =
-        drawn.iter().enumerate().map(|(at, task)| (&task.id, at)).collect();
+    let index: std::collections::HashMap<&TaskId, usize> = drawn
+        .iter()
+        .enumerate()
+        .map(|(at, task)| (&task.id, at))
+        .collect();
     for (at, task) in drawn.iter().enumerate() {
         let _ = writeln!(out, "  t{at}[\"{}\"]", task.id);
     }
     let mut arrows = Vec::new();
     for (at, task) in drawn.iter().enumerate() {
-        arrows.extend(task.dependencies.iter().filter_map(|id| index.get(id)).map(|on| format!("  t{on} --> t{at}\n")));
+        arrows.extend(
+            task.dependencies
+                .iter()
+                .filter_map(|id| index.get(id))
+                .map(|on| format!("  t{on} --> t{at}\n")),
+        );
     }
-    let met =
-        preview.overlaps.listed.iter().filter_map(|pair| Some((index.get(&pair.first)?, index.get(&pair.second)?)));
-    let met: Vec<String> = met.map(|(first, second)| format!("  t{first} -. overlap .- t{second}\n")).collect();
+    let met = preview
+        .overlaps
+        .listed
+        .iter()
+        .filter_map(|pair| Some((index.get(&pair.first)?, index.get(&pair.second)?)));
+    let met: Vec<String> = met
+        .map(|(first, second)| format!("  t{first} -. overlap .- t{second}\n"))
+        .collect();
     out.extend(arrows.iter().take(MAX_ARROWS).map(String::as_str));
     out.extend(met.iter().map(String::as_str));
     let undrawn = preview.tasks.len() - drawn.len();
@@ -260,13 +377,20 @@ pub(super) fn mermaid(preview: &Preview) -> String {
         let _ = writeln!(out, "  more[\"{}\"]", plural(undrawn, "more task"));
     }
     if arrows.len() > MAX_ARROWS {
-        let _ = writeln!(out, "  arrows[\"{} not drawn\"]", plural(arrows.len() - MAX_ARROWS, "dependency"));
+        let _ = writeln!(
+            out,
+            "  arrows[\"{} not drawn\"]",
+            plural(arrows.len() - MAX_ARROWS, "dependency")
+        );
     }
     out
 }
 
 pub(super) fn dot(preview: &Preview) -> String {
-    let mut out = format!("digraph \"{}\" {{\n  rankdir=LR;\n  node [shape=box];\n", preview.plan);
+    let mut out = format!(
+        "digraph \"{}\" {{\n  rankdir=LR;\n  node [shape=box];\n",
+        preview.plan
+    );
     for task in &preview.tasks {
         let _ = writeln!(out, "  \"{}\";", task.id);
     }
@@ -276,7 +400,11 @@ pub(super) fn dot(preview: &Preview) -> String {
         }
     }
     for overlap in &preview.overlaps.listed {
-        let _ = writeln!(out, "  \"{}\" -> \"{}\" [style=dashed, dir=none];", overlap.first, overlap.second);
+        let _ = writeln!(
+            out,
+            "  \"{}\" -> \"{}\" [style=dashed, dir=none];",
+            overlap.first, overlap.second
+        );
     }
     out.push_str("}\n");
     out

@@ -1,8 +1,8 @@
 //! Pairs of tasks that overlap, found through a trie over the literal prefixes of their globs.
 //!
-//! Two globs are compared only where one's prefix begins with the other's, and sets of tasks are rows of bits, so ten
-//! thousand tasks that all write the same are quick. It refuses to compare for ever: after [`MAX_WORK`] it says "at
-//! least".
+//! Two globs are compared only where one's prefix begins with the other's, and sets of tasks are
+//! rows of bits, so ten thousand tasks that all write the same are quick. It refuses to compare for
+//! ever: after [`MAX_WORK`] it says "at least".
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,7 +16,8 @@ use crate::plan::{Task, WriteSet};
 /// Pairs that are listed; the rest is counted.
 const MAX_LISTED: usize = 100;
 
-/// Comparisons of globs, and rows of bits joined, before counting stops: about a quarter of a second.
+/// Comparisons of globs, and rows of bits joined, before counting stops: about a quarter of a
+/// second.
 const MAX_WORK: u64 = 1_000_000;
 
 /// Comparisons to find the globs that a listed pair shares, for all listed pairs together.
@@ -42,7 +43,8 @@ pub struct Overlap {
     pub second: TaskId,
     /// Whether both write there.
     pub kind: OverlapKind,
-    /// The glob of the first that meets one of the second; empty where looking for it would have taken too long.
+    /// The glob of the first that meets one of the second; empty where looking for it would have
+    /// taken too long.
     pub first_glob: String,
     /// The glob of the second.
     pub second_glob: String,
@@ -68,7 +70,10 @@ struct Bits {
 
 impl Bits {
     fn new(tasks: usize) -> Self {
-        Self { words: tasks.div_ceil(64), rows: vec![Vec::new(); tasks] }
+        Self {
+            words: tasks.div_ceil(64),
+            rows: vec![Vec::new(); tasks],
+        }
     }
 
     fn set(&mut self, row: usize, bit: usize) {
@@ -85,7 +90,9 @@ impl Bits {
         let words = self.words;
         let row = &mut self.rows[row];
         row.resize(words, 0);
-        row.iter_mut().zip(bits).for_each(|(mine, theirs)| *mine |= theirs);
+        row.iter_mut()
+            .zip(bits)
+            .for_each(|(mine, theirs)| *mine |= theirs);
     }
 
     /// Clears the bits of `row` that are in `bits`, and tells which they were.
@@ -99,7 +106,10 @@ impl Bits {
     }
 
     fn ones(&self, row: usize) -> impl Iterator<Item = usize> {
-        self.rows[row].iter().enumerate().flat_map(|(at, &word)| ones(at, word))
+        self.rows[row]
+            .iter()
+            .enumerate()
+            .flat_map(|(at, &word)| ones(at, word))
     }
 }
 
@@ -124,14 +134,24 @@ pub(super) fn find(tasks: &[Task], graph: &Graph, order: &[usize]) -> Overlaps {
     let ancestors = ancestors(graph, order);
     let (mut conflicts, exact) = conflicts(tasks);
     for task in 0..tasks.len() {
-        // An ancestor is found from its descendant, so each related pair is taken out once, on both sides.
+        // An ancestor is found from its descendant, so each related pair is taken out once, on both
+        // sides.
         for other in conflicts.take_common(task, &ancestors.rows[task]) {
             clear(&mut conflicts, other, task);
         }
         clear(&mut conflicts, task, task);
     }
-    let both_sides: usize = conflicts.rows.iter().flatten().map(|word| word.count_ones() as usize).sum();
-    Overlaps { total: both_sides / 2, exact, listed: list(tasks, &conflicts, order) }
+    let both_sides: usize = conflicts
+        .rows
+        .iter()
+        .flatten()
+        .map(|word| word.count_ones() as usize)
+        .sum();
+    Overlaps {
+        total: both_sides / 2,
+        exact,
+        listed: list(tasks, &conflicts, order),
+    }
 }
 
 fn clear(bits: &mut Bits, row: usize, bit: usize) {
@@ -168,7 +188,11 @@ fn conflicts(tasks: &[Task]) -> (Bits, bool) {
     let mut hold = |glob| {
         let at = *by_text.entry(Glob::as_str(glob)).or_insert(holders.len());
         if at == holders.len() {
-            holders.push(Holders { glob, writers: Vec::new(), readers: Vec::new() });
+            holders.push(Holders {
+                glob,
+                writers: Vec::new(),
+                readers: Vec::new(),
+            });
         }
         at
     };
@@ -178,12 +202,21 @@ fn conflicts(tasks: &[Task]) -> (Bits, bool) {
         held.extend(reads.iter().map(|glob| (hold(glob), task, false)));
     }
     for (at, task, writes) in held {
-        let list = if writes { &mut holders[at].writers } else { &mut holders[at].readers };
+        let list = if writes {
+            &mut holders[at].writers
+        } else {
+            &mut holders[at].readers
+        };
         if list.last() != Some(&task) {
             list.push(task);
         }
     }
-    Search { holders, conflicts: Bits::new(tasks.len()), work: 0 }.run()
+    Search {
+        holders,
+        conflicts: Bits::new(tasks.len()),
+        work: 0,
+    }
+    .run()
 }
 
 /// What comparing two globs may cost, in usual comparisons: hostile ones count as thousands.
@@ -206,7 +239,8 @@ struct Search<'p> {
 }
 
 impl Search<'_> {
-    /// Walks down the trie and compares each glob with those above it and beside it; others cannot meet it.
+    /// Walks down the trie and compares each glob with those above it and beside it; others cannot
+    /// meet it.
     fn run(mut self) -> (Bits, bool) {
         let nodes = self.trie();
         let mut above: Vec<usize> = Vec::new();
@@ -224,7 +258,12 @@ impl Search<'_> {
                 }
                 above.push(mine);
             }
-            open.extend(nodes[node].children.values().map(|&child| (child, above.len())));
+            open.extend(
+                nodes[node]
+                    .children
+                    .values()
+                    .map(|&child| (child, above.len())),
+            );
         }
         (self.conflicts, self.work <= MAX_WORK)
     }
@@ -268,15 +307,18 @@ impl Search<'_> {
     /// Every task that writes one of the globs conflicts with every task that has the other.
     fn mark(&mut self, one: usize, other: usize) {
         let (one, other) = (&self.holders[one], &self.holders[other]);
-        for (writers, others) in
-            [(&one.writers, &other.writers), (&one.writers, &other.readers), (&other.writers, &one.readers)]
-        {
+        for (writers, others) in [
+            (&one.writers, &other.writers),
+            (&one.writers, &other.readers),
+            (&other.writers, &one.readers),
+        ] {
             self.work += join_all(&mut self.conflicts, writers, others);
         }
     }
 }
 
-/// Marks all pairs of the two lists, on both sides; bit by bit where that is less than row by row. Gives the work done.
+/// Marks all pairs of the two lists, on both sides; bit by bit where that is less than row by row.
+/// Gives the work done.
 fn join_all(conflicts: &mut Bits, some: &[usize], others: &[usize]) -> u64 {
     if some.is_empty() || others.is_empty() {
         return 0;
@@ -292,7 +334,8 @@ fn join_all(conflicts: &mut Bits, some: &[usize], others: &[usize]) -> u64 {
     }
     for (rows, bits) in [(some, others), (others, some)] {
         let mut joined = vec![0_u64; conflicts.words];
-        bits.iter().for_each(|&bit| joined[bit / 64] |= 1 << (bit % 64));
+        bits.iter()
+            .for_each(|&bit| joined[bit / 64] |= 1 << (bit % 64));
         rows.iter().for_each(|&row| conflicts.join(row, &joined));
     }
     // A row of ten thousand bits costs about as much as comparing two globs.
@@ -301,11 +344,17 @@ fn join_all(conflicts: &mut Bits, some: &[usize], others: &[usize]) -> u64 {
 
 fn list(tasks: &[Task], conflicts: &Bits, order: &[usize]) -> Vec<Overlap> {
     let mut place = vec![0; tasks.len()];
-    order.iter().enumerate().for_each(|(at, &task)| place[task] = at);
+    order
+        .iter()
+        .enumerate()
+        .for_each(|(at, &task)| place[task] = at);
     let mut listed = Vec::new();
     let mut budget = MAX_EXPLAINING;
     for &first in order {
-        let mut later: Vec<usize> = conflicts.ones(first).filter(|&other| place[other] > place[first]).collect();
+        let mut later: Vec<usize> = conflicts
+            .ones(first)
+            .filter(|&other| place[other] > place[first])
+            .collect();
         later.sort_unstable_by_key(|&other| place[other]);
         for second in later {
             if listed.len() == MAX_LISTED {
@@ -332,8 +381,13 @@ fn explain(first: &Task, second: &Task, budget: &mut u64) -> Overlap {
         (OverlapKind::FirstWrites, first_writes, second_reads),
         (OverlapKind::SecondWrites, first_reads, second_writes),
     ] {
-        for (one, other) in mine.iter().flat_map(|one| theirs.iter().map(move |other| (one, other))) {
-            let Some(left) = budget.checked_sub(cost(one, other)) else { return overlap(kind, "", "") };
+        for (one, other) in mine
+            .iter()
+            .flat_map(|one| theirs.iter().map(move |other| (one, other)))
+        {
+            let Some(left) = budget.checked_sub(cost(one, other)) else {
+                return overlap(kind, "", "");
+            };
             *budget = left;
             if one.intersects(other) {
                 return overlap(kind, one.as_str(), other.as_str());

@@ -7,7 +7,8 @@ use super::*;
 /// A plan of `tasks`, as YAML without its first line.
 fn plan(tasks: &str) -> Plan {
     let text = format!("version: 1\nname: nightly\n{tasks}");
-    crate::plan::parse(text.as_bytes(), "omk.yaml", "nightly").unwrap_or_else(|complaints| panic!("{complaints}"))
+    crate::plan::parse(text.as_bytes(), "omk.yaml", "nightly")
+        .unwrap_or_else(|complaints| panic!("{complaints}"))
 }
 
 fn nightly() -> Preview {
@@ -64,7 +65,10 @@ fn a_terminal_shows_what_children_may_reach_unless_it_is_usual() {
     let shown = |keys: &str, task: &str| {
         let text = format!("{keys}\ntasks: [{{ id: api, prompt: x{task} }}]\n");
         let text = Preview::of(&plan(&text)).terminal();
-        let upper = text.lines().skip(1).take_while(|line| !line.is_empty() && !line.starts_with("no required"));
+        let upper = text
+            .lines()
+            .skip(1)
+            .take_while(|line| !line.is_empty() && !line.starts_with("no required"));
         upper.collect::<Vec<_>>().join("\n")
     };
     insta::assert_snapshot!(
@@ -292,7 +296,10 @@ fn dot_draws_the_same() {
 
 #[test]
 fn a_name_cannot_paint_the_terminal() {
-    let shown = Preview::of(&plan("tasks: [{ id: a, name: \"\\e[31mred\\u202e\", run: x }]")).terminal();
+    let shown = Preview::of(&plan(
+        "tasks: [{ id: a, name: \"\\e[31mred\\u202e\", run: x }]",
+    ))
+    .terminal();
     assert!(shown.contains("[U+001B][31mred[U+202E]"), "{shown}");
 }
 
@@ -318,7 +325,11 @@ fn braces_are_found_below_each_of_their_prefixes() {
 ",
     ))
     .overlaps;
-    let pairs: Vec<_> = overlaps.listed.iter().map(|pair| (pair.first.as_str(), pair.second.as_str())).collect();
+    let pairs: Vec<_> = overlaps
+        .listed
+        .iter()
+        .map(|pair| (pair.first.as_str(), pair.second.as_str()))
+        .collect();
     assert_eq!(pairs, [("a", "b"), ("a", "c")]);
 }
 
@@ -329,7 +340,10 @@ fn many(tasks: usize, write_set: impl Fn(usize) -> String) -> Plan {
     plan.tasks = (0..tasks)
         .map(|at| Task {
             id: format!("t{at}").parse().expect("an id"),
-            dependencies: (at % 10 != 0).then(|| format!("t{}", at - 1).parse().expect("an id")).into_iter().collect(),
+            dependencies: (at % 10 != 0)
+                .then(|| format!("t{}", at - 1).parse().expect("an id"))
+                .into_iter()
+                .collect(),
             write_set: WriteSet::Declared(vec![write_set(at).parse().expect("a glob")]),
             ..first.clone()
         })

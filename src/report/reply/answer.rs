@@ -23,7 +23,13 @@ pub fn help(forge: ForgeKind) -> String {
 
 /// A run starts.
 #[must_use]
-pub fn accepted(forge: ForgeKind, run: &RunId, base: &CommitId, tasks: &[TaskId], workflow_url: &str) -> String {
+pub fn accepted(
+    forge: ForgeKind,
+    run: &RunId,
+    base: &CommitId,
+    tasks: &[TaskId],
+    workflow_url: &str,
+) -> String {
     let what = match tasks {
         [] => "all tasks".to_owned(),
         [task] => format!("`{task}`"),
@@ -32,30 +38,56 @@ pub fn accepted(forge: ForgeKind, run: &RunId, base: &CommitId, tasks: &[TaskId]
     told(
         "👀",
         &format!("Run `{run}` starts"),
-        &format!("It does {what} on `{}`. {}.", short(base.as_str()), link("Its jobs", workflow_url)),
-        &format!("The {} `omk` shows where it stands; `/omk cancel` ends it.", forge.check()),
+        &format!(
+            "It does {what} on `{}`. {}.",
+            short(base.as_str()),
+            link("Its jobs", workflow_url)
+        ),
+        &format!(
+            "The {} `omk` shows where it stands; `/omk cancel` ends it.",
+            forge.check()
+        ),
     )
 }
 
-/// Somebody who may approves a plan. `current` is the digest of the plan at the pull request's head; `None` = the pull
-/// request does not change it.
+/// Somebody who may approves a plan. `current` is the digest of the plan at the pull request's
+/// head; `None` = the pull request does not change it.
 #[must_use]
-pub fn approved(forge: ForgeKind, given: &PlanDigest, login: &str, current: Option<&Sha256>) -> String {
+pub fn approved(
+    forge: ForgeKind,
+    given: &PlanDigest,
+    login: &str,
+    current: Option<&Sha256>,
+) -> String {
     let digest = short(given.as_str());
     match current {
         Some(current) if given.begins(current) => {
             let why = "It counts as long as that comment is there, unedited, and its author has the permission.";
             let next = "Start it with `/omk run`. Delete the comment to take the approval back.";
             let what = format!("The plan `{digest}` is approved by {}", code(login));
-            let some = "Give all 64 digits next time: who writes two plans can make them begin alike.";
-            let why = if given.is_whole() { why.to_owned() } else { format!("{why} {some}") };
+            let some =
+                "Give all 64 digits next time: who writes two plans can make them begin alike.";
+            let why = if given.is_whole() {
+                why.to_owned()
+            } else {
+                format!("{why} {some}")
+            };
             told("👍", &what, &why, next)
         }
         Some(current) => told(
             "😕",
-            &format!("`{digest}` is not the plan of this {}", forge.pull_request()),
-            &format!("At the head it is `{}` now; it may have been changed since you looked.", short(current.as_str())),
-            &format!("Look at it again in {}, and approve the digest that it shows.", forge.plan_shown()),
+            &format!(
+                "`{digest}` is not the plan of this {}",
+                forge.pull_request()
+            ),
+            &format!(
+                "At the head it is `{}` now; it may have been changed since you looked.",
+                short(current.as_str())
+            ),
+            &format!(
+                "Look at it again in {}, and approve the digest that it shows.",
+                forge.plan_shown()
+            ),
         ),
         None => told(
             "👍",
@@ -88,9 +120,9 @@ pub struct Standing<'a> {
 pub fn status(forge: ForgeKind, standing: &Standing<'_>) -> String {
     let head = short(standing.head.as_str());
     let Some((title, url)) = standing.check else {
-        let more = standing
-            .comment_url
-            .map_or_else(String::new, |url| format!(" {} tells of an earlier one.", link("The report", url)));
+        let more = standing.comment_url.map_or_else(String::new, |url| {
+            format!(" {} tells of an earlier one.", link("The report", url))
+        });
         return told(
             "⚪",
             &format!("No run on the head `{head}`"),
@@ -109,7 +141,12 @@ pub fn status(forge: ForgeKind, standing: &Standing<'_>) -> String {
         Some(_) => ("🔄", "`/omk cancel` ends it."),
         None => ("⚪", "`/omk retry` runs again what is not proven."),
     };
-    told(sign, &format!("On `{head}`: {}", inert(title)), &format!("{}.", links.join(", ")), next)
+    told(
+        sign,
+        &format!("On `{head}`: {}", inert(title)),
+        &format!("{}.", links.join(", ")),
+        next,
+    )
 }
 
 /// The run is being ended.
@@ -125,7 +162,10 @@ pub fn cancelled(forge: ForgeKind, workflow_url: &str) -> String {
         ),
         // A job that is cancelled there need not upload its artifacts.
         ForgeKind::GitLab => (
-            format!("{} ends within seconds. Nothing of it is delivered.", link("The pipeline", workflow_url)),
+            format!(
+                "{} ends within seconds. Nothing of it is delivered.",
+                link("The pipeline", workflow_url)
+            ),
             "Start again with `/omk retry`, which keeps what is proven where the pipeline left it, or with `/omk run`.",
         ),
     };
@@ -139,8 +179,14 @@ pub fn nothing_to_cancel(forge: ForgeKind, head: &CommitId) -> String {
     told(
         "⚪",
         "There is nothing to cancel",
-        &format!("No {} `omk` is in progress on the head `{}`.", forge.check(), short(head.as_str())),
-        &format!("A run on an earlier commit can be ended {page}. `/omk status` shows where things stand."),
+        &format!(
+            "No {} `omk` is in progress on the head `{}`.",
+            forge.check(),
+            short(head.as_str())
+        ),
+        &format!(
+            "A run on an earlier commit can be ended {page}. `/omk status` shows where things stand."
+        ),
     )
 }
 
@@ -158,7 +204,10 @@ pub fn not_ours_to_cancel(forge: ForgeKind, workflow_url: &str) -> String {
              project.",
         ),
     };
-    let next = format!("If it is to end, somebody who may can do it there: {}.", link(forge_run(forge), workflow_url));
+    let next = format!(
+        "If it is to end, somebody who may can do it there: {}.",
+        link(forge_run(forge), workflow_url)
+    );
     told("😕", what, why, &next)
 }
 
@@ -187,7 +236,9 @@ pub fn verified(run: &RunId, proofs: &[(String, Checked)]) -> String {
         return told(
             "😕",
             "There is nothing to verify",
-            &format!("Run `{run}` left no proof: one is written for every task whose change landed."),
+            &format!(
+                "Run `{run}` left no proof: one is written for every task whose change landed."
+            ),
             "Start a run with `/omk run`.",
         );
     }
@@ -197,9 +248,17 @@ pub fn verified(run: &RunId, proofs: &[(String, Checked)]) -> String {
         Some(_) if worth().any(|worth| worth == Worth::Broken) => ("❌", BROKEN),
         Some(_) => ("❌", "The proofs are true, and say what is not ready."),
     };
-    let what = format!("{} of run `{run}` checked: {}", text::plural(proofs.len(), "proof"), in_all(worth()));
+    let what = format!(
+        "{} of run `{run}` checked: {}",
+        text::plural(proofs.len(), "proof"),
+        in_all(worth())
+    );
     let why = "Statement, digests, commit, tree, plan and rules of each were held against this repository.";
-    format!("{}\n{}", told(sign, &what, why, next), folded("Each proof", &text::fenced(&list(proofs))))
+    format!(
+        "{}\n{}",
+        told(sign, &what, why, next),
+        folded("Each proof", &text::fenced(&list(proofs)))
+    )
 }
 
 /// What proofs are worth together.
@@ -225,14 +284,24 @@ pub fn in_all(proofs: impl Iterator<Item = Worth>) -> String {
     }
 }
 
-const BROKEN: &str = "What does not hold is no evidence: do not merge on its word. `/omk run` makes it anew.";
+const BROKEN: &str =
+    "What does not hold is no evidence: do not merge on its word. `/omk run` makes it anew.";
 
 fn list(proofs: &[(String, Checked)]) -> String {
     let mut out = String::new();
     let mut remarks: Vec<String> = Vec::new();
     for (name, checked) in proofs {
-        out.push_str(&format!("{:6}  {}\n", checked.worth(), text::clip(name, super::WORD)));
-        out.extend(checked.findings.iter().map(|finding| format!("        - {finding}\n")));
+        out.push_str(&format!(
+            "{:6}  {}\n",
+            checked.worth(),
+            text::clip(name, super::WORD)
+        ));
+        out.extend(
+            checked
+                .findings
+                .iter()
+                .map(|finding| format!("        - {finding}\n")),
+        );
         for remark in checked.remarks.iter().map(ToString::to_string) {
             if !remarks.contains(&remark) {
                 remarks.push(remark);

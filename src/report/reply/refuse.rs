@@ -30,7 +30,10 @@ pub fn refused(forge: ForgeKind, refusal: &Refusal) -> String {
         ),
         Refusal::Bot { login, id } => told(
             SIGN,
-            &format!("Nothing was done: the bot {} may give no commands here", code(login)),
+            &format!(
+                "Nothing was done: the bot {} may give no commands here",
+                code(login)
+            ),
             "A bot is obeyed only if the plan on the default branch lists it by login and id.",
             &format!(
                 "To allow it, add `{{ login: {}, id: {id} }}` to `commands.bots` of the plan on the default branch.",
@@ -39,7 +42,10 @@ pub fn refused(forge: ForgeKind, refusal: &Refusal) -> String {
         ),
         Refusal::Permission { login, needs, said } => told(
             SIGN,
-            &format!("Nothing was done: {} may not give commands here", code(login)),
+            &format!(
+                "Nothing was done: {} may not give commands here",
+                code(login)
+            ),
             &match said {
                 Some(said) => format!(
                     "The plan on the default branch asks for {}; the forge says {}.",
@@ -70,7 +76,10 @@ pub fn refused(forge: ForgeKind, refusal: &Refusal) -> String {
         ),
         Refusal::Closed { merged } => told(
             SIGN,
-            &format!("Nothing was done: the {pull} is {}", if *merged { "merged" } else { "closed" }),
+            &format!(
+                "Nothing was done: the {pull} is {}",
+                if *merged { "merged" } else { "closed" }
+            ),
             "A run's result would have nowhere to go, and its branches were removed.",
             &if *merged {
                 format!("Open a new {pull}, and write the command there.")
@@ -93,20 +102,36 @@ pub fn refused(forge: ForgeKind, refusal: &Refusal) -> String {
         ),
         Refusal::HeadGone => told(
             SIGN,
-            &format!("Nothing was done: the {} that the {pull} came from is gone", forge.repository()),
+            &format!(
+                "Nothing was done: the {} that the {pull} came from is gone",
+                forge.repository()
+            ),
             "Who could have written to it cannot be told any more.",
-            &format!("Push the branch to this {}, after reading it, and open a {pull} from there.", forge.repository()),
+            &format!(
+                "Push the branch to this {}, after reading it, and open a {pull} from there.",
+                forge.repository()
+            ),
         ),
-        Refusal::Base { branch, default_branch } => told(
+        Refusal::Base {
+            branch,
+            default_branch,
+        } => told(
             SIGN,
-            &format!("Nothing was done: the {base} {} is not trusted", code(branch)),
+            &format!(
+                "Nothing was done: the {base} {} is not trusted",
+                code(branch)
+            ),
             &format!(
                 "Tasks and gates are read from the {base}. Whoever can push can make such a branch and point the {pull} at it, \
                  so it counts only if it is the default branch or protected."
             ),
             &match forge {
                 ForgeKind::GitHub => {
-                    format!("Protect {}, or change the {pull}'s base to {}.", code(branch), code(default_branch))
+                    format!(
+                        "Protect {}, or change the {pull}'s base to {}.",
+                        code(branch),
+                        code(default_branch)
+                    )
                 }
                 ForgeKind::GitLab => format!(
                     "Protect {} (Settings > Repository > Protected branches), or change the {pull}'s {base} to {}.",
@@ -115,13 +140,22 @@ pub fn refused(forge: ForgeKind, refusal: &Refusal) -> String {
                 ),
             },
         ),
-        Refusal::Unpinned { head, why } => {
-            told(SIGN, "Nothing was done: it is not certain which commit you saw", unpinned(*why), &name_the_head(head))
-        }
+        Refusal::Unpinned { head, why } => told(
+            SIGN,
+            "Nothing was done: it is not certain which commit you saw",
+            unpinned(*why),
+            &name_the_head(head),
+        ),
         Refusal::NotTheHead { named, head } => told(
             SIGN,
-            &format!("Nothing was done: `{}` is not the head", short(named.as_str())),
-            &format!("The {pull}'s head is `{}` now. A run is built on the head only.", short(head.as_str())),
+            &format!(
+                "Nothing was done: `{}` is not the head",
+                short(named.as_str())
+            ),
+            &format!(
+                "The {pull}'s head is `{}` now. A run is built on the head only.",
+                short(head.as_str())
+            ),
             &name_the_head(head),
         ),
     }
@@ -130,7 +164,9 @@ pub fn refused(forge: ForgeKind, refusal: &Refusal) -> String {
 fn unpinned(why: Unpinned) -> &'static str {
     match why {
         Unpinned::NoRecord => "The forge has no record of when the head was pushed.",
-        Unpinned::OtherCommit => "The forge's newest record of a push to the branch is not of its head.",
+        Unpinned::OtherCommit => {
+            "The forge's newest record of a push to the branch is not of its head."
+        }
         Unpinned::SameSecond => "The head was pushed in the same second in which you wrote.",
         Unpinned::Later => "The head was pushed after you wrote.",
     }
@@ -143,7 +179,10 @@ fn name_the_head(head: &CommitId) -> String {
 /// A word for YAML, in a piece of code.
 fn yaml(word: &str) -> String {
     let plain = |c: &char| c.is_ascii_alphanumeric() || "-_.[]".contains(*c);
-    format!("\"{}\"", text::clip(&word.chars().filter(plain).collect::<String>(), super::WORD))
+    format!(
+        "\"{}\"",
+        text::clip(&word.chars().filter(plain).collect::<String>(), super::WORD)
+    )
 }
 
 /// Lines that cannot be understood, each with its place, and what can be asked.
@@ -152,10 +191,17 @@ pub fn malformed(forge: ForgeKind, all: &[Malformed]) -> String {
     if all.is_empty() {
         return String::new();
     }
-    let shown: Vec<String> = all.iter().take(SHOWN).map(|malformed| malformed.render(forge)).collect();
+    let shown: Vec<String> = all
+        .iter()
+        .take(SHOWN)
+        .map(|malformed| malformed.render(forge))
+        .collect();
     let mut block = shown.join("\n");
     if all.len() > SHOWN {
-        block.push_str(&format!("\n{} not shown\n", text::plural(all.len() - SHOWN, "more mistake")));
+        block.push_str(&format!(
+            "\n{} not shown\n",
+            text::plural(all.len() - SHOWN, "more mistake")
+        ));
     }
     let what = match all {
         [_] => "A command was not understood".to_owned(),
@@ -178,17 +224,26 @@ pub fn unknown_tasks(unknown: &[TaskId], plan_path: &str, tasks: &[TaskId]) -> S
         names.join(", ")
     };
     let noun = if unknown.len() == 1 { "task" } else { "tasks" };
-    let first = unknown.first().and_then(|id| crate::plan::nearest(id.as_str(), tasks.iter().map(TaskId::as_str)));
-    let meant = first.map(|task| format!(" Did you mean `{task}`?")).unwrap_or_default();
+    let first = unknown
+        .first()
+        .and_then(|id| crate::plan::nearest(id.as_str(), tasks.iter().map(TaskId::as_str)));
+    let meant = first
+        .map(|task| format!(" Did you mean `{task}`?"))
+        .unwrap_or_default();
     told(
         SIGN,
-        &format!("Nothing was started: the plan has no {} {}", noun, names(unknown)),
+        &format!(
+            "Nothing was started: the plan has no {} {}",
+            noun,
+            names(unknown)
+        ),
         &format!("{} has: {}.{meant}", code(plan_path), names(tasks)),
         "Name tasks of the plan, or none for all of them.",
     )
 }
 
-/// The plan that would be used has mistakes. `whose` names the commit's place: `the default branch`.
+/// The plan that would be used has mistakes. `whose` names the commit's place: `the default
+/// branch`.
 #[must_use]
 pub fn plan_mistakes(complaints: &Complaints, whose: &str) -> String {
     let shown = text::clip_lines(&complaints.render(), LINES, BYTES);
@@ -207,7 +262,10 @@ pub fn no_plan(forge: ForgeKind, plan_path: &str, whose: &str) -> String {
         SIGN,
         &format!("Nothing was done: there is no {}", code(plan_path)),
         &format!("It is read from {}, and is not there.", inert(whose)),
-        &format!("Write one with `omk init`, and merge it; or set {} `plan` to where it is.", forge.input()),
+        &format!(
+            "Write one with `omk init`, and merge it; or set {} `plan` to where it is.",
+            forge.input()
+        ),
     )
 }
 
@@ -222,7 +280,12 @@ pub fn nothing_kept_of_earlier(forge: ForgeKind) -> String {
         ForgeKind::GitHub => "it is gone, or there was none",
         ForgeKind::GitLab => "they are gone, or there were none",
     };
-    told("⚪", "Nothing is kept of an earlier run", &format!("{what}: {gone}. So this is a full run."), "")
+    told(
+        "⚪",
+        "Nothing is kept of an earlier run",
+        &format!("{what}: {gone}. So this is a full run."),
+        "",
+    )
 }
 
 /// No run of the scope has left a proof.
@@ -254,8 +317,8 @@ pub fn busy(forge: ForgeKind, workflow_url: &str) -> String {
     )
 }
 
-/// The forge, or something else outside, did not do its part. `what` is what was to be done; `why` is a clause, and
-/// scrubbed.
+/// The forge, or something else outside, did not do its part. `what` is what was to be done; `why`
+/// is a clause, and scrubbed.
 #[must_use]
 pub fn could_not(what: &str, why: &str) -> String {
     told(
@@ -271,7 +334,10 @@ pub fn could_not(what: &str, why: &str) -> String {
 pub fn may_not_cancel(forge: ForgeKind, workflow_url: &str) -> String {
     let (why, next) = match forge {
         ForgeKind::GitHub => (
-            format!("{} goes on: to end it, omk's token needs `actions: write`.", link("The run", workflow_url)),
+            format!(
+                "{} goes on: to end it, omk's token needs `actions: write`.",
+                link("The run", workflow_url)
+            ),
             "Somebody who may can end it there. Or give the job that answers `actions: write`, and write the command again.",
         ),
         ForgeKind::GitLab => (
@@ -284,7 +350,12 @@ pub fn may_not_cancel(forge: ForgeKind, workflow_url: &str) -> String {
              write the command again.",
         ),
     };
-    told(SIGN, "Nothing was cancelled: omk may not do that here", &why, next)
+    told(
+        SIGN,
+        "Nothing was cancelled: omk may not do that here",
+        &why,
+        next,
+    )
 }
 
 #[cfg(test)]

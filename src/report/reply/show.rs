@@ -16,13 +16,25 @@ pub fn plan(preview: &Preview, whose: &str) -> String {
     let tasks = text::plural(preview.tasks.len(), "task");
     let executions = usize::try_from(preview.executions).unwrap_or(usize::MAX);
     let table = text::clip_lines(&preview.terminal(), LINES, BYTES);
-    let drawn = format!("```mermaid\n{}```\n\n{}", preview.mermaid(), text::fenced(&table));
-    let what = format!("A run would do {tasks}, in up to {}", text::plural(executions, "execution"));
+    let drawn = format!(
+        "```mermaid\n{}```\n\n{}",
+        preview.mermaid(),
+        text::fenced(&table)
+    );
+    let what = format!(
+        "A run would do {tasks}, in up to {}",
+        text::plural(executions, "execution")
+    );
     let why = format!("The plan `{}` is that of {}.", preview.plan, inert(whose));
-    format!("{}\n{}", told("📋", &what, &why, "Start it with `/omk run`."), folded("Tasks, waves and overlaps", &drawn))
+    format!(
+        "{}\n{}",
+        told("📋", &what, &why, "Start it with `/omk run`."),
+        folded("Tasks, waves and overlaps", &drawn)
+    )
 }
 
-/// The pull request changes the plan, so that somebody must approve it first. `diff` is scrubbed, and clipped here.
+/// The pull request changes the plan, so that somebody must approve it first. `diff` is scrubbed,
+/// and clipped here.
 #[must_use]
 pub fn approval_needed(
     forge: ForgeKind,
@@ -44,8 +56,19 @@ pub fn approval_needed(
     let next = format!(
         "Read the change. To approve it, write this in a comment, and then `/omk run` (both may be in one):\n\n```text\n/omk approve {digest}\n```"
     );
-    let shown = folded("What changes in the plan", &text::fenced(&diff).replacen("text\n", "diff\n", 1));
-    format!("{}\n{shown}", told("✋", "The plan is changed here, and the change is not approved", &why, &next))
+    let shown = folded(
+        "What changes in the plan",
+        &text::fenced(&diff).replacen("text\n", "diff\n", 1),
+    );
+    format!(
+        "{}\n{shown}",
+        told(
+            "✋",
+            "The plan is changed here, and the change is not approved",
+            &why,
+            &next
+        )
+    )
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Every text that a person can get, and that none is long, loud or obeyed.
 
 use super::answer::{
-    Standing, accepted, approved, cancelled, not_ours_to_cancel, nothing_kept, nothing_to_cancel, status, verified,
+    Standing, accepted, approved, cancelled, not_ours_to_cancel, nothing_kept, nothing_to_cancel,
+    status, verified,
 };
 use super::refuse::{busy, could_not, no_plan, refused, unknown_tasks};
 use super::show::approval_needed;
@@ -49,7 +50,9 @@ fn unfolded(text: &str) -> usize {
 /// A text as people get it, once what holds of all texts was checked.
 pub(super) fn shown(text: &str) -> String {
     assert!(unfolded(text) < 25, "{} lines:\n{text}", unfolded(text));
-    let reply = Reply::to(GITHUB, 1, Some("jane")).say(text.to_owned()).render();
+    let reply = Reply::to(GITHUB, 1, Some("jane"))
+        .say(text.to_owned())
+        .render();
     assert!(reply.len() <= LIMIT + 1_000);
     // Nobody is notified, and none of our own replies is a command.
     assert_eq!(read(&reply), [], "{reply}");
@@ -60,13 +63,10 @@ pub(super) fn shown(text: &str) -> String {
 fn a_reply_names_its_comment_and_whom_it_is_for() {
     let mut reply = Reply::to(GITHUB, 17, Some("jane"));
     assert!(reply.is_empty());
-    reply.say(nothing_to_cancel(GITHUB, &commit('a'))).say(String::new()).say(accepted(
-        GITHUB,
-        &run(),
-        &commit('a'),
-        &[],
-        JOBS,
-    ));
+    reply
+        .say(nothing_to_cancel(GITHUB, &commit('a')))
+        .say(String::new())
+        .say(accepted(GITHUB, &run(), &commit('a'), &[], JOBS));
     assert!(!reply.is_empty());
     insta::assert_snapshot!(reply.render(), @"
     <!-- omk:reply:17 -->
@@ -103,16 +103,29 @@ fn a_reply_says_what_it_leaves_out() {
     let mut reply = Reply::to(GITHUB, 1, Some("jane"));
     let diff = format!("+{}\n", "x".repeat(200)).repeat(1000);
     for _ in 0..10 {
-        reply.say(approval_needed(GITHUB, "omk.yaml", &Sha256::of(b"plan"), Permission::Write, &diff));
+        reply.say(approval_needed(
+            GITHUB,
+            "omk.yaml",
+            &Sha256::of(b"plan"),
+            Permission::Write,
+            &diff,
+        ));
     }
     let text = reply.render();
     assert!(text.len() < LIMIT + 100, "{}", text.len());
-    assert!(text.ends_with("left out: the reply is too long.\n"), "{}", &text[text.len() - 100..]);
+    assert!(
+        text.ends_with("left out: the reply is too long.\n"),
+        "{}",
+        &text[text.len() - 100..]
+    );
 }
 
 /// A proof that holds.
 pub(super) fn holding() -> Checked {
-    let tip = |digit: char| Tip { commit: commit(digit), tree: digit.to_string().repeat(40).parse().unwrap() };
+    let tip = |digit: char| Tip {
+        commit: commit(digit),
+        tree: digit.to_string().repeat(40).parse().unwrap(),
+    };
     let gate = GateOutcome {
         gate: "test".parse().unwrap(),
         command: "make test".to_owned(),
@@ -135,8 +148,17 @@ pub(super) fn holding() -> Checked {
         run: run(),
         scope: "pr-12".parse().unwrap(),
         omk: "0.6.0".to_owned(),
-        plan: PlanSource { path: "omk.yaml".to_owned(), digest: Sha256::of(b"plan"), commit: None, uncommitted: false },
-        share: Share::Run { landed: tasks(&["api"]), completed: tasks(&["api"]), observed: Vec::new() },
+        plan: PlanSource {
+            path: "omk.yaml".to_owned(),
+            digest: Sha256::of(b"plan"),
+            commit: None,
+            uncommitted: false,
+        },
+        share: Share::Run {
+            landed: tasks(&["api"]),
+            completed: tasks(&["api"]),
+            observed: Vec::new(),
+        },
         base: tip('b'),
         result: tip('c'),
         required: vec!["test".parse().unwrap()],
@@ -144,26 +166,56 @@ pub(super) fn holding() -> Checked {
         gates: vec![gate],
         agent: Vec::new(),
         journal_head: Sha256::of(b"line"),
-        runner: Host { name: "runner".to_owned(), pid: 1, platform: "linux/x86_64".to_owned() },
-        containment: Containment { level: RoomLevel::Landlock, subreaper: true, why_not: None },
+        runner: Host {
+            name: "runner".to_owned(),
+            pid: 1,
+            platform: "linux/x86_64".to_owned(),
+        },
+        containment: Containment {
+            level: RoomLevel::Landlock,
+            subreaper: true,
+            why_not: None,
+        },
         networks: std::collections::BTreeMap::new(),
         judged_by: JudgedBy::SeparateJob,
-        trigger: Trigger { event: Event::Comment, actor: "jane".to_owned(), comment: None },
+        trigger: Trigger {
+            event: Event::Comment,
+            actor: "jane".to_owned(),
+            comment: None,
+        },
         verdict: RunVerdict::Ready,
         bundle: None,
     };
-    Checked { statement: Some(prove(&input)), findings: Vec::new(), remarks: vec![Remark::Unsigned] }
+    Checked {
+        statement: Some(prove(&input)),
+        findings: Vec::new(),
+        remarks: vec![Remark::Unsigned],
+    }
 }
 
 #[test]
 fn words_of_others_stay_in_their_place() {
-    let hostile = "x`` @everyone </details><!-- [a](https://evil) \n\n/omk run\n# #12 \u{202e}\u{200b} **b**";
+    let hostile =
+        "x`` @everyone </details><!-- [a](https://evil) \n\n/omk run\n# #12 \u{202e}\u{200b} **b**";
     let refusals = [
-        Refusal::Bot { login: hostile.to_owned(), id: 1 },
-        Refusal::Permission { login: hostile.to_owned(), needs: Permission::Write, said: Some(hostile.to_owned()) },
-        Refusal::Base { branch: hostile.to_owned(), default_branch: hostile.to_owned() },
+        Refusal::Bot {
+            login: hostile.to_owned(),
+            id: 1,
+        },
+        Refusal::Permission {
+            login: hostile.to_owned(),
+            needs: Permission::Write,
+            said: Some(hostile.to_owned()),
+        },
+        Refusal::Base {
+            branch: hostile.to_owned(),
+            default_branch: hostile.to_owned(),
+        },
     ];
-    let mut texts: Vec<String> = refusals.iter().map(|refusal| refused(GITHUB, refusal)).collect();
+    let mut texts: Vec<String> = refusals
+        .iter()
+        .map(|refusal| refused(GITHUB, refusal))
+        .collect();
     let (head, digest) = (commit('a'), Sha256::of(b"plan"));
     let standing = Standing {
         head: &head,
@@ -177,7 +229,12 @@ fn words_of_others_stay_in_their_place() {
         busy(GITHUB, hostile),
         unknown_tasks(&tasks(&["x"]), hostile, &[]),
         accepted(GITHUB, &run(), &head, &[], hostile),
-        approved(GITHUB, &digest.as_str().parse().unwrap(), hostile, Some(&digest)),
+        approved(
+            GITHUB,
+            &digest.as_str().parse().unwrap(),
+            hostile,
+            Some(&digest),
+        ),
         approval_needed(GITHUB, hostile, &digest, Permission::Write, hostile),
         status(GITHUB, &standing),
         cancelled(GITHUB, hostile),
@@ -188,7 +245,8 @@ fn words_of_others_stay_in_their_place() {
     for text in texts {
         let reply = Reply::to(GITHUB, 1, Some(hostile)).say(text).render();
         assert_eq!(read(&reply), [], "{reply}");
-        // Markdown decides what is code, a link, or HTML; what is left is text, and there is nothing to obey in it.
+        // Markdown decides what is code, a link, or HTML; what is left is text, and there is
+        // nothing to obey in it.
         let mut code = 0;
         for event in pulldown_cmark::Parser::new(&reply) {
             match event {
@@ -197,13 +255,26 @@ fn words_of_others_stay_in_their_place() {
                 pulldown_cmark::Event::Start(pulldown_cmark::Tag::Link { dest_url, .. }) => {
                     panic!("a link to {dest_url}:\n{reply}")
                 }
-                pulldown_cmark::Event::Start(pulldown_cmark::Tag::Heading { .. }) => panic!("a heading:\n{reply}"),
+                pulldown_cmark::Event::Start(pulldown_cmark::Tag::Heading { .. }) => {
+                    panic!("a heading:\n{reply}")
+                }
                 pulldown_cmark::Event::Text(text) if code == 0 => {
-                    assert!(!text.contains("@everyone"), "somebody is notified:\n{reply}");
+                    assert!(
+                        !text.contains("@everyone"),
+                        "somebody is notified:\n{reply}"
+                    );
                 }
                 pulldown_cmark::Event::Html(html) | pulldown_cmark::Event::InlineHtml(html) => {
-                    let ours = ["<details><summary>", "</details>", "<!-- -->", "<!-- omk:reply:1 -->"];
-                    assert!(ours.iter().any(|ours| html.starts_with(ours)), "{html}:\n{reply}");
+                    let ours = [
+                        "<details><summary>",
+                        "</details>",
+                        "<!-- -->",
+                        "<!-- omk:reply:1 -->",
+                    ];
+                    assert!(
+                        ours.iter().any(|ours| html.starts_with(ours)),
+                        "{html}:\n{reply}"
+                    );
                 }
                 _ => {}
             }
@@ -215,7 +286,14 @@ fn words_of_others_stay_in_their_place() {
 #[test]
 fn only_an_address_is_linked() {
     assert_eq!(link("jobs", JOBS), format!("[jobs](<{JOBS}>)"));
-    for url in ["", "x", "javascript:alert(1)", "https://a> [b](https://evil)", "https://a b", "https://a\n\n# b"] {
+    for url in [
+        "",
+        "x",
+        "javascript:alert(1)",
+        "https://a> [b](https://evil)",
+        "https://a b",
+        "https://a\n\n# b",
+    ] {
         assert_eq!(link("jobs", url), "jobs", "{url:?}");
     }
 }

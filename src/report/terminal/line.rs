@@ -1,6 +1,7 @@
 //! A plain line for each event, for logs of CI and for pipes.
 //!
-//! It refuses to print what a child printed: that is in the log files, and the summary shows its end.
+//! It refuses to print what a child printed: that is in the log files, and the summary shows its
+//! end.
 
 use std::time::Duration;
 
@@ -97,39 +98,98 @@ pub fn line(event: &Event<'_>, at: Duration, colour: Colour) -> String {
     let (mark, whose, words) = told(event);
     let whose = pad(&whose, 16);
     let at = colour.paint(Tint::Dim, &format!("{:>8}", text::duration(at)));
-    let text = format!("{at} {} {whose} {}", colour.paint(Tint::Of(mark), sign(mark)), ink::line(&words, 400));
+    let text = format!(
+        "{at} {} {whose} {}",
+        colour.paint(Tint::Of(mark), sign(mark)),
+        ink::line(&words, 400)
+    );
     text::neutralise_workflow_commands(text.trim_end())
 }
 
 fn told(event: &Event<'_>) -> (Mark, String, String) {
     let took = |took: &Duration| text::duration(*took);
-    let because =
-        |failure: &Failure| text::with_advice(ink::first_line(&ink::failure(failure)), failure.advice.as_deref());
+    let because = |failure: &Failure| {
+        text::with_advice(
+            ink::first_line(&ink::failure(failure)),
+            failure.advice.as_deref(),
+        )
+    };
     match event {
         Event::Started { task, attempt: 1 } => (Mark::Busy, task.to_string(), "started".to_owned()),
-        Event::Started { task, attempt } => (Mark::Busy, task.to_string(), format!("started, attempt {attempt}")),
-        Event::Gate { task, gate, verdict, note, mark, took: length } => {
+        Event::Started { task, attempt } => (
+            Mark::Busy,
+            task.to_string(),
+            format!("started, attempt {attempt}"),
+        ),
+        Event::Gate {
+            task,
+            gate,
+            verdict,
+            note,
+            mark,
+            took: length,
+        } => {
             let whose = task.map_or_else(|| "result".to_owned(), ToString::to_string);
-            let note = if note.is_empty() { String::new() } else { format!("; {note}") };
-            (*mark, whose, format!("gate {gate} {verdict} in {}{note}", took(length)))
+            let note = if note.is_empty() {
+                String::new()
+            } else {
+                format!("; {note}")
+            };
+            (
+                *mark,
+                whose,
+                format!("gate {gate} {verdict} in {}{note}", took(length)),
+            )
         }
-        Event::Retrying { task, failure, wait } => {
-            let next = if wait.is_zero() { "at once".to_owned() } else { format!("in {}", took(wait)) };
-            (Mark::Doubtful, task.to_string(), format!("again {next}: {}", because(failure)))
+        Event::Retrying {
+            task,
+            failure,
+            wait,
+        } => {
+            let next = if wait.is_zero() {
+                "at once".to_owned()
+            } else {
+                format!("in {}", took(wait))
+            };
+            (
+                Mark::Doubtful,
+                task.to_string(),
+                format!("again {next}: {}", because(failure)),
+            )
         }
-        Event::Failed { task, failure, took: length } => {
-            (Mark::Bad, task.to_string(), format!("failed after {}: {}", took(length), because(failure)))
+        Event::Failed {
+            task,
+            failure,
+            took: length,
+        } => (
+            Mark::Bad,
+            task.to_string(),
+            format!("failed after {}: {}", took(length), because(failure)),
+        ),
+        Event::Landed {
+            task,
+            files,
+            took: length,
+        } => (
+            Mark::Good,
+            task.to_string(),
+            format!("landed, {}, {}", text::plural(*files, "file"), took(length)),
+        ),
+        Event::Unchanged { task, took: length } => (
+            Mark::Good,
+            task.to_string(),
+            format!("completed without a change, {}", took(length)),
+        ),
+        Event::Cancelled { task, why } => {
+            (Mark::Idle, task.to_string(), format!("cancelled: {why}"))
         }
-        Event::Landed { task, files, took: length } => {
-            (Mark::Good, task.to_string(), format!("landed, {}, {}", text::plural(*files, "file"), took(length)))
-        }
-        Event::Unchanged { task, took: length } => {
-            (Mark::Good, task.to_string(), format!("completed without a change, {}", took(length)))
-        }
-        Event::Cancelled { task, why } => (Mark::Idle, task.to_string(), format!("cancelled: {why}")),
         Event::Ejected { task, gate } => {
             let gate = gate.map_or_else(|| "the gates".to_owned(), |gate| format!("gate {gate}"));
-            (Mark::Bad, task.to_string(), format!("taken out of the result: {gate} failed with it"))
+            (
+                Mark::Bad,
+                task.to_string(),
+                format!("taken out of the result: {gate} failed with it"),
+            )
         }
         Event::Warning { what } => (Mark::Doubtful, "warning".to_owned(), (*what).to_owned()),
     }
@@ -149,10 +209,17 @@ pub enum Groups {
 pub fn group(title: &str, lines: &str, groups: Groups) -> String {
     let title = ink::line(title, 120);
     let lines = text::neutralise_workflow_commands(lines);
-    let end = if lines.is_empty() || lines.ends_with('\n') { "" } else { "\n" };
+    let end = if lines.is_empty() || lines.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
     match groups {
         Groups::None => format!("{title}\n{lines}{end}"),
         // A percent sign would be decoded.
-        Groups::GitHub => format!("::group::{}\n{lines}{end}::endgroup::\n", title.replace('%', "%25")),
+        Groups::GitHub => format!(
+            "::group::{}\n{lines}{end}::endgroup::\n",
+            title.replace('%', "%25")
+        ),
     }
 }

@@ -1,7 +1,7 @@
 //! The live tree: all tasks as they stand, in as many lines as there are, over a progress bar.
 //!
-//! What is under way comes first, what is done is counted once it does not fit. It refuses to know the time and the
-//! screen: both are given for each frame, and the same view gives the same frame.
+//! What is under way comes first, what is done is counted once it does not fit. It refuses to know
+//! the time and the screen: both are given for each frame, and the same view gives the same frame.
 
 use super::{Colour, Tint, fit, pad, sign};
 use crate::fact::RunVerdict;
@@ -29,30 +29,47 @@ pub struct Live {
 /// The signs of something that moves, one for each frame.
 const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 
-/// How long a spinner's sign stays, in milliseconds: drivers that draw ten times a second turn it smoothly.
+/// How long a spinner's sign stays, in milliseconds: drivers that draw ten times a second turn it
+/// smoothly.
 const SPIN_MILLIS: i64 = 100;
 
 impl Live {
     /// Frames for that screen.
     #[must_use]
     pub fn new(screen: Screen, colour: Colour) -> Self {
-        let screen = Screen { width: screen.width.max(20), height: screen.height.max(2) };
+        let screen = Screen {
+            width: screen.width.max(20),
+            height: screen.height.max(2),
+        };
         Self { screen, colour }
     }
 
-    /// One frame: at most `height` lines of at most `width` columns, without line breaks. The last one is the bar.
+    /// One frame: at most `height` lines of at most `width` columns, without line breaks. The last
+    /// one is the bar.
     #[must_use]
     pub fn frame(&self, view: &View, now: Moment) -> Vec<String> {
         let room = self.screen.height - 1;
-        let mut tasks: Vec<&TaskView> = view.tasks.iter().filter(|task| task.stage != Stage::LeftOut).collect();
+        let mut tasks: Vec<&TaskView> = view
+            .tasks
+            .iter()
+            .filter(|task| task.stage != Stage::LeftOut)
+            .collect();
         let mut hidden = Vec::new();
         if tasks.len() > room {
             // Stable: among equals, the plan's order stays.
             tasks.sort_by_key(|task| rank(task));
             hidden = tasks.split_off(room.saturating_sub(1));
         }
-        let width = tasks.iter().map(|task| task.id.as_str().len()).max().unwrap_or(0).min(self.screen.width / 3);
-        let mut lines: Vec<String> = tasks.iter().map(|task| self.row(task, width, now)).collect();
+        let width = tasks
+            .iter()
+            .map(|task| task.id.as_str().len())
+            .max()
+            .unwrap_or(0)
+            .min(self.screen.width / 3);
+        let mut lines: Vec<String> = tasks
+            .iter()
+            .map(|task| self.row(task, width, now))
+            .collect();
         if !hidden.is_empty() {
             lines.push(self.hidden(&hidden));
         }
@@ -65,19 +82,31 @@ impl Live {
     fn row(&self, task: &TaskView, width: usize, now: Moment) -> String {
         let mark = task.stage.mark();
         let moving = usize::try_from(now.as_millis() / SPIN_MILLIS).unwrap_or(0) % SPINNER.len();
-        let sign = if mark == Mark::Busy { SPINNER[moving] } else { sign(mark) };
+        let sign = if mark == Mark::Busy {
+            SPINNER[moving]
+        } else {
+            sign(mark)
+        };
         let id = pad(&fit(task.id.as_str(), width), width);
         let time = ink::task_time(task, Some(now)).map_or_else(String::new, text::duration);
         let mut words = match &task.stage {
-            Stage::Pending { until: Some(until), .. } if *until > now => {
-                format!("again in {}; {}", text::duration(until.since(now)), ink::why(task))
+            Stage::Pending {
+                until: Some(until), ..
+            } if *until > now => {
+                format!(
+                    "again in {}; {}",
+                    text::duration(until.since(now)),
+                    ink::why(task)
+                )
             }
             Stage::Completed { .. } | Stage::Cancelled { .. } => {
                 format!("{} · {}", task.stage.as_str(), ink::why(task))
             }
-            Stage::LeftOut | Stage::Pending { .. } | Stage::Claimed | Stage::Running { .. } | Stage::Failed => {
-                ink::why(task)
-            }
+            Stage::LeftOut
+            | Stage::Pending { .. }
+            | Stage::Claimed
+            | Stage::Running { .. }
+            | Stage::Failed => ink::why(task),
         };
         if mark == Mark::Busy && task.attempts > 1 {
             words = format!("{words} · attempt {}", task.attempts);
@@ -88,24 +117,46 @@ impl Live {
         // A sign, a blank, the id, two blanks, nine of time, two blanks; the rest is for words.
         let rest = self.screen.width.saturating_sub(width + 2 + 2 + 9 + 2);
         let words = fit(&ink::line(&words, 400), rest);
-        let words = if mark == Mark::Busy { words } else { self.colour.paint(Tint::Dim, &words) };
-        format!("{} {id}  {time:>9}  {words}", self.colour.paint(Tint::Of(mark), sign)).trim_end().to_owned()
+        let words = if mark == Mark::Busy {
+            words
+        } else {
+            self.colour.paint(Tint::Dim, &words)
+        };
+        format!(
+            "{} {id}  {time:>9}  {words}",
+            self.colour.paint(Tint::Of(mark), sign)
+        )
+        .trim_end()
+        .to_owned()
     }
 
     fn hidden(&self, tasks: &[&TaskView]) -> String {
-        let count = |mark: fn(&Stage) -> bool| tasks.iter().filter(|task| mark(&task.stage)).count();
+        let count =
+            |mark: fn(&Stage) -> bool| tasks.iter().filter(|task| mark(&task.stage)).count();
         let words: Vec<String> = [
             (count(|stage| stage.mark() == Mark::Busy), "running"),
-            (count(|stage| matches!(stage, Stage::Pending { .. })), "pending"),
+            (
+                count(|stage| matches!(stage, Stage::Pending { .. })),
+                "pending",
+            ),
             (count(|stage| stage.mark() == Mark::Bad), "failed"),
-            (count(|stage| matches!(stage, Stage::Cancelled { .. })), "cancelled"),
+            (
+                count(|stage| matches!(stage, Stage::Cancelled { .. })),
+                "cancelled",
+            ),
             (count(|stage| stage.mark() == Mark::Good), "completed"),
         ]
         .into_iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
-        self.colour.paint(Tint::Dim, &fit(&format!("… {} more: {}", tasks.len(), words.join(", ")), self.screen.width))
+        self.colour.paint(
+            Tint::Dim,
+            &fit(
+                &format!("… {} more: {}", tasks.len(), words.join(", ")),
+                self.screen.width,
+            ),
+        )
     }
 
     fn bar(&self, view: &View, now: Moment) -> String {
@@ -125,14 +176,29 @@ impl Live {
                 .map(|verdict| verdict.as_str().replace('_', " ")),
         );
         let words = fit(&words.join("  "), self.screen.width);
-        let room = self.screen.width.saturating_sub(unicode_width::UnicodeWidthStr::width(words.as_str()) + 2).min(40);
+        let room = self
+            .screen
+            .width
+            .saturating_sub(unicode_width::UnicodeWidthStr::width(words.as_str()) + 2)
+            .min(40);
         if room < 8 {
             return words;
         }
-        let done = (room * count.settled()).checked_div(count.all).unwrap_or(0).min(room);
-        let mark = if count.failed > 0 { Mark::Bad } else { Mark::Good };
+        let done = (room * count.settled())
+            .checked_div(count.all)
+            .unwrap_or(0)
+            .min(room);
+        let mark = if count.failed > 0 {
+            Mark::Bad
+        } else {
+            Mark::Good
+        };
         let (full, empty) = ("━".repeat(done), "─".repeat(room - done));
-        format!("{}{}  {words}", self.colour.paint(Tint::Of(mark), &full), self.colour.paint(Tint::Dim, &empty))
+        format!(
+            "{}{}  {words}",
+            self.colour.paint(Tint::Of(mark), &full),
+            self.colour.paint(Tint::Dim, &empty)
+        )
     }
 }
 

@@ -1,7 +1,8 @@
-//! The view on a terminal and in a CI log: the closing text of a run, a line for each event, and a live tree.
+//! The view on a terminal and in a CI log: the closing text of a run, a line for each event, and a
+//! live tree.
 //!
-//! Short, aligned, understood at a glance. It refuses to move the cursor: who drives the screen does that; and to use
-//! colour as the only carrier of a meaning.
+//! Short, aligned, understood at a glance. It refuses to move the cursor: who drives the screen
+//! does that; and to use colour as the only carrier of a meaning.
 
 mod line;
 mod live;
@@ -73,7 +74,10 @@ fn fit(text: &str, columns: usize) -> String {
     let mut used = 0;
     let mut out = String::new();
     for ch in text.chars() {
-        used += ch.width().unwrap_or(0).max(format!(" {ch}").width().saturating_sub(1));
+        used += ch
+            .width()
+            .unwrap_or(0)
+            .max(format!(" {ch}").width().saturating_sub(1));
         if used + 1 > columns {
             break;
         }

@@ -9,10 +9,13 @@ use crate::fact::{GateOutcome, LogEvidence, RunVerdict};
 use crate::report::ink;
 use crate::report::next::steps;
 use crate::report::room;
-use crate::report::view::{Mark, Stage, TaskView, View, command_failed, gate_mark, gate_told, gate_words};
+use crate::report::view::{
+    Mark, Stage, TaskView, View, command_failed, gate_mark, gate_told, gate_words,
+};
 use crate::text;
 
-/// The widest line, in columns: a log is read in windows of any width, and this one fits nearly all.
+/// The widest line, in columns: a log is read in windows of any width, and this one fits nearly
+/// all.
 const WIDTH: usize = 110;
 
 /// Tasks that are listed; where there are more, those that went well are only counted.
@@ -38,9 +41,18 @@ pub fn summary(view: &View, colour: Colour) -> String {
     gates(view, colour, &mut text);
     failures(view, colour, &mut text);
     for warning in view.warnings.iter().take(TOLD) {
-        let _ = writeln!(text, "{} {}", colour.paint(Tint::Of(Mark::Doubtful), "warning:"), ink::line(warning, 300));
+        let _ = writeln!(
+            text,
+            "{} {}",
+            colour.paint(Tint::Of(Mark::Doubtful), "warning:"),
+            ink::line(warning, 300)
+        );
     }
-    more(view.warnings.len().saturating_sub(TOLD), "warning", &mut text);
+    more(
+        view.warnings.len().saturating_sub(TOLD),
+        "warning",
+        &mut text,
+    );
     if !view.warnings.is_empty() {
         text.push('\n');
     }
@@ -53,12 +65,23 @@ pub fn summary(view: &View, colour: Colour) -> String {
 
 /// The room that children had: one quiet line if it was sealed, a warning else.
 fn room(view: &View, colour: Colour, text: &mut String) {
-    let Some(room) = &view.containment else { return };
+    let Some(room) = &view.containment else {
+        return;
+    };
     let _ = match room::warning(room) {
         Some(warning) => {
-            writeln!(text, "{} {}\n", colour.paint(Tint::Of(Mark::Doubtful), "warning:"), ink::line(&warning, ROOM))
+            writeln!(
+                text,
+                "{} {}\n",
+                colour.paint(Tint::Of(Mark::Doubtful), "warning:"),
+                ink::line(&warning, ROOM)
+            )
         }
-        None => writeln!(text, "  {}", colour.paint(Tint::Dim, &format!("room: {}", room.level))),
+        None => writeln!(
+            text,
+            "  {}",
+            colour.paint(Tint::Dim, &format!("room: {}", room.level))
+        ),
     };
 }
 
@@ -73,18 +96,37 @@ fn rows(view: &View, colour: Colour, text: &mut String) {
     let shown: Vec<&TaskView> = if all.len() <= ROWS {
         all.clone()
     } else {
-        all.iter().copied().filter(|task| task.stage.mark() != Mark::Good).take(ROWS).collect()
+        all.iter()
+            .copied()
+            .filter(|task| task.stage.mark() != Mark::Good)
+            .take(ROWS)
+            .collect()
     };
-    let width = shown.iter().map(|task| task.id.as_str().len()).max().unwrap_or(0).min(32);
+    let width = shown
+        .iter()
+        .map(|task| task.id.as_str().len())
+        .max()
+        .unwrap_or(0)
+        .min(32);
     for task in &shown {
         let time = ink::task_time(task, view.ended).map_or_else(String::new, text::duration);
-        let tries = if task.attempts > 1 { format!("{} attempts, ", task.attempts) } else { String::new() };
+        let tries = if task.attempts > 1 {
+            format!("{} attempts, ", task.attempts)
+        } else {
+            String::new()
+        };
         let why = format!("{tries}{}", ink::why(task));
         let used = 2 + 2 + width + 2 + 10 + 8 + 2;
         let why = fit(&ink::line(&why, 400), WIDTH.saturating_sub(used));
         let sign = colour.sign(task.stage.mark());
-        let (id, state) = (pad(&fit(task.id.as_str(), width), width), pad(task.stage.as_str(), 10));
-        let row = format!("  {sign} {id}  {state}{time:>8}  {}", colour.paint(Tint::Dim, &why));
+        let (id, state) = (
+            pad(&fit(task.id.as_str(), width), width),
+            pad(task.stage.as_str(), 10),
+        );
+        let row = format!(
+            "  {sign} {id}  {state}{time:>8}  {}",
+            colour.paint(Tint::Dim, &why)
+        );
         let _ = writeln!(text, "{}", row.trim_end());
     }
     more(all.len() - shown.len(), "task", text);
@@ -94,12 +136,22 @@ fn rows(view: &View, colour: Colour, text: &mut String) {
 }
 
 fn gates(view: &View, colour: Colour, text: &mut String) {
-    let width = view.gates.iter().map(|gate| gate.gate.as_str().len()).max().unwrap_or(0).min(32);
+    let width = view
+        .gates
+        .iter()
+        .map(|gate| gate.gate.as_str().len())
+        .max()
+        .unwrap_or(0)
+        .min(32);
     for gate in view.gates.iter().take(ROWS) {
         let time = text::duration(std::time::Duration::from_millis(gate.duration_ms));
         let note = fit(&ink::line(&gate_told(gate), 300), WIDTH - 30);
         let id = pad(&fit(gate.gate.as_str(), width), width);
-        let _ = writeln!(text, "  {} gate {id} {time:>8}  {note}", colour.sign(gate_mark(gate)));
+        let _ = writeln!(
+            text,
+            "  {} gate {id} {time:>8}  {note}",
+            colour.sign(gate_mark(gate))
+        );
     }
     more(view.gates.len().saturating_sub(ROWS), "gate", text);
     if !view.gates.is_empty() {
@@ -109,28 +161,72 @@ fn gates(view: &View, colour: Colour, text: &mut String) {
 
 /// What failed and why, with the end of the log.
 fn failures(view: &View, colour: Colour, text: &mut String) {
-    let failed: Vec<&TaskView> = view.tasks.iter().filter(|task| task.stage.mark() == Mark::Bad).collect();
-    let held: Vec<&GateOutcome> = view.gates.iter().filter(|gate| gate_mark(gate) == Mark::Bad).collect();
+    let failed: Vec<&TaskView> = view
+        .tasks
+        .iter()
+        .filter(|task| task.stage.mark() == Mark::Bad)
+        .collect();
+    let held: Vec<&GateOutcome> = view
+        .gates
+        .iter()
+        .filter(|gate| gate_mark(gate) == Mark::Bad)
+        .collect();
     for gate in held.iter().take(TOLD) {
-        let refused = gate.refusal().map_or_else(String::new, |refused| format!("; {refused}"));
+        let refused = gate
+            .refusal()
+            .map_or_else(String::new, |refused| format!("; {refused}"));
         let words = ink::line(&format!("{}{refused}", gate_words(gate)), 600);
-        let _ = writeln!(text, "{}: gate `{}` {words}", colour.paint(Tint::Bold, "result"), gate.gate);
+        let _ = writeln!(
+            text,
+            "{}: gate `{}` {words}",
+            colour.paint(Tint::Bold, "result"),
+            gate.gate
+        );
         hint(gate.advice().as_deref(), colour, text);
         log(gate, colour, text);
     }
     for task in failed.iter().take(TOLD) {
-        let why = if task.stage == Stage::Failed { message(task) } else { ink::why(task) };
+        let why = if task.stage == Stage::Failed {
+            message(task)
+        } else {
+            ink::why(task)
+        };
         let first = ink::first_line(&why);
-        let _ = writeln!(text, "{}: {}", colour.paint(Tint::Bold, task.id.as_str()), ink::line(first, 600));
+        let _ = writeln!(
+            text,
+            "{}: {}",
+            colour.paint(Tint::Bold, task.id.as_str()),
+            ink::line(first, 600)
+        );
         if let Some((command, _)) = command_failed(task) {
             last_lines(end_of(&command.log), colour, text);
-            let _ = writeln!(text, "    {} {}", colour.paint(Tint::Dim, "log:"), ink::line(&command.log.path, 300));
+            let _ = writeln!(
+                text,
+                "    {} {}",
+                colour.paint(Tint::Dim, "log:"),
+                ink::line(&command.log.path, 300)
+            );
         }
-        hint(task.failure.as_ref().and_then(|failure| failure.advice.as_deref()), colour, text);
-        let bad: Vec<&GateOutcome> = task.gates.iter().filter(|gate| gate_mark(gate) == Mark::Bad).collect();
+        hint(
+            task.failure
+                .as_ref()
+                .and_then(|failure| failure.advice.as_deref()),
+            colour,
+            text,
+        );
+        let bad: Vec<&GateOutcome> = task
+            .gates
+            .iter()
+            .filter(|gate| gate_mark(gate) == Mark::Bad)
+            .collect();
         for gate in bad.iter().take(TOLD) {
             if bad.len() > 1 {
-                let _ = writeln!(text, "  gate `{}` {}", gate.gate, ink::line(&gate_words(gate), 300));
+                let _ = writeln!(
+                    text,
+                    "  gate `{}` {}",
+                    gate.gate,
+                    ink::line(&gate_words(gate), 300)
+                );
             }
             log(gate, colour, text);
         }
@@ -141,7 +237,12 @@ fn failures(view: &View, colour: Colour, text: &mut String) {
 
 fn hint(advice: Option<&str>, colour: Colour, text: &mut String) {
     if let Some(advice) = advice {
-        let _ = writeln!(text, "    {} {}", colour.paint(Tint::Dim, "hint:"), ink::line(advice, 600));
+        let _ = writeln!(
+            text,
+            "    {} {}",
+            colour.paint(Tint::Dim, "hint:"),
+            ink::line(advice, 600)
+        );
     }
 }
 
@@ -152,9 +253,18 @@ fn message(task: &TaskView) -> String {
 
 fn log(gate: &GateOutcome, colour: Colour, text: &mut String) {
     for item in gate.failing.iter().take(ITEMS) {
-        let place = item.place.as_ref().map_or_else(String::new, |place| format!(" ({}:{})", place.path, place.line));
-        let said = ink::line(&format!("{}{place}: {}", item.key, ink::first_line(&item.message)), 300);
-        let _ = writeln!(text, "    - {}", fit(said.trim_end_matches([':', ' ']), WIDTH - 6));
+        let place = item.place.as_ref().map_or_else(String::new, |place| {
+            format!(" ({}:{})", place.path, place.line)
+        });
+        let said = ink::line(
+            &format!("{}{place}: {}", item.key, ink::first_line(&item.message)),
+            300,
+        );
+        let _ = writeln!(
+            text,
+            "    - {}",
+            fit(said.trim_end_matches([':', ' ']), WIDTH - 6)
+        );
     }
     match (gate.failing_total as usize).saturating_sub(gate.failing.len().min(ITEMS)) {
         0 => {}
@@ -164,18 +274,33 @@ fn log(gate: &GateOutcome, colour: Colour, text: &mut String) {
     }
     let Some(log) = &gate.log else { return };
     last_lines(end_of(log), colour, text);
-    let _ = writeln!(text, "    {} {}", colour.paint(Tint::Dim, "log:"), ink::line(&log.path, 300));
+    let _ = writeln!(
+        text,
+        "    {} {}",
+        colour.paint(Tint::Dim, "log:"),
+        ink::line(&log.path, 300)
+    );
 }
 
 fn end_of(log: &LogEvidence) -> &str {
-    if log.tail.is_empty() { &log.head } else { &log.tail }
+    if log.tail.is_empty() {
+        &log.head
+    } else {
+        &log.tail
+    }
 }
 
 fn last_lines(printed: &str, colour: Colour, text: &mut String) {
     let printed = text::printable(printed.as_bytes());
-    let lines: Vec<&str> = printed.lines().filter(|line| !line.trim().is_empty()).collect();
+    let lines: Vec<&str> = printed
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
     for line in &lines[lines.len().saturating_sub(LOG_LINES)..] {
-        let shown = fit(&text::escape_invisible(&line.replace('\t', "    ")), WIDTH - 6);
+        let shown = fit(
+            &text::escape_invisible(&line.replace('\t', "    ")),
+            WIDTH - 6,
+        );
         let _ = writeln!(text, "    {} {shown}", colour.paint(Tint::Dim, "│"));
     }
 }
@@ -187,7 +312,11 @@ fn closing(view: &View, colour: Colour) -> String {
         None => ("under way".to_owned(), Mark::Busy),
         Some(verdict) => (words(verdict, view.pre_existing()), verdict_mark(verdict)),
     };
-    let mut facts = vec![format!("{} of {} completed", count.completed, text::plural(count.all, "task"))];
+    let mut facts = vec![format!(
+        "{} of {} completed",
+        count.completed,
+        text::plural(count.all, "task")
+    )];
     if count.failed > 0 {
         facts.push(format!("{} failed", count.failed));
     }
@@ -199,13 +328,25 @@ fn closing(view: &View, colour: Colour) -> String {
     if !spent.is_empty() {
         facts.push(spent);
     }
-    let word = if colour == Colour::On { colour.paint(Tint::Bold, &words) } else { words };
-    format!("{} {}: {word} ({})", colour.sign(mark), view.scope, facts.join(", "))
+    let word = if colour == Colour::On {
+        colour.paint(Tint::Bold, &words)
+    } else {
+        words
+    };
+    format!(
+        "{} {}: {word} ({})",
+        colour.sign(mark),
+        view.scope,
+        facts.join(", ")
+    )
 }
 
 fn words(verdict: RunVerdict, pre_existing: u32) -> String {
     match (verdict, pre_existing) {
-        (RunVerdict::Ready, 1..) => format!("ready, {}", text::plural(pre_existing as usize, "pre-existing failure")),
+        (RunVerdict::Ready, 1..) => format!(
+            "ready, {}",
+            text::plural(pre_existing as usize, "pre-existing failure")
+        ),
         _ => verdict.as_str().replace('_', " "),
     }
 }
@@ -221,15 +362,28 @@ fn verdict_mark(verdict: RunVerdict) -> Mark {
 
 fn next(view: &View, colour: Colour, text: &mut String) {
     let steps = steps(view);
-    let width = steps.iter().filter(|step| !step.command.is_empty()).map(|step| step.what.len()).max().unwrap_or(0);
+    let width = steps
+        .iter()
+        .filter(|step| !step.command.is_empty())
+        .map(|step| step.what.len())
+        .max()
+        .unwrap_or(0);
     for step in &steps {
         if step.command.is_empty() {
             let _ = writeln!(text, "  {}", ink::line(&step.words, 300));
             continue;
         }
-        let words = if step.words.is_empty() { String::new() } else { format!("   ({})", ink::line(&step.words, 120)) };
+        let words = if step.words.is_empty() {
+            String::new()
+        } else {
+            format!("   ({})", ink::line(&step.words, 120))
+        };
         let what = colour.paint(Tint::Dim, &format!("{}:", step.what));
         let gap = " ".repeat(width - step.what.len());
-        let _ = writeln!(text, "  {what}{gap} {}{words}", ink::line(&step.command, 300));
+        let _ = writeln!(
+            text,
+            "  {what}{gap} {}{words}",
+            ink::line(&step.command, 300)
+        );
     }
 }

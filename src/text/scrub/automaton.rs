@@ -11,7 +11,8 @@ pub(super) struct Automaton {
     states: Vec<State>,
     /// The ways on of all states, state by state.
     edges: Vec<(u8, usize)>,
-    /// The states of the root and its children, which text without secrets hardly ever leaves: 256 ways on for each.
+    /// The states of the root and its children, which text without secrets hardly ever leaves: 256
+    /// ways on for each.
     near: Vec<usize>,
 }
 
@@ -61,14 +62,28 @@ impl Automaton {
         for &old in &order {
             let (ways, ending, depth) = &trie[old];
             let first = automaton.edges.len();
-            automaton.edges.extend(ways.iter().map(|&(byte, child)| (byte, place[child])));
+            automaton
+                .edges
+                .extend(ways.iter().map(|&(byte, child)| (byte, place[child])));
             let edges = first..automaton.edges.len();
-            automaton.states.push(State { edges, fallback: 0, ending: *ending, depth: *depth });
+            automaton.states.push(State {
+                edges,
+                fallback: 0,
+                ending: *ending,
+                depth: *depth,
+            });
         }
         automaton.link();
-        let near = automaton.states.iter().take_while(|state| state.depth <= 1).count();
+        let near = automaton
+            .states
+            .iter()
+            .take_while(|state| state.depth <= 1)
+            .count();
         let row = |state: usize| (0..=u8::MAX).map(move |byte| (state, byte));
-        automaton.near = (0..near).flat_map(row).map(|(state, byte)| automaton.step(state, byte)).collect();
+        automaton.near = (0..near)
+            .flat_map(row)
+            .map(|(state, byte)| automaton.step(state, byte))
+            .collect();
         automaton
     }
 
@@ -106,9 +121,15 @@ impl Automaton {
         }
     }
 
-    /// Reads on. `text` begins at `at`. Adds where words are, as start and end; of those that end at the same place, the
-    /// longest.
-    pub(super) fn read(&self, reading: &mut Reading, text: &[u8], at: usize, found: &mut Vec<(usize, usize)>) {
+    /// Reads on. `text` begins at `at`. Adds where words are, as start and end; of those that end
+    /// at the same place, the longest.
+    pub(super) fn read(
+        &self,
+        reading: &mut Reading,
+        text: &[u8],
+        at: usize,
+        found: &mut Vec<(usize, usize)>,
+    ) {
         if self.edges.is_empty() {
             return;
         }
@@ -132,7 +153,9 @@ impl Automaton {
 
     /// How many of the last bytes may be the beginning of a word.
     pub(super) fn open(&self, reading: &Reading) -> usize {
-        self.states.get(reading.state).map_or(0, |state| state.depth)
+        self.states
+            .get(reading.state)
+            .map_or(0, |state| state.depth)
     }
 }
 

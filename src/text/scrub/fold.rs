@@ -1,6 +1,8 @@
-//! A text as its reader would take it: escapes undone, what cannot be seen left out, upper and lower case the same.
+//! A text as its reader would take it: escapes undone, what cannot be seen left out, upper and
+//! lower case the same.
 //!
-//! The two alphabets of base64 become one here. It refuses to undo an escape twice: `%2541` is `%41`.
+//! The two alphabets of base64 become one here. It refuses to undo an escape twice: `%2541` is
+//! `%41`.
 
 /// The longest sequence that moves a terminal's cursor or sets its colour; a longer one is text.
 const LONGEST_CONTROL: usize = 32;
@@ -177,7 +179,11 @@ fn beyond(text: &[u8]) -> Option<Piece> {
     match std::str::from_utf8(known) {
         Ok(text) if known.len() == length => {
             let nothing = text.chars().all(is_nothing);
-            Some(if nothing { Piece::Nothing(length) } else { Piece::Byte(known[0], 1) })
+            Some(if nothing {
+                Piece::Nothing(length)
+            } else {
+                Piece::Byte(known[0], 1)
+            })
         }
         Err(error) if error.error_len().is_none() && known.len() < length => None,
         Ok(_) | Err(_) => Some(Piece::Byte(known[0], 1)),
@@ -212,7 +218,10 @@ mod tests {
     #[test]
     fn escapes_are_undone_once() {
         check("%41%7a%2541 100% %4", "az%41100%%4");
-        check(r"\u0041\x42\103\u{44}\u00e9 \n\t\/ \q \u12", r"abcdé/\q\u12");
+        check(
+            r"\u0041\x42\103\u{44}\u00e9 \n\t\/ \q \u12",
+            r"abcdé/\q\u12",
+        );
     }
 
     #[test]

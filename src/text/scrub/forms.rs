@@ -11,7 +11,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 /// Shorter values are no secrets.
 const MIN_VALUE_CHARS: usize = 6;
 
-/// A line of a secret that has several is a secret of its own from this length; shorter ones are often `{` or `}`.
+/// A line of a secret that has several is a secret of its own from this length; shorter ones are
+/// often `{` or `}`.
 const MIN_LINE_CHARS: usize = 16;
 
 /// What is looked for.
@@ -19,13 +20,14 @@ const MIN_LINE_CHARS: usize = 16;
 pub(super) struct Forms {
     /// These very bytes.
     pub(super) exact: BTreeSet<String>,
-    /// These, as a reader takes them, and pieces of them. With each: whether a piece may count by itself.
+    /// These, as a reader takes them, and pieces of them. With each: whether a piece may count by
+    /// itself.
     pub(super) folded: BTreeSet<(String, bool)>,
 }
 
 impl Forms {
-    /// Adds a secret as it was given: the whole, without the white space around it, each of its lines, and the password
-    /// in an address.
+    /// Adds a secret as it was given: the whole, without the white space around it, each of its
+    /// lines, and the password in an address.
     pub(super) fn add_secret(&mut self, secret: &str) {
         self.add(secret, MIN_VALUE_CHARS);
         self.add(secret.trim(), MIN_VALUE_CHARS);
@@ -42,8 +44,12 @@ impl Forms {
             return;
         }
         self.add_exact(value);
-        // The host and the path of an address are known to everybody; so are the words of a text of several lines.
-        self.folded.insert((value.to_owned(), !value.contains("://") && !value.contains('\n')));
+        // The host and the path of an address are known to everybody; so are the words of a text of
+        // several lines.
+        self.folded.insert((
+            value.to_owned(),
+            !value.contains("://") && !value.contains('\n'),
+        ));
         self.folded.insert((hex(value, ""), true));
         for encoded in base64_forms(value) {
             self.folded.insert((encoded, true));
@@ -59,10 +65,25 @@ impl Forms {
         });
         let utf16_upper = utf16.to_ascii_uppercase().replace("\\U", "\\u");
         self.exact.extend(base64_forms(value));
-        self.exact.extend([hex(value, "%"), hex(value, "%").to_ascii_uppercase(), utf16, utf16_upper]);
-        self.exact.extend([percent_encode(value, "!'()*"), upper.replace("%20", "+"), lower_hex(&upper), upper]);
-        self.exact.extend(json.get(1..json.len().saturating_sub(1)).map(str::to_owned));
-        self.exact.extend([hex(value, ""), hex(value, "").to_ascii_uppercase(), value.to_owned()]);
+        self.exact.extend([
+            hex(value, "%"),
+            hex(value, "%").to_ascii_uppercase(),
+            utf16,
+            utf16_upper,
+        ]);
+        self.exact.extend([
+            percent_encode(value, "!'()*"),
+            upper.replace("%20", "+"),
+            lower_hex(&upper),
+            upper,
+        ]);
+        self.exact
+            .extend(json.get(1..json.len().saturating_sub(1)).map(str::to_owned));
+        self.exact.extend([
+            hex(value, ""),
+            hex(value, "").to_ascii_uppercase(),
+            value.to_owned(),
+        ]);
     }
 }
 
@@ -74,15 +95,17 @@ fn password(line: &str) -> Option<&str> {
     Some(user.split_once(':')?.1)
 }
 
-/// Base64 at each of its three alignments, in both alphabets: only the characters that the value alone decides, whatever
-/// stands before and after it.
+/// Base64 at each of its three alignments, in both alphabets: only the characters that the value
+/// alone decides, whatever stands before and after it.
 fn base64_forms(value: &str) -> Vec<String> {
     let mut forms = Vec::new();
     for offset in 0..3 {
         let mut bytes = vec![0; offset];
         bytes.extend_from_slice(value.as_bytes());
         let (first, last) = ((8 * offset).div_ceil(6), 8 * bytes.len() / 6);
-        forms.extend([STANDARD, URL_SAFE].map(|engine| engine.encode(&bytes)[first..last].to_owned()));
+        forms.extend(
+            [STANDARD, URL_SAFE].map(|engine| engine.encode(&bytes)[first..last].to_owned()),
+        );
     }
     forms
 }
@@ -99,7 +122,10 @@ fn hex(value: &str, before: &str) -> String {
 pub(super) fn percent_encode(value: &str, spared: &str) -> String {
     let mut out = String::with_capacity(value.len());
     for &byte in value.as_bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || spared.as_bytes().contains(&byte) {
+        if byte.is_ascii_alphanumeric()
+            || b"-._~".contains(&byte)
+            || spared.as_bytes().contains(&byte)
+        {
             out.push(char::from(byte));
         } else {
             let _ = write!(out, "%{byte:02X}");
@@ -113,8 +139,16 @@ fn lower_hex(encoded: &str) -> String {
     let mut digits = 0_u8;
     let lower = |next: char| {
         let is_digit = digits > 0;
-        digits = if next == '%' { 2 } else { digits.saturating_sub(1) };
-        if is_digit { next.to_ascii_lowercase() } else { next }
+        digits = if next == '%' {
+            2
+        } else {
+            digits.saturating_sub(1)
+        };
+        if is_digit {
+            next.to_ascii_lowercase()
+        } else {
+            next
+        }
     };
     encoded.chars().map(lower).collect()
 }

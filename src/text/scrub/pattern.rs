@@ -1,7 +1,8 @@
-//! What looks like a secret: tokens of well-known services, private keys, passwords in URLs and headers.
+//! What looks like a secret: tokens of well-known services, private keys, passwords in URLs and
+//! headers.
 //!
-//! Every rule reads on only where a word begins, and no further than the word, so all of it is one pass. It refuses to
-//! guess by entropy: a digest is no secret.
+//! Every rule reads on only where a word begins, and no further than the word, so all of it is one
+//! pass. It refuses to guess by entropy: a digest is no secret.
 
 /// A token that is known by how it begins.
 struct Prefix {
@@ -13,7 +14,11 @@ struct Prefix {
 }
 
 const fn prefix(start: &'static str, least: usize) -> Prefix {
-    Prefix { start, least, digit: false }
+    Prefix {
+        start,
+        least,
+        digit: false,
+    }
 }
 
 /// GitHub, GitLab, model providers, Slack, Google, npm, PyPI, Hugging Face, Stripe, DigitalOcean.
@@ -33,7 +38,11 @@ const PREFIXES: &[Prefix] = &[
     prefix("glsoat-", 16),
     prefix("glagent-", 16),
     prefix("GR1348941", 16),
-    Prefix { start: "sk-", least: 16, digit: true },
+    Prefix {
+        start: "sk-",
+        least: 16,
+        digit: true,
+    },
     prefix("sk_live_", 16),
     prefix("rk_live_", 16),
     prefix("xoxa-", 10),
@@ -67,13 +76,27 @@ const SECRET_NAMES: &[&str] = &[
 ];
 
 /// Names whose value is a secret in the query of a URL, and too common elsewhere.
-const QUERY_NAMES: &[&str] = &["token", "key", "sig", "signature", "code", "x-amz-signature"];
+const QUERY_NAMES: &[&str] = &[
+    "token",
+    "key",
+    "sig",
+    "signature",
+    "code",
+    "x-amz-signature",
+];
 
 /// Headers whose value is a secret.
-const HEADERS: &[&str] =
-    &["authorization", "proxy-authorization", "private-token", "job-token", "x-api-key", "api-key"];
+const HEADERS: &[&str] = &[
+    "authorization",
+    "proxy-authorization",
+    "private-token",
+    "job-token",
+    "x-api-key",
+    "api-key",
+];
 
-/// The largest private key in use is a quarter of this; a beginning without an end must not hide all that follows.
+/// The largest private key in use is a quarter of this; a beginning without an end must not hide
+/// all that follows.
 const MAX_KEY_BYTES: usize = 16 * 1024;
 
 /// Where something looks like a secret, as start and end.
@@ -113,7 +136,9 @@ fn run(bytes: &[u8], at: usize, wanted: impl Fn(u8) -> bool) -> usize {
 }
 
 fn starts_with_ignoring_case(bytes: &[u8], at: usize, word: &str) -> bool {
-    bytes.get(at..at + word.len()).is_some_and(|found| found.eq_ignore_ascii_case(word.as_bytes()))
+    bytes
+        .get(at..at + word.len())
+        .is_some_and(|found| found.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 fn token(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
@@ -123,7 +148,9 @@ fn token(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
         }
         let start = at + known.start.len();
         let body = run(bytes, start, is_word);
-        if body >= known.least && (!known.digit || bytes[start..start + body].iter().any(u8::is_ascii_digit)) {
+        if body >= known.least
+            && (!known.digit || bytes[start..start + body].iter().any(u8::is_ascii_digit))
+        {
             return Some((at, start + body + dotted_tail(bytes, start + body)));
         }
     }
@@ -146,7 +173,10 @@ fn dotted_tail(bytes: &[u8], at: usize) -> usize {
 /// `AKIA` or `ASIA` and 16 capitals or digits.
 fn aws_key(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
     let known = bytes[at..].starts_with(b"AKIA") || bytes[at..].starts_with(b"ASIA");
-    let long = known && run(bytes, at, |byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()) == 20;
+    let long = known
+        && run(bytes, at, |byte| {
+            byte.is_ascii_uppercase() || byte.is_ascii_digit()
+        }) == 20;
     long.then_some((at, at + 20))
 }
 
@@ -163,17 +193,28 @@ fn web_token(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
     if body < head + 5 {
         return None;
     }
-    let signature = if bytes.get(body) == Some(&b'.') { 1 + run(bytes, body + 1, is_word) } else { 0 };
+    let signature = if bytes.get(body) == Some(&b'.') {
+        1 + run(bytes, body + 1, is_word)
+    } else {
+        0
+    };
     Some((at, body + signature))
 }
 
 /// From `-----BEGIN … PRIVATE KEY-----` to its end.
 fn private_key(text: &str, at: usize) -> Option<(usize, usize)> {
     // The kind of a key is at most `ENCRYPTED `, `OPENSSH ` or the like.
-    let header = text.as_bytes()[at..].iter().take(60).position(|&byte| byte == b'\n').unwrap_or(60);
+    let header = text.as_bytes()[at..]
+        .iter()
+        .take(60)
+        .position(|&byte| byte == b'\n')
+        .unwrap_or(60);
     let header = &text.as_bytes()[at..(at + header).min(text.len())];
     let private = b"PRIVATE KEY";
-    if !header.windows(private.len()).any(|window| window == private) {
+    if !header
+        .windows(private.len())
+        .any(|window| window == private)
+    {
         return None;
     }
     let rest = &text[at..crate::text::floor_boundary(text, at.saturating_add(MAX_KEY_BYTES))];
@@ -191,7 +232,9 @@ fn private_key(text: &str, at: usize) -> Option<(usize, usize)> {
 fn user_of_url(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
     let ends = |byte: u8| byte.is_ascii_whitespace() || b"/?#\"'`<>()[]{}\\,;".contains(&byte);
     let authority = run(bytes, at, |byte| !ends(byte));
-    let user = bytes[at..at + authority].iter().rposition(|&byte| byte == b'@')?;
+    let user = bytes[at..at + authority]
+        .iter()
+        .rposition(|&byte| byte == b'@')?;
     // `git@` and its like are no secret.
     let secret = bytes[at..at + user].contains(&b':') || user >= 16;
     secret.then_some((at, at + user))
@@ -201,7 +244,11 @@ fn user_of_url(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
 fn named_value(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
     let name_end = at + run(bytes, at, is_word);
     let name = &bytes[at..name_end];
-    let is_one_of = |names: &[&str]| names.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
+    let is_one_of = |names: &[&str]| {
+        names
+            .iter()
+            .any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+    };
     if is_one_of(HEADERS) {
         return header_value(bytes, name_end);
     }
@@ -215,7 +262,11 @@ fn named_value(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
         // `DB_PASSWORD` and `db-password` are passwords, too.
         name.len() >= known.len() && starts_with_ignoring_case(bytes, name_end - known.len(), known)
     });
-    if in_query || secret_name { assigned_value(bytes, name_end) } else { None }
+    if in_query || secret_name {
+        assigned_value(bytes, name_end)
+    } else {
+        None
+    }
 }
 
 fn is_credential(byte: u8) -> bool {
@@ -263,22 +314,42 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expect: &str) {
         assert_eq!(Scrubber::default().scrub(text), expect);
-        assert_eq!(Scrubber::default().scrub(expect), expect, "scrubbing twice changes nothing");
+        assert_eq!(
+            Scrubber::default().scrub(expect),
+            expect,
+            "scrubbing twice changes nothing"
+        );
     }
 
     /// Tokens are put together here, so that no scanner takes this file for a leak.
     fn fake(prefix: &str, length: usize) -> String {
-        format!("{prefix}{}", "aB3".chars().cycle().take(length).collect::<String>())
+        format!(
+            "{prefix}{}",
+            "aB3".chars().cycle().take(length).collect::<String>()
+        )
     }
 
     #[test]
     fn tokens_of_services_vanish() {
-        for prefix in ["ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "sk-", "sk-proj-", "xoxb-", "npm_"] {
+        for prefix in [
+            "ghp_",
+            "gho_",
+            "ghs_",
+            "github_pat_",
+            "glpat-",
+            "sk-",
+            "sk-proj-",
+            "xoxb-",
+            "npm_",
+        ] {
             check(&format!("a {}, b", fake(prefix, 36)), "a ***, b");
         }
         check(&format!("x={}.01.abc.", fake("glpat-", 30)), "x=***.");
         check(&format!("\"AKIA{}\"", "Q7".repeat(8)), "\"***\"");
-        check(&format!("({}.{}.{})", fake("eyJ", 20), fake("eyJ", 20), fake("", 30)), "(***)");
+        check(
+            &format!("({}.{}.{})", fake("eyJ", 20), fake("eyJ", 20), fake("", 30)),
+            "(***)",
+        );
     }
 
     #[test]
@@ -305,28 +376,56 @@ mod tests {
     #[test]
     fn headers_urls_and_assignments_lose_their_values() {
         check("Authorization: Bearer abc.def", "Authorization: Bearer ***");
-        check("\"authorization\": \"Basic dXNlcjpwYXNz\",", "\"authorization\": \"Basic ***\",");
+        check(
+            "\"authorization\": \"Basic dXNlcjpwYXNz\",",
+            "\"authorization\": \"Basic ***\",",
+        );
         check("PRIVATE-TOKEN: abcdefg", "PRIVATE-TOKEN: ***");
         check("curl -H 'bearer 0123456789abcdef'", "curl -H 'bearer ***'");
-        check("https://me:hunter2@example.com/x", "https://***@example.com/x");
+        check(
+            "https://me:hunter2@example.com/x",
+            "https://***@example.com/x",
+        );
         check("postgres://u:p@ss@db/x", "postgres://***@db/x");
-        check("password=hunter22 PGPASSWORD='hunter22'", "password=*** PGPASSWORD='***'");
-        check("{\"client_secret\": \"abcdefgh\"}", "{\"client_secret\": \"***\"}");
-        check("https://x/?a=1&token=abcdefgh&b=2", "https://x/?a=1&token=***&b=2");
+        check(
+            "password=hunter22 PGPASSWORD='hunter22'",
+            "password=*** PGPASSWORD='***'",
+        );
+        check(
+            "{\"client_secret\": \"abcdefgh\"}",
+            "{\"client_secret\": \"***\"}",
+        );
+        check(
+            "https://x/?a=1&token=abcdefgh&b=2",
+            "https://x/?a=1&token=***&b=2",
+        );
     }
 
     #[test]
     fn private_keys_vanish_whole() {
-        let key = |kind: &str| format!("-----BEGIN {kind}PRIVATE KEY-----\nMIIE\nabc\n-----END {kind}PRIVATE KEY-----");
+        let key = |kind: &str| {
+            format!("-----BEGIN {kind}PRIVATE KEY-----\nMIIE\nabc\n-----END {kind}PRIVATE KEY-----")
+        };
         check(&format!("a\n{}\nb", key("RSA ")), "a\n***\nb");
         check(&format!("a\n{}", &key("")[..40]), "a\n***");
-        check(&format!("{}\nMIIE\nand more text", &key("")[..27]), "*** more text");
+        check(
+            &format!("{}\nMIIE\nand more text", &key("")[..27]),
+            "*** more text",
+        );
     }
 
     #[test]
     fn a_megabyte_of_beginnings_is_no_trouble() {
-        for piece in ["sk-", "eyJaaaaaaa.", "authorization: ", "://", "-----BEGIN ", "password=", "glpat-.", "bearer "]
-        {
+        for piece in [
+            "sk-",
+            "eyJaaaaaaa.",
+            "authorization: ",
+            "://",
+            "-----BEGIN ",
+            "password=",
+            "glpat-.",
+            "bearer ",
+        ] {
             let text = piece.repeat(1_000_000 / piece.len());
             assert!(Scrubber::default().scrub(&text).len() <= text.len());
         }
@@ -337,12 +436,17 @@ mod tests {
         for known in super::PREFIXES {
             let (start, least) = (known.start, known.least);
             for (before, after) in [("", ""), ("a ", ", b"), ("x=", "\n"), ("\"", "\"")] {
-                check(&format!("{before}{}{after}", fake(start, least)), &format!("{before}***{after}"));
+                check(
+                    &format!("{before}{}{after}", fake(start, least)),
+                    &format!("{before}***{after}"),
+                );
             }
             let short = format!("a {}", fake(start, least - 1));
             check(&short, &short);
-            let other =
-                format!("a {}", fake(start, least).replacen(start, &start.replace(char::is_alphanumeric, "Z"), 1));
+            let other = format!(
+                "a {}",
+                fake(start, least).replacen(start, &start.replace(char::is_alphanumeric, "Z"), 1)
+            );
             check(&other, &other);
             let inside = format!("a Z{}", fake(start, least));
             check(&inside, &inside);
@@ -351,20 +455,41 @@ mod tests {
 
     #[test]
     fn every_name_header_and_query_of_the_lists_loses_its_value_in_any_case() {
-        let cases = |name: &str| [name.to_owned(), name.to_uppercase(), name[..1].to_uppercase() + &name[1..]];
+        let cases = |name: &str| {
+            [
+                name.to_owned(),
+                name.to_uppercase(),
+                name[..1].to_uppercase() + &name[1..],
+            ]
+        };
         for name in super::SECRET_NAMES.iter().flat_map(|name| cases(name)) {
             check(&format!("{name}=hunter22, b"), &format!("{name}=***, b"));
-            check(&format!("{{\"{name}\": \"hunter22\"}}"), &format!("{{\"{name}\": \"***\"}}"));
-            check(&format!("DB_{name}='hunter22'"), &format!("DB_{name}='***'"));
-            check(&format!("https://x/?a=1&{name}=hunter22&b=2"), &format!("https://x/?a=1&{name}=***&b=2"));
+            check(
+                &format!("{{\"{name}\": \"hunter22\"}}"),
+                &format!("{{\"{name}\": \"***\"}}"),
+            );
+            check(
+                &format!("DB_{name}='hunter22'"),
+                &format!("DB_{name}='***'"),
+            );
+            check(
+                &format!("https://x/?a=1&{name}=hunter22&b=2"),
+                &format!("https://x/?a=1&{name}=***&b=2"),
+            );
             check(&format!("{name}=read()"), &format!("{name}=read()"));
         }
         for header in super::HEADERS.iter().flat_map(|header| cases(header)) {
             check(&format!("{header}: hunter22"), &format!("{header}: ***"));
             for scheme in ["Bearer", "Basic", "token", "DIGEST"] {
-                check(&format!("{header}: {scheme} hunter22"), &format!("{header}: {scheme} ***"));
+                check(
+                    &format!("{header}: {scheme} hunter22"),
+                    &format!("{header}: {scheme} ***"),
+                );
             }
-            check(&format!("{header} is needed"), &format!("{header} is needed"));
+            check(
+                &format!("{header} is needed"),
+                &format!("{header} is needed"),
+            );
         }
         for query in super::QUERY_NAMES.iter().flat_map(|query| cases(query)) {
             for before in ['?', '&'] {
@@ -374,7 +499,10 @@ mod tests {
                 );
             }
             // Elsewhere these are too common to mean anything.
-            check(&format!("a {query}=hunter22"), &format!("a {query}=hunter22"));
+            check(
+                &format!("a {query}=hunter22"),
+                &format!("a {query}=hunter22"),
+            );
         }
     }
 }

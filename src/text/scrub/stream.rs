@@ -1,7 +1,7 @@
 //! Secrets taken out of a stream of bytes, wherever it is cut.
 //!
-//! It holds back only what may be the beginning of a secret, so memory is bounded by the longest one. It refuses to
-//! guess: only known values are taken out, not what merely looks like a secret.
+//! It holds back only what may be the beginning of a secret, so memory is bounded by the longest
+//! one. It refuses to guess: only known values are taken out, not what merely looks like a secret.
 
 use std::sync::Arc;
 
@@ -18,8 +18,8 @@ pub(super) struct Search {
 }
 
 impl Search {
-    /// Reads on. `text` begins at `at`, before where the last reading ended; `last` = nothing follows. Adds what is found,
-    /// and returns up to where nothing more can begin.
+    /// Reads on. `text` begins at `at`, before where the last reading ended; `last` = nothing
+    /// follows. Adds what is found, and returns up to where nothing more can begin.
     pub(super) fn read(
         &mut self,
         known: &Known,
@@ -29,13 +29,23 @@ impl Search {
         found: &mut Vec<(usize, usize)>,
     ) -> usize {
         let end = at + text.len();
-        known.exact.read(&mut self.exact, &text[self.exact_to - at..], self.exact_to, found);
+        known.exact.read(
+            &mut self.exact,
+            &text[self.exact_to - at..],
+            self.exact_to,
+            found,
+        );
         self.exact_to = end;
         let mut open = end - known.exact.open(&self.exact);
         if !known.windows.is_empty() {
             let unread = &text[self.folded_to - at..];
-            self.folded_to = known.windows.read(&mut self.folded, unread, self.folded_to, last, found);
-            open = open.min(self.folded.open(self.folded_to)).min(self.folded_to);
+            self.folded_to =
+                known
+                    .windows
+                    .read(&mut self.folded, unread, self.folded_to, last, found);
+            open = open
+                .min(self.folded.open(self.folded_to))
+                .min(self.folded_to);
         }
         if last { end } else { open }
     }
@@ -62,7 +72,14 @@ impl std::fmt::Debug for ScrubStream {
 
 impl ScrubStream {
     pub(super) fn new(known: Arc<Known>) -> Self {
-        Self { known, search: Search::default(), held: Vec::new(), at: 0, spans: Vec::new(), masked_to: None }
+        Self {
+            known,
+            search: Search::default(),
+            held: Vec::new(),
+            at: 0,
+            spans: Vec::new(),
+            masked_to: None,
+        }
     }
 
     /// Takes the next bytes, and adds to `out` what is certain.
@@ -72,13 +89,17 @@ impl ScrubStream {
             return;
         }
         self.held.extend_from_slice(bytes);
-        let certain = self.search.read(&self.known, &self.held, self.at, false, &mut self.spans);
+        let certain = self
+            .search
+            .read(&self.known, &self.held, self.at, false, &mut self.spans);
         self.release(certain, out);
     }
 
     /// The end of the stream: adds the rest to `out`.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
-        let end = self.search.read(&self.known, &self.held, self.at, true, &mut self.spans);
+        let end = self
+            .search
+            .read(&self.known, &self.held, self.at, true, &mut self.spans);
         self.release(end, out);
     }
 
@@ -91,7 +112,11 @@ impl ScrubStream {
     /// What is held back, as it came, without what is masked already. The stream is over then.
     #[must_use]
     pub fn into_held(mut self) -> Vec<u8> {
-        let masked = self.masked_to.unwrap_or(0).saturating_sub(self.at).min(self.held.len());
+        let masked = self
+            .masked_to
+            .unwrap_or(0)
+            .saturating_sub(self.at)
+            .min(self.held.len());
         self.held.split_off(masked)
     }
 

@@ -13,7 +13,11 @@ const SECRET: &str = "s3cr3t/Pass+w0rd";
 fn check(text: &str, expect: &str) {
     let scrubber = Scrubber::new([SECRET, "tiny"]);
     assert_eq!(scrubber.scrub(text), expect);
-    assert_eq!(scrubber.scrub(expect), expect, "scrubbing twice changes nothing");
+    assert_eq!(
+        scrubber.scrub(expect),
+        expect,
+        "scrubbing twice changes nothing"
+    );
 }
 
 /// The text as a stream that comes in pieces of that size.
@@ -30,10 +34,16 @@ fn streamed(scrubber: &Scrubber, text: &[u8], size: usize) -> Vec<u8> {
 fn known_values_vanish_in_every_form() {
     check(&format!("a {SECRET} b{SECRET}{SECRET}"), "a *** b***");
     check("tiny stays", "tiny stays");
-    check("x=s3cr3t%2FPass%2Bw0rd&y=s3cr3t%2fPass%2bw0rd", "x=***&y=***");
+    check(
+        "x=s3cr3t%2FPass%2Bw0rd&y=s3cr3t%2fPass%2bw0rd",
+        "x=***&y=***",
+    );
     for before in ["", "u", "us"] {
         let text = STANDARD.encode(format!("{before}{SECRET}"));
-        assert!(!Scrubber::new([SECRET]).scrub(&text).contains(&text[4..20]), "{before}");
+        assert!(
+            !Scrubber::new([SECRET]).scrub(&text).contains(&text[4..20]),
+            "{before}"
+        );
     }
     let quoted = Scrubber::new(["pass\"word\\1"]);
     assert_eq!(quoted.scrub(r#"{"p":"pass\"word\\1"}"#), r#"{"p":"***"}"#);
@@ -71,7 +81,10 @@ fn forms(value: &str) -> Vec<String> {
     let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
     let each = |shape: &dyn Fn(u8) -> String| value.bytes().map(shape).collect::<String>();
     let wrapped = |text: &str, with: &str| {
-        let lines: Vec<&str> = (0..text.len()).step_by(7).map(|at| &text[at..text.len().min(at + 7)]).collect();
+        let lines: Vec<&str> = (0..text.len())
+            .step_by(7)
+            .map(|at| &text[at..text.len().min(at + 7)])
+            .collect();
         lines.join(with)
     };
     let mut forms = vec![
@@ -96,7 +109,12 @@ fn forms(value: &str) -> Vec<String> {
     for before in ["", "u", "us"] {
         for engine in [STANDARD, URL_SAFE] {
             let encoded = engine.encode(format!("{before}{value}"));
-            forms.extend([wrapped(&encoded, "\n"), wrapped(&encoded, "\r\n\t"), encoded.replace('/', "\\/"), encoded]);
+            forms.extend([
+                wrapped(&encoded, "\n"),
+                wrapped(&encoded, "\r\n\t"),
+                encoded.replace('/', "\\/"),
+                encoded,
+            ]);
         }
     }
     forms
@@ -106,9 +124,15 @@ fn forms(value: &str) -> Vec<String> {
 #[track_caller]
 fn assert_gone(scrubber: &Scrubber, left: &[u8], form: &str) {
     let left = String::from_utf8_lossy(left);
-    assert!(left.contains(MASK) && !scrubber.is_in(left.as_bytes()), "{form:?} left {left:?}");
+    assert!(
+        left.contains(MASK) && !scrubber.is_in(left.as_bytes()),
+        "{form:?} left {left:?}"
+    );
     // At its edges, base64 has characters that its neighbours decide as well.
-    assert!(left.replace(MASK, "").len() < "before  after".len() + 12, "{form:?} left {left:?}");
+    assert!(
+        left.replace(MASK, "").len() < "before  after".len() + 12,
+        "{form:?} left {left:?}"
+    );
 }
 
 #[test]
@@ -118,7 +142,11 @@ fn no_form_survives_wherever_a_stream_is_cut() {
         let text = format!("before {form} after");
         assert_gone(&scrubber, scrubber.scrub(&text).as_bytes(), &form);
         for size in [1, 2, 3, 5, 7, 11, 64] {
-            assert_gone(&scrubber, &streamed(&scrubber, text.as_bytes(), size), &form);
+            assert_gone(
+                &scrubber,
+                &streamed(&scrubber, text.as_bytes(), size),
+                &form,
+            );
         }
     }
 }
@@ -129,10 +157,16 @@ fn a_piece_of_twelve_characters_is_masked_and_one_of_eleven_stays() {
     for start in 3..key().len() - 12 {
         let piece = &key()[start..start + 12];
         assert_eq!(scrubber.scrub(&format!("<{piece}>")), "<***>");
-        assert_eq!(scrubber.scrub(&format!("<{}>", &piece[..11])), format!("<{}>", &piece[..11]));
+        assert_eq!(
+            scrubber.scrub(&format!("<{}>", &piece[..11])),
+            format!("<{}>", &piece[..11])
+        );
     }
     assert_eq!(scrubber.scrub(&format!("{}…", &key()[..20])), "***…");
-    assert_eq!(scrubber.scrub(&format!("{} and {}", &key()[..16], &key()[16..])), "*** and ***");
+    assert_eq!(
+        scrubber.scrub(&format!("{} and {}", &key()[..16], &key()[16..])),
+        "*** and ***"
+    );
 }
 
 #[test]
@@ -142,11 +176,18 @@ fn an_escape_that_takes_the_beginning_of_a_secret_hides_none_of_the_rest() {
     let scrubber = Scrubber::new([secret]);
     let each = |shape: &dyn Fn(u8) -> String| secret.bytes().map(shape).collect::<String>();
     let spaced = each(&|byte| format!("{} ", char::from(byte)));
-    for form in [each(&|byte| format!("\\x{byte:02x}")), each(&|byte| format!("\\u{byte:04X}")), spaced] {
+    for form in [
+        each(&|byte| format!("\\x{byte:02x}")),
+        each(&|byte| format!("\\u{byte:04X}")),
+        spaced,
+    ] {
         for before in ["", "\\", "%", "%6", "\\x", "\\u00", "\u{1b}[", "\u{1b}[0;3"] {
             let text = format!("{before}{form}");
             let left = scrubber.scrub(&text);
-            assert!(left.contains(MASK) && left.len() < form.len() / 2, "{text:?} left {left:?}");
+            assert!(
+                left.contains(MASK) && left.len() < form.len() / 2,
+                "{text:?} left {left:?}"
+            );
         }
     }
 }
@@ -189,7 +230,10 @@ fn a_file_is_searched_over_the_borders_of_what_is_read_at_once() {
     let scrubber = Scrubber::new([key()]);
     for before in CHUNK - key().len()..=CHUNK {
         let text = format!("{}{}", ".".repeat(before), key());
-        assert!(scrubber.is_in_file(&mut text.as_bytes()).unwrap(), "{before}");
+        assert!(
+            scrubber.is_in_file(&mut text.as_bytes()).unwrap(),
+            "{before}"
+        );
     }
     assert!(!scrubber.is_in_file(&mut "nothing".as_bytes()).unwrap());
 }

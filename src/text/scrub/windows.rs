@@ -1,8 +1,9 @@
-//! Pieces of secrets, found in a text as [`fold`] shows it: twelve characters at a time, by their hash.
+//! Pieces of secrets, found in a text as [`fold`] shows it: twelve characters at a time, by their
+//! hash.
 //!
-//! A piece counts by itself only if it looks like nothing but a piece of a secret; other pieces count together, if they
-//! make up a value, or all of it but what an escape beside it takes. It keeps no secret, only hashes. It refuses gaps in which
-//! a piece could hide for ever.
+//! A piece counts by itself only if it looks like nothing but a piece of a secret; other pieces
+//! count together, if they make up a value, or all of it but what an escape beside it takes. It
+//! keeps no secret, only hashes. It refuses gaps in which a piece could hide for ever.
 
 use std::collections::HashMap;
 
@@ -11,14 +12,16 @@ use super::fold::{self, Piece};
 /// The characters that are compared: the contract's shortest piece.
 pub(super) const WINDOW: usize = 12;
 
-/// A piece that is spread wider than this between two of its characters is none. Indented base64 has a tenth of it.
+/// A piece that is spread wider than this between two of its characters is none. Indented base64
+/// has a tenth of it.
 const GAP: usize = 256;
 
-/// So many characters of a value may be missing from its whole: an escape before it, or one that its end begins, takes them for its
-/// own. The longest common ones are `\101` and `%41`.
+/// So many characters of a value may be missing from its whole: an escape before it, or one that
+/// its end begins, takes them for its own. The longest common ones are `\101` and `%41`.
 const SWALLOWED: usize = 4;
 
-/// Odd, and without a pattern (the golden ratio), so that neighbours in a text are none among the hashes.
+/// Odd, and without a pattern (the golden ratio), so that neighbours in a text are none among the
+/// hashes.
 const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Bits of the sieve for each piece: one of 64 characters of other text is looked up in vain.
@@ -45,7 +48,8 @@ pub(super) struct Reading {
     /// How many characters there were without a gap.
     count: usize,
     end: usize,
-    /// How many pieces were found in a row, and where the first of them begins that is not yet found for good.
+    /// How many pieces were found in a row, and where the first of them begins that is not yet
+    /// found for good.
     row: usize,
     row_start: usize,
 }
@@ -55,19 +59,32 @@ const RING: usize = 16;
 
 impl Default for Reading {
     fn default() -> Self {
-        Self { hash: 0, bytes: [0; RING], starts: [0; RING], count: 0, end: 0, row: 0, row_start: 0 }
+        Self {
+            hash: 0,
+            bytes: [0; RING],
+            starts: [0; RING],
+            count: 0,
+            end: 0,
+            row: 0,
+            row_start: 0,
+        }
     }
 }
 
 impl Windows {
     /// The pieces of these texts. Of each: whether its pieces may count by themselves.
     pub(super) fn new<'a>(texts: impl IntoIterator<Item = (&'a str, bool)>) -> Self {
-        let mut windows = Self { leaving: FACTOR.wrapping_pow(u32::try_from(WINDOW).unwrap_or(0)), ..Self::default() };
+        let mut windows = Self {
+            leaving: FACTOR.wrapping_pow(u32::try_from(WINDOW).unwrap_or(0)),
+            ..Self::default()
+        };
         for (text, alone) in texts {
             windows.add(text, alone);
         }
         // 2^14 bits are two kibibytes, which stay in the cache whatever comes.
-        let bits = (windows.needed.len() * BITS_PER_PIECE).next_power_of_two().max(1 << 14);
+        let bits = (windows.needed.len() * BITS_PER_PIECE)
+            .next_power_of_two()
+            .max(1 << 14);
         windows.shift = 64 - bits.trailing_zeros();
         windows.sieve = vec![0; bits / 64];
         for hash in windows.needed.keys() {
@@ -86,16 +103,23 @@ impl Windows {
         let mut at = 0;
         while at < text.len() {
             let start = at;
-            at += each(fold::next(&text.as_bytes()[at..], true), &mut |byte| folded.push((byte, start)));
+            at += each(fold::next(&text.as_bytes()[at..], true), &mut |byte| {
+                folded.push((byte, start))
+            });
         }
         let whole = (folded.len() + 1).saturating_sub(WINDOW);
         let most = whole - (whole / 2).min(SWALLOWED);
         for window in folded.windows(WINDOW) {
-            let hash = window.iter().fold(0, |hash, (byte, _)| self.enter(hash, *byte));
+            let hash = window
+                .iter()
+                .fold(0, |hash, (byte, _)| self.enter(hash, *byte));
             let (start, end) = (window[0].1, window[WINDOW - 1].1);
             let tells = alone && text.get(start..=end).is_some_and(tells);
             let needed = if tells { 1 } else { most };
-            self.needed.entry(hash).and_modify(|known| *known = needed.min(*known)).or_insert(needed);
+            self.needed
+                .entry(hash)
+                .and_modify(|known| *known = needed.min(*known))
+                .or_insert(needed);
         }
     }
 
@@ -105,8 +129,8 @@ impl Windows {
         hash.wrapping_mul(FACTOR).wrapping_add(u64::from(byte) + 1)
     }
 
-    /// Reads on as far as is certain, and returns up to where. `text` begins at `at`; `last` = nothing follows it. Adds
-    /// where pieces are, as start and end.
+    /// Reads on as far as is certain, and returns up to where. `text` begins at `at`; `last` =
+    /// nothing follows it. Adds where pieces are, as start and end.
     pub(super) fn read(
         &self,
         reading: &mut Reading,
@@ -144,7 +168,14 @@ impl Windows {
     }
 
     #[inline]
-    fn take(&self, reading: &mut Reading, byte: u8, start: usize, end: usize, found: &mut Vec<(usize, usize)>) {
+    fn take(
+        &self,
+        reading: &mut Reading,
+        byte: u8,
+        start: usize,
+        end: usize,
+        found: &mut Vec<(usize, usize)>,
+    ) {
         if start > reading.end + GAP {
             (reading.count, reading.hash, reading.row) = (0, 0, 0);
         }
@@ -159,7 +190,9 @@ impl Windows {
         }
         if reading.count > WINDOW {
             let left = reading.bytes[(reading.count - 1 - WINDOW) % RING];
-            reading.hash = reading.hash.wrapping_sub(self.leaving.wrapping_mul(u64::from(left) + 1));
+            reading.hash = reading
+                .hash
+                .wrapping_sub(self.leaving.wrapping_mul(u64::from(left) + 1));
         }
         let place = place(reading.hash, self.shift);
         if self.sieve[place / 64] & (1 << (place % 64)) == 0 {
@@ -193,7 +226,11 @@ impl Reading {
             return self.row_start;
         }
         let open = self.count.min(WINDOW - 1);
-        if open == 0 { read_to } else { self.starts[(self.count - open) % RING] }
+        if open == 0 {
+            read_to
+        } else {
+            self.starts[(self.count - open) % RING]
+        }
     }
 }
 
@@ -225,7 +262,9 @@ fn tells(piece: &str) -> bool {
     let count = |wanted: fn(&u8) -> bool| piece.bytes().filter(wanted).count();
     let (digits, capitals) = (count(u8::is_ascii_digit), count(u8::is_ascii_uppercase));
     let small = count(u8::is_ascii_lowercase);
-    let plain = piece.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_+=".contains(&byte));
+    let plain = piece
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-_+=".contains(&byte));
     // Words have few digits, and few capitals; names like `x509` and `JavaScript` stay.
     plain && ((digits >= 2 && capitals + small >= 2) || (capitals >= 3 && small >= 3))
 }

@@ -1,6 +1,8 @@
-//! The language of attempts: a machine with canaries, services and processes around a room, and what became of them.
+//! The language of attempts: a machine with canaries, services and processes around a room, and
+//! what became of them.
 //!
-//! It refuses to believe an attempt: what counts is what is seen from outside, and what the kernel answered.
+//! It refuses to believe an attempt: what counts is what is seen from outside, and what the kernel
+//! answered.
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test may fail it")]
 
@@ -18,12 +20,22 @@ use super::services::Services;
 use super::snapshot::{Process, Snapshot, of_process};
 
 /// All attempts, one program: each kind is a part of it.
-const PARTS: [&str; 8] = ["language", "files", "reading", "processes", "sockets", "kernel", "places", "chains"];
+const PARTS: [&str; 8] = [
+    "language",
+    "files",
+    "reading",
+    "processes",
+    "sockets",
+    "kernel",
+    "places",
+    "chains",
+];
 
 /// The program with all attempts.
 pub(super) fn program() -> String {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/escape/attempts");
-    let parts = PARTS.map(|part| std::fs::read_to_string(dir.join(part).with_extension("py")).unwrap());
+    let parts =
+        PARTS.map(|part| std::fs::read_to_string(dir.join(part).with_extension("py")).unwrap());
     format!("{}\n\nmain()\n", parts.join("\n\n"))
 }
 
@@ -82,7 +94,12 @@ impl Outcome {
     /// That nothing came through.
     #[track_caller]
     pub(super) fn assert_all_held(&self) {
-        assert!(self.out.is_empty() && self.changed.is_empty(), "not held: {:#?}\n{:#?}", self.out, self.changed);
+        assert!(
+            self.out.is_empty() && self.changed.is_empty(),
+            "not held: {:#?}\n{:#?}",
+            self.out,
+            self.changed
+        );
     }
 }
 
@@ -100,13 +117,18 @@ pub(super) struct Machine {
 
 /// Where machines are laid out: on a disk that a room shows, unlike `/tmp`.
 pub(super) fn yards() -> PathBuf {
-    std::env::var_os("OMK_TEST_YARDS").map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from)
+    std::env::var_os("OMK_TEST_YARDS")
+        .map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from)
 }
 
 fn listed(what: &str) -> String {
     let mut python = Command::new("python3");
     let listed = python.args(["-c", &program(), what]).output().unwrap();
-    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    assert!(
+        listed.status.success(),
+        "{}",
+        String::from_utf8_lossy(&listed.stderr)
+    );
     String::from_utf8(listed.stdout).unwrap()
 }
 
@@ -128,7 +150,12 @@ pub(super) fn attempts() -> Vec<Attempt> {
             "some" => OpenTo::Some,
             other => panic!("{name} is open to {other}"),
         };
-        Attempt { name, kind, by_answer: proof == "answer", open_to }
+        Attempt {
+            name,
+            kind,
+            by_answer: proof == "answer",
+            open_to,
+        }
     };
     text.lines().map(parse).collect()
 }
@@ -136,9 +163,17 @@ pub(super) fn attempts() -> Vec<Attempt> {
 impl Machine {
     /// A machine of its own for children without a run: all places are in it.
     pub(super) fn alone() -> Self {
-        let dir = tempfile::Builder::new().prefix("e").tempdir_in(yards()).unwrap();
+        let dir = tempfile::Builder::new()
+            .prefix("e")
+            .tempdir_in(yards())
+            .unwrap();
         let at = |name: &str| dir.path().join(name);
-        for name in ["pool/slot", "pool/slot.private/home", "pool/slot.private/tmp", "pool/slot.private/scratch"] {
+        for name in [
+            "pool/slot",
+            "pool/slot.private/home",
+            "pool/slot.private/tmp",
+            "pool/slot.private/scratch",
+        ] {
             std::fs::create_dir_all(at(name)).unwrap();
         }
         let places = Places {
@@ -153,10 +188,20 @@ impl Machine {
         for args in [
             &["init", "-q"][..],
             &["add", "-A"],
-            &["-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", "begin"],
+            &[
+                "-c",
+                "user.name=t",
+                "-c",
+                "user.email=t@example.com",
+                "commit",
+                "-qm",
+                "begin",
+            ],
         ] {
             let mut git = Command::new("git");
-            git.args(args).current_dir(&places.checkout).env("GIT_CONFIG_GLOBAL", "/dev/null");
+            git.args(args)
+                .current_dir(&places.checkout)
+                .env("GIT_CONFIG_GLOBAL", "/dev/null");
             assert!(git.status().unwrap().success());
         }
         Self::around(dir, places)
@@ -173,7 +218,8 @@ impl Machine {
         for attempt in &attempts {
             let own = dir.path().join("outside").join(&attempt.name);
             furnish(&own, &secret);
-            if attempt.name == "a_set_user_id_program_runs" || attempt.name == "a_file_of_another_user_is_read_by_root"
+            if attempt.name == "a_set_user_id_program_runs"
+                || attempt.name == "a_file_of_another_user_is_read_by_root"
             {
                 furnish_for_root(&own);
             }
@@ -186,7 +232,16 @@ impl Machine {
         plant(&places, &secret);
         let services = Services::start(&dir.path().join("sockets"), &nonce, &secret);
         let before = Snapshot::of(&watched(&places));
-        Self { dir, places, attempts, services, victims, secret, nonce, before }
+        Self {
+            dir,
+            places,
+            attempts,
+            services,
+            victims,
+            secret,
+            nonce,
+            before,
+        }
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -200,8 +255,11 @@ impl Machine {
 
     /// Where things lie, as attempts are told.
     pub(super) fn description(&self, level: RoomLevel) -> String {
-        let victims: BTreeMap<&String, u32> =
-            self.victims.iter().map(|(name, (child, _))| (name, child.id())).collect();
+        let victims: BTreeMap<&String, u32> = self
+            .victims
+            .iter()
+            .map(|(name, (child, _))| (name, child.id()))
+            .collect();
         let places = &self.places;
         let mut described = json!({
             "outside": self.path("outside"), "checkout": places.checkout, "git": places.git, "user": places.user,
@@ -209,7 +267,10 @@ impl Machine {
             "victims": victims, "nonce": self.nonce, "sealed": level == RoomLevel::Sealed,
             "landlock": level != RoomLevel::None,
         });
-        described.as_object_mut().unwrap().extend(self.services.described());
+        described
+            .as_object_mut()
+            .unwrap()
+            .extend(self.services.described());
         described.to_string()
     }
 
@@ -231,11 +292,15 @@ impl Machine {
             changed: changed.clone(),
         };
         for attempt in self.attempts.clone() {
-            let Some(said) = said.get(&attempt.name) else { panic!("{} was not made:\n{lines}", attempt.name) };
+            let Some(said) = said.get(&attempt.name) else {
+                panic!("{} was not made:\n{lines}", attempt.name)
+            };
             let seen = self.seen(&attempt, said, !changed.is_empty());
             let words = said.said.clone();
             if let Some(seen) = seen {
-                outcome.out.insert(attempt.name, (attempt.kind, format!("{seen}: {words}")));
+                outcome
+                    .out
+                    .insert(attempt.name, (attempt.kind, format!("{seen}: {words}")));
             } else if words.starts_with("not-here") {
                 outcome.not_here.insert(attempt.name);
             } else {
@@ -246,7 +311,12 @@ impl Machine {
     }
 
     /// What is seen of an attempt from outside, if anything is.
-    fn seen(&mut self, attempt: &Attempt, said: &Said, shared_changed: bool) -> Option<&'static str> {
+    fn seen(
+        &mut self,
+        attempt: &Attempt,
+        said: &Said,
+        shared_changed: bool,
+    ) -> Option<&'static str> {
         let own = self.path("outside").join(&attempt.name);
         if attempt.by_answer && said.claims() {
             return Some("it says so");
@@ -260,19 +330,27 @@ impl Machine {
         if !is_as_furnished(&own, &self.secret) {
             return Some("its canary changed");
         }
-        if self.victims.get_mut(&attempt.name).is_some_and(|(victim, before)| of_process(victim) != *before) {
+        if self
+            .victims
+            .get_mut(&attempt.name)
+            .is_some_and(|(victim, before)| of_process(victim) != *before)
+        {
             return Some("its victim changed");
         }
         let everywhere = ["/tmp", "/var/tmp", "/dev/shm", "/dev", "/run/lock"];
-        let left = everywhere.map(|dir| Path::new(dir).join(format!("{}-{}", self.nonce, attempt.name)));
+        let left =
+            everywhere.map(|dir| Path::new(dir).join(format!("{}-{}", self.nonce, attempt.name)));
         let found = left.iter().filter(|path| path.exists()).count();
-        left.iter().for_each(|path| drop(std::fs::remove_file(path)));
+        left.iter()
+            .for_each(|path| drop(std::fs::remove_file(path)));
         if found > 0 {
             return Some("it left a file");
         }
-        // What it claims to have done in a place that all share is believed if anything changed there.
+        // What it claims to have done in a place that all share is believed if anything changed
+        // there.
         let shares = ["caches", "git", "homes", "metadata"].contains(&attempt.kind.as_str());
-        (shares && shared_changed && said.claims() && uses_shared(&attempt.name)).then_some("a shared place changed")
+        (shares && shared_changed && said.claims() && uses_shared(&attempt.name))
+            .then_some("a shared place changed")
     }
 }
 
@@ -302,6 +380,10 @@ fn body<'a>(program: &'a str, name: &str) -> &'a str {
 
 fn random() -> String {
     let mut bytes = [0; 8];
-    std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom").unwrap(), &mut bytes).unwrap();
+    std::io::Read::read_exact(
+        &mut std::fs::File::open("/dev/urandom").unwrap(),
+        &mut bytes,
+    )
+    .unwrap();
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,4 +1,5 @@
-//! A machine that reaches the network only through a proxy, or trusts authorities of its own: what children get of that.
+//! A machine that reaches the network only through a proxy, or trusts authorities of its own: what
+//! children get of that.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -14,7 +15,8 @@ use crate::model::{Model, Turn};
 use crate::world::World;
 
 /// What the proxy answers to a plain request: the list of a provider's models.
-const MODELS: &str = r#"{"object":"list","data":[{"id":"kimi-k3","object":"model","context_length":1048576}]}"#;
+const MODELS: &str =
+    r#"{"object":"list","data":[{"id":"kimi-k3","object":"model","context_length":1048576}]}"#;
 
 /// Fetches a page, and writes down the answer's status and the proxies in the environment.
 const FETCH: &str = r#"
@@ -26,7 +28,8 @@ for name in sorted(os.environ):
     if "PROXY" in name.upper(): print(name)
 "#;
 
-/// A proxy of this machine, until it is dropped. Wherever a client wants to go, it leads to one port.
+/// A proxy of this machine, until it is dropped. Wherever a client wants to go, it leads to one
+/// port.
 struct Proxy {
     port: u16,
     heard: Arc<Mutex<Vec<String>>>,
@@ -37,8 +40,15 @@ impl Proxy {
     fn start(to: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (heard, over) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<AtomicBool>::default());
-        let proxy = Self { port, heard: Arc::clone(&heard), over: Arc::clone(&over) };
+        let (heard, over) = (
+            Arc::<Mutex<Vec<String>>>::default(),
+            Arc::<AtomicBool>::default(),
+        );
+        let proxy = Self {
+            port,
+            heard: Arc::clone(&heard),
+            over: Arc::clone(&over),
+        };
         std::thread::spawn(move || {
             while let Ok((client, _)) = listener.accept() {
                 if over.load(Ordering::Relaxed) {
@@ -80,7 +90,9 @@ fn carry(mut client: TcpStream, to: u16, heard: &Mutex<Vec<String>>) -> std::io:
     heard.lock().unwrap().push(head);
     if !connects {
         let length = MODELS.len();
-        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n");
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+        );
         return client.write_all((head + MODELS).as_bytes());
     }
     let mut server = TcpStream::connect(("127.0.0.1", to))?;
@@ -105,16 +117,35 @@ fn behind(proxy: &str) -> String {
     );
     let world = world.env("HTTPS_PROXY", proxy);
     let said = world.run().exits(1);
-    let told =
-        said.out.split("; its network ").nth(1).unwrap_or_else(|| panic!("{}", said.out)).lines().next().unwrap();
-    assert!(!format!("{}{}", said.out, said.err).contains("network refused"), "{}", said.out);
-    assert!(world.report()["tasks"][0]["unreached_hosts"][0].as_str().unwrap().starts_with("provider.example ("));
+    let told = said
+        .out
+        .split("; its network ")
+        .nth(1)
+        .unwrap_or_else(|| panic!("{}", said.out))
+        .lines()
+        .next()
+        .unwrap();
+    assert!(
+        !format!("{}{}", said.out, said.err).contains("network refused"),
+        "{}",
+        said.out
+    );
+    assert!(
+        world.report()["tasks"][0]["unreached_hosts"][0]
+            .as_str()
+            .unwrap()
+            .starts_with("provider.example (")
+    );
     told.to_owned()
 }
 
 #[test]
 fn a_proxy_that_does_not_work_is_named_and_is_no_refusal() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let told = behind(&format!("http://127.0.0.1:{free}"));
     assert_eq!(
         told,
@@ -128,7 +159,9 @@ fn a_proxy_that_does_not_work_is_named_and_is_no_refusal() {
         for mut client in listener.incoming().map_while(Result::ok) {
             let mut head = [0; 1024];
             let _ = client.read(&mut head);
-            let _ = client.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n");
+            let _ = client.write_all(
+                b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n",
+            );
         }
     });
     let told = behind(&format!("http://me:secret@127.0.0.1:{port}"));
@@ -140,7 +173,8 @@ fn a_proxy_that_does_not_work_is_named_and_is_no_refusal() {
     );
 }
 
-/// Fetches a page of `provider.example`, which only a proxy knows, in a command and a gate with that network.
+/// Fetches a page of `provider.example`, which only a proxy knows, in a command and a gate with
+/// that network.
 fn fetch(world: &World, network: &str) -> String {
     world.write("fetch.py", FETCH);
     let run = "python3 fetch.py https://provider.example/page";
@@ -154,9 +188,13 @@ fn fetch(world: &World, network: &str) -> String {
     ));
     let said = world.run().exits(0);
     let notes = said.err.lines().filter(|line| line.starts_with("note: "));
-    format!("{} {}", world.shows("omk/run/story", "one.txt").replace('\n', " "), notes.collect::<String>())
-        .trim()
-        .to_owned()
+    format!(
+        "{} {}",
+        world.shows("omk/run/story", "one.txt").replace('\n', " "),
+        notes.collect::<String>()
+    )
+    .trim()
+    .to_owned()
 }
 
 /// Whether any file of the newest run has that text in it.
@@ -166,7 +204,8 @@ fn left_in_run(world: &World, text: &str) -> bool {
         for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
             if entry.file_type().unwrap().is_dir() {
                 stack.push(entry.path());
-            } else if String::from_utf8_lossy(&std::fs::read(entry.path()).unwrap()).contains(text) {
+            } else if String::from_utf8_lossy(&std::fs::read(entry.path()).unwrap()).contains(text)
+            {
                 return true;
             }
         }
@@ -179,14 +218,28 @@ fn hosts_that_the_plan_allows_are_reached_through_the_callers_proxy() {
     let world = world();
     let registries = Registries::start(&world);
     let proxy = Proxy::start(registries.port());
-    let world = world.env("HTTPS_PROXY", &proxy.address("me:hush%40hush@")).env("NO_PROXY", "other.example");
+    let world = world
+        .env("HTTPS_PROXY", &proxy.address("me:hush%40hush@"))
+        .env("NO_PROXY", "other.example");
     // The stand-in has no such host; but it has the certificate, and so it answers.
     let said = fetch(&world, "{ allow: [provider.example] }");
-    assert_eq!(said, "421 HTTPS_PROXY HTTP_PROXY NODE_USE_ENV_PROXY NO_PROXY http_proxy https_proxy no_proxy");
+    assert_eq!(
+        said,
+        "421 HTTPS_PROXY HTTP_PROXY NODE_USE_ENV_PROXY NO_PROXY http_proxy https_proxy no_proxy"
+    );
     let heard = proxy.heard();
-    assert!(heard.contains("CONNECT provider.example:443 HTTP/1.1\r\n"), "{heard}");
+    assert!(
+        heard.contains("CONNECT provider.example:443 HTTP/1.1\r\n"),
+        "{heard}"
+    );
     // `me:hush@hush`, which no child has.
-    assert_eq!(heard.matches("Proxy-Authorization: Basic bWU6aHVzaEBodXNo\r\n").count(), 2, "{heard}");
+    assert_eq!(
+        heard
+            .matches("Proxy-Authorization: Basic bWU6aHVzaEBodXNo\r\n")
+            .count(),
+        2,
+        "{heard}"
+    );
     assert!(!left_in_run(&world, "hush") && !left_in_run(&world, "bWU6aHVzaEBodXNo"));
 }
 
@@ -194,7 +247,9 @@ fn hosts_that_the_plan_allows_are_reached_through_the_callers_proxy() {
 fn a_host_that_the_plan_does_not_allow_never_reaches_the_callers_proxy() {
     let world = world();
     let proxy = Proxy::start(9);
-    let world = world.env("HTTPS_PROXY", &proxy.address("")).env("ALL_PROXY", &proxy.address(""));
+    let world = world
+        .env("HTTPS_PROXY", &proxy.address(""))
+        .env("ALL_PROXY", &proxy.address(""));
     let said = fetch(&world, "{ allow: [other.example] }");
     assert!(said.contains("403"), "{said}");
     let said = fetch(&world, "none");
@@ -210,7 +265,15 @@ fn a_child_with_an_open_network_finds_the_callers_proxy_and_no_password() {
     let plain = world.env("https_proxy", &proxy.address(""));
     let said = fetch(&plain, "open");
     assert_eq!(said, "421 NO_PROXY https_proxy no_proxy");
-    assert_eq!(proxy.heard().matches("CONNECT provider.example:443").count(), 2, "{}", proxy.heard());
+    assert_eq!(
+        proxy
+            .heard()
+            .matches("CONNECT provider.example:443")
+            .count(),
+        2,
+        "{}",
+        proxy.heard()
+    );
     // The last one counts.
     let with_login = plain.env("https_proxy", &proxy.address("me:hush-hush@"));
     let said = fetch(&with_login, "open");
@@ -230,8 +293,14 @@ fn a_proxy_that_omk_cannot_speak_to_stops_what_needs_it() {
         "room: { network: { tasks: { allow: [provider.example] } } }\n\
          tasks: [{ id: one, run: echo 1 > one.txt, write_set: [one.txt] }]\n",
     );
-    let said = world.run().exits(3).says("failed to use the proxy in HTTPS_PROXY: omk speaks only to one of");
-    assert!(!said.out.contains("hush") && !said.err.contains("hush"), "{said:?}");
+    let said = world
+        .run()
+        .exits(3)
+        .says("failed to use the proxy in HTTPS_PROXY: omk speaks only to one of");
+    assert!(
+        !said.out.contains("hush") && !said.err.contains("hush"),
+        "{said:?}"
+    );
 }
 
 #[tokio::test]
@@ -249,12 +318,20 @@ async fn omk_itself_asks_the_models_provider_through_the_callers_proxy() {
     let ended = world.end_of(omk).await;
     assert!(ended.code == Some(0), "{ended:?}");
     let heard = proxy.heard().to_lowercase();
-    assert!(heard.starts_with("get http://provider.example/v1/models http/1.1\r\n"), "{heard}");
-    assert!(heard.contains("proxy-authorization: basic bwu6ahvzac1odxno\r\n"), "{heard}");
-    // By https it gets a CONNECT, and the provider's certificate is from the authority that the caller trusts.
+    assert!(
+        heard.starts_with("get http://provider.example/v1/models http/1.1\r\n"),
+        "{heard}"
+    );
+    assert!(
+        heard.contains("proxy-authorization: basic bwu6ahvzac1odxno\r\n"),
+        "{heard}"
+    );
+    // By https it gets a CONNECT, and the provider's certificate is from the authority that the
+    // caller trusts.
     world.rewrite_plan(|plan| plan.replace("http://provider", "https://provider"));
     let mut omk = world.omk(&["agent", "check"]);
-    omk.env("HTTPS_PROXY", proxy.address("")).env("SSL_CERT_FILE", authority());
+    omk.env("HTTPS_PROXY", proxy.address(""))
+        .env("SSL_CERT_FILE", authority());
     let ended = world.end_of(omk).await;
     assert_eq!(registries.asked(), "GET /v1/models\n", "{ended:?}");
 }
@@ -268,10 +345,16 @@ async fn an_agent_with_an_open_network_asks_its_model_without_the_callers_proxy(
         tasks: [{ id: one, prompt: do one, write_set: [one.txt], retry_policy: { max_attempts: 0 } }]\n";
     let world = e2e_world::World::new(&model, rest).await;
     let mut omk = world.omk(&["run"]);
-    omk.env("HTTP_PROXY", proxy.address("")).env("HTTPS_PROXY", proxy.address("")).env("NODE_USE_ENV_PROXY", "1");
+    omk.env("HTTP_PROXY", proxy.address(""))
+        .env("HTTPS_PROXY", proxy.address(""))
+        .env("NODE_USE_ENV_PROXY", "1");
     let ended = world.end_of(omk).await;
     assert_eq!(world.attempts("one"), "changed", "{ended:?}");
-    assert!(!proxy.heard().contains("completions") && model.asked().len() >= 2, "{}", proxy.heard());
+    assert!(
+        !proxy.heard().contains("completions") && model.asked().len() >= 2,
+        "{}",
+        proxy.heard()
+    );
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Machines that do not have all that a sealed room needs: what becomes of a run there, and what its users learn.
+//! Machines that do not have all that a sealed room needs: what becomes of a run there, and what
+//! its users learn.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stderr, reason = "a skipped test says so")]
@@ -32,13 +33,19 @@ async fn child_of(wrapper: &str, least: RoomLevel, script: &str) -> Result<Ended
         program: Program::Shell(script.to_owned()),
         cwd: slot.clone(),
         env: [("PATH".into(), std::env::var_os("PATH").unwrap())].into(),
-        room: Some(Sandbox { writable: vec![slot], least, ..Sandbox::default() }),
+        room: Some(Sandbox {
+            writable: vec![slot],
+            least,
+            ..Sandbox::default()
+        }),
         timeout: std::time::Duration::from_secs(60),
         idle_timeout: None,
         log: dir.path().join("log"),
         log_cap: 1 << 20,
     };
-    Shepherd::new(shepherd).run(&child, &Surroundings::default()).await
+    Shepherd::new(shepherd)
+        .run(&child, &Surroundings::default())
+        .await
 }
 
 fn without_namespaces() -> String {
@@ -47,14 +54,25 @@ fn without_namespaces() -> String {
 
 #[tokio::test]
 async fn without_namespaces_the_room_is_of_level_landlock_and_says_which_step_failed() {
-    let ended = child_of(&without_namespaces(), RoomLevel::None, "echo works > file").await.unwrap();
+    let ended = child_of(&without_namespaces(), RoomLevel::None, "echo works > file")
+        .await
+        .unwrap();
     assert_eq!(ended.containment.level, RoomLevel::Landlock);
-    assert_eq!(ended.why_not_sealed.as_deref(), Some("make namespaces: Operation not permitted (os error 1)"));
+    assert_eq!(
+        ended.why_not_sealed.as_deref(),
+        Some("make namespaces: Operation not permitted (os error 1)")
+    );
 }
 
 #[tokio::test]
 async fn without_namespaces_a_room_that_must_be_sealed_is_refused() {
-    let refused = child_of(&without_namespaces(), RoomLevel::Sealed, "echo works > file").await.unwrap_err();
+    let refused = child_of(
+        &without_namespaces(),
+        RoomLevel::Sealed,
+        "echo works > file",
+    )
+    .await
+    .unwrap_err();
     assert!(refused.is_setup());
     assert_eq!(
         refused.to_string(),
@@ -89,13 +107,20 @@ fn a_plan_that_takes_what_there_is_runs_without_namespaces() {
     let world = World::with(PLAN);
     run_through(&world, &["python3", no_namespaces().to_str().unwrap()]).exits(0);
     let journal = std::fs::read_to_string(world.run_dir().join("journal.jsonl")).unwrap();
-    assert!(journal.contains("\"level\":\"landlock\"") && !journal.contains("\"level\":\"sealed\""), "{journal}");
+    assert!(
+        journal.contains("\"level\":\"landlock\"") && !journal.contains("\"level\":\"sealed\""),
+        "{journal}"
+    );
 }
 
 #[test]
 fn a_container_that_forbids_threads_is_named_and_nothing_panics() {
     let world = World::with(PLAN);
-    let said = run_through(&world, &["python3", no_namespaces().to_str().unwrap(), "--old"]).exits(5);
+    let said = run_through(
+        &world,
+        &["python3", no_namespaces().to_str().unwrap(), "--old"],
+    )
+    .exits(5);
     insta::assert_snapshot!(said.err, @"
     error: failed to start a thread: Operation not permitted (os error 1)
       hint: this container refuses the system call `clone3` to every program, as Docker does before version 20.10.10
@@ -105,8 +130,9 @@ fn a_container_that_forbids_threads_is_named_and_nothing_panics() {
 
 /// Runs omk in a world with something of its own mounted at those places, which `lay_out` fills.
 fn run_among(world: &World, places: &str, lay_out: &str) -> Said {
-    let script =
-        format!("for place in {places}; do mount -t tmpfs none $place || exit 9; done; {lay_out}; exec \"$@\"");
+    let script = format!(
+        "for place in {places}; do mount -t tmpfs none $place || exit 9; done; {lay_out}; exec \"$@\""
+    );
     run_through(world, &["unshare", "-m", "sh", "-c", &script, "sh"])
 }
 
@@ -125,7 +151,12 @@ fn what_others_cannot_read_in_the_system_is_out_of_sight_of_roots_children_too()
                    chmod 640 key && chmod 711 . && chmod 700 private && mkdir -p /opt/runners/1 && cd /opt/runners/1 && \
                    mkdir .docker && echo hush | tee .credentials .netrc > .docker/config.json && chmod 700 .docker && \
                    echo plain > main.js && chmod 600 .credentials .netrc .docker/config.json main.js && cd";
-    run_among(&world, "/usr/local/etc /opt", &format!("here=$PWD; {lay_out} $here")).exits(0);
+    run_among(
+        &world,
+        "/usr/local/etc /opt",
+        &format!("here=$PWD; {lay_out} $here"),
+    )
+    .exits(0);
     assert_eq!(world.shows("omk/run/story", "one.txt"), "1");
 }
 
@@ -159,7 +190,10 @@ fn a_name_that_is_private_in_one_place_is_out_of_sight_in_every_place() {
     ));
     let path = format!("{kit}/bin:{}", std::env::var("PATH").unwrap());
     // The plan names paths outside, and is about the room.
-    let world = world.env("CARGO_HOME", &cargo).env("PATH", &path).env("OMK_ROOM_AT_MOST", "sealed");
+    let world = world
+        .env("CARGO_HOME", &cargo)
+        .env("PATH", &path)
+        .env("OMK_ROOM_AT_MOST", "sealed");
     world.run().exits(0);
     assert_eq!(world.shows("omk/run/story", "one.txt"), "1");
 }
@@ -182,12 +216,19 @@ fn a_link_of_the_system_to_a_tool_elsewhere_does_not_dangle() {
 #[tokio::test]
 async fn an_agent_that_needs_a_sealed_room_costs_nothing_where_there_is_none() {
     let model = Model::start(vec![("do one", vec![Turn::Say("never asked")])]).await;
-    let rest = "room: { level: sealed }\ntasks: [{ id: one, prompt: do one, write_set: [one.txt] }]\n";
+    let rest =
+        "room: { level: sealed }\ntasks: [{ id: one, prompt: do one, write_set: [one.txt] }]\n";
     let world = e2e_world::World::new(&model, rest).await;
     let omk = world.omk(&["run"]);
     let mut wrapped = tokio::process::Command::new("python3");
-    wrapped.arg(no_namespaces()).arg(omk.as_std().get_program()).args(omk.as_std().get_args());
-    wrapped.env_clear().current_dir(world.at("repo")).kill_on_drop(true);
+    wrapped
+        .arg(no_namespaces())
+        .arg(omk.as_std().get_program())
+        .args(omk.as_std().get_args());
+    wrapped
+        .env_clear()
+        .current_dir(world.at("repo"))
+        .kill_on_drop(true);
     for (name, value) in omk.as_std().get_envs() {
         wrapped.env(name, value.unwrap());
     }
@@ -197,7 +238,10 @@ async fn an_agent_that_needs_a_sealed_room_costs_nothing_where_there_is_none() {
 
 /// Whether mounts of one's own can be made here, as root can.
 fn own_mounts() -> bool {
-    let made = Command::new("unshare").args(["-m", "true"]).output().is_ok_and(|made| made.status.success());
+    let made = Command::new("unshare")
+        .args(["-m", "true"])
+        .output()
+        .is_ok_and(|made| made.status.success());
     if !made {
         eprintln!("skipped: only root makes mounts of its own");
     }
@@ -210,10 +254,16 @@ async fn under_a_masked_proc_there_is_still_a_room() {
         return;
     }
     // As in containers: something lies over a part of it, so that no new one may be mounted.
-    let masked = format!("exec unshare -m sh -c 'mount -t tmpfs none /proc/sys; exec {OMK} \"$@\"' sh");
-    let ended = child_of(&masked, RoomLevel::Landlock, "echo works > file").await.unwrap();
+    let masked =
+        format!("exec unshare -m sh -c 'mount -t tmpfs none /proc/sys; exec {OMK} \"$@\"' sh");
+    let ended = child_of(&masked, RoomLevel::Landlock, "echo works > file")
+        .await
+        .unwrap();
     if ended.containment.level == RoomLevel::Landlock {
-        assert_eq!(ended.why_not_sealed.as_deref(), Some("mount /proc: Operation not permitted (os error 1)"));
+        assert_eq!(
+            ended.why_not_sealed.as_deref(),
+            Some("mount /proc: Operation not permitted (os error 1)")
+        );
     }
 }
 

@@ -1,7 +1,8 @@
-//! Attempts to get out of a room, each with a name, a kind and a canary, and what must be true afterwards.
+//! Attempts to get out of a room, each with a name, a kind and a canary, and what must be true
+//! afterwards.
 //!
-//! The attempts themselves are Python, one file for each kind, in `attempts/`: they call the kernel by number. Attacks
-//! look only at processes that the test itself started.
+//! The attempts themselves are Python, one file for each kind, in `attempts/`: they call the kernel
+//! by number. Attacks look only at processes that the test itself started.
 
 mod alone;
 mod battery;

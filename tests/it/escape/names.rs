@@ -9,28 +9,77 @@ use super::ordinary;
 use super::whole::had;
 use crate::world::World;
 
-/// Each way to somewhere else, as the first bytes to the proxy. `PORT` is a service of this machine that is not allowed.
+/// Each way to somewhere else, as the first bytes to the proxy. `PORT` is a service of this machine
+/// that is not allowed.
 const ASKED: [(&str, &str); 20] = [
     ("another host", "CONNECT other.example:443 HTTP/1.1\\r\\n"),
     ("an address", "CONNECT 127.0.0.1:PORT HTTP/1.1\\r\\n"),
     ("an address of IPv6", "CONNECT [::1]:PORT HTTP/1.1\\r\\n"),
-    ("a mapped address", "CONNECT [::ffff:127.0.0.1]:PORT HTTP/1.1\\r\\n"),
-    ("an address as a number", "CONNECT 2130706433:PORT HTTP/1.1\\r\\n"),
-    ("an address in octal", "CONNECT 0177.0.0.1:PORT HTTP/1.1\\r\\n"),
+    (
+        "a mapped address",
+        "CONNECT [::ffff:127.0.0.1]:PORT HTTP/1.1\\r\\n",
+    ),
+    (
+        "an address as a number",
+        "CONNECT 2130706433:PORT HTTP/1.1\\r\\n",
+    ),
+    (
+        "an address in octal",
+        "CONNECT 0177.0.0.1:PORT HTTP/1.1\\r\\n",
+    ),
     ("a short address", "CONNECT 127.1:PORT HTTP/1.1\\r\\n"),
-    ("this machine by name", "CONNECT localhost:PORT HTTP/1.1\\r\\n"),
-    ("this machine by a longer name", "CONNECT localhost.:PORT HTTP/1.1\\r\\n"),
-    ("the address of metadata", "CONNECT 169.254.169.254:80 HTTP/1.1\\r\\n"),
-    ("a name below the allowed one", "CONNECT evil.allowed.example:443 HTTP/1.1\\r\\n"),
-    ("a name that ends like it", "CONNECT notallowed.example:443 HTTP/1.1\\r\\n"),
-    ("a name that begins like it", "CONNECT allowed.example.evil.example:443 HTTP/1.1\\r\\n"),
-    ("a user before the host", "CONNECT allowed.example@localhost:PORT HTTP/1.1\\r\\n"),
-    ("a host in a header", "CONNECT other.example:443 HTTP/1.1\\r\\nHost: allowed.example:443\\r\\n"),
-    ("a whole address", "GET http://127.0.0.1:PORT/ HTTP/1.1\\r\\nHost: allowed.example\\r\\n"),
-    ("two requests in one", "GET / HTTP/1.1\\r\\n\\r\\nCONNECT 127.0.0.1:PORT HTTP/1.1\\r\\n"),
-    ("a zero byte in the name", "CONNECT localhost\\0.allowed.example:PORT HTTP/1.1\\r\\n"),
-    ("a line end in the name", "CONNECT allowed.example\\n127.0.0.1:PORT HTTP/1.1\\r\\n"),
-    ("two ports", "CONNECT allowed.example:443:PORT HTTP/1.1\\r\\n"),
+    (
+        "this machine by name",
+        "CONNECT localhost:PORT HTTP/1.1\\r\\n",
+    ),
+    (
+        "this machine by a longer name",
+        "CONNECT localhost.:PORT HTTP/1.1\\r\\n",
+    ),
+    (
+        "the address of metadata",
+        "CONNECT 169.254.169.254:80 HTTP/1.1\\r\\n",
+    ),
+    (
+        "a name below the allowed one",
+        "CONNECT evil.allowed.example:443 HTTP/1.1\\r\\n",
+    ),
+    (
+        "a name that ends like it",
+        "CONNECT notallowed.example:443 HTTP/1.1\\r\\n",
+    ),
+    (
+        "a name that begins like it",
+        "CONNECT allowed.example.evil.example:443 HTTP/1.1\\r\\n",
+    ),
+    (
+        "a user before the host",
+        "CONNECT allowed.example@localhost:PORT HTTP/1.1\\r\\n",
+    ),
+    (
+        "a host in a header",
+        "CONNECT other.example:443 HTTP/1.1\\r\\nHost: allowed.example:443\\r\\n",
+    ),
+    (
+        "a whole address",
+        "GET http://127.0.0.1:PORT/ HTTP/1.1\\r\\nHost: allowed.example\\r\\n",
+    ),
+    (
+        "two requests in one",
+        "GET / HTTP/1.1\\r\\n\\r\\nCONNECT 127.0.0.1:PORT HTTP/1.1\\r\\n",
+    ),
+    (
+        "a zero byte in the name",
+        "CONNECT localhost\\0.allowed.example:PORT HTTP/1.1\\r\\n",
+    ),
+    (
+        "a line end in the name",
+        "CONNECT allowed.example\\n127.0.0.1:PORT HTTP/1.1\\r\\n",
+    ),
+    (
+        "two ports",
+        "CONNECT allowed.example:443:PORT HTTP/1.1\\r\\n",
+    ),
 ];
 
 /// Asks for each, and around the proxy, and prints what came of it.
@@ -61,7 +110,11 @@ fn asked_at(level: RoomLevel) {
     let port = service.local_addr().unwrap().port().to_string();
     let world = World::below(&yards()).env("OMK_ROOM_AT_MOST", &level.to_string());
     let texts = ASKED.map(|(name, text)| {
-        let text = text.replace("PORT", &port).replace("\\r", "\r").replace("\\n", "\n").replace("\\0", "\0");
+        let text = text
+            .replace("PORT", &port)
+            .replace("\\r", "\r")
+            .replace("\\n", "\n")
+            .replace("\\0", "\0");
         (name, text)
     });
     world.write("asked.json", &serde_json::to_string(&texts).unwrap());
@@ -72,13 +125,19 @@ fn asked_at(level: RoomLevel) {
          retry_policy: {{ max_attempts: 0 }} }}]\n"
     ));
     world.run().exits(0);
-    if !had(level, &std::fs::read_to_string(world.run_dir().join("journal.jsonl")).unwrap()) {
+    if !had(
+        level,
+        &std::fs::read_to_string(world.run_dir().join("journal.jsonl")).unwrap(),
+    ) {
         return;
     }
     let said = world.shows("omk/run/story", "said.txt");
     assert_eq!(said.lines().count(), ASKED.len() + 1, "{said}");
     // The proxy is there, and says no.
-    assert!(said.lines().filter(|line| line.contains(" 403")).count() >= 5, "{said}");
+    assert!(
+        said.lines().filter(|line| line.contains(" 403")).count() >= 5,
+        "{said}"
+    );
     let through: Vec<&str> = said.lines().filter(|line| line.contains(" 200")).collect();
     assert!(through.is_empty(), "{said}");
     // Nobody spoke to the service, whatever the proxy answered.

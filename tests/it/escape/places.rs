@@ -1,4 +1,5 @@
-//! The places of a machine that are its user's or omk's alone, each with something that nobody else knows.
+//! The places of a machine that are its user's or omk's alone, each with something that nobody else
+//! knows.
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test may fail it")]
 
@@ -22,10 +23,20 @@ pub(super) fn plant(places: &Places, secret: &str) {
     };
     put(places.checkout.join("private.txt"), secret);
     put(places.checkout.join(secret), "");
-    for name in ["journal.jsonl", "transcripts/other.jsonl", "logs/other.log", "cassette/tape.jsonl", "proofs/a.json"] {
+    for name in [
+        "journal.jsonl",
+        "transcripts/other.jsonl",
+        "logs/other.log",
+        "cassette/tape.jsonl",
+        "proofs/a.json",
+    ] {
         put(places.git.join("omk/runs/1").join(name), secret);
     }
-    for name in ["other/source.txt", "other.private/kimi/config.toml", "other.private/home/.profile"] {
+    for name in [
+        "other/source.txt",
+        "other.private/kimi/config.toml",
+        "other.private/home/.profile",
+    ] {
         put(places.pool.join(name), secret);
     }
     put(places.pool.join("other.private/tmp/a"), secret);
@@ -43,7 +54,14 @@ pub(super) fn plant(places: &Places, secret: &str) {
         put(places.user.join(name), secret);
     }
     put(places.cache.join("credentials.toml"), secret);
-    for name in ["registry/src/build.rs", "bin/cargo", "emptied/a", "linked/a", "moded", "inner/mod/a"] {
+    for name in [
+        "registry/src/build.rs",
+        "bin/cargo",
+        "emptied/a",
+        "linked/a",
+        "moded",
+        "inner/mod/a",
+    ] {
         put(places.cache.join(name), "a cache's");
     }
     let hook = places.git.join("hooks/pre-commit");
@@ -55,11 +73,25 @@ pub(super) fn plant(places: &Places, secret: &str) {
 pub(super) fn watched(places: &Places) -> Vec<PathBuf> {
     let mut watched = vec![places.user.clone(), places.cache.clone()];
     // What omk itself writes is left out: objects, its refs and runs, and the list of worktrees.
-    let of_git =
-        ["HEAD", "config", "hooks", "info", "modules", "objects/info", "refs/stash", "index", "shallow", "packed-refs"];
+    let of_git = [
+        "HEAD",
+        "config",
+        "hooks",
+        "info",
+        "modules",
+        "objects/info",
+        "refs/stash",
+        "index",
+        "shallow",
+        "packed-refs",
+    ];
     watched.extend(of_git.map(|name| places.git.join(name)));
-    watched.extend(["omk/runs/1", "refs/heads/moved", "worktrees/evil"].map(|name| places.git.join(name)));
-    let checkout = std::fs::read_dir(&places.checkout).unwrap().map(|entry| entry.unwrap().path());
+    watched.extend(
+        ["omk/runs/1", "refs/heads/moved", "worktrees/evil"].map(|name| places.git.join(name)),
+    );
+    let checkout = std::fs::read_dir(&places.checkout)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     watched.extend(checkout.filter(|path| *path != places.git));
     watched.extend(["other", "other.private", "next"].map(|name| places.pool.join(name)));
     watched

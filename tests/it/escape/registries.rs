@@ -1,8 +1,8 @@
-//! Tools that fetch from their registries in a room whose network is a few names: cargo, npm, pip and go, each from a
-//! stand-in for its own, and each without the name in the plan's list.
+//! Tools that fetch from their registries in a room whose network is a few names: cargo, npm, pip
+//! and go, each from a stand-in for its own, and each without the name in the plan's list.
 //!
-//! What is fetched stays encrypted between the tool and the registry, as it is anywhere else: the plan tells each tool
-//! of the authority that signed the stand-in's certificate.
+//! What is fetched stays encrypted between the tool and the registry, as it is anywhere else: the
+//! plan tells each tool of the authority that signed the stand-in's certificate.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -19,7 +19,9 @@ use crate::world::{Said, World};
 const HOST: &str = "registry.localhost";
 
 fn file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests")
+        .join(name)
 }
 
 /// The authority that signed the stand-in's certificate.
@@ -38,11 +40,24 @@ impl Registries {
     pub(super) fn start(world: &World) -> Self {
         let log = world.dir().join("requests");
         let mut python = Command::new("python3");
-        python.arg(file("e2e/registries.py")).arg(file("it/registry-server.pem")).arg(&log);
-        let mut child = python.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        python
+            .arg(file("e2e/registries.py"))
+            .arg(file("it/registry-server.pem"))
+            .arg(&log);
+        let mut child = python
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut port = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut port).unwrap();
-        Self { child, port: port.trim().to_owned(), log }
+        BufReader::new(child.stdout.as_mut().unwrap())
+            .read_line(&mut port)
+            .unwrap();
+        Self {
+            child,
+            port: port.trim().to_owned(),
+            log,
+        }
     }
 
     pub(super) fn port(&self) -> u16 {
@@ -70,7 +85,8 @@ impl Drop for Registries {
     }
 }
 
-/// One tool: what it runs, with which variables, and what it says of a registry that it may not reach.
+/// One tool: what it runs, with which variables, and what it says of a registry that it may not
+/// reach.
 struct Tool {
     run: &'static str,
     env: Vec<(&'static str, String)>,
@@ -81,7 +97,11 @@ struct Tool {
 impl Tool {
     /// A plan whose command and gate run the tool, each with that host in its list.
     fn plan(&self, world: &World, task: (&str, &str), gate: &str) {
-        let env: String = self.env.iter().map(|(name, value)| format!("  {name}: '{value}'\n")).collect();
+        let env: String = self
+            .env
+            .iter()
+            .map(|(name, value)| format!("  {name}: '{value}'\n"))
+            .collect();
         let (run, (task, on)) = (self.run, task);
         world.plan(&format!(
             "env:\n  NONE: none\n{env}room: {{ network: {{ tasks: {{ allow: [{on}] }}, gates: {{ allow: [{gate}] }} }} }}\n\
@@ -91,12 +111,20 @@ impl Tool {
         ));
     }
 
-    /// Works with the host in the list, and ends with its own error without it: in a command, and in a gate.
+    /// Works with the host in the list, and ends with its own error without it: in a command, and
+    /// in a gate.
     #[track_caller]
     fn needs_its_host(&self, world: &World, registries: &Registries) {
         self.plan(world, (self.run, HOST), HOST);
         let said = world.run();
-        assert_eq!(said.code, 0, "{}\n{}\n{}", said.out, said.err, everything(world));
+        assert_eq!(
+            said.code,
+            0,
+            "{}\n{}\n{}",
+            said.out,
+            said.err,
+            everything(world)
+        );
         let asked = registries.asked();
         // The gate has nothing of what the command fetched.
         assert_eq!(asked.matches(self.fetches).count(), 2, "{asked}");
@@ -104,14 +132,21 @@ impl Tool {
         self.plan(world, (self.run, "elsewhere.localhost"), HOST);
         let said = world.run().exits(1);
         let command = fact(world, "worked");
-        assert_eq!(command["evidence"]["refused_hosts"], serde_json::json!([HOST]), "{command}");
+        assert_eq!(
+            command["evidence"]["refused_hosts"],
+            serde_json::json!([HOST]),
+            "{command}"
+        );
         self.complains(world, &said);
         assert_eq!(registries.asked(), "");
 
         self.plan(world, ("true", HOST), "elsewhere.localhost");
         let said = world.run().exits(1);
         let gate = fact(world, "worked").to_string();
-        assert!(gate.contains(&format!("its network refused {HOST}")), "{gate}");
+        assert!(
+            gate.contains(&format!("its network refused {HOST}")),
+            "{gate}"
+        );
         self.complains(world, &said);
         assert_eq!(registries.asked(), "");
     }
@@ -119,14 +154,21 @@ impl Tool {
     #[track_caller]
     fn complains(&self, world: &World, said: &Said) {
         let everything = everything(world);
-        assert!(everything.contains(self.complaint), "{}\n{}\n{everything}", said.out, said.err);
+        assert!(
+            everything.contains(self.complaint),
+            "{}\n{}\n{everything}",
+            said.out,
+            said.err
+        );
     }
 }
 
 /// The newest fact of that name.
 fn fact(world: &World, name: &str) -> Value {
     let journal = std::fs::read_to_string(world.run_dir().join("journal.jsonl")).unwrap();
-    let mut facts = journal.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["fact"].clone());
+    let mut facts = journal
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["fact"].clone());
     facts.rfind(|fact| fact["fact"] == name).unwrap()
 }
 
@@ -146,7 +188,10 @@ fn cargo_fetches_from_a_registry_that_is_allowed_and_from_no_other() {
         "Cargo.toml",
         "[package]\nname = \"x\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[dependencies]\nanswer = \"1\"\n",
     );
-    world.write("src/lib.rs", "#[test]\nfn answers() { assert_eq!(answer::answer(), 42) }\n");
+    world.write(
+        "src/lib.rs",
+        "#[test]\nfn answers() { assert_eq!(answer::answer(), 42) }\n",
+    );
     let index = registries.of("crates");
     world.write(
         ".cargo/config.toml",
@@ -157,7 +202,10 @@ fn cargo_fetches_from_a_registry_that_is_allowed_and_from_no_other() {
     world.write(".gitignore", "target/\nCargo.lock\n");
     let tool = Tool {
         run: "cargo test",
-        env: vec![("CARGO_HTTP_CAINFO", authority()), ("CARGO_NET_RETRY", "0".to_owned())],
+        env: vec![
+            ("CARGO_HTTP_CAINFO", authority()),
+            ("CARGO_NET_RETRY", "0".to_owned()),
+        ],
         complaint: "CONNECT tunnel failed, response 403",
         fetches: "GET /crates/crates/answer/1.0.0/download\n",
     };
@@ -168,14 +216,23 @@ fn cargo_fetches_from_a_registry_that_is_allowed_and_from_no_other() {
 fn npm_fetches_from_a_registry_that_is_allowed_and_from_no_other() {
     let world = world();
     let registries = Registries::start(&world);
-    world.write("package.json", r#"{ "name": "x", "version": "1.0.0", "dependencies": { "answer": "^1.0.0" } }"#);
+    world.write(
+        "package.json",
+        r#"{ "name": "x", "version": "1.0.0", "dependencies": { "answer": "^1.0.0" } }"#,
+    );
     world.write(".npmrc", &format!("registry={}/\n", registries.of("npm")));
-    world.write("check.js", "require('assert').equal(require('answer'), 42);\n");
+    world.write(
+        "check.js",
+        "require('assert').equal(require('answer'), 42);\n",
+    );
     world.write(".gitignore", "node_modules\npackage-lock.json\n");
     let tool = Tool {
         run: "npm install && node check.js",
         // NODE_EXTRA_CA_CERTS counts only where no npmrc of the machine has a list of its own.
-        env: vec![("npm_config_cafile", authority()), ("npm_config_fetch_retries", "0".to_owned())],
+        env: vec![
+            ("npm_config_cafile", authority()),
+            ("npm_config_fetch_retries", "0".to_owned()),
+        ],
         complaint: "npm error",
         fetches: "GET /npm/answer/-/answer-1.0.0.tgz\n",
     };
@@ -190,7 +247,13 @@ fn pip_fetches_from_a_registry_that_is_allowed_and_from_no_other() {
     let tool = Tool {
         run: "python3 -m venv .venv && .venv/bin/pip install --disable-pip-version-check --retries 1 answer==1.0.0 && \
               .venv/bin/python -c \"import answer; assert answer.answer == 42\"",
-        env: vec![("PIP_INDEX_URL", format!("{}/simple/", registries.of("pypi"))), ("PIP_CERT", authority())],
+        env: vec![
+            (
+                "PIP_INDEX_URL",
+                format!("{}/simple/", registries.of("pypi")),
+            ),
+            ("PIP_CERT", authority()),
+        ],
         complaint: "Tunnel connection failed: 403 Forbidden",
         fetches: "GET /pypi/files/answer-1.0.0-py3-none-any.whl\n",
     };

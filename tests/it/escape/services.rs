@@ -48,7 +48,8 @@ impl Services {
         for name in ["docker.sock", "agent.1"] {
             listen(UnixListener::bind(dir.join(name)).unwrap(), &heard);
         }
-        // Many a service binds a name of its own first, and gives it the known one when it is ready.
+        // Many a service binds a name of its own first, and gives it the known one when it is
+        // ready.
         listen(UnixListener::bind(dir.join("renamed.new")).unwrap(), &heard);
         std::fs::rename(dir.join("renamed.new"), dir.join("renamed")).unwrap();
         listen(UnixListener::bind(dir.join("first")).unwrap(), &heard);
@@ -57,9 +58,13 @@ impl Services {
         let in_tmp = Path::new("/tmp").join(format!("{nonce}.sock"));
         listen(UnixListener::bind(&in_tmp).unwrap(), &heard);
         receive(UnixDatagram::bind(dir.join("bus")).unwrap(), &heard);
-        let name = |suffix: &str| SocketAddr::from_abstract_name(format!("{nonce}{suffix}")).unwrap();
+        let name =
+            |suffix: &str| SocketAddr::from_abstract_name(format!("{nonce}{suffix}")).unwrap();
         listen(UnixListener::bind_addr(&name("")).unwrap(), &heard);
-        receive(UnixDatagram::bind_addr(&name("-datagrams")).unwrap(), &heard);
+        receive(
+            UnixDatagram::bind_addr(&name("-datagrams")).unwrap(),
+            &heard,
+        );
         late(dir.to_owned(), Arc::clone(&heard), Arc::clone(&over));
         pipe(&dir.join("pipe"), &heard);
         let terminal = terminal(&heard);
@@ -74,8 +79,11 @@ impl Services {
             Ok(socket.local_addr()?.ip().to_string())
         });
         let interfaces = std::fs::read_to_string("/proc/net/dev").unwrap();
-        let interfaces: Vec<&str> =
-            interfaces.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim())).collect();
+        let interfaces: Vec<&str> = interfaces
+            .lines()
+            .skip(2)
+            .filter_map(|line| Some(line.split_once(':')?.0.trim()))
+            .collect();
         let tmp_secret = Path::new("/tmp").join(format!("{nonce}-secret"));
         std::fs::write(&tmp_secret, secret).unwrap();
         let memory = Memory::new(nonce, secret);
@@ -95,8 +103,16 @@ impl Services {
                 note(&of_udp, &text[..length]);
             }
         });
-        let Value::Object(described) = described else { panic!("it is an object") };
-        Self { heard, described, memory, left: vec![in_tmp, tmp_secret], over }
+        let Value::Object(described) = described else {
+            panic!("it is an object")
+        };
+        Self {
+            heard,
+            described,
+            memory,
+            left: vec![in_tmp, tmp_secret],
+            over,
+        }
     }
 
     /// Where they are.
@@ -123,7 +139,10 @@ impl Drop for Services {
 
 fn note(heard: &Heard, text: &[u8]) {
     let text = String::from_utf8_lossy(text);
-    heard.lock().unwrap().extend(text.split(['\n', '\r', '\0']).map(ToOwned::to_owned));
+    heard
+        .lock()
+        .unwrap()
+        .extend(text.split(['\n', '\r', '\0']).map(ToOwned::to_owned));
 }
 
 fn hear(mut speaker: impl Read, heard: &Heard) {
@@ -188,8 +207,17 @@ fn late(dir: PathBuf, heard: Heard, over: Arc<AtomicBool>) {
 }
 
 fn pipe(path: &Path, heard: &Heard) {
-    rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
-    let file = std::fs::File::options().read(true).write(true).open(path).unwrap();
+    rustix::fs::mkfifoat(
+        rustix::fs::CWD,
+        path,
+        rustix::fs::Mode::from_raw_mode(0o600),
+    )
+    .unwrap();
+    let file = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open(path)
+        .unwrap();
     follow(file, heard);
 }
 
@@ -205,15 +233,33 @@ fn follow(mut file: std::fs::File, heard: &Heard) {
 
 /// A terminal, as of a person at work: its name.
 fn terminal(heard: &Heard) -> String {
-    // SAFETY: plain calls; the descriptors are owned at once, and the name is copied from a buffer of this function.
+    // SAFETY: plain calls; the descriptors are owned at once, and the name is copied from a buffer
+    // of this function.
     let (ours, theirs, name) = unsafe {
-        let ours = OwnedFd::from_raw_fd(libc::posix_openpt(libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC));
-        assert_eq!((libc::grantpt(ours.as_raw_fd()), libc::unlockpt(ours.as_raw_fd())), (0, 0));
+        let ours = OwnedFd::from_raw_fd(libc::posix_openpt(
+            libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC,
+        ));
+        assert_eq!(
+            (
+                libc::grantpt(ours.as_raw_fd()),
+                libc::unlockpt(ours.as_raw_fd())
+            ),
+            (0, 0)
+        );
         let mut name = [0; 64];
-        assert_eq!(libc::ptsname_r(ours.as_raw_fd(), name.as_mut_ptr(), name.len()), 0);
-        let name = std::ffi::CStr::from_ptr(name.as_ptr()).to_str().unwrap().to_owned();
+        assert_eq!(
+            libc::ptsname_r(ours.as_raw_fd(), name.as_mut_ptr(), name.len()),
+            0
+        );
+        let name = std::ffi::CStr::from_ptr(name.as_ptr())
+            .to_str()
+            .unwrap()
+            .to_owned();
         let path = CString::new(name.clone()).unwrap();
-        let theirs = libc::open(path.as_ptr(), libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC);
+        let theirs = libc::open(
+            path.as_ptr(),
+            libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC,
+        );
         (ours, OwnedFd::from_raw_fd(theirs), name)
     };
     follow(ours.into(), heard);
@@ -232,16 +278,26 @@ impl Memory {
         let create = libc::IPC_CREAT | libc::IPC_EXCL | 0o600;
         let file = Path::new("/dev/shm").join(nonce);
         std::fs::write(&file, "").unwrap();
-        std::fs::write(Path::new("/dev/shm").join(format!("{nonce}-secret")), secret).unwrap();
+        std::fs::write(
+            Path::new("/dev/shm").join(format!("{nonce}-secret")),
+            secret,
+        )
+        .unwrap();
         let messages = CString::new(format!("/omk-{nonce}")).unwrap();
-        // SAFETY: plain calls; the pointer that is kept is to memory that lives as long as this process.
+        // SAFETY: plain calls; the pointer that is kept is to memory that lives as long as this
+        // process.
         unsafe {
             let shared = libc::shmget(key(nonce), 4096, create);
             let at = libc::shmat(shared, std::ptr::null(), 0) as usize;
             // Small: of the usual size a user has ten.
             let mut size: libc::mq_attr = std::mem::zeroed();
             (size.mq_maxmsg, size.mq_msgsize) = (4, 64);
-            let queue = libc::mq_open(messages.as_ptr(), libc::O_CREAT | libc::O_RDWR, 0o600, &raw mut size);
+            let queue = libc::mq_open(
+                messages.as_ptr(),
+                libc::O_CREAT | libc::O_RDWR,
+                0o600,
+                &raw mut size,
+            );
             assert!(shared >= 0 && queue >= 0);
             Self {
                 key: key(nonce),
@@ -274,12 +330,21 @@ impl Drop for Memory {
             libc::semctl(self.semaphore, 0, libc::IPC_RMID);
             libc::mq_unlink(self.messages.as_ptr());
             // What chains leave where nothing holds them.
-            libc::shmctl(libc::shmget(self.key + 7, 0, 0), libc::IPC_RMID, std::ptr::null_mut());
+            libc::shmctl(
+                libc::shmget(self.key + 7, 0, 0),
+                libc::IPC_RMID,
+                std::ptr::null_mut(),
+            );
             let chain = CString::new([self.messages.as_bytes(), b"-chain"].concat()).unwrap();
             libc::mq_unlink(chain.as_ptr());
         }
         let left = ["/tmp", "/var/tmp", "/dev/shm", "/dev", "/run/lock"];
-        let name = self.file.file_name().unwrap().to_string_lossy().into_owned();
+        let name = self
+            .file
+            .file_name()
+            .unwrap()
+            .to_string_lossy()
+            .into_owned();
         for dir in left {
             let _ = std::fs::remove_file(Path::new(dir).join(format!("{name}-chain")));
         }

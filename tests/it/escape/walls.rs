@@ -1,4 +1,5 @@
-//! Attempts to get out of the sandbox, each with a canary: what a hostile child does, and what must be true afterwards.
+//! Attempts to get out of the sandbox, each with a canary: what a hostile child does, and what must
+//! be true afterwards.
 //!
 //! Attacks look only at processes that the test itself started.
 
@@ -51,12 +52,21 @@ impl Yard {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         names.sort();
-        format!("{}: {}", names.join(" "), std::fs::read_to_string(self.path("outside/canary")).unwrap())
+        format!(
+            "{}: {}",
+            names.join(" "),
+            std::fs::read_to_string(self.path("outside/canary")).unwrap()
+        )
     }
 
     fn child(&self, script: &str) -> Child {
         let mut env = BTreeMap::from([("PATH".into(), std::env::var_os("PATH").unwrap())]);
-        for (name, path) in [("HOME", "home"), ("TMPDIR", "tmp"), ("OUTSIDE", "outside"), ("CACHE", "cache")] {
+        for (name, path) in [
+            ("HOME", "home"),
+            ("TMPDIR", "tmp"),
+            ("OUTSIDE", "outside"),
+            ("CACHE", "cache"),
+        ] {
             env.insert(name.into(), self.path(path).into());
         }
         Child {
@@ -64,7 +74,9 @@ impl Yard {
             cwd: self.path("slot"),
             env,
             room: Some(Sandbox {
-                writable: ["slot", "home", "tmp", "cache", "cache/inner"].map(|name| self.path(name)).into(),
+                writable: ["slot", "home", "tmp", "cache", "cache/inner"]
+                    .map(|name| self.path(name))
+                    .into(),
                 ..Sandbox::default()
             }),
             timeout: LONG,
@@ -76,7 +88,10 @@ impl Yard {
 
     async fn run(&self, script: &str) -> Option<Ended> {
         let shepherd = Shepherd::new(env!("CARGO_BIN_EXE_omk").into());
-        let ended = shepherd.run(&self.child(script), &Surroundings::default()).await.unwrap();
+        let ended = shepherd
+            .run(&self.child(script), &Surroundings::default())
+            .await
+            .unwrap();
         if ended.containment.level == RoomLevel::None {
             eprintln!("skipped: there is no Landlock here");
             return None;
@@ -94,11 +109,23 @@ impl Yard {
 #[tokio::test]
 async fn a_link_swapped_into_a_nested_cache_opens_nothing_to_the_next_child() {
     let yard = Yard::new();
-    if yard.run("rm -rf $CACHE/inner && ln -s / $CACHE/inner && test -L $CACHE/inner").await.is_none() {
+    if yard
+        .run("rm -rf $CACHE/inner && ln -s / $CACHE/inner && test -L $CACHE/inner")
+        .await
+        .is_none()
+    {
         return;
     }
-    let ended = yard.run("echo dead > $OUTSIDE/canary; touch $OUTSIDE/more; true").await.unwrap();
-    assert_eq!(yard.canary(), "canary: alive", "{}", String::from_utf8_lossy(&ended.head));
+    let ended = yard
+        .run("echo dead > $OUTSIDE/canary; touch $OUTSIDE/more; true")
+        .await
+        .unwrap();
+    assert_eq!(
+        yard.canary(),
+        "canary: alive",
+        "{}",
+        String::from_utf8_lossy(&ended.head)
+    );
 }
 
 #[tokio::test]
@@ -106,7 +133,12 @@ async fn a_cache_that_is_a_link_opens_nothing() {
     let yard = Yard::new();
     std::fs::remove_dir_all(yard.path("cache")).unwrap();
     std::os::unix::fs::symlink(yard.path("outside"), yard.path("cache")).unwrap();
-    let Some(_) = yard.run("echo dead > $OUTSIDE/canary; touch $CACHE/more; true").await else { return };
+    let Some(_) = yard
+        .run("echo dead > $OUTSIDE/canary; touch $CACHE/more; true")
+        .await
+    else {
+        return;
+    };
     assert_eq!(yard.canary(), "canary: alive");
 }
 
@@ -114,7 +146,10 @@ async fn a_cache_that_is_a_link_opens_nothing() {
 async fn the_limits_of_another_process_cannot_be_set() {
     let yard = Yard::new();
     // A process of the same user that this test started stands for omk.
-    let mut victim = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    let mut victim = std::process::Command::new("sleep")
+        .arg("60")
+        .spawn()
+        .unwrap();
     let script = format!(
         "import struct\nlimit = struct.pack('QQ', 3, 3)\nprint(call(302, 261, {}, 7, limit, 0))\n\
          print(call(302, 261, os.getppid(), 7, limit, 0))\nprint(call(302, 261, 0, 7, limit, 0))",
@@ -125,8 +160,16 @@ async fn the_limits_of_another_process_cannot_be_set() {
     victim.kill().unwrap();
     victim.wait().unwrap();
     let Some(seen) = seen else { return };
-    assert_eq!(seen, "Operation not permitted\nOperation not permitted\nallowed\n");
-    let files = limits.unwrap().lines().find(|line| line.starts_with("Max open files")).unwrap().to_owned();
+    assert_eq!(
+        seen,
+        "Operation not permitted\nOperation not permitted\nallowed\n"
+    );
+    let files = limits
+        .unwrap()
+        .lines()
+        .find(|line| line.starts_with("Max open files"))
+        .unwrap()
+        .to_owned();
     assert!(!files.contains(" 3 "), "{files}");
 }
 
@@ -135,9 +178,14 @@ async fn a_blinded_shepherd_is_out_of_reach_and_leaves_no_daemon() {
     let yard = Yard::new();
     let script = "prlimit --pid $PPID --nofile=3:3; setsid sh -c 'echo $$ > daemon; while :; do sleep 0.1; done' sleeper-of-escape & \
                   while ! [ -s daemon ]; do sleep 0.05; done";
-    let Some(ended) = yard.run(script).await else { return };
+    let Some(ended) = yard.run(script).await else {
+        return;
+    };
     assert!(ended.stragglers > 0, "{ended:?}");
-    let found = std::process::Command::new("pgrep").args(["-f", "sleeper-of-escape"]).output().unwrap();
+    let found = std::process::Command::new("pgrep")
+        .args(["-f", "sleeper-of-escape"])
+        .output()
+        .unwrap();
     assert_eq!(String::from_utf8_lossy(&found.stdout), "", "it lives on");
 }
 
@@ -153,51 +201,100 @@ a, b = socket.socketpair(); a.send(b\"x\"); assert b.recv(1) == b\"x\"
 s = socket.socket(socket.AF_UNIX); s.bind(os.environ[\"TMPDIR\"] + \"/s\"); s.listen()
 assert subprocess.run([\"true\"]).returncode == 0
 print(\"worked\")'";
-    let Some(ended) = yard.run(script).await else { return };
-    assert!(String::from_utf8_lossy(&ended.head).contains("worked"), "{}", String::from_utf8_lossy(&ended.head));
+    let Some(ended) = yard.run(script).await else {
+        return;
+    };
+    assert!(
+        String::from_utf8_lossy(&ended.head).contains("worked"),
+        "{}",
+        String::from_utf8_lossy(&ended.head)
+    );
 }
 
-/// Each call that is refused whoever asks, by its numbers on the two architectures, its arguments, and the answer.
+/// Each call that is refused whoever asks, by its numbers on the two architectures, its arguments,
+/// and the answer.
 const CALLS: &[(&str, &str)] = &[
-    ("call(133, 999, b'node', 0o020644, 0x700)", "Operation not permitted"),
-    ("call(259, 33, -100, b'node', 0o020644, 0x700)", "Operation not permitted"),
-    ("call(259, 33, -100, b'node', 0o060644, 0x700)", "Operation not permitted"),
+    (
+        "call(133, 999, b'node', 0o020644, 0x700)",
+        "Operation not permitted",
+    ),
+    (
+        "call(259, 33, -100, b'node', 0o020644, 0x700)",
+        "Operation not permitted",
+    ),
+    (
+        "call(259, 33, -100, b'node', 0o060644, 0x700)",
+        "Operation not permitted",
+    ),
     ("call(272, 97, 0x10000000)", "Operation not permitted"),
     ("call(272, 97, 0x10020000)", "Operation not permitted"),
-    ("call(56, 220, 0x10000011, 0, 0, 0, 0)", "Operation not permitted"),
+    (
+        "call(56, 220, 0x10000011, 0, 0, 0, 0)",
+        "Operation not permitted",
+    ),
     ("call(435, 435, 0, 0)", "Function not implemented"),
     ("call(41, 198, 17, 3, 0)", "Operation not permitted"),
     ("call(41, 198, 38, 5, 0)", "Operation not permitted"),
     ("call(41, 198, 40, 1, 0)", "Operation not permitted"),
     ("call(308, 268, 0, 0)", "Operation not permitted"),
-    ("call(165, 40, b'none', b'/', b'tmpfs', 0, 0)", "Operation not permitted"),
+    (
+        "call(165, 40, b'none', b'/', b'tmpfs', 0, 0)",
+        "Operation not permitted",
+    ),
     ("call(166, 39, b'/', 0)", "Operation not permitted"),
     ("call(155, 41, b'.', b'.')", "Operation not permitted"),
     ("call(161, 51, b'.')", "Operation not permitted"),
     ("call(428, 428, -100, b'/', 1)", "Operation not permitted"),
-    ("call(429, 429, -1, b'', -1, b'', 0)", "Operation not permitted"),
+    (
+        "call(429, 429, -1, b'', -1, b'', 0)",
+        "Operation not permitted",
+    ),
     ("call(430, 430, b'tmpfs', 0)", "Operation not permitted"),
     ("call(432, 432, -1, 0, 0)", "Operation not permitted"),
-    ("call(442, 442, -100, b'/', 0, 0, 0)", "Operation not permitted"),
+    (
+        "call(442, 442, -100, b'/', 0, 0, 0)",
+        "Operation not permitted",
+    ),
     ("call(304, 265, -100, 0, 0)", "Operation not permitted"),
     ("call(321, 280, 0, 0, 0)", "Operation not permitted"),
     ("call(298, 241, 0, 0, -1, -1, 0)", "Operation not permitted"),
     ("call(323, 282, 0)", "Function not implemented"),
     ("call(250, 219, 0, -3, 0, 0, 0)", "Function not implemented"),
-    ("call(248, 217, b'user', b'x', b'y', 1, -3)", "Function not implemented"),
-    ("call(249, 218, b'user', b'x', 0, 0)", "Function not implemented"),
+    (
+        "call(248, 217, b'user', b'x', b'y', 1, -3)",
+        "Function not implemented",
+    ),
+    (
+        "call(249, 218, b'user', b'x', 0, 0)",
+        "Function not implemented",
+    ),
     ("call(425, 425, 1, 0)", "Function not implemented"),
-    ("call(426, 426, 0, 0, 0, 0, 0, 0)", "Function not implemented"),
+    (
+        "call(426, 426, 0, 0, 0, 0, 0, 0)",
+        "Function not implemented",
+    ),
     ("call(427, 427, 0, 0, 0, 0)", "Function not implemented"),
 ];
 
 #[tokio::test]
 async fn calls_that_reach_around_the_walls_are_refused() {
     let yard = Yard::new();
-    let script: String = CALLS.iter().map(|(call, _)| format!("print({call}, flush=True)\n")).collect();
-    let Some(seen) = yard.python(&script).await else { return };
-    let wanted: Vec<String> = CALLS.iter().map(|(call, answer)| format!("{call} {answer}")).collect();
-    let got: Vec<String> = CALLS.iter().zip(seen.lines()).map(|((call, _), line)| format!("{call} {line}")).collect();
+    let script: String = CALLS
+        .iter()
+        .map(|(call, _)| format!("print({call}, flush=True)\n"))
+        .collect();
+    let Some(seen) = yard.python(&script).await else {
+        return;
+    };
+    let wanted: Vec<String> = CALLS
+        .iter()
+        .map(|(call, answer)| format!("{call} {answer}"))
+        .collect();
+    let got: Vec<String> = CALLS
+        .iter()
+        .zip(seen.lines())
+        .map(|((call, _), line)| format!("{call} {line}"))
+        .collect();
     // `mknod` itself exists on x86-64 alone.
     let first = usize::from(cfg!(not(target_arch = "x86_64")));
     assert_eq!(got[first..], wanted[first..]);
@@ -206,8 +303,14 @@ async fn calls_that_reach_around_the_walls_are_refused() {
 #[tokio::test]
 async fn root_keeps_no_capability_that_reaches_outside() {
     let yard = Yard::new();
-    let Some(ended) = yard.run("grep CapBnd /proc/self/status").await else { return };
-    let mask = String::from_utf8_lossy(&ended.head).split_whitespace().last().unwrap().to_owned();
+    let Some(ended) = yard.run("grep CapBnd /proc/self/status").await else {
+        return;
+    };
+    let mask = String::from_utf8_lossy(&ended.head)
+        .split_whitespace()
+        .last()
+        .unwrap()
+        .to_owned();
     let bounding = u64::from_str_radix(&mask, 16).unwrap();
     if rustix::process::getuid().is_root() {
         // Owners, identities, signals and low ports: bits 0, 1, 3 to 7 and 10.
@@ -250,7 +353,9 @@ async fn a_program_of_32_bits_dies_at_its_first_call() {
         eprintln!("skipped: this machine runs no programs of 32 bits");
         return;
     }
-    let Some(ended) = yard.run("exec 2>/dev/null; ./program; echo $?").await else { return };
+    let Some(ended) = yard.run("exec 2>/dev/null; ./program; echo $?").await else {
+        return;
+    };
     // By the signal for a bad call: 128 and 31.
     assert_eq!(String::from_utf8_lossy(&ended.head), "159\n");
 }

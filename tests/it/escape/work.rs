@@ -20,26 +20,41 @@ pub(super) fn world() -> World {
 
 fn toolchain(name: &str, below: &str) -> Option<String> {
     let named = std::env::var_os(name).map(std::path::PathBuf::from);
-    let found = named.or_else(|| Some(std::path::Path::new(&std::env::var_os("HOME")?).join(below)))?;
+    let found =
+        named.or_else(|| Some(std::path::Path::new(&std::env::var_os("HOME")?).join(below)))?;
     found.is_dir().then(|| found.display().to_string())
 }
 
-/// The same world, whose user has pytest and Go as well: a virtual environment, put there on first need.
+/// The same world, whose user has pytest and Go as well: a virtual environment, put there on first
+/// need.
 pub(super) fn with_toolchain(world: World) -> World {
     let target = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("toolchain");
     let mut install = std::process::Command::new("python3");
-    let installed = install.arg(rig().join("install.py")).arg(&target).arg("toolchain").status().unwrap();
-    assert!(installed.success(), "the tools of children are not to be had");
+    let installed = install
+        .arg(rig().join("install.py"))
+        .arg(&target)
+        .arg("toolchain")
+        .status()
+        .unwrap();
+    assert!(
+        installed.success(),
+        "the tools of children are not to be had"
+    );
     let path = std::env::var("PATH").unwrap();
     world.env("PATH", &format!("{}:{path}", target.join("bin").display()))
 }
 
-/// Runs a command and the same as a gate, in rooms of the default kind, and expects both to succeed.
+/// Runs a command and the same as a gate, in rooms of the default kind, and expects both to
+/// succeed.
 #[track_caller]
 fn both_work(world: &World, run: &str) {
     // A room shows what the plan names: a library beside the repository, for one.
     let library = world.dir().join("library");
-    let named = if library.exists() { format!("env: {{ LIBRARY: {} }}\n", library.display()) } else { String::new() };
+    let named = if library.exists() {
+        format!("env: {{ LIBRARY: {} }}\n", library.display())
+    } else {
+        String::new()
+    };
     world.plan(&format!(
         "{named}gates: [{{ id: work, run: '{run}' }}]\n\
          tasks: [{{ id: one, run: '{run} && echo 1 > one.txt', write_set: [one.txt], gates: [work], \
@@ -52,9 +67,18 @@ fn both_work(world: &World, run: &str) {
 #[test]
 fn cargo_works() {
     let world = world();
-    world.write("Cargo.toml", "[package]\nname = \"x\"\nversion = \"0.1.0\"\nedition = \"2021\"\n");
-    world.write("Cargo.lock", "version = 3\n\n[[package]]\nname = \"x\"\nversion = \"0.1.0\"\n");
-    world.write("src/lib.rs", "#[test]\nfn sums() { assert_eq!(1 + 1, 2) }\n");
+    world.write(
+        "Cargo.toml",
+        "[package]\nname = \"x\"\nversion = \"0.1.0\"\nedition = \"2021\"\n",
+    );
+    world.write(
+        "Cargo.lock",
+        "version = 3\n\n[[package]]\nname = \"x\"\nversion = \"0.1.0\"\n",
+    );
+    world.write(
+        "src/lib.rs",
+        "#[test]\nfn sums() { assert_eq!(1 + 1, 2) }\n",
+    );
     both_work(&world, "cargo test --locked --offline");
 }
 
@@ -62,7 +86,10 @@ fn cargo_works() {
 fn npm_and_node_work() {
     let world = world();
     world.write("package.json", r#"{ "name": "x", "version": "1.0.0", "scripts": { "test": "node --test" }, "dependencies": { "dep": "file:dep" } }"#);
-    world.write("dep/package.json", r#"{ "name": "dep", "version": "1.0.0", "main": "i.js" }"#);
+    world.write(
+        "dep/package.json",
+        r#"{ "name": "dep", "version": "1.0.0", "main": "i.js" }"#,
+    );
     world.write("dep/i.js", "module.exports = 2;\n");
     let test = "const t = require('node:test'); const a = require('node:assert'); const http = require('node:http');\n\
         t('sums', () => a.equal(require('dep'), 2));\n\
@@ -72,19 +99,30 @@ fn npm_and_node_work() {
         a.equal(await (await fetch('http://127.0.0.1:' + s.address().port)).text(), 'ok'); s.close(); });\n";
     world.write("x.test.js", test);
     world.write(".gitignore", "node_modules\npackage-lock.json\n");
-    both_work(&world, "npm install --offline --no-audit --no-fund && npm test");
+    both_work(
+        &world,
+        "npm install --offline --no-audit --no-fund && npm test",
+    );
 }
 
 #[test]
 fn python_and_pip_work() {
-    // In a short place: a socket in TMPDIR, as of a manager of processes, has a name of 107 bytes at most.
+    // In a short place: a socket in TMPDIR, as of a manager of processes, has a name of 107 bytes
+    // at most.
     let world = World::new();
     // A package as the registry would give it.
     let wheel = "import zipfile\nw = zipfile.ZipFile('pkg-1.0-py3-none-any.whl', 'w')\nw.writestr('pkg.py', 'two = 2\\n')\n\
         w.writestr('pkg-1.0.dist-info/METADATA', 'Metadata-Version: 2.1\\nName: pkg\\nVersion: 1.0\\n')\n\
         w.writestr('pkg-1.0.dist-info/WHEEL', 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n\
         w.writestr('pkg-1.0.dist-info/RECORD', '')\nw.close()\n";
-    assert!(world.command("python3").args(["-c", wheel]).status().unwrap().success());
+    assert!(
+        world
+            .command("python3")
+            .args(["-c", wheel])
+            .status()
+            .unwrap()
+            .success()
+    );
     world.write("tests/test_x.py", "import unittest, multiprocessing, pkg\nclass T(unittest.TestCase):\n  def test_sums(self): self.assertEqual(pkg.two, 2)\n  def test_manager(self):\n    with multiprocessing.Manager() as m: self.assertEqual(list(m.list([1])), [1])\n  def test_pool(self):\n    with multiprocessing.Pool(2) as p: self.assertEqual(p.map(abs, [-1]), [1])\n");
     world.write(".gitignore", ".venv\n*.egg-info\nbuild\n__pycache__\n");
     both_work(
@@ -93,8 +131,8 @@ fn python_and_pip_work() {
     );
 }
 
-/// A suite that needs of a room what pytest and its users do: files of its own, processes, a cache. It runs at most one
-/// failed test again, which is in the cache.
+/// A suite that needs of a room what pytest and its users do: files of its own, processes, a cache.
+/// It runs at most one failed test again, which is in the cache.
 const SUITE: &str = "
 import multiprocessing, pathlib, pytest
 @pytest.mark.parametrize(\"number\", [1, 2])
@@ -135,7 +173,12 @@ fn pytest_passes_and_fails_as_its_suite_does() {
     world.run().exits(1).says("test_answer");
     // The one that should, and no other.
     let report = std::fs::read_to_string(world.run_dir().join("report.json")).unwrap();
-    assert!(!["test_files", "test_processes", "test_cache"].iter().any(|name| report.contains(name)), "{report}");
+    assert!(
+        !["test_files", "test_processes", "test_cache"]
+            .iter()
+            .any(|name| report.contains(name)),
+        "{report}"
+    );
 }
 
 #[test]
@@ -148,7 +191,15 @@ fn git_works_and_nothing_gets_out() {
     std::fs::write(library.join("l.txt"), "l\n").unwrap();
     world.git(&["-C", &there, "add", "-A"]);
     world.git(&["-C", &there, "commit", "-qm", "library"]);
-    world.git(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &there, "library"]);
+    world.git(&[
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+        &there,
+        "library",
+    ]);
     let git = "git config user.name a && git config user.email a@example.com && echo x >> a.txt && git stash -q && \
         git stash pop -q && git add -A && git commit -qm mine && git checkout -q -b mine && git branch other && \
         git -c protocol.file.allow=always submodule update --init -q && test -e library/l.txt && git checkout -q --detach HEAD~1 && git gc -q && \
@@ -157,9 +208,14 @@ fn git_works_and_nothing_gets_out() {
     let before = world.checkout();
     both_work(&world, git);
     let after = world.checkout();
-    let differ: Vec<&String> = after.keys().filter(|name| before.get(*name) != after.get(*name)).collect();
+    let differ: Vec<&String> = after
+        .keys()
+        .filter(|name| before.get(*name) != after.get(*name))
+        .collect();
     assert!(
-        differ.iter().all(|name| name.contains("omk.yaml") || name.contains("index") || name.starts_with("ref")),
+        differ.iter().all(|name| name.contains("omk.yaml")
+            || name.contains("index")
+            || name.starts_with("ref")),
         "{differ:?}"
     );
     assert_eq!(world.git(&["stash", "list"]), "");
@@ -178,8 +234,9 @@ time.sleep(1)
         socket.create_connection(s.getsockname()).close()
 ";
     world.write("serve.py", serve);
-    let gates: String =
-        (1..=8).map(|n| format!("  - {{ id: g{n}, network: none, run: python3 serve.py }}\n")).collect();
+    let gates: String = (1..=8)
+        .map(|n| format!("  - {{ id: g{n}, network: none, run: python3 serve.py }}\n"))
+        .collect();
     let names: Vec<String> = (1..=8).map(|n| format!("g{n}")).collect();
     world.plan(&format!(
         "limits: {{ workers: 8 }}\ngates:\n{gates}tasks: [{{ id: one, run: 'echo 1 > one.txt', write_set: [one.txt], gates: [{}], \
@@ -191,9 +248,12 @@ time.sleep(1)
 
 #[tokio::test]
 async fn the_agents_shell_has_cargo() {
-    let command =
-        "cargo --version > cargo.txt && git add -A && git stash -q && git stash pop -q && echo fine >> cargo.txt";
-    let model = Model::start(vec![("do one", vec![e2e_world::bash(command), Turn::Say("done")])]).await;
+    let command = "cargo --version > cargo.txt && git add -A && git stash -q && git stash pop -q && echo fine >> cargo.txt";
+    let model = Model::start(vec![(
+        "do one",
+        vec![e2e_world::bash(command), Turn::Say("done")],
+    )])
+    .await;
     let rest = "tasks: [{ id: one, prompt: do one, write_set: [cargo.txt], retry_policy: { max_attempts: 0 } }]\n";
     let world = e2e_world::World::new(&model, rest).await;
     let mut omk = world.omk(&["run"]);
@@ -204,7 +264,10 @@ async fn the_agents_shell_has_cargo() {
     }
     let ended = world.end_of(omk).await;
     let shown = world.git(&["show", "omk/run/e2e:cargo.txt"]);
-    assert!(shown.starts_with("cargo 1.") && shown.ends_with("fine"), "{shown}: {ended:?}");
+    assert!(
+        shown.starts_with("cargo 1.") && shown.ends_with("fine"),
+        "{shown}: {ended:?}"
+    );
 }
 
 #[test]
@@ -222,16 +285,31 @@ fn a_child_that_cannot_have_a_copy_of_a_cache_gets_one_of_its_own() {
             &world,
             r#"for cache in "$npm_config_cache" "$PIP_CACHE_DIR"; do echo x > "$cache/new" && rm "$cache/new" || exit 1; done"#,
         );
-        assert_eq!(std::fs::read_dir(npm).unwrap().count() + std::fs::read_dir(pip).unwrap().count(), 0);
+        assert_eq!(
+            std::fs::read_dir(npm).unwrap().count() + std::fs::read_dir(pip).unwrap().count(),
+            0
+        );
     }
 }
 
 #[test]
 fn credentials_in_the_repositorys_settings_are_out_of_sight() {
     let world = World::new();
-    world.git(&["remote", "add", "origin", "https://me:hush-hush-1@host.example/a.git"]);
-    world.git(&["config", "http.https://host.example/.extraheader", "AUTHORIZATION: basic hush-hush-2"]);
-    both_work(&world, r#"! grep hush "$(git rev-parse --git-common-dir)/config" && git remote get-url origin"#);
+    world.git(&[
+        "remote",
+        "add",
+        "origin",
+        "https://me:hush-hush-1@host.example/a.git",
+    ]);
+    world.git(&[
+        "config",
+        "http.https://host.example/.extraheader",
+        "AUTHORIZATION: basic hush-hush-2",
+    ]);
+    both_work(
+        &world,
+        r#"! grep hush "$(git rev-parse --git-common-dir)/config" && git remote get-url origin"#,
+    );
 }
 
 #[test]

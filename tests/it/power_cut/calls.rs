@@ -1,7 +1,7 @@
 //! The calls that change files, and the filter that stops a process at them.
 //!
-//! It refuses to list what no program here uses (`io_uring`, `openat2` that makes a file): what went past it shows in
-//! `Recorder::compare`.
+//! It refuses to list what no program here uses (`io_uring`, `openat2` that makes a file): what
+//! went past it shows in `Recorder::compare`.
 
 /// How arguments name what they change.
 #[derive(Debug, Clone, Copy)]
@@ -75,17 +75,27 @@ const fn statement(code: u32, k: u32) -> libc::sock_filter {
 }
 
 const fn jump(code: u32, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
-    #[expect(clippy::cast_possible_truncation, reason = "the kernel's codes of a filter are small")]
-    libc::sock_filter { code: code as u16, jt, jf, k }
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the kernel's codes of a filter are small"
+    )]
+    libc::sock_filter {
+        code: code as u16,
+        jt,
+        jf,
+        k,
+    }
 }
 
-/// The low half of an argument in what a filter sees: a number, an architecture, an address, then six times 8 bytes.
+/// The low half of an argument in what a filter sees: a number, an architecture, an address, then
+/// six times 8 bytes.
 const fn argument(index: u32) -> u32 {
     16 + 8 * index + if cfg!(target_endian = "big") { 4 } else { 0 }
 }
 
-/// The filter that stops a process at those calls. An `openat` or `open` that makes nothing passes, and so does a mapping
-/// that changes no file. Hiding from this process (`PR_SET_DUMPABLE`) succeeds and does nothing.
+/// The filter that stops a process at those calls. An `openat` or `open` that makes nothing passes,
+/// and so does a mapping that changes no file. Hiding from this process (`PR_SET_DUMPABLE`)
+/// succeeds and does nothing.
 pub(super) fn filter() -> Vec<libc::sock_filter> {
     use libc::{BPF_ABS, BPF_JEQ, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W};
     let load = |offset| statement(BPF_LD | BPF_W | BPF_ABS, offset);
@@ -114,7 +124,12 @@ pub(super) fn filter() -> Vec<libc::sock_filter> {
             filter.push(load(argument(2)));
             filter.push(jump(set, bits(libc::PROT_WRITE), 0, 4));
             filter.push(load(argument(3)));
-            filter.push(jump(set, bits(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS), 2, 0));
+            filter.push(jump(
+                set,
+                bits(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS),
+                2,
+                0,
+            ));
             filter.push(trace());
             filter.push(allow());
             filter.push(allow());

@@ -1,7 +1,8 @@
-//! A disk that forgets: what of some changes was written through, and what a power cut leaves of the rest.
+//! A disk that forgets: what of some changes was written through, and what a power cut leaves of
+//! the rest.
 //!
-//! It promises what POSIX does and no more. A synced file keeps its content, and a synced directory its names; neither
-//! keeps the other. It refuses to know how the changes were seen.
+//! It promises what POSIX does and no more. A synced file keeps its content, and a synced directory
+//! its names; neither keeps the other. It refuses to know how the changes were seen.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -36,7 +37,8 @@ pub(super) enum Loss {
     All,
     /// Names are there, and of what they name some is not: files are empty, zeros, or torn.
     Contents,
-    /// Names up to a moment are there, in order, as a journal of the file system keeps them; contents may be.
+    /// Names up to a moment are there, in order, as a journal of the file system keeps them;
+    /// contents may be.
     Late,
     /// Any of it is there.
     Any,
@@ -69,10 +71,16 @@ impl Disk {
     pub(super) fn takes(&mut self, change: &Change) {
         match change {
             Change::Names(names) => self.pending.push(names.clone()),
-            Change::Content(node, content) => self.unwritten.entry(*node).or_default().push(content.clone()),
+            Change::Content(node, content) => self
+                .unwritten
+                .entry(*node)
+                .or_default()
+                .push(content.clone()),
             Change::Synced(node) => {
                 self.written(*node);
-                let touches = |changed: &Vec<(Node, OsString, Option<Node>)>| changed.iter().any(|(at, ..)| at == node);
+                let touches = |changed: &Vec<(Node, OsString, Option<Node>)>| {
+                    changed.iter().any(|(at, ..)| at == node)
+                };
                 for changed in self.pending.extract_if(.., |changed| touches(changed)) {
                     apply(&mut self.names, &changed);
                 }
@@ -112,7 +120,9 @@ impl Disk {
 
     pub(super) fn content_left(&self, node: Node, loss: Loss, chance: &mut Chance) -> Arc<[u8]> {
         let old = self.content.get(&node).cloned().unwrap_or_default();
-        let Some(new) = self.unwritten.get(&node).filter(|new| !new.is_empty()) else { return old };
+        let Some(new) = self.unwritten.get(&node).filter(|new| !new.is_empty()) else {
+            return old;
+        };
         let chosen = &new[usize::try_from(chance.below(new.len() as u64)).unwrap()];
         // What was written through and has not been written over since is there in any case.
         let solid = new.iter().map(|new| same(&old, new)).min().unwrap_or(0);
@@ -146,5 +156,8 @@ impl Disk {
 
 /// How many bytes two texts have in common at their beginning.
 fn same(one: &[u8], other: &[u8]) -> usize {
-    one.iter().zip(other).take_while(|(one, other)| one == other).count()
+    one.iter()
+        .zip(other)
+        .take_while(|(one, other)| one == other)
+        .count()
 }

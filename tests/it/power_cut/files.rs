@@ -1,6 +1,7 @@
 //! Everything below a directory, read into memory and put back.
 //!
-//! It refuses to keep times, owners and the modes of directories: git looks again at a file whose time has changed.
+//! It refuses to keep times, owners and the modes of directories: git looks again at a file whose
+//! time has changed.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -33,7 +34,10 @@ pub(super) fn read(root: &Path) -> Files {
             } else if meta.is_symlink() {
                 Found::Link(std::fs::read_link(&path).unwrap())
             } else if meta.is_file() {
-                Found::File { mode: meta.permissions().mode() & 0o7777, content: std::fs::read(&path).unwrap().into() }
+                Found::File {
+                    mode: meta.permissions().mode() & 0o7777,
+                    content: std::fs::read(&path).unwrap().into(),
+                }
             } else {
                 Found::Other
             };

@@ -1,10 +1,14 @@
 //! A power cut at any moment: a run loses nothing that was done, and a person nothing at all.
 //!
-//! One real run is followed call by call. Then the power is cut at some of the moments when something was written through,
-//! what was not is dropped in one of several ways, and the run is taken up. Or the disk refuses one sync. `OMK_TEST_CUTS`
-//! says how often, and `OMK_TEST_SEED` where.
+//! One real run is followed call by call. Then the power is cut at some of the moments when
+//! something was written through, what was not is dropped in one of several ways, and the run is
+//! taken up. Or the disk refuses one sync. `OMK_TEST_CUTS` says how often, and `OMK_TEST_SEED`
+//! where.
 
-#![expect(clippy::print_stdout, reason = "where a cut finds a fault, a person must know which it was")]
+#![expect(
+    clippy::print_stdout,
+    reason = "where a cut finds a fault, a person must know which it was"
+)]
 
 mod calls;
 mod disk;
@@ -60,14 +64,23 @@ struct Followed {
 
 /// What a person has: everything in the checkout, and what git knows of it.
 fn is_persons(path: &Path) -> bool {
-    let Ok(path) = path.strip_prefix("repo") else { return false };
-    let Ok(inside) = path.strip_prefix(".git") else { return true };
-    ["HEAD", "index", "config", "hooks"].iter().any(|own| inside.starts_with(own))
+    let Ok(path) = path.strip_prefix("repo") else {
+        return false;
+    };
+    let Ok(inside) = path.strip_prefix(".git") else {
+        return true;
+    };
+    ["HEAD", "index", "config", "hooks"]
+        .iter()
+        .any(|own| inside.starts_with(own))
 }
 
 fn persons_refs(world: &World) -> String {
     let all = world.git(&["for-each-ref", "--format=%(refname) %(objectname)"]);
-    all.lines().filter(|line| !line.contains("/omk/")).collect::<Vec<_>>().join("\n")
+    all.lines()
+        .filter(|line| !line.contains("/omk/"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Follows a command of omk's; nothing that it did to a file went unseen.
@@ -97,7 +110,9 @@ fn world() -> World {
 }
 
 fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok())
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse::<u64>().ok())
 }
 
 impl Followed {
@@ -108,7 +123,13 @@ impl Followed {
         assert_eq!(code, 0);
         let trees = trees(&world);
         assert!(trees.iter().all(|tree| !tree.is_empty()), "{trees:?}");
-        Self { world, recorder, before, refs, trees }
+        Self {
+            world,
+            recorder,
+            before,
+            refs,
+            trees,
+        }
     }
 
     #[track_caller]
@@ -125,7 +146,11 @@ impl Followed {
     fn after(&self, left: &Files) -> &'static str {
         files::restore(self.world.dir(), left);
         self.nothing_of_a_person_is_lost();
-        if self.world.facts().is_empty() { "run" } else { "resume" }
+        if self.world.facts().is_empty() {
+            "run"
+        } else {
+            "resume"
+        }
     }
 
     /// What is left when the power is cut again while the run is taken up.
@@ -149,7 +174,11 @@ impl Followed {
         let mut once = landed.clone();
         once.sort();
         once.dedup();
-        assert_eq!((once.len(), landed.len()), (BRANCHES.len() - 1, BRANCHES.len() - 1), "{landed:?}");
+        assert_eq!(
+            (once.len(), landed.len()),
+            (BRANCHES.len() - 1, BRANCHES.len() - 1),
+            "{landed:?}"
+        );
         world.ended(RunVerdict::Ready);
         world.omk(&["verify"]).exits(0).says("all hold");
         self.nothing_of_a_person_is_lost();
@@ -166,13 +195,19 @@ fn is_ready(said: Said) {
 
 #[test]
 fn a_run_cut_off_at_any_moment_is_taken_up_and_ends_the_same() {
-    let (seed, cuts) = (number("OMK_TEST_SEED").unwrap_or(1), number("OMK_TEST_CUTS").unwrap_or(CUTS));
+    let (seed, cuts) = (
+        number("OMK_TEST_SEED").unwrap_or(1),
+        number("OMK_TEST_CUTS").unwrap_or(CUTS),
+    );
     let run = Followed::new();
     let syncs = run.recorder.syncs();
     let mut chance = Chance(seed);
     for cut in 0..cuts {
         let sync = usize::try_from(chance.below(syncs as u64)).unwrap();
-        let (after, loss) = (chance.below(2) == 0, Loss::EACH[usize::try_from(chance.below(4)).unwrap()]);
+        let (after, loss) = (
+            chance.below(2) == 0,
+            Loss::EACH[usize::try_from(chance.below(4)).unwrap()],
+        );
         let when = if after { "after" } else { "before" };
         println!("seed {seed}, cut {cut}: right {when} sync {sync} of {syncs}, losing {loss:?}");
         let mut files = run.recorder.cut(sync, after, loss, &mut chance);
@@ -188,7 +223,9 @@ fn what_a_run_said_when_it_ended_is_so_after_a_cut() {
     let run = Followed::new();
     for loss in Loss::EACH {
         println!("losing {loss:?}");
-        let files = run.recorder.cut(run.recorder.syncs(), true, loss, &mut Chance(1));
+        let files = run
+            .recorder
+            .cut(run.recorder.syncs(), true, loss, &mut Chance(1));
         files::restore(run.world.dir(), &files);
         assert_eq!(trees(&run.world), run.trees);
         run.world.omk(&["verify"]).exits(0).says("all hold");
@@ -198,7 +235,10 @@ fn what_a_run_said_when_it_ended_is_so_after_a_cut() {
 
 #[test]
 fn a_sync_that_the_disk_refuses_is_an_error_and_the_next_run_works() {
-    let (seed, cuts) = (number("OMK_TEST_SEED").unwrap_or(1), number("OMK_TEST_CUTS").unwrap_or(CUTS));
+    let (seed, cuts) = (
+        number("OMK_TEST_SEED").unwrap_or(1),
+        number("OMK_TEST_CUTS").unwrap_or(CUTS),
+    );
     let mut chance = Chance(seed);
     let run = Followed::new();
     let syncs = run.recorder.syncs();
@@ -208,13 +248,18 @@ fn a_sync_that_the_disk_refuses_is_an_error_and_the_next_run_works() {
         let sync = usize::try_from(chance.below(syncs as u64)).unwrap();
         println!("seed {seed}, sync {sync} of {syncs} fails, {cut}");
         let (code, recorder) = followed(&world, &["run"], Some(sync));
-        // Not every run has as many. With the very last, of its branches, a run is over and they may not outlast a cut.
+        // Not every run has as many. With the very last, of its branches, a run is over and they
+        // may not outlast a cut.
         if code == 1 && recorder.saw_refusal {
             world.omk(&["status"]).says("may not outlast a power cut");
         } else {
             assert_eq!(code, if recorder.saw_refusal { 5 } else { 0 });
         }
-        let said = world.omk(&[if world.facts().is_empty() { "run" } else { "resume" }]);
+        let said = world.omk(&[if world.facts().is_empty() {
+            "run"
+        } else {
+            "resume"
+        }]);
         if said.code == 2 {
             // It was a task's work that could not be written, or nothing but the last word.
             said.says("is over");

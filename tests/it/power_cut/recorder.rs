@@ -99,14 +99,25 @@ impl Recorder {
         self.by_inode.insert((meta.dev(), meta.ino()), node);
         self.looks(node, path);
         if kind == Kind::Directory {
-            let mut below: Vec<PathBuf> =
-                std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+            let mut below: Vec<PathBuf> = std::fs::read_dir(path)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|entry| entry.path())
+                .collect();
             below.sort();
             for path in below {
-                let known = path.symlink_metadata().ok().map(|meta| (meta.dev(), meta.ino()));
+                let known = path
+                    .symlink_metadata()
+                    .ok()
+                    .map(|meta| (meta.dev(), meta.ino()));
                 let known = known.and_then(|inode| self.by_inode.get(&inode).copied());
                 if let Some(child) = known.or_else(|| self.meets(&path)) {
-                    self.change(Change::Names(vec![(node, path.file_name().unwrap().to_owned(), Some(child))]));
+                    self.change(Change::Names(vec![(
+                        node,
+                        path.file_name().unwrap().to_owned(),
+                        Some(child),
+                    )]));
                 }
             }
         }
@@ -134,8 +145,13 @@ impl Recorder {
 
     /// A call is about to be made.
     pub(super) fn expects(&mut self, call: &Call) {
-        let Call::Names { names, .. } = call else { return };
-        self.absent = names.iter().map(|name| name.directory.join(&name.name).symlink_metadata().is_err()).collect();
+        let Call::Names { names, .. } = call else {
+            return;
+        };
+        self.absent = names
+            .iter()
+            .map(|name| name.directory.join(&name.name).symlink_metadata().is_err())
+            .collect();
     }
 
     /// The call was made.
@@ -171,8 +187,12 @@ impl Recorder {
         for (name, was_absent) in names.iter().zip(self.absent.clone()) {
             let path = name.directory.join(&name.name);
             let found = path.symlink_metadata().ok();
-            let known = found.as_ref().and_then(|meta| self.by_inode.get(&(meta.dev(), meta.ino())).copied());
-            let Some(directory) = self.node(&name.directory) else { continue };
+            let known = found
+                .as_ref()
+                .and_then(|meta| self.by_inode.get(&(meta.dev(), meta.ino())).copied());
+            let Some(directory) = self.node(&name.directory) else {
+                continue;
+            };
             let node = match (found, known) {
                 (None, _) => None,
                 // An inode's number is used again.
@@ -180,7 +200,13 @@ impl Recorder {
                 (Some(_), _) => self.meets(&path),
             };
             seen.extend(node.map(|node| (node, path)));
-            if self.names.get(&directory).and_then(|all| all.get(&name.name)).copied() != node {
+            if self
+                .names
+                .get(&directory)
+                .and_then(|all| all.get(&name.name))
+                .copied()
+                != node
+            {
                 changed.push((directory, name.name.clone(), node));
             }
         }
@@ -211,25 +237,46 @@ impl Recorder {
 
     fn files(&self, names: &Names, content: impl Fn(Node) -> Arc<[u8]>) -> Files {
         let found = |node: Node| match &self.kinds[node] {
-            Kind::File => Found::File { mode: self.modes.get(&node).copied().unwrap_or(0o644), content: content(node) },
+            Kind::File => Found::File {
+                mode: self.modes.get(&node).copied().unwrap_or(0o644),
+                content: content(node),
+            },
             Kind::Directory => Found::Directory,
             Kind::Link(to) => Found::Link(to.clone()),
             Kind::Other => Found::Other,
         };
-        self.paths(names).into_iter().map(|(path, node)| (path, found(node))).collect()
+        self.paths(names)
+            .into_iter()
+            .map(|(path, node)| (path, found(node)))
+            .collect()
     }
 
     /// Where what was seen and what is there differ: there must be nothing.
     pub(super) fn compare(&self) -> Vec<String> {
-        let seen = self.files(&self.names, |node| self.contents.get(&node).cloned().unwrap_or_default());
+        let seen = self.files(&self.names, |node| {
+            self.contents.get(&node).cloned().unwrap_or_default()
+        });
         let real = read(&self.root);
         let paths: std::collections::BTreeSet<&PathBuf> = seen.keys().chain(real.keys()).collect();
-        let differs = paths.into_iter().filter(|path| seen.get(*path) != real.get(*path));
+        let differs = paths
+            .into_iter()
+            .filter(|path| seen.get(*path) != real.get(*path));
         let says = |found: Option<&Found>| match found {
-            Some(Found::File { mode, content }) => format!("{} bytes, mode {mode:o}", content.len()),
+            Some(Found::File { mode, content }) => {
+                format!("{} bytes, mode {mode:o}", content.len())
+            }
             other => format!("{other:?}"),
         };
-        differs.map(|path| format!("{}: {} / {}", path.display(), says(seen.get(path)), says(real.get(path)))).collect()
+        differs
+            .map(|path| {
+                format!(
+                    "{}: {} / {}",
+                    path.display(),
+                    says(seen.get(path)),
+                    says(real.get(path))
+                )
+            })
+            .collect()
     }
 
     /// How many times something was written through.
@@ -239,19 +286,26 @@ impl Recorder {
 
     fn sync_places(&self) -> Vec<usize> {
         let made = self.changes.iter().enumerate().skip(self.before);
-        made.filter(|(_, change)| matches!(change, Change::Synced(_) | Change::AllSynced)).map(|(at, _)| at).collect()
+        made.filter(|(_, change)| matches!(change, Change::Synced(_) | Change::AllSynced))
+            .map(|(at, _)| at)
+            .collect()
     }
 
-    /// What a cut leaves right before the sync of that number, or right after it; at the very end past the last.
+    /// What a cut leaves right before the sync of that number, or right after it; at the very end
+    /// past the last.
     pub(super) fn cut(&self, sync: usize, after: bool, loss: Loss, chance: &mut Chance) -> Files {
-        let end = self.sync_places().get(sync).map_or(self.changes.len(), |at| at + usize::from(after));
+        let end = self
+            .sync_places()
+            .get(sync)
+            .map_or(self.changes.len(), |at| at + usize::from(after));
         let mut disk = Disk::default();
         for change in &self.changes[..end] {
             disk.takes(change);
         }
         let names = disk.names_left(loss, chance);
-        let contents: HashMap<Node, Arc<[u8]>> =
-            (0..self.kinds.len()).map(|node| (node, disk.content_left(node, loss, chance))).collect();
+        let contents: HashMap<Node, Arc<[u8]>> = (0..self.kinds.len())
+            .map(|node| (node, disk.content_left(node, loss, chance)))
+            .collect();
         self.files(&names, |node| contents[&node].clone())
     }
 }

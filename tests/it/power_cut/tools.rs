@@ -1,4 +1,5 @@
-//! A power cut while the agent is installed, or right after: the next installation finds it whole, or makes it again.
+//! A power cut while the agent is installed, or right after: the next installation finds it whole,
+//! or makes it again.
 
 use super::super::kill::Chance;
 use super::super::world::World;
@@ -29,13 +30,19 @@ fn an_installed_agent_is_whole_or_is_installed_again() {
     assert_eq!(code, 0);
     let program = |world: &World| {
         let files = files::read(&world.dir().join("cache"));
-        files.into_iter().find(|(path, _)| path.ends_with("main.js")).map(|(_, found)| found)
+        files
+            .into_iter()
+            .find(|(path, _)| path.ends_with("main.js"))
+            .map(|(_, found)| found)
     };
     let whole = program(&world);
     assert!(whole.is_some());
     // Right after the end, and so late that all names may be there.
     for seed in 0..12 {
-        files::restore(world.dir(), &recorder.cut(recorder.syncs(), true, Loss::Contents, &mut Chance(seed)));
+        files::restore(
+            world.dir(),
+            &recorder.cut(recorder.syncs(), true, Loss::Contents, &mut Chance(seed)),
+        );
         world.omk(&["agent", "install"]).exits(0).says("is ready");
         assert_eq!(program(&world), whole, "seed {seed}");
     }

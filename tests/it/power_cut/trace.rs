@@ -1,8 +1,9 @@
-//! Runs a command and follows what it and its children do to the files below one directory, in one exact order.
+//! Runs a command and follows what it and its children do to the files below one directory, in one
+//! exact order.
 //!
-//! It stops every process at the calls that change files, lets one of them through at a time, and looks at the directory
-//! after each. So it needs no room for data in what it notes of a call, and no kernel but a plain one. It refuses to
-//! judge what it saw: see `recorder`.
+//! It stops every process at the calls that change files, lets one of them through at a time, and
+//! looks at the directory after each. So it needs no room for data in what it notes of a call, and
+//! no kernel but a plain one. It refuses to judge what it saw: see `recorder`.
 
 use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
@@ -45,12 +46,18 @@ pub(super) enum Call {
     Maps(PathBuf),
 }
 
-/// Runs the command to its end, and has `recorder` see every change. Its exit code. If `fails` is given, the disk refuses
-/// the sync of that number.
+/// Runs the command to its end, and has `recorder` see every change. Its exit code. If `fails` is
+/// given, the disk refuses the sync of that number.
 pub(super) fn follow(command: Command, recorder: &mut Recorder, fails: Option<usize>) -> i32 {
     // Only the thread that started a process may follow it, and it must wait for nobody else's.
     std::thread::scope(|scope| {
-        let tracer = scope.spawn(|| Tracer { fails, ..Tracer::start(command, recorder) }.run());
+        let tracer = scope.spawn(|| {
+            Tracer {
+                fails,
+                ..Tracer::start(command, recorder)
+            }
+            .run()
+        });
         tracer.join().unwrap()
     })
 }
@@ -70,7 +77,8 @@ struct Tracer<'r> {
 }
 
 fn ptrace(request: libc::c_uint, tid: Tid, address: usize, data: usize) -> libc::c_long {
-    // SAFETY: the requests made here take numbers, or a place in this process that is as large as they say.
+    // SAFETY: the requests made here take numbers, or a place in this process that is as large as
+    // they say.
     unsafe { libc::ptrace(request, tid, address, data) }
 }
 
@@ -78,20 +86,36 @@ impl<'r> Tracer<'r> {
     fn start(mut command: Command, recorder: &'r mut Recorder) -> Self {
         let filter = filter();
         let traced = move || {
-            let program =
-                libc::sock_fprog { len: u16::try_from(filter.len()).unwrap(), filter: filter.as_ptr().cast_mut() };
+            let program = libc::sock_fprog {
+                len: u16::try_from(filter.len()).unwrap(),
+                filter: filter.as_ptr().cast_mut(),
+            };
             let all = [
                 ptrace(libc::PTRACE_TRACEME, 0, 0, 0),
                 // SAFETY: numbers only.
                 unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }.into(),
                 // SAFETY: the kernel copies the filter, which is whole and lives until then.
-                unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) }.into(),
+                unsafe {
+                    libc::prctl(
+                        libc::PR_SET_SECCOMP,
+                        libc::SECCOMP_MODE_FILTER,
+                        &raw const program,
+                    )
+                }
+                .into(),
             ];
-            if all.contains(&-1) { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+            if all.contains(&-1) {
+                Err(std::io::Error::last_os_error())
+            } else {
+                Ok(())
+            }
         };
         // SAFETY: it makes three calls, and allocates nothing.
         unsafe { command.pre_exec(traced) };
-        #[expect(clippy::zombie_processes, reason = "`run` waits for it, and for all that it starts")]
+        #[expect(
+            clippy::zombie_processes,
+            reason = "`run` waits for it, and for all that it starts"
+        )]
         let child = command.spawn().unwrap();
         Self {
             recorder,
@@ -109,21 +133,27 @@ impl<'r> Tracer<'r> {
         loop {
             let mut status = 0;
             // SAFETY: the status is a place of ours.
-            let tid = unsafe { libc::waitpid(-1, &raw mut status, libc::__WALL | libc::__WNOTHREAD) };
+            let tid =
+                unsafe { libc::waitpid(-1, &raw mut status, libc::__WALL | libc::__WNOTHREAD) };
             if tid < 0 {
                 let error = std::io::Error::last_os_error();
                 if error.kind() == std::io::ErrorKind::Interrupted {
                     continue;
                 }
                 // Everything that was followed is gone.
-                return code.unwrap_or_else(|| panic!("the command was never seen to end: {error}"));
+                return code
+                    .unwrap_or_else(|| panic!("the command was never seen to end: {error}"));
             }
             if libc::WIFSTOPPED(status) {
                 self.stopped(tid, libc::WSTOPSIG(status), status >> 16);
                 continue;
             }
             if tid == self.first {
-                code = Some(if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { -libc::WTERMSIG(status) });
+                code = Some(if libc::WIFEXITED(status) {
+                    libc::WEXITSTATUS(status)
+                } else {
+                    -libc::WTERMSIG(status)
+                });
             }
             self.known.remove(&tid);
             self.waiting.retain(|other| *other != tid);
@@ -144,7 +174,10 @@ impl<'r> Tracer<'r> {
                 | libc::PTRACE_O_TRACEEXEC
                 | libc::PTRACE_O_TRACESECCOMP
                 | libc::PTRACE_O_EXITKILL;
-            assert_eq!(ptrace(libc::PTRACE_SETOPTIONS, tid, 0, options.try_into().unwrap()), 0);
+            assert_eq!(
+                ptrace(libc::PTRACE_SETOPTIONS, tid, 0, options.try_into().unwrap()),
+                0
+            );
             return go_on(tid, 0);
         }
         match (event, signal) {
@@ -176,7 +209,9 @@ impl<'r> Tracer<'r> {
     /// Lets the next one into its call, if no other is inside one.
     fn next(&mut self) {
         while self.inside.is_none() {
-            let Some(tid) = self.waiting.pop_front() else { return };
+            let Some(tid) = self.waiting.pop_front() else {
+                return;
+            };
             match self.call_of(tid) {
                 Some(call) => {
                     self.recorder.expects(&call);
@@ -200,8 +235,12 @@ impl<'r> Tracer<'r> {
         let info = syscall_info(tid)?;
         // SAFETY: at such a stop the kernel fills in this part of the union.
         let (nr, arguments) = unsafe { (info.u.seccomp.nr, info.u.seccomp.args) };
-        let (_, does, shape) = *CALLS.iter().find(|(call, ..)| u64::try_from(*call).is_ok_and(|call| call == nr))?;
-        let open = |index: usize| number(arguments[index]).map(|file| PathBuf::from(format!("/proc/{tid}/fd/{file}")));
+        let (_, does, shape) = *CALLS
+            .iter()
+            .find(|(call, ..)| u64::try_from(*call).is_ok_and(|call| call == nr))?;
+        let open = |index: usize| {
+            number(arguments[index]).map(|file| PathBuf::from(format!("/proc/{tid}/fd/{file}")))
+        };
         let at = |index: usize| name_at(tid, Some(arguments[index - 1]), arguments[index]);
         let plain = |index: usize| name_at(tid, None, arguments[index]);
         let names = match shape {
@@ -225,19 +264,33 @@ impl<'r> Tracer<'r> {
         if does == Does::SyncAll {
             return Some(Call::SyncsAll);
         }
-        let near = names.iter().any(|name| self.recorder.knows(&name.directory));
-        near.then_some(Call::Names { names, makes: does == Does::Make })
+        let near = names
+            .iter()
+            .any(|name| self.recorder.knows(&name.directory));
+        near.then_some(Call::Names {
+            names,
+            makes: does == Does::Make,
+        })
     }
 }
 
-/// How a call is not made, and answered with an error: the one part of this that differs between machines.
+/// How a call is not made, and answered with an error: the one part of this that differs between
+/// machines.
 #[cfg(target_arch = "x86_64")]
 mod registers {
     use super::{Tid, ptrace};
 
     fn set(tid: Tid, register: libc::c_int, value: i64) {
         let place = usize::try_from(register).unwrap() * size_of::<u64>();
-        assert_eq!(ptrace(libc::PTRACE_POKEUSER, tid, place, value.cast_unsigned().try_into().unwrap()), 0);
+        assert_eq!(
+            ptrace(
+                libc::PTRACE_POKEUSER,
+                tid,
+                place,
+                value.cast_unsigned().try_into().unwrap()
+            ),
+            0
+        );
     }
 
     pub(super) fn skip(tid: Tid) {
@@ -254,8 +307,14 @@ mod registers {
     use super::{Tid, ptrace};
 
     fn set(tid: Tid, kind: usize, value: &mut [u8]) {
-        let place = libc::iovec { iov_base: value.as_mut_ptr().cast(), iov_len: value.len() };
-        assert_eq!(ptrace(libc::PTRACE_SETREGSET, tid, kind, &raw const place as usize), 0);
+        let place = libc::iovec {
+            iov_base: value.as_mut_ptr().cast(),
+            iov_len: value.len(),
+        };
+        assert_eq!(
+            ptrace(libc::PTRACE_SETREGSET, tid, kind, &raw const place as usize),
+            0
+        );
     }
 
     pub(super) fn skip(tid: Tid) {
@@ -277,8 +336,14 @@ fn go_on(tid: Tid, signal: i32) {
 fn syscall_info(tid: Tid) -> Option<libc::ptrace_syscall_info> {
     let mut info = std::mem::MaybeUninit::<libc::ptrace_syscall_info>::zeroed();
     let size = size_of::<libc::ptrace_syscall_info>();
-    let got = ptrace(libc::PTRACE_GET_SYSCALL_INFO, tid, size, info.as_mut_ptr() as usize);
-    // SAFETY: all of it was zero, which is a value of every field, and the kernel wrote over a part.
+    let got = ptrace(
+        libc::PTRACE_GET_SYSCALL_INFO,
+        tid,
+        size,
+        info.as_mut_ptr() as usize,
+    );
+    // SAFETY: all of it was zero, which is a value of every field, and the kernel wrote over a
+    // part.
     (got > 0).then(|| unsafe { info.assume_init() })
 }
 
@@ -299,11 +364,18 @@ fn number(argument: u64) -> Option<i32> {
 fn name_at(tid: Tid, directory: Option<u64>, address: u64) -> Option<Name> {
     let path = PathBuf::from(OsString::from_vec(text_at(tid, address)?));
     let full = match directory.map(number) {
-        _ if path.is_absolute() => Path::new(&format!("/proc/{tid}/root")).join(path.strip_prefix("/").ok()?),
-        Some(Some(file)) if file != libc::AT_FDCWD => Path::new(&format!("/proc/{tid}/fd/{file}")).join(path),
+        _ if path.is_absolute() => {
+            Path::new(&format!("/proc/{tid}/root")).join(path.strip_prefix("/").ok()?)
+        }
+        Some(Some(file)) if file != libc::AT_FDCWD => {
+            Path::new(&format!("/proc/{tid}/fd/{file}")).join(path)
+        }
         _ => Path::new(&format!("/proc/{tid}/cwd")).join(path),
     };
-    Some(Name { directory: full.parent()?.to_owned(), name: full.file_name()?.to_owned() })
+    Some(Name {
+        directory: full.parent()?.to_owned(),
+        name: full.file_name()?.to_owned(),
+    })
 }
 
 fn text_at(tid: Tid, mut address: u64) -> Option<Vec<u8>> {

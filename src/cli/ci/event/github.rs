@@ -88,7 +88,9 @@ fn parse(name: &EventName, payload: &[u8]) -> Result<Event, Failure> {
         }),
         EventName::Other(name) => {
             let name = shown(name);
-            Ok(Event::Ignored(format!("omk does nothing about the event `{name}`")))
+            Ok(Event::Ignored(format!(
+                "omk does nothing about the event `{name}`"
+            )))
         }
     }
 }
@@ -100,25 +102,46 @@ fn commented(payload: Commented) -> Result<Event, Failure> {
             shown(&payload.action)
         )));
     }
-    let place = if payload.issue.pull_request.is_some() { Place::PullRequest } else { Place::Issue };
-    Ok(Event::Commented { comment: payload.comment.id, issue: payload.issue.number, place })
+    let place = if payload.issue.pull_request.is_some() {
+        Place::PullRequest
+    } else {
+        Place::Issue
+    };
+    Ok(Event::Commented {
+        comment: payload.comment.id,
+        issue: payload.issue.number,
+        place,
+    })
 }
 
 fn dispatched(payload: Dispatched) -> Result<Event, Failure> {
-    let tasks = match payload.inputs.as_ref().and_then(|inputs| inputs.get("tasks")) {
+    let tasks = match payload
+        .inputs
+        .as_ref()
+        .and_then(|inputs| inputs.get("tasks"))
+    {
         None | Some(serde_json::Value::Null) => Vec::new(),
         Some(serde_json::Value::String(text)) => words(text),
         Some(_) => {
-            return Err(Failure::new(Kind::Usage, "the workflow's input `tasks` is not a text")
-                .hint("declare it with `type: string`; tasks are separated by spaces"));
+            return Err(
+                Failure::new(Kind::Usage, "the workflow's input `tasks` is not a text")
+                    .hint("declare it with `type: string`; tasks are separated by spaces"),
+            );
         }
     };
-    let actor = payload.sender.map_or_else(|| "somebody".to_owned(), |sender| sender.login);
+    let actor = payload
+        .sender
+        .map_or_else(|| "somebody".to_owned(), |sender| sender.login);
     Ok(Event::Dispatched { actor, tasks })
 }
 
 fn moved(payload: Moved) -> Event {
-    let Moved { action, number, pull_request: Sides { head, base }, repository } = payload;
+    let Moved {
+        action,
+        number,
+        pull_request: Sides { head, base },
+        repository,
+    } = payload;
     match action.as_str() {
         "opened" | "synchronize" | "reopened" | "edited" => Event::Proposed(Proposal {
             number,
@@ -128,7 +151,10 @@ fn moved(payload: Moved) -> Event {
             repository: repository.id,
         }),
         "closed" => Event::Closed { pull: number },
-        other => Event::Ignored(format!("omk does nothing when a pull request is {}", shown(other))),
+        other => Event::Ignored(format!(
+            "omk does nothing when a pull request is {}",
+            shown(other)
+        )),
     }
 }
 
@@ -162,11 +188,26 @@ mod tests {
     #[test]
     fn only_a_created_comment_is_one() {
         let created = of("issue_comment", comment("created", json!({"url": "u"}))).unwrap();
-        assert_eq!(created, Event::Commented { comment: 5, issue: 12, place: Place::PullRequest });
+        assert_eq!(
+            created,
+            Event::Commented {
+                comment: 5,
+                issue: 12,
+                place: Place::PullRequest
+            }
+        );
         let plain = of("issue_comment", comment("created", json!(null))).unwrap();
-        assert_eq!(plain, Event::Commented { comment: 5, issue: 12, place: Place::Issue });
+        assert_eq!(
+            plain,
+            Event::Commented {
+                comment: 5,
+                issue: 12,
+                place: Place::Issue
+            }
+        );
         for action in ["edited", "deleted", "created\n::set-output name=go::true"] {
-            let Event::Ignored(why) = of("issue_comment", comment(action, json!({}))).unwrap() else {
+            let Event::Ignored(why) = of("issue_comment", comment(action, json!({}))).unwrap()
+            else {
                 panic!("{action}")
             };
             assert!(!why.contains('\n'), "{why}");
@@ -186,9 +227,18 @@ mod tests {
         let octocat = "octocat".to_owned();
         assert_eq!(
             tasks(json!({"tasks": " api, docs\tweb"})).unwrap(),
-            (octocat.clone(), vec!["api".to_owned(), "docs".to_owned(), "web".to_owned()])
+            (
+                octocat.clone(),
+                vec!["api".to_owned(), "docs".to_owned(), "web".to_owned()]
+            )
         );
-        for nothing in [json!(null), json!({}), json!({"tasks": null}), json!({"tasks": ""}), json!({"tasks": " , "})] {
+        for nothing in [
+            json!(null),
+            json!({}),
+            json!({"tasks": null}),
+            json!({"tasks": ""}),
+            json!({"tasks": " , "}),
+        ] {
             assert_eq!(tasks(nothing).unwrap(), (octocat.clone(), vec![]));
         }
         assert!(tasks(json!({"tasks": ["api"]})).is_err());
@@ -206,18 +256,36 @@ mod tests {
             })
         };
         for action in ["opened", "synchronize", "reopened", "edited"] {
-            assert_eq!(of("pull_request", pull(action, json!({"id": 9}))).unwrap(), proposal(Some(9)));
+            assert_eq!(
+                of("pull_request", pull(action, json!({"id": 9}))).unwrap(),
+                proposal(Some(9))
+            );
         }
-        assert_eq!(of("pull_request", pull("opened", json!(null))).unwrap(), proposal(None));
-        assert_eq!(of("pull_request", pull("closed", json!(null))).unwrap(), Event::Closed { pull: 12 });
-        assert!(matches!(of("pull_request", pull("labeled", json!(null))), Ok(Event::Ignored(_))));
+        assert_eq!(
+            of("pull_request", pull("opened", json!(null))).unwrap(),
+            proposal(None)
+        );
+        assert_eq!(
+            of("pull_request", pull("closed", json!(null))).unwrap(),
+            Event::Closed { pull: 12 }
+        );
+        assert!(matches!(
+            of("pull_request", pull("labeled", json!(null))),
+            Ok(Event::Ignored(_))
+        ));
     }
 
     #[test]
     fn an_event_with_all_rights_is_refused_and_an_unknown_one_ignored() {
-        assert!(matches!(of("pull_request_target", pull("opened", json!({"id": 9}))), Ok(Event::Refused { .. })));
+        assert!(matches!(
+            of("pull_request_target", pull("opened", json!({"id": 9}))),
+            Ok(Event::Refused { .. })
+        ));
         assert!(matches!(of("push", json!({})), Ok(Event::Ignored(_))));
-        assert_eq!(of("schedule", json!({"schedule": "0 3 * * *"})).unwrap(), Event::Due);
+        assert_eq!(
+            of("schedule", json!({"schedule": "0 3 * * *"})).unwrap(),
+            Event::Due
+        );
     }
 
     #[test]
@@ -226,7 +294,10 @@ mod tests {
         bad_commit["pull_request"]["head"]["sha"] = json!("HEAD");
         let bad = [
             ("issue_comment", json!({})),
-            ("issue_comment", json!({"action": "created", "issue": {"number": -1}, "comment": {"id": 5}})),
+            (
+                "issue_comment",
+                json!({"action": "created", "issue": {"number": -1}, "comment": {"id": 5}}),
+            ),
             ("issue_comment", json!([])),
             ("workflow_dispatch", json!({"inputs": 5})),
             ("pull_request", json!({"action": "closed"})),

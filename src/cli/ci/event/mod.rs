@@ -1,8 +1,8 @@
 //! The event: what the forge says has happened, as little of it as omk needs.
 //!
-//! A payload is read for numbers and names that lead to the thing itself; what decides is then read anew by API. It refuses
-//! shapes that it does not know with what is missing, and it never takes a commit, a text or a right from here that the
-//! forge can still be asked for.
+//! A payload is read for numbers and names that lead to the thing itself; what decides is then read
+//! anew by API. It refuses shapes that it does not know with what is missing, and it never takes a
+//! commit, a text or a right from here that the forge can still be asked for.
 
 mod github;
 mod gitlab;
@@ -87,7 +87,8 @@ pub(super) struct Proposal {
 /// Reads what started this job.
 ///
 /// # Errors
-/// Where the forge's payload is not there, is larger than any, or lacks what such an event always has.
+/// Where the forge's payload is not there, is larger than any, or lacks what such an event always
+/// has.
 pub(super) fn read(runner: &Runner) -> Result<Event, Failure> {
     match &runner.host {
         Host::GitHub(workflow) => github::read(&workflow.event, &workflow.event_path),
@@ -97,27 +98,46 @@ pub(super) fn read(runner: &Runner) -> Result<Event, Failure> {
 
 /// The bytes of a payload.
 fn payload(file: &Path) -> Result<Vec<u8>, Failure> {
-    let failed = |why: String| Failure::new(Kind::Infra, format!("failed to read the event's payload: {why}"));
+    let failed = |why: String| {
+        Failure::new(
+            Kind::Infra,
+            format!("failed to read the event's payload: {why}"),
+        )
+    };
     plain_file::read(file, LARGEST).map_err(|why| failed(format!("{}: {why}", file.display())))
 }
 
 /// A payload as what it should be, whatever else it holds. `variable` names the file.
-fn lenient<'p, T: Deserialize<'p>>(name: &str, variable: &str, payload: &'p [u8]) -> Result<T, Failure> {
+fn lenient<'p, T: Deserialize<'p>>(
+    name: &str,
+    variable: &str,
+    payload: &'p [u8],
+) -> Result<T, Failure> {
     serde_json::from_slice(payload).map_err(|error| {
         // The parser's words quote field names, and at most a scalar.
-        let said = crate::text::clip(&error.to_string(), 200).escape_debug().to_string();
-        Failure::new(Kind::Infra, format!("failed to read the payload of the event {name}: {said}"))
-            .hint(format!("the file that {variable} names must be the forge's own payload"))
+        let said = crate::text::clip(&error.to_string(), 200)
+            .escape_debug()
+            .to_string();
+        Failure::new(
+            Kind::Infra,
+            format!("failed to read the payload of the event {name}: {said}"),
+        )
+        .hint(format!(
+            "the file that {variable} names must be the forge's own payload"
+        ))
     })
 }
 
-/// A word of a payload as part of a sentence: short, and without anything that could leave its line.
+/// A word of a payload as part of a sentence: short, and without anything that could leave its
+/// line.
 fn shown(word: &str) -> String {
     crate::text::clip(word, 60).escape_debug().to_string()
 }
 
 /// Tasks by name, as people write lists.
 fn words(text: &str) -> Vec<String> {
-    let words = text.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty());
+    let words = text
+        .split(|c: char| c.is_whitespace() || c == ',')
+        .filter(|word| !word.is_empty());
     words.map(str::to_owned).collect()
 }

@@ -24,17 +24,30 @@ fn runner(dir: &Path, command: &str) -> Runner {
         ("CI_PIPELINE_SOURCE", "trigger"),
         ("OMK_COMMAND", command),
     ];
-    let caller = set.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+    let caller = set
+        .into_iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
     Runner::parse(&caller, std::collections::BTreeMap::new(), false).unwrap()
 }
 
-fn taken_over(command: &str, prepare: impl FnOnce(&Path)) -> (Result<Option<Request>, Failure>, Vec<String>) {
+fn taken_over(
+    command: &str,
+    prepare: impl FnOnce(&Path),
+) -> (Result<Option<Request>, Failure>, Vec<String>) {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("omk-out");
     prepare(&out);
     let request = take_over(&runner(dir.path(), command));
-    let names = std::fs::read_dir(&out).map(|entries| entries.map(|entry| entry.unwrap().file_name()));
-    let names = names.map(|names| names.map(|name| name.to_string_lossy().into_owned()).collect()).unwrap_or_default();
+    let names =
+        std::fs::read_dir(&out).map(|entries| entries.map(|entry| entry.unwrap().file_name()));
+    let names = names
+        .map(|names| {
+            names
+                .map(|name| name.to_string_lossy().into_owned())
+                .collect()
+        })
+        .unwrap_or_default();
     (request, names)
 }
 
@@ -48,7 +61,14 @@ fn given(text: &str) -> Result<Option<Request>, Failure> {
 
 #[test]
 fn the_request_of_this_pipeline_is_taken_over() {
-    assert_eq!(given(&json(77, "acme/widget")).unwrap().unwrap().scope.as_str(), "mr-12");
+    assert_eq!(
+        given(&json(77, "acme/widget"))
+            .unwrap()
+            .unwrap()
+            .scope
+            .as_str(),
+        "mr-12"
+    );
     assert!(given("null\n").unwrap().is_none());
     assert!(taken_over("run", |_| {}).0.unwrap().is_none());
 }
@@ -77,7 +97,10 @@ fn nothing_that_an_earlier_job_left_stays() {
             std::fs::write(out.join("omk.env"), "LD_PRELOAD=x\n").unwrap();
             std::fs::write(out.join("bundle/bundle.json"), "{}").unwrap();
         });
-        assert!(request.unwrap().is_none() && names.is_empty(), "{command}: {names:?}");
+        assert!(
+            request.unwrap().is_none() && names.is_empty(),
+            "{command}: {names:?}"
+        );
     }
 }
 
@@ -91,13 +114,20 @@ fn links_and_pipes_are_not_followed_and_what_they_lead_to_stays() {
         std::os::unix::fs::symlink(&kept, out.join(REQUEST)).unwrap();
     });
     assert!(request.is_err());
-    let (_, names) = taken_over("gate", |out| std::os::unix::fs::symlink(elsewhere.path(), out).unwrap());
+    let (_, names) = taken_over("gate", |out| {
+        std::os::unix::fs::symlink(elsewhere.path(), out).unwrap()
+    });
     assert!(names.is_empty() && kept.is_file());
-    let (request, _) = taken_over("run", |out| std::fs::create_dir_all(out.join(REQUEST)).unwrap());
+    let (request, _) = taken_over("run", |out| {
+        std::fs::create_dir_all(out.join(REQUEST)).unwrap()
+    });
     assert!(request.is_err());
     let (request, _) = taken_over("run", |out| {
         std::fs::create_dir(out).unwrap();
-        let made = std::process::Command::new("mkfifo").arg(out.join(REQUEST)).status().unwrap();
+        let made = std::process::Command::new("mkfifo")
+            .arg(out.join(REQUEST))
+            .status()
+            .unwrap();
         assert!(made.success());
     });
     assert!(request.is_err());

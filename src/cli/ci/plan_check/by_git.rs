@@ -1,7 +1,8 @@
-//! The plans of a merge request, fetched with the job's own token: where a pipeline has no other, as that of a fork.
+//! The plans of a merge request, fetched with the job's own token: where a pipeline has no other,
+//! as that of a fork.
 //!
-//! Head and target are what the pipeline's variables say. It refuses to ask the API anything, and to run anything of what
-//! was fetched.
+//! Head and target are what the pipeline's variables say. It refuses to ask the API anything, and
+//! to run anything of what was fetched.
 
 use super::super::event::Proposal;
 use super::super::plans::{ForPull, Plans, Source};
@@ -18,8 +19,11 @@ pub(super) fn plans(
     proposal: &Proposal,
 ) -> Result<(ForPull, Option<Permission>), Failure> {
     let (user, token) = step.runner.job_token().ok_or_else(|| {
-        Failure::new(Kind::Blocked, "neither OMK_TOKEN nor CI_JOB_TOKEN is set, so nothing can be fetched")
-            .hint("a runner of GitLab's sets CI_JOB_TOKEN in every job")
+        Failure::new(
+            Kind::Blocked,
+            "neither OMK_TOKEN nor CI_JOB_TOKEN is set, so nothing can be fetched",
+        )
+        .hint("a runner of GitLab's sets CI_JOB_TOKEN in every job")
     })?;
     let source = step.runner.remote(user, &token)?;
     let target = match &pipeline.target_url {
@@ -30,11 +34,18 @@ pub(super) fn plans(
     let repo = Repo::empty(dir.path()).map_err(crate::cli::git)?;
     let tip = |remote: &Remote, wanted: Wanted| -> Result<_, GitError> {
         let found = repo.fetch(remote, &[wanted])?;
-        found.into_iter().next().ok_or(GitError::UnknownRevision { rev: "the fetched commit".into(), next: None })
+        found.into_iter().next().ok_or(GitError::UnknownRevision {
+            rev: "the fetched commit".into(),
+            next: None,
+        })
     };
     let base = tip(&target, Wanted::Ref(full(&proposal.base))).map_err(crate::cli::git)?;
     let head = tip(&source, Wanted::Commit(proposal.head.clone())).map_err(crate::cli::git)?;
-    let plans = Plans::new(Source::Git(&repo), &step.runner.inputs.plan, &step.runner.repository);
+    let plans = Plans::new(
+        Source::Git(&repo),
+        &step.runner.inputs.plan,
+        &step.runner.repository,
+    );
     let (branch, default) = (&proposal.base, pipeline.default_branch.as_ref());
     let found = step.wait(plans.of_pull(branch, &base, &head))?;
     let rules = match default {
@@ -46,5 +57,8 @@ pub(super) fn plans(
         Some(rules) => step.wait(plans.at(default.unwrap_or(branch), &rules))?.ok(),
         None => None,
     };
-    Ok((found, permission.map(|found| found.plan.commands.permission)))
+    Ok((
+        found,
+        permission.map(|found| found.plan.commands.permission),
+    ))
 }

@@ -29,21 +29,42 @@ pub(in crate::cli) struct Workflow {
 }
 
 pub(super) fn parse(asked: Asked<'_>) -> Result<Runner, Failure> {
-    let variables = Variables { caller: asked.caller, forge: ForgeKind::GitHub };
+    let variables = Variables {
+        caller: asked.caller,
+        forge: ForgeKind::GitHub,
+    };
     if asked.poll {
-        return Err(Failure::new(Kind::Usage, "`--poll` is for GitLab, and GITLAB_CI is not set")
-            .hint("at GitHub a comment starts the workflow by itself: `on: issue_comment`"));
+        return Err(Failure::new(
+            Kind::Usage,
+            "`--poll` is for GitLab, and GITLAB_CI is not set",
+        )
+        .hint("at GitHub a comment starts the workflow by itself: `on: issue_comment`"));
     }
     let server = variables.url("GITHUB_SERVER_URL", Some("https://github.com"))?;
-    let repository = repository("GITHUB_REPOSITORY", variables.required("GITHUB_REPOSITORY")?, ForgeKind::GitHub)?;
+    let repository = repository(
+        "GITHUB_REPOSITORY",
+        variables.required("GITHUB_REPOSITORY")?,
+        ForgeKind::GitHub,
+    )?;
     let id = variables.number("GITHUB_RUN_ID")?;
     let attempt = variables.number_or("GITHUB_RUN_ATTEMPT", 1)?;
     let temp = variables.directory("RUNNER_TEMP")?;
     let url = format!("{server}/{repository}");
-    let attempt = u32::try_from(attempt).map_err(|_| super::wrong("GITHUB_RUN_ATTEMPT", "a whole number from 1"))?;
-    let bundle = variables.path("OMK_BUNDLE").unwrap_or_else(|| temp.join("omk-bundle"));
-    let inputs = Inputs::parse(asked.caller, &asked.secrets, bundle, &repository, ForgeKind::GitHub)?;
-    let event_path = variables.path("GITHUB_EVENT_PATH").ok_or_else(|| variables.missing("GITHUB_EVENT_PATH"))?;
+    let attempt = u32::try_from(attempt)
+        .map_err(|_| super::wrong("GITHUB_RUN_ATTEMPT", "a whole number from 1"))?;
+    let bundle = variables
+        .path("OMK_BUNDLE")
+        .unwrap_or_else(|| temp.join("omk-bundle"));
+    let inputs = Inputs::parse(
+        asked.caller,
+        &asked.secrets,
+        bundle,
+        &repository,
+        ForgeKind::GitHub,
+    )?;
+    let event_path = variables
+        .path("GITHUB_EVENT_PATH")
+        .ok_or_else(|| variables.missing("GITHUB_EVENT_PATH"))?;
     Ok(Runner {
         forge: ForgeKind::GitHub,
         host: Host::GitHub(Workflow {
@@ -53,7 +74,11 @@ pub(super) fn parse(asked: Asked<'_>) -> Result<Runner, Failure> {
             summary: variables.path("GITHUB_STEP_SUMMARY"),
         }),
         api: variables.url("GITHUB_API_URL", Some("https://api.github.com"))?,
-        workflow: request::WorkflowRun { id, attempt, url: format!("{url}/actions/runs/{id}") },
+        workflow: request::WorkflowRun {
+            id,
+            attempt,
+            url: format!("{url}/actions/runs/{id}"),
+        },
         url,
         repository,
         ref_name: asked.caller.text("GITHUB_REF_NAME").map(str::to_owned),
@@ -64,14 +89,19 @@ pub(super) fn parse(asked: Asked<'_>) -> Result<Runner, Failure> {
     })
 }
 
-/// Whose machine it is. A person's own that only looks like a hosted one, under a runner such as act, keeps its sudo.
+/// Whose machine it is. A person's own that only looks like a hosted one, under a runner such as
+/// act, keeps its sudo.
 fn machine(caller: &Caller) -> Machine {
     let is = |name: &str, value: &str| caller.text(name) == Some(value);
     let hosted = is("GITHUB_ACTIONS", "true")
         && is("RUNNER_ENVIRONMENT", "github-hosted")
         && caller.text("ImageVersion").is_some()
         && caller.text("ACT").is_none();
-    if hosted { Machine::Hosted } else { Machine::OwnOrUnknown }
+    if hosted {
+        Machine::Hosted
+    } else {
+        Machine::OwnOrUnknown
+    }
 }
 
 /// With the token that was given, or one of the App that is good for an hour.
@@ -85,17 +115,31 @@ pub(super) async fn access(runner: &Runner) -> Result<Access, Failure> {
     match &runner.inputs.speaker {
         Some(Speaker::Token(token)) => {
             let forge = Forge::GitHub(GitHub::new(site(token.clone()))?);
-            Ok(Access { forge, token: token.clone(), user: USER })
+            Ok(Access {
+                forge,
+                token: token.clone(),
+                user: USER,
+            })
         }
         Some(Speaker::App { id, private_key }) => {
-            let minted = GitHub::installation(&runner.api, &runner.repository, *id, private_key).await;
+            let minted =
+                GitHub::installation(&runner.api, &runner.repository, *id, private_key).await;
             let Installation { token, slug } = minted.map_err(|error| {
-                super::forge(&error).hint("check `app-id` and `app-private-key`, and that the App is installed here")
+                super::forge(&error).hint(
+                    "check `app-id` and `app-private-key`, and that the App is installed here",
+                )
             })?;
             let forge = Forge::GitHub(GitHub::new(site(token.clone()))?.as_app(&slug));
-            Ok(Access { forge, token, user: USER })
+            Ok(Access {
+                forge,
+                token,
+                user: USER,
+            })
         }
-        None => Err(Failure::new(Kind::Blocked, "there is no token to speak to the forge with")
-            .hint("give the action `token: ${{ github.token }}`, or `app-id` and `app-private-key`")),
+        None => Err(Failure::new(
+            Kind::Blocked,
+            "there is no token to speak to the forge with",
+        )
+        .hint("give the action `token: ${{ github.token }}`, or `app-id` and `app-private-key`")),
     }
 }

@@ -1,7 +1,8 @@
-//! What GitLab's runner tells of itself and of what started the pipeline; and which token each job speaks with.
+//! What GitLab's runner tells of itself and of what started the pipeline; and which token each job
+//! speaks with.
 //!
-//! `CI_JOB_TOKEN` may hardly do anything, and an agent may come near the job that has it, so it fetches and no more. It
-//! refuses to write anything with it.
+//! `CI_JOB_TOKEN` may hardly do anything, and an agent may come near the job that has it, so it
+//! fetches and no more. It refuses to write anything with it.
 
 use std::path::PathBuf;
 
@@ -71,21 +72,40 @@ pub(in crate::cli) struct MergeRequest {
 }
 
 pub(super) fn parse(asked: Asked<'_>) -> Result<Runner, Failure> {
-    let variables = Variables { caller: asked.caller, forge: ForgeKind::GitLab };
-    let repository = repository("CI_PROJECT_PATH", variables.required("CI_PROJECT_PATH")?, ForgeKind::GitLab)?;
+    let variables = Variables {
+        caller: asked.caller,
+        forge: ForgeKind::GitLab,
+    };
+    let repository = repository(
+        "CI_PROJECT_PATH",
+        variables.required("CI_PROJECT_PATH")?,
+        ForgeKind::GitLab,
+    )?;
     let server = variables.url("CI_SERVER_URL", None)?;
     let url = format!("{server}/{repository}");
     let url = variables.url("CI_PROJECT_URL", Some(&url))?;
     let id = variables.number("CI_PIPELINE_ID")?;
     let directory = variables.directory("CI_PROJECT_DIR")?;
     let out = directory.join(OUT);
-    let inputs = Inputs::parse(asked.caller, &asked.secrets, out.join(BUNDLE), &repository, ForgeKind::GitLab)?;
+    let inputs = Inputs::parse(
+        asked.caller,
+        &asked.secrets,
+        out.join(BUNDLE),
+        &repository,
+        ForgeKind::GitLab,
+    )?;
     let named = |name: &str, usual: &str| variables.text(name).unwrap_or_else(|| usual.to_owned());
     let project = variables.number("CI_PROJECT_ID")?;
-    let (run_job, judge_job) = (named("OMK_RUN_JOB", "omk-run"), named("OMK_JUDGE_JOB", "omk-judge"));
+    let (run_job, judge_job) = (
+        named("OMK_RUN_JOB", "omk-run"),
+        named("OMK_JUDGE_JOB", "omk-judge"),
+    );
     if run_job == judge_job {
         // What an agent was near would be believed of the judge.
-        return Err(wrong("OMK_JUDGE_JOB", "the name of another job than OMK_RUN_JOB"));
+        return Err(wrong(
+            "OMK_JUDGE_JOB",
+            "the name of another job than OMK_RUN_JOB",
+        ));
     }
     Ok(Runner {
         forge: ForgeKind::GitLab,
@@ -98,15 +118,23 @@ pub(super) fn parse(asked: Asked<'_>) -> Result<Runner, Failure> {
             tasks: named("OMK_TASKS", ""),
             poll: asked.poll || truth(asked.caller, "OMK_POLL")?,
             merge_request: merge_request(&variables, project)?,
-            target_url: variables.text("CI_MERGE_REQUEST_PROJECT_URL").map(|url| format!("{url}.git")),
+            target_url: variables
+                .text("CI_MERGE_REQUEST_PROJECT_URL")
+                .map(|url| format!("{url}.git")),
             directory,
             out,
-            authorities: variables.path("CI_SERVER_TLS_CA_FILE").filter(|file| file.is_file()),
+            authorities: variables
+                .path("CI_SERVER_TLS_CA_FILE")
+                .filter(|file| file.is_file()),
             run_job,
             judge_job,
         })),
         api: variables.url("CI_API_V4_URL", Some(&format!("{server}/api/v4")))?,
-        workflow: request::WorkflowRun { id, attempt: 1, url: format!("{url}/-/pipelines/{id}") },
+        workflow: request::WorkflowRun {
+            id,
+            attempt: 1,
+            url: format!("{url}/-/pipelines/{id}"),
+        },
         url,
         repository,
         ref_name: variables.text("CI_COMMIT_REF_NAME"),
@@ -129,12 +157,16 @@ fn merge_request(variables: &Variables<'_>, project: u64) -> Result<Option<Merge
     if variables.text("CI_MERGE_REQUEST_IID").is_none() {
         return Ok(None);
     }
-    // Only a pipeline of a merged result has a commit of its own, and then this is the one that is to be merged.
+    // Only a pipeline of a merged result has a commit of its own, and then this is the one that is
+    // to be merged.
     let name = match variables.text("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA") {
         Some(_) => "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA",
         None => "CI_COMMIT_SHA",
     };
-    let head = variables.required(name)?.parse().map_err(|_| wrong(name, "a commit's 40 hex digits"))?;
+    let head = variables
+        .required(name)?
+        .parse()
+        .map_err(|_| wrong(name, "a commit's 40 hex digits"))?;
     Ok(Some(MergeRequest {
         number: variables.number("CI_MERGE_REQUEST_IID")?,
         head,
@@ -143,12 +175,14 @@ fn merge_request(variables: &Variables<'_>, project: u64) -> Result<Option<Merge
             None => None,
         },
         project: variables.number_or("CI_MERGE_REQUEST_PROJECT_ID", project)?,
-        target: variables.required("CI_MERGE_REQUEST_TARGET_BRANCH_NAME")?.to_owned(),
+        target: variables
+            .required("CI_MERGE_REQUEST_TARGET_BRANCH_NAME")?
+            .to_owned(),
     }))
 }
 
-/// Who speaks in which job: the API hears `OMK_TOKEN`, and so does git where it pushes; where it only fetches it is shown
-/// the job's own token.
+/// Who speaks in which job: the API hears `OMK_TOKEN`, and so does git where it pushes; where it
+/// only fetches it is shown the job's own token.
 pub(super) fn access(runner: &Runner, pipeline: &Pipeline) -> Result<Access, Failure> {
     let given = match &runner.inputs.speaker {
         Some(Speaker::Token(token)) => Some(token.clone()),
@@ -168,12 +202,19 @@ pub(super) fn access(runner: &Runner, pipeline: &Pipeline) -> Result<Access, Fai
         (_, Some(token), _) => (ACCESS, token),
         (_, None, _) => return Err(no_token(stage)),
     };
-    Ok(Access { forge: client(runner, pipeline, speaks)?, token, user })
+    Ok(Access {
+        forge: client(runner, pipeline, speaks)?,
+        token,
+        user,
+    })
 }
 
 /// The job's own token, for git; where a pipeline of a merge request has no other.
 pub(super) fn job_token(runner: &Runner) -> Option<(&'static str, Secret)> {
-    runner.secrets.get("CI_JOB_TOKEN").map(|token| (JOB, token.clone()))
+    runner
+        .secrets
+        .get("CI_JOB_TOKEN")
+        .map(|token| (JOB, token.clone()))
 }
 
 fn client(runner: &Runner, pipeline: &Pipeline, token: Token) -> Result<Forge, Failure> {
@@ -197,7 +238,9 @@ fn no_token(stage: Stage) -> Failure {
     };
     let scope = match stage {
         Stage::Whole => "of this job (`omk/one-job` in the example)".to_owned(),
-        Stage::Gate | Stage::Run | Stage::Judge | Stage::Publish => format!("`omk/{}`", stage.as_str()),
+        Stage::Gate | Stage::Run | Stage::Judge | Stage::Publish => {
+            format!("`omk/{}`", stage.as_str())
+        }
     };
     // Developer everywhere: who is less gets no artifact that is for developers.
     let failure = Failure::new(

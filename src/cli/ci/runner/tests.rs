@@ -1,4 +1,5 @@
-//! The runner's variables and the action's inputs, as a workflow's author and a stranger would set them.
+//! The runner's variables and the action's inputs, as a workflow's author and a stranger would set
+//! them.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -33,13 +34,18 @@ fn parse(more: &[(&str, &str)]) -> Result<Runner, Failure> {
 #[test]
 fn usual_values_hold_where_nothing_is_given() {
     let runner = parse(&[]).unwrap();
-    let Host::GitHub(workflow) = &runner.host else { panic!("{:?}", runner.host) };
+    let Host::GitHub(workflow) = &runner.host else {
+        panic!("{:?}", runner.host)
+    };
     assert_eq!(workflow.event, EventName::IssueComment);
     assert_eq!(
         (runner.api.as_str(), runner.url.as_str()),
         ("https://api.github.com", "https://github.com/acme/widget")
     );
-    assert_eq!(runner.workflow.url, "https://github.com/acme/widget/actions/runs/77");
+    assert_eq!(
+        runner.workflow.url,
+        "https://github.com/acme/widget/actions/runs/77"
+    );
     assert_eq!((runner.workflow.id, runner.workflow.attempt), (77, 1));
     assert_eq!(runner.inputs.stage, Stage::Whole);
     assert_eq!(runner.inputs.plan.to_string(), "omk.yaml");
@@ -58,7 +64,10 @@ fn inputs_are_typed() {
         ("GITHUB_SERVER_URL", "https://ghe.acme.example"),
         ("GITHUB_RUN_ATTEMPT", "3"),
         ("OMK_COMMAND", "run"),
-        ("OMK_ARGS", "--workers 2 --cassette 'a dir' --limits time=1h,usd=2 --fail-fast"),
+        (
+            "OMK_ARGS",
+            "--workers 2 --cassette 'a dir' --limits time=1h,usd=2 --fail-fast",
+        ),
         ("OMK_WRITE_SPACING", "0s"),
         ("OMK_UPLOAD", "full"),
         ("OMK_DRY_RUN", "true"),
@@ -69,7 +78,10 @@ fn inputs_are_typed() {
     assert_eq!(runner.workflow.attempt, 3);
     assert_eq!(runner.inputs.stage, Stage::Run);
     assert_eq!(runner.inputs.run.how.workers, Some(2));
-    assert_eq!(runner.inputs.run.how.cassette.as_deref(), Some(Path::new("a dir")));
+    assert_eq!(
+        runner.inputs.run.how.cassette.as_deref(),
+        Some(Path::new("a dir"))
+    );
     assert_eq!(runner.inputs.run.how.limits, ["time=1h", "usd=2"]);
     assert!(runner.inputs.run.fail_fast && runner.inputs.dry_run);
     assert_eq!(runner.inputs.spacing, Duration::ZERO);
@@ -78,23 +90,45 @@ fn inputs_are_typed() {
 
 #[test]
 fn a_machine_that_only_looks_hosted_keeps_its_sudo() {
-    let hosted =
-        [("GITHUB_ACTIONS", "true"), ("RUNNER_ENVIRONMENT", "github-hosted"), ("ImageVersion", "20261101.1.0")];
+    let hosted = [
+        ("GITHUB_ACTIONS", "true"),
+        ("RUNNER_ENVIRONMENT", "github-hosted"),
+        ("ImageVersion", "20261101.1.0"),
+    ];
     assert_eq!(parse(&hosted).unwrap().machine, Machine::Hosted);
-    assert_eq!(parse(&[&hosted[..], &[("ACT", "true")]].concat()).unwrap().machine, Machine::OwnOrUnknown);
+    assert_eq!(
+        parse(&[&hosted[..], &[("ACT", "true")]].concat())
+            .unwrap()
+            .machine,
+        Machine::OwnOrUnknown
+    );
     for missing in 0..hosted.len() {
         let mut some = hosted.to_vec();
         some.remove(missing);
-        assert_eq!(parse(&some).unwrap().machine, Machine::OwnOrUnknown, "without {:?}", hosted[missing]);
+        assert_eq!(
+            parse(&some).unwrap().machine,
+            Machine::OwnOrUnknown,
+            "without {:?}",
+            hosted[missing]
+        );
     }
 }
 
 #[test]
 fn an_app_is_preferred_to_a_token_and_needs_both_its_parts() {
-    let secrets = [("OMK_TOKEN", "ghs_1"), ("OMK_APP_PRIVATE_KEY", "-----BEGIN")];
+    let secrets = [
+        ("OMK_TOKEN", "ghs_1"),
+        ("OMK_APP_PRIVATE_KEY", "-----BEGIN"),
+    ];
     let both = parse_with(&[("OMK_APP_ID", "12")], &secrets).unwrap();
-    assert!(matches!(both.inputs.speaker, Some(Speaker::App { id: 12, .. })));
-    assert!(matches!(parse_with(&[], &secrets[..1]).unwrap().inputs.speaker, Some(Speaker::Token(_))));
+    assert!(matches!(
+        both.inputs.speaker,
+        Some(Speaker::App { id: 12, .. })
+    ));
+    assert!(matches!(
+        parse_with(&[], &secrets[..1]).unwrap().inputs.speaker,
+        Some(Speaker::Token(_))
+    ));
     assert!(parse_with(&[("OMK_APP_ID", "12")], &secrets[..1]).is_err());
     assert!(parse_with(&[], &secrets[1..]).is_err());
     assert!(parse_with(&[("OMK_APP_ID", "12; rm -rf /")], &secrets).is_err());
@@ -104,7 +138,10 @@ fn an_app_is_preferred_to_a_token_and_needs_both_its_parts() {
 fn the_given_key_comes_before_the_variable_that_the_plan_names() {
     let secrets = [("OMK_KEY", "given"), ("KIMI_API_KEY", "named")];
     let key = |secrets: &[(&str, &str)]| {
-        parse_with(&[], secrets).unwrap().key("KIMI_API_KEY").map(|key| key.expose().to_owned())
+        parse_with(&[], secrets)
+            .unwrap()
+            .key("KIMI_API_KEY")
+            .map(|key| key.expose().to_owned())
     };
     assert_eq!(key(&secrets).as_deref(), Some("given"));
     assert_eq!(key(&secrets[1..]).as_deref(), Some("named"));
@@ -113,7 +150,11 @@ fn the_given_key_comes_before_the_variable_that_the_plan_names() {
 
 #[test]
 fn no_secret_is_printed() {
-    let secrets = [("OMK_TOKEN", "ghs_hidden"), ("OMK_KEY", "sk-hidden"), ("OTHER_SECRET", "x-hidden")];
+    let secrets = [
+        ("OMK_TOKEN", "ghs_hidden"),
+        ("OMK_KEY", "sk-hidden"),
+        ("OTHER_SECRET", "x-hidden"),
+    ];
     let runner = parse_with(&[], &secrets).unwrap();
     let shown = format!("{runner:?}");
     assert!(!shown.contains("hidden"), "{shown}");
@@ -159,7 +200,11 @@ fn what_is_missing_or_malformed_is_named() {
     ];
     for (name, value) in hostile {
         let failure = parse(&[(name, value)]).expect_err(value);
-        assert!(failure.error.contains(name), "{name}={value}: {}", failure.error);
+        assert!(
+            failure.error.contains(name),
+            "{name}={value}: {}",
+            failure.error
+        );
         assert_eq!(failure.kind, Kind::Usage);
     }
 }
@@ -177,11 +222,35 @@ fn a_request_of_another_version_or_repository_or_size_is_refused() {
         .to_string()
     };
     let given = |json: &str| parse(&[("OMK_REQUEST", json)]);
-    assert_eq!(given(&request("acme/widget", 1)).unwrap().inputs.request.unwrap().scope.as_str(), "pr-12");
-    assert!(given(&request("acme/other", 1)).unwrap_err().error.contains("another repository"));
-    assert!(given(&request("acme/widget", 2)).unwrap_err().error.contains("version 2"));
+    assert_eq!(
+        given(&request("acme/widget", 1))
+            .unwrap()
+            .inputs
+            .request
+            .unwrap()
+            .scope
+            .as_str(),
+        "pr-12"
+    );
+    assert!(
+        given(&request("acme/other", 1))
+            .unwrap_err()
+            .error
+            .contains("another repository")
+    );
+    assert!(
+        given(&request("acme/widget", 2))
+            .unwrap_err()
+            .error
+            .contains("version 2")
+    );
     let large = format!("{}{}", request("acme/widget", 1), " ".repeat(1 << 20));
-    assert!(given(&large).unwrap_err().error.contains("larger than 1 MiB"));
+    assert!(
+        given(&large)
+            .unwrap_err()
+            .error
+            .contains("larger than 1 MiB")
+    );
 }
 
 const PIPELINE: [(&str, &str); 12] = [
@@ -190,7 +259,10 @@ const PIPELINE: [(&str, &str); 12] = [
     ("CI_API_V4_URL", "https://gitlab.example/git/api/v4"),
     ("CI_PROJECT_ID", "9"),
     ("CI_PROJECT_PATH", "acme/tools/widget"),
-    ("CI_PROJECT_URL", "https://gitlab.example/git/acme/tools/widget"),
+    (
+        "CI_PROJECT_URL",
+        "https://gitlab.example/git/acme/tools/widget",
+    ),
     ("CI_PROJECT_DIR", "/builds/acme/tools/widget"),
     ("CI_PIPELINE_ID", "77"),
     ("CI_PIPELINE_SOURCE", "trigger"),
@@ -211,17 +283,47 @@ fn a_job_of_a_pipeline_is_read_by_gitlabs_variables() {
     let runner = pipeline_with(&[("GITHUB_RUN_ID", "x"), ("OMK_TASKS", "a b")], &[]).unwrap();
     assert_eq!(runner.forge, ForgeKind::GitLab);
     assert_eq!(runner.api, "https://gitlab.example/git/api/v4");
-    assert_eq!(runner.workflow.url, "https://gitlab.example/git/acme/tools/widget/-/pipelines/77");
-    assert_eq!(runner.url_of_run(5), "https://gitlab.example/git/acme/tools/widget/-/pipelines/5");
-    assert_eq!(runner.inputs.bundle, Path::new("/builds/acme/tools/widget/omk-out/bundle"));
+    assert_eq!(
+        runner.workflow.url,
+        "https://gitlab.example/git/acme/tools/widget/-/pipelines/77"
+    );
+    assert_eq!(
+        runner.url_of_run(5),
+        "https://gitlab.example/git/acme/tools/widget/-/pipelines/5"
+    );
+    assert_eq!(
+        runner.inputs.bundle,
+        Path::new("/builds/acme/tools/widget/omk-out/bundle")
+    );
     assert_eq!(runner.temp, Path::new("/tmp"));
-    let remote = runner.remote("oauth2", &Secret::new("glpat".to_owned())).unwrap();
-    assert_eq!(remote.url(), "https://gitlab.example/git/acme/tools/widget.git");
+    let remote = runner
+        .remote("oauth2", &Secret::new("glpat".to_owned()))
+        .unwrap();
+    assert_eq!(
+        remote.url(),
+        "https://gitlab.example/git/acme/tools/widget.git"
+    );
     let pipeline = runner.pipeline().unwrap();
-    assert_eq!((pipeline.source.as_str(), pipeline.project, pipeline.tasks.as_str()), ("trigger", 9, "a b"));
-    assert_eq!((pipeline.run_job.as_str(), pipeline.judge_job.as_str()), ("omk-run", "omk-judge"));
+    assert_eq!(
+        (
+            pipeline.source.as_str(),
+            pipeline.project,
+            pipeline.tasks.as_str()
+        ),
+        ("trigger", 9, "a b")
+    );
+    assert_eq!(
+        (pipeline.run_job.as_str(), pipeline.judge_job.as_str()),
+        ("omk-run", "omk-judge")
+    );
     assert!(pipeline.merge_request.is_none() && !pipeline.poll && pipeline.payload.is_none());
-    assert!(pipeline_with(&[("OMK_POLL", "true")], &[]).unwrap().pipeline().unwrap().poll);
+    assert!(
+        pipeline_with(&[("OMK_POLL", "true")], &[])
+            .unwrap()
+            .pipeline()
+            .unwrap()
+            .poll
+    );
 }
 
 #[test]
@@ -230,7 +332,10 @@ fn a_pipeline_of_a_merge_request_names_the_commit_that_is_to_be_merged() {
     let request = [
         ("CI_MERGE_REQUEST_IID", "12"),
         ("CI_MERGE_REQUEST_PROJECT_ID", "8"),
-        ("CI_MERGE_REQUEST_PROJECT_URL", "https://gitlab.example/git/up/widget"),
+        (
+            "CI_MERGE_REQUEST_PROJECT_URL",
+            "https://gitlab.example/git/up/widget",
+        ),
         ("CI_MERGE_REQUEST_SOURCE_PROJECT_ID", "9"),
         ("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "main"),
         ("CI_COMMIT_SHA", merged.as_str()),
@@ -238,11 +343,20 @@ fn a_pipeline_of_a_merge_request_names_the_commit_that_is_to_be_merged() {
     let read = |more: &[(&str, &str)]| {
         let runner = pipeline_with(&[&request[..], more].concat(), &[]).unwrap();
         let pipeline = runner.pipeline().unwrap();
-        (pipeline.merge_request.clone().unwrap(), pipeline.target_url.clone().unwrap())
+        (
+            pipeline.merge_request.clone().unwrap(),
+            pipeline.target_url.clone().unwrap(),
+        )
     };
     let (found, url) = read(&[]);
-    assert_eq!((found.number, found.project, found.source_project), (12, 8, Some(9)));
-    assert_eq!((found.head.as_str(), url.as_str()), (merged.as_str(), "https://gitlab.example/git/up/widget.git"));
+    assert_eq!(
+        (found.number, found.project, found.source_project),
+        (12, 8, Some(9))
+    );
+    assert_eq!(
+        (found.head.as_str(), url.as_str()),
+        (merged.as_str(), "https://gitlab.example/git/up/widget.git")
+    );
     let (found, _) = read(&[("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA", &head)]);
     assert_eq!(found.head.as_str(), head);
 }
@@ -257,10 +371,15 @@ fn what_an_earlier_job_could_report_as_a_variable_is_not_read() {
         ("OMK_BUNDLE", "/etc"),
         ("OMK_APP_ID", "12"),
     ];
-    let inputs = pipeline_with(&hostile, &[("OMK_APP_PRIVATE_KEY", "x")]).unwrap().inputs;
+    let inputs = pipeline_with(&hostile, &[("OMK_APP_PRIVATE_KEY", "x")])
+        .unwrap()
+        .inputs;
     assert!(inputs.request.is_none() && inputs.judgement.is_none() && inputs.speaker.is_none());
     assert!(inputs.trouble.is_none() && inputs.run_result.is_none());
-    assert_eq!(inputs.bundle, Path::new("/builds/acme/tools/widget/omk-out/bundle"));
+    assert_eq!(
+        inputs.bundle,
+        Path::new("/builds/acme/tools/widget/omk-out/bundle")
+    );
 }
 
 #[test]
@@ -283,35 +402,79 @@ fn what_is_missing_or_malformed_in_a_pipeline_is_named() {
     ];
     for (name, value) in hostile {
         let failure = pipeline_with(&[(name, value)], &[]).expect_err(name);
-        assert!(failure.error.contains(name), "{name}={value}: {}", failure.error);
-        assert!(!failure.render().contains("GITHUB") && !failure.render().contains("action"), "{}", failure.render());
+        assert!(
+            failure.error.contains(name),
+            "{name}={value}: {}",
+            failure.error
+        );
+        assert!(
+            !failure.render().contains("GITHUB") && !failure.render().contains("action"),
+            "{}",
+            failure.render()
+        );
     }
-    let bad =
-        [("CI_MERGE_REQUEST_IID", "12"), ("CI_COMMIT_SHA", "HEAD"), ("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "main")];
-    assert!(pipeline_with(&bad, &[]).unwrap_err().error.contains("CI_COMMIT_SHA"));
+    let bad = [
+        ("CI_MERGE_REQUEST_IID", "12"),
+        ("CI_COMMIT_SHA", "HEAD"),
+        ("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "main"),
+    ];
+    assert!(
+        pipeline_with(&bad, &[])
+            .unwrap_err()
+            .error
+            .contains("CI_COMMIT_SHA")
+    );
 }
 
 #[tokio::test]
 async fn each_job_of_a_pipeline_speaks_with_the_token_that_is_meant_for_it() {
     let both = [("OMK_TOKEN", "glpat-given"), ("CI_JOB_TOKEN", "glcbt-job")];
     let who = async |stage: &str, secrets: &[(&str, &str)]| {
-        let access = pipeline_with(&[("OMK_COMMAND", stage)], secrets).unwrap().access().await;
+        let access = pipeline_with(&[("OMK_COMMAND", stage)], secrets)
+            .unwrap()
+            .access()
+            .await;
         access.map(|access| (access.user, access.token.expose().to_owned()))
     };
     let given = ("oauth2", "glpat-given".to_owned());
     let job = ("gitlab-ci-token", "glcbt-job".to_owned());
-    for (stage, expected) in [("gate", &given), ("publish", &given), ("", &given), ("run", &job), ("judge", &job)] {
+    for (stage, expected) in [
+        ("gate", &given),
+        ("publish", &given),
+        ("", &given),
+        ("run", &job),
+        ("judge", &job),
+    ] {
         assert_eq!(who(stage, &both).await.unwrap(), *expected, "{stage}");
     }
     assert_eq!(who("run", &both[1..]).await.unwrap(), job);
-    for (stage, needs) in [("gate", "`api`"), ("publish", "`write_repository`"), ("judge", "`read_api`"), ("", "`api`")]
-    {
+    for (stage, needs) in [
+        ("gate", "`api`"),
+        ("publish", "`write_repository`"),
+        ("judge", "`read_api`"),
+        ("", "`api`"),
+    ] {
         let failure = who(stage, &both[1..]).await.unwrap_err();
         let told = failure.render();
-        assert!(told.contains("OMK_TOKEN") && told.contains(needs) && told.contains("environment scope"), "{told}");
-        assert!(stage.is_empty() || told.contains(&format!("omk/{stage}")), "{told}");
-        assert!(told.contains("role Developer"), "nobody below it gets a job's artifacts: {told}");
-        assert_eq!(told.contains("tokens of one account"), matches!(stage, "gate" | "publish"), "{told}");
+        assert!(
+            told.contains("OMK_TOKEN")
+                && told.contains(needs)
+                && told.contains("environment scope"),
+            "{told}"
+        );
+        assert!(
+            stage.is_empty() || told.contains(&format!("omk/{stage}")),
+            "{told}"
+        );
+        assert!(
+            told.contains("role Developer"),
+            "nobody below it gets a job's artifacts: {told}"
+        );
+        assert_eq!(
+            told.contains("tokens of one account"),
+            matches!(stage, "gate" | "publish"),
+            "{told}"
+        );
         assert_eq!(failure.kind, Kind::Blocked);
     }
     assert!(who("run", &[]).await.is_err());

@@ -23,8 +23,9 @@ impl<'a> Variables<'a> {
             ForgeKind::GitHub => "the action runs in a workflow's job",
             ForgeKind::GitLab => "the component runs in a pipeline's job",
         };
-        Failure::new(Kind::Usage, format!("the variable {name} is not set"))
-            .hint(format!("`omk ci` is what {whose}; on your machine, use `omk run`"))
+        Failure::new(Kind::Usage, format!("the variable {name} is not set")).hint(format!(
+            "`omk ci` is what {whose}; on your machine, use `omk run`"
+        ))
     }
 
     pub(super) fn text(&self, name: &str) -> Option<String> {
@@ -37,12 +38,21 @@ impl<'a> Variables<'a> {
 
     pub(super) fn directory(&self, name: &str) -> Result<PathBuf, Failure> {
         let path = self.path(name).ok_or_else(|| self.missing(name))?;
-        if path.is_absolute() { Ok(path) } else { Err(wrong(name, "an absolute path")) }
+        if path.is_absolute() {
+            Ok(path)
+        } else {
+            Err(wrong(name, "an absolute path"))
+        }
     }
 
     /// An address without a slash at its end.
     pub(super) fn url(&self, name: &str, usual: Option<&str>) -> Result<String, Failure> {
-        let text = self.caller.text(name).or(usual).ok_or_else(|| self.missing(name))?.trim_end_matches('/');
+        let text = self
+            .caller
+            .text(name)
+            .or(usual)
+            .ok_or_else(|| self.missing(name))?
+            .trim_end_matches('/');
         let parsed = reqwest::Url::parse(text).ok().filter(|url| {
             matches!(url.scheme(), "https" | "http")
                 && url.has_host()
@@ -51,9 +61,12 @@ impl<'a> Variables<'a> {
                 && url.query().is_none()
                 && url.fragment().is_none()
         });
-        parsed
-            .map(|_| text.to_owned())
-            .ok_or_else(|| wrong(name, "an address that begins with `https://` or `http://`, and holds no user"))
+        parsed.map(|_| text.to_owned()).ok_or_else(|| {
+            wrong(
+                name,
+                "an address that begins with `https://` or `http://`, and holds no user",
+            )
+        })
     }
 
     pub(super) fn number(&self, name: &str) -> Result<u64, Failure> {
@@ -61,19 +74,28 @@ impl<'a> Variables<'a> {
     }
 
     pub(super) fn number_or(&self, name: &str, usual: u64) -> Result<u64, Failure> {
-        self.caller.text(name).map_or(Ok(usual), |text| positive(name, text))
+        self.caller
+            .text(name)
+            .map_or(Ok(usual), |text| positive(name, text))
     }
 }
 
 fn positive(name: &str, text: &str) -> Result<u64, Failure> {
-    text.parse().ok().filter(|&number| number > 0).ok_or_else(|| wrong(name, "a whole number from 1"))
+    text.parse()
+        .ok()
+        .filter(|&number| number > 0)
+        .ok_or_else(|| wrong(name, "a whole number from 1"))
 }
 
-/// A repository's name: `owner/name`; at GitLab with all its groups, of which there are at most twenty.
+/// A repository's name: `owner/name`; at GitLab with all its groups, of which there are at most
+/// twenty.
 pub(super) fn repository(variable: &str, name: &str, forge: ForgeKind) -> Result<String, Failure> {
     let part = |part: &str| {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        !part.is_empty() && part.len() <= 255 && part.bytes().all(plain) && !matches!(part, "." | "..")
+        !part.is_empty()
+            && part.len() <= 255
+            && part.bytes().all(plain)
+            && !matches!(part, "." | "..")
     };
     let (most, expected) = match forge {
         ForgeKind::GitHub => (2, "`owner/name`"),
@@ -92,5 +114,8 @@ pub(in crate::cli::ci) fn path(caller: &Caller, name: &str) -> Option<PathBuf> {
 }
 
 pub(in crate::cli::ci) fn wrong(name: &str, expected: &str) -> Failure {
-    Failure::new(Kind::Usage, format!("the variable {name} is not right: it must be {expected}"))
+    Failure::new(
+        Kind::Usage,
+        format!("the variable {name} is not right: it must be {expected}"),
+    )
 }

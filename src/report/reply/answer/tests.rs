@@ -98,7 +98,12 @@ fn an_approval_is_answered_by_what_it_approves() {
 #[test]
 fn status_says_where_to_look() {
     let head = commit('a');
-    let none = Standing { head: &head, check: None, workflow_url: None, comment_url: None };
+    let none = Standing {
+        head: &head,
+        check: None,
+        workflow_url: None,
+        comment_url: None,
+    };
     insta::assert_snapshot!(shown(&status(GITHUB, &none)), @"
     ⚪ **No run on the head `aaaaaaaaaaaa`**
 
@@ -114,8 +119,16 @@ fn status_says_where_to_look() {
 
     Start one with `/omk run`.
     ");
-    let check = Some(("3 of 5 tasks completed", "https://github.com/acme/widget/runs/5"));
-    let busy = Standing { check, comment_url, workflow_url: Some(JOBS), ..none };
+    let check = Some((
+        "3 of 5 tasks completed",
+        "https://github.com/acme/widget/runs/5",
+    ));
+    let busy = Standing {
+        check,
+        comment_url,
+        workflow_url: Some(JOBS),
+        ..none
+    };
     insta::assert_snapshot!(shown(&status(GITHUB, &busy)), @"
     🔄 **On `aaaaaaaaaaaa`: 3 of 5 tasks completed**
 
@@ -159,7 +172,10 @@ fn a_cancellation_says_what_is_kept() {
 
 #[test]
 fn proofs_are_counted_and_each_is_folded() {
-    let broken = Checked { findings: vec![Finding::CommitMissing(commit('d'))], ..holding() };
+    let broken = Checked {
+        findings: vec![Finding::CommitMissing(commit('d'))],
+        ..holding()
+    };
     let proofs = [("api".to_owned(), holding()), ("run".to_owned(), broken)];
     insta::assert_snapshot!(shown(&verified(&run(), &proofs)), @"
     ❌ **2 proofs of run `20261122t185155z-4f2a9c` checked: 1 does not hold**

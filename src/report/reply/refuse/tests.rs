@@ -91,7 +91,10 @@ fn what_cannot_be_worked_on_is_told_why() {
 
     Push the branch to this repository, after reading it, and open a pull request from there.
     ");
-    let base = Refusal::Base { branch: "my-main".to_owned(), default_branch: "main".to_owned() };
+    let base = Refusal::Base {
+        branch: "my-main".to_owned(),
+        default_branch: "main".to_owned(),
+    };
     insta::assert_snapshot!(shown(&refused(GITHUB, &base)), @"
     😕 **Nothing was done: the base branch `my-main` is not trusted**
 
@@ -103,7 +106,15 @@ fn what_cannot_be_worked_on_is_told_why() {
 
 #[test]
 fn who_may_have_seen_another_commit_is_asked_to_name_it() {
-    let unpinned = |why| refused(GITHUB, &Refusal::Unpinned { head: commit('a'), why });
+    let unpinned = |why| {
+        refused(
+            GITHUB,
+            &Refusal::Unpinned {
+                head: commit('a'),
+                why,
+            },
+        )
+    };
     insta::assert_snapshot!(shown(&unpinned(Unpinned::NoRecord)), @"
     😕 **Nothing was done: it is not certain which commit you saw**
 
@@ -148,7 +159,10 @@ fn who_may_have_seen_another_commit_is_asked_to_name_it() {
     /omk run aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
     ```
     ");
-    let named = Refusal::NotTheHead { named: commit('b'), head: commit('a') };
+    let named = Refusal::NotTheHead {
+        named: commit('b'),
+        head: commit('a'),
+    };
     insta::assert_snapshot!(shown(&refused(GITHUB, &named)), @"
     😕 **Nothing was done: `bbbbbbbbbbbb` is not the head**
 
@@ -178,7 +192,8 @@ fn what_was_not_understood_is_shown_with_its_place() {
 
     Write it right in a new comment; `/omk help` shows what can be asked.
     ");
-    let body = "/omk deploy\n\n/omk run --fast\n\n/omk approve ```\n\n/omk cancel @everyone\n\n/omk x";
+    let body =
+        "/omk deploy\n\n/omk run --fast\n\n/omk approve ```\n\n/omk cancel @everyone\n\n/omk x";
     insta::assert_snapshot!(shown(&malformed(GITHUB, &mistakes(body))), @"
     😕 **5 commands were not understood**
 
@@ -242,8 +257,9 @@ fn tasks_and_plans_that_are_not_there_are_named() {
 
     Write one with `omk init`, and merge it; or set the action's input `plan` to where it is.
     ");
-    let complaints =
-        parsed("version: 1\ntasks:\n  - { id: api, run: make, dependencies: [databse] }\n  - { id: database }\n");
+    let complaints = parsed(
+        "version: 1\ntasks:\n  - { id: api, run: make, dependencies: [databse] }\n  - { id: database }\n",
+    );
     insta::assert_snapshot!(shown(&plan_mistakes(&complaints.unwrap_err(), "the base branch")), @"
     😕 **Nothing was started: the plan of the base branch has 2 mistakes**
 
@@ -261,9 +277,18 @@ fn tasks_and_plans_that_are_not_there_are_named() {
 
     Mend it there; `omk plan` shows the same on a laptop.
     ");
-    let many: String = (0..100).map(|at| format!("  - {{ id: t{at}, nonsense: 1 }}\n")).collect();
-    shown(&plan_mistakes(&parsed(&format!("version: 1\ntasks:\n{many}")).unwrap_err(), "the base branch"));
-    shown(&unknown_tasks(&tasks(&["x"; 500]), "omk.yaml", &tasks(&["y"; 500])));
+    let many: String = (0..100)
+        .map(|at| format!("  - {{ id: t{at}, nonsense: 1 }}\n"))
+        .collect();
+    shown(&plan_mistakes(
+        &parsed(&format!("version: 1\ntasks:\n{many}")).unwrap_err(),
+        "the base branch",
+    ));
+    shown(&unknown_tasks(
+        &tasks(&["x"; 500]),
+        "omk.yaml",
+        &tasks(&["y"; 500]),
+    ));
 }
 
 #[test]

@@ -6,8 +6,7 @@ use super::*;
 
 #[test]
 fn a_changed_plan_is_shown_with_what_approves_it() {
-    let diff =
-        "@@ -8,3 +8,3 @@\n gates:\n-  - { id: test, run: make test }\n+  - { id: test, run: 'true' } # @everyone ```\n";
+    let diff = "@@ -8,3 +8,3 @@\n gates:\n-  - { id: test, run: make test }\n+  - { id: test, run: 'true' } # @everyone ```\n";
     insta::assert_snapshot!(shown(&approval_needed(GITHUB, "omk.yaml", &Sha256::of(b"plan"), Permission::Write, diff)), @"
     ✋ **The plan is changed here, and the change is not approved**
 
@@ -30,11 +29,26 @@ fn a_changed_plan_is_shown_with_what_approves_it() {
 
     </details>
     ");
-    let text = approval_needed(GITHUB, "omk.yaml", &Sha256::of(b"plan"), Permission::Write, &"+x\n".repeat(10_000));
+    let text = approval_needed(
+        GITHUB,
+        "omk.yaml",
+        &Sha256::of(b"plan"),
+        Permission::Write,
+        &"+x\n".repeat(10_000),
+    );
     assert!(text.contains("more lines …"));
-    let unseen =
-        approval_needed(GITHUB, "omk.yaml", &Sha256::of(b"plan"), Permission::Write, &"\u{202e}".repeat(100_000));
-    assert!(unseen.len() < LIMIT / 2 && unseen.contains("[U+202E]"), "{}", unseen.len());
+    let unseen = approval_needed(
+        GITHUB,
+        "omk.yaml",
+        &Sha256::of(b"plan"),
+        Permission::Write,
+        &"\u{202e}".repeat(100_000),
+    );
+    assert!(
+        unseen.len() < LIMIT / 2 && unseen.contains("[U+202E]"),
+        "{}",
+        unseen.len()
+    );
 }
 
 #[test]
@@ -79,7 +93,16 @@ fn a_plan_is_drawn_and_its_table_folded() {
 
     </details>
     "#);
-    let many: String = (0..3_000).map(|at| format!("  - {{ id: t{at}, run: make, write_set: [a{at}] }}\n")).collect();
-    let large = plan(&Preview::of(&parsed(&format!("version: 1\ntasks:\n{many}")).unwrap()), "the base branch");
-    assert!(large.len() < LIMIT && shown(&large).contains("more lines …"), "{}", large.len());
+    let many: String = (0..3_000)
+        .map(|at| format!("  - {{ id: t{at}, run: make, write_set: [a{at}] }}\n"))
+        .collect();
+    let large = plan(
+        &Preview::of(&parsed(&format!("version: 1\ntasks:\n{many}")).unwrap()),
+        "the base branch",
+    );
+    assert!(
+        large.len() < LIMIT && shown(&large).contains("more lines …"),
+        "{}",
+        large.len()
+    );
 }
